@@ -1,0 +1,10 @@
+/* Time: the wall clock for what people and tokens mean, the monotonic one for waits. */
+#pragma once
+
+#include <stdint.h>
+
+/* Microseconds since 1970-01-01T00:00:00Z. May step. */
+int64_t clock_wall_us(void);
+
+/* Microseconds since some moment. Never steps back. */
+int64_t clock_mono_us(void);

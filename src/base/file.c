@@ -1,0 +1,130 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/random.h"
+
+static ssize_t read_all(int fd, char *out, size_t max)
+{
+    size_t used = 0;
+    while (used < max) {
+        ssize_t got = read(fd, out + used, max - used);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return -1;
+        }
+        if (got == 0) {
+            break;
+        }
+        used += (size_t)got;
+    }
+    return (ssize_t)used;
+}
+
+bool file_read(struct arena *arena, const char *path, size_t max, struct slice *out,
+               struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        int number = errno;
+        error_errno(err, "%s", path);
+        if (number == ENOENT && err != NULL) {
+            err->status = STATUS_NOT_FOUND;
+        }
+        return false;
+    }
+    struct stat info;
+    size_t room = fstat(fd, &info) == 0 && info.st_size > 0 && (size_t)info.st_size < max
+                      ? (size_t)info.st_size + 1
+                      : max + 1;
+    char *content = arena_alloc(arena, room + 1);
+    ssize_t got = read_all(fd, content, room);
+    if (got < 0) {
+        error_errno(err, "%s", path);
+        close(fd);
+        return false;
+    }
+    close(fd);
+    if ((size_t)got > max) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "%s: larger than %zu bytes", path, max);
+    }
+    *out = (struct slice){content, (size_t)got};
+    return true;
+}
+
+static bool write_all(int fd, struct slice content)
+{
+    while (content.len > 0) {
+        ssize_t put = write(fd, content.data, content.len);
+        if (put < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return false;
+        }
+        content = slice_from(content, (size_t)put);
+    }
+    return true;
+}
+
+bool file_write(const char *path, struct slice content, mode_t mode, struct error *err)
+{
+    char beside[PATH_MAX];
+    int length = snprintf(beside, sizeof(beside), "%s.%016llx", path,
+                          (unsigned long long)random_u64());
+    if (length < 0 || (size_t)length >= sizeof(beside)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "%s: path too long", path);
+    }
+    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0) {
+        return error_errno(err, "%s", beside);
+    }
+    bool good = fchmod(fd, mode) == 0 && write_all(fd, content) && fsync(fd) == 0;
+    if (!good) {
+        error_errno(err, "%s", beside);
+    }
+    close(fd);
+    if (good && rename(beside, path) != 0) {
+        good = error_errno(err, "%s", path);
+    }
+    if (!good) {
+        unlink(beside);
+    }
+    return good;
+}
+
+bool file_make_dir(const char *path, mode_t mode, struct error *err)
+{
+    char part[PATH_MAX];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof(part)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "'%s': not a usable path", path);
+    }
+    memcpy(part, path, length + 1);
+    for (size_t i = 1; i <= length; i++) {
+        if (part[i] != '/' && part[i] != '\0') {
+            continue;
+        }
+        char kept = part[i];
+        part[i] = '\0';
+        if (mkdir(part, mode) != 0 && errno != EEXIST) {
+            return error_errno(err, "%s", part);
+        }
+        part[i] = kept;
+    }
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return error_errno(err, "%s", path);
+    }
+    if (!S_ISDIR(info.st_mode)) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "%s: not a directory", path);
+    }
+    return true;
+}

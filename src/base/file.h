@@ -1,0 +1,18 @@
+/* Whole small files: read with a limit, written so that a reader sees the old or the new, never half. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+/* The content of PATH, at most MAX bytes. NOT_FOUND when there is no such file. */
+bool file_read(struct arena *arena, const char *path, size_t max, struct slice *out,
+               struct error *err);
+
+/* Writes beside PATH, syncs, and renames over it. MODE is the file's, whatever the umask. */
+bool file_write(const char *path, struct slice content, mode_t mode, struct error *err);
+
+/* Makes PATH and its parents, each with MODE if it is new. */
+bool file_make_dir(const char *path, mode_t mode, struct error *err);

@@ -1,0 +1,30 @@
+/*
+ * The control process: admin APIs, identity, policies, audit. It owns the record and publishes the index.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "index/index.h"
+#include "ipc/ipc.h"
+#include "ipc/settings.h"
+#include "net/net.h"
+#include "store/store.h"
+
+struct control {
+    struct settings settings;
+    uv_loop_t *loop;
+    struct net *net;
+    struct net_listener *listener;
+    struct store *store;
+    struct index_writer *index;
+    struct ipc_channel *engine;
+    struct ipc_channel *supervisor;
+    int signer_fd; /* used with blocking calls of at most two seconds */
+    uint64_t signer_next_id;
+    struct operations *operations; /* calls that wait for one */
+    struct issuer *issuer; /* our own: public keys, kid of the newest */
+};
+
+/* Entry of the role: argv as exec gave it. Returns the exit status. */
+int control_main(int argc, char **argv);

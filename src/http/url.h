@@ -1,0 +1,38 @@
+/*
+ * Targets, authorities and paths: one parser and one normal form for route, gate and relay alike.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+/*
+ * Splits "host:port", "host", "[v6]:port" (RFC 3986 section 3.2). HOST comes out in lower case, without a
+ * trailing dot, in ARENA. PORT is 0 if none. False if it is not a host: user info, bad characters, port over 65535.
+ */
+bool url_authority(struct arena *arena, struct slice authority, struct slice *host, uint16_t *port);
+
+/* The path without its query and fragment. */
+struct slice url_path(struct slice target);
+
+/* What stands behind the first '?'; "" if nothing. */
+struct slice url_query(struct slice target);
+
+/* Percent-decoded; '+' is a space if PLUS. False on a broken escape or a NUL. */
+bool url_decode(struct arena *arena, struct slice text, bool plus, struct slice *out);
+
+/* Unreserved characters (RFC 3986 section 2.3) stay, all others become %XX. */
+struct slice url_encode(struct arena *arena, struct slice text);
+
+/* The value of query parameter NAME, decoded; false if it is not there (or broken). */
+bool url_query_find(struct arena *arena, struct slice query, const char *name, struct slice *out);
+
+/*
+ * The one normal form of a path that conditions see: percent-decoded, dot segments removed.
+ * False when normalising would change the structure of segments (an encoded slash, "..", "." or "//" that
+ * comes from an escape, a broken escape, a NUL): the gate answers 400 if the deciding binding reads the path.
+ */
+bool url_path_normal(struct arena *arena, struct slice path, struct slice *out);
+
+/* For the error pages: & < > " ' become entities. */
+struct slice html_escape(struct arena *arena, struct slice text);

@@ -1,0 +1,191 @@
+/*
+ * The index: what the other processes read of the record, compiled. Two LMDB environments under DIR, "front" (for
+ * the gate; never a secret) and "run" (for the engine). Written by control alone, never synced, rebuilt at will.
+ *
+ * A reader sees one committed transaction at a time, and renews for every request: what control has committed before
+ * it answered a call is therefore seen by every request that arrives after that answer.
+ * What a lookup returns points into the map and is good until the next renew.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+enum { INDEX_LAYOUT = 1 }; /* a reader refuses any other */
+
+enum index_ingress {
+    INDEX_INGRESS_ALL,
+    INDEX_INGRESS_INTERNAL_AND_LB,
+    INDEX_INGRESS_INTERNAL,
+    INDEX_INGRESS_NONE,
+};
+
+/* One revision that a service may send requests to. */
+struct index_target {
+    uint64_t revision_id;
+    uint32_t percent; /* of requests without a tag; the sum is 100, or 0 when nothing serves */
+    uint32_t concurrency; /* requests at once in one instance */
+    uint32_t timeout_s; /* of a request, its start-up wait included */
+    uint32_t max_instances;
+    bool http2; /* h2c to the container */
+    bool affinity;
+    struct slice revision; /* its name */
+    struct slice tag; /* "" if none: then only percent counts */
+};
+
+enum { INDEX_TARGETS_MAX = 64, INDEX_AUDIENCES_MAX = 64, INDEX_NODES_MAX = 16 };
+
+/* Everything that gate and dispatch need of a service, in one record. */
+struct index_service {
+    uint64_t id;
+    bool invoker_check_off;
+    bool default_url_disabled;
+    enum index_ingress ingress;
+    struct slice project, project_number, region, name;
+    struct slice resource_name; /* projects/P/locations/L/services/S */
+    struct slice audiences[INDEX_AUDIENCES_MAX]; /* URLs (without trailing slash; with and without port) and custom ones */
+    size_t audience_count;
+    size_t url_audience_count; /* the first ones are URLs: one trailing slash more is accepted there */
+    /* Nodes whose policies apply: the service itself, its project, folders upwards, organization. */
+    uint64_t nodes[INDEX_NODES_MAX];
+    size_t node_count;
+    struct index_target targets[INDEX_TARGETS_MAX];
+    size_t target_count;
+    int64_t created_us;
+};
+
+/* Where a host leads. */
+struct index_route {
+    uint64_t service_id;
+    struct slice tag; /* "" for the service's own URL */
+    bool default_url; /* a host made by us, not a domain of the operator's */
+};
+
+/* One binding's grant of run.routes.invoke to one member on one node. */
+struct index_grant {
+    struct slice role;
+    struct slice program; /* compiled condition (policy/cel.h); empty: unconditional */
+    struct slice title; /* of the condition */
+};
+
+enum index_account_state { INDEX_ACCOUNT_ACTIVE, INDEX_ACCOUNT_DISABLED, INDEX_ACCOUNT_DELETED };
+
+/* An account of our own issuer, by its `sub`. */
+struct index_account {
+    enum index_account_state state;
+    struct slice member; /* "serviceAccount:e@…" or "user:e@…", lower case */
+    struct slice domain; /* basis of domain:…, "" if none */
+};
+
+/* Who may sign ID tokens that the gate believes. */
+struct index_issuer {
+    uint32_t id; /* names its keys */
+    bool ours; /* accounts are looked up by sub; gcloud's audience is accepted */
+    bool google_like; /* its identities are in allAuthenticatedUsers */
+    struct slice pool; /* "iam.googleapis.com/locations/global/workforcePools/P": members are principal://POOL/subject/SUB */
+    struct slice domains; /* comma-separated: domains that it is authoritative for (hd, email) */
+};
+
+/* A public key of an issuer. */
+struct index_key {
+    struct slice alg; /* "RS256", "ES256", "EdDSA" */
+    struct slice spki; /* DER SubjectPublicKeyInfo */
+};
+
+/* ---- reader: front ---- */
+
+struct index_reader; /* opaque */
+
+/* Opens DIR/front for this process alone: LMDB forbids use across fork(). NULL and *err on failure. */
+struct index_reader *index_reader_new(const char *dir, struct error *err);
+void index_reader_free(struct index_reader *reader);
+
+/* Starts to look at the newest committed transaction. Its number is the answer; equal numbers mean equal content. */
+uint64_t index_reader_renew(struct index_reader *reader);
+/* Lets go of the transaction, so that an idle reader holds no old pages. renew() starts again. */
+void index_reader_release(struct index_reader *reader);
+
+/* HOST: lower case, no port. False when nothing leads anywhere; *out is written only on true. */
+bool index_reader_route(const struct index_reader *reader, struct slice host,
+                        struct index_route *out);
+bool index_reader_service(const struct index_reader *reader, uint64_t id,
+                          struct index_service *out);
+
+/* The grants to MEMBER ("allUsers", "user:e@x", "group:…", "domain:…") on NODE; *count up to MAX. */
+size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
+                           struct index_grant *out, size_t max);
+
+bool index_reader_account(const struct index_reader *reader, struct slice sub,
+                          struct index_account *out);
+/* The groups that MEMBER is in, nested ones flattened: "group:…" texts; *count up to MAX. */
+size_t index_reader_groups(const struct index_reader *reader, struct slice member,
+                           struct slice *out, size_t max);
+bool index_reader_issuer(const struct index_reader *reader, struct slice iss,
+                         struct index_issuer *out);
+bool index_reader_key(const struct index_reader *reader, uint32_t issuer, struct slice kid,
+                      struct index_key *out);
+/* True if the service account key KID exists and is enabled: tokens that name another are refused. */
+bool index_reader_user_key(const struct index_reader *reader, struct slice kid);
+
+/* ---- reader: run ---- */
+
+struct index_run; /* opaque */
+struct index_run *index_run_new(const char *dir, struct error *err);
+void index_run_free(struct index_run *run);
+uint64_t index_run_renew(struct index_run *run);
+/* The JSON record of a revision: see docs/architecture.md, "run record". */
+bool index_run_revision(const struct index_run *run, uint64_t revision_id, struct slice *json);
+/* Walks all of them, *AT starting at 0 (ids rise). */
+bool index_run_next(const struct index_run *run, uint64_t *at, struct slice *json);
+
+/* ---- writer: control alone ---- */
+
+struct index_writer; /* opaque */
+struct index_txn; /* opaque: one write over both environments */
+
+struct index_writer *index_writer_new(const char *dir, struct error *err);
+void index_writer_free(struct index_writer *writer);
+/* Frees the slots of readers that died: after a worker's restart. */
+void index_writer_check_readers(struct index_writer *writer);
+
+struct index_txn *index_txn_begin(struct index_writer *writer, struct error *err);
+/* Committed in both, run first, so that a route never leads to a revision that the engine cannot find. Takes it: *txn is NULL after. */
+bool index_txn_commit(struct index_txn **txn, struct error *err);
+void index_txn_abort(struct index_txn **txn);
+
+bool index_txn_clear(struct index_txn *txn, struct error *err); /* everything: before a rebuild */
+bool index_txn_put_route(struct index_txn *txn, struct slice host, const struct index_route *route,
+                         struct error *err);
+bool index_txn_delete_route(struct index_txn *txn, struct slice host, struct error *err);
+bool index_txn_put_service(struct index_txn *txn, const struct index_service *service,
+                           struct error *err);
+bool index_txn_delete_service(struct index_txn *txn, uint64_t id, struct error *err);
+
+struct index_grant_row {
+    struct slice member;
+    struct index_grant grant;
+};
+/* Replaces all grants on NODE. */
+bool index_txn_put_grants(struct index_txn *txn, uint64_t node, const struct index_grant_row *rows,
+                          size_t count, struct error *err);
+
+bool index_txn_put_account(struct index_txn *txn, struct slice sub,
+                           const struct index_account *account, struct error *err);
+bool index_txn_put_user_key(struct index_txn *txn, struct slice kid, bool enabled,
+                            struct error *err);
+/* Replaces the groups of MEMBER. */
+bool index_txn_put_groups(struct index_txn *txn, struct slice member, const struct slice *groups,
+                          size_t count, struct error *err);
+bool index_txn_delete_all_groups(struct index_txn *txn, struct error *err);
+bool index_txn_put_issuer(struct index_txn *txn, struct slice iss,
+                          const struct index_issuer *issuer, struct error *err);
+bool index_txn_delete_issuer(struct index_txn *txn, struct slice iss, struct error *err);
+bool index_txn_put_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
+                       const struct index_key *key, struct error *err);
+bool index_txn_delete_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
+                          struct error *err);
+bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct slice json,
+                            struct error *err);
+bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, struct error *err);
+bool index_txn_set_change_number(struct index_txn *txn, uint64_t number, struct error *err);

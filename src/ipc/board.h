@@ -1,0 +1,72 @@
+/*
+ * The board: one shared-memory segment that says which instances live, where, and how many places are taken.
+ * The engine alone adds and removes instances; every worker takes and gives places by compare-and-swap, so that
+ * concurrency is strict across workers. Nothing here blocks.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+
+enum { BOARD_INSTANCES = 8192, BOARD_REVISIONS = 16384, BOARD_WORKERS = 64, BOARD_LAYOUT = 1 };
+
+enum instance_state {
+    INSTANCE_FREE, /* the slot is empty */
+    INSTANCE_STARTING,
+    INSTANCE_READY,
+    INSTANCE_DRAINING, /* no new requests */
+};
+
+struct board; /* opaque: mapped */
+
+/* The supervisor makes it; the others map what they inherited. -1 / NULL and *err on failure. */
+int board_create(struct error *err);
+struct board *board_map(int fd, struct error *err);
+void board_unmap(struct board *board);
+
+/* ---- the engine's side ---- */
+
+/* Empties it: the engine has just started, so no instance lives. */
+void board_reset(struct board *board);
+
+struct board_address {
+    uint32_t ipv4; /* network order */
+    uint16_t port; /* host order */
+    uint8_t http2;
+};
+
+/* A slot for a starting instance of REVISION; -1 if all are taken. LIMIT: places (concurrency). */
+int board_add(struct board *board, uint64_t revision_id, uint32_t limit, struct board_address address);
+void board_set_state(struct board *board, int slot, enum instance_state state);
+/* Frees the slot: no worker can take a place any more (a CAS of an old view fails). */
+void board_remove(struct board *board, int slot);
+uint32_t board_taken(const struct board *board, int slot);
+/* When the last place was given back: clock_mono_us(). */
+int64_t board_idle_since_us(const struct board *board, int slot);
+/* Gives back every place that WORKER held. */
+void board_worker_gone(struct board *board, unsigned worker);
+
+/* ---- a worker's side ---- */
+
+struct board_place {
+    int slot;
+    uint32_t generation; /* of the slot: giving back into a reused slot does nothing */
+    struct board_address address;
+};
+
+/* Takes a place on a READY instance of REVISION, the least loaded of the first eight found. False if there is none. */
+bool board_take(struct board *board, uint64_t revision_id, unsigned worker,
+                struct board_place *out);
+/* Gives it back; true if some worker waits (see board_waiters). */
+bool board_give(struct board *board, unsigned worker, const struct board_place *place);
+
+/* How many requests wait in WORKER: who frees a place, or readies an instance, wakes each worker that has some. */
+void board_set_waiting(struct board *board, unsigned worker, uint32_t waiting);
+uint32_t board_waiting(const struct board *board, unsigned worker);
+/* Writes to the eventfds of all workers with waiters. WAKE_FDS[worker] may be -1. */
+void board_wake(struct board *board, const int wake_fds[BOARD_WORKERS]);
+
+/* Instances of a revision by state, for autoscaling, status and tests. */
+unsigned board_count(const struct board *board, uint64_t revision_id, enum instance_state state);

@@ -1,0 +1,139 @@
+/*
+ * How processes talk: one list of messages, over SOCK_SEQPACKET pairs that the supervisor made. A message is one
+ * packet, so it is never half read, and a pair outlives the process at either end: the supervisor keeps both ends and
+ * hands the same one to a successor.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+
+enum { IPC_VERSION = 1, IPC_PACKET_MAX = 65536 };
+
+enum process_role {
+    PROCESS_SUPERVISOR,
+    PROCESS_CONTROL,
+    PROCESS_INGRESS,
+    PROCESS_ENGINE,
+    PROCESS_SIGNER,
+    PROCESS_METADATA,
+    PROCESS_ROLES,
+};
+const char *process_role_name(enum process_role role); /* "control" */
+
+enum message_type {
+    MSG_NONE,
+    MSG_READY, /* any → supervisor: I serve */
+    MSG_DRAIN, /* supervisor → any: finish what is open, then exit 0 */
+    MSG_WORKER_GONE, /* supervisor → engine, control: worker number died; its places and reader slots can be given back */
+    MSG_DEMAND, /* ingress → engine: requests of a revision that wait for a place */
+    MSG_START_FAILED, /* engine → ingress: an instance of a revision could not start */
+    MSG_CHECK_REVISION, /* control → engine: start an instance of a new revision and say how it went */
+    MSG_REVISION_STATE, /* engine → control: that, or a later change */
+    MSG_REVISION_GONE, /* control → engine: end the instances of a revision */
+    MSG_CHANGED, /* control → engine: the run index has news (scaling, idle) */
+    MSG_UNKNOWN_KEY, /* ingress → control: a token names a key that the index lacks */
+    MSG_SIGN, /* control, metadata → signer */
+    MSG_SIGNED, /* signer → the asker */
+    MSG_TYPES,
+};
+
+struct message_head {
+    uint16_t version;
+    uint16_t type;
+    uint32_t bytes; /* behind the head */
+};
+
+struct msg_worker_gone {
+    uint32_t worker;
+};
+struct msg_demand {
+    uint64_t revision_id;
+    uint32_t worker;
+    uint32_t waiting; /* now, in this worker; 0 when all are served */
+};
+struct msg_start_failed {
+    uint64_t revision_id;
+    uint32_t reason; /* enum start_failure */
+};
+enum start_failure { START_FAILED_EXIT, START_FAILED_PROBE, START_FAILED_LIMIT, START_FAILED_IMAGE };
+struct msg_revision {
+    uint64_t revision_id;
+};
+enum revision_ready { REVISION_STARTED, REVISION_FAILED };
+struct msg_revision_state {
+    uint64_t revision_id;
+    uint32_t state; /* enum revision_ready */
+    uint32_t port;
+    char text[512]; /* why it failed: a whole sentence for the user; "" */
+};
+struct msg_unknown_key {
+    char issuer[512];
+    char kid[128];
+};
+/* What may be signed for whom: see signer/. */
+enum sign_kind {
+    SIGN_ISSUER_JWT, /* bytes = header.payload of an ID or access token; its header's kid is the issuer's */
+    SIGN_ACCOUNT_JWT, /* signJwt for an account: claims are checked by control */
+    SIGN_ACCOUNT_BLOB,
+    SIGN_NEW_ACCOUNT_KEY, /* makes an RSA key pair for a user: the private half is in the answer, once, and not kept */
+    SIGN_PUBLIC_KEYS, /* JWKS of the issuer */
+    SIGN_LEAF, /* a TLS leaf: bytes = names, comma-separated; answer = chain PEM, NUL, key PEM */
+    SIGN_ROTATE, /* a new issuer key; the old one stays published until `forget` */
+    SIGN_FORGET, /* bytes = kid: remove an issuer key on purpose */
+};
+struct msg_sign {
+    uint64_t id; /* chosen by the asker */
+    uint32_t kind;
+    uint32_t bytes; /* behind this struct */
+};
+struct msg_signed {
+    uint64_t id;
+    uint32_t ok;
+    uint32_t bytes; /* behind this struct: signature or document; a sentence if not ok */
+    char kid[64]; /* of the key used */
+};
+
+/* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and ends the channel's use. */
+struct message_rule {
+    unsigned senders; /* bits 1 << process_role */
+    unsigned receivers;
+    size_t bytes_min, bytes_max;
+};
+extern const struct message_rule message_rules[MSG_TYPES];
+
+/* ---- a channel on a loop ---- */
+
+struct ipc_channel; /* opaque */
+
+typedef void (*ipc_receive)(struct ipc_channel *channel, enum message_type type, const void *body,
+                            size_t bytes, void *ctx);
+
+/* FD is one end; SELF and PEER are checked against the rules. The channel owns a handle on LOOP, not the descriptor. */
+struct ipc_channel *ipc_open(uv_loop_t *loop, int fd, enum process_role self,
+                             enum process_role peer, ipc_receive receive, void *ctx,
+                             struct error *err);
+void ipc_close(struct ipc_channel *channel);
+
+/* Queues up to 1 MiB while the peer is slow or away; false (and the message is dropped) beyond that. */
+bool ipc_send(struct ipc_channel *channel, enum message_type type, const void *body, size_t bytes);
+
+/* Before a loop runs: blocking, with a timeout. Used to talk to the signer. */
+bool ipc_send_now(int fd, enum message_type type, const void *body, size_t bytes,
+                  unsigned timeout_ms, struct error *err);
+/* Receives one packet into BODY (at least IPC_PACKET_MAX). */
+bool ipc_receive_now(int fd, enum message_type *type, void *body, size_t *bytes,
+                     unsigned timeout_ms, struct error *err);
+
+/* ---- what a process is born with ---- */
+
+/*
+ * Descriptors that the supervisor leaves open, named in the environment variable HOMERUN_FDS as "name=fd name=fd…":
+ * settings, board, api, https, http (listening sockets), supervisor, control, engine, signer, ingress0… (channel ends),
+ * wake0… (eventfds of the workers), log-requests, log-instances. -1 if this process has none of that name.
+ */
+int ipc_inherited(const char *name);
+/* ingress: its own number, from HOMERUN_WORKER. */
+int ipc_worker_number(void);

@@ -1,0 +1,37 @@
+/*
+ * What `homerun up` was told, after checking: made by the command line, handed by the supervisor to every process as
+ * lines of "name=value" on a descriptor of its own. One list of rows says names and meanings.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/slice.h"
+
+struct settings {
+    char data[4096]; /* absolute path of the data folder */
+    char api_url[256]; /* "http://127.0.0.1:8080": as bound, once the sockets are open */
+    char https_url[256];
+    char http_url[256];
+    char domain[128]; /* "run.localhost": services live under SERVICE-N.REGION.DOMAIN */
+    char project[64];
+    char project_number[32];
+    char region[64];
+    char organization[32];
+    char engine[16]; /* auto, process, oci, kubernetes */
+    char store[512]; /* "sqlite" or a postgresql:// URL */
+    char internal[1024]; /* CIDRs, comma-separated */
+    char trusted_proxies[1024];
+    char tls_certificates[2048]; /* operator's own: "chain.pem:key.pem", comma-separated; first is the fallback behind the local one */
+    int idle_s;
+    int workers;
+    int plain; /* serve on the HTTP listener instead of redirecting */
+    int strict_paths;
+    int https_port; /* of the URLs that we show */
+    int http_port;
+    int log_level;
+};
+
+void settings_default(struct settings *settings);
+/* Both directions of the handing over. */
+bool settings_write(const struct settings *settings, int fd, struct error *err);
+bool settings_read(struct settings *out, int fd, struct error *err);
