@@ -59,7 +59,8 @@ static void *take(struct arena *arena, size_t bytes)
         bytes = align;
     }
     if (bytes > arena->left) {
-        struct arena_block *block = block_new(bytes > BLOCK_BYTES / 2 ? bytes + BLOCK_BYTES : BLOCK_BYTES);
+        struct arena_block *block =
+            block_new(bytes > BLOCK_BYTES / 2 ? bytes + BLOCK_BYTES : BLOCK_BYTES);
         block->older = arena->blocks;
         arena->blocks = block;
         arena->next = block->data;

@@ -20,12 +20,13 @@ struct arena {
 /* An empty arena is all zeroes: (struct arena){0}. It takes no memory until it is used. */
 void arena_done(struct arena *arena);
 
-/* Gives everything back but the first block: for a connection that serves one request after another. */
+/* Gives everything back but the first block: for a connection that serves one request after
+ * another. */
 void arena_reset(struct arena *arena);
 
 /* Aligned for any type, zeroed. Never NULL, also for 0 bytes. */
 void *arena_alloc(struct arena *arena, size_t bytes);
-#define arena_new(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
+#define arena_new(arena, type)          ((type *)arena_alloc((arena), sizeof(type)))
 #define arena_array(arena, type, count) ((type *)arena_calloc((arena), (count), sizeof(type)))
 void *arena_calloc(struct arena *arena, size_t count, size_t bytes);
 

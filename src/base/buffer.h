@@ -11,11 +11,11 @@
 #include "base/slice.h"
 
 struct buffer {
-    char *data; /* start of the memory */
+    char *data;  /* start of the memory */
     size_t head; /* first byte that is still wanted */
     size_t tail; /* behind the last byte */
     size_t capacity;
-    size_t max; /* of tail - head */
+    size_t max;    /* of tail - head */
     bool overflow; /* a write was refused */
 };
 
@@ -37,7 +37,8 @@ static inline struct slice buffer_slice(const struct buffer *buffer)
     return (struct slice){buffer->data + buffer->head, buffer->tail - buffer->head};
 }
 
-/* Room for BYTES at the end, to be filled and then counted with buffer_commit(). NULL if over the maximum. */
+/* Room for BYTES at the end, to be filled and then counted with buffer_commit(). NULL if over the
+ * maximum. */
 char *buffer_reserve(struct buffer *buffer, size_t bytes);
 void buffer_commit(struct buffer *buffer, size_t bytes);
 

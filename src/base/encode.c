@@ -3,7 +3,8 @@
 static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char urlsafe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static struct slice encode(struct arena *arena, struct slice bytes, const char *letters, bool padded)
+static struct slice encode(struct arena *arena, struct slice bytes, const char *letters,
+                           bool padded)
 {
     char *out = arena_alloc(arena, (bytes.len + 2) / 3 * 4 + 1);
     size_t used = 0;

@@ -77,8 +77,8 @@ static bool write_all(int fd, struct slice content)
 bool file_write(const char *path, struct slice content, mode_t mode, struct error *err)
 {
     char beside[PATH_MAX];
-    int length = snprintf(beside, sizeof(beside), "%s.%016llx", path,
-                          (unsigned long long)random_u64());
+    int length =
+        snprintf(beside, sizeof(beside), "%s.%016llx", path, (unsigned long long)random_u64());
     if (length < 0 || (size_t)length >= sizeof(beside)) {
         return error_set(err, STATUS_INVALID_ARGUMENT, "%s: path too long", path);
     }

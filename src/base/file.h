@@ -1,4 +1,5 @@
-/* Whole small files: read with a limit, written so that a reader sees the old or the new, never half. */
+/* Whole small files: read with a limit, written so that a reader sees the old or the new, never
+ * half. */
 #pragma once
 
 #include <stdbool.h>

@@ -125,7 +125,8 @@ static void grow(struct map *map)
     }
     for (size_t i = 0; i < old_capacity; i++) {
         if (old[i].key != NULL) {
-            map->entries[place_of(map, (struct slice){old[i].key, old[i].len}, old[i].hash)] = old[i];
+            map->entries[place_of(map, (struct slice){old[i].key, old[i].len}, old[i].hash)] =
+                old[i];
         }
     }
     free(old);

@@ -1,6 +1,7 @@
 /*
  * A view of bytes that someone else owns: never NUL-terminated by promise, never freed here.
- * Everything that comes from outside is looked at through slices, so that a length is always at hand.
+ * Everything that comes from outside is looked at through slices, so that a length is always at
+ * hand.
  */
 #pragma once
 
@@ -16,7 +17,10 @@ struct slice {
 
 /* A slice of a string literal, usable in static tables. */
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
-#define SLICE_INIT(literal) {(literal), sizeof(literal) - 1}
+#define SLICE_INIT(literal)                                                                        \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
 #define SLICE_NONE ((struct slice){NULL, 0})
 
 /* For printf: "%.*s", SLICE_ARG(s). */

@@ -1,10 +1,11 @@
 /*
- * The index: what the other processes read of the record, compiled. Two LMDB environments under DIR, "front" (for
- * the gate; never a secret) and "run" (for the engine). Written by control alone, never synced, rebuilt at will.
+ * The index: what the other processes read of the record, compiled. Two LMDB environments under
+ * DIR, "front" (for the gate; never a secret) and "run" (for the engine). Written by control alone,
+ * never synced, rebuilt at will.
  *
- * A reader sees one committed transaction at a time, and renews for every request: what control has committed before
- * it answered a call is therefore seen by every request that arrives after that answer.
- * What a lookup returns points into the map and is good until the next renew.
+ * A reader sees one committed transaction at a time, and renews for every request: what control has
+ * committed before it answered a call is therefore seen by every request that arrives after that
+ * answer. What a lookup returns points into the map and is good until the next renew.
  */
 #pragma once
 
@@ -24,14 +25,14 @@ enum index_ingress {
 /* One revision that a service may send requests to. */
 struct index_target {
     uint64_t revision_id;
-    uint32_t percent; /* of requests without a tag; the sum is 100, or 0 when nothing serves */
+    uint32_t percent;     /* of requests without a tag; the sum is 100, or 0 when nothing serves */
     uint32_t concurrency; /* requests at once in one instance */
-    uint32_t timeout_s; /* of a request, its start-up wait included */
+    uint32_t timeout_s;   /* of a request, its start-up wait included */
     uint32_t max_instances;
     bool http2; /* h2c to the container */
     bool affinity;
     struct slice revision; /* its name */
-    struct slice tag; /* "" if none: then only percent counts */
+    struct slice tag;      /* "" if none: then only percent counts */
 };
 
 enum { INDEX_TARGETS_MAX = 64, INDEX_AUDIENCES_MAX = 64, INDEX_NODES_MAX = 16 };
@@ -43,11 +44,14 @@ struct index_service {
     bool default_url_disabled;
     enum index_ingress ingress;
     struct slice project, project_number, region, name;
-    struct slice resource_name; /* projects/P/locations/L/services/S */
-    struct slice audiences[INDEX_AUDIENCES_MAX]; /* URLs (without trailing slash; with and without port) and custom ones */
+    struct slice resource_name;                  /* projects/P/locations/L/services/S */
+    struct slice audiences[INDEX_AUDIENCES_MAX]; /* URLs (without trailing slash; with and without
+                                                    port) and custom ones */
     size_t audience_count;
-    size_t url_audience_count; /* the first ones are URLs: one trailing slash more is accepted there */
-    /* Nodes whose policies apply: the service itself, its project, folders upwards, organization. */
+    size_t
+        url_audience_count; /* the first ones are URLs: one trailing slash more is accepted there */
+    /* Nodes whose policies apply: the service itself, its project, folders upwards, organization.
+     */
     uint64_t nodes[INDEX_NODES_MAX];
     size_t node_count;
     struct index_target targets[INDEX_TARGETS_MAX];
@@ -66,7 +70,7 @@ struct index_route {
 struct index_grant {
     struct slice role;
     struct slice program; /* compiled condition (policy/cel.h); empty: unconditional */
-    struct slice title; /* of the condition */
+    struct slice title;   /* of the condition */
 };
 
 enum index_account_state { INDEX_ACCOUNT_ACTIVE, INDEX_ACCOUNT_DISABLED, INDEX_ACCOUNT_DELETED };
@@ -80,16 +84,17 @@ struct index_account {
 
 /* Who may sign ID tokens that the gate believes. */
 struct index_issuer {
-    uint32_t id; /* names its keys */
-    bool ours; /* accounts are looked up by sub; gcloud's audience is accepted */
-    bool google_like; /* its identities are in allAuthenticatedUsers */
-    struct slice pool; /* "iam.googleapis.com/locations/global/workforcePools/P": members are principal://POOL/subject/SUB */
+    uint32_t id;          /* names its keys */
+    bool ours;            /* accounts are looked up by sub; gcloud's audience is accepted */
+    bool google_like;     /* its identities are in allAuthenticatedUsers */
+    struct slice pool;    /* "iam.googleapis.com/locations/global/workforcePools/P": members are
+                             principal://POOL/subject/SUB */
     struct slice domains; /* comma-separated: domains that it is authoritative for (hd, email) */
 };
 
 /* A public key of an issuer. */
 struct index_key {
-    struct slice alg; /* "RS256", "ES256", "EdDSA" */
+    struct slice alg;  /* "RS256", "ES256", "EdDSA" */
     struct slice spki; /* DER SubjectPublicKeyInfo */
 };
 
@@ -97,11 +102,13 @@ struct index_key {
 
 struct index_reader; /* opaque */
 
-/* Opens DIR/front for this process alone: LMDB forbids use across fork(). NULL and *err on failure. */
+/* Opens DIR/front for this process alone: LMDB forbids use across fork(). NULL and *err on failure.
+ */
 struct index_reader *index_reader_new(const char *dir, struct error *err);
 void index_reader_free(struct index_reader *reader);
 
-/* Starts to look at the newest committed transaction. Its number is the answer; equal numbers mean equal content. */
+/* Starts to look at the newest committed transaction. Its number is the answer; equal numbers mean
+ * equal content. */
 uint64_t index_reader_renew(struct index_reader *reader);
 /* Lets go of the transaction, so that an idle reader holds no old pages. renew() starts again. */
 void index_reader_release(struct index_reader *reader);
@@ -112,7 +119,8 @@ bool index_reader_route(const struct index_reader *reader, struct slice host,
 bool index_reader_service(const struct index_reader *reader, uint64_t id,
                           struct index_service *out);
 
-/* The grants to MEMBER ("allUsers", "user:e@x", "group:…", "domain:…") on NODE; *count up to MAX. */
+/* The grants to MEMBER ("allUsers", "user:e@x", "group:…", "domain:…") on NODE; *count up to MAX.
+ */
 size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
                            struct index_grant *out, size_t max);
 
@@ -125,7 +133,8 @@ bool index_reader_issuer(const struct index_reader *reader, struct slice iss,
                          struct index_issuer *out);
 bool index_reader_key(const struct index_reader *reader, uint32_t issuer, struct slice kid,
                       struct index_key *out);
-/* True if the service account key KID exists and is enabled: tokens that name another are refused. */
+/* True if the service account key KID exists and is enabled: tokens that name another are refused.
+ */
 bool index_reader_user_key(const struct index_reader *reader, struct slice kid);
 
 /* ---- reader: run ---- */
@@ -142,15 +151,19 @@ bool index_run_next(const struct index_run *run, uint64_t *at, struct slice *jso
 /* ---- writer: control alone ---- */
 
 struct index_writer; /* opaque */
-struct index_txn; /* opaque: one write over both environments */
+struct index_txn;    /* opaque: one write over both environments */
 
 struct index_writer *index_writer_new(const char *dir, struct error *err);
 void index_writer_free(struct index_writer *writer);
 /* Frees the slots of readers that died: after a worker's restart. */
 void index_writer_check_readers(struct index_writer *writer);
+/* The change of the record that the index shows; 0 if it is empty, or of another layout: rebuild
+ * then. */
+uint64_t index_writer_change_number(struct index_writer *writer);
 
 struct index_txn *index_txn_begin(struct index_writer *writer, struct error *err);
-/* Committed in both, run first, so that a route never leads to a revision that the engine cannot find. Takes it: *txn is NULL after. */
+/* Committed in both, run first, so that a route never leads to a revision that the engine cannot
+ * find. Takes it: *txn is NULL after. */
 bool index_txn_commit(struct index_txn **txn, struct error *err);
 void index_txn_abort(struct index_txn **txn);
 
@@ -185,6 +198,8 @@ bool index_txn_put_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
                        const struct index_key *key, struct error *err);
 bool index_txn_delete_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
                           struct error *err);
+/* All keys of an issuer: before its new set is put. */
+bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error *err);
 bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct slice json,
                             struct error *err);
 bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, struct error *err);

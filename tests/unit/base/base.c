@@ -34,7 +34,8 @@ static void base64_has_one_spelling_where_it_must(void **state)
     (void)state;
     auto_arena arena = {0};
     struct slice out;
-    assert_true(slice_is(base64_encode(&arena, SLICE("any carnal pleas")), "YW55IGNhcm5hbCBwbGVhcw=="));
+    assert_true(
+        slice_is(base64_encode(&arena, SLICE("any carnal pleas")), "YW55IGNhcm5hbCBwbGVhcw=="));
     assert_true(slice_is(base64url_encode(&arena, SLICE("\xff\xfe")), "__4"));
     assert_true(base64url_decode(&arena, SLICE("__4"), &out));
     assert_true(slice_equal(out, SLICE("\xff\xfe")));

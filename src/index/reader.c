@@ -1,0 +1,354 @@
+/*
+ * The reading side. A renewed LMDB read transaction costs about 15 ns: one slot in the lock file
+ * and the number of the newest commit. So each request takes a fresh one, and no cache of ours can
+ * outlive a change.
+ */
+#include <limits.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "index/record.h"
+
+struct index_reader {
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi tables[FRONT_TABLES];
+    bool live; /* the transaction is renewed */
+};
+
+struct index_run {
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi table;
+    bool live;
+};
+
+static bool fail(struct error *err, const char *what, int code)
+{
+    return error_set(err, STATUS_INTERNAL, "%s: %s", what, mdb_strerror(code));
+}
+
+static MDB_env *open_env(const char *dir, const char *part, struct error *err)
+{
+    char path[PATH_MAX];
+    MDB_env *env;
+    snprintf(path, sizeof(path), "%s/%s", dir, part);
+    int code = mdb_env_create(&env);
+    if (code == 0) {
+        mdb_env_set_maxdbs(env, FRONT_TABLES + 4);
+        mdb_env_set_maxreaders(env, 126);
+        code = mdb_env_open(env, path, MDB_RDONLY | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+        if (code == 0) {
+            return env;
+        }
+        mdb_env_close(env);
+    }
+    fail(err, path, code);
+    return NULL;
+}
+
+static bool get(MDB_txn *txn, MDB_dbi table, struct slice key, struct slice *out)
+{
+    MDB_val k = {key.len, (void *)(uintptr_t)key.data};
+    MDB_val v;
+    if (key.len == 0 || mdb_get(txn, table, &k, &v) != 0) {
+        return false;
+    }
+    *out = (struct slice){v.mv_data, v.mv_size};
+    return true;
+}
+
+static bool check_layout(MDB_txn *txn, MDB_dbi meta, struct error *err)
+{
+    struct slice layout;
+    if (!get(txn, meta, SLICE("layout"), &layout) || layout.len != sizeof(uint32_t)) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "the index has not been published yet");
+    }
+    uint32_t number;
+    memcpy(&number, layout.data, sizeof(number));
+    if (number != INDEX_LAYOUT) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "the index has layout %u, we read %u",
+                         number, (unsigned)INDEX_LAYOUT);
+    }
+    return true;
+}
+
+static bool open_tables(struct index_reader *reader, struct error *err)
+{
+    int code = mdb_txn_begin(reader->env, NULL, MDB_RDONLY, &reader->txn);
+    if (code != 0) {
+        return fail(err, "index", code);
+    }
+    for (int i = 0; i < FRONT_TABLES; i++) {
+        code = mdb_dbi_open(reader->txn, front_table_names[i], 0, &reader->tables[i]);
+        if (code != 0) {
+            return fail(err, front_table_names[i], code);
+        }
+    }
+    if (!check_layout(reader->txn, reader->tables[FRONT_META], err)) {
+        return false;
+    }
+    /* Handles stay good once the transaction that opened them has committed. */
+    code = mdb_txn_commit(reader->txn);
+    reader->txn = NULL;
+    if (code == 0) {
+        code = mdb_txn_begin(reader->env, NULL, MDB_RDONLY, &reader->txn);
+    }
+    if (code != 0) {
+        return fail(err, "index", code);
+    }
+    reader->live = true;
+    return true;
+}
+
+struct index_reader *index_reader_new(const char *dir, struct error *err)
+{
+    struct index_reader *reader = calloc(1, sizeof(*reader));
+    if (reader == NULL) {
+        abort();
+    }
+    reader->env = open_env(dir, "front", err);
+    if (reader->env == NULL || !open_tables(reader, err)) {
+        index_reader_free(reader);
+        return NULL;
+    }
+    return reader;
+}
+
+void index_reader_free(struct index_reader *reader)
+{
+    if (reader == NULL) {
+        return;
+    }
+    if (reader->txn != NULL) {
+        mdb_txn_abort(reader->txn);
+    }
+    if (reader->env != NULL) {
+        mdb_env_close(reader->env);
+    }
+    free(reader);
+}
+
+uint64_t index_reader_renew(struct index_reader *reader)
+{
+    if (reader->live) {
+        mdb_txn_reset(reader->txn);
+    }
+    if (mdb_txn_renew(reader->txn) != 0) {
+        abort(); /* without a view of the index nothing may be decided */
+    }
+    reader->live = true;
+    return mdb_txn_id(reader->txn);
+}
+
+void index_reader_release(struct index_reader *reader)
+{
+    if (reader->live) {
+        mdb_txn_reset(reader->txn);
+        reader->live = false;
+    }
+}
+
+static bool front(const struct index_reader *reader, enum front_table table, struct slice key,
+                  struct slice *out)
+{
+    return get(reader->txn, reader->tables[table], key, out);
+}
+
+bool index_reader_route(const struct index_reader *reader, struct slice host,
+                        struct index_route *out)
+{
+    struct slice record;
+    return host.len <= RECORD_KEY_MAX && front(reader, FRONT_ROUTE, host, &record) &&
+           record_route(record, out);
+}
+
+bool index_reader_service(const struct index_reader *reader, uint64_t id, struct index_service *out)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice record;
+    return front(reader, FRONT_SERVICE, record_key(key, true, id, SLICE_NONE), &record) &&
+           record_service(record, out);
+}
+
+size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
+                           struct index_grant *out, size_t max)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice record;
+    if (!front(reader, FRONT_GRANT, record_key(key, true, node, member), &record)) {
+        return 0;
+    }
+    struct record_reader at = {.at = record.data, .left = record.len};
+    size_t count = 0;
+    while (at.left > 0 && count < max) {
+        struct index_grant grant = {record_slice(&at), record_slice(&at), record_slice(&at)};
+        if (at.broken) {
+            break;
+        }
+        out[count++] = grant;
+    }
+    return count;
+}
+
+bool index_reader_account(const struct index_reader *reader, struct slice sub,
+                          struct index_account *out)
+{
+    struct slice record;
+    char key[RECORD_KEY_MAX + 8];
+    if (!front(reader, FRONT_ACCOUNT, record_key(key, false, 0, sub), &record)) {
+        return false;
+    }
+    struct record_reader at = {.at = record.data, .left = record.len};
+    uint8_t state = record_u8(&at);
+    out->state =
+        state <= INDEX_ACCOUNT_DELETED ? (enum index_account_state)state : INDEX_ACCOUNT_DELETED;
+    out->member = record_slice(&at);
+    out->domain = record_slice(&at);
+    return !at.broken;
+}
+
+size_t index_reader_groups(const struct index_reader *reader, struct slice member,
+                           struct slice *out, size_t max)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice record;
+    if (!front(reader, FRONT_GROUP, record_key(key, false, 0, member), &record)) {
+        return 0;
+    }
+    struct record_reader at = {.at = record.data, .left = record.len};
+    size_t count = 0;
+    while (at.left > 0 && count < max) {
+        struct slice group = record_slice(&at);
+        if (at.broken) {
+            break;
+        }
+        out[count++] = group;
+    }
+    return count;
+}
+
+bool index_reader_issuer(const struct index_reader *reader, struct slice iss,
+                         struct index_issuer *out)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice record;
+    if (!front(reader, FRONT_ISSUER, record_key(key, false, 0, iss), &record)) {
+        return false;
+    }
+    struct record_reader at = {.at = record.data, .left = record.len};
+    out->id = record_u32(&at);
+    out->ours = record_u8(&at) != 0;
+    out->google_like = record_u8(&at) != 0;
+    out->pool = record_slice(&at);
+    out->domains = record_slice(&at);
+    return !at.broken;
+}
+
+bool index_reader_key(const struct index_reader *reader, uint32_t issuer, struct slice kid,
+                      struct index_key *out)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice record;
+    if (!front(reader, FRONT_KEY, record_key(key, true, issuer, kid), &record)) {
+        return false;
+    }
+    struct record_reader at = {.at = record.data, .left = record.len};
+    out->alg = record_slice(&at);
+    out->spki = record_slice(&at);
+    return !at.broken;
+}
+
+bool index_reader_user_key(const struct index_reader *reader, struct slice kid)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice record;
+    return front(reader, FRONT_USER_KEY, record_key(key, false, 0, kid), &record) &&
+           record.len == 1 && record.data[0] == 1;
+}
+
+/* ---- run ---- */
+
+struct index_run *index_run_new(const char *dir, struct error *err)
+{
+    struct index_run *run = calloc(1, sizeof(*run));
+    if (run == NULL) {
+        abort();
+    }
+    run->env = open_env(dir, "run", err);
+    int code = run->env == NULL ? -1 : mdb_txn_begin(run->env, NULL, MDB_RDONLY, &run->txn);
+    if (code == 0) {
+        code = mdb_dbi_open(run->txn, "revision", 0, &run->table);
+    }
+    if (code == 0) {
+        code = mdb_txn_commit(run->txn);
+        run->txn = NULL;
+    }
+    if (code == 0) {
+        code = mdb_txn_begin(run->env, NULL, MDB_RDONLY, &run->txn);
+    }
+    if (code != 0) {
+        if (run->env != NULL) {
+            fail(err, "run index", code);
+        }
+        index_run_free(run);
+        return NULL;
+    }
+    run->live = true;
+    return run;
+}
+
+void index_run_free(struct index_run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    if (run->txn != NULL) {
+        mdb_txn_abort(run->txn);
+    }
+    if (run->env != NULL) {
+        mdb_env_close(run->env);
+    }
+    free(run);
+}
+
+uint64_t index_run_renew(struct index_run *run)
+{
+    if (run->live) {
+        mdb_txn_reset(run->txn);
+    }
+    if (mdb_txn_renew(run->txn) != 0) {
+        abort();
+    }
+    run->live = true;
+    return mdb_txn_id(run->txn);
+}
+
+bool index_run_revision(const struct index_run *run, uint64_t revision_id, struct slice *json)
+{
+    char key[RECORD_KEY_MAX + 8];
+    return get(run->txn, run->table, record_key(key, true, revision_id, SLICE_NONE), json);
+}
+
+bool index_run_next(const struct index_run *run, uint64_t *at, struct slice *json)
+{
+    char text[RECORD_KEY_MAX + 8];
+    MDB_cursor *cursor;
+    if (mdb_cursor_open(run->txn, run->table, &cursor) != 0) {
+        return false;
+    }
+    struct slice wanted = record_key(text, true, *at, SLICE_NONE);
+    MDB_val key = {wanted.len, (void *)(uintptr_t)wanted.data};
+    MDB_val value;
+    bool found =
+        mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE) == 0 && key.mv_size == sizeof(uint64_t);
+    if (found) {
+        uint64_t id;
+        memcpy(&id, key.mv_data, sizeof(id));
+        *at = be64toh(id) + 1;
+        *json = (struct slice){value.mv_data, value.mv_size};
+    }
+    mdb_cursor_close(cursor);
+    return found;
+}

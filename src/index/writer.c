@@ -1,0 +1,470 @@
+/*
+ * The writing side. Nothing is synced: after a crash of the machine the whole is made anew from the
+ * record. A crash of control alone leaves the last commit as it was, and the readers notice
+ * nothing.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "index/record.h"
+
+enum { RECORD_BYTES_MAX = 4 * 1024 * 1024 };
+static const size_t map_bytes = (size_t)8 << 30; /* address space, not memory */
+
+struct index_writer {
+    MDB_env *front;
+    MDB_env *run;
+    MDB_dbi tables[FRONT_TABLES];
+    MDB_dbi revisions;
+};
+
+struct index_txn {
+    struct index_writer *writer;
+    MDB_txn *front;
+    MDB_txn *run;
+    struct buffer scratch;
+};
+
+static bool fail(struct error *err, const char *what, int code)
+{
+    enum status status =
+        code == MDB_MAP_FULL || code == ENOSPC ? STATUS_RESOURCE_EXHAUSTED : STATUS_INTERNAL;
+    return error_set(err, status, "index: %s: %s", what, mdb_strerror(code));
+}
+
+/* Files of before the machine's last start may be half written: they go. */
+static bool wipe_after_boot(const char *dir, struct error *err)
+{
+    auto_arena arena = {0};
+    struct slice boot = SLICE_NONE;
+    struct slice known = SLICE_NONE;
+    char path[PATH_MAX];
+    file_read(&arena, "/proc/sys/kernel/random/boot_id", 64, &boot, NULL);
+    snprintf(path, sizeof(path), "%s/boot", dir);
+    if (file_read(&arena, path, 64, &known, NULL) && boot.len > 0 && slice_equal(boot, known)) {
+        return true;
+    }
+    static const char *const files[] = {"front/data.mdb", "front/lock.mdb", "run/data.mdb",
+                                        "run/lock.mdb"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char file[PATH_MAX];
+        snprintf(file, sizeof(file), "%s/%s", dir, files[i]);
+        unlink(file);
+    }
+    return file_write(path, boot, 0600, err);
+}
+
+static MDB_env *open_env(const char *dir, const char *part, struct error *err)
+{
+    char path[PATH_MAX];
+    MDB_env *env = NULL;
+    snprintf(path, sizeof(path), "%s/%s", dir, part);
+    if (!file_make_dir(path, 0700, err)) {
+        return NULL;
+    }
+    int code = mdb_env_create(&env);
+    if (code == 0) {
+        mdb_env_set_maxdbs(env, FRONT_TABLES + 4);
+        mdb_env_set_maxreaders(env, 126);
+        mdb_env_set_mapsize(env, map_bytes);
+        code =
+            mdb_env_open(env, path, MDB_NOSYNC | MDB_NOMETASYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    }
+    if (code != 0) {
+        fail(err, path, code);
+        if (env != NULL) {
+            mdb_env_close(env);
+        }
+        return NULL;
+    }
+    return env;
+}
+
+static bool make_tables(struct index_writer *writer, struct error *err)
+{
+    MDB_txn *txn;
+    int code = mdb_txn_begin(writer->front, NULL, 0, &txn);
+    if (code != 0) {
+        return fail(err, "front", code);
+    }
+    for (int i = 0; i < FRONT_TABLES && code == 0; i++) {
+        code = mdb_dbi_open(txn, front_table_names[i], MDB_CREATE, &writer->tables[i]);
+    }
+    if (code != 0) {
+        mdb_txn_abort(txn);
+        return fail(err, "front tables", code);
+    }
+    code = mdb_txn_commit(txn);
+    if (code == 0) {
+        code = mdb_txn_begin(writer->run, NULL, 0, &txn);
+    }
+    if (code == 0) {
+        code = mdb_dbi_open(txn, "revision", MDB_CREATE, &writer->revisions);
+        if (code == 0) {
+            code = mdb_txn_commit(txn);
+        } else {
+            mdb_txn_abort(txn);
+        }
+    }
+    return code == 0 || fail(err, "run tables", code);
+}
+
+struct index_writer *index_writer_new(const char *dir, struct error *err)
+{
+    if (!file_make_dir(dir, 0700, err) || !wipe_after_boot(dir, err)) {
+        return NULL;
+    }
+    struct index_writer *writer = calloc(1, sizeof(*writer));
+    if (writer == NULL) {
+        abort();
+    }
+    writer->front = open_env(dir, "front", err);
+    writer->run = writer->front == NULL ? NULL : open_env(dir, "run", err);
+    if (writer->run == NULL || !make_tables(writer, err)) {
+        index_writer_free(writer);
+        return NULL;
+    }
+    return writer;
+}
+
+void index_writer_free(struct index_writer *writer)
+{
+    if (writer == NULL) {
+        return;
+    }
+    if (writer->front != NULL) {
+        mdb_env_close(writer->front);
+    }
+    if (writer->run != NULL) {
+        mdb_env_close(writer->run);
+    }
+    free(writer);
+}
+
+void index_writer_check_readers(struct index_writer *writer)
+{
+    int dead;
+    mdb_reader_check(writer->front, &dead);
+    mdb_reader_check(writer->run, &dead);
+}
+
+uint64_t index_writer_change_number(struct index_writer *writer)
+{
+    MDB_txn *txn;
+    uint64_t number = 0;
+    if (mdb_txn_begin(writer->front, NULL, MDB_RDONLY, &txn) != 0) {
+        return 0;
+    }
+    MDB_val key = {6, (void *)(uintptr_t) "change"};
+    MDB_val layout_key = {6, (void *)(uintptr_t) "layout"};
+    MDB_val value;
+    uint32_t layout = 0;
+    if (mdb_get(txn, writer->tables[FRONT_META], &layout_key, &value) == 0 &&
+        value.mv_size == sizeof(layout)) {
+        memcpy(&layout, value.mv_data, sizeof(layout));
+    }
+    if (layout == INDEX_LAYOUT && mdb_get(txn, writer->tables[FRONT_META], &key, &value) == 0 &&
+        value.mv_size == sizeof(number)) {
+        memcpy(&number, value.mv_data, sizeof(number));
+    }
+    mdb_txn_abort(txn);
+    return number;
+}
+
+struct index_txn *index_txn_begin(struct index_writer *writer, struct error *err)
+{
+    struct index_txn *txn = calloc(1, sizeof(*txn));
+    if (txn == NULL) {
+        abort();
+    }
+    txn->writer = writer;
+    txn->scratch = BUFFER_INIT(RECORD_BYTES_MAX);
+    int code = mdb_txn_begin(writer->front, NULL, 0, &txn->front);
+    if (code == 0) {
+        code = mdb_txn_begin(writer->run, NULL, 0, &txn->run);
+    }
+    if (code != 0) {
+        fail(err, "begin", code);
+        index_txn_abort(&txn);
+        return NULL;
+    }
+    return txn;
+}
+
+bool index_txn_commit(struct index_txn **txn, struct error *err)
+{
+    struct index_txn *taken = *txn;
+    *txn = NULL;
+    int code = mdb_txn_commit(taken->run);
+    if (code == 0) {
+        code = mdb_txn_commit(taken->front);
+    } else {
+        mdb_txn_abort(taken->front);
+    }
+    buffer_done(&taken->scratch);
+    free(taken);
+    return code == 0 || fail(err, "commit", code);
+}
+
+void index_txn_abort(struct index_txn **txn)
+{
+    struct index_txn *taken = *txn;
+    *txn = NULL;
+    if (taken->front != NULL) {
+        mdb_txn_abort(taken->front);
+    }
+    if (taken->run != NULL) {
+        mdb_txn_abort(taken->run);
+    }
+    buffer_done(&taken->scratch);
+    free(taken);
+}
+
+static bool put(struct index_txn *txn, enum front_table table, struct slice key, struct slice value,
+                struct error *err)
+{
+    MDB_val k = {key.len, (void *)(uintptr_t)key.data};
+    MDB_val v = {value.len, (void *)(uintptr_t)value.data};
+    int code = mdb_put(txn->front, txn->writer->tables[table], &k, &v, 0);
+    return code == 0 || fail(err, front_table_names[table], code);
+}
+
+static bool put_scratch(struct index_txn *txn, enum front_table table, struct slice key,
+                        struct error *err)
+{
+    bool good = !txn->scratch.overflow;
+    if (!good) {
+        error_set(err, STATUS_INVALID_ARGUMENT, "a record of the index would pass %d bytes",
+                  RECORD_BYTES_MAX);
+    } else {
+        good = put(txn, table, key, buffer_slice(&txn->scratch), err);
+    }
+    buffer_clear(&txn->scratch);
+    return good;
+}
+
+static bool drop(struct index_txn *txn, enum front_table table, struct slice key, struct error *err)
+{
+    MDB_val k = {key.len, (void *)(uintptr_t)key.data};
+    int code = mdb_del(txn->front, txn->writer->tables[table], &k, NULL);
+    return code == 0 || code == MDB_NOTFOUND || fail(err, front_table_names[table], code);
+}
+
+bool index_txn_clear(struct index_txn *txn, struct error *err)
+{
+    for (int i = 0; i < FRONT_TABLES; i++) {
+        int code = mdb_drop(txn->front, txn->writer->tables[i], 0);
+        if (code != 0) {
+            return fail(err, front_table_names[i], code);
+        }
+    }
+    int code = mdb_drop(txn->run, txn->writer->revisions, 0);
+    return code == 0 || fail(err, "revision", code);
+}
+
+bool index_txn_put_route(struct index_txn *txn, struct slice host, const struct index_route *route,
+                         struct error *err)
+{
+    record_put_route(&txn->scratch, route);
+    return put_scratch(txn, FRONT_ROUTE, slice_upto(host, RECORD_KEY_MAX), err);
+}
+
+bool index_txn_delete_route(struct index_txn *txn, struct slice host, struct error *err)
+{
+    return drop(txn, FRONT_ROUTE, slice_upto(host, RECORD_KEY_MAX), err);
+}
+
+bool index_txn_put_service(struct index_txn *txn, const struct index_service *service,
+                           struct error *err)
+{
+    char key[RECORD_KEY_MAX + 8];
+    record_put_service(&txn->scratch, service);
+    return put_scratch(txn, FRONT_SERVICE, record_key(key, true, service->id, SLICE_NONE), err);
+}
+
+bool index_txn_delete_service(struct index_txn *txn, uint64_t id, struct error *err)
+{
+    char key[RECORD_KEY_MAX + 8];
+    return drop(txn, FRONT_SERVICE, record_key(key, true, id, SLICE_NONE), err);
+}
+
+/* Deletes every key of NODE in the table of grants. */
+static bool drop_grants(struct index_txn *txn, uint64_t node, struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice prefix = record_key(text, true, node, SLICE_NONE);
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(txn->front, txn->writer->tables[FRONT_GRANT], &cursor);
+    if (code != 0) {
+        return fail(err, "grant", code);
+    }
+    for (;;) {
+        MDB_val key = {prefix.len, (void *)(uintptr_t)prefix.data};
+        MDB_val value;
+        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (code != 0 || key.mv_size < prefix.len ||
+            memcmp(key.mv_data, prefix.data, prefix.len) != 0) {
+            break;
+        }
+        code = mdb_cursor_del(cursor, 0);
+        if (code != 0) {
+            break;
+        }
+    }
+    mdb_cursor_close(cursor);
+    return code == 0 || code == MDB_NOTFOUND || fail(err, "grant", code);
+}
+
+/* Adds one grant behind those that MEMBER already has on NODE. */
+static bool add_grant(struct index_txn *txn, uint64_t node, const struct index_grant_row *row,
+                      struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice key = record_key(text, true, node, row->member);
+    MDB_val k = {key.len, (void *)(uintptr_t)key.data};
+    MDB_val before;
+    if (mdb_get(txn->front, txn->writer->tables[FRONT_GRANT], &k, &before) == 0) {
+        buffer_add(&txn->scratch, (struct slice){before.mv_data, before.mv_size});
+    }
+    record_put_slice(&txn->scratch, row->grant.role);
+    record_put_slice(&txn->scratch, row->grant.program);
+    record_put_slice(&txn->scratch, row->grant.title);
+    return put_scratch(txn, FRONT_GRANT, key, err);
+}
+
+bool index_txn_put_grants(struct index_txn *txn, uint64_t node, const struct index_grant_row *rows,
+                          size_t count, struct error *err)
+{
+    if (!drop_grants(txn, node, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!add_grant(txn, node, &rows[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool index_txn_put_account(struct index_txn *txn, struct slice sub,
+                           const struct index_account *account, struct error *err)
+{
+    char key[RECORD_KEY_MAX + 8];
+    record_put_u8(&txn->scratch, (uint8_t)account->state);
+    record_put_slice(&txn->scratch, account->member);
+    record_put_slice(&txn->scratch, account->domain);
+    return put_scratch(txn, FRONT_ACCOUNT, record_key(key, false, 0, sub), err);
+}
+
+bool index_txn_put_user_key(struct index_txn *txn, struct slice kid, bool enabled,
+                            struct error *err)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice name = record_key(key, false, 0, kid);
+    return enabled ? put(txn, FRONT_USER_KEY, name, SLICE("\x01"), err)
+                   : drop(txn, FRONT_USER_KEY, name, err);
+}
+
+bool index_txn_put_groups(struct index_txn *txn, struct slice member, const struct slice *groups,
+                          size_t count, struct error *err)
+{
+    char key[RECORD_KEY_MAX + 8];
+    for (size_t i = 0; i < count; i++) {
+        record_put_slice(&txn->scratch, groups[i]);
+    }
+    return put_scratch(txn, FRONT_GROUP, record_key(key, false, 0, member), err);
+}
+
+bool index_txn_delete_all_groups(struct index_txn *txn, struct error *err)
+{
+    int code = mdb_drop(txn->front, txn->writer->tables[FRONT_GROUP], 0);
+    return code == 0 || fail(err, "group", code);
+}
+
+bool index_txn_put_issuer(struct index_txn *txn, struct slice iss,
+                          const struct index_issuer *issuer, struct error *err)
+{
+    char key[RECORD_KEY_MAX + 8];
+    record_put_u32(&txn->scratch, issuer->id);
+    record_put_u8(&txn->scratch, issuer->ours);
+    record_put_u8(&txn->scratch, issuer->google_like);
+    record_put_slice(&txn->scratch, issuer->pool);
+    record_put_slice(&txn->scratch, issuer->domains);
+    return put_scratch(txn, FRONT_ISSUER, record_key(key, false, 0, iss), err);
+}
+
+bool index_txn_delete_issuer(struct index_txn *txn, struct slice iss, struct error *err)
+{
+    char key[RECORD_KEY_MAX + 8];
+    return drop(txn, FRONT_ISSUER, record_key(key, false, 0, iss), err);
+}
+
+bool index_txn_put_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
+                       const struct index_key *key, struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    record_put_slice(&txn->scratch, key->alg);
+    record_put_slice(&txn->scratch, key->spki);
+    return put_scratch(txn, FRONT_KEY, record_key(text, true, issuer, kid), err);
+}
+
+bool index_txn_delete_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
+                          struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    return drop(txn, FRONT_KEY, record_key(text, true, issuer, kid), err);
+}
+
+bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice prefix = record_key(text, true, issuer, SLICE_NONE);
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(txn->front, txn->writer->tables[FRONT_KEY], &cursor);
+    while (code == 0) {
+        MDB_val key = {prefix.len, (void *)(uintptr_t)prefix.data};
+        MDB_val value;
+        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (code != 0 || key.mv_size < prefix.len ||
+            memcmp(key.mv_data, prefix.data, prefix.len) != 0) {
+            mdb_cursor_close(cursor);
+            return code == 0 || code == MDB_NOTFOUND || fail(err, "key", code);
+        }
+        code = mdb_cursor_del(cursor, 0);
+    }
+    return fail(err, "key", code);
+}
+
+bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct slice json,
+                            struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice key = record_key(text, true, revision_id, SLICE_NONE);
+    MDB_val k = {key.len, (void *)(uintptr_t)key.data};
+    MDB_val v = {json.len, (void *)(uintptr_t)json.data};
+    int code = mdb_put(txn->run, txn->writer->revisions, &k, &v, 0);
+    return code == 0 || fail(err, "revision", code);
+}
+
+bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice key = record_key(text, true, revision_id, SLICE_NONE);
+    MDB_val k = {key.len, (void *)(uintptr_t)key.data};
+    int code = mdb_del(txn->run, txn->writer->revisions, &k, NULL);
+    return code == 0 || code == MDB_NOTFOUND || fail(err, "revision", code);
+}
+
+bool index_txn_set_change_number(struct index_txn *txn, uint64_t number, struct error *err)
+{
+    uint32_t layout = INDEX_LAYOUT;
+    return put(txn, FRONT_META, SLICE("layout"),
+               (struct slice){(const char *)&layout, sizeof(layout)}, err) &&
+           put(txn, FRONT_META, SLICE("change"),
+               (struct slice){(const char *)&number, sizeof(number)}, err);
+}

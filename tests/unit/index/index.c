@@ -1,0 +1,208 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "index/index.h"
+
+static char dir[64];
+static struct index_writer *writer;
+
+static int make(void **state)
+{
+    (void)state;
+    struct error err;
+    strcpy(dir, "/tmp/homerun-index-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    writer = index_writer_new(dir, &err);
+    assert_non_null(writer);
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_set_change_number(txn, 1, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    return 0;
+}
+
+static int clear(void **state)
+{
+    (void)state;
+    char command[128];
+    index_writer_free(writer);
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    return system(command);
+}
+
+static struct index_service a_service(void)
+{
+    return (struct index_service){
+        .id = 7,
+        .invoker_check_off = true,
+        .ingress = INDEX_INGRESS_INTERNAL,
+        .project = SLICE("demo"),
+        .project_number = SLICE("123"),
+        .region = SLICE("us-central1"),
+        .name = SLICE("hello"),
+        .resource_name = SLICE("projects/demo/locations/us-central1/services/hello"),
+        .audiences = {SLICE("https://hello"), SLICE("custom")},
+        .audience_count = 2,
+        .url_audience_count = 1,
+        .nodes = {7, 3, 1},
+        .node_count = 3,
+        .targets = {{.revision_id = 9, .percent = 100, .revision = SLICE("hello-00001-abc")}},
+        .target_count = 1,
+    };
+}
+
+static void what_is_committed_is_seen_by_the_next_renew_and_not_before(void **state)
+{
+    (void)state;
+    struct error err;
+    struct index_service service = a_service();
+    struct index_service seen;
+    struct index_route route;
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_non_null(reader);
+    uint64_t before = index_reader_renew(reader);
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_service(txn, &service, &err));
+    assert_true(index_txn_put_route(txn, SLICE("hello.test"),
+                                    &(struct index_route){.service_id = 7, .default_url = true},
+                                    &err));
+    assert_true(index_txn_commit(&txn, &err));
+    assert_false(index_reader_service(reader, 7, &seen));
+    assert_int_not_equal(index_reader_renew(reader), before);
+    assert_true(index_reader_route(reader, SLICE("hello.test"), &route));
+    assert_int_equal(route.service_id, 7);
+    assert_true(index_reader_service(reader, 7, &seen));
+    assert_true(seen.invoker_check_off);
+    assert_int_equal(seen.ingress, INDEX_INGRESS_INTERNAL);
+    assert_int_equal(seen.node_count, 3);
+    assert_int_equal(seen.nodes[2], 1);
+    assert_true(slice_is(seen.audiences[1], "custom"));
+    assert_true(slice_is(seen.targets[0].revision, "hello-00001-abc"));
+    uint64_t same = index_reader_renew(reader);
+    assert_int_equal(index_reader_renew(reader), same);
+    index_reader_free(reader);
+}
+
+static void grants_of_a_node_are_replaced_as_one(void **state)
+{
+    (void)state;
+    struct error err;
+    struct index_grant grants[4];
+    char long_member[2000];
+    memset(long_member, 'x', sizeof(long_member));
+    struct slice far = {long_member, sizeof(long_member)};
+    struct index_grant_row rows[] = {
+        {SLICE("allUsers"), {.role = SLICE("roles/run.invoker")}},
+        {SLICE("user:a@b.c"), {.role = SLICE("roles/run.invoker"), .program = SLICE("p")}},
+        {SLICE("user:a@b.c"), {.role = SLICE("roles/run.admin")}},
+        {far, {.role = SLICE("roles/run.invoker")}},
+    };
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_non_null(reader);
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_grants(txn, 7, rows, 4, &err));
+    assert_true(index_txn_put_grants(txn, 8, rows, 1, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_int_equal(index_reader_grants(reader, 7, SLICE("user:a@b.c"), grants, 4), 2);
+    assert_true(slice_is(grants[0].program, "p"));
+    assert_int_equal(index_reader_grants(reader, 7, far, grants, 4), 1);
+    far.len--;
+    assert_int_equal(index_reader_grants(reader, 7, far, grants, 4), 0);
+    txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_grants(txn, 7, rows, 1, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_int_equal(index_reader_grants(reader, 7, SLICE("user:a@b.c"), grants, 4), 0);
+    assert_int_equal(index_reader_grants(reader, 7, SLICE("allUsers"), grants, 4), 1);
+    assert_int_equal(index_reader_grants(reader, 8, SLICE("allUsers"), grants, 4), 1);
+    index_reader_free(reader);
+}
+
+static void a_transaction_that_is_given_up_leaves_nothing(void **state)
+{
+    (void)state;
+    struct error err;
+    struct slice json;
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_revision(txn, 1, SLICE("{}"), &err));
+    index_txn_abort(&txn);
+    assert_null(txn);
+    struct index_run *run = index_run_new(dir, &err);
+    assert_non_null(run);
+    assert_false(index_run_revision(run, 1, &json));
+    txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_revision(txn, 5, SLICE("{5}"), &err));
+    assert_true(index_txn_put_revision(txn, 2, SLICE("{2}"), &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_run_renew(run);
+    uint64_t at = 0;
+    assert_true(index_run_next(run, &at, &json));
+    assert_true(slice_is(json, "{2}"));
+    assert_true(index_run_next(run, &at, &json));
+    assert_true(slice_is(json, "{5}"));
+    assert_false(index_run_next(run, &at, &json));
+    index_run_free(run);
+    assert_int_equal(index_writer_change_number(writer), 1);
+}
+
+static void accounts_keys_and_groups_come_back_as_they_went_in(void **state)
+{
+    (void)state;
+    struct error err;
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    struct slice groups[] = {SLICE("group:a@x"), SLICE("group:b@x")};
+    assert_true(index_txn_put_account(
+        txn, SLICE("100"),
+        &(struct index_account){.state = INDEX_ACCOUNT_DISABLED, .member = SLICE("user:u@x")},
+        &err));
+    assert_true(index_txn_put_user_key(txn, SLICE("k1"), true, &err));
+    assert_true(index_txn_put_user_key(txn, SLICE("k2"), true, &err));
+    assert_true(index_txn_put_user_key(txn, SLICE("k2"), false, &err));
+    assert_true(index_txn_put_groups(txn, SLICE("user:u@x"), groups, 2, &err));
+    assert_true(index_txn_put_issuer(txn, SLICE("https://i"),
+                                     &(struct index_issuer){.id = 4, .ours = true}, &err));
+    assert_true(index_txn_put_key(txn, 4, SLICE("kid"),
+                                  &(struct index_key){SLICE("RS256"), SLICE("der")}, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    struct index_reader *reader = index_reader_new(dir, &err);
+    struct index_account account;
+    struct index_issuer issuer;
+    struct index_key key;
+    struct slice found[4];
+    assert_true(index_reader_account(reader, SLICE("100"), &account));
+    assert_int_equal(account.state, INDEX_ACCOUNT_DISABLED);
+    assert_true(index_reader_user_key(reader, SLICE("k1")));
+    assert_false(index_reader_user_key(reader, SLICE("k2")));
+    assert_false(index_reader_user_key(reader, SLICE("")));
+    assert_int_equal(index_reader_groups(reader, SLICE("user:u@x"), found, 4), 2);
+    assert_true(index_reader_issuer(reader, SLICE("https://i"), &issuer));
+    assert_true(issuer.ours);
+    assert_true(index_reader_key(reader, 4, SLICE("kid"), &key));
+    assert_false(index_reader_key(reader, 5, SLICE("kid"), &key));
+    txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_delete_keys(txn, 4, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_false(index_reader_key(reader, 4, SLICE("kid"), &key));
+    index_reader_free(reader);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_committed_is_seen_by_the_next_renew_and_not_before,
+                                        make, clear),
+        cmocka_unit_test_setup_teardown(grants_of_a_node_are_replaced_as_one, make, clear),
+        cmocka_unit_test_setup_teardown(a_transaction_that_is_given_up_leaves_nothing, make, clear),
+        cmocka_unit_test_setup_teardown(accounts_keys_and_groups_come_back_as_they_went_in, make,
+                                        clear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
