@@ -108,6 +108,10 @@ extern const struct message_rule message_rules[MSG_TYPES];
 
 struct ipc_channel; /* opaque */
 
+/*
+ * BODY is good until the call returns. MSG_NONE, without a body, is the end of the channel's use, once: the peer broke
+ * its row (logged already), or both its ends are closed (the supervisor has died); close the channel then.
+ */
 typedef void (*ipc_receive)(struct ipc_channel *channel, enum message_type type, const void *body,
                             size_t bytes, void *ctx);
 
@@ -133,7 +137,8 @@ bool ipc_receive_now(int fd, enum message_type *type, void *body, size_t *bytes,
  * Descriptors that the supervisor leaves open, named in the environment variable HOMERUN_FDS as "name=fd name=fd…":
  * settings, board, api, https, http (listening sockets), supervisor, control, engine, signer, ingress0… (channel ends),
  * wake0… (eventfds of the workers), log-requests, log-instances. -1 if this process has none of that name.
+ * The descriptor is marked close-on-exec, so that nothing this process starts finds it open.
  */
 int ipc_inherited(const char *name);
-/* ingress: its own number, from HOMERUN_WORKER. */
+/* ingress: its own number, from HOMERUN_WORKER; -1 if it has none below BOARD_WORKERS. */
 int ipc_worker_number(void);

@@ -32,6 +32,9 @@ struct settings {
 };
 
 void settings_default(struct settings *settings);
-/* Both directions of the handing over. */
+/*
+ * Both directions of the handing over. A text with a control character, or one that is too long, is refused. The reader takes
+ * a file from its start (so that a successor may read it again) and a pipe to its end; what is absent has its default.
+ */
 bool settings_write(const struct settings *settings, int fd, struct error *err);
 bool settings_read(struct settings *out, int fd, struct error *err);

@@ -1,0 +1,42 @@
+/* Who may say what to whom, and how long it is: the whole traffic between processes on one page. */
+#include "ipc/ipc.h"
+
+#define BIT(role) (1u << (role))
+
+enum {
+    CHILDREN = BIT(PROCESS_CONTROL) | BIT(PROCESS_INGRESS) | BIT(PROCESS_ENGINE) |
+               BIT(PROCESS_SIGNER) | BIT(PROCESS_METADATA),
+    ASKERS = BIT(PROCESS_CONTROL) | BIT(PROCESS_METADATA), /* of the signer */
+    BODY_MAX = IPC_PACKET_MAX - sizeof(struct message_head),
+};
+
+#define EMPTY      0, 0
+#define ONE(what)  sizeof(struct what), sizeof(struct what)
+#define FROM(what) sizeof(struct what), BODY_MAX
+
+const struct message_rule message_rules[MSG_TYPES] = {
+    [MSG_READY] = {CHILDREN, BIT(PROCESS_SUPERVISOR), EMPTY},
+    [MSG_DRAIN] = {BIT(PROCESS_SUPERVISOR), CHILDREN, EMPTY},
+    [MSG_WORKER_GONE] = {BIT(PROCESS_SUPERVISOR), BIT(PROCESS_ENGINE) | BIT(PROCESS_CONTROL),
+                         ONE(msg_worker_gone)},
+    [MSG_DEMAND] = {BIT(PROCESS_INGRESS), BIT(PROCESS_ENGINE), ONE(msg_demand)},
+    [MSG_START_FAILED] = {BIT(PROCESS_ENGINE), BIT(PROCESS_INGRESS), ONE(msg_start_failed)},
+    [MSG_CHECK_REVISION] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), ONE(msg_revision)},
+    [MSG_REVISION_STATE] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), ONE(msg_revision_state)},
+    [MSG_REVISION_GONE] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), ONE(msg_revision)},
+    [MSG_CHANGED] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), EMPTY},
+    [MSG_UNKNOWN_KEY] = {BIT(PROCESS_INGRESS), BIT(PROCESS_CONTROL), ONE(msg_unknown_key)},
+    [MSG_SIGN] = {ASKERS, BIT(PROCESS_SIGNER), FROM(msg_sign)},
+    [MSG_SIGNED] = {BIT(PROCESS_SIGNER), ASKERS, FROM(msg_signed)},
+};
+
+static const char *const role_names[PROCESS_ROLES] = {
+    [PROCESS_SUPERVISOR] = "supervisor", [PROCESS_CONTROL] = "control",
+    [PROCESS_INGRESS] = "ingress",       [PROCESS_ENGINE] = "engine",
+    [PROCESS_SIGNER] = "signer",         [PROCESS_METADATA] = "metadata",
+};
+
+const char *process_role_name(enum process_role role)
+{
+    return role_names[role];
+}

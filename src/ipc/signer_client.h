@@ -1,0 +1,31 @@
+/*
+ * Asking the signer: one question, one answer, over the channel "signer" that the supervisor made.
+ * Blocking, because a signature takes well under a millisecond and who asks can do nothing without
+ * it; a silent signer costs two seconds at most (ten where a key pair has to be made), never the
+ * process.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "ipc/ipc.h"
+
+/* What a question may carry: a packet is its head, struct msg_sign, and these. */
+enum { SIGNER_BYTES_MAX = IPC_PACKET_MAX - sizeof(struct message_head) - sizeof(struct msg_sign) };
+
+/*
+ * Asks over FD for KIND of BYTES. *NEXT_ID is the asker's counter, 0 at first; it then starts at
+ * random, so that answers to a predecessor of this process, which may still lie in the channel, are
+ * told apart and skipped. OUT lies in ARENA; KID (may be NULL) names the key that was used, "" if
+ * none. UNAVAILABLE or DEADLINE_EXCEEDED when there is no answer; what the signer refuses is
+ * FAILED_PRECONDITION with its sentence.
+ */
+bool signer_call(int fd, uint64_t *next_id, enum sign_kind kind, struct slice bytes,
+                 struct arena *arena, struct slice *out, char kid[64], struct error *err);
+
+/*
+ * The same for what an account signs (SIGN_ACCOUNT_JWT: header.payload; SIGN_ACCOUNT_BLOB: any
+ * bytes), with the account's Google-managed key. SUB: its unique ID, digits.
+ */
+bool signer_call_account(int fd, uint64_t *next_id, enum sign_kind kind, struct slice sub,
+                         struct slice bytes, struct arena *arena, struct slice *out, char kid[64],
+                         struct error *err);
