@@ -1,6 +1,6 @@
 /*
- * Text forms from outside, as jansson values: JSON and YAML with limits, times, durations, field masks, and the
- * tables that say which fields an object may have.
+ * Text forms from outside, as jansson values: JSON and YAML with limits, times, durations, field
+ * masks, and the tables that say which fields an object may have.
  */
 #pragma once
 
@@ -20,8 +20,9 @@ static inline void json_auto_decref(json_t **value)
 #define auto_json __attribute__((cleanup(json_auto_decref))) json_t
 
 /*
- * JSON (RFC 8259): one value, UTF-8, no repeated names in an object, at most CODEC_DEPTH_MAX deep, integers within
- * int64. NULL and INVALID_ARGUMENT, with line and column, on failure. The caller owns the value.
+ * JSON (RFC 8259): one value, UTF-8, no repeated names in an object, at most CODEC_DEPTH_MAX deep,
+ * integers within int64. NULL and INVALID_ARGUMENT, with line and column, on failure. The caller
+ * owns the value.
  */
 json_t *json_read(struct slice text, struct error *err);
 /* Compact, in ARENA; keys in insertion order. */
@@ -29,19 +30,23 @@ struct slice json_write(struct arena *arena, const json_t *value);
 /* Indented by two, with a newline at the end. */
 struct slice json_write_pretty(struct arena *arena, const json_t *value);
 
-/* YAML 1.2, core schema, one document; the same limits. Merge keys are refused; aliases are expanded up to 10,000 nodes in all. */
+/* YAML 1.2, core schema, one document; the same limits. Merge keys are refused; aliases are
+ * expanded up to 10,000 nodes in all. */
 json_t *yaml_read(struct slice text, struct error *err);
 /* Block style, for people. */
 struct slice yaml_write(struct arena *arena, const json_t *value);
 
 /* ---- small helpers: NULL or a default when absent or of another type ---- */
 
-json_t *json_at(const json_t *value, const char *path); /* "spec.template.metadata"; "[0]" for arrays: "containers[0].image" */
+json_t *
+json_at(const json_t *value,
+        const char *path); /* "spec.template.metadata"; "[0]" for arrays: "containers[0].image" */
 const char *json_text(const json_t *value, const char *path); /* NULL if absent */
 const char *json_text_or(const json_t *value, const char *path, const char *otherwise);
 bool json_flag(const json_t *value, const char *path, bool otherwise);
-int64_t json_number(const json_t *value, const char *path, int64_t otherwise); /* also from int64 as a string */
-json_t *json_slice(struct slice text); /* a string; invalid UTF-8 becomes U+FFFD */
+int64_t json_number(const json_t *value, const char *path,
+                    int64_t otherwise); /* also from int64 as a string */
+json_t *json_slice(struct slice text);  /* a string; invalid UTF-8 becomes U+FFFD */
 /* Sets PATH, making objects on the way; takes VALUE. */
 void json_put(json_t *value, const char *path, json_t *part);
 /* True when equal but for the order of names. */
@@ -68,11 +73,11 @@ enum field_kind {
     FIELD_ENUM, /* names in .names, or numbers */
     FIELD_TIME,
     FIELD_DURATION,
-    FIELD_BYTES, /* base64, either alphabet */
+    FIELD_BYTES,  /* base64, either alphabet */
     FIELD_OBJECT, /* .fields */
-    FIELD_LIST, /* of .item kind (.fields or .names as needed) */
-    FIELD_MAP, /* string → .item kind */
-    FIELD_ANY, /* google.protobuf.Value: kept as it is */
+    FIELD_LIST,   /* of .item kind (.fields or .names as needed) */
+    FIELD_MAP,    /* string → .item kind */
+    FIELD_ANY,    /* google.protobuf.Value: kept as it is */
 };
 
 enum field_flag {
@@ -85,18 +90,19 @@ enum field_flag {
 struct field {
     const char *name; /* camelCase; snake_case is taken in too */
     enum field_kind kind;
-    enum field_kind item; /* of FIELD_LIST and FIELD_MAP */
+    enum field_kind item;       /* of FIELD_LIST and FIELD_MAP */
     const struct field *fields; /* ends with a row without a name */
-    const char *const *names; /* of an enum, by number; ends with NULL */
+    const char *const *names;   /* of an enum, by number; ends with NULL */
     unsigned flags;
     const char *note;
     int64_t min, max; /* of numbers, and of string lengths; both 0: no limit */
 };
 
 /*
- * Checks VALUE against the table and gives a copy in normal form: camelCase names, enums by name, int64 as JSON
- * integers, empty values kept. The first fault names its field ("spec.template.spec.containers[0].image"):
- * unknown name, wrong type, out of range, missing. PREFIX is put before field names ("" if none). NULL on failure.
+ * Checks VALUE against the table and gives a copy in normal form: camelCase names, enums by name,
+ * int64 as JSON integers, empty values kept. The first fault names its field
+ * ("spec.template.spec.containers[0].image"): unknown name, wrong type, out of range, missing.
+ * PREFIX is put before field names ("" if none). NULL on failure.
  */
 json_t *fields_read(const struct field *table, const json_t *value, const char *prefix,
                     struct error *err);
@@ -104,8 +110,9 @@ json_t *fields_read(const struct field *table, const json_t *value, const char *
 /* ---- field masks ---- */
 
 /*
- * google.protobuf.FieldMask: "a,b.c", camel or snake, "*". Copies from FROM into *INTO (both in normal form, same table) what
- * the mask names: absent in FROM means removed. Unknown paths: INVALID_ARGUMENT.
+ * google.protobuf.FieldMask: "a,b.c", camel or snake, "*". Copies from FROM into *INTO (both in
+ * normal form, same table) what the mask names: absent in FROM means removed. Unknown paths:
+ * INVALID_ARGUMENT.
  */
 bool mask_merge(const struct field *table, struct slice mask, json_t *into, const json_t *from,
                 struct error *err);
