@@ -1,0 +1,113 @@
+/*
+ * How the board lies in memory, and how its words and cells are packed. Private to board.c, whose
+ * head says what they mean.
+ */
+#pragma once
+
+#include <assert.h>
+#include <stdalign.h>
+
+#include "ipc/board.h"
+
+enum { BOARD_MAGIC = 0x484f4d45, /* "HOME" */ TAKEN_MAX = (1 << 14) - 1 };
+
+struct slot {
+    alignas(64) _Atomic uint64_t word;
+    _Atomic uint64_t revision_id;
+    _Atomic uint64_t address; /* ipv4, port, http2 */
+    _Atomic int64_t idle_since_us;
+    _Atomic uint32_t limit;
+    _Atomic uint32_t next;  /* in the chain: slot + 1; 0 ends it */
+    _Atomic uint32_t doubt; /* a place of a dead worker is still to be counted; engine only */
+};
+
+struct bucket {
+    _Atomic uint32_t version; /* odd while the chain changes */
+    _Atomic uint32_t first;   /* slot + 1 */
+};
+
+struct shared {
+    uint32_t magic;
+    uint32_t layout;
+    alignas(64) _Atomic uint64_t waiting_mask; /* one bit for each worker that has waiters */
+    _Atomic uint32_t waiting[BOARD_WORKERS];
+    struct bucket buckets[BOARD_REVISIONS];
+    struct slot slots[BOARD_INSTANCES];
+    _Atomic uint64_t cells[BOARD_WORKERS][BOARD_INSTANCES]; /* generation, PENDING, count */
+};
+
+static_assert(BOARD_WORKERS == 64, "waiting_mask has one bit for each worker");
+static_assert((BOARD_REVISIONS & (BOARD_REVISIONS - 1)) == 0, "buckets are picked by bits");
+
+/* ---- words and cells ---- */
+
+enum { SEQUENCE_BITS = 24, TAKEN_BITS = 14, STATE_BITS = 2, GENERATION_BITS = 24 };
+
+struct word {
+    uint32_t generation;
+    enum instance_state state;
+    uint32_t taken;
+    uint32_t sequence;
+};
+
+static inline uint32_t low_bits(uint64_t value, unsigned bits)
+{
+    return (uint32_t)(value & ((UINT64_C(1) << bits) - 1));
+}
+
+static inline struct word word_open(uint64_t word)
+{
+    return (struct word){
+        .sequence = low_bits(word, SEQUENCE_BITS),
+        .taken = low_bits(word >> SEQUENCE_BITS, TAKEN_BITS),
+        .state = low_bits(word >> (SEQUENCE_BITS + TAKEN_BITS), STATE_BITS),
+        .generation = low_bits(word >> (SEQUENCE_BITS + TAKEN_BITS + STATE_BITS), GENERATION_BITS),
+    };
+}
+
+/* The word that follows: the same fields, one step further in sequence. */
+static inline uint64_t word_close(struct word word)
+{
+    return (uint64_t)low_bits(word.sequence + 1, SEQUENCE_BITS) |
+           (uint64_t)word.taken << SEQUENCE_BITS |
+           (uint64_t)word.state << (SEQUENCE_BITS + TAKEN_BITS) |
+           (uint64_t)low_bits(word.generation, GENERATION_BITS)
+               << (SEQUENCE_BITS + TAKEN_BITS + STATE_BITS);
+}
+
+static inline bool word_swap(struct slot *slot, uint64_t *seen, struct word word)
+{
+    return atomic_compare_exchange_strong(&slot->word, seen, word_close(word));
+}
+
+#define CELL_PENDING (UINT64_C(1) << 31)
+
+static inline uint64_t cell_close(uint32_t generation, uint32_t count)
+{
+    return (uint64_t)generation << 32 | count;
+}
+
+/* What CELL counts in this generation of its slot: an older count means nothing. */
+static inline uint32_t cell_count(uint64_t cell, uint32_t generation)
+{
+    return (uint32_t)(cell >> 32) == generation ? low_bits(cell, 31) : 0;
+}
+
+static inline bool cell_pending(uint64_t cell, uint32_t generation)
+{
+    return (uint32_t)(cell >> 32) == generation && (cell & CELL_PENDING) != 0;
+}
+
+static inline uint64_t address_close(struct board_address address)
+{
+    return (uint64_t)address.ipv4 << 32 | (uint64_t)address.port << 8 | address.http2;
+}
+
+static inline struct board_address address_open(uint64_t address)
+{
+    return (struct board_address){
+        .ipv4 = (uint32_t)(address >> 32),
+        .port = (uint16_t)(address >> 8),
+        .http2 = (uint8_t)address,
+    };
+}
