@@ -1,7 +1,8 @@
 /*
- * HTTP/2 over nghttp2: bytes in, events out, bytes out; no sockets. One session is one connection, server
- * or client side. Known floods have limits: rapid reset (CVE-2023-44487), settings, ping, empty frames,
- * CONTINUATION and header list size, too many streams. Extended CONNECT (RFC 8441) is offered on the server side.
+ * HTTP/2 over nghttp2: bytes in, events out, bytes out; no sockets. One session is one connection,
+ * server or client side. Known floods have limits: rapid reset (CVE-2023-44487), settings, ping,
+ * empty frames, CONTINUATION and header list size, too many streams. Extended CONNECT (RFC 8441) is
+ * offered on the server side.
  */
 #pragma once
 
@@ -13,8 +14,8 @@ struct http2_session; /* opaque */
 
 struct http2_events {
     /*
-     * A message head is complete (server: request; client: the final or an interim response). All slices are
-     * in ARENA, which is the stream's and lives until on_close. END: no body follows.
+     * A message head is complete (server: request; client: the final or an interim response). All
+     * slices are in ARENA, which is the stream's and lives until on_close. END: no body follows.
      */
     void (*on_request)(void *ctx, int32_t stream, struct arena *arena,
                        const struct http_request *request, bool end);
@@ -26,14 +27,15 @@ struct http2_events {
     void (*on_end)(void *ctx, int32_t stream, const struct http_headers *trailers);
     /* Everything queued on this stream has been handed to the output: the sender may go on. */
     void (*on_writable)(void *ctx, int32_t stream);
-    /* The stream is gone, finished or reset (error is the HTTP/2 error code, 0 for none). Always last. */
+    /* The stream is gone, finished or reset (error is the HTTP/2 error code, 0 for none). Always
+     * last. */
     void (*on_close)(void *ctx, int32_t stream, uint32_t error);
 };
 
 struct http2_limits {
-    uint32_t streams_max; /* concurrent, default 100 */
-    size_t head_max; /* header list size, default 64 KiB */
-    uint32_t window; /* per stream, default 256 KiB */
+    uint32_t streams_max;  /* concurrent, default 100 */
+    size_t head_max;       /* header list size, default 64 KiB */
+    uint32_t window;       /* per stream, default 256 KiB */
     uint32_t resets_per_s; /* client resets allowed, default 200 */
 };
 
@@ -44,7 +46,8 @@ struct http2_session *http2_client_new(const struct http2_limits *limits,
                                        const struct http2_events *events, void *ctx);
 void http2_free(struct http2_session *session);
 
-/* Feeds received bytes. False: the connection must be closed after what http2_output() still has. */
+/* Feeds received bytes. False: the connection must be closed after what http2_output() still has.
+ */
 bool http2_input(struct http2_session *session, struct slice bytes);
 
 /* Moves what is to be sent into OUT, up to its maximum. True if something was moved. */

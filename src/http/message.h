@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 struct http_header {
-    struct slice name; /* lower case */
+    struct slice name;  /* lower case */
     struct slice value; /* without white space at the ends */
 };
 
@@ -31,7 +31,8 @@ enum http_framing { HTTP_NO_BODY, HTTP_LENGTH, HTTP_CHUNKED, HTTP_UNTIL_CLOSE, H
 struct http_request {
     struct slice method; /* case-sensitive */
     struct slice scheme; /* "http" or "https": of the connection, or of an absolute target */
-    struct slice authority; /* of an absolute target, else Host or :authority; "" if none (HTTP/1.0) */
+    struct slice
+        authority;     /* of an absolute target, else Host or :authority; "" if none (HTTP/1.0) */
     struct slice path; /* target as received, from the first '/', with query; "*" for OPTIONS * */
     struct http_headers headers; /* without pseudo-headers; Host is in it */
     enum http_version version;
@@ -40,7 +41,8 @@ struct http_request {
     bool keep_alive;
     bool expect_continue;
     bool absolute_form; /* the target named its authority (RFC 9112 section 3.2.2) */
-    struct slice upgrade; /* protocol asked for by "Connection: upgrade", or :protocol; "" if none */
+    struct slice
+        upgrade;         /* protocol asked for by "Connection: upgrade", or :protocol; "" if none */
     bool wants_trailers; /* TE: trailers */
 };
 
@@ -59,11 +61,13 @@ const struct http_header *http_headers_find(const struct http_headers *headers, 
 /* How many fields have that name. */
 unsigned http_headers_count(const struct http_headers *headers, struct slice name);
 
-/* Appends; grows in ARENA. False once HTTP_HEADERS_MAX is reached. Nothing is copied but the pair of slices. */
+/* Appends; grows in ARENA. False once HTTP_HEADERS_MAX is reached. Nothing is copied but the pair
+ * of slices. */
 bool http_headers_add(struct http_headers *headers, struct arena *arena, struct slice name,
                       struct slice value);
 
-/* Fields that belong to one hop alone, also those that Connection lists (RFC 9110 section 7.6.1). */
+/* Fields that belong to one hop alone, also those that Connection lists (RFC 9110 section 7.6.1).
+ */
 bool http_header_is_hop_by_hop(const struct http_headers *headers, struct slice name);
 
 /* "Forbidden" for 403; "" for a status that has no registered name. */

@@ -7,8 +7,10 @@
 #include "base/slice.h"
 
 /*
- * Splits "host:port", "host", "[v6]:port" (RFC 3986 section 3.2). HOST comes out in lower case, without a
- * trailing dot, in ARENA. PORT is 0 if none. False if it is not a host: user info, bad characters, port over 65535.
+ * Splits "host:port", "host", "[v6]:port" (RFC 3986 section 3.2). HOST comes out in lower case,
+ * without a trailing dot, an IPv6 address in its canonical spelling and without brackets, in ARENA.
+ * PORT is 0 if none. False if it is not a host: user info, bad characters (percent signs too), an
+ * empty label, a port that is empty, 0 or over 65535.
  */
 bool url_authority(struct arena *arena, struct slice authority, struct slice *host, uint16_t *port);
 
@@ -28,9 +30,10 @@ struct slice url_encode(struct arena *arena, struct slice text);
 bool url_query_find(struct arena *arena, struct slice query, const char *name, struct slice *out);
 
 /*
- * The one normal form of a path that conditions see: percent-decoded, dot segments removed.
- * False when normalising would change the structure of segments (an encoded slash, "..", "." or "//" that
- * comes from an escape, a broken escape, a NUL): the gate answers 400 if the deciding binding reads the path.
+ * The one normal form of a path that conditions see: percent-decoded, "." segments removed; "//"
+ * stays. False when normalising would change the structure of segments, or when a server could read
+ * it in another way: a ".." segment, a "." or ".." or slash that comes from an escape, a backslash,
+ * "..;x", a broken escape, a NUL. The gate answers 400 then if the deciding binding reads the path.
  */
 bool url_path_normal(struct arena *arena, struct slice path, struct slice *out);
 
