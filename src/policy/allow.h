@@ -1,6 +1,6 @@
 /*
- * Allow policies: bindings of members to roles, with conditions; validation on writing, evaluation for admin calls.
- * (The gate evaluates the compiled form in the index.)
+ * Allow policies: bindings of members to roles, with conditions; validation on writing, evaluation
+ * for admin calls. (The gate evaluates the compiled form in the index.)
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 struct condition {
     struct slice title, description, expression, location; /* expression "": no condition */
-    struct slice program; /* compiled */
+    struct slice program;                                  /* compiled */
 };
 
 struct binding {
@@ -21,7 +21,13 @@ struct binding {
 };
 
 /* Which node a policy is attached to: what is allowed differs (access-and-runtime 3.2, 3.4). */
-enum policy_node { POLICY_SERVICE, POLICY_PROJECT, POLICY_FOLDER, POLICY_ORGANIZATION, POLICY_ACCOUNT };
+enum policy_node {
+    POLICY_SERVICE,
+    POLICY_PROJECT,
+    POLICY_FOLDER,
+    POLICY_ORGANIZATION,
+    POLICY_ACCOUNT
+};
 
 /* What the rules about existence need to ask. Any may be NULL: then everything exists. */
 struct policy_directory {
@@ -32,28 +38,29 @@ struct policy_directory {
 };
 
 /*
- * Checks what a client sent, against the policy before (whose roles and deleted members are never rejected), and gives
- * the normal form: equal (role, condition) pairs merged, members deduplicated, conditions compiled.
- * INVALID_ARGUMENT with Google's sentence (access-and-runtime 3.4, 3.5) on failure.
+ * Checks what a client sent, against the policy before (whose roles and deleted members are never
+ * rejected), and gives the normal form: equal (role, condition) pairs merged, members deduplicated,
+ * conditions compiled. INVALID_ARGUMENT with Google's sentence (access-and-runtime 3.4, 3.5) on
+ * failure.
  */
 bool policy_normalise(struct arena *arena, enum policy_node node, const struct binding *asked,
                       size_t asked_count, const struct binding *before, size_t before_count,
                       int version, const struct policy_directory *directory, struct binding **out,
                       size_t *out_count, struct error *err);
 
-/* Who is asking: every member text that a binding may name them by (themselves, groups, domain, allAuthenticatedUsers, allUsers). */
+/* Who is asking: every member text that a binding may name them by (themselves, groups, domain,
+ * allAuthenticatedUsers, allUsers). */
 struct principal_set {
     const struct slice *members;
     size_t count;
 };
 
 /*
- * Which of BINDINGS gives PERMISSION to WHO; NULL if none. ROLE_HOLDS answers for roles that are not predefined
- * (custom ones); may be NULL.
+ * Which of BINDINGS gives PERMISSION to WHO; NULL if none. ROLE_HOLDS answers for roles that are
+ * not predefined (custom ones); may be NULL.
  */
-const struct binding *policy_grants(const struct binding *bindings, size_t count,
-                                    const struct principal_set *who, struct slice permission,
-                                    const struct cel_env *env, struct arena *arena,
-                                    bool (*role_holds_custom)(void *ctx, struct slice role,
-                                                              struct slice permission),
-                                    void *ctx);
+const struct binding *
+policy_grants(const struct binding *bindings, size_t count, const struct principal_set *who,
+              struct slice permission, const struct cel_env *env, struct arena *arena,
+              bool (*role_holds_custom)(void *ctx, struct slice role, struct slice permission),
+              void *ctx);

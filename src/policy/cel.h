@@ -1,6 +1,6 @@
 /*
- * The part of CEL that IAM conditions may use (access-and-runtime 3.7), compiled once into bytes without
- * pointers, so that a condition can lie in the index and be evaluated where it lies.
+ * The part of CEL that IAM conditions may use (access-and-runtime 3.7), compiled once into bytes
+ * without pointers, so that a condition can lie in the index and be evaluated where it lies.
  */
 #pragma once
 
@@ -12,14 +12,16 @@ enum { CEL_SOURCE_MAX = 2048, CEL_OPERATORS_MAX = 12, CEL_LIST_MAX = 100 };
 
 /* What a condition may ask for. data NULL: this attribute is absent, and absent never grants. */
 struct cel_env {
-    int64_t time_us; /* request.time: microseconds since 1970 */
+    int64_t time_us;   /* request.time: microseconds since 1970 */
     struct slice host; /* request.host, no port; absent on admin calls */
     struct slice path; /* request.path in its normal form; absent on admin calls */
     struct slice resource_name, resource_type, resource_service;
-    /* resource.matchTag and its like; NULL: no tags. KEY "ORG/KEY" or "tagKeys/N", VALUE "" for hasTagKey. */
+    /* resource.matchTag and its like; NULL: no tags. KEY "ORG/KEY" or "tagKeys/N", VALUE "" for
+     * hasTagKey. */
     bool (*has_tag)(void *ctx, bool by_id, struct slice key, struct slice value);
     void *tag_ctx;
-    /* api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []): the roles; absent: count -1. */
+    /* api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []): the roles; absent: count -1.
+     */
     const struct slice *modified_roles;
     int modified_role_count;
 };
@@ -33,7 +35,8 @@ enum cel_result { CEL_FALSE, CEL_TRUE, CEL_ERROR }; /* ERROR counts as "does not
 bool cel_compile(struct arena *arena, struct slice source, struct slice *program,
                  struct error *err);
 
-/* PROGRAM may come from anywhere: its bytes are checked while they are read. ARENA is for strings on the way. */
+/* PROGRAM may come from anywhere: its bytes are checked while they are read. ARENA is for strings
+ * on the way. */
 enum cel_result cel_eval(struct slice program, const struct cel_env *env, struct arena *arena);
 
 /* Whether the program reads request.path (then the path has to have a normal form). */

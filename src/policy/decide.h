@@ -1,6 +1,6 @@
 /*
- * May this caller invoke this service? One pure function, called by the gate, by `access explain`, the
- * console and what-if alike, so that none of them can disagree.
+ * May this caller invoke this service? One pure function, called by the gate, by `access explain`,
+ * the console and what-if alike, so that none of them can disagree.
  */
 #pragma once
 
@@ -11,7 +11,7 @@ enum network { NETWORK_OUTSIDE, NETWORK_LOAD_BALANCER, NETWORK_INSIDE };
 
 enum credential {
     CREDENTIAL_NONE, /* no header, or an empty one */
-    CREDENTIAL_BAD, /* one was presented and cannot be believed, whatever the reason */
+    CREDENTIAL_BAD,  /* one was presented and cannot be believed, whatever the reason */
     CREDENTIAL_VALID,
 };
 
@@ -20,16 +20,17 @@ enum grant { GRANT_NO, GRANT_YES, GRANT_PATH_UNCLEAR };
 
 struct decide_facts {
     bool host_known;
-    bool reserved_path; /* --strict-paths */
+    bool reserved_path;    /* --strict-paths */
     bool method_forbidden; /* TRACE, CONNECT */
-    bool default_url; /* the host is one of the default URLs */
+    bool default_url;      /* the host is one of the default URLs */
     bool default_url_disabled;
     enum ingress_setting ingress;
     enum network network;
     bool invoker_check_off;
     enum grant all_users; /* a binding for allUsers, own or inherited, whose condition holds */
     enum credential credential;
-    enum grant principal; /* a binding for the principal, their groups, domain, allAuthenticatedUsers */
+    enum grant
+        principal; /* a binding for the principal, their groups, domain, allAuthenticatedUsers */
 };
 
 enum rung {
@@ -58,6 +59,7 @@ struct verdict policy_decide(const struct decide_facts *facts);
 /* Whether the ladder will look at the credential at all, given the facts known before it. */
 bool policy_needs_credential(const struct decide_facts *facts);
 
-/* "check_off", "no_binding": in logs and explanations. And the log sentence of Cloud Run ("" if none). */
+/* "check_off", "no_binding": in logs and explanations. And the log sentence of Cloud Run ("" if
+ * none). */
 const char *rung_name(enum rung rung);
 const char *rung_log_text(enum rung rung);

@@ -22,9 +22,16 @@ enum member_kind {
 
 struct member {
     enum member_kind kind;
-    struct slice text; /* the normal form: e-mails and domains in lower case */
+    struct slice text;  /* the normal form: e-mails and domains in lower case */
     struct slice value; /* behind the prefix */
 };
 
 /* Parses and normalises (into ARENA). INVALID_ARGUMENT with Google's sentence on failure. */
 bool member_parse(struct arena *arena, struct slice text, struct member *out, struct error *err);
+
+/*
+ * The identity pool that a principal:// or principalSet:// member belongs to, as the index names it
+ * ("iam.googleapis.com/locations/global/workforcePools/P", "iam.googleapis.com/projects/N/…"); data
+ * NULL for all others. Points into the member.
+ */
+struct slice member_pool(const struct member *member);

@@ -9,13 +9,13 @@
 struct role {
     const char *name; /* "roles/run.invoker" */
     const char *title;
-    const char *stage; /* "GA", "BETA" */
+    const char *stage;           /* "GA", "BETA" */
     const uint16_t *permissions; /* sorted numbers */
     size_t permission_count;
 };
 
 size_t roles_count(void);
-const struct role *roles_at(size_t index); /* in the order of names */
+const struct role *roles_at(size_t index);        /* in the order of names */
 const struct role *roles_find(struct slice name); /* NULL if it is not one of ours */
 
 /* Number of a permission that some role holds; -1 if none does. Its name; NULL over the end. */
