@@ -1,22 +1,22 @@
 /*
- * A service and its revisions, as one document each, in the words of Cloud Run's v2 API. The v1 (Knative) and v2 forms are
- * made from it by tables (service_forms.c); the store keeps it as it is.
+ * A service and its revisions, as one document each, in the words of Cloud Run's v2 API. The v1
+ * (Knative) and v2 forms are made from it by tables (service_forms.c); the store keeps it as it is.
  *
  * The document of a service:
  *
  *   uid, generation, createTime, updateTime, creator, lastModifier           ours
  *   labels, annotations (the user's own), description, client, clientVersion, launchStage, ingress
  *   ("INGRESS_TRAFFIC_ALL"…), invokerIamDisabled, defaultUriDisabled, customAudiences, scaling,
- *   template {revision, labels, annotations, scaling, timeout, serviceAccount, containers[], volumes[],
- *   maxInstanceRequestConcurrency, sessionAffinity, healthCheckDisabled, …}, traffic[]     the user's
- *   status {observedGeneration, latestCreatedRevision, latestReadyRevision, ready
- *   ("CONDITION_PENDING" | "CONDITION_SUCCEEDED" | "CONDITION_FAILED"), reason, message, transitionTime,
- *   operation, revisionCounter}                                                            ours
+ *   template {revision, labels, annotations, scaling, timeout, serviceAccount, containers[],
+ * volumes[], maxInstanceRequestConcurrency, sessionAffinity, healthCheckDisabled, …}, traffic[] the
+ * user's status {observedGeneration, latestCreatedRevision, latestReadyRevision, ready
+ *   ("CONDITION_PENDING" | "CONDITION_SUCCEEDED" | "CONDITION_FAILED"), reason, message,
+ * transitionTime, operation, revisionCounter} ours
  *
  * The document of a revision:
  *
- *   uid, createTime, creator, service, generation, template (as of then, defaults filled in), imageDigest,
- *   status {ready, reason, message, transitionTime}
+ *   uid, createTime, creator, service, generation, template (as of then, defaults filled in),
+ * imageDigest, status {ready, reason, message, transitionTime}
  *
  * Revision names are short ("hello-00001-abc"); times are RFC 3339; durations "300s".
  */
@@ -45,8 +45,9 @@ bool service_name_valid(struct slice name, struct error *err);
 bool tag_valid(struct slice tag, struct error *err);
 bool revision_name_valid(struct slice service, struct slice revision, struct error *err);
 /*
- * Host of a service, or of its tag (TAG may be ""): "SERVICE-NUMBER.REGION.DOMAIN", shortened with a hash when the first label would pass 63
- * (access-and-runtime 1.9). And the URL, with ":PORT" unless it is 443.
+ * Host of a service, or of its tag (TAG may be ""): "SERVICE-NUMBER.REGION.DOMAIN", shortened with
+ * a hash when the first label would pass 63 (access-and-runtime 1.9). And the URL, with ":PORT"
+ * unless it is 443.
  */
 struct slice service_host(struct arena *arena, const struct service_view *view, struct slice tag);
 struct slice service_url(struct arena *arena, const struct service_view *view, struct slice tag);
@@ -57,9 +58,10 @@ bool version_read(struct slice text, int64_t *version);
 /* ---- v1 (Knative) ---- */
 
 /*
- * Reads what a client sent (POST, PUT) and gives the user's part of a document, defaults not filled in. status, read-only metadata and our own
- * annotations are ignored; resourceVersion comes out in *resource_version ("" if absent). Unknown fields, wrong types, values out of
- * range: INVALID_ARGUMENT with the v1 field named. NULL on failure.
+ * Reads what a client sent (POST, PUT) and gives the user's part of a document, defaults not filled
+ * in. status, read-only metadata and our own annotations are ignored; resourceVersion comes out in
+ * *resource_version ("" if absent). Unknown fields, wrong types, values out of range:
+ * INVALID_ARGUMENT with the v1 field named. NULL on failure.
  */
 json_t *service_from_v1(const json_t *in, const char **resource_version, struct arena *arena,
                         struct error *err);
@@ -69,9 +71,11 @@ json_t *revision_to_v1(struct arena *arena, const struct service_view *service, 
 
 /* ---- common ---- */
 
-/* Fills in what Cloud Run fills in (ingress, traffic, port, concurrency, timeout, probes, resources…): for a revision's template. */
+/* Fills in what Cloud Run fills in (ingress, traffic, port, concurrency, timeout, probes,
+ * resources…): for a revision's template. */
 json_t *template_with_defaults(const json_t *template);
-/* Checks values and their combinations (percents, tags, probes, containers, reserved env…). v1_words: name fields as v1 does. */
+/* Checks values and their combinations (percents, tags, probes, containers, reserved env…).
+ * v1_words: name fields as v1 does. */
 bool service_validate(const char *name, const json_t *doc, bool v1_words, struct error *err);
 /* Whether the templates ask for different revisions. */
 bool template_differs(const json_t *before, const json_t *after);

@@ -1,0 +1,25 @@
+/* Inside of the room: how the parts of validation name what is wrong, in the caller's words. */
+#pragma once
+
+#include "model/service_tables.h"
+
+struct check {
+    const char *name; /* of the service */
+    bool v1;
+    struct error *err;
+    char at[160]; /* the container or volume under the glass: "spec.template.spec.containers[0]" */
+};
+
+/* False, with the field V1 or V2 (whichever the caller speaks) at fault. */
+#define refuse(check, v1_field, v2_field, ...)                                                     \
+    error_field((check)->err, (check)->v1 ? (v1_field) : (v2_field), __VA_ARGS__)
+/* The same for a field of what stands at check->at. */
+bool refuse_at(const struct check *check, const char *field, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* service_validate_container.c */
+bool containers_valid(struct check *check, const json_t *template);
+bool volumes_valid(struct check *check, const json_t *template);
+
+/* Lower-case letters, digits and '-', neither first nor last a '-', at most 63. */
+bool dns_label(const char *text);

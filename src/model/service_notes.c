@@ -1,0 +1,539 @@
+/*
+ * v1 says as annotations much of what v2 says as fields. Here is one row for each: which
+ * annotation, on the service or on its template, where in the document, and how text becomes a
+ * value. An annotation without a row is the user's own and is kept as it is.
+ */
+#include "model/service_tables.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/buffer.h"
+
+enum note_kind {
+    NOTE_TEXT,
+    NOTE_FLAG,          /* any case of true and false */
+    NOTE_COUNT,         /* a whole number, not negative */
+    NOTE_WORD,          /* by .words, any case */
+    NOTE_TEXTS,         /* JSON array of strings */
+    NOTE_INTERFACES,    /* JSON array of network interfaces */
+    NOTE_TEXT_MAP,      /* JSON object of strings */
+    NOTE_HOURS,         /* "24" ↔ "86400s" */
+    NOTE_AUTHORIZATION, /* "default" or the name of a policy */
+    NOTE_CONTAINERS,    /* a flag of each container's resources */
+    NOTE_DEPENDENCIES,  /* JSON object: container → those it waits for */
+    NOTE_CLOUD_SQL,     /* comma-separated instances ↔ a volume */
+    NOTE_OURS,          /* made by the server: dropped */
+    NOTE_REFUSED,       /* .path says why */
+};
+
+struct note {
+    const char *name;
+    unsigned places;
+    enum note_kind kind;
+    const char *path;
+    const char *const (*words)[2]; /* {v1, v2} */
+};
+
+#define RUN     "run.googleapis.com/"
+#define SCALE   "autoscaling.knative.dev/"
+#define SERVING "serving.knative.dev/"
+#define BOTH    (NOTE_ON_SERVICE | NOTE_ON_TEMPLATE)
+
+static const char *const ingress_words[][2] = {
+    {"all", "INGRESS_TRAFFIC_ALL"},
+    {"internal", "INGRESS_TRAFFIC_INTERNAL_ONLY"},
+    {"internal-and-cloud-load-balancing", "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"},
+    {"none", "INGRESS_TRAFFIC_NONE"},
+    {NULL, NULL},
+};
+static const char *const stage_words[][2] = {
+    {"ALPHA", "ALPHA"},
+    {"BETA", "BETA"},
+    {"GA", "GA"},
+    {"EARLY_ACCESS", "EARLY_ACCESS"},
+    {"PRELAUNCH", "PRELAUNCH"},
+    {"DEPRECATED", "DEPRECATED"},
+    {NULL, NULL},
+};
+static const char *const mode_words[][2] = {
+    {"automatic", "AUTOMATIC"},
+    {"manual", "MANUAL"},
+    {NULL, NULL},
+};
+static const char *const environment_words[][2] = {
+    {"gen1", "EXECUTION_ENVIRONMENT_GEN1"},
+    {"gen2", "EXECUTION_ENVIRONMENT_GEN2"},
+    {NULL, NULL},
+};
+static const char *const egress_words[][2] = {
+    {"all-traffic", "ALL_TRAFFIC"},
+    {"all", "ALL_TRAFFIC"},
+    {"private-ranges-only", "PRIVATE_RANGES_ONLY"},
+    {NULL, NULL},
+};
+static const char *const revocation_words[][2] = {
+    {"prevent-new", "PREVENT_NEW"},
+    {"shut-down", "SHUTDOWN"},
+    {NULL, NULL},
+};
+
+static const struct note notes[] = {
+    {RUN "client-name", BOTH, NOTE_TEXT, "client", NULL},
+    {RUN "client-version", BOTH, NOTE_TEXT, "clientVersion", NULL},
+    {RUN "description", NOTE_ON_SERVICE, NOTE_TEXT, "description", NULL},
+    {RUN "ingress", NOTE_ON_SERVICE, NOTE_WORD, "ingress", ingress_words},
+    {RUN "invoker-iam-disabled", NOTE_ON_SERVICE, NOTE_FLAG, "invokerIamDisabled", NULL},
+    {RUN "default-url-disabled", NOTE_ON_SERVICE, NOTE_FLAG, "defaultUriDisabled", NULL},
+    {RUN "custom-audiences", NOTE_ON_SERVICE, NOTE_TEXTS, "customAudiences", NULL},
+    {RUN "launch-stage", NOTE_ON_SERVICE, NOTE_WORD, "launchStage", stage_words},
+    {RUN "minScale", NOTE_ON_SERVICE, NOTE_COUNT, "scaling.minInstanceCount", NULL},
+    {RUN "maxScale", NOTE_ON_SERVICE, NOTE_COUNT, "scaling.maxInstanceCount", NULL},
+    {RUN "scalingMode", NOTE_ON_SERVICE, NOTE_WORD, "scaling.scalingMode", mode_words},
+    {RUN "manualInstanceCount", NOTE_ON_SERVICE, NOTE_COUNT, "scaling.manualInstanceCount", NULL},
+    {RUN "iap-enabled", NOTE_ON_SERVICE, NOTE_FLAG, "iapEnabled", NULL},
+    {RUN "binary-authorization", NOTE_ON_SERVICE, NOTE_AUTHORIZATION, "binaryAuthorization", NULL},
+    {RUN "binary-authorization-breakglass", NOTE_ON_SERVICE, NOTE_TEXT,
+     "binaryAuthorization.breakglassJustification", NULL},
+    {RUN "build-source-location", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.sourceLocation", NULL},
+    {RUN "build-function-target", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.functionTarget", NULL},
+    {RUN "build-image-uri", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.imageUri", NULL},
+    {RUN "build-base-image", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.baseImage", NULL},
+    {RUN "build-enable-automatic-updates", NOTE_ON_SERVICE, NOTE_FLAG,
+     "buildConfig.enableAutomaticUpdates", NULL},
+    {RUN "build-worker-pool", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.workerPool", NULL},
+    {RUN "build-environment-variables", NOTE_ON_SERVICE, NOTE_TEXT_MAP,
+     "buildConfig.environmentVariables", NULL},
+    {RUN "build-service-account", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.serviceAccount", NULL},
+    {RUN "regions", NOTE_ON_SERVICE, NOTE_REFUSED,
+     "Multi-region services are not supported: deploy to each region by itself.", NULL},
+    {RUN "operation-id", BOTH, NOTE_OURS, NULL, NULL},
+    {RUN "urls", NOTE_ON_SERVICE, NOTE_OURS, NULL, NULL},
+    {RUN "ingress-status", NOTE_ON_SERVICE, NOTE_OURS, NULL, NULL},
+    {RUN "creatorEmail", BOTH, NOTE_OURS, NULL, NULL},
+    {RUN "lastModifierEmail", BOTH, NOTE_OURS, NULL, NULL},
+    {SERVING "creator", BOTH, NOTE_OURS, NULL, NULL},
+    {SERVING "lastModifier", BOTH, NOTE_OURS, NULL, NULL},
+
+    {SCALE "minScale", NOTE_ON_TEMPLATE, NOTE_COUNT, "scaling.minInstanceCount", NULL},
+    {SCALE "maxScale", NOTE_ON_TEMPLATE, NOTE_COUNT, "scaling.maxInstanceCount", NULL},
+    {RUN "cpu-throttling", NOTE_ON_TEMPLATE, NOTE_CONTAINERS, "resources.cpuIdle", NULL},
+    {RUN "startup-cpu-boost", NOTE_ON_TEMPLATE, NOTE_CONTAINERS, "resources.startupCpuBoost", NULL},
+    {RUN "sessionAffinity", NOTE_ON_TEMPLATE, NOTE_FLAG, "sessionAffinity", NULL},
+    {RUN "health-check-disabled", NOTE_ON_TEMPLATE, NOTE_FLAG, "healthCheckDisabled", NULL},
+    {RUN "execution-environment", NOTE_ON_TEMPLATE, NOTE_WORD, "executionEnvironment",
+     environment_words},
+    {RUN "vpc-access-connector", NOTE_ON_TEMPLATE, NOTE_TEXT, "vpcAccess.connector", NULL},
+    {RUN "vpc-access-egress", NOTE_ON_TEMPLATE, NOTE_WORD, "vpcAccess.egress", egress_words},
+    {RUN "network-interfaces", NOTE_ON_TEMPLATE, NOTE_INTERFACES, "vpcAccess.networkInterfaces",
+     NULL},
+    {RUN "encryption-key", NOTE_ON_TEMPLATE, NOTE_TEXT, "encryptionKey", NULL},
+    {RUN "post-key-revocation-action-type", NOTE_ON_TEMPLATE, NOTE_WORD,
+     "encryptionKeyRevocationAction", revocation_words},
+    {RUN "encryption-key-shutdown-hours", NOTE_ON_TEMPLATE, NOTE_HOURS,
+     "encryptionKeyShutdownDuration", NULL},
+    {RUN "gpu-zonal-redundancy-disabled", NOTE_ON_TEMPLATE, NOTE_FLAG, "gpuZonalRedundancyDisabled",
+     NULL},
+    {RUN "container-dependencies", NOTE_ON_TEMPLATE, NOTE_DEPENDENCIES, NULL, NULL},
+    {RUN "cloudsql-instances", NOTE_ON_TEMPLATE, NOTE_CLOUD_SQL, NULL, NULL},
+};
+
+#define CLOUD_SQL_VOLUME "cloudsql"
+
+static const struct note *note_find(enum note_place place, const char *name)
+{
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+        if ((notes[i].places & place) != 0 && strcmp(notes[i].name, name) == 0) {
+            return &notes[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- reading: each gives a value, or NULL after filling *err ---- */
+
+static json_t *flag_read(const char *text, const char *field, struct error *err)
+{
+    if (strcasecmp(text, "true") == 0) {
+        return json_true();
+    }
+    if (strcasecmp(text, "false") == 0) {
+        return json_false();
+    }
+    error_field(err, field, "must be 'true' or 'false', not '%.64s'", text);
+    return NULL;
+}
+
+static json_t *count_read(const char *text, const char *field, struct error *err)
+{
+    uint64_t number;
+    if (slice_to_u64(slice_of(text), &number) && number <= INT32_MAX) {
+        return json_integer((json_int_t)number);
+    }
+    error_field(err, field, "must be a whole number, not '%.64s'", text);
+    return NULL;
+}
+
+static json_t *note_word_read(const struct note *note, const char *text, const char *field,
+                              struct error *err)
+{
+    char known[256] = "";
+    for (size_t i = 0; note->words[i][0] != NULL; i++) {
+        if (strcasecmp(text, note->words[i][0]) == 0) {
+            return json_string(note->words[i][1]);
+        }
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof(known) - used, "%s%s", i > 0 ? ", " : "", note->words[i][0]);
+    }
+    error_field(err, field, "must be one of %s, not '%.64s'", known, text);
+    return NULL;
+}
+
+/* JSON in a string, held against a table of one field. */
+static json_t *inner_read(const struct field *table, const char *text, const char *field,
+                          struct error *err)
+{
+    struct error fault = {0};
+    json_t *value = json_read(slice_of(text), &fault);
+    if (value == NULL) {
+        error_field(err, field, "is not valid JSON: %.200s", fault.text);
+        return NULL;
+    }
+    auto_json *wrapped = json_pack("{so}", table[0].name, value);
+    auto_json *checked = fields_read(table, wrapped, field, &fault);
+    if (checked == NULL) {
+        error_field(err, field, "%.400s", fault.text);
+        return NULL;
+    }
+    return json_incref(json_object_get(checked, table[0].name));
+}
+
+static const struct field texts_table[] = {
+    {.name = "values", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
+static const struct field text_map_table[] = {
+    {.name = "values", .kind = FIELD_MAP, .item = FIELD_STRING},
+    {0},
+};
+static const struct field interfaces_table[] = {
+    {.name = "interfaces",
+     .kind = FIELD_LIST,
+     .item = FIELD_OBJECT,
+     .fields = network_interface_fields},
+    {0},
+};
+
+static json_t *hours_read(const char *text, const char *field, struct error *err)
+{
+    auto_json *hours = count_read(text, field, err);
+    if (hours == NULL) {
+        return NULL;
+    }
+    char seconds[32];
+    snprintf(seconds, sizeof(seconds), "%llds", (long long)json_integer_value(hours) * 3600);
+    return json_string(seconds);
+}
+
+static bool containers_flag_read(const struct note *note, const char *text, json_t *template,
+                                 const char *field, struct error *err)
+{
+    auto_json *flag = flag_read(text, field, err);
+    if (flag == NULL) {
+        return false;
+    }
+    size_t i;
+    json_t *container;
+    json_array_foreach(json_object_get(template, "containers"), i, container)
+    {
+        json_put(container, note->path, json_incref(flag));
+    }
+    return true;
+}
+
+static json_t *container_named(json_t *template, const char *name)
+{
+    size_t i;
+    json_t *container;
+    json_array_foreach(json_object_get(template, "containers"), i, container)
+    {
+        if (strcmp(json_text_or(container, "name", ""), name) == 0) {
+            return container;
+        }
+    }
+    return NULL;
+}
+
+static bool dependencies_read(const char *text, json_t *template, const char *field,
+                              struct error *err)
+{
+    auto_json *map = json_read(slice_of(text), NULL);
+    if (!json_is_object(map)) {
+        return error_field(err, field, "must be a JSON object of container names");
+    }
+    const char *name;
+    json_t *list;
+    json_object_foreach(map, name, list)
+    {
+        json_t *container = container_named(template, name);
+        if (container == NULL || !json_is_array(list)) {
+            return error_field(err, field, "names the container '%.64s', which is not there", name);
+        }
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            if (!json_is_string(json_array_get(list, i))) {
+                return error_field(err, field, "must list container names as text");
+            }
+        }
+        if (json_array_size(list) > 0) {
+            json_object_set(container, "dependsOn", list);
+        }
+    }
+    return true;
+}
+
+static void cloud_sql_read(const char *text, json_t *template)
+{
+    json_t *instances = json_array();
+    struct slice rest = slice_of(text), part;
+    while (slice_cut(&rest, ',', &part)) {
+        part = slice_trim(part);
+        if (part.len > 0) {
+            json_array_append_new(instances, json_arena_text(part));
+        }
+    }
+    if (json_array_size(instances) == 0) {
+        json_decref(instances);
+        return;
+    }
+    json_t *volumes = json_object_get(template, "volumes");
+    if (volumes == NULL) {
+        volumes = json_array();
+        json_object_set_new(template, "volumes", volumes);
+    }
+    json_array_append_new(volumes, json_pack("{sss{so}}", "name", CLOUD_SQL_VOLUME,
+                                             "cloudSqlInstance", "instances", instances));
+}
+
+/* Puts VALUE (taken; NULL after a failure) at the note's path. */
+static bool note_put(const struct note *note, json_t *part, json_t *value)
+{
+    if (value == NULL) {
+        return false;
+    }
+    json_put(part, note->path, value);
+    return true;
+}
+
+static bool note_read(const struct note *note, const char *text, json_t *part, const char *field,
+                      struct error *err)
+{
+    switch (note->kind) {
+    case NOTE_TEXT:
+        return text[0] == '\0' || note_put(note, part, json_string(text));
+    case NOTE_FLAG:
+        return note_put(note, part, flag_read(text, field, err));
+    case NOTE_COUNT:
+        return note_put(note, part, count_read(text, field, err));
+    case NOTE_WORD:
+        return note_put(note, part, note_word_read(note, text, field, err));
+    case NOTE_TEXTS:
+        return note_put(note, part, inner_read(texts_table, text, field, err));
+    case NOTE_INTERFACES:
+        return note_put(note, part, inner_read(interfaces_table, text, field, err));
+    case NOTE_TEXT_MAP:
+        return note_put(note, part, inner_read(text_map_table, text, field, err));
+    case NOTE_HOURS:
+        return note_put(note, part, hours_read(text, field, err));
+    case NOTE_AUTHORIZATION:
+        if (strcmp(text, "default") == 0) {
+            json_put(part, "binaryAuthorization.useDefault", json_true());
+        } else {
+            json_put(part, "binaryAuthorization.policy", json_string(text));
+        }
+        return true;
+    case NOTE_CONTAINERS:
+        return containers_flag_read(note, text, part, field, err);
+    case NOTE_DEPENDENCIES:
+        return dependencies_read(text, part, field, err);
+    case NOTE_CLOUD_SQL:
+        cloud_sql_read(text, part);
+        return true;
+    case NOTE_OURS:
+        return true;
+    case NOTE_REFUSED:
+        return error_field(err, field, "%s", note->path);
+    }
+    return false;
+}
+
+bool notes_read(enum note_place place, const json_t *annotations, json_t *part, const char *field,
+                struct error *err)
+{
+    const char *name;
+    json_t *value;
+    json_t *own = json_object();
+    json_object_set_new(part, "annotations", own);
+    json_object_foreach(json_lend(annotations), name, value)
+    {
+        const struct note *note = note_find(place, name);
+        if (note == NULL) {
+            json_object_set(own, name, value);
+            continue;
+        }
+        char at[256];
+        snprintf(at, sizeof(at), "%s[%.160s]", field, name);
+        if (!note_read(note, json_string_value(value), part, at, err)) {
+            return false;
+        }
+    }
+    if (json_object_size(own) == 0) {
+        json_object_del(part, "annotations");
+    }
+    return true;
+}
+
+/* ---- writing: each gives the annotation's text, or NULL if it is absent ---- */
+
+static json_t *json_inside_text(const json_t *value)
+{
+    auto_arena arena = {0};
+    return json_arena_text(json_write(&arena, value));
+}
+
+static json_t *count_write(const json_t *value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(value));
+    return json_string(text);
+}
+
+static json_t *note_word_write(const struct note *note, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    for (size_t i = 0; text != NULL && note->words[i][0] != NULL; i++) {
+        if (strcmp(note->words[i][1], text) == 0) {
+            return json_string(note->words[i][0]);
+        }
+    }
+    return NULL;
+}
+
+static json_t *hours_write(const json_t *value)
+{
+    int64_t us = 0;
+    duration_read(slice_of(json_string_value(value)), &us);
+    auto_json *hours = json_integer(us / 1000000 / 3600);
+    return count_write(hours);
+}
+
+static json_t *containers_flag_write(const struct note *note, const json_t *template)
+{
+    size_t i;
+    json_t *container;
+    json_array_foreach(json_object_get(template, "containers"), i, container)
+    {
+        const json_t *flag = json_at(container, note->path);
+        if (flag != NULL) {
+            return json_string(json_is_true(flag) ? "true" : "false");
+        }
+    }
+    return NULL;
+}
+
+static json_t *dependencies_write(const json_t *template)
+{
+    auto_json *map = json_object();
+    size_t i;
+    json_t *container;
+    json_array_foreach(json_object_get(template, "containers"), i, container)
+    {
+        json_t *list = json_object_get(container, "dependsOn");
+        if (json_array_size(list) > 0) {
+            json_object_set(map, json_text_or(container, "name", ""), list);
+        }
+    }
+    return json_object_size(map) == 0 ? NULL : json_inside_text(map);
+}
+
+static json_t *cloud_sql_write(const json_t *template)
+{
+    struct buffer text = BUFFER_INIT(32768);
+    size_t i, j;
+    json_t *volume, *instance;
+    json_array_foreach(json_object_get(template, "volumes"), i, volume)
+    {
+        json_array_foreach(json_at(volume, "cloudSqlInstance.instances"), j, instance)
+        {
+            buffer_printf(&text, "%s%s", buffer_len(&text) > 0 ? "," : "",
+                          json_string_value(instance));
+        }
+    }
+    json_t *out = buffer_len(&text) == 0 ? NULL : json_string(buffer_text(&text));
+    buffer_done(&text);
+    return out;
+}
+
+static json_t *authorization_write(const json_t *value)
+{
+    if (json_flag(value, "useDefault", false)) {
+        return json_string("default");
+    }
+    const char *policy = json_text(value, "policy");
+    return policy == NULL ? NULL : json_string(policy);
+}
+
+static json_t *note_write(const struct note *note, const json_t *part)
+{
+    const json_t *value =
+        note->path == NULL || note->kind == NOTE_REFUSED ? NULL : json_at(part, note->path);
+    if (value == NULL && note->kind < NOTE_CONTAINERS) {
+        return NULL;
+    }
+    switch (note->kind) {
+    case NOTE_TEXT:
+        return json_deep_copy(value);
+    case NOTE_FLAG:
+        return json_string(json_is_true(value) ? "true" : "false");
+    case NOTE_COUNT:
+        return count_write(value);
+    case NOTE_WORD:
+        return note_word_write(note, value);
+    case NOTE_TEXTS:
+    case NOTE_INTERFACES:
+    case NOTE_TEXT_MAP:
+        return json_inside_text(value);
+    case NOTE_HOURS:
+        return hours_write(value);
+    case NOTE_AUTHORIZATION:
+        return authorization_write(value);
+    case NOTE_CONTAINERS:
+        return containers_flag_write(note, part);
+    case NOTE_DEPENDENCIES:
+        return dependencies_write(part);
+    case NOTE_CLOUD_SQL:
+        return cloud_sql_write(part);
+    case NOTE_OURS:
+    case NOTE_REFUSED:
+        return NULL;
+    }
+    return NULL;
+}
+
+void notes_write(enum note_place place, const json_t *part, json_t *annotations)
+{
+    const char *name;
+    json_t *own;
+    json_object_foreach(json_object_get(part, "annotations"), name, own)
+    {
+        json_object_set(annotations, name, own);
+    }
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+        if ((notes[i].places & place) == 0) {
+            continue;
+        }
+        json_t *text = note_write(&notes[i], part);
+        if (text != NULL) {
+            json_object_set_new(annotations, notes[i].name, text);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+/*
+ * Status as Knative clients read it: gcloud waits on the condition Ready, shows the others as
+ * stages, and prints the message of a condition that is False.
+ */
+#include "model/service_run.h"
+#include "model/service_tables.h"
+
+struct state {
+    const char *ready; /* True, False, Unknown */
+    const char *reason, *message, *time;
+};
+
+static struct state state_of(const json_t *doc)
+{
+    const char *ready = json_text_or(doc, "status.ready", "");
+    struct state state = {
+        .ready = "Unknown",
+        .reason = json_text_or(doc, "status.reason", ""),
+        .message = json_text_or(doc, "status.message", ""),
+        .time = json_text_or(doc, "status.transitionTime", json_text_or(doc, "createTime", "")),
+    };
+    if (strcmp(ready, "CONDITION_SUCCEEDED") == 0) {
+        state.ready = "True";
+    } else if (strcmp(ready, "CONDITION_FAILED") == 0) {
+        state.ready = "False";
+    }
+    return state;
+}
+
+static json_t *condition(const char *type, const char *status, const struct state *state)
+{
+    json_t *out =
+        json_pack("{ssssss}", "type", type, "status", status, "lastTransitionTime", state->time);
+    if (state->reason[0] != '\0') {
+        json_object_set_new(out, "reason", json_string(state->reason));
+    }
+    if (state->message[0] != '\0') {
+        json_object_set_new(out, "message", json_string(state->message));
+    }
+    return out;
+}
+
+static json_t *service_conditions(const json_t *doc)
+{
+    static const struct state quiet = {"", "", "", ""};
+    struct state state = state_of(doc);
+    struct state routes = state;
+    const char *routed = state.ready;
+    const char *configured = state.ready;
+    bool serves = json_array_size(json_at(doc, "status.traffic")) > 0;
+    if (strcmp(state.ready, "False") == 0 && serves && json_flag(doc, "status.routed", false)) {
+        /* An older revision goes on serving as it should. */
+        routed = "True";
+        routes.reason = quiet.reason;
+        routes.message = quiet.message;
+    } else if (strcmp(state.reason, "RevisionMissing") == 0) {
+        configured = "True";
+    }
+    struct state configuration = state;
+    if (strcmp(configured, "True") == 0) {
+        configuration.reason = quiet.reason;
+        configuration.message = quiet.message;
+    }
+    return json_pack("[ooo]", condition("Ready", state.ready, &state),
+                     condition("ConfigurationsReady", configured, &configuration),
+                     condition("RoutesReady", routed, &routes));
+}
+
+/* The entries of spec.traffic one by one, with the revision that each means, and the URL of its
+ * tag. */
+static json_t *service_traffic(struct arena *arena, const struct service_view *view)
+{
+    json_t *out = json_array();
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_at(view->doc, "status.traffic"), i, entry)
+    {
+        json_t *target = json_object();
+        form_write(traffic_forms, entry, target);
+        const char *tag = json_text(entry, "tag");
+        if (tag != NULL) {
+            json_object_set_new(target, "url",
+                                json_arena_text(service_url(arena, view, slice_of(tag))));
+        }
+        json_array_append_new(out, target);
+    }
+    return out;
+}
+
+static void put_text(json_t *object, const char *name, const char *text)
+{
+    if (text != NULL && text[0] != '\0') {
+        json_object_set_new(object, name, json_string(text));
+    }
+}
+
+json_t *service_v1_status(struct arena *arena, const struct service_view *view)
+{
+    const char *url = arena_string(arena, service_url(arena, view, SLICE_NONE));
+    json_t *status = json_object();
+    json_object_set_new(status, "observedGeneration",
+                        json_integer(json_number(view->doc, "status.observedGeneration", 1)));
+    json_object_set_new(status, "conditions", service_conditions(view->doc));
+    put_text(status, "latestReadyRevisionName", json_text(view->doc, "status.latestReadyRevision"));
+    put_text(status, "latestCreatedRevisionName",
+             json_text(view->doc, "status.latestCreatedRevision"));
+    json_object_set_new(status, "traffic", service_traffic(arena, view));
+    json_object_set_new(status, "url", json_string(url));
+    json_object_set_new(status, "address", json_pack("{ss}", "url", url));
+    return status;
+}
+
+json_t *revision_v1_status(const struct service_view *service, const char *name,
+                           const json_t *revision)
+{
+    static const char *const health[] = {"ContainerHealthy", "ResourcesAvailable"};
+    struct state state = state_of(revision);
+    bool active = service_reaches(service->doc, name);
+    struct state activity = {
+        .reason = active ? "" : "Reserve",
+        .message = active ? "" : "Revision is not reachable by traffic or tag.",
+        .time = state.time,
+    };
+    json_t *conditions = json_array();
+    json_array_append_new(conditions, condition("Ready", state.ready, &state));
+    json_array_append_new(conditions, condition("Active", active ? "True" : "False", &activity));
+    if (!active) {
+        json_object_set_new(json_array_get(conditions, 1), "severity", json_string("Info"));
+    }
+    for (size_t i = 0; i < sizeof(health) / sizeof(health[0]); i++) {
+        json_array_append_new(conditions, condition(health[i], state.ready, &state));
+    }
+    json_t *status = json_pack("{siso}", "observedGeneration", 1, "conditions", conditions);
+    put_text(status, "imageDigest", json_text(revision, "imageDigest"));
+    put_text(status, "serviceName", service->name);
+    return status;
+}

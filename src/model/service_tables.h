@@ -1,0 +1,77 @@
+/*
+ * Inside of the room: the tables by which a service is read and written, and the engines that walk
+ * them.
+ */
+#pragma once
+
+#include "model/service_run.h"
+
+/* What a Knative client may send, by name and type (service_v1_fields.c). */
+extern const struct field service_v1_fields[];
+extern const struct field network_interface_fields[];
+
+/* ---- forms: one object in v1's words and in ours (service_forms.c) ---- */
+
+enum form_kind {
+    FORM_SAME,     /* copied */
+    FORM_TEXT,     /* copied unless "" */
+    FORM_SECONDS,  /* 300 ↔ "300s" */
+    FORM_WORD,     /* by .words */
+    FORM_OBJECT,   /* by .rows */
+    FORM_LIST,     /* of objects, by .rows */
+    FORM_LATEST,   /* latestRevision: true ↔ type */
+    FORM_SELECTOR, /* nodeSelector ↔ {accelerator} */
+};
+
+struct form {
+    const char *v1; /* path in the v1 object; NULL ends a table */
+    const char *v2; /* path in the document */
+    enum form_kind kind;
+    const struct form *rows;
+    const char *const (*words)[2]; /* {v1, v2}; ends with NULL */
+};
+
+extern const struct form revision_spec_forms[]; /* RevisionSpec ↔ template */
+extern const struct form traffic_forms[];       /* TrafficTarget */
+
+/* Copies what the rows name from FROM into INTO; empty lists and maps are left out, as protocol
+ * buffers do. */
+void form_read(const struct form *rows, const json_t *v1, json_t *into);
+void form_write(const struct form *rows, const json_t *doc, json_t *into);
+
+/* ---- notes: annotations that are fields of the document (service_notes.c) ---- */
+
+enum note_place { NOTE_ON_SERVICE = 1, NOTE_ON_TEMPLATE = 2 };
+
+/*
+ * Reads a map of annotations, checked to be text, into PART (the document, or its template): known
+ * ones become fields, those that the server makes are dropped, the rest is kept as the user's own.
+ * FIELD is the map's name for errors.
+ */
+bool notes_read(enum note_place place, const json_t *annotations, json_t *part, const char *field,
+                struct error *err);
+/* The other way: into a map of annotations. */
+void notes_write(enum note_place place, const json_t *part, json_t *annotations);
+
+/* ---- small things ---- */
+
+/* jansson walks objects only through pointers that are not const; nothing is changed through this
+ * one. */
+static inline json_t *json_lend(const json_t *value)
+{
+    return (json_t *)(uintptr_t)value;
+}
+
+static inline json_t *json_arena_text(struct slice text)
+{
+    return json_stringn(text.data, text.len);
+}
+
+/* The container that takes requests: the only one, or the one with ports. NULL if there is none. */
+json_t *ingress_container(const json_t *template);
+
+/* ---- status in v1's words (service_status.c) ---- */
+
+json_t *service_v1_status(struct arena *arena, const struct service_view *view);
+json_t *revision_v1_status(const struct service_view *service, const char *name,
+                           const json_t *revision);
