@@ -1,0 +1,211 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <openssl/err.h>
+
+#include "base/encode.h"
+#include "codec/codec.h"
+#include "trust/secret.h"
+
+static struct trust_key *public_half(struct arena *arena, const struct trust_secret *secret)
+{
+    struct slice der;
+    struct error err;
+    assert_true(trust_secret_spki(arena, secret, &der, &err));
+    struct trust_key *key = trust_key_from_spki(der, trust_secret_alg(secret), &err);
+    assert_non_null(key);
+    return key;
+}
+
+static void what_a_key_signed_its_public_half_verifies_and_nothing_else(void **state)
+{
+    (void)state;
+    struct error err;
+    for (enum trust_alg alg = TRUST_RS256; alg <= TRUST_EDDSA; alg++) {
+        auto_arena arena = {0};
+        struct trust_secret *secret = trust_secret_generate(alg, &err);
+        assert_non_null(secret);
+        struct trust_key *key = public_half(&arena, secret);
+        struct slice signature;
+        assert_true(trust_sign(&arena, secret, SLICE("a.b"), &signature, &err));
+        assert_true(trust_verify(key, SLICE("a.b"), signature));
+        assert_true(trust_verify(key, SLICE("a.b"), signature)); /* a check leaves nothing behind */
+        assert_false(trust_verify(key, SLICE("a.c"), signature));
+        assert_false(trust_verify(key, SLICE("a.b"), slice_upto(signature, signature.len - 1)));
+        assert_false(trust_verify(key, SLICE("a.b"), SLICE_NONE));
+        char *changed = arena_string(&arena, signature);
+        for (size_t i = 0; i < signature.len; i += 7) {
+            changed[i] ^= 1;
+            assert_false(trust_verify(key, SLICE("a.b"), (struct slice){changed, signature.len}));
+            changed[i] ^= 1;
+        }
+        assert_int_equal(ERR_peek_error(), 0);
+        trust_key_free(key);
+        trust_secret_free(secret);
+    }
+}
+
+static void es256_signatures_have_64_bytes_each_time(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct trust_secret *secret = trust_secret_generate(TRUST_ES256, &err);
+    struct trust_key *key = public_half(&arena, secret);
+    for (int i = 0; i < 300; i++) { /* about two of them have an r or s that starts with a zero */
+        struct slice signature;
+        assert_true(trust_sign(&arena, secret, SLICE("x"), &signature, &err));
+        assert_int_equal(signature.len, 64);
+        assert_true(trust_verify(key, SLICE("x"), signature));
+    }
+    char zeroes[64] = {0};
+    assert_false(trust_verify(key, SLICE("x"), (struct slice){zeroes, sizeof(zeroes)}));
+    trust_key_free(key);
+    trust_secret_free(secret);
+}
+
+static void a_key_serves_its_own_algorithm_only(void **state)
+{
+    (void)state;
+    struct error err;
+    for (enum trust_alg alg = TRUST_RS256; alg <= TRUST_EDDSA; alg++) {
+        auto_arena arena = {0};
+        struct trust_secret *secret = trust_secret_generate(alg, &err);
+        struct slice der;
+        assert_true(trust_secret_spki(&arena, secret, &der, &err));
+        for (enum trust_alg other = TRUST_ALG_NONE; other <= TRUST_EDDSA; other++) {
+            struct trust_key *key = trust_key_from_spki(der, other, &err);
+            assert_true((key != NULL) == (other == alg));
+            trust_key_free(key);
+        }
+        assert_null(trust_key_from_spki(slice_upto(der, der.len - 1), alg, &err));
+        char *bytes = arena_alloc(&arena, der.len + 1);
+        memcpy(bytes, der.data, der.len);
+        struct slice longer = {bytes, der.len + 1};
+        assert_null(trust_key_from_spki(longer, alg, &err));
+        trust_secret_free(secret);
+    }
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void a_private_key_survives_its_pem_form(void **state)
+{
+    (void)state;
+    struct error err;
+    for (enum trust_alg alg = TRUST_RS256; alg <= TRUST_EDDSA; alg++) {
+        auto_arena arena = {0};
+        struct trust_secret *secret = trust_secret_generate(alg, &err);
+        struct slice pem, signature;
+        assert_true(trust_secret_pem(&arena, secret, &pem, &err));
+        assert_true(slice_starts(pem, SLICE("-----BEGIN PRIVATE KEY-----\n")));
+        struct trust_secret *again = trust_secret_from_pem(pem, &err);
+        assert_non_null(again);
+        assert_int_equal(trust_secret_alg(again), alg);
+        struct trust_key *key = public_half(&arena, secret);
+        assert_true(trust_sign(&arena, again, SLICE("x"), &signature, &err));
+        assert_true(trust_verify(key, SLICE("x"), signature));
+        trust_key_free(key);
+        trust_secret_free(again);
+        trust_secret_free(secret);
+    }
+    assert_null(trust_secret_from_pem(SLICE("no key"), &err));
+    assert_null(trust_secret_from_pem(SLICE_NONE, &err));
+}
+
+static void a_jwk_that_we_write_is_read_back_as_the_same_key(void **state)
+{
+    (void)state;
+    struct error err;
+    for (enum trust_alg alg = TRUST_RS256; alg <= TRUST_EDDSA; alg++) {
+        auto_arena arena = {0};
+        struct trust_secret *secret = trust_secret_generate(alg, &err);
+        struct trust_jwk in = {.kid = SLICE("k\"1"), .alg = alg}, out[2];
+        assert_true(trust_secret_spki(&arena, secret, &in.spki, &err));
+        struct slice json;
+        size_t count;
+        assert_true(trust_jwk_write(&arena, &in, &json, &err));
+        char *set = arena_printf(&arena, "{\"keys\":[%.*s]}", SLICE_ARG(json));
+        assert_true(trust_jwks_read(&arena, slice_of(set), out, 2, &count, &err));
+        assert_int_equal(count, 1);
+        assert_int_equal(out[0].alg, alg);
+        assert_true(slice_equal(out[0].kid, in.kid));
+        assert_true(slice_equal(out[0].spki, in.spki));
+        trust_secret_free(secret);
+    }
+}
+
+/* RFC 8037, appendix A.2. */
+#define ED                                                                                         \
+    "\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\""
+
+static size_t keys_of(const char *json)
+{
+    auto_arena arena = {0};
+    struct error err;
+    struct trust_jwk out[3];
+    size_t count = 99;
+    assert_true(trust_jwks_read(&arena, slice_of(json), out, 3, &count, &err));
+    return count;
+}
+
+static void a_set_gives_its_usable_keys_and_passes_over_the_rest(void **state)
+{
+    (void)state;
+    assert_int_equal(keys_of("{\"keys\":[]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[{" ED "}]}"), 1);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"alg\":\"EdDSA\",\"use\":\"sig\"}]}"), 1);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"key_ops\":[\"verify\"]}]}"), 1);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"alg\":\"RS256\"}]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"alg\":7}]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"use\":\"enc\"}]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"key_ops\":[\"sign\"]}]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"key_ops\":\"verify\"}]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"d\":\"AA\"}]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"kid\":1}]}"), 0);
+    assert_int_equal(keys_of("{\"keys\":[7,null,{},{\"kty\":\"oct\",\"k\":\"AA\"},{" ED "}]}"), 1);
+    /* A kid twice: the first stays. Keys without one are not twice. At most MAX. */
+    assert_int_equal(keys_of("{\"keys\":[{" ED ",\"kid\":\"a\"},{" ED ",\"kid\":\"a\"},{" ED "}]}"),
+                     2);
+    assert_int_equal(keys_of("{\"keys\":[{" ED "},{" ED "},{" ED "},{" ED "}]}"), 3);
+    /* No point of the curve; coordinates that are too short. */
+    assert_int_equal(keys_of("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\","
+                             "\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE\","
+                             "\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE\"}]}"),
+                     0);
+    assert_int_equal(
+        keys_of("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AQ\",\"y\":\"AQ\"}]}"), 0);
+}
+
+static void what_is_no_set_is_refused(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct trust_jwk out[1];
+    size_t count;
+    static const char *const texts[] = {
+        "", "[]", "{}", "{\"keys\":{}}", "{\"keys\":[]", "{\"keys\":[],\"keys\":[]}", "\xff"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_false(trust_jwks_read(&arena, slice_of(texts[i]), out, 1, &count, &err));
+    }
+    struct slice large = {arena_alloc(&arena, 65537), 65537};
+    assert_false(trust_jwks_read(&arena, large, out, 1, &count, &err));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_key_signed_its_public_half_verifies_and_nothing_else),
+        cmocka_unit_test(es256_signatures_have_64_bytes_each_time),
+        cmocka_unit_test(a_key_serves_its_own_algorithm_only),
+        cmocka_unit_test(a_private_key_survives_its_pem_form),
+        cmocka_unit_test(a_jwk_that_we_write_is_read_back_as_the_same_key),
+        cmocka_unit_test(a_set_gives_its_usable_keys_and_passes_over_the_rest),
+        cmocka_unit_test(what_is_no_set_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
