@@ -1,9 +1,7 @@
 /* What the files of the codec share, and nobody else sees. */
 #pragma once
 
-#include <jansson.h>
-
-#include "base/slice.h"
+#include "codec/codec.h"
 
 /* Decimal with an optional "-", within int64. */
 bool int64_read(struct slice text, int64_t *out);
@@ -26,3 +24,9 @@ static inline struct slice json_string_slice(const json_t *value)
 
 /* "an object", "a string", … for sentences. */
 const char *json_kind(const json_t *value);
+
+/* Whether GIVEN is the camelCase name, or its snake_case spelling. */
+bool field_name_is(struct slice given, struct slice camel);
+
+/* The row of that name, in either spelling; NULL if none. */
+const struct field *field_find(const struct field *table, struct slice given);
