@@ -1,0 +1,58 @@
+/* What the parts of the compiler share: the parser (cel_compile.c), the functions
+ * (cel_functions.c). */
+#pragma once
+
+#include "policy/cel.h"
+#include "policy/cel_emit.h"
+#include "policy/cel_token.h"
+
+enum cel_type {
+    TYPE_NONE, /* an error was reported */
+    TYPE_BOOL,
+    TYPE_INT,
+    TYPE_STRING,
+    TYPE_TIMESTAMP,
+    TYPE_DURATION,
+    TYPE_STRINGS,
+    TYPE_INTS,
+    TYPE_EMPTY_LIST, /* []: fits both */
+};
+
+struct compiler {
+    struct arena *scratch;
+    struct cel_lexer lexer;
+    struct cel_token token; /* the next one, not yet taken */
+    struct buffer code;
+    unsigned operators; /* of && || ! */
+    unsigned depth;     /* of nesting, while parsing */
+    unsigned stack;     /* values that stand when evaluation is here */
+    bool reads_path;
+    struct error *err;
+};
+
+const char *cel_type_name(enum cel_type type);
+
+/* Reports what is wrong at TOKEN; the macros give what their callers return then. */
+void compile_report(struct compiler *compiler, const struct cel_token *token, const char *format,
+                    ...) __attribute__((format(printf, 3, 4)));
+#define compile_fail(...)   (compile_report(__VA_ARGS__), TYPE_NONE)
+#define compile_refuse(...) (compile_report(__VA_ARGS__), false)
+
+/* Moves on to the next token; false if there is none. */
+bool compile_advance(struct compiler *compiler);
+/* Takes a token of KIND; WHAT names it in the error. */
+bool compile_expect(struct compiler *compiler, enum cel_token_kind kind, const char *what);
+/* Notes that an operation pushes a value. False if too many stand. */
+bool compile_push(struct compiler *compiler);
+
+enum cel_type compile_expression(struct compiler *compiler);
+/* "[…]" of constants. */
+enum cel_type compile_list(struct compiler *compiler);
+
+/* Behind "NAME(" of a function, or of a method of RECEIVER; the parenthesis is not yet taken. */
+enum cel_type compile_function(struct compiler *compiler, const struct cel_token *name);
+enum cel_type compile_method(struct compiler *compiler, enum cel_type receiver,
+                             const struct cel_token *name);
+/* "resource.NAME(", "api.NAME(": functions that a name space holds. */
+enum cel_type compile_namespaced(struct compiler *compiler, struct slice space,
+                                 const struct cel_token *name);

@@ -1,0 +1,283 @@
+/* The functions and methods of conditions: one row each, with what they take. */
+#include "policy/cel_compile.h"
+
+/* The text of a constant string, which is all that most functions take. */
+static bool take_constant(struct compiler *compiler, struct slice *out)
+{
+    if (compiler->token.kind != TOKEN_STRING) {
+        return compile_refuse(compiler, &compiler->token, "expected a constant string");
+    }
+    *out = compiler->token.string;
+    return compile_advance(compiler);
+}
+
+static bool take_open(struct compiler *compiler)
+{
+    return compile_expect(compiler, TOKEN_OPEN, "'('");
+}
+
+static bool take_close(struct compiler *compiler)
+{
+    return compile_expect(compiler, TOKEN_CLOSE, "')'");
+}
+
+static bool take_comma(struct compiler *compiler)
+{
+    return compile_expect(compiler, TOKEN_COMMA, "','");
+}
+
+/* ---- functions: constants that are read here, once ---- */
+
+static const struct constant_function {
+    const char *name;
+    bool (*parse)(struct slice text, int64_t *out);
+    enum cel_op op;
+    enum cel_type type;
+    const char *form;
+} constant_functions[] = {
+    {"timestamp", cel_timestamp_parse, OP_TIMESTAMP, TYPE_TIMESTAMP, "2026-01-31T12:00:00Z"},
+    {"duration", cel_duration_parse, OP_DURATION, TYPE_DURATION, "3600s"},
+    {"date", cel_date_parse, OP_TIMESTAMP, TYPE_TIMESTAMP, "2026-01-31"},
+};
+
+enum cel_type compile_function(struct compiler *compiler, const struct cel_token *name)
+{
+    for (size_t i = 0; i < sizeof(constant_functions) / sizeof(constant_functions[0]); i++) {
+        const struct constant_function *function = &constant_functions[i];
+        if (!slice_is(name->text, function->name)) {
+            continue;
+        }
+        struct slice text;
+        int64_t value;
+        if (!take_open(compiler)) {
+            return TYPE_NONE;
+        }
+        struct cel_token argument = compiler->token;
+        if (!take_constant(compiler, &text) || !take_close(compiler) || !compile_push(compiler)) {
+            return TYPE_NONE;
+        }
+        if (!function->parse(text, &value)) {
+            return compile_fail(compiler, &argument, "not a %s: it reads like \"%s\"",
+                                function->name, function->form);
+        }
+        emit_u8(&compiler->code, function->op);
+        emit_i64(&compiler->code, value);
+        return function->type;
+    }
+    return compile_fail(compiler, name, "unknown function '%.*s'",
+                        (int)(name->text.len < 80 ? name->text.len : 80), name->text.data);
+}
+
+/* ---- functions in name spaces ---- */
+
+static const struct tag_function {
+    const char *name;
+    unsigned flags;
+} tag_functions[] = {
+    {"matchTag", CEL_TAG_WITH_VALUE},
+    {"matchTagId", CEL_TAG_WITH_VALUE | CEL_TAG_BY_ID},
+    {"hasTagKey", 0},
+    {"hasTagKeyId", CEL_TAG_BY_ID},
+};
+
+static enum cel_type compile_tag(struct compiler *compiler, const struct tag_function *function)
+{
+    struct slice key;
+    struct slice value = SLICE("");
+    struct cel_token argument = compiler->token;
+    bool valued = (function->flags & CEL_TAG_WITH_VALUE) != 0;
+    if (!take_constant(compiler, &key) ||
+        (valued && (!take_comma(compiler) || !take_constant(compiler, &value))) ||
+        !take_close(compiler) || !compile_push(compiler)) {
+        return TYPE_NONE;
+    }
+    /* "" as value would ask for the key alone, which is another question. */
+    if (key.len == 0 || (valued && value.len == 0)) {
+        return compile_fail(compiler, &argument, "the key or value of a tag is empty");
+    }
+    emit_u8(&compiler->code, OP_TAG);
+    emit_u8(&compiler->code, function->flags);
+    emit_string(&compiler->code, key);
+    emit_string(&compiler->code, value);
+    return TYPE_BOOL;
+}
+
+static enum cel_type compile_api_attribute(struct compiler *compiler)
+{
+    struct slice name;
+    struct cel_token argument = compiler->token;
+    if (!take_constant(compiler, &name)) {
+        return TYPE_NONE;
+    }
+    if (!slice_is(name, "iam.googleapis.com/modifiedGrantsByRole")) {
+        return compile_fail(compiler, &argument,
+                            "unknown API attribute: only "
+                            "'iam.googleapis.com/modifiedGrantsByRole' is supported");
+    }
+    if (!take_comma(compiler)) {
+        return TYPE_NONE;
+    }
+    struct cel_token fallback = compiler->token;
+    enum cel_type type = compile_list(compiler);
+    if (type == TYPE_INTS) {
+        return compile_fail(compiler, &fallback, "the default has to be a list of strings");
+    }
+    if (type == TYPE_NONE || !take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, OP_MODIFIED_ROLES);
+    return TYPE_STRINGS;
+}
+
+enum cel_type compile_namespaced(struct compiler *compiler, struct slice space,
+                                 const struct cel_token *name)
+{
+    bool resource = slice_is(space, "resource");
+    if (!take_open(compiler)) {
+        return TYPE_NONE;
+    }
+    for (size_t i = 0; resource && i < sizeof(tag_functions) / sizeof(tag_functions[0]); i++) {
+        if (slice_is(name->text, tag_functions[i].name)) {
+            return compile_tag(compiler, &tag_functions[i]);
+        }
+    }
+    if (!resource && slice_is(name->text, "getAttribute")) {
+        return compile_api_attribute(compiler);
+    }
+    return compile_fail(compiler, name, "unknown function '%.*s.%.*s'", SLICE_ARG(space),
+                        (int)(name->text.len < 80 ? name->text.len : 80), name->text.data);
+}
+
+/* ---- methods ---- */
+
+static enum cel_type compile_affix(struct compiler *compiler, unsigned op)
+{
+    struct cel_token argument = compiler->token;
+    enum cel_type type = compile_expression(compiler);
+    if (type != TYPE_NONE && type != TYPE_STRING) {
+        return compile_fail(compiler, &argument, "expected a string, not %s", cel_type_name(type));
+    }
+    if (type == TYPE_NONE || !take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, op);
+    compiler->stack--;
+    return TYPE_BOOL;
+}
+
+/* "prefix{name}suffix", with one pair of braces. */
+static enum cel_type compile_extract(struct compiler *compiler, unsigned op)
+{
+    struct slice template;
+    struct cel_token argument = compiler->token;
+    if (!take_constant(compiler, &template) || !take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    ptrdiff_t open = slice_find(template, '{');
+    ptrdiff_t close = slice_find(template, '}');
+    if (open < 0 || close <= open + 1 || slice_find_last(template, '{') != open ||
+        slice_find_last(template, '}') != close) {
+        return compile_fail(compiler, &argument,
+                            "not a template: it reads like \"prefix{name}suffix\"");
+    }
+    emit_u8(&compiler->code, op);
+    emit_string(&compiler->code, slice_upto(template, (size_t)open));
+    emit_string(&compiler->code, slice_from(template, (size_t)close + 1));
+    return TYPE_STRING;
+}
+
+static enum cel_type compile_has_only(struct compiler *compiler, unsigned op)
+{
+    struct cel_token argument = compiler->token;
+    enum cel_type type = compile_list(compiler);
+    if (type == TYPE_INTS) {
+        return compile_fail(compiler, &argument, "expected a list of strings");
+    }
+    if (type == TYPE_NONE || !take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, op);
+    compiler->stack--;
+    return TYPE_BOOL;
+}
+
+/* "Europe/{Berlin, Rome}, UTC": what a condition may name, shorter than all names in full. */
+static const char *zone_names(struct arena *arena)
+{
+    struct slice group = SLICE_NONE;
+    const char *list = "";
+    const char *name;
+    for (size_t i = 0; (name = cel_zone_name(i)) != NULL; i++) {
+        ptrdiff_t slash = slice_find(slice_of(name), '/');
+        struct slice own = slash < 0 ? SLICE_NONE : slice_upto(slice_of(name), (size_t)slash);
+        bool opened = group.len > 0;
+        if (opened && slice_equal(own, group)) {
+            list = arena_printf(arena, "%s,%s", list, name + slash + 1);
+            continue;
+        }
+        list = arena_printf(arena, "%s%s%s%.*s%s%s", list, opened ? "}" : "", i > 0 ? ", " : "",
+                            SLICE_ARG(own), own.len > 0 ? "/{" : "", name + slash + 1);
+        group = own;
+    }
+    return arena_printf(arena, "%s%s", list, group.len > 0 ? "}" : "");
+}
+
+static enum cel_type compile_field(struct compiler *compiler, unsigned field)
+{
+    struct cel_zone zone = {0};
+    if (compiler->token.kind != TOKEN_CLOSE) {
+        struct slice name;
+        struct cel_token argument = compiler->token;
+        if (!take_constant(compiler, &name)) {
+            return TYPE_NONE;
+        }
+        if (!cel_zone_find(name, &zone)) {
+            return compile_fail(compiler, &argument,
+                                "unknown time zone '%.*s': use an offset (+01:00) or one of %s",
+                                (int)(name.len < 64 ? name.len : 64), name.data,
+                                zone_names(compiler->scratch));
+        }
+    }
+    if (!take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, OP_FIELD);
+    emit_u8(&compiler->code, field);
+    emit_zone(&compiler->code, &zone);
+    return TYPE_INT;
+}
+
+static const struct method {
+    enum cel_type receiver;
+    const char *name;
+    enum cel_type (*compile)(struct compiler *compiler, unsigned argument);
+    unsigned argument;
+} methods[] = {
+    {TYPE_STRING, "startsWith", compile_affix, OP_STARTS_WITH},
+    {TYPE_STRING, "endsWith", compile_affix, OP_ENDS_WITH},
+    {TYPE_STRING, "extract", compile_extract, OP_EXTRACT},
+    {TYPE_STRINGS, "hasOnly", compile_has_only, OP_HAS_ONLY},
+    {TYPE_TIMESTAMP, "getFullYear", compile_field, CEL_FULL_YEAR},
+    {TYPE_TIMESTAMP, "getMonth", compile_field, CEL_MONTH},
+    {TYPE_TIMESTAMP, "getDate", compile_field, CEL_DATE},
+    {TYPE_TIMESTAMP, "getDayOfMonth", compile_field, CEL_DAY_OF_MONTH},
+    {TYPE_TIMESTAMP, "getDayOfWeek", compile_field, CEL_DAY_OF_WEEK},
+    {TYPE_TIMESTAMP, "getDayOfYear", compile_field, CEL_DAY_OF_YEAR},
+    {TYPE_TIMESTAMP, "getHours", compile_field, CEL_HOURS},
+    {TYPE_TIMESTAMP, "getMinutes", compile_field, CEL_MINUTES},
+    {TYPE_TIMESTAMP, "getSeconds", compile_field, CEL_SECONDS},
+    {TYPE_TIMESTAMP, "getMilliseconds", compile_field, CEL_MILLISECONDS},
+};
+
+enum cel_type compile_method(struct compiler *compiler, enum cel_type receiver,
+                             const struct cel_token *name)
+{
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (methods[i].receiver == receiver && slice_is(name->text, methods[i].name)) {
+            return take_open(compiler) ? methods[i].compile(compiler, methods[i].argument)
+                                       : TYPE_NONE;
+        }
+    }
+    return compile_fail(compiler, name, "%s has no function '%.*s'", cel_type_name(receiver),
+                        (int)(name->text.len < 80 ? name->text.len : 80), name->text.data);
+}

@@ -1,0 +1,65 @@
+/*
+ * The bytes of a compiled condition, shared by the compiler and the evaluator of cel.h.
+ *
+ * Head: CEL_PROGRAM_VERSION, then flags. Then operations of a stack machine, each an opcode byte
+ * with the operands named below, numbers little-endian. Jumps only lead forward, so that evaluation
+ * ends after at most as many steps as there are bytes. At the end one bool stands on the stack.
+ */
+#pragma once
+
+#include "base/slice.h"
+
+enum {
+    CEL_PROGRAM_VERSION = 1,
+    CEL_PROGRAM_MAX = 16 * 1024,
+    CEL_HEAD_BYTES = 2,
+    CEL_FLAG_PATH = 1, /* without it, request.path cannot be loaded */
+    CEL_STACK_MAX = 64,
+};
+
+enum cel_op {
+    OP_BOOL = 1,  /* u8 */
+    OP_INT,       /* i64 */
+    OP_TIMESTAMP, /* i64 microseconds */
+    OP_DURATION,  /* i64 microseconds */
+    OP_STRING,    /* u16 length, bytes */
+    OP_STRINGS,   /* u16 bytes that follow, then strings as above */
+    OP_INTS,      /* u16 bytes that follow, then i64s */
+    OP_ATTRIBUTE, /* u8 enum cel_attribute */
+    OP_NOT,
+    OP_NEGATE,
+    OP_SKIP_IF_FALSE, /* u16: if the top is false, go so many bytes on, behind the OP_AND */
+    OP_SKIP_IF_TRUE,  /* u16: likewise for OP_OR */
+    OP_AND,
+    OP_OR,
+    OP_EQUAL,
+    OP_UNEQUAL,
+    OP_LESS,
+    OP_LESS_EQUAL,
+    OP_GREATER,
+    OP_GREATER_EQUAL,
+    OP_ADD,
+    OP_SUBTRACT,
+    OP_IN,
+    OP_FIELD, /* u8 enum cel_field, then the zone: i32 standard, i32 summer, 2 × (u8 u8 u8 i32) */
+    OP_STARTS_WITH,
+    OP_ENDS_WITH,
+    OP_EXTRACT, /* prefix and suffix: 2 × (u16 length, bytes) */
+    OP_TAG,     /* u8: bit 0 by id, bit 1 with a value; key and value as strings above */
+    OP_HAS_ONLY,
+    OP_MODIFIED_ROLES, /* the roles, or the list below if they are absent */
+};
+
+enum { CEL_TAG_BY_ID = 1, CEL_TAG_WITH_VALUE = 2 };
+
+enum cel_attribute {
+    ATTRIBUTE_TIME,
+    ATTRIBUTE_HOST,
+    ATTRIBUTE_PATH,
+    ATTRIBUTE_NAME,
+    ATTRIBUTE_TYPE,
+    ATTRIBUTE_SERVICE,
+    ATTRIBUTE_DESTINATION_IP, /* this and the next two are never there: not on Cloud Run */
+    ATTRIBUTE_DESTINATION_PORT,
+    ATTRIBUTE_ACCESS_LEVELS,
+};
