@@ -40,8 +40,12 @@ struct policy_directory {
 /*
  * Checks what a client sent, against the policy before (whose roles and deleted members are never
  * rejected), and gives the normal form: equal (role, condition) pairs merged, members deduplicated,
- * conditions compiled. INVALID_ARGUMENT with Google's sentence (access-and-runtime 3.4, 3.5) on
- * failure.
+ * conditions compiled; bindings by role and condition, members by name, so that equal policies have
+ * equal forms. INVALID_ARGUMENT with Google's sentence on failure.
+ *
+ * A grant that stood before is not asked again whether its account exists. VERSION has to be 3
+ * where conditions are or were; a caller whose client sent no etag (a blind overwrite may drop
+ * conditions) raises it to 3. has_pool is asked for what member_pool() gives.
  */
 bool policy_normalise(struct arena *arena, enum policy_node node, const struct binding *asked,
                       size_t asked_count, const struct binding *before, size_t before_count,

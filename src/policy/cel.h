@@ -20,8 +20,8 @@ struct cel_env {
      * hasTagKey. */
     bool (*has_tag)(void *ctx, bool by_id, struct slice key, struct slice value);
     void *tag_ctx;
-    /* api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []): the roles; absent: count -1.
-     */
+    /* api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []): the roles that this call
+     * grants or takes away; count -1: not such a call, and the default of the expression counts. */
     const struct slice *modified_roles;
     int modified_role_count;
 };

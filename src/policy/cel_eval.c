@@ -50,18 +50,9 @@ static struct slice read_bytes(struct machine *machine, size_t count)
     return bytes;
 }
 
-static uint64_t number_of(struct slice bytes)
-{
-    uint64_t number = 0;
-    for (size_t i = bytes.len; i > 0; i--) {
-        number = number << 8 | (unsigned char)bytes.data[i - 1];
-    }
-    return number;
-}
-
 static uint64_t read_number(struct machine *machine, size_t bytes)
 {
-    return number_of(read_bytes(machine, bytes));
+    return cel_number_of(read_bytes(machine, bytes));
 }
 
 static struct slice read_string(struct machine *machine)
@@ -143,8 +134,12 @@ static struct value attribute_value(struct slice text)
     return text.data == NULL ? error_value : text_value(VALUE_STRING, text);
 }
 
-static struct value load_attribute(struct machine *machine)
+static struct value load_attribute(struct machine *machine, enum cel_op op, struct value left,
+                                   struct value right)
 {
+    (void)op;
+    (void)left;
+    (void)right;
     const struct cel_env *env = machine->env;
     switch ((enum cel_attribute)read_number(machine, 1)) {
     case ATTRIBUTE_TIME:
@@ -172,10 +167,11 @@ static bool decides(struct value value, bool answer)
     return value.kind == VALUE_BOOL && (value.number != 0) == answer;
 }
 
-/* DECISIVE is false for && and true for ||: that side decides, whatever the other one is. */
-static struct value join(struct machine *machine, struct value left, struct value right,
-                         bool decisive)
+/* A decisive side (false for &&, true for ||) decides, whatever the other one is. */
+static struct value join(struct machine *machine, enum cel_op op, struct value left,
+                         struct value right)
 {
+    bool decisive = op == OP_OR;
     if ((left.kind != VALUE_BOOL && left.kind != VALUE_ERROR) ||
         (right.kind != VALUE_BOOL && right.kind != VALUE_ERROR)) {
         return wrong_kind(machine);
@@ -218,8 +214,10 @@ static struct value compare(struct machine *machine, enum cel_op op, struct valu
     return bool_value(holds);
 }
 
-static struct value add(struct machine *machine, struct value left, struct value right)
+static struct value add(struct machine *machine, enum cel_op op, struct value left,
+                        struct value right)
 {
+    (void)op;
     if (either_is_error(left, right)) {
         return error_value;
     }
@@ -236,8 +234,10 @@ static struct value add(struct machine *machine, struct value left, struct value
     return number_value(moved ? VALUE_TIMESTAMP : left.kind, sum);
 }
 
-static struct value subtract(struct machine *machine, struct value left, struct value right)
+static struct value subtract(struct machine *machine, enum cel_op op, struct value left,
+                             struct value right)
 {
+    (void)op;
     if (either_is_error(left, right)) {
         return error_value;
     }
@@ -254,8 +254,11 @@ static struct value subtract(struct machine *machine, struct value left, struct 
     return number_value(span ? VALUE_DURATION : left.kind, difference);
 }
 
-static struct value negate(struct machine *machine, struct value value)
+static struct value negate(struct machine *machine, enum cel_op op, struct value value,
+                           struct value none)
 {
+    (void)op;
+    (void)none;
     int64_t number;
     if (value.kind == VALUE_ERROR) {
         return error_value;
@@ -270,6 +273,8 @@ static struct value negate(struct machine *machine, struct value value)
 
 static struct value not(struct machine * machine, struct value value)
 {
+    (void)op;
+    (void)none;
     if (value.kind == VALUE_ERROR) {
         return error_value;
     }
@@ -277,42 +282,6 @@ static struct value not(struct machine * machine, struct value value)
 }
 
 /* ---- lists ---- */
-
-/* Whether what is left of a list of strings begins with one; it comes off the front. */
-static bool cut_string(struct slice *list, struct slice *out)
-{
-    if (list->len < 2) {
-        return false;
-    }
-    size_t length = (size_t)number_of(slice_upto(*list, 2));
-    if (length > list->len - 2) {
-        return false;
-    }
-    *out = slice_upto(slice_from(*list, 2), length);
-    *list = slice_from(*list, 2 + length);
-    return true;
-}
-
-static bool strings_hold(struct slice list, struct slice wanted)
-{
-    struct slice element;
-    while (cut_string(&list, &element)) {
-        if (slice_equal(element, wanted)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool ints_hold(struct slice list, int64_t wanted)
-{
-    for (; list.len >= 8; list = slice_from(list, 8)) {
-        if ((int64_t)number_of(slice_upto(list, 8)) == wanted) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool roles_hold(const struct cel_env *env, struct slice wanted)
 {
@@ -324,8 +293,10 @@ static bool roles_hold(const struct cel_env *env, struct slice wanted)
     return false;
 }
 
-static struct value is_in(struct machine *machine, struct value element, struct value list)
+static struct value is_in(struct machine *machine, enum cel_op op, struct value element,
+                          struct value list)
 {
+    (void)op;
     if (either_is_error(element, list)) {
         return error_value;
     }
@@ -333,18 +304,20 @@ static struct value is_in(struct machine *machine, struct value element, struct 
         return bool_value(roles_hold(machine->env, element.text));
     }
     if (element.kind == VALUE_STRING && list.kind == VALUE_STRINGS) {
-        return bool_value(strings_hold(list.text, element.text));
+        return bool_value(cel_strings_hold(list.text, element.text));
     }
     if (element.kind == VALUE_INT && list.kind == VALUE_INTS) {
-        return bool_value(ints_hold(list.text, element.number));
+        return bool_value(cel_ints_hold(list.text, element.number));
     }
     bool empty = element.kind == VALUE_INT && list.kind == VALUE_STRINGS && list.text.len == 0;
     return empty ? bool_value(false) : wrong_kind(machine);
 }
 
 /* Whether every element of the left list is in the right one. An empty list has only those. */
-static struct value has_only(struct machine *machine, struct value list, struct value allowed)
+static struct value has_only(struct machine *machine, enum cel_op op, struct value list,
+                             struct value allowed)
 {
+    (void)op;
     if (either_is_error(list, allowed)) {
         return error_value;
     }
@@ -354,20 +327,23 @@ static struct value has_only(struct machine *machine, struct value list, struct 
     bool only = true;
     if (list.kind == VALUE_ROLES) {
         for (int i = 0; i < machine->env->modified_role_count; i++) {
-            only = only && strings_hold(allowed.text, machine->env->modified_roles[i]);
+            only = only && cel_strings_hold(allowed.text, machine->env->modified_roles[i]);
         }
         return bool_value(only);
     }
     struct slice element;
-    while (cut_string(&list.text, &element)) {
-        only = only && strings_hold(allowed.text, element);
+    while (cel_string_cut(&list.text, &element)) {
+        only = only && cel_strings_hold(allowed.text, element);
     }
     return bool_value(only);
 }
 
 /* The call's roles; where a call has none, the default that the expression names. */
-static struct value modified_roles(struct machine *machine, struct value fallback)
+static struct value modified_roles(struct machine *machine, enum cel_op op, struct value fallback,
+                                   struct value none)
 {
+    (void)op;
+    (void)none;
     if (fallback.kind != VALUE_STRINGS) {
         return wrong_kind(machine);
     }
@@ -404,8 +380,11 @@ static struct slice extract_between(struct slice text, struct slice prefix, stru
     return end < 0 ? SLICE("") : slice_upto(rest, (size_t)end);
 }
 
-static struct value extract(struct machine *machine, struct value text)
+static struct value extract(struct machine *machine, enum cel_op op, struct value text,
+                            struct value none)
 {
+    (void)op;
+    (void)none;
     struct slice prefix = read_string(machine);
     struct slice suffix = read_string(machine);
     if (text.kind == VALUE_ERROR || machine->fault) {
@@ -417,8 +396,11 @@ static struct value extract(struct machine *machine, struct value text)
     return text_value(VALUE_STRING, extract_between(text.text, prefix, suffix));
 }
 
-static struct value field_of(struct machine *machine, struct value time)
+static struct value field_of(struct machine *machine, enum cel_op op, struct value time,
+                             struct value none)
 {
+    (void)op;
+    (void)none;
     uint64_t field = read_number(machine, 1);
     struct cel_zone zone = read_zone(machine);
     if (machine->fault || field >= CEL_FIELD_COUNT) {
@@ -430,8 +412,12 @@ static struct value field_of(struct machine *machine, struct value time)
     return number_value(VALUE_INT, cel_field_of(time.number, (enum cel_field)field, &zone));
 }
 
-static struct value tag(struct machine *machine)
+static struct value match_tag(struct machine *machine, enum cel_op op, struct value none,
+                              struct value nothing)
 {
+    (void)op;
+    (void)none;
+    (void)nothing;
     const struct cel_env *env = machine->env;
     uint64_t flags = read_number(machine, 1);
     struct slice key = read_string(machine);
@@ -446,145 +432,75 @@ static struct value tag(struct machine *machine)
 
 /* ---- the machine ---- */
 
-static void push_constant(struct machine *machine, enum cel_op op)
+static struct value constant(struct machine *machine, enum cel_op op, struct value none,
+                             struct value nothing)
 {
-    switch (op) {
-    case OP_BOOL:
-        push(machine, bool_value(read_number(machine, 1) != 0));
-        return;
-    case OP_INT:
-        push(machine, number_value(VALUE_INT, (int64_t)read_number(machine, 8)));
-        return;
-    case OP_TIMESTAMP:
-        push(machine, number_value(VALUE_TIMESTAMP, (int64_t)read_number(machine, 8)));
-        return;
-    case OP_DURATION:
-        push(machine, number_value(VALUE_DURATION, (int64_t)read_number(machine, 8)));
-        return;
-    case OP_STRING:
-        push(machine, text_value(VALUE_STRING, read_string(machine)));
-        return;
-    case OP_STRINGS:
-        push(machine, text_value(VALUE_STRINGS, read_string(machine)));
-        return;
-    case OP_INTS:
-        push(machine, text_value(VALUE_INTS, read_string(machine)));
-        return;
-    default:
-        machine->fault = true;
-    }
+    static const struct {
+        enum value_kind kind;
+        size_t bytes; /* 0: a string */
+    } constants[] = {
+        [OP_BOOL] = {VALUE_BOOL, 1},           [OP_INT] = {VALUE_INT, 8},
+        [OP_TIMESTAMP] = {VALUE_TIMESTAMP, 8}, [OP_DURATION] = {VALUE_DURATION, 8},
+        [OP_STRING] = {VALUE_STRING, 0},       [OP_STRINGS] = {VALUE_STRINGS, 0},
+        [OP_INTS] = {VALUE_INTS, 0},
+    };
+    enum value_kind kind = constants[op].kind;
+    (void)none;
+    (void)nothing;
+    return constants[op].bytes == 0
+               ? text_value(kind, read_string(machine))
+               : number_value(kind, (int64_t)read_number(machine, constants[op].bytes));
 }
 
-static void run_unary(struct machine *machine, enum cel_op op)
-{
-    struct value value = pop(machine);
-    switch (op) {
-    case OP_NOT:
-        push(machine, not(machine, value));
-        return;
-    case OP_NEGATE:
-        push(machine, negate(machine, value));
-        return;
-    case OP_FIELD:
-        push(machine, field_of(machine, value));
-        return;
-    case OP_EXTRACT:
-        push(machine, extract(machine, value));
-        return;
-    case OP_MODIFIED_ROLES:
-        push(machine, modified_roles(machine, value));
-        return;
-    default:
-        machine->fault = true;
-    }
-}
-
-static void run_binary(struct machine *machine, enum cel_op op)
-{
-    struct value right = pop(machine);
-    struct value left = pop(machine);
-    switch (op) {
-    case OP_AND:
-    case OP_OR:
-        push(machine, join(machine, left, right, op == OP_OR));
-        return;
-    case OP_EQUAL:
-    case OP_UNEQUAL:
-    case OP_LESS:
-    case OP_LESS_EQUAL:
-    case OP_GREATER:
-    case OP_GREATER_EQUAL:
-        push(machine, compare(machine, op, left, right));
-        return;
-    case OP_ADD:
-        push(machine, add(machine, left, right));
-        return;
-    case OP_SUBTRACT:
-        push(machine, subtract(machine, left, right));
-        return;
-    case OP_IN:
-        push(machine, is_in(machine, left, right));
-        return;
-    case OP_STARTS_WITH:
-    case OP_ENDS_WITH:
-        push(machine, affix(machine, op, left, right));
-        return;
-    case OP_HAS_ONLY:
-        push(machine, has_only(machine, left, right));
-        return;
-    default:
-        machine->fault = true;
-    }
-}
+static const struct operation {
+    unsigned operands; /* taken from the stack; the result goes back there */
+    struct value (*run)(struct machine *machine, enum cel_op op, struct value left,
+                        struct value right);
+} operations[] = {
+    [OP_BOOL] = {0, constant},
+    [OP_INT] = {0, constant},
+    [OP_TIMESTAMP] = {0, constant},
+    [OP_DURATION] = {0, constant},
+    [OP_STRING] = {0, constant},
+    [OP_STRINGS] = {0, constant},
+    [OP_INTS] = {0, constant},
+    [OP_ATTRIBUTE] = {0, load_attribute},
+    [OP_TAG] = {0, match_tag},
+    [OP_NOT] = {1, invert},
+    [OP_NEGATE] = {1, negate},
+    [OP_FIELD] = {1, field_of},
+    [OP_EXTRACT] = {1, extract},
+    [OP_MODIFIED_ROLES] = {1, modified_roles},
+    [OP_AND] = {2, join},
+    [OP_OR] = {2, join},
+    [OP_EQUAL] = {2, compare},
+    [OP_UNEQUAL] = {2, compare},
+    [OP_LESS] = {2, compare},
+    [OP_LESS_EQUAL] = {2, compare},
+    [OP_GREATER] = {2, compare},
+    [OP_GREATER_EQUAL] = {2, compare},
+    [OP_ADD] = {2, add},
+    [OP_SUBTRACT] = {2, subtract},
+    [OP_IN] = {2, is_in},
+    [OP_STARTS_WITH] = {2, affix},
+    [OP_ENDS_WITH] = {2, affix},
+    [OP_HAS_ONLY] = {2, has_only},
+};
 
 static void step(struct machine *machine)
 {
     enum cel_op op = (enum cel_op)read_number(machine, 1);
-    switch (op) {
-    case OP_BOOL:
-    case OP_INT:
-    case OP_TIMESTAMP:
-    case OP_DURATION:
-    case OP_STRING:
-    case OP_STRINGS:
-    case OP_INTS:
-        push_constant(machine, op);
-        return;
-    case OP_ATTRIBUTE:
-        push(machine, load_attribute(machine));
-        return;
-    case OP_TAG:
-        push(machine, tag(machine));
-        return;
-    case OP_SKIP_IF_FALSE:
-    case OP_SKIP_IF_TRUE:
+    if (op == OP_SKIP_IF_FALSE || op == OP_SKIP_IF_TRUE) {
         skip_if(machine, op == OP_SKIP_IF_TRUE);
         return;
-    case OP_NOT:
-    case OP_NEGATE:
-    case OP_FIELD:
-    case OP_EXTRACT:
-    case OP_MODIFIED_ROLES:
-        run_unary(machine, op);
-        return;
-    case OP_AND:
-    case OP_OR:
-    case OP_EQUAL:
-    case OP_UNEQUAL:
-    case OP_LESS:
-    case OP_LESS_EQUAL:
-    case OP_GREATER:
-    case OP_GREATER_EQUAL:
-    case OP_ADD:
-    case OP_SUBTRACT:
-    case OP_IN:
-    case OP_STARTS_WITH:
-    case OP_ENDS_WITH:
-    case OP_HAS_ONLY:
-        run_binary(machine, op);
+    }
+    if (op >= sizeof(operations) / sizeof(operations[0]) || operations[op].run == NULL) {
+        machine->fault = true; /* any byte may stand there */
         return;
     }
-    machine->fault = true; /* any byte may stand there */
+    struct value right = operations[op].operands > 1 ? pop(machine) : error_value;
+    struct value left = operations[op].operands > 0 ? pop(machine) : error_value;
+    push(machine, operations[op].run(machine, op, left, right));
 }
 
 static bool has_head(struct slice program)

@@ -63,3 +63,11 @@ enum cel_attribute {
     ATTRIBUTE_DESTINATION_PORT,
     ATTRIBUTE_ACCESS_LEVELS,
 };
+
+/* A little-endian number of at most eight bytes. */
+uint64_t cel_number_of(struct slice bytes);
+
+/* Whether what is left of a list of strings begins with one; it comes off the front. */
+bool cel_string_cut(struct slice *list, struct slice *out);
+bool cel_strings_hold(struct slice list, struct slice wanted);
+bool cel_ints_hold(struct slice list, int64_t wanted);
