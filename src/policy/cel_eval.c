@@ -271,7 +271,8 @@ static struct value negate(struct machine *machine, enum cel_op op, struct value
                : number_value(VALUE_INT, number);
 }
 
-static struct value not(struct machine * machine, struct value value)
+static struct value invert(struct machine *machine, enum cel_op op, struct value value,
+                           struct value none)
 {
     (void)op;
     (void)none;
