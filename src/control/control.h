@@ -1,10 +1,12 @@
 /*
- * The control process: admin APIs, identity, policies, audit. It owns the record and publishes the index.
+ * The control process: admin APIs, identity, policies, audit. It owns the record and publishes the
+ * index.
  */
 #pragma once
 
 #include <uv.h>
 
+#include "base/map.h"
 #include "index/index.h"
 #include "ipc/ipc.h"
 #include "ipc/settings.h"
@@ -23,7 +25,8 @@ struct control {
     int signer_fd; /* used with blocking calls of at most two seconds */
     uint64_t signer_next_id;
     struct operations *operations; /* calls that wait for one */
-    struct issuer *issuer; /* our own: public keys, kid of the newest */
+    struct issuer *issuer;         /* our own: public keys, kid of the newest */
+    struct map *issuer_fetches;    /* other issuers: when their keys were last asked for */
 };
 
 /* Entry of the role: argv as exec gave it. Returns the exit status. */

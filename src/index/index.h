@@ -203,4 +203,12 @@ bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error 
 bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct slice json,
                             struct error *err);
 bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, struct error *err);
+/*
+ * What control wants to remember of a resource beside its record, to take back what it published
+ * before: under KEY, in the front environment, read by nobody else. Empty deletes; find is false if
+ * there is none.
+ */
+bool index_txn_put_note(struct index_txn *txn, struct slice key, struct slice note,
+                        struct error *err);
+bool index_txn_find_note(struct index_txn *txn, struct slice key, struct slice *note);
 bool index_txn_set_change_number(struct index_txn *txn, uint64_t number, struct error *err);

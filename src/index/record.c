@@ -8,6 +8,7 @@ const char *const front_table_names[FRONT_TABLES] = {
     [FRONT_META] = "meta",   [FRONT_ROUTE] = "route",     [FRONT_SERVICE] = "service",
     [FRONT_GRANT] = "grant", [FRONT_ACCOUNT] = "account", [FRONT_USER_KEY] = "user_key",
     [FRONT_GROUP] = "group", [FRONT_ISSUER] = "issuer",   [FRONT_KEY] = "key",
+    [FRONT_NOTE] = "note",
 };
 
 static bool take(struct record_reader *reader, void *out, size_t bytes)

@@ -49,6 +49,7 @@ enum front_table {
     FRONT_GROUP,
     FRONT_ISSUER,
     FRONT_KEY,
+    FRONT_NOTE,
     FRONT_TABLES,
 };
 extern const char *const front_table_names[FRONT_TABLES];

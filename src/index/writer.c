@@ -460,6 +460,27 @@ bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, stru
     return code == 0 || code == MDB_NOTFOUND || fail(err, "revision", code);
 }
 
+bool index_txn_put_note(struct index_txn *txn, struct slice key, struct slice note,
+                        struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice name = record_key(text, false, 0, key);
+    return note.len == 0 ? drop(txn, FRONT_NOTE, name, err) : put(txn, FRONT_NOTE, name, note, err);
+}
+
+bool index_txn_find_note(struct index_txn *txn, struct slice key, struct slice *note)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice name = record_key(text, false, 0, key);
+    MDB_val k = {name.len, (void *)(uintptr_t)name.data};
+    MDB_val v;
+    if (mdb_get(txn->front, txn->writer->tables[FRONT_NOTE], &k, &v) != 0) {
+        return false;
+    }
+    *note = (struct slice){v.mv_data, v.mv_size};
+    return true;
+}
+
 bool index_txn_set_change_number(struct index_txn *txn, uint64_t number, struct error *err)
 {
     uint32_t layout = INDEX_LAYOUT;

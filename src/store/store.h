@@ -1,6 +1,7 @@
 /*
- * The record: every resource as a JSON document under (kind, key), with a number that never changes and a version that
- * does, plus the audit log and the change number. One writer: control. Behind one vtable: SQLite today.
+ * The record: every resource as a JSON document under (kind, key), with a number that never changes
+ * and a version that does, plus the audit log and the change number. One writer: control. Behind
+ * one vtable: SQLite today.
  */
 #pragma once
 
@@ -9,48 +10,56 @@
 struct store; /* opaque */
 
 /* Kinds. Keys are the resource names of Google's APIs, so that a prefix is a subtree. */
-#define STORE_NODE      "node" /* organizations/N, folders/N, projects/ID */
-#define STORE_SERVICE   "service" /* projects/P/locations/L/services/S */
-#define STORE_REVISION  "revision" /* projects/P/locations/L/services/S/revisions/R */
-#define STORE_POLICY    "policy" /* key of the resource it is attached to */
-#define STORE_ACCOUNT   "account" /* projects/P/serviceAccounts/E; deleted ones: …/serviceAccounts/E?uid=N */
-#define STORE_SUBJECT   "subject" /* sub → {"key": account key} */
-#define STORE_KEY       "key" /* projects/P/serviceAccounts/E/keys/K */
-#define STORE_GROUP     "group" /* groups/E */
+#define STORE_NODE     "node"     /* organizations/N, folders/N, projects/ID */
+#define STORE_SERVICE  "service"  /* projects/P/locations/L/services/S */
+#define STORE_REVISION "revision" /* projects/P/locations/L/services/S/revisions/R */
+#define STORE_POLICY   "policy"   /* key of the resource it is attached to */
+#define STORE_ACCOUNT                                                                              \
+    "account" /* projects/P/serviceAccounts/E; deleted ones: …/serviceAccounts/E?uid=N */
+#define STORE_USER      "user" /* users/E: people that this installation issues tokens for */
+#define STORE_SUBJECT   "subject"   /* sub → {"key": account key} */
+#define STORE_KEY       "key"       /* projects/P/serviceAccounts/E/keys/K */
+#define STORE_GROUP     "group"     /* groups/E */
 #define STORE_OPERATION "operation" /* projects/P/locations/L/operations/O */
-#define STORE_ISSUER    "issuer" /* issuers/NAME */
-#define STORE_IMAGE     "image" /* image reference */
-#define STORE_SETTING   "setting" /* names of ours */
+#define STORE_ISSUER    "issuer"    /* issuers/NAME */
+#define STORE_IMAGE     "image"     /* image reference */
+#define STORE_SETTING   "setting"   /* names of ours */
 #define STORE_ORGPOLICY "orgpolicy" /* NODE/policies/C */
-#define STORE_ROLE      "role" /* projects/P/roles/R, organizations/N/roles/R */
+#define STORE_ROLE      "role"      /* projects/P/roles/R, organizations/N/roles/R */
 #define STORE_TAG       "tag"
 
 struct store_doc {
     uint64_t id; /* stays through all versions; never used again */
     char key[768];
-    int64_t version; /* rises by one with each put; the base of etags */
-    json_t *body; /* owned by the caller of get */
+    int64_t version; /* rises with each put and never comes again, not even after a deletion: the
+                        base of etags */
+    json_t *body;    /* owned by the caller of get */
 };
 
 enum store_result { STORE_FOUND, STORE_ABSENT, STORE_FAILED };
 
-/* PATH is a file. Migrates an older schema; DATA_LOSS with one clear sentence if the file is damaged or newer than we. */
+/* PATH is a file. Migrates an older schema; DATA_LOSS with one clear sentence if the file is
+ * damaged or newer than we. */
 struct store *store_open(const char *path, struct error *err);
 void store_close(struct store *store);
 
-/* A write transaction. UNAVAILABLE if someone else holds the database for more than 5 s; RESOURCE_EXHAUSTED if the disk is full. */
+/* A write transaction. UNAVAILABLE if someone else holds the database for more than 5 s;
+ * RESOURCE_EXHAUSTED if the disk is full. */
 bool store_begin(struct store *store, struct error *err);
-bool store_commit(struct store *store, struct error *err); /* on failure everything is rolled back */
+bool store_commit(struct store *store,
+                  struct error *err); /* on failure everything is rolled back */
 void store_rollback(struct store *store);
 
 enum store_result store_get(struct store *store, const char *kind, const char *key,
                             struct store_doc *out, struct error *err);
-/* Makes or replaces; *out_id and *out_version may be NULL. BODY is not taken. Inside a transaction only. */
+/* Makes or replaces; *out_id and *out_version may be NULL. BODY is not taken. Inside a transaction
+ * only. */
 bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,
                uint64_t *out_id, int64_t *out_version, struct error *err);
 bool store_delete(struct store *store, const char *kind, const char *key, struct error *err);
 
-/* In the order of keys, those that start with PREFIX. FN answers false to stop. doc->body is lent. */
+/* In the order of keys, those that start with PREFIX. FN answers false to stop. doc->body is lent.
+ */
 bool store_each(struct store *store, const char *kind, const char *prefix,
                 bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err);
 

@@ -1,0 +1,431 @@
+/*
+ * Our own API, /homerun/v1: what Cloud Run has elsewhere (a directory of groups) or leaves to
+ * others (which OpenID issuers to believe), and tokens from the local root of trust. Guarded by the
+ * roles on the installation's project.
+ */
+#include "control/api/homerun.h"
+
+#include "control/identity/accounts.h"
+#include "control/identity/issuer.h"
+#include "control/identity/jwks_fetch.h"
+#include "policy/members.h"
+
+enum { GROUP_MEMBERS_MAX = 10000 };
+
+/* ---- groups ---- */
+
+static const struct field group_fields[] = {
+    {.name = "email", .kind = FIELD_STRING},
+    {.name = "members", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
+
+static const char *group_key(struct api_call *call, const char *email, struct error *err)
+{
+    struct member member;
+    if (!member_parse(&call->arena, slice_of(arena_printf(&call->arena, "group:%s", email)),
+                      &member, err)) {
+        return NULL;
+    }
+    return arena_printf(&call->arena, "groups/%.*s", SLICE_ARG(member.value));
+}
+
+/* Members in their normal form: users, service accounts and groups; nothing else can be in a group.
+ */
+static json_t *group_members(struct api_call *call, const json_t *asked, struct error *err)
+{
+    size_t i;
+    json_t *one;
+    json_t *out = json_array();
+    if (json_array_size(asked) > GROUP_MEMBERS_MAX) {
+        error_field(err, "members", "A group can have %d members at most.", GROUP_MEMBERS_MAX);
+        json_decref(out);
+        return NULL;
+    }
+    json_array_foreach(asked, i, one)
+    {
+        struct member member;
+        bool good = member_parse(&call->arena, slice_of(json_string_value(one)), &member, err);
+        if (good && member.kind != MEMBER_USER && member.kind != MEMBER_GROUP &&
+            member.kind != MEMBER_SERVICE_ACCOUNT) {
+            good = error_field(err, "members",
+                               "%s cannot be in a group; user:, serviceAccount: and group: can.",
+                               json_string_value(one));
+        }
+        if (!good) {
+            json_decref(out);
+            return NULL;
+        }
+        json_array_append_new(out, json_slice(member.text));
+    }
+    return out;
+}
+
+static bool collect_body(const struct store_doc *doc, void *ctx)
+{
+    json_array_append(ctx, doc->body);
+    return true;
+}
+
+static void list(struct api_call *call, const char *kind, const char *name)
+{
+    struct error err;
+    json_t *all = json_array();
+    if (!store_each(call->control->store, kind, "", collect_body, all, &err)) {
+        json_decref(all);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{s:o}", name, all));
+}
+
+static void groups_list(struct api_call *call)
+{
+    list(call, STORE_GROUP, "groups");
+}
+
+/* Puts or, with BODY NULL, deletes; in force for every service when this answers. */
+static bool change_group(struct api_call *call, const char *key, const char *deed,
+                         const json_t *body, struct error *err)
+{
+    auto_change *change = change_begin(call->control, call, err);
+    struct store *store = call->control->store;
+    return change != NULL &&
+           (body != NULL ? store_put(store, STORE_GROUP, key, body, NULL, NULL, err)
+                         : store_delete(store, STORE_GROUP, key, err)) &&
+           change_groups(change, err) && change_audit(change, key, deed, NULL, body, err) &&
+           change_commit(&change, err);
+}
+
+static bool group_exists(struct api_call *call, const char *key, bool wanted, struct error *err)
+{
+    struct store_doc doc;
+    switch (store_get(call->control->store, STORE_GROUP, key, &doc, err)) {
+    case STORE_FOUND:
+        json_decref(doc.body);
+        return wanted || error_set(err, STATUS_ALREADY_EXISTS, "The group %s exists already.", key);
+    case STORE_ABSENT:
+        return !wanted || error_set(err, STATUS_NOT_FOUND, "There is no group %s.", key);
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+static void put_group(struct api_call *call, bool create)
+{
+    struct error err;
+    auto_json *asked = fields_read(group_fields, call->body, "", &err);
+    const char *email = create ? json_text_or(asked, "email", "") : api_param(call, "group");
+    const char *key = asked == NULL ? NULL : group_key(call, email, &err);
+    auto_json *members =
+        key == NULL ? NULL : group_members(call, json_object_get(asked, "members"), &err);
+    if (members == NULL || !group_exists(call, key, !create, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    auto_json *body = json_pack("{s:s, s:O}", "email", key + strlen("groups/"), "members", members);
+    if (!change_group(call, key, create ? "create-group" : "update-group", body, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_incref(body));
+}
+
+static void groups_create(struct api_call *call)
+{
+    put_group(call, true);
+}
+
+static void groups_update(struct api_call *call)
+{
+    put_group(call, false);
+}
+
+static void groups_get(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    const char *key = group_key(call, api_param(call, "group"), &err);
+    if (key == NULL || !group_exists(call, key, true, &err) ||
+        store_get(call->control->store, STORE_GROUP, key, &doc, &err) != STORE_FOUND) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, doc.body);
+}
+
+static void groups_delete(struct api_call *call)
+{
+    struct error err;
+    const char *key = group_key(call, api_param(call, "group"), &err);
+    if (key == NULL || !group_exists(call, key, true, &err) ||
+        !change_group(call, key, "delete-group", NULL, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_object());
+}
+
+/* ---- issuers ---- */
+
+static const struct field issuer_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .max = 63},
+    {.name = "issuer", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .max = 500},
+    {.name = "jwks", .kind = FIELD_ANY},
+    {.name = "jwksUri", .kind = FIELD_STRING, .max = 2000},
+    {.name = "domains", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "pool", .kind = FIELD_STRING, .max = 300},
+    {.name = "googleLike", .kind = FIELD_BOOL},
+    {0},
+};
+
+static void issuers_list(struct api_call *call)
+{
+    list(call, STORE_ISSUER, "issuers");
+}
+
+static bool issuer_check(struct api_call *call, const json_t *asked, struct error *err)
+{
+    const char *name = json_text_or(asked, "name", "");
+    const char *url = json_text_or(asked, "issuer", "");
+    const char *uri = json_text(asked, "jwksUri");
+    for (const char *c = name; *c != '\0'; c++) {
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-')) {
+            return error_field(err, "name", "A name has lower-case letters, digits and hyphens.");
+        }
+    }
+    if (name[0] == '\0' || url[0] == '\0') {
+        return error_field(err, "issuer", "Both a name and an issuer are needed.");
+    }
+    if (strcmp(url, issuer_url(call->control)) == 0 ||
+        strcmp(url, call->control->settings.api_url) == 0) {
+        return error_field(err, "issuer", "That is this Homerun's own issuer.");
+    }
+    if (uri == NULL && json_object_get(asked, "jwks") == NULL) {
+        return error_field(err, "jwksUri", "Either jwks or jwksUri is needed.");
+    }
+    if (uri != NULL && strncmp(uri, "https://", 8) != 0 &&
+        strncmp(uri, "http://127.0.0.1:", 17) != 0 && strncmp(uri, "http://localhost:", 17) != 0) {
+        return error_field(err, "jwksUri", "Keys are fetched by https, or from this machine.");
+    }
+    return true;
+}
+
+static bool same_issuer(const struct store_doc *doc, void *ctx)
+{
+    const json_t **asked = ctx;
+    bool same =
+        strcmp(json_text_or(doc->body, "issuer", ""), json_text_or(*asked, "issuer", "?")) == 0 ||
+        strcmp(json_text_or(doc->body, "name", ""), json_text_or(*asked, "name", "?")) == 0;
+    if (same) {
+        *asked = NULL;
+    }
+    return !same;
+}
+
+static bool issuer_put(struct api_call *call, json_t *body, struct error *err)
+{
+    const json_t *left = body;
+    const char *key = arena_printf(&call->arena, "issuers/%s", json_text_or(body, "name", ""));
+    if (!store_each(call->control->store, STORE_ISSUER, "", same_issuer, &left, err)) {
+        return false;
+    }
+    if (left == NULL) {
+        return error_set(err, STATUS_ALREADY_EXISTS,
+                         "An issuer of that name or URL exists already; remove it first.");
+    }
+    auto_change *change = change_begin(call->control, call, err);
+    return change != NULL &&
+           store_put(call->control->store, STORE_ISSUER, key, body, NULL, NULL, err) &&
+           change_issuer(change, key, err) &&
+           change_audit(change, key, "add-issuer", NULL, body, err) && change_commit(&change, err);
+}
+
+static void issuer_added(struct api_call *call, json_t *body)
+{
+    struct error err;
+    if (!issuer_put(call, body, &err)) {
+        json_decref(body);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, body);
+}
+
+/* The keys have come, or not: the call goes on. */
+static void issuer_fetched(struct control *control, void *ctx, const char *text, const char *why)
+{
+    (void)control;
+    struct api_call *call = ctx;
+    json_t *body = call->user;
+    struct error err;
+    json_t *jwks = text == NULL ? NULL : json_read(slice_of(text), &err);
+    if (jwks == NULL) {
+        error_field(&err, "jwksUri", "No key set could be read from there: %s.",
+                    why == NULL ? "it is not JSON" : why);
+        json_decref(body);
+        api_fail(call, &err);
+        return;
+    }
+    json_object_set_new(body, "jwks", jwks);
+    issuer_added(call, body);
+}
+
+static void issuers_create(struct api_call *call)
+{
+    struct error err;
+    json_t *body = fields_read(issuer_fields, call->body, "", &err);
+    if (body == NULL || !issuer_check(call, body, &err)) {
+        json_decref(body);
+        api_fail(call, &err);
+        return;
+    }
+    const char *uri = json_text(body, "jwksUri");
+    if (uri == NULL || json_object_get(body, "jwks") != NULL) {
+        issuer_added(call, body);
+        return;
+    }
+    call->user = body;
+    jwks_fetch(call->control, uri, issuer_fetched, call);
+}
+
+static void issuers_delete(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    const char *key = arena_printf(&call->arena, "issuers/%s", api_param(call, "issuer"));
+    switch (store_get(call->control->store, STORE_ISSUER, key, &doc, &err)) {
+    case STORE_ABSENT:
+        error_set(&err, STATUS_NOT_FOUND, "There is no issuer %s.", api_param(call, "issuer"));
+        api_fail(call, &err);
+        return;
+    case STORE_FAILED:
+        api_fail(call, &err);
+        return;
+    case STORE_FOUND:
+        json_decref(doc.body);
+        break;
+    }
+    auto_change *change = change_begin(call->control, call, &err);
+    if (change == NULL || !store_delete(call->control->store, STORE_ISSUER, key, &err) ||
+        !change_issuer(change, key, &err) ||
+        !change_audit(change, key, "remove-issuer", NULL, NULL, &err) ||
+        !change_commit(&change, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_object());
+}
+
+/* ---- tokens ---- */
+
+static const struct field token_fields[] = {
+    {.name = "kind", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "member", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "audience", .kind = FIELD_STRING},
+    {0},
+};
+
+static bool token_account(struct api_call *call, const char *text, struct account *out,
+                          struct error *err)
+{
+    struct member member;
+    if (!member_parse(&call->arena, slice_of(text), &member, err)) {
+        return false;
+    }
+    const char *email = arena_string(&call->arena, member.value);
+    if (member.kind == MEMBER_USER) {
+        return account_user(call->control, &call->arena, email, out, err);
+    }
+    if (member.kind != MEMBER_SERVICE_ACCOUNT) {
+        return error_field(err, "member", "Tokens are for user: and serviceAccount: alone.");
+    }
+    return account_by_email(call->control, &call->arena, member.value, out) ||
+           error_set(err, STATUS_NOT_FOUND, "Service account %s does not exist.", email);
+}
+
+static void tokens_create(struct api_call *call)
+{
+    struct error err;
+    struct account account;
+    struct slice token;
+    auto_json *asked = fields_read(token_fields, call->body, "", &err);
+    if (asked == NULL || !token_account(call, json_text_or(asked, "member", ""), &account, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    struct token_grant grant = {
+        .sub = account.sub,
+        .email = account.email,
+        .audience = json_text_or(asked, "audience", GCLOUD_CLIENT_ID),
+    };
+    static const struct {
+        const char *kind;
+        bool (*mint)(struct control *, struct arena *, const struct token_grant *, struct slice *,
+                     struct error *);
+    } kinds[] = {
+        {"identity", issuer_id_token},
+        {"access", issuer_access_token},
+        {"refresh", issuer_refresh_token},
+    };
+    const char *kind = json_text_or(asked, "kind", "");
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(kinds[i].kind, kind) == 0) {
+            if (!kinds[i].mint(call->control, &call->arena, &grant, &token, &err)) {
+                api_fail(call, &err);
+                return;
+            }
+            api_reply(call, json_pack("{s:o}", "token", json_slice(token)));
+            return;
+        }
+    }
+    error_field(&err, "kind", "The kind is identity, access or refresh.");
+    api_fail(call, &err);
+}
+
+/* ---- the issuer's keys ---- */
+
+static void keys_rotate(struct api_call *call)
+{
+    struct error err;
+    if (!issuer_rotate(call, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply_text(call, 200, "application/json; charset=UTF-8", call->control->issuer->jwks);
+}
+
+static void keys_forget(struct api_call *call)
+{
+    struct error err;
+    if (!issuer_forget(call, api_param(call, "key"), &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply_text(call, 200, "application/json; charset=UTF-8", call->control->issuer->jwks);
+}
+
+/*
+ * Who may: the directory, the issuers and tokens for anybody are the installation's root of trust,
+ * so they take what only its owner holds, on the installation itself.
+ */
+#define ON     "installation"
+#define ROOT   "resourcemanager.projects.setIamPolicy"
+#define READ   "resourcemanager.projects.getIamPolicy"
+#define METHOD "homerun.v1."
+
+const struct api_route homerun_routes[] = {
+    {"GET", "/homerun/v1/groups", READ, ON, 0, groups_list, METHOD "ListGroups"},
+    {"POST", "/homerun/v1/groups", ROOT, ON, 0, groups_create, METHOD "CreateGroup"},
+    {"GET", "/homerun/v1/groups/{group}", READ, ON, 0, groups_get, METHOD "GetGroup"},
+    {"PUT", "/homerun/v1/groups/{group}", ROOT, ON, 0, groups_update, METHOD "UpdateGroup"},
+    {"DELETE", "/homerun/v1/groups/{group}", ROOT, ON, 0, groups_delete, METHOD "DeleteGroup"},
+    {"GET", "/homerun/v1/issuers", READ, ON, 0, issuers_list, METHOD "ListIssuers"},
+    {"POST", "/homerun/v1/issuers", ROOT, ON, 0, issuers_create, METHOD "CreateIssuer"},
+    {"DELETE", "/homerun/v1/issuers/{issuer}", ROOT, ON, 0, issuers_delete, METHOD "DeleteIssuer"},
+    {"POST", "/homerun/v1/tokens", ROOT, ON, 0, tokens_create, METHOD "CreateToken"},
+    {"POST", "/homerun/v1/keys:rotate", ROOT, ON, 0, keys_rotate, METHOD "RotateKey"},
+    {"DELETE", "/homerun/v1/keys/{key}", ROOT, ON, 0, keys_forget, METHOD "ForgetKey"},
+};
+const size_t homerun_route_count = sizeof(homerun_routes) / sizeof(homerun_routes[0]);

@@ -1,0 +1,667 @@
+/* iam.googleapis.com/v1: service accounts, their keys, and roles (gcloud.md 12). */
+#include "control/api/iam_v1.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "control/identity/accounts.h"
+#include "control/orgpolicy.h"
+
+enum { KEYS_PER_ACCOUNT_MAX = 10, PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
+
+/* ---- accounts ---- */
+
+static const struct field account_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "projectId", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "uniqueId", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "email", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "displayName", .kind = FIELD_STRING, .max = 100},
+    {.name = "description", .kind = FIELD_STRING, .max = 256},
+    {.name = "etag", .kind = FIELD_BYTES, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "oauth2ClientId", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "disabled", .kind = FIELD_BOOL, .flags = FIELD_OUTPUT_ONLY},
+    {0},
+};
+
+static const struct field create_fields[] = {
+    {.name = "accountId", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "serviceAccount", .kind = FIELD_OBJECT, .fields = account_fields},
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {0},
+};
+
+static const struct field patch_fields[] = {
+    {.name = "serviceAccount",
+     .kind = FIELD_OBJECT,
+     .fields = account_fields,
+     .flags = FIELD_REQUIRED},
+    {.name = "updateMask", .kind = FIELD_STRING},
+    {0},
+};
+
+static json_t *account_json(struct arena *arena, const struct store_doc *doc)
+{
+    static const char *const kept[] = {"projectId", "uniqueId", "email"};
+    static const char *const optional[] = {"displayName", "description"};
+    json_t *out = json_object();
+    json_object_set_new(out, "name", json_string(doc->key));
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        json_object_set(out, kept[i], json_object_get(doc->body, kept[i]));
+    }
+    for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++) {
+        const char *text = json_text_or(doc->body, optional[i], "");
+        if (text[0] != '\0') {
+            json_object_set_new(out, optional[i], json_string(text));
+        }
+    }
+    json_object_set_new(out, "etag", json_slice(policy_etag(arena, doc->version)));
+    json_object_set(out, "oauth2ClientId", json_object_get(doc->body, "uniqueId"));
+    if (json_flag(doc->body, "disabled", false)) {
+        json_object_set_new(out, "disabled", json_true());
+    }
+    return out;
+}
+
+/*
+ * Store key of the account that the path names, by address or unique ID, in its project or "-". In
+ * rows of this file {account} is turned into this before permissions are asked; so `on` is NULL and
+ * the handlers ask themselves.
+ */
+static const char *account_key(struct api_call *call)
+{
+    const char *named = api_param(call, "account");
+    struct account account;
+    if (strchr(named, '@') == NULL &&
+        account_by_sub(call->control, &call->arena, slice_of(named), &account)) {
+        return account.key;
+    }
+    const char *key = account_key_of(call->control, &call->arena, slice_of(named));
+    const char *project = api_param(call, "project");
+    if (key != NULL && strcmp(project, "-") != 0 && project[0] != '\0') {
+        const char *wanted = arena_printf(&call->arena, "projects/%s/", project);
+        if (strncmp(key, wanted, strlen(wanted)) != 0) {
+            key = NULL;
+        }
+    }
+    return key != NULL
+               ? key
+               : arena_printf(&call->arena, "projects/%s/serviceAccounts/%s", project, named);
+}
+
+/* The account of the path, after PERMISSION on it. */
+static bool load_account(struct api_call *call, const char *permission, struct store_doc *out,
+                         struct error *err)
+{
+    const char *key = account_key(call);
+    if (!api_allowed(call, permission, key, err)) {
+        return false;
+    }
+    switch (store_get(call->control->store, STORE_ACCOUNT, key, out, err)) {
+    case STORE_FOUND:
+        return true;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "Unknown service account: %s.",
+                         api_param(call, "account"));
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+static bool account_id_valid(const char *id, struct error *err)
+{
+    size_t length = strlen(id);
+    bool good =
+        length >= 6 && length <= 30 && id[0] >= 'a' && id[0] <= 'z' && id[length - 1] != '-';
+    for (size_t i = 0; i < length && good; i++) {
+        good = (id[i] >= 'a' && id[i] <= 'z') || (id[i] >= '0' && id[i] <= '9') || id[i] == '-';
+    }
+    return good || error_field(err, "accountId",
+                               "The account ID \"%.64s\" must have 6 to 30 characters: lower-case "
+                               "letters, digits and hyphens, beginning with a letter.",
+                               id);
+}
+
+/* The creator of an account may act as it (access-and-runtime 3.3). */
+static bool grant_act_as(struct change *change, struct api_call *call, const char *key,
+                         struct error *err)
+{
+    auto_json *policy =
+        json_pack("{s:i, s:[{s:s, s:[o]}]}", "version", 1, "bindings", "role",
+                  "roles/iam.serviceAccountUser", "members", json_slice(call->caller.member));
+    return store_put(call->control->store, STORE_POLICY, key, policy, NULL, NULL, err) &&
+           change_policy(change, key, err);
+}
+
+static bool create_account(struct api_call *call, struct store_doc *out, struct error *err)
+{
+    const char *project = api_param(call, "project");
+    auto_json *asked = fields_read(create_fields, call->body, "", err);
+    const char *id = asked == NULL ? "" : json_text_or(asked, "accountId", "");
+    if (asked == NULL || !account_id_valid(id, err)) {
+        return false;
+    }
+    const char *email = arena_printf(&call->arena, "%s@%s.iam.gserviceaccount.com", id, project);
+    const char *key = arena_printf(&call->arena, "projects/%s/serviceAccounts/%s", project, email);
+    if (!orgpolicy_check_flag(call, "iam.disableServiceAccountCreation",
+                              arena_printf(&call->arena, "projects/%s", project), err)) {
+        return false;
+    }
+    switch (store_get(call->control->store, STORE_ACCOUNT, key, out, err)) {
+    case STORE_FOUND:
+        json_decref(out->body);
+        return error_set(err, STATUS_ALREADY_EXISTS,
+                         "Service account %s already exists within project projects/%s.", id,
+                         project);
+    case STORE_FAILED:
+        return false;
+    case STORE_ABSENT:
+        break;
+    }
+    auto_json *body = NULL;
+    auto_change *change = change_begin(call->control, call, err);
+    return change != NULL &&
+           account_create(change, call->control, &call->arena, project, email,
+                          json_text_or(asked, "serviceAccount.displayName", ""),
+                          json_text_or(asked, "serviceAccount.description", ""), &body, err) &&
+           grant_act_as(change, call, key, err) &&
+           change_audit(change, key, "create-service-account", NULL, body, err) &&
+           change_commit(&change, err) &&
+           store_get(call->control->store, STORE_ACCOUNT, key, out, err) == STORE_FOUND;
+}
+
+static void accounts_create(struct api_call *call)
+{
+    struct error err = {0};
+    struct store_doc doc;
+    if (!create_account(call, &doc, &err)) {
+        orgpolicy_fail(call, &err);
+        return;
+    }
+    json_t *answer = account_json(&call->arena, &doc);
+    json_decref(doc.body);
+    api_reply(call, answer);
+}
+
+static void accounts_get(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_account(call, "iam.serviceAccounts.get", &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = account_json(&call->arena, &doc);
+    json_decref(doc.body);
+    api_reply(call, answer);
+}
+
+struct listing {
+    struct api_call *call;
+    json_t *items;
+    const char *after; /* page token: the last key of the page before */
+    size_t max;
+    const char *next; /* set when there is more */
+    json_t *(*form)(struct arena *arena, const struct store_doc *doc);
+};
+
+static bool list_one(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    if (json_flag(doc->body, "deleted", false) ||
+        (listing->after != NULL && strcmp(doc->key, listing->after) <= 0)) {
+        return true;
+    }
+    if (json_array_size(listing->items) == listing->max) {
+        listing->next = json_text(json_array_get(listing->items, listing->max - 1), "name");
+        return false;
+    }
+    json_array_append_new(listing->items, listing->form(&listing->call->arena, doc));
+    return true;
+}
+
+static size_t page_size(struct api_call *call)
+{
+    const char *asked = api_query(call, "pageSize");
+    long size = asked == NULL ? PAGE_DEFAULT : strtol(asked, NULL, 10);
+    return size <= 0 ? PAGE_DEFAULT : size > PAGE_MAX ? PAGE_MAX : (size_t)size;
+}
+
+static void accounts_list(struct api_call *call)
+{
+    struct error err;
+    struct listing listing = {
+        .call = call,
+        .items = json_array(),
+        .after = api_query(call, "pageToken"),
+        .max = page_size(call),
+        .form = account_json,
+    };
+    const char *prefix =
+        arena_printf(&call->arena, "projects/%s/serviceAccounts/", api_param(call, "project"));
+    if (!store_each(call->control->store, STORE_ACCOUNT, prefix, list_one, &listing, &err)) {
+        json_decref(listing.items);
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = json_object();
+    if (listing.next != NULL) {
+        json_object_set_new(answer, "nextPageToken", json_string(listing.next));
+    }
+    json_object_set_new(answer, "accounts", listing.items);
+    api_reply(call, answer);
+}
+
+/* Puts a changed document of an account; DEED for the audit log. */
+static bool store_account(struct api_call *call, struct store_doc *doc, const json_t *before,
+                          const char *deed, struct error *err)
+{
+    auto_change *change = change_begin(call->control, call, err);
+    return change != NULL &&
+           store_put(call->control->store, STORE_ACCOUNT, doc->key, doc->body, NULL, &doc->version,
+                     err) &&
+           change_account(change, doc->key, err) &&
+           change_audit(change, doc->key, deed, before, doc->body, err) &&
+           change_commit(&change, err);
+}
+
+static void set_disabled(struct api_call *call, const char *permission, bool disabled)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_account(call, permission, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    auto_json *before = json_copy(doc.body);
+    json_object_set_new(doc.body, "disabled", json_boolean(disabled));
+    bool good = store_account(
+        call, &doc, before, disabled ? "disable-service-account" : "enable-service-account", &err);
+    json_decref(doc.body);
+    if (good) {
+        api_reply(call, json_object());
+    } else {
+        api_fail(call, &err);
+    }
+}
+
+static void accounts_disable(struct api_call *call)
+{
+    set_disabled(call, "iam.serviceAccounts.disable", true);
+}
+
+static void accounts_enable(struct api_call *call)
+{
+    set_disabled(call, "iam.serviceAccounts.enable", false);
+}
+
+static bool patch_account(struct api_call *call, struct store_doc *doc, struct error *err)
+{
+    auto_json *asked = fields_read(patch_fields, call->body, "", err);
+    if (asked == NULL) {
+        return false;
+    }
+    const json_t *given = json_object_get(asked, "serviceAccount");
+    const char *mask = json_text_or(asked, "updateMask", "displayName,description");
+    auto_json *before = json_copy(doc->body);
+    static const char *const names[] = {"displayName", "description"};
+    for (size_t i = 0; i < 2; i++) {
+        if (mask_touches(slice_of(mask), names[i])) {
+            json_object_set_new(doc->body, names[i],
+                                json_string(json_text_or(given, names[i], "")));
+        }
+    }
+    return store_account(call, doc, before, "update-service-account", err);
+}
+
+static void accounts_patch(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_account(call, "iam.serviceAccounts.update", &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    bool good = patch_account(call, &doc, &err);
+    json_t *answer = good ? account_json(&call->arena, &doc) : NULL;
+    json_decref(doc.body);
+    if (good) {
+        api_reply(call, answer);
+    } else {
+        api_fail(call, &err);
+    }
+}
+
+static void accounts_delete(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_account(call, "iam.serviceAccounts.delete", &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    auto_change *change = change_begin(call->control, call, &err);
+    bool good = change != NULL && account_delete(change, call->control, &call->arena, &doc, &err) &&
+                change_audit(change, doc.key, "delete-service-account", doc.body, NULL, &err) &&
+                change_commit(&change, &err);
+    json_decref(doc.body);
+    if (good) {
+        api_reply(call, json_object());
+    } else {
+        api_fail(call, &err);
+    }
+}
+
+static void accounts_undelete(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    const char *sub = api_param(call, "account");
+    const char *project = api_param(call, "project");
+    const char *on = arena_printf(&call->arena, "projects/%s", project);
+    if (strcmp(project, "-") == 0) {
+        on = account_project_of_sub(call->control, &call->arena, sub);
+    }
+    if (!api_allowed(call, "iam.serviceAccounts.undelete", on, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    auto_change *change = change_begin(call->control, call, &err);
+    if (change == NULL || !account_undelete(change, call->control, &call->arena, sub, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    bool good = change_audit(change, doc.key, "undelete-service-account", NULL, doc.body, &err) &&
+                change_commit(&change, &err);
+    json_t *answer = json_pack("{s:o}", "restoredAccount", account_json(&call->arena, &doc));
+    json_decref(doc.body);
+    if (good) {
+        api_reply(call, answer);
+    } else {
+        json_decref(answer);
+        api_fail(call, &err);
+    }
+}
+
+/* The IAM methods of an account: the path's "-" is resolved first, so that the row's `on` can be
+ * expanded. */
+static void with_account(struct api_call *call, const char *permission,
+                         void (*handle)(struct api_call *))
+{
+    struct error err;
+    const char *key = account_key(call);
+    struct slice parts[4];
+    struct slice left = slice_of(key);
+    for (int i = 0; i < 4; i++) {
+        slice_cut(&left, '/', &parts[i]);
+    }
+    for (size_t i = 0; i < call->param_count; i++) {
+        if (strcmp(call->params[i].name, "project") == 0) {
+            call->params[i].value = arena_string(&call->arena, parts[1]);
+        } else if (strcmp(call->params[i].name, "account") == 0) {
+            call->params[i].value = arena_string(&call->arena, parts[3]);
+        }
+    }
+    if (permission != NULL && !api_allowed(call, permission, key, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    handle(call);
+}
+
+static void accounts_get_policy(struct api_call *call)
+{
+    with_account(call, "iam.serviceAccounts.getIamPolicy", iam_get_policy);
+}
+
+static void accounts_set_policy(struct api_call *call)
+{
+    with_account(call, "iam.serviceAccounts.setIamPolicy", iam_set_policy);
+}
+
+static void accounts_test_permissions(struct api_call *call)
+{
+    with_account(call, NULL, iam_test_permissions);
+}
+
+/* ---- keys ---- */
+
+static json_t *key_json(struct arena *arena, const struct store_doc *doc)
+{
+    static const char *const kept[] = {"name",         "validAfterTime", "validBeforeTime",
+                                       "keyAlgorithm", "keyOrigin",      "keyType"};
+    (void)arena;
+    json_t *out = json_object();
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        json_object_set(out, kept[i], json_object_get(doc->body, kept[i]));
+    }
+    if (json_flag(doc->body, "disabled", false)) {
+        json_object_set_new(out, "disabled", json_true());
+    }
+    return out;
+}
+
+static bool count_key(const struct store_doc *doc, void *ctx)
+{
+    (void)doc;
+    ++*(size_t *)ctx;
+    return true;
+}
+
+static const struct field key_create_fields[] = {
+    {.name = "privateKeyType", .kind = FIELD_STRING},
+    {.name = "keyAlgorithm", .kind = FIELD_STRING},
+    {0},
+};
+
+static bool create_key(struct api_call *call, const struct store_doc *account, json_t **answer,
+                       struct error *err)
+{
+    struct control *control = call->control;
+    size_t count = 0;
+    auto_json *asked = fields_read(key_create_fields, call->body, "", err);
+    const char *prefix = arena_printf(&call->arena, "%s/keys/", account->key);
+    if (asked == NULL ||
+        !orgpolicy_check_flag(call, "iam.disableServiceAccountKeyCreation", account->key, err) ||
+        !store_each(control->store, STORE_KEY, prefix, count_key, &count, err)) {
+        return false;
+    }
+    const char *type = json_text_or(asked, "privateKeyType", "TYPE_GOOGLE_CREDENTIALS_FILE");
+    if (strcmp(type, "TYPE_GOOGLE_CREDENTIALS_FILE") != 0 &&
+        strcmp(type, "TYPE_UNSPECIFIED") != 0) {
+        return error_field(err, "privateKeyType",
+                           "Only TYPE_GOOGLE_CREDENTIALS_FILE (a JSON key file) is made here.");
+    }
+    if (count >= KEYS_PER_ACCOUNT_MAX) {
+        return error_set(
+            err, STATUS_FAILED_PRECONDITION,
+            "The account has %d keys, which is the most there can be. Delete one first.",
+            KEYS_PER_ACCOUNT_MAX);
+    }
+    struct account holder = {
+        .key = account->key,
+        .email = json_text_or(account->body, "email", ""),
+        .sub = json_text_or(account->body, "uniqueId", ""),
+    };
+    struct slice file;
+    auto_json *body = NULL;
+    auto_change *change = change_begin(control, call, err);
+    if (change == NULL ||
+        !account_new_key(change, control, &call->arena, &holder, &body, &file, err) ||
+        !change_audit(change, json_text_or(body, "name", ""), "create-key", NULL, body, err) ||
+        !change_commit(&change, err)) {
+        return false;
+    }
+    struct store_doc doc = {.body = body};
+    *answer = key_json(&call->arena, &doc);
+    json_object_set_new(*answer, "privateKeyType", json_string("TYPE_GOOGLE_CREDENTIALS_FILE"));
+    json_object_set_new(*answer, "privateKeyData", json_slice(base64_encode(&call->arena, file)));
+    return true;
+}
+
+static void keys_create(struct api_call *call)
+{
+    struct error err = {0};
+    struct store_doc account;
+    json_t *answer = NULL;
+    if (!load_account(call, "iam.serviceAccountKeys.create", &account, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    bool good = create_key(call, &account, &answer, &err);
+    json_decref(account.body);
+    if (good) {
+        api_reply(call, answer);
+    } else {
+        orgpolicy_fail(call, &err);
+    }
+}
+
+static void keys_list(struct api_call *call)
+{
+    struct error err;
+    struct store_doc account;
+    if (!load_account(call, "iam.serviceAccountKeys.list", &account, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_decref(account.body);
+    struct listing listing = {
+        .call = call, .items = json_array(), .max = PAGE_MAX, .form = key_json};
+    const char *prefix = arena_printf(&call->arena, "%s/keys/", account.key);
+    if (!store_each(call->control->store, STORE_KEY, prefix, list_one, &listing, &err)) {
+        json_decref(listing.items);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{s:o}", "keys", listing.items));
+}
+
+/* The key of the path, after PERMISSION on its account. */
+static bool load_key(struct api_call *call, const char *permission, struct store_doc *out,
+                     struct error *err)
+{
+    struct store_doc account;
+    if (!load_account(call, permission, &account, err)) {
+        return false;
+    }
+    json_decref(account.body);
+    const char *key = arena_printf(&call->arena, "%s/keys/%s", account.key, api_param(call, "key"));
+    switch (store_get(call->control->store, STORE_KEY, key, out, err)) {
+    case STORE_FOUND:
+        return true;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "Service account key %s does not exist.",
+                         api_param(call, "key"));
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+static void keys_get(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_key(call, "iam.serviceAccountKeys.get", &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = key_json(&call->arena, &doc);
+    json_decref(doc.body);
+    api_reply(call, answer);
+}
+
+/* Deletes (BODY_CHANGE NULL) or changes a key; in force when this answers. */
+static void change_one_key(struct api_call *call, const char *permission, const char *deed,
+                           const json_t *disabled)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_key(call, permission, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    struct store *store = call->control->store;
+    auto_change *change = change_begin(call->control, call, &err);
+    bool good = change != NULL;
+    if (good && disabled == NULL) {
+        good = store_delete(store, STORE_KEY, doc.key, &err);
+    } else if (good) {
+        auto_json *body = json_copy(doc.body);
+        json_object_set_new(body, "disabled", json_boolean(json_is_true(disabled)));
+        good = store_put(store, STORE_KEY, doc.key, body, NULL, NULL, &err);
+    }
+    good = good && change_key(change, doc.key, &err) &&
+           change_audit(change, doc.key, deed, NULL, NULL, &err) && change_commit(&change, &err);
+    json_decref(doc.body);
+    if (good) {
+        api_reply(call, json_object());
+    } else {
+        api_fail(call, &err);
+    }
+}
+
+static void keys_delete(struct api_call *call)
+{
+    change_one_key(call, "iam.serviceAccountKeys.delete", "delete-key", NULL);
+}
+
+static void keys_disable(struct api_call *call)
+{
+    change_one_key(call, "iam.serviceAccountKeys.disable", "disable-key", json_true());
+}
+
+static void keys_enable(struct api_call *call)
+{
+    change_one_key(call, "iam.serviceAccountKeys.enable", "enable-key", json_false());
+}
+
+#define ACCOUNTS "/v1/projects/{project}/serviceAccounts"
+#define ACCOUNT  ACCOUNTS "/{account}"
+#define ON       "projects/{project}/serviceAccounts/{account}"
+#define METHOD   "google.iam.admin.v1."
+
+const struct api_route iam_v1_routes[] = {
+    {"POST", ACCOUNTS, "iam.serviceAccounts.create", "projects/{project}", 0, accounts_create,
+     METHOD "CreateServiceAccount"},
+    {"GET", ACCOUNTS, "iam.serviceAccounts.list", "projects/{project}", 0, accounts_list,
+     METHOD "ListServiceAccounts"},
+    {"GET", ACCOUNT, "iam.serviceAccounts.get", ON, API_SELF_CHECKED, accounts_get,
+     METHOD "GetServiceAccount"},
+    {"PATCH", ACCOUNT, "iam.serviceAccounts.update", ON, API_SELF_CHECKED, accounts_patch,
+     METHOD "PatchServiceAccount"},
+    {"PUT", ACCOUNT, "iam.serviceAccounts.update", ON, API_SELF_CHECKED, NULL,
+     METHOD "UpdateServiceAccount"},
+    {"DELETE", ACCOUNT, "iam.serviceAccounts.delete", ON, API_SELF_CHECKED, accounts_delete,
+     METHOD "DeleteServiceAccount"},
+    {"POST", ACCOUNT ":disable", "iam.serviceAccounts.disable", ON, API_SELF_CHECKED,
+     accounts_disable, METHOD "DisableServiceAccount"},
+    {"POST", ACCOUNT ":enable", "iam.serviceAccounts.enable", ON, API_SELF_CHECKED, accounts_enable,
+     METHOD "EnableServiceAccount"},
+    {"POST", ACCOUNT ":undelete", "iam.serviceAccounts.undelete", ON, API_SELF_CHECKED,
+     accounts_undelete, METHOD "UndeleteServiceAccount"},
+    {"POST", ACCOUNT ":getIamPolicy", "iam.serviceAccounts.getIamPolicy", ON, API_SELF_CHECKED,
+     accounts_get_policy, METHOD "GetIamPolicy"},
+    {"POST", ACCOUNT ":setIamPolicy", "iam.serviceAccounts.setIamPolicy", ON, API_SELF_CHECKED,
+     accounts_set_policy, METHOD "SetIamPolicy"},
+    {"POST", ACCOUNT ":testIamPermissions", NULL, ON, API_SELF_CHECKED, accounts_test_permissions,
+     METHOD "TestIamPermissions"},
+    {"POST", ACCOUNT "/keys", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED, keys_create,
+     METHOD "CreateServiceAccountKey"},
+    {"POST", ACCOUNT "/keys:upload", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED, NULL,
+     METHOD "UploadServiceAccountKey"},
+    {"GET", ACCOUNT "/keys", "iam.serviceAccountKeys.list", ON, API_SELF_CHECKED, keys_list,
+     METHOD "ListServiceAccountKeys"},
+    {"GET", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.get", ON, API_SELF_CHECKED, keys_get,
+     METHOD "GetServiceAccountKey"},
+    {"DELETE", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.delete", ON, API_SELF_CHECKED,
+     keys_delete, METHOD "DeleteServiceAccountKey"},
+    {"POST", ACCOUNT "/keys/{key}:disable", "iam.serviceAccountKeys.disable", ON, API_SELF_CHECKED,
+     keys_disable, METHOD "DisableServiceAccountKey"},
+    {"POST", ACCOUNT "/keys/{key}:enable", "iam.serviceAccountKeys.enable", ON, API_SELF_CHECKED,
+     keys_enable, METHOD "EnableServiceAccountKey"},
+};
+const size_t iam_v1_route_count = sizeof(iam_v1_routes) / sizeof(iam_v1_routes[0]);

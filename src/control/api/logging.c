@@ -1,0 +1,368 @@
+/*
+ * logging.googleapis.com/v2 entries:list, as far as `gcloud run services logs read` uses it
+ * (gcloud.md 9): what instances wrote and what requests did, read back from the end of the log
+ * files.
+ */
+#include "control/api/logging.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+
+enum { TAIL_BYTES = 8 << 20, PAGE_DEFAULT = 50, PAGE_MAX = 1000, FILTER_MAX = 20 };
+
+/* One comparison of the filter. */
+struct term {
+    struct slice name;
+    char op[3]; /* "=", ">=", "<=", ">", "<", "!=" */
+    struct slice value;
+};
+
+struct filter {
+    struct term terms[FILTER_MAX];
+    size_t count;
+};
+
+static struct slice skip_space(struct slice s)
+{
+    while (s.len > 0 &&
+           (s.data[0] == ' ' || s.data[0] == '\n' || s.data[0] == '\t' || s.data[0] == '\r')) {
+        s = slice_from(s, 1);
+    }
+    return s;
+}
+
+static struct slice take_word(struct slice *left, const char *stop)
+{
+    size_t length = 0;
+    if (left->len > 0 && left->data[0] == '"') {
+        ptrdiff_t end = slice_find(slice_from(*left, 1), '"');
+        if (end >= 0) {
+            struct slice word = {left->data + 1, (size_t)end};
+            *left = slice_from(*left, (size_t)end + 2);
+            return word;
+        }
+    }
+    while (length < left->len && strchr(stop, left->data[length]) == NULL) {
+        length++;
+    }
+    struct slice word = slice_upto(*left, length);
+    *left = slice_from(*left, length);
+    return word;
+}
+
+/* "NAME OP VALUE AND NAME OP VALUE …": the shape that gcloud sends; anything else is refused, never
+ * half understood. */
+static bool filter_read(struct slice text, struct filter *out, struct error *err)
+{
+    text = skip_space(text);
+    while (text.len > 0) {
+        if (out->count == FILTER_MAX) {
+            return error_field(err, "filter", "The filter has more than %d comparisons.",
+                               FILTER_MAX);
+        }
+        struct term *term = &out->terms[out->count++];
+        *term = (struct term){0};
+        term->name = take_word(&text, " \n\t=<>!:");
+        text = skip_space(text);
+        size_t length = 0;
+        while (length < 2 && length < text.len && strchr("=<>!:", text.data[length]) != NULL) {
+            term->op[length] = text.data[length];
+            length++;
+        }
+        text = skip_space(slice_from(text, length));
+        term->value = take_word(&text, " \n\t");
+        text = skip_space(text);
+        if (length == 0 || term->name.len == 0 || term->value.len == 0) {
+            return error_field(err, "filter",
+                               "The filter must be comparisons joined by AND, such as "
+                               "resource.labels.service_name = hello AND severity >= ERROR.");
+        }
+        if (slice_starts(text, SLICE("AND")) && text.len > 3) {
+            text = skip_space(slice_from(text, 3));
+        } else if (text.len > 0) {
+            return error_field(err, "filter",
+                               "Comparisons can be joined by AND alone; at \"%.40s\".", text.data);
+        }
+    }
+    return true;
+}
+
+static int severity_rank(struct slice name)
+{
+    static const char *const names[] = {"DEFAULT", "DEBUG",    "INFO",  "NOTICE",   "WARNING",
+                                        "ERROR",   "CRITICAL", "ALERT", "EMERGENCY"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (slice_equal_nocase(name, slice_of(names[i]))) {
+            return (int)i;
+        }
+    }
+    return 0;
+}
+
+static bool compare(int order, const char *op)
+{
+    switch (op[0]) {
+    case '=':
+    case ':':
+        return order == 0;
+    case '!':
+        return order != 0;
+    case '>':
+        return order > 0 || (op[1] == '=' && order == 0);
+    default:
+        return order < 0 || (op[1] == '=' && order == 0);
+    }
+}
+
+static bool matches(const struct filter *filter, const json_t *entry)
+{
+    for (size_t i = 0; i < filter->count; i++) {
+        const struct term *term = &filter->terms[i];
+        char name[128];
+        snprintf(name, sizeof(name), "%.*s", SLICE_ARG(slice_upto(term->name, 120)));
+        struct slice have = slice_of(json_text_or(entry, name, ""));
+        int order;
+        if (slice_is(term->name, "severity")) {
+            order = severity_rank(have) - severity_rank(term->value);
+        } else if (slice_is(term->name, "timestamp")) {
+            int64_t a = 0;
+            int64_t b = 0;
+            time_read(have, &a);
+            time_read(term->value, &b);
+            order = (a > b) - (a < b);
+        } else if (slice_is(term->name, "httpRequest.status")) {
+            uint64_t wanted = 0;
+            slice_to_u64(term->value, &wanted);
+            order = (int)json_number(entry, name, 0) - (int)wanted;
+        } else {
+            order = slice_compare(have, term->value);
+        }
+        if (!compare(order, term->op)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static json_t *entry_base(struct arena *arena, const json_t *line, const char *log)
+{
+    const char *project = json_text_or(line, "project", "");
+    const char *severity = json_text_or(line, "severity", "DEFAULT");
+    return json_pack(
+        "{s:o, s:s, s:s, s:{s:s, s:{s:s, s:s, s:s, s:s, s:s}}}", "logName",
+        json_string(arena_printf(arena, "projects/%s/logs/run.googleapis.com%%2F%s", project, log)),
+        "timestamp", json_text_or(line, "time", ""), "severity", severity, "resource", "type",
+        "cloud_run_revision", "labels", "project_id", project, "location",
+        json_text_or(line, "region", ""), "service_name", json_text_or(line, "service", ""),
+        "revision_name", json_text_or(line, "revision", ""), "configuration_name",
+        json_text_or(line, "service", ""));
+}
+
+/* What an instance wrote: a line of JSON becomes its fields (access-and-runtime 5.8). */
+static json_t *instance_entry(struct arena *arena, const json_t *line)
+{
+    const char *stream = json_text_or(line, "stream", "stdout");
+    bool ours = strcmp(stream, "system") == 0;
+    json_t *entry = entry_base(arena, line, ours ? "varlog%2Fsystem" : stream);
+    const char *text = json_text_or(line, "text", "");
+    json_t *payload = text[0] == '{' ? json_read(slice_of(text), NULL) : NULL;
+    if (json_is_object(payload)) {
+        const char *severity = json_text(payload, "severity");
+        if (severity != NULL) {
+            json_object_set_new(entry, "severity", json_string(severity));
+        }
+        json_object_set(entry, "jsonPayload", payload);
+    } else {
+        json_object_set_new(entry, "textPayload", json_string(text));
+    }
+    json_decref(payload);
+    json_object_set_new(entry, "labels",
+                        json_pack("{s:s}", "instanceId", json_text_or(line, "instance", "")));
+    return entry;
+}
+
+static json_t *request_entry(struct arena *arena, const json_t *line)
+{
+    static const struct {
+        const char *from, *to;
+    } fields[] = {
+        {"method", "requestMethod"},    {"url", "requestUrl"},
+        {"status", "status"},           {"latency", "latency"},
+        {"remoteIp", "remoteIp"},       {"userAgent", "userAgent"},
+        {"requestSize", "requestSize"}, {"responseSize", "responseSize"},
+        {"protocol", "protocol"},
+    };
+    json_t *entry = entry_base(arena, line, "requests");
+    json_t *request = json_object();
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        json_t *value = json_object_get(line, fields[i].from);
+        if (value != NULL) {
+            json_object_set(request, fields[i].to, value);
+        }
+    }
+    json_object_set_new(entry, "httpRequest", request);
+    const char *text = json_text_or(line, "text", "");
+    if (text[0] != '\0') {
+        json_object_set_new(entry, "textPayload", json_string(text));
+    }
+    const char *trace = json_text_or(line, "trace", "");
+    if (trace[0] != '\0') {
+        json_object_set_new(entry, "trace", json_string(trace));
+    }
+    const char *denial = json_text_or(line, "denial", "");
+    if (denial[0] != '\0') {
+        json_object_set_new(
+            entry, "labels",
+            json_pack("{s:s, s:s}", "denial", denial, "rung", json_text_or(line, "rung", "")));
+    }
+    return entry;
+}
+
+/* The last TAIL_BYTES of a log file, from the start of a line. */
+static bool read_tail(const struct control *control, const char *name, struct buffer *out)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/log/%s", control->settings.data, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t start = end > TAIL_BYTES ? end - TAIL_BYTES : 0;
+    char *room = buffer_reserve(out, TAIL_BYTES);
+    ssize_t got = room == NULL ? -1 : pread(fd, room, TAIL_BYTES, start);
+    close(fd);
+    if (got <= 0) {
+        return false;
+    }
+    buffer_commit(out, (size_t)got);
+    if (start > 0) {
+        ptrdiff_t line = slice_find(buffer_slice(out), '\n');
+        buffer_drop(out, line < 0 ? 0 : (size_t)line + 1);
+    }
+    return true;
+}
+
+struct search {
+    struct arena *arena;
+    const struct filter *filter;
+    const char *project;
+    size_t max;
+    json_t *found; /* newest first */
+};
+
+/* Lines from the last to the first, until enough have been found. */
+static void search_file(const struct control *control, struct search *search, const char *name,
+                        json_t *(*form)(struct arena *, const json_t *))
+{
+    struct buffer content = BUFFER_INIT(TAIL_BYTES);
+    size_t before = json_array_size(search->found);
+    if (read_tail(control, name, &content)) {
+        struct slice left = buffer_slice(&content);
+        while (left.len > 0 && json_array_size(search->found) - before < search->max) {
+            if (left.data[left.len - 1] == '\n') {
+                left.len--;
+            }
+            ptrdiff_t start = slice_find_last(left, '\n') + 1;
+            auto_json *line = json_read(slice_from(left, (size_t)start), NULL);
+            left.len = (size_t)start;
+            if (line == NULL || strcmp(json_text_or(line, "project", ""), search->project) != 0) {
+                continue;
+            }
+            auto_json *entry = form(search->arena, line);
+            if (matches(search->filter, entry)) {
+                json_array_append(search->found, entry);
+            }
+        }
+    }
+    buffer_done(&content);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const json_t *const *x = a;
+    const json_t *const *y = b;
+    return strcmp(json_text_or(*y, "timestamp", ""), json_text_or(*x, "timestamp", ""));
+}
+
+static json_t *answer(struct search *search, bool oldest_first)
+{
+    size_t count = json_array_size(search->found);
+    json_t **sorted = arena_array(search->arena, json_t *, count);
+    json_t *entries = json_array();
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = json_array_get(search->found, i);
+    }
+    if (count > 1) {
+        qsort(sorted, count, sizeof(sorted[0]), newest_first);
+    }
+    if (count > search->max) {
+        count = search->max;
+    }
+    for (size_t i = 0; i < count; i++) {
+        json_t *entry = sorted[oldest_first ? count - 1 - i : i];
+        json_object_set_new(entry, "insertId", json_string(arena_printf(search->arena, "%zx", i)));
+        json_array_append(entries, entry);
+    }
+    json_t *out = json_object();
+    if (count > 0) {
+        json_object_set(out, "entries", entries);
+    }
+    json_decref(entries);
+    return out;
+}
+
+/* "projects/P" of the first resource name. */
+static const char *project_asked(struct api_call *call, struct error *err)
+{
+    const char *name = json_text(call->body, "resourceNames[0]");
+    if (name == NULL || strncmp(name, "projects/", 9) != 0) {
+        error_field(err, "resourceNames", "One resource name is needed: projects/PROJECT_ID.");
+        return NULL;
+    }
+    const char *id = project_id(call->control, &call->arena, name + 9);
+    return id != NULL ? id : arena_string(&call->arena, slice_of(name + 9));
+}
+
+static void entries_list(struct api_call *call)
+{
+    struct error err;
+    struct filter filter = {.count = 0};
+    const char *project = project_asked(call, &err);
+    if (project == NULL ||
+        !api_allowed(call, "logging.logEntries.list",
+                     arena_printf(&call->arena, "projects/%s", project), &err) ||
+        !filter_read(slice_of(json_text_or(call->body, "filter", "")), &filter, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    int64_t size = json_number(call->body, "pageSize", PAGE_DEFAULT);
+    struct search search = {
+        .arena = &call->arena,
+        .filter = &filter,
+        .project = project,
+        .max = size <= 0         ? PAGE_DEFAULT
+               : size > PAGE_MAX ? PAGE_MAX
+                                 : (size_t)size,
+        .found = json_array(),
+    };
+    search_file(call->control, &search, "instances.jsonl", instance_entry);
+    search_file(call->control, &search, "requests.jsonl", request_entry);
+    bool oldest_first = strstr(json_text_or(call->body, "orderBy", ""), "desc") == NULL;
+    json_t *body = answer(&search, oldest_first);
+    json_decref(search.found);
+    api_reply(call, body);
+}
+
+const struct api_route logging_routes[] = {
+    {"POST", "/v2/entries:list", "logging.logEntries.list", NULL, API_SELF_CHECKED, entries_list,
+     "google.logging.v2.LoggingServiceV2.ListLogEntries"},
+    {"POST", "/v2/entries:write", NULL, NULL, API_SELF_CHECKED, NULL,
+     "google.logging.v2.LoggingServiceV2.WriteLogEntries"},
+};
+const size_t logging_route_count = sizeof(logging_routes) / sizeof(logging_routes[0]);

@@ -1,0 +1,233 @@
+/*
+ * The token endpoint (RFC 6749, RFC 7523) and OpenID discovery: what key files, refresh tokens and
+ * verifiers need. gcloud.md 10 says what its clients send; errors are RFC 6749 section 5.2.
+ */
+#include "control/api/oauth.h"
+
+#include "base/clock.h"
+#include "control/identity/accounts.h"
+#include "control/identity/issuer.h"
+#include "http/url.h"
+
+/* Google's token endpoint: its clients name it as the audience whatever URL they send to
+ * (gcloud.md 10.1). */
+static const char google_token_url[] = "https://oauth2.googleapis.com/token";
+
+static const char *form(struct api_call *call, const char *name)
+{
+    struct slice value;
+    if (!url_query_find(&call->arena, call->raw_body, name, &value)) {
+        return NULL;
+    }
+    return arena_string(&call->arena, value);
+}
+
+static void refuse(struct api_call *call, const char *code, const char *description)
+{
+    api_reply_status(call, 400,
+                     json_pack("{s:s, s:s}", "error", code, "error_description", description));
+}
+
+static bool audience_is_ours(const struct api_call *call, const struct token *token)
+{
+    const struct control *control = call->control;
+    auto_arena arena = {0};
+    const char *ours[] = {
+        google_token_url,
+        "https://accounts.google.com/o/oauth2/token",
+        "https://www.googleapis.com/oauth2/v4/token",
+        issuer_url(control),
+        arena_printf(&arena, "%s/token", issuer_url(control)),
+        arena_printf(&arena, "%s/token", control->settings.api_url),
+    };
+    for (size_t i = 0; i < token->audience_count; i++) {
+        for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++) {
+            if (slice_is(token->audiences[i], ours[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static json_t *access_answer(struct api_call *call, const struct token_grant *grant,
+                             struct error *err)
+{
+    struct slice token;
+    if (!issuer_access_token(call->control, &call->arena, grant, &token, err)) {
+        return NULL;
+    }
+    return json_pack("{s:o, s:i, s:s}", "access_token", json_slice(token), "expires_in",
+                     TOKEN_SECONDS - 1, "token_type", "Bearer");
+}
+
+static void jwt_bearer(struct api_call *call)
+{
+    struct control *control = call->control;
+    struct token token;
+    struct account account;
+    struct error err;
+    const char *assertion = form(call, "assertion");
+    if (assertion == NULL) {
+        refuse(call, "invalid_request", "The form has no assertion.");
+        return;
+    }
+    if (token_parse(&call->arena, slice_of(assertion), &token) != TOKEN_OK || token.iss.len == 0) {
+        refuse(call, "invalid_grant", "Invalid JWT: it is malformed.");
+        return;
+    }
+    if (!account_by_email(control, &call->arena, token.iss, &account)) {
+        refuse(call, "invalid_grant", "Invalid grant: account not found");
+        return;
+    }
+    if (!account_verify(control, &call->arena, &account, &token)) {
+        refuse(call, "invalid_grant", "Invalid JWT Signature.");
+        return;
+    }
+    if (token_verify_time(&token, clock_wall_us() / 1000000) != TOKEN_OK) {
+        refuse(call, "invalid_grant",
+               "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable "
+               "timeframe. Check the iat and exp values, and this machine's clock.");
+        return;
+    }
+    if (!audience_is_ours(call, &token)) {
+        refuse(call, "invalid_grant", "Invalid JWT: its audience is not a token endpoint.");
+        return;
+    }
+    struct token_grant grant = {
+        .sub = account.sub,
+        .email = account.email,
+        .user_key = arena_string(&call->arena, token.kid),
+        .scope = token.scope.len > 0 ? arena_string(&call->arena, token.scope) : NULL,
+    };
+    json_t *answer = NULL;
+    if (token.target_audience.len > 0) {
+        struct slice id_token;
+        grant.audience = arena_string(&call->arena, token.target_audience);
+        if (issuer_id_token(control, &call->arena, &grant, &id_token, &err)) {
+            answer = json_pack("{s:o}", "id_token", json_slice(id_token));
+        }
+    } else {
+        answer = access_answer(call, &grant, &err);
+    }
+    if (answer == NULL) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, answer);
+}
+
+static void refresh(struct api_call *call)
+{
+    struct control *control = call->control;
+    struct token token;
+    struct account account;
+    struct error err;
+    struct slice id_token;
+    const char *text = form(call, "refresh_token");
+    if (text == NULL) {
+        refuse(call, "invalid_request", "The form has no refresh_token.");
+        return;
+    }
+    if (!issuer_believe(control, &call->arena, slice_of(text), "refresh", &token, &err) ||
+        !account_by_sub(control, &call->arena, token.sub, &account) || account.disabled ||
+        (token.user_key.len > 0 &&
+         !account_key_enabled(control, &call->arena, &account, token.user_key))) {
+        refuse(call, "invalid_grant", "Token has been expired or revoked.");
+        return;
+    }
+    struct token_grant grant = {
+        .sub = account.sub,
+        .email = account.email,
+        .user_key = arena_string(&call->arena, token.user_key),
+        .audience = GCLOUD_CLIENT_ID,
+    };
+    json_t *answer = access_answer(call, &grant, &err);
+    if (answer == NULL || !issuer_id_token(control, &call->arena, &grant, &id_token, &err)) {
+        json_decref(answer);
+        api_fail(call, &err);
+        return;
+    }
+    /* Without it `gcloud auth print-identity-token` is dead for users (gcloud.md 10.3). */
+    json_object_set_new(answer, "id_token", json_slice(id_token));
+    api_reply(call, answer);
+}
+
+static void token_post(struct api_call *call)
+{
+    static const struct {
+        const char *grant;
+        void (*handle)(struct api_call *call);
+    } grants[] = {
+        {"urn:ietf:params:oauth:grant-type:jwt-bearer", jwt_bearer},
+        {"refresh_token", refresh},
+    };
+    const char *grant = form(call, "grant_type");
+    for (size_t i = 0; grant != NULL && i < sizeof(grants) / sizeof(grants[0]); i++) {
+        if (strcmp(grants[i].grant, grant) == 0) {
+            grants[i].handle(call);
+            return;
+        }
+    }
+    refuse(call, grant == NULL ? "invalid_request" : "unsupported_grant_type",
+           grant == NULL ? "The form has no grant_type."
+                         : "This server knows jwt-bearer and refresh_token.");
+}
+
+static void discovery_get(struct api_call *call)
+{
+    const char *base = issuer_url(call->control);
+    api_reply(call,
+              json_pack("{s:s, s:o, s:o, s:[s], s:[s], s:[s], s:[s,s,s,s,s,s,s]}", "issuer", base,
+                        "token_endpoint", json_string(arena_printf(&call->arena, "%s/token", base)),
+                        "jwks_uri",
+                        json_string(arena_printf(&call->arena, "%s/oauth2/v3/certs", base)),
+                        "response_types_supported", "id_token", "subject_types_supported", "public",
+                        "id_token_signing_alg_values_supported", "RS256", "claims_supported", "aud",
+                        "email", "email_verified", "exp", "iat", "iss", "sub"));
+}
+
+static void jwks_get(struct api_call *call)
+{
+    api_reply_text(call, 200, "application/json; charset=UTF-8", call->control->issuer->jwks);
+}
+
+static void userinfo_get(struct api_call *call)
+{
+    api_reply(call, json_pack("{s:o, s:o, s:b}", "sub", json_slice(call->caller.sub), "email",
+                              json_slice(call->caller.email), "email_verified", 1));
+}
+
+/* What a token is, for clients that ask (google-auth does): by query or form. */
+static void tokeninfo(struct api_call *call)
+{
+    struct token token;
+    struct error err;
+    const char *text = api_query(call, "access_token");
+    if (text == NULL) {
+        text = form(call, "access_token");
+    }
+    if (text == NULL ||
+        !issuer_believe(call->control, &call->arena, slice_of(text), "access", &token, &err)) {
+        refuse(call, "invalid_token", "Invalid Value");
+        return;
+    }
+    api_reply(call,
+              json_pack("{s:o, s:o, s:o, s:s, s:I}", "sub", json_slice(token.sub), "email",
+                        json_slice(token.email), "scope", json_slice(token.scope), "email_verified",
+                        "true", "expires_in", (json_int_t)(token.exp - clock_wall_us() / 1000000)));
+}
+
+const struct api_route oauth_routes[] = {
+    {"POST", "/token", NULL, NULL, API_ANONYMOUS | API_FORM, token_post, "oauth2.Token"},
+    {"POST", "/oauth2/v4/token", NULL, NULL, API_ANONYMOUS | API_FORM, token_post, "oauth2.Token"},
+    {"GET", "/.well-known/openid-configuration", NULL, NULL, API_ANONYMOUS, discovery_get,
+     "openid.Configuration"},
+    {"GET", "/oauth2/v3/certs", NULL, NULL, API_ANONYMOUS, jwks_get, "openid.Keys"},
+    {"GET", "/oauth2/v3/userinfo", NULL, NULL, API_SELF_CHECKED, userinfo_get, "openid.UserInfo"},
+    {"GET", "/v1/userinfo", NULL, NULL, API_SELF_CHECKED, userinfo_get, "openid.UserInfo"},
+    {"GET", "/tokeninfo", NULL, NULL, API_ANONYMOUS, tokeninfo, "oauth2.TokenInfo"},
+    {"GET", "/oauth2/v3/tokeninfo", NULL, NULL, API_ANONYMOUS, tokeninfo, "oauth2.TokenInfo"},
+    {"POST", "/tokeninfo", NULL, NULL, API_ANONYMOUS | API_FORM, tokeninfo, "oauth2.TokenInfo"},
+};
+const size_t oauth_route_count = sizeof(oauth_routes) / sizeof(oauth_routes[0]);

@@ -1,0 +1,163 @@
+/*
+ * The start of control, in the order that its promises need: the record, the signer, the index made
+ * to show the record, and only then the listener. From then on everything happens in calls.
+ */
+#include "control/control.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "control/api.h"
+#include "control/api/run_service.h"
+#include "control/identity/issuer.h"
+#include "control/identity/jwks_fetch.h"
+#include "control/operations.h"
+#include "control/publish.h"
+#include "control/seed.h"
+#include "control/tls_leaf.h"
+
+enum { EXIT_NEEDS_A_PERSON = 2 };
+
+static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
+                      size_t bytes, void *ctx)
+{
+    (void)channel;
+    if (type == MSG_REVISION_STATE && bytes == sizeof(struct msg_revision_state)) {
+        struct msg_revision_state state;
+        memcpy(&state, body, sizeof(state));
+        state.text[sizeof(state.text) - 1] = '\0';
+        run_revision_state(ctx, &state);
+    }
+}
+
+static void on_ingress(struct ipc_channel *channel, enum message_type type, const void *body,
+                       size_t bytes, void *ctx)
+{
+    (void)channel;
+    if (type == MSG_UNKNOWN_KEY && bytes == sizeof(struct msg_unknown_key)) {
+        struct msg_unknown_key unknown;
+        memcpy(&unknown, body, sizeof(unknown));
+        unknown.issuer[sizeof(unknown.issuer) - 1] = '\0';
+        jwks_unknown_key(ctx, unknown.issuer);
+    }
+}
+
+static void on_supervisor(struct ipc_channel *channel, enum message_type type, const void *body,
+                          size_t bytes, void *ctx)
+{
+    (void)channel, (void)body, (void)bytes;
+    struct control *control = ctx;
+    if (type == MSG_DRAIN) {
+        net_listener_drain(control->listener);
+        uv_stop(control->loop);
+    } else if (type == MSG_WORKER_GONE) {
+        index_writer_check_readers(control->index);
+    }
+}
+
+static bool open_channels(struct control *control, struct error *err)
+{
+    char name[32];
+    control->supervisor = ipc_open(control->loop, ipc_inherited("supervisor"), PROCESS_CONTROL,
+                                   PROCESS_SUPERVISOR, on_supervisor, control, err);
+    control->engine = ipc_open(control->loop, ipc_inherited("engine"), PROCESS_CONTROL,
+                               PROCESS_ENGINE, on_engine, control, err);
+    for (int i = 0; i < control->settings.workers; i++) {
+        snprintf(name, sizeof(name), "ingress%d", i);
+        if (ipc_inherited(name) >= 0 &&
+            ipc_open(control->loop, ipc_inherited(name), PROCESS_CONTROL, PROCESS_INGRESS,
+                     on_ingress, control, err) == NULL) {
+            return false;
+        }
+    }
+    return control->supervisor != NULL && control->engine != NULL;
+}
+
+static bool open_record(struct control *control, struct error *err)
+{
+    char path[PATH_MAX];
+    if (strcmp(control->settings.store, "sqlite") != 0 && control->settings.store[0] != '\0') {
+        return error_set(err, STATUS_UNIMPLEMENTED,
+                         "--store %.20s… is not built into this version; sqlite is",
+                         control->settings.store);
+    }
+    snprintf(path, sizeof(path), "%s/homerun.db", control->settings.data);
+    control->store = store_open(path, err);
+    snprintf(path, sizeof(path), "%s/index", control->settings.data);
+    control->index = control->store == NULL ? NULL : index_writer_new(path, err);
+    return control->index != NULL;
+}
+
+/* The index shows exactly the record before anybody is answered. */
+static bool bring_index_up(struct control *control, struct error *err)
+{
+    uint64_t shown = index_writer_change_number(control->index);
+    uint64_t wanted = store_change_number(control->store);
+    if (shown == wanted) {
+        /* Our own issuer's names depend on the settings, not on the record: they are put again. */
+        auto_change *change = change_begin(control, NULL, err);
+        return change != NULL && publish_own_issuer(change, err) && change_commit(&change, err);
+    }
+    log_info("publish: index shows change %llu, the record is at %llu: making it anew",
+             (unsigned long long)shown, (unsigned long long)wanted);
+    return publish_all(control, err);
+}
+
+static bool start(struct control *control, struct error *err)
+{
+    struct net_limits limits;
+    net_limits_default(&limits);
+    limits.connections_max = 2000;
+    if (!open_record(control, err)) {
+        return false;
+    }
+    control->signer_fd = ipc_inherited("signer");
+    control->issuer = issuer_new(control, err);
+    control->issuer_fetches = map_new();
+    control->operations = operations_new(control, err);
+    if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
+        !bring_index_up(control, err) || !tls_leaf_ensure(control, err) ||
+        !open_channels(control, err) || !run_resume(control, err)) {
+        return false;
+    }
+    control->listener =
+        net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
+    return control->listener != NULL;
+}
+
+static void finish(struct control *control)
+{
+    net_listener_free(control->listener);
+    net_free(control->net);
+    store_close(control->store); /* checkpoints the write-ahead log */
+    index_writer_free(control->index);
+}
+
+int control_main(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    static struct control control;
+    struct error err = {0};
+    uv_loop_t loop;
+    log_init("control", LOG_LEVEL_INFO);
+    if (!settings_read(&control.settings, ipc_inherited("settings"), &err)) {
+        log_error("settings: %s", err.text);
+        return EXIT_NEEDS_A_PERSON;
+    }
+    log_init("control", (enum log_level)control.settings.log_level);
+    uv_loop_init(&loop);
+    control.loop = &loop;
+    control.net = net_new(&loop);
+    if (!start(&control, &err)) {
+        log_error("%s", err.text);
+        return EXIT_NEEDS_A_PERSON;
+    }
+    ipc_send(control.supervisor, MSG_READY, NULL, 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    finish(&control);
+    return 0;
+}

@@ -1,0 +1,258 @@
+/* getIamPolicy, setIamPolicy and testIamPermissions, the same for every kind of resource
+ * (access-and-runtime 3.4). */
+#include "control/orgpolicy.h"
+#include "control/policy_doc.h"
+
+#include <stdlib.h>
+
+enum { TEST_PERMISSIONS_MAX = 100 };
+
+static json_t *policy_answer(struct arena *arena, const json_t *body, int64_t stored_version)
+{
+    json_t *out = json_object();
+    json_object_set_new(out, "version", json_integer(json_number(body, "version", 1)));
+    json_object_set_new(out, "etag", json_slice(policy_etag(arena, stored_version)));
+    json_t *bindings = json_object_get(body, "bindings");
+    json_t *audit = json_object_get(body, "auditConfigs");
+    if (json_array_size(bindings) > 0) {
+        json_object_set(out, "bindings", bindings);
+    }
+    if (json_array_size(audit) > 0) {
+        json_object_set(out, "auditConfigs", audit);
+    }
+    return out;
+}
+
+/* The resource of the call exists; else NOT_FOUND, for one who may ask (the permission was checked
+ * before). */
+static bool exists(struct api_call *call, const char *resource, struct error *err)
+{
+    static const char *const kinds[] = {
+        [POLICY_SERVICE] = STORE_SERVICE, [POLICY_PROJECT] = STORE_NODE,
+        [POLICY_FOLDER] = STORE_NODE,     [POLICY_ORGANIZATION] = STORE_NODE,
+        [POLICY_ACCOUNT] = STORE_ACCOUNT,
+    };
+    struct store_doc doc;
+    switch (store_get(call->control->store, kinds[policy_node_of(resource)], resource, &doc, err)) {
+    case STORE_FOUND:
+        json_decref(doc.body);
+        return true;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "Resource '%s' was not found.", resource);
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+/* Version 1, 3, or not said (0). */
+static bool version_asked(struct api_call *call, struct error *err)
+{
+    const char *asked = api_query(call, "options.requestedPolicyVersion");
+    int64_t version = asked != NULL ? strtoll(asked, NULL, 10)
+                                    : json_number(call->body, "options.requestedPolicyVersion", 0);
+    if (version != 0 && version != 1 && version != 3) {
+        return error_field(err, "options.requestedPolicyVersion",
+                           "The policy version must be 0, 1 or 3.");
+    }
+    return true;
+}
+
+void iam_get_policy(struct api_call *call)
+{
+    struct error err;
+    struct policy_doc policy;
+    const char *resource = api_expand(call, call->route->on);
+    if (!version_asked(call, &err) || !exists(call, resource, &err) ||
+        !policy_doc_load(call->control->store, &call->arena, resource, &policy, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = policy_answer(&call->arena, policy.body, policy.stored_version);
+    json_decref(policy.body);
+    api_reply(call, answer);
+}
+
+static bool has_account(void *ctx, struct slice email)
+{
+    struct api_call *call = ctx;
+    struct store_doc doc;
+    const char *key = account_key_of(call->control, &call->arena, email);
+    if (key == NULL ||
+        store_get(call->control->store, STORE_ACCOUNT, key, &doc, NULL) != STORE_FOUND) {
+        return false;
+    }
+    json_decref(doc.body);
+    return true;
+}
+
+static bool has_custom_role(void *ctx, struct slice role)
+{
+    struct api_call *call = ctx;
+    struct store_doc doc;
+    if (store_get(call->control->store, STORE_ROLE, arena_string(&call->arena, role), &doc, NULL) !=
+        STORE_FOUND) {
+        return false;
+    }
+    bool live = !json_flag(doc.body, "deleted", false);
+    json_decref(doc.body);
+    return live;
+}
+
+/* Whether the mask of a set names PART; without a mask, bindings and etag are meant, and what the
+ * body has. */
+static bool mask_names(struct api_call *call, const char *part)
+{
+    const char *mask = json_text(call->body, "updateMask");
+    return mask == NULL || mask[0] == '\0' || mask_touches(slice_of(mask), part);
+}
+
+/* The policy that results: what the mask names from the body, the rest as it was. */
+static bool resulting(struct api_call *call, const char *resource, const json_t *asked,
+                      const struct policy_doc *before, struct binding **out, size_t *count,
+                      int *version, struct error *err)
+{
+    struct binding *given;
+    size_t given_count;
+    const struct policy_directory directory = {
+        .ctx = call, .has_account = has_account, .has_custom_role = has_custom_role};
+    if (!policy_doc_bindings(&call->arena, asked, "policy", &given, &given_count, err)) {
+        return false;
+    }
+    int64_t asked_version = json_number(asked, "version", 0);
+    if (asked_version != 0 && asked_version != 1 && asked_version != 3) {
+        return error_field(err, "policy.version", "The policy version must be 0, 1 or 3.");
+    }
+    bool masked = json_text(call->body, "updateMask") != NULL;
+    *version = (int)asked_version;
+    if (masked && !mask_names(call, "version") && before->version > *version) {
+        *version = before->version;
+    }
+    if (!mask_names(call, "bindings")) {
+        *out = before->bindings;
+        *count = before->count;
+        return true;
+    }
+    return policy_normalise(&call->arena, policy_node_of(resource), given, given_count,
+                            before->bindings, before->count, *version, &directory, out, count, err);
+}
+
+static bool has_condition(const struct binding *bindings, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bindings[i].condition.expression.len > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_etag(struct api_call *call, const json_t *asked, const struct policy_doc *before,
+                       struct error *err)
+{
+    const char *etag = json_text(asked, "etag");
+    if (etag == NULL || etag[0] == '\0' || !mask_names(call, "etag") ||
+        policy_etag_matches(&call->arena, etag, before->stored_version)) {
+        return true;
+    }
+    return error_set(err, STATUS_ABORTED,
+                     "There were concurrent policy changes. Please retry the whole "
+                     "read-modify-write with exponential backoff.");
+}
+
+static json_t *policy_body(struct api_call *call, const json_t *asked,
+                           const struct policy_doc *before, const struct binding *bindings,
+                           size_t count)
+{
+    json_t *body = json_object();
+    json_t *audit =
+        json_object_get(mask_names(call, "auditConfigs") ? asked : before->body, "auditConfigs");
+    json_object_set_new(body, "version", json_integer(has_condition(bindings, count) ? 3 : 1));
+    json_object_set_new(body, "bindings", policy_doc_json(bindings, count));
+    if (audit != NULL) {
+        json_object_set(body, "auditConfigs", audit);
+    }
+    return body;
+}
+
+static bool set_policy(struct api_call *call, const char *resource, struct policy_doc *before,
+                       json_t **answer, struct error *err)
+{
+    const json_t *asked = json_object_get(call->body, "policy");
+    struct binding *bindings;
+    size_t count;
+    int version;
+    int64_t stored;
+    if (!json_is_object(asked)) {
+        return error_field(err, "policy", "The request has no policy.");
+    }
+    if (!exists(call, resource, err) ||
+        !policy_doc_load(call->control->store, &call->arena, resource, before, err) ||
+        !check_etag(call, asked, before, err) ||
+        !resulting(call, resource, asked, before, &bindings, &count, &version, err) ||
+        !orgpolicy_check_bindings(call, resource, before, bindings, count, err)) {
+        return false;
+    }
+    auto_json *body = policy_body(call, asked, before, bindings, count);
+    auto_change *change = change_begin(call->control, call, err);
+    if (change == NULL ||
+        !store_put(call->control->store, STORE_POLICY, resource, body, NULL, &stored, err) ||
+        !change_policy(change, resource, err) ||
+        !change_audit(change, resource, "set-iam-policy", before->body, body, err) ||
+        !change_commit(&change, err)) {
+        return false;
+    }
+    *answer = policy_answer(&call->arena, body, stored);
+    return true;
+}
+
+void iam_set_policy(struct api_call *call)
+{
+    struct error err = {0};
+    struct policy_doc before = {0};
+    json_t *answer = NULL;
+    const char *resource = api_expand(call, call->route->on);
+    bool good = set_policy(call, resource, &before, &answer, &err);
+    json_decref(before.body);
+    if (good) {
+        api_reply(call, answer);
+    } else {
+        orgpolicy_fail(call, &err);
+    }
+}
+
+void iam_test_permissions(struct api_call *call)
+{
+    struct error err;
+    const char *resource = api_expand(call, call->route->on);
+    const json_t *asked = json_object_get(call->body, "permissions");
+    json_t *held = json_array();
+    size_t i;
+    json_t *one;
+    if (json_array_size(asked) > TEST_PERMISSIONS_MAX) {
+        error_field(&err, "permissions", "At most %d permissions can be tested at once.",
+                    TEST_PERMISSIONS_MAX);
+        json_decref(held);
+        api_fail(call, &err);
+        return;
+    }
+    json_array_foreach(asked, i, one)
+    {
+        const char *permission = json_string_value(one);
+        if (permission == NULL || strchr(permission, '*') != NULL) {
+            error_field(&err, "permissions", "Permissions are names without wildcards.");
+            json_decref(held);
+            api_fail(call, &err);
+            return;
+        }
+        if (api_holds(call, permission, resource)) {
+            json_array_append(held, one);
+        }
+    }
+    json_t *answer = json_object();
+    if (json_array_size(held) > 0) {
+        json_object_set(answer, "permissions", held);
+    }
+    json_decref(held);
+    api_reply(call, answer);
+}

@@ -1,0 +1,247 @@
+#include "control/identity/accounts.h"
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/random.h"
+#include "control/identity/issuer.h"
+#include "ipc/signer_client.h"
+
+/* "NAME@PROJECT.iam.gserviceaccount.com", or the default account
+ * "NUMBER-compute@developer.gserviceaccount.com". */
+const char *account_key_of(struct control *control, struct arena *arena, struct slice email)
+{
+    static const struct slice own = SLICE_INIT(".iam.gserviceaccount.com");
+    static const struct slice compute = SLICE_INIT("-compute@developer.gserviceaccount.com");
+    ptrdiff_t at = slice_find(email, '@');
+    const char *project = NULL;
+    if (at <= 0 || email.len > 300) {
+        return NULL;
+    }
+    if (slice_ends(email, compute)) {
+        struct slice number = slice_upto(email, email.len - compute.len);
+        project = project_id(control, arena, arena_string(arena, number));
+    } else if (slice_ends(email, own)) {
+        struct slice domain = slice_from(email, (size_t)at + 1);
+        project = project_id(control, arena,
+                             arena_string(arena, slice_upto(domain, domain.len - own.len)));
+    }
+    if (project == NULL) {
+        return NULL;
+    }
+    return arena_printf(arena, "projects/%s/serviceAccounts/%.*s", project, SLICE_ARG(email));
+}
+
+static bool load(struct control *control, struct arena *arena, const char *kind, const char *key,
+                 struct account *out)
+{
+    struct store_doc doc;
+    if (store_get(control->store, kind, key, &doc, NULL) != STORE_FOUND) {
+        return false;
+    }
+    bool live = !json_flag(doc.body, "deleted", false);
+    *out = (struct account){
+        .key = arena_string(arena, slice_of(key)),
+        .email = arena_string(arena, slice_of(json_text_or(doc.body, "email", ""))),
+        .sub = arena_string(arena, slice_of(json_text_or(doc.body, "uniqueId", ""))),
+        .user = strcmp(kind, STORE_USER) == 0,
+        .disabled = json_flag(doc.body, "disabled", false),
+    };
+    json_decref(doc.body);
+    return live;
+}
+
+bool account_by_sub(struct control *control, struct arena *arena, struct slice sub,
+                    struct account *out)
+{
+    struct store_doc doc;
+    if (sub.len == 0 || sub.len > 64 ||
+        store_get(control->store, STORE_SUBJECT, arena_string(arena, sub), &doc, NULL) !=
+            STORE_FOUND) {
+        return false;
+    }
+    const char *key = arena_string(arena, slice_of(json_text_or(doc.body, "key", "")));
+    json_decref(doc.body);
+    bool user = strncmp(key, "users/", 6) == 0;
+    return load(control, arena, user ? STORE_USER : STORE_ACCOUNT, key, out) &&
+           slice_is(sub, out->sub);
+}
+
+bool account_by_email(struct control *control, struct arena *arena, struct slice email,
+                      struct account *out)
+{
+    const char *key = account_key_of(control, arena, email);
+    if (key != NULL) {
+        return load(control, arena, STORE_ACCOUNT, key, out);
+    }
+    return email.len < 300 && load(control, arena, STORE_USER,
+                                   arena_printf(arena, "users/%.*s", SLICE_ARG(email)), out);
+}
+
+void account_new_sub(char out[22])
+{
+    out[0] = '1';
+    random_text(out + 1, 20, "0123456789");
+}
+
+static bool put_subject(struct control *control, const char *sub, const char *key,
+                        struct error *err)
+{
+    auto_json *subject = json_pack("{s:s}", "key", key);
+    return store_put(control->store, STORE_SUBJECT, sub, subject, NULL, NULL, err);
+}
+
+bool account_user(struct control *control, struct arena *arena, const char *email,
+                  struct account *out, struct error *err)
+{
+    struct member member;
+    if (!member_parse(arena, slice_of(arena_printf(arena, "user:%s", email)), &member, err)) {
+        return false;
+    }
+    const char *address = arena_string(arena, member.value);
+    const char *key = arena_printf(arena, "users/%s", address);
+    if (load(control, arena, STORE_USER, key, out)) {
+        return true;
+    }
+    char sub[22];
+    account_new_sub(sub);
+    auto_json *body = json_pack("{s:s, s:s, s:o}", "email", address, "uniqueId", sub, "createTime",
+                                json_slice(time_text(arena, clock_wall_us())));
+    auto_change *change = change_begin(control, NULL, err);
+    return change != NULL && store_put(control->store, STORE_USER, key, body, NULL, NULL, err) &&
+           put_subject(control, sub, key, err) && change_account(change, key, err) &&
+           change_audit(change, key, "create-user", NULL, NULL, err) &&
+           change_commit(&change, err) && load(control, arena, STORE_USER, key, out);
+}
+
+void account_caller(struct control *control, struct arena *arena, const struct account *account,
+                    struct caller *out)
+{
+    struct slice groups[GROUPS_MAX];
+    struct slice *members = arena_array(arena, struct slice, GROUPS_MAX + 4);
+    size_t count = 0;
+    const char *at = strchr(account->email, '@');
+    struct slice member = slice_of(
+        arena_printf(arena, "%s:%s", account->user ? "user" : "serviceAccount", account->email));
+    members[count++] = member;
+    size_t group_count = groups_of(control, arena, member, groups);
+    memcpy(members + count, groups, group_count * sizeof(groups[0]));
+    count += group_count;
+    if (account->user && at != NULL) {
+        members[count++] = slice_of(arena_printf(arena, "domain:%s", at + 1));
+    }
+    members[count++] = SLICE("allAuthenticatedUsers");
+    members[count++] = SLICE("allUsers");
+    *out = (struct caller){
+        .authenticated = true,
+        .sub = slice_of(account->sub),
+        .email = slice_of(account->email),
+        .member = member,
+        .principals = {.members = members, .count = count},
+    };
+}
+
+/* ---- keys ---- */
+
+static bool load_key(struct control *control, struct arena *arena, const struct account *account,
+                     struct slice kid, struct store_doc *out)
+{
+    if (kid.len == 0 || kid.len > 64 || slice_find(kid, '/') >= 0) {
+        return false;
+    }
+    const char *key = arena_printf(arena, "%s/keys/%.*s", account->key, SLICE_ARG(kid));
+    if (store_get(control->store, STORE_KEY, key, out, NULL) != STORE_FOUND) {
+        return false;
+    }
+    if (json_flag(out->body, "disabled", false)) {
+        json_decref(out->body);
+        return false;
+    }
+    return true;
+}
+
+bool account_key_enabled(struct control *control, struct arena *arena,
+                         const struct account *account, struct slice kid)
+{
+    struct store_doc doc;
+    if (!load_key(control, arena, account, kid, &doc)) {
+        return false;
+    }
+    json_decref(doc.body);
+    return true;
+}
+
+bool account_verify(struct control *control, struct arena *arena, const struct account *account,
+                    const struct token *token)
+{
+    struct store_doc doc;
+    struct slice spki;
+    if (account->disabled || !load_key(control, arena, account, token->kid, &doc)) {
+        return false;
+    }
+    bool good = base64_decode_any(arena, slice_of(json_text_or(doc.body, "spki", "")), &spki);
+    json_decref(doc.body);
+    struct trust_key *key = good ? trust_key_from_spki(spki, TRUST_RS256, NULL) : NULL;
+    good = key != NULL && token_verify_signature(token, key) == TOKEN_OK;
+    trust_key_free(key);
+    return good;
+}
+
+bool account_create(struct change *change, struct control *control, struct arena *arena,
+                    const char *project, const char *email, const char *display_name,
+                    const char *description, json_t **body, struct error *err)
+{
+    char sub[22];
+    account_new_sub(sub);
+    const char *key = arena_printf(arena, "projects/%s/serviceAccounts/%s", project, email);
+    *body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "email", email, "uniqueId", sub,
+                      "projectId", project, "displayName", display_name, "description", description,
+                      "createTime", json_slice(time_text(arena, clock_wall_us())));
+    return store_put(control->store, STORE_ACCOUNT, key, *body, NULL, NULL, err) &&
+           put_subject(control, sub, key, err) && change_account(change, key, err);
+}
+
+static struct slice key_file(struct control *control, struct arena *arena,
+                             const struct account *account, const char *kid, const char *pem)
+{
+    struct slice key = slice_of(account->key);
+    struct slice project;
+    slice_cut(&key, '/', &project);
+    slice_cut(&key, '/', &project);
+    const char *base = issuer_url(control);
+    auto_json *file =
+        json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "type", "service_account",
+                  "project_id", json_slice(project), "private_key_id", kid, "private_key", pem,
+                  "client_email", account->email, "client_id", account->sub, "auth_uri",
+                  json_string(arena_printf(arena, "%s/o/oauth2/auth", base)), "token_uri",
+                  json_string(arena_printf(arena, "%s/token", base)), "auth_provider_x509_cert_url",
+                  json_string(arena_printf(arena, "%s/oauth2/v3/certs", base)), "universe_domain",
+                  "googleapis.com");
+    return json_write_pretty(arena, file);
+}
+
+bool account_new_key(struct change *change, struct control *control, struct arena *arena,
+                     const struct account *account, json_t **body, struct slice *file,
+                     struct error *err)
+{
+    char kid[64];
+    struct slice answer;
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_NEW_ACCOUNT_KEY, SLICE_NONE,
+                     arena, &answer, kid, err)) {
+        return error_wrap(err, "make a key");
+    }
+    ptrdiff_t end = slice_find(answer, '\0'); /* PEM, NUL, SPKI in base64 */
+    if (end < 0) {
+        return error_set(err, STATUS_INTERNAL, "the signer's answer has no end");
+    }
+    const char *pem = arena_string(arena, slice_upto(answer, (size_t)end));
+    struct slice spki = slice_from(answer, (size_t)end + 1);
+    const char *key = arena_printf(arena, "%s/keys/%s", account->key, kid);
+    *body = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:s}", "name", key, "keyId", kid, "spki",
+                      json_slice(spki), "keyAlgorithm", "KEY_ALG_RSA_2048", "keyOrigin",
+                      "GOOGLE_PROVIDED", "keyType", "USER_MANAGED", "validAfterTime",
+                      json_slice(time_text(arena, clock_wall_us())), "validBeforeTime",
+                      "9999-12-31T23:59:59Z");
+    *file = key_file(control, arena, account, kid, pem);
+    return store_put(control->store, STORE_KEY, key, *body, NULL, NULL, err) &&
+           change_key(change, key, err);
+}

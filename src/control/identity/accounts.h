@@ -1,0 +1,62 @@
+/* Service accounts and users of this installation, by address and by unique ID; and their keys. */
+#pragma once
+
+#include "control/api.h"
+#include "trust/trust.h"
+
+struct account {
+    const char *key; /* of the record: projects/P/serviceAccounts/E or users/E */
+    const char *email;
+    const char *sub; /* unique ID: 21 digits */
+    bool user;
+    bool disabled;
+};
+
+/* False if there is no such account, or it was deleted. Strings in ARENA. */
+bool account_by_sub(struct control *control, struct arena *arena, struct slice sub,
+                    struct account *out);
+bool account_by_email(struct control *control, struct arena *arena, struct slice email,
+                      struct account *out);
+/* A user of that address: made on first use. */
+bool account_user(struct control *control, struct arena *arena, const char *email,
+                  struct account *out, struct error *err);
+
+/* Member, groups, domain and the two words for everybody. */
+void account_caller(struct control *control, struct arena *arena, const struct account *account,
+                    struct caller *out);
+
+bool account_key_enabled(struct control *control, struct arena *arena,
+                         const struct account *account, struct slice kid);
+/* TOKEN was signed with an enabled key of ACCOUNT, which its header names. */
+bool account_verify(struct control *control, struct arena *arena, const struct account *account,
+                    const struct token *token);
+
+/* A fresh unique ID. */
+void account_new_sub(char out[22]);
+
+/*
+ * Makes a service account in the running change: document, subject, index. KEY as account_key_of()
+ * gives it. The document is given in *BODY (owned by the caller).
+ */
+bool account_create(struct change *change, struct control *control, struct arena *arena,
+                    const char *project, const char *email, const char *display_name,
+                    const char *description, json_t **body, struct error *err);
+
+/* A new RSA key of an account, in the running change. FILE: the whole key file (JSON text), the
+ * only copy of the private half. */
+bool account_new_key(struct change *change, struct control *control, struct arena *arena,
+                     const struct account *account, json_t **body, struct slice *file,
+                     struct error *err);
+
+/*
+ * Deletes an account in the running change: it stays as "KEY?uid=SUB" for undelete, its keys go,
+ * and bindings to it become bindings to "deleted:serviceAccount:E?uid=SUB", which nobody else can
+ * inherit. DOC: as read.
+ */
+bool account_delete(struct change *change, struct control *control, struct arena *arena,
+                    const struct store_doc *doc, struct error *err);
+/* Brings it back by its unique ID, with its bindings; *out (body owned by the caller). */
+bool account_undelete(struct change *change, struct control *control, struct arena *arena,
+                      const char *sub, struct store_doc *out, struct error *err);
+/* "projects/P" of a deleted account; "projects/-" if there is none. */
+const char *account_project_of_sub(struct control *control, struct arena *arena, const char *sub);

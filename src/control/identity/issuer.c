@@ -1,0 +1,307 @@
+#include "control/identity/issuer.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "control/identity/accounts.h"
+#include "control/publish.h"
+#include "ipc/signer_client.h"
+
+static void forget_keys(struct issuer *issuer)
+{
+    for (size_t i = 0; i < issuer->count; i++) {
+        trust_key_free(issuer->public_keys[i]);
+    }
+    issuer->count = 0;
+    arena_done(&issuer->arena);
+}
+
+static bool load_keys(struct control *control, struct issuer *issuer, struct error *err)
+{
+    auto_arena scratch = {0};
+    struct slice jwks;
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_PUBLIC_KEYS, SLICE_NONE,
+                     &scratch, &jwks, NULL, err)) {
+        return error_wrap(err, "the issuer's keys");
+    }
+    forget_keys(issuer);
+    issuer->jwks = arena_slice(&issuer->arena, jwks);
+    size_t count;
+    if (!trust_jwks_read(&issuer->arena, issuer->jwks, issuer->keys, ISSUER_KEYS_MAX, &count,
+                         err)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        issuer->public_keys[i] =
+            trust_key_from_spki(issuer->keys[i].spki, issuer->keys[i].alg, err);
+        if (issuer->public_keys[i] == NULL) {
+            return false;
+        }
+        issuer->count++;
+    }
+    return count > 0 || error_set(err, STATUS_INTERNAL, "the signer has no key");
+}
+
+struct issuer *issuer_new(struct control *control, struct error *err)
+{
+    struct issuer *issuer = calloc(1, sizeof(*issuer));
+    if (issuer == NULL) {
+        abort();
+    }
+    /* A loopback address goes by its name: OpenID clients compare the issuer as text. */
+    const char *url = control->settings.api_url;
+    static const char loopback[] = "http://127.0.0.1:";
+    if (strncmp(url, loopback, strlen(loopback)) == 0) {
+        snprintf(issuer->url, sizeof(issuer->url), "http://localhost:%s", url + strlen(loopback));
+    } else {
+        snprintf(issuer->url, sizeof(issuer->url), "%s", url);
+    }
+    if (!load_keys(control, issuer, err)) {
+        issuer_free(issuer);
+        return NULL;
+    }
+    return issuer;
+}
+
+void issuer_free(struct issuer *issuer)
+{
+    if (issuer != NULL) {
+        forget_keys(issuer);
+        free(issuer);
+    }
+}
+
+bool issuer_reload(struct control *control, struct error *err)
+{
+    return load_keys(control, control->issuer, err);
+}
+
+const char *issuer_url(const struct control *control)
+{
+    return control->issuer->url;
+}
+
+bool publish_own_issuer(struct change *change, struct error *err)
+{
+    /* Number 0 is no document's: it is ours. Both spellings of the loopback name the same issuer.
+     */
+    const struct control *control = change->control;
+    const struct index_issuer record = {.ours = true, .google_like = true};
+    return index_txn_put_issuer(change->txn, slice_of(issuer_url(control)), &record, err) &&
+           index_txn_put_issuer(change->txn, slice_of(control->settings.api_url), &record, err) &&
+           publish_jwks(change, 0, control->issuer->jwks, err);
+}
+
+/* Asks the signer for KIND, reads the keys anew, and publishes them. */
+static bool change_keys(struct api_call *call, enum sign_kind kind, struct slice bytes,
+                        const char *deed, struct error *err)
+{
+    struct control *control = call->control;
+    struct slice answer;
+    if (!signer_call(control->signer_fd, &control->signer_next_id, kind, bytes, &call->arena,
+                     &answer, NULL, err) ||
+        !issuer_reload(control, err)) {
+        return false;
+    }
+    auto_change *change = change_begin(control, call, err);
+    return change != NULL && publish_own_issuer(change, err) &&
+           change_audit(change, "issuer", deed, NULL, NULL, err) && change_commit(&change, err);
+}
+
+bool issuer_rotate(struct api_call *call, struct error *err)
+{
+    return change_keys(call, SIGN_ROTATE, SLICE_NONE, "rotate-key", err);
+}
+
+bool issuer_forget(struct api_call *call, const char *kid, struct error *err)
+{
+    return change_keys(call, SIGN_FORGET, slice_of(kid), "forget-key", err);
+}
+
+/* ---- minting ---- */
+
+bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, struct slice *token,
+                 struct error *err)
+{
+    int64_t now = clock_wall_us() / 1000000;
+    if (json_object_get(claims, "iss") == NULL) {
+        json_object_set_new(claims, "iss", json_string(issuer_url(control)));
+    }
+    if (json_object_get(claims, "iat") == NULL) {
+        json_object_set_new(claims, "iat", json_integer(now));
+    }
+    if (json_object_get(claims, "exp") == NULL) {
+        json_object_set_new(claims, "exp", json_integer(now + TOKEN_SECONDS));
+    }
+    const struct trust_jwk *key = &control->issuer->keys[0];
+    struct slice input = token_signing_input(arena, key->alg, key->kid, json_write(arena, claims));
+    struct slice signature;
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_ISSUER_JWT, input, arena,
+                     &signature, NULL, err)) {
+        return error_wrap(err, "sign a token");
+    }
+    *token = token_assemble(arena, input, signature);
+    return true;
+}
+
+static json_t *base_claims(const struct token_grant *grant)
+{
+    int64_t now = clock_wall_us() / 1000000;
+    json_t *claims =
+        json_pack("{s:s, s:I, s:I}", "sub", grant->sub, "iat", (json_int_t)now, "exp",
+                  (json_int_t)(now + (grant->seconds > 0 ? grant->seconds : TOKEN_SECONDS)));
+    if (grant->user_key != NULL && grant->user_key[0] != '\0') {
+        json_object_set_new(claims, "homerun_key", json_string(grant->user_key));
+    }
+    return claims;
+}
+
+bool issuer_access_token(struct control *control, struct arena *arena,
+                         const struct token_grant *grant, struct slice *token, struct error *err)
+{
+    auto_json *claims = base_claims(grant);
+    json_object_set_new(claims, "homerun_use", json_string("access"));
+    json_object_set_new(claims, "email", json_string(grant->email));
+    json_object_set_new(claims, "aud", json_string(issuer_url(control)));
+    json_object_set_new(claims, "scope",
+                        json_string(grant->scope != NULL
+                                        ? grant->scope
+                                        : "https://www.googleapis.com/auth/cloud-platform"));
+    return issuer_mint(control, arena, claims, token, err);
+}
+
+bool issuer_id_token(struct control *control, struct arena *arena, const struct token_grant *grant,
+                     struct slice *token, struct error *err)
+{
+    auto_json *claims = base_claims(grant);
+    json_object_set_new(claims, "aud", json_string(grant->audience));
+    json_object_set_new(claims, "azp", json_string(grant->sub));
+    if (!grant->without_email) {
+        json_object_set_new(claims, "email", json_string(grant->email));
+        json_object_set_new(claims, "email_verified", json_true());
+    }
+    if (grant->nonce != NULL) {
+        json_object_set_new(claims, "nonce", json_string(grant->nonce));
+    }
+    return issuer_mint(control, arena, claims, token, err);
+}
+
+bool issuer_refresh_token(struct control *control, struct arena *arena,
+                          const struct token_grant *grant, struct slice *token, struct error *err)
+{
+    struct token_grant lasting = *grant;
+    lasting.seconds = REFRESH_SECONDS;
+    auto_json *claims = base_claims(&lasting);
+    json_object_set_new(claims, "homerun_use", json_string("refresh"));
+    json_object_set_new(claims, "email", json_string(grant->email));
+    return issuer_mint(control, arena, claims, token, err);
+}
+
+/* ---- believing ---- */
+
+static const struct trust_key *find_key(const struct issuer *issuer, struct slice kid)
+{
+    for (size_t i = 0; i < issuer->count; i++) {
+        if (slice_equal(issuer->keys[i].kid, kid)) {
+            return issuer->public_keys[i];
+        }
+    }
+    return NULL;
+}
+
+static bool refuse(struct error *err, const char *why)
+{
+    return error_set(err, STATUS_UNAUTHENTICATED,
+                     "Request had invalid authentication credentials: %s. Expected an OAuth 2 "
+                     "access token of this Homerun; `homerun token access` prints one.",
+                     why);
+}
+
+static enum token_fault verify_time(const struct token *token, const char *use)
+{
+    int64_t now = clock_wall_us() / 1000000;
+    if (strcmp(use, "refresh") != 0) {
+        return token_verify_time(token, now);
+    }
+    return token->exp > now ? TOKEN_OK : TOKEN_EXPIRED; /* these live for years, by our own word */
+}
+
+bool issuer_believe(struct control *control, struct arena *arena, struct slice text,
+                    const char *use, struct token *out, struct error *err)
+{
+    if (token_parse(arena, text, out) != TOKEN_OK) {
+        return refuse(err, "the token is malformed");
+    }
+    const struct trust_key *key = find_key(control->issuer, out->kid);
+    if (key == NULL || token_verify_signature(out, key) != TOKEN_OK) {
+        return refuse(err, "the token was not signed by this Homerun");
+    }
+    if (!slice_is(out->token_use, use)) {
+        return refuse(err, out->token_use.len == 0 ? "it is an identity token, for calling services"
+                                                   : "it is a token of another use");
+    }
+    if (verify_time(out, use) != TOKEN_OK) {
+        return refuse(err, "the token has expired, or is not valid yet");
+    }
+    return true;
+}
+
+/* Fills the caller from the account of SUB, if that and its key are alive. */
+static bool fill_caller(struct control *control, struct arena *arena, const struct token *token,
+                        struct caller *out, struct error *err)
+{
+    struct account account;
+    if (!account_by_sub(control, arena, token->sub, &account)) {
+        return refuse(err, "its account has been deleted");
+    }
+    if (account.disabled) {
+        return refuse(err, "its account is disabled");
+    }
+    if (token->user_key.len > 0 &&
+        !account_key_enabled(control, arena, &account, token->user_key)) {
+        return refuse(err, "the service account key that it came from is disabled or deleted");
+    }
+    account_caller(control, arena, &account, out);
+    out->user_key = token->user_key;
+    return true;
+}
+
+/* A JWT that an account signed with its own key, as the bearer token itself (gcloud.md 2.4). */
+static bool believe_self_signed(struct control *control, struct arena *arena, struct slice text,
+                                struct token *out, struct error *err)
+{
+    struct account account;
+    if (token_parse(arena, text, out) != TOKEN_OK || out->iss.len == 0 ||
+        !slice_equal(out->iss, out->sub) || slice_find(out->iss, '@') < 0) {
+        return refuse(err, "the token is malformed");
+    }
+    if (!account_by_email(control, arena, out->iss, &account) ||
+        !account_verify(control, arena, &account, out)) {
+        return refuse(err, "no account here has signed it");
+    }
+    if (token_verify_time(out, clock_wall_us() / 1000000) != TOKEN_OK) {
+        return refuse(err, "the token has expired, or is not valid yet");
+    }
+    if (out->target_audience.len > 0) {
+        return refuse(err, "it is a request for an identity token, not an access token");
+    }
+    out->sub = slice_of(account.sub);
+    out->user_key = out->kid;
+    return true;
+}
+
+bool issuer_caller(struct control *control, struct arena *arena, struct slice text,
+                   struct caller *out, struct error *err)
+{
+    struct token token;
+    if (text.len > TOKEN_BYTES_MAX) {
+        return refuse(err, "the token is too long");
+    }
+    if (token_parse(arena, text, &token) != TOKEN_OK) {
+        return refuse(err, "the token is malformed");
+    }
+    bool self_signed = token.token_use.len == 0 && slice_equal(token.iss, token.sub);
+    bool good = self_signed ? believe_self_signed(control, arena, text, &token, err)
+                            : issuer_believe(control, arena, text, "access", &token, err);
+    return good && fill_caller(control, arena, &token, out, err);
+}

@@ -1,0 +1,57 @@
+/*
+ * Our own issuer: its public keys in this process, the private ones with the signer. Tokens of
+ * three uses: ID tokens (for services; no private claim but the key they came through), access
+ * tokens and refresh tokens (for our API alone).
+ */
+#pragma once
+
+#include "control/api.h"
+#include "trust/trust.h"
+
+enum { ISSUER_KEYS_MAX = 16 };
+
+struct issuer {
+    struct arena arena; /* of what follows */
+    struct slice jwks;  /* as the signer gave it: newest first */
+    struct trust_jwk keys[ISSUER_KEYS_MAX];
+    struct trust_key *public_keys[ISSUER_KEYS_MAX];
+    size_t count;
+    char url[256]; /* "http://localhost:8080" */
+};
+
+/* Asks the signer for the keys. Owned by the caller. */
+struct issuer *issuer_new(struct control *control, struct error *err);
+void issuer_free(struct issuer *issuer);
+/* Asks again: after a rotation. */
+bool issuer_reload(struct control *control, struct error *err);
+
+/* A new signing key; the tokens of the old ones stay good. And the end of a key: its tokens are
+ * refused from the answer on. */
+bool issuer_rotate(struct api_call *call, struct error *err);
+bool issuer_forget(struct api_call *call, const char *kid, struct error *err);
+
+enum { TOKEN_SECONDS = 3600, REFRESH_SECONDS = 10 * 365 * 86400 };
+
+/* Who a token is for, and through what it was obtained. */
+struct token_grant {
+    const char *sub, *email;
+    const char *user_key; /* service account key; NULL if none */
+    const char *scope;    /* of an access token; NULL: cloud-platform */
+    const char *audience; /* of an ID token */
+    const char *nonce;
+    bool without_email; /* an ID token that does not say the address */
+    int64_t seconds;    /* 0: one hour */
+};
+bool issuer_access_token(struct control *control, struct arena *arena,
+                         const struct token_grant *grant, struct slice *token, struct error *err);
+bool issuer_id_token(struct control *control, struct arena *arena, const struct token_grant *grant,
+                     struct slice *token, struct error *err);
+bool issuer_refresh_token(struct control *control, struct arena *arena,
+                          const struct token_grant *grant, struct slice *token, struct error *err);
+
+/* Believes a token of ours with that use ("access", "refresh"): signature, time, account, key. */
+bool issuer_believe(struct control *control, struct arena *arena, struct slice text,
+                    const char *use, struct token *out, struct error *err);
+
+/* gcloud's own client, whose ID every token of ours may carry as audience (gcloud.md 10.3). */
+#define GCLOUD_CLIENT_ID "32555940559.apps.googleusercontent.com"

@@ -1,0 +1,19 @@
+/* Key sets of other issuers: fetched by libcurl beside the loop, with limits of time and size,
+ * never following redirects. */
+#pragma once
+
+#include "control/api.h"
+
+enum { JWKS_BYTES_MAX = 65536, JWKS_TIMEOUT_S = 5 };
+
+/* TEXT is the body (lent), NULL if it failed: then WHY is a sentence without a full stop. */
+typedef void (*jwks_done)(struct control *control, void *ctx, const char *text, const char *why);
+
+/* DONE is called from the loop, once. */
+void jwks_fetch(struct control *control, const char *uri, jwks_done done, void *ctx);
+
+/*
+ * A worker has seen a token of ISSUER whose key the index lacks: fetch again, if the last time is a
+ * minute away. The new set replaces the old one.
+ */
+void jwks_unknown_key(struct control *control, const char *issuer);

@@ -1,0 +1,30 @@
+/*
+ * From an image reference to what it runs. An image of the process engine is a program and the
+ * folder that it starts in; some are built in.
+ */
+#pragma once
+
+#include "control/api.h"
+
+/*
+ * The document {"dir", "program", "digest"} of REFERENCE ("name", "name:tag" or "name@sha256:…"; no
+ * tag means latest). NOT_FOUND, saying what to do, if there is none. The caller owns *image.
+ */
+bool image_find(struct control *control, struct arena *arena, const char *reference, json_t **image,
+                struct error *err);
+/* REFERENCE pinned to the digest of IMAGE: "name@sha256:…". In ARENA. */
+const char *image_pinned(struct arena *arena, const char *reference, const json_t *image);
+
+/* The images of all containers of TEMPLATE that can be found, by reference. The caller owns the
+ * map. */
+json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template);
+
+/* The store's key of a reference: with its tag. */
+const char *image_key(struct arena *arena, const char *reference);
+/* What a program is known by: SHA-256 over name, folder and program. */
+struct slice image_digest(struct arena *arena, const char *key, const char *dir,
+                          const json_t *program);
+
+/* Calls FN with each built-in image: key and document. */
+void images_each_builtin(struct arena *arena, void (*fn)(const char *key, json_t *image, void *ctx),
+                         void *ctx);

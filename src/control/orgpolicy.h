@@ -1,0 +1,23 @@
+/*
+ * The doors that organization policy guards: each change of access asks here before it is made.
+ * A refusal is 400 FAILED_PRECONDITION in the form of the constraint's family
+ * (access-and-runtime 4.5).
+ */
+#pragma once
+
+#include "control/policy_doc.h"
+
+/* Members that a policy would newly bind. */
+bool orgpolicy_check_bindings(struct api_call *call, const char *resource,
+                              const struct policy_doc *before, const struct binding *bindings,
+                              size_t count, struct error *err);
+/* A service as it would be. METHOD: "CreateService", "ReplaceService", "UpdateService". DOC: in the
+ * words of model/service.h. */
+bool orgpolicy_check_service(struct api_call *call, const char *resource, const char *method,
+                             const json_t *doc, struct error *err);
+/* Creation of keys and accounts. CONSTRAINT "iam.disableServiceAccountKeyCreation". */
+bool orgpolicy_check_flag(struct api_call *call, const char *constraint, const char *resource,
+                          struct error *err);
+/* Answers *err, with the details that the refusing check left with the call, if it was one of
+ * these. */
+void orgpolicy_fail(struct api_call *call, const struct error *err);

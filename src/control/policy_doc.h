@@ -1,0 +1,41 @@
+/* Allow policies as documents of the record, and as what policy/ works with. */
+#pragma once
+
+#include "control/api.h"
+
+struct policy_doc {
+    struct binding *bindings; /* conditions compiled */
+    size_t count;
+    int version;
+    int64_t stored_version; /* of the document; 0 if there is none */
+    json_t *body;           /* owned by whoever loaded it; NULL if there is none */
+};
+
+/* The policy of RESOURCE (a store key). Absent: empty, true. False only if the record fails. */
+bool policy_doc_load(struct store *store, struct arena *arena, const char *resource,
+                     struct policy_doc *out, struct error *err);
+
+/*
+ * Bindings of a JSON policy, not yet checked for sense: wrong types and unknown fields are refused,
+ * naming the field under PREFIX ("policy.bindings[0].role").
+ */
+bool policy_doc_bindings(struct arena *arena, const json_t *policy, const char *prefix,
+                         struct binding **out, size_t *count, struct error *err);
+
+/* Back to JSON: [{"role","members","condition"}]. */
+json_t *policy_doc_json(const struct binding *bindings, size_t count);
+
+/* Google's etag: padded base64 without '+' and '/', since gcloud changes the alphabet (gcloud.md
+ * 3). "ACAB" for version 0. */
+struct slice policy_etag(struct arena *arena, int64_t stored_version);
+/* Compares as bytes, in either alphabet. */
+bool policy_etag_matches(struct arena *arena, const char *etag, int64_t stored_version);
+
+/* Kinds of node by store key. */
+enum policy_node policy_node_of(const char *resource);
+/* The parent of a resource: project of a service or account, then folders and the organization.
+ * False at the top. In ARENA. */
+bool resource_parent(struct store *store, struct arena *arena, const char *resource,
+                     const char **parent);
+/* Custom roles of the record: callback of policy_grants(). CTX: struct store. */
+bool custom_role_holds(void *ctx, struct slice role, struct slice permission);

@@ -1,0 +1,57 @@
+/* Projects by ID and number. Numbers are documents of their own, so that finding one reads one row.
+ */
+#include "control/projects.h"
+
+static const char *number_key(struct arena *arena, const char *number)
+{
+    return arena_printf(arena, "project-numbers/%s", number);
+}
+
+const char *project_id(struct control *control, struct arena *arena, const char *id_or_number)
+{
+    struct store_doc doc;
+    uint64_t number;
+    const char *id = NULL;
+    if (slice_to_u64(slice_of(id_or_number), &number)) {
+        if (store_get(control->store, STORE_SETTING, number_key(arena, id_or_number), &doc, NULL) ==
+            STORE_FOUND) {
+            id = arena_string(arena, slice_of(json_text_or(doc.body, "id", "")));
+            json_decref(doc.body);
+        }
+        return id;
+    }
+    if (strlen(id_or_number) > 64 || strchr(id_or_number, '/') != NULL) {
+        return NULL;
+    }
+    if (store_get(control->store, STORE_NODE, arena_printf(arena, "projects/%s", id_or_number),
+                  &doc, NULL) != STORE_FOUND) {
+        return NULL;
+    }
+    json_decref(doc.body);
+    return arena_string(arena, slice_of(id_or_number));
+}
+
+const char *project_number(struct control *control, struct arena *arena, const char *id)
+{
+    struct store_doc doc;
+    if (store_get(control->store, STORE_NODE, arena_printf(arena, "projects/%s", id), &doc, NULL) !=
+        STORE_FOUND) {
+        return NULL;
+    }
+    const char *number = arena_string(arena, slice_of(json_text_or(doc.body, "projectNumber", "")));
+    json_decref(doc.body);
+    return number;
+}
+
+bool project_put(struct control *control, struct arena *arena, const char *id, const char *number,
+                 const char *name, const char *parent, const char *create_time, struct error *err)
+{
+    auto_json *project = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "projectId", id,
+                                   "projectNumber", number, "name", name, "lifecycleState",
+                                   "ACTIVE", "createTime", create_time, "parent", parent);
+    auto_json *by_number = json_pack("{s:s}", "id", id);
+    return store_put(control->store, STORE_NODE, arena_printf(arena, "projects/%s", id), project,
+                     NULL, NULL, err) &&
+           store_put(control->store, STORE_SETTING, number_key(arena, number), by_number, NULL,
+                     NULL, err);
+}

@@ -1,0 +1,22 @@
+/* What the files that publish share. Handlers use api.h. */
+#pragma once
+
+#include "control/api.h"
+
+struct change {
+    struct control *control;
+    struct api_call *call; /* NULL: the system's own doing */
+    struct index_txn *txn;
+    struct arena arena;
+    bool touched_run; /* the engine should look again */
+};
+
+/* Makes the whole index anew from the record: after a start that finds it behind, empty or of
+ * another layout. */
+bool publish_all(struct control *control, struct error *err);
+
+/* Our own issuer, under each of its names, with its keys: after a rotation. */
+bool publish_own_issuer(struct change *change, struct error *err);
+
+/* The keys of an issuer, from the text of its JWKS. */
+bool publish_jwks(struct change *change, uint32_t issuer, struct slice jwks, struct error *err);

@@ -1,0 +1,139 @@
+/* From a path to a row of a table, and its parameters. */
+#include "base/buffer.h"
+#include "control/api.h"
+#include "http/url.h"
+
+static bool add_param(struct api_call *call, struct slice name, struct slice value)
+{
+    struct slice decoded;
+    if (call->param_count == sizeof(call->params) / sizeof(call->params[0]) || value.len == 0 ||
+        !url_decode(&call->arena, value, false, &decoded) ||
+        memchr(decoded.data, '\0', decoded.len)) {
+        return false;
+    }
+    call->params[call->param_count].name = arena_string(&call->arena, name);
+    call->params[call->param_count].value = arena_string(&call->arena, decoded);
+    call->param_count++;
+    return true;
+}
+
+/* "{name}", "{name}:verb" or plain text against one segment. */
+static bool match_segment(struct api_call *call, struct slice pattern, struct slice segment)
+{
+    if (pattern.len == 0 || pattern.data[0] != '{') {
+        return slice_equal(pattern, segment);
+    }
+    ptrdiff_t end = slice_find(pattern, '}');
+    struct slice name = slice_from(slice_upto(pattern, (size_t)end), 1);
+    struct slice suffix = slice_from(pattern, (size_t)end + 1);
+    if (suffix.len == 0) {
+        return slice_find(segment, ':') < 0 && add_param(call, name, segment);
+    }
+    if (!slice_ends(segment, suffix)) {
+        return false;
+    }
+    struct slice value = slice_upto(segment, segment.len - suffix.len);
+    return slice_find(value, ':') < 0 && add_param(call, name, value);
+}
+
+static bool match(struct api_call *call, const char *template, struct slice path)
+{
+    struct slice pattern = slice_of(template);
+    struct slice left = slice_from(path, 1);
+    struct slice wanted;
+    struct slice part;
+    call->param_count = 0;
+    pattern = slice_from(pattern, 1);
+    while (slice_cut(&pattern, '/', &wanted)) {
+        if (slice_ends(wanted, SLICE("=**}"))) {
+            struct slice name = slice_from(slice_upto(wanted, wanted.len - 4), 1);
+            return left.len > 0 && add_param(call, name, left);
+        }
+        if (!slice_cut(&left, '/', &part) || !match_segment(call, wanted, part)) {
+            return false;
+        }
+    }
+    return left.len == 0 && (path.len == 0 || path.data[path.len - 1] != '/' || path.len == 1);
+}
+
+static void note_verb(char allowed[64], const char *verb)
+{
+    size_t used = strlen(allowed);
+    if (strstr(allowed, verb) == NULL) {
+        snprintf(allowed + used, 64 - used, "%s%s", used == 0 ? "" : ", ", verb);
+    }
+}
+
+enum api_match api_find_route(struct api_call *call, struct slice verb, struct slice path,
+                              char allowed[64])
+{
+    allowed[0] = '\0';
+    for (size_t t = 0; t < api_table_count; t++) {
+        for (size_t i = 0; i < *api_tables[t].count; i++) {
+            const struct api_route *row = &api_tables[t].rows[i];
+            if (!match(call, row->path, path)) {
+                continue;
+            }
+            if (slice_is(verb, row->verb)) {
+                call->route = row;
+                return API_MATCH_FOUND;
+            }
+            note_verb(allowed, row->verb);
+        }
+    }
+    call->param_count = 0;
+    return allowed[0] == '\0' ? API_MATCH_NONE : API_MATCH_OTHER_VERB;
+}
+
+const char *api_param(const struct api_call *call, const char *name)
+{
+    for (size_t i = 0; i < call->param_count; i++) {
+        if (strcmp(call->params[i].name, name) == 0) {
+            return call->params[i].value;
+        }
+    }
+    return "";
+}
+
+const char *api_query(struct api_call *call, const char *name)
+{
+    struct slice value;
+    if (!url_query_find(&call->arena, call->query, name, &value)) {
+        return NULL;
+    }
+    return arena_string(&call->arena, value);
+}
+
+bool api_query_flag(struct api_call *call, const char *name)
+{
+    const char *value = api_query(call, name);
+    return value != NULL && (strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0);
+}
+
+const char *api_expand(struct api_call *call, const char *pattern)
+{
+    struct buffer out = BUFFER_INIT(4096);
+    struct slice left = slice_of(pattern);
+    if (strcmp(pattern, "installation") == 0) {
+        return arena_printf(&call->arena, "projects/%s", call->control->settings.project);
+    }
+    while (left.len > 0) {
+        ptrdiff_t start = slice_find(left, '{');
+        if (start < 0) {
+            buffer_add(&out, left);
+            break;
+        }
+        buffer_add(&out, slice_upto(left, (size_t)start));
+        ptrdiff_t end = slice_find(left, '}');
+        struct slice name = slice_from(slice_upto(left, (size_t)end), (size_t)start + 1);
+        if (slice_is(name, "region")) {
+            buffer_add_text(&out, call->region);
+        } else {
+            buffer_add_text(&out, api_param(call, arena_string(&call->arena, name)));
+        }
+        left = slice_from(left, (size_t)end + 1);
+    }
+    const char *text = arena_string(&call->arena, buffer_slice(&out));
+    buffer_done(&out);
+    return text;
+}

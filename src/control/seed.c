@@ -1,0 +1,162 @@
+#include "control/seed.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "control/identity/accounts.h"
+#include "control/projects.h"
+#include "control/publish.h"
+
+static const char organization_setting[] = "organization";
+
+/* Grants ROLE to MEMBER on RESOURCE, in the running change, beside what is there. */
+static bool grant(struct change *change, struct control *control, const char *resource,
+                  const char *role, const char *member, struct error *err)
+{
+    struct store_doc doc = {0};
+    json_t *policy = NULL;
+    switch (store_get(control->store, STORE_POLICY, resource, &doc, err)) {
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        policy = doc.body;
+        break;
+    case STORE_ABSENT:
+        policy = json_pack("{s:i, s:[]}", "version", 1, "bindings");
+        break;
+    }
+    json_array_append_new(json_object_get(policy, "bindings"),
+                          json_pack("{s:s, s:[s]}", "role", role, "members", member));
+    bool good = store_put(control->store, STORE_POLICY, resource, policy, NULL, NULL, err) &&
+                change_policy(change, resource, err);
+    json_decref(policy);
+    return good;
+}
+
+static bool absent(struct control *control, const char *kind, const char *key, bool *out,
+                   struct error *err)
+{
+    struct store_doc doc;
+    enum store_result result = store_get(control->store, kind, key, &doc, err);
+    if (result == STORE_FOUND) {
+        json_decref(doc.body);
+    }
+    *out = result == STORE_ABSENT;
+    return result != STORE_FAILED;
+}
+
+static bool seed_organization(struct control *control, struct arena *arena, const char **node,
+                              struct error *err)
+{
+    struct store_doc doc;
+    char id[32];
+    char customer[10] = "C0";
+    switch (store_get(control->store, STORE_SETTING, organization_setting, &doc, err)) {
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        *node = arena_string(arena, slice_of(json_text_or(doc.body, "node", "")));
+        json_decref(doc.body);
+        return true;
+    case STORE_ABSENT:
+        break;
+    }
+    if (control->settings.organization[0] != '\0') {
+        snprintf(id, sizeof(id), "%s", control->settings.organization);
+    } else {
+        random_text(id, 12, "123456789");
+    }
+    random_text(customer + 2, 7, "abcdefghijklmnopqrstuvwxyz0123456789");
+    *node = arena_printf(arena, "organizations/%s", id);
+    auto_json *organization =
+        json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", *node, "displayName", "homerun",
+                  "directoryCustomerId", customer, "lifecycleState", "ACTIVE", "createTime",
+                  json_slice(time_text(arena, clock_wall_us())));
+    auto_json *setting = json_pack("{s:s, s:s}", "node", *node, "customer", customer);
+    return store_put(control->store, STORE_NODE, *node, organization, NULL, NULL, err) &&
+           store_put(control->store, STORE_SETTING, organization_setting, setting, NULL, NULL, err);
+}
+
+static bool seed_owner(struct change *change, struct control *control, struct arena *arena,
+                       const char *project, const char *organization, struct error *err)
+{
+    static const char *const organization_roles[] = {"roles/resourcemanager.organizationAdmin",
+                                                     "roles/orgpolicy.policyAdmin"};
+    const char *email = arena_printf(arena, "owner@%s.iam.gserviceaccount.com", project);
+    const char *member = arena_printf(arena, "serviceAccount:%s", email);
+    const char *node = arena_printf(arena, "projects/%s", project);
+    struct account account = {.key = arena_printf(arena, "%s/serviceAccounts/%s", node, email),
+                              .email = email};
+    auto_json *body = NULL;
+    auto_json *key = NULL;
+    struct slice file;
+    char path[PATH_MAX];
+    if (!account_create(change, control, arena, project, email, "Owner",
+                        "The owner of this installation", &body, err)) {
+        return false;
+    }
+    account.sub = json_text_or(body, "uniqueId", "");
+    if (!account_new_key(change, control, arena, &account, &key, &file, err) ||
+        !grant(change, control, node, "roles/owner", member, err) ||
+        /* What the owner of a laptop expects: to get tokens for the accounts that they make. */
+        !grant(change, control, node, "roles/iam.serviceAccountTokenCreator", member, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(organization_roles) / sizeof(organization_roles[0]); i++) {
+        if (!grant(change, control, organization, organization_roles[i], member, err)) {
+            return false;
+        }
+    }
+    snprintf(path, sizeof(path), "%s/owner.json", control->settings.data);
+    return file_write(path, file, 0600, err);
+}
+
+/* The default runtime account; Editor, as on Cloud Run (access-and-runtime 1.6). */
+static bool seed_compute(struct change *change, struct control *control, struct arena *arena,
+                         const char *project, const char *number, struct error *err)
+{
+    auto_json *body = NULL;
+    const char *email = arena_printf(arena, "%s-compute@developer.gserviceaccount.com", number);
+    return account_create(change, control, arena, project, email,
+                          "Compute Engine default service account", "", &body, err) &&
+           grant(change, control, arena_printf(arena, "projects/%s", project), "roles/editor",
+                 arena_printf(arena, "serviceAccount:%s", email), err);
+}
+
+static bool seed_project(struct change *change, struct control *control, struct arena *arena,
+                         const char *organization, struct error *err)
+{
+    const char *id = control->settings.project;
+    char number[32];
+    if (control->settings.project_number[0] != '\0') {
+        snprintf(number, sizeof(number), "%s", control->settings.project_number);
+    } else {
+        random_text(number, 12, "123456789");
+    }
+    const char *now = arena_string(arena, time_text(arena, clock_wall_us()));
+    return project_put(control, arena, id, number, id, organization, now, err) &&
+           seed_owner(change, control, arena, id, organization, err) &&
+           seed_compute(change, control, arena, id, number, err);
+}
+
+bool seed(struct control *control, struct error *err)
+{
+    auto_arena arena = {0};
+    const char *organization;
+    bool missing;
+    const char *node = arena_printf(&arena, "projects/%s", control->settings.project);
+    if (!absent(control, STORE_NODE, node, &missing, err)) {
+        return false;
+    }
+    if (!missing) {
+        return true;
+    }
+    auto_change *change = change_begin(control, NULL, err);
+    return change != NULL && seed_organization(control, &arena, &organization, err) &&
+           seed_project(change, control, &arena, organization, err) &&
+           change_audit(change, node, "first-start", NULL, NULL, err) &&
+           change_commit(&change, err);
+}

@@ -1,0 +1,63 @@
+#include "control/tls_leaf.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "control/api.h"
+#include "ipc/signer_client.h"
+#include "trust/secret.h"
+
+enum { RENEW_DAYS = 30, DAY_S = 86400 };
+
+/* One wildcard per region, since a wildcard stands for one label alone; and what people type by
+ * hand. */
+static void add_names(const struct control *control, struct buffer *out)
+{
+    const char *domain = control->settings.domain;
+    buffer_printf(out, "localhost,%s,*.%s,127.0.0.1,::1", domain, domain);
+    for (size_t i = 0; regions[i][0] != NULL; i++) {
+        buffer_printf(out, ",*.%s.%s", regions[i][0], domain);
+    }
+}
+
+static bool is_good(struct arena *arena, const char *leaf, const char *names_file,
+                    struct slice names)
+{
+    struct slice pem;
+    struct slice had;
+    return file_read(arena, leaf, 65536, &pem, NULL) &&
+           file_read(arena, names_file, 65536, &had, NULL) && slice_equal(had, names) &&
+           trust_cert_not_after(pem) > clock_wall_us() / 1000000 + RENEW_DAYS * DAY_S;
+}
+
+bool tls_leaf_ensure(struct control *control, struct error *err)
+{
+    auto_arena arena = {0};
+    const char *dir = arena_printf(&arena, "%s/tls", control->settings.data);
+    const char *leaf = arena_printf(&arena, "%s/leaf.pem", dir);
+    const char *key = arena_printf(&arena, "%s/leaf.key", dir);
+    const char *names_file = arena_printf(&arena, "%s/leaf.names", dir);
+    struct buffer names = BUFFER_INIT(65536);
+    struct slice answer;
+    add_names(control, &names);
+    struct slice wanted = arena_slice(&arena, buffer_slice(&names));
+    buffer_done(&names);
+    if (!file_make_dir(dir, 0700, err)) {
+        return false;
+    }
+    if (is_good(&arena, leaf, names_file, wanted) && access(key, R_OK) == 0) {
+        return true;
+    }
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_LEAF, wanted, &arena,
+                     &answer, NULL, err)) {
+        return error_wrap(err, "the certificate of the services");
+    }
+    ptrdiff_t end = slice_find(answer, '\0'); /* chain, NUL, key */
+    return end > 0 && file_write(key, slice_from(answer, (size_t)end + 1), 0600, err) &&
+           file_write(leaf, slice_upto(answer, (size_t)end), 0644, err) &&
+           file_write(names_file, wanted, 0644, err);
+}

@@ -1,0 +1,418 @@
+/*
+ * The record in SQLite: WAL mode, full syncs (an answered change survives a power cut), one
+ * connection. Two tables of our own: `document` and `audit`; and `meta` for the schema's number and
+ * the change number.
+ */
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "store/store.h"
+
+enum { SCHEMA = 1, BUSY_MS = 5000, CHECK_BYTES_MAX = 64 << 20 };
+
+enum statement {
+    SQL_GET,
+    SQL_PUT,
+    SQL_DELETE,
+    SQL_EACH,
+    SQL_BUMP,
+    SQL_CHANGE,
+    SQL_AUDIT,
+    SQL_AUDIT_EACH,
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_STATEMENTS,
+};
+
+static const char *const sql[SQL_STATEMENTS] = {
+    [SQL_GET] = "SELECT id, version, body FROM document WHERE kind = ?1 AND key = ?2",
+    [SQL_PUT] = "INSERT INTO document (kind, key, version, body) VALUES (?1, ?2, ?3, ?4)"
+                " ON CONFLICT (kind, key) DO UPDATE SET version = ?3, body = ?4 RETURNING id",
+    [SQL_DELETE] = "DELETE FROM document WHERE kind = ?1 AND key = ?2",
+    /* A range, not LIKE: keys hold characters that LIKE would read as patterns. */
+    [SQL_EACH] = "SELECT id, version, body, key FROM document"
+                 " WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key",
+    [SQL_BUMP] = "UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value",
+    [SQL_CHANGE] = "SELECT value FROM meta WHERE name = 'change'",
+    [SQL_AUDIT] = "INSERT INTO audit (resource, body) VALUES (?1, ?2)",
+    [SQL_AUDIT_EACH] = "SELECT number, body FROM audit WHERE resource >= ?1 AND resource < ?2"
+                       " ORDER BY number DESC LIMIT ?3",
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+};
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS document ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL,"
+    "  version INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (kind, key));"
+    "CREATE TABLE IF NOT EXISTS audit ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT, resource TEXT NOT NULL, body TEXT NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS audit_resource ON audit (resource, number);"
+    "INSERT OR IGNORE INTO meta VALUES ('schema', 1), ('change', 1);";
+
+struct store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_STATEMENTS];
+    bool changing; /* inside a transaction */
+};
+
+static bool fail(struct store *store, const char *what, struct error *err)
+{
+    int code = sqlite3_errcode(store->db);
+    enum status status = STATUS_INTERNAL;
+    const char *advice = "";
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        status = STATUS_UNAVAILABLE;
+        advice = ": another program holds the database; try again when it has let go";
+        break;
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+        status = STATUS_RESOURCE_EXHAUSTED;
+        advice = ": nothing was changed; free some disk space and try again";
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        status = STATUS_DATA_LOSS;
+        advice = ": the file is damaged; put a backup in its place";
+        break;
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+        status = STATUS_FAILED_PRECONDITION;
+        advice = ": the file cannot be written; check its owner and mode";
+        break;
+    default:
+        break;
+    }
+    return error_set(err, status, "%s: %s%s", what, sqlite3_errmsg(store->db), advice);
+}
+
+static sqlite3_stmt *statement(struct store *store, enum statement which, struct error *err)
+{
+    sqlite3_stmt **place = &store->statements[which];
+    if (*place == NULL && sqlite3_prepare_v3(store->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                             place, NULL) != SQLITE_OK) {
+        fail(store, "database", err);
+        return NULL;
+    }
+    sqlite3_reset(*place);
+    sqlite3_clear_bindings(*place);
+    return *place;
+}
+
+static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
+{
+    sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT);
+}
+
+/* Runs a statement that gives at most one number. */
+static bool run(struct store *store, sqlite3_stmt *stmt, int64_t *number, struct error *err)
+{
+    if (stmt == NULL) {
+        return false;
+    }
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW) {
+        if (number != NULL) {
+            *number = sqlite3_column_int64(stmt, 0);
+        }
+        code = sqlite3_step(stmt);
+    }
+    bool good = code == SQLITE_DONE || fail(store, "database", err);
+    sqlite3_reset(stmt);
+    return good;
+}
+
+/* One value of a query of ours, for opening. */
+static bool ask(struct store *store, const char *query, const char *wanted, struct error *err)
+{
+    sqlite3_stmt *stmt;
+    if (sqlite3_prepare_v2(store->db, query, -1, &stmt, NULL) != SQLITE_OK) {
+        return fail(store, "database", err);
+    }
+    int code = sqlite3_step(stmt);
+    bool good = code == SQLITE_ROW || code == SQLITE_DONE || fail(store, "database", err);
+    if (good && wanted != NULL) {
+        const char *got = code == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+        good =
+            (got != NULL && strcmp(got, wanted) == 0) ||
+            error_set(err, STATUS_DATA_LOSS, "the file is damaged (%s); put a backup in its place",
+                      got == NULL ? "no answer" : got);
+    }
+    sqlite3_finalize(stmt);
+    return good;
+}
+
+static bool prepare(struct store *store, const char *path, struct error *err)
+{
+    struct stat info;
+    sqlite3_busy_timeout(store->db, BUSY_MS);
+    sqlite3_extended_result_codes(store->db, 1);
+    if (!ask(store, "PRAGMA journal_mode = WAL", "wal", err) ||
+        !ask(store, "PRAGMA synchronous = FULL", NULL, err)) {
+        return false;
+    }
+    if (stat(path, &info) == 0 && info.st_size <= CHECK_BYTES_MAX &&
+        !ask(store, "PRAGMA quick_check(1)", "ok", err)) {
+        return false;
+    }
+    if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK) {
+        return fail(store, "database", err);
+    }
+    sqlite3_stmt *stmt;
+    if (sqlite3_prepare_v2(store->db, "SELECT value FROM meta WHERE name = 'schema'", -1, &stmt,
+                           NULL) != SQLITE_OK) {
+        return fail(store, "database", err);
+    }
+    int64_t number = 0;
+    bool good = run(store, stmt, &number, err);
+    sqlite3_finalize(stmt);
+    if (good && number != SCHEMA) {
+        return error_set(err, STATUS_DATA_LOSS,
+                         "it was written by another version of Homerun (schema %lld, ours is %d)",
+                         (long long)number, SCHEMA);
+    }
+    return good;
+}
+
+struct store *store_open(const char *path, struct error *err)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    if (store == NULL) {
+        abort();
+    }
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    bool good =
+        sqlite3_open_v2(path, &store->db, flags, NULL) == SQLITE_OK || fail(store, "open", err);
+    if (!good || !prepare(store, path, err)) {
+        error_wrap(err, "%s", path);
+        store_close(store);
+        return NULL;
+    }
+    return store;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    for (int i = 0; i < SQL_STATEMENTS; i++) {
+        sqlite3_finalize(store->statements[i]);
+    }
+    sqlite3_close(store->db);
+    free(store);
+}
+
+bool store_begin(struct store *store, struct error *err)
+{
+    if (store->changing) {
+        return error_set(err, STATUS_INTERNAL, "a change is already under way");
+    }
+    store->changing = run(store, statement(store, SQL_BEGIN, err), NULL, err);
+    return store->changing;
+}
+
+bool store_commit(struct store *store, struct error *err)
+{
+    if (!run(store, statement(store, SQL_COMMIT, err), NULL, err)) {
+        store_rollback(store);
+        return false;
+    }
+    store->changing = false;
+    return true;
+}
+
+void store_rollback(struct store *store)
+{
+    if (store->changing) {
+        store->changing = false;
+        if (sqlite3_get_autocommit(store->db) == 0) {
+            run(store, statement(store, SQL_ROLLBACK, NULL), NULL, NULL);
+        }
+    }
+}
+
+static bool read_row(sqlite3_stmt *stmt, struct store_doc *out, struct error *err)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, 2);
+    int length = sqlite3_column_bytes(stmt, 2);
+    out->id = (uint64_t)sqlite3_column_int64(stmt, 0);
+    out->version = sqlite3_column_int64(stmt, 1);
+    out->body = text == NULL ? NULL : json_loadb(text, (size_t)length, JSON_DECODE_ANY, NULL);
+    return out->body != NULL ||
+           error_set(err, STATUS_DATA_LOSS, "document %llu of the record is not JSON",
+                     (unsigned long long)out->id);
+}
+
+enum store_result store_get(struct store *store, const char *kind, const char *key,
+                            struct store_doc *out, struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, SQL_GET, err);
+    if (stmt == NULL) {
+        return STORE_FAILED;
+    }
+    bind_text(stmt, 1, kind);
+    bind_text(stmt, 2, key);
+    enum store_result result = STORE_FAILED;
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW) {
+        snprintf(out->key, sizeof(out->key), "%s", key);
+        result = read_row(stmt, out, err) ? STORE_FOUND : STORE_FAILED;
+    } else if (code == SQLITE_DONE) {
+        result = STORE_ABSENT;
+    } else {
+        fail(store, "database", err);
+    }
+    sqlite3_reset(stmt);
+    return result;
+}
+
+/* The next number of the sequence that versions and changes share. */
+static bool bump(struct store *store, int64_t *number, struct error *err)
+{
+    return run(store, statement(store, SQL_BUMP, err), number, err);
+}
+
+bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,
+               uint64_t *out_id, int64_t *out_version, struct error *err)
+{
+    int64_t version;
+    int64_t id = 0;
+    if (strlen(key) >= sizeof(((struct store_doc *)NULL)->key)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "the name %.60s… is too long", key);
+    }
+    if (!store->changing || !bump(store, &version, err)) {
+        return store->changing ? false
+                               : error_set(err, STATUS_INTERNAL, "a write outside of a change");
+    }
+    sqlite3_stmt *stmt = statement(store, SQL_PUT, err);
+    char *text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (stmt == NULL || text == NULL) {
+        free(text);
+        return stmt == NULL ? false : error_set(err, STATUS_INTERNAL, "%s is not JSON", key);
+    }
+    bind_text(stmt, 1, kind);
+    bind_text(stmt, 2, key);
+    sqlite3_bind_int64(stmt, 3, version);
+    sqlite3_bind_text(stmt, 4, text, -1, free);
+    if (!run(store, stmt, &id, err)) {
+        return false;
+    }
+    if (out_id != NULL) {
+        *out_id = (uint64_t)id;
+    }
+    if (out_version != NULL) {
+        *out_version = version;
+    }
+    return true;
+}
+
+bool store_delete(struct store *store, const char *kind, const char *key, struct error *err)
+{
+    int64_t version;
+    if (!bump(store, &version, err)) {
+        return false;
+    }
+    sqlite3_stmt *stmt = statement(store, SQL_DELETE, err);
+    if (stmt == NULL) {
+        return false;
+    }
+    bind_text(stmt, 1, kind);
+    bind_text(stmt, 2, key);
+    return run(store, stmt, NULL, err);
+}
+
+/* Binds PREFIX and the first text behind everything that starts with it. */
+static void bind_range(sqlite3_stmt *stmt, int at, const char *prefix)
+{
+    char *end = sqlite3_mprintf("%s\xf7", prefix); /* no UTF-8 text has this byte */
+    bind_text(stmt, at, prefix);
+    sqlite3_bind_text(stmt, at + 1, end, -1, sqlite3_free);
+}
+
+bool store_each(struct store *store, const char *kind, const char *prefix,
+                bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err)
+{
+    /* A statement of its own: FN may ask the store for more. */
+    sqlite3_stmt *stmt;
+    if (sqlite3_prepare_v2(store->db, sql[SQL_EACH], -1, &stmt, NULL) != SQLITE_OK) {
+        return fail(store, "database", err);
+    }
+    bind_text(stmt, 1, kind);
+    bind_range(stmt, 2, prefix);
+    bool good = true;
+    for (;;) {
+        int code = sqlite3_step(stmt);
+        if (code != SQLITE_ROW) {
+            good = code == SQLITE_DONE || fail(store, "database", err);
+            break;
+        }
+        struct store_doc doc;
+        snprintf(doc.key, sizeof(doc.key), "%s", (const char *)sqlite3_column_text(stmt, 3));
+        if (!read_row(stmt, &doc, err)) {
+            good = false;
+            break;
+        }
+        bool more = fn(&doc, ctx);
+        json_decref(doc.body);
+        if (!more) {
+            break;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return good;
+}
+
+uint64_t store_change_number(struct store *store)
+{
+    int64_t number = 0;
+    run(store, statement(store, SQL_CHANGE, NULL), &number, NULL);
+    return (uint64_t)number;
+}
+
+bool store_audit(struct store *store, const json_t *row, struct error *err)
+{
+    int64_t number;
+    if (!bump(store, &number, err)) {
+        return false;
+    }
+    sqlite3_stmt *stmt = statement(store, SQL_AUDIT, err);
+    char *text = json_dumps(row, JSON_COMPACT);
+    if (stmt == NULL || text == NULL) {
+        free(text);
+        return stmt == NULL ? false : error_set(err, STATUS_INTERNAL, "audit row is not JSON");
+    }
+    bind_text(stmt, 1, json_text_or(row, "resource", ""));
+    sqlite3_bind_text(stmt, 2, text, -1, free);
+    return run(store, stmt, NULL, err);
+}
+
+bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
+                      bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx,
+                      struct error *err)
+{
+    sqlite3_stmt *stmt = statement(store, SQL_AUDIT_EACH, err);
+    if (stmt == NULL) {
+        return false;
+    }
+    bind_range(stmt, 1, prefix);
+    sqlite3_bind_int64(stmt, 3, limit);
+    int code;
+    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        auto_json *row = json_loads((const char *)sqlite3_column_text(stmt, 1), 0, NULL);
+        if (row != NULL && !fn(sqlite3_column_int64(stmt, 0), row, ctx)) {
+            code = SQLITE_DONE;
+            break;
+        }
+    }
+    bool good = code == SQLITE_DONE || fail(store, "database", err);
+    sqlite3_reset(stmt);
+    return good;
+}

@@ -1,0 +1,180 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "store/store.h"
+
+static char dir[64];
+static char path[96];
+
+static int make(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/homerun-store-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/homerun.db", dir);
+    return 0;
+}
+
+static int clear(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    return system(command);
+}
+
+static void put(struct store *store, const char *key, int number)
+{
+    struct error err;
+    auto_json *body = json_pack("{s:i}", "n", number);
+    assert_true(store_put(store, STORE_SERVICE, key, body, NULL, NULL, &err));
+}
+
+static void a_document_keeps_its_id_and_gets_a_new_version(void **state)
+{
+    (void)state;
+    struct error err;
+    struct store_doc first, second;
+    struct store *store = store_open(path, &err);
+    assert_non_null(store);
+    assert_true(store_begin(store, &err));
+    put(store, "projects/p/a", 1);
+    assert_true(store_commit(store, &err));
+    assert_int_equal(store_get(store, STORE_SERVICE, "projects/p/a", &first, &err), STORE_FOUND);
+    uint64_t change = store_change_number(store);
+    assert_true(store_begin(store, &err));
+    put(store, "projects/p/a", 2);
+    assert_true(store_commit(store, &err));
+    assert_int_equal(store_get(store, STORE_SERVICE, "projects/p/a", &second, &err), STORE_FOUND);
+    assert_int_equal(first.id, second.id);
+    assert_true(second.version > first.version);
+    assert_true(store_change_number(store) > change);
+    assert_int_equal(json_number(second.body, "n", 0), 2);
+    json_decref(first.body);
+    json_decref(second.body);
+    store_close(store);
+}
+
+static void what_was_rolled_back_never_was(void **state)
+{
+    (void)state;
+    struct error err;
+    struct store_doc doc;
+    struct store *store = store_open(path, &err);
+    uint64_t change = store_change_number(store);
+    assert_true(store_begin(store, &err));
+    put(store, "projects/p/a", 1);
+    store_rollback(store);
+    assert_int_equal(store_get(store, STORE_SERVICE, "projects/p/a", &doc, &err), STORE_ABSENT);
+    assert_int_equal(store_change_number(store), change);
+    store_close(store);
+}
+
+static bool count_row(const struct store_doc *doc, void *ctx)
+{
+    (void)doc;
+    ++*(int *)ctx;
+    return true;
+}
+
+static void a_prefix_is_a_subtree_and_no_pattern(void **state)
+{
+    (void)state;
+    struct error err;
+    int count = 0;
+    struct store *store = store_open(path, &err);
+    assert_true(store_begin(store, &err));
+    put(store, "projects/p_1/a", 1);
+    put(store, "projects/p_1/b", 1);
+    put(store, "projects/px1/c", 1);
+    assert_true(store_commit(store, &err));
+    assert_true(store_each(store, STORE_SERVICE, "projects/p_1/", count_row, &count, &err));
+    assert_int_equal(count, 2);
+    store_close(store);
+}
+
+static void a_damaged_file_is_named_in_one_sentence(void **state)
+{
+    (void)state;
+    struct error err;
+    char junk[8192];
+    memset(junk, 'x', sizeof(junk));
+    assert_true(file_write(path, (struct slice){junk, sizeof(junk)}, 0600, &err));
+    assert_null(store_open(path, &err));
+    assert_int_equal(err.status, STATUS_DATA_LOSS);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "backup"));
+    assert_null(strchr(err.text, '\n'));
+}
+
+static void what_was_committed_survives_a_kill(void **state)
+{
+    (void)state;
+    struct error err;
+    struct store_doc doc;
+    pid_t child = fork();
+    if (child == 0) {
+        struct store *store = store_open(path, &err);
+        store_begin(store, &err);
+        put(store, "projects/p/a", 1);
+        store_commit(store, &err);
+        store_begin(store, &err);
+        put(store, "projects/p/b", 1);
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(child, NULL, 0);
+    struct store *store = store_open(path, &err);
+    assert_non_null(store);
+    assert_int_equal(store_get(store, STORE_SERVICE, "projects/p/a", &doc, &err), STORE_FOUND);
+    json_decref(doc.body);
+    assert_int_equal(store_get(store, STORE_SERVICE, "projects/p/b", &doc, &err), STORE_ABSENT);
+    store_close(store);
+}
+
+static bool first_row(int64_t number, const json_t *row, void *ctx)
+{
+    (void)number;
+    *(int *)ctx = (int)json_number(row, "n", -1);
+    return false;
+}
+
+static void the_audit_log_gives_the_newest_first(void **state)
+{
+    (void)state;
+    struct error err;
+    int newest = 0;
+    struct store *store = store_open(path, &err);
+    assert_true(store_begin(store, &err));
+    for (int i = 1; i <= 3; i++) {
+        auto_json *row = json_pack("{s:s, s:i}", "resource", "projects/p", "n", i);
+        assert_true(store_audit(store, row, &err));
+    }
+    assert_true(store_commit(store, &err));
+    assert_true(store_audit_each(store, "projects/p", 10, first_row, &newest, &err));
+    assert_int_equal(newest, 3);
+    store_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_document_keeps_its_id_and_gets_a_new_version, make,
+                                        clear),
+        cmocka_unit_test_setup_teardown(what_was_rolled_back_never_was, make, clear),
+        cmocka_unit_test_setup_teardown(a_prefix_is_a_subtree_and_no_pattern, make, clear),
+        cmocka_unit_test_setup_teardown(a_damaged_file_is_named_in_one_sentence, make, clear),
+        cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make, clear),
+        cmocka_unit_test_setup_teardown(the_audit_log_gives_the_newest_first, make, clear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
