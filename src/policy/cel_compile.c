@@ -60,6 +60,19 @@ bool compile_push(struct compiler *compiler)
     return true;
 }
 
+/* A token where none of its kind may stand. Strings are not repeated: they may be long. */
+static bool refuse_token(struct compiler *compiler)
+{
+    const struct cel_token *token = &compiler->token;
+    if (token->kind == TOKEN_END) {
+        return compile_refuse(compiler, token, "the expression ends too early");
+    }
+    if (token->kind == TOKEN_STRING) {
+        return compile_refuse(compiler, token, "unexpected string");
+    }
+    return compile_refuse(compiler, token, "unexpected '%.*s'", NAME_ARG(token->text));
+}
+
 /* ---- operators ---- */
 
 enum { PRECEDENCE_OR = 1, PRECEDENCE_AND, PRECEDENCE_RELATION, PRECEDENCE_SUM };
@@ -369,7 +382,6 @@ static enum cel_type compile_primary(struct compiler *compiler)
     case TOKEN_OPEN_LIST:
         return compile_list(compiler);
     case TOKEN_END:
-        return compile_fail(compiler, &compiler->token, "the expression ends too early");
     case TOKEN_IN:
     case TOKEN_CLOSE:
     case TOKEN_CLOSE_LIST:
@@ -388,8 +400,8 @@ static enum cel_type compile_primary(struct compiler *compiler)
     case TOKEN_GREATER_EQUAL:
         break;
     }
-    return compile_fail(compiler, &compiler->token, "unexpected '%.*s'",
-                        SLICE_ARG(compiler->token.text));
+    refuse_token(compiler);
+    return TYPE_NONE;
 }
 
 /* A primary and the methods called on it. */
@@ -406,7 +418,7 @@ static enum cel_type compile_postfix(struct compiler *compiler)
         }
         if (compiler->token.kind != TOKEN_OPEN) {
             return compile_fail(compiler, &name, "%s has no field '%.*s'", cel_type_name(type),
-                                SLICE_ARG(name.text));
+                                NAME_ARG(name.text));
         }
         type = compile_method(compiler, type, &name);
     }
@@ -506,8 +518,7 @@ static bool compile_all(struct compiler *compiler)
         return false;
     }
     if (compiler->token.kind != TOKEN_END) {
-        return compile_refuse(compiler, &compiler->token, "unexpected '%.*s'",
-                              SLICE_ARG(compiler->token.text));
+        return refuse_token(compiler);
     }
     if (type != TYPE_BOOL) {
         return compile_refuse(compiler, &start, "the expression is of type %s, not bool",

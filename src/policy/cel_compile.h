@@ -38,6 +38,9 @@ void compile_report(struct compiler *compiler, const struct cel_token *token, co
 #define compile_fail(...)   (compile_report(__VA_ARGS__), TYPE_NONE)
 #define compile_refuse(...) (compile_report(__VA_ARGS__), false)
 
+/* A name out of the source, for "%.*s": as much of it as a sentence should carry. */
+#define NAME_ARG(name) (int)((name).len < 80 ? (name).len : 80), (name).data
+
 /* Moves on to the next token; false if there is none. */
 bool compile_advance(struct compiler *compiler);
 /* Takes a token of KIND; WHAT names it in the error. */

@@ -64,8 +64,7 @@ enum cel_type compile_function(struct compiler *compiler, const struct cel_token
         emit_i64(&compiler->code, value);
         return function->type;
     }
-    return compile_fail(compiler, name, "unknown function '%.*s'",
-                        (int)(name->text.len < 80 ? name->text.len : 80), name->text.data);
+    return compile_fail(compiler, name, "unknown function '%.*s'", NAME_ARG(name->text));
 }
 
 /* ---- functions in name spaces ---- */
@@ -145,7 +144,7 @@ enum cel_type compile_namespaced(struct compiler *compiler, struct slice space,
         return compile_api_attribute(compiler);
     }
     return compile_fail(compiler, name, "unknown function '%.*s.%.*s'", SLICE_ARG(space),
-                        (int)(name->text.len < 80 ? name->text.len : 80), name->text.data);
+                        NAME_ARG(name->text));
 }
 
 /* ---- methods ---- */
@@ -233,8 +232,7 @@ static enum cel_type compile_field(struct compiler *compiler, unsigned field)
         }
         if (!cel_zone_find(name, &zone)) {
             return compile_fail(compiler, &argument,
-                                "unknown time zone '%.*s': use an offset (+01:00) or one of %s",
-                                (int)(name.len < 64 ? name.len : 64), name.data,
+                                "unknown time zone: use an offset (+01:00) or one of %s",
                                 zone_names(compiler->scratch));
         }
     }
@@ -279,5 +277,5 @@ enum cel_type compile_method(struct compiler *compiler, enum cel_type receiver,
         }
     }
     return compile_fail(compiler, name, "%s has no function '%.*s'", cel_type_name(receiver),
-                        (int)(name->text.len < 80 ? name->text.len : 80), name->text.data);
+                        NAME_ARG(name->text));
 }

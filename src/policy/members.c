@@ -5,7 +5,7 @@
  */
 #include "policy/members.h"
 
-enum { ADDRESS_MAX = 320, MEMBER_MAX = 1024, POOL_SEGMENT_MAX = 63 };
+enum { ADDRESS_MAX = 320, MEMBER_MAX = 512, POOL_SEGMENT_MAX = 63 };
 
 static bool is_lower(char c)
 {

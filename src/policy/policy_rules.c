@@ -89,6 +89,18 @@ const struct slice *policy_past_find(const struct policy_past *past, struct slic
 
 /* ---- roles ---- */
 
+/* At most MAX bytes of TEXT, and no half character at the end. */
+static struct slice cut_text(struct slice text, size_t max)
+{
+    if (text.len <= max) {
+        return text;
+    }
+    while (max > 0 && ((unsigned char)text.data[max] & 0xc0) == 0x80) {
+        max--;
+    }
+    return slice_upto(text, max);
+}
+
 static bool is_name(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -152,8 +164,9 @@ bool policy_check_role(enum policy_node node, struct slice role, const struct po
     if (role.len <= ROLE_BYTES_MAX && role_is_supported(node, role, directory)) {
         return true;
     }
+    struct slice shown = cut_text(role, ROLE_BYTES_MAX);
     return error_set(err, STATUS_INVALID_ARGUMENT, "Role %.*s is not supported for this resource.",
-                     (int)(role.len < ROLE_BYTES_MAX ? role.len : ROLE_BYTES_MAX), role.data);
+                     SLICE_ARG(shown));
 }
 
 /* ---- members ---- */
@@ -233,15 +246,12 @@ static size_t characters_of(struct slice text)
     return count;
 }
 
-/* "Invalid condition 'TITLE'", as far as a title is there and fits. */
+/* "Invalid condition 'TITLE'", as far as a title is there. */
 static bool refuse_condition(const struct condition *condition, struct error *err)
 {
-    if (condition->title.len == 0) {
-        return error_wrap(err, "Invalid condition");
-    }
-    return error_wrap(err, "Invalid condition '%.*s'",
-                      (int)(condition->title.len < TITLE_MAX ? condition->title.len : TITLE_MAX),
-                      condition->title.data);
+    struct slice title = cut_text(condition->title, TITLE_MAX);
+    return title.len == 0 ? error_wrap(err, "Invalid condition")
+                          : error_wrap(err, "Invalid condition '%.*s'", SLICE_ARG(title));
 }
 
 static bool check_texts(const struct condition *condition, struct error *err)
