@@ -8,6 +8,9 @@
 
 struct operations; /* opaque */
 
+/* A random UUID (version 4), for operations and the uid of resources. */
+const char *uuid_new(struct arena *arena);
+
 /* Reads the open operations from the record. Owned by the caller (control->operations). */
 struct operations *operations_new(struct control *control, struct error *err);
 /* Answers all waiting calls first. */

@@ -1,0 +1,206 @@
+/*
+ * An image is a name for a program of this machine. Who may make services may make images: both
+ * decide what runs here.
+ */
+#include "control/api/run_images.h"
+#include "control/images.h"
+
+enum {
+    NAME_BYTES_MAX = 512,
+    PROGRAM_ARGS_MAX = 100,
+    PROGRAM_BYTES_MAX = 65536,
+    DIR_BYTES_MAX = 4096
+};
+
+static const struct field image_fields[] = {
+    {.name = "name",
+     .kind = FIELD_STRING,
+     .flags = FIELD_REQUIRED,
+     .min = 1,
+     .max = NAME_BYTES_MAX},
+    {.name = "dir", .kind = FIELD_STRING, .max = DIR_BYTES_MAX},
+    {.name = "program", .kind = FIELD_LIST, .item = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "digest", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "builtIn", .kind = FIELD_BOOL, .flags = FIELD_OUTPUT_ONLY},
+    {0},
+};
+
+/* Images are the installation's, and guarded by its own project. */
+static bool allowed(struct api_call *call, const char *permission, struct error *err)
+{
+    const char *project =
+        arena_printf(&call->arena, "projects/%s", call->control->settings.project);
+    return api_allowed(call, permission, project, err);
+}
+
+static json_t *image_form(const char *name, const json_t *image)
+{
+    json_t *out = json_pack("{ss}", "name", name);
+    json_object_update(out, (json_t *)(uintptr_t)image);
+    return out;
+}
+
+static bool list_stored(const struct store_doc *doc, void *ctx)
+{
+    json_array_append_new(ctx, image_form(doc->key, doc->body));
+    return true;
+}
+
+static void list_builtin(const char *key, json_t *image, void *ctx)
+{
+    json_array_append_new(ctx, image_form(key, image));
+}
+
+static void images_list(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *list = json_array();
+    images_each_builtin(&call->arena, list_builtin, list);
+    if (!allowed(call, "run.services.list", &err) ||
+        !store_each(call->control->store, STORE_IMAGE, "", list_stored, list, &err)) {
+        json_decref(list);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{so}", "images", list));
+}
+
+static bool name_valid(struct api_call *call, const char *name, struct error *err)
+{
+    static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/:";
+    auto_json *there = NULL;
+    if (name[0] == '\0' || name[0] == '/' || strspn(name, set) != strlen(name)) {
+        return error_field(err, "name", "'%.100s' is not an image reference NAME[:TAG]", name);
+    }
+    if (image_find(call->control, &call->arena, name, &there, NULL) &&
+        json_flag(there, "builtIn", false)) {
+        return error_field(err, "name", "'%.100s' is built in", name);
+    }
+    return true;
+}
+
+static bool program_valid(const json_t *image, struct error *err)
+{
+    const json_t *program = json_object_get(image, "program");
+    const char *dir = json_text_or(image, "dir", "");
+    size_t bytes = 0;
+    if (json_array_size(program) < 1 || json_array_size(program) > PROGRAM_ARGS_MAX) {
+        return error_field(err, "program", "has 1 to %d parts: the program and its arguments",
+                           PROGRAM_ARGS_MAX);
+    }
+    for (size_t i = 0; i < json_array_size(program); i++) {
+        bytes += json_string_length(json_array_get(program, i)) + 1;
+    }
+    if (json_string_length(json_array_get(program, 0)) == 0 || bytes > PROGRAM_BYTES_MAX) {
+        return error_field(err, "program", "must begin with a program, in at most %d bytes",
+                           PROGRAM_BYTES_MAX);
+    }
+    if (dir[0] != '\0' && dir[0] != '/') {
+        return error_field(err, "dir", "must be an absolute path");
+    }
+    return true;
+}
+
+static bool image_put(struct api_call *call, const char *key, const json_t *image,
+                      struct error *err)
+{
+    auto_change *change = change_begin(call->control, call, err);
+    return change != NULL &&
+           store_put(call->control->store, STORE_IMAGE, key, image, NULL, NULL, err) &&
+           change_audit(change, arena_printf(&call->arena, "images/%s", key), "create", NULL, image,
+                        err) &&
+           change_commit(&change, err);
+}
+
+static void images_add(struct api_call *call)
+{
+    struct error err = {0};
+    auto_json *asked = NULL;
+    if (!allowed(call, "run.services.create", &err) ||
+        (asked = fields_read(image_fields, call->body, "", &err)) == NULL ||
+        !name_valid(call, json_text_or(asked, "name", ""), &err) || !program_valid(asked, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    const char *key = image_key(&call->arena, json_text(asked, "name"));
+    const char *dir = json_text_or(asked, "dir", "");
+    json_t *program = json_object_get(asked, "program");
+    auto_json *image = json_pack("{ss sO so}", "dir", dir, "program", program, "digest",
+                                 json_slice(image_digest(&call->arena, key, dir, program)));
+    if (!image_put(call, key, image, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, image_form(key, image));
+}
+
+/* ---- removing ---- */
+
+struct usage {
+    struct arena *arena;
+    const char *key; /* of the image */
+    char revision[768];
+};
+
+static bool usage_check(const struct store_doc *doc, void *ctx)
+{
+    struct usage *usage = ctx;
+    const json_t *containers = json_at(doc->body, "template.containers");
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const char *image = json_text_or(json_array_get(containers, i), "image", "");
+        if (strchr(image, '@') == NULL && strcmp(image_key(usage->arena, image), usage->key) == 0) {
+            snprintf(usage->revision, sizeof(usage->revision), "%s", doc->key);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool remove_image(struct api_call *call, const char *key, struct error *err)
+{
+    struct store_doc doc;
+    struct store *store = call->control->store;
+    struct usage usage = {.arena = &call->arena, .key = key};
+    switch (store_get(store, STORE_IMAGE, key, &doc, err)) {
+    case STORE_FOUND:
+        break;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "Image '%.300s' not found.", key);
+    case STORE_FAILED:
+        return false;
+    }
+    auto_json *image = doc.body;
+    if (!store_each(store, STORE_REVISION, "", usage_check, &usage, err)) {
+        return false;
+    }
+    if (usage.revision[0] != '\0') {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "Image '%.200s' is used by %.500s.", key,
+                         usage.revision);
+    }
+    auto_change *change = change_begin(call->control, call, err);
+    return change != NULL && store_delete(store, STORE_IMAGE, key, err) &&
+           change_audit(change, arena_printf(&call->arena, "images/%s", key), "delete", image, NULL,
+                        err) &&
+           change_commit(&change, err);
+}
+
+static void images_remove(struct api_call *call)
+{
+    struct error err = {0};
+    const char *key = image_key(&call->arena, api_param(call, "image"));
+    if (!allowed(call, "run.services.create", &err) || !remove_image(call, key, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_object());
+}
+
+const struct api_route run_images_routes[] = {
+    {"GET", "/homerun/v1/images", "run.services.list", NULL, API_SELF_CHECKED | API_NO_BODY,
+     images_list, "homerun.v1.Images.ListImages"},
+    {"POST", "/homerun/v1/images", "run.services.create", NULL, API_SELF_CHECKED, images_add,
+     "homerun.v1.Images.CreateImage"},
+    {"DELETE", "/homerun/v1/images/{image=**}", "run.services.create", NULL,
+     API_SELF_CHECKED | API_NO_BODY, images_remove, "homerun.v1.Images.DeleteImage"},
+};
+const size_t run_images_route_count = sizeof(run_images_routes) / sizeof(run_images_routes[0]);

@@ -1,0 +1,83 @@
+/*
+ * What is done to services, whatever the API that asks: v1 and v2 read a request into a document of
+ * model/service.h, call here, and write the result in their own words.
+ */
+#pragma once
+
+#include "control/api.h"
+#include "model/service_run.h"
+
+/* A service of the record, or the place where one would be. */
+struct run_service {
+    const char *key;          /* projects/P/locations/L/services/S */
+    struct service_view view; /* doc and version of what is stored; doc is NULL if there is none */
+    uint64_t id;
+    json_t *body; /* owned: see run_service_done() */
+};
+
+/*
+ * Looks up NAME in PROJECT and the call's region. NOT_FOUND only if the project is unknown; a
+ * service that is absent has no body. Strings live in the call's arena.
+ */
+bool run_service_load(struct api_call *call, const char *project, const char *region,
+                      const char *name, struct run_service *out, struct error *err);
+void run_service_done(struct run_service *service);
+/* NOT_FOUND in Cloud Run's words. False. */
+bool run_service_missing(const struct run_service *service, struct error *err);
+
+/* The region that a path without one means (v1 names none): the host's, else the default, or the
+ * only one that has NAME. */
+const char *run_region(struct api_call *call, const char *project, const char *name);
+
+struct run_wish {
+    json_t *doc;         /* the user's part; not taken */
+    const char *version; /* resourceVersion or etag; "" for no check */
+    const char
+        *method; /* for organization policy: "CreateService", "ReplaceService", "UpdateService" */
+    bool dry_run;
+    bool v1_words;
+};
+
+/*
+ * Makes the service, or changes it into what WISH says: permissions that depend on the content,
+ * validation, organization policy, a new revision if the template asks for one; all in one change.
+ * SERVICE then has the new document. The method's own permission was checked before.
+ */
+bool run_service_apply(struct api_call *call, struct run_service *service,
+                       const struct run_wish *wish, struct error *err);
+
+/* The service, its revisions and its policy are gone when this returns true. */
+bool run_service_delete(struct api_call *call, struct run_service *service, const char *version,
+                        bool dry_run, struct error *err);
+
+/* Deletes one revision that no traffic or tag uses. KEY of the store. */
+bool run_revision_delete(struct api_call *call, const struct run_service *service,
+                         const char *revision, bool dry_run, struct error *err);
+
+/* ---- revisions that are being made (run_revision.c) ---- */
+
+struct run_revision {
+    char name[64];
+    const char *key;
+    json_t *body; /* owned by the caller */
+};
+
+/*
+ * What the next revision of SERVICE (its document as it will be) is: name, template with defaults,
+ * and whether it can be started at all. ALREADY_EXISTS if a name was asked for that is taken.
+ */
+bool run_revision_new(struct api_call *call, const struct service_view *service, const char *key,
+                      const char *now, struct run_revision *out, struct error *err);
+
+/* What the engine found out about a revision. */
+void run_revision_state(struct control *control, const struct msg_revision_state *state);
+/* At the start: asks again about every revision that is still being made. */
+bool run_resume(struct control *control, struct error *err);
+
+/* Whether REVISION (short name) of the service KEY is ready: revision_ready_fn, with a struct
+ * run_ready. */
+struct run_ready {
+    struct control *control;
+    const char *service_key;
+};
+bool run_is_ready(const char *revision, void *ctx);

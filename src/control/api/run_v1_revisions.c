@@ -1,0 +1,180 @@
+/*
+ * Revisions in Knative's form. A v1 path names a revision without its service; the service is the
+ * longest one whose name begins it, found among the keys of the region.
+ */
+#include "control/api/run_v1.h"
+
+static const char *service_key_of(struct arena *arena, const char *revision_key)
+{
+    struct slice key = slice_of(revision_key);
+    ptrdiff_t at = slice_find_slice(key, SLICE("/revisions/"));
+    return arena_string(arena, slice_upto(key, at < 0 ? 0 : (size_t)at));
+}
+
+/* Loads the service that a revision key belongs to. */
+static bool service_of(struct api_call *call, const char *revision_key, struct run_service *out,
+                       struct error *err)
+{
+    struct slice key = slice_of(service_key_of(&call->arena, revision_key)), parts[6];
+    for (int i = 0; i < 6; i++) {
+        if (!slice_cut(&key, '/', &parts[i])) {
+            return error_set(err, STATUS_INTERNAL, "a revision without a service");
+        }
+    }
+    return run_service_load(call, arena_string(&call->arena, parts[1]),
+                            arena_string(&call->arena, parts[3]),
+                            arena_string(&call->arena, parts[5]), out, err) &&
+           (out->body != NULL || run_service_missing(out, err));
+}
+
+/* ---- finding one ---- */
+
+struct found {
+    struct run_service service;
+    struct store_doc doc;
+};
+
+/* Each '-' of the name may be where the service's name ends. */
+static bool probe_services(struct api_call *call, const char *region, const char *name,
+                           struct found *out)
+{
+    const char *project = api_param(call, "project");
+    for (const char *at = strchr(name, '-'); at != NULL; at = strchr(at + 1, '-')) {
+        const char *key =
+            arena_printf(&call->arena, "projects/%s/locations/%s/services/%.*s/revisions/%s",
+                         project, region, (int)(at - name), name, name);
+        if (strlen(key) < sizeof(out->doc.key) &&
+            store_get(call->control->store, STORE_REVISION, key, &out->doc, NULL) == STORE_FOUND) {
+            snprintf(out->doc.key, sizeof(out->doc.key), "%s", key);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find(struct api_call *call, struct found *out, struct error *err)
+{
+    const char *name = api_param(call, "revision");
+    bool there = call->region[0] != '\0' && strlen(name) < 64 &&
+                 probe_services(call, call->region, name, out);
+    if (!there) {
+        return error_set(
+            err, STATUS_NOT_FOUND,
+            "Resource '%.64s' of kind 'REVISION' in region '%s' in project '%s' does not exist.",
+            name, call->region, api_param(call, "project"));
+    }
+    if (!service_of(call, out->doc.key, &out->service, err)) {
+        json_decref(out->doc.body);
+        return false;
+    }
+    return true;
+}
+
+void v1_revision_get(struct api_call *call)
+{
+    struct error err = {0};
+    struct found found = {0};
+    if (!find(call, &found, &err)) {
+        run_service_done(&found.service);
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = revision_to_v1(&call->arena, &found.service.view, api_param(call, "revision"),
+                                    found.doc.version, found.doc.body);
+    json_decref(found.doc.body);
+    run_service_done(&found.service);
+    api_reply(call, answer);
+}
+
+void v1_revision_delete(struct api_call *call)
+{
+    struct error err = {0};
+    struct found found = {0};
+    const char *dry = api_query(call, "dryRun");
+    bool good = find(call, &found, &err);
+    if (good) {
+        json_decref(found.doc.body);
+        good = run_revision_delete(call, &found.service, api_param(call, "revision"),
+                                   dry != NULL && strcmp(dry, "all") == 0, &err);
+    }
+    run_service_done(&found.service);
+    if (!good) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, v1_success());
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    struct api_call *call;
+    const char *selector;
+    struct run_service service; /* of the revisions at hand: they come in the order of keys */
+    json_t *items;              /* [[createTime, item]] */
+};
+
+static bool list_add(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    struct api_call *call = listing->call;
+    const char *key = listing->service.key;
+    size_t len = key == NULL ? 0 : strlen(key);
+    if (key == NULL || strncmp(doc->key, key, len) != 0 || doc->key[len] != '/') {
+        run_service_done(&listing->service);
+        if (!service_of(call, doc->key, &listing->service, NULL)) {
+            return true;
+        }
+    }
+    json_t *item = revision_to_v1(&call->arena, &listing->service.view, strrchr(doc->key, '/') + 1,
+                                  doc->version, doc->body);
+    if (listing->selector == NULL || v1_selector_matches(listing->selector, item)) {
+        json_array_append(listing->items, item);
+    }
+    json_decref(item);
+    return true;
+}
+
+/* Newest first, as Cloud Run lists them: insertion, since what comes is all but sorted. */
+static json_t *newest_first(json_t *items)
+{
+    json_t *sorted = json_array();
+    size_t i;
+    json_t *item;
+    json_array_foreach(items, i, item)
+    {
+        const char *time = json_text_or(item, "metadata.creationTimestamp", "");
+        size_t at = 0;
+        while (at < json_array_size(sorted) &&
+               strcmp(json_text_or(json_array_get(sorted, at), "metadata.creationTimestamp", ""),
+                      time) > 0) {
+            at++;
+        }
+        json_array_insert(sorted, at, item);
+    }
+    json_decref(items);
+    return sorted;
+}
+
+void v1_revision_list(struct api_call *call)
+{
+    struct error err = {0};
+    struct listing listing = {
+        .call = call,
+        .selector = api_query(call, "labelSelector"),
+        .items = json_array(),
+    };
+    const char *project = api_param(call, "project");
+    const char *prefix = call->region[0] == '\0'
+                             ? arena_printf(&call->arena, "projects/%s/locations/", project)
+                             : arena_printf(&call->arena, "projects/%s/locations/%s/services/",
+                                            project, call->region);
+    bool good = store_each(call->control->store, STORE_REVISION, prefix, list_add, &listing, &err);
+    run_service_done(&listing.service);
+    if (!good) {
+        json_decref(listing.items);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, v1_list("RevisionList", newest_first(listing.items)));
+}

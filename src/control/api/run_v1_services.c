@@ -1,0 +1,334 @@
+/* Services in Knative's form, and the configurations and routes that are only views of them. */
+#include "control/api/run_v1.h"
+#include "control/operations.h"
+#include "control/orgpolicy.h"
+
+static void fail(struct api_call *call, const struct error *err)
+{
+    orgpolicy_fail(call, err);
+}
+
+json_t *v1_list(const char *kind, json_t *items)
+{
+    return json_pack("{ss ss s{} so s[]}", "apiVersion", "serving.knative.dev/v1", "kind", kind,
+                     "metadata", "items", items, "unreachable");
+}
+
+json_t *v1_success(void)
+{
+    return json_pack("{ss ss s{} ss}", "kind", "Status", "apiVersion", "v1", "metadata", "status",
+                     "Success");
+}
+
+/* dryRun=all is the only value that Kubernetes knows. */
+static bool dry_run(struct api_call *call, bool *out, struct error *err)
+{
+    const char *text = api_query(call, "dryRun");
+    *out = text != NULL && strcmp(text, "all") == 0;
+    if (text != NULL && text[0] != '\0' && !*out) {
+        return error_field(err, "dryRun", "must be 'all'");
+    }
+    return true;
+}
+
+/* The service that the path names, once the caller is known to hold PERMISSION on it. */
+static bool find(struct api_call *call, const char *param, const char *permission,
+                 struct run_service *out, struct error *err)
+{
+    const char *project = api_param(call, "project");
+    const char *name = api_param(call, param);
+    const char *region = run_region(call, project, name);
+    *out = (struct run_service){0};
+    if (region[0] == '\0') {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "The region '-' names no single service.");
+    }
+    return run_service_load(call, project, region, name, out, err) &&
+           api_allowed(call, permission, out->key, err) &&
+           (out->body != NULL || run_service_missing(out, err));
+}
+
+/* ---- get, list ---- */
+
+void v1_service_get(struct api_call *call)
+{
+    struct error err = {0};
+    struct run_service service;
+    if (!find(call, "service", "run.services.get", &service, &err)) {
+        run_service_done(&service);
+        fail(call, &err);
+        return;
+    }
+    json_t *answer = service_to_v1(&call->arena, &service.view);
+    run_service_done(&service);
+    api_reply(call, answer);
+}
+
+typedef json_t *service_form(struct arena *arena, const struct service_view *view);
+
+struct listing {
+    struct api_call *call;
+    struct service_view view;
+    const char *selector;
+    service_form *form;
+    json_t *items;
+};
+
+/* Region and name stand in the key: projects/P/locations/L/services/S. */
+static bool list_add(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    struct arena *arena = &listing->call->arena;
+    struct slice key = slice_of(doc->key), parts[6];
+    for (int i = 0; i < 6; i++) {
+        if (!slice_cut(&key, '/', &parts[i])) {
+            return true;
+        }
+    }
+    struct service_view view = listing->view;
+    view.region = arena_string(arena, parts[3]);
+    view.name = arena_string(arena, parts[5]);
+    view.version = doc->version;
+    view.doc = doc->body;
+    json_t *item = listing->form(arena, &view);
+    if (listing->selector == NULL || v1_selector_matches(listing->selector, item)) {
+        json_array_append(listing->items, item);
+    }
+    json_decref(item);
+    return true;
+}
+
+static void list(struct api_call *call, const char *kind, service_form *form)
+{
+    struct error err = {0};
+    const char *project = api_param(call, "project");
+    struct listing listing = {
+        .call = call,
+        .selector = api_query(call, "labelSelector"),
+        .form = form,
+        .view = {.project = project,
+                 .project_number = project_number(call->control, &call->arena, project),
+                 .domain = call->control->settings.domain,
+                 .https_port = call->control->settings.https_port},
+    };
+    if (listing.view.project_number == NULL) {
+        error_set(&err, STATUS_NOT_FOUND, "Project '%s' not found or deleted.", project);
+        fail(call, &err);
+        return;
+    }
+    const char *prefix = call->region[0] == '\0'
+                             ? arena_printf(&call->arena, "projects/%s/locations/", project)
+                             : arena_printf(&call->arena, "projects/%s/locations/%s/services/",
+                                            project, call->region);
+    listing.items = json_array();
+    if (!store_each(call->control->store, STORE_SERVICE, prefix, list_add, &listing, &err)) {
+        json_decref(listing.items);
+        fail(call, &err);
+        return;
+    }
+    api_reply(call, v1_list(kind, listing.items));
+}
+
+void v1_service_list(struct api_call *call)
+{
+    list(call, "ServiceList", service_to_v1);
+}
+
+/* ---- create, replace, delete ---- */
+
+/* The body's own names must not contradict the path. */
+static bool names_agree(struct api_call *call, const char *project, const char *name,
+                        struct error *err)
+{
+    const char *space = json_text(call->body, "metadata.namespace");
+    const char *inside = json_text(call->body, "metadata.name");
+    if (space != NULL && space[0] != '\0') {
+        const char *id = project_id(call->control, &call->arena, space);
+        if (id == NULL || strcmp(id, project) != 0) {
+            return error_field(err, "metadata.namespace",
+                               "'%.100s' is not the project of the request, '%s'", space, project);
+        }
+    }
+    if (inside == NULL || strcmp(inside, name) != 0) {
+        return error_field(err, "metadata.name", "must be '%s', the name in the request", name);
+    }
+    return true;
+}
+
+static bool apply(struct api_call *call, struct run_service *service, const char *method,
+                  struct error *err)
+{
+    struct run_wish wish = {.method = method, .version = "", .v1_words = true};
+    if (!dry_run(call, &wish.dry_run, err) ||
+        !names_agree(call, service->view.project, service->view.name, err)) {
+        return false;
+    }
+    wish.doc = service_from_v1(call->body, &wish.version, &call->arena, err);
+    if (wish.doc == NULL) {
+        return false;
+    }
+    bool good = run_service_apply(call, service, &wish, err);
+    json_decref(wish.doc);
+    return good;
+}
+
+static bool create(struct api_call *call, struct run_service *service, struct error *err)
+{
+    const char *project = api_param(call, "project");
+    const char *name = json_text_or(call->body, "metadata.name", "");
+    *service = (struct run_service){0};
+    if (call->region[0] == '\0') {
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "The region '-' names no single place: deploy to one region.");
+    }
+    if (!service_name_valid(slice_of(name), err) ||
+        !run_service_load(call, project, call->region, name, service, err)) {
+        return false;
+    }
+    if (service->body != NULL) {
+        return error_set(err, STATUS_ALREADY_EXISTS, "Resource '%s' already exists.", name);
+    }
+    return apply(call, service, "CreateService", err);
+}
+
+static void answer_service(struct api_call *call, struct run_service *service, bool good,
+                           const struct error *err)
+{
+    if (!good) {
+        run_service_done(service);
+        fail(call, err);
+        return;
+    }
+    json_t *answer = service_to_v1(&call->arena, &service->view);
+    run_service_done(service);
+    api_reply(call, answer);
+}
+
+void v1_service_create(struct api_call *call)
+{
+    struct error err = {0};
+    struct run_service service;
+    bool good = create(call, &service, &err);
+    answer_service(call, &service, good, &err);
+}
+
+void v1_service_replace(struct api_call *call)
+{
+    struct error err = {0};
+    struct run_service service;
+    bool good = find(call, "service", "run.services.update", &service, &err) &&
+                apply(call, &service, "ReplaceService", &err);
+    answer_service(call, &service, good, &err);
+}
+
+void v1_service_delete(struct api_call *call)
+{
+    struct error err = {0};
+    struct run_service service;
+    bool dry;
+    bool good = find(call, "service", "run.services.delete", &service, &err) &&
+                dry_run(call, &dry, &err) && run_service_delete(call, &service, "", dry, &err);
+    run_service_done(&service);
+    if (!good) {
+        fail(call, &err);
+        return;
+    }
+    api_reply(call, v1_success());
+}
+
+/* ---- configurations and routes ---- */
+
+static json_t *condition_named(const json_t *service, const char *type)
+{
+    size_t i;
+    json_t *condition;
+    json_array_foreach(json_at(service, "status.conditions"), i, condition)
+    {
+        if (strcmp(json_text_or(condition, "type", ""), type) == 0) {
+            json_t *ready = json_deep_copy(condition);
+            json_object_set_new(ready, "type", json_string("Ready"));
+            return json_pack("[o]", ready);
+        }
+    }
+    return json_array();
+}
+
+/* A view of SERVICE (v1, taken): what KIND keeps of spec and status, and its own condition as
+ * Ready. */
+static json_t *view_of(json_t *service, const char *kind, const char *plural, const char *condition,
+                       const char *const *spec, const char *const *status)
+{
+    json_t *view = json_pack("{ss ss sO s{} s{so}}", "apiVersion", "serving.knative.dev/v1", "kind",
+                             kind, "metadata", json_object_get(service, "metadata"), "spec",
+                             "status", "conditions", condition_named(service, condition));
+    for (size_t i = 0; spec[i] != NULL; i++) {
+        json_t *part = json_object_get(json_object_get(service, "spec"), spec[i]);
+        json_object_set(json_object_get(view, "spec"), spec[i], part);
+    }
+    for (size_t i = 0; status[i] != NULL; i++) {
+        json_t *part = json_object_get(json_object_get(service, "status"), status[i]);
+        if (part != NULL) {
+            json_object_set(json_object_get(view, "status"), status[i], part);
+        }
+    }
+    const char *link = json_text_or(service, "metadata.selfLink", "");
+    const char *at = strstr(link, "/services/");
+    if (at != NULL) {
+        char text[512];
+        snprintf(text, sizeof(text), "%.*s/%s/%s", (int)(at - link), link, plural,
+                 at + strlen("/services/"));
+        json_put(view, "metadata.selfLink", json_string(text));
+    }
+    json_decref(service);
+    return view;
+}
+
+static json_t *configuration_form(struct arena *arena, const struct service_view *view)
+{
+    static const char *const spec[] = {"template", NULL};
+    static const char *const status[] = {"observedGeneration", "latestCreatedRevisionName",
+                                         "latestReadyRevisionName", NULL};
+    return view_of(service_to_v1(arena, view), "Configuration", "configurations",
+                   "ConfigurationsReady", spec, status);
+}
+
+static json_t *route_form(struct arena *arena, const struct service_view *view)
+{
+    static const char *const spec[] = {"traffic", NULL};
+    static const char *const status[] = {"observedGeneration", "traffic", "url", "address", NULL};
+    return view_of(service_to_v1(arena, view), "Route", "routes", "RoutesReady", spec, status);
+}
+
+static void get_view(struct api_call *call, const char *param, const char *permission,
+                     service_form *form)
+{
+    struct error err = {0};
+    struct run_service service;
+    if (!find(call, param, permission, &service, &err)) {
+        run_service_done(&service);
+        fail(call, &err);
+        return;
+    }
+    json_t *answer = form(&call->arena, &service.view);
+    run_service_done(&service);
+    api_reply(call, answer);
+}
+
+void v1_configuration_get(struct api_call *call)
+{
+    get_view(call, "configuration", "run.configurations.get", configuration_form);
+}
+
+void v1_configuration_list(struct api_call *call)
+{
+    list(call, "ConfigurationList", configuration_form);
+}
+
+void v1_route_get(struct api_call *call)
+{
+    get_view(call, "route", "run.routes.get", route_form);
+}
+
+void v1_route_list(struct api_call *call)
+{
+    list(call, "RouteList", route_form);
+}
