@@ -76,13 +76,13 @@ struct msg_unknown_key {
 /* What may be signed for whom: see signer/. */
 enum sign_kind {
     SIGN_ISSUER_JWT, /* bytes = header.payload of an ID or access token; its header's kid is the issuer's */
-    SIGN_ACCOUNT_JWT, /* signJwt for an account: claims are checked by control */
-    SIGN_ACCOUNT_BLOB,
-    SIGN_NEW_ACCOUNT_KEY, /* makes an RSA key pair for a user: the private half is in the answer, once, and not kept */
-    SIGN_PUBLIC_KEYS, /* JWKS of the issuer */
+    SIGN_ACCOUNT_JWT, /* bytes = account's sub, NUL, claims as JSON (checked by control); answer = the whole JWT */
+    SIGN_ACCOUNT_BLOB, /* bytes = account's sub, NUL, anything */
+    SIGN_NEW_ACCOUNT_KEY, /* an RSA key pair for a user, not kept; answer = PKCS#8 PEM, NUL, SPKI in base64 */
+    SIGN_PUBLIC_KEYS, /* answer = JWKS of the issuer, newest first */
     SIGN_LEAF, /* a TLS leaf: bytes = names, comma-separated; answer = chain PEM, NUL, key PEM */
-    SIGN_ROTATE, /* a new issuer key; the old one stays published until `forget` */
-    SIGN_FORGET, /* bytes = kid: remove an issuer key on purpose */
+    SIGN_ROTATE, /* a new issuer key; the old one stays published until `forget`; answer = JWKS */
+    SIGN_FORGET, /* bytes = kid: remove an issuer key (not the newest) on purpose; answer = JWKS */
 };
 struct msg_sign {
     uint64_t id; /* chosen by the asker */

@@ -23,8 +23,9 @@ bool signer_call(int fd, uint64_t *next_id, enum sign_kind kind, struct slice by
                  struct arena *arena, struct slice *out, char kid[64], struct error *err);
 
 /*
- * The same for what an account signs (SIGN_ACCOUNT_JWT: header.payload; SIGN_ACCOUNT_BLOB: any
- * bytes), with the account's Google-managed key. SUB: its unique ID, digits.
+ * The same for what an account signs with its platform-managed key. SUB: its unique ID, digits.
+ * SIGN_ACCOUNT_JWT: BYTES are the claims, a JSON object; OUT is the whole JWT (RS256).
+ * SIGN_ACCOUNT_BLOB: any bytes; OUT is the RSA PKCS #1 v1.5 signature over their SHA-256.
  */
 bool signer_call_account(int fd, uint64_t *next_id, enum sign_kind kind, struct slice sub,
                          struct slice bytes, struct arena *arena, struct slice *out, char kid[64],

@@ -1,0 +1,256 @@
+/*
+ * What may be signed for whom. The asker is known by its channel, never by what it says; and no key
+ * signs for two purposes: the issuer's keys sign tokens that read as tokens, accounts sign with
+ * their own keys.
+ */
+#include "signer/answer.h"
+
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "base/encode.h"
+#include "codec/codec.h"
+
+enum { LEAF_DAYS = 397, LEAF_NAMES_MAX = 256, JWKS_BYTES_MAX = 65536 };
+
+struct question {
+    struct keyring *keyring;
+    struct slice bytes;
+    int64_t now_s;
+    struct arena *arena;
+    char *kid;
+};
+
+static void name_key(const struct question *question, const char *kid)
+{
+    snprintf(question->kid, 64, "%s", kid);
+}
+
+/* Two texts with a NUL between them. */
+static struct slice pair(struct arena *arena, struct slice first, struct slice second)
+{
+    char *joined = arena_alloc(arena, first.len + 1 + second.len);
+    memcpy(joined, first.data, first.len);
+    memcpy(joined + first.len + 1, second.data, second.len);
+    return (struct slice){joined, first.len + 1 + second.len};
+}
+
+/* Reads header.payload as strictly as a receiver would: with some signature behind it, it must be a
+ * token. */
+static bool input_read(const struct question *question, struct slice input, struct token *out,
+                       struct error *err)
+{
+    struct slice text = token_assemble(question->arena, input, SLICE("-"));
+    enum token_fault fault = token_parse(question->arena, text, out);
+    if (fault != TOKEN_OK) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "this is no token to be signed: %s",
+                         token_fault_name(fault));
+    }
+    if (out->alg != TRUST_RS256) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "tokens are signed with RS256 only");
+    }
+    return true;
+}
+
+static bool answer_issuer_jwt(const struct question *question, struct slice *out, struct error *err)
+{
+    struct token token;
+    if (!input_read(question, question->bytes, &token, err)) {
+        return false;
+    }
+    const struct issuer_key *key = keyring_find(question->keyring, token.kid);
+    if (key == NULL) {
+        return error_set(err, STATUS_NOT_FOUND, "there is no issuer key of that name");
+    }
+    name_key(question, key->kid);
+    return trust_sign(question->arena, key->secret, question->bytes, out, err);
+}
+
+/* ---- accounts ---- */
+
+/* BYTES begin with the account's unique ID and a NUL. The caller frees the key. */
+static struct trust_secret *account_key(const struct question *question, struct slice *rest,
+                                        char kid[KID_BYTES + 1], struct error *err)
+{
+    ptrdiff_t nul = slice_find(question->bytes, '\0');
+    if (nul < 0) {
+        error_set(err, STATUS_INVALID_ARGUMENT, "no account is named");
+        return NULL;
+    }
+    struct trust_secret *secret =
+        keyring_account(question->keyring, slice_upto(question->bytes, (size_t)nul), err);
+    if (secret != NULL && !keyring_kid(secret, kid, err)) {
+        trust_secret_free(secret);
+        return NULL;
+    }
+    *rest = slice_from(question->bytes, (size_t)nul + 1);
+    return secret;
+}
+
+/* The header is made here, since only we know the key's name before its first use. */
+static bool account_jwt(const struct question *question, const struct trust_secret *secret,
+                        struct slice claims_json, const char *kid, struct slice *out,
+                        struct error *err)
+{
+    struct slice signature;
+    auto_json *claims = json_read(claims_json, err);
+    if (!json_is_object(claims)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "the claims are no JSON object");
+    }
+    struct slice input =
+        token_signing_input(question->arena, TRUST_RS256, slice_of(kid), claims_json);
+    if (!trust_sign(question->arena, secret, input, &signature, err)) {
+        return false;
+    }
+    *out = token_assemble(question->arena, input, signature);
+    return true;
+}
+
+static bool answer_account_jwt(const struct question *question, struct slice *out,
+                               struct error *err)
+{
+    struct slice rest;
+    char kid[KID_BYTES + 1];
+    struct trust_secret *secret = account_key(question, &rest, kid, err);
+    bool good = secret != NULL && account_jwt(question, secret, rest, kid, out, err);
+    trust_secret_free(secret);
+    if (good) {
+        name_key(question, kid);
+    }
+    return good;
+}
+
+static bool answer_account_blob(const struct question *question, struct slice *out,
+                                struct error *err)
+{
+    struct slice rest;
+    char kid[KID_BYTES + 1];
+    struct trust_secret *secret = account_key(question, &rest, kid, err);
+    bool good = secret != NULL && trust_sign(question->arena, secret, rest, out, err);
+    trust_secret_free(secret);
+    if (good) {
+        name_key(question, kid);
+    }
+    return good;
+}
+
+/* A key pair for a user's key file: PKCS#8 PEM, NUL, SubjectPublicKeyInfo in base64. It is not
+ * kept. */
+static bool answer_new_account_key(const struct question *question, struct slice *out,
+                                   struct error *err)
+{
+    char kid[KID_BYTES + 1];
+    struct slice pem, der;
+    struct trust_secret *secret = trust_secret_generate(TRUST_RS256, err);
+    bool good = secret != NULL && keyring_kid(secret, kid, err) &&
+                trust_secret_pem(question->arena, secret, &pem, err) &&
+                trust_secret_spki(question->arena, secret, &der, err);
+    trust_secret_free(secret);
+    if (!good) {
+        return false;
+    }
+    name_key(question, kid);
+    *out = pair(question->arena, pem, base64_encode(question->arena, der));
+    return true;
+}
+
+/* ---- the issuer's public keys ---- */
+
+static bool answer_public_keys(const struct question *question, struct slice *out,
+                               struct error *err)
+{
+    const struct keyring *keyring = question->keyring;
+    struct buffer set = BUFFER_INIT(JWKS_BYTES_MAX);
+    buffer_add_text(&set, "{\"keys\":[");
+    bool good = true;
+    for (size_t i = 0; i < keyring->issuer_count && good; i++) {
+        struct trust_jwk jwk = {.kid = slice_of(keyring->issuers[i].kid), .alg = TRUST_RS256};
+        struct slice json;
+        good = trust_secret_spki(question->arena, keyring->issuers[i].secret, &jwk.spki, err) &&
+               trust_jwk_write(question->arena, &jwk, &json, err);
+        if (good) {
+            buffer_printf(&set, "%s%.*s", i > 0 ? "," : "", SLICE_ARG(json));
+        }
+    }
+    buffer_add_text(&set, "]}");
+    if (good) {
+        name_key(question, keyring->issuers[0].kid);
+        *out = arena_slice(question->arena, buffer_slice(&set));
+    }
+    buffer_done(&set);
+    return good;
+}
+
+static bool answer_rotate(const struct question *question, struct slice *out, struct error *err)
+{
+    if (!keyring_rotate(question->keyring, err)) {
+        return false;
+    }
+    return answer_public_keys(question, out, err);
+}
+
+static bool answer_forget(const struct question *question, struct slice *out, struct error *err)
+{
+    if (!keyring_forget(question->keyring, question->bytes, err)) {
+        return false;
+    }
+    return answer_public_keys(question, out, err);
+}
+
+/* ---- TLS ---- */
+
+static bool answer_leaf(const struct question *question, struct slice *out, struct error *err)
+{
+    struct slice names[LEAF_NAMES_MAX];
+    size_t count = 0;
+    struct slice rest = question->bytes, name, chain, key;
+    while (slice_cut(&rest, ',', &name)) {
+        if (count == LEAF_NAMES_MAX) {
+            return error_set(err, STATUS_INVALID_ARGUMENT, "more than %d names", LEAF_NAMES_MAX);
+        }
+        names[count++] = slice_trim(name);
+    }
+    if (!trust_leaf_make(question->arena, question->keyring->ca_cert, question->keyring->ca_key,
+                         names, count, question->now_s, LEAF_DAYS, &chain, &key, err)) {
+        return false;
+    }
+    *out = pair(question->arena, chain, key);
+    return true;
+}
+
+/* ---- who may ask for what ---- */
+
+enum {
+    CONTROL = 1u << PROCESS_CONTROL,
+    METADATA = 1u << PROCESS_METADATA, /* only what an instance's tokens need */
+};
+
+static const struct {
+    unsigned askers;
+    bool (*make)(const struct question *question, struct slice *out, struct error *err);
+} kinds[] = {
+    [SIGN_ISSUER_JWT] = {CONTROL | METADATA, answer_issuer_jwt},
+    [SIGN_ACCOUNT_JWT] = {CONTROL, answer_account_jwt},
+    [SIGN_ACCOUNT_BLOB] = {CONTROL, answer_account_blob},
+    [SIGN_NEW_ACCOUNT_KEY] = {CONTROL, answer_new_account_key},
+    [SIGN_PUBLIC_KEYS] = {CONTROL | METADATA, answer_public_keys},
+    [SIGN_LEAF] = {CONTROL, answer_leaf},
+    [SIGN_ROTATE] = {CONTROL, answer_rotate},
+    [SIGN_FORGET] = {CONTROL, answer_forget},
+};
+
+bool answer_make(struct keyring *keyring, enum process_role asker, uint32_t kind,
+                 struct slice bytes, int64_t now_s, struct arena *arena, struct slice *out,
+                 char kid[64], struct error *err)
+{
+    if (kind >= sizeof(kinds) / sizeof(kinds[0])) {
+        return error_set(err, STATUS_UNIMPLEMENTED, "the signer knows no question %u", kind);
+    }
+    if ((kinds[kind].askers >> asker & 1) == 0) {
+        return error_set(err, STATUS_PERMISSION_DENIED, "%s may not ask this of the signer",
+                         process_role_name(asker));
+    }
+    struct question question = {
+        .keyring = keyring, .bytes = bytes, .now_s = now_s, .arena = arena, .kid = kid};
+    return kinds[kind].make(&question, out, err);
+}

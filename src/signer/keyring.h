@@ -1,0 +1,44 @@
+/* The private keys, on disk and in memory. */
+#pragma once
+
+#include "trust/secret.h"
+
+enum {
+    ISSUER_KEYS_MAX = 16,
+    KID_BYTES = 40, /* hexadecimal digits of the SHA-256 of the public key */
+    SUB_BYTES_MAX = 32,
+    KEYRING_PATH_MAX = 4096 + 128,
+};
+
+struct issuer_key {
+    char kid[KID_BYTES + 1];
+    struct trust_secret *secret;
+};
+
+struct keyring {
+    char dir[4096 + 16];
+    struct issuer_key issuers[ISSUER_KEYS_MAX]; /* newest first; never empty once open */
+    size_t issuer_count;
+    struct slice ca_cert, ca_key; /* PEM, in the arena */
+    struct arena arena;
+};
+
+/* Reads DATA/signer, makes what is missing, and writes DATA/ca.pem. NOW_S: for the CA. */
+bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, struct error *err);
+void keyring_close(struct keyring *keyring);
+
+/* NULL if it is not one of ours. */
+const struct issuer_key *keyring_find(const struct keyring *keyring, struct slice kid);
+
+/* A new issuer key becomes the newest. The older ones stay, and are still published. */
+bool keyring_rotate(struct keyring *keyring, struct error *err);
+
+/* Ends an issuer key, and with it every token that it signed. Not the newest: rotate first. */
+bool keyring_forget(struct keyring *keyring, struct slice kid, struct error *err);
+
+/* The key of account SUB (digits), made if there is none. The caller frees. */
+struct trust_secret *keyring_account(const struct keyring *keyring, struct slice sub,
+                                     struct error *err);
+
+/* The name of a key: the same wherever it is made. */
+bool keyring_kid(const struct trust_secret *secret, char kid[KID_BYTES + 1], struct error *err);

@@ -1,0 +1,173 @@
+/* The loop: keys first, then the sandbox, then questions until the supervisor says that it is
+ * enough. */
+#include "signer/signer.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipc/ipc.h"
+#include "ipc/settings.h"
+#include "signer/answer.h"
+#include "signer/sandbox.h"
+
+enum {
+    ANSWER_BYTES_MAX = IPC_PACKET_MAX - sizeof(struct message_head) - sizeof(struct msg_signed)
+};
+
+struct asker {
+    struct signer *signer;
+    enum process_role role;
+    struct ipc_channel *channel; /* NULL: none was inherited, or it has ended */
+};
+
+struct signer {
+    uv_loop_t loop;
+    struct keyring keyring;
+    struct ipc_channel *supervisor;
+    struct asker control, metadata;
+};
+
+/* ---- questions ---- */
+
+static void reply(struct asker *asker, uint64_t id, bool ok, const char kid[64],
+                  struct slice content, struct arena *arena)
+{
+    struct msg_signed head = {.id = id, .ok = ok, .bytes = (uint32_t)content.len};
+    memcpy(head.kid, kid, sizeof(head.kid));
+    char *body = arena_alloc(arena, sizeof(head) + content.len);
+    memcpy(body, &head, sizeof(head));
+    if (content.len > 0) {
+        memcpy(body + sizeof(head), content.data, content.len);
+    }
+    if (!ipc_send(asker->channel, MSG_SIGNED, body, sizeof(head) + content.len)) {
+        log_warn("signer: peer=%s does not read its answers: one was dropped",
+                 process_role_name(asker->role));
+    }
+}
+
+static void on_question(struct asker *asker, const void *body, size_t bytes)
+{
+    auto_arena arena = {0};
+    struct msg_sign question;
+    struct error err = {0};
+    struct slice out = SLICE_NONE;
+    char kid[64] = "";
+    memcpy(&question, body, sizeof(question));
+    struct slice content = {(const char *)body + sizeof(question), bytes - sizeof(question)};
+    bool good = question.bytes == content.len ||
+                error_set(&err, STATUS_INVALID_ARGUMENT, "a question of a wrong length");
+    good = good &&
+           answer_make(&asker->signer->keyring, asker->role, question.kind, content,
+                       clock_wall_us() / 1000000, &arena, &out, kid, &err) &&
+           (out.len <= ANSWER_BYTES_MAX ||
+            error_set(&err, STATUS_OUT_OF_RANGE, "the answer is too long"));
+    if (!good) {
+        log_warn("signer: peer=%s kind=%u: refused: %s", process_role_name(asker->role),
+                 question.kind, err.text);
+        memset(kid, 0, sizeof(kid));
+    }
+    reply(asker, question.id, good, kid, good ? out : slice_of(err.text), &arena);
+}
+
+static void on_asker(struct ipc_channel *channel, enum message_type type, const void *body,
+                     size_t bytes, void *ctx)
+{
+    struct asker *asker = ctx;
+    if (type == MSG_SIGN) {
+        on_question(asker, body, bytes);
+    } else {
+        asker->channel = NULL;
+        ipc_close(channel);
+    }
+}
+
+/* ---- life ---- */
+
+static void on_supervisor(struct ipc_channel *channel, enum message_type type, const void *body,
+                          size_t bytes, void *ctx)
+{
+    (void)channel;
+    (void)body;
+    (void)bytes;
+    struct signer *signer = ctx;
+    /* MSG_DRAIN: every answer has been given, for each is made in one go. MSG_NONE: the supervisor
+     * has died. */
+    if (type == MSG_DRAIN || type == MSG_NONE) {
+        ipc_close(signer->supervisor);
+        ipc_close(signer->control.channel);
+        ipc_close(signer->metadata.channel);
+    }
+}
+
+static bool asker_open(struct signer *signer, struct asker *asker, enum process_role role,
+                       struct error *err)
+{
+    int fd = ipc_inherited(process_role_name(role));
+    *asker = (struct asker){.signer = signer, .role = role};
+    if (fd < 0) {
+        return true;
+    }
+    asker->channel = ipc_open(&signer->loop, fd, PROCESS_SIGNER, role, on_asker, asker, err);
+    return asker->channel != NULL;
+}
+
+static bool channels_open(struct signer *signer, struct error *err)
+{
+    int fd = ipc_inherited("supervisor");
+    if (fd < 0) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "this process is started by `homerun up`, not by hand");
+    }
+    signer->supervisor =
+        ipc_open(&signer->loop, fd, PROCESS_SIGNER, PROCESS_SUPERVISOR, on_supervisor, signer, err);
+    return signer->supervisor != NULL &&
+           asker_open(signer, &signer->control, PROCESS_CONTROL, err) &&
+           asker_open(signer, &signer->metadata, PROCESS_METADATA, err);
+}
+
+static bool serve(struct signer *signer, const struct settings *settings, struct error *err)
+{
+    if (!keyring_open(&signer->keyring, settings->data, clock_wall_us() / 1000000, err)) {
+        return false;
+    }
+    struct error fault;
+    if (!channels_open(signer, err)) {
+        return false;
+    }
+    if (!sandbox_enter(&fault)) {
+        log_warn("signer: no sandbox: %s", fault.text);
+    }
+    if (!ipc_send(signer->supervisor, MSG_READY, NULL, 0)) {
+        return error_set(err, STATUS_UNAVAILABLE, "the supervisor does not listen");
+    }
+    log_info("signer: ready, issuer keys=%zu", signer->keyring.issuer_count);
+    uv_run(&signer->loop, UV_RUN_DEFAULT); /* until all channels are closed */
+    return true;
+}
+
+int signer_main(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    struct error err = {0};
+    struct settings settings;
+    log_init("signer", LOG_LEVEL_INFO);
+    signal(SIGINT,
+           SIG_IGN); /* of a terminal, to all at once: the supervisor tells us in its order */
+    if (!settings_read(&settings, ipc_inherited("settings"), &err)) {
+        log_error("signer: %s", err.text);
+        return 1;
+    }
+    log_init("signer", (enum log_level)settings.log_level);
+    static struct signer signer; /* too large for comfort on a stack */
+    uv_loop_init(&signer.loop);
+    bool good = serve(&signer, &settings, &err);
+    if (!good) {
+        log_error("signer: %s", err.text);
+    }
+    keyring_close(&signer.keyring);
+    uv_loop_close(&signer.loop);
+    return good ? 0 : 1;
+}

@@ -1,0 +1,203 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "folder.h"
+#include "signer/keyring.h"
+
+static void open_in(struct keyring *keyring, const char *data)
+{
+    struct error err;
+    if (!keyring_open(keyring, data, time(NULL), &err)) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static unsigned mode_of(const char *data, const char *name)
+{
+    char path[256];
+    struct stat info;
+    snprintf(path, sizeof(path), "%s/%s", data, name);
+    assert_int_equal(stat(path, &info), 0);
+    return info.st_mode & 0777;
+}
+
+static void a_first_start_makes_what_a_second_one_finds(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    char data[64];
+    struct keyring keyring;
+    assert_non_null(folder_new(data));
+    open_in(&keyring, data);
+    assert_int_equal(keyring.issuer_count, 1);
+    char *kid = arena_printf(&arena, "%s", keyring.issuers[0].kid);
+    struct slice cert = arena_slice(&arena, keyring.ca_cert);
+    keyring_close(&keyring);
+    open_in(&keyring, data);
+    assert_int_equal(keyring.issuer_count, 1);
+    assert_string_equal(keyring.issuers[0].kid, kid);
+    assert_true(slice_equal(keyring.ca_cert, cert));
+    struct slice shown;
+    char *path = arena_printf(&arena, "%s/ca.pem", data);
+    assert_true(file_read(&arena, path, 65536, &shown, &err));
+    assert_true(slice_equal(shown, cert));
+    keyring_close(&keyring);
+    assert_int_equal(mode_of(data, "signer"), 0700);
+    assert_int_equal(mode_of(data, "signer/ca.key"), 0600);
+    assert_int_equal(mode_of(data, arena_printf(&arena, "signer/issuer-%s.pem", kid)), 0600);
+    assert_int_equal(mode_of(data, "ca.pem"), 0644);
+    folder_free(data);
+}
+
+static void a_rotated_key_stays_until_it_is_forgotten_and_then_never_comes_back(void **state)
+{
+    (void)state;
+    struct error err;
+    char data[64], first[64], second[64];
+    struct keyring keyring;
+    assert_non_null(folder_new(data));
+    open_in(&keyring, data);
+    snprintf(first, sizeof(first), "%s", keyring.issuers[0].kid);
+    assert_false(keyring_forget(&keyring, slice_of(first), &err)); /* the newest */
+    assert_true(keyring_rotate(&keyring, &err));
+    snprintf(second, sizeof(second), "%s", keyring.issuers[0].kid);
+    assert_string_not_equal(first, second);
+    keyring_close(&keyring);
+    open_in(&keyring, data);
+    assert_int_equal(keyring.issuer_count, 2);
+    assert_string_equal(keyring.issuers[0].kid, second);
+    assert_string_equal(keyring.issuers[1].kid, first);
+    assert_false(keyring_forget(&keyring, SLICE("0123"), &err));
+    assert_true(keyring_forget(&keyring, slice_of(first), &err));
+    assert_null(keyring_find(&keyring, slice_of(first)));
+    keyring_close(&keyring);
+    open_in(&keyring, data);
+    assert_int_equal(keyring.issuer_count, 1);
+    assert_string_equal(keyring.issuers[0].kid, second);
+    keyring_close(&keyring);
+    folder_free(data);
+}
+
+static void a_crash_between_two_writes_loses_no_key_and_revives_none(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    char data[64];
+    struct keyring keyring;
+    assert_non_null(folder_new(data));
+    open_in(&keyring, data);
+    char *old = arena_printf(&arena, "%s", keyring.issuers[0].kid);
+    char *list = arena_printf(&arena, "%s/signer/issuers", data);
+    char *old_file = arena_printf(&arena, "%s/signer/issuer-%s.pem", data, old);
+    struct slice list_before;
+    assert_true(file_read(&arena, list, 4096, &list_before, &err));
+    assert_true(keyring_rotate(&keyring, &err));
+    char *new = arena_printf(&arena, "%s", keyring.issuers[0].kid);
+    keyring_close(&keyring);
+    /* Died before the list named the new key. */
+    assert_true(file_write(list, list_before, 0600, &err));
+    open_in(&keyring, data);
+    assert_int_equal(keyring.issuer_count, 2);
+    assert_string_equal(keyring.issuers[0].kid, old);
+    assert_string_equal(keyring.issuers[1].kid, new);
+    keyring_close(&keyring);
+    /* Died after the old key's file was removed, before the list lost it. */
+    assert_int_equal(unlink(old_file), 0);
+    open_in(&keyring, data);
+    assert_int_equal(keyring.issuer_count, 1);
+    assert_string_equal(keyring.issuers[0].kid, new);
+    keyring_close(&keyring);
+    folder_free(data);
+}
+
+static void a_file_with_another_key_than_its_name_says_stops_the_start(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    char data[64];
+    struct keyring keyring;
+    assert_non_null(folder_new(data));
+    open_in(&keyring, data);
+    char *file = arena_printf(&arena, "%s/signer/issuer-%s.pem", data, keyring.issuers[0].kid);
+    struct trust_secret *other = trust_secret_generate(TRUST_RS256, &err);
+    struct slice pem;
+    assert_true(trust_secret_pem(&arena, other, &pem, &err));
+    trust_secret_free(other);
+    keyring_close(&keyring);
+    assert_true(file_write(file, pem, 0600, &err));
+    assert_false(keyring_open(&keyring, data, time(NULL), &err));
+    assert_true(file_write(file, SLICE("junk"), 0600, &err));
+    assert_false(keyring_open(&keyring, data, time(NULL), &err));
+    folder_free(data);
+}
+
+static void an_account_keeps_its_key_and_has_a_name_of_digits(void **state)
+{
+    (void)state;
+    struct error err;
+    char data[64], first[KID_BYTES + 1], second[KID_BYTES + 1];
+    struct keyring keyring;
+    assert_non_null(folder_new(data));
+    open_in(&keyring, data);
+    struct trust_secret *secret = keyring_account(&keyring, SLICE("112233"), &err);
+    assert_true(keyring_kid(secret, first, &err));
+    trust_secret_free(secret);
+    secret = keyring_account(&keyring, SLICE("112233"), &err);
+    assert_true(keyring_kid(secret, second, &err));
+    trust_secret_free(secret);
+    assert_string_equal(first, second);
+    static const char *const bad[] = {
+        "", "../x", "1/2", "a", "-1", "1 ", "111111111111111111111111111111111"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_null(keyring_account(&keyring, slice_of(bad[i]), &err));
+    }
+    keyring_close(&keyring);
+    folder_free(data);
+}
+
+static void a_ca_near_its_end_is_made_anew(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    char data[64];
+    struct keyring keyring;
+    assert_non_null(folder_new(data));
+    open_in(&keyring, data);
+    struct slice cert = arena_slice(&arena, keyring.ca_cert);
+    keyring_close(&keyring);
+    int kept = dup(STDERR_FILENO);
+    assert_non_null(freopen("/dev/null", "w", stderr)); /* it warns, as it should */
+    bool good = keyring_open(&keyring, data, trust_cert_not_after(cert) - 86400, &err);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    assert_true(good);
+    assert_false(slice_equal(keyring.ca_cert, cert));
+    keyring_close(&keyring);
+    folder_free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_first_start_makes_what_a_second_one_finds),
+        cmocka_unit_test(a_rotated_key_stays_until_it_is_forgotten_and_then_never_comes_back),
+        cmocka_unit_test(a_crash_between_two_writes_loses_no_key_and_revives_none),
+        cmocka_unit_test(a_file_with_another_key_than_its_name_says_stops_the_start),
+        cmocka_unit_test(an_account_keeps_its_key_and_has_a_name_of_digits),
+        cmocka_unit_test(a_ca_near_its_end_is_made_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
