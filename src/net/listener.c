@@ -1,0 +1,349 @@
+/*
+ * Listening sockets and the connections that they bring. A socket may be shared by several
+ * processes: each takes a bounded number at a time. Idle connections stand in a list, oldest first,
+ * so that one of them makes room when the limit is reached.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/server.h"
+
+enum {
+    ACCEPTS_PER_TURN = 16,
+    PAUSE_MS = 100,
+};
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+void net_limits_default(struct net_limits *limits)
+{
+    *limits = (struct net_limits){
+        .target_max = 16 * 1024,
+        .head_max = 64 * 1024,
+        .connections_max = 20000,
+        .head_timeout_ms = 15000,
+        .idle_timeout_ms = 120000,
+        .body_timeout_ms = 60000,
+        .streams_max = 100,
+    };
+}
+
+void server_conn_set_idle(struct server_conn *conn, bool idle)
+{
+    if (conn->idle != idle) {
+        conn->idle = idle;
+        link_remove(&conn->link);
+        link_add(idle ? &conn->listener->idle : &conn->listener->busy, &conn->link);
+    }
+}
+
+/* ---- events of a connection, passed on by version ---- */
+
+static struct server_conn *conn_of(struct transport *t)
+{
+    return link_owner(t, struct server_conn, t);
+}
+
+/* Cleartext: HTTP/2 begins with its preface (RFC 9113 section 3.3). False if that cannot be told
+ * yet. */
+static bool choose_version(struct server_conn *conn, const char *bytes, size_t count)
+{
+    size_t length = count < sizeof(preface) - 1 ? count : sizeof(preface) - 1;
+    if (memcmp(bytes, preface, length) != 0) {
+        h1_server_start(conn);
+    } else if (length == sizeof(preface) - 1) {
+        h2_server_start(conn);
+    }
+    return conn->speaks != SPEAKS_UNKNOWN;
+}
+
+static size_t on_bytes(struct transport *t, char *bytes, size_t count)
+{
+    struct server_conn *conn = conn_of(t);
+    if (conn->speaks == SPEAKS_UNKNOWN && !choose_version(conn, bytes, count)) {
+        return 0;
+    }
+    return conn->speaks == SPEAKS_H1 ? h1_server_bytes(conn, bytes, count)
+                                     : h2_server_bytes(conn, bytes, count);
+}
+
+static void on_eof(struct transport *t)
+{
+    struct server_conn *conn = conn_of(t);
+    switch (conn->speaks) {
+    case SPEAKS_UNKNOWN:
+        transport_close(t, false);
+        break;
+    case SPEAKS_H1:
+        h1_server_eof(conn);
+        break;
+    case SPEAKS_H2:
+        h2_server_eof(conn);
+        break;
+    }
+}
+
+static void on_flush(struct transport *t)
+{
+    struct server_conn *conn = conn_of(t);
+    switch (conn->speaks) {
+    case SPEAKS_UNKNOWN:
+        break;
+    case SPEAKS_H1:
+        h1_server_flush(conn);
+        break;
+    case SPEAKS_H2:
+        h2_server_flush(conn);
+        break;
+    }
+}
+
+static void on_drained(struct transport *t)
+{
+    struct server_conn *conn = conn_of(t);
+    switch (conn->speaks) {
+    case SPEAKS_UNKNOWN:
+        break;
+    case SPEAKS_H1:
+        h1_server_drained(conn);
+        break;
+    case SPEAKS_H2:
+        transport_touch(t);
+        break;
+    }
+}
+
+static void on_due(struct transport *t)
+{
+    struct server_conn *conn = conn_of(t);
+    switch (conn->speaks) {
+    case SPEAKS_UNKNOWN:
+        transport_close(t, false);
+        break;
+    case SPEAKS_H1:
+        h1_server_due(conn);
+        break;
+    case SPEAKS_H2:
+        h2_server_due(conn);
+        break;
+    }
+}
+
+static void on_ready(struct transport *t)
+{
+    struct server_conn *conn = conn_of(t);
+    if (net_tls_chose_h2(t->ssl)) {
+        h2_server_start(conn);
+    } else {
+        h1_server_start(conn);
+    }
+}
+
+static void listener_release(struct net_listener *listener);
+
+static void on_closed(struct transport *t, bool lost)
+{
+    struct server_conn *conn = conn_of(t);
+    (void)lost;
+    switch (conn->speaks) {
+    case SPEAKS_UNKNOWN:
+        break;
+    case SPEAKS_H1:
+        h1_server_closed(conn);
+        break;
+    case SPEAKS_H2:
+        h2_server_closed(conn);
+        break;
+    }
+    link_remove(&conn->link);
+    conn->listener->connections--;
+}
+
+static const struct transport_events conn_events = {
+    .on_bytes = on_bytes,
+    .on_eof = on_eof,
+    .on_flush = on_flush,
+    .on_drained = on_drained,
+    .on_due = on_due,
+    .on_ready = on_ready,
+    .on_closed = on_closed,
+};
+
+/* ---- accepting ---- */
+
+static bool make_room(struct net_listener *listener)
+{
+    if (listener->connections < listener->limits.connections_max) {
+        return true;
+    }
+    if (link_alone(&listener->idle)) {
+        return false;
+    }
+    transport_close(&link_owner(listener->idle.next, struct server_conn, link)->t, false);
+    return true;
+}
+
+static void take_connection(struct net_listener *listener, int fd,
+                            const struct sockaddr_storage *peer)
+{
+    struct server_conn *conn = make_room(listener) ? calloc(1, sizeof(*conn)) : NULL;
+    SSL *ssl = NULL;
+    if (conn == NULL ||
+        (listener->tls != NULL && (ssl = net_tls_accept(listener->tls, fd)) == NULL)) {
+        free(conn);
+        close(fd);
+        return;
+    }
+    if (!transport_init(&conn->t, listener->net, fd, ssl, &conn_events)) {
+        free(conn);
+        return;
+    }
+    conn->listener = listener;
+    conn->peer = *peer;
+    conn->idle = true;
+    conn->t.write_timeout_ms = listener->limits.body_timeout_ms;
+    link_add(&listener->idle, &conn->link);
+    listener->connections++;
+    deadline_set(listener->net, &conn->t.deadline,
+                 net_now(listener->net) + listener->limits.head_timeout_ms);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct net_listener *listener = timer->data;
+    if (!listener->draining) {
+        uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+    }
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    struct net_listener *listener = poll->data;
+    (void)status;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t length = sizeof(peer);
+        int fd =
+            accept4(listener->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            take_connection(listener, fd, &peer);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            /* The queue holds them until something has been closed; to ask at once would only spin.
+             */
+            uv_poll_stop(&listener->poll);
+            uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
+            return;
+        }
+        if (errno != EINTR && errno != ECONNABORTED) {
+            return;
+        }
+    }
+}
+
+/* ---- life ---- */
+
+struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
+                                const struct net_limits *limits,
+                                const struct exchange_events *events, void *ctx, struct error *err)
+{
+    struct net_listener *listener = calloc(1, sizeof(*listener));
+    if (listener == NULL) {
+        error_set(err, STATUS_RESOURCE_EXHAUSTED, "no memory for a listener");
+        return NULL;
+    }
+    int failure = uv_poll_init(net->loop, &listener->poll, fd);
+    if (failure != 0) {
+        error_set(err, STATUS_INTERNAL, "watch a listening socket: %s", uv_strerror(failure));
+        free(listener);
+        return NULL;
+    }
+    /* Sockets inherit it when they are accepted. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    uv_timer_init(net->loop, &listener->pause);
+    listener->poll.data = listener->pause.data = listener;
+    listener->handles_open = 2;
+    listener->net = net;
+    listener->fd = fd;
+    listener->tls = tls;
+    listener->limits = *limits;
+    listener->events = *events;
+    listener->ctx = ctx;
+    link_init(&listener->idle);
+    link_init(&listener->busy);
+    uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+    return listener;
+}
+
+static void drain_conn(struct server_conn *conn)
+{
+    switch (conn->speaks) {
+    case SPEAKS_UNKNOWN:
+        transport_close(&conn->t, false);
+        break;
+    case SPEAKS_H1:
+        h1_server_drain(conn);
+        break;
+    case SPEAKS_H2:
+        h2_server_drain(conn);
+        break;
+    }
+}
+
+static void for_each(struct link *list, void (*deed)(struct server_conn *conn))
+{
+    struct link *next;
+    for (struct link *item = list->next; item != list; item = next) {
+        next = item->next;
+        deed(link_owner(item, struct server_conn, link));
+    }
+}
+
+void net_listener_drain(struct net_listener *listener)
+{
+    listener->draining = true;
+    uv_poll_stop(&listener->poll);
+    uv_timer_stop(&listener->pause);
+    for_each(&listener->idle, drain_conn);
+    for_each(&listener->busy, drain_conn);
+}
+
+unsigned net_listener_connections(const struct net_listener *listener)
+{
+    return listener->connections;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    listener_release(handle->data);
+}
+
+static void listener_release(struct net_listener *listener)
+{
+    if (--listener->handles_open == 0) {
+        free(listener);
+    }
+}
+
+void net_listener_free(struct net_listener *listener)
+{
+    if (listener == NULL) {
+        return;
+    }
+    listener->draining = true;
+    while (!link_alone(&listener->idle)) {
+        transport_close(&link_owner(listener->idle.next, struct server_conn, link)->t, false);
+    }
+    while (!link_alone(&listener->busy)) {
+        transport_close(&link_owner(listener->busy.next, struct server_conn, link)->t, true);
+    }
+    uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
+}

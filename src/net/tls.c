@@ -1,0 +1,223 @@
+/*
+ * TLS for servers: 1.2 with ephemeral keys and authenticated ciphers only, and 1.3. One SSL_CTX for
+ * each certificate; a handshake moves to the one whose certificate names the server that the client
+ * asks for. Sessions live in tickets alone, so that any worker that shares the key resumes them,
+ * and none keeps memory for them.
+ */
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "net/server.h"
+
+struct net_tls {
+    SSL_CTX **contexts; /* one for each certificate; the first is the fallback */
+    size_t count;
+    struct map *names; /* "a.example" or "*.example", lower case → SSL_CTX */
+    bool http2;
+};
+
+enum { NAME_MAX_BYTES = 253 };
+
+static bool ssl_failed(struct error *err, const char *what)
+{
+    char text[160];
+    ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
+    ERR_clear_error();
+    return error_set(err, STATUS_INVALID_ARGUMENT, "%s: %s", what, text);
+}
+
+/* ---- which certificate ---- */
+
+static bool lower_name(struct slice name, char out[NAME_MAX_BYTES + 1])
+{
+    if (name.len > 0 && name.data[name.len - 1] == '.') {
+        name.len--;
+    }
+    if (name.len == 0 || name.len > NAME_MAX_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i];
+        out[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    out[name.len] = '\0';
+    return true;
+}
+
+static void add_names(struct net_tls *tls, SSL_CTX *context)
+{
+    X509 *leaf = SSL_CTX_get0_certificate(context);
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        int kind;
+        ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
+        char lower[NAME_MAX_BYTES + 1];
+        if (kind == GEN_DNS &&
+            lower_name((struct slice){(const char *)ASN1_STRING_get0_data(value),
+                                      (size_t)ASN1_STRING_length(value)},
+                       lower) &&
+            map_find(tls->names, slice_of(lower)) == NULL) {
+            map_put(tls->names, slice_of(lower), context);
+        }
+    }
+    GENERAL_NAMES_free(names);
+}
+
+/* The name itself, or a wildcard in place of its first label (RFC 6125 section 6.4.3). */
+static SSL_CTX *find_context(const struct net_tls *tls, const char *asked)
+{
+    char lower[NAME_MAX_BYTES + 1];
+    if (!lower_name(slice_of(asked), lower)) {
+        return NULL;
+    }
+    SSL_CTX *found = map_find(tls->names, slice_of(lower));
+    char *dot = strchr(lower, '.');
+    if (found == NULL && dot != NULL && dot > lower) {
+        dot[-1] = '*';
+        found = map_find(tls->names, slice_of(dot - 1));
+    }
+    return found;
+}
+
+static int on_server_name(SSL *ssl, int *alert, void *arg)
+{
+    const struct net_tls *tls = arg;
+    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    SSL_CTX *found = asked == NULL ? NULL : find_context(tls, asked);
+    (void)alert;
+    if (found != NULL && found != SSL_get_SSL_CTX(ssl)) {
+        SSL_set_SSL_CTX(ssl, found);
+    }
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- which protocol ---- */
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *in, unsigned in_len, void *arg)
+{
+    static const unsigned char both[] = "\x02h2\x08http/1.1";
+    const struct net_tls *tls = arg;
+    const unsigned char *ours = tls->http2 ? both : both + 3;
+    unsigned ours_len = tls->http2 ? 12 : 9;
+    unsigned char *chosen;
+    (void)ssl;
+    if (SSL_select_next_proto(&chosen, out_len, ours, ours_len, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED) {
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+bool net_tls_chose_h2(SSL *ssl)
+{
+    const unsigned char *name;
+    unsigned length;
+    SSL_get0_alpn_selected(ssl, &name, &length);
+    return length == 2 && memcmp(name, "h2", 2) == 0;
+}
+
+/* ---- contexts ---- */
+
+static void set_options(SSL_CTX *context, struct net_tls *tls, unsigned char ticket_key[80])
+{
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+    SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384");
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_tlsext_ticket_keys(context, ticket_key, 80);
+    SSL_CTX_set_alpn_select_cb(context, on_alpn, tls);
+    SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
+    SSL_CTX_set_tlsext_servername_arg(context, tls);
+}
+
+static SSL_CTX *context_new(const struct net_certificate *certificate, struct error *err)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (context == NULL) {
+        ssl_failed(err, "TLS");
+        return NULL;
+    }
+    if (SSL_CTX_use_certificate_chain_file(context, certificate->chain_file) != 1) {
+        ssl_failed(err, certificate->chain_file);
+    } else if (SSL_CTX_use_PrivateKey_file(context, certificate->key_file, SSL_FILETYPE_PEM) != 1 ||
+               SSL_CTX_check_private_key(context) != 1) {
+        ssl_failed(err, certificate->key_file);
+    } else {
+        return context;
+    }
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+struct net_tls *net_tls_new(const struct net_certificate *certificates, size_t count, bool http2,
+                            const unsigned char ticket_key[80], struct error *err)
+{
+    unsigned char key[80];
+    if (count == 0) {
+        error_set(err, STATUS_INVALID_ARGUMENT, "TLS needs a certificate");
+        return NULL;
+    }
+    if (ticket_key != NULL) {
+        memcpy(key, ticket_key, sizeof(key));
+    } else if (RAND_bytes(key, sizeof(key)) != 1) {
+        ssl_failed(err, "random bytes for the ticket key");
+        return NULL;
+    }
+    struct net_tls *tls = calloc(1, sizeof(*tls));
+    if (tls == NULL || (tls->contexts = calloc(count, sizeof(*tls->contexts))) == NULL) {
+        abort();
+    }
+    tls->names = map_new();
+    tls->http2 = http2;
+    for (; tls->count < count; tls->count++) {
+        SSL_CTX *context = context_new(&certificates[tls->count], err);
+        if (context == NULL) {
+            net_tls_free(tls);
+            tls = NULL;
+            break;
+        }
+        set_options(context, tls, key);
+        add_names(tls, context);
+        tls->contexts[tls->count] = context;
+    }
+    OPENSSL_cleanse(key, sizeof(key));
+    return tls;
+}
+
+void net_tls_free(struct net_tls *tls)
+{
+    if (tls == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < tls->count; i++) {
+        SSL_CTX_free(tls->contexts[i]);
+    }
+    free(tls->contexts);
+    map_free(tls->names);
+    free(tls);
+}
+
+SSL *net_tls_accept(struct net_tls *tls, int fd)
+{
+    SSL *ssl = SSL_new(tls->contexts[0]);
+    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
+        SSL_free(ssl);
+        ERR_clear_error();
+        return NULL;
+    }
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
