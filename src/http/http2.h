@@ -23,9 +23,12 @@ struct http2_events {
                         const struct http_response *response, bool end);
     /* Content. The stream's window opens only with http2_consume(): that is the back pressure. */
     void (*on_data)(void *ctx, int32_t stream, struct slice data);
-    /* The other side has finished; trailers may be empty. */
+    /* The other side has finished; trailers may be empty. Not called if the head said END. */
     void (*on_end)(void *ctx, int32_t stream, const struct http_headers *trailers);
-    /* Everything queued on this stream has been handed to the output: the sender may go on. */
+    /*
+     * After http2_data() has said false: less than 16 KiB is left to be handed to the output, the
+     * sender may go on. Comes out of http2_output().
+     */
     void (*on_writable)(void *ctx, int32_t stream);
     /* The stream is gone, finished or reset (error is the HTTP/2 error code, 0 for none). Always
      * last. */
@@ -44,7 +47,15 @@ struct http2_session *http2_server_new(const struct http2_limits *limits, struct
                                        const struct http2_events *events, void *ctx);
 struct http2_session *http2_client_new(const struct http2_limits *limits,
                                        const struct http2_events *events, void *ctx);
+/* Frees all streams without a callback. Not from inside of one. */
 void http2_free(struct http2_session *session);
+
+/*
+ * Tells the time (monotonic). The floods that are limited per second are counted against it, so it
+ * is to be called before http2_input(); a session that is never told has only what it was born
+ * with.
+ */
+void http2_tick(struct http2_session *session, int64_t now_ms);
 
 /* Feeds received bytes. False: the connection must be closed after what http2_output() still has.
  */
@@ -59,7 +70,11 @@ bool http2_finished(const struct http2_session *session);
 /* Client: opens a stream. Negative if the peer allows no more streams now. */
 int32_t http2_request(struct http2_session *session, const struct http_request *request, bool end);
 
-/* Server: interim (1xx) or final head. */
+/*
+ * Server: interim (1xx) or final head. Content-Length is made from framing and length; what belongs
+ * to one HTTP/1.1 hop is left out. False if it cannot be sent: the stream is gone, or a field is
+ * not clean. Once the answer is complete, a request that still comes is cut with NO_ERROR.
+ */
 bool http2_respond(struct http2_session *session, int32_t stream,
                    const struct http_response *response, bool end);
 

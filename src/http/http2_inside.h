@@ -1,0 +1,79 @@
+/* For the HTTP/2 files of this room alone: what a session and a stream are made of. */
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include "http/http2.h"
+
+/* So many tokens, and so many more each second: what a peer may ask of us for nothing. */
+struct http2_bucket {
+    int64_t milli; /* thousandths of a token */
+    int64_t per_s;
+    int64_t burst;
+};
+
+struct http2_stream {
+    struct http2_session *session;
+    struct http2_stream *next, *previous;
+    struct arena arena;
+    int32_t id;
+
+    /* coming in */
+    struct slice method, scheme, authority, path, protocol, status;
+    struct http_headers headers, trailers;
+    struct http_headers crumbs; /* of the cookie, to be joined */
+    size_t
+        head_bytes; /* of the block that is being read, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+    int refuse_status; /* what is wrong with the head, as an HTTP status; 0 if nothing */
+    bool head_read;    /* the final one: header blocks from here on are trailers */
+    bool announced;    /* the user knows this stream, and is told of its end */
+    bool quiet;        /* the user has done with it: no events any more but on_close */
+    bool tunnel;       /* CONNECT: the sides end on their own */
+
+    /* going out */
+    struct buffer out;
+    struct http_headers out_trailers;
+    bool head_sent;
+    bool out_end;
+    bool deferred;    /* the data source has said that it has nothing now */
+    bool blocked;     /* http2_data() has said false: on_writable is owed */
+    bool reset_by_us; /* on the user's behalf, so that the peer does not pay for it */
+};
+
+struct http2_session {
+    nghttp2_session *ng;
+    struct http2_events events;
+    void *ctx;
+    struct http2_limits limits;
+    struct slice scheme;
+    bool server;
+    bool broken; /* nothing more is read */
+    struct http2_stream *streams;
+    unsigned stream_count;
+    unsigned blocked_count;
+    struct slice pending; /* what nghttp2 gave and did not fit: valid until it is asked again */
+    int64_t now_ms;       /* 0 until the first tick */
+    struct http2_bucket resets;
+    struct http2_bucket idle_frames;
+};
+
+/* http2_stream.c */
+struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id);
+void http2_stream_free(struct http2_stream *stream);
+struct http2_stream *http2_stream_find(struct http2_session *session, int32_t id);
+
+/* False when the bucket is empty. */
+bool http2_bucket_take(struct http2_bucket *bucket);
+void http2_bucket_fill(struct http2_bucket *bucket, int64_t milli);
+
+/* http2_receive.c: what nghttp2 calls on input */
+void http2_receive_callbacks(nghttp2_session_callbacks *callbacks);
+
+/* http2_head.c: makes a message of the collected fields. Sets refuse_status on false. */
+bool http2_head_request(struct http2_stream *stream, bool end, struct http_request *out);
+bool http2_head_response(struct http2_stream *stream, bool end, struct http_response *out);
+
+/* http2_send.c */
+void http2_send_callbacks(nghttp2_session_callbacks *callbacks);
+/* Answers with a bare status and is done with the stream. */
+void http2_refuse(struct http2_stream *stream, int status);

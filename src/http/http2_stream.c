@@ -1,0 +1,70 @@
+#include "http/http2_inside.h"
+
+#include <stdlib.h>
+
+/* A stream's output buffer holds what one http2_data() brings on top of the 64 KiB mark. */
+enum { OUT_MAX = 64 << 20 };
+
+struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id)
+{
+    struct http2_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) {
+        abort();
+    }
+    stream->session = session;
+    stream->id = id;
+    stream->out = BUFFER_INIT(OUT_MAX);
+    stream->next = session->streams;
+    if (session->streams != NULL) {
+        session->streams->previous = stream;
+    }
+    session->streams = stream;
+    session->stream_count++;
+    return stream;
+}
+
+void http2_stream_free(struct http2_stream *stream)
+{
+    struct http2_session *session = stream->session;
+    if (stream->previous != NULL) {
+        stream->previous->next = stream->next;
+    } else {
+        session->streams = stream->next;
+    }
+    if (stream->next != NULL) {
+        stream->next->previous = stream->previous;
+    }
+    session->stream_count--;
+    session->blocked_count -= stream->blocked;
+    buffer_done(&stream->out);
+    arena_done(&stream->arena);
+    free(stream);
+}
+
+struct http2_stream *http2_stream_find(struct http2_session *session, int32_t id)
+{
+    struct http2_stream *stream = nghttp2_session_get_stream_user_data(session->ng, id);
+    if (stream != NULL || session->server) {
+        return stream;
+    }
+    /* A request that is still queued is not known to nghttp2 by its number. */
+    for (stream = session->streams; stream != NULL && stream->id != id;) {
+        stream = stream->next;
+    }
+    return stream;
+}
+
+bool http2_bucket_take(struct http2_bucket *bucket)
+{
+    if (bucket->milli < 1000) {
+        return false;
+    }
+    bucket->milli -= 1000;
+    return true;
+}
+
+void http2_bucket_fill(struct http2_bucket *bucket, int64_t milli)
+{
+    int64_t room = bucket->burst * 1000 - bucket->milli;
+    bucket->milli += milli < room ? milli : room;
+}
