@@ -101,13 +101,46 @@ static bool program_valid(const json_t *image, struct error *err)
     return true;
 }
 
+/* ---- who uses an image ---- */
+
+struct usage {
+    struct arena *arena;
+    const char *key;   /* of the image */
+    json_t *revisions; /* their keys */
+    size_t revision_max;
+};
+
+static bool usage_collect(const struct store_doc *doc, void *ctx)
+{
+    struct usage *usage = ctx;
+    const json_t *containers = json_at(doc->body, "template.containers");
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const char *image = json_text_or(json_array_get(containers, i), "image", "");
+        if (strcmp(image_key(usage->arena, image), usage->key) == 0) {
+            json_array_append_new(usage->revisions, json_string(doc->key));
+            break;
+        }
+    }
+    return json_array_size(usage->revisions) < usage->revision_max;
+}
+
 static bool image_put(struct api_call *call, const char *key, const json_t *image,
                       struct error *err)
 {
+    struct store *store = call->control->store;
+    auto_json *users = json_array();
+    struct usage usage = {&call->arena, key, users, SIZE_MAX};
     auto_change *change = change_begin(call->control, call, err);
-    return change != NULL &&
-           store_put(call->control->store, STORE_IMAGE, key, image, NULL, NULL, err) &&
-           change_audit(change, arena_printf(&call->arena, "images/%s", key), "create", NULL, image,
+    if (change == NULL || !store_put(store, STORE_IMAGE, key, image, NULL, NULL, err) ||
+        !store_each(store, STORE_REVISION, "", usage_collect, &usage, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(users); i++) {
+        if (!change_revision(change, json_string_value(json_array_get(users, i)), err)) {
+            return false;
+        }
+    }
+    return change_audit(change, arena_printf(&call->arena, "images/%s", key), "create", NULL, image,
                         err) &&
            change_commit(&change, err);
 }
@@ -136,31 +169,12 @@ static void images_add(struct api_call *call)
 
 /* ---- removing ---- */
 
-struct usage {
-    struct arena *arena;
-    const char *key; /* of the image */
-    char revision[768];
-};
-
-static bool usage_check(const struct store_doc *doc, void *ctx)
-{
-    struct usage *usage = ctx;
-    const json_t *containers = json_at(doc->body, "template.containers");
-    for (size_t i = 0; i < json_array_size(containers); i++) {
-        const char *image = json_text_or(json_array_get(containers, i), "image", "");
-        if (strchr(image, '@') == NULL && strcmp(image_key(usage->arena, image), usage->key) == 0) {
-            snprintf(usage->revision, sizeof(usage->revision), "%s", doc->key);
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool remove_image(struct api_call *call, const char *key, struct error *err)
 {
     struct store_doc doc;
     struct store *store = call->control->store;
-    struct usage usage = {.arena = &call->arena, .key = key};
+    auto_json *users = json_array();
+    struct usage usage = {&call->arena, key, users, 1};
     switch (store_get(store, STORE_IMAGE, key, &doc, err)) {
     case STORE_FOUND:
         break;
@@ -170,12 +184,12 @@ static bool remove_image(struct api_call *call, const char *key, struct error *e
         return false;
     }
     auto_json *image = doc.body;
-    if (!store_each(store, STORE_REVISION, "", usage_check, &usage, err)) {
+    if (!store_each(store, STORE_REVISION, "", usage_collect, &usage, err)) {
         return false;
     }
-    if (usage.revision[0] != '\0') {
+    if (json_array_size(users) > 0) {
         return error_set(err, STATUS_FAILED_PRECONDITION, "Image '%.200s' is used by %.500s.", key,
-                         usage.revision);
+                         json_string_value(json_array_get(users, 0)));
     }
     auto_change *change = change_begin(call->control, call, err);
     return change != NULL && store_delete(store, STORE_IMAGE, key, err) &&
