@@ -1,4 +1,5 @@
 /* Services and revisions: routes, the gate's record, the engine's record. */
+#include "base/buffer.h"
 #include "base/log.h"
 #include "control/images.h"
 #include "control/policy_doc.h"

@@ -1,6 +1,7 @@
 /* All tables of the API, in the order in which they are searched. */
 #include "control/api.h"
 
+#include "control/api/access.h"
 #include "control/api/crm_v1.h"
 #include "control/api/homerun.h"
 #include "control/api/iam_v1.h"
@@ -13,15 +14,11 @@
 #include "control/api/serviceusage.h"
 
 const struct api_table api_tables[] = {
-    {run_v1_routes, &run_v1_route_count},
-    {run_images_routes, &run_images_route_count},
-    {oauth_routes, &oauth_route_count},
-    {iam_v1_routes, &iam_v1_route_count},
-    {role_routes, &role_route_count},
-    {iamcredentials_routes, &iamcredentials_route_count},
-    {crm_v1_routes, &crm_v1_route_count},
-    {serviceusage_routes, &serviceusage_route_count},
-    {logging_routes, &logging_route_count},
+    {run_v1_routes, &run_v1_route_count},   {run_images_routes, &run_images_route_count},
+    {oauth_routes, &oauth_route_count},     {iam_v1_routes, &iam_v1_route_count},
+    {role_routes, &role_route_count},       {iamcredentials_routes, &iamcredentials_route_count},
+    {crm_v1_routes, &crm_v1_route_count},   {serviceusage_routes, &serviceusage_route_count},
+    {logging_routes, &logging_route_count}, {access_routes, &access_route_count},
     {homerun_routes, &homerun_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);

@@ -1,0 +1,433 @@
+/*
+ * Decisions explained: the same ladder as the gate's (policy/decide.c), over the same policies,
+ * read from the record.
+ */
+#include "control/api/access.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "control/policy_doc.h"
+#include "model/service.h"
+#include "policy/decide.h"
+
+static const char invoke[] = "run.routes.invoke";
+
+enum { HISTORY_MAX = 500, LOG_TAIL_MAX = 64 << 20 };
+
+static bool invokes(struct control *control, struct slice name)
+{
+    const struct role *role = roles_find(name);
+    return role != NULL ? role_holds(role, slice_of(invoke))
+                        : custom_role_holds(control->store, name, slice_of(invoke));
+}
+
+/* The service that the query names: "projects/P/locations/L/services/S", or a bare name in the
+ * default place. */
+static bool load_service(struct api_call *call, struct store_doc *out, struct error *err)
+{
+    const char *resource = api_query(call, "resource");
+    if (resource == NULL) {
+        return error_field(err, "resource", "The query needs resource=projects/…/services/NAME.");
+    }
+    if (strchr(resource, '/') == NULL) {
+        resource = arena_printf(&call->arena, "projects/%s/locations/%s/services/%s",
+                                call->control->settings.project, call->region, resource);
+    }
+    if (!api_allowed(call, "run.services.getIamPolicy", resource, err)) {
+        return false;
+    }
+    switch (store_get(call->control->store, STORE_SERVICE, resource, out, err)) {
+    case STORE_FOUND:
+        return true;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "Service '%s' was not found.", resource);
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+/* ---- who ---- */
+
+static void add_binding(json_t *rows, const char *node, const struct binding *binding)
+{
+    for (size_t i = 0; i < binding->member_count; i++) {
+        json_t *row = json_pack("{s:o, s:o, s:s}", "member", json_slice(binding->members[i]),
+                                "role", json_slice(binding->role), "on", node);
+        if (binding->condition.expression.len > 0) {
+            json_object_set_new(row, "condition", json_slice(binding->condition.expression));
+        }
+        json_array_append_new(rows, row);
+    }
+}
+
+/* Every binding that lets someone invoke, own and inherited. */
+static bool collect_bindings(struct api_call *call, const char *key, json_t *rows,
+                             struct error *err)
+{
+    struct store *store = call->control->store;
+    const char *node = key;
+    do {
+        struct policy_doc policy;
+        if (!policy_doc_load(store, &call->arena, node, &policy, err)) {
+            return false;
+        }
+        for (size_t i = 0; i < policy.count; i++) {
+            if (invokes(call->control, policy.bindings[i].role)) {
+                add_binding(rows, node, &policy.bindings[i]);
+            }
+        }
+        json_decref(policy.body);
+    } while (resource_parent(store, &call->arena, node, &node));
+    return true;
+}
+
+static void access_who(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_service(call, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    bool off = json_flag(doc.body, "invokerIamDisabled", false);
+    json_t *answer = json_pack("{s:s, s:b, s:s}", "resource", doc.key, "invokerIamDisabled", off,
+                               "ingress", json_text_or(doc.body, "ingress", ""));
+    json_t *rows = json_array();
+    bool good = collect_bindings(call, doc.key, rows, &err);
+    json_object_set_new(answer, "bindings", rows);
+    json_decref(doc.body);
+    if (!good) {
+        json_decref(answer);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, answer);
+}
+
+/* ---- explain ---- */
+
+struct because {
+    const char *node;
+    const char *role, *member, *condition;
+};
+
+/* Which binding lets one of WHO in, from the service upwards. */
+static enum grant find_grant(struct api_call *call, const char *key,
+                             const struct principal_set *who, const struct cel_env *env,
+                             struct because *because)
+{
+    struct store *store = call->control->store;
+    const char *node = key;
+    do {
+        struct policy_doc policy;
+        if (!policy_doc_load(store, &call->arena, node, &policy, NULL)) {
+            return GRANT_NO;
+        }
+        const struct binding *found =
+            policy_grants(policy.bindings, policy.count, who, slice_of(invoke), env, &call->arena,
+                          custom_role_holds, store);
+        if (found != NULL) {
+            because->node = node;
+            because->role = arena_string(&call->arena, found->role);
+            because->condition = arena_string(&call->arena, found->condition.expression);
+            for (size_t i = 0; i < found->member_count; i++) {
+                for (size_t k = 0; k < who->count; k++) {
+                    if (slice_equal(found->members[i], who->members[k])) {
+                        because->member = arena_string(&call->arena, found->members[i]);
+                    }
+                }
+            }
+        }
+        json_decref(policy.body);
+        if (found != NULL) {
+            return GRANT_YES;
+        }
+    } while (resource_parent(store, &call->arena, node, &node));
+    return GRANT_NO;
+}
+
+static enum ingress_setting ingress_of(const json_t *doc)
+{
+    static const struct {
+        const char *name;
+        enum ingress_setting value;
+    } names[] = {
+        {"INGRESS_TRAFFIC_ALL", INGRESS_ALL},
+        {"INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER", INGRESS_INTERNAL_AND_LB},
+        {"INGRESS_TRAFFIC_INTERNAL_ONLY", INGRESS_INTERNAL},
+    };
+    const char *text = json_text_or(doc, "ingress", "INGRESS_TRAFFIC_ALL");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i].name, text) == 0) {
+            return names[i].value;
+        }
+    }
+    return INGRESS_NONE;
+}
+
+/* Everything that a binding may name MEMBER by. */
+static struct principal_set principals_of(struct api_call *call, const struct member *member)
+{
+    struct slice groups[GROUPS_MAX];
+    struct slice *all = arena_array(&call->arena, struct slice, GROUPS_MAX + 3);
+    size_t count = 0;
+    all[count++] = member->text;
+    size_t group_count = groups_of(call->control, &call->arena, member->text, groups);
+    memcpy(all + count, groups, group_count * sizeof(groups[0]));
+    count += group_count;
+    ptrdiff_t at = slice_find(member->value, '@');
+    if (member->kind == MEMBER_USER && at >= 0) {
+        all[count++] = slice_of(arena_printf(&call->arena, "domain:%.*s",
+                                             SLICE_ARG(slice_from(member->value, (size_t)at + 1))));
+    }
+    if (member->kind == MEMBER_USER || member->kind == MEMBER_SERVICE_ACCOUNT) {
+        all[count++] = SLICE("allAuthenticatedUsers");
+    }
+    return (struct principal_set){all, count};
+}
+
+static json_t *verdict_json(const struct verdict *verdict, const struct because *because)
+{
+    json_t *out =
+        json_pack("{s:b, s:i, s:s}", "allowed", verdict->allowed, "status",
+                  verdict->allowed ? 200 : verdict->status, "rung", rung_name(verdict->rung));
+    const char *text = rung_log_text(verdict->rung);
+    if (text[0] != '\0') {
+        json_object_set_new(out, "text", json_string(text));
+    }
+    if (because->node != NULL) {
+        json_object_set_new(out, "because",
+                            json_pack("{s:s, s:s, s:s, s:s}", "on", because->node, "role",
+                                      because->role, "member", because->member, "condition",
+                                      because->condition));
+    }
+    return out;
+}
+
+static json_t *explain(struct api_call *call, const struct store_doc *doc,
+                       const struct member *member)
+{
+    static const struct slice everyone[] = {SLICE_INIT("allUsers")};
+    const struct principal_set all_users = {everyone, 1};
+    const char *path = api_query(call, "path");
+    const char *host = api_query(call, "host");
+    struct because because = {0};
+    const struct cel_env env = {
+        .time_us = clock_wall_us(),
+        .host = slice_of(host),
+        .path = slice_of(path == NULL ? "/" : path),
+        .resource_name = slice_of(doc->key),
+        .resource_type = SLICE("run.googleapis.com/Service"),
+        .resource_service = SLICE("run.googleapis.com"),
+        .modified_role_count = -1,
+    };
+    struct decide_facts facts = {
+        .host_known = true,
+        .default_url = true,
+        .default_url_disabled = json_flag(doc->body, "defaultUriDisabled", false),
+        .ingress = ingress_of(doc->body),
+        .network = api_query_flag(call, "internal") ? NETWORK_INSIDE : NETWORK_OUTSIDE,
+        .invoker_check_off = json_flag(doc->body, "invokerIamDisabled", false),
+    };
+    facts.all_users = find_grant(call, doc->key, &all_users, &env, &because);
+    if (member != NULL && facts.all_users == GRANT_NO) {
+        struct principal_set who = principals_of(call, member);
+        facts.credential = CREDENTIAL_VALID;
+        facts.principal = find_grant(call, doc->key, &who, &env, &because);
+    }
+    struct verdict verdict = policy_decide(&facts);
+    return verdict_json(&verdict, &because);
+}
+
+/* The line of the request log that a denial's id names. */
+static json_t *find_denial(struct api_call *call, const char *id)
+{
+    static const char *const shown[] = {"time",   "service", "region",    "method", "url",
+                                        "status", "rung",    "principal", "fault",  "text"};
+    struct slice content;
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/log/requests.jsonl", call->control->settings.data);
+    if (!file_read(&call->arena, path, LOG_TAIL_MAX, &content, NULL)) {
+        return NULL;
+    }
+    const char *needle = arena_printf(&call->arena, "\"denial\":\"%s\"", id);
+    ptrdiff_t at = slice_find_slice(content, slice_of(needle));
+    if (at < 0) {
+        return NULL;
+    }
+    ptrdiff_t start = slice_find_last(slice_upto(content, (size_t)at), '\n') + 1;
+    struct slice left = slice_from(content, (size_t)start);
+    struct slice line;
+    auto_json *row = slice_cut(&left, '\n', &line) ? json_read(line, NULL) : NULL;
+    if (row == NULL || strcmp(json_text_or(row, "denial", ""), id) != 0) {
+        return NULL;
+    }
+    json_t *out = json_pack("{s:s}", "denial", id);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        json_t *value = json_object_get(row, shown[i]);
+        if (value != NULL) {
+            json_object_set(out, shown[i], value);
+        }
+    }
+    return out;
+}
+
+static void explain_denial(struct api_call *call, const char *id)
+{
+    struct error err;
+    const char *project =
+        arena_printf(&call->arena, "projects/%s", call->control->settings.project);
+    for (const char *c = id; *c != '\0'; c++) {
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-')) {
+            error_field(&err, "denial", "A denial is d- and lower-case letters and digits.");
+            api_fail(call, &err);
+            return;
+        }
+    }
+    if (!api_allowed(call, "logging.logEntries.list", project, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *found = find_denial(call, id);
+    if (found == NULL) {
+        error_set(&err, STATUS_NOT_FOUND,
+                  "No denial %.40s is in the request log. It may be older than the log reaches.",
+                  id);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, found);
+}
+
+static void access_explain(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    struct member member;
+    const char *denial = api_query(call, "denial");
+    const char *named = api_query(call, "member");
+    if (denial != NULL) {
+        explain_denial(call, denial);
+        return;
+    }
+    if ((named != NULL && !member_parse(&call->arena, slice_of(named), &member, &err)) ||
+        !load_service(call, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = explain(call, &doc, named == NULL ? NULL : &member);
+    json_object_set_new(answer, "resource", json_string(doc.key));
+    json_object_set_new(answer, "member", json_string(named == NULL ? "(nobody)" : named));
+    json_decref(doc.body);
+    api_reply(call, answer);
+}
+
+/* ---- public ---- */
+
+struct public_walk {
+    struct api_call *call;
+    json_t *services;
+};
+
+/* "allUsers" of the service's own policy: above it, no policy may name them. */
+static const char *all_users_role(struct api_call *call, const char *key, bool *conditional)
+{
+    struct policy_doc policy;
+    const char *found = NULL;
+    if (!policy_doc_load(call->control->store, &call->arena, key, &policy, NULL)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < policy.count; i++) {
+        for (size_t k = 0; k < policy.bindings[i].member_count; k++) {
+            if (slice_is(policy.bindings[i].members[k], "allUsers") &&
+                invokes(call->control, policy.bindings[i].role)) {
+                found = arena_string(&call->arena, policy.bindings[i].role);
+                *conditional = policy.bindings[i].condition.expression.len > 0;
+            }
+        }
+    }
+    json_decref(policy.body);
+    return found;
+}
+
+static bool public_one(const struct store_doc *doc, void *ctx)
+{
+    struct public_walk *walk = ctx;
+    bool conditional = false;
+    bool off = json_flag(doc->body, "invokerIamDisabled", false);
+    const char *role = all_users_role(walk->call, doc->key, &conditional);
+    if ((!off && role == NULL) || !api_holds(walk->call, "run.services.getIamPolicy", doc->key)) {
+        return true;
+    }
+    json_t *row = json_pack("{s:s, s:s}", "resource", doc->key, "ingress",
+                            json_text_or(doc->body, "ingress", "INGRESS_TRAFFIC_ALL"));
+    json_t *reasons = json_array();
+    if (off) {
+        json_array_append_new(reasons, json_string("The Invoker IAM check is off."));
+    }
+    if (role != NULL) {
+        json_array_append_new(
+            reasons, json_string(arena_printf(&walk->call->arena, "allUsers has %s%s.", role,
+                                              conditional ? ", under a condition" : "")));
+    }
+    json_object_set_new(row, "reasons", reasons);
+    json_array_append_new(walk->services, row);
+    return true;
+}
+
+static void access_public(struct api_call *call)
+{
+    struct error err;
+    struct public_walk walk = {.call = call, .services = json_array()};
+    if (!store_each(call->control->store, STORE_SERVICE, "", public_one, &walk, &err)) {
+        json_decref(walk.services);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{s:o}", "services", walk.services));
+}
+
+/* ---- history ---- */
+
+static bool history_one(int64_t number, const json_t *row, void *ctx)
+{
+    json_t *copy = json_deep_copy(row);
+    json_object_set_new(copy, "number", json_integer(number));
+    json_array_append_new(ctx, copy);
+    return true;
+}
+
+static void access_history(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    if (!load_service(call, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_decref(doc.body);
+    json_t *rows = json_array();
+    if (!store_audit_each(call->control->store, doc.key, HISTORY_MAX, history_one, rows, &err)) {
+        json_decref(rows);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{s:o}", "history", rows));
+}
+
+#define METHOD "homerun.v1.Access."
+
+const struct api_route access_routes[] = {
+    {"GET", "/homerun/v1/access:who", NULL, NULL, API_SELF_CHECKED, access_who, METHOD "Who"},
+    {"GET", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
+     METHOD "Explain"},
+    {"GET", "/homerun/v1/access:public", NULL, NULL, API_SELF_CHECKED, access_public,
+     METHOD "Public"},
+    {"GET", "/homerun/v1/access:history", NULL, NULL, API_SELF_CHECKED, access_history,
+     METHOD "History"},
+};
+const size_t access_route_count = sizeof(access_routes) / sizeof(access_routes[0]);
