@@ -46,48 +46,6 @@ static enum http1_outcome refuse(struct head *head, int status, const char *why)
 
 /* ---- values of the fields that say how to read on ---- */
 
-static bool is_host(struct slice text)
-{
-    if (text.len > 0 && text.data[0] == '[') {
-        ptrdiff_t close = slice_find(text, ']');
-        if (close < 3) {
-            return false;
-        }
-        for (ptrdiff_t i = 1; i < close; i++) {
-            char c = text.data[i];
-            if (!http1_is(c, HTTP1_HEX) && c != ':' && c != '.') {
-                return false;
-            }
-        }
-        return slice_find(slice_upto(text, (size_t)close), ':') > 0 &&
-               (size_t)close + 1 == text.len;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (!http1_is(text.data[i], HTTP1_HOST)) {
-            return false;
-        }
-    }
-    return text.len > 0;
-}
-
-/* uri-host [ ":" port ]; NEED_PORT: the port must be there. */
-static bool is_authority(struct slice text, bool need_port)
-{
-    size_t split = text.len;
-    while (split > 0 && text.data[split - 1] >= '0' && text.data[split - 1] <= '9') {
-        split--;
-    }
-    if (split == 0 || text.data[split - 1] != ':') {
-        return !need_port && is_host(text);
-    }
-    struct slice port = slice_from(text, split);
-    uint64_t number = 0;
-    if (port.len > 0 && (!slice_to_u64(port, &number) || number > 65535)) {
-        return false;
-    }
-    return (!need_port || number > 0) && is_host(slice_upto(text, split - 1));
-}
-
 static bool is_word(struct slice text, const char *lower)
 {
     return slice_equal_nocase(text, slice_of(lower));
@@ -155,7 +113,7 @@ static enum http1_outcome read_host(struct head *head, struct slice value)
     if (head->hosts++ > 0) {
         return refuse(head, 400, "Host is there more than once.");
     }
-    if (value.len > 0 && !is_authority(value, false)) {
+    if (value.len > 0 && !http1_is_authority(value, false)) {
         return refuse(head, 400, "Host is not a host with an optional port.");
     }
     head->host = value;
@@ -337,7 +295,7 @@ static bool read_absolute(struct slice target, struct arena *arena, struct http_
     } else if (out->path.data[0] == '?') {
         out->path = slice_of(arena_printf(arena, "/%.*s", SLICE_ARG(out->path)));
     }
-    return is_authority(out->authority, false);
+    return http1_is_authority(out->authority, false);
 }
 
 static bool read_target(struct slice target, struct arena *arena, struct http_request *out)
@@ -346,7 +304,7 @@ static bool read_target(struct slice target, struct arena *arena, struct http_re
         out->authority = target;
         out->absolute_form = true;
         out->path = SLICE("");
-        return is_authority(target, true);
+        return http1_is_authority(target, true);
     }
     if (target.data[0] == '/') {
         out->path = target;
@@ -381,8 +339,10 @@ static enum http1_outcome read_request_line(struct head *head, struct arena *are
     while (at < head->end && http1_is(*at, HTTP1_PATH)) {
         at++;
     }
-    while (at < head->end && http1_is(*at, HTTP1_QUERY)) {
-        at++;
+    if (at < head->end && *at == '?') {
+        while (at < head->end && http1_is(*at, HTTP1_QUERY)) {
+            at++;
+        }
     }
     if ((size_t)(at - target) > head->limits->target_max) {
         return refuse(head, 414, "The request target is too long.");

@@ -113,6 +113,47 @@ bool http1_is_token(struct slice text)
     return text.len > 0;
 }
 
+static bool is_host(struct slice text)
+{
+    if (text.len > 0 && text.data[0] == '[') {
+        ptrdiff_t close = slice_find(text, ']');
+        if (close < 3) {
+            return false;
+        }
+        for (ptrdiff_t i = 1; i < close; i++) {
+            char c = text.data[i];
+            if (!http1_is(c, HTTP1_HEX) && c != ':' && c != '.') {
+                return false;
+            }
+        }
+        return slice_find(slice_upto(text, (size_t)close), ':') > 0 &&
+               (size_t)close + 1 == text.len;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (!http1_is(text.data[i], HTTP1_HOST)) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
+bool http1_is_authority(struct slice text, bool need_port)
+{
+    size_t split = text.len;
+    while (split > 0 && text.data[split - 1] >= '0' && text.data[split - 1] <= '9') {
+        split--;
+    }
+    if (split == 0 || text.data[split - 1] != ':') {
+        return !need_port && is_host(text);
+    }
+    struct slice port = slice_from(text, split);
+    uint64_t number = 0;
+    if (port.len > 0 && (!slice_to_u64(port, &number) || number > 65535)) {
+        return false;
+    }
+    return (!need_port || number > 0) && is_host(slice_upto(text, split - 1));
+}
+
 static enum http1_outcome bad(const char **why, const char *text)
 {
     *why = text;

@@ -26,6 +26,9 @@ char *http1_skip_text(char *at, char *end);
 bool http1_value_is_clean(struct slice value);
 bool http1_is_token(struct slice text);
 
+/* uri-host [ ":" port ] (RFC 9110 section 4.2.1); NEED_PORT: the port must be there. */
+bool http1_is_authority(struct slice text, bool need_port);
+
 /*
  * Reads one field line at *AT, which moves behind its CRLF. Lower-cases the name in place.
  * OBS_TEXT: bytes over 0x7f may stand in the value. MORE: the line is not complete. BAD: *why says

@@ -176,6 +176,7 @@ static size_t on_bytes(struct transport *t, char *bytes, size_t count)
     }
     conn->answered = true;
     conn->inside = true;
+    http2_tick(conn->session, (int64_t)net_now(t->net));
     bool good = http2_input(conn->session, (struct slice){bytes, count});
     leave(conn);
     if (!t->closed) {

@@ -210,6 +210,7 @@ size_t h2_server_bytes(struct server_conn *conn, char *bytes, size_t count)
         return count;
     }
     conn->h2.inside = true;
+    http2_tick(conn->h2.session, (int64_t)net_now(conn->t.net));
     bool good = http2_input(conn->h2.session, (struct slice){bytes, count});
     leave(conn);
     if (!conn->t.closed) {
