@@ -1,0 +1,55 @@
+/* What the rows of commands.c run: each gives the exit status. */
+#pragma once
+
+#include "cli/session.h"
+
+int action_up(struct cli *cli);
+int action_env(struct cli *cli);
+int action_token_access(struct cli *cli);
+int action_token_identity(struct cli *cli);
+
+int action_deploy(struct cli *cli);
+int action_services_list(struct cli *cli);
+int action_services_describe(struct cli *cli);
+int action_services_update(struct cli *cli);
+int action_services_delete(struct cli *cli);
+int action_services_replace(struct cli *cli);
+int action_services_logs(struct cli *cli);
+int action_services_traffic(struct cli *cli);
+int action_policy_get(struct cli *cli);
+int action_policy_add(struct cli *cli);
+int action_policy_remove(struct cli *cli);
+int action_policy_set(struct cli *cli);
+
+int action_revisions_list(struct cli *cli);
+int action_revisions_describe(struct cli *cli);
+int action_revisions_delete(struct cli *cli);
+
+int action_org_policies_list(struct cli *cli);
+int action_org_policies_describe(struct cli *cli);
+int action_org_policies_set(struct cli *cli);
+int action_org_policies_delete(struct cli *cli);
+
+int action_images_list(struct cli *cli);
+int action_images_add(struct cli *cli);
+int action_images_remove(struct cli *cli);
+
+int action_groups_list(struct cli *cli);
+int action_groups_create(struct cli *cli);
+int action_groups_delete(struct cli *cli);
+int action_groups_add_member(struct cli *cli);
+int action_groups_remove_member(struct cli *cli);
+
+int action_issuers_list(struct cli *cli);
+int action_issuers_add(struct cli *cli);
+int action_issuers_remove(struct cli *cli);
+
+int action_access_who(struct cli *cli);
+int action_access_explain(struct cli *cli);
+int action_access_public(struct cli *cli);
+int action_access_history(struct cli *cli);
+
+int action_doctor(struct cli *cli);
+int action_version(struct cli *cli);
+int action_help(struct cli *cli);
+int action_completion(struct cli *cli);

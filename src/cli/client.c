@@ -1,0 +1,176 @@
+#include "cli/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "http/url.h"
+
+enum { DOCUMENT_BYTES_MAX = 4 * 1024 * 1024, PAGES_MAX = 1000, WAITS_MAX = 200 };
+
+const char *encoded(struct cli *cli, const char *text)
+{
+    return arena_string(&cli->arena, url_encode(&cli->arena, slice_of(text)));
+}
+
+const char *region_path(struct cli *cli)
+{
+    return arena_printf(&cli->arena, "/v2/projects/%s/locations/%s",
+                        encoded(cli, session_project(cli)), encoded(cli, session_region(cli)));
+}
+
+const char *service_path(struct cli *cli, const char *name)
+{
+    return arena_printf(&cli->arena, "%s/services/%s", region_path(cli), encoded(cli, name));
+}
+
+const char *short_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash == NULL ? name : slash + 1;
+}
+
+/* ---- operations ---- */
+
+bool operation_wait(struct cli *cli, json_t **operation, struct error *err)
+{
+    for (int i = 0; i < WAITS_MAX && !json_flag(*operation, "done", false); i++) {
+        const char *name = json_text(*operation, "name");
+        if (name == NULL) {
+            return error_set(err, STATUS_INTERNAL, "the API's answer is no operation");
+        }
+        const char *path = arena_printf(&cli->arena, "/v2/%s:wait", name);
+        auto_json *body = json_pack("{s:s}", "timeout", "30s");
+        json_t *next = NULL;
+        if (!session_call(cli, "POST", path, body, &next, err)) {
+            return false;
+        }
+        json_decref(*operation);
+        *operation = next;
+    }
+    if (!json_flag(*operation, "done", false)) {
+        return error_set(err, STATUS_DEADLINE_EXCEEDED,
+                         "the operation is not done yet: `homerun services describe` shows how it "
+                         "goes on");
+    }
+    const char *text = json_text(*operation, "error.message");
+    if (text != NULL) {
+        return error_set(err, (enum status)json_number(*operation, "error.code", STATUS_UNKNOWN),
+                         "%s", text);
+    }
+    return true;
+}
+
+/* ---- files ---- */
+
+static bool standard_input(struct cli *cli, struct slice *out, struct error *err)
+{
+    struct buffer text = BUFFER_INIT(DOCUMENT_BYTES_MAX);
+    char bytes[16384];
+    ssize_t got;
+    while ((got = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0 &&
+           buffer_add(&text, (struct slice){bytes, (size_t)got})) {
+    }
+    *out = arena_slice(&cli->arena, buffer_slice(&text));
+    buffer_done(&text);
+    return got == 0 || error_set(err, STATUS_INVALID_ARGUMENT, "standard input: too long");
+}
+
+bool text_read(struct cli *cli, const char *path, struct slice *out, struct error *err)
+{
+    if (strcmp(path, "-") == 0) {
+        return standard_input(cli, out, err);
+    }
+    return file_read(&cli->arena, path, DOCUMENT_BYTES_MAX, out, err);
+}
+
+json_t *document_read(struct cli *cli, const char *path, struct error *err)
+{
+    struct slice text;
+    if (!text_read(cli, path, &text, err)) {
+        return NULL;
+    }
+    json_t *value = yaml_read(text, err); /* of which JSON is a part */
+    if (value == NULL) {
+        error_wrap(err, "%s", path);
+    }
+    return value;
+}
+
+bool confirm(struct cli *cli, const char *question)
+{
+    if (option_given(&cli->in, "quiet") || isatty(STDIN_FILENO) != 1) {
+        return true;
+    }
+    char line[16] = "";
+    fprintf(stderr, "%s (y/N)? ", question);
+    fflush(stderr);
+    return fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
+}
+
+/* ---- lists ---- */
+
+json_t *list_all(struct cli *cli, const char *path, const char *name, struct error *err)
+{
+    json_t *all = json_array();
+    const char *next = "";
+    for (int page = 0; page < PAGES_MAX; page++) {
+        const char *joint = strchr(path, '?') == NULL ? "?" : "&";
+        const char *full = next[0] == '\0' ? path
+                                           : arena_printf(&cli->arena, "%s%spageToken=%s", path,
+                                                          joint, encoded(cli, next));
+        auto_json *answer = NULL;
+        if (!session_call(cli, "GET", full, NULL, &answer, err)) {
+            json_decref(all);
+            return NULL;
+        }
+        json_t *items = json_at(answer, name);
+        if (json_is_array(items)) {
+            json_array_extend(all, items);
+        }
+        next = arena_string(&cli->arena, slice_of(json_text_or(answer, "nextPageToken", "")));
+        if (next[0] == '\0') {
+            break;
+        }
+    }
+    return all;
+}
+
+/* ---- services, for people ---- */
+
+static const char *ready_word(const json_t *service)
+{
+    const char *state = json_text_or(service, "terminalCondition.state", "");
+    return strcmp(state, "CONDITION_SUCCEEDED") == 0 ? "yes"
+           : strcmp(state, "CONDITION_FAILED") == 0  ? "no"
+                                                     : "…";
+}
+
+void service_print(struct cli *cli, const json_t *service)
+{
+    if (print_formatted(cli, service)) {
+        return;
+    }
+    struct paint paint = paint_of(cli);
+    const struct {
+        const char *label, *value;
+    } rows[] = {
+        {"URL", json_text_or(service, "uri", "")},
+        {"Ready", ready_word(service)},
+        {"Why", json_text_or(service, "terminalCondition.message", "")},
+        {"Ingress", json_text_or(service, "ingress", "")},
+        {"Invoker IAM check",
+         json_flag(service, "invokerIamDisabled", false) ? "off: public" : "on"},
+        {"Latest ready", short_name(json_text_or(service, "latestReadyRevision", ""))},
+        {"Image", json_text_or(service, "template.containers[0].image", "")},
+        {"Service account", json_text_or(service, "template.serviceAccount", "")},
+        {"Last modified by", json_text_or(service, "lastModifier", "")},
+    };
+    printf("%s%s%s\n", paint.bold, short_name(json_text_or(service, "name", "")), paint.off);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].value[0] != '\0') {
+            printf("  %-18s %s\n", rows[i].label, rows[i].value);
+        }
+    }
+}

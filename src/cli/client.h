@@ -1,0 +1,45 @@
+/* What the commands of services, revisions and policies share: paths, operations, files. */
+#pragma once
+
+#include "cli/session.h"
+#include "cli/terminal.h"
+
+/* "/v2/projects/P/locations/R"; of the service NAME in it. In the session's arena. */
+const char *region_path(struct cli *cli);
+const char *service_path(struct cli *cli, const char *name);
+/* Percent-encoded, for one segment or a query value. */
+const char *encoded(struct cli *cli, const char *text);
+/* Behind the last '/'. */
+const char *short_name(const char *name);
+
+/*
+ * Follows a long-running operation to its end (replacing *OPERATION, which is the caller's). Its
+ * error becomes *err.
+ */
+bool operation_wait(struct cli *cli, json_t **operation, struct error *err);
+
+/* JSON or YAML of FILE ("-": standard input). NULL and *err. */
+json_t *document_read(struct cli *cli, const char *path, struct error *err);
+
+/* The text of FILE ("-": standard input). */
+bool text_read(struct cli *cli, const char *path, struct slice *out, struct error *err);
+
+/* Asks at a terminal, unless --quiet; true in a pipe. */
+bool confirm(struct cli *cli, const char *question);
+
+/* GET PATH, all pages; the members of the list NAME in one array. NULL and *err. */
+json_t *list_all(struct cli *cli, const char *path, const char *name, struct error *err);
+
+/* Grants or takes ROLE from MEMBER by the policy of RESOURCE, a path of the v2 API. */
+bool binding_change(struct cli *cli, const char *resource, const char *member, const char *role,
+                    const json_t *condition, bool grant, json_t **policy, struct error *err);
+
+/* Prints a service as --format says, else for people. */
+void service_print(struct cli *cli, const json_t *service);
+
+/* ---- service_edit.c ---- */
+
+/* Changes a v2 document as the flags say. IS_NEW: there was no such service. */
+bool service_edit(struct cli *cli, const char *name, json_t *doc, bool is_new, struct error *err);
+/* traffic.c: the flags of `services update-traffic`. */
+bool traffic_edit(struct cli *cli, json_t *doc, struct error *err);

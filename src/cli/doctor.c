@@ -1,0 +1,353 @@
+/*
+ * `homerun doctor`: what on this machine, or in the clients' environment, would get in the way. One
+ * row for each check; each finding says what to do. 1 if something is broken.
+ */
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include "cli/actions.h"
+#include "cli/client.h"
+#include "net/net.h"
+
+enum { FILES_MIN = 4096 };
+
+enum finding { FINDING_GOOD, FINDING_ODD, FINDING_BROKEN };
+
+struct doctor {
+    struct cli *cli;
+    const char *check;
+    bool serves; /* an instance answers */
+    unsigned broken;
+};
+
+static void tell(struct doctor *doctor, enum finding finding, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void tell(struct doctor *doctor, enum finding finding, const char *format, ...)
+{
+    struct paint paint = paint_of(doctor->cli);
+    const char *words[] = {"good", "odd", "broken"};
+    const char *colours[] = {paint.green, paint.yellow, paint.red};
+    doctor->broken += finding == FINDING_BROKEN;
+    printf("%s%-6s%s  %-20s ", colours[finding], words[finding], paint.off, doctor->check);
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
+/* ---- the machine ---- */
+
+static void check_data(struct doctor *doctor)
+{
+    const char *data = session_data(doctor->cli);
+    const char *at = data;
+    struct stat info;
+    if (stat(data, &info) < 0) { /* to be made: in the nearest folder that is there */
+        char *parent = arena_string(&doctor->cli->arena, slice_of(data));
+        char *slash;
+        while ((slash = strrchr(parent, '/')) != NULL && slash != parent &&
+               stat(parent, &info) < 0) {
+            *slash = '\0';
+        }
+        at = parent[0] == '\0' ? "/" : parent;
+    }
+    if (access(at, W_OK | X_OK) < 0) {
+        tell(doctor, FINDING_BROKEN, "%s cannot be written: `chown` it, or choose --data DIR", at);
+    } else if (at == data && (info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+        tell(doctor, FINDING_ODD, "%s may be written by everyone: `chmod o-w %s`", data, data);
+    } else {
+        tell(doctor, FINDING_GOOD, "%s", data);
+    }
+}
+
+static void check_instance(struct doctor *doctor)
+{
+    struct error err = {0};
+    if (!session_open(doctor->cli, &err)) {
+        tell(doctor, FINDING_ODD, "%s", err.text);
+        return;
+    }
+    if (session_token(doctor->cli, &err) == NULL) {
+        tell(doctor, FINDING_BROKEN, "%s", err.text);
+        return;
+    }
+    doctor->serves = true;
+    tell(doctor, FINDING_GOOD, "%s answers, and takes the owner's key",
+         session_text(doctor->cli, "api"));
+}
+
+static void check_ports(struct doctor *doctor)
+{
+    static const char *const addresses[] = {"127.0.0.1:8080", "127.0.0.1:8443", "127.0.0.1:8081"};
+    static const char *const flags[] = {"api", "https", "http"};
+    if (doctor->serves) {
+        tell(doctor, FINDING_GOOD, "held by the instance");
+        return;
+    }
+    unsigned taken = 0;
+    for (size_t i = 0; i < 3; i++) {
+        struct sockaddr_storage address;
+        socklen_t bytes;
+        struct error err = {0};
+        int fd = net_parse_address(addresses[i], &address, &bytes, &err)
+                     ? net_bind((struct sockaddr *)&address, bytes, &err)
+                     : -1;
+        if (fd < 0) {
+            taken++;
+            tell(doctor, FINDING_ODD, "%s is taken: end who listens there, or use --%s ADDR:PORT",
+                 addresses[i], flags[i]);
+        } else {
+            close(fd);
+        }
+    }
+    if (taken == 0) {
+        tell(doctor, FINDING_GOOD, "8080, 8081 and 8443 are free");
+    }
+}
+
+static void check_files(struct doctor *doctor)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < FILES_MIN) {
+        tell(doctor, FINDING_ODD, "only %llu files: many connections need more (`ulimit -Hn`)",
+             (unsigned long long)limit.rlim_max);
+    } else {
+        tell(doctor, FINDING_GOOD, "%llu", (unsigned long long)limit.rlim_max);
+    }
+}
+
+static void check_clock(struct doctor *doctor)
+{
+    struct timex now = {0};
+    time_t seconds = time(NULL);
+    if (seconds < 1735689600) { /* 2025 */
+        tell(doctor, FINDING_BROKEN, "the clock is years behind: tokens will not be believed");
+    } else if (adjtimex(&now) == TIME_ERROR) {
+        tell(doctor, FINDING_ODD,
+             "not kept by a time service: tokens of other issuers may look "
+             "expired, or not yet valid");
+    } else {
+        tell(doctor, FINDING_GOOD, "kept by a time service");
+    }
+}
+
+static void check_names(struct doctor *doctor)
+{
+    const char *host = "hello-1.us-central1.run.localhost";
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    int fault = getaddrinfo(host, NULL, &hints, &list);
+    if (fault != 0) {
+        tell(doctor, FINDING_ODD,
+             "%s does not resolve (%s). Browsers and curl know *.localhost themselves; for other "
+             "programs install libnss-myhostname, or name the host in /etc/hosts",
+             host, gai_strerror(fault));
+        return;
+    }
+    struct sockaddr_in address;
+    memcpy(&address, list->ai_addr, sizeof(address));
+    freeaddrinfo(list);
+    if ((ntohl(address.sin_addr.s_addr) >> 24) != 127) {
+        tell(doctor, FINDING_BROKEN, "%s leads to another machine: mend the resolver", host);
+    } else {
+        tell(doctor, FINDING_GOOD, "*.localhost leads here");
+    }
+}
+
+/* ---- clients ---- */
+
+/* The first line that COMMAND prints; NULL if it is not there. */
+static const char *first_line(struct cli *cli, const char *command)
+{
+    char line[256] = "";
+    FILE *pipe = popen(command, "r");
+    if (pipe == NULL) {
+        return NULL;
+    }
+    bool got = fgets(line, sizeof(line), pipe) != NULL;
+    while (fgetc(pipe) != EOF) {
+    }
+    pclose(pipe);
+    line[strcspn(line, "\n")] = '\0';
+    return got ? arena_string(&cli->arena, slice_of(line)) : NULL;
+}
+
+static void check_program(struct doctor *doctor, const char *command, const char *what)
+{
+    const char *line = first_line(doctor->cli, command);
+    tell(doctor, line == NULL ? FINDING_ODD : FINDING_GOOD, "%s", line == NULL ? what : line);
+}
+
+static void check_gcloud(struct doctor *doctor)
+{
+    check_program(doctor, "CLOUDSDK_CORE_DISABLE_PROMPTS=1 gcloud version 2>/dev/null",
+                  "not installed: only needed if you want to use it");
+}
+
+static void check_terraform(struct doctor *doctor)
+{
+    check_program(doctor, "CHECKPOINT_DISABLE=1 terraform version 2>/dev/null",
+                  "not installed: only needed if you want to use it");
+}
+
+static void check_runtime(struct doctor *doctor)
+{
+    check_program(doctor, "{ crun --version || runc --version; } 2>/dev/null",
+                  "neither crun nor runc: services run as plain processes (--engine=process)");
+}
+
+static void check_bundles(struct doctor *doctor)
+{
+    static const char *const names[] = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"};
+    bool direct = getenv("CLOUDSDK_PROXY_PORT") == NULL;
+    unsigned found = 0;
+    for (size_t i = 0; i < 2; i++) {
+        if (getenv(names[i]) != NULL) {
+            found++;
+            tell(doctor, direct ? FINDING_ODD : FINDING_GOOD,
+                 "%s is set: gcloud then ignores core/custom_ca_certs_file%s", names[i],
+                 direct ? ": unset it, or use `eval \"$(homerun env)\"`"
+                        : ", which `homerun env` does not need");
+        }
+    }
+    if (found == 0) {
+        tell(doctor, FINDING_GOOD, "none is set");
+    }
+}
+
+static bool names_localhost(const char *no_proxy)
+{
+    return no_proxy != NULL && (strstr(no_proxy, "localhost") != NULL || no_proxy[0] == '*');
+}
+
+static void check_proxies(struct doctor *doctor)
+{
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                        "ALL_PROXY"};
+    const char *no_proxy = getenv("no_proxy") != NULL ? getenv("no_proxy") : getenv("NO_PROXY");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL && value[0] != '\0' && !names_localhost(no_proxy)) {
+            tell(doctor, FINDING_ODD,
+                 "%s is set, and no_proxy does not name localhost: curl and client libraries send "
+                 "our requests there. Add localhost,.localhost,127.0.0.1 to no_proxy",
+                 names[i]);
+            return;
+        }
+    }
+    tell(doctor, FINDING_GOOD, "nothing gets between");
+}
+
+static void check_environment(struct doctor *doctor)
+{
+    const char *api = getenv("HOMERUN_API");
+    if (api == NULL) {
+        tell(doctor, FINDING_ODD, "this shell does not point here: eval \"$(homerun env)\"");
+    } else if (doctor->serves && strcmp(api, session_text(doctor->cli, "api")) != 0) {
+        tell(doctor, FINDING_BROKEN,
+             "this shell points to %s, but the instance is at %s: eval \"$(homerun env)\"", api,
+             session_text(doctor->cli, "api"));
+    } else {
+        tell(doctor, FINDING_GOOD, "this shell points to %s", api);
+    }
+}
+
+/* ---- services that would not do on Cloud Run ---- */
+
+/* Cloud Run keeps some paths that end in z to itself (its "known issues" page). */
+static bool is_reserved(const char *path)
+{
+    size_t bytes = strlen(path);
+    return bytes > 1 && path[bytes - 1] == 'z' && strchr(path + 1, '/') == NULL;
+}
+
+static unsigned look_at(struct doctor *doctor, const json_t *service)
+{
+    static const char *const probes[] = {"startupProbe", "livenessProbe", "readinessProbe"};
+    const char *name = short_name(json_text_or(service, "name", ""));
+    const char *image = json_text_or(service, "template.containers[0].image", "");
+    unsigned found = 0;
+    if (strchr(image, '/') == NULL) {
+        found++;
+        tell(doctor, FINDING_ODD, "%s runs the local image %s: Cloud Run needs one in a registry",
+             name, image);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        const char *at =
+            arena_printf(&doctor->cli->arena, "template.containers[0].%s.httpGet.path", probes[i]);
+        const char *path = json_text_or(service, at, "");
+        if (is_reserved(path)) {
+            found++;
+            tell(doctor, FINDING_ODD,
+                 "%s answers at %s: Cloud Run reserves such paths for requests from outside; "
+                 "choose another (--strict-paths shows how it behaves there)",
+                 name, path);
+        }
+    }
+    return found;
+}
+
+static void check_services(struct doctor *doctor)
+{
+    struct cli *cli = doctor->cli;
+    struct error err = {0};
+    if (!doctor->serves) {
+        return;
+    }
+    const char *path = arena_printf(&cli->arena, "/v2/projects/%s/locations/-/services",
+                                    encoded(cli, session_project(cli)));
+    auto_json *services = list_all(cli, path, "services", &err);
+    if (services == NULL) {
+        tell(doctor, FINDING_BROKEN, "%s", err.text);
+        return;
+    }
+    unsigned found = 0;
+    for (size_t i = 0; i < json_array_size(services); i++) {
+        const json_t *service = json_array_get(services, i);
+        found += look_at(doctor, service);
+        if (strcmp(json_text_or(service, "terminalCondition.state", ""), "CONDITION_FAILED") == 0) {
+            found++;
+            tell(doctor, FINDING_ODD, "%s is not ready: %s",
+                 short_name(json_text_or(service, "name", "")),
+                 json_text_or(service, "terminalCondition.message", "no reason is known"));
+        }
+    }
+    if (found == 0) {
+        tell(doctor, FINDING_GOOD, "%zu, all of which would do on Cloud Run too",
+             json_array_size(services));
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct doctor *doctor);
+} checks[] = {
+    {"data folder", check_data},    {"instance", check_instance},
+    {"ports", check_ports},         {"open files", check_files},
+    {"clock", check_clock},         {"names", check_names},
+    {"containers", check_runtime},  {"gcloud", check_gcloud},
+    {"terraform", check_terraform}, {"this shell", check_environment},
+    {"CA bundles", check_bundles},  {"proxies", check_proxies},
+    {"services", check_services},
+};
+
+int action_doctor(struct cli *cli)
+{
+    struct doctor doctor = {.cli = cli};
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        doctor.check = checks[i].name;
+        checks[i].run(&doctor);
+    }
+    return doctor.broken > 0 ? 1 : 0;
+}

@@ -1,0 +1,239 @@
+/* Allow policies of services: read, change, write with the etag that was read. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/actions.h"
+#include "cli/client.h"
+
+enum { TRIES = 5 };
+
+static const char *policy_path(struct cli *cli, const char *resource, const char *verb)
+{
+    return arena_printf(&cli->arena, "%s:%s", resource, verb);
+}
+
+static bool policy_get(struct cli *cli, const char *resource, json_t **policy, struct error *err)
+{
+    const char *path =
+        arena_printf(&cli->arena, "%s:getIamPolicy?options.requestedPolicyVersion=3", resource);
+    return session_call(cli, "GET", path, NULL, policy, err);
+}
+
+static bool same_condition(const json_t *binding, const json_t *condition)
+{
+    const json_t *own = json_object_get(binding, "condition");
+    if (own == NULL || condition == NULL) {
+        return own == NULL && condition == NULL;
+    }
+    return strcmp(json_text_or(own, "expression", ""), json_text_or(condition, "expression", "")) ==
+               0 &&
+           strcmp(json_text_or(own, "title", ""), json_text_or(condition, "title", "")) == 0;
+}
+
+static json_t *binding_find(json_t *bindings, const char *role, const json_t *condition)
+{
+    for (size_t i = 0; i < json_array_size(bindings); i++) {
+        json_t *binding = json_array_get(bindings, i);
+        if (strcmp(json_text_or(binding, "role", ""), role) == 0 &&
+            same_condition(binding, condition)) {
+            return binding;
+        }
+    }
+    return NULL;
+}
+
+static size_t member_find(const json_t *members, const char *member)
+{
+    size_t i = 0;
+    while (i < json_array_size(members) &&
+           strcmp(json_string_value(json_array_get(members, i)), member) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static void grant_in(json_t *policy, const char *member, const char *role, const json_t *condition)
+{
+    json_t *bindings = json_object_get(policy, "bindings");
+    if (!json_is_array(bindings)) {
+        bindings = json_array();
+        json_object_set_new(policy, "bindings", bindings);
+    }
+    json_t *binding = binding_find(bindings, role, condition);
+    if (binding == NULL) {
+        binding = json_pack("{s:s, s:[]}", "role", role, "members");
+        if (condition != NULL) {
+            json_object_set_new(binding, "condition", json_deep_copy(condition));
+        }
+        json_array_append_new(bindings, binding);
+    }
+    json_t *members = json_object_get(binding, "members");
+    if (member_find(members, member) == json_array_size(members)) {
+        json_array_append_new(members, json_string(member));
+    }
+}
+
+static bool take_in(json_t *policy, const char *member, const char *role, const json_t *condition)
+{
+    json_t *bindings = json_object_get(policy, "bindings");
+    json_t *binding = binding_find(bindings, role, condition);
+    json_t *members = json_object_get(binding, "members");
+    size_t at = member_find(members, member);
+    if (at == json_array_size(members)) {
+        return false;
+    }
+    json_array_remove(members, at);
+    for (size_t i = json_array_size(bindings); i-- > 0;) {
+        if (json_array_size(json_object_get(json_array_get(bindings, i), "members")) == 0) {
+            json_array_remove(bindings, i);
+        }
+    }
+    return true;
+}
+
+bool binding_change(struct cli *cli, const char *resource, const char *member, const char *role,
+                    const json_t *condition, bool grant, json_t **policy, struct error *err)
+{
+    struct error why = {0};
+    for (int i = 0; i < TRIES; i++) {
+        auto_json *now = NULL;
+        if (!policy_get(cli, resource, &now, err)) {
+            return false;
+        }
+        if (grant) {
+            grant_in(now, member, role, condition);
+        } else if (!take_in(now, member, role, condition)) {
+            return error_set(err, STATUS_NOT_FOUND, "%s does not have %s%s there", member, role,
+                             condition == NULL ? "" : " under that condition");
+        }
+        json_object_set_new(now, "version", json_integer(3));
+        auto_json *body = json_pack("{s:O}", "policy", now);
+        why = (struct error){0};
+        if (session_call(cli, "POST", policy_path(cli, resource, "setIamPolicy"), body, policy,
+                         &why)) {
+            return true;
+        }
+        if (why.status != STATUS_ABORTED) {
+            break; /* ABORTED: somebody else changed it meanwhile */
+        }
+    }
+    return error_set(err, why.status, "%s", why.text);
+}
+
+/* ---- commands ---- */
+
+static void policy_print(struct cli *cli, const json_t *policy)
+{
+    static const char *const heads[] = {"ROLE", "MEMBER", "CONDITION", NULL};
+    if (print_formatted(cli, policy)) {
+        return;
+    }
+    struct table table;
+    table_init(&table, cli, heads);
+    const json_t *bindings = json_object_get(policy, "bindings");
+    for (size_t i = 0; i < json_array_size(bindings); i++) {
+        const json_t *binding = json_array_get(bindings, i);
+        const json_t *members = json_object_get(binding, "members");
+        for (size_t m = 0; m < json_array_size(members); m++) {
+            table_add(&table, json_text(binding, "role"));
+            table_add(&table, json_string_value(json_array_get(members, m)));
+            table_add(&table, json_text(binding, "condition.expression"));
+        }
+    }
+    table_print(&table);
+}
+
+int action_policy_get(struct cli *cli)
+{
+    struct error err = {0};
+    auto_json *policy = NULL;
+    if (!session_open(cli, &err) ||
+        !policy_get(cli, service_path(cli, cli->in.arguments[0]), &policy, &err)) {
+        return cli_fail(&err);
+    }
+    policy_print(cli, policy);
+    return 0;
+}
+
+/* "expression=EXPR,title=TITLE": the keys of gcloud; an expression may hold commas and '='. */
+static bool condition_read(struct cli *cli, json_t **out, struct error *err)
+{
+    static const char *const keys[] = {"expression", "title", "description"};
+    const char *text = option_text(&cli->in, "condition", "None");
+    if (strcmp(text, "None") == 0) {
+        return true;
+    }
+    *out = json_object();
+    const char *at = text;
+    while (*at != '\0') {
+        size_t k = 0;
+        while (k < 3 &&
+               (strncmp(at, keys[k], strlen(keys[k])) != 0 || at[strlen(keys[k])] != '=')) {
+            k++;
+        }
+        if (k == 3) {
+            return error_set(err, STATUS_INVALID_ARGUMENT,
+                             "--condition: it must be expression=EXPR,title=TITLE");
+        }
+        at += strlen(keys[k]) + 1;
+        const char *end = at + strlen(at);
+        for (size_t next = 0; next < 3; next++) {
+            const char *mark = arena_printf(&cli->arena, ",%s=", keys[next]);
+            const char *found = strstr(at, mark);
+            end = found != NULL && found < end ? found : end;
+        }
+        json_object_set_new(*out, keys[k], json_slice((struct slice){at, (size_t)(end - at)}));
+        at = *end == ',' ? end + 1 : end;
+    }
+    return true;
+}
+
+static int change(struct cli *cli, bool grant)
+{
+    const char *member = option_text(&cli->in, "member", NULL);
+    const char *role = option_text(&cli->in, "role", NULL);
+    struct error err = {0};
+    auto_json *policy = NULL;
+    auto_json *condition = NULL;
+    if (member == NULL || role == NULL) {
+        return cli_fail_with("`homerun %s` needs --member=MEMBER and --role=ROLE",
+                             cli->in.command->name);
+    }
+    if (!condition_read(cli, &condition, &err) || !session_open(cli, &err) ||
+        !binding_change(cli, service_path(cli, cli->in.arguments[0]), member, role, condition,
+                        grant, &policy, &err)) {
+        return cli_fail(&err);
+    }
+    fprintf(stderr, "Updated IAM policy for service %s.\n", cli->in.arguments[0]);
+    policy_print(cli, policy);
+    return 0;
+}
+
+int action_policy_add(struct cli *cli)
+{
+    return change(cli, true);
+}
+
+int action_policy_remove(struct cli *cli)
+{
+    return change(cli, false);
+}
+
+int action_policy_set(struct cli *cli)
+{
+    struct error err = {0};
+    auto_json *policy = NULL;
+    auto_json *answer = NULL;
+    if (!session_open(cli, &err) ||
+        (policy = document_read(cli, cli->in.arguments[1], &err)) == NULL) {
+        return cli_fail(&err);
+    }
+    auto_json *body = json_pack("{s:O}", "policy", policy);
+    const char *path = policy_path(cli, service_path(cli, cli->in.arguments[0]), "setIamPolicy");
+    if (!session_call(cli, "POST", path, body, &answer, &err)) {
+        return cli_fail(&err);
+    }
+    fprintf(stderr, "Updated IAM policy for service %s.\n", cli->in.arguments[0]);
+    policy_print(cli, answer);
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* `homerun up`: the plan, the supervisor, and a few lines of where to go from there. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/actions.h"
+#include "cli/terminal.h"
+#include "cli/up_plan.h"
+#include "cli/version.h"
+
+static void on_ready(const struct settings *settings, void *ctx)
+{
+    struct cli *cli = ctx;
+    struct paint paint = paint_of(cli);
+    const char *data = option_text(&cli->in, "data", NULL);
+    const char *flag = data == NULL ? "" : arena_printf(&cli->arena, " --data %s", data);
+    printf("%sHomerun %s serves.%s\n\n", paint.bold, HOMERUN_VERSION, paint.off);
+    printf("  API and console   %s%s%s\n", paint.green, settings->api_url, paint.off);
+    printf("  Services          %shttps://SERVICE-%s.%s.%s:%d%s\n", paint.green,
+           settings->project_number, settings->region, settings->domain, settings->https_port,
+           paint.off);
+    printf("  %s      %s\n", settings->plain ? "Plain HTTP  " : "Redirects to", settings->http_url);
+    printf("  Local CA          %s/ca.pem\n", settings->data);
+    printf("  Data              %s\n", settings->data);
+    printf("  Project, region   %s, %s\n", settings->project, settings->region);
+    printf("  Owner             owner@%s.iam.gserviceaccount.com (%s/owner.json)\n\n",
+           settings->project, settings->data);
+    printf("%sNext, in another terminal:%s\n\n", paint.bold, paint.off);
+    printf("  eval \"$(homerun env%s)\"\n", flag);
+    printf("  gcloud run deploy hello --image=us-docker.pkg.dev/cloudrun/container/hello "
+           "--no-allow-unauthenticated\n");
+    printf(
+        "  curl --cacert \"$HOMERUN_CA\" -H \"Authorization: Bearer $(homerun token identity%s)\" "
+        "https://hello-%s.%s.%s:%d/\n\n",
+        flag, settings->project_number, settings->region, settings->domain, settings->https_port);
+    printf("%sCtrl-C drains and ends it.%s\n", paint.dim, paint.off);
+    fflush(stdout);
+}
+
+static bool on_reload(struct settings *next, void *ctx, struct error *err)
+{
+    struct supervisor_plan plan;
+    if (!up_plan_make(ctx, &plan, err)) {
+        return false;
+    }
+    *next = plan.settings;
+    return true;
+}
+
+int action_up(struct cli *cli)
+{
+    static const struct supervisor_events events = {.on_ready = on_ready, .on_reload = on_reload};
+    struct supervisor_plan plan;
+    struct error err = {0};
+    if (!up_plan_make(cli, &plan, &err)) {
+        cli_fail(&err);
+        return 2;
+    }
+    plan.version = HOMERUN_VERSION;
+    return supervisor_run(&plan, &events, cli);
+}

@@ -1,0 +1,64 @@
+/*
+ * One binary: `homerun ROLE` with the supervisor's descriptors in the environment is one of the
+ * processes; anything else is the command line.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "cli/cli.h"
+#ifdef HAS_CONTROL
+#include "control/control.h"
+#endif
+#ifdef HAS_ENGINE
+#include "engine/engine.h"
+#endif
+#ifdef HAS_INGRESS
+#include "ingress/ingress.h"
+#endif
+#ifdef HAS_METADATA
+#include "metadata/metadata.h"
+#endif
+#ifdef HAS_SIGNER
+#include "signer/signer.h"
+#endif
+
+static const struct {
+    const char *role;
+    int (*main)(int argc, char **argv);
+} roles[] = {
+#ifdef HAS_CONTROL
+    {"control", control_main},
+#endif
+#ifdef HAS_ENGINE
+    {"engine", engine_main},
+#endif
+#ifdef HAS_INGRESS
+    {"ingress", ingress_main},
+#endif
+#ifdef HAS_METADATA
+    {"metadata", metadata_main},
+#endif
+#ifdef HAS_SIGNER
+    {"signer", signer_main},
+#endif
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    if (getenv("HOMERUN_FDS") != NULL && argc == 2) {
+        for (size_t i = 0; roles[i].role != NULL; i++) {
+            if (strcmp(argv[1], roles[i].role) == 0) {
+                char name[16];
+                snprintf(name, sizeof(name), "homerun-%s", roles[i].role);
+                prctl(PR_SET_NAME, name, 0, 0, 0);
+                return roles[i].main(argc, argv);
+            }
+        }
+        fprintf(stderr, "homerun: this program has no role \"%s\"\n", argv[1]);
+        return 2;
+    }
+    return cli_main(argc, argv);
+}

@@ -1,0 +1,152 @@
+/*
+ * Everything that needs memory is made before the fork; between fork and exec only system calls
+ * follow. The descriptors keep their numbers: all that the supervisor has open is close-on-exec,
+ * and the child takes that mark off those it may have.
+ */
+#include "supervisor/child.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { GRANTS_MAX = 32 + 4 * BOARD_WORKERS, EXIT_NO_EXEC = 127 };
+
+struct birth {
+    const struct role_rights *rights;
+    int fds[GRANTS_MAX];
+    unsigned count;
+    struct buffer names; /* "HOMERUN_FDS=name=fd name=fd" */
+    char worker[32];     /* "HOMERUN_WORKER=0" */
+    char **environment;
+    int log;
+    pid_t parent;
+};
+
+static void on_grant(const char *name, int fd, void *ctx)
+{
+    struct birth *birth = ctx;
+    if (birth->count == GRANTS_MAX || fd < 0) {
+        return;
+    }
+    buffer_printf(&birth->names, "%s%s=%d", birth->count == 0 ? "" : " ", name, fd);
+    birth->fds[birth->count++] = fd;
+}
+
+/* Ours, less what concerned the supervisor itself, and what this child is told. */
+static char **environment_new(struct birth *birth)
+{
+    size_t count = 0;
+    while (environ[count] != NULL) {
+        count++;
+    }
+    char **out = calloc(count + 3, sizeof(*out));
+    size_t at = 0;
+    for (size_t i = 0; out != NULL && i < count; i++) {
+        if (strncmp(environ[i], "HOMERUN_FDS=", 12) != 0 &&
+            strncmp(environ[i], "HOMERUN_WORKER=", 15) != 0) {
+            out[at++] = environ[i];
+        }
+    }
+    if (out != NULL) {
+        /* execve() takes char *, and only reads. */
+        const char *text = buffer_text(&birth->names);
+        memcpy(&out[at++], &text, sizeof(text));
+        out[at++] = birth->rights->many ? birth->worker : NULL;
+    }
+    return out;
+}
+
+/* ---- in the child ---- */
+
+static void say_and_exit(const char *text)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    (void)ignored;
+    _exit(EXIT_NO_EXEC);
+}
+
+static void signals_reset(void)
+{
+    for (int number = 1; number < NSIG; number++) {
+        signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* As root, what is not in the set can never be had again, whatever the process turns into. */
+static void capabilities_narrow(uint64_t keep)
+{
+    for (unsigned cap = 0; cap < 64; cap++) {
+        if ((keep >> cap & 1) == 0 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+            break; /* beyond the last one that the kernel knows, or not root */
+        }
+    }
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+static void become(const struct birth *birth)
+{
+    char program[] = "homerun";
+    char role[16];
+    snprintf(role, sizeof(role), "%s", process_role_name(birth->rights->role));
+    char *arguments[] = {program, role, NULL};
+
+    setsid(); /* Ctrl-C at the terminal is for the supervisor, which then drains */
+    signals_reset();
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != birth->parent) {
+        _exit(EXIT_NO_EXEC); /* the supervisor died before it could be noticed */
+    }
+    int nothing = open("/dev/null", O_RDONLY);
+    if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(birth->log, STDOUT_FILENO) < 0 ||
+        dup2(birth->log, STDERR_FILENO) < 0) {
+        _exit(EXIT_NO_EXEC);
+    }
+    if (nothing > STDERR_FILENO) {
+        close(nothing);
+    }
+    for (unsigned i = 0; i < birth->count; i++) {
+        if (fcntl(birth->fds[i], F_SETFD, 0) < 0) {
+            say_and_exit("homerun: a descriptor cannot be handed on\n");
+        }
+    }
+    capabilities_narrow(birth->rights->capabilities);
+    if (!birth->rights->may_gain) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    }
+    execve("/proc/self/exe", arguments, birth->environment);
+    say_and_exit("homerun: /proc/self/exe cannot be started: is /proc mounted?\n");
+}
+
+/* ---- the whole ---- */
+
+pid_t child_start(const struct estate *estate, const struct role_rights *rights, unsigned worker,
+                  int channel, int log, struct error *err)
+{
+    struct birth birth = {
+        .rights = rights, .log = log, .parent = getpid(), .names = BUFFER_INIT(16384)};
+    buffer_add_text(&birth.names, "HOMERUN_FDS=");
+    on_grant("supervisor", channel, &birth);
+    estate_each(estate, rights, worker, on_grant, &birth);
+    snprintf(birth.worker, sizeof(birth.worker), "HOMERUN_WORKER=%u", worker);
+    birth.environment = environment_new(&birth);
+    pid_t pid = birth.environment == NULL ? -1 : fork();
+    if (pid == 0) {
+        become(&birth);
+    }
+    if (pid < 0) {
+        error_errno(err, "start the process %s", process_role_name(rights->role));
+    }
+    free(birth.environment);
+    buffer_done(&birth.names);
+    return pid;
+}

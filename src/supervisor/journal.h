@@ -1,0 +1,36 @@
+/*
+ * The log of all processes: what they write to standard error goes to the supervisor's own, and to
+ * DATA/log/homerun.log, which stays when the terminal is closed. Logs are bounded: one that has
+ * grown too long becomes NAME.1, and starts anew.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "base/error.h"
+
+enum { JOURNAL_LOGS = 3 };
+
+struct journal {
+    uv_poll_t poll;
+    uv_timer_t timer;
+    int pipe[2];  /* read end; the write end that children inherit as standard error */
+    int terminal; /* what standard error was */
+    int log;
+    struct journal_log {
+        int fd;
+        char path[4096];
+    } logs[JOURNAL_LOGS];
+};
+
+/*
+ * From here on the standard error of this process goes through the journal too. DATA is the data
+ * folder; REQUESTS, INSTANCES and LOG are its logs, opened for appending.
+ */
+bool journal_init(struct journal *journal, uv_loop_t *loop, const char *data, int requests,
+                  int instances, int log, struct error *err);
+/* Writes what is left, and gives standard error back. */
+void journal_done(struct journal *journal);
+
+/* Turns the log over if it has more than MAX bytes. Lines appended meanwhile by others are kept. */
+void journal_rotate(const struct journal_log *log, long long max);

@@ -1,0 +1,39 @@
+/* Which process may hold what: the one page of rights, and the order in which processes start. */
+#pragma once
+
+#include "ipc/ipc.h"
+
+/* What there is to hold, but for the channels (see edges) and the workers' eventfds. */
+enum holding {
+    HOLD_SETTINGS,
+    HOLD_BOARD,
+    HOLD_API,
+    HOLD_HTTPS,
+    HOLD_HTTP,
+    HOLD_TICKETS, /* 80 random bytes: key of the TLS session tickets */
+    HOLD_LOG_REQUESTS,
+    HOLD_LOG_INSTANCES,
+    HOLDINGS,
+};
+const char *holding_name(enum holding holding); /* as in HOMERUN_FDS */
+
+struct role_rights {
+    enum process_role role;
+    unsigned stage;        /* starts when all of earlier stages serve */
+    bool many;             /* one process for each worker */
+    unsigned holds;        /* bits 1 << holding */
+    bool wakes;            /* the eventfds of all workers */
+    bool may_gain;         /* may start set-user-ID programs, which gain rights */
+    uint64_t capabilities; /* at most, when started as root: bits 1 << CAP_… */
+};
+
+/* In the order of starting; they end in the reverse order. */
+extern const struct role_rights role_rights[];
+extern const unsigned role_rights_count;
+
+/* Who talks with whom: a socket pair each. Ingress has one for each worker number. */
+struct edge {
+    enum process_role a, b;
+};
+enum { EDGES = 4 };
+extern const struct edge edges[EDGES];
