@@ -4,7 +4,6 @@
  */
 #include "control/control.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -77,18 +76,23 @@ static bool open_channels(struct control *control, struct error *err)
     return control->supervisor != NULL && control->engine != NULL;
 }
 
+const char *control_path(const struct control *control, struct arena *arena, const char *name)
+{
+    return arena_printf(arena, "%s/%s", control->settings.data, name);
+}
+
 static bool open_record(struct control *control, struct error *err)
 {
-    char path[PATH_MAX];
+    auto_arena arena = {0};
     if (strcmp(control->settings.store, "sqlite") != 0 && control->settings.store[0] != '\0') {
         return error_set(err, STATUS_UNIMPLEMENTED,
                          "--store %.20s… is not built into this version; sqlite is",
                          control->settings.store);
     }
-    snprintf(path, sizeof(path), "%s/homerun.db", control->settings.data);
-    control->store = store_open(path, err);
-    snprintf(path, sizeof(path), "%s/index", control->settings.data);
-    control->index = control->store == NULL ? NULL : index_writer_new(path, err);
+    control->store = store_open(control_path(control, &arena, "homerun.db"), err);
+    control->index = control->store == NULL
+                         ? NULL
+                         : index_writer_new(control_path(control, &arena, "index"), err);
     return control->index != NULL;
 }
 

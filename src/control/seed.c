@@ -1,6 +1,5 @@
 #include "control/seed.h"
 
-#include <limits.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -93,7 +92,6 @@ static bool seed_owner(struct change *change, struct control *control, struct ar
     auto_json *body = NULL;
     auto_json *key = NULL;
     struct slice file;
-    char path[PATH_MAX];
     if (!account_create(change, control, arena, project, email, "Owner",
                         "The owner of this installation", &body, err)) {
         return false;
@@ -110,8 +108,7 @@ static bool seed_owner(struct change *change, struct control *control, struct ar
             return false;
         }
     }
-    snprintf(path, sizeof(path), "%s/owner.json", control->settings.data);
-    return file_write(path, file, 0600, err);
+    return file_write(control_path(control, arena, "owner.json"), file, 0600, err);
 }
 
 /* The default runtime account; Editor, as on Cloud Run (access-and-runtime 1.6). */

@@ -4,9 +4,6 @@
  */
 #include "control/api/access.h"
 
-#include <limits.h>
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/file.h"
 #include "control/policy_doc.h"
@@ -249,8 +246,7 @@ static json_t *find_denial(struct api_call *call, const char *id)
     static const char *const shown[] = {"time",   "service", "region",    "method", "url",
                                         "status", "rung",    "principal", "fault",  "text"};
     struct slice content;
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/log/requests.jsonl", call->control->settings.data);
+    const char *path = control_path(call->control, &call->arena, "log/requests.jsonl");
     if (!file_read(&call->arena, path, LOG_TAIL_MAX, &content, NULL)) {
         return NULL;
     }

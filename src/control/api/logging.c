@@ -6,7 +6,6 @@
 #include "control/api/logging.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -226,9 +225,10 @@ static json_t *request_entry(struct arena *arena, const json_t *line)
 /* The last TAIL_BYTES of a log file, from the start of a line. */
 static bool read_tail(const struct control *control, const char *name, struct buffer *out)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/log/%s", control->settings.data, name);
+    auto_arena arena = {0};
+    const char *path = control_path(control, &arena, arena_printf(&arena, "log/%s", name));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    arena_done(&arena);
     if (fd < 0) {
         return false;
     }

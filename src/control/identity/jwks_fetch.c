@@ -126,7 +126,7 @@ enum { REFRESH_PAUSE_US = 60 * 1000000 };
 
 struct wanted {
     const char *issuer;
-    char key[300];
+    char key[sizeof(((struct store_doc *)NULL)->key)];
     char uri[2048];
 };
 
