@@ -509,6 +509,7 @@ static bool compile_all(struct compiler *compiler)
 {
     emit_u8(&compiler->code, CEL_PROGRAM_VERSION);
     emit_u8(&compiler->code, 0);
+    size_t span = emit_span_begin(&compiler->code);
     if (!compile_advance(compiler)) {
         return false;
     }
@@ -527,6 +528,7 @@ static bool compile_all(struct compiler *compiler)
     if (compiler->code.overflow) {
         return compile_refuse(compiler, &start, "the expression is too large");
     }
+    emit_span_end(&compiler->code, span);
     compiler->code.data[compiler->code.head + 1] = compiler->reads_path ? CEL_FLAG_PATH : 0;
     return true;
 }

@@ -507,7 +507,8 @@ static void step(struct machine *machine)
 static bool has_head(struct slice program)
 {
     return program.len > CEL_HEAD_BYTES && program.len <= CEL_PROGRAM_MAX &&
-           program.data[0] == CEL_PROGRAM_VERSION;
+           program.data[0] == CEL_PROGRAM_VERSION &&
+           cel_number_of((struct slice){program.data + 2, 2}) == program.len - CEL_HEAD_BYTES;
 }
 
 bool cel_reads_path(struct slice program)

@@ -12,7 +12,7 @@
 enum {
     CEL_PROGRAM_VERSION = 1,
     CEL_PROGRAM_MAX = 16 * 1024,
-    CEL_HEAD_BYTES = 2,
+    CEL_HEAD_BYTES = 4,
     CEL_FLAG_PATH = 1, /* without it, request.path cannot be loaded */
     CEL_STACK_MAX = 64,
 };

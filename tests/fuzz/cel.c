@@ -1,7 +1,7 @@
 /*
- * Conditions: the first byte says whether the rest is an expression to compile or a program to
- * evaluate as it is. A program that we compiled must evaluate to the same answer twice, must never
- * be malformed, and must survive any change of one of its bytes.
+ * Conditions: the first byte says whether the rest is a program ("p"), the operations of one ("o"),
+ * or an expression to compile. A program that we compiled must evaluate to the same answer twice,
+ * must never be malformed, and must survive any change of one of its bytes.
  */
 #include <stdlib.h>
 
@@ -83,6 +83,20 @@ static void compile(struct slice source, uint8_t change)
     }
 }
 
+/* Operations with a head that fits them, which chance would rarely hit. */
+static void evaluate_operations(struct slice operations)
+{
+    auto_arena arena = {0};
+    size_t length = operations.len < 0x3000 ? operations.len : 0x3000;
+    char *bytes = arena_alloc(&arena, 4 + length);
+    bytes[0] = 1;
+    bytes[1] = 1;
+    bytes[2] = (char)(length & 0xff);
+    bytes[3] = (char)(length >> 8);
+    memcpy(bytes + 4, operations.data, length);
+    evaluate((struct slice){bytes, 4 + length});
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -93,6 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice rest = {(const char *)data + 1, size - 1};
     if (data[0] == 'p') {
         evaluate(rest);
+    } else if (data[0] == 'o') {
+        evaluate_operations(rest);
     } else {
         compile(rest, data[0]);
     }
