@@ -1,7 +1,7 @@
 /*
- * How processes talk: one list of messages, over SOCK_SEQPACKET pairs that the supervisor made. A message is one
- * packet, so it is never half read, and a pair outlives the process at either end: the supervisor keeps both ends and
- * hands the same one to a successor.
+ * How processes talk: one list of messages, over SOCK_SEQPACKET pairs that the supervisor made. A
+ * message is one packet, so it is never half read, and a pair outlives the process at either end:
+ * the supervisor keeps both ends and hands the same one to a successor.
  */
 #pragma once
 
@@ -25,18 +25,20 @@ const char *process_role_name(enum process_role role); /* "control" */
 
 enum message_type {
     MSG_NONE,
-    MSG_READY, /* any → supervisor: I serve */
-    MSG_DRAIN, /* supervisor → any: finish what is open, then exit 0 */
-    MSG_WORKER_GONE, /* supervisor → engine, control: worker number died; its places and reader slots can be given back */
-    MSG_DEMAND, /* ingress → engine: requests of a revision that wait for a place */
-    MSG_START_FAILED, /* engine → ingress: an instance of a revision could not start */
-    MSG_CHECK_REVISION, /* control → engine: start an instance of a new revision and say how it went */
+    MSG_READY,          /* any → supervisor: I serve */
+    MSG_DRAIN,          /* supervisor → any: finish what is open, then exit 0 */
+    MSG_WORKER_GONE,    /* supervisor → engine, control: worker number died; its places and reader
+                           slots can be given back */
+    MSG_DEMAND,         /* ingress → engine: requests of a revision that wait for a place */
+    MSG_START_FAILED,   /* engine → ingress: an instance of a revision could not start */
+    MSG_CHECK_REVISION, /* control → engine: start an instance of a new revision and say how it went
+                         */
     MSG_REVISION_STATE, /* engine → control: that, or a later change */
-    MSG_REVISION_GONE, /* control → engine: end the instances of a revision */
-    MSG_CHANGED, /* control → engine: the run index has news (scaling, idle) */
-    MSG_UNKNOWN_KEY, /* ingress → control: a token names a key that the index lacks */
-    MSG_SIGN, /* control, metadata → signer */
-    MSG_SIGNED, /* signer → the asker */
+    MSG_REVISION_GONE,  /* control → engine: end the instances of a revision */
+    MSG_CHANGED,        /* control → engine: the run index has news (scaling, idle) */
+    MSG_UNKNOWN_KEY,    /* ingress → control: a token names a key that the index lacks */
+    MSG_SIGN,           /* control, metadata → signer */
+    MSG_SIGNED,         /* signer → the asker */
     MSG_TYPES,
 };
 
@@ -58,7 +60,12 @@ struct msg_start_failed {
     uint64_t revision_id;
     uint32_t reason; /* enum start_failure */
 };
-enum start_failure { START_FAILED_EXIT, START_FAILED_PROBE, START_FAILED_LIMIT, START_FAILED_IMAGE };
+enum start_failure {
+    START_FAILED_EXIT,
+    START_FAILED_PROBE,
+    START_FAILED_LIMIT,
+    START_FAILED_IMAGE
+};
 struct msg_revision {
     uint64_t revision_id;
 };
@@ -75,12 +82,15 @@ struct msg_unknown_key {
 };
 /* What may be signed for whom: see signer/. */
 enum sign_kind {
-    SIGN_ISSUER_JWT, /* bytes = header.payload of an ID or access token; its header's kid is the issuer's */
-    SIGN_ACCOUNT_JWT, /* bytes = account's sub, NUL, claims as JSON (checked by control); answer = the whole JWT */
+    SIGN_ISSUER_JWT,   /* bytes = header.payload of an ID or access token; its header's kid is the
+                          issuer's */
+    SIGN_ACCOUNT_JWT,  /* bytes = account's sub, NUL, claims as JSON (checked by control); answer =
+                          the whole JWT */
     SIGN_ACCOUNT_BLOB, /* bytes = account's sub, NUL, anything */
-    SIGN_NEW_ACCOUNT_KEY, /* an RSA key pair for a user, not kept; answer = PKCS#8 PEM, NUL, SPKI in base64 */
-    SIGN_PUBLIC_KEYS, /* answer = JWKS of the issuer, newest first */
-    SIGN_LEAF, /* a TLS leaf: bytes = names, comma-separated; answer = chain PEM, NUL, key PEM */
+    SIGN_NEW_ACCOUNT_KEY, /* an RSA key pair for a user, not kept; answer = PKCS#8 PEM, NUL, SPKI in
+                             base64 */
+    SIGN_PUBLIC_KEYS,     /* answer = JWKS of the issuer, newest first */
+    SIGN_LEAF,   /* a TLS leaf: bytes = names, comma-separated; answer = chain PEM, NUL, key PEM */
     SIGN_ROTATE, /* a new issuer key; the old one stays published until `forget`; answer = JWKS */
     SIGN_FORGET, /* bytes = kid: remove an issuer key (not the newest) on purpose; answer = JWKS */
 };
@@ -93,10 +103,11 @@ struct msg_signed {
     uint64_t id;
     uint32_t ok;
     uint32_t bytes; /* behind this struct: signature or document; a sentence if not ok */
-    char kid[64]; /* of the key used */
+    char kid[64];   /* of the key used */
 };
 
-/* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and ends the channel's use. */
+/* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and
+ * ends the channel's use. */
 struct message_rule {
     unsigned senders; /* bits 1 << process_role */
     unsigned receivers;
@@ -109,19 +120,22 @@ extern const struct message_rule message_rules[MSG_TYPES];
 struct ipc_channel; /* opaque */
 
 /*
- * BODY is good until the call returns. MSG_NONE, without a body, is the end of the channel's use, once: the peer broke
- * its row (logged already), or both its ends are closed (the supervisor has died); close the channel then.
+ * BODY is good until the call returns. MSG_NONE, without a body, is the end of the channel's use,
+ * once: the peer broke its row (logged already), or both its ends are closed (the supervisor has
+ * died); close the channel then.
  */
 typedef void (*ipc_receive)(struct ipc_channel *channel, enum message_type type, const void *body,
                             size_t bytes, void *ctx);
 
-/* FD is one end; SELF and PEER are checked against the rules. The channel owns a handle on LOOP, not the descriptor. */
+/* FD is one end; SELF and PEER are checked against the rules. The channel owns a handle on LOOP,
+ * not the descriptor. */
 struct ipc_channel *ipc_open(uv_loop_t *loop, int fd, enum process_role self,
                              enum process_role peer, ipc_receive receive, void *ctx,
                              struct error *err);
 void ipc_close(struct ipc_channel *channel);
 
-/* Queues up to 1 MiB while the peer is slow or away; false (and the message is dropped) beyond that. */
+/* Queues up to 1 MiB while the peer is slow or away; false (and the message is dropped) beyond
+ * that. */
 bool ipc_send(struct ipc_channel *channel, enum message_type type, const void *body, size_t bytes);
 
 /* Before a loop runs: blocking, with a timeout. Used to talk to the signer. */
@@ -134,10 +148,11 @@ bool ipc_receive_now(int fd, enum message_type *type, void *body, size_t *bytes,
 /* ---- what a process is born with ---- */
 
 /*
- * Descriptors that the supervisor leaves open, named in the environment variable HOMERUN_FDS as "name=fd name=fd…":
- * settings, board, api, https, http (listening sockets), supervisor, control, engine, signer, ingress0… (channel ends),
- * wake0… (eventfds of the workers), log-requests, log-instances. -1 if this process has none of that name.
- * The descriptor is marked close-on-exec, so that nothing this process starts finds it open.
+ * Descriptors that the supervisor leaves open, named in the environment variable HOMERUN_FDS as
+ * "name=fd name=fd…": settings, board, api, https, http (listening sockets), supervisor, control,
+ * engine, signer, ingress0… (channel ends), wake0… (eventfds of the workers), log-requests,
+ * log-instances. -1 if this process has none of that name. The descriptor is marked close-on-exec,
+ * so that nothing this process starts finds it open.
  */
 int ipc_inherited(const char *name);
 /* ingress: its own number, from HOMERUN_WORKER; -1 if it has none below BOARD_WORKERS. */

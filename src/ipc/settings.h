@@ -1,6 +1,7 @@
 /*
- * What `homerun up` was told, after checking: made by the command line, handed by the supervisor to every process as
- * lines of "name=value" on a descriptor of its own. One list of rows says names and meanings.
+ * What `homerun up` was told, after checking: made by the command line, handed by the supervisor to
+ * every process as lines of "name=value" on a descriptor of its own. One list of rows says names
+ * and meanings.
  */
 #pragma once
 
@@ -8,7 +9,7 @@
 #include "base/slice.h"
 
 struct settings {
-    char data[4096]; /* absolute path of the data folder */
+    char data[4096];   /* absolute path of the data folder */
     char api_url[256]; /* "http://127.0.0.1:8080": as bound, once the sockets are open */
     char https_url[256];
     char http_url[256];
@@ -17,11 +18,12 @@ struct settings {
     char project_number[32];
     char region[64];
     char organization[32];
-    char engine[16]; /* auto, process, oci, kubernetes */
-    char store[512]; /* "sqlite" or a postgresql:// URL */
+    char engine[16];     /* auto, process, oci, kubernetes */
+    char store[512];     /* "sqlite" or a postgresql:// URL */
     char internal[1024]; /* CIDRs, comma-separated */
     char trusted_proxies[1024];
-    char tls_certificates[2048]; /* operator's own: "chain.pem:key.pem", comma-separated; first is the fallback behind the local one */
+    char tls_certificates[2048]; /* operator's own: "chain.pem:key.pem", comma-separated; first is
+                                    the fallback behind the local one */
     int idle_s;
     int workers;
     int plain; /* serve on the HTTP listener instead of redirecting */
@@ -33,8 +35,9 @@ struct settings {
 
 void settings_default(struct settings *settings);
 /*
- * Both directions of the handing over. A text with a control character, or one that is too long, is refused. The reader takes
- * a file from its start (so that a successor may read it again) and a pipe to its end; what is absent has its default.
+ * Both directions of the handing over. A text with a control character, or one that is too long, is
+ * refused. The reader takes a file from its start (so that a successor may read it again) and a
+ * pipe to its end; what is absent has its default.
  */
 bool settings_write(const struct settings *settings, int fd, struct error *err);
 bool settings_read(struct settings *out, int fd, struct error *err);

@@ -304,7 +304,7 @@ static bool ca_load(struct keyring *keyring, int64_t now_s, struct error *err)
         return true;
     }
     if (has_cert) {
-        log_warn("signer: the local CA has ended or has no key: clients must trust the new one");
+        log_warn("the local CA has ended or has no key: clients must trust the new one");
     }
     return ca_make(keyring, now_s, err);
 }

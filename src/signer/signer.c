@@ -42,7 +42,7 @@ static void reply(struct asker *asker, uint64_t id, bool ok, const char kid[64],
         memcpy(body + sizeof(head), content.data, content.len);
     }
     if (!ipc_send(asker->channel, MSG_SIGNED, body, sizeof(head) + content.len)) {
-        log_warn("signer: peer=%s does not read its answers: one was dropped",
+        log_warn("peer=%s does not read its answers: one was dropped",
                  process_role_name(asker->role));
     }
 }
@@ -64,8 +64,8 @@ static void on_question(struct asker *asker, const void *body, size_t bytes)
            (out.len <= ANSWER_BYTES_MAX ||
             error_set(&err, STATUS_OUT_OF_RANGE, "the answer is too long"));
     if (!good) {
-        log_warn("signer: peer=%s kind=%u: refused: %s", process_role_name(asker->role),
-                 question.kind, err.text);
+        log_warn("peer=%s kind=%u: refused: %s", process_role_name(asker->role), question.kind,
+                 err.text);
         memset(kid, 0, sizeof(kid));
     }
     reply(asker, question.id, good, kid, good ? out : slice_of(err.text), &arena);
@@ -137,12 +137,12 @@ static bool serve(struct signer *signer, const struct settings *settings, struct
         return false;
     }
     if (!sandbox_enter(&fault)) {
-        log_warn("signer: no sandbox: %s", fault.text);
+        log_warn("no sandbox: %s", fault.text);
     }
     if (!ipc_send(signer->supervisor, MSG_READY, NULL, 0)) {
         return error_set(err, STATUS_UNAVAILABLE, "the supervisor does not listen");
     }
-    log_info("signer: ready, issuer keys=%zu", signer->keyring.issuer_count);
+    log_info("ready, issuer keys=%zu", signer->keyring.issuer_count);
     uv_run(&signer->loop, UV_RUN_DEFAULT); /* until all channels are closed */
     return true;
 }
@@ -157,7 +157,7 @@ int signer_main(int argc, char **argv)
     signal(SIGINT,
            SIG_IGN); /* of a terminal, to all at once: the supervisor tells us in its order */
     if (!settings_read(&settings, ipc_inherited("settings"), &err)) {
-        log_error("signer: %s", err.text);
+        log_error("%s", err.text);
         return 1;
     }
     log_init("signer", (enum log_level)settings.log_level);
@@ -165,7 +165,7 @@ int signer_main(int argc, char **argv)
     uv_loop_init(&signer.loop);
     bool good = serve(&signer, &settings, &err);
     if (!good) {
-        log_error("signer: %s", err.text);
+        log_error("%s", err.text);
     }
     keyring_close(&signer.keyring);
     uv_loop_close(&signer.loop);

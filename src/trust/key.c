@@ -135,18 +135,14 @@ static bool signature_fits(const struct trust_key *key, struct slice bytes, stru
     size_t proof_bytes = signature.len;
     switch (key->alg) {
     case TRUST_RS256:
-        break; /* OpenSSL wants it as long as the modulus, exactly */
+    case TRUST_EDDSA:
+        break; /* OpenSSL wants exactly as many bytes as the modulus has, or 64 */
     case TRUST_ES256:
         if (signature.len != ES256_BYTES) {
             return false;
         }
         proof = der;
         proof_bytes = ecdsa_der(signature, der);
-        break;
-    case TRUST_EDDSA:
-        if (signature.len != EDDSA_BYTES) {
-            return false;
-        }
         break;
     case TRUST_ALG_NONE:
         return false;

@@ -10,7 +10,6 @@ enum {
     RSA_BITS_MAX = 8192, /* a longer key would only be a way to make us slow */
     EC_BYTES = 32,
     ES256_BYTES = 64,
-    EDDSA_BYTES = 64,
     EC_SPKI_HEAD = 27, /* up to the 0x04 of the uncompressed point */
     EC_SPKI_BYTES = EC_SPKI_HEAD + 2 * EC_BYTES,
     ED_SPKI_HEAD = 12,

@@ -1,5 +1,6 @@
 /*
- * Private keys: for the signer, and for clients that hold a key file (the command line). No other process includes this.
+ * Private keys: for the signer, and for clients that hold a key file (the command line). No other
+ * process includes this.
  */
 #pragma once
 
@@ -22,9 +23,10 @@ bool trust_sign(struct arena *arena, const struct trust_secret *secret, struct s
 /* ---- certificates of the local CA ---- */
 
 /* A self-signed CA (ECDSA P-256, ten years), PEM. */
-bool trust_ca_make(struct arena *arena, const char *common_name, int64_t now_s, struct slice *cert_pem,
-                   struct slice *key_pem, struct error *err);
-/* A leaf for NAMES (DNS names, or IP addresses), signed by the CA, with a fresh P-256 key; chain leaf first. */
+bool trust_ca_make(struct arena *arena, const char *common_name, int64_t now_s,
+                   struct slice *cert_pem, struct slice *key_pem, struct error *err);
+/* A leaf for NAMES (DNS names, or IP addresses), signed by the CA, with a fresh P-256 key; chain
+ * leaf first. */
 bool trust_leaf_make(struct arena *arena, struct slice ca_cert_pem, struct slice ca_key_pem,
                      const struct slice *names, size_t name_count, int64_t now_s, int days,
                      struct slice *chain_pem, struct slice *key_pem, struct error *err);

@@ -1,4 +1,4 @@
-/* The claims of a token (RFC 7519, OpenID Connect Core section 2); the envelope is read in jws.c. */
+/* The claims of a token (RFC 7519, OpenID Connect Core section 2); jws.c reads the envelope. */
 #include "trust/jws.h"
 
 enum { AUDIENCES_MAX = 64 };

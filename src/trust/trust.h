@@ -1,6 +1,7 @@
 /*
- * Tokens: reading and checking them (RFC 7515, 7517, 7518, 7519), and making them. Pure: time, keys and
- * randomness are arguments. Only RS256, ES256 and EdDSA (Ed25519) exist here; "none" and HMAC do not.
+ * Tokens: reading and checking them (RFC 7515, 7517, 7518, 7519), and making them. Pure: time, keys
+ * and randomness are arguments. Only RS256, ES256 and EdDSA (Ed25519) exist here; "none" and HMAC
+ * do not.
  */
 #pragma once
 
@@ -16,7 +17,8 @@ enum trust_alg { TRUST_ALG_NONE, TRUST_RS256, TRUST_ES256, TRUST_EDDSA };
 
 struct trust_key; /* a public key with its one algorithm */
 
-/* From DER SubjectPublicKeyInfo. RSA under 2048 bits, curves but P-256 and Ed25519, and a wrong ALG are refused. Owned by the caller. */
+/* From DER SubjectPublicKeyInfo. RSA under 2048 bits, curves but P-256 and Ed25519, and a wrong ALG
+ * are refused. Owned by the caller. */
 struct trust_key *trust_key_from_spki(struct slice der, enum trust_alg alg, struct error *err);
 void trust_key_free(struct trust_key *key);
 enum trust_alg trust_key_alg(const struct trust_key *key);
@@ -36,8 +38,9 @@ struct trust_jwk {
 };
 
 /*
- * Reads a JWK set (RFC 7517): signature keys of our algorithms; others are skipped. At most MAX keys, 64 KiB of text.
- * A repeated kid, or a key that is broken, is skipped too. False only if it is no JWK set.
+ * Reads a JWK set (RFC 7517): signature keys of our algorithms; others are skipped. At most MAX
+ * keys, 64 KiB of text. A repeated kid, or a key that is broken, is skipped too. False only if it
+ * is no JWK set.
  */
 bool trust_jwks_read(struct arena *arena, struct slice json, struct trust_jwk *out, size_t max,
                      size_t *count, struct error *err);
@@ -54,16 +57,18 @@ struct token {
     struct slice kid; /* "" if none */
     struct slice typ;
     struct slice signed_part; /* header.payload */
-    struct slice signature; /* decoded */
+    struct slice signature;   /* decoded */
     /* claims; absent strings are "", absent times INT64_MIN */
     struct slice iss, sub, email, hd, azp, scope, target_audience, nonce;
-    struct slice user_key; /* our private claim "homerun_key": the service account key that this was minted through */
-    struct slice token_use; /* our private claim "homerun_use": "access", "refresh", …; ID tokens have none */
+    struct slice user_key; /* our private claim "homerun_key": the service account key that this was
+                              minted through */
+    struct slice token_use; /* our private claim "homerun_use": "access", "refresh", …; ID tokens
+                               have none */
     const struct slice *audiences;
     size_t audience_count;
     bool email_verified;
     int64_t exp, iat, nbf; /* seconds since 1970 */
-    struct slice payload; /* decoded JSON, for claims beyond these */
+    struct slice payload;  /* decoded JSON, for claims beyond these */
 };
 
 enum token_fault {
@@ -79,23 +84,25 @@ enum token_fault {
     TOKEN_ISSUER,
     TOKEN_AUDIENCE,
     TOKEN_SUBJECT, /* account unknown, disabled, deleted, or its key */
-    TOKEN_KIND, /* not an ID token */
+    TOKEN_KIND,    /* not an ID token */
 };
 const char *token_fault_name(enum token_fault fault);
 
 /*
- * Takes TEXT apart, strictly: three parts, base64url without padding, JSON objects without repeated names at the top,
- * numbers that are times, "crit" refused, "b64" refused. Slices lie in ARENA.
+ * Takes TEXT apart, strictly: three parts, base64url without padding, JSON objects without repeated
+ * names at the top, numbers that are times, "crit" refused, "b64" refused. Slices lie in ARENA.
  */
 enum token_fault token_parse(struct arena *arena, struct slice text, struct token *out);
 
 /* alg is the key's own, and the signature fits. */
 enum token_fault token_verify_signature(const struct token *token, const struct trust_key *key);
 
-/* access-and-runtime 1.5: leeway 10 s on exp, 60 s on iat and nbf; exp needed; at most 24 h long (from iat, or now if absent). */
+/* access-and-runtime 1.5: leeway 10 s on exp, 60 s on iat and nbf; exp needed; at most 24 h long
+ * (from iat, or now if absent). */
 enum token_fault token_verify_time(const struct token *token, int64_t now_s);
 
-/* A token in the shape of three parts, its signature replaced: "HEADER.PAYLOAD.SIGNATURE_REMOVED_BY_GOOGLE" in ARENA. */
+/* A token in the shape of three parts, its signature replaced:
+ * "HEADER.PAYLOAD.SIGNATURE_REMOVED_BY_GOOGLE" in ARENA. */
 struct slice token_strip(struct arena *arena, struct slice text);
 /* Three dot-separated parts of base64url characters, none empty. */
 bool token_looks_like_jwt(struct slice text);

@@ -331,8 +331,8 @@ static void the_sandbox_has_no_network_and_starts_nothing(void **state)
         int faults = 0;
         faults |= socket(AF_INET, SOCK_STREAM, 0) != -1 || errno != EPERM ? 1 : 0;
         faults |= socket(AF_UNIX, SOCK_STREAM, 0) != -1 || errno != EPERM ? 2 : 0;
-        faults |= execve("/bin/true", argv, argv) != -1 || errno != EPERM ? 4 : 0;
-        faults |= open("/dev/null", O_RDONLY | O_CLOEXEC) == -1 ? 8 : 0;
+        faults |= open("/dev/null", O_RDONLY | O_CLOEXEC) == -1 ? 4 : 0;
+        faults |= execve("/bin/false", argv, argv) != -1 || errno != EPERM ? 8 : 0;
         _exit(faults);
     }
     int status;

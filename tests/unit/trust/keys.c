@@ -5,7 +5,9 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 
 #include "base/encode.h"
 #include "codec/codec.h"
@@ -92,6 +94,54 @@ static void a_key_serves_its_own_algorithm_only(void **state)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
+static void a_point_in_compressed_form_is_another_spelling_and_refused(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct trust_secret *secret = trust_secret_generate(TRUST_ES256, &err);
+    struct slice der;
+    assert_true(trust_secret_spki(&arena, secret, &der, &err));
+    trust_secret_free(secret);
+    unsigned char small[59];
+    memcpy(small, der.data, 59); /* up to the end of x */
+    small[1] = 57;
+    small[24] = 34;
+    small[26] = (unsigned char)(2 + (der.data[90] & 1));
+    struct slice compressed = {(const char *)small, sizeof(small)};
+    assert_null(trust_key_from_spki(compressed, TRUST_ES256, &err));
+}
+
+static void an_rsa_key_that_would_cost_us_or_protect_nothing_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t modulus_bytes;
+        const char *exponent;
+        size_t keys;
+    } cases[] = {
+        {256, "AQAB", 1},  {256, "Aw", 1},           {1024, "AQAB", 1}, {255, "AQAB", 0},
+        {1025, "AQAB", 0}, {2048, "AQAB", 0},        {256, "AQ", 0},    {256, "AA", 0},
+        {256, "BA", 0},    {256, "AQAAAAAAAAAB", 0}, /* 65 bits */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        auto_arena arena = {0};
+        struct error err;
+        size_t bytes = cases[i].modulus_bytes, count = 99;
+        char *modulus = arena_alloc(&arena, bytes);
+        memset(modulus, 0xc5, bytes);
+        struct slice n = base64url_encode(&arena, (struct slice){modulus, bytes});
+        struct trust_jwk out;
+        char *set =
+            arena_printf(&arena, "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"%.*s\",\"e\":\"%s\"}]}",
+                         SLICE_ARG(n), cases[i].exponent);
+        assert_true(trust_jwks_read(&arena, slice_of(set), &out, 1, &count, &err));
+        if (count != cases[i].keys) {
+            fail_msg("%zu bytes, exponent %s: %zu keys", bytes, cases[i].exponent, count);
+        }
+    }
+}
+
 static void a_private_key_survives_its_pem_form(void **state)
 {
     (void)state;
@@ -112,6 +162,14 @@ static void a_private_key_survives_its_pem_form(void **state)
         trust_secret_free(again);
         trust_secret_free(secret);
     }
+    EVP_PKEY *other = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384");
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    PEM_write_bio_PKCS8PrivateKey(bio, other, NULL, NULL, 0, NULL, NULL);
+    size_t length = (size_t)BIO_get_mem_data(bio, &text);
+    assert_null(trust_secret_from_pem((struct slice){text, length}, &err));
+    BIO_free(bio);
+    EVP_PKEY_free(other);
     assert_null(trust_secret_from_pem(SLICE("no key"), &err));
     assert_null(trust_secret_from_pem(SLICE_NONE, &err));
 }
@@ -202,6 +260,8 @@ int main(void)
         cmocka_unit_test(what_a_key_signed_its_public_half_verifies_and_nothing_else),
         cmocka_unit_test(es256_signatures_have_64_bytes_each_time),
         cmocka_unit_test(a_key_serves_its_own_algorithm_only),
+        cmocka_unit_test(a_point_in_compressed_form_is_another_spelling_and_refused),
+        cmocka_unit_test(an_rsa_key_that_would_cost_us_or_protect_nothing_is_refused),
         cmocka_unit_test(a_private_key_survives_its_pem_form),
         cmocka_unit_test(a_jwk_that_we_write_is_read_back_as_the_same_key),
         cmocka_unit_test(a_set_gives_its_usable_keys_and_passes_over_the_rest),
