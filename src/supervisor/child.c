@@ -6,7 +6,9 @@
 #include "supervisor/child.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +116,8 @@ static void become(const struct birth *birth)
     if (nothing > STDERR_FILENO) {
         close(nothing);
     }
+    /* Also what whoever started the supervisor left open. */
+    close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
     for (unsigned i = 0; i < birth->count; i++) {
         if (fcntl(birth->fds[i], F_SETFD, 0) < 0) {
             say_and_exit("homerun: a descriptor cannot be handed on\n");
