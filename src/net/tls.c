@@ -4,11 +4,13 @@
  * asks for. Sessions live in tickets alone, so that any worker that shares the key resumes them,
  * and none keeps memory for them.
  */
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/map.h"
 #include "net/server.h"
@@ -16,6 +18,7 @@
 struct net_tls {
     SSL_CTX **contexts; /* one for each certificate; the first is the fallback */
     size_t count;
+    BIO_METHOD *method;
     struct map *names; /* "a.example" or "*.example", lower case → SSL_CTX */
     bool http2;
 };
@@ -28,6 +31,72 @@ static bool ssl_failed(struct error *err, const char *what)
     ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
     ERR_clear_error();
     return error_set(err, STATUS_INVALID_ARGUMENT, "%s: %s", what, text);
+}
+
+/*
+ * ---- the socket below ----
+ *
+ * OpenSSL's own socket BIO writes in a way that raises SIGPIPE once the peer is gone; how a whole
+ * process takes signals is not for this room to say, so the socket has a BIO of ours.
+ */
+
+static int bio_fd(BIO *bio)
+{
+    return (int)(intptr_t)BIO_get_data(bio);
+}
+
+static bool failed_for_now(ssize_t moved)
+{
+    return moved < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static int bio_read(BIO *bio, char *into, int room)
+{
+    ssize_t got = recv(bio_fd(bio), into, (size_t)room, 0);
+    BIO_clear_retry_flags(bio);
+    if (failed_for_now(got)) {
+        BIO_set_retry_read(bio);
+    }
+    if (got == 0) {
+        BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+    }
+    return (int)got;
+}
+
+static int bio_write(BIO *bio, const char *bytes, int count)
+{
+    ssize_t sent = send(bio_fd(bio), bytes, (size_t)count, MSG_NOSIGNAL);
+    BIO_clear_retry_flags(bio);
+    if (failed_for_now(sent)) {
+        BIO_set_retry_write(bio);
+    }
+    return (int)sent;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)number;
+    (void)pointer;
+    switch (command) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_EOF:
+        return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
+    default:
+        return 0;
+    }
+}
+
+static BIO_METHOD *method_new(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | 0x7f, "net socket");
+    if (method == NULL) {
+        abort();
+    }
+    BIO_meth_set_read(method, bio_read);
+    BIO_meth_set_write(method, bio_write);
+    BIO_meth_set_ctrl(method, bio_ctrl);
+    return method;
 }
 
 /* ---- which certificate ---- */
@@ -180,6 +249,7 @@ struct net_tls *net_tls_new(const struct net_certificate *certificates, size_t c
     if (tls == NULL || (tls->contexts = calloc(count, sizeof(*tls->contexts))) == NULL) {
         abort();
     }
+    tls->method = method_new();
     tls->names = map_new();
     tls->http2 = http2;
     for (; tls->count < count; tls->count++) {
@@ -207,17 +277,23 @@ void net_tls_free(struct net_tls *tls)
     }
     free(tls->contexts);
     map_free(tls->names);
+    BIO_meth_free(tls->method);
     free(tls);
 }
 
 SSL *net_tls_accept(struct net_tls *tls, int fd)
 {
     SSL *ssl = SSL_new(tls->contexts[0]);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
+    BIO *bio = BIO_new(tls->method);
+    if (ssl == NULL || bio == NULL) {
         SSL_free(ssl);
+        BIO_free(bio);
         ERR_clear_error();
         return NULL;
     }
+    BIO_set_data(bio, (void *)(intptr_t)fd);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
     return ssl;
 }
