@@ -6,10 +6,13 @@
 #include "signer/sandbox.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
@@ -73,6 +76,25 @@ static const int refused_unless_sanitized[] = {
     SCMP_SYS(clone3),
 };
 
+/* What root keeps: reading and writing a data folder that belongs to another user. */
+static bool capabilities_drop(struct error *err)
+{
+    static const __u32 files = 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER | 1u << CAP_CHOWN;
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{0}, {0}};
+    if (syscall(SYS_capget, &head, sets) != 0) {
+        return error_errno(err, "read the capabilities");
+    }
+    sets[0].effective &= files;
+    sets[0].permitted &= files;
+    sets[0].inheritable = 0;
+    sets[1] = (struct __user_cap_data_struct){0};
+    if (syscall(SYS_capset, &head, sets) != 0) {
+        return error_errno(err, "drop the capabilities");
+    }
+    return true;
+}
+
 static int refuse_all(scmp_filter_ctx filter, const int *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -116,5 +138,5 @@ bool sandbox_enter(struct error *err)
     if (!SANITIZED) {
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     }
-    return filter_load(err);
+    return capabilities_drop(err) && filter_load(err);
 }

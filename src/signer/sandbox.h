@@ -4,9 +4,9 @@
 #include "base/error.h"
 
 /*
- * No new privileges, no core dumps, nobody may trace us; and no system call that makes a socket,
- * starts a program or reaches into another process or the kernel's configuration. Failing is an
- * error for the log, not an end: a kernel without seccomp still runs Homerun. Under a sanitizer the
- * parts that it needs itself stay.
+ * No new privileges, no core dumps, nobody may trace us, no capabilities but those over files; and
+ * no system call that makes a socket, starts a program or reaches into another process or the
+ * kernel's configuration. Failing is a warning for the log, not an end: a kernel without seccomp
+ * still runs Homerun. Under a sanitizer the parts that it needs itself stay.
  */
 bool sandbox_enter(struct error *err);
