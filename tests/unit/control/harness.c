@@ -20,6 +20,7 @@ static struct answer last;
 
 void api_reply_status(struct api_call *call, int http_status, json_t *body)
 {
+    json_decref(last.body);
     last = (struct answer){.status = http_status, .body = body};
     json_decref(call->body);
     arena_done(&call->arena);
@@ -156,6 +157,13 @@ static void name_project(struct api_call *call)
     }
 }
 
+struct answer harness_late_answer(void)
+{
+    struct answer answer = last;
+    last = (struct answer){0};
+    return answer;
+}
+
 struct answer harness_call(struct harness *harness, const char *member, const char *verb,
                            const char *target, const char *body)
 {
@@ -163,7 +171,6 @@ struct answer harness_call(struct harness *harness, const char *member, const ch
     struct error err = {0};
     struct api_call *call = calloc(1, sizeof(*call));
     struct slice rest = slice_of(target), path;
-    last = (struct answer){0};
     slice_cut(&rest, '?', &path);
     call->control = &harness->control;
     call->peer = "127.0.0.1";
@@ -190,12 +197,5 @@ struct answer harness_call(struct harness *harness, const char *member, const ch
     } else {
         route->handle(call);
     }
-    return last;
-}
-
-struct answer harness_late_answer(void)
-{
-    struct answer answer = last;
-    last = (struct answer){0};
-    return answer;
+    return harness_late_answer();
 }
