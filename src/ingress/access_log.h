@@ -1,0 +1,41 @@
+/*
+ * One JSON line for each request, appended to the file that the supervisor opened. Lines are
+ * gathered and written together, at most a tenth of a second later (refusals at the end of the
+ * turn); when the disk cannot keep up, lines are dropped and counted, and requests go on.
+ *
+ * Never a token, a cookie, a body, or a query string in it: a query may hold secrets, so the URL
+ * ends with its path (Cloud Run's requestUrl has the query).
+ */
+#pragma once
+
+#include "ingress/trace.h"
+#include "net/net.h"
+
+struct access_record {
+    /* Where it went; "" for what is not known. */
+    struct slice project, project_number, region, service, revision, tag;
+    struct slice method, scheme, host, path, user_agent, remote_ip;
+    enum http_version version;
+    int status;
+    int64_t received_us; /* wall clock */
+    int64_t latency_us;
+    uint64_t request_bytes, response_bytes; /* of the bodies */
+    const struct trace *trace;
+    /* Of refusals and failures. */
+    struct slice denial, rung, principal, fault, text;
+    bool is_error; /* severity ERROR whatever the status */
+};
+
+struct access_log; /* opaque */
+
+/* FD stays the caller's; -1: lines are thrown away. */
+struct access_log *access_log_new(int fd);
+void access_log_free(struct access_log *log);
+
+void access_log_add(struct access_log *log, const struct access_record *record);
+/* Writes what was gathered. */
+void access_log_flush(struct access_log *log);
+/* Whether enough is gathered to be worth writing now. */
+bool access_log_is_full(const struct access_log *log);
+/* Lines that were lost so far. */
+uint64_t access_log_lost(const struct access_log *log);

@@ -1,0 +1,41 @@
+/*
+ * The gate: gathers the facts of one request and lets policy_decide() answer. One call is one
+ * decision by one transaction of the index, the newest that is committed when the call is made.
+ */
+#pragma once
+
+#include "index/index.h"
+#include "ingress/credential.h"
+#include "ingress/network.h"
+#include "ingress/token_cache.h"
+
+struct gate; /* opaque */
+
+/* READER and NETWORKS stay the caller's and outlive the gate. */
+struct gate *gate_new(struct index_reader *reader, const struct networks *networks,
+                      bool strict_paths);
+void gate_free(struct gate *gate);
+
+struct gate_answer {
+    struct verdict verdict;
+    const struct index_service *service; /* NULL when the host leads nowhere */
+    struct slice host;                   /* lower case, no port; "" if it is none */
+    struct slice tag;
+    struct address client;    /* who the caller is, behind trusted proxies */
+    struct slice principal;   /* "" if nobody is known */
+    enum token_fault fault;   /* why a credential cannot be believed */
+    bool strip_authorization; /* the container must not see the signature in Authorization */
+    struct unknown_key unknown_key;
+};
+
+/*
+ * Decides REQUEST from PEER at NOW. What *out points to is good until the next call, or until the
+ * reader is renewed or released.
+ */
+void gate_decide(struct gate *gate, struct arena *arena, const struct http_request *request,
+                 const struct sockaddr_storage *peer, int64_t now_us, struct gate_answer *out);
+
+/* The number of the transaction that the last decision was made by. */
+uint64_t gate_transaction(const struct gate *gate);
+/* Looks whether the index has news since then. */
+bool gate_has_news(struct gate *gate);

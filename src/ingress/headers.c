@@ -1,0 +1,239 @@
+/*
+ * One pass over the fields: each name is looked up in a table of treatments; most are in none and
+ * pass as they are. Fields that we write ourselves are dropped on the way and added at the end.
+ */
+#include "ingress/headers.h"
+
+#include "ingress/credential.h"
+
+enum treatment {
+    PASS,
+    DROP,            /* hop-by-hop, or a claim that only the gate may make */
+    JOIN_FOR,        /* X-Forwarded-For: lines become one, the peer is added */
+    JOIN_FORWARDED,  /* Forwarded, likewise */
+    STRIP,           /* X-Serverless-Authorization: signatures are replaced, always */
+    STRIP_IF_GCLOUD, /* Authorization */
+    CONNECTION,
+};
+
+struct rule {
+    struct slice name;
+    enum treatment treatment;
+    bool prefix;
+    bool guarded; /* a spelling with '_' is dropped: many servers read it as '-' */
+};
+
+static const struct rule rules[] = {
+    {SLICE_INIT("authorization"), STRIP_IF_GCLOUD, false, true},
+    {SLICE_INIT("x-serverless-authorization"), STRIP, false, true},
+    {SLICE_INIT("x-forwarded-for"), JOIN_FOR, false, true},
+    {SLICE_INIT("x-forwarded-proto"), DROP, false, true},
+    {SLICE_INIT("forwarded"), JOIN_FORWARDED, false, true},
+    {SLICE_INIT("x-cloud-trace-context"), DROP, false, true},
+    {SLICE_INIT("traceparent"), DROP, false, true},
+    {SLICE_INIT("x-goog-iap-"), DROP, true, true},
+    {SLICE_INIT("x-goog-authenticated-user-"), DROP, true, true},
+    {SLICE_INIT("x-appengine-"), DROP, true, true},
+    {SLICE_INIT("connection"), CONNECTION, false, false},
+    {SLICE_INIT("keep-alive"), DROP, false, false},
+    {SLICE_INIT("proxy-connection"), DROP, false, false},
+    {SLICE_INIT("proxy-authenticate"), DROP, false, false},
+    {SLICE_INIT("proxy-authorization"), DROP, false, false},
+    {SLICE_INIT("te"), DROP, false, false},
+    {SLICE_INIT("transfer-encoding"), DROP, false, false},
+    {SLICE_INIT("upgrade"), DROP, false, false},
+    {SLICE_INIT("http2-settings"), DROP, false, false},
+    {SLICE_INIT("homerun-denial"), DROP, false, false},
+};
+
+/* First letters of the names above. */
+static const bool first_letter[256] = {
+    ['a'] = true, ['x'] = true, ['f'] = true, ['t'] = true, ['c'] = true,
+    ['k'] = true, ['p'] = true, ['u'] = true, ['h'] = true};
+
+static const struct rule *rule_find(struct slice name)
+{
+    if (name.len == 0 || !first_letter[(unsigned char)name.data[0]]) {
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        const struct rule *rule = &rules[i];
+        if (rule->prefix ? slice_starts(name, rule->name) : slice_equal(name, rule->name)) {
+            return rule;
+        }
+    }
+    return NULL;
+}
+
+static enum treatment treatment_of(struct arena *arena, struct slice name)
+{
+    const struct rule *rule = rule_find(name);
+    if (rule != NULL || name.len == 0 || memchr(name.data, '_', name.len) == NULL) {
+        return rule == NULL ? PASS : rule->treatment;
+    }
+    char *dashed = arena_string(arena, name);
+    for (size_t i = 0; i < name.len; i++) {
+        dashed[i] = dashed[i] == '_' ? '-' : dashed[i];
+    }
+    rule = rule_find((struct slice){dashed, name.len});
+    return rule != NULL && rule->guarded ? DROP : PASS;
+}
+
+/* Whether Connection names fields beyond the usual ones, which then have to be looked for. */
+static bool names_more_fields(struct slice connection)
+{
+    static const struct slice usual[] = {
+        SLICE_INIT("close"), SLICE_INIT("keep-alive"),     SLICE_INIT("upgrade"),
+        SLICE_INIT("te"),    SLICE_INIT("http2-settings"),
+    };
+    struct slice option;
+    while (slice_cut(&connection, ',', &option)) {
+        bool found = slice_trim(option).len == 0;
+        for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]) && !found; i++) {
+            found = slice_equal_nocase(slice_trim(option), usual[i]);
+        }
+        if (!found) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_private_fields(const struct http_headers *headers)
+{
+    for (unsigned i = 0; i < headers->count; i++) {
+        if (slice_equal(headers->items[i].name, SLICE("connection")) &&
+            names_more_fields(headers->items[i].value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct slice join(struct arena *arena, struct slice a, struct slice b)
+{
+    if (a.len == 0 || b.len == 0) {
+        return a.len == 0 ? b : a;
+    }
+    char *out = arena_alloc(arena, a.len + b.len + 2);
+    memcpy(out, a.data, a.len);
+    memcpy(out + a.len, ", ", 2);
+    memcpy(out + a.len + 2, b.data, b.len);
+    return (struct slice){out, a.len + 2 + b.len};
+}
+
+/* "for=192.0.2.1;proto=https"; IPv6 needs brackets and quotes (RFC 7239 section 6). */
+static struct slice forwarded_entry(struct arena *arena, const struct forwarding *forwarding)
+{
+    bool v6 = slice_find(forwarding->peer, ':') >= 0;
+    return slice_of(arena_printf(arena, "for=\"%s%.*s%s\";proto=%.*s", v6 ? "[" : "",
+                                 SLICE_ARG(forwarding->peer), v6 ? "]" : "",
+                                 SLICE_ARG(forwarding->scheme)));
+}
+
+bool headers_to_container(struct arena *arena, const struct forwarding *forwarding,
+                          struct http_headers *out)
+{
+    const struct http_headers *from = forwarding->headers;
+    struct slice chain = SLICE_NONE, forwarded = SLICE_NONE;
+    bool private_fields = has_private_fields(from);
+    bool good = true;
+    *out = (struct http_headers){
+        .items = arena_array(arena, struct http_header, (size_t)from->count + 8),
+        .capacity = (uint16_t)(from->count + 8),
+    };
+    for (unsigned i = 0; i < from->count; i++) {
+        struct http_header field = from->items[i];
+        if (private_fields && http_header_is_hop_by_hop(from, field.name)) {
+            continue;
+        }
+        switch (treatment_of(arena, field.name)) {
+        case DROP:
+        case CONNECTION:
+            continue;
+        case JOIN_FOR:
+            chain = join(arena, chain, field.value);
+            continue;
+        case JOIN_FORWARDED:
+            forwarded = join(arena, forwarded, field.value);
+            continue;
+        case STRIP:
+            field.value = credential_strip(arena, field.value);
+            break;
+        case STRIP_IF_GCLOUD:
+            if (forwarding->strip_authorization) {
+                field.value = credential_strip(arena, field.value);
+            }
+            break;
+        case PASS:
+            break;
+        }
+        good = http_headers_add(out, arena, field.name, field.value) && good;
+    }
+    const struct trace *trace = forwarding->trace;
+    const struct http_header ours[] = {
+        {SLICE("x-forwarded-for"), join(arena, chain, forwarding->peer)},
+        {SLICE("x-forwarded-proto"), forwarding->scheme},
+        {SLICE("forwarded"), join(arena, forwarded, forwarded_entry(arena, forwarding))},
+        {SLICE("x-cloud-trace-context"), {trace->cloud, trace->cloud_len}},
+        {SLICE("traceparent"), slice_of(trace->parent)},
+    };
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        good = http_headers_add(out, arena, ours[i].name, ours[i].value) && good;
+    }
+    return good;
+}
+
+void trailers_to_container(struct arena *arena, const struct http_headers *from,
+                           struct http_headers *out)
+{
+    *out = (struct http_headers){0};
+    for (unsigned i = 0; from != NULL && i < from->count; i++) {
+        if (treatment_of(arena, from->items[i].name) == PASS) {
+            http_headers_add(out, arena, from->items[i].name, from->items[i].value);
+        }
+    }
+}
+
+static bool is_dropped_in_answers(struct slice name)
+{
+    static const struct slice names[] = {
+        SLICE_INIT("connection"),        SLICE_INIT("keep-alive"), SLICE_INIT("proxy-connection"),
+        SLICE_INIT("transfer-encoding"), SLICE_INIT("upgrade"),    SLICE_INIT("te"),
+        SLICE_INIT("homerun-denial"),    SLICE_INIT("alt-svc"),
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (slice_equal(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool headers_to_client(struct arena *arena, const struct http_headers *from,
+                       const struct trace *trace, struct http_headers *out)
+{
+    bool private_fields = has_private_fields(from);
+    bool cookie = http_headers_find(from, SLICE("set-cookie")) != NULL;
+    bool good = true;
+    *out = (struct http_headers){
+        .items = arena_array(arena, struct http_header, (size_t)from->count + 4),
+        .capacity = (uint16_t)(from->count + 4),
+    };
+    for (unsigned i = 0; i < from->count; i++) {
+        struct http_header field = from->items[i];
+        if (is_dropped_in_answers(field.name) ||
+            (private_fields && http_header_is_hop_by_hop(from, field.name)) ||
+            (cookie && slice_equal(field.name, SLICE("cache-control"))) ||
+            slice_equal(field.name, SLICE("x-cloud-trace-context"))) {
+            continue;
+        }
+        good = http_headers_add(out, arena, field.name, field.value) && good;
+    }
+    if (cookie) {
+        good = http_headers_add(out, arena, SLICE("cache-control"), SLICE("private")) && good;
+    }
+    return http_headers_add(out, arena, SLICE("x-cloud-trace-context"),
+                            (struct slice){trace->cloud, trace->cloud_len}) &&
+           good;
+}

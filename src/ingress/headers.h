@@ -1,0 +1,30 @@
+/*
+ * What a container gets to see of a request's headers, and a client of a response's:
+ * access-and-runtime 1.3 and 1.8 as one table.
+ */
+#pragma once
+
+#include "http/message.h"
+#include "ingress/trace.h"
+
+struct forwarding {
+    const struct http_headers *headers; /* as the client sent them */
+    struct slice peer;                  /* address of the socket's other end, as text */
+    struct slice scheme;                /* "https" */
+    const struct trace *trace;
+    bool strip_authorization;
+    bool websocket; /* the handshake's own fields go along */
+};
+
+/* False if there are more headers than a message may have. Slices point into the request and ARENA.
+ */
+bool headers_to_container(struct arena *arena, const struct forwarding *forwarding,
+                          struct http_headers *out);
+
+/* Of trailers only what means nothing to us goes on: none may pose as a header of ours. */
+void trailers_to_container(struct arena *arena, const struct http_headers *from,
+                           struct http_headers *out);
+
+/* The same for the answer: hop-by-hop fields go, Set-Cookie makes it private, the trace comes. */
+bool headers_to_client(struct arena *arena, const struct http_headers *from,
+                       const struct trace *trace, struct http_headers *out);

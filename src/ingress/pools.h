@@ -1,0 +1,28 @@
+/*
+ * Connections to instances: one pool for each slot of the board and generation, made at first use,
+ * given up when another instance has the slot or nobody used it for a while.
+ */
+#pragma once
+
+#include "ipc/board.h"
+#include "net/net.h"
+
+struct pools; /* opaque */
+
+/* One instance's pool. Counted: whoever has taken it may use it until given back. */
+struct upstream {
+    struct net_pool *pool;
+    uint32_t generation;
+    unsigned users;
+    bool current; /* still in its slot */
+    bool http2;
+    int64_t used_us; /* clock_mono_us() */
+};
+
+struct pools *pools_new(struct net *net);
+void pools_free(struct pools *pools);
+
+struct upstream *pools_take(struct pools *pools, const struct board_place *place);
+void pools_give(struct pools *pools, struct upstream *upstream, int64_t now_us);
+/* Lets go of what nobody has used for a minute. Cheap when called often. */
+void pools_sweep(struct pools *pools, int64_t now_us);

@@ -1,0 +1,287 @@
+/*
+ * A request on one side, a call on the other, and bytes in both directions as they come: nothing is
+ * gathered, and whoever cannot take more stops the other side from reading.
+ *
+ * Neither side may be touched once it is gone: the call is gone when its on_close comes, or when we
+ * cancel it; the exchange after request_closed().
+ */
+#include <netinet/in.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/random.h"
+#include "ingress/headers.h"
+#include "ingress/request.h"
+
+static const struct call_events relay_events;
+
+/* ---- towards the container ---- */
+
+static enum http_framing framing_towards(const struct request *request)
+{
+    enum http_framing framing = request->head->framing;
+    if (framing == HTTP_NO_BODY || request->websocket) {
+        return HTTP_NO_BODY;
+    }
+    if (framing == HTTP_LENGTH) {
+        return HTTP_LENGTH;
+    }
+    return request->upstream->http2 ? HTTP_STREAM : HTTP_CHUNKED;
+}
+
+/* An HTTP/2 client's WebSocket (RFC 8441) has no key: the container's side of it needs one. */
+static void add_websocket_key(struct request *request, struct http_headers *headers)
+{
+    char bytes[16];
+    if (http_headers_find(headers, SLICE("sec-websocket-key")) == NULL) {
+        random_bytes(bytes, sizeof(bytes));
+        http_headers_add(headers, request->arena, SLICE("sec-websocket-key"),
+                         base64_encode(request->arena, (struct slice){bytes, sizeof(bytes)}));
+    }
+}
+
+static bool forward_make(struct request *request)
+{
+    const struct http_request *head = request->head;
+    struct http_request *forward = arena_new(request->arena, struct http_request);
+    char peer[64];
+    struct forwarding forwarding = {
+        .headers = &head->headers,
+        .scheme = request->record.scheme,
+        .trace = &request->trace,
+        .strip_authorization = request->strip_authorization,
+    };
+    net_address_text((const struct sockaddr *)(const void *)exchange_peer(request->exchange), peer,
+                     false);
+    forwarding.peer = arena_slice(request->arena, slice_of(peer));
+    *forward = (struct http_request){
+        .method = request->websocket ? SLICE("GET") : head->method,
+        .scheme = SLICE("http"),
+        .authority = head->authority,
+        .path = head->path,
+        .version = HTTP_1_1,
+        .framing = framing_towards(request),
+        .length = head->length,
+        .keep_alive = true,
+        .expect_continue = head->expect_continue,
+        .upgrade = request->websocket ? SLICE("websocket") : SLICE_NONE,
+        .wants_trailers = head->wants_trailers,
+    };
+    if (!headers_to_container(request->arena, &forwarding, &forward->headers)) {
+        return false;
+    }
+    if (request->websocket) {
+        add_websocket_key(request, &forward->headers);
+    }
+    request->forward = forward;
+    return true;
+}
+
+static void call_begin(struct request *request)
+{
+    request->call = call_new(request->upstream->pool, request->forward, &relay_events, request);
+}
+
+void relay_start(struct request *request)
+{
+    struct worker *worker = request->worker;
+    request->state = REQUEST_RELAYED;
+    request->upstream = pools_take(worker->pools, &request->place);
+    if (!forward_make(request)) {
+        request_fail(request, FAILURE_HEADERS);
+        return;
+    }
+    call_begin(request);
+    if (!request->websocket) {
+        exchange_resume(request->exchange);
+    }
+}
+
+void relay_stop(struct request *request)
+{
+    if (request->call != NULL) {
+        struct call *call = request->call;
+        request->call = NULL;
+        call_cancel(call);
+    }
+    if (request->upstream != NULL) {
+        pools_give(request->worker->pools, request->upstream, clock_mono_us());
+        request->upstream = NULL;
+    }
+    dispatch_leave(request);
+}
+
+void relay_body(struct exchange *exchange, struct slice data)
+{
+    struct request *request = exchange_user(exchange);
+    if (request == NULL || request->call == NULL) {
+        return;
+    }
+    request->record.request_bytes += data.len;
+    if (!request->tunnel && !request->upstream->http2 &&
+        request->record.request_bytes > BODY_MAX_HTTP1) {
+        request_fail(request, FAILURE_TOO_LARGE);
+        return;
+    }
+    request->body_begun = true;
+    if (!call_write(request->call, data)) {
+        exchange_pause(exchange);
+    }
+}
+
+void relay_body_end(struct exchange *exchange, const struct http_headers *trailers)
+{
+    struct request *request = exchange_user(exchange);
+    struct http_headers passed;
+    if (request == NULL || request->call == NULL || (request->websocket && !request->tunnel)) {
+        return;
+    }
+    request->body_ended = request->forward->framing != HTTP_NO_BODY;
+    trailers_to_container(request->arena, trailers, &passed);
+    call_end(request->call, passed.count > 0 ? &passed : NULL);
+}
+
+void relay_writable(struct exchange *exchange)
+{
+    struct request *request = exchange_user(exchange);
+    if (request != NULL && request->call != NULL) {
+        call_resume(request->call);
+    }
+}
+
+/* ---- towards the client ---- */
+
+static void inform(struct request *request, const struct http_response *response)
+{
+    struct http_response own = {.status = response->status, .version = response->version};
+    if (response->status == 100) {
+        exchange_continue(request->exchange);
+        return;
+    }
+    struct arena *arena = call_arena(request->call);
+    if (headers_to_client(arena, &response->headers, &request->trace, &own.headers)) {
+        exchange_inform(request->exchange, &own);
+    }
+}
+
+/*
+ * The container has agreed to a WebSocket. Over HTTP/2 the answer is 200 and the handshake's own
+ * field means nothing (RFC 8441 section 5).
+ */
+static void open_tunnel(struct request *request, struct http_response *own)
+{
+    request->tunnel = true;
+    own->framing = HTTP_STREAM;
+    if (request->head->version == HTTP_2) {
+        own->status = 200;
+        for (unsigned i = 0; i < own->headers.count; i++) {
+            if (slice_equal(own->headers.items[i].name, SLICE("sec-websocket-accept"))) {
+                own->headers.items[i] = own->headers.items[--own->headers.count];
+                break;
+            }
+        }
+    }
+}
+
+static void on_response(struct call *call, const struct http_response *response)
+{
+    struct request *request = call_user(call);
+    struct arena *arena = call_arena(call);
+    struct http_response own = *response;
+    struct http_headers from = response->headers;
+    if (response->status < 200 && response->status != 101) {
+        inform(request, response);
+        return;
+    }
+    bool over_http2 = request->websocket && request->head->version == HTTP_2;
+    if (over_http2 && response->status >= 200 && response->status < 300) {
+        /* To this client it would say that the tunnel is open. */
+        request_fail(request, FAILURE_INSTANCE);
+        return;
+    }
+    if (request->affinity.len > 0) {
+        http_headers_add(&from, arena, SLICE("set-cookie"), request->affinity);
+    }
+    if (!headers_to_client(arena, &from, &request->trace, &own.headers)) {
+        request_fail(request, FAILURE_INSTANCE);
+        return;
+    }
+    if (response->status == 101) {
+        open_tunnel(request, &own);
+    }
+    own.keep_alive = true;
+    request->head_sent = true;
+    request->record.status = response->status;
+    exchange_respond(request->exchange, &own);
+    if (request->tunnel) {
+        exchange_resume(request->exchange);
+    }
+}
+
+static void on_body(struct call *call, struct slice data)
+{
+    struct request *request = call_user(call);
+    request->record.response_bytes += data.len;
+    if (!exchange_write(request->exchange, data)) {
+        call_pause(call);
+    }
+}
+
+static void on_body_end(struct call *call, const struct http_headers *trailers)
+{
+    struct request *request = call_user(call);
+    request->state = REQUEST_ANSWERED;
+    exchange_end(request->exchange, trailers != NULL && trailers->count > 0 ? trailers : NULL);
+}
+
+static void on_writable(struct call *call)
+{
+    struct request *request = call_user(call);
+    exchange_resume(request->exchange);
+}
+
+/*
+ * Once more, if the connection was an old one that had just ended and nothing can have been done
+ * twice: either there is a body of which nothing was sent, or the method may be repeated anyway.
+ */
+static bool may_retry(const struct request *request, bool unsent)
+{
+    static const char *const repeatable[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+    if (!unsent || request->retried || request->head_sent || request->body_begun ||
+        request->body_ended) {
+        return false;
+    }
+    if (request->forward->framing != HTTP_NO_BODY) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(repeatable) / sizeof(repeatable[0]); i++) {
+        if (slice_is(request->forward->method, repeatable[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_close(struct call *call, const char *failure, bool unsent)
+{
+    struct request *request = call_user(call);
+    request->call = NULL;
+    if (failure == NULL) {
+        relay_stop(request);
+        return;
+    }
+    if (may_retry(request, unsent)) {
+        request->retried = true;
+        call_begin(request);
+        return;
+    }
+    request_fail(request, FAILURE_INSTANCE);
+}
+
+static const struct call_events relay_events = {
+    .on_response = on_response,
+    .on_body = on_body,
+    .on_body_end = on_body_end,
+    .on_writable = on_writable,
+    .on_close = on_close,
+};

@@ -1,0 +1,340 @@
+/*
+ * The way of a request, step by step. Each step either goes on to the next, or answers, or waits
+ * for something that calls back: nothing blocks, and every wait has a deadline that the tick sees.
+ */
+#include "ingress/request.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "http/url.h"
+#include "policy/decide.h"
+
+static const struct {
+    int status;
+    bool is_error;
+    const char *text;
+} failures[] = {
+    [FAILURE_NO_REVISION] = {503, true, ""},
+    [FAILURE_START] = {500, true,
+                       "The request failed because the instance could not start successfully."},
+    [FAILURE_INSTANCE] = {503, true,
+                          "The request failed because either the HTTP response was malformed or "
+                          "connection to the instance had an error."},
+    [FAILURE_FULL] = {429, false,
+                      "The request was aborted because there was no available instance."},
+    [FAILURE_TOO_SLOW] = {500, true,
+                          "The request was aborted because there was no available instance."},
+    [FAILURE_TIMEOUT] = {504, true,
+                         "The request has been terminated because it has reached the maximum "
+                         "request timeout."},
+    [FAILURE_TOO_LARGE] = {413, false, ""},
+    [FAILURE_HEADERS] = {431, false, ""},
+};
+
+enum { CLIENT_LEFT = 499, H2_INTERNAL_ERROR = 2 };
+
+/* ---- birth ---- */
+
+static struct slice scheme_of(const struct worker *worker, const struct exchange *exchange)
+{
+    struct slice scheme = exchange_is_tls(exchange) ? SLICE("https") : SLICE("http");
+    if (network_is_proxy(&worker->networks, exchange_peer(exchange))) {
+        const struct http_header *said =
+            http_headers_find(&exchange_request(exchange)->headers, SLICE("x-forwarded-proto"));
+        if (said != NULL && slice_is(said->value, "https")) {
+            return SLICE("https");
+        }
+        if (said != NULL && slice_is(said->value, "http")) {
+            return SLICE("http");
+        }
+    }
+    return scheme;
+}
+
+static struct request *request_new(struct worker *worker, struct exchange *exchange)
+{
+    struct arena *arena = exchange_arena(exchange);
+    struct request *request = arena_new(arena, struct request);
+    const struct http_request *head = exchange_request(exchange);
+    const struct http_header *agent = http_headers_find(&head->headers, SLICE("user-agent"));
+    request->worker = worker;
+    request->exchange = exchange;
+    request->arena = arena;
+    request->head = head;
+    request->arrived_us = clock_mono_us();
+    request->record = (struct access_record){
+        .method = head->method,
+        .scheme = scheme_of(worker, exchange),
+        .host = head->authority,
+        .path = url_path(head->path),
+        .user_agent = agent == NULL ? SLICE_NONE : agent->value,
+        .version = head->version,
+        .received_us = clock_wall_us(),
+        .trace = &request->trace,
+    };
+    trace_read(&worker->random, &head->headers, &request->trace);
+    exchange_set_user(exchange, request);
+    TAILQ_INSERT_TAIL(&worker->requests, request, all);
+    if (worker->request_count++ == 0 && !uv_is_active((uv_handle_t *)&worker->tick)) {
+        uv_timer_start(&worker->tick, request_tick, TICK_MS, TICK_MS);
+    }
+    return request;
+}
+
+/* ---- answers of our own ---- */
+
+static void request_refuse(struct request *request, const struct gate_answer *answer)
+{
+    page_denial(request->denial);
+    request->state = REQUEST_ANSWERED;
+    request->record.status = answer->verdict.status;
+    request->record.denial = slice_of(request->denial);
+    request->record.text = slice_of(rung_log_text(answer->verdict.rung));
+    page_reply(request->exchange, answer->verdict.status, request->record.path, request->denial,
+               NULL);
+    exchange_resume(request->exchange); /* so that a short body can be read away */
+}
+
+void request_fail(struct request *request, enum failure failure)
+{
+    if (request->state == REQUEST_ANSWERED) {
+        return;
+    }
+    request->state = REQUEST_ANSWERED;
+    request->record.text = slice_of(failures[failure].text);
+    request->record.is_error = failures[failure].is_error;
+    relay_stop(request);
+    if (request->head_sent) {
+        exchange_abort(request->exchange, H2_INTERNAL_ERROR);
+        return;
+    }
+    request->record.status = failures[failure].status;
+    page_reply(request->exchange, failures[failure].status, request->record.path, "", NULL);
+    exchange_resume(request->exchange);
+}
+
+/* ---- the steps ---- */
+
+/* What the log, and the steps behind the gate, keep of the gate's answer. */
+static void request_note(struct request *request, const struct gate_answer *answer)
+{
+    struct arena *arena = request->arena;
+    const struct index_service *service = answer->service;
+    char address[ADDRESS_TEXT_MAX];
+    request->record.remote_ip = arena_slice(arena, address_text(&answer->client, address));
+    request->record.rung = slice_of(rung_name(answer->verdict.rung));
+    request->record.principal = arena_slice(arena, answer->principal);
+    request->strip_authorization = answer->strip_authorization;
+    if (answer->fault != TOKEN_OK) {
+        request->record.fault = slice_of(token_fault_name(answer->fault));
+    }
+    if (service != NULL) {
+        request->record.project = arena_slice(arena, service->project);
+        request->record.region = arena_slice(arena, service->region);
+        request->record.service = arena_slice(arena, service->name);
+        request->record.tag = arena_slice(arena, answer->tag);
+    }
+}
+
+static bool is_websocket(const struct http_request *head)
+{
+    return slice_equal_nocase(head->upgrade, SLICE("websocket")) &&
+           (slice_is(head->method, "GET") || slice_is(head->method, "CONNECT"));
+}
+
+/* Behind the gate: which revision, and then a place on one of its instances. */
+static void request_pass(struct request *request, const struct gate_answer *answer)
+{
+    const struct http_request *head = request->head;
+    if (!dispatch_choose(request, answer->service, answer->tag)) {
+        request_fail(request, FAILURE_NO_REVISION);
+        return;
+    }
+    request->record.revision = request->target.revision;
+    request->websocket = is_websocket(head) && !request->target.http2;
+    if (slice_is(head->method, "CONNECT") && !request->websocket) {
+        request_fail(request, FAILURE_INSTANCE);
+        return;
+    }
+    if (head->framing == HTTP_LENGTH && head->length > BODY_MAX_HTTP1 && !request->target.http2) {
+        request_fail(request, FAILURE_TOO_LARGE);
+        return;
+    }
+    request->deadline_us = request->arrived_us + (int64_t)request->target.timeout_s * 1000000;
+    dispatch_start(request);
+}
+
+/* Whether the request should wait for the key that its token names. */
+static bool waits_for_key(struct request *request, const struct gate_answer *answer)
+{
+    struct worker *worker = request->worker;
+    int64_t now = clock_mono_us();
+    if (answer->verdict.rung != RUNG_BAD_CREDENTIAL || answer->unknown_key.issuer.len == 0) {
+        return false;
+    }
+    if (request->state == REQUEST_WAITS_FOR_KEY) {
+        return now < request->deadline_us;
+    }
+    if (worker->key_waiters >= KEY_WAITERS_MAX || !keys_ask(worker, &answer->unknown_key, now)) {
+        return false;
+    }
+    request->state = REQUEST_WAITS_FOR_KEY;
+    request->deadline_us = request->arrived_us + KEY_WAIT_MS * 1000;
+    worker->key_waiters++;
+    return true;
+}
+
+void request_judge(struct request *request)
+{
+    struct worker *worker = request->worker;
+    struct gate_answer answer;
+    gate_decide(worker->gate, request->arena, request->head, exchange_peer(request->exchange),
+                clock_wall_us(), &answer);
+    if (waits_for_key(request, &answer)) {
+        return;
+    }
+    if (request->state == REQUEST_WAITS_FOR_KEY) {
+        worker->key_waiters--;
+        request->state = REQUEST_NEW;
+    }
+    request_note(request, &answer);
+    if (answer.verdict.allowed) {
+        request_pass(request, &answer);
+    } else {
+        request_refuse(request, &answer);
+    }
+}
+
+static void on_request(struct exchange *exchange, void *ctx)
+{
+    struct request *request = request_new(ctx, exchange);
+    if (request->head->framing != HTTP_NO_BODY || request->head->upgrade.len > 0) {
+        exchange_pause(exchange); /* nothing of the body is wanted before there is a container */
+    }
+    request_judge(request);
+}
+
+/* The last of a request: its line in the log. */
+static void on_close(struct exchange *exchange, bool aborted)
+{
+    struct request *request = exchange_user(exchange);
+    if (request == NULL) {
+        return;
+    }
+    struct worker *worker = request->worker;
+    if (request->state == REQUEST_WAITS_FOR_KEY) {
+        worker->key_waiters--;
+    }
+    relay_stop(request);
+    if (aborted && request->record.status == 0) {
+        request->record.status = CLIENT_LEFT;
+    }
+    request->record.latency_us = clock_mono_us() - request->arrived_us;
+    access_log_add(worker->log, &request->record);
+    worker->log_now |= request->denial[0] != '\0';
+    TAILQ_REMOVE(&worker->requests, request, all);
+    worker->request_count--;
+    exchange_set_user(exchange, NULL);
+}
+
+/* ---- time ---- */
+
+static void request_due(struct request *request, int64_t now)
+{
+    switch (request->state) {
+    case REQUEST_WAITS_FOR_KEY:
+        if (now >= request->deadline_us || gate_has_news(request->worker->gate)) {
+            request_judge(request);
+        }
+        return;
+    case REQUEST_WAITS_FOR_PLACE:
+        if (now >= request->deadline_us) {
+            request_fail(request, FAILURE_TIMEOUT);
+        } else if (now >= request->queue_deadline_us && !dispatch_may_wait_on(request)) {
+            request_fail(request, dispatch_failure(request));
+        }
+        return;
+    case REQUEST_RELAYED:
+        if (now >= request->deadline_us) {
+            request_fail(request, FAILURE_TIMEOUT);
+        }
+        return;
+    case REQUEST_NEW:
+    case REQUEST_ANSWERED:
+        return;
+    }
+}
+
+void request_tick(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    int64_t now = clock_mono_us();
+    struct request *next;
+    for (struct request *at = TAILQ_FIRST(&worker->requests); at != NULL; at = next) {
+        next = TAILQ_NEXT(at, all);
+        request_due(at, now);
+    }
+    dispatch_tick(worker->dispatch, now);
+    pools_sweep(worker->pools, now);
+    access_log_flush(worker->log);
+    if (worker->request_count == 0) {
+        uv_timer_stop(timer);
+    }
+}
+
+/* ---- plain HTTP: the way to HTTPS ---- */
+
+static struct slice https_url(struct request *request)
+{
+    const struct settings *settings = &request->worker->settings;
+    struct slice path = request->head->path;
+    struct slice host;
+    uint16_t port;
+    char shown[16] = "";
+    if (!url_authority(request->arena, request->head->authority, &host, &port)) {
+        return SLICE_NONE;
+    }
+    if (settings->https_port != 443) {
+        snprintf(shown, sizeof(shown), ":%d", settings->https_port);
+    }
+    bool v6 = slice_find(host, ':') >= 0;
+    path = path.len > 0 && path.data[0] == '/' ? path : SLICE("/");
+    return slice_of(arena_printf(request->arena, "https://%s%.*s%s%s%.*s", v6 ? "[" : "",
+                                 SLICE_ARG(host), v6 ? "]" : "", shown, SLICE_ARG(path)));
+}
+
+static void on_plain_request(struct exchange *exchange, void *ctx)
+{
+    struct request *request = request_new(ctx, exchange);
+    struct http_headers headers = {0};
+    struct slice url = https_url(request);
+    request->state = REQUEST_ANSWERED;
+    if (url.len == 0) {
+        request->record.status = 404;
+        page_reply(exchange, 404, request->record.path, "", NULL);
+        return;
+    }
+    request->record.status = 302;
+    http_headers_add(&headers, request->arena, SLICE("location"), url);
+    exchange_reply(exchange, 302, "text/html; charset=UTF-8",
+                   SLICE("<html><head><title>302 Found</title></head>"
+                         "<body><h1>302 Found</h1></body></html>\n"),
+                   &headers);
+}
+
+const struct exchange_events request_events_https = {
+    .on_request = on_request,
+    .on_body = relay_body,
+    .on_body_end = relay_body_end,
+    .on_writable = relay_writable,
+    .on_close = on_close,
+};
+
+const struct exchange_events request_events_redirect = {
+    .on_request = on_plain_request,
+    .on_body = relay_body,
+    .on_body_end = relay_body_end,
+    .on_writable = relay_writable,
+    .on_close = on_close,
+};

@@ -1,0 +1,156 @@
+/*
+ * One request on its way through a worker, and the worker itself. For this room alone.
+ *
+ *     route → gate → (wait for a key) → dispatch → (wait for a place) → relay → log
+ *
+ * A request belongs to its exchange: its memory is the exchange's arena, and it ends in
+ * request_closed(), whatever happened before.
+ */
+#pragma once
+
+#include <sys/queue.h>
+
+#include "index/index.h"
+#include "ingress/access_log.h"
+#include "ingress/gate.h"
+#include "ingress/pages.h"
+#include "ingress/pools.h"
+#include "ipc/board.h"
+#include "ipc/ipc.h"
+#include "ipc/settings.h"
+
+enum {
+    BODY_MAX_HTTP1 = 32 << 20, /* of a request to a container that speaks HTTP/1 */
+    TICK_MS = 100,
+    KEY_WAIT_MS = 2000,
+    KEY_WAITERS_MAX = 256,
+};
+
+enum request_state {
+    REQUEST_NEW,
+    REQUEST_WAITS_FOR_KEY,
+    REQUEST_WAITS_FOR_PLACE,
+    REQUEST_RELAYED,
+    REQUEST_ANSWERED, /* by the container in full, or by us */
+};
+
+/* Why a request that passed the gate gets an answer of ours (access-and-runtime 1.7). */
+enum failure {
+    FAILURE_NO_REVISION,
+    FAILURE_START,
+    FAILURE_INSTANCE,
+    FAILURE_FULL,
+    FAILURE_TOO_SLOW,
+    FAILURE_TIMEOUT,
+    FAILURE_TOO_LARGE,
+    FAILURE_HEADERS,
+};
+
+struct waiting; /* of one revision: dispatch.c */
+struct dispatch;
+
+struct worker {
+    uv_loop_t *loop;
+    struct settings settings;
+    struct net *net;
+    struct index_reader *reader;
+    struct networks networks;
+    struct gate *gate;
+    struct board *board;
+    unsigned number;
+    int wakes[BOARD_WORKERS];
+    struct pools *pools;
+    struct dispatch *dispatch;
+    struct access_log *log;
+    bool log_now;               /* a line that somebody may ask for at once */
+    struct ipc_channel *engine; /* NULL once it has ended */
+    struct ipc_channel *control;
+    struct trace_source random;
+    uint8_t affinity_key[16];
+    uv_timer_t tick; /* runs while there are requests */
+    TAILQ_HEAD(, request) requests;
+    unsigned request_count;
+    unsigned key_waiters;
+    struct key_ask *key_asks;
+};
+
+struct request {
+    struct worker *worker;
+    struct exchange *exchange;
+    struct arena *arena;
+    const struct http_request *head;
+    TAILQ_ENTRY(request) all;
+    enum request_state state;
+    int64_t arrived_us;  /* clock_mono_us() */
+    int64_t deadline_us; /* of what it waits for, or of the whole request */
+    struct trace trace;
+    struct access_record record;
+    char denial[DENIAL_CHARS + 1];
+    bool strip_authorization;
+    bool passed; /* the gate's way is over: count it as a request of the service */
+
+    /* dispatch */
+    struct index_target target; /* texts in the arena */
+    struct slice affinity;      /* a cookie to be set; "" for none */
+    TAILQ_ENTRY(request) queue;
+    struct waiting *waiting;
+    int64_t queued_us;
+    int64_t queue_deadline_us;
+    struct board_place place;
+    bool has_place;
+    bool cold; /* no instance was ready when it began to wait */
+
+    /* relay */
+    struct call *call;
+    struct upstream *upstream;
+    const struct http_request *forward; /* as it was sent to the container */
+    bool retried;
+    bool body_begun, body_ended;
+    bool head_sent;
+    bool websocket; /* an upgrade was asked for, and the container may get it */
+    bool tunnel;
+    bool timed_out;
+};
+
+/* request.c */
+extern const struct exchange_events request_events_https;
+extern const struct exchange_events request_events_redirect;
+/* Answers for the container, if nothing was sent yet; else cuts the exchange. */
+void request_fail(struct request *request, enum failure failure);
+/* The gate's answer has to be asked for again: the index has news, or time is up. */
+void request_judge(struct request *request);
+void request_tick(uv_timer_t *timer);
+
+/* keys.c: what to do about a token that names a key which the index lacks. */
+void keys_init(struct worker *worker);
+void keys_done(struct worker *worker);
+/* Asks control for it, at most once in 30 s for each. False if it makes no sense to wait. */
+bool keys_ask(struct worker *worker, const struct unknown_key *key, int64_t now_us);
+
+/* relay.c */
+void relay_start(struct request *request);
+/* The exchange has closed, or the request is over: lets go of the call. */
+void relay_stop(struct request *request);
+void relay_body(struct exchange *exchange, struct slice data);
+void relay_body_end(struct exchange *exchange, const struct http_headers *trailers);
+void relay_writable(struct exchange *exchange);
+
+/* dispatch.c */
+struct dispatch *dispatch_new(struct worker *worker);
+void dispatch_free(struct dispatch *dispatch);
+/* Chooses a revision of SERVICE by tag or by percents. False if none can serve. */
+bool dispatch_choose(struct request *request, const struct index_service *service,
+                     struct slice tag);
+/* Takes a place and relays, or waits for one. */
+void dispatch_start(struct request *request);
+/* Out of the queue; gives its place back if it has one. */
+void dispatch_leave(struct request *request);
+/* A place may have become free, or an instance ready. */
+void dispatch_wake(struct dispatch *dispatch);
+void dispatch_start_failed(struct dispatch *dispatch, const struct msg_start_failed *message);
+/* Once per turn of the loop: tells the engine what waits. */
+void dispatch_flush(struct dispatch *dispatch);
+void dispatch_tick(struct dispatch *dispatch, int64_t now_us);
+/* Whether REQUEST, whose time in the queue is over, should still wait: its instance is starting. */
+bool dispatch_may_wait_on(const struct request *request);
+enum failure dispatch_failure(const struct request *request);

@@ -1,0 +1,14 @@
+/*
+ * What a worker gives up once everything it needs is open: users, capabilities, files, programs,
+ * other processes. From then on a fault in a parser has nothing to reach but the requests of this
+ * worker.
+ */
+#pragma once
+
+#include "base/error.h"
+
+/*
+ * Called once, before the first request. What the kernel does not have is skipped and logged; what
+ * it has and refuses is an error.
+ */
+bool sandbox_enter(struct error *err);

@@ -1,0 +1,313 @@
+/*
+ * A table of entries with chains, and a clock hand for eviction. A token is found by a keyed hash
+ * of its last bytes, which are those of its signature, and then compared in full: so a hit costs a
+ * hash of 64 bytes, and nothing but the very same token is ever a hit.
+ *
+ * Public keys are kept parsed beside it. An entry names the key that it was verified with; once
+ * per transaction that key is looked up again, and an entry whose key has gone is dropped.
+ */
+#include "ingress/token_cache.h"
+
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/random.h"
+#include "ingress/key_cache.h"
+
+enum { TAIL_BYTES = 64, NOWHERE = -1 };
+
+struct entry {
+    struct verified_token token;
+    struct slice text;
+    uint64_t hash;
+    uint64_t key_serial;
+    uint64_t key_checked; /* the transaction in which the key was last seen */
+    int32_t next;         /* in the chain */
+    bool used;            /* since the hand came by */
+    char *bytes;          /* what the slices point to; NULL: the entry is empty */
+};
+
+struct token_cache {
+    uint8_t key[16];
+    struct key_cache *keys;
+    struct entry **entries; /* made at first use */
+    int32_t *buckets;
+    size_t max, bucket_mask;
+    size_t filled; /* entries that were ever used: the first ones */
+    size_t count;
+    size_t hand;
+};
+
+struct token_cache *token_cache_new(size_t max)
+{
+    struct token_cache *cache = calloc(1, sizeof(*cache));
+    size_t buckets = 16;
+    while (buckets < max * 2) {
+        buckets *= 2;
+    }
+    if (cache == NULL || (cache->entries = calloc(max, sizeof(struct entry *))) == NULL ||
+        (cache->buckets = malloc(buckets * sizeof(int32_t))) == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < buckets; i++) {
+        cache->buckets[i] = NOWHERE;
+    }
+    cache->max = max;
+    cache->bucket_mask = buckets - 1;
+    cache->keys = key_cache_new();
+    random_bytes(cache->key, sizeof(cache->key));
+    return cache;
+}
+
+void token_cache_free(struct token_cache *cache)
+{
+    if (cache == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < cache->filled; i++) {
+        free(cache->entries[i]->bytes);
+        free(cache->entries[i]);
+    }
+    key_cache_free(cache->keys);
+    free(cache->entries);
+    free(cache->buckets);
+    free(cache);
+}
+
+size_t token_cache_count(const struct token_cache *cache)
+{
+    return cache->count;
+}
+
+static uint64_t token_hash(const struct token_cache *cache, struct slice text)
+{
+    return siphash(cache->key,
+                   text.len > TAIL_BYTES ? slice_from(text, text.len - TAIL_BYTES) : text);
+}
+
+static struct entry *entry_find(const struct token_cache *cache, uint64_t hash, struct slice text)
+{
+    int32_t at = cache->buckets[hash & cache->bucket_mask];
+    while (at != NOWHERE) {
+        struct entry *entry = cache->entries[at];
+        if (entry->hash == hash && slice_equal(entry->text, text)) {
+            return entry;
+        }
+        at = entry->next;
+    }
+    return NULL;
+}
+
+static void entry_drop(struct token_cache *cache, struct entry *entry)
+{
+    int32_t *at = &cache->buckets[entry->hash & cache->bucket_mask];
+    while (cache->entries[*at] != entry) {
+        at = &cache->entries[*at]->next;
+    }
+    *at = entry->next;
+    free(entry->bytes);
+    entry->bytes = NULL;
+    cache->count--;
+}
+
+/* An empty entry: a new one while there are, else the first that was not used since last time. */
+static int32_t entry_vacate(struct token_cache *cache)
+{
+    if (cache->filled < cache->max) {
+        struct entry *entry = calloc(1, sizeof(*entry));
+        if (entry == NULL) {
+            abort();
+        }
+        cache->entries[cache->filled] = entry;
+        return (int32_t)cache->filled++;
+    }
+    for (;;) {
+        size_t at = cache->hand;
+        struct entry *entry = cache->entries[at];
+        cache->hand = (cache->hand + 1) % cache->max;
+        if (entry->bytes != NULL && entry->used) {
+            entry->used = false;
+            continue;
+        }
+        if (entry->bytes != NULL) {
+            entry_drop(cache, entry);
+        }
+        return (int32_t)at;
+    }
+}
+
+static char *move(char *at, struct slice *slice)
+{
+    if (slice->len > 0) {
+        memcpy(at, slice->data, slice->len);
+    }
+    slice->data = at;
+    return at + slice->len;
+}
+
+/* Copies what the gate reads of a token, and nothing else of it, into one piece of memory. */
+static void entry_fill(struct entry *entry, struct slice text, const struct token *from)
+{
+    struct token *claims = &entry->token.claims;
+    *claims = (struct token){
+        .alg = from->alg,
+        .kid = from->kid,
+        .iss = from->iss,
+        .sub = from->sub,
+        .email = from->email,
+        .hd = from->hd,
+        .user_key = from->user_key,
+        .audience_count = from->audience_count,
+        .email_verified = from->email_verified,
+        .exp = from->exp,
+        .iat = from->iat,
+        .nbf = from->nbf,
+    };
+    size_t list_bytes = from->audience_count * sizeof(struct slice);
+    size_t bytes = list_bytes + text.len + claims->kid.len + claims->iss.len + claims->sub.len +
+                   claims->email.len + claims->hd.len + claims->user_key.len;
+    for (size_t i = 0; i < from->audience_count; i++) {
+        bytes += from->audiences[i].len;
+    }
+    entry->bytes = malloc(bytes + 1);
+    if (entry->bytes == NULL) {
+        abort();
+    }
+    struct slice *audiences = (struct slice *)(void *)entry->bytes;
+    claims->audiences = audiences;
+    char *at = entry->bytes + list_bytes;
+    for (size_t i = 0; i < from->audience_count; i++) {
+        audiences[i] = from->audiences[i];
+        at = move(at, &audiences[i]);
+    }
+    at = move(at, &claims->kid);
+    at = move(at, &claims->iss);
+    at = move(at, &claims->sub);
+    at = move(at, &claims->email);
+    at = move(at, &claims->hd);
+    at = move(at, &claims->user_key);
+    entry->text = text;
+    move(at, &entry->text);
+}
+
+static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct slice text,
+                               const struct token *token, uint64_t key_serial, uint64_t txn)
+{
+    int32_t at = entry_vacate(cache);
+    struct entry *entry = cache->entries[at];
+    int32_t *bucket = &cache->buckets[hash & cache->bucket_mask];
+    *entry = (struct entry){
+        .hash = hash,
+        .key_serial = key_serial,
+        .key_checked = txn,
+        .next = *bucket,
+        .used = true,
+    };
+    entry_fill(entry, text, token);
+    *bucket = at;
+    cache->count++;
+    return entry;
+}
+
+/* Identity tokens alone open services: no access token, no assertion that asks for a token. */
+static bool is_id_token(const struct token *token)
+{
+    return token->token_use.len == 0 && token->target_audience.len == 0 && token->scope.len == 0 &&
+           (token->typ.len == 0 || slice_equal_nocase(token->typ, SLICE("JWT")));
+}
+
+/* Everything that needs no account: cheap checks first, so that a bad token costs little. */
+static enum token_fault verify(struct token_cache *cache, const struct index_reader *reader,
+                               const struct token *token, int64_t now_s, uint64_t *key_serial,
+                               struct unknown_key *unknown)
+{
+    struct index_issuer issuer;
+    struct index_key record;
+    enum token_fault fault = token_verify_time(token, now_s);
+    if (fault != TOKEN_OK) {
+        return fault;
+    }
+    if (token->iss.len == 0 || !index_reader_issuer(reader, token->iss, &issuer)) {
+        return TOKEN_ISSUER;
+    }
+    if (!index_reader_key(reader, issuer.id, token->kid, &record)) {
+        if (!issuer.ours) { /* our own keys are published before they sign */
+            *unknown = (struct unknown_key){token->iss, token->kid};
+        }
+        return TOKEN_UNKNOWN_KEY;
+    }
+    const struct trust_key *key =
+        key_cache_find(cache->keys, issuer.id, token->kid, &record, key_serial);
+    if (key == NULL) {
+        return TOKEN_UNKNOWN_KEY;
+    }
+    fault = token_verify_signature(token, key);
+    if (fault != TOKEN_OK) {
+        return fault;
+    }
+    return is_id_token(token) ? TOKEN_OK : TOKEN_KIND;
+}
+
+/* Whether the key that ENTRY was verified with is still its issuer's. */
+static bool key_still_stands(struct token_cache *cache, const struct index_reader *reader,
+                             struct entry *entry)
+{
+    struct index_issuer issuer;
+    struct index_key record;
+    uint64_t serial;
+    const struct token *claims = &entry->token.claims;
+    return index_reader_issuer(reader, claims->iss, &issuer) &&
+           index_reader_key(reader, issuer.id, claims->kid, &record) &&
+           key_cache_find(cache->keys, issuer.id, claims->kid, &record, &serial) != NULL &&
+           serial == entry->key_serial;
+}
+
+enum token_fault token_cache_verify(struct token_cache *cache, const struct index_reader *reader,
+                                    uint64_t txn, struct arena *arena, struct slice text,
+                                    int64_t now_s, struct verified_token **out,
+                                    struct unknown_key *unknown)
+{
+    struct token token;
+    uint64_t key_serial = 0;
+    uint64_t hash = token_hash(cache, text);
+    struct entry *entry = entry_find(cache, hash, text);
+    *unknown = (struct unknown_key){0};
+    if (entry != NULL && entry->key_checked != txn) {
+        if (key_still_stands(cache, reader, entry)) {
+            entry->key_checked = txn;
+        } else {
+            entry_drop(cache, entry);
+            entry = NULL;
+        }
+    }
+    if (entry != NULL) {
+        entry->used = true;
+        *out = &entry->token;
+        return token_verify_time(&entry->token.claims, now_s);
+    }
+    enum token_fault fault = token_parse(arena, text, &token);
+    if (fault == TOKEN_OK) {
+        fault = verify(cache, reader, &token, now_s, &key_serial, unknown);
+    }
+    if (fault != TOKEN_OK) {
+        return fault;
+    }
+    *out = &entry_put(cache, hash, text, &token, key_serial, txn)->token;
+    return TOKEN_OK;
+}
+
+const struct token_memo *token_memo_find(const struct verified_token *token, uint64_t service_id,
+                                         uint64_t txn)
+{
+    for (unsigned i = 0; i < TOKEN_MEMOS; i++) {
+        if (token->memos[i].txn == txn && token->memos[i].service_id == service_id) {
+            return &token->memos[i];
+        }
+    }
+    return NULL;
+}
+
+void token_memo_put(struct verified_token *token, const struct token_memo *memo)
+{
+    token->memos[token->memo_next++ % TOKEN_MEMOS] = *memo;
+}

@@ -1,0 +1,58 @@
+/*
+ * Tokens whose signature has been checked. What a token says cannot change, so its claims are kept;
+ * what the world says of it can, so everything else is looked up in the index again for every
+ * transaction: the issuer, its key, the account, the service's audiences, the grants.
+ *
+ * Bounded: at most 16,384 tokens, the least used leave first. Only tokens that a trusted issuer has
+ * signed get in, so that strangers cannot push others out.
+ */
+#pragma once
+
+#include "index/index.h"
+#include "policy/decide.h"
+#include "trust/trust.h"
+
+enum { TOKEN_CACHE_MAX = 16384, TOKEN_MEMOS = 4, TOKEN_PRINCIPAL_MAX = 640 };
+
+/* What was found of one token at one service in one transaction: no condition was involved. */
+struct token_memo {
+    uint64_t txn; /* 0: empty */
+    uint64_t service_id;
+    enum token_fault fault;
+    enum grant grant;
+    bool strip; /* gcloud's audience: the container must not see the signature */
+};
+
+struct verified_token {
+    struct token claims; /* no signature, no payload; slices point into this entry */
+    struct token_memo memos[TOKEN_MEMOS];
+    unsigned memo_next;
+    uint16_t principal_len;
+    char principal[TOKEN_PRINCIPAL_MAX]; /* who this is, for the log, as of the last evaluation */
+};
+
+struct token_cache; /* opaque */
+
+struct token_cache *token_cache_new(size_t max);
+void token_cache_free(struct token_cache *cache);
+size_t token_cache_count(const struct token_cache *cache);
+
+/* A key that a token names and that its issuer, a known one, does not have (yet). */
+struct unknown_key {
+    struct slice issuer; /* "" if that is not what is wrong */
+    struct slice kid;
+};
+
+/*
+ * Checks form, issuer, signature, kind and time of TEXT against the transaction TXN of READER.
+ * TOKEN_OK: *out is good until the next call. Else *unknown may say which key is missing.
+ */
+enum token_fault token_cache_verify(struct token_cache *cache, const struct index_reader *reader,
+                                    uint64_t txn, struct arena *arena, struct slice text,
+                                    int64_t now_s, struct verified_token **out,
+                                    struct unknown_key *unknown);
+
+/* The memo of that service and transaction; NULL if there is none. */
+const struct token_memo *token_memo_find(const struct verified_token *token, uint64_t service_id,
+                                         uint64_t txn);
+void token_memo_put(struct verified_token *token, const struct token_memo *memo);
