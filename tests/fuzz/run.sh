@@ -16,6 +16,8 @@ if [ ! -f "$build/build.ninja" ]; then
     # The rooms need the coverage instrumentation too; linking the fuzzer itself is the targets' part.
     CC=clang meson setup "$build" "$root" -Dfuzz=true -Dtests=false -Dwerror=false \
         -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link >/dev/null
+else
+    meson setup --reconfigure "$build" "$root" >/dev/null # finds targets that are new
 fi
 
 if [ $# -eq 0 ]; then
