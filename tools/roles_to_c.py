@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns data/roles.json into the C tables of src/policy/roles_table.h.
+"""Turns src/policy/roles.json into the C tables of src/policy/roles_table.h.
 
 Roles and permissions come out in the order of their names, so that the tables can be searched by
 halving and the same input always gives the same bytes.
@@ -33,7 +33,7 @@ def wrap(words, indent="    ", width=100):
 def tables(roles):
     permissions = sorted({name for role in roles.values() for name in role["permissions"]})
     number = {name: index for index, name in enumerate(permissions)}
-    out = ["/* Made from data/roles.json by tools/roles_to_c.py. */", '#include "policy/roles_table.h"', ""]
+    out = ["/* Made from src/policy/roles.json by tools/roles_to_c.py. */", '#include "policy/roles_table.h"', ""]
     for index, name in enumerate(sorted(roles)):
         held = sorted({number[permission] for permission in roles[name]["permissions"]})
         if not held:

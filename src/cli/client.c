@@ -33,7 +33,7 @@ const char *short_name(const char *name)
 
 /* ---- operations ---- */
 
-bool operation_wait(struct cli *cli, json_t **operation, struct error *err)
+bool client_wait(struct cli *cli, json_t **operation, struct error *err)
 {
     for (int i = 0; i < WAITS_MAX && !json_flag(*operation, "done", false); i++) {
         const char *name = json_text(*operation, "name");

@@ -16,7 +16,7 @@ const char *short_name(const char *name);
  * Follows a long-running operation to its end (replacing *OPERATION, which is the caller's). Its
  * error becomes *err.
  */
-bool operation_wait(struct cli *cli, json_t **operation, struct error *err);
+bool client_wait(struct cli *cli, json_t **operation, struct error *err);
 
 /* JSON or YAML of FILE ("-": standard input). NULL and *err. */
 json_t *document_read(struct cli *cli, const char *path, struct error *err);

@@ -85,8 +85,8 @@ bool flag_check(const struct flag *flag, const char *value, struct error *err)
 
 static bool refuse_flag(const struct command *command, struct slice name, struct error *err)
 {
-    const char *names[NAMES_MAX + 1];
-    size_t count = 0;
+    const char *names[NAMES_MAX + 1] = {"help"};
+    size_t count = 1;
     for (size_t t = 0; t < FLAG_TABLES && command->flags[t] != NULL; t++) {
         for (const struct flag *flag = command->flags[t]; flag->name != NULL; flag++) {
             if (count < NAMES_MAX) {

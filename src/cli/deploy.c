@@ -122,7 +122,7 @@ static int finish(struct cli *cli, const char *name, const char *path, json_t *d
                name, name);
         return 0;
     }
-    if (!operation_wait(cli, &operation, &err)) {
+    if (!client_wait(cli, &operation, &err)) {
         return cli_fail(&err);
     }
     auto_json *service = NULL;

@@ -104,7 +104,7 @@ int action_revisions_delete(struct cli *cli)
         return cli_fail_with("nothing was deleted");
     }
     if (!session_call(cli, "DELETE", path, NULL, &operation, &err) ||
-        !operation_wait(cli, &operation, &err)) {
+        !client_wait(cli, &operation, &err)) {
         return cli_fail(&err);
     }
     printf("Revision %s is deleted.\n", name);

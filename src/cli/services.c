@@ -64,7 +64,7 @@ int action_services_delete(struct cli *cli)
         return cli_fail_with("nothing was deleted");
     }
     if (!session_call(cli, "DELETE", service_path(cli, name), NULL, &operation, &err) ||
-        !operation_wait(cli, &operation, &err)) {
+        !client_wait(cli, &operation, &err)) {
         return cli_fail(&err);
     }
     printf("Service %s is deleted.\n", name);

@@ -1,5 +1,5 @@
 /*
- * The predefined roles, generated at build time from data/roles.json: names, titles, permissions.
+ * The predefined roles, generated at build time from src/policy/roles.json: names, titles, permissions.
  * Permissions are numbered, so that a role is a bit set and "does the role hold it" is one test.
  */
 #pragma once

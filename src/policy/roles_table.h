@@ -1,4 +1,4 @@
-/* The tables that tools/roles_to_c.py makes from data/roles.json; for roles.c alone. */
+/* The tables that tools/roles_to_c.py makes from src/policy/roles.json; for roles.c alone. */
 #pragma once
 
 #include "policy/roles.h"

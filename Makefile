@@ -1,0 +1,57 @@
+# A thin layer over meson and ninja. `make up` is all that a newcomer needs.
+BUILD ?= build
+DATA ?= ./data
+ARGS ?=
+T ?=
+F ?=
+SECONDS ?= 30
+PREFIX ?= /usr
+NINJA = ninja -C $(BUILD)
+
+.PHONY: up build test asan fuzz bench format clean install packages test-packages
+
+up: packages build
+	exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
+
+packages:
+	@packaging/install.sh build run
+
+test-packages: packages
+	@packaging/install.sh test
+
+build: packages $(BUILD)/build.ninja
+	@$(NINJA) --quiet
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) >/dev/null || { meson setup $(BUILD); exit 1; }
+
+# make test T=gate: only what has "gate" in its name.
+test: test-packages build
+	@tests/run.py --build $(BUILD) $(if $(T),--only "$(T)")
+
+# The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+asan: test-packages
+	@test -f build-asan/build.ninja || \
+	    meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan --quiet
+	@meson test -C build-asan --print-errorlogs --no-rebuild $(if $(T),--suite "$(T)")
+
+# make fuzz F=http1 SECONDS=60
+fuzz: test-packages
+	@tests/fuzz/run.sh $(SECONDS) $(F)
+
+bench: build
+	@bench/run.sh $(BUILD)
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: build
+	@meson configure $(BUILD) --prefix $(PREFIX) >/dev/null
+	@meson install -C $(BUILD)
+	@install -D -m 644 packaging/homerun.service $(DESTDIR)/lib/systemd/system/homerun.service
+	@test -e $(DESTDIR)/etc/homerun.yaml || \
+	    install -D -m 644 packaging/homerun.yaml $(DESTDIR)/etc/homerun.yaml
+
+clean:
+	rm -rf build build-asan build-fuzz

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Holds the arrows between the rooms: what a room includes stands below it, and in its row.
+
+Prints "ok NAME" or "not ok NAME: why" for each room.
+"""
+import pathlib
+import re
+import sys
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
+
+LIBRARIES = "store model policy trust index ipc net http codec base"
+
+# The rooms, lowest first, and what each may include beside itself (docs/architecture.md).
+MAY_USE = {
+    "base": "",
+    "codec": "base",
+    "http": "base",
+    "net": "http base",
+    "ipc": "base",
+    "index": "base",
+    "trust": "codec base",
+    "policy": "base",
+    "model": "codec base",
+    "store": "model codec base",
+    "signer": "trust ipc codec base",
+    "metadata": "ipc net http codec base",
+    "engine": "model index ipc net http codec base",
+    "ingress": "policy trust index ipc net http base",
+    "control": LIBRARIES,
+    "supervisor": "ipc net base",
+    "cli": "supervisor model net http trust codec base",
+}
+
+# Files that reach further than their room: one door each, and why.
+DOORS = {
+    "main.c": "cli supervisor control engine ingress metadata signer",
+}
+
+# Headers that no other room may include, whatever its row says.
+PRIVATE = {
+    # Only who starts processes, or ends a command, may know of private keys.
+    "trust/secret.h": "signer cli trust",
+}
+
+# The command line may use the supervisor for `up` alone.
+UP_FILES = {"up.c", "up_plan.c", "up_plan.h"}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+
+
+def faults_of(path, room):
+    allowed = set(MAY_USE[room].split()) | {room} if room else set(DOORS[path.name].split())
+    for target in INCLUDE.findall(path.read_text(errors="replace")):
+        head = target.split("/")[0] if "/" in target else None
+        where = path.relative_to(SOURCE)
+        if head is None:
+            yield f'{where} includes "{target}" without its room'
+        elif head == "vendor":
+            continue
+        elif head not in MAY_USE:
+            continue  # not a room: a system library's own folder
+        elif head not in allowed:
+            yield f"{where} includes {target}: {room or 'main'} may not use {head}"
+        elif target in PRIVATE and room not in PRIVATE[target].split():
+            yield f"{where} includes {target}, which is for {PRIVATE[target]}"
+        elif room == "cli" and head == "supervisor" and path.name not in UP_FILES:
+            yield f"{where} includes {target}: only `up` reaches the supervisor"
+
+
+def check_order():
+    """The table itself points downward only."""
+    seen = []
+    for room, used in MAY_USE.items():
+        for other in used.split():
+            if other not in seen:
+                yield f"{room} may use {other}, which does not stand below it"
+        seen.append(room)
+
+
+def report(name, faults):
+    faults = list(faults)
+    print(f"not ok {name}: {'; '.join(faults)}" if faults else f"ok {name}")
+    return not faults
+
+
+def main():
+    good = report("layers/table", check_order())
+    for room in MAY_USE:
+        files = sorted((SOURCE / room).rglob("*.[ch]"))
+        good &= report(f"layers/{room}", [f for path in files for f in faults_of(path, room)])
+    good &= report("layers/main", faults_of(SOURCE / "main.c", None))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
