@@ -118,10 +118,6 @@ static json_t *container_record(const json_t *container, bool ingress, const jso
 
 /* ---- scaling ---- */
 
-struct bounds {
-    int64_t min, max;
-};
-
 static int64_t share_up(int64_t number, int64_t percent)
 {
     return (number * percent + 99) / 100;
@@ -129,8 +125,8 @@ static int64_t share_up(int64_t number, int64_t percent)
 
 /* The service's own numbers are shared out by percent; a revision's apply to it alone, while it can
  * be reached. */
-static struct bounds bounds_of(const json_t *service, const char *revision, const json_t *template,
-                               bool reachable)
+struct service_bounds service_bounds(const json_t *service, const char *revision,
+                                     const json_t *template, bool reachable)
 {
     struct service_target targets[64];
     size_t count = service_targets(service, targets, 64);
@@ -138,13 +134,13 @@ static struct bounds bounds_of(const json_t *service, const char *revision, cons
     for (size_t i = 0; i < count; i++) {
         percent += slice_is(targets[i].revision, revision) ? targets[i].percent : 0;
     }
-    struct bounds bounds = {
+    struct service_bounds bounds = {
         .min = reachable ? json_number(template, "scaling.minInstanceCount", 0) : 0,
         .max = json_number(template, "scaling.maxInstanceCount", 100),
     };
     if (strcmp(json_text_or(service, "scaling.scalingMode", ""), "MANUAL") == 0) {
         int64_t manual = share_up(json_number(service, "scaling.manualInstanceCount", 0), percent);
-        return (struct bounds){manual, manual};
+        return (struct service_bounds){manual, manual};
     }
     int64_t min = share_up(json_number(service, "scaling.minInstanceCount", 0), percent);
     int64_t max = json_number(service, "scaling.maxInstanceCount", 0);
@@ -184,7 +180,7 @@ json_t *service_run_record(const struct service_view *service, uint64_t revision
 {
     auto_arena arena = {0};
     const json_t *template = json_object_get(revision_doc, "template");
-    struct bounds bounds = bounds_of(service->doc, revision_name, template, reachable);
+    struct service_bounds bounds = service_bounds(service->doc, revision_name, template, reachable);
     int64_t timeout_us = 300 * (int64_t)1000000;
     duration_read(slice_of(json_text_or(template, "timeout", "300s")), &timeout_us);
     json_t *record =

@@ -17,6 +17,13 @@ struct service_target {
 /* Entries whose revision is known (nothing is ready yet: none), at most MAX. The same revision may
  * come twice. */
 size_t service_targets(const json_t *doc, struct service_target *out, size_t max);
+/* How many instances a revision may have: its own bounds, and its share of the service's. */
+struct service_bounds {
+    int64_t min, max;
+};
+struct service_bounds service_bounds(const json_t *service_doc, const char *revision,
+                                     const json_t *template, bool reachable);
+
 /* Whether a request can reach REVISION by percent or tag. */
 bool service_reaches(const json_t *doc, const char *revision);
 

@@ -1,9 +1,11 @@
 /*
- * An image is a name for a program of this machine. Who may make services may make images: both
- * decide what runs here.
+ * An image is a name for a program of this machine, run as the owner of its folder: who registers
+ * one decides what this machine executes. So it takes more than to deploy: what only owners have.
  */
 #include "control/api/run_images.h"
 #include "control/images.h"
+
+#define OWNERS "resourcemanager.projects.setIamPolicy"
 
 enum {
     NAME_BYTES_MAX = 512,
@@ -149,7 +151,7 @@ static void images_add(struct api_call *call)
 {
     struct error err = {0};
     auto_json *asked = NULL;
-    if (!allowed(call, "run.services.create", &err) ||
+    if (!allowed(call, OWNERS, &err) ||
         (asked = fields_read(image_fields, call->body, "", &err)) == NULL ||
         !name_valid(call, json_text_or(asked, "name", ""), &err) || !program_valid(asked, &err)) {
         api_fail(call, &err);
@@ -202,7 +204,7 @@ static void images_remove(struct api_call *call)
 {
     struct error err = {0};
     const char *key = image_key(&call->arena, api_param(call, "image"));
-    if (!allowed(call, "run.services.create", &err) || !remove_image(call, key, &err)) {
+    if (!allowed(call, OWNERS, &err) || !remove_image(call, key, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -212,9 +214,9 @@ static void images_remove(struct api_call *call)
 const struct api_route run_images_routes[] = {
     {"GET", "/homerun/v1/images", "run.services.list", NULL, API_SELF_CHECKED | API_NO_BODY,
      images_list, "homerun.v1.Images.ListImages"},
-    {"POST", "/homerun/v1/images", "run.services.create", NULL, API_SELF_CHECKED, images_add,
+    {"POST", "/homerun/v1/images", OWNERS, NULL, API_SELF_CHECKED, images_add,
      "homerun.v1.Images.CreateImage"},
-    {"DELETE", "/homerun/v1/images/{image=**}", "run.services.create", NULL,
-     API_SELF_CHECKED | API_NO_BODY, images_remove, "homerun.v1.Images.DeleteImage"},
+    {"DELETE", "/homerun/v1/images/{image=**}", OWNERS, NULL, API_SELF_CHECKED | API_NO_BODY,
+     images_remove, "homerun.v1.Images.DeleteImage"},
 };
 const size_t run_images_route_count = sizeof(run_images_routes) / sizeof(run_images_routes[0]);

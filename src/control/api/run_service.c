@@ -64,46 +64,34 @@ bool run_service_missing(const struct run_service *service, struct error *err)
         service->view.name, service->view.region, service->view.project);
 }
 
-struct region_search {
-    const char *suffix;
-    char region[64];
-    int found;
-};
-
-static bool region_matches(const struct store_doc *doc, void *ctx)
+static bool is_in(struct api_call *call, const char *project, const char *region, const char *name)
 {
-    struct region_search *search = ctx;
-    struct slice key = slice_of(doc->key), part;
-    if (slice_ends(key, slice_of(search->suffix))) {
-        for (int i = 0; i < 4; i++) {
-            slice_cut(&key, '/', &part);
-        }
-        snprintf(search->region, sizeof(search->region), "%.*s", SLICE_ARG(part));
-        search->found++;
+    struct store_doc doc;
+    const char *key =
+        arena_printf(&call->arena, "projects/%s/locations/%s/services/%s", project, region, name);
+    if (store_get(call->control->store, STORE_SERVICE, key, &doc, NULL) != STORE_FOUND) {
+        return false;
     }
-    return search->found < 2;
+    json_decref(doc.body);
+    return true;
 }
 
 const char *run_region(struct api_call *call, const char *project, const char *name)
 {
-    struct control *control = call->control;
-    struct store_doc doc;
-    const char *here = arena_printf(&call->arena, "projects/%s/locations/%s/services/%s", project,
-                                    call->region, name);
-    if (api_param(call, "region")[0] != '\0' || call->region_from_host) {
+    const char *found = NULL;
+    if (api_param(call, "region")[0] != '\0' || call->region_from_host ||
+        is_in(call, project, call->region, name)) {
         return call->region;
     }
-    if (store_get(control->store, STORE_SERVICE, here, &doc, NULL) == STORE_FOUND) {
-        json_decref(doc.body);
-        return call->region;
+    for (size_t i = 0; regions[i][0] != NULL; i++) {
+        if (is_in(call, project, regions[i][0], name)) {
+            if (found != NULL) {
+                return call->region; /* more than one: the path does not say which */
+            }
+            found = regions[i][0];
+        }
     }
-    struct region_search search = {.suffix = arena_printf(&call->arena, "/services/%s", name)};
-    const char *prefix = arena_printf(&call->arena, "projects/%s/locations/", project);
-    store_each(control->store, STORE_SERVICE, prefix, region_matches, &search, NULL);
-    if (search.found != 1) {
-        return call->region;
-    }
-    return arena_string(&call->arena, slice_of(search.region));
+    return found != NULL ? found : call->region;
 }
 
 /* ---- permissions that depend on the content ---- */
@@ -378,6 +366,11 @@ static void plan_settle(struct api_call *call, struct plan *plan)
     const char *reason = json_text_or(source, "status.reason", "");
     if (revision != NULL) {
         json_put(plan->next, "status.latestCreatedRevision", text_value(plan->revision.name));
+        if (strcmp(condition, "CONDITION_SUCCEEDED") == 0) { /* nobody is asked to check it */
+            json_put(plan->next, "status.latestReadyRevision", text_value(plan->revision.name));
+            ready.also = plan->revision.name;
+            reason = "";
+        }
         json_put(plan->next, "status.revisionCounter",
                  json_integer(json_number(plan->next, "status.revisionCounter", 0) + 1));
     } else if (strcmp(reason, "RevisionMissing") == 0) {

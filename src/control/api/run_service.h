@@ -79,5 +79,6 @@ bool run_resume(struct control *control, struct error *err);
 struct run_ready {
     struct control *control;
     const char *service_key;
+    const char *also; /* a revision of the running change that is ready; NULL if none */
 };
 bool run_is_ready(const char *revision, void *ctx);

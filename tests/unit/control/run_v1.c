@@ -400,13 +400,27 @@ static void configurations_and_routes_are_views_of_the_service(void **state)
     assert_null(json_at(configuration.body, "spec.traffic"));
 }
 
+static void a_revision_without_a_check_is_ready_at_once(void **state)
+{
+    static const char body[] =
+        "{\"metadata\":{\"name\":\"hello\"},\"spec\":{\"template\":{\"metadata\":{\"name\":\"hello-"
+        "v1\","
+        "\"annotations\":{\"run.googleapis.com/health-check-disabled\":\"true\"}},\"spec\":{"
+        "\"containers\":[{\"image\":\"homerun.test/hello:1\"}]}},\"traffic\":[{\"revisionName\":"
+        "\"hello-v1\",\"percent\":100}]}}";
+    auto_answer made = harness_call(*state, OWNER, "POST", SERVICES, body);
+    expect(&made, 200);
+    assert_string_equal(ready(&made), "True");
+    assert_string_equal(json_text(made.body, "status.traffic[0].revisionName"), "hello-v1");
+}
+
 static void an_image_is_added_used_and_then_kept(void **state)
 {
     static const char image[] = "{\"name\":\"mine\",\"dir\":\"/srv\",\"program\":[\"./run\"]}";
     static const char body[] =
         "{\"metadata\":{\"name\":\"hello\"},\"spec\":{\"template\":{\"spec\":{\"containers\":[{"
         "\"image\":\"mine\"}]}}}}";
-    auto_answer refused = harness_call(*state, NOBODY, "POST", "/homerun/v1/images", image);
+    auto_answer refused = harness_call(*state, DEVELOPER, "POST", "/homerun/v1/images", image);
     expect(&refused, 403);
     auto_answer built = harness_call(*state, OWNER, "POST", "/homerun/v1/images",
                                      "{\"name\":\"homerun.test/hello:1\",\"program\":[\"x\"]}");
@@ -466,6 +480,7 @@ int main(void)
         TEST(a_path_without_region_finds_the_only_service_of_that_name),
         TEST(a_deleted_service_takes_revisions_and_waiting_calls_with_it),
         TEST(configurations_and_routes_are_views_of_the_service),
+        TEST(a_revision_without_a_check_is_ready_at_once),
         TEST(an_image_is_added_used_and_then_kept),
         TEST(after_a_start_control_still_knows_what_is_being_made),
     };
