@@ -38,7 +38,8 @@ int status_http(enum status status)
     return codes[status].http;
 }
 
-static void put(struct error *err, enum status status, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void put(struct error *err, enum status status,
+                                                      const char *format, va_list args)
 {
     err->status = status;
     err->field[0] = '\0';
