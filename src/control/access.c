@@ -51,12 +51,12 @@ static bool node_grants(struct api_call *call, const char *node, const struct ce
     return found != NULL;
 }
 
-bool api_holds(struct api_call *call, const char *permission, const char *resource)
+static bool holds(struct api_call *call, const char *permission, const char *resource,
+                  const struct cel_env *env)
 {
-    struct cel_env env = env_of(&call->arena, resource);
     const char *node = resource;
     for (int depth = 0; depth < DEPTH_MAX; depth++) {
-        if (node_grants(call, node, &env, slice_of(permission))) {
+        if (node_grants(call, node, env, slice_of(permission))) {
             return true;
         }
         if (!resource_parent(call->control->store, &call->arena, node, &node)) {
@@ -64,6 +64,21 @@ bool api_holds(struct api_call *call, const char *permission, const char *resour
         }
     }
     return false;
+}
+
+bool api_holds(struct api_call *call, const char *permission, const char *resource)
+{
+    struct cel_env env = env_of(&call->arena, resource);
+    return holds(call, permission, resource, &env);
+}
+
+bool api_holds_for_roles(struct api_call *call, const char *permission, const char *resource,
+                         const struct slice *roles, int count)
+{
+    struct cel_env env = env_of(&call->arena, resource);
+    env.modified_roles = roles;
+    env.modified_role_count = count;
+    return holds(call, permission, resource, &env);
 }
 
 bool api_allowed(struct api_call *call, const char *permission, const char *resource,

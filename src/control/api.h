@@ -119,6 +119,9 @@ bool api_allowed(struct api_call *call, const char *permission, const char *reso
                  struct error *err);
 /* The same as a question. */
 bool api_holds(struct api_call *call, const char *permission, const char *resource);
+/* The question for a policy change: ROLES are those whose grants it would alter (modifiedGrantsByRole). */
+bool api_holds_for_roles(struct api_call *call, const char *permission, const char *resource,
+                         const struct slice *roles, int count);
 
 /* ---- changes (publish.c): store, audit row and index in one ---- */
 

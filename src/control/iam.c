@@ -175,6 +175,61 @@ static json_t *policy_body(struct api_call *call, const json_t *asked,
     return body;
 }
 
+static bool grants(const struct binding *bindings, size_t count, const struct binding *wanted,
+                   struct slice member)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_equal(bindings[i].role, wanted->role) ||
+            !slice_equal(bindings[i].condition.expression, wanted->condition.expression)) {
+            continue;
+        }
+        for (size_t k = 0; k < bindings[i].member_count; k++) {
+            if (slice_equal(bindings[i].members[k], member)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Adds to OUT the roles of FROM that give something which TO does not. */
+static int altered(const struct binding *from, size_t from_count, const struct binding *to,
+                   size_t to_count, struct slice *out, int count)
+{
+    for (size_t i = 0; i < from_count; i++) {
+        bool same = true;
+        for (size_t k = 0; k < from[i].member_count && same; k++) {
+            same = grants(to, to_count, &from[i], from[i].members[k]);
+        }
+        if (!same) {
+            out[count++] = from[i].role;
+        }
+    }
+    return count;
+}
+
+/*
+ * A grant of setIamPolicy may be limited to certain roles (modifiedGrantsByRole), which is known only now: the row's check
+ * ran before the body was read.
+ */
+static bool may_alter_roles(struct api_call *call, const char *resource,
+                            const struct policy_doc *before, const struct binding *bindings,
+                            size_t count, struct error *err)
+{
+    struct slice *roles = arena_array(&call->arena, struct slice, before->count + count);
+    int altered_count = altered(before->bindings, before->count, bindings, count, roles, 0);
+    altered_count = altered(bindings, count, before->bindings, before->count, roles, altered_count);
+    if (api_holds_for_roles(call, call->route->permission, resource, roles, altered_count)) {
+        return true;
+    }
+    call->denied_permission = call->route->permission;
+    call->denied_resource = resource;
+    return error_set(err, STATUS_PERMISSION_DENIED,
+                     "Permission '%s' denied on resource '%s' (or resource may not exist): the "
+                     "caller may not change grants of all the roles that this changes.",
+                     call->route->permission, resource);
+}
+
 static bool set_policy(struct api_call *call, const char *resource, struct policy_doc *before,
                        json_t **answer, struct error *err)
 {
@@ -190,6 +245,7 @@ static bool set_policy(struct api_call *call, const char *resource, struct polic
         !policy_doc_load(call->control->store, &call->arena, resource, before, err) ||
         !check_etag(call, asked, before, err) ||
         !resulting(call, resource, asked, before, &bindings, &count, &version, err) ||
+        !may_alter_roles(call, resource, before, bindings, count, err) ||
         !orgpolicy_check_bindings(call, resource, before, bindings, count, err)) {
         return false;
     }
