@@ -23,6 +23,7 @@ static const char *const variables[][2] = {
     {"CLOUDSDK_API_ENDPOINT_OVERRIDES_ORGPOLICY", "{api}/"},
     {"CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING", "{api}/"},
     {"CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{owner.keyFile}"},
+    {"CLOUDSDK_AUTH_TOKEN_HOST", "{api}/token"},
     {"CLOUDSDK_CORE_PROJECT", "{project}"},
     {"CLOUDSDK_RUN_REGION", "{region}"},
     {"GOOGLE_APPLICATION_CREDENTIALS", "{owner.keyFile}"},
