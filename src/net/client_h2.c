@@ -56,19 +56,6 @@ static void finish(struct call *call, const char *failure, bool unsent)
 
 /* ---- events of the session ---- */
 
-static void on_response(void *ctx, int32_t stream, struct arena *arena,
-                        const struct http_response *response, bool end)
-{
-    struct call *call = find(ctx, stream);
-    (void)arena;
-    (void)end; /* on_end comes as well */
-    if (call != NULL) {
-        call->responded |= response->status >= 200;
-        call->tunnel |= call->upgrade && response->status >= 200 && response->status < 300;
-        call->events.on_response(call, response);
-    }
-}
-
 static void on_data(void *ctx, int32_t stream, struct slice data)
 {
     struct client_conn *conn = ctx;
@@ -120,6 +107,22 @@ static void on_end(void *ctx, int32_t stream, const struct http_headers *trailer
         call->held_end = true;
     } else {
         body_end(call);
+    }
+}
+
+static void on_response(void *ctx, int32_t stream, struct arena *arena,
+                        const struct http_response *response, bool end)
+{
+    struct call *call = find(ctx, stream);
+    (void)arena;
+    if (call != NULL) {
+        call->responded |= response->status >= 200;
+        call->tunnel |= call->upgrade && response->status >= 200 && response->status < 300;
+        call->events.on_response(call, response);
+        /* The callback may have cancelled the call. */
+        if (end && find(ctx, stream) == call) {
+            on_end(ctx, stream, NULL);
+        }
     }
 }
 

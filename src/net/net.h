@@ -87,6 +87,7 @@ void exchange_continue(struct exchange *exchange);
  * Sends the head. framing HTTP_LENGTH needs length; HTTP_CHUNKED and HTTP_UNTIL_CLOSE mean "not known": the server
  * picks what the client's version can read. Status 101 makes the exchange a tunnel: on_body and
  * exchange_write() then carry raw bytes (HTTP/2 extended CONNECT: answer 200, the same). Copies what it needs.
+ * on_body_end, which an HTTP/1.1 upgrade has had for its request, comes again when the client ends its side.
  */
 void exchange_respond(struct exchange *exchange, const struct http_response *head);
 /* An interim response (103 and the like) that comes before the final one. */

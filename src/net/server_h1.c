@@ -257,9 +257,9 @@ static bool read_body(struct server_conn *conn, char *bytes, size_t count, size_
         }
     }
     if (got == HTTP1_DONE) {
-        h1->state = h1->active ? H1_WAIT : H1_HEAD;
+        h1->state = !h1->active ? H1_HEAD : exchange->tunnel ? H1_TUNNEL : H1_WAIT;
         if (h1->active && !exchange->ended && !exchange->aborted) {
-            exchange->body_over = true;
+            exchange->body_over = !exchange->tunnel;
             conn->listener->events.on_body_end(exchange, &h1->body.trailers);
         }
         if (!conn->t.closed) {
@@ -488,9 +488,10 @@ static void h1_respond(struct exchange *exchange, const struct http_response *he
     add_date(conn, out, &head->headers);
     exchange->no_body |= own.framing == HTTP_NO_BODY && !tunnel;
     if (tunnel) {
+        /* The end of the request itself comes first: read_body() goes on from there. */
         exchange->tunnel = true;
         exchange->body_over = false;
-        h1->state = H1_TUNNEL;
+        h1->state = h1->state == H1_WAIT ? H1_TUNNEL : h1->state;
         transport_wake(&conn->t);
     }
 }
