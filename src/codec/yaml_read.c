@@ -23,6 +23,7 @@ struct level {
 
 struct reader {
     struct fy_parser *parser;
+    struct slice text;
     struct arena arena;
     struct map *anchors; /* name → value, which the map holds a reference on */
     struct level levels[CODEC_DEPTH_MAX];
@@ -45,6 +46,65 @@ static struct slice token_text(struct fy_token *token)
     size_t len = 0;
     const char *text = token == NULL ? NULL : fy_token_get_text(token, &len);
     return text == NULL ? SLICE("") : (struct slice){text, len};
+}
+
+/* Takes line breaks in a row, with the blanks around them, off *REST and says how many. */
+static size_t breaks_take(struct slice *rest)
+{
+    size_t count = 0, used = 0;
+    for (size_t at = 0; at < rest->len; at++) {
+        char c = rest->data[at];
+        if (c == '\n' || c == '\r') {
+            at += c == '\r' && at + 1 < rest->len && rest->data[at + 1] == '\n';
+            count++;
+        } else if (c != ' ' && c != '\t') {
+            break;
+        }
+        used = count > 0 ? at + 1 : 0;
+    }
+    *rest = slice_from(*rest, used);
+    return count;
+}
+
+/* The source between the quotes of TOKEN; false if they do not stand where they should. */
+static bool quoted_source(const struct reader *reader, struct fy_token *token, struct slice *out)
+{
+    const struct fy_mark *start = fy_token_start_mark(token), *end = fy_token_end_mark(token);
+    struct slice text = reader->text;
+    if (start == NULL || end == NULL || start->input_pos == 0 ||
+        start->input_pos > end->input_pos || end->input_pos >= text.len ||
+        text.data[start->input_pos - 1] != '\'' || text.data[end->input_pos] != '\'') {
+        return false;
+    }
+    *out = slice_from(slice_upto(text, end->input_pos), start->input_pos);
+    return true;
+}
+
+/*
+ * What stands between single quotes, from the source: libfyaml 0.7.12 loses count where doubled
+ * quotes follow each other. Lines are folded as YAML 1.2.2 section 7.3.2 says.
+ */
+static bool single_quoted(struct reader *reader, struct fy_token *token, struct slice *out)
+{
+    struct slice rest;
+    if (!quoted_source(reader, token, &rest)) {
+        return false;
+    }
+    char *plain = arena_alloc(&reader->arena, rest.len + 1);
+    size_t count = 0;
+    while (rest.len > 0) {
+        size_t breaks = breaks_take(&rest);
+        if (breaks > 0) {
+            size_t kept = breaks == 1 ? 1 : breaks - 1;
+            memset(plain + count, breaks == 1 ? ' ' : '\n', kept);
+            count += kept;
+            continue;
+        }
+        plain[count++] = rest.data[0];
+        rest = slice_from(rest, slice_starts(rest, SLICE("''")) ? 2 : 1);
+    }
+    *out = (struct slice){plain, count};
+    return true;
 }
 
 static bool anchor_put(struct reader *reader, const char *name, json_t *value)
@@ -133,12 +193,27 @@ static bool tag_read(struct reader *reader, struct fy_event *event, struct fy_to
     return refuse_at(reader, event, "this tag is not supported");
 }
 
+/* The text of a scalar, and whether it stands in quotes or in a block. */
+static bool scalar_text(struct reader *reader, struct fy_token *token, struct slice *out,
+                        bool *quoted)
+{
+    enum fy_scalar_style style = token == NULL ? FYSS_PLAIN : fy_token_scalar_style(token);
+    *quoted = style != FYSS_PLAIN;
+    if (style == FYSS_SINGLE_QUOTED) {
+        return single_quoted(reader, token, out);
+    }
+    *out = token_text(token);
+    return true;
+}
+
 static bool on_scalar(struct reader *reader, struct fy_event *event)
 {
     static const char *const known[] = {"!", "tag:yaml.org,2002:str", NULL};
-    struct slice text = token_text(event->scalar.value);
-    bool quoted =
-        event->scalar.value != NULL && fy_token_scalar_style(event->scalar.value) != FYSS_PLAIN;
+    struct slice text;
+    bool quoted;
+    if (!scalar_text(reader, event->scalar.value, &text, &quoted)) {
+        return refuse_at(reader, event, "these quotes could not be read");
+    }
     if (!tag_read(reader, event, event->scalar.tag, known, &quoted)) {
         return false;
     }
@@ -354,7 +429,7 @@ static bool text_check(struct slice text, struct error *err)
 
 json_t *yaml_read(struct slice text, struct error *err)
 {
-    struct reader reader = {.err = err};
+    struct reader reader = {.text = text, .err = err};
     if (text.len == 0) {
         refuse_at(&reader, NULL, "the text is empty");
         return NULL;

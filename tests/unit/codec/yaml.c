@@ -39,6 +39,11 @@ static void what_yaml_says_is_read(void **state)
         {SLICE_INIT("a: &x\n  k: [1]\nb: *x\nc: &x 2\nd: *x\n"),
          "{\"a\":{\"k\":[1]},\"b\":{\"k\":[1]},\"c\":2,\"d\":2}"},
         {SLICE_INIT("text"), "\"text\""},
+        {SLICE_INIT("- 'it''s'\n- ''''''''\n- 'a  \n\n   b\n  c '\n- ' '\n- '\n  a'\n"),
+         "[\"it's\",\"'''\",\"a\\nb c \",\" \",\" a\"]"},
+        {SLICE_INIT("\xef\xbb\xbf"
+                    "'a''''b': ''"),
+         "{\"a''b\":\"\"}"},
         {SLICE_INIT("2026-01-31"), "\"2026-01-31\""},
         {SLICE_INIT("\xef\xbb\xbf"
                     "a: 1"),
