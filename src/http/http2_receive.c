@@ -121,6 +121,15 @@ static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, ng
 
 /* ---- frames ---- */
 
+/* Priorities are ignored, so that nghttp2 calls nobody else for them. */
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *head, void *user)
+{
+    (void)ng;
+    struct http2_session *session = user;
+    bool counted = head->type == NGHTTP2_PRIORITY;
+    return !counted || http2_bucket_take(&session->idle_frames) ? 0 : flooded(session);
+}
+
 static void peer_ended(struct http2_stream *stream)
 {
     struct http2_session *session = stream->session;
@@ -196,6 +205,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
             return 0;
         }
         break;
+    case NGHTTP2_PRIORITY:
+        return 0; /* counted when it began */
     case NGHTTP2_RST_STREAM:
         return !session->server || http2_bucket_take(&session->resets) ? 0 : flooded(session);
     default:
@@ -239,6 +250,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
 
 void http2_receive_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
