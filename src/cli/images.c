@@ -25,10 +25,13 @@ int action_images_list(struct cli *cli)
     for (size_t i = 0; i < json_array_size(images); i++) {
         const json_t *image = json_array_get(images, i);
         const json_t *program = json_object_get(image, "program");
-        const char *text = json_flag(image, "builtIn", false) ? "(built in)" : "";
+        const char *text = "";
         for (size_t p = 0; p < json_array_size(program); p++) {
             text = arena_printf(&cli->arena, "%s%s%s", text, p > 0 ? " " : "",
                                 json_string_value(json_array_get(program, p)));
+        }
+        if (json_flag(image, "builtIn", false)) {
+            text = arena_printf(&cli->arena, "%s (built in)", text);
         }
         table_add(&table, json_text(image, "name"));
         table_add(&table, json_text(image, "dir"));
