@@ -135,6 +135,8 @@ static bool start(struct control *control, struct error *err)
 
 static void finish(struct control *control)
 {
+    operations_free(control->operations); /* answers those who wait, while they can be answered */
+    uv_run(control->loop, UV_RUN_NOWAIT);
     net_listener_free(control->listener);
     net_free(control->net);
     store_close(control->store); /* checkpoints the write-ahead log */

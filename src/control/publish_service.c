@@ -93,7 +93,8 @@ static const json_t *ingress_container(const json_t *template)
 }
 
 static void add_target(struct control *control, struct arena *arena, const char *key,
-                       const struct service_target *from, struct index_service *out)
+                       const json_t *service, const struct service_target *from,
+                       struct index_service *out)
 {
     struct store_doc doc;
     const char *revision = arena_printf(arena, "%s/revisions/%.*s", key, SLICE_ARG(from->revision));
@@ -104,13 +105,15 @@ static void add_target(struct control *control, struct arena *arena, const char 
     const json_t *template = json_object_get(doc.body, "template");
     int64_t timeout_us = 300 * (int64_t)1000000;
     duration_read(slice_of(json_text_or(template, "timeout", "300s")), &timeout_us);
+    struct service_bounds bounds =
+        service_bounds(service, arena_string(arena, from->revision), template, true);
     const char *port_name = json_text_or(ingress_container(template), "ports[0].name", "http1");
     out->targets[out->target_count++] = (struct index_target){
         .revision_id = doc.id,
         .percent = (uint32_t)from->percent,
         .concurrency = (uint32_t)json_number(template, "maxInstanceRequestConcurrency", 80),
         .timeout_s = (uint32_t)(timeout_us / 1000000),
-        .max_instances = (uint32_t)json_number(template, "scaling.maxInstanceCount", 100),
+        .max_instances = (uint32_t)bounds.max,
         .http2 = strcmp(port_name, "h2c") == 0,
         .affinity = json_flag(template, "sessionAffinity", false),
         .revision = from->revision,
@@ -248,7 +251,7 @@ static bool publish_service(struct change *change, const char *key, const struct
     buffer_printf(&new_note, "%llu\n", (unsigned long long)doc->id);
     size_t count = service_targets(doc->body, targets, INDEX_TARGETS_MAX);
     for (size_t i = 0; i < count; i++) {
-        add_target(control, arena, key, &targets[i], service);
+        add_target(control, arena, key, doc->body, &targets[i], service);
         buffer_printf(&new_note, "r %.*s\n", SLICE_ARG(targets[i].revision));
     }
     bool good = take_back(change, note, err) &&
@@ -300,8 +303,6 @@ static bool publish_revision(struct change *change, const char *service_key, str
     struct arena *arena = &change->arena;
     struct service_view view;
     struct store_doc service;
-    json_t *image = NULL;
-    struct error ignored;
     if (!publish_view(change->control, arena, service_key, &view)) {
         return error_set(err, STATUS_INTERNAL, "%s: its project is gone", service_key);
     }
@@ -311,12 +312,10 @@ static bool publish_revision(struct change *change, const char *service_key, str
     }
     view.doc = service.body;
     const json_t *template = json_object_get(doc->body, "template");
-    const char *reference = json_text_or(ingress_container(template), "image", "");
-    image_find(change->control, arena, reference, &image, &ignored);
+    auto_json *images = images_of_template(change->control, arena, template);
     auto_json *record = service_run_record(&view, doc->id, arena_string(arena, name), doc->body,
                                            image, is_target(service.body, name));
     struct slice text = json_write(arena, record);
-    json_decref(image);
     json_decref(service.body);
     change->touched_run = true;
     char id[32];
