@@ -28,10 +28,10 @@ static void on_ready(const struct settings *settings, void *ctx)
     printf("  eval \"$(homerun env%s)\"\n", flag);
     printf("  gcloud run deploy hello --image=us-docker.pkg.dev/cloudrun/container/hello "
            "--no-allow-unauthenticated\n");
-    printf(
-        "  curl --cacert \"$HOMERUN_CA\" -H \"Authorization: Bearer $(homerun token identity%s)\" "
-        "https://hello-%s.%s.%s:%d/\n\n",
-        flag, settings->project_number, settings->region, settings->domain, settings->https_port);
+    printf("  curl --cacert \"$HOMERUN_CA\" "
+           "-H \"Authorization: Bearer $(homerun token identity)\" "
+           "https://hello-%s.%s.%s:%d/\n\n",
+           settings->project_number, settings->region, settings->domain, settings->https_port);
     printf("%sCtrl-C drains and ends it.%s\n", paint.dim, paint.off);
     fflush(stdout);
 }
