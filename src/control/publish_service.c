@@ -314,7 +314,7 @@ static bool publish_revision(struct change *change, const char *service_key, str
     const json_t *template = json_object_get(doc->body, "template");
     auto_json *images = images_of_template(change->control, arena, template);
     auto_json *record = service_run_record(&view, doc->id, arena_string(arena, name), doc->body,
-                                           image, is_target(service.body, name));
+                                           images, is_target(service.body, name));
     struct slice text = json_write(arena, record);
     json_decref(service.body);
     change->touched_run = true;
