@@ -1,0 +1,355 @@
+/*
+ * The process: what it was born with, who it talks to, and how it leaves.
+ *
+ * It starts with an empty board: whatever a predecessor had started was killed with it. The run
+ * index belongs to control, which may not have made it yet; until it is there, nothing can be
+ * started, and it is tried again whenever somebody asks.
+ */
+#include "engine/engine.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "engine/inside.h"
+#include "ipc/settings.h"
+
+enum {
+    LOG_BYTES_MAX = 16 * 1024 * 1024,
+    TICK_MS = 1000,
+    WALK_WAIT_MS = 200,   /* changes that come together are walked for once */
+    WALK_RETRY_MS = 1000, /* while there is no index */
+    WALK_STEP = 2000,     /* records in one turn of the loop */
+};
+
+/* ---- the index ---- */
+
+bool engine_look(struct engine *engine)
+{
+    struct error err = {0};
+    if (engine->run == NULL) {
+        engine->run = index_run_new(engine->index_dir, &err);
+    }
+    if (engine->run == NULL) {
+        log_debug("run index: %s", err.text);
+        return false;
+    }
+    index_run_renew(engine->run);
+    return true;
+}
+
+static void on_walk(uv_timer_t *timer)
+{
+    struct engine *engine = timer->data;
+    struct slice json;
+    if (engine->draining) {
+        return;
+    }
+    if (!engine_look(engine)) {
+        uv_timer_start(timer, on_walk, WALK_RETRY_MS, 0);
+        return;
+    }
+    for (int i = 0; i < WALK_STEP; i++) {
+        if (!index_run_next(engine->run, &engine->walk_at, &json)) {
+            engine->walk_at = 0;
+            if (engine->walk_again) {
+                engine->walk_again = false;
+                uv_timer_start(timer, on_walk, WALK_WAIT_MS, 0);
+            }
+            return;
+        }
+        if (run_record_may_have_minimum(json)) {
+            revision_minimum(engine, json);
+            index_run_renew(engine->run);
+        }
+    }
+    uv_timer_start(timer, on_walk, 1, 0);
+}
+
+static void walk_soon(struct engine *engine)
+{
+    if (uv_is_active((uv_handle_t *)&engine->walk)) {
+        engine->walk_again = engine->walk_at > 0;
+        return;
+    }
+    uv_timer_start(&engine->walk, on_walk, WALK_WAIT_MS, 0);
+}
+
+/* ---- time ---- */
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct engine *engine = timer->data;
+    engine->ticks++;
+    revisions_tick(engine);
+    if (map_count(engine->revisions) == 0) {
+        uv_timer_stop(timer);
+    }
+}
+
+void engine_tick_start(struct engine *engine)
+{
+    if (!uv_is_active((uv_handle_t *)&engine->tick)) {
+        uv_timer_start(&engine->tick, on_tick, TICK_MS, TICK_MS);
+    }
+}
+
+/* ---- coming and going ---- */
+
+static void leave_if_done(struct engine *engine)
+{
+    if (engine->draining && engine->instances == 0) {
+        uv_stop(engine->loop);
+    }
+}
+
+void engine_instance_added(struct engine *engine)
+{
+    engine->instances++;
+}
+
+void engine_instance_removed(struct engine *engine)
+{
+    engine->instances--;
+    leave_if_done(engine);
+}
+
+static void drain(struct engine *engine)
+{
+    if (engine->draining) {
+        return;
+    }
+    log_info("draining: instances=%u", engine->instances);
+    engine->draining = true;
+    revisions_drain(engine);
+    leave_if_done(engine);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    drain(handle->data);
+}
+
+/* ---- messages ---- */
+
+static void on_control(struct ipc_channel *channel, enum message_type type, const void *body,
+                       size_t bytes, void *ctx)
+{
+    struct engine *engine = ctx;
+    struct msg_revision message;
+    if (type == MSG_NONE) {
+        engine->control = NULL;
+        ipc_close(channel);
+        return;
+    }
+    if (type == MSG_CHANGED) {
+        revisions_changed(engine);
+        walk_soon(engine);
+        return;
+    }
+    if (bytes != sizeof(message)) {
+        return;
+    }
+    memcpy(&message, body, sizeof(message));
+    if (type == MSG_CHECK_REVISION) {
+        revision_check(engine, message.revision_id);
+    } else if (type == MSG_REVISION_GONE) {
+        revision_gone(engine, message.revision_id);
+    }
+}
+
+static void on_supervisor(struct ipc_channel *channel, enum message_type type, const void *body,
+                          size_t bytes, void *ctx)
+{
+    struct engine *engine = ctx;
+    struct msg_worker_gone message;
+    if (type == MSG_NONE) {
+        log_error("the supervisor has gone");
+        engine->supervisor = NULL;
+        ipc_close(channel);
+        drain(engine);
+    } else if (type == MSG_DRAIN) {
+        drain(engine);
+    } else if (type == MSG_WORKER_GONE && bytes == sizeof(message)) {
+        memcpy(&message, body, sizeof(message));
+        if (message.worker < BOARD_WORKERS) {
+            revisions_worker_gone(engine, message.worker);
+            board_worker_gone(engine->board, message.worker);
+            board_wake(engine->board, engine->wake_fds); /* its places are free again */
+        }
+    }
+}
+
+static void on_worker(struct ipc_channel *channel, enum message_type type, const void *body,
+                      size_t bytes, void *ctx)
+{
+    struct engine *engine = ctx;
+    struct msg_demand message;
+    unsigned worker = 0;
+    while (worker < BOARD_WORKERS && engine->workers[worker] != channel) {
+        worker++;
+    }
+    if (worker == BOARD_WORKERS) {
+        return;
+    }
+    if (type == MSG_NONE) {
+        engine->workers[worker] = NULL;
+        ipc_close(channel);
+    } else if (type == MSG_DEMAND && bytes == sizeof(message)) {
+        memcpy(&message, body, sizeof(message));
+        revision_demand(engine, message.revision_id, worker, message.waiting);
+    }
+}
+
+/* ---- birth ---- */
+
+static struct ipc_channel *open_channel(struct engine *engine, const char *name,
+                                        enum process_role peer, ipc_receive receive,
+                                        struct error *err)
+{
+    int fd = ipc_inherited(name);
+    if (fd < 0) {
+        error_set(err, STATUS_INTERNAL, "no descriptor named %s was handed down", name);
+        return NULL;
+    }
+    return ipc_open(engine->loop, fd, PROCESS_ENGINE, peer, receive, engine, err);
+}
+
+static bool open_channels(struct engine *engine, const struct settings *settings, struct error *err)
+{
+    engine->control = open_channel(engine, "control", PROCESS_CONTROL, on_control, err);
+    engine->supervisor = open_channel(engine, "supervisor", PROCESS_SUPERVISOR, on_supervisor, err);
+    if (engine->control == NULL || engine->supervisor == NULL) {
+        return false;
+    }
+    for (int i = 0; i < BOARD_WORKERS; i++) {
+        engine->wake_fds[i] = -1;
+    }
+    for (int i = 0; i < settings->workers && i < BOARD_WORKERS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "ingress%d", i);
+        engine->workers[i] = open_channel(engine, name, PROCESS_INGRESS, on_worker, err);
+        if (engine->workers[i] == NULL) {
+            return false;
+        }
+        snprintf(name, sizeof(name), "wake%d", i);
+        engine->wake_fds[i] = ipc_inherited(name);
+    }
+    return true;
+}
+
+static bool open_board(struct engine *engine, struct error *err)
+{
+    int fd = ipc_inherited("board");
+    if (fd < 0) {
+        return error_set(err, STATUS_INTERNAL, "no board was handed down");
+    }
+    engine->board = board_map(fd, err);
+    if (engine->board == NULL) {
+        return false;
+    }
+    board_reset(engine->board);
+    return true;
+}
+
+/* Each instance needs a few descriptors here. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void init_timers(struct engine *engine)
+{
+    uv_timer_init(engine->loop, &engine->tick);
+    uv_timer_init(engine->loop, &engine->walk);
+    engine->tick.data = engine->walk.data = engine;
+}
+
+static bool engine_open(struct engine *engine, const struct settings *settings, struct error *err)
+{
+    engine->kind = backend_find(settings->engine, err);
+    if (engine->kind == NULL) {
+        return false;
+    }
+    engine->loop = uv_default_loop();
+    engine->net = net_new(engine->loop);
+    engine->revisions = map_new();
+    engine->idle_us = (int64_t)settings->idle_s * 1000000;
+    snprintf(engine->index_dir, sizeof(engine->index_dir), "%s/index", settings->data);
+    engine->logs = logs_new(ipc_inherited("log-instances"), LOG_BYTES_MAX);
+    engine->backend = engine->kind->open(engine->loop, err);
+    if (engine->backend == NULL || !open_board(engine, err)) {
+        return false;
+    }
+    init_timers(engine);
+    return open_channels(engine, settings, err);
+}
+
+static void watch_signals(struct engine *engine, uv_signal_t handles[2])
+{
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(engine->loop, &handles[i]);
+        handles[i].data = engine;
+        uv_signal_start(&handles[i], on_signal, numbers[i]);
+    }
+}
+
+/* Everything ends here, so that a leak checker finds what was really lost. */
+static void engine_close(struct engine *engine, uv_signal_t handles[2])
+{
+    for (int i = 0; i < 2; i++) {
+        uv_close((uv_handle_t *)&handles[i], NULL);
+    }
+    for (int i = 0; i < BOARD_WORKERS; i++) {
+        ipc_close(engine->workers[i]);
+    }
+    ipc_close(engine->control);
+    ipc_close(engine->supervisor);
+    uv_close((uv_handle_t *)&engine->tick, NULL);
+    uv_close((uv_handle_t *)&engine->walk, NULL);
+    engine->kind->close(engine->backend);
+    net_free(engine->net);
+    uv_run(engine->loop, UV_RUN_DEFAULT);
+    uv_loop_close(engine->loop);
+    logs_free(engine->logs);
+    map_free(engine->revisions);
+    index_run_free(engine->run);
+    board_unmap(engine->board);
+}
+
+int engine_main(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    static struct engine engine;
+    struct settings settings;
+    struct error err = {0};
+    uv_signal_t signals[2];
+    log_init("engine", LOG_LEVEL_INFO);
+    if (!settings_read(&settings, ipc_inherited("settings"), &err)) {
+        log_error("settings: %s", err.text);
+        return 1;
+    }
+    log_init("engine", (enum log_level)settings.log_level);
+    raise_descriptors();
+    if (!engine_open(&engine, &settings, &err)) {
+        log_error("%s", err.text);
+        return 1;
+    }
+    watch_signals(&engine, signals);
+    walk_soon(&engine); /* minimums, as soon as there is an index */
+    ipc_send(engine.supervisor, MSG_READY, NULL, 0);
+    uv_run(engine.loop, UV_RUN_DEFAULT);
+    engine_close(&engine, signals);
+    log_info("left");
+    return 0;
+}

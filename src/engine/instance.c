@@ -1,0 +1,499 @@
+/*
+ * The life of an instance. Everything that can go wrong ends in instance_end(), which takes it off
+ * the board at once, and stays until every container has exited. The start is made from a timer
+ * that fires at once, so that a revision which asks for an instance is never called back while it
+ * asks.
+ */
+#include "engine/instance.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "engine/inside.h"
+
+enum { TERM_MS = 10000, DRAIN_LOOK_MS = 20 };
+
+static struct engine *engine_of(const struct instance *instance)
+{
+    return instance->revision->engine;
+}
+
+/* ---- the end ---- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct instance *instance = handle->data;
+    run_record_unref(instance->record);
+    free(instance);
+}
+
+static void instance_gone(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    if (instance->has_address) {
+        engine->kind->release_address(engine->backend, instance->address);
+    }
+    revision_on_gone(instance->revision, instance);
+    uv_close((uv_handle_t *)&instance->timer, on_timer_closed);
+    engine_instance_removed(engine);
+}
+
+static bool all_exited(const struct instance *instance)
+{
+    for (size_t i = 0; i < instance->container_count; i++) {
+        if (instance->containers[i].started && !instance->containers[i].exited) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void signal_all(struct instance *instance, int number)
+{
+    for (size_t i = 0; i < instance->container_count; i++) {
+        struct container *container = &instance->containers[i];
+        if (container->started && !container->exited) {
+            engine_of(instance)->kind->signal(container->handle, number);
+        }
+    }
+}
+
+static void on_end_timer(uv_timer_t *timer)
+{
+    struct instance *instance = timer->data;
+    if (all_exited(instance)) {
+        instance_gone(instance);
+        return;
+    }
+    if (!instance->killed) {
+        instance->killed = true;
+        logs_system(engine_of(instance)->logs, &instance->source, "",
+                    "The instance did not end within 10 seconds of SIGTERM and was killed.");
+    }
+    signal_all(instance, SIGKILL);
+    uv_timer_start(timer, on_end_timer, TERM_MS, 0);
+}
+
+static void stop_probes(struct instance *instance)
+{
+    for (size_t i = 0; i < instance->container_count; i++) {
+        struct container *container = &instance->containers[i];
+        probe_free(container->startup);
+        probe_free(container->liveness);
+        container->startup = container->liveness = NULL;
+    }
+}
+
+void instance_end(struct instance *instance, const char *why)
+{
+    struct engine *engine = engine_of(instance);
+    if (instance->phase == PHASE_ENDING) {
+        return;
+    }
+    instance->phase = PHASE_ENDING;
+    if (why != instance->why) {
+        snprintf(instance->why, sizeof(instance->why), "%s", why);
+    }
+    if (instance->slot >= 0) {
+        board_remove(engine->board, instance->slot);
+        instance->slot = -1;
+    }
+    stop_probes(instance);
+    logs_system(engine->logs, &instance->source, "", "The instance ends: %s.", instance->why);
+    log_info("instance ends: revision=%s instance=%.8s after_ms=%lld: %s",
+             instance->record->revision, instance->id,
+             (long long)(clock_mono_us() - instance->started_us) / 1000, instance->why);
+    signal_all(instance, SIGTERM);
+    uv_timer_start(&instance->timer, on_end_timer, all_exited(instance) ? 0 : TERM_MS, 0);
+}
+
+/* It could not start. */
+__attribute__((format(printf, 3, 4))) static void
+instance_fail(struct instance *instance, enum start_failure failure, const char *format, ...)
+{
+    va_list args;
+    if (instance->phase == PHASE_ENDING) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(instance->why, sizeof(instance->why), format, args);
+    va_end(args);
+    instance->failure = failure;
+    struct engine *engine = engine_of(instance);
+    instance->lost_port = failure == START_FAILED_EXIT && instance->has_address &&
+                          engine->kind->address_lost(engine->backend, instance->address);
+    instance_end(instance, instance->why);
+    revision_on_failed(instance->revision, instance);
+}
+
+/* ---- draining ---- */
+
+static void on_drain_timer(uv_timer_t *timer)
+{
+    struct instance *instance = timer->data;
+    int64_t most_us = (int64_t)instance->record->timeout_s * 1000000;
+    bool late = clock_mono_us() - instance->drained_us > most_us;
+    if (board_taken(engine_of(instance)->board, instance->slot) == 0) {
+        instance_end(instance, instance->why);
+    } else if (late) {
+        instance_end(instance, "its last requests did not end within the request timeout");
+    }
+}
+
+void instance_drain(struct instance *instance)
+{
+    if (instance->phase == PHASE_STARTING) {
+        instance_end(instance, "it is not needed any more");
+        return;
+    }
+    if (instance->phase != PHASE_READY) {
+        return;
+    }
+    instance->phase = PHASE_DRAINING;
+    instance->drained_us = clock_mono_us();
+    snprintf(instance->why, sizeof(instance->why), "it is not needed any more");
+    board_set_state(engine_of(instance)->board, instance->slot, INSTANCE_DRAINING);
+    uv_timer_start(&instance->timer, on_drain_timer, 0, DRAIN_LOOK_MS);
+}
+
+/* ---- containers ---- */
+
+static const char *kind_name(enum probe_kind kind)
+{
+    static const char *const names[] = {
+        [PROBE_NONE] = "", [PROBE_TCP] = "TCP", [PROBE_HTTP] = "HTTP", [PROBE_GRPC] = "gRPC"};
+    return names[kind];
+}
+
+/* The port that a probe asks: that of the ingress container is the one it was given. */
+static uint16_t probe_port(const struct container *container, const struct run_probe *probe)
+{
+    uint16_t port = probe->port != 0 ? probe->port : container->spec->port;
+    return port == container->spec->port && port != 0 ? container->instance->address.port : port;
+}
+
+static struct probe *start_probe(struct container *container, const struct run_probe *probe,
+                                 bool startup, probe_report report)
+{
+    struct probe_order order = {
+        .probe = probe,
+        .address = {.sin_family = AF_INET,
+                    .sin_port = htons(probe_port(container, probe)),
+                    .sin_addr.s_addr = container->instance->address.ipv4},
+        .startup = startup,
+        .report = report,
+        .ctx = container,
+    };
+    return probe_new(engine_of(container->instance)->net, &order);
+}
+
+static void on_output(void *ctx, enum log_stream stream, struct slice bytes)
+{
+    struct container *container = ctx;
+    log_lines_add(&container->lines[stream == LOG_STDERR], bytes);
+}
+
+static void exit_text(const struct container *container, int status, char *out, size_t size)
+{
+    const char *name = container->name;
+    const char *last = container->lines[1].last;
+    int len;
+    if (WIFSIGNALED(status)) {
+        len = snprintf(out, size, "container \"%.64s\" was ended by signal %d (%s)", name,
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
+    } else {
+        len = snprintf(out, size, "container \"%.64s\" exited with status %d", name,
+                       WEXITSTATUS(status));
+    }
+    if (*last != '\0' && len > 0 && (size_t)len < size) {
+        snprintf(out + len, size - (size_t)len, ": %.120s", last);
+    }
+}
+
+static void on_exit_event(void *ctx, int status)
+{
+    struct container *container = ctx;
+    struct instance *instance = container->instance;
+    container->exited = true;
+    log_lines_done(&container->lines[0]);
+    log_lines_done(&container->lines[1]);
+    engine_of(instance)->kind->free(container->handle);
+    container->handle = NULL;
+    char why[256];
+    exit_text(container, status, why, sizeof(why));
+    switch (instance->phase) {
+    case PHASE_STARTING:
+        instance_fail(instance, START_FAILED_EXIT, "%s", why);
+        return;
+    case PHASE_READY:
+    case PHASE_DRAINING:
+        instance->crashed = true;
+        instance_end(instance, why);
+        return;
+    case PHASE_ENDING:
+        logs_system(engine_of(instance)->logs, &instance->source, container->name, "%s.", why);
+        if (all_exited(instance)) {
+            uv_timer_start(&instance->timer, on_end_timer, 0, 0);
+        }
+        return;
+    }
+}
+
+static const struct backend_events container_events = {
+    .on_output = on_output,
+    .on_exit = on_exit_event,
+};
+
+static void instance_advance(struct instance *instance);
+
+static void on_liveness(void *ctx, const struct probe_result *result)
+{
+    struct container *container = ctx;
+    const struct run_probe *probe = &container->spec->liveness;
+    char why[256];
+    snprintf(why, sizeof(why),
+             "LIVENESS %s probe failed %u time%s consecutively for container \"%.64s\" on port %d "
+             "(%.80s)",
+             kind_name(probe->kind), result->attempts, result->attempts == 1 ? "" : "s",
+             container->name, probe->port != 0 ? probe->port : container->spec->port, result->why);
+    container->instance->crashed = true;
+    instance_end(container->instance, why);
+}
+
+static void on_startup(void *ctx, const struct probe_result *result)
+{
+    struct container *container = ctx;
+    struct instance *instance = container->instance;
+    const struct run_probe *probe = &container->spec->startup;
+    probe_free(container->startup);
+    container->startup = NULL;
+    if (!result->passed) {
+        instance_fail(
+            instance, START_FAILED_PROBE,
+            "the STARTUP %s probe of container \"%.64s\" did not pass within %u s: %.100s",
+            kind_name(probe->kind), container->name,
+            probe->initial_delay_s + probe->period_s * probe->failure_threshold, result->why);
+        return;
+    }
+    container->passed = true;
+    long long after_ms = (long long)(clock_mono_us() - instance->started_us) / 1000;
+    instance_advance(instance); /* first: somebody may be waiting */
+    logs_system(engine_of(instance)->logs, &instance->source, container->name,
+                "STARTUP %s probe of container \"%s\" passed after %lld ms.",
+                kind_name(probe->kind), container->name, after_ms);
+}
+
+static bool container_start(struct container *container)
+{
+    struct instance *instance = container->instance;
+    struct engine *engine = engine_of(instance);
+    struct error err = {0};
+    struct backend_order order = {
+        .record = instance->record,
+        .container = container->spec,
+        .instance = instance->id,
+        .port = container->spec->port != 0 ? instance->address.port : 0,
+        .events = &container_events,
+        .ctx = container,
+    };
+    container->handle = engine->kind->start(engine->backend, &order, &err);
+    if (container->handle == NULL) {
+        instance_fail(instance, START_FAILED_IMAGE, "%.240s", err.text);
+        return false;
+    }
+    container->started = true;
+    log_lines_init(&container->lines[0], engine->logs, &instance->source, LOG_STDOUT,
+                   container->name);
+    log_lines_init(&container->lines[1], engine->logs, &instance->source, LOG_STDERR,
+                   container->name);
+    if (container->spec->startup.kind == PROBE_NONE) {
+        container->passed = true;
+    } else {
+        container->startup = start_probe(container, &container->spec->startup, true, on_startup);
+    }
+    return true;
+}
+
+/* Whether all that CONTAINER depends on has passed; names that nobody has are no dependency. */
+static bool may_start(const struct container *container)
+{
+    const struct instance *instance = container->instance;
+    for (const char *const *name = container->spec->depends_on; *name != NULL; name++) {
+        for (size_t i = 0; i < instance->container_count; i++) {
+            if (strcmp(instance->containers[i].spec->name, *name) == 0 &&
+                !instance->containers[i].passed) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void instance_ready(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    instance->phase = PHASE_READY;
+    instance->ever_ready = true;
+    instance->ready_us = clock_mono_us();
+    board_set_state(engine->board, instance->slot, INSTANCE_READY);
+    board_wake(engine->board, engine->wake_fds);
+    log_info("instance ready: revision=%s instance=%.8s after_us=%lld", instance->record->revision,
+             instance->id, (long long)(instance->ready_us - instance->started_us));
+    for (size_t i = 0; i < instance->container_count; i++) {
+        struct container *container = &instance->containers[i];
+        if (container->spec->liveness.kind != PROBE_NONE) {
+            container->liveness =
+                start_probe(container, &container->spec->liveness, false, on_liveness);
+        }
+    }
+    revision_on_ready(instance->revision);
+}
+
+/* Starts what may start now; ready when everything has started and passed. */
+static void instance_advance(struct instance *instance)
+{
+    bool again = true, waiting = false, passed = true;
+    while (again) {
+        again = waiting = false;
+        passed = true;
+        for (size_t i = 0; i < instance->container_count; i++) {
+            struct container *container = &instance->containers[i];
+            if (!container->started && may_start(container)) {
+                if (!container_start(container)) {
+                    return;
+                }
+                again = again || container->passed;
+            }
+            waiting = waiting || container->startup != NULL;
+            passed = passed && container->passed;
+        }
+    }
+    if (passed) {
+        instance_ready(instance);
+    } else if (!waiting) {
+        instance_fail(instance, START_FAILED_IMAGE, "its containers depend on each other");
+    }
+}
+
+/* ---- the start ---- */
+
+static bool take_slot(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    const struct run_container *ingress = run_record_ingress(instance->record);
+    struct error err = {0};
+    if (!engine->kind->take_address(engine->backend, ingress->port, &instance->address, &err)) {
+        instance_fail(instance, START_FAILED_LIMIT, "%.240s", err.text);
+        return false;
+    }
+    instance->has_address = true;
+    instance->address.http2 = ingress->http2;
+    instance->slot = board_add(engine->board, instance->revision->id, instance->record->concurrency,
+                               instance->address);
+    if (instance->slot < 0) {
+        instance_fail(instance, START_FAILED_LIMIT, "%d instances run already", BOARD_INSTANCES);
+        return false;
+    }
+    return true;
+}
+
+static void on_start_timer(uv_timer_t *timer)
+{
+    struct instance *instance = timer->data;
+    if (take_slot(instance)) {
+        instance_advance(instance);
+        logs_system(engine_of(instance)->logs, &instance->source, "",
+                    "A new instance was started.");
+    }
+}
+
+static void new_id(char out[41])
+{
+    random_text(out, 40, "0123456789abcdef");
+}
+
+struct instance *instance_new(struct revision *revision)
+{
+    struct instance *instance = calloc(1, sizeof(*instance));
+    struct engine *engine = revision->engine;
+    if (instance == NULL) {
+        abort();
+    }
+    struct run_record *record = run_record_ref(revision->record);
+    instance->revision = revision;
+    instance->record = record;
+    instance->slot = -1;
+    instance->started_us = clock_mono_us();
+    new_id(instance->id);
+    instance->source = (struct log_source){
+        .service = record->service,
+        .revision = record->revision,
+        .project = record->project,
+        .region = record->region,
+        .instance = instance->id,
+    };
+    instance->container_count = record->container_count;
+    for (size_t i = 0; i < record->container_count; i++) {
+        const struct run_container *spec = &record->containers[i];
+        instance->containers[i] = (struct container){
+            .instance = instance,
+            .spec = spec,
+            .name = *spec->name != '\0' ? spec->name : record->service,
+        };
+    }
+    uv_timer_init(engine->loop, &instance->timer);
+    instance->timer.data = instance;
+    uv_timer_start(&instance->timer, on_start_timer, 0, 0);
+    engine_instance_added(engine);
+    return instance;
+}
+
+/* ---- watching ---- */
+
+static void look_at_memory(struct instance *instance, const struct container *container,
+                           int64_t memory_bytes)
+{
+    int64_t limit = container->spec->memory_bytes;
+    if (limit == 0 || memory_bytes <= limit || instance->phase == PHASE_ENDING) {
+        return;
+    }
+    char why[256];
+    snprintf(why, sizeof(why),
+             "container \"%.64s\" was found to be using too much memory (%lld MiB, limit %lld MiB) "
+             "and was terminated",
+             container->name, (long long)memory_bytes >> 20, (long long)limit >> 20);
+    instance->crashed = true;
+    instance_end(instance, why);
+    instance->killed = true;
+    signal_all(instance, SIGKILL);
+}
+
+void instance_look(struct instance *instance, bool also_idle)
+{
+    struct engine *engine = engine_of(instance);
+    if (instance->phase == PHASE_STARTING || instance->phase == PHASE_ENDING ||
+        (!also_idle && board_taken(engine->board, instance->slot) == 0)) {
+        return;
+    }
+    int64_t cpu_us = 0, now_us = clock_mono_us();
+    for (size_t i = 0; i < instance->container_count; i++) {
+        const struct container *container = &instance->containers[i];
+        struct backend_usage usage;
+        if (container->handle == NULL || !engine->kind->usage(container->handle, &usage)) {
+            continue;
+        }
+        cpu_us += usage.cpu_us;
+        look_at_memory(instance, container, usage.memory_bytes);
+    }
+    if (instance->cpu_at_us != 0 && now_us > instance->cpu_at_us) {
+        instance->cpu_used =
+            (double)(cpu_us - instance->cpu_us) / (double)(now_us - instance->cpu_at_us);
+    }
+    instance->cpu_us = cpu_us;
+    instance->cpu_at_us = now_us;
+}

@@ -1,0 +1,69 @@
+/*
+ * One instance: its containers, their order of starting, probes, its slot on the board, its end.
+ *
+ *     STARTING → READY → DRAINING → ENDING → (freed)
+ *
+ * An instance that fails to start, or loses a container, goes to ENDING from wherever it is.
+ */
+#pragma once
+
+#include "engine/backend.h"
+#include "engine/logs.h"
+#include "engine/probe.h"
+#include "ipc/ipc.h"
+
+struct revision;
+struct instance;
+
+enum instance_phase {
+    PHASE_STARTING,
+    PHASE_READY,
+    PHASE_DRAINING, /* off the list for new requests; those it has are finished */
+    PHASE_ENDING,   /* off the board; its processes have been told */
+};
+
+struct container {
+    struct instance *instance;
+    const struct run_container *spec;
+    const char *name; /* for logs */
+    struct backend_container *handle;
+    struct probe *startup, *liveness;
+    struct log_lines lines[2]; /* stdout, stderr */
+    bool started, passed, exited;
+};
+
+struct instance {
+    struct revision *revision;
+    struct instance *next;
+    struct run_record *record; /* as it was when it started */
+    char id[41];
+    struct log_source source;
+    enum instance_phase phase;
+    int slot; /* on the board; -1: none */
+    struct board_address address;
+    bool has_address;
+    bool killed; /* SIGKILL was sent */
+    uv_timer_t timer;
+    int64_t started_us, ready_us, drained_us;
+    int64_t cpu_us, cpu_at_us; /* at the last look */
+    double cpu_used;           /* vCPUs */
+    size_t container_count;
+    struct container containers[RUN_CONTAINERS_MAX];
+
+    enum start_failure failure; /* once it has failed to start */
+    bool ever_ready;
+    bool crashed; /* after it was ready: of itself, or found unwell */
+    bool lost_port;
+    char why[256]; /* why it failed or ended */
+};
+
+/* Begins to start one; what becomes of it is told to the revision, never from within. */
+struct instance *instance_new(struct revision *revision);
+
+/* No new requests; it ends when the last has been answered, or at the request timeout. */
+void instance_drain(struct instance *instance);
+/* SIGTERM now, SIGKILL ten seconds later. WHY goes into the log. */
+void instance_end(struct instance *instance, const char *why);
+
+/* Once a second: memory limit and processor time. */
+void instance_look(struct instance *instance, bool also_idle);

@@ -1,0 +1,34 @@
+/*
+ * Is it up yet, is it still well? One probe asks one container, over TCP, HTTP or gRPC.
+ *
+ * A start-up probe asks as often as makes sense, first within microseconds, since somebody may be
+ * waiting; its period and threshold only say when to give up. A liveness probe keeps to its period
+ * and fails after so many failures in a row.
+ */
+#pragma once
+
+#include "engine/run_record.h"
+#include "net/net.h"
+
+struct probe; /* opaque */
+
+struct probe_result {
+    bool passed;
+    unsigned attempts; /* of a liveness probe that failed: the failures in a row */
+    const char *why;   /* it did not pass; good during the call */
+};
+
+/* A start-up probe reports once. A liveness probe only reports that it has failed, once. The probe
+ * may be freed in it. */
+typedef void (*probe_report)(void *ctx, const struct probe_result *result);
+
+struct probe_order {
+    const struct run_probe *probe; /* outlives it */
+    struct sockaddr_in address;
+    bool startup;
+    probe_report report;
+    void *ctx;
+};
+
+struct probe *probe_new(struct net *net, const struct probe_order *order);
+void probe_free(struct probe *probe); /* NULL is fine */

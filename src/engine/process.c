@@ -1,0 +1,448 @@
+/*
+ * The process backend: a container is a local program, in a process group of its own, on a loopback
+ * port that we choose, since all instances share the machine's network. It is told that port in
+ * PORT. What it asks for is a program and arguments; there is no image file system, so it sees the
+ * machine's files, with the rights of whoever owns the folder that it was registered with (if that
+ * is not root), else with ours. Sidecars listen where they like: two instances of a revision whose
+ * sidecars insist on one port cannot live side by side here.
+ *
+ * Children die with us (PR_SET_PDEATHSIG); what they left behind falls to us, as we are their
+ * subreaper, and is killed with their group.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "engine/backend.h"
+#include "engine/images.h"
+#include "engine/spawn.h"
+
+enum {
+    PORT_FIRST = 20000, /* below what the kernel hands out for outgoing connections */
+    PORT_LAST = 32500,
+    PORT_TRIES = 200,
+    OUTPUT_BYTES = 64 * 1024,
+    OUTPUT_READS = 8, /* in one turn of the loop */
+    OUTPUT_READS_LAST = 64,
+};
+
+struct backend {
+    uv_loop_t *loop;
+    uv_signal_t child_signal;
+    struct map *by_pid;
+    int null_fd;
+    unsigned char port_used[65536 / 8];
+};
+
+struct output {
+    uv_poll_t poll;
+    struct backend_container *container;
+    enum log_stream stream;
+    int fd; /* -1: at its end */
+};
+
+struct backend_container {
+    struct backend *backend;
+    pid_t pid;
+    bool exited;
+    struct output outputs[2];
+    int open_handles;
+    bool freed;
+    const struct backend_events *events;
+    void *ctx;
+};
+
+/* ---- ports ---- */
+
+static bool port_is_free(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_free = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_free;
+}
+
+static bool process_take_address(struct backend *backend, uint16_t port, struct board_address *out,
+                                 struct error *err)
+{
+    (void)port; /* what it asked for cannot be given to all */
+    for (int i = 0; i < PORT_TRIES; i++) {
+        uint16_t chosen = (uint16_t)(PORT_FIRST + random_u64() % (PORT_LAST - PORT_FIRST));
+        unsigned char bit = (unsigned char)(1 << chosen % 8);
+        if ((backend->port_used[chosen / 8] & bit) == 0 && port_is_free(chosen)) {
+            backend->port_used[chosen / 8] |= bit;
+            *out = (struct board_address){.ipv4 = htonl(INADDR_LOOPBACK), .port = chosen};
+            return true;
+        }
+    }
+    return error_set(err, STATUS_RESOURCE_EXHAUSTED, "no free port was found");
+}
+
+static void process_release_address(struct backend *backend, struct board_address address)
+{
+    backend->port_used[address.port / 8] &= (unsigned char)~(1 << address.port % 8);
+}
+
+static bool process_address_lost(struct backend *backend, struct board_address address)
+{
+    (void)backend;
+    return !port_is_free(address.port);
+}
+
+/* ---- output ---- */
+
+static void on_output_closed(uv_handle_t *handle)
+{
+    struct output *output = handle->data;
+    struct backend_container *container = output->container;
+    if (--container->open_handles == 0 && container->freed) {
+        free(container);
+    }
+}
+
+static void output_end(struct output *output)
+{
+    if (output->fd < 0) {
+        return;
+    }
+    uv_close((uv_handle_t *)&output->poll, on_output_closed);
+    close(output->fd);
+    output->fd = -1;
+}
+
+static void output_read(struct output *output, int reads)
+{
+    static char bytes[OUTPUT_BYTES];
+    for (int i = 0; i < reads && output->fd >= 0; i++) {
+        ssize_t got = read(output->fd, bytes, sizeof(bytes));
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+            return;
+        }
+        if (got <= 0) {
+            output_end(output);
+            return;
+        }
+        output->container->events->on_output(output->container->ctx, output->stream,
+                                             (struct slice){bytes, (size_t)got});
+    }
+}
+
+static void on_output_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    output_read(poll->data, OUTPUT_READS);
+}
+
+static bool output_open(struct backend_container *container, int i, int *write_fd)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return false;
+    }
+    struct output *output = &container->outputs[i];
+    output->container = container;
+    output->stream = i == 0 ? LOG_STDOUT : LOG_STDERR;
+    output->fd = fds[0];
+    *write_fd = fds[1];
+    uv_poll_init(container->backend->loop, &output->poll, fds[0]); /* makes it non-blocking */
+    output->poll.data = output;
+    container->open_handles++;
+    uv_poll_start(&output->poll, UV_READABLE, on_output_ready);
+    return true;
+}
+
+/* ---- children ---- */
+
+static struct slice pid_key(const pid_t *pid)
+{
+    return (struct slice){(const char *)pid, sizeof(*pid)};
+}
+
+static void container_exited(struct backend_container *container, int status)
+{
+    map_remove(container->backend->by_pid, pid_key(&container->pid));
+    container->exited = true;
+    for (int i = 0; i < 2; i++) {
+        output_read(&container->outputs[i], OUTPUT_READS_LAST);
+        output_end(&container->outputs[i]);
+    }
+    container->events->on_exit(container->ctx, status);
+}
+
+static void on_child_signal(uv_signal_t *signal, int number)
+{
+    struct backend *backend = signal->data;
+    (void)number;
+    for (;;) {
+        siginfo_t info = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
+            return;
+        }
+        pid_t pid = info.si_pid;
+        struct backend_container *container = map_find(backend->by_pid, pid_key(&pid));
+        if (container != NULL) {
+            kill(-pid, SIGKILL); /* what it started goes with it; its number is still its own */
+        }
+        int status = 0;
+        waitpid(pid, &status, 0);
+        if (container != NULL) {
+            container_exited(container, status);
+        }
+    }
+}
+
+/* ---- environment ---- */
+
+/* What a user may not set: control refuses these; they are ours here in any case. */
+static bool is_ours(const char *name)
+{
+    static const char *const names[] = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_env(const struct run_container *container, const char *name)
+{
+    for (size_t i = 0; i < container->env_count; i++) {
+        if (strcmp(container->env[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *const *environment_of(struct arena *arena, const struct backend_order *order)
+{
+    const struct run_record *record = order->record;
+    const struct run_container *container = order->container;
+    char port[8];
+    snprintf(port, sizeof(port), "%u", order->port);
+    /* Ours; those that a user may replace come last. */
+    const struct {
+        const char *name, *value;
+        bool given;
+    } ours[] = {
+        {"PORT", port, order->port != 0},
+        {"K_SERVICE", record->service, true},
+        {"K_REVISION", record->revision, true},
+        {"K_CONFIGURATION", record->service, true},
+        {"GOOGLE_CLOUD_PROJECT", record->project, !has_env(container, "GOOGLE_CLOUD_PROJECT")},
+        {"HOME", *container->dir != '\0' ? container->dir : "/home", !has_env(container, "HOME")},
+        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+         !has_env(container, "PATH")},
+        {"TMPDIR", "/tmp", !has_env(container, "TMPDIR")},
+    };
+    enum { OURS = sizeof(ours) / sizeof(ours[0]) };
+    const char **out = arena_array(arena, const char *, OURS + container->env_count + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < OURS; i++) {
+        if (ours[i].given) {
+            out[count++] = arena_printf(arena, "%s=%s", ours[i].name, ours[i].value);
+        }
+    }
+    for (size_t i = 0; i < container->env_count; i++) {
+        const struct run_pair *pair = &container->env[i];
+        if (!is_ours(pair->name)) {
+            out[count++] = arena_printf(arena, "%s=%s", pair->name, pair->value);
+        }
+    }
+    return out;
+}
+
+/* ---- the backend ---- */
+
+static void process_free(struct backend_container *container)
+{
+    container->freed = true;
+    for (int i = 0; i < 2; i++) {
+        output_end(&container->outputs[i]);
+    }
+    if (container->open_handles == 0) {
+        free(container);
+    }
+}
+
+static bool process_spawn(struct backend_container *container, const struct backend_order *order,
+                          struct error *err)
+{
+    auto_arena arena = {0};
+    struct image_command command;
+    if (!image_resolve(&arena, order->container, &command, err)) {
+        return false;
+    }
+    int out_fd = -1, err_fd = -1;
+    bool piped = output_open(container, 0, &out_fd) && output_open(container, 1, &err_fd);
+    if (piped) {
+        container->pid = spawn(
+            &(struct spawn_order){
+                .path = command.path,
+                .argv = command.argv,
+                .envp = environment_of(&arena, order),
+                .dir = command.dir,
+                .owner_dir = command.owner_dir,
+                .in_fd = container->backend->null_fd,
+                .out_fd = out_fd,
+                .err_fd = err_fd,
+            },
+            err);
+    } else {
+        error_errno(err, "no pipe could be made");
+    }
+    if (out_fd >= 0) {
+        close(out_fd);
+    }
+    if (err_fd >= 0) {
+        close(err_fd);
+    }
+    return piped && container->pid > 0;
+}
+
+static struct backend_container *process_start(struct backend *backend,
+                                               const struct backend_order *order, struct error *err)
+{
+    struct backend_container *container = calloc(1, sizeof(*container));
+    if (container == NULL) {
+        abort();
+    }
+    *container = (struct backend_container){
+        .backend = backend,
+        .pid = -1,
+        .outputs = {{.fd = -1}, {.fd = -1}},
+        .events = order->events,
+        .ctx = order->ctx,
+    };
+    if (!process_spawn(container, order, err)) {
+        process_free(container);
+        return NULL;
+    }
+    map_put(backend->by_pid, pid_key(&container->pid), container);
+    return container;
+}
+
+static void process_signal(struct backend_container *container, int number)
+{
+    if (!container->exited) {
+        kill(-container->pid, number);
+    }
+}
+
+/* Of the first process alone. */
+static bool process_usage(const struct backend_container *container, struct backend_usage *out)
+{
+    char path[64];
+    char text[1024];
+    if (container->exited) {
+        return false;
+    }
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)container->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (got <= 0) {
+        return false;
+    }
+    text[got] = '\0';
+    /* Behind the name, which may hold anything: state is field 3, utime 14, stime 15, rss 24. */
+    const char *rest = strrchr(text, ')');
+    unsigned long user = 0, system = 0;
+    long pages = 0;
+    if (rest == NULL || sscanf(rest + 1,
+                               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d "
+                               "%*d %*d %*d %*u %*u %ld",
+                               &user, &system, &pages) != 3) {
+        return false;
+    }
+    *out = (struct backend_usage){
+        .memory_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE),
+        .cpu_us = (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK),
+    };
+    return true;
+}
+
+static struct backend *process_open(uv_loop_t *loop, struct error *err)
+{
+    struct backend *backend = calloc(1, sizeof(*backend));
+    if (backend == NULL) {
+        abort();
+    }
+    backend->loop = loop;
+    backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (backend->null_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+        error_errno(err, "prepare for children");
+        free(backend);
+        return NULL;
+    }
+    backend->by_pid = map_new();
+    uv_signal_init(loop, &backend->child_signal);
+    backend->child_signal.data = backend;
+    uv_signal_start(&backend->child_signal, on_child_signal, SIGCHLD);
+    uv_unref((uv_handle_t *)&backend->child_signal);
+    return backend;
+}
+
+/* What containers left behind in other groups has come to us: it ends too. */
+static void kill_orphans(void)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    for (int rounds = 0; rounds < 100; rounds++) {
+        FILE *children = fopen(path, "re");
+        int pid = 0, found = 0;
+        while (children != NULL && fscanf(children, "%d", &pid) == 1) {
+            found++;
+            kill(pid, SIGKILL);
+            waitpid(pid, NULL, 0);
+        }
+        if (children != NULL) {
+            fclose(children);
+        }
+        if (found == 0) {
+            return;
+        }
+    }
+}
+
+static void on_backend_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void process_close(struct backend *backend)
+{
+    kill_orphans();
+    map_free(backend->by_pid);
+    close(backend->null_fd);
+    uv_close((uv_handle_t *)&backend->child_signal, on_backend_closed);
+}
+
+const struct engine_backend process_backend = {
+    .name = "process",
+    .open = process_open,
+    .close = process_close,
+    .take_address = process_take_address,
+    .release_address = process_release_address,
+    .address_lost = process_address_lost,
+    .start = process_start,
+    .signal = process_signal,
+    .usage = process_usage,
+    .free = process_free,
+};

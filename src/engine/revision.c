@@ -1,0 +1,543 @@
+/*
+ * The revisions that have something going on: instances, waiting requests, or a failure that is
+ * remembered for a while. All others (a hundred thousand of them may sleep) are only in the index.
+ *
+ * revision_scale() is where instances are asked for. It is called when something has changed
+ * (demand, a failure, the record, a second that has passed), compares what there is with what is
+ * needed, and keeps to the back-off.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/inside.h"
+
+enum {
+    FAILURES_HOPELESS = 3, /* from then on, who waits during the back-off is told at once */
+    HEALTHY_US = 60000000, /* after so long, failures are forgotten */
+    LOST_PORTS_MAX = 5,
+};
+
+/* ---- the table ---- */
+
+static struct slice id_key(const uint64_t *id)
+{
+    return (struct slice){(const char *)id, sizeof(*id)};
+}
+
+static uint32_t waiting_of(const struct revision *revision)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < BOARD_WORKERS; i++) {
+        sum += revision->waiting[i];
+    }
+    return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
+
+static struct run_record *record_of(struct engine *engine, uint64_t id)
+{
+    struct slice json;
+    struct error err = {0};
+    if (!engine_look(engine) || !index_run_revision(engine->run, id, &json)) {
+        return NULL;
+    }
+    struct run_record *record = run_record_read(json, &err);
+    if (record == NULL || record->revision_id != id) {
+        log_error("run record: revision_id=%llu: %s", (unsigned long long)id, err.text);
+        run_record_unref(record);
+        return NULL;
+    }
+    return record;
+}
+
+static void on_retry(uv_timer_t *timer);
+
+/* Takes RECORD. */
+static struct revision *revision_add(struct engine *engine, struct run_record *record)
+{
+    struct revision *revision = calloc(1, sizeof(*revision));
+    if (revision == NULL) {
+        abort();
+    }
+    revision->engine = engine;
+    revision->id = record->revision_id;
+    revision->record = record;
+    revision->listed = true;
+    uv_timer_init(engine->loop, &revision->retry);
+    revision->retry.data = revision;
+    map_put(engine->revisions, id_key(&revision->id), revision);
+    engine_tick_start(engine);
+    return revision;
+}
+
+/* NULL if there is no such revision. */
+static struct revision *revision_get(struct engine *engine, uint64_t id)
+{
+    struct revision *revision = map_find(engine->revisions, id_key(&id));
+    if (revision != NULL && !revision->gone) {
+        return revision;
+    }
+    struct run_record *record = record_of(engine, id);
+    if (record == NULL) {
+        return NULL;
+    }
+    if (revision == NULL) {
+        return revision_add(engine, record);
+    }
+    run_record_unref(revision->record);
+    revision->record = record;
+    revision->gone = false;
+    return revision;
+}
+
+static void on_retry_closed(uv_handle_t *handle)
+{
+    struct revision *revision = handle->data;
+    run_record_unref(revision->record);
+    free(revision);
+}
+
+/* Frees it if nothing is going on. */
+static void revision_settle(struct revision *revision)
+{
+    bool remembered = revision->failures > 0 &&
+                      clock_mono_us() - revision->failed_us < HEALTHY_US && !revision->gone &&
+                      !revision->engine->draining;
+    if (!revision->listed || revision->instances != NULL || waiting_of(revision) > 0 ||
+        revision->check_wanted || remembered) {
+        return;
+    }
+    revision->listed = false;
+    map_remove(revision->engine->revisions, id_key(&revision->id));
+    uv_close((uv_handle_t *)&revision->retry, on_retry_closed);
+}
+
+static void for_each(struct engine *engine, void (*visit)(struct revision *revision))
+{
+    size_t count = map_count(engine->revisions), filled = 0, at = 0;
+    struct revision **all = calloc(count + 1, sizeof(struct revision *));
+    if (all == NULL) {
+        abort();
+    }
+    struct slice key;
+    for (void *value; filled < count && map_next(engine->revisions, &at, &key, &value);) {
+        all[filled++] = value;
+    }
+    for (size_t i = 0; i < filled; i++) {
+        visit(all[i]); /* one visit frees no other revision: their timers close later */
+    }
+    free(all);
+}
+
+/* ---- what is told to others ---- */
+
+static void tell_worker(struct revision *revision, unsigned worker, enum start_failure reason)
+{
+    struct msg_start_failed message = {.revision_id = revision->id, .reason = reason};
+    revision->waiting[worker] = 0;
+    if (revision->engine->workers[worker] != NULL) {
+        ipc_send(revision->engine->workers[worker], MSG_START_FAILED, &message, sizeof(message));
+    }
+}
+
+static void tell_waiters(struct revision *revision, enum start_failure reason)
+{
+    for (unsigned i = 0; i < BOARD_WORKERS; i++) {
+        if (revision->waiting[i] > 0) {
+            tell_worker(revision, i, reason);
+        }
+    }
+}
+
+static void tell_control(struct engine *engine, uint64_t id, enum revision_ready state,
+                         uint16_t port, const char *text)
+{
+    struct msg_revision_state message = {.revision_id = id, .state = state, .port = port};
+    snprintf(message.text, sizeof(message.text), "%s", text);
+    if (engine->control != NULL) {
+        ipc_send(engine->control, MSG_REVISION_STATE, &message, sizeof(message));
+    }
+}
+
+static void check_answer(struct revision *revision, enum revision_ready state, const char *text)
+{
+    if (!revision->check_wanted) {
+        return;
+    }
+    revision->check_wanted = false;
+    uint16_t port = run_record_ingress(revision->record)->port;
+    tell_control(revision->engine, revision->id, state, port, text);
+}
+
+/* Why it is not ready, as a user reads it after a deployment. */
+static void failure_text(const struct instance *instance, char *out, size_t size)
+{
+    const struct run_record *record = instance->record;
+    unsigned port = run_record_ingress(record)->port;
+    switch (instance->failure) {
+    case START_FAILED_EXIT:
+    case START_FAILED_PROBE:
+        snprintf(out, size,
+                 "Revision '%.63s' is not ready and cannot serve traffic. The user-provided "
+                 "container failed to start and listen on the port defined by the PORT=%u "
+                 "environment variable within the allocated timeout: %.140s. Logs: gcloud run "
+                 "services logs read %.63s",
+                 record->revision, port, instance->why, record->service);
+        return;
+    case START_FAILED_LIMIT:
+    case START_FAILED_IMAGE:
+        snprintf(out, size,
+                 "Revision '%.80s' is not ready and cannot serve traffic. The instance could not "
+                 "be started: %.250s.",
+                 record->revision, instance->why);
+        return;
+    }
+}
+
+/* ---- numbers ---- */
+
+struct tally {
+    uint32_t starting, ready, taken;
+    double cpu_used;
+};
+
+static struct tally tally_of(const struct revision *revision)
+{
+    struct tally tally = {0};
+    for (const struct instance *i = revision->instances; i != NULL; i = i->next) {
+        tally.starting += i->phase == PHASE_STARTING ? 1 : 0;
+        if (i->phase == PHASE_READY) {
+            tally.ready++;
+            tally.taken += board_taken(revision->engine->board, i->slot);
+            tally.cpu_used += i->cpu_used;
+        }
+    }
+    return tally;
+}
+
+static struct autoscale_facts facts_of(const struct revision *revision, const struct tally *tally)
+{
+    const struct run_record *record = revision->record;
+    return (struct autoscale_facts){
+        .taken = tally->taken,
+        .waiting = waiting_of(revision),
+        .concurrency = record->concurrency,
+        .cpu_used = tally->cpu_used,
+        .cpu_limit = (double)run_record_ingress(record)->cpu_m / 1000,
+        .min = record->reachable ? record->min_instances : 0,
+        .max = record->max_instances,
+    };
+}
+
+static void start_instances(struct revision *revision, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && revision->engine->instances < BOARD_INSTANCES; i++) {
+        struct instance *instance = instance_new(revision);
+        instance->next = revision->instances;
+        revision->instances = instance;
+    }
+}
+
+/* Makes sure that WANTED instances are there or coming, unless they have failed just now. */
+static void scale_to(struct revision *revision, uint32_t wanted)
+{
+    struct tally tally = tally_of(revision);
+    uint32_t have = tally.starting + tally.ready;
+    if (wanted <= have || revision->gone || revision->engine->draining) {
+        return;
+    }
+    int64_t wait_us = revision->backoff_until_us - clock_mono_us();
+    if (wait_us > 0) {
+        if (!uv_is_active((uv_handle_t *)&revision->retry)) {
+            uv_timer_start(&revision->retry, on_retry, (uint64_t)wait_us / 1000 + 1, 0);
+        }
+        return;
+    }
+    start_instances(revision, wanted - have);
+}
+
+static void revision_scale(struct revision *revision)
+{
+    struct tally tally = tally_of(revision);
+    struct autoscale_facts facts = facts_of(revision, &tally);
+    uint32_t needed = autoscale_needed(&facts);
+    scale_to(revision, revision->check_wanted && needed == 0 ? 1 : needed);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct revision *revision = timer->data;
+    revision_scale(revision);
+    revision_settle(revision);
+}
+
+/* ---- what workers and control say ---- */
+
+void revision_demand(struct engine *engine, uint64_t id, unsigned worker, uint32_t waiting)
+{
+    struct revision *revision =
+        waiting == 0 ? map_find(engine->revisions, id_key(&id)) : revision_get(engine, id);
+    if (revision == NULL) {
+        struct msg_start_failed message = {.revision_id = id, .reason = START_FAILED_IMAGE};
+        if (waiting > 0 && engine->workers[worker] != NULL) {
+            ipc_send(engine->workers[worker], MSG_START_FAILED, &message, sizeof(message));
+        }
+        return;
+    }
+    revision->waiting[worker] = waiting;
+    if (waiting == 0) {
+        revision_settle(revision);
+        return;
+    }
+    struct tally tally = tally_of(revision);
+    bool none = tally.ready + tally.starting == 0;
+    bool hopeless =
+        revision->failures >= FAILURES_HOPELESS && clock_mono_us() < revision->backoff_until_us;
+    if (none && (hopeless || engine->draining)) {
+        tell_worker(revision, worker, START_FAILED_EXIT);
+    } else if (none && revision->record->max_instances == 0) {
+        tell_worker(revision, worker, START_FAILED_LIMIT);
+    } else {
+        revision_scale(revision);
+    }
+    if (tally.taken < (uint64_t)tally.ready * revision->record->concurrency) {
+        board_wake(engine->board, engine->wake_fds); /* a place was freed while the word came */
+    }
+    revision_settle(revision);
+}
+
+void revision_check(struct engine *engine, uint64_t id)
+{
+    struct revision *revision = revision_get(engine, id);
+    if (revision == NULL || engine->draining) {
+        tell_control(engine, id, REVISION_FAILED, 0,
+                     "The revision is not ready and cannot serve traffic. The engine has no record "
+                     "of it.");
+        return;
+    }
+    revision->check_wanted = true;
+    if (tally_of(revision).ready > 0) {
+        check_answer(revision, REVISION_STARTED, "");
+        return;
+    }
+    revision->backoff_until_us = 0; /* somebody asks on purpose */
+    revision_scale(revision);
+}
+
+static void revision_end(struct revision *revision)
+{
+    revision->gone = true;
+    uv_timer_stop(&revision->retry);
+    tell_waiters(revision, START_FAILED_IMAGE);
+    check_answer(revision, REVISION_FAILED, "The revision was deleted while it started.");
+    for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+        instance_drain(i);
+    }
+    revision_settle(revision);
+}
+
+void revision_gone(struct engine *engine, uint64_t id)
+{
+    struct revision *revision = map_find(engine->revisions, id_key(&id));
+    if (revision != NULL) {
+        revision_end(revision);
+    }
+}
+
+static void reread(struct revision *revision)
+{
+    struct run_record *record = record_of(revision->engine, revision->id);
+    if (record == NULL) {
+        revision_end(revision);
+        return;
+    }
+    run_record_unref(revision->record);
+    revision->record = record;
+    revision->gone = false;
+    revision_scale(revision);
+    revision_settle(revision);
+}
+
+void revisions_changed(struct engine *engine)
+{
+    if (engine_look(engine)) {
+        for_each(engine, reread);
+    }
+}
+
+void revision_minimum(struct engine *engine, struct slice json)
+{
+    struct error err = {0};
+    struct run_record *record = run_record_read(json, &err);
+    if (record == NULL) {
+        log_error("run record: %s", err.text);
+        return;
+    }
+    if (record->min_instances == 0 || !record->reachable ||
+        map_find(engine->revisions, id_key(&record->revision_id)) != NULL) {
+        run_record_unref(record);
+        return;
+    }
+    revision_scale(revision_add(engine, record));
+}
+
+void revisions_worker_gone(struct engine *engine, unsigned worker)
+{
+    struct slice key;
+    size_t at = 0;
+    for (void *value; map_next(engine->revisions, &at, &key, &value);) {
+        ((struct revision *)value)->waiting[worker] = 0;
+    }
+}
+
+/* ---- what instances report ---- */
+
+void revision_on_ready(struct revision *revision)
+{
+    revision->lost_ports = 0;
+    check_answer(revision, REVISION_STARTED, "");
+    if (revision->gone || revision->engine->draining) {
+        for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+            instance_drain(i);
+        }
+    }
+}
+
+static void count_failure(struct revision *revision)
+{
+    revision->failures++;
+    revision->failed_us = clock_mono_us();
+    revision->backoff_until_us = revision->failed_us + autoscale_backoff_us(revision->failures);
+}
+
+void revision_on_failed(struct revision *revision, struct instance *instance)
+{
+    if (instance->lost_port && revision->lost_ports < LOST_PORTS_MAX) {
+        revision->lost_ports++; /* somebody else took the port: not the program's fault */
+        revision_scale(revision);
+        return;
+    }
+    char text[sizeof(((struct msg_revision_state *)NULL)->text)];
+    failure_text(instance, text, sizeof(text));
+    log_warn("start failed: revision=%s instance=%.8s: %s", instance->record->revision,
+             instance->id, instance->why);
+    count_failure(revision);
+    struct tally tally = tally_of(revision);
+    if (tally.ready + tally.starting == 0) {
+        check_answer(revision, REVISION_FAILED, text);
+        tell_waiters(revision, instance->failure);
+    }
+    revision_scale(revision);
+}
+
+void revision_on_gone(struct revision *revision, struct instance *instance)
+{
+    struct instance **link = &revision->instances;
+    while (*link != instance) {
+        link = &(*link)->next;
+    }
+    *link = instance->next;
+    if (instance->crashed && clock_mono_us() - instance->ready_us < HEALTHY_US) {
+        count_failure(revision);
+    }
+    revision_scale(revision);
+    revision_settle(revision);
+}
+
+/* ---- once a second ---- */
+
+static struct instance *least_loaded(const struct revision *revision)
+{
+    struct instance *least = NULL;
+    uint32_t least_taken = 0;
+    for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+        if (i->phase != PHASE_READY) {
+            continue;
+        }
+        uint32_t taken = board_taken(revision->engine->board, i->slot);
+        if (least == NULL || taken < least_taken) {
+            least = i;
+            least_taken = taken;
+        }
+    }
+    return least;
+}
+
+static void drain_some(struct revision *revision, uint32_t count)
+{
+    struct instance *instance;
+    while (count-- > 0 && (instance = least_loaded(revision)) != NULL) {
+        instance_drain(instance);
+    }
+}
+
+/* Those that nobody has used for long enough. */
+static void drain_idle(struct revision *revision, uint32_t ready, uint32_t min)
+{
+    const struct engine *engine = revision->engine;
+    int64_t now_us = clock_mono_us();
+    for (struct instance *i = revision->instances; i != NULL && ready > min; i = i->next) {
+        if (i->phase == PHASE_READY && board_taken(engine->board, i->slot) == 0 &&
+            now_us - board_idle_since_us(engine->board, i->slot) >= engine->idle_us) {
+            instance_drain(i);
+            ready--;
+        }
+    }
+}
+
+/* More than a minute's load has asked for, for as long as an instance may be idle. */
+static void drain_surplus(struct revision *revision, uint32_t ready, uint32_t keep)
+{
+    int64_t now_us = clock_mono_us();
+    if (ready <= keep) {
+        revision->surplus_since_us = 0;
+    } else if (revision->surplus_since_us == 0) {
+        revision->surplus_since_us = now_us;
+    } else if (now_us - revision->surplus_since_us >= revision->engine->idle_us) {
+        drain_some(revision, ready - keep);
+        revision->surplus_since_us = 0;
+    }
+}
+
+static void look_at_instances(struct revision *revision)
+{
+    bool also_idle = revision->engine->ticks % 10 == 0;
+    int64_t now_us = clock_mono_us();
+    for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+        instance_look(i, also_idle);
+        if (i->phase == PHASE_READY && now_us - i->ready_us > HEALTHY_US) {
+            revision->failures = 0;
+        }
+    }
+}
+
+static void tick(struct revision *revision)
+{
+    look_at_instances(revision);
+    struct tally tally = tally_of(revision);
+    struct autoscale_facts facts = facts_of(revision, &tally);
+    uint32_t inflight_before = revision->inflight_before;
+    revision->inflight_before = facts.taken;
+    facts.taken = (facts.taken + inflight_before + 1) / 2;
+    uint32_t wanted = autoscale_wanted(&facts);
+    uint32_t keep = autoscale_window_add(&revision->window, wanted);
+    scale_to(revision, wanted);
+    if (tally.ready > facts.max) {
+        drain_some(revision, tally.ready - facts.max);
+    } else {
+        drain_idle(revision, tally.ready, facts.min);
+        drain_surplus(revision, tally.ready, keep > 1 ? keep : 1);
+    }
+    revision_settle(revision);
+}
+
+void revisions_tick(struct engine *engine)
+{
+    for_each(engine, tick);
+}
+
+void revisions_drain(struct engine *engine)
+{
+    for_each(engine, revision_end);
+}

@@ -1,0 +1,64 @@
+/*
+ * What it takes to start an instance of a revision: the run record that control put into the run
+ * index, read once and shared by the instances that were started from it.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+
+enum { RUN_CONTAINERS_MAX = 16, RUN_ARGUMENTS_MAX = 1000, RUN_ENV_MAX = 1000 };
+
+enum probe_kind { PROBE_NONE, PROBE_TCP, PROBE_HTTP, PROBE_GRPC };
+
+struct run_pair {
+    const char *name, *value;
+};
+
+struct run_probe {
+    enum probe_kind kind;
+    uint16_t port; /* 0: the port of the container */
+    const char *path;
+    const char *service; /* of a gRPC probe; "" for the server as a whole */
+    const struct run_pair *headers;
+    size_t header_count;
+    unsigned initial_delay_s, period_s, timeout_s, failure_threshold;
+};
+
+struct run_container {
+    const char *name, *image, *dir, *working_dir;
+    const char *const *program; /* each ends with NULL */
+    const char *const *command;
+    const char *const *args;
+    const struct run_pair *env;
+    size_t env_count;
+    uint16_t port; /* 0: not the ingress container */
+    bool http2;
+    struct run_probe startup, liveness;
+    int64_t cpu_m;        /* 0: no limit known */
+    int64_t memory_bytes; /* 0: no limit */
+    const char *const *depends_on;
+};
+
+struct run_record {
+    unsigned refs;
+    struct arena arena;
+    uint64_t revision_id;
+    const char *revision, *service, *project, *project_number, *region;
+    uint32_t concurrency, timeout_s, min_instances, max_instances;
+    bool reachable; /* by traffic or tag: only then is the minimum kept */
+    struct run_container containers[RUN_CONTAINERS_MAX];
+    size_t container_count;
+};
+
+/* NULL and INTERNAL if it is not a record that control could have written. One reference. */
+struct run_record *run_record_read(struct slice json, struct error *err);
+struct run_record *run_record_ref(struct run_record *record);
+void run_record_unref(struct run_record *record); /* NULL is fine */
+
+/* The container that requests go to. NULL if none has a port. */
+const struct run_container *run_record_ingress(const struct run_record *record);
+
+/* Whether JSON asks for a minimum of instances, without reading all of it: for the walk over every
+ * revision there is. May say yes where a full look says no. */
+bool run_record_may_have_minimum(struct slice json);

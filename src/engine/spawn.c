@@ -1,0 +1,156 @@
+/*
+ * vfork() and exec: the child runs in our memory, while we stand still, until it has become the
+ * program. That costs about as much as the exec itself, whatever our size (fork() would copy page
+ * tables), and tells us the errno of a failed exec without a pipe. In the child there is nothing
+ * but system calls; what they need is worked out before.
+ */
+#include "engine/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { DESCRIPTORS_MAX = 25000 };
+
+/* What the child does, worked out by the parent. */
+struct plan {
+    const struct spawn_order *order;
+    char **argv, **envp;
+    pid_t parent;
+    bool change_user;
+    uid_t uid;
+    gid_t gid;
+    struct rlimit descriptors;
+    volatile int failed_errno; /* written by the child, in our memory */
+    const char *volatile failed_step;
+};
+
+static void become_owner(struct plan *plan)
+{
+    struct stat status;
+    if (plan->order->owner_dir == NULL || geteuid() != 0 ||
+        stat(plan->order->owner_dir, &status) != 0 || status.st_uid == 0) {
+        return;
+    }
+    plan->change_user = true;
+    plan->uid = status.st_uid;
+    plan->gid = status.st_gid;
+}
+
+static bool child_user(const struct plan *plan)
+{
+    if (!plan->change_user) {
+        return true;
+    }
+    /* The bare calls: those of libc would tell threads that the child does not have. */
+    return syscall(SYS_setgroups, 0, NULL) == 0 &&
+           syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) == 0 &&
+           syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) == 0;
+}
+
+static void child_signals(void)
+{
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < NSIG; number++) {
+        sigaction(number, &standard, NULL); /* those of libc and the kernel say no: fine */
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool child_descriptors(const struct spawn_order *order)
+{
+    return dup2(order->in_fd, 0) == 0 && dup2(order->out_fd, 1) == 1 &&
+           dup2(order->err_fd, 2) == 2 &&
+           syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+}
+
+/* Returns only if it fails, with the step that did. */
+static const char *child_run(const struct plan *plan)
+{
+    setsid();
+    if (!child_descriptors(plan->order)) {
+        return "cannot be given its descriptors";
+    }
+    if (setrlimit(RLIMIT_NOFILE, &plan->descriptors) != 0) {
+        return "cannot be limited";
+    }
+    if (!child_user(plan)) {
+        return "cannot run as the owner of its folder";
+    }
+    if (chdir(plan->order->dir) != 0) {
+        return "cannot run in its folder";
+    }
+    /* After the change of user, which would undo the first of them. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return "cannot be restricted";
+    }
+    if (getppid() != plan->parent) {
+        return "was left alone";
+    }
+    child_signals();
+    execve(plan->order->path, plan->argv, plan->envp);
+    return "cannot be executed";
+}
+
+/* execve() only reads, yet its parameters have no const. */
+static char **without_const(const char *const *list)
+{
+    char **out;
+    memcpy(&out, &list, sizeof(out));
+    return out;
+}
+
+__attribute__((noinline)) static pid_t child_start(struct plan *plan)
+{
+    pid_t pid = vfork();
+    if (pid == 0) {
+        plan->failed_step = child_run(plan);
+        plan->failed_errno = errno;
+        _exit(127);
+    }
+    return pid;
+}
+
+pid_t spawn(const struct spawn_order *order, struct error *err)
+{
+    struct plan plan = {
+        .order = order,
+        .argv = without_const(order->argv),
+        .envp = without_const(order->envp),
+        .parent = getpid(),
+    };
+    become_owner(&plan);
+    getrlimit(RLIMIT_NOFILE, &plan.descriptors);
+    if (plan.descriptors.rlim_max > DESCRIPTORS_MAX) {
+        plan.descriptors.rlim_max = DESCRIPTORS_MAX;
+    }
+    plan.descriptors.rlim_cur = plan.descriptors.rlim_max;
+    /* Our handlers must not run in the child while it is us. */
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = child_start(&plan);
+    int fork_errno = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) {
+        error_set(err, STATUS_RESOURCE_EXHAUSTED, "no process could be made: %s",
+                  strerror(fork_errno));
+        return -1;
+    }
+    if (plan.failed_step != NULL) {
+        error_set(err, STATUS_FAILED_PRECONDITION, "the program \"%s\" %s: %s", order->path,
+                  plan.failed_step, strerror(plan.failed_errno));
+        return -1; /* the child that is left is reaped as one that nobody knows */
+    }
+    return pid;
+}
