@@ -136,10 +136,13 @@ static bool open_tickets(struct estate *estate, struct error *err)
     return good && seal(fd, err);
 }
 
+/* To the processes, workers are the numbers that a worker may have: so many channels there are. */
 bool estate_set_settings(struct estate *estate, const struct settings *settings, struct error *err)
 {
+    struct settings handed = *settings;
+    handed.workers = (int)estate->numbers;
     int fd = sealed_new("homerun-settings", err);
-    if (fd < 0 || !settings_write(settings, fd, err) || !seal(fd, err)) {
+    if (fd < 0 || !settings_write(&handed, fd, err) || !seal(fd, err)) {
         fd_close(&fd);
         return error_wrap(err, "hand over the settings");
     }
