@@ -1,0 +1,482 @@
+/* The truth table of access-and-runtime 1.10 and the rules of 1.2 to 1.6, on the gate alone. */
+#include "fixture.h"
+
+static struct world world;
+
+static int make(void **state)
+{
+    (void)state;
+    world_make(&world);
+    return 0;
+}
+
+static int done(void **state)
+{
+    (void)state;
+    world_done(&world);
+    return 0;
+}
+
+static const char *auth(struct slice token)
+{
+    return bearer(&world, "authorization", token).data;
+}
+
+static const char *special(struct slice token)
+{
+    return bearer(&world, "x-serverless-authorization", token).data;
+}
+
+static struct slice ours(const char *claims)
+{
+    return world_token(&world, world.ours, "k1",
+                       arena_printf(&world.arena, "\"iss\":\"" OURS "\",%s", claims));
+}
+
+#define assert_status(answer, wanted)                                                              \
+    do {                                                                                           \
+        struct gate_answer got = (answer);                                                         \
+        assert_int_equal(got.verdict.status, (wanted));                                            \
+    } while (0)
+
+static void an_unknown_host_leads_nowhere(void **state)
+{
+    (void)state;
+    world.service.invoker_check_off = true;
+    world_publish(&world);
+    assert_status(world_ask(&world, "other.run.localhost", "/", NULL), 404);
+    assert_status(world_ask(&world, "", "/", NULL), 404);
+    assert_status(world_ask(&world, "user@" HOST, "/", NULL), 404);
+    assert_status(world_ask(&world, HOST ":8443", "/", NULL), 200);
+    assert_status(world_ask(&world, "HELLO-123.us-central1.Run.localhost.", "/", NULL), 200);
+}
+
+static void nobody_knocking_is_403_and_a_bad_knock_is_401(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ALICE);
+    assert_status(world_ask(&world, HOST, "/", NULL), 403);
+    assert_status(world_ask(&world, HOST, "/", "authorization:", NULL), 403);
+    assert_status(world_ask(&world, HOST, "/", "authorization: Basic YTpi", NULL), 401);
+    assert_status(world_ask(&world, HOST, "/", "authorization: Bearer", NULL), 401);
+    assert_status(world_ask(&world, HOST, "/", "authorization: Bearer x", NULL), 401);
+    assert_status(world_ask(&world, HOST, "/", "authorization: ya29.abc", NULL), 401);
+    assert_status(world_ask(&world, HOST, "/", auth(world_alice(&world)), NULL), 200);
+    assert_status(world_ask(&world, HOST, "/", auth(world_robot(&world)), NULL), 403);
+}
+
+static void a_scheme_has_any_case_and_any_blanks(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ALICE);
+    struct slice token = world_alice(&world);
+    const char *line =
+        arena_printf(&world.arena, "authorization: bEARER \t  %.*s \t", SLICE_ARG(token));
+    assert_status(world_ask(&world, HOST, "/", line, NULL), 200);
+}
+
+static void several_tokens_are_no_token(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ALICE);
+    const char *good = auth(world_alice(&world));
+    assert_status(world_ask(&world, HOST, "/", good, good, NULL), 401);
+    struct slice token = world_alice(&world);
+    const char *twice = arena_printf(&world.arena, "authorization: Bearer %.*s, Bearer %.*s",
+                                     SLICE_ARG(token), SLICE_ARG(token));
+    assert_status(world_ask(&world, HOST, "/", twice, NULL), 401);
+    twice = arena_printf(&world.arena, "authorization: Bearer %.*s %.*s", SLICE_ARG(token),
+                         SLICE_ARG(token));
+    assert_status(world_ask(&world, HOST, "/", twice, NULL), 401);
+    good = special(world_alice(&world));
+    assert_status(world_ask(&world, HOST, "/", good, good, NULL), 401);
+}
+
+static void the_serverless_header_alone_decides_when_it_is_there(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ALICE);
+    const char *alice = auth(world_alice(&world));
+    assert_status(world_ask(&world, HOST, "/", special(world_alice(&world)),
+                            "authorization: Bearer app", NULL),
+                  200);
+    assert_status(world_ask(&world, HOST, "/", special(world_robot(&world)), alice, NULL), 403);
+    assert_status(
+        world_ask(&world, HOST, "/", "x-serverless-authorization: Bearer garbage", alice, NULL),
+        401);
+    assert_status(world_ask(&world, HOST, "/", "x-serverless-authorization:", alice, NULL), 403);
+}
+
+static void a_token_that_cannot_be_believed_is_401_whatever_the_reason(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ALICE);
+    static const struct {
+        const char *claims;
+        enum token_fault fault;
+    } cases[] = {
+        {"\"sub\":\"1001\",\"aud\":\"https://other\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "//\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"my-audience/\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"https://blue---" HOST "\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":[]", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"9999\",\"aud\":\"" URL "\"", TOKEN_SUBJECT},
+        {"\"aud\":\"" URL "\"", TOKEN_SUBJECT},
+        {"\"email\":\"alice@example.com\",\"email_verified\":true,\"aud\":\"" URL "\"",
+         TOKEN_SUBJECT},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "\",\"homerun_use\":\"access\"", TOKEN_KIND},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "\",\"scope\":\"email\"", TOKEN_KIND},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "\",\"target_audience\":\"" URL "\"", TOKEN_KIND},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "\",\"homerun_key\":\"nokey\"", TOKEN_SUBJECT},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "\",\"nbf\":1800000061", TOKEN_NOT_YET},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct gate_answer answer = world_ask(&world, HOST, "/", auth(ours(cases[i].claims)), NULL);
+        assert_int_equal(answer.verdict.status, 401);
+        assert_int_equal(answer.fault, cases[i].fault);
+        assert_int_equal(answer.verdict.rung, RUNG_BAD_CREDENTIAL);
+    }
+    const char *claims = "\"iss\":\"" OURS "\",\"sub\":\"1001\",\"aud\":\"" URL "\"";
+    assert_int_equal(
+        world_ask(&world, HOST, "/", auth(world_token(&world, world.foreign, "k1", claims)), NULL)
+            .fault,
+        TOKEN_SIGNATURE);
+    assert_int_equal(
+        world_ask(&world, HOST, "/", auth(world_token(&world, world.ours, "k9", claims)), NULL)
+            .fault,
+        TOKEN_UNKNOWN_KEY);
+    const char *stranger = "\"iss\":\"https://evil\",\"sub\":\"1001\",\"aud\":\"" URL "\"";
+    assert_int_equal(
+        world_ask(&world, HOST, "/", auth(world_token(&world, world.ours, "k1", stranger)), NULL)
+            .fault,
+        TOKEN_ISSUER);
+}
+
+static void audiences_are_the_urls_with_or_without_port_and_slash_and_the_custom_ones(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ALICE);
+    static const char *const good[] = {
+        "\"" URL "\"",       "\"" URL "/\"",    "\"" URL ":8443\"",
+        "\"" URL ":8443/\"", "\"my-audience\"", "[\"nothing\",\"" URL "\"]",
+        "\"" GCLOUD "\"",
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct slice token =
+            ours(arena_printf(&world.arena, "\"sub\":\"1001\",\"aud\":%s", good[i]));
+        assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 200);
+        assert_status(world_ask(&world, "blue---" HOST, "/", auth(token), NULL), 200);
+        assert_status(world_ask(&world, "www.example.com", "/", auth(token), NULL), 200);
+    }
+}
+
+static void gclouds_audience_is_for_our_own_issuer_and_is_stripped(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, "allAuthenticatedUsers");
+    struct slice token = ours("\"sub\":\"1001\",\"aud\":\"" GCLOUD "\"");
+    struct gate_answer answer = world_ask(&world, HOST, "/", auth(token), NULL);
+    assert_int_equal(answer.verdict.status, 200);
+    assert_true(answer.strip_authorization);
+    answer = world_ask(&world, HOST, "/", special(token), NULL);
+    assert_false(answer.strip_authorization);
+    answer = world_ask(&world, HOST, "/", auth(world_alice(&world)), NULL);
+    assert_false(answer.strip_authorization);
+    struct slice both = ours("\"sub\":\"1001\",\"aud\":[\"" URL "\",\"" GCLOUD "\"]");
+    assert_true(world_ask(&world, HOST, "/", auth(both), NULL).strip_authorization);
+    token = world_token(&world, world.google, "g1",
+                        "\"iss\":\"" GOOGLE "\",\"sub\":\"5\",\"aud\":\"" GCLOUD "\"");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 401);
+}
+
+static void a_public_service_looks_at_no_token(void **state)
+{
+    (void)state;
+    world.service.invoker_check_off = true;
+    world_publish(&world);
+    struct gate_answer answer = world_ask(&world, HOST, "/", "authorization: Bearer junk", NULL);
+    assert_int_equal(answer.verdict.rung, RUNG_CHECK_OFF);
+    assert_int_equal(answer.fault, TOKEN_OK);
+    world.service.invoker_check_off = false;
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", NULL), 403);
+    world_grant(&world, SERVICE_NODE, "allUsers");
+    answer = world_ask(&world, HOST, "/", "authorization: Bearer junk", NULL);
+    assert_int_equal(answer.verdict.rung, RUNG_ALL_USERS);
+    world_revoke(&world, SERVICE_NODE);
+    assert_status(world_ask(&world, HOST, "/", "authorization: Bearer junk", NULL), 401);
+    assert_status(world_ask(&world, HOST, "/", NULL), 403);
+}
+
+static void all_authenticated_users_are_not_the_federated_ones(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, "allAuthenticatedUsers");
+    assert_status(world_ask(&world, HOST, "/", NULL), 403);
+    assert_status(world_ask(&world, HOST, "/", auth(world_robot(&world)), NULL), 200);
+    struct slice token = world_token(&world, world.federated, "f1",
+                                     "\"iss\":\"" FEDERATED "\",\"sub\":\"bob\",\"aud\":\"" URL
+                                     "\",\"email\":\"alice@example.com\",\"email_verified\":true");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 403);
+    world_grant(&world, SERVICE_NODE, ALICE);
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 403);
+    world_grant(&world, SERVICE_NODE,
+                "principal://iam.googleapis.com/locations/global/workforcePools/p/subject/bob");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 200);
+    world_grant(&world, SERVICE_NODE,
+                "principalSet://iam.googleapis.com/locations/global/workforcePools/p/*");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 200);
+}
+
+static struct slice googler(const char *claims)
+{
+    return world_token(&world, world.google, "g1",
+                       arena_printf(&world.arena,
+                                    "\"iss\":\"" GOOGLE "\",\"sub\":\"55\",\"aud\":\"" URL "\",%s",
+                                    claims));
+}
+
+static void an_address_counts_if_it_is_verified_and_the_issuer_may_speak_for_it(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, "user:bob@gmail.com");
+    struct slice token = googler("\"email\":\"Bob@Gmail.com\",\"email_verified\":true");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 200);
+    token = googler("\"email\":\"bob@gmail.com\",\"email_verified\":false");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 403);
+    world_grant(&world, SERVICE_NODE, ROBOT);
+    token = googler("\"email\":\"robot@demo.iam.gserviceaccount.com\",\"email_verified\":true");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 403);
+    world_grant(&world, SERVICE_NODE, "domain:corp.example");
+    token = googler("\"email\":\"eve@corp.example\",\"email_verified\":true");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 200);
+    token = googler("\"hd\":\"corp.example\"");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 200);
+    world_grant(&world, SERVICE_NODE, "domain:gmail.com");
+    token = googler("\"hd\":\"gmail.com\",\"email\":\"bob@gmail.com\",\"email_verified\":true");
+    assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 403);
+}
+
+static void grants_come_from_the_project_and_from_groups_and_domains_too(void **state)
+{
+    (void)state;
+    struct error err;
+    const char *alice = auth(world_alice(&world));
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 403);
+    world_grant(&world, PROJECT_NODE, ALICE);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world_revoke(&world, PROJECT_NODE);
+    world_grant(&world, SERVICE_NODE, "group:team@example.com");
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 403);
+    struct index_txn *txn = index_txn_begin(world.writer, &err);
+    struct slice groups[] = {SLICE("group:x@example.com"), SLICE("group:team@example.com")};
+    assert_true(index_txn_put_groups(txn, SLICE(ALICE), groups, 2, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world_grant(&world, SERVICE_NODE, "domain:example.com");
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    assert_status(world_ask(&world, HOST, "/", auth(world_robot(&world)), NULL), 403);
+}
+
+static void a_condition_is_judged_for_each_request_anew(void **state)
+{
+    (void)state;
+    const char *alice = auth(world_alice(&world));
+    world_grant_if(&world, SERVICE_NODE, ALICE, "request.path.startsWith(\"/a\")");
+    for (int i = 0; i < 2; i++) {
+        assert_status(world_ask(&world, HOST, "/a/x?q=/b", alice, NULL), 200);
+        assert_status(world_ask(&world, HOST, "/b", alice, NULL), 403);
+        assert_status(world_ask(&world, HOST, "/%61/x", alice, NULL), 200);
+        assert_status(world_ask(&world, HOST, "/a/../b", alice, NULL), 400);
+        assert_status(world_ask(&world, HOST, "/a%2fb", alice, NULL), 400);
+    }
+    world_grant_if(&world, SERVICE_NODE, "allUsers", "request.path.startsWith(\"/pub/\")");
+    assert_status(world_ask(&world, HOST, "/pub/x", NULL), 200);
+    assert_status(world_ask(&world, HOST, "/private", NULL), 403);
+    assert_status(world_ask(&world, HOST, "/pub/..%2fprivate", NULL), 400);
+    world_grant_if(&world, SERVICE_NODE, ALICE,
+                   "request.time < timestamp(\"2027-01-15T08:00:00Z\")");
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 403);
+    world_grant_if(&world, SERVICE_NODE, ALICE, "request.host == \"" HOST "\"");
+    assert_status(world_ask(&world, HOST ":8443", "/", alice, NULL), 200);
+    assert_status(world_ask(&world, "blue---" HOST, "/", alice, NULL), 403);
+}
+
+static void an_odd_path_does_not_matter_when_no_condition_asks(void **state)
+{
+    (void)state;
+    const char *alice = auth(world_alice(&world));
+    world_grant(&world, SERVICE_NODE, ALICE);
+    assert_status(world_ask(&world, HOST, "/a/../b%2f", alice, NULL), 200);
+    world_grant_if(&world, PROJECT_NODE, ALICE, "request.path == \"/x\"");
+    assert_status(world_ask(&world, HOST, "/a/../b%2f", alice, NULL), 200);
+}
+
+static void an_internal_service_does_not_exist_outside(void **state)
+{
+    (void)state;
+    struct error err;
+    world.service.invoker_check_off = true;
+    world.service.ingress = INDEX_INGRESS_INTERNAL;
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", NULL), 404);
+    assert_status(world_ask(&world, HOST, "/", "x-forwarded-for: 10.0.0.1", NULL), 404);
+    assert_true(cidr_list_read(SLICE("10.0.0.0/8,192.0.2.0/24"), &world.networks.internal, &err));
+    assert_status(world_ask(&world, HOST, "/", NULL), 200);
+    assert_true(cidr_list_read(SLICE("10.0.0.0/8"), &world.networks.internal, &err));
+    assert_true(cidr_list_read(SLICE("192.0.2.9"), &world.networks.trusted_proxies, &err));
+    assert_status(world_ask(&world, HOST, "/", NULL), 404);
+    assert_status(world_ask(&world, HOST, "/", "x-forwarded-for: 203.0.113.4, 10.1.1.1", NULL),
+                  200);
+    assert_status(world_ask(&world, HOST, "/", "x-forwarded-for: 10.1.1.1, 203.0.113.4", NULL),
+                  404);
+    world.service.ingress = INDEX_INGRESS_INTERNAL_AND_LB;
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", "x-forwarded-for: 203.0.113.4", NULL), 200);
+    world.service.ingress = INDEX_INGRESS_NONE;
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", "x-forwarded-for: 10.0.0.1", NULL), 404);
+}
+
+static void a_disabled_default_url_leaves_only_domains_of_the_operator(void **state)
+{
+    (void)state;
+    world.service.invoker_check_off = true;
+    world.service.default_url_disabled = true;
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", NULL), 404);
+    assert_status(world_ask(&world, "blue---" HOST, "/", NULL), 404);
+    assert_status(world_ask(&world, "www.example.com", "/", NULL), 200);
+}
+
+static void trace_and_connect_reach_no_container(void **state)
+{
+    (void)state;
+    world.service.invoker_check_off = true;
+    world_publish(&world);
+    struct http_request request = {.authority = SLICE(HOST), .path = SLICE("/")};
+    request.method = SLICE("TRACE");
+    assert_int_equal(world_decide(&world, &request).verdict.status, 405);
+    request.method = SLICE("CONNECT");
+    assert_int_equal(world_decide(&world, &request).verdict.status, 405);
+    request.upgrade = SLICE("websocket");
+    assert_int_equal(world_decide(&world, &request).verdict.status, 200);
+    request.method = SLICE("OPTIONS");
+    assert_int_equal(world_decide(&world, &request).verdict.status, 200);
+}
+
+static void reserved_paths_are_404_where_the_operator_wants_that(void **state)
+{
+    (void)state;
+    world.service.invoker_check_off = true;
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/healthz", NULL), 200);
+    gate_free(world.gate);
+    world.gate = gate_new(world.reader, &world.networks, true);
+    assert_status(world_ask(&world, HOST, "/healthz?x", NULL), 404);
+    assert_status(world_ask(&world, HOST, "/%68ealthz", NULL), 404);
+    assert_status(world_ask(&world, HOST, "/_ah/warmup", NULL), 404);
+    assert_status(world_ask(&world, HOST, "/healthzz", NULL), 200);
+}
+
+/* Row 28, and the first promise: every change decides the very next request. */
+static void what_is_taken_away_ends_with_the_next_request(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ALICE);
+    world_user_key(&world, "uk", true);
+    const char *alice = auth(ours("\"sub\":\"1001\",\"aud\":\"" URL "\",\"homerun_key\":\"uk\""));
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world_user_key(&world, "uk", false);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 401);
+    world_user_key(&world, "uk", true);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world_account(&world, "1001", ALICE, INDEX_ACCOUNT_DISABLED);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 401);
+    world_account(&world, "1001", ALICE, INDEX_ACCOUNT_DELETED);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 401);
+    world_account(&world, "1001", ALICE, INDEX_ACCOUNT_ACTIVE);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world_drop_keys(&world, 1);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 401);
+    world_key(&world, 1, "k1", world.foreign);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 401);
+    world_key(&world, 1, "k1", world.ours);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world_revoke(&world, SERVICE_NODE);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 403);
+    world_grant(&world, SERVICE_NODE, ALICE);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world.service.audiences[1] = SLICE("https://elsewhere");
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 401);
+}
+
+static void an_account_made_anew_under_an_old_name_is_another_account(void **state)
+{
+    (void)state;
+    world_grant(&world, SERVICE_NODE, ROBOT);
+    const char *robot = auth(world_robot(&world));
+    assert_status(world_ask(&world, HOST, "/", robot, NULL), 200);
+    world_account(&world, "2001", ROBOT, INDEX_ACCOUNT_DELETED);
+    world_account(&world, "2002", ROBOT, INDEX_ACCOUNT_ACTIVE);
+    assert_status(world_ask(&world, HOST, "/", robot, NULL), 401);
+}
+
+static void an_unknown_key_of_a_known_issuer_is_named(void **state)
+{
+    (void)state;
+    struct slice token = world_token(&world, world.google, "g2",
+                                     "\"iss\":\"" GOOGLE "\",\"sub\":\"5\",\"aud\":\"" URL "\"");
+    struct gate_answer answer = world_ask(&world, HOST, "/", auth(token), NULL);
+    assert_int_equal(answer.verdict.status, 401);
+    assert_true(slice_is(answer.unknown_key.issuer, GOOGLE));
+    assert_true(slice_is(answer.unknown_key.kid, "g2"));
+    answer = world_ask(&world, HOST, "/",
+                       auth(world_token(&world, world.ours, "k7",
+                                        "\"iss\":\"" OURS "\",\"sub\":\"5\",\"aud\":\"" URL "\"")),
+                       NULL);
+    assert_int_equal(answer.unknown_key.issuer.len, 0);
+}
+
+static void the_log_learns_who_was_refused(void **state)
+{
+    (void)state;
+    struct gate_answer answer = world_ask(&world, HOST, "/", auth(world_robot(&world)), NULL);
+    assert_int_equal(answer.verdict.rung, RUNG_NO_BINDING);
+    assert_true(slice_is(answer.principal, ROBOT));
+    assert_true(slice_is(answer.service->name, "hello"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, done)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_unknown_host_leads_nowhere),
+        TEST(nobody_knocking_is_403_and_a_bad_knock_is_401),
+        TEST(a_scheme_has_any_case_and_any_blanks),
+        TEST(several_tokens_are_no_token),
+        TEST(the_serverless_header_alone_decides_when_it_is_there),
+        TEST(a_token_that_cannot_be_believed_is_401_whatever_the_reason),
+        TEST(audiences_are_the_urls_with_or_without_port_and_slash_and_the_custom_ones),
+        TEST(gclouds_audience_is_for_our_own_issuer_and_is_stripped),
+        TEST(a_public_service_looks_at_no_token),
+        TEST(all_authenticated_users_are_not_the_federated_ones),
+        TEST(an_address_counts_if_it_is_verified_and_the_issuer_may_speak_for_it),
+        TEST(grants_come_from_the_project_and_from_groups_and_domains_too),
+        TEST(a_condition_is_judged_for_each_request_anew),
+        TEST(an_odd_path_does_not_matter_when_no_condition_asks),
+        TEST(an_internal_service_does_not_exist_outside),
+        TEST(a_disabled_default_url_leaves_only_domains_of_the_operator),
+        TEST(trace_and_connect_reach_no_container),
+        TEST(reserved_paths_are_404_where_the_operator_wants_that),
+        TEST(what_is_taken_away_ends_with_the_next_request),
+        TEST(an_account_made_anew_under_an_old_name_is_another_account),
+        TEST(an_unknown_key_of_a_known_issuer_is_named),
+        TEST(the_log_learns_who_was_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

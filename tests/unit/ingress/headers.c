@@ -1,0 +1,250 @@
+/* access-and-runtime 1.3 and 1.8, both directions. */
+#include "fixture.h"
+
+#include "ingress/headers.h"
+
+#define JWT      "eyJh.eyJz.c2ln"
+#define STRIPPED "eyJh.eyJz.SIGNATURE_REMOVED_BY_GOOGLE"
+
+static struct arena arena;
+
+static int done(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+static struct http_headers lines(const char *const *text)
+{
+    struct http_headers out = {0};
+    for (; *text != NULL; text++) {
+        struct slice whole = slice_of(*text);
+        ptrdiff_t colon = slice_find(whole, ':');
+        http_headers_add(&out, &arena, slice_upto(whole, (size_t)colon),
+                         slice_trim(slice_from(whole, (size_t)colon + 1)));
+    }
+    return out;
+}
+
+#define LINES(...) lines((const char *const[]){__VA_ARGS__, NULL})
+
+static struct trace a_trace(void)
+{
+    struct trace_source source = {1};
+    struct trace trace;
+    trace_read(&source, &(struct http_headers){0}, &trace);
+    return trace;
+}
+
+static struct http_headers sent(struct http_headers from, bool strip)
+{
+    static struct trace trace;
+    struct http_headers out;
+    trace = a_trace();
+    struct forwarding forwarding = {
+        .headers = &from,
+        .peer = SLICE("192.0.2.9"),
+        .scheme = SLICE("https"),
+        .trace = &trace,
+        .strip_authorization = strip,
+    };
+    assert_true(headers_to_container(&arena, &forwarding, &out));
+    return out;
+}
+
+static const char *value(const struct http_headers *headers, const char *name)
+{
+    const struct http_header *found = http_headers_find(headers, slice_of(name));
+    return found == NULL ? NULL : arena_string(&arena, found->value);
+}
+
+#define assert_value(headers, name, wanted) assert_string_equal(value(&(headers), name), wanted)
+
+static void authorization_passes_byte_for_byte_unless_it_fits_other_services_too(void **state)
+{
+    (void)state;
+    struct http_headers out = sent(LINES("authorization: bearer  " JWT), false);
+    assert_value(out, "authorization", "bearer  " JWT);
+    out = sent(LINES("authorization: Basic YTpi", "authorization: x"), false);
+    assert_int_equal(http_headers_count(&out, SLICE("authorization")), 2);
+    out = sent(LINES("authorization: Bearer " JWT), true);
+    assert_value(out, "authorization", "Bearer " STRIPPED);
+}
+
+static void the_serverless_header_is_always_stripped(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"Bearer " JWT, "Bearer " STRIPPED},
+        {"bearer \t" JWT, "bearer \t" STRIPPED},
+        {JWT, STRIPPED},
+        {"Bearer " JWT ", Bearer " JWT, "Bearer " STRIPPED ", Bearer " STRIPPED},
+        {"Bearer opaque", "Bearer opaque"},
+        {"Bearer a.b", "Bearer a.b"},
+        {"a.b.c", "a.b.SIGNATURE_REMOVED_BY_GOOGLE"},
+        {"Bearer a.b.c.d.e", "Bearer a.b.c.d.e"},
+        {"token=\"" JWT "\"", "token=\"" STRIPPED "\""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *line = arena_printf(&arena, "x-serverless-authorization: %s", cases[i][0]);
+        struct http_headers out = sent(LINES(line, "authorization: Bearer " JWT), false);
+        assert_value(out, "x-serverless-authorization", cases[i][1]);
+        assert_value(out, "authorization", "Bearer " JWT);
+    }
+}
+
+static void the_chain_of_addresses_grows_at_its_end(void **state)
+{
+    (void)state;
+    struct http_headers out = sent(LINES("host: h"), false);
+    assert_value(out, "x-forwarded-for", "192.0.2.9");
+    assert_value(out, "x-forwarded-proto", "https");
+    assert_value(out, "forwarded", "for=\"192.0.2.9\";proto=https");
+    assert_value(out, "host", "h");
+    out = sent(LINES("x-forwarded-for: 1.1.1.1", "x-forwarded-proto: http",
+                     "x-forwarded-for: 2.2.2.2, 3.3.3.3", "forwarded: for=4.4.4.4"),
+               false);
+    assert_value(out, "x-forwarded-for", "1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.9");
+    assert_value(out, "x-forwarded-proto", "https");
+    assert_value(out, "forwarded", "for=4.4.4.4, for=\"192.0.2.9\";proto=https");
+    assert_int_equal(http_headers_count(&out, SLICE("x-forwarded-for")), 1);
+}
+
+static void what_only_the_gate_may_claim_does_not_pass(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "x-goog-iap-jwt-assertion",
+        "x-goog-authenticated-user-email",
+        "x-goog-authenticated-user-id",
+        "x-appengine-user-email",
+        "x_goog_authenticated_user_email",
+        "x-goog_iap-jwt-assertion",
+        "x_forwarded_for",
+        "x_serverless_authorization",
+        "homerun-denial",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct http_headers out =
+            sent(LINES(arena_printf(&arena, "%s: me", names[i]), "x-kept_as-it-is: 1"), false);
+        assert_null(value(&out, names[i]));
+        assert_value(out, "x-kept_as-it-is", "1");
+    }
+}
+
+static void fields_of_one_hop_stay_behind(void **state)
+{
+    (void)state;
+    struct http_headers out =
+        sent(LINES("connection: keep-alive, x-mine, x-forwarded-for, authorization",
+                   "keep-alive: 5", "x-mine: 1", "te: trailers", "upgrade: h2c",
+                   "http2-settings: x", "proxy-authorization: p", "transfer-encoding: chunked",
+                   "x-forwarded-for: 1.1.1.1", "accept: */*"),
+             false);
+    assert_null(value(&out, "connection"));
+    assert_null(value(&out, "x-mine"));
+    assert_null(value(&out, "upgrade"));
+    assert_null(value(&out, "te"));
+    assert_null(value(&out, "http2-settings"));
+    assert_null(value(&out, "proxy-authorization"));
+    assert_null(value(&out, "transfer-encoding"));
+    assert_value(out, "accept", "*/*");
+    assert_value(out, "x-forwarded-for", "192.0.2.9");
+}
+
+static void a_trace_is_kept_or_made(void **state)
+{
+    (void)state;
+    struct trace_source source = {7};
+    struct trace trace;
+    struct http_headers none = {0};
+    trace_read(&source, &none, &trace);
+    assert_int_equal(strlen(trace.id), 32);
+    assert_int_equal(strlen(trace.parent), 55);
+    assert_memory_equal(trace.cloud, trace.id, 32);
+    assert_memory_equal(trace.parent + 3, trace.id, 32);
+    struct http_headers from =
+        LINES("x-cloud-trace-context: 105445AA7843bc8bf206b12000100000/1;o=1");
+    trace_read(&source, &from, &trace);
+    assert_string_equal(trace.id, "105445aa7843bc8bf206b12000100000");
+    assert_string_equal(trace.span, "0000000000000001");
+    assert_memory_equal(trace.cloud, "105445AA7843bc8bf206b12000100000/1;o=1", trace.cloud_len);
+    from = LINES("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00");
+    trace_read(&source, &from, &trace);
+    assert_string_equal(trace.id, "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_memory_equal(trace.parent, "00-4bf92f3577b34da6a3ce929d0e0e4736-", 36);
+    assert_memory_not_equal(trace.parent + 36, "00f067aa0ba902b7", 16);
+    assert_string_equal(trace.parent + 52, "-00");
+}
+
+static void an_odd_trace_is_replaced(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {
+        "x-cloud-trace-context: 105445aa7843bc8bf206b1200010000/1",
+        "x-cloud-trace-context: 00000000000000000000000000000000/1",
+        "x-cloud-trace-context: 105445aa7843bc8bf206b12000100000/x",
+        "x-cloud-trace-context: 105445aa7843bc8bf206b12000100000/1;o=9",
+        "x-cloud-trace-context: ",
+        "traceparent: 01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+        "traceparent: 00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-00",
+    };
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        struct trace_source source = {7};
+        struct trace trace;
+        struct http_headers from = LINES(odd[i]);
+        trace_read(&source, &from, &trace);
+        assert_memory_not_equal(trace.id, "105445aa", 8);
+        assert_memory_not_equal(trace.id, "4bf92f35", 8);
+        assert_int_equal(strlen(trace.id), 32);
+    }
+}
+
+static void a_cookie_makes_an_answer_private(void **state)
+{
+    (void)state;
+    struct trace trace = a_trace();
+    struct http_headers out;
+    struct http_headers from = LINES("cache-control: public, max-age=60", "content-type: a/b");
+    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    assert_value(out, "cache-control", "public, max-age=60");
+    assert_non_null(value(&out, "x-cloud-trace-context"));
+    from = LINES("cache-control: public", "set-cookie: a=b", "set-cookie: c=d",
+                 "connection: close, x-hop", "x-hop: 1", "homerun-denial: d-forged");
+    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    assert_value(out, "cache-control", "private");
+    assert_int_equal(http_headers_count(&out, SLICE("cache-control")), 1);
+    assert_int_equal(http_headers_count(&out, SLICE("set-cookie")), 2);
+    assert_null(value(&out, "x-hop"));
+    assert_null(value(&out, "connection"));
+    assert_null(value(&out, "homerun-denial"));
+}
+
+static void trailers_cannot_pose_as_headers_of_ours(void **state)
+{
+    (void)state;
+    struct http_headers from = LINES("x-forwarded-for: 1.1.1.1", "authorization: Bearer x",
+                                     "x-goog-iap-jwt-assertion: x", "x-checksum: 1");
+    struct http_headers out;
+    trailers_to_container(&arena, &from, &out);
+    assert_int_equal(out.count, 1);
+    assert_value(out, "x-checksum", "1");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(authorization_passes_byte_for_byte_unless_it_fits_other_services_too),
+        cmocka_unit_test(the_serverless_header_is_always_stripped),
+        cmocka_unit_test(the_chain_of_addresses_grows_at_its_end),
+        cmocka_unit_test(what_only_the_gate_may_claim_does_not_pass),
+        cmocka_unit_test(fields_of_one_hop_stay_behind),
+        cmocka_unit_test(a_trace_is_kept_or_made),
+        cmocka_unit_test(an_odd_trace_is_replaced),
+        cmocka_unit_test(a_cookie_makes_an_answer_private),
+        cmocka_unit_test(trailers_cannot_pose_as_headers_of_ours),
+    };
+    return cmocka_run_group_tests(tests, NULL, done);
+}

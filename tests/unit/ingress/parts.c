@@ -1,0 +1,255 @@
+/* The small parts: pages byte for byte, networks, the choice of a revision, affinity, log lines. */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "ingress/access_log.h"
+#include "ingress/affinity.h"
+#include "ingress/pages.h"
+#include "ingress/target.h"
+
+static struct arena arena;
+
+static int done(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+static void assert_page(int status, const char *path, const char *wanted)
+{
+    const char *type;
+    struct slice body = page_body(&arena, status, slice_of(path), &type);
+    assert_string_equal(arena_string(&arena, body), wanted);
+    assert_string_equal(type, wanted[0] == '<' ? "text/html; charset=UTF-8"
+                                               : "text/plain; charset=UTF-8");
+}
+
+#define PAGE(title, heading, text)                                                                 \
+    "<html><head>\n<meta http-equiv=\"content-type\" content=\"text/html;charset=utf-8\">\n"       \
+    "<title>" title "</title>\n</head>\n<body text=#000000 bgcolor=#ffffff>\n<h1>" heading         \
+    "</h1>\n<h2>" text "</h2>\n<h2></h2>\n</body></html>\n"
+
+static void pages_are_what_cloud_run_sends(void **state)
+{
+    (void)state;
+    assert_page(403, "/",
+                PAGE("403 Forbidden", "Error: Forbidden",
+                     "Your client does not have permission to get URL <code>/</code> "
+                     "from this server."));
+    assert_page(401, "/a<b>&\"'",
+                PAGE("401 Unauthorized", "Error: Unauthorized",
+                     "Your client does not have permission to the requested URL "
+                     "<code>/a&lt;b&gt;&amp;&quot;&#39;</code>."));
+    assert_page(404, "/",
+                PAGE("404 Page not found", "Error: Page not found",
+                     "The requested URL was not found on this server."));
+    assert_page(500, "/",
+                PAGE("500 Server Error", "Error: Server Error",
+                     "The server encountered an error and could not complete your "
+                     "request."));
+    assert_page(503, "/",
+                PAGE("503 Service Unavailable", "Error: Server Error",
+                     "The service you requested is not available yet."));
+    assert_page(429, "/", "Rate exceeded.");
+    assert_page(504, "/", "upstream request timeout");
+}
+
+static void a_path_with_percent_signs_is_only_a_path(void **state)
+{
+    (void)state;
+    const char *type;
+    struct slice body = page_body(&arena, 403, SLICE("/%s%n%d"), &type);
+    assert_true(slice_find_slice(body, SLICE("<code>/%s%n%d</code>")) > 0);
+}
+
+static void denials_are_random(void **state)
+{
+    (void)state;
+    char a[DENIAL_CHARS + 1], b[DENIAL_CHARS + 1];
+    page_denial(a);
+    page_denial(b);
+    assert_int_equal(strlen(a), DENIAL_CHARS);
+    assert_memory_equal(a, "d-", 2);
+    assert_string_not_equal(a, b);
+}
+
+static void networks_are_read_strictly_and_match_by_prefix(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"x",      "10.0.0.0/33",  "10.0.0.0/",   "10.0.0/8",
+                                      "::/129", "10.0.0.0/8/8", "10.0.0.0/-1", "host"};
+    static const struct {
+        const char *list, *address;
+        bool holds;
+    } cases[] = {
+        {"10.0.0.0/8", "10.255.1.1", true},
+        {"10.0.0.0/8", "11.0.0.0", false},
+        {"10.128.0.0/9", "10.127.0.1", false},
+        {"10.128.0.0/9", "10.129.0.1", true},
+        {"192.0.2.1", "192.0.2.1", true},
+        {"192.0.2.1", "192.0.2.2", false},
+        {"0.0.0.0/0", "8.8.8.8", true},
+        {"0.0.0.0/0", "fd00::1", false},
+        {"fd00::/8", "fdff::1", true},
+        {"fd00::/8", "fe80::1", false},
+        {"::/0", "10.0.0.1", true},
+        {"::ffff:10.0.0.0/104", "10.1.2.3", true},
+        {"", "10.0.0.1", false},
+        {"1.1.1.1, 2.2.2.2", "2.2.2.2", true},
+    };
+    struct cidr_list list;
+    struct error err;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(cidr_list_read(slice_of(bad[i]), &list, &err));
+    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct address address;
+        assert_true(cidr_list_read(slice_of(cases[i].list), &list, &err));
+        assert_true(address_parse(slice_of(cases[i].address), &address));
+        assert_int_equal(cidr_list_holds(&list, &address), cases[i].holds);
+    }
+}
+
+static struct index_service split(uint32_t a, uint32_t b)
+{
+    return (struct index_service){
+        .targets = {{.revision_id = 1, .percent = a},
+                    {.revision_id = 2, .percent = b},
+                    {.revision_id = 3, .tag = SLICE("blue")}},
+        .target_count = 3,
+    };
+}
+
+static void revisions_are_drawn_by_their_percents(void **state)
+{
+    (void)state;
+    struct index_service service = split(25, 75);
+    unsigned counts[4] = {0};
+    for (uint64_t random = 0; random < 1000; random++) {
+        counts[target_choose(&service, SLICE(""), 0, random)->revision_id]++;
+    }
+    assert_int_equal(counts[1], 250);
+    assert_int_equal(counts[2], 750);
+    assert_int_equal(counts[3], 0);
+    service = split(0, 0);
+    assert_null(target_choose(&service, SLICE(""), 0, 1));
+}
+
+static void a_tag_leads_to_its_revision_whatever_the_percents(void **state)
+{
+    (void)state;
+    struct index_service service = split(100, 0);
+    assert_int_equal(target_choose(&service, SLICE("blue"), 0, 5)->revision_id, 3);
+    assert_null(target_choose(&service, SLICE("green"), 0, 5));
+}
+
+static void affinity_holds_while_the_revision_is_in_the_traffic(void **state)
+{
+    (void)state;
+    static const uint8_t key[16] = {1, 2, 3};
+    static const uint8_t other[16] = {1, 2, 4};
+    struct index_service service = split(99, 1);
+    struct slice cookie = affinity_cookie(&arena, key, 7, 2);
+    assert_true(slice_ends(cookie, SLICE("; Path=/; Max-Age=2592000; HttpOnly; Secure; "
+                                         "SameSite=Lax")));
+    struct slice pair = slice_upto(cookie, (size_t)slice_find(cookie, ';'));
+    struct http_headers headers = {0};
+    http_headers_add(&headers, &arena, SLICE("cookie"),
+                     slice_of(arena_printf(&arena, "a=b; %.*s; c=d", SLICE_ARG(pair))));
+    assert_int_equal(affinity_find(key, 7, &headers), 2);
+    assert_int_equal(affinity_find(key, 8, &headers), 0);
+    assert_int_equal(affinity_find(other, 7, &headers), 0);
+    assert_int_equal(target_choose(&service, SLICE(""), 2, 0)->revision_id, 2);
+    service = split(100, 0);
+    assert_int_equal(target_choose(&service, SLICE(""), 2, 0)->revision_id, 1);
+}
+
+static const char *logged(const struct access_record *record)
+{
+    char path[] = "/tmp/homerun-log-XXXXXX";
+    int fd = mkstemp(path);
+    struct access_log *log = access_log_new(fd);
+    char *text = arena_alloc(&arena, 16384);
+    access_log_add(log, record);
+    access_log_flush(log);
+    assert_int_equal(access_log_lost(log), 0);
+    assert_true(pread(fd, text, 16383, 0) > 0);
+    access_log_free(log);
+    close(fd);
+    unlink(path);
+    return text;
+}
+
+static void a_log_line_is_json_whatever_a_client_sends(void **state)
+{
+    (void)state;
+    struct trace trace = {.id = "0123456789abcdef0123456789abcdef", .span = "0123456789abcdef"};
+    struct access_record record = {
+        .project = SLICE("demo"),
+        .region = SLICE("us-central1"),
+        .service = SLICE("hello"),
+        .revision = SLICE("hello-00001-abc"),
+        .method = SLICE("GET"),
+        .scheme = SLICE("https"),
+        .host = SLICE("h:8443"),
+        .path = SLICE("/a\"b"),
+        .user_agent = SLICE("x\\\x01\xff\xc3\xa9\xed\xa0\x80"),
+        .remote_ip = SLICE("192.0.2.9"),
+        .version = HTTP_2,
+        .status = 403,
+        .received_us = 1767323045000006,
+        .latency_us = 1500,
+        .request_bytes = 0,
+        .response_bytes = 18446744073709551615U,
+        .trace = &trace,
+        .denial = SLICE("d-x"),
+        .rung = SLICE("no_credential"),
+    };
+    assert_string_equal(
+        logged(&record),
+        "{\"time\":\"2026-01-02T03:04:05.000006Z\",\"severity\":\"WARNING\",\"project\":\"demo\","
+        "\"region\":\"us-central1\",\"service\":\"hello\",\"configuration\":\"hello\","
+        "\"revision\":\"hello-00001-abc\",\"method\":\"GET\",\"url\":\"https://h:8443/a\\\"b\","
+        "\"status\":403,\"latency\":\"0.001500s\",\"remoteIp\":\"192.0.2.9\","
+        "\"userAgent\":\"x\\\\\\u0001\\ufffd\xc3\xa9\\ufffd\\ufffd\\ufffd\",\"requestSize\":0,"
+        "\"responseSize\":18446744073709551615,\"protocol\":\"HTTP/2\","
+        "\"trace\":\"projects/demo/traces/0123456789abcdef0123456789abcdef\","
+        "\"spanId\":\"0123456789abcdef\",\"denial\":\"d-x\",\"rung\":\"no_credential\"}\n");
+}
+
+static void a_log_that_cannot_be_written_loses_lines_and_nothing_else(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    struct access_log *log = access_log_new(ends[1]);
+    struct access_record record = {.method = SLICE("GET"), .path = SLICE("/")};
+    for (int i = 0; i < 20000; i++) {
+        access_log_add(log, &record);
+        access_log_flush(log);
+    }
+    assert_true(access_log_lost(log) > 0);
+    close(ends[0]);
+    close(ends[1]);
+    access_log_free(log);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_are_what_cloud_run_sends),
+        cmocka_unit_test(a_path_with_percent_signs_is_only_a_path),
+        cmocka_unit_test(denials_are_random),
+        cmocka_unit_test(networks_are_read_strictly_and_match_by_prefix),
+        cmocka_unit_test(revisions_are_drawn_by_their_percents),
+        cmocka_unit_test(a_tag_leads_to_its_revision_whatever_the_percents),
+        cmocka_unit_test(affinity_holds_while_the_revision_is_in_the_traffic),
+        cmocka_unit_test(a_log_line_is_json_whatever_a_client_sends),
+        cmocka_unit_test(a_log_that_cannot_be_written_loses_lines_and_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, done);
+}
