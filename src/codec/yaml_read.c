@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "codec/inside.h"
+#include "codec/yaml_quoted.h"
 #include "codec/yaml_scalar.h"
 
 enum {
@@ -48,62 +49,18 @@ static struct slice token_text(struct fy_token *token)
     return text == NULL ? SLICE("") : (struct slice){text, len};
 }
 
-/* Takes line breaks in a row, with the blanks around them, off *REST and says how many. */
-static size_t breaks_take(struct slice *rest)
-{
-    size_t count = 0, used = 0;
-    for (size_t at = 0; at < rest->len; at++) {
-        char c = rest->data[at];
-        if (c == '\n' || c == '\r') {
-            at += c == '\r' && at + 1 < rest->len && rest->data[at + 1] == '\n';
-            count++;
-        } else if (c != ' ' && c != '\t') {
-            break;
-        }
-        used = count > 0 ? at + 1 : 0;
-    }
-    *rest = slice_from(*rest, used);
-    return count;
-}
-
 /* The source between the quotes of TOKEN; false if they do not stand where they should. */
-static bool quoted_source(const struct reader *reader, struct fy_token *token, struct slice *out)
+static bool quoted_source(const struct reader *reader, struct fy_token *token, char quote,
+                          struct slice *out)
 {
     const struct fy_mark *start = fy_token_start_mark(token), *end = fy_token_end_mark(token);
     struct slice text = reader->text;
     if (start == NULL || end == NULL || start->input_pos == 0 ||
         start->input_pos > end->input_pos || end->input_pos >= text.len ||
-        text.data[start->input_pos - 1] != '\'' || text.data[end->input_pos] != '\'') {
+        text.data[start->input_pos - 1] != quote || text.data[end->input_pos] != quote) {
         return false;
     }
     *out = slice_from(slice_upto(text, end->input_pos), start->input_pos);
-    return true;
-}
-
-/*
- * What stands between single quotes, from the source: libfyaml 0.7.12 loses count where doubled
- * quotes follow each other. Lines are folded as YAML 1.2.2 section 7.3.2 says.
- */
-static bool single_quoted(struct reader *reader, struct fy_token *token, struct slice *out)
-{
-    struct slice rest;
-    if (!quoted_source(reader, token, &rest)) {
-        return false;
-    }
-    char *plain = arena_alloc(&reader->arena, rest.len + 1);
-    size_t count = 0;
-    while (rest.len > 0) {
-        size_t breaks = breaks_take(&rest);
-        if (breaks > 0) {
-            size_t kept = breaks == 1 ? 1 : breaks - 1;
-            memset(plain + count, breaks == 1 ? ' ' : '\n', kept);
-            count += kept;
-            continue;
-        }
-        plain[count++] = rest.data[0];
-        rest = slice_from(rest, slice_starts(rest, SLICE("''")) ? 2 : 1);
-    }
-    *out = (struct slice){plain, count};
     return true;
 }
 
@@ -199,8 +156,17 @@ static bool scalar_text(struct reader *reader, struct fy_token *token, struct sl
 {
     enum fy_scalar_style style = token == NULL ? FYSS_PLAIN : fy_token_scalar_style(token);
     *quoted = style != FYSS_PLAIN;
+    struct slice source;
     if (style == FYSS_SINGLE_QUOTED) {
-        return single_quoted(reader, token, out);
+        if (!quoted_source(reader, token, '\'', &source)) {
+            return false;
+        }
+        yaml_single_quoted(&reader->arena, source, out);
+        return true;
+    }
+    if (style == FYSS_DOUBLE_QUOTED) {
+        return quoted_source(reader, token, '"', &source) &&
+               yaml_double_quoted(&reader->arena, source, out);
     }
     *out = token_text(token);
     return true;

@@ -41,6 +41,11 @@ static void what_yaml_says_is_read(void **state)
         {SLICE_INIT("text"), "\"text\""},
         {SLICE_INIT("- 'it''s'\n- ''''''''\n- 'a  \n\n   b\n  c '\n- ' '\n- '\n  a'\n"),
          "[\"it's\",\"'''\",\"a\\nb c \",\" \",\" a\"]"},
+        {SLICE_INIT("- \"\\x41\\u00e9\\U0001F600\\ud83d\\ude00\\e\\_\\/\"\n"),
+         "[\"A\xc3\xa9\xf0\x9f\x98\x80\xf0\x9f\x98\x80\\u001b\xc2\xa0/\"]"},
+        {SLICE_INIT(
+             "- \"a\\\\\t\n  ''b\"\n- \"a \\\n  b\"\n- \"a\\\n\n  \\ b\"\n- \"a\n\n\n b\"\n"),
+         "[\"a\\\\ ''b\",\"a b\",\"a\\n b\",\"a\\n\\nb\"]"},
         {SLICE_INIT("\xef\xbb\xbf"
                     "'a''''b': ''"),
          "{\"a''b\":\"\"}"},
