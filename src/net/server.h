@@ -43,7 +43,9 @@ struct exchange {
     struct link link;
     struct buffer held; /* content that came while it was paused */
     bool held_end;
-    struct link queue; /* something is to be done at the end of the turn */
+    struct link queue;   /* something is to be done at the end of the turn */
+    uint64_t reading_ms; /* since when it waits for the client's content; 0: it does not */
+    uint64_t blocked_ms; /* since when the client has left content of ours untaken */
     struct http_headers trailers;
     struct exchange *chain; /* of its bucket */
 };
@@ -76,9 +78,10 @@ struct h2_server {
     struct link exchanges;
     struct link queue; /* exchanges with something to do at the end of the turn */
     unsigned count;
-    bool failed;   /* to be closed after what the session still says */
-    bool inside;   /* within a call of the session */
-    bool draining; /* GOAWAY is said */
+    uint64_t output_ms; /* when the session last had something to send */
+    bool failed;        /* to be closed after what the session still says */
+    bool inside;        /* within a call of the session */
+    bool draining;      /* GOAWAY is said */
 };
 
 struct server_conn {

@@ -11,6 +11,7 @@ enum {
     /* More than the window of a stream, so that a peer that keeps to it never reaches this. */
     HELD_MAX = 1024 * 1024,
     ERROR_INTERNAL = 2,
+    ERROR_CANCEL = 8,
 };
 
 static const struct exchange_driver h2_driver;
@@ -27,6 +28,15 @@ static struct exchange *find(struct server_conn *conn, int32_t stream)
         exchange = exchange->chain;
     }
     return exchange;
+}
+
+/* With streams open, they are looked at from time to time: see h2_server_due(). */
+static void rearm(struct server_conn *conn)
+{
+    const struct net_limits *limits = &conn->listener->limits;
+    uint64_t wait_ms =
+        conn->h2.count > 0 ? limits->body_timeout_ms / 2 + 1 : limits->idle_timeout_ms;
+    deadline_set(conn->t.net, &conn->t.deadline, net_now(conn->t.net) + wait_ms);
 }
 
 /* The last call into the handler, and the end of the memory. */
@@ -47,8 +57,7 @@ static void close_exchange(struct exchange *exchange, bool aborted)
     free(exchange);
     if (conn->h2.count == 0 && !conn->t.closed) {
         server_conn_set_idle(conn, true);
-        deadline_set(conn->t.net, &conn->t.deadline,
-                     net_now(conn->t.net) + conn->listener->limits.idle_timeout_ms);
+        rearm(conn);
     }
 }
 
@@ -65,9 +74,18 @@ static bool wants_body(const struct exchange *exchange)
     return !exchange->ended && !exchange->aborted;
 }
 
+/* Does it wait for the client's content from now on? */
+static void set_reading(struct exchange *exchange)
+{
+    bool unasked = exchange->request.expect_continue && !exchange->continued;
+    bool reads = !exchange->body_over && !exchange->paused && !unasked && wants_body(exchange);
+    exchange->reading_ms = reads ? net_now(exchange->conn->t.net) : 0;
+}
+
 static void body_end(struct exchange *exchange)
 {
     exchange->held_end = false;
+    exchange->reading_ms = 0;
     exchange->body_over = true;
     if (wants_body(exchange)) {
         exchange->conn->listener->events.on_body_end(exchange, &exchange->trailers);
@@ -100,13 +118,19 @@ static void on_request(void *ctx, int32_t stream, struct arena *arena,
     link_add(&conn->h2.exchanges, &exchange->link);
     conn->h2.count++;
     server_conn_set_idle(conn, false);
-    deadline_clear(&conn->t.deadline);
+    if (conn->h2.count == 1) {
+        rearm(conn);
+    }
     conn->listener->events.on_request(exchange, conn->listener->ctx);
-    if (!conn->t.closed && end) {
-        exchange->held_end = exchange->paused;
-        if (!exchange->paused) {
-            body_end(exchange);
-        }
+    if (conn->t.closed) {
+        return;
+    }
+    if (!end) {
+        set_reading(exchange);
+    } else if (exchange->paused) {
+        exchange->held_end = true;
+    } else {
+        body_end(exchange);
     }
 }
 
@@ -127,6 +151,7 @@ static void on_data(void *ctx, int32_t stream, struct slice data)
         conn->listener->events.on_body(exchange, data);
     }
     if (!conn->t.closed) {
+        set_reading(exchange);
         http2_consume(conn->h2.session, stream, data.len);
         transport_touch(&conn->t);
     }
@@ -150,6 +175,9 @@ static void on_writable(void *ctx, int32_t stream)
 {
     struct server_conn *conn = ctx;
     struct exchange *exchange = conn->t.closed ? NULL : find(conn, stream);
+    if (exchange != NULL) {
+        exchange->blocked_ms = 0;
+    }
     if (exchange != NULL && wants_body(exchange) && conn->listener->events.on_writable != NULL) {
         conn->listener->events.on_writable(exchange);
     }
@@ -160,7 +188,7 @@ static void on_close(void *ctx, int32_t stream, uint32_t error)
     struct server_conn *conn = ctx;
     struct exchange *exchange = conn->t.closed ? NULL : find(conn, stream);
     if (exchange != NULL) {
-        close_exchange(exchange, error != 0 || !exchange->ended);
+        close_exchange(exchange, error != 0 || exchange->aborted || !exchange->ended);
     }
 }
 
@@ -265,10 +293,14 @@ void h2_server_flush(struct server_conn *conn)
     h2->inside = true;
     while (!conn->t.closed && buffer_len(&conn->t.out) < NET_OUT_HIGH &&
            http2_output(h2->session, &conn->t.out)) {
+        h2->output_ms = net_now(conn->t.net);
     }
     leave(conn);
     if (conn->t.closed) {
         return;
+    }
+    if (conn->t.deadline.at_ms == 0 && !conn->t.stuck) {
+        rearm(conn); /* the transport had the deadline while it was stuck */
     }
     if (buffer_len(&conn->t.out) >= NET_OUT_HIGH) {
         conn->t.full = true; /* more may be left: flushed again when this is gone */
@@ -277,14 +309,41 @@ void h2_server_flush(struct server_conn *conn)
     }
 }
 
+static bool is_overdue(const struct server_conn *conn, const struct exchange *exchange)
+{
+    uint64_t now = net_now(conn->t.net);
+    uint64_t limit = conn->listener->limits.body_timeout_ms;
+    return (exchange->reading_ms != 0 && now - exchange->reading_ms >= limit) ||
+           (exchange->blocked_ms != 0 && now - exchange->blocked_ms >= limit &&
+            now - conn->h2.output_ms >= limit);
+}
+
+/* Cuts the streams whose client neither sends nor takes anything. */
+static void cut_overdue(struct server_conn *conn)
+{
+    struct link *next;
+    for (struct link *item = conn->h2.exchanges.next; item != &conn->h2.exchanges; item = next) {
+        struct exchange *exchange = link_owner(item, struct exchange, link);
+        next = item->next;
+        if (is_overdue(conn, exchange)) {
+            exchange->aborted = true;
+            http2_reset(conn->h2.session, exchange->stream, ERROR_CANCEL);
+        }
+    }
+    transport_touch(&conn->t);
+    rearm(conn);
+}
+
 void h2_server_due(struct server_conn *conn)
 {
-    if (conn->h2.draining) {
+    if (conn->h2.count > 0) {
+        cut_overdue(conn);
+    } else if (conn->h2.draining) {
         transport_close(&conn->t, false);
-        return;
+    } else {
+        h2_server_drain(conn);
+        deadline_set(conn->t.net, &conn->t.deadline, net_now(conn->t.net) + 1000);
     }
-    h2_server_drain(conn);
-    deadline_set(conn->t.net, &conn->t.deadline, net_now(conn->t.net) + 1000);
 }
 
 void h2_server_drain(struct server_conn *conn)
@@ -311,11 +370,12 @@ void h2_server_closed(struct server_conn *conn)
 
 static void h2_pause(struct exchange *exchange)
 {
-    (void)exchange;
+    exchange->reading_ms = 0;
 }
 
 static void h2_resume(struct exchange *exchange)
 {
+    set_reading(exchange);
     queue(exchange);
 }
 
@@ -323,6 +383,9 @@ static void h2_inform(struct exchange *exchange, const struct http_response *hea
 {
     struct server_conn *conn = exchange->conn;
     http2_respond(conn->h2.session, exchange->stream, head, false);
+    if (exchange->continued && exchange->reading_ms == 0) {
+        set_reading(exchange);
+    }
     transport_touch(&conn->t);
 }
 
@@ -353,6 +416,9 @@ static bool h2_write(struct exchange *exchange, struct slice data)
 {
     struct server_conn *conn = exchange->conn;
     bool room = http2_data(conn->h2.session, exchange->stream, data);
+    if (!room && exchange->blocked_ms == 0) {
+        exchange->blocked_ms = net_now(conn->t.net);
+    }
     transport_touch(&conn->t);
     return room;
 }
@@ -360,6 +426,8 @@ static bool h2_write(struct exchange *exchange, struct slice data)
 static void h2_end(struct exchange *exchange, const struct http_headers *trailers)
 {
     struct server_conn *conn = exchange->conn;
+    exchange->reading_ms = 0;
+    exchange->blocked_ms = net_now(conn->t.net);
     if (!exchange->no_body) {
         http2_end(conn->h2.session, exchange->stream, trailers);
     }

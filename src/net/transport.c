@@ -257,6 +257,7 @@ static void send_out(struct transport *t)
         t->stuck = stuck;
         if (!stuck) {
             deadline_clear(&t->deadline);
+            transport_touch(t); /* the owner's own deadline comes back */
         }
     }
 }

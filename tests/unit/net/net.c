@@ -343,6 +343,43 @@ static void a_drained_listener_lets_busy_exchanges_end(void **state)
     }
 }
 
+static void streams_of_a_silent_client_are_cut_and_its_others_go_on(void **state)
+{
+    (void)state;
+    struct net_limits limits;
+    struct rig rig;
+    struct outcome silent = {0}, deaf = {0}, other = {0};
+    net_limits_default(&limits);
+    limits.body_timeout_ms = 300;
+    rig_start_limited(&rig, &limits);
+    struct net_pool *pool = rig_pool(&rig, true);
+    rig_call(&rig, pool, "GET", "/large", HTTP_NO_BODY, 0, &deaf);
+    call_pause(deaf.call);
+    rig_call(&rig, pool, "GET", "/hang", HTTP_NO_BODY, 0, &other);
+    while (rig.requests < 2) {
+        rig_turn(&rig, 1);
+    }
+    struct exchange *hanging = rig.hanging;
+    rig_call(&rig, pool, "POST", "/echo", HTTP_LENGTH, 10, &silent);
+    rig_until(&rig, &silent.closed);
+    assert_true(silent.failure[0] != '\0');
+    while (rig.closed < 2) {
+        rig_turn(&rig, 1);
+    }
+    assert_int_equal(rig.aborted, 2);
+    exchange_reply(hanging, 200, NULL, SLICE("patience"), NULL);
+    rig_until(&rig, &other.closed);
+    assert_string_equal(other.failure, "");
+    if (!deaf.closed) {
+        call_cancel(deaf.call);
+    }
+    net_pool_free(pool);
+    outcome_done(&silent);
+    outcome_done(&deaf);
+    outcome_done(&other);
+    rig_stop(&rig);
+}
+
 static void addresses_are_read_and_written(void **state)
 {
     static const struct {
@@ -391,6 +428,7 @@ int main(void)
         cmocka_unit_test(a_refused_connection_is_a_failure_and_not_unsent),
         cmocka_unit_test(many_calls_at_once_are_all_answered),
         cmocka_unit_test(a_drained_listener_lets_busy_exchanges_end),
+        cmocka_unit_test(streams_of_a_silent_client_are_cut_and_its_others_go_on),
         cmocka_unit_test(addresses_are_read_and_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
