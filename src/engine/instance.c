@@ -16,7 +16,11 @@
 #include "base/random.h"
 #include "engine/inside.h"
 
-enum { TERM_MS = 10000, DRAIN_LOOK_MS = 20 };
+enum {
+    TERM_MS = 10000,
+    DRAIN_LOOK_MS = 20,
+    DRAIN_LEAVING_US = 10000000, /* for requests, when the engine itself leaves */
+};
 
 static struct engine *engine_of(const struct instance *instance)
 {
@@ -137,6 +141,9 @@ static void on_drain_timer(uv_timer_t *timer)
 {
     struct instance *instance = timer->data;
     int64_t most_us = (int64_t)instance->record->timeout_s * 1000000;
+    if (engine_of(instance)->draining && most_us > DRAIN_LEAVING_US) {
+        most_us = DRAIN_LEAVING_US;
+    }
     bool late = clock_mono_us() - instance->drained_us > most_us;
     if (board_taken(engine_of(instance)->board, instance->slot) == 0) {
         instance_end(instance, instance->why);
