@@ -1,8 +1,8 @@
 #include "harness.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -100,6 +100,14 @@ int harness_drain(struct harness *harness)
     return status;
 }
 
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
 void harness_close(struct harness *harness)
 {
     if (harness->pid != 0) {
@@ -113,22 +121,7 @@ void harness_close(struct harness *harness)
     close(harness->control_fd);
     close(harness->supervisor_fd);
     close(harness->worker_fd);
-    static const char *const names[] = {"instances.log",
-                                        "index/front/data.mdb",
-                                        "index/front/lock.mdb",
-                                        "index/front",
-                                        "index/run/data.mdb",
-                                        "index/run/lock.mdb",
-                                        "index/run",
-                                        "index",
-                                        ""};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char path[160];
-        snprintf(path, sizeof(path), "%s/%s", harness->dir, names[i]);
-        if (remove(path) != 0) {
-            print_message("%s: %s\n", path, strerror(errno));
-        }
-    }
+    nftw(harness->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 void harness_put_json(struct harness *harness, uint64_t id, const char *json)

@@ -1,0 +1,265 @@
+/* The parts of the engine that need no process: numbers, records, lines, answers. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/autoscale.h"
+#include "engine/backend.h"
+#include "engine/images.h"
+#include "engine/logs.h"
+#include "engine/probe_call.h"
+#include "engine/run_record.h"
+
+static void the_formula_is_that_of_the_contract(void **state)
+{
+    (void)state;
+    static const struct {
+        struct autoscale_facts facts;
+        uint32_t needed, wanted;
+    } cases[] = {
+        {{.concurrency = 80, .max = 100}, 0, 0},
+        {{.concurrency = 80, .min = 2, .max = 100}, 2, 2},
+        {{.concurrency = 80, .waiting = 1, .max = 100}, 1, 1},
+        {{.concurrency = 80, .waiting = 81, .max = 100}, 2, 2},
+        {{.concurrency = 80, .taken = 48, .max = 100}, 1, 1},
+        {{.concurrency = 80, .taken = 49, .max = 100}, 1, 2},
+        {{.concurrency = 10, .taken = 60, .max = 100}, 6, 10},
+        {{.concurrency = 1, .taken = 1, .max = 100}, 1, 1},
+        {{.concurrency = 1, .taken = 3, .waiting = 2, .max = 4}, 4, 4},
+        {{.concurrency = 1, .waiting = 2, .max = 0}, 0, 0},
+        {{.concurrency = 80, .min = 5, .max = 3}, 3, 3},
+        {{.concurrency = 80, .taken = 9, .cpu_used = 1.9, .cpu_limit = 1, .max = 100}, 1, 4},
+        {{.concurrency = 80, .taken = 2, .cpu_used = 9, .cpu_limit = 1, .max = 100}, 1, 2},
+        {{.concurrency = 80, .cpu_used = 9, .cpu_limit = 1, .max = 100}, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(autoscale_needed(&cases[i].facts), cases[i].needed);
+        assert_int_equal(autoscale_wanted(&cases[i].facts), cases[i].wanted);
+    }
+}
+
+static void the_back_off_doubles_up_to_ten_seconds(void **state)
+{
+    (void)state;
+    assert_int_equal(autoscale_backoff_us(0), 0);
+    assert_int_equal(autoscale_backoff_us(1), 100000);
+    assert_int_equal(autoscale_backoff_us(4), 800000);
+    assert_int_equal(autoscale_backoff_us(8), 10000000);
+    assert_int_equal(autoscale_backoff_us(UINT32_MAX), 10000000);
+}
+
+static void a_minute_is_looked_back_over(void **state)
+{
+    (void)state;
+    struct autoscale_window window = {0};
+    assert_int_equal(autoscale_window_add(&window, 9), 9);
+    for (int i = 0; i < AUTOSCALE_WINDOW - 1; i++) {
+        assert_int_equal(autoscale_window_add(&window, 1), 9);
+    }
+    assert_int_equal(autoscale_window_add(&window, 1), 1);
+}
+
+static void engines_that_are_not_built_say_so(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_ptr_equal(backend_find("auto", &err), &process_backend);
+    assert_ptr_equal(backend_find("process", &err), &process_backend);
+    assert_null(backend_find("oci", &err));
+    assert_string_equal(err.text, "engine 'oci' is not built into this version");
+    assert_null(backend_find("kubernetes", &err));
+    assert_null(backend_find("other", &err));
+}
+
+static void only_records_with_a_minimum_are_read_in_full(void **state)
+{
+    (void)state;
+    assert_false(run_record_may_have_minimum(SLICE("{\"min_instances\":0,\"x\":1}")));
+    assert_false(run_record_may_have_minimum(SLICE("{\"x\":1}")));
+    assert_true(run_record_may_have_minimum(SLICE("{\"min_instances\":1}")));
+    assert_true(run_record_may_have_minimum(SLICE("{\"min_instances\" : 0}")));
+    assert_false(run_record_may_have_minimum(
+        SLICE("{\"min_instances\":0,\"env\":{\"A\":\"\\\"min_instances\\\":7\"}}")));
+}
+
+static void a_record_without_its_parts_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"revision_id\":1,\"revision\":\"r\"}",
+        "{\"revision_id\":1,\"revision\":\"r\",\"containers\":[]}",
+        "{\"revision_id\":1,\"revision\":\"r\",\"containers\":[{}]}",
+        "{\"revision_id\":0,\"revision\":\"r\",\"containers\":[{\"port\":1}]}",
+        "{\"revision_id\":1,\"containers\":[{\"port\":1}]}",
+    };
+    struct error err = {0};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_null(run_record_read(slice_of(bad[i]), &err));
+    }
+    struct run_record *record = run_record_read(
+        SLICE("{\"revision_id\":1,\"revision\":\"r\",\"concurrency\":-5,\"containers\":[{\"port\":"
+              "8080,\"env\":{\"A\":7},\"startup_probe\":null,\"args\":\"x\"}]}"),
+        &err);
+    assert_non_null(record);
+    assert_int_equal(record->concurrency, 1);
+    assert_int_equal(record->containers[0].env_count, 0);
+    assert_int_equal(record->containers[0].startup.kind, PROBE_TCP);
+    assert_int_equal(record->containers[0].startup.period_s, 240);
+    run_record_unref(record);
+}
+
+static void command_replaces_the_program_and_arguments_follow(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err = {0};
+    static const char *const program[] = {"sh", "-x", NULL};
+    static const char *const command[] = {"env", NULL};
+    static const char *const args[] = {"a", "b", NULL};
+    static const char *const none[] = {NULL};
+    struct run_container container = {.name = "",
+                                      .image = "i",
+                                      .dir = "/tmp",
+                                      .working_dir = "sub",
+                                      .program = program,
+                                      .command = none,
+                                      .args = args};
+    struct image_command out;
+    assert_true(image_resolve(&arena, &container, &out, &err));
+    assert_true(slice_ends(slice_of(out.path), SLICE("/sh")));
+    assert_string_equal(out.argv[1], "-x");
+    assert_string_equal(out.argv[3], "b");
+    assert_null(out.argv[4]);
+    assert_string_equal(out.dir, "/tmp/sub");
+    assert_string_equal(out.owner_dir, "/tmp");
+    container.command = command;
+    assert_true(image_resolve(&arena, &container, &out, &err));
+    assert_string_equal(out.argv[0], "env");
+    assert_string_equal(out.argv[1], "a");
+    container.command = none;
+    container.program = none;
+    assert_false(image_resolve(&arena, &container, &out, &err));
+}
+
+static void only_serving_is_well(void **state)
+{
+    (void)state;
+    assert_true(probe_grpc_serving(SLICE("\0\0\0\0\2\x08\x01")));
+    assert_false(probe_grpc_serving(SLICE("\0\0\0\0\2\x08\x02")));
+    assert_false(probe_grpc_serving(SLICE("\0\0\0\0\0")));
+    assert_false(probe_grpc_serving(SLICE("\1\0\0\0\2\x08\x01")));
+    assert_false(probe_grpc_serving(SLICE("\0\0\0\0\2\x08")));
+    assert_false(probe_grpc_serving(SLICE("\0\0\0\0\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff")));
+    assert_false(probe_grpc_serving(SLICE("")));
+}
+
+/* ---- lines ---- */
+
+static char content[8 * 1024 * 1024];
+
+static const char *read_log(int fd)
+{
+    ssize_t got = pread(fd, content, sizeof(content) - 1, 0);
+    assert_true(got >= 0);
+    content[got] = '\0';
+    return content;
+}
+
+static struct log_source a_source(void)
+{
+    return (struct log_source){
+        .service = "s", .revision = "r", .project = "p", .region = "l", .instance = "i"};
+}
+
+static void bytes_become_lines_however_they_are_cut(void **state)
+{
+    (void)state;
+    int fd = memfd_create("log", MFD_CLOEXEC);
+    struct logs *logs = logs_new(fd, 1 << 20);
+    struct log_source source = a_source();
+    struct log_lines lines;
+    log_lines_init(&lines, logs, &source, LOG_STDERR, "c");
+    log_lines_add(&lines, SLICE("one\r\ntw"));
+    log_lines_add(&lines, SLICE("o\n\n\xff\"three"));
+    log_lines_done(&lines);
+    const char *text = read_log(fd);
+    assert_non_null(strstr(text, "\"text\":\"one\"}\n"));
+    assert_non_null(strstr(text, "\"text\":\"two\"}\n"));
+    assert_non_null(strstr(text, "\"text\":\"\"}\n"));
+    assert_non_null(strstr(text, "\"three\"}\n"));
+    assert_non_null(strstr(text, "\"stream\":\"stderr\""));
+    logs_free(logs);
+    close(fd);
+}
+
+static void a_line_that_is_too_long_is_split(void **state)
+{
+    (void)state;
+    int fd = memfd_create("log", MFD_CLOEXEC);
+    struct logs *logs = logs_new(fd, 4 << 20);
+    struct log_source source = a_source();
+    struct log_lines lines;
+    static char part[100000];
+    memset(part, 'x', sizeof(part));
+    log_lines_init(&lines, logs, &source, LOG_STDOUT, "c");
+    for (int i = 0; i < 6; i++) {
+        log_lines_add(&lines, (struct slice){part, sizeof(part)});
+    }
+    log_lines_add(&lines, SLICE("\nend\n"));
+    log_lines_done(&lines);
+    int count = 0;
+    for (const char *at = read_log(fd); (at = strchr(at, '\n')) != NULL; at++) {
+        count++;
+    }
+    assert_int_equal(count, 4); /* two of 256 KiB, the rest, and the end */
+    logs_free(logs);
+    close(fd);
+}
+
+static void the_file_keeps_its_newest_lines(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/homerun-log-XXXXXX";
+    int fd = mkostemp(path, O_APPEND | O_CLOEXEC);
+    struct logs *logs = logs_new(fd, 200000);
+    struct log_source source = a_source();
+    for (int i = 0; i < 3000; i++) {
+        logs_system(logs, &source, "c", "line %d", i);
+    }
+    const char *text = read_log(fd);
+    assert_true(strlen(text) <= 200200);
+    assert_true(text[0] == '{');
+    assert_non_null(strstr(text, "line 2999\""));
+    assert_non_null(strstr(text, "line 2900\""));
+    assert_null(strstr(text, "line 100\""));
+    logs_free(logs);
+    close(fd);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_formula_is_that_of_the_contract),
+        cmocka_unit_test(the_back_off_doubles_up_to_ten_seconds),
+        cmocka_unit_test(a_minute_is_looked_back_over),
+        cmocka_unit_test(engines_that_are_not_built_say_so),
+        cmocka_unit_test(only_records_with_a_minimum_are_read_in_full),
+        cmocka_unit_test(a_record_without_its_parts_is_refused),
+        cmocka_unit_test(command_replaces_the_program_and_arguments_follow),
+        cmocka_unit_test(only_serving_is_well),
+        cmocka_unit_test(bytes_become_lines_however_they_are_cut),
+        cmocka_unit_test(a_line_that_is_too_long_is_split),
+        cmocka_unit_test(the_file_keeps_its_newest_lines),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
