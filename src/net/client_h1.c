@@ -6,8 +6,7 @@
 #include "net/client.h"
 
 static const struct http1_limits response_limits = {
-    .target_max = 0,
-    .head_max = 128 * 1024,
+    .target_max = 0, .head_max = NET_OUT_HIGH, /* not more than may wait in a transport */
 };
 
 static struct client_conn *conn_of(struct transport *t)

@@ -14,6 +14,7 @@
 enum {
     ACCEPTS_PER_TURN = 16,
     PAUSE_MS = 100,
+    HEAD_MAX = 512 * 1024, /* what a connection's buffer has room for, and more */
 };
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -204,6 +205,10 @@ static void take_connection(struct net_listener *listener, int fd,
     conn->listener = listener;
     conn->peer = *peer;
     conn->idle = true;
+    /* A whole head has to fit, or it would never be seen to be too large. */
+    if (conn->t.in_high < listener->limits.head_max) {
+        conn->t.in_high = listener->limits.head_max;
+    }
     conn->t.write_timeout_ms = listener->limits.body_timeout_ms;
     link_add(&listener->idle, &conn->link);
     listener->connections++;
@@ -274,6 +279,9 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
     listener->fd = fd;
     listener->tls = tls;
     listener->limits = *limits;
+    if (listener->limits.head_max > HEAD_MAX) {
+        listener->limits.head_max = HEAD_MAX;
+    }
     listener->events = *events;
     listener->ctx = ctx;
     link_init(&listener->idle);

@@ -15,10 +15,8 @@
 enum {
     LINGER_MS = 2000,
     LINGER_BYTES = 4 * 1024 * 1024,
-    IN_MAX = 256 * 1024,
+    IN_MAX = 1024 * 1024,
     OUT_MAX = 64 * 1024 * 1024,
-    /* What waits unread in a connection before its socket is left alone. */
-    IN_HIGH = 64 * 1024,
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -26,7 +24,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 /* Tells the loop what to watch for, if that has changed. */
 static void watch(struct transport *t)
 {
-    bool read = !t->eof && (t->finishing ? t->linger : buffer_len(&t->in) < IN_HIGH);
+    bool read = !t->eof && (t->finishing ? t->linger : buffer_len(&t->in) < t->in_high);
     int wanted = (read || t->shaking ? UV_READABLE : 0) |
                  (t->stuck || t->read_wants_write ? UV_WRITABLE : 0);
     if (wanted == t->watched || t->closed) {
@@ -71,6 +69,7 @@ bool transport_init(struct transport *t, struct net *net, int fd, SSL *ssl,
     t->in = BUFFER_INIT(IN_MAX);
     t->out = BUFFER_INIT(OUT_MAX);
     t->write_timeout_ms = 60000;
+    t->in_high = NET_OUT_HIGH;
     link_init(&t->dirty);
     deadline_init(&t->deadline, on_due);
     if (uv_poll_init(net->loop, &t->poll, fd) != 0) {
@@ -343,7 +342,7 @@ static ssize_t read_some(struct transport *t, char *into, size_t room)
 static bool read_ahead_waits(const struct transport *t)
 {
     return t->more && !t->closed && !t->shaking && !t->eof && !t->finishing &&
-           buffer_len(&t->in) < IN_HIGH;
+           buffer_len(&t->in) < t->in_high;
 }
 
 /* One read. False if there was nothing. */

@@ -43,6 +43,7 @@ struct transport {
     struct link dirty;
     struct deadline deadline;
     unsigned write_timeout_ms;
+    size_t in_high;  /* what may wait untaken before the socket is left alone */
     size_t lingered; /* bytes thrown away so far */
     bool shaking;    /* the TLS handshake is under way */
     bool stuck;      /* the peer takes no more for now */

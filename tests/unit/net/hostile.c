@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define H "Host: a\r\n"
@@ -278,6 +279,54 @@ static void a_connection_serves_no_more_than_its_limit(void **state)
     rig_stop(&rig);
 }
 
+static void heads_over_the_limits_are_refused(void **state)
+{
+    static const struct {
+        const char *start;
+        const char *answer;
+    } heads[] = {
+        {"GET /hello HTTP/1.1\r\n" H "X: ", "HTTP/1.1 431 "},
+        {"GET /", "HTTP/1.1 414 "},
+    };
+    (void)state;
+    char block[1025] = {0};
+    memset(block, 'x', sizeof(block) - 1);
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        struct rig rig;
+        struct raw raw;
+        rig_start(&rig, NULL);
+        raw_open(&raw, &rig);
+        raw_send(&raw, heads[i].start);
+        for (int kib = 0; kib < 70; kib++) {
+            raw_send(&raw, block);
+        }
+        raw_until(&raw, heads[i].answer);
+        raw_close(&raw);
+        rig_stop(&rig);
+    }
+}
+
+static void a_process_without_file_descriptors_serves_again_when_it_has_some(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct raw raw;
+    struct rlimit before, none;
+    rig_start(&rig, NULL);
+    raw_open(&raw, &rig); /* waits in the socket's queue */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    rig_turn(&rig, 50);
+    assert_int_equal(net_listener_connections(rig.listener), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    raw_send(&raw, "GET /hello HTTP/1.1\r\n" H "\r\n");
+    raw_until(&raw, "hello");
+    raw_close(&raw);
+    rig_stop(&rig);
+}
+
 static void every_answer_has_one_date(void **state)
 {
     (void)state;
@@ -307,6 +356,8 @@ int main(void)
         cmocka_unit_test(a_client_that_reads_nothing_runs_out_of_time),
         cmocka_unit_test(a_full_server_lets_the_oldest_idle_connection_go),
         cmocka_unit_test(a_connection_serves_no_more_than_its_limit),
+        cmocka_unit_test(heads_over_the_limits_are_refused),
+        cmocka_unit_test(a_process_without_file_descriptors_serves_again_when_it_has_some),
         cmocka_unit_test(every_answer_has_one_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -411,6 +411,57 @@ static void addresses_are_read_and_written(void **state)
     }
 }
 
+/* ---- containers that misbehave: a raw socket answers the call ---- */
+
+static void a_container_that_misbehaves_fails_the_call_with_a_reason(void **state)
+{
+    static const struct {
+        const char *answer;
+        bool body_end; /* the response is complete all the same */
+        int status;
+    } cases[] = {
+        {"garbage\r\n\r\n", false, 0},
+        {"", false, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Le", false, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", false, 200},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", false, 200},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz", false, 200},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", false, 0},
+        {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", false, 0},
+        {"HTTP/1.1 200 OK\r\n\r\nuntil the end", true, 200},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokand more", true, 200},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true, 200},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rig rig;
+        struct outcome out = {0};
+        rig_start(&rig, NULL);
+        net_listener_free(rig.listener);
+        rig.listener = NULL;
+        struct net_pool *pool = rig_pool(&rig, false);
+        rig_call(&rig, pool, "GET", "/", HTTP_NO_BODY, 0, &out);
+        rig_turn(&rig, 5);
+        int peer = accept(rig.fd, NULL, NULL);
+        assert_true(peer >= 0);
+        char request[4096];
+        rig_turn(&rig, 5);
+        assert_true(recv(peer, request, sizeof(request), 0) > 0);
+        assert_true(send(peer, cases[i].answer, strlen(cases[i].answer), MSG_NOSIGNAL) >= 0);
+        shutdown(peer, SHUT_WR);
+        rig_until(&rig, &out.closed);
+        if (out.body_ended != cases[i].body_end || (out.failure[0] == '\0') != cases[i].body_end ||
+            out.status != cases[i].status) {
+            fail_msg("\"%s\" comes to %d, \"%s\"", cases[i].answer, out.status, out.failure);
+        }
+        assert_false(out.unsent);
+        close(peer);
+        net_pool_free(pool);
+        outcome_done(&out);
+        rig_stop(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_refused_connection_is_a_failure_and_not_unsent),
         cmocka_unit_test(many_calls_at_once_are_all_answered),
         cmocka_unit_test(a_drained_listener_lets_busy_exchanges_end),
+        cmocka_unit_test(a_container_that_misbehaves_fails_the_call_with_a_reason),
         cmocka_unit_test(streams_of_a_silent_client_are_cut_and_its_others_go_on),
         cmocka_unit_test(addresses_are_read_and_written),
     };
