@@ -137,10 +137,14 @@ static void request_note(struct request *request, const struct gate_answer *answ
     }
 }
 
+/* By HTTP/1.1 (RFC 6455: a GET without a body) or by HTTP/2 (RFC 8441). */
 static bool is_websocket(const struct http_request *head)
 {
-    return slice_equal_nocase(head->upgrade, SLICE("websocket")) &&
-           (slice_is(head->method, "GET") || slice_is(head->method, "CONNECT"));
+    if (!slice_equal_nocase(head->upgrade, SLICE("websocket"))) {
+        return false;
+    }
+    return head->version == HTTP_2 ? slice_is(head->method, "CONNECT")
+                                   : slice_is(head->method, "GET") && head->framing == HTTP_NO_BODY;
 }
 
 /* Behind the gate: which revision, and then a place on one of its instances. */
@@ -209,7 +213,7 @@ void request_judge(struct request *request)
 static void on_request(struct exchange *exchange, void *ctx)
 {
     struct request *request = request_new(ctx, exchange);
-    if (request->head->framing != HTTP_NO_BODY || request->head->upgrade.len > 0) {
+    if (request->head->framing != HTTP_NO_BODY) {
         exchange_pause(exchange); /* nothing of the body is wanted before there is a container */
     }
     request_judge(request);
