@@ -5,17 +5,18 @@
 set -eu
 list=$(dirname "$0")/debian-packages.txt
 
+# "package" or "package program" lines of the sections that are named.
 wanted() {
     for section in "$@"; do
         sed -n "/^\[$section\]/,/^\[/{/^[a-z0-9]/p}" "$list"
     done
 }
 
-missing=
-for package in $(wanted "$@"); do
+missing=$(wanted "$@" | while read -r package program; do
+    [ -n "$program" ] && command -v "$program" >/dev/null && continue
     state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-    [ "$state" = "install ok installed" ] || missing="$missing $package"
-done
+    [ "$state" = "install ok installed" ] || printf ' %s' "$package"
+done)
 [ -n "$missing" ] || exit 0
 
 as_root=
