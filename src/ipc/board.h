@@ -1,7 +1,7 @@
 /*
- * The board: one shared-memory segment that says which instances live, where, and how many places are taken.
- * The engine alone adds and removes instances; every worker takes and gives places by compare-and-swap, so that
- * concurrency is strict across workers. Nothing here blocks.
+ * The board: one shared-memory segment that says which instances live, where, and how many places
+ * are taken. The engine alone adds and removes instances; every worker takes and gives places by
+ * compare-and-swap, so that concurrency is strict across workers. Nothing here blocks.
  */
 #pragma once
 
@@ -38,7 +38,8 @@ struct board_address {
 };
 
 /* A slot for a starting instance of REVISION; -1 if all are taken. LIMIT: places (concurrency). */
-int board_add(struct board *board, uint64_t revision_id, uint32_t limit, struct board_address address);
+int board_add(struct board *board, uint64_t revision_id, uint32_t limit,
+              struct board_address address);
 void board_set_state(struct board *board, int slot, enum instance_state state);
 /* Frees the slot: no worker can take a place any more (a CAS of an old view fails). */
 void board_remove(struct board *board, int slot);
@@ -56,13 +57,15 @@ struct board_place {
     struct board_address address;
 };
 
-/* Takes a place on a READY instance of REVISION, the least loaded of the first eight found. False if there is none. */
+/* Takes a place on a READY instance of REVISION, the least loaded of the first eight found. False
+ * if there is none. */
 bool board_take(struct board *board, uint64_t revision_id, unsigned worker,
                 struct board_place *out);
 /* Gives it back; true if some worker waits (see board_waiters). */
 bool board_give(struct board *board, unsigned worker, const struct board_place *place);
 
-/* How many requests wait in WORKER: who frees a place, or readies an instance, wakes each worker that has some. */
+/* How many requests wait in WORKER: who frees a place, or readies an instance, wakes each worker
+ * that has some. */
 void board_set_waiting(struct board *board, unsigned worker, uint32_t waiting);
 uint32_t board_waiting(const struct board *board, unsigned worker);
 /* Writes to the eventfds of all workers with waiters. WAKE_FDS[worker] may be -1. */
