@@ -345,15 +345,17 @@ void h2_call_start(struct call *call, const struct http_request *request)
 {
     struct net_pool *pool = call->pool;
     const char *why = "the request cannot be sent by HTTP/2";
+    struct http_request own = *request;
+    own.scheme = SLICE("http"); /* of this connection, whatever the request came over */
     call->held = BUFFER_INIT(HELD_MAX);
-    if (start_on_any(&pool->busy, call, request) || start_on_any(&pool->idle, call, request)) {
+    if (start_on_any(&pool->busy, call, &own) || start_on_any(&pool->idle, call, &own)) {
         return;
     }
     struct client_conn *conn = client_conn_new(pool, &conn_events, &why);
     if (conn != NULL) {
         conn->t.out.max = 2 * NET_OUT_HIGH;
         conn->session = http2_client_new(&session_limits, &session_events, conn);
-        if (start_on(conn, call, request)) {
+        if (start_on(conn, call, &own)) {
             return;
         }
         transport_close(&conn->t, false);
