@@ -17,7 +17,7 @@
 #include "ipc/settings.h"
 
 enum {
-    LOG_BYTES_MAX = 16 * 1024 * 1024,
+    LOG_BYTES_MAX = 96 * 1024 * 1024, /* the supervisor turns it over at 64, now and then */
     TICK_MS = 1000,
     WALK_WAIT_MS = 200,   /* changes that come together are walked for once */
     WALK_RETRY_MS = 1000, /* while there is no index */

@@ -1,10 +1,11 @@
 /*
  * Lines of instances. Three bounds: a line (256 KiB, longer ones are split), an instance (1 MiB a
  * second and a burst of 4 MiB; what is over it is read and dropped, and counted, so that neither
- * the instance nor the engine waits), and the file. The file belongs to the supervisor and is open
- * in several processes, so it is not renamed here: once it has grown over its maximum, its newest
- * quarter is read, the file is cut to nothing, and that quarter is written again. A reader that
- * meets a file which has become shorter starts at its beginning.
+ * the instance nor the engine waits), and the file. The supervisor turns the file over from time to
+ * time; this is for when it grows faster than that, or nobody does. It is open in several
+ * processes, so it is not renamed: its newest quarter is read, the file is cut to nothing, and that
+ * quarter is written again. A reader that meets a file which has become shorter starts at its
+ * beginning.
  */
 #include "engine/logs.h"
 
