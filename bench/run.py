@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+"""Homerun beside HAProxy and nginx, in one run on one machine: CPU time per request, as ratios; and what else was promised.
+
+Each contestant is pinned to core 0, load and upstream to core 1. Rounds of the contestants alternate, so that what
+the machine does meanwhile falls on all of them. Only loopback addresses are ever a target.
+
+    python3 bench/run.py [--build DIR] [--seconds N] [--rounds N] [--services N] [--only load|calls|wake|memory|scale]
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+import homerun as e2e  # noqa: E402
+
+TICK = os.sysconf("SC_CLK_TCK")
+ISSUER = "https://issuer.bench.test"
+DOMAIN = "bench.test"
+TOKENS = 1000
+CONNECTIONS = 64
+UPSTREAM = "127.0.0.1:9000"
+LOAD, PROXY = ["taskset", "-c", "1"], ["taskset", "-c", "0"]
+
+
+def cpu_us(pids):
+    """User and system time of the processes so far, in microseconds."""
+    total = 0
+    for pid in pids:
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total * 1_000_000 / TICK
+
+
+def pss_kb(pids):
+    total = 0
+    for pid in pids:
+        for line in open(f"/proc/{pid}/smaps_rollup"):
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+def tree(pid):
+    """PID and all that came of it."""
+    found = [pid]
+    for task in os.listdir(f"/proc/{pid}/task"):
+        for child in open(f"/proc/{pid}/task/{task}/children").read().split():
+            found += tree(int(child))
+    return found
+
+
+def percentile(values, part):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+# ---- load ----
+
+def wrk(url, host, seconds, tokens=""):
+    done = subprocess.run(
+        [*LOAD, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(ROOT / "bench/tokens.lua"), url],
+        env={**os.environ, "TOKENS": tokens, "BENCH_HOST": host}, capture_output=True, text=True, check=True)
+    count = int(re.search(r"(\d+) requests in", done.stdout).group(1))
+    bad = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", done.stdout))
+    return count, bad
+
+
+def h2load(url, host, seconds, token=""):
+    header = ["-H", f"authorization: Bearer {token}"] if token else []
+    done = subprocess.run([*LOAD, "h2load", "-t1", "-c8", f"-m{CONNECTIONS // 8}", "-D", str(seconds),
+                           "--warm-up-time=0", "-H", f":authority: {host}", *header, url],
+                          capture_output=True, text=True, check=True)
+    line = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout)
+    return int(line.group(1)), sum(int(line.group(i)) for i in (2, 3, 4))
+
+
+# ---- contestants ----
+
+class Rivals:
+    """HAProxy and nginx, each in front of the same upstream program as Homerun's instance is."""
+
+    def __init__(self, folder, build, audience):
+        self.folder, self.processes = folder, []
+        self.start([*LOAD, f"{build}/bench/bench-upstream", "9000"])
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-days", "30", "-subj", "/CN=bench.test", "-keyout", f"{folder}/server.key",
+                        "-out", f"{folder}/server.crt"], check=True, capture_output=True)
+        pem = open(f"{folder}/server.crt").read() + open(f"{folder}/server.key").read()
+        pathlib.Path(f"{folder}/server.pem").write_text(pem)
+        environment = {**os.environ, "RUN": folder, "UPSTREAM": UPSTREAM, "ISS": ISSUER, "AUD": audience}
+        self.haproxy = self.start([*PROXY, "haproxy", "-db", "-f", str(ROOT / "bench/haproxy.cfg")], environment)
+        conf = (ROOT / "bench/nginx.conf").read_text().replace("@RUN@", folder).replace("@UPSTREAM@", UPSTREAM)
+        pathlib.Path(f"{folder}/nginx.conf").write_text(conf)
+        self.nginx = self.start([*PROXY, "nginx", "-c", f"{folder}/nginx.conf", "-p", folder])
+        for port in (9000, 8111, 8101):
+            e2e.wait_until(lambda p=port: self.listens(p), f"port {port}")
+
+    def start(self, command, environment=None):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    @staticmethod
+    def listens(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    def close(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait()
+
+
+def prepare(stand, folder, build, services):
+    """One private and one public service on the upstream program, an issuer for the tokens, and company in the index."""
+    upstream = ["taskset", "-c", "1", f"{build}/bench/bench-upstream"]
+    stand.cli("images", "add", "bench/upstream:1", "--dir", folder, "--", *upstream)
+    audience = "https://bench.example"
+    subprocess.run([f"{build}/bench/bench-tokens", folder, str(TOKENS), ISSUER, audience, DOMAIN], check=True)
+    stand.api("POST", "/homerun/v1/issuers", {
+        "name": "bench", "issuer": ISSUER, "domains": [DOMAIN],
+        "jwks": json.load(open(f"{folder}/jwks.json"))})
+    for name, off in (("private", False), ("public", True)):
+        deploy(stand, name, image="bench/upstream:1", check_off=off, audience=audience, wait=True)
+    set_policy(stand, "private", [f"domain:{DOMAIN}"])
+    started = time.monotonic()
+    for number in range(services):
+        deploy(stand, f"company-{number}")
+        set_policy(stand, f"company-{number}", [f"user:someone-{number}@elsewhere.test"])
+    return audience, time.monotonic() - started
+
+
+def deploy(stand, name, image="homerun.test/hello:1", check_off=False, audience=None, wait=False):
+    annotations = {"run.googleapis.com/invoker-iam-disabled": "true" if check_off else "false"}
+    if audience:
+        annotations["run.googleapis.com/custom-audiences"] = json.dumps([audience])
+    asleep = {} if wait else {"annotations": {"run.googleapis.com/health-check-disabled": "true"}}
+    answer = stand.api("POST", "/apis/serving.knative.dev/v1/namespaces/demo/services", {
+        "apiVersion": "serving.knative.dev/v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": "demo", "annotations": annotations},
+        "spec": {"template": {"metadata": asleep, "spec": {"containerConcurrency": 1000, "containers": [{"image": image}]}}}})
+    assert answer.status == 200, answer
+    if wait:
+        e2e.wait_until(lambda: ready(stand, name), f"{name} is ready")
+
+
+def ready(stand, name):
+    path = f"/apis/serving.knative.dev/v1/namespaces/demo/services/{name}"
+    conditions = stand.api("GET", path).json["status"]["conditions"]
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def set_policy(stand, name, members):
+    answer = stand.api("POST", f"/v1/projects/demo/locations/us-central1/services/{name}:setIamPolicy", {
+        "policy": {"bindings": [{"role": "roles/run.invoker", "members": members}]}})
+    assert answer.status == 200, answer
+
+
+# ---- what is measured ----
+
+def bench_load(stand, rivals, folder, options):
+    tokens = f"{folder}/tokens"
+    first = open(tokens).readline().strip()
+    private = urllib.parse.urlsplit(stand.url("private")).netloc
+    public = urllib.parse.urlsplit(stand.url("public")).netloc
+    https = f"https://127.0.0.1:{urllib.parse.urlsplit(stand.ready['https']).port}/"
+    plain = f"http://127.0.0.1:{urllib.parse.urlsplit(stand.ready['http']).port}/"
+    own = stand.pids("ingress")
+    haproxy, nginx = [rivals.haproxy.pid], tree(rivals.nginx.pid)
+    for pid in own:
+        subprocess.run(["taskset", "-apc", "0", str(pid)], check=True, capture_output=True)
+    n = options.seconds
+    cases = {
+        "private, TLS, HTTP/1.1": {
+            "homerun": (own, lambda: wrk(https, private, n, tokens)),
+            "haproxy, no check": (haproxy, lambda: wrk("https://127.0.0.1:8112/", private, n, tokens)),
+            "haproxy, RS256": (haproxy, lambda: wrk("https://127.0.0.1:8122/", private, n, tokens)),
+            "nginx, no check": (nginx, lambda: wrk("https://127.0.0.1:8102/", private, n, tokens)),
+        },
+        "public, plain HTTP/1.1": {
+            "homerun": (own, lambda: wrk(plain, public, n)),
+            "haproxy, no check": (haproxy, lambda: wrk("http://127.0.0.1:8111/", public, n)),
+            "nginx, no check": (nginx, lambda: wrk("http://127.0.0.1:8101/", public, n)),
+        },
+        "private, TLS, HTTP/2": {
+            "homerun": (own, lambda: h2load(https, private, n, first)),
+            "haproxy, no check": (haproxy, lambda: h2load("https://127.0.0.1:8112/", private, n, first)),
+            "nginx, no check": (nginx, lambda: h2load("https://127.0.0.1:8102/", private, n, first)),
+        },
+    }
+    for name, contestants in cases.items():
+        rows = {who: [] for who in contestants}
+        for _ in range(options.rounds):
+            for who, (pids, run) in contestants.items():
+                before, started = cpu_us(pids), time.monotonic()
+                count, bad = run()
+                spent, wall = cpu_us(pids) - before, time.monotonic() - started
+                if bad or not count:
+                    print(f"  {who}: {bad} of {count + bad} answers were not 2xx: this row is void")
+                rows[who].append((spent / max(count, 1), count / wall))
+        report_load(name, rows)
+
+
+def report_load(name, rows):
+    own = statistics.median(cpu for cpu, _ in rows["homerun"])
+    print(f"\n{name}: CPU time per request (median of {len(rows['homerun'])}), and ours as a ratio to it")
+    for who, values in rows.items():
+        cpu = statistics.median(v[0] for v in values)
+        rate = statistics.median(v[1] for v in values)
+        print(f"  {who:20} {cpu:7.2f} µs  {rate:9.0f} requests/s  " +
+              ("" if who == "homerun" else f"homerun / this = {own / cpu:.2f}"))
+
+
+def bench_calls(stand):
+    """Latency of access changes over one connection, each awaited."""
+    import http.client
+    api = urllib.parse.urlsplit(stand.api_url)
+    client = http.client.HTTPConnection("127.0.0.1", api.port)
+    headers = {"Authorization": f"Bearer {stand.token()}", "Content-Type": "application/json"}
+    times = []
+    for number in range(500):
+        body = json.dumps({"policy": {"bindings": [
+            {"role": "roles/run.invoker", "members": [f"domain:{DOMAIN}", f"user:u{number}@x.test"]}]}})
+        started = time.perf_counter()
+        client.request("POST", "/v1/projects/demo/locations/us-central1/services/private:setIamPolicy", body, headers)
+        answer = client.getresponse()
+        answer.read()
+        times.append((time.perf_counter() - started) * 1000)
+        assert answer.status == 200
+    print(f"\nsetIamPolicy, 500 in a row: p50 {percentile(times, .5):.2f} ms, p99 {percentile(times, .99):.2f} ms")
+
+
+def bench_wake(stand, count=200):
+    """First byte of services that sleep: each is another one, and none has run before."""
+    for number in range(count):
+        deploy(stand, f"sleeper-{number}", check_off=True)
+    context = ssl.create_default_context(cafile=stand.ca)
+    https = urllib.parse.urlsplit(stand.ready["https"]).port
+    times = []
+    for number in range(count):
+        host = urllib.parse.urlsplit(stand.url(f"sleeper-{number}"))
+        with socket.create_connection(("127.0.0.1", https)) as raw, \
+                context.wrap_socket(raw, server_hostname=host.hostname) as tls:
+            request = f"GET / HTTP/1.1\r\nHost: {host.netloc}\r\nConnection: close\r\n\r\n".encode()
+            started = time.perf_counter()
+            tls.sendall(request)
+            first = tls.recv(12)
+            times.append((time.perf_counter() - started) * 1000)
+            assert first.endswith(b"200"), first
+    print(f"\nwake of a sleeping process service, request to first byte, {count} services: "
+          f"p50 {percentile(times, .5):.2f} ms, p95 {percentile(times, .95):.2f} ms")
+
+
+def bench_memory(stand, folder, build):
+    pids = [p["pid"] for p in stand.read_ready()["processes"]] + [stand.process.pid]
+    print(f"\nmemory of all processes, PSS: {pss_kb(set(pids)) / 1024:.1f} MB")
+    ingress = stand.pids("ingress")
+    https = urllib.parse.urlsplit(stand.ready["https"]).port
+    host = urllib.parse.urlsplit(stand.url("public")).netloc
+    before, number = pss_kb(ingress), 2000
+    idle = subprocess.Popen([f"{build}/bench/bench-idle", "127.0.0.1", str(https), str(number), "tls", "6", "", host],
+                            stdout=subprocess.PIPE, text=True)
+    opened = idle.stdout.readline().strip()
+    time.sleep(2)  # what is idle for a second gives its buffers back
+    after = pss_kb(ingress)
+    idle.wait()
+    print(f"idle TLS connections: {opened}, {(after - before) / number:.1f} kB each")
+
+
+def bench_scale(stand, count):
+    """Deploying at 10 services and at COUNT, and what a sleeping service costs."""
+    pids = [p["pid"] for p in stand.read_ready()["processes"]]
+    times = []
+
+    def make(start, end):
+        for number in range(start, end):
+            started = time.perf_counter()
+            deploy(stand, f"many-{number}")
+            times.append((time.perf_counter() - started) * 1000)
+
+    before = pss_kb(pids)
+    make(0, 200)
+    make(200, count)
+    few, many = statistics.median(times[:200]), statistics.median(times[-200:])
+    print(f"\n{count} services: deploy call at the start {few:.2f} ms, at the end {many:.2f} ms (ratio {many / few:.2f}); "
+          f"{(pss_kb(pids) - before) / count:.2f} KiB of memory per sleeping service")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--services", type=int, default=1000)
+    parser.add_argument("--scale", type=int, default=int(os.environ.get("BENCH_SCALE", "0")))
+    parser.add_argument("--only", default="load,calls,wake,memory,decision")
+    options = parser.parse_args()
+    build = str((ROOT / options.build).resolve())
+    only = options.only.split(",")
+    folder = tempfile.mkdtemp(prefix="homerun-bench-")
+    os.chmod(folder, 0o755)
+    rivals = None
+    stand = e2e.Homerun("--workers=1", "--plain")
+    try:
+        stand.start()
+        audience, _ = prepare(stand, folder, build, options.services)
+        print(f"{options.services} services, {TOKENS} tokens, {CONNECTIONS} connections")
+        if "decision" in only:
+            print()
+            subprocess.run([f"{build}/src/ingress/bench-decision"], check=True)
+        if "memory" in only:
+            bench_memory(stand, folder, build)
+        if "calls" in only:
+            bench_calls(stand)
+        if "wake" in only:
+            bench_wake(stand)
+        if "load" in only:
+            rivals = Rivals(folder, build, audience)
+            bench_load(stand, rivals, folder, options)
+        if options.scale:
+            bench_scale(stand, options.scale)
+    finally:
+        if rivals:
+            rivals.close()
+        stand.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    main()

@@ -1,0 +1,8 @@
+#!/bin/sh
+# make bench: everything in bench/README.md, side by side with HAProxy and nginx, in one run.
+set -eu
+cd "$(dirname "$0")/.."
+build=${1:-build}
+ninja -C "$build" --quiet bench/bench-tokens bench/bench-upstream bench/bench-idle \
+    src/ingress/bench-decision src/homerun
+HOMERUN="$PWD/$build/homerun" exec python3 bench/run.py --build "$build"
