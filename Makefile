@@ -41,7 +41,7 @@ fuzz: test-packages
 	@tests/fuzz/run.sh $(SECONDS) $(F)
 
 bench: build
-	@bench/run.sh $(BUILD)
+	@python3 bench/run.py --build $(BUILD) $(ARGS)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
