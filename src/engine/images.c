@@ -103,6 +103,33 @@ static bool find_program(struct arena *arena, const struct run_container *contai
     return true;
 }
 
+/*
+ * A local program runs with the rights of its folder's owner, whoever deploys it. So who deploys
+ * may choose its arguments and its environment, but neither another program nor what is loaded into
+ * it.
+ */
+static bool is_as_registered(const struct run_container *container, struct error *err)
+{
+    if (container->command[0] != NULL &&
+        (container->program[0] == NULL ||
+         strcmp(container->command[0], container->program[0]) != 0)) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "the command \"%s\" cannot replace the program that image \"%s\" was "
+                         "registered with; register another image with \"homerun images add\"",
+                         container->command[0], label(container));
+    }
+    for (size_t i = 0; i < container->env_count; i++) {
+        const char *name = container->env[i].name;
+        if (strncmp(name, "LD_", 3) == 0 || strcmp(name, "GLIBC_TUNABLES") == 0) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "the variable %s cannot be set for image \"%s\": it would change what "
+                             "the program loads",
+                             name, label(container));
+        }
+    }
+    return true;
+}
+
 bool image_resolve(struct arena *arena, const struct run_container *container,
                    struct image_command *out, struct error *err)
 {
@@ -113,6 +140,9 @@ bool image_resolve(struct arena *arena, const struct run_container *container,
                          "image \"%s\" has no program that this engine can run: register one with "
                          "\"homerun images add\"",
                          label(container));
+    }
+    if (!is_as_registered(container, err)) {
+        return false;
     }
     bool local = *container->dir != '\0';
     *out = (struct image_command){

@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS_MAX = 25000 };
+enum { DESCRIPTORS_MAX = 25000, NOBODY = 65534 };
 
 /* What the child does, worked out by the parent. */
 struct plan {
@@ -28,16 +28,32 @@ struct plan {
     bool change_user;
     uid_t uid;
     gid_t gid;
+    int program_fd; /* of a program of ours, whose folder the user may not enter; else -1 */
     struct rlimit descriptors;
     volatile int failed_errno; /* written by the child, in our memory */
     const char *volatile failed_step;
 };
 
+/* A built-in program has no folder, so no owner whose rights would be the right ones: it has none.
+ */
+static void become_nobody(struct plan *plan)
+{
+    plan->change_user = true;
+    plan->uid = plan->gid = NOBODY;
+    plan->program_fd = open(plan->order->path, O_RDONLY | O_CLOEXEC);
+}
+
 static void become_owner(struct plan *plan)
 {
     struct stat status;
-    if (plan->order->owner_dir == NULL || geteuid() != 0 ||
-        stat(plan->order->owner_dir, &status) != 0 || status.st_uid == 0) {
+    if (geteuid() != 0) {
+        return;
+    }
+    if (plan->order->owner_dir == NULL) {
+        become_nobody(plan);
+        return;
+    }
+    if (stat(plan->order->owner_dir, &status) != 0 || status.st_uid == 0) {
         return;
     }
     plan->change_user = true;
@@ -98,7 +114,11 @@ static const char *child_run(const struct plan *plan)
         return "was left alone";
     }
     child_signals();
-    execve(plan->order->path, plan->argv, plan->envp);
+    if (plan->program_fd >= 0) {
+        syscall(SYS_execveat, plan->program_fd, "", plan->argv, plan->envp, AT_EMPTY_PATH);
+    } else {
+        execve(plan->order->path, plan->argv, plan->envp);
+    }
     return "cannot be executed";
 }
 
@@ -128,6 +148,7 @@ pid_t spawn(const struct spawn_order *order, struct error *err)
         .argv = without_const(order->argv),
         .envp = without_const(order->envp),
         .parent = getpid(),
+        .program_fd = -1,
     };
     become_owner(&plan);
     getrlimit(RLIMIT_NOFILE, &plan.descriptors);
@@ -142,6 +163,9 @@ pid_t spawn(const struct spawn_order *order, struct error *err)
     pid_t pid = child_start(&plan);
     int fork_errno = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
+    if (plan.program_fd >= 0) {
+        close(plan.program_fd);
+    }
     if (pid < 0) {
         error_set(err, STATUS_RESOURCE_EXHAUSTED, "no process could be made: %s",
                   strerror(fork_errno));

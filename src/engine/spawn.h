@@ -10,7 +10,8 @@ struct spawn_order {
     const char *const *argv;
     const char *const *envp;
     const char *dir;
-    const char *owner_dir; /* run as its owner, if we are root and it is not root's; NULL: as we */
+    const char
+        *owner_dir; /* run as its owner, if we are root and it is not root's; NULL: as nobody */
     int in_fd, out_fd, err_fd;
 };
 

@@ -117,13 +117,15 @@ static void a_record_without_its_parts_is_refused(void **state)
     run_record_unref(record);
 }
 
-static void command_replaces_the_program_and_arguments_follow(void **state)
+static void a_deployer_chooses_arguments_but_not_the_program(void **state)
 {
     (void)state;
     auto_arena arena = {0};
     struct error err = {0};
     static const char *const program[] = {"sh", "-x", NULL};
     static const char *const command[] = {"env", NULL};
+    static const char *const same[] = {"sh", "-e", NULL};
+    static const struct run_pair preload[] = {{"LD_PRELOAD", "/tmp/x.so"}};
     static const char *const args[] = {"a", "b", NULL};
     static const char *const none[] = {NULL};
     struct run_container container = {.name = "",
@@ -142,10 +144,18 @@ static void command_replaces_the_program_and_arguments_follow(void **state)
     assert_string_equal(out.dir, "/tmp/sub");
     assert_string_equal(out.owner_dir, "/tmp");
     container.command = command;
+    assert_false(image_resolve(&arena, &container, &out, &err));
+    assert_non_null(strstr(err.text, "cannot replace"));
+    container.command = same;
     assert_true(image_resolve(&arena, &container, &out, &err));
-    assert_string_equal(out.argv[0], "env");
-    assert_string_equal(out.argv[1], "a");
+    assert_string_equal(out.argv[1], "-e");
+    assert_string_equal(out.argv[2], "a");
     container.command = none;
+    container.env = preload;
+    container.env_count = 1;
+    assert_false(image_resolve(&arena, &container, &out, &err));
+    assert_non_null(strstr(err.text, "LD_PRELOAD"));
+    container.env_count = 0;
     container.program = none;
     assert_false(image_resolve(&arena, &container, &out, &err));
 }
@@ -255,7 +265,7 @@ int main(void)
         cmocka_unit_test(engines_that_are_not_built_say_so),
         cmocka_unit_test(only_records_with_a_minimum_are_read_in_full),
         cmocka_unit_test(a_record_without_its_parts_is_refused),
-        cmocka_unit_test(command_replaces_the_program_and_arguments_follow),
+        cmocka_unit_test(a_deployer_chooses_arguments_but_not_the_program),
         cmocka_unit_test(only_serving_is_well),
         cmocka_unit_test(bytes_become_lines_however_they_are_cut),
         cmocka_unit_test(a_line_that_is_too_long_is_split),
