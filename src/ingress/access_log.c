@@ -1,11 +1,11 @@
 /*
- * JSON by hand: a line is a fixed row of fields, and this runs once per request. Everything that a
+ * JSON by hand: a line is a fixed row of fields, and this runs once per request, so room for the
+ * longest line is made once and then written to without asking. Everything that a
  * client chose is escaped, cut to a length, and made valid UTF-8.
  */
 #include "ingress/access_log.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,7 +13,13 @@
 #include "base/buffer.h"
 #include "base/log.h"
 
-enum { GATHERED_MAX = 1 << 20, WORTH_WRITING = 16 << 10, TEXT_MAX = 2048 };
+enum {
+    GATHERED_MAX = 1 << 20,
+    WORTH_WRITING = 16 << 10,
+    TEXT_MAX = 2048,
+    ESCAPED_MAX = 6,
+    FIXED_MAX = 1024
+};
 
 struct access_log {
     int fd;
@@ -89,56 +95,72 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-static void put_odd(struct buffer *out, struct slice text, size_t *at)
+/* A line that is being written: room was made for the longest that it can become. */
+struct line {
+    char *at;
+};
+
+static void put(struct line *line, struct slice text)
 {
+    if (text.len > 0) {
+        memcpy(line->at, text.data, text.len);
+        line->at += text.len;
+    }
+}
+
+static void put_odd(struct line *line, struct slice text, size_t *at)
+{
+    static const char digits[] = "0123456789abcdef";
     const unsigned char *bytes = (const unsigned char *)text.data + *at;
     size_t length = bytes[0] >= 0x80 ? utf8_length(bytes, text.len - *at) : 0;
     if (length > 0) {
-        buffer_add(out, (struct slice){(const char *)bytes, length});
+        put(line, (struct slice){(const char *)bytes, length});
         *at += length;
         return;
     }
     if (bytes[0] == '"' || bytes[0] == '\\') {
-        buffer_add_byte(out, '\\');
-        buffer_add_byte(out, (char)bytes[0]);
+        *line->at++ = '\\';
+        *line->at++ = (char)bytes[0];
     } else if (bytes[0] >= 0x80) {
-        buffer_add_text(out, "\\ufffd");
+        put(line, SLICE("\\ufffd"));
     } else {
-        buffer_printf(out, "\\u%04x", bytes[0]);
+        put(line, SLICE("\\u00"));
+        *line->at++ = digits[bytes[0] >> 4];
+        *line->at++ = digits[bytes[0] & 15];
     }
     *at += 1;
 }
 
-static void put_string(struct buffer *out, struct slice text)
+/* The inside of a JSON string. */
+static void put_inside(struct line *line, struct slice text)
 {
     text = slice_upto(text, TEXT_MAX);
-    buffer_add_byte(out, '"');
     for (size_t at = 0; at < text.len;) {
         size_t end = at;
         while (end < text.len && is_plain((unsigned char)text.data[end])) {
             end++;
         }
-        buffer_add(out, (struct slice){text.data + at, end - at});
+        put(line, (struct slice){text.data + at, end - at});
         at = end;
         if (at < text.len) {
-            put_odd(out, text, &at);
+            put_odd(line, text, &at);
         }
     }
-    buffer_add_byte(out, '"');
 }
 
-/* ,"name":"text" if there is a text. */
-static void put_field(struct buffer *out, const char *name, struct slice text)
+/* NAME is ,"name":" as a whole; nothing is written for "". */
+static void put_field(struct line *line, struct slice name, struct slice text)
 {
     if (text.len > 0) {
-        buffer_add_text(out, ",\"");
-        buffer_add_text(out, name);
-        buffer_add_text(out, "\":");
-        put_string(out, text);
+        put(line, name);
+        put_inside(line, text);
+        *line->at++ = '"';
     }
 }
 
-static void put_number(struct buffer *out, const char *name, uint64_t number)
+#define FIELD(name) SLICE(",\"" name "\":\"")
+
+static void put_number(struct line *line, uint64_t number)
 {
     char digits[24];
     char *at = digits + sizeof(digits);
@@ -146,24 +168,20 @@ static void put_number(struct buffer *out, const char *name, uint64_t number)
         *--at = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    buffer_add_text(out, ",\"");
-    buffer_add_text(out, name);
-    buffer_add_text(out, "\":");
-    buffer_add(out, (struct slice){at, (size_t)(digits + sizeof(digits) - at)});
+    put(line, (struct slice){at, (size_t)(digits + sizeof(digits) - at)});
 }
 
-static void put_micros(struct buffer *out, int64_t micros)
+static void put_micros(struct line *line, int64_t micros)
 {
-    char digits[6];
+    *line->at++ = '.';
     for (int i = 5; i >= 0; i--) {
-        digits[i] = (char)('0' + micros % 10);
+        line->at[i] = (char)('0' + micros % 10);
         micros /= 10;
     }
-    buffer_add_byte(out, '.');
-    buffer_add(out, (struct slice){digits, sizeof(digits)});
+    line->at += 6;
 }
 
-static void put_time(struct access_log *log, int64_t wall_us)
+static void put_time(struct access_log *log, struct line *line, int64_t wall_us)
 {
     int64_t second = wall_us / 1000000;
     if (second != log->second) {
@@ -173,10 +191,10 @@ static void put_time(struct access_log *log, int64_t wall_us)
         strftime(log->second_text, sizeof(log->second_text), "%Y-%m-%dT%H:%M:%S", &parts);
         log->second = second;
     }
-    buffer_add_text(&log->lines, "{\"time\":\"");
-    buffer_add_text(&log->lines, log->second_text);
-    put_micros(&log->lines, wall_us % 1000000);
-    buffer_add_text(&log->lines, "Z\"");
+    put(line, SLICE("{\"time\":\""));
+    put(line, slice_of(log->second_text));
+    put_micros(line, wall_us % 1000000);
+    put(line, SLICE("Z\""));
 }
 
 static struct slice severity(const struct access_record *record)
@@ -200,86 +218,96 @@ static struct slice protocol(enum http_version version)
     return SLICE("");
 }
 
-/* "https://host/path": each part is escaped by itself, so they are put together in the string. */
-static void put_url(struct buffer *out, const struct access_record *record)
+static void put_url(struct line *line, const struct access_record *record)
 {
-    char url[TEXT_MAX];
-    struct slice parts[] = {record->scheme, SLICE("://"), record->host, record->path};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        struct slice part = slice_upto(parts[i], sizeof(url) - count);
-        if (part.len > 0) {
-            memcpy(url + count, part.data, part.len);
-            count += part.len;
-        }
-    }
-    put_field(out, "url", (struct slice){url, count});
+    put(line, FIELD("url"));
+    put_inside(line, record->scheme);
+    put(line, SLICE("://"));
+    put_inside(line, record->host);
+    put_inside(line, record->path);
+    *line->at++ = '"';
 }
 
-static void put_trace(struct buffer *out, const struct access_record *record)
+static void put_trace(struct line *line, const struct access_record *record)
 {
-    char name[160];
-    int count = snprintf(name, sizeof(name), "projects/%.*s/traces/%s", SLICE_ARG(record->project),
-                         record->trace->id);
-    if (record->project.len > 0 && count < (int)sizeof(name)) {
-        put_field(out, "trace", (struct slice){name, (size_t)count});
+    if (record->trace == NULL) {
+        return;
     }
-    put_field(out, "spanId", (struct slice){record->trace->span, SPAN_ID_CHARS});
+    if (record->project.len > 0) {
+        put(line, FIELD("trace"));
+        put(line, SLICE("projects/"));
+        put_inside(line, record->project);
+        put(line, SLICE("/traces/"));
+        put(line, (struct slice){record->trace->id, TRACE_ID_CHARS});
+        *line->at++ = '"';
+    }
+    put_field(line, FIELD("spanId"), (struct slice){record->trace->span, SPAN_ID_CHARS});
 }
 
-static void put_latency(struct buffer *out, int64_t latency_us)
+static void put_line(struct access_log *log, struct line *line, const struct access_record *record)
 {
-    char digits[24];
-    int64_t seconds = latency_us / 1000000;
-    char *at = digits + sizeof(digits);
-    do {
-        *--at = (char)('0' + seconds % 10);
-        seconds /= 10;
-    } while (seconds > 0);
-    buffer_add_text(out, ",\"latency\":\"");
-    buffer_add(out, (struct slice){at, (size_t)(digits + sizeof(digits) - at)});
-    put_micros(out, latency_us % 1000000);
-    buffer_add_text(out, "s\"");
+    put_time(log, line, record->received_us);
+    put_field(line, FIELD("severity"), severity(record));
+    put_field(line, FIELD("project"), record->project);
+    put_field(line, FIELD("region"), record->region);
+    put_field(line, FIELD("service"), record->service);
+    put_field(line, FIELD("configuration"), record->service);
+    put_field(line, FIELD("revision"), record->revision);
+    put_field(line, FIELD("tag"), record->tag);
+    put_field(line, FIELD("method"), record->method);
+    put_url(line, record);
+    put(line, SLICE(",\"status\":"));
+    put_number(line, (uint64_t)record->status);
+    put(line, FIELD("latency"));
+    put_number(line, (uint64_t)record->latency_us / 1000000);
+    put_micros(line, record->latency_us % 1000000);
+    put(line, SLICE("s\""));
+    put_field(line, FIELD("remoteIp"), record->remote_ip);
+    put_field(line, FIELD("userAgent"), record->user_agent);
+    put(line, SLICE(",\"requestSize\":"));
+    put_number(line, record->request_bytes);
+    put(line, SLICE(",\"responseSize\":"));
+    put_number(line, record->response_bytes);
+    put_field(line, FIELD("protocol"), protocol(record->version));
+    put_trace(line, record);
+    put_field(line, FIELD("denial"), record->denial);
+    put_field(line, FIELD("rung"), record->rung);
+    put_field(line, FIELD("principal"), record->principal);
+    put_field(line, FIELD("fault"), record->fault);
+    put_field(line, FIELD("text"), record->text);
+    put(line, SLICE("}\n"));
+}
+
+/* Bytes that the line cannot exceed: names and numbers, and six bytes for each byte of a text. */
+static size_t line_bound(const struct access_record *record)
+{
+    const struct slice texts[] = {
+        record->project,   record->project,   record->region,     record->service, record->service,
+        record->revision,  record->tag,       record->method,     record->scheme,  record->host,
+        record->path,      record->remote_ip, record->user_agent, record->denial,  record->rung,
+        record->principal, record->fault,     record->text,
+    };
+    size_t bytes = 0;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        bytes += texts[i].len < TEXT_MAX ? texts[i].len : TEXT_MAX;
+    }
+    return bytes * ESCAPED_MAX + FIXED_MAX;
 }
 
 void access_log_add(struct access_log *log, const struct access_record *record)
 {
-    struct buffer *out = &log->lines;
-    size_t before = buffer_len(out);
     if (log->fd < 0) {
         return;
     }
-    put_time(log, record->received_us);
-    put_field(out, "severity", severity(record));
-    put_field(out, "project", record->project);
-    put_field(out, "region", record->region);
-    put_field(out, "service", record->service);
-    put_field(out, "configuration", record->service);
-    put_field(out, "revision", record->revision);
-    put_field(out, "tag", record->tag);
-    put_field(out, "method", record->method);
-    put_url(out, record);
-    put_number(out, "status", (uint64_t)record->status);
-    put_latency(out, record->latency_us);
-    put_field(out, "remoteIp", record->remote_ip);
-    put_field(out, "userAgent", record->user_agent);
-    put_number(out, "requestSize", record->request_bytes);
-    put_number(out, "responseSize", record->response_bytes);
-    put_field(out, "protocol", protocol(record->version));
-    if (record->trace != NULL) {
-        put_trace(out, record);
-    }
-    put_field(out, "denial", record->denial);
-    put_field(out, "rung", record->rung);
-    put_field(out, "principal", record->principal);
-    put_field(out, "fault", record->fault);
-    put_field(out, "text", record->text);
-    buffer_add_text(out, "}\n");
-    if (out->overflow) { /* a line is whole or it is not there */
-        out->tail = out->head + before;
-        out->overflow = false;
+    char *room = buffer_reserve(&log->lines, line_bound(record));
+    if (room == NULL) {
+        log->lines.overflow = false;
         log->lost++;
+        return;
     }
+    struct line line = {room};
+    put_line(log, &line, record);
+    buffer_commit(&log->lines, (size_t)(line.at - room));
 }
 
 void access_log_flush(struct access_log *log)

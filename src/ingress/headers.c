@@ -122,13 +122,23 @@ static struct slice join(struct arena *arena, struct slice a, struct slice b)
     return (struct slice){out, a.len + 2 + b.len};
 }
 
-/* "for=192.0.2.1;proto=https"; IPv6 needs brackets and quotes (RFC 7239 section 6). */
+/* for="192.0.2.1";proto=https; IPv6 needs brackets (RFC 7239 section 6). */
 static struct slice forwarded_entry(struct arena *arena, const struct forwarding *forwarding)
 {
     bool v6 = slice_find(forwarding->peer, ':') >= 0;
-    return slice_of(arena_printf(arena, "for=\"%s%.*s%s\";proto=%.*s", v6 ? "[" : "",
-                                 SLICE_ARG(forwarding->peer), v6 ? "]" : "",
-                                 SLICE_ARG(forwarding->scheme)));
+    const struct slice parts[] = {
+        v6 ? SLICE("for=\"[") : SLICE("for=\""),
+        forwarding->peer,
+        v6 ? SLICE("]\";proto=") : SLICE("\";proto="),
+        forwarding->scheme,
+    };
+    char *out = arena_alloc(arena, forwarding->peer.len + forwarding->scheme.len + 20);
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        memcpy(out + count, parts[i].data, parts[i].len);
+        count += parts[i].len;
+    }
+    return (struct slice){out, count};
 }
 
 bool headers_to_container(struct arena *arena, const struct forwarding *forwarding,
@@ -176,7 +186,7 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
         {SLICE("x-forwarded-proto"), forwarding->scheme},
         {SLICE("forwarded"), join(arena, forwarded, forwarded_entry(arena, forwarding))},
         {SLICE("x-cloud-trace-context"), {trace->cloud, trace->cloud_len}},
-        {SLICE("traceparent"), slice_of(trace->parent)},
+        {SLICE("traceparent"), {trace->parent, TRACE_PARENT_CHARS}},
     };
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         good = http_headers_add(out, arena, ours[i].name, ours[i].value) && good;

@@ -52,12 +52,35 @@ void address_of_peer(const struct sockaddr_storage *peer, struct address *out)
     }
 }
 
+/* By hand, since every request needs it and inet_ntop() goes through sprintf(). */
+static size_t put_octet(char *at, unsigned value)
+{
+    size_t count = 0;
+    if (value >= 100) {
+        at[count++] = (char)('0' + value / 100);
+    }
+    if (value >= 10) {
+        at[count++] = (char)('0' + value / 10 % 10);
+    }
+    at[count++] = (char)('0' + value % 10);
+    return count;
+}
+
 struct slice address_text(const struct address *address, char out[ADDRESS_TEXT_MAX])
 {
-    bool v4 = is_v4(address);
-    const void *bytes = v4 ? address->bytes + V4_OFFSET : address->bytes;
-    inet_ntop(v4 ? AF_INET : AF_INET6, bytes, out, ADDRESS_TEXT_MAX);
-    return slice_of(out);
+    size_t count = 0;
+    if (!is_v4(address)) {
+        inet_ntop(AF_INET6, address->bytes, out, ADDRESS_TEXT_MAX);
+        return slice_of(out);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        if (i > 0) {
+            out[count++] = '.';
+        }
+        count += put_octet(out + count, address->bytes[V4_OFFSET + i]);
+    }
+    out[count] = '\0';
+    return (struct slice){out, count};
 }
 
 static bool cidr_read(struct slice text, struct cidr *out)

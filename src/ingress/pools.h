@@ -16,7 +16,7 @@ struct upstream {
     unsigned users;
     bool current; /* still in its slot */
     bool http2;
-    int64_t used_us; /* clock_mono_us() */
+    int64_t used_us; /* of the loop's clock */
 };
 
 struct pools *pools_new(struct net *net);

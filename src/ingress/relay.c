@@ -5,9 +5,6 @@
  * Neither side may be touched once it is gone: the call is gone when its on_close comes, or when we
  * cancel it; the exchange after request_closed().
  */
-#include <netinet/in.h>
-
-#include "base/clock.h"
 #include "base/encode.h"
 #include "base/random.h"
 #include "ingress/headers.h"
@@ -44,16 +41,16 @@ static bool forward_make(struct request *request)
 {
     const struct http_request *head = request->head;
     struct http_request *forward = arena_new(request->arena, struct http_request);
-    char peer[64];
+    char text[ADDRESS_TEXT_MAX];
+    struct address peer;
     struct forwarding forwarding = {
         .headers = &head->headers,
         .scheme = request->record.scheme,
         .trace = &request->trace,
         .strip_authorization = request->strip_authorization,
     };
-    net_address_text((const struct sockaddr *)(const void *)exchange_peer(request->exchange), peer,
-                     false);
-    forwarding.peer = arena_slice(request->arena, slice_of(peer));
+    address_of_peer(exchange_peer(request->exchange), &peer);
+    forwarding.peer = arena_slice(request->arena, address_text(&peer, text));
     *forward = (struct http_request){
         .method = request->websocket ? SLICE("GET") : head->method,
         .scheme = SLICE("http"),
@@ -105,7 +102,8 @@ void relay_stop(struct request *request)
         call_cancel(call);
     }
     if (request->upstream != NULL) {
-        pools_give(request->worker->pools, request->upstream, clock_mono_us());
+        pools_give(request->worker->pools, request->upstream,
+                   (int64_t)uv_now(request->worker->loop) * 1000);
         request->upstream = NULL;
     }
     dispatch_leave(request);

@@ -194,7 +194,8 @@ void request_judge(struct request *request)
     struct worker *worker = request->worker;
     struct gate_answer answer;
     gate_decide(worker->gate, request->arena, request->head, exchange_peer(request->exchange),
-                clock_wall_us(), &answer);
+                request->state == REQUEST_NEW ? request->record.received_us : clock_wall_us(),
+                &answer);
     if (waits_for_key(request, &answer)) {
         return;
     }
@@ -280,7 +281,7 @@ void request_tick(uv_timer_t *timer)
         request_due(at, now);
     }
     dispatch_tick(worker->dispatch, now);
-    pools_sweep(worker->pools, now);
+    pools_sweep(worker->pools, (int64_t)uv_now(worker->loop) * 1000);
     access_log_flush(worker->log);
     if (worker->request_count == 0) {
         uv_timer_stop(timer);

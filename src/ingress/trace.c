@@ -3,8 +3,6 @@
 
 #include "base/random.h"
 
-enum { PARENT_CHARS = 55 };
-
 void trace_source_init(struct trace_source *source)
 {
     source->state = random_u64();
@@ -102,8 +100,8 @@ static bool cloud_read(struct slice value, struct trace *out)
 /* "00-TRACE-PARENT-FLAGS"; version 00 alone. */
 static bool parent_read(struct slice value, struct slice *id)
 {
-    if (value.len != PARENT_CHARS || !slice_starts(value, SLICE("00-")) || value.data[35] != '-' ||
-        value.data[52] != '-') {
+    if (value.len != TRACE_PARENT_CHARS || !slice_starts(value, SLICE("00-")) ||
+        value.data[35] != '-' || value.data[52] != '-') {
         return false;
     }
     *id = slice_from(slice_upto(value, 35), 3);
@@ -154,5 +152,5 @@ void trace_read(struct trace_source *source, const struct http_headers *headers,
     out->parent[35] = '-';
     put_hex(out->parent + 36, span);
     memcpy(out->parent + 52, has_parent ? parent->value.data + 52 : "-01", 3);
-    out->parent[PARENT_CHARS] = '\0';
+    out->parent[TRACE_PARENT_CHARS] = '\0';
 }

@@ -6,11 +6,11 @@
 
 #include "http/message.h"
 
-enum { TRACE_ID_CHARS = 32, SPAN_ID_CHARS = 16 };
+enum { TRACE_ID_CHARS = 32, SPAN_ID_CHARS = 16, TRACE_PARENT_CHARS = 55 };
 
 struct trace {
-    char cloud[80];  /* X-Cloud-Trace-Context: "TRACE/SPAN;o=1" */
-    char parent[56]; /* traceparent, 55 characters and a NUL */
+    char cloud[80];                      /* X-Cloud-Trace-Context: "TRACE/SPAN;o=1" */
+    char parent[TRACE_PARENT_CHARS + 1]; /* traceparent */
     char id[TRACE_ID_CHARS + 1];
     char span[SPAN_ID_CHARS + 1];
     uint8_t cloud_len;
