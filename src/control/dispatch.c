@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "control/answer.h"
+#include "control/api/run_v2_grpc.h"
 #include "http/url.h"
 
 enum { BODY_BYTES_MAX = 4 << 20 };
@@ -36,6 +37,25 @@ static const char *region_of_host(struct api_call *call, struct slice host)
         }
     }
     return NULL;
+}
+
+/*
+ * "/us-central1/apis/…": Knative paths name no region, so clients that are given a base URL for
+ * each region put it in front (terraform-and-clients 7.1).
+ */
+static void cut_region(struct api_call *call)
+{
+    struct slice rest = slice_from(call->path, 1), region;
+    if (!slice_cut(&rest, '/', &region) ||
+        !(slice_starts(rest, SLICE("apis/")) || slice_starts(rest, SLICE("v1/")))) {
+        return;
+    }
+    const char *name = arena_string(&call->arena, region);
+    if (region_known(name)) {
+        call->region = name;
+        call->region_from_host = true;
+        call->path = slice_from(call->path, 1 + region.len);
+    }
 }
 
 /*
@@ -222,6 +242,9 @@ static void on_request(struct exchange *exchange, void *ctx)
 {
     struct control *control = ctx;
     const struct http_request *request = exchange_request(exchange);
+    if (grpc_refuse(exchange)) {
+        return;
+    }
     struct api_call *call = call_make(control, exchange);
     if (slice_is(request->method, "CONNECT")) {
         api_fail_http(call, 403, "PERMISSION_DENIED", NULL,
@@ -246,6 +269,7 @@ static void on_request(struct exchange *exchange, void *ctx)
     if (region != NULL) {
         call->region = region;
     }
+    cut_region(call);
     if (request->framing == HTTP_LENGTH && request->length > BODY_BYTES_MAX) {
         api_fail_http(call, 413, "INVALID_ARGUMENT", NULL,
                       "The request body is larger than 4 MiB.");

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/random.h"
+#include "control/api/run_v2.h"
 
 enum {
     WAITERS_MAX = 1000,
@@ -93,29 +94,47 @@ static enum store_result operation_load(struct api_call *call, const char *key, 
     return result;
 }
 
+/* Takes PART. */
+static json_t *typed(const char *type, json_t *part)
+{
+    json_t *out = json_pack("{ss}", "@type", type);
+    json_object_update(out, part);
+    json_decref(part);
+    return out;
+}
+
 json_t *operation_form(struct api_call *call, const char *key, const json_t *operation)
 {
     bool v2 = slice_starts(call->path, SLICE("/v2/"));
-    const char *type = v2 ? "type.googleapis.com/google.cloud.run.v2.Service"
-                          : "type.googleapis.com/google.cloud.run.v1.Service";
+    const char *type = arena_printf(&call->arena, "type.googleapis.com/google.cloud.run.%s.%s",
+                                    v2 ? "v2" : "v1", json_text_or(operation, "type", "Service"));
     bool done = json_flag(operation, "done", false);
-    json_t *out = json_pack("{ss sb s{ss}}", "name", key, "done", done, "metadata", "@type", type);
+    json_t *out = json_pack("{ss sb}", "name", key, "done", done);
+    const json_t *error = json_object_get(operation, "error");
+    const json_t *kept = json_object_get(operation, "response");
+    json_t *response = kept != NULL
+                           ? json_deep_copy(kept)
+                           : operation_service(call, json_text_or(operation, "resource", ""));
+    json_t *metadata = v2 && response != NULL ? json_deep_copy(response) : json_object();
+    json_object_set_new(out, "metadata", typed(type, metadata));
     if (!done) {
-        return out;
-    }
-    json_t *response = json_object_get(operation, "response");
-    response = response != NULL ? json_deep_copy(response)
-                                : operation_service(call, json_text_or(operation, "resource", ""));
-    if (response == NULL) {
+        json_decref(response);
+    } else if (response == NULL) {
         json_object_set_new(out, "error",
                             json_pack("{siss}", "code", STATUS_NOT_FOUND, "message",
                                       "The service has been deleted."));
-        return out;
+    } else if (v2 && error != NULL) { /* v1 clients read the condition of the service */
+        json_object_set_new(out, "error", json_deep_copy(error));
+        json_decref(response);
+    } else {
+        json_object_set_new(out, "response", typed(type, response));
     }
-    json_t *typed = json_pack("{ss}", "@type", type);
-    json_object_update(typed, response);
-    json_decref(response);
-    json_object_set_new(out, "response", typed);
+    if (v2 && v2_numbers_asked(call)) {
+        bool revision = strcmp(json_text_or(operation, "type", ""), "Revision") == 0;
+        void (*numbers)(json_t *) = revision ? revision_v2_numbers : service_v2_numbers;
+        numbers(json_object_get(out, "metadata"));
+        numbers(json_object_get(out, "response"));
+    }
     return out;
 }
 
@@ -392,6 +411,49 @@ const char *operation_new(struct control *control, struct arena *arena, const ch
     return id;
 }
 
+const char *operation_new_done(struct control *control, struct arena *arena, const char *project,
+                               const char *region, const char *resource, const char *kind,
+                               const char *type, const json_t *response, struct error *err)
+{
+    const char *key = arena_printf(arena, "projects/%s/locations/%s/operations/%s", project, region,
+                                   uuid_new(arena));
+    const char *now = arena_string(arena, time_text(arena, clock_wall_us()));
+    auto_json *body = json_pack("{sb ss ss ss ss ss}", "done", 1, "resource", resource, "kind",
+                                kind, "type", type, "createTime", now, "finishTime", now);
+    if (response != NULL) {
+        json_object_set_new(body, "response", json_deep_copy(response));
+    }
+    return store_put(control->store, STORE_OPERATION, key, body, NULL, NULL, err) ? key : NULL;
+}
+
+static json_t *record(struct control *control, const char *kind, const char *key)
+{
+    struct store_doc doc;
+    return store_get(control->store, kind, key, &doc, NULL) == STORE_FOUND ? doc.body : NULL;
+}
+
+/*
+ * The failure of what was asked for, as google.rpc.Status; NULL if it has not failed. A service
+ * whose newest revision failed earlier does not fail a later change that makes no revision.
+ */
+static json_t *failure(struct control *control, const char *service_key)
+{
+    auto_arena arena = {0};
+    auto_json *service = record(control, STORE_SERVICE, service_key);
+    if (strcmp(json_text_or(service, "status.ready", ""), "CONDITION_FAILED") != 0) {
+        return NULL;
+    }
+    const char *key = arena_printf(&arena, "%s/revisions/%s", service_key,
+                                   json_text_or(service, "status.latestCreatedRevision", ""));
+    auto_json *revision = record(control, STORE_REVISION, key);
+    bool new = json_number(revision, "generation", 0) == json_number(service, "generation", -1);
+    if (!new && strcmp(json_text_or(service, "status.reason", ""), "RevisionMissing") != 0) {
+        return NULL;
+    }
+    return json_pack("{siss}", "code", STATUS_FAILED_PRECONDITION, "message",
+                     json_text_or(service, "status.message", ""));
+}
+
 static bool operation_done(struct control *control, const char *key, struct error *err)
 {
     auto_arena arena = {0};
@@ -405,6 +467,10 @@ static bool operation_done(struct control *control, const char *key, struct erro
         break;
     }
     auto_json *body = doc.body;
+    json_t *error = failure(control, json_text_or(body, "resource", ""));
+    if (error != NULL) {
+        json_object_set_new(body, "error", error);
+    }
     json_object_set_new(body, "done", json_true());
     json_object_set_new(body, "finishTime", json_slice(time_text(&arena, clock_wall_us())));
     return store_put(control->store, STORE_OPERATION, key, body, NULL, NULL, err);

@@ -33,6 +33,15 @@ void operation_delete(struct api_call *call);
 /* {"name", "done", "metadata", "response" | "error"} of an operation as it is now. */
 json_t *operation_form(struct api_call *call, const char *key, const json_t *operation);
 
+/*
+ * An operation that is done from the start, in the running change; its key in ARENA, NULL on
+ * failure. TYPE: "Service" or "Revision". RESPONSE: what it answers; NULL for RESOURCE as it is
+ * when asked. Not taken.
+ */
+const char *operation_new_done(struct control *control, struct arena *arena, const char *project,
+                               const char *region, const char *resource, const char *kind,
+                               const char *type, const json_t *response, struct error *err);
+
 /* The whole Service as `response` has it, in the words of the API that CALL uses; NULL if it is
  * gone (run_service.c). */
 json_t *operation_service(struct api_call *call, const char *service_key);

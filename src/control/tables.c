@@ -11,10 +11,12 @@
 #include "control/api/roles.h"
 #include "control/api/run_images.h"
 #include "control/api/run_v1.h"
+#include "control/api/run_v2.h"
 #include "control/api/serviceusage.h"
 
 const struct api_table api_tables[] = {
-    {run_v1_routes, &run_v1_route_count},   {run_images_routes, &run_images_route_count},
+    {run_v1_routes, &run_v1_route_count},   {run_v2_routes, &run_v2_route_count},
+    {run_images_routes, &run_images_route_count},
     {oauth_routes, &oauth_route_count},     {iam_v1_routes, &iam_v1_route_count},
     {role_routes, &role_route_count},       {iamcredentials_routes, &iamcredentials_route_count},
     {crm_v1_routes, &crm_v1_route_count},   {serviceusage_routes, &serviceusage_route_count},

@@ -69,6 +69,34 @@ json_t *service_to_v1(struct arena *arena, const struct service_view *view);
 json_t *revision_to_v1(struct arena *arena, const struct service_view *service, const char *name,
                        int64_t version, const json_t *revision);
 
+/* ---- v2 ---- */
+
+/*
+ * Reads what a client sent (POST, PATCH): checked, in normal form, what is zero or empty left out,
+ * as protocol buffers do; name and etag are still in it. Labels and annotations of the server's
+ * namespaces are refused. NULL on failure.
+ */
+json_t *service_from_v2(const json_t *in, struct error *err);
+/*
+ * The user's part of the document that OLD (its doc is NULL if there is none) becomes: all of WISH,
+ * or what MASK names of it. What v2 does not show of OLD stays as it is, and defaults that the
+ * client only sends back are not taken for wishes: a service that is put as it was read does not
+ * change. NULL on failure.
+ */
+json_t *service_v2_change(struct arena *arena, const struct service_view *old, const json_t *wish,
+                          struct slice mask, struct error *err);
+/* Whether two documents ask for the same, whatever the server has written in them. */
+bool service_asks_same(const json_t *a, const json_t *b);
+json_t *service_to_v2(struct arena *arena, const struct service_view *view);
+json_t *revision_to_v2(struct arena *arena, const struct service_view *service, const char *name,
+                       const json_t *revision);
+/* With its quotes. It changes when a caller changes the service. */
+const char *service_etag(struct arena *arena, const struct service_view *view);
+const char *revision_etag(struct arena *arena, const json_t *revision);
+/* Turns the names of enums into their numbers. */
+void service_v2_numbers(json_t *service);
+void revision_v2_numbers(json_t *revision);
+
 /* ---- common ---- */
 
 /* Fills in what Cloud Run fills in (ingress, traffic, port, concurrency, timeout, probes,

@@ -389,7 +389,7 @@ static bool plan_make(struct api_call *call, const struct run_wish *wish, struct
 {
     struct run_service *service = plan->service;
     const json_t *template = json_object_get(wish->doc, "template");
-    bool revised = service->body == NULL ||
+    bool revised = service->body == NULL || wish->new_revision ||
                    template_differs(json_object_get(service->body, "template"), template);
     if ((revised && !may_act_as(call, service, template, err)) ||
         !version_matches(service, wish->version, err) ||
@@ -453,7 +453,9 @@ json_t *operation_service(struct api_call *call, const char *service_key)
                          arena_string(&call->arena, parts[3]), arena_string(&call->arena, parts[5]),
                          &service, NULL) &&
         service.body != NULL) {
-        out = service_to_v1(&call->arena, &service.view);
+        bool v2 = slice_starts(call->path, SLICE("/v2/"));
+        out = v2 ? service_to_v2(&call->arena, &service.view)
+                 : service_to_v1(&call->arena, &service.view);
     }
     run_service_done(&service);
     return out;

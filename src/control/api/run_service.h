@@ -36,6 +36,7 @@ struct run_wish {
         *method; /* for organization policy: "CreateService", "ReplaceService", "UpdateService" */
     bool dry_run;
     bool v1_words;
+    bool new_revision; /* even if the template asks for none */
 };
 
 /*

@@ -1,0 +1,194 @@
+/* What the resources of v2 have in common: errors in its words, etags, operations, pages. */
+#include "control/api/run_v2.h"
+
+#include "base/encode.h"
+#include "control/operations.h"
+#include "control/orgpolicy.h"
+
+enum { PAGE_MAX = 1000 };
+
+bool v2_numbers_asked(struct api_call *call)
+{
+    static const char *const names[] = {"$alt", "alt"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = api_query(call, names[i]);
+        if (text != NULL && strstr(text, "enum-encoding=int") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Checks that v1 and v2 share name their field as v1 does. */
+void v2_fail(struct api_call *call, struct error *err)
+{
+    static const struct {
+        const char *v1, *v2;
+    } words[] = {
+        {"metadata.name", "service_id"},
+        {"spec.template.metadata.name", "template.revision"},
+        {"spec.traffic", "traffic"},
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(err->field, words[i].v1) == 0) {
+            snprintf(err->field, sizeof(err->field), "%s", words[i].v2);
+        }
+    }
+    orgpolicy_fail(call, err);
+}
+
+bool v2_service_load(struct api_call *call, struct run_service *out, struct error *err)
+{
+    *out = (struct run_service){0};
+    if (call->region[0] == '\0') {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "The location '-' names no single place.");
+    }
+    return run_service_load(call, api_param(call, "project"), call->region,
+                            api_param(call, "service"), out, err);
+}
+
+bool v2_etag_matches(const char *text, const char *current, const char *name, struct error *err)
+{
+    if (text == NULL || text[0] == '\0' || strcmp(text, current) == 0) {
+        return true;
+    }
+    size_t len = strlen(current);
+    if (len > 2 && strlen(text) == len - 2 && memcmp(text, current + 1, len - 2) == 0) {
+        return true;
+    }
+    return error_set(err, STATUS_ABORTED,
+                     "Conflict for resource '%s': the etag %.64s was given, but the current one is "
+                     "%s. Read it again and repeat the change.",
+                     name, text, current);
+}
+
+/* ---- operations ---- */
+
+void v2_reply_operation(struct api_call *call, const char *key)
+{
+    struct error err = {0};
+    struct store_doc doc;
+    if (store_get(call->control->store, STORE_OPERATION, key, &doc, &err) != STORE_FOUND) {
+        error_set(&err, STATUS_INTERNAL, "The operation is not in the record.");
+        v2_fail(call, &err);
+        return;
+    }
+    json_t *form = operation_form(call, key, doc.body);
+    json_decref(doc.body);
+    api_reply(call, form);
+}
+
+void v2_reply_validated(struct api_call *call, const char *type, json_t *response)
+{
+    const char *key =
+        arena_printf(&call->arena, "projects/%s/locations/%s/operations/%s",
+                     api_param(call, "project"), call->region, uuid_new(&call->arena));
+    auto_json *operation = json_pack("{sb ss so}", "done", 1, "type", type, "response", response);
+    api_reply(call, operation_form(call, key, operation));
+}
+
+void v2_reply_done(struct api_call *call, const struct run_service *service, const char *kind,
+                   const char *type, json_t *response)
+{
+    struct error err = {0};
+    auto_json *own = response;
+    auto_change *change = change_begin(call->control, call, &err);
+    const char *key =
+        change == NULL
+            ? NULL
+            : operation_new_done(call->control, &call->arena, service->view.project,
+                                 service->view.region, service->key, kind, type, own, &err);
+    if (key == NULL || !change_commit(&change, &err)) {
+        v2_fail(call, &err);
+        return;
+    }
+    v2_reply_operation(call, key);
+}
+
+/* ---- pages ---- */
+
+struct paging {
+    struct api_call *call;
+    const struct v2_page *page;
+    const char *after; /* key of the last item of the page before; "" for the first page */
+    int64_t size;
+    char last[sizeof(((struct store_doc *)NULL)->key)];
+    bool more;
+    json_t *items;
+};
+
+static bool page_add(const struct store_doc *doc, void *ctx)
+{
+    struct paging *paging = ctx;
+    if (strcmp(doc->key, paging->after) <= 0) {
+        return true;
+    }
+    if ((int64_t)json_array_size(paging->items) == paging->size) {
+        paging->more = true;
+        return false;
+    }
+    json_t *item = paging->page->item(paging->call, doc, paging->page->ctx);
+    if (item != NULL) {
+        json_array_append_new(paging->items, item);
+        snprintf(paging->last, sizeof(paging->last), "%s", doc->key);
+    }
+    return true;
+}
+
+static bool paging_read(struct paging *paging, struct error *err)
+{
+    struct arena *arena = &paging->call->arena;
+    const char *size = api_query(paging->call, "pageSize");
+    const char *token = api_query(paging->call, "pageToken");
+    uint64_t number = 0;
+    if (size != NULL && size[0] != '\0' && !slice_to_u64(slice_of(size), &number)) {
+        return error_field(err, "page_size", "The page size must be a whole number.");
+    }
+    paging->size = number == 0 || number > PAGE_MAX ? PAGE_MAX : (int64_t)number;
+    paging->after = "";
+    if (token == NULL || token[0] == '\0') {
+        return true;
+    }
+    struct slice key;
+    if (!base64url_decode(arena, slice_of(token), &key) ||
+        !slice_starts(key, slice_of(paging->page->prefix)) ||
+        memchr(key.data, '\0', key.len) != NULL) {
+        return error_field(err, "page_token", "The page token is not one of this list.");
+    }
+    paging->after = arena_string(arena, key);
+    return true;
+}
+
+void v2_reply_page(struct api_call *call, const struct v2_page *page)
+{
+    struct error err = {0};
+    struct paging paging = {.call = call, .page = page};
+    auto_json *items = json_array();
+    paging.items = items;
+    if (!paging_read(&paging, &err) ||
+        !store_each(call->control->store, page->kind, page->prefix, page_add, &paging, &err)) {
+        v2_fail(call, &err);
+        return;
+    }
+    json_t *answer = json_object();
+    if (json_array_size(items) > 0) {
+        json_object_set(answer, page->list, items);
+    }
+    if (paging.more) {
+        struct slice token = base64url_encode(&call->arena, slice_of(paging.last));
+        json_object_set_new(answer, "nextPageToken", json_slice(token));
+    }
+    api_reply(call, answer);
+}
+
+bool v2_key_read(struct arena *arena, const char *key, const char *parts[6])
+{
+    struct slice rest = slice_of(key), part;
+    for (int i = 0; i < 6; i++) {
+        if (!slice_cut(&rest, '/', &part)) {
+            return false;
+        }
+        parts[i] = arena_string(arena, part);
+    }
+    return true;
+}
