@@ -56,10 +56,20 @@ int action_access_who(struct cli *cli)
 
 /* ---- explain ---- */
 
+/* "d-…" in the place of a service is a denial: what the header Homerun-Denial said. */
+static const char *denial_of(struct cli *cli)
+{
+    const char *first = cli->in.arguments[0];
+    size_t after = first == NULL || strncmp(first, "d-", 2) != 0 ? 0 : strlen(first);
+    return after == 22 ? first : option_text(&cli->in, "denial", NULL);
+}
+
 static const char *explain_query(struct cli *cli)
 {
-    static const char *const flags[] = {"member", "host", "path", "denial"};
-    const char *query = "";
+    static const char *const flags[] = {"member", "host", "path"};
+    const char *denial = denial_of(cli);
+    const char *query =
+        denial == NULL ? "" : arena_printf(&cli->arena, "denial=%s", encoded(cli, denial));
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         const char *value = option_text(&cli->in, flags[i], NULL);
         if (value != NULL) {
@@ -116,9 +126,11 @@ int action_access_explain(struct cli *cli)
     const char *service = cli->in.argument_count > 0 ? cli->in.arguments[0] : NULL;
     struct error err = {0};
     auto_json *answer = NULL;
-    if (service == NULL && !option_given(&cli->in, "denial")) {
-        return cli_fail_with("name a service (and --member=MEMBER), or --denial=ID of a refused "
-                             "request");
+    if (denial_of(cli) != NULL) {
+        service = NULL;
+    } else if (service == NULL) {
+        return cli_fail_with("name a service (and --member=MEMBER), or the Homerun-Denial of a "
+                             "refused request");
     }
     if (!session_open(cli, &err) ||
         !access_get(cli, "explain", service, explain_query(cli), &answer, &err)) {

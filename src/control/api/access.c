@@ -4,6 +4,8 @@
  */
 #include "control/api/access.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/file.h"
 #include "control/policy_doc.h"
@@ -350,6 +352,68 @@ static const char *all_users_role(struct api_call *call, const char *key, bool *
     return found;
 }
 
+/* Since when, and by whose hand: the newest row of the audit log that made it so. */
+struct opening {
+    const char *key;
+    bool by_policy; /* allUsers, else the check */
+    char since[40];
+    char by[320];
+};
+
+static bool facts_open(const json_t *facts, bool by_policy)
+{
+    size_t b, m;
+    json_t *binding, *member;
+    if (!by_policy) {
+        return json_flag(facts, "invokerIamDisabled", false);
+    }
+    json_array_foreach(json_object_get(facts, "bindings"), b, binding)
+    {
+        json_array_foreach(json_object_get(binding, "members"), m, member)
+        {
+            if (strcmp(json_string_value(member), "allUsers") == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool find_opening(int64_t number, const json_t *row, void *ctx)
+{
+    struct opening *opening = ctx;
+    (void)number;
+    if (strcmp(json_text_or(row, "resource", ""), opening->key) != 0 ||
+        !facts_open(json_object_get(row, "after"), opening->by_policy) ||
+        facts_open(json_object_get(row, "before"), opening->by_policy)) {
+        return true;
+    }
+    snprintf(opening->since, sizeof(opening->since), "%s", json_text_or(row, "time", ""));
+    snprintf(opening->by, sizeof(opening->by), "%s", json_text_or(row, "caller", ""));
+    return false;
+}
+
+/* The earlier of the two openings, if both doors stand open. */
+static void put_opening(struct api_call *call, json_t *row, const char *key, bool off, bool granted)
+{
+    struct opening found = {.since = ""};
+    for (int by_policy = 0; by_policy <= 1; by_policy++) {
+        struct opening opening = {.key = key, .by_policy = by_policy != 0};
+        if (!(by_policy != 0 ? granted : off)) {
+            continue;
+        }
+        store_audit_each(call->control->store, key, HISTORY_MAX, find_opening, &opening, NULL);
+        if (opening.since[0] != '\0' &&
+            (found.since[0] == '\0' || strcmp(opening.since, found.since) < 0)) {
+            found = opening;
+        }
+    }
+    if (found.since[0] != '\0') {
+        json_object_set_new(row, "since", json_string(found.since));
+        json_object_set_new(row, "by", json_string(found.by));
+    }
+}
+
 static bool public_one(const struct store_doc *doc, void *ctx)
 {
     struct public_walk *walk = ctx;
@@ -371,6 +435,7 @@ static bool public_one(const struct store_doc *doc, void *ctx)
                                               conditional ? ", under a condition" : "")));
     }
     json_object_set_new(row, "reasons", reasons);
+    put_opening(walk->call, row, doc->key, off, role != NULL);
     json_array_append_new(walk->services, row);
     return true;
 }
@@ -389,11 +454,22 @@ static void access_public(struct api_call *call)
 
 /* ---- history ---- */
 
+struct history {
+    const char *key;
+    json_t *rows;
+};
+
 static bool history_one(int64_t number, const json_t *row, void *ctx)
 {
+    struct history *history = ctx;
+    const char *resource = json_text_or(row, "resource", "");
+    size_t length = strlen(history->key);
+    if (resource[length] != '\0' && resource[length] != '/') {
+        return true; /* another service whose name begins like this one's */
+    }
     json_t *copy = json_deep_copy(row);
     json_object_set_new(copy, "number", json_integer(number));
-    json_array_append_new(ctx, copy);
+    json_array_append_new(history->rows, copy);
     return true;
 }
 
@@ -406,13 +482,14 @@ static void access_history(struct api_call *call)
         return;
     }
     json_decref(doc.body);
-    json_t *rows = json_array();
-    if (!store_audit_each(call->control->store, doc.key, HISTORY_MAX, history_one, rows, &err)) {
-        json_decref(rows);
+    struct history history = {.key = doc.key, .rows = json_array()};
+    if (!store_audit_each(call->control->store, doc.key, HISTORY_MAX, history_one, &history,
+                          &err)) {
+        json_decref(history.rows);
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{s:o}", "history", rows));
+    api_reply(call, json_pack("{s:o}", "history", history.rows));
 }
 
 #define METHOD "homerun.v1.Access."
