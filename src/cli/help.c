@@ -84,7 +84,7 @@ static void completion_bash(struct buffer *out)
                          "            COMPREPLY+=($(compgen -W \"${name##* }\" -- \"$word\"))\n"
                          "        fi\n"
                          "    done <<<\"$_homerun_words\"\n"
-                         "    [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace\n"
+                         "    [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null\n"
                          "    return 0\n"
                          "}\n"
                          "complete -o default -F _homerun homerun\n");
