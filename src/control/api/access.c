@@ -317,7 +317,8 @@ static void access_explain(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    json_t *answer = explain(call, &doc, named == NULL ? NULL : &member);
+    json_t *answer =
+        explain(call, &doc, named == NULL || member.kind == MEMBER_ALL_USERS ? NULL : &member);
     json_object_set_new(answer, "resource", json_string(doc.key));
     json_object_set_new(answer, "member", json_string(named == NULL ? "(nobody)" : named));
     json_decref(doc.body);
