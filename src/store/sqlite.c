@@ -283,7 +283,7 @@ static bool bump(struct store *store, int64_t *number, struct error *err)
 bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,
                uint64_t *out_id, int64_t *out_version, struct error *err)
 {
-    int64_t version;
+    int64_t version = 0;
     int64_t id = 0;
     if (strlen(key) >= sizeof(((struct store_doc *)NULL)->key)) {
         return error_set(err, STATUS_INVALID_ARGUMENT, "the name %.60s… is too long", key);
@@ -316,7 +316,7 @@ bool store_put(struct store *store, const char *kind, const char *key, const jso
 
 bool store_delete(struct store *store, const char *kind, const char *key, struct error *err)
 {
-    int64_t version;
+    int64_t version = 0;
     if (!bump(store, &version, err)) {
         return false;
     }
