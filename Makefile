@@ -8,7 +8,7 @@ SECONDS ?= 30
 PREFIX ?= /usr
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up build test asan fuzz bench format clean install packages test-packages
+.PHONY: up build test test-revocation asan fuzz bench format clean install packages test-packages
 
 up: packages build
 	exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
@@ -28,6 +28,10 @@ $(BUILD)/build.ninja:
 # make test T=gate: only what has "gate" in its name.
 test: test-packages build
 	@tests/run.py --build $(BUILD) $(if $(T),--only "$(T)")
+
+# The long form of the revocation test: 10^6 requests against 10^3 changes of access.
+test-revocation: test-packages build
+	@REVOCATION=full HOMERUN=$(BUILD)/homerun tests/robustness/revocation.py
 
 # The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan: test-packages
