@@ -34,8 +34,10 @@ static uv_prepare_t prepare;
 static uv_timer_t watchdog;
 static struct net_listener *front;
 static uint16_t front_port;
-static struct ipc_channel *engine; /* the other end */
-static struct msg_demand demand;   /* the last one */
+static struct ipc_channel *engine; /* the other ends */
+static struct ipc_channel *control;
+static unsigned keys_asked;
+static struct msg_demand demand; /* the last one */
 static unsigned demands;
 static int slot;
 
@@ -294,6 +296,19 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
     }
 }
 
+static void on_control(struct ipc_channel *channel, enum message_type type, const void *body,
+                       size_t bytes, void *ctx)
+{
+    const struct msg_unknown_key *message = body;
+    (void)channel;
+    (void)ctx;
+    if (type == MSG_UNKNOWN_KEY && bytes == sizeof(*message)) {
+        assert_string_equal(message->issuer, GOOGLE);
+        assert_string_equal(message->kid, "g2");
+        keys_asked++;
+    }
+}
+
 static void ignore(struct ipc_channel *channel, enum message_type type, const void *body,
                    size_t bytes, void *ctx)
 {
@@ -330,7 +345,7 @@ static int make(void **state)
     world_publish(&world);
     memset(&worker, 0, sizeof(worker));
     container = (struct container){.seen = BUFFER_INIT(1 << 20)};
-    demands = clients_open = 0;
+    demands = clients_open = keys_asked = 0;
     uv_loop_init(&loop);
     worker.loop = &loop;
     worker.net = net_new(&loop);
@@ -363,6 +378,10 @@ static int make(void **state)
                      0);
     worker.engine = ipc_open(&loop, pair[0], PROCESS_INGRESS, PROCESS_ENGINE, ignore, NULL, &err);
     engine = ipc_open(&loop, pair[1], PROCESS_ENGINE, PROCESS_INGRESS, on_engine, NULL, &err);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
+                     0);
+    worker.control = ipc_open(&loop, pair[0], PROCESS_INGRESS, PROCESS_CONTROL, ignore, NULL, &err);
+    control = ipc_open(&loop, pair[1], PROCESS_CONTROL, PROCESS_INGRESS, on_control, NULL, &err);
     net_limits_default(&limits);
     listen_fds[0] = listen_somewhere(&front_port);
     front =
@@ -391,6 +410,8 @@ static int done(void **state)
     pools_free(worker.pools);
     ipc_close(worker.engine);
     ipc_close(engine);
+    ipc_close(worker.control);
+    ipc_close(control);
     net_free(worker.net);
     uv_walk(&loop, close_all, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
@@ -719,6 +740,115 @@ static void only_a_websocket_may_switch_protocols(void **state)
     client_done(&client);
 }
 
+static struct http_request with_new_key(struct client *client)
+{
+    struct http_request request = {.method = SLICE("GET"), .path = SLICE("/hello")};
+    struct trust_secret *secret = world.foreign;
+    /* The worker judges by the real clock. */
+    long long now = clock_wall_us() / 1000000;
+    struct error err;
+    struct slice signature;
+    struct slice input = token_signing_input(
+        &client->arena, trust_secret_alg(secret), SLICE("g2"),
+        slice_of(arena_printf(&client->arena,
+                              "{\"iss\":\"" GOOGLE "\",\"sub\":\"5\",\"aud\":\"" URL
+                              "\",\"iat\":%lld,\"exp\":%lld}",
+                              now, now + 60)));
+    assert_true(trust_sign(&client->arena, secret, input, &signature, &err));
+    struct slice token = token_assemble(&client->arena, input, signature);
+    http_headers_add(&request.headers, &client->arena, SLICE("authorization"),
+                     slice_of(arena_printf(&client->arena, "Bearer %.*s", SLICE_ARG(token))));
+    return request;
+}
+
+static void a_key_that_has_just_come_into_use_is_waited_for(void **state)
+{
+    struct client clients[3] = {0};
+    (void)state;
+    world.service.invoker_check_off = false;
+    world_publish(&world);
+    world_grant(&world, SERVICE_NODE, "allAuthenticatedUsers");
+    add_instance(9, 80, INSTANCE_READY, false);
+    for (int i = 0; i < 3; i++) {
+        client_start(&clients[i], i == 1, with_new_key(&clients[i]));
+    }
+    run_until(&keys_asked, 1);
+    while (worker.key_waiters < 3) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(container.open + container.served, 0);
+    world_key(&world, 2, "g2", world.foreign);
+    run_until_answered();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(clients[i].status, 200);
+        client_done(&clients[i]);
+    }
+    assert_int_equal(keys_asked, 1);
+    assert_int_equal(worker.key_waiters, 0);
+}
+
+static void a_key_that_never_comes_is_401_and_is_not_asked_for_again(void **state)
+{
+    struct client client = {0};
+    struct client again = {0};
+    (void)state;
+    world.service.invoker_check_off = false;
+    world_publish(&world);
+    client_start(&client, false, with_new_key(&client));
+    run_until_answered();
+    assert_int_equal(client.status, 401);
+    client_start(&again, false, with_new_key(&again));
+    run_until_answered();
+    assert_int_equal(again.status, 401);
+    assert_int_equal(keys_asked, 1);
+    assert_int_equal(worker.key_waiters, 0);
+    client_done(&client);
+    client_done(&again);
+}
+
+static void a_sticky_client_is_told_its_cookie_once(void **state)
+{
+    struct client client = {0};
+    struct client again = {0};
+    struct http_request request = {.method = SLICE("GET"), .path = SLICE("/hello")};
+    (void)state;
+    world.service.targets[0].affinity = true;
+    world_publish(&world);
+    add_instance(9, 80, INSTANCE_READY, false);
+    client_get(&client, "/hello");
+    run_until_answered();
+    const char *cookie = header_of(&client, "set-cookie");
+    assert_non_null(cookie);
+    assert_memory_equal(cookie, "HOMERUN_AFFINITY=", 17);
+    assert_string_equal(header_of(&client, "cache-control"), "private");
+    http_headers_add(&request.headers, &again.arena, SLICE("cookie"),
+                     slice_upto(slice_of(cookie), strcspn(cookie, ";")));
+    client_start(&again, false, request);
+    run_until_answered();
+    assert_int_equal(again.status, 200);
+    assert_null(header_of(&again, "set-cookie"));
+    client_done(&client);
+    client_done(&again);
+}
+
+static void plain_http_is_the_way_to_https(void **state)
+{
+    struct client client = {0};
+    struct net_limits limits;
+    struct error err;
+    (void)state;
+    net_listener_free(front);
+    net_limits_default(&limits);
+    front = net_listen(worker.net, listen_fds[0], NULL, &limits, &request_events_redirect, &worker,
+                       &err);
+    assert_non_null(front);
+    client_get(&client, "/a?b=c");
+    run_until_answered();
+    assert_int_equal(client.status, 302);
+    assert_string_equal(header_of(&client, "location"), "https://" HOST ":8443/a?b=c");
+    client_done(&client);
+}
+
 static void no_revision_is_503(void **state)
 {
     struct client client = {0};
@@ -751,6 +881,10 @@ int main(void)
         TEST(a_client_that_leaves_gives_its_place_back),
         TEST(a_websocket_is_a_tunnel_for_http1_and_http2_clients),
         TEST(only_a_websocket_may_switch_protocols),
+        TEST(a_key_that_has_just_come_into_use_is_waited_for),
+        TEST(a_key_that_never_comes_is_401_and_is_not_asked_for_again),
+        TEST(a_sticky_client_is_told_its_cookie_once),
+        TEST(plain_http_is_the_way_to_https),
         TEST(no_revision_is_503),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
