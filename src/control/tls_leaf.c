@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "control/api.h"
 #include "ipc/signer_client.h"
-#include "trust/secret.h"
+#include "trust/trust.h"
 
 enum { RENEW_DAYS = 30, DAY_S = 86400 };
 

@@ -14,6 +14,7 @@
 enum {
     ACCEPTS_PER_TURN = 16,
     PAUSE_MS = 100,
+    NEWCOMER_MS = 2000,
     HEAD_MAX = 512 * 1024, /* what a connection's buffer has room for, and more */
 };
 
@@ -290,14 +291,26 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
     return listener;
 }
 
+/*
+ * Who has connected and not yet been served once gets the answer they came for: their request may
+ * be on its way, and a client does not try again when its very first one is lost.
+ */
+static void drain_newcomer(struct server_conn *conn)
+{
+    deadline_set(conn->listener->net, &conn->t.deadline,
+                 net_now(conn->listener->net) + NEWCOMER_MS);
+}
+
 static void drain_conn(struct server_conn *conn)
 {
     switch (conn->speaks) {
     case SPEAKS_UNKNOWN:
-        transport_close(&conn->t, false);
+        drain_newcomer(conn);
         break;
     case SPEAKS_H1:
-        h1_server_drain(conn);
+        if (!h1_server_drain(conn)) {
+            drain_newcomer(conn);
+        }
         break;
     case SPEAKS_H2:
         h2_server_drain(conn);

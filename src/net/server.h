@@ -122,7 +122,7 @@ void h1_server_eof(struct server_conn *conn);
 void h1_server_flush(struct server_conn *conn);
 void h1_server_drained(struct server_conn *conn);
 void h1_server_due(struct server_conn *conn);
-void h1_server_drain(struct server_conn *conn);
+bool h1_server_drain(struct server_conn *conn); /* false: its first request has not begun */
 void h1_server_closed(struct server_conn *conn);
 
 void h2_server_start(struct server_conn *conn);

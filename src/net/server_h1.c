@@ -387,12 +387,16 @@ void h1_server_due(struct server_conn *conn)
     transport_close(&conn->t, false);
 }
 
-void h1_server_drain(struct server_conn *conn)
+bool h1_server_drain(struct server_conn *conn)
 {
     conn->h1.close_after = true;
     if (conn->h1.state == H1_HEAD && buffer_len(&conn->t.in) == 0) {
+        if (conn->h1.served == 0) {
+            return false;
+        }
         transport_finish(&conn->t, false);
     }
+    return true;
 }
 
 void h1_server_closed(struct server_conn *conn)

@@ -30,5 +30,3 @@ bool trust_ca_make(struct arena *arena, const char *common_name, int64_t now_s,
 bool trust_leaf_make(struct arena *arena, struct slice ca_cert_pem, struct slice ca_key_pem,
                      const struct slice *names, size_t name_count, int64_t now_s, int days,
                      struct slice *chain_pem, struct slice *key_pem, struct error *err);
-/* Seconds since 1970 at which the first certificate in PEM ends; 0 if unreadable. */
-int64_t trust_cert_not_after(struct slice pem);

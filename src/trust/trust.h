@@ -114,3 +114,8 @@ struct slice token_signing_input(struct arena *arena, enum trust_alg alg, struct
                                  struct slice claims_json);
 struct slice token_assemble(struct arena *arena, struct slice signing_input,
                             struct slice signature);
+
+/* ---- certificates ---- */
+
+/* Seconds since 1970 at which the first certificate in PEM ends; 0 if unreadable. */
+int64_t trust_cert_not_after(struct slice pem);

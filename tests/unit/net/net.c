@@ -462,6 +462,26 @@ static void a_container_that_misbehaves_fails_the_call_with_a_reason(void **stat
     }
 }
 
+static void a_drained_listener_answers_who_has_just_come(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct raw raw;
+    rig_start(&rig, NULL);
+    raw_open(&raw, &rig);
+    while (net_listener_connections(rig.listener) == 0) {
+        rig_turn(&rig, 1);
+    }
+    net_listener_drain(rig.listener);
+    rig_turn(&rig, 20);
+    raw_send(&raw, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    raw_until(&raw, NULL);
+    assert_non_null(strstr(buffer_text(&raw.in), "HTTP/1.1 200 "));
+    assert_non_null(strcasestr(buffer_text(&raw.in), "connection: close"));
+    raw_close(&raw);
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_refused_connection_is_a_failure_and_not_unsent),
         cmocka_unit_test(many_calls_at_once_are_all_answered),
         cmocka_unit_test(a_drained_listener_lets_busy_exchanges_end),
+        cmocka_unit_test(a_drained_listener_answers_who_has_just_come),
         cmocka_unit_test(a_container_that_misbehaves_fails_the_call_with_a_reason),
         cmocka_unit_test(streams_of_a_silent_client_are_cut_and_its_others_go_on),
         cmocka_unit_test(addresses_are_read_and_written),
