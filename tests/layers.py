@@ -78,6 +78,20 @@ def check_order():
         seen.append(room)
 
 
+DECLARED = re.compile(r"^[a-z][\w \n*]*?[ *](\w+)\([^;{}]*\)(?:\s*__attribute__\(.*\))?;", re.M)
+
+
+def check_names():
+    """One program holds all rooms: the linker would silently give one's function to the other."""
+    owners = {}
+    for room in MAY_USE:
+        for path in sorted((SOURCE / room).rglob("*.h")):
+            for name in DECLARED.findall(path.read_text(errors="replace")):
+                other = owners.setdefault(name, room)
+                if other != room:
+                    yield f"{name}() is declared by {other} and by {room}"
+
+
 def report(name, faults):
     faults = list(faults)
     print(f"not ok {name}: {'; '.join(faults)}" if faults else f"ok {name}")
@@ -86,6 +100,7 @@ def report(name, faults):
 
 def main():
     good = report("layers/table", check_order())
+    good &= report("layers/names", check_names())
     for room in MAY_USE:
         files = sorted((SOURCE / room).rglob("*.[ch]"))
         good &= report(f"layers/{room}", [f for path in files for f in faults_of(path, room)])

@@ -128,7 +128,7 @@ static bool filter_load(struct error *err)
     return true;
 }
 
-bool sandbox_enter(struct error *err)
+bool signer_sandbox_enter(struct error *err)
 {
     struct rlimit none = {0, 0};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {

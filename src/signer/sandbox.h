@@ -9,4 +9,4 @@
  * kernel's configuration. Failing is a warning for the log, not an end: a kernel without seccomp
  * still runs Homerun. Under a sanitizer the parts that it needs itself stay.
  */
-bool sandbox_enter(struct error *err);
+bool signer_sandbox_enter(struct error *err);

@@ -334,7 +334,7 @@ static void the_sandbox_has_no_network_no_power_and_starts_nothing(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct error err;
-        if (!sandbox_enter(&err)) {
+        if (!signer_sandbox_enter(&err)) {
             _exit(77); /* this kernel has no seccomp */
         }
         char *argv[] = {NULL};
