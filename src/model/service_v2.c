@@ -49,7 +49,7 @@ static bool empty_counts(const struct field *row)
         "cpuIdle", "manualInstanceCount", "cpuUtilization", "concurrencyUtilization",
         NULL,
     };
-    return is_one_of(row->name, names);
+    return (row->flags & FIELD_REQUIRED) != 0 || is_one_of(row->name, names);
 }
 
 static bool is_user_map(const struct field *row)

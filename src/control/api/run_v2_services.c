@@ -112,10 +112,11 @@ static bool create(struct api_call *call, struct run_service *service, bool dry_
         return error_set(err, STATUS_INVALID_ARGUMENT,
                          "The location '-' names no single place: deploy to one location.");
     }
-    if (name == NULL || !service_name_valid(slice_of(name), err)) {
-        return name != NULL || error_field(err, "service_id", "serviceId is required.");
+    if (name == NULL) {
+        return error_field(err, "service_id", "serviceId is required.");
     }
-    if (!run_service_load(call, api_param(call, "project"), call->region, name, service, err)) {
+    if (!service_name_valid(slice_of(name), err) ||
+        !run_service_load(call, api_param(call, "project"), call->region, name, service, err)) {
         return false;
     }
     if (service->body != NULL) {
