@@ -1,0 +1,650 @@
+#!/usr/bin/env python3
+"""The truth table of the gate (access-and-runtime 1.10), row by row, against the real thing."""
+import base64
+import http.client
+import json
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+
+from homerun import GCLOUD_CLIENT_ID, Answer, Homerun, fetch, finally_do, main, test
+
+HERE = pathlib.Path(__file__).resolve().parent
+REGION = "projects/demo/locations/us-central1"
+BAD_TOKEN = 'Bearer error="invalid_token" ' \
+            'error_description="The access token could not be verified"'
+STRIPPED = ".SIGNATURE_REMOVED_BY_GOOGLE"
+INVOKER = "roles/run.invoker"
+
+_stand = None
+
+
+class Stand:
+    """One Homerun with the services, callers and keys that the rows need."""
+
+    def __init__(self):
+        self.homerun = Homerun("--workers=2").start()
+        self.homerun.cli("images", "add", "mirror", f"--dir={HERE}", "--", sys.executable,
+                         str(HERE / "gate_container.py"))
+        for service in ("private", "switch"):
+            self.homerun.cli("deploy", service, "--image=mirror")
+        self.homerun.cli("deploy", "inside", "--image=mirror", "--ingress=internal",
+                         "--no-invoker-iam-check")
+        self.subs = {name: self.account(name) for name in ("p", "q")}
+        self.allow("private", [self.member("p")])
+
+    # -- callers --
+
+    def email(self, name):
+        return f"caller-{name}@demo.iam.gserviceaccount.com"
+
+    def member(self, name):
+        return "serviceAccount:" + self.email(name)
+
+    def account(self, name):
+        answer = self.homerun.api("POST", "/v1/projects/demo/serviceAccounts",
+                                  {"accountId": f"caller-{name}"})
+        assert answer.status == 200, answer
+        return answer.json["uniqueId"]
+
+    def token(self, name, service="private", **claims):
+        """An ID token of that caller, as the issuer makes it; CLAIMS replace some."""
+        if not claims:
+            return self.homerun.token("identity", member=self.member(name),
+                                      audience=self.url(service))
+        return self.mint({"iss": self.homerun.api_url, "sub": self.subs[name],
+                          "aud": self.url(service), **claims})
+
+    # -- tokens by hand --
+
+    def issuer_key(self):
+        folder = pathlib.Path(self.homerun.data) / "signer"
+        kid = (folder / "issuers").read_text().split()[-1]
+        return kid, str(folder / f"issuer-{kid}.pem")
+
+    def mint(self, claims, key=None, kid=None):
+        now = int(time.time())
+        known, file = self.issuer_key()
+        return sign({"iat": now, "exp": now + 600, **claims}, key or file, kid or known)
+
+    def new_key(self, name):
+        """A key pair of a stranger: its file, and its JWK set."""
+        path = os.path.join(self.homerun.folder, f"{name}.pem")
+        subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt",
+                        "rsa_keygen_bits:2048", "-out", path], check=True, capture_output=True)
+        modulus = subprocess.run(["openssl", "rsa", "-in", path, "-modulus", "-noout"], check=True,
+                                 capture_output=True, text=True).stdout.strip().split("=")[1]
+        return path, {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": name,
+                                "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}]}
+
+    # -- services --
+
+    def url(self, service, tag=None):
+        return self.homerun.url(service, tag)
+
+    def set_policy(self, service, bindings):
+        answer = self.homerun.api("POST", f"/v2/{REGION}/services/{service}:setIamPolicy",
+                                  {"policy": {"version": 3, "bindings": bindings}})
+        assert answer.status == 200, answer
+
+    def allow(self, service, members, condition=None):
+        binding = {"role": INVOKER, "members": members}
+        if condition:
+            binding["condition"] = {"title": "when", "expression": condition}
+        self.set_policy(service, [binding] if members else [])
+
+    def allow_on_project(self, role, members):
+        """Adds a binding to the project's policy; what it was before."""
+        answer = self.homerun.api("POST", "/v1/projects/demo:getIamPolicy", {})
+        assert answer.status == 200, answer
+        before = answer.json
+        after = dict(before)
+        after["bindings"] = before.get("bindings", []) + [{"role": role, "members": members}]
+        self.set_project_policy(after)
+        return before
+
+    def set_project_policy(self, policy):
+        policy = {name: value for name, value in policy.items() if name != "etag"}
+        answer = self.homerun.api("POST", "/v1/projects/demo:setIamPolicy", {"policy": policy})
+        assert answer.status == 200, answer
+
+    def set_check(self, service, on):
+        answer = self.homerun.api(
+            "PATCH", f"/v2/{REGION}/services/{service}?updateMask=invokerIamDisabled",
+            {"invokerIamDisabled": not on})
+        assert answer.status == 200, answer
+
+    # -- requests --
+
+    def ask(self, service, *headers, path="/", method="GET", tag=None, host=None, body=None):
+        """HEADERS: pairs, in that order, repeated as they are."""
+        url = urllib.parse.urlsplit(self.url(service, tag))
+        context = ssl.create_default_context(cafile=self.homerun.ca)
+        raw = socket.create_connection(("127.0.0.1", url.port), timeout=60)
+        raw = context.wrap_socket(raw, server_hostname=url.hostname)
+        client = http.client.HTTPConnection(url.hostname, url.port)
+        client.sock = raw
+        try:
+            client.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            client.putheader("Host", host or url.netloc)
+            for name, value in headers:
+                client.putheader(name, value)
+            if body is not None:
+                client.putheader("Content-Length", str(len(body)))
+            client.endheaders(body)
+            got = client.getresponse()
+            return Answer(got.status, got.headers, got.read())
+        finally:
+            client.close()
+
+    def hits(self, service="private"):
+        """How many requests its container has seen, this one not counted."""
+        token = self.token("p", service)
+        answer = self.ask(service, bearer(token))
+        assert answer.status == 200, answer
+        return answer.json["hits"] - 1
+
+    def refused(self, status, service, *headers, **how):
+        """The request is refused with STATUS and does not reach the container."""
+        counted = service == "private"
+        before = self.hits() if counted else 0
+        answer = self.ask(service, *headers, **how)
+        assert answer.status == status, answer
+        assert answer.headers["Homerun-Denial"].startswith("d-"), answer.headers
+        if counted:
+            assert self.hits() == before + 1, "it reached the container"
+        if status == 401:
+            assert answer.headers["WWW-Authenticate"] == BAD_TOKEN, answer.headers
+        else:
+            assert "WWW-Authenticate" not in answer.headers
+        if status in (401, 403):
+            assert answer.headers["Cache-Control"] == "no-store"
+        return answer
+
+    def passed(self, service, *headers, **how):
+        """The request reaches the container; what it was sent, each name once."""
+        answer = self.ask(service, *headers, **how)
+        assert answer.status == 200, answer
+        return Seen(answer.json)
+
+
+class Seen:
+    def __init__(self, document):
+        self.document = document
+
+    def __getitem__(self, name):
+        values = [value for key, value in self.document["headers"] if key == name]
+        assert len(values) <= 1, values
+        return values[0] if values else None
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sign(claims, key, kid, alg="RS256"):
+    head = b64(json.dumps({"alg": alg, "typ": "JWT", "kid": kid}).encode())
+    text = f"{head}.{b64(json.dumps(claims).encode())}"
+    done = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=text.encode(),
+                          check=True, capture_output=True)
+    return f"{text}.{b64(done.stdout)}"
+
+
+def bearer(token, name="Authorization"):
+    return (name, f"Bearer {token}")
+
+
+def special(token):
+    return bearer(token, "X-Serverless-Authorization")
+
+
+def strip(token):
+    return token.rsplit(".", 1)[0] + STRIPPED
+
+
+def tamper(token):
+    head, payload, signature = token.split(".")
+    middle = len(signature) // 2
+    other = "A" if signature[middle] != "A" else "B"
+    return f"{head}.{payload}.{signature[:middle]}{other}{signature[middle + 1:]}"
+
+
+def stand():
+    global _stand
+    if _stand is None:
+        _stand = Stand()
+    return _stand
+
+
+@finally_do
+def stop_stand():
+    if _stand is not None:
+        _stand.homerun.close()
+
+
+# ---- the rows ----
+
+@test
+def row_1_an_unknown_host_is_404():
+    s = stand()
+    for host in ("nothing-123.us-central1.run.localhost", "localhost", "127.0.0.1:8443"):
+        s.refused(404, "private", bearer(s.token("p")), host=host)
+
+
+@test
+def row_2_an_internal_service_does_not_exist_outside():
+    s = stand()
+    s.refused(404, "inside")
+    s.refused(404, "inside", ("X-Forwarded-For", "10.0.0.1"))
+
+
+@test
+def row_3_no_header_is_403():
+    page = stand().refused(403, "private", path="/a?b=c").text
+    assert page == (
+        "<html><head>\n"
+        '<meta http-equiv="content-type" content="text/html;charset=utf-8">\n'
+        "<title>403 Forbidden</title>\n</head>\n<body text=#000000 bgcolor=#ffffff>\n"
+        "<h1>Error: Forbidden</h1>\n<h2>Your client does not have permission to get URL "
+        "<code>/a</code> from this server.</h2>\n<h2></h2>\n</body></html>\n"), page
+
+
+@test
+def row_4_an_empty_header_is_403():
+    stand().refused(403, "private", ("Authorization", ""))
+    stand().refused(403, "private", ("Authorization", "  "))
+
+
+@test
+def row_5_another_scheme_is_401():
+    stand().refused(401, "private", ("Authorization", "Basic dXNlcjpwYXNz"))
+
+
+@test
+def row_6_an_access_token_is_401():
+    s = stand()
+    s.refused(401, "private", bearer(s.homerun.token("access", member=s.member("p"))))
+    s.refused(401, "private", bearer(s.homerun.token("access")))
+
+
+@test
+def row_7_a_token_that_cannot_be_believed_is_401():
+    s = stand()
+    now = int(time.time())
+    foreign, _ = s.new_key("foreign")
+    claims = {"iss": s.homerun.api_url, "sub": s.subs["p"], "aud": s.url("private")}
+    bad = {
+        "expired": s.token("p", iat=now - 3600, exp=now - 60),
+        "not yet": s.token("p", nbf=now + 600),
+        "too long": s.token("p", exp=now + 2 * 86400),
+        "tampered": tamper(s.token("p")),
+        "foreign key": s.mint(claims, key=foreign),
+        "foreign issuer": s.mint({**claims, "iss": "https://issuer.example"}, key=foreign),
+        "wrong audience": s.token("p", aud="https://other.example"),
+        "other service": s.token("p", service="switch"),
+        "audience with a path": s.token("p", aud=s.url("private") + "/x"),
+        "unknown subject": s.token("p", sub="1"),
+        "garbage": "garbage",
+        "three parts of garbage": "a.b.c",
+    }
+    for what, token in bad.items():
+        page = s.refused(401, "private", bearer(token), path="/x").text
+        assert "permission to the requested URL <code>/x</code>." in page, what
+    head, payload, _ = s.token("p").split(".")
+    unsigned = b64(b'{"alg":"none","typ":"JWT"}')
+    s.refused(401, "private", bearer(f"{unsigned}.{payload}."))
+    s.refused(401, "private", bearer(f"{head}.{payload}."))
+
+
+@test
+def row_8_a_caller_who_is_not_on_the_list_is_403():
+    s = stand()
+    s.refused(403, "private", bearer(s.token("q")))
+
+
+@test
+def row_9_a_caller_who_may_invoke_passes():
+    s = stand()
+    token = s.token("p")
+    seen = s.passed("private", bearer(token), ("Cookie", "a=b"), path="/a%41?b=c%2f")
+    assert seen["authorization"] == f"Bearer {token}"
+    assert seen["cookie"] == "a=b"
+    assert seen.document["path"] == "/a%41?b=c%2f"
+    assert seen["x-forwarded-for"] == "127.0.0.1"
+    assert seen["x-forwarded-proto"] == "https"
+    assert seen["forwarded"] == 'for="127.0.0.1";proto=https'
+    assert seen["host"] == urllib.parse.urlsplit(s.url("private")).netloc
+    assert seen["x-cloud-trace-context"].endswith(";o=1")
+    for audience in (s.url("private") + "/", s.url("private").rsplit(":", 1)[0]):
+        s.passed("private", bearer(s.token("p", aud=audience)))
+    s.passed("private", bearer(s.token("p", aud=["x", s.url("private")])))
+
+
+@test
+def row_10_gclouds_audience_passes_and_the_signature_is_replaced():
+    s = stand()
+    token = s.token("p", aud=GCLOUD_CLIENT_ID)
+    assert s.passed("private", bearer(token))["authorization"] == f"Bearer {strip(token)}"
+
+
+@test
+def row_11_the_serverless_header_decides_and_is_stripped():
+    s = stand()
+    token = s.token("p")
+    seen = s.passed("private", special(token), ("Authorization", "Bearer app"))
+    assert seen["authorization"] == "Bearer app"
+    assert seen["x-serverless-authorization"] == f"Bearer {strip(token)}"
+
+
+@test
+def row_12_the_serverless_header_decides_also_against_a_good_authorization():
+    s = stand()
+    s.refused(403, "private", special(s.token("q")), bearer(s.token("p")))
+
+
+@test
+def row_13_garbage_in_the_serverless_header_is_401():
+    s = stand()
+    s.refused(401, "private", special("garbage"), bearer(s.token("p")))
+
+
+@test
+def row_14_two_authorization_lines_are_401():
+    s = stand()
+    s.refused(401, "private", bearer(s.token("p")), bearer(s.token("p")))
+
+
+@test
+def row_15_a_preflight_is_403():
+    stand().refused(403, "private", ("Origin", "https://app.example"),
+                    ("Access-Control-Request-Method", "GET"), method="OPTIONS")
+
+
+@test
+def rows_16_and_17_a_tag_takes_tokens_for_the_service_alone():
+    s = stand()
+    s.homerun.cli("deploy", "private", "--image=mirror", "--tag=blue", "--no-traffic")
+    seen = s.passed("private", bearer(s.token("p")), tag="blue")
+    plain = s.passed("private", bearer(s.token("p")))
+    assert seen.document["revision"] != plain.document["revision"]
+    s.refused(401, "private", bearer(s.token("p", aud=s.url("private", "blue"))), tag="blue")
+    s.refused(403, "private", tag="blue")
+
+
+@test
+def row_18_with_the_check_off_no_token_is_looked_at():
+    s = stand()
+    s.set_policy("switch", [])
+    s.set_check("switch", False)
+    old = s.token("p", exp=int(time.time()) - 60, iat=int(time.time()) - 600)
+    assert s.passed("switch")["authorization"] is None
+    for value in ("Bearer garbage", f"Bearer {old}", "Basic  x", "bearer  " + old):
+        assert s.passed("switch", ("Authorization", value))["authorization"] == value
+    s.set_check("switch", True)
+
+
+@test
+def rows_19_and_20_all_users_means_no_token_is_looked_at():
+    s = stand()
+    s.allow("switch", ["allUsers"])
+    assert s.passed("switch", ("Authorization", "Bearer garbage"))["authorization"] == \
+        "Bearer garbage"
+    token = s.token("q")
+    seen = s.passed("switch", special(token), bearer(token))
+    assert seen["x-serverless-authorization"] == f"Bearer {strip(token)}"
+    assert seen["authorization"] == f"Bearer {token}"
+    s.allow("switch", [])
+
+
+@test
+def rows_21_to_23_all_authenticated_users():
+    s = stand()
+    key, jwks = s.new_key("federated")
+    pool = "iam.googleapis.com/locations/global/workforcePools/pool"
+    made = s.homerun.api("POST", "/homerun/v1/issuers", {
+        "name": "federated", "issuer": "https://idp.example", "jwks": jwks, "pool": pool})
+    assert made.status == 200, made
+    s.allow("switch", ["allAuthenticatedUsers"])
+    s.refused(403, "switch")
+    s.passed("switch", bearer(s.token("q", "switch")))
+    token = s.mint({"iss": "https://idp.example", "sub": "bob", "aud": s.url("switch")}, key,
+                   "federated")
+    s.refused(403, "switch", bearer(token))
+    s.allow("switch", [f"principal://{pool}/subject/bob"])
+    s.passed("switch", bearer(token))
+    assert s.homerun.api("DELETE", "/homerun/v1/issuers/federated").status == 200
+    s.refused(401, "switch", bearer(token))
+    s.allow("switch", [])
+
+
+@test
+def rows_24_to_26_the_check_and_the_policy_are_two_switches():
+    s = stand()
+    s.set_policy("switch", [])
+    s.set_check("switch", False)
+    s.passed("switch")
+    s.allow("switch", ["allUsers"])
+    s.set_check("switch", True)
+    s.passed("switch")
+    s.set_policy("switch", [])
+    s.refused(403, "switch")
+
+
+@test
+def row_27_a_condition_on_the_path_decides_by_the_path():
+    s = stand()
+    s.allow("switch", [s.member("p")], 'request.path.startsWith("/a")')
+    caller = bearer(s.token("p", "switch"))
+    s.passed("switch", caller, path="/a/x")
+    s.passed("switch", caller, path="/%61/x?y")
+    s.refused(403, "switch", caller, path="/b")
+    s.refused(403, "switch", caller, path="/?/a")
+    s.refused(400, "switch", caller, path="/a/..%2fb")
+    s.refused(400, "switch", caller, path="/a/%2e%2e/b")
+    s.allow("switch", [])
+
+
+@test
+def row_28_what_was_taken_away_after_minting_is_401():
+    s = stand()
+    path = "/v1/projects/demo/serviceAccounts/" + s.email("gone")
+    s.subs["gone"] = s.account("gone")
+    s.allow("switch", [s.member("gone"), s.member("p")])
+    caller = bearer(s.token("gone", "switch"))
+    s.passed("switch", caller)
+    for deed, status in (("disable", 401), ("enable", 200)):
+        assert s.homerun.api("POST", f"{path}:{deed}", {}).status == 200
+        assert s.ask("switch", caller).status == status, deed
+    made = s.homerun.api("POST", f"{path}/keys", {})
+    assert made.status == 200, made
+    file = json.loads(base64.b64decode(made.json["privateKeyData"]))
+    keyed = bearer(token_by_key(s, file))
+    name = "/v1/" + made.json["name"]
+    s.passed("switch", keyed)
+    for deed, status in (("disable", 401), ("enable", 200)):
+        assert s.homerun.api("POST", f"{name}:{deed}", {}).status == 200
+        assert s.ask("switch", keyed).status == status, deed
+    assert s.homerun.api("DELETE", name).status == 200
+    s.refused(401, "switch", keyed)
+    s.passed("switch", caller)
+    assert s.homerun.api("DELETE", path).status == 200
+    s.refused(401, "switch", caller)
+    s.allow("switch", [])
+
+
+def token_by_key(s, file):
+    """An ID token minted through a key file, as Google's libraries do it."""
+    path = os.path.join(s.homerun.folder, "user-key.pem")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(file["private_key"])
+    now = int(time.time())
+    assertion = sign({"iss": file["client_email"], "sub": file["client_email"], "iat": now,
+                      "exp": now + 600, "aud": file["token_uri"],
+                      "target_audience": s.url("switch")}, path, file["private_key_id"])
+    form = urllib.parse.urlencode({
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion})
+    answer = fetch(s.homerun.api_url + "/token", "POST",
+                   {"Content-Type": "application/x-www-form-urlencoded"}, form.encode())
+    assert answer.status == 200, answer
+    return answer.json["id_token"]
+
+
+@test
+def row_28_an_issuer_key_that_was_removed_ends_its_tokens():
+    s = stand()
+    s.allow("switch", [s.member("p")])
+    kid, file = s.issuer_key()
+    with open(file, encoding="utf-8") as source:
+        kept = os.path.join(s.homerun.folder, "old-issuer.pem")
+        with open(kept, "w", encoding="utf-8") as out:
+            out.write(source.read())
+    claims = {"iss": s.homerun.api_url, "sub": s.subs["p"], "aud": s.url("switch")}
+    old = bearer(s.mint(claims))
+    s.passed("switch", old)
+    answer = s.homerun.api("POST", "/homerun/v1/keys:rotate", {})
+    assert answer.status == 200, answer
+    s.passed("switch", old)
+    answer = s.homerun.api("DELETE", f"/homerun/v1/keys/{kid}")
+    assert answer.status == 200, answer
+    s.homerun._tokens.clear()  # the owner's access token was signed by that key too
+    s.refused(401, "switch", old)
+    s.refused(401, "switch", bearer(s.mint(claims, key=kept, kid=kid)))
+    s.passed("switch", bearer(s.token("p", "switch")))
+    s.allow("switch", [])
+
+
+@test
+def rows_29_and_30_roles_of_the_project_reach_down_if_they_may_invoke():
+    s = stand()
+    caller = bearer(s.token("q"))
+    for role, status in (("roles/editor", 200), ("roles/run.developer", 200),
+                         ("roles/viewer", 403), ("roles/run.viewer", 403)):
+        before = s.allow_on_project(role, [s.member("q")])
+        answer = s.ask("private", caller)
+        s.set_project_policy(before)
+        assert answer.status == status, (role, answer)
+        assert s.ask("private", caller).status == 403
+
+
+# ---- beside the table ----
+
+@test
+def plain_http_leads_to_https():
+    s = stand()
+    host = urllib.parse.urlsplit(s.url("private")).hostname
+    port = urllib.parse.urlsplit(s.homerun.ready["http"]).port
+    answer = fetch(f"http://{host}:{port}/a?b=c")
+    assert answer.status == 302, answer
+    assert answer.headers["Location"] == s.url("private") + "/a?b=c"
+
+
+@test
+def trace_and_connect_never_reach_a_container():
+    s = stand()
+    s.refused(405, "private", bearer(s.token("p")), method="TRACE")
+
+
+@test
+def what_a_client_may_not_claim_is_taken_away():
+    s = stand()
+    seen = s.passed("private", bearer(s.token("p")),
+                    ("X-Goog-IAP-JWT-Assertion", "x"),
+                    ("X-Goog-Authenticated-User-Email", "root"),
+                    ("X_Goog_Authenticated_User_Email", "root"),
+                    ("X-Appengine-User-Email", "root"),
+                    ("X-Forwarded-For", "203.0.113.7"),
+                    ("X-Forwarded-Proto", "http"))
+    for name in ("x-goog-iap-jwt-assertion", "x-goog-authenticated-user-email",
+                 "x_goog_authenticated_user_email", "x-appengine-user-email"):
+        assert seen[name] is None, name
+    assert seen["x-forwarded-for"] == "203.0.113.7, 127.0.0.1"
+    assert seen["x-forwarded-proto"] == "https"
+
+
+@test
+def a_denial_can_be_explained_by_its_id():
+    s = stand()
+    denial = s.refused(403, "private", bearer(s.token("q")))
+    name = denial.headers["Homerun-Denial"]
+    answer = s.homerun.api("GET", f"/homerun/v1/access:explain?denial={name}")
+    assert answer.status == 200, answer
+    assert answer.json["rung"] == "no_binding", answer
+    assert answer.json["principal"] == s.member("q"), answer
+    assert "lacks {run.routes.invoke} permission" in answer.json["text"]
+
+
+@test
+def the_log_holds_no_token_and_no_query():
+    s = stand()
+    token = s.token("p")
+    s.passed("private", bearer(token), ("Cookie", "session=hidden"), path="/x?secret=hidden")
+    s.refused(401, "private", bearer("hidden.hidden.hidden"))
+    time.sleep(0.3)  # lines are written at most a tenth of a second late
+    with open(os.path.join(s.homerun.data, "log", "requests.jsonl"), encoding="utf-8") as file:
+        text = file.read()
+    assert "hidden" not in text
+    assert token.split(".")[2] not in text and token.split(".")[1] not in text
+    for line in text.splitlines():
+        json.loads(line)
+
+
+@test
+def no_change_of_access_is_late():
+    """The first promise: what was decided before the call returned decides what comes after."""
+    s = stand()
+    caller = bearer(s.token("p", "switch"))
+    for _ in range(15):
+        s.set_check("switch", False)
+        assert s.ask("switch").status == 200
+        s.set_check("switch", True)
+        assert s.ask("switch").status == 403
+        s.allow("switch", [s.member("p")])
+        assert s.ask("switch", caller).status == 200
+        s.allow("switch", [])
+        assert s.ask("switch", caller).status == 403
+
+
+@test
+def no_change_of_access_is_late_under_load():
+    s = stand()
+    stop = threading.Event()
+    faults = []
+
+    def press():
+        while not stop.is_set():
+            try:
+                s.ask("private", bearer(s.token("p")))
+            except OSError as why:
+                faults.append(why)
+
+    threads = [threading.Thread(target=press) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            s.allow("switch", ["allUsers"])
+            assert all(s.ask("switch").status == 200 for _ in range(4))
+            s.allow("switch", [])
+            assert all(s.ask("switch").status == 403 for _ in range(4))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not faults, faults
+
+
+@test
+def a_large_upload_that_is_refused_is_answered_at_once():
+    s = stand()
+    answer = s.ask("private", method="POST", body=b"x" * 300000)
+    assert answer.status == 403, answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The container behind the gate's tests: answers with what it was sent, and how often."""
+import http.server
+import json
+import os
+import threading
+
+lock = threading.Lock()
+hits = 0
+
+
+class Mirror(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        global hits
+        with lock:
+            hits += 1
+            count = hits
+        length = int(self.headers.get("content-length") or 0)
+        sent = self.rfile.read(length)
+        body = json.dumps({
+            "hits": count, "method": self.command, "path": self.path, "bytes": len(sent),
+            "headers": [[name.lower(), value] for name, value in self.headers.items()],
+            "revision": os.environ.get("K_REVISION"),
+        }).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_OPTIONS = do_TRACE = answer
+
+    def log_message(self, *ignored):
+        pass
+
+
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Mirror).serve_forever()
