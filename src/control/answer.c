@@ -9,6 +9,7 @@ static void finish(struct api_call *call)
         exchange_set_user(call->exchange, NULL);
     }
     json_decref(call->body);
+    json_decref(call->policy_details);
     arena_done(&call->arena);
     free(call);
 }

@@ -73,6 +73,8 @@ struct api_call {
     const char *denied_permission,
         *denied_resource; /* of the last api_allowed() that said no: for ErrorInfo */
     void *user;           /* the handler's, for calls that are answered later */
+    json_t *policy_details; /* what organization policy has to say of a refusal: for
+                               orgpolicy_fail() */
 };
 
 /* ---- what handlers ask ---- */

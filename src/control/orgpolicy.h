@@ -15,9 +15,17 @@ bool orgpolicy_check_bindings(struct api_call *call, const char *resource,
  * words of model/service.h. */
 bool orgpolicy_check_service(struct api_call *call, const char *resource, const char *method,
                              const json_t *doc, struct error *err);
-/* Creation of keys and accounts. CONSTRAINT "iam.disableServiceAccountKeyCreation". */
+/* Creation of keys and accounts, by the legacy constraint, whose managed twin is asked as well.
+ * CONSTRAINT "iam.disableServiceAccountKeyCreation". */
 bool orgpolicy_check_flag(struct api_call *call, const char *constraint, const char *resource,
                           struct error *err);
 /* Answers *err, with the details that the refusing check left with the call, if it was one of
  * these. */
 void orgpolicy_fail(struct api_call *call, const struct error *err);
+
+/* Whether access tokens of the account EMAIL, store key RESOURCE, may live for up to twelve hours
+ * (iam.allowServiceAccountCredentialLifetimeExtension). */
+bool orgpolicy_extends_lifetime(struct api_call *call, const char *resource, const char *email);
+/* Whether default service accounts below NODE are made without roles. */
+bool orgpolicy_withholds_default_roles(struct control *control, struct arena *arena,
+                                       const char *node);

@@ -2,12 +2,20 @@
 #include "control/api.h"
 
 #include "control/api/access.h"
+#include "control/api/crm_operation.h"
 #include "control/api/crm_v1.h"
+#include "control/api/crm_v1_orgpolicy.h"
+#include "control/api/crm_v3.h"
+#include "control/api/crm_v3_bindings.h"
+#include "control/api/crm_v3_tags.h"
+#include "control/api/custom_roles.h"
 #include "control/api/homerun.h"
 #include "control/api/iam_v1.h"
 #include "control/api/iamcredentials.h"
 #include "control/api/logging.h"
 #include "control/api/oauth.h"
+#include "control/api/orgpolicy_custom.h"
+#include "control/api/orgpolicy_v2.h"
 #include "control/api/roles.h"
 #include "control/api/run_images.h"
 #include "control/api/run_v1.h"
@@ -22,5 +30,13 @@ const struct api_table api_tables[] = {
     {crm_v1_routes, &crm_v1_route_count},   {serviceusage_routes, &serviceusage_route_count},
     {logging_routes, &logging_route_count}, {access_routes, &access_route_count},
     {homerun_routes, &homerun_route_count},
+    {custom_roles_routes, &custom_roles_route_count},
+    {orgpolicy_v2_routes, &orgpolicy_v2_route_count},
+    {orgpolicy_custom_routes, &orgpolicy_custom_route_count},
+    {crm_v1_orgpolicy_routes, &crm_v1_orgpolicy_route_count},
+    {crm_v3_routes, &crm_v3_route_count},
+    {crm_v3_tags_routes, &crm_v3_tags_route_count},
+    {crm_v3_bindings_routes, &crm_v3_bindings_route_count},
+    {crm_operation_routes, &crm_operation_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);

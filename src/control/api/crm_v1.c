@@ -92,9 +92,7 @@ static void projects_ancestry(struct api_call *call)
 const struct api_route crm_v1_routes[] = {
     {"GET", PROJECT, "resourcemanager.projects.get", ON, 0, projects_get, METHOD "GetProject"},
     {"GET", "/v1/projects", NULL, NULL, API_SELF_CHECKED, projects_list, METHOD "ListProjects"},
-    {"POST", "/v1/projects", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "CreateProject"},
     {"DELETE", PROJECT, "resourcemanager.projects.delete", ON, 0, NULL, METHOD "DeleteProject"},
-    {"PUT", PROJECT, "resourcemanager.projects.update", ON, 0, NULL, METHOD "UpdateProject"},
     {"POST", PROJECT ":getAncestry", "resourcemanager.projects.get", ON, 0, projects_ancestry,
      METHOD "GetAncestry"},
     {"POST", PROJECT ":getIamPolicy", "resourcemanager.projects.getIamPolicy", ON, 0,

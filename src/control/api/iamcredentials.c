@@ -6,9 +6,10 @@
 #include "base/encode.h"
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
+#include "control/orgpolicy.h"
 #include "ipc/signer_client.h"
 
-enum { LIFETIME_MAX_S = 3600, DELEGATES_MAX = 8, PAYLOAD_MAX = 32768 };
+enum { LIFETIME_MAX_S = 3600, LIFETIME_EXTENDED_S = 12 * 3600, DELEGATES_MAX = 8, PAYLOAD_MAX = 32768 };
 
 static const struct field access_fields[] = {
     {.name = "delegates", .kind = FIELD_LIST, .item = FIELD_STRING},
@@ -129,9 +130,16 @@ static void generate_access_token(struct api_call *call)
         return;
     }
     duration_read(slice_of(json_text_or(asked, "lifetime", "")), &lifetime_us);
-    if (lifetime_us <= 0 || lifetime_us > (int64_t)LIFETIME_MAX_S * 1000000) {
-        error_field(&err, "lifetime", "The lifetime must be over 0 and at most %d seconds.",
-                    LIFETIME_MAX_S);
+    int max_s = lifetime_us > (int64_t)LIFETIME_MAX_S * 1000000 &&
+                        orgpolicy_extends_lifetime(call, account.key, account.email)
+                    ? LIFETIME_EXTENDED_S
+                    : LIFETIME_MAX_S;
+    if (lifetime_us <= 0 || lifetime_us > (int64_t)max_s * 1000000) {
+        error_field(&err, "lifetime",
+                    "The lifetime must be over 0 and at most %d seconds; the constraint "
+                    "iam.allowServiceAccountCredentialLifetimeExtension lists accounts that may "
+                    "have 12 hours.",
+                    max_s);
         api_fail(call, &err);
         return;
     }

@@ -60,11 +60,5 @@ const struct api_route role_routes[] = {
     {"GET", "/v1/roles", NULL, NULL, API_SELF_CHECKED, roles_list, "google.iam.admin.v1.ListRoles"},
     {"GET", "/v1/roles/{role}", NULL, NULL, API_SELF_CHECKED, roles_get,
      "google.iam.admin.v1.GetRole"},
-    {"GET", "/v1/projects/{project}/roles", "iam.roles.list", "projects/{project}", 0, NULL,
-     "google.iam.admin.v1.ListRoles (custom)"},
-    {"POST", "/v1/projects/{project}/roles", "iam.roles.create", "projects/{project}", 0, NULL,
-     "google.iam.admin.v1.CreateRole"},
-    {"GET", "/v1/projects/{project}/roles/{role}", "iam.roles.get", "projects/{project}", 0, NULL,
-     "google.iam.admin.v1.GetRole (custom)"},
 };
 const size_t role_route_count = sizeof(role_routes) / sizeof(role_routes[0]);

@@ -1,0 +1,220 @@
+/* Making, changing, moving and deleting folders; and the policy of the organization. */
+#include "control/api/crm_tree.h"
+
+#include <stdio.h>
+
+#include "base/random.h"
+#include "control/api/crm_operation.h"
+
+static const struct field folder_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "parent", .kind = FIELD_STRING},
+    {.name = "displayName", .kind = FIELD_STRING, .min = 3, .max = 30},
+    {.name = "state", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "lifecycleState", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "createTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "updateTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "etag", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {0},
+};
+
+struct sibling {
+    const char *parent, *name, *not ;
+    bool found;
+};
+
+static bool is_sibling(const struct store_doc *doc, void *ctx)
+{
+    struct sibling *sibling = ctx;
+    sibling->found = strcmp(doc->key, sibling->not ) != 0 &&
+                     strcmp(json_text_or(doc->body, "parent", ""), sibling->parent) == 0 &&
+                     (sibling->name == NULL ||
+                      strcmp(json_text_or(doc->body, "displayName", ""), sibling->name) == 0);
+    return !sibling->found;
+}
+
+static bool name_free(struct api_call *call, const char *parent, const char *name, const char * not,
+                      struct error *err)
+{
+    struct sibling sibling = {.parent = parent, .name = name, .not = not };
+    if (!store_each(call->control->store, STORE_NODE, "folders/", is_sibling, &sibling, err)) {
+        return false;
+    }
+    return !sibling.found || error_set(err, STATUS_ALREADY_EXISTS,
+                                       "%s has a folder named \"%s\" already.", parent, name);
+}
+
+static bool folder_create(struct api_call *call, json_t **operation, struct error *err)
+{
+    char number[13];
+    struct store_doc doc = {0};
+    auto_json *asked = fields_read(folder_fields, call->body, "", err);
+    if (asked == NULL) {
+        return false;
+    }
+    const char *of_query = api_query(call, "parent"); /* v2 has it there */
+    const char *parent = of_query != NULL ? of_query : json_text_or(asked, "parent", "");
+    const char *name = json_text_or(asked, "displayName", "");
+    if (!api_allowed(call, "resourcemanager.folders.create", parent, err) ||
+        !crm_check_parent(call, parent, err)) {
+        return false;
+    }
+    if (name[0] == '\0') {
+        return error_field(err, "displayName", "A folder needs a display name.");
+    }
+    if (!name_free(call, parent, name, "", err)) {
+        return false;
+    }
+    random_text(number, 12, "123456789");
+    snprintf(doc.key, sizeof(doc.key), "folders/%s", number);
+    auto_json *body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", doc.key, "parent", parent,
+                                "displayName", name, "lifecycleState", "ACTIVE", "createTime",
+                                crm_now(call), "updateTime", crm_now(call));
+    doc.body = body;
+    return crm_store(call, &doc, NULL, "create-folder", "Folder", NULL, operation, err);
+}
+
+void crm_folders_create(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *operation = NULL;
+    bool good = folder_create(call, &operation, &err);
+    crm_answer(call, good, operation, &err);
+}
+
+static bool folder_update(struct api_call *call, json_t **out, struct error *err)
+{
+    struct store_doc doc;
+    const char *node = api_expand(call, call->route->on);
+    auto_json *asked = fields_read(folder_fields, call->body, "", err);
+    const char *name = json_text_or(asked, "displayName", "");
+    if (asked == NULL || !crm_load(call, node, &doc, err)) {
+        return false;
+    }
+    auto_json *before = doc.body;
+    auto_json *after = json_copy(before);
+    doc.body = after;
+    if (name[0] != '\0') {
+        if (!name_free(call, json_text_or(before, "parent", ""), name, node, err)) {
+            return false;
+        }
+        json_object_set_new(after, "displayName", json_string(name));
+    }
+    json_object_set_new(after, "updateTime", json_string(crm_now(call)));
+    json_t *operation = NULL;
+    bool good = crm_store(call, &doc, before, "update-folder", "Folder", NULL, &operation, err);
+    *out = good && crm_path_is(call, "/v2/") ? crm_json(call, &doc) : json_incref(operation);
+    json_decref(operation);
+    return good;
+}
+
+void crm_folders_update(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *out = NULL;
+    bool good = folder_update(call, &out, &err);
+    crm_answer(call, good, out, &err);
+}
+
+static bool folder_move(struct api_call *call, json_t **operation, struct error *err)
+{
+    static const char move[] = "resourcemanager.folders.move";
+    struct store_doc doc;
+    const char *node = api_expand(call, call->route->on);
+    const char *to = json_text_or(call->body, "destinationParent", "");
+    if (!api_allowed(call, move, node, err) || !crm_load(call, node, &doc, err)) {
+        return false;
+    }
+    auto_json *before = doc.body;
+    auto_json *after = json_copy(before);
+    doc.body = after;
+    if (!crm_may_move(call, move, node, json_text_or(before, "parent", ""), to, err)) {
+        return false;
+    }
+    for (const char *above = to;;) {
+        if (strcmp(above, node) == 0) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "A folder cannot be moved below itself.");
+        }
+        if (!resource_parent(call->control->store, &call->arena, above, &above)) {
+            break;
+        }
+    }
+    json_object_set_new(after, "parent", json_string(to));
+    json_object_set_new(after, "updateTime", json_string(crm_now(call)));
+    return crm_store(call, &doc, before, "move-folder", "Folder", "projects/", operation, err);
+}
+
+void crm_folders_move(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *operation = NULL;
+    bool good = folder_move(call, &operation, &err);
+    crm_answer(call, good, operation, &err);
+}
+
+static bool folder_delete(struct api_call *call, json_t **out, struct error *err)
+{
+    struct store_doc doc;
+    struct store *store = call->control->store;
+    const char *node = api_expand(call, call->route->on);
+    struct sibling below = {.parent = node, .not = ""};
+    if (!crm_load(call, node, &doc, err)) {
+        return false;
+    }
+    auto_json *body = doc.body;
+    if (!store_each(store, STORE_NODE, "", is_sibling, &below, err)) {
+        return false;
+    }
+    if (below.found) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "%s is not empty: move or delete what is below it first.", node);
+    }
+    auto_json *response = crm_json(call, &doc);
+    json_object_set_new(response, crm_path_is(call, "/v2/") ? "lifecycleState" : "state",
+                        json_string("DELETE_REQUESTED"));
+    auto_change *change = change_begin(call->control, call, err);
+    json_t *operation = NULL;
+    bool good = change != NULL && store_delete(store, STORE_NODE, node, err) &&
+                store_delete(store, STORE_POLICY, node, err) &&
+                change_audit(change, node, "delete-folder", body, NULL, err) &&
+                crm_operation_new(call, crm_type(call, "Folder"), response, &operation, err) &&
+                change_commit(&change, err);
+    *out = good && crm_path_is(call, "/v2/") ? json_incref(response) : json_incref(operation);
+    json_decref(operation);
+    return good;
+}
+
+void crm_folders_delete(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *out = NULL;
+    bool good = folder_delete(call, &out, &err);
+    crm_answer(call, good, out, &err);
+}
+
+/* ---- the organization's policy ---- */
+
+/* Without an administrator, nobody could ever set it again (access-and-runtime 3.4). */
+void crm_organization_set_policy(struct api_call *call)
+{
+    struct error err;
+    const json_t *bindings = json_at(call->body, "policy.bindings");
+    const char *mask = json_text_or(call->body, "updateMask", "bindings");
+    bool kept = !mask_touches(slice_of(mask), "bindings");
+    for (size_t i = 0; i < json_array_size(bindings) && !kept; i++) {
+        const json_t *one = json_array_get(bindings, i);
+        kept =
+            strcmp(json_text_or(one, "role", ""), "roles/resourcemanager.organizationAdmin") == 0 &&
+            json_array_size(json_object_get(one, "members")) > 0 &&
+            json_object_get(one, "condition") == NULL;
+    }
+    if (!kept) {
+        error_field(&err, "policy.bindings",
+                    "The organization would be left without an administrator: "
+                    "roles/resourcemanager.organizationAdmin needs a member.");
+        api_fail(call, &err);
+        return;
+    }
+    iam_set_policy(call);
+}

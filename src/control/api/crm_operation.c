@@ -1,0 +1,54 @@
+#include "control/api/crm_operation.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+
+bool crm_operation_new(struct api_call *call, const char *type, const json_t *response,
+                       json_t **answer, struct error *err)
+{
+    char digits[20];
+    random_text(digits, 19, "123456789");
+    const char *name = arena_printf(&call->arena, "operations/cp.%s", digits);
+    json_t *typed =
+        json_pack("{s:s}", "@type", arena_printf(&call->arena, "type.googleapis.com/%s", type));
+    json_object_update(typed, (json_t *)(uintptr_t)response);
+    auto_json *body =
+        json_pack("{s:b, s:o, s:o}", "done", 1, "finishTime",
+                  json_slice(time_text(&call->arena, clock_wall_us())), "response", typed);
+    if (!store_put(call->control->store, STORE_OPERATION, name, body, NULL, NULL, err)) {
+        return false;
+    }
+    *answer = json_pack("{s:s, s:b, s:O}", "name", name, "done", 1, "response", typed);
+    return true;
+}
+
+static void operations_get(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    const char *name = arena_printf(&call->arena, "operations/%s", api_param(call, "operation"));
+    switch (store_get(call->control->store, STORE_OPERATION, name, &doc, &err)) {
+    case STORE_ABSENT:
+        error_set(&err, STATUS_NOT_FOUND, "Operation '%s' was not found.", name);
+        api_fail(call, &err);
+        return;
+    case STORE_FAILED:
+        api_fail(call, &err);
+        return;
+    case STORE_FOUND:
+        break;
+    }
+    auto_json *body = doc.body;
+    api_reply(call, json_pack("{s:s, s:b, s:O}", "name", name, "done", 1, "response",
+                              json_object_get(body, "response")));
+}
+
+/* Whoever was told the name of an operation may ask for it. */
+const struct api_route crm_operation_routes[] = {
+    {"GET", "/v1/operations/{operation}", NULL, NULL, API_SELF_CHECKED, operations_get,
+     "google.longrunning.Operations.GetOperation"},
+    {"GET", "/v3/operations/{operation}", NULL, NULL, API_SELF_CHECKED, operations_get,
+     "google.longrunning.Operations.GetOperation"},
+};
+const size_t crm_operation_route_count =
+    sizeof(crm_operation_routes) / sizeof(crm_operation_routes[0]);

@@ -1,0 +1,346 @@
+/*
+ * The resource tree: organization, folders, projects. v3 is the newest form; gcloud still uses v1
+ * for projects and organizations and v2 for folders, so that handlers write the form of the path
+ * they were called by.
+ */
+#include "control/api/crm_tree.h"
+
+#include "base/clock.h"
+#include "control/api/crm_operation.h"
+#include "control/orgpolicy.h"
+
+enum { DEPTH_MAX = 10 };
+
+const char *crm_now(struct api_call *call)
+{
+    return arena_string(&call->arena, time_text(&call->arena, clock_wall_us()));
+}
+
+bool crm_path_is(const struct api_call *call, const char *prefix)
+{
+    return slice_starts(call->path, slice_of(prefix));
+}
+
+void crm_copy(json_t *out, const char *name, const json_t *from, const char *from_name)
+{
+    json_t *value = json_object_get(from, from_name);
+    if (value != NULL) {
+        json_object_set(out, name, value);
+    }
+}
+
+static void put_etag(struct api_call *call, json_t *out, int64_t version)
+{
+    json_object_set_new(out, "etag", json_slice(policy_etag(&call->arena, version)));
+}
+
+/* "organizations/1" → {"type": "organization", "id": "1"}. */
+static json_t *parent_v1(const char *parent)
+{
+    const char *slash = strchr(parent, '/');
+    bool folder = strncmp(parent, "folders/", 8) == 0;
+    return json_pack("{s:s, s:s}", "type", folder ? "folder" : "organization", "id",
+                     slash == NULL ? "" : slash + 1);
+}
+
+static json_t *project_json(struct api_call *call, const struct store_doc *doc)
+{
+    json_t *out = json_object();
+    const json_t *body = doc->body;
+    const char *parent = json_text_or(body, "parent", "");
+    crm_copy(out, "projectId", body, "projectId");
+    crm_copy(out, "createTime", body, "createTime");
+    crm_copy(out, "labels", body, "labels");
+    if (crm_path_is(call, "/v1/")) {
+        crm_copy(out, "projectNumber", body, "projectNumber");
+        crm_copy(out, "name", body, "name");
+        crm_copy(out, "lifecycleState", body, "lifecycleState");
+        json_object_set_new(out, "parent", parent_v1(parent));
+        return out;
+    }
+    json_object_set_new(out, "name",
+                        json_string(arena_printf(&call->arena, "projects/%s",
+                                                 json_text_or(body, "projectNumber", ""))));
+    crm_copy(out, "displayName", body, "name");
+    crm_copy(out, "state", body, "lifecycleState");
+    crm_copy(out, "parent", body, "parent");
+    crm_copy(out, "updateTime", body,
+             json_object_get(body, "updateTime") != NULL ? "updateTime" : "createTime");
+    put_etag(call, out, doc->version);
+    return out;
+}
+
+static json_t *folder_json(struct api_call *call, const struct store_doc *doc)
+{
+    json_t *out = json_object();
+    json_object_set_new(out, "name", json_string(doc->key));
+    crm_copy(out, "parent", doc->body, "parent");
+    crm_copy(out, "displayName", doc->body, "displayName");
+    crm_copy(out, crm_path_is(call, "/v2/") ? "lifecycleState" : "state", doc->body,
+             "lifecycleState");
+    crm_copy(out, "createTime", doc->body, "createTime");
+    crm_copy(out, "updateTime", doc->body, "updateTime");
+    put_etag(call, out, doc->version);
+    return out;
+}
+
+static json_t *organization_json(struct api_call *call, const struct store_doc *doc)
+{
+    json_t *out = json_object();
+    json_object_set_new(out, "name", json_string(doc->key));
+    crm_copy(out, "displayName", doc->body, "displayName");
+    if (crm_path_is(call, "/v1/")) {
+        crm_copy(out, "creationTime", doc->body, "createTime");
+        crm_copy(out, "lifecycleState", doc->body, "lifecycleState");
+        json_object_set_new(out, "owner",
+                            json_pack("{s:O}", "directoryCustomerId",
+                                      json_object_get(doc->body, "directoryCustomerId")));
+        return out;
+    }
+    crm_copy(out, "directoryCustomerId", doc->body, "directoryCustomerId");
+    crm_copy(out, "state", doc->body, "lifecycleState");
+    crm_copy(out, "createTime", doc->body, "createTime");
+    put_etag(call, out, doc->version);
+    return out;
+}
+
+json_t *crm_json(struct api_call *call, const struct store_doc *doc)
+{
+    return strncmp(doc->key, "projects/", 9) == 0  ? project_json(call, doc)
+           : strncmp(doc->key, "folders/", 8) == 0 ? folder_json(call, doc)
+                                                   : organization_json(call, doc);
+}
+
+/* ---- reading ---- */
+
+bool crm_load(struct api_call *call, const char *key, struct store_doc *out, struct error *err)
+{
+    switch (store_get(call->control->store, STORE_NODE, key, out, err)) {
+    case STORE_FOUND:
+        return true;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "%s was not found.", key);
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+void crm_node_get(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    const char *key = api_expand(call, call->route->on);
+    if (!crm_load(call, key, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = crm_json(call, &doc);
+    json_decref(doc.body);
+    api_reply(call, answer);
+}
+
+struct listing {
+    struct api_call *call;
+    json_t *items;
+    const char *permission; /* on each; NULL: it was asked for on the parent */
+    const char *parent;     /* NULL: any */
+    struct slice query;     /* "parent:folders/1 displayName:x": all that are given must hold */
+};
+
+static bool word_holds(const struct store_doc *doc, struct slice word)
+{
+    static const struct {
+        const char *name, *field;
+    } fields[] = {
+        {"parent", "parent"},
+        {"displayName", "displayName"},
+        {"name", "name"},
+        {"id", "projectId"},
+        {"projectId", "projectId"},
+        {"state", "lifecycleState"},
+        {"lifecycleState", "lifecycleState"},
+    };
+    struct slice value = word, name;
+    ptrdiff_t mark = slice_find(word, ':') >= 0 ? slice_find(word, ':') : slice_find(word, '=');
+    if (mark < 0) {
+        return true;
+    }
+    name = slice_upto(value, (size_t)mark);
+    value = slice_from(value, (size_t)mark + 1);
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (slice_is(name, fields[i].name)) {
+            struct slice held = slice_of(json_text_or(doc->body, fields[i].field, ""));
+            return slice_is(value, "*") || slice_equal_nocase(held, value);
+        }
+    }
+    return true;
+}
+
+static bool list_node(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    struct slice left = listing->query;
+    struct slice word;
+    if (listing->parent != NULL &&
+        strcmp(json_text_or(doc->body, "parent", ""), listing->parent) != 0) {
+        return true;
+    }
+    while (slice_cut(&left, ' ', &word)) {
+        if (!word_holds(doc, word)) {
+            return true;
+        }
+    }
+    if (listing->permission == NULL || api_holds(listing->call, listing->permission, doc->key)) {
+        json_array_append_new(listing->items, crm_json(listing->call, doc));
+    }
+    return true;
+}
+
+static void list(struct api_call *call, const char *kind, struct listing *listing)
+{
+    struct error err;
+    listing->call = call;
+    listing->items = json_array();
+    if (!store_each(call->control->store, STORE_NODE, arena_printf(&call->arena, "%s/", kind),
+                    list_node, listing, &err)) {
+        json_decref(listing->items);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{s:o}", kind, listing->items));
+}
+
+/* Those below ?parent=, for who may list there. */
+static void list_below(struct api_call *call, const char *kind, const char *permission)
+{
+    struct error err;
+    struct listing listing = {.parent = api_query(call, "parent")};
+    if (listing.parent == NULL) {
+        error_field(&err, "parent", "The query needs parent=organizations/N or folders/N.");
+        api_fail(call, &err);
+        return;
+    }
+    if (!api_allowed(call, permission, listing.parent, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    list(call, kind, &listing);
+}
+
+static void search(struct api_call *call, const char *kind, const char *permission)
+{
+    const char *query = api_query(call, "query");
+    struct listing listing = {.permission = permission, .query = slice_of(query)};
+    list(call, kind, &listing);
+}
+
+void crm_projects_list(struct api_call *call)
+{
+    list_below(call, "projects", "resourcemanager.projects.list");
+}
+
+void crm_projects_search(struct api_call *call)
+{
+    search(call, "projects", "resourcemanager.projects.get");
+}
+
+void crm_folders_list(struct api_call *call)
+{
+    list_below(call, "folders", "resourcemanager.folders.list");
+}
+
+void crm_folders_search(struct api_call *call)
+{
+    search(call, "folders", "resourcemanager.folders.get");
+}
+
+void crm_organizations_search(struct api_call *call)
+{
+    search(call, "organizations", "resourcemanager.organizations.get");
+}
+
+/* ---- common to changes ---- */
+
+const char *crm_type(struct api_call *call, const char *what)
+{
+    return arena_printf(&call->arena, "google.cloud.resourcemanager.%.*s.%s",
+                        SLICE_ARG(slice_upto(slice_from(call->path, 1), 2)), what);
+}
+
+/* A node that projects and folders can be below. */
+bool crm_check_parent(struct api_call *call, const char *parent, struct error *err)
+{
+    struct store_doc doc;
+    int depth = 0;
+    if (strncmp(parent, "organizations/", 14) != 0 && strncmp(parent, "folders/", 8) != 0) {
+        return error_field(err, "parent", "The parent is organizations/N or folders/N.");
+    }
+    if (!crm_load(call, parent, &doc, err)) {
+        return false;
+    }
+    json_decref(doc.body);
+    while (resource_parent(call->control->store, &call->arena, parent, &parent)) {
+        if (++depth >= DEPTH_MAX) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "Folders can be nested %d deep at most.", DEPTH_MAX);
+        }
+    }
+    return true;
+}
+
+static bool collect_key(const struct store_doc *doc, void *ctx)
+{
+    json_array_append_new(ctx, json_string(doc->key));
+    return true;
+}
+
+/* What stands above services has changed: their grants come from other nodes now. */
+static bool republish(struct api_call *call, struct change *change, const char *prefix,
+                      struct error *err)
+{
+    auto_json *keys = json_array();
+    if (!store_each(call->control->store, STORE_SERVICE, prefix, collect_key, keys, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        if (!change_service(change, json_string_value(json_array_get(keys, i)), err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Puts DOC in a change of its own. MOVED: prefix of the services that it moves; NULL: none. */
+bool crm_store(struct api_call *call, struct store_doc *doc, const json_t *before, const char *deed,
+               const char *type, const char *moved, json_t **operation, struct error *err)
+{
+    auto_change *change = change_begin(call->control, call, err);
+    if (change == NULL || !store_put(call->control->store, STORE_NODE, doc->key, doc->body, NULL,
+                                     &doc->version, err)) {
+        return false;
+    }
+    auto_json *response = crm_json(call, doc);
+    return (moved == NULL || republish(call, change, moved, err)) &&
+           change_audit(change, doc->key, deed, before, doc->body, err) &&
+           crm_operation_new(call, crm_type(call, type), response, operation, err) &&
+           change_commit(&change, err);
+}
+
+void crm_answer(struct api_call *call, bool good, json_t *operation, const struct error *err)
+{
+    if (good) {
+        api_reply(call, operation);
+        return;
+    }
+    json_decref(operation);
+    orgpolicy_fail(call, err);
+}
+
+/* Moving a node takes the permission on it, on its old parent and on its new one. */
+bool crm_may_move(struct api_call *call, const char *permission, const char *node, const char *from,
+                  const char *to, struct error *err)
+{
+    return api_allowed(call, permission, node, err) && api_allowed(call, permission, from, err) &&
+           api_allowed(call, permission, to, err) && crm_check_parent(call, to, err);
+}

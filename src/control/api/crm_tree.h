@@ -1,0 +1,50 @@
+/* The resource tree: what the files crm_*.c share, and their handlers, which crm_v3.c has rows for.
+ */
+#pragma once
+
+#include "control/policy_doc.h"
+
+/* ---- crm_tree.c ---- */
+
+const char *crm_now(struct api_call *call);
+/* Whether the call's path begins so: which version of the API is spoken. */
+bool crm_path_is(const struct api_call *call, const char *prefix);
+/* Copies a field, if it is there. */
+void crm_copy(json_t *out, const char *name, const json_t *from, const char *from_name);
+/* A node in the words of the API that CALL uses. */
+json_t *crm_json(struct api_call *call, const struct store_doc *doc);
+
+/* NOT_FOUND if there is none; the body is then the caller's. */
+bool crm_load(struct api_call *call, const char *key, struct store_doc *out, struct error *err);
+/* Whether PARENT exists and may have something below it. */
+bool crm_check_parent(struct api_call *call, const char *parent, struct error *err);
+/* PERMISSION on the node, on its old parent and on its new one, which must be a parent. */
+bool crm_may_move(struct api_call *call, const char *permission, const char *node, const char *from,
+                  const char *to, struct error *err);
+/* "google.cloud.resourcemanager.v3.WHAT", with the version of the path. */
+const char *crm_type(struct api_call *call, const char *what);
+/*
+ * Puts DOC, in a change of its own, and gives the operation that says so. MOVED: prefix of the
+ * services whose grants come from other nodes now; NULL if there are none.
+ */
+bool crm_store(struct api_call *call, struct store_doc *doc, const json_t *before, const char *deed,
+               const char *type, const char *moved, json_t **operation, struct error *err);
+/* 200 with BODY (taken), or the error. */
+void crm_answer(struct api_call *call, bool good, json_t *body, const struct error *err);
+
+/* ---- handlers ---- */
+
+void crm_node_get(struct api_call *call);
+void crm_projects_list(struct api_call *call);
+void crm_projects_search(struct api_call *call);
+void crm_folders_list(struct api_call *call);
+void crm_folders_search(struct api_call *call);
+void crm_organizations_search(struct api_call *call);
+void crm_projects_create(struct api_call *call);
+void crm_projects_move(struct api_call *call);
+void crm_projects_update(struct api_call *call);
+void crm_folders_create(struct api_call *call);
+void crm_folders_update(struct api_call *call);
+void crm_folders_move(struct api_call *call);
+void crm_folders_delete(struct api_call *call);
+void crm_organization_set_policy(struct api_call *call);

@@ -1,0 +1,85 @@
+/* The rows of the resource tree: v3, and what gcloud still asks of v1 and v2. */
+#include "control/api/crm_v3.h"
+
+#include "control/api/crm_tree.h"
+
+#define PROJECT      "projects/{project}"
+#define FOLDER       "folders/{folder}"
+#define ORGANIZATION "organizations/{organization}"
+#define V1           "google.cloud.resourcemanager.v1."
+#define V2           "google.cloud.resourcemanager.v2."
+#define V3           "google.cloud.resourcemanager.v3."
+#define MAY          "resourcemanager."
+#define IAM(version, node, kind, set, method)                                                      \
+    {"POST",         version node ":getIamPolicy", MAY kind ".getIamPolicy", node, 0,              \
+     iam_get_policy, method "GetIamPolicy"},                                                       \
+        {"POST", version node ":setIamPolicy", MAY kind ".setIamPolicy", node, 0,                  \
+         set,    method "SetIamPolicy"},                                                           \
+    {                                                                                              \
+        "POST", version node ":testIamPermissions", NULL, node, API_SELF_CHECKED,                  \
+            iam_test_permissions, method "TestIamPermissions"                                      \
+    }
+#define FOLDERS(version, method)                                                                   \
+    {                                                                                              \
+        "GET", version FOLDER, MAY "folders.get",         FOLDER,                                  \
+        0,     crm_node_get,   method "Folders.GetFolder"},                                        \
+        {"PATCH", version FOLDER,     MAY "folders.update",         FOLDER,                        \
+         0,       crm_folders_update, method "Folders.UpdateFolder"},                              \
+        {"DELETE", version FOLDER,     MAY "folders.delete",         FOLDER,                       \
+         0,        crm_folders_delete, method "Folders.DeleteFolder"},                             \
+        {"POST",           version FOLDER ":move",     NULL, FOLDER, API_SELF_CHECKED,             \
+         crm_folders_move, method "Folders.MoveFolder"},                                           \
+        {"POST", version FOLDER ":undelete",     MAY "folders.undelete", FOLDER, 0,                \
+         NULL,   method "Folders.UndeleteFolder"},                                                 \
+        {"GET",                                                                                    \
+         version "folders",                                                                        \
+         NULL,                                                                                     \
+         NULL,                                                                                     \
+         API_SELF_CHECKED,                                                                         \
+         crm_folders_list,                                                                         \
+         method "Folders.ListFolders"},                                                            \
+        {"POST",                                                                                   \
+         version "folders",                                                                        \
+         NULL,                                                                                     \
+         NULL,                                                                                     \
+         API_SELF_CHECKED,                                                                         \
+         crm_folders_create,                                                                       \
+         method "Folders.CreateFolder"},                                                           \
+        IAM(version, FOLDER, "folders", iam_set_policy, method "Folders.")
+
+const struct api_route crm_v3_routes[] = {
+    {"POST", "/v1/projects", NULL, NULL, API_SELF_CHECKED, crm_projects_create, V1 "CreateProject"},
+    {"PUT", "/v1/" PROJECT, MAY "projects.update", PROJECT, 0, crm_projects_update,
+     V1 "UpdateProject"},
+    {"GET", "/v1/" ORGANIZATION, MAY "organizations.get", ORGANIZATION, 0, crm_node_get,
+     V1 "GetOrganization"},
+    {"POST", "/v1/organizations:search", NULL, NULL, API_SELF_CHECKED, crm_organizations_search,
+     V1 "SearchOrganizations"},
+    IAM("/v1/", ORGANIZATION, "organizations", crm_organization_set_policy, V1),
+    FOLDERS("/v2/", V2),
+    {"POST", "/v2/folders:search", NULL, NULL, API_SELF_CHECKED, crm_folders_search,
+     V2 "Folders.SearchFolders"},
+    FOLDERS("/v3/", V3),
+    {"GET", "/v3/folders:search", NULL, NULL, API_SELF_CHECKED, crm_folders_search,
+     V3 "Folders.SearchFolders"},
+    {"GET", "/v3/" PROJECT, MAY "projects.get", PROJECT, 0, crm_node_get, V3 "Projects.GetProject"},
+    {"GET", "/v3/projects", NULL, NULL, API_SELF_CHECKED, crm_projects_list,
+     V3 "Projects.ListProjects"},
+    {"GET", "/v3/projects:search", NULL, NULL, API_SELF_CHECKED, crm_projects_search,
+     V3 "Projects.SearchProjects"},
+    {"POST", "/v3/projects", NULL, NULL, API_SELF_CHECKED, crm_projects_create,
+     V3 "Projects.CreateProject"},
+    {"PATCH", "/v3/" PROJECT, MAY "projects.update", PROJECT, 0, crm_projects_update,
+     V3 "Projects.UpdateProject"},
+    {"POST", "/v3/" PROJECT ":move", NULL, PROJECT, API_SELF_CHECKED, crm_projects_move,
+     V3 "Projects.MoveProject"},
+    {"DELETE", "/v3/" PROJECT, MAY "projects.delete", PROJECT, 0, NULL,
+     V3 "Projects.DeleteProject"},
+    IAM("/v3/", PROJECT, "projects", iam_set_policy, V3 "Projects."),
+    {"GET", "/v3/" ORGANIZATION, MAY "organizations.get", ORGANIZATION, 0, crm_node_get,
+     V3 "Organizations.GetOrganization"},
+    {"GET", "/v3/organizations:search", NULL, NULL, API_SELF_CHECKED, crm_organizations_search,
+     V3 "Organizations.SearchOrganizations"},
+    IAM("/v3/", ORGANIZATION, "organizations", crm_organization_set_policy, V3 "Organizations."),
+};
+const size_t crm_v3_route_count = sizeof(crm_v3_routes) / sizeof(crm_v3_routes[0]);

@@ -1,0 +1,377 @@
+/*
+ * Tags on resources: organization, folders, projects and single services. A binding remembers the
+ * record's number of what it is to, so that a service made anew under an old name starts without
+ * the old one's tags.
+ */
+#include "control/api/crm_v3_bindings.h"
+
+#include "control/api/crm_operation.h"
+#include "control/policy_doc.h"
+#include "control/tags.h"
+#include "http/url.h"
+
+enum { BOUND_MAX = 50 };
+
+static const char tree_prefix[] = "//cloudresourcemanager.googleapis.com/";
+static const char run_prefix[] = "//run.googleapis.com/";
+
+static const char *with_project(struct api_call *call, const char *name, bool number)
+{
+    struct slice left = slice_of(name), kind, id;
+    if (!slice_cut(&left, '/', &kind) || !slice_is(kind, "projects") ||
+        !slice_cut(&left, '/', &id)) {
+        return name;
+    }
+    const char *text = arena_string(&call->arena, id);
+    const char *known = number ? project_number(call->control, &call->arena, text)
+                               : project_id(call->control, &call->arena, text);
+    return arena_printf(&call->arena, "projects/%s%s%.*s", known == NULL ? text : known,
+                        left.len > 0 ? "/" : "", SLICE_ARG(left));
+}
+
+/* Store key of a full resource name; NULL if it is of no kind that can have tags. */
+static const char *resource_of(struct api_call *call, const char *full)
+{
+    if (strncmp(full, run_prefix, sizeof(run_prefix) - 1) == 0) {
+        const char *key = with_project(call, full + sizeof(run_prefix) - 1, false);
+        return policy_node_of(key) == POLICY_SERVICE ? key : NULL;
+    }
+    if (strncmp(full, tree_prefix, sizeof(tree_prefix) - 1) == 0) {
+        const char *key = with_project(call, full + sizeof(tree_prefix) - 1, false);
+        return policy_node_of(key) == POLICY_SERVICE ? NULL : key;
+    }
+    return NULL;
+}
+
+/* The full name, with the project's number. */
+static const char *full_name(struct api_call *call, const char *resource)
+{
+    bool run = policy_node_of(resource) == POLICY_SERVICE;
+    return arena_printf(&call->arena, "%s%s", run ? run_prefix : tree_prefix,
+                        with_project(call, resource, true));
+}
+
+static bool find_resource(struct api_call *call, const char *full, const char **out,
+                          struct error *err)
+{
+    *out = full == NULL ? NULL : resource_of(call, full);
+    return *out != NULL ||
+           error_field(
+               err, "parent",
+               "The parent is a full name: //cloudresourcemanager.googleapis.com/projects/N, "
+               "…/folders/N, …/organizations/N or "
+               "//run.googleapis.com/projects/N/locations/L/services/S.");
+}
+
+/* VERB ("createTagBinding") on the resource. */
+static bool may_on(struct api_call *call, const char *verb, const char *resource, struct error *err)
+{
+    bool run = policy_node_of(resource) == POLICY_SERVICE;
+    return api_allowed(call,
+                       arena_printf(&call->arena, "%s.%s",
+                                    run ? "run.services" : "resourcemanager.hierarchyNodes", verb),
+                       resource, err);
+}
+
+static const char *encoded(struct api_call *call, const char *text)
+{
+    char *out = arena_alloc(&call->arena, 3 * strlen(text) + 1);
+    size_t used = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '/') {
+            memcpy(out + used, "%2F", 3);
+            used += 3;
+        } else {
+            out[used++] = *c;
+        }
+    }
+    out[used] = '\0';
+    return out;
+}
+
+static json_t *load(struct api_call *call, const char *key)
+{
+    struct store_doc doc;
+    return store_get(call->control->store, STORE_TAG, key, &doc, NULL) == STORE_FOUND ? doc.body
+                                                                                      : NULL;
+}
+
+static json_t *binding_json(struct api_call *call, const char *resource, const char *value)
+{
+    const char *full = full_name(call, resource);
+    auto_json *doc = load(call, value);
+    return json_pack("{s:s, s:s, s:s, s:s}", "name",
+                     arena_printf(&call->arena, "tagBindings/%s/%s", encoded(call, full), value),
+                     "parent", full, "tagValue", value, "tagValueNamespacedName",
+                     json_text_or(doc, "namespacedName", ""));
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    struct api_call *call;
+    const char *resource;
+    uint64_t id;
+    json_t *items;
+};
+
+static bool list_one(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    if ((uint64_t)json_number(doc->body, "resourceId", 0) == listing->id) {
+        json_array_append_new(listing->items,
+                              binding_json(listing->call, listing->resource,
+                                           json_text_or(doc->body, "tagValue", "")));
+    }
+    return true;
+}
+
+static void bindings_list(struct api_call *call)
+{
+    struct error err = {0};
+    struct listing listing = {.call = call};
+    if (!find_resource(call, api_query(call, "parent"), &listing.resource, &err) ||
+        !may_on(call, "listTagBindings", listing.resource, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    listing.id = tag_resource_id(call->control, listing.resource);
+    listing.items = json_array();
+    if (!store_each(call->control->store, STORE_TAG,
+                    tag_binding_prefix(&call->arena, listing.resource), list_one, &listing, &err)) {
+        json_decref(listing.items);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{s:o}", "tagBindings", listing.items));
+}
+
+static void effective_list(struct api_call *call)
+{
+    struct error err = {0};
+    const char *resource;
+    struct tag_set *set = arena_new(&call->arena, struct tag_set);
+    if (!find_resource(call, api_query(call, "parent"), &resource, &err) ||
+        !may_on(call, "listEffectiveTags", resource, &err) ||
+        !tags_effective(call->control, &call->arena, resource, set, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < set->count; i++) {
+        const struct tag *tag = &set->items[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "tagValue", tag->value,
+                      "namespacedTagValue",
+                      arena_printf(&call->arena, "%s/%s", tag->key_name, tag->value_name), "tagKey",
+                      tag->key, "namespacedTagKey", tag->key_name, "tagKeyParentName",
+                      with_project(call, tag->key_parent, true), "inherited", tag->inherited));
+    }
+    api_reply(call, json_pack("{s:o}", "effectiveTags", list));
+}
+
+/* ---- changing ---- */
+
+static const struct field binding_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "parent", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "tagValue", .kind = FIELD_STRING},
+    {.name = "tagValueNamespacedName", .kind = FIELD_STRING},
+    {0},
+};
+
+struct named_value {
+    const char *name; /* "ORG/key/value" */
+    char key[64];
+};
+
+static bool is_named(const struct store_doc *doc, void *ctx)
+{
+    struct named_value *named = ctx;
+    if (strcmp(json_text_or(doc->body, "namespacedName", ""), named->name) != 0) {
+        return true;
+    }
+    snprintf(named->key, sizeof(named->key), "%.63s", doc->key);
+    return false;
+}
+
+/* "tagValues/N" that the request names in one of two ways; "" if there is none. */
+static const char *value_of(struct api_call *call, const json_t *asked)
+{
+    const char *value = json_text_or(asked, "tagValue", "");
+    struct named_value named = {.name = json_text_or(asked, "tagValueNamespacedName", "")};
+    if (value[0] != '\0' || named.name[0] == '\0') {
+        return value;
+    }
+    store_each(call->control->store, STORE_TAG, "tagValues/", is_named, &named, NULL);
+    return arena_string(&call->arena, slice_of(named.key));
+}
+
+/* The organization or project that the value's key is of; "" if there is no such value. */
+static const char *owner_of(struct api_call *call, const char *value)
+{
+    auto_json *doc = strncmp(value, "tagValues/", 10) == 0 ? load(call, value) : NULL;
+    auto_json *key = doc == NULL ? NULL : load(call, json_text_or(doc, "parent", ""));
+    return arena_string(&call->arena, slice_of(json_text_or(key, "parent", "")));
+}
+
+struct bound {
+    struct api_call *call;
+    uint64_t id;
+    const char *key; /* "tagKeys/N" */
+    const char *value;
+    size_t count;
+    const char *other; /* a value of the same key that is bound already */
+    bool same;
+};
+
+static bool count_bound(const struct store_doc *doc, void *ctx)
+{
+    struct bound *bound = ctx;
+    const char *value = json_text_or(doc->body, "tagValue", "");
+    auto_json *held = load(bound->call, value);
+    if ((uint64_t)json_number(doc->body, "resourceId", 0) != bound->id || held == NULL) {
+        return true;
+    }
+    bound->count++;
+    if (strcmp(value, bound->value) == 0) {
+        bound->same = true;
+    } else if (strcmp(json_text_or(held, "parent", ""), bound->key) == 0) {
+        bound->other = arena_string(&bound->call->arena, slice_of(value));
+    }
+    return true;
+}
+
+/* One value of a key, and not too many in all. */
+static bool check_bound(struct api_call *call, const char *resource, const char *value,
+                        struct error *err)
+{
+    auto_json *doc = load(call, value);
+    struct bound bound = {.call = call,
+                          .id = tag_resource_id(call->control, resource),
+                          .key = json_text_or(doc, "parent", ""),
+                          .value = value};
+    if (bound.id == 0) {
+        return error_set(err, STATUS_NOT_FOUND, "%s was not found.", resource);
+    }
+    if (!store_each(call->control->store, STORE_TAG, tag_binding_prefix(&call->arena, resource),
+                    count_bound, &bound, err)) {
+        return false;
+    }
+    if (bound.same) {
+        return error_set(err, STATUS_ALREADY_EXISTS, "%s is bound to %s already.", value, resource);
+    }
+    if (bound.other != NULL) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "%s has %s, another value of the same key, already.", resource,
+                         bound.other);
+    }
+    return bound.count < BOUND_MAX || error_set(err, STATUS_FAILED_PRECONDITION,
+                                                "A resource can have %d tags at most.", BOUND_MAX);
+}
+
+/* Binds, or takes away (ID 0). */
+static bool store_binding(struct api_call *call, const char *resource, const char *value,
+                          uint64_t id, json_t **operation, struct error *err)
+{
+    struct store *store = call->control->store;
+    const char *key = tag_binding_key(&call->arena, resource, value);
+    auto_json *body = json_pack("{s:s, s:I}", "tagValue", value, "resourceId", (json_int_t)id);
+    auto_json *response = id == 0 ? json_object() : binding_json(call, resource, value);
+    const char *type =
+        id == 0 ? "google.protobuf.Empty" : "google.cloud.resourcemanager.v3.TagBinding";
+    auto_change *change = change_begin(call->control, call, err);
+    return change != NULL &&
+           (id != 0 ? store_put(store, STORE_TAG, key, body, NULL, NULL, err)
+                    : store_delete(store, STORE_TAG, key, err)) &&
+           change_audit(change, resource, id != 0 ? "bind-tag" : "unbind-tag",
+                        id != 0 ? NULL : body, id != 0 ? body : NULL, err) &&
+           crm_operation_new(call, type, response, operation, err) && change_commit(&change, err);
+}
+
+static bool binding_create(struct api_call *call, json_t **operation, struct error *err)
+{
+    const char *resource;
+    auto_json *asked = fields_read(binding_fields, call->body, "", err);
+    if (asked == NULL || !find_resource(call, json_text_or(asked, "parent", ""), &resource, err)) {
+        return false;
+    }
+    if (api_query_flag(call, "validateOnly")) {
+        return error_set(err, STATUS_UNIMPLEMENTED, "validateOnly is not implemented for tags.");
+    }
+    const char *value = value_of(call, asked);
+    const char *owner = owner_of(call, value);
+    if (!may_on(call, "createTagBinding", resource, err) ||
+        !api_allowed(call, "resourcemanager.tagValueBindings.create",
+                     owner[0] != '\0' ? owner : value, err)) {
+        return false;
+    }
+    return check_bound(call, resource, value, err) &&
+           store_binding(call, resource, value, tag_resource_id(call->control, resource), operation,
+                         err);
+}
+
+static void answer(struct api_call *call, bool good, json_t *operation, const struct error *err)
+{
+    if (good) {
+        api_reply(call, operation);
+        return;
+    }
+    json_decref(operation);
+    api_fail(call, err);
+}
+
+static void bindings_create(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *operation = NULL;
+    bool good = binding_create(call, &operation, &err);
+    answer(call, good, operation, &err);
+}
+
+static bool binding_delete(struct api_call *call, json_t **operation, struct error *err)
+{
+    const char *resource;
+    struct slice full = slice_of(api_param(call, "resource"));
+    const char *value = arena_printf(&call->arena, "tagValues/%s", api_param(call, "value"));
+    /* Some clients encode the name, which has encoded parts, once more. */
+    if (slice_find(full, '%') >= 0 && !url_decode(&call->arena, full, false, &full)) {
+        return error_field(err, "name", "The name of the binding is malformed.");
+    }
+    const char *owner = owner_of(call, value);
+    if (!find_resource(call, arena_string(&call->arena, full), &resource, err) ||
+        !may_on(call, "deleteTagBinding", resource, err) ||
+        !api_allowed(call, "resourcemanager.tagValueBindings.delete",
+                     owner[0] != '\0' ? owner : value, err)) {
+        return false;
+    }
+    auto_json *body = load(call, tag_binding_key(&call->arena, resource, value));
+    if (body == NULL) {
+        return error_set(err, STATUS_NOT_FOUND, "%s is not bound to %s.", value, resource);
+    }
+    return store_binding(call, resource, value, 0, operation, err);
+}
+
+static void bindings_delete(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *operation = NULL;
+    bool good = binding_delete(call, &operation, &err);
+    answer(call, good, operation, &err);
+}
+
+#define METHOD "google.cloud.resourcemanager.v3.TagBindings."
+
+const struct api_route crm_v3_bindings_routes[] = {
+    {"GET", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED, bindings_list,
+     METHOD "ListTagBindings"},
+    {"POST", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED, bindings_create,
+     METHOD "CreateTagBinding"},
+    {"DELETE", "/v3/tagBindings/{resource}/tagValues/{value}", NULL, NULL, API_SELF_CHECKED,
+     bindings_delete, METHOD "DeleteTagBinding"},
+    {"GET", "/v3/effectiveTags", NULL, NULL, API_SELF_CHECKED, effective_list,
+     METHOD "ListEffectiveTags"},
+};
+const size_t crm_v3_bindings_route_count =
+    sizeof(crm_v3_bindings_routes) / sizeof(crm_v3_bindings_routes[0]);

@@ -1,0 +1,470 @@
+/*
+ * Tags: keys, values, bindings. Keys and values have numbers that the record has them under;
+ * a binding stands under the resource that it is to, so that the tags of a resource are one walk.
+ */
+#include "control/api/crm_v3_tags.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "control/api/crm_operation.h"
+#include "control/policy_doc.h"
+#include "control/tags.h"
+#include "http/url.h"
+
+enum { KEYS_MAX = 1000, VALUES_MAX = 1000, BOUND_MAX = 50 };
+
+static const char type_prefix[] = "google.cloud.resourcemanager.v3.";
+
+static const char *now(struct api_call *call)
+{
+    return arena_string(&call->arena, time_text(&call->arena, clock_wall_us()));
+}
+
+static bool load(struct api_call *call, const char *key, struct store_doc *out, struct error *err)
+{
+    switch (store_get(call->control->store, STORE_TAG, key, out, err)) {
+    case STORE_FOUND:
+        return true;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "%s was not found.", key);
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+/* What permissions on a key, value or binding to it are asked on: the node that the key is of. ""
+ * if the thing does not exist, on which nobody holds anything. */
+static const char *owner_of(struct api_call *call, const char *name)
+{
+    struct store_doc doc;
+    const char *out = "";
+    for (int depth = 0; depth < 2; depth++) {
+        if (store_get(call->control->store, STORE_TAG, name, &doc, NULL) != STORE_FOUND) {
+            return "";
+        }
+        out = arena_string(&call->arena, slice_of(json_text_or(doc.body, "parent", "")));
+        json_decref(doc.body);
+        if (strncmp(out, "tagKeys/", 8) != 0) {
+            break;
+        }
+        name = out;
+    }
+    return out;
+}
+
+static bool may(struct api_call *call, const char *permission, const char *name, struct error *err)
+{
+    const char *owner = owner_of(call, name);
+    if (owner[0] == '\0') {
+        owner = name;
+    }
+    return api_allowed(call, permission, owner, err);
+}
+
+/* "projects/demo" of "projects/NUMBER"; others as they are. */
+static const char *node_key(struct api_call *call, const char *node)
+{
+    const char *id = strncmp(node, "projects/", 9) == 0
+                         ? project_id(call->control, &call->arena, node + 9)
+                         : NULL;
+    return id == NULL ? node : arena_printf(&call->arena, "projects/%s", id);
+}
+
+static const char *public_node(struct api_call *call, const char *node)
+{
+    const char *number = strncmp(node, "projects/", 9) == 0
+                             ? project_number(call->control, &call->arena, node + 9)
+                             : NULL;
+    return number == NULL ? node : arena_printf(&call->arena, "projects/%s", number);
+}
+
+/* ---- keys and values alike ---- */
+
+static const struct field tag_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "parent", .kind = FIELD_STRING},
+    {.name = "shortName", .kind = FIELD_STRING},
+    {.name = "namespacedName", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "description", .kind = FIELD_STRING, .max = 256},
+    {.name = "createTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "updateTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "etag", .kind = FIELD_STRING},
+    {.name = "purpose", .kind = FIELD_STRING},
+    {.name = "purposeData", .kind = FIELD_ANY},
+    {0},
+};
+
+static json_t *tag_json(struct api_call *call, const struct store_doc *doc)
+{
+    json_t *out = json_copy(doc->body);
+    const char *parent = json_text_or(out, "parent", "");
+    json_object_set_new(out, "name", json_string(doc->key));
+    json_object_set_new(out, "parent", json_string(public_node(call, parent)));
+    json_object_set_new(out, "etag", json_slice(policy_etag(&call->arena, doc->version)));
+    return out;
+}
+
+static bool short_name_valid(const char *name, struct error *err)
+{
+    size_t length = strlen(name);
+    bool good = length >= 1 && length <= 256;
+    for (size_t i = 0; i < length && good; i++) {
+        char c = name[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool inner = i > 0 && i + 1 < length && strchr("-_.", c) != NULL;
+        good = word || inner;
+    }
+    return good || error_field(err, "shortName",
+                               "A short name has 1 to 256 letters and digits, with dashes, "
+                               "underscores and dots between them.");
+}
+
+struct search {
+    struct api_call *call;
+    const char *parent, *short_name, *namespaced; /* NULL: any */
+    json_t *items;                                /* what is found, as the API shows it; NULL: only
+                                                     counted */
+    char key[64];                                 /* of the last */
+    size_t count;
+};
+
+static bool search_one(const struct store_doc *doc, void *ctx)
+{
+    struct search *search = ctx;
+    const json_t *body = doc->body;
+    if ((search->parent != NULL && strcmp(json_text_or(body, "parent", ""), search->parent) != 0) ||
+        (search->short_name != NULL &&
+         strcmp(json_text_or(body, "shortName", ""), search->short_name) != 0) ||
+        (search->namespaced != NULL &&
+         strcmp(json_text_or(body, "namespacedName", ""), search->namespaced) != 0)) {
+        return true;
+    }
+    search->count++;
+    snprintf(search->key, sizeof(search->key), "%.63s", doc->key);
+    if (search->items != NULL) {
+        json_array_append_new(search->items, tag_json(search->call, doc));
+    }
+    return true;
+}
+
+static bool find(struct search *search, const char *kind, struct error *err)
+{
+    return store_each(search->call->control->store, STORE_TAG,
+                      arena_printf(&search->call->arena, "%s/", kind), search_one, search, err);
+}
+
+static void answer(struct api_call *call, bool good, json_t *body, const struct error *err)
+{
+    if (good) {
+        api_reply(call, body);
+        return;
+    }
+    json_decref(body);
+    api_fail(call, err);
+}
+
+/* Puts (or deletes, AFTER NULL) a key, a value or a binding, with the operation that says so. */
+static bool store_tag(struct api_call *call, struct store_doc *doc, const json_t *before,
+                      const json_t *after, const char *deed, const char *type, json_t **operation,
+                      struct error *err)
+{
+    struct store *store = call->control->store;
+    auto_change *change = change_begin(call->control, call, err);
+    if (change == NULL ||
+        !(after != NULL ? store_put(store, STORE_TAG, doc->key, after, NULL, &doc->version, err)
+                        : store_delete(store, STORE_TAG, doc->key, err))) {
+        return false;
+    }
+    struct store_doc shown = *doc;
+    shown.body = (json_t *)(uintptr_t)(after != NULL ? after : before);
+    auto_json *response =
+        strcmp(type, "TagBinding") == 0 ? json_copy(shown.body) : tag_json(call, &shown);
+    json_object_del(response, "resourceId");
+    return change_audit(change, doc->key, deed, before, after, err) &&
+           crm_operation_new(call, arena_printf(&call->arena, "%s%s", type_prefix, type), response,
+                             operation, err) &&
+           change_commit(&change, err);
+}
+
+struct kind {
+    const char *plural, *type, *permissions;
+    size_t max;
+};
+
+static const struct kind keys = {"tagKeys", "TagKey", "resourcemanager.tagKeys", KEYS_MAX};
+static const struct kind values = {"tagValues", "TagValue", "resourcemanager.tagValues",
+                                   VALUES_MAX};
+
+static const struct kind *kind_of(const struct api_call *call)
+{
+    return slice_starts(call->path, SLICE("/v3/tagKeys")) ? &keys : &values;
+}
+
+static const char *permission(struct api_call *call, const char *verb)
+{
+    return arena_printf(&call->arena, "%s.%s", kind_of(call)->permissions, verb);
+}
+
+static const char *named(struct api_call *call)
+{
+    return arena_printf(&call->arena, "%s/%s", kind_of(call)->plural, api_param(call, "tag"));
+}
+
+/* "ORG/key" below an organization, "PROJECT-ID/key" below a project, "…/key/value". */
+static const char *namespaced(struct api_call *call, const char *parent, const char *short_name)
+{
+    struct store_doc doc;
+    const char *space = strchr(parent, '/') + 1;
+    if (strncmp(parent, "tagKeys/", 8) == 0 &&
+        store_get(call->control->store, STORE_TAG, parent, &doc, NULL) == STORE_FOUND) {
+        space = arena_string(&call->arena, slice_of(json_text_or(doc.body, "namespacedName", "")));
+        json_decref(doc.body);
+    }
+    return arena_printf(&call->arena, "%s/%s", space, short_name);
+}
+
+static bool check_tag_parent(struct api_call *call, const char *parent, struct error *err)
+{
+    struct store_doc doc;
+    bool key = kind_of(call) == &keys;
+    if (key && strncmp(parent, "organizations/", 14) != 0 && strncmp(parent, "projects/", 9) != 0) {
+        return error_field(err, "parent", "A tag key is of an organization or a project.");
+    }
+    if (!key && strncmp(parent, "tagKeys/", 8) != 0) {
+        return error_field(err, "parent", "A tag value is of a tag key: tagKeys/N.");
+    }
+    if (store_get(call->control->store, key ? STORE_NODE : STORE_TAG, parent, &doc, err) !=
+        STORE_FOUND) {
+        return error_set(err, STATUS_NOT_FOUND, "%s was not found.", parent);
+    }
+    json_decref(doc.body);
+    return true;
+}
+
+static bool tag_create(struct api_call *call, json_t **operation, struct error *err)
+{
+    const struct kind *kind = kind_of(call);
+    char number[16];
+    struct store_doc doc = {0};
+    auto_json *body = fields_read(tag_fields, call->body, "", err);
+    if (body == NULL) {
+        return false;
+    }
+    const char *parent = node_key(call, json_text_or(body, "parent", ""));
+    const char *name = json_text_or(body, "shortName", "");
+    bool asked = kind == &keys ? api_allowed(call, permission(call, "create"), parent, err)
+                               : may(call, permission(call, "create"), parent, err);
+    if (!asked || !check_tag_parent(call, parent, err) || !short_name_valid(name, err)) {
+        return false;
+    }
+    struct search same = {.call = call, .parent = parent, .short_name = name};
+    struct search all = {.call = call, .parent = parent};
+    if (!find(&same, kind->plural, err) || !find(&all, kind->plural, err)) {
+        return false;
+    }
+    if (same.count > 0) {
+        return error_set(err, STATUS_ALREADY_EXISTS, "%s has a %s \"%s\" already: %s.", parent,
+                         kind->type, name, same.key);
+    }
+    if (all.count >= kind->max) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "%s has %zu of these, the most.", parent,
+                         all.count);
+    }
+    random_text(number, 15, "123456789");
+    snprintf(doc.key, sizeof(doc.key), "%s/%s", kind->plural, number);
+    json_object_set_new(body, "parent", json_string(parent));
+    json_object_set_new(body, "namespacedName", json_string(namespaced(call, parent, name)));
+    json_object_set_new(body, "createTime", json_string(now(call)));
+    json_object_set_new(body, "updateTime", json_string(now(call)));
+    json_object_del(body, "etag");
+    return store_tag(call, &doc, NULL, body, "create-tag", kind->type, operation, err);
+}
+
+static void tags_create(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *operation = NULL;
+    bool good = tag_create(call, &operation, &err);
+    answer(call, good, operation, &err);
+}
+
+static void tags_get(struct api_call *call)
+{
+    struct error err = {0};
+    struct store_doc doc;
+    const char *name = named(call);
+    if (!may(call, permission(call, "get"), name, &err) || !load(call, name, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *out = tag_json(call, &doc);
+    json_decref(doc.body);
+    api_reply(call, out);
+}
+
+static void tags_namespaced(struct api_call *call)
+{
+    struct error err = {0};
+    const char *name = api_query(call, "name");
+    struct search search = {.call = call, .namespaced = name, .items = json_array()};
+    bool good = name != NULL ? find(&search, kind_of(call)->plural, &err)
+                             : error_field(&err, "name", "The query needs name=PARENT/KEY.");
+    auto_json *items = search.items;
+    if (good && search.count == 0) {
+        good = error_set(&err, STATUS_NOT_FOUND, "%s was not found.", name);
+    }
+    if (!good || !may(call, permission(call, "get"), search.key, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_incref(json_array_get(items, 0)));
+}
+
+static void tags_list(struct api_call *call)
+{
+    struct error err = {0};
+    const struct kind *kind = kind_of(call);
+    const char *given = api_query(call, "parent");
+    const char *parent = node_key(call, given == NULL ? "" : given);
+    struct search search = {.call = call, .parent = parent};
+    bool asked = kind == &keys ? api_allowed(call, permission(call, "list"), parent, &err)
+                               : may(call, permission(call, "list"), parent, &err);
+    if (!asked) {
+        api_fail(call, &err);
+        return;
+    }
+    search.items = json_array();
+    bool good = find(&search, kind->plural, &err);
+    answer(call, good, json_pack("{s:o}", kind->plural, search.items), &err);
+}
+
+static bool check_etag(struct api_call *call, const char *etag, const struct store_doc *doc,
+                       struct error *err)
+{
+    return etag == NULL || etag[0] == '\0' ||
+           policy_etag_matches(&call->arena, etag, doc->version) ||
+           error_set(err, STATUS_ABORTED, "%s was changed meanwhile: its etag is another.",
+                     doc->key);
+}
+
+static bool tag_patch(struct api_call *call, json_t **operation, struct error *err)
+{
+    struct store_doc doc;
+    const char *name = named(call);
+    auto_json *asked = fields_read(tag_fields, call->body, "", err);
+    if (asked == NULL || !may(call, permission(call, "update"), name, err) ||
+        !load(call, name, &doc, err)) {
+        return false;
+    }
+    auto_json *before = doc.body;
+    auto_json *after = json_copy(before);
+    if (!check_etag(call, json_text(asked, "etag"), &doc, err)) {
+        return false;
+    }
+    json_object_set_new(after, "description", json_string(json_text_or(asked, "description", "")));
+    json_object_set_new(after, "updateTime", json_string(now(call)));
+    return store_tag(call, &doc, before, after, "update-tag", kind_of(call)->type, operation, err);
+}
+
+static void tags_patch(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *operation = NULL;
+    bool good = tag_patch(call, &operation, &err);
+    answer(call, good, operation, &err);
+}
+
+/* A binding that is still in force: what it is to exists. */
+struct use {
+    struct control *control;
+    const char *value;
+    bool found;
+};
+
+static const char *binding_resource(struct arena *arena, const char *key)
+{
+    const char *end = strstr(key, "/tagValues/");
+    key += strlen("tagBindings/");
+    return arena_string(arena, (struct slice){key, (size_t)(end - key)});
+}
+
+static bool is_use(const struct store_doc *doc, void *ctx)
+{
+    struct use *use = ctx;
+    auto_arena arena = {0};
+    use->found = strcmp(json_text_or(doc->body, "tagValue", ""), use->value) == 0 &&
+                 tag_resource_id(use->control, binding_resource(&arena, doc->key)) ==
+                     (uint64_t)json_number(doc->body, "resourceId", 0);
+    return !use->found;
+}
+
+/* A key with values, a value with bindings, stay. */
+static bool in_use(struct api_call *call, const char *name, bool *out, struct error *err)
+{
+    struct search children = {.call = call, .parent = name};
+    struct use use = {.control = call->control, .value = name};
+    if (kind_of(call) == &keys) {
+        bool good = find(&children, "tagValues", err);
+        *out = children.count > 0;
+        return good;
+    }
+    bool good = store_each(call->control->store, STORE_TAG, "tagBindings/", is_use, &use, err);
+    *out = use.found;
+    return good;
+}
+
+static bool tag_delete(struct api_call *call, json_t **operation, struct error *err)
+{
+    struct store_doc doc;
+    bool used;
+    const char *name = named(call);
+    if (!may(call, permission(call, "delete"), name, err) || !load(call, name, &doc, err)) {
+        return false;
+    }
+    auto_json *before = doc.body;
+    if (!check_etag(call, api_query(call, "etag"), &doc, err) || !in_use(call, name, &used, err)) {
+        return false;
+    }
+    if (used) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         kind_of(call) == &keys
+                             ? "%s still has values: delete them first."
+                             : "%s is still bound to resources: delete its bindings first.",
+                         name);
+    }
+    return store_tag(call, &doc, before, NULL, "delete-tag", kind_of(call)->type, operation, err);
+}
+
+static void tags_delete(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *operation = NULL;
+    bool good = tag_delete(call, &operation, &err);
+    answer(call, good, operation, &err);
+}
+
+#define METHOD "google.cloud.resourcemanager.v3."
+#define KIND(kind, method)                                                                         \
+    {"POST", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_create, METHOD method "s.Create"},    \
+        {"GET", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_list, METHOD method "s.List"},     \
+        {"GET",           "/v3/" kind "/namespaced",      NULL, NULL, API_SELF_CHECKED,            \
+         tags_namespaced, METHOD method "s.GetNamespaced"},                                        \
+        {"GET",    "/v3/" kind "/{tag}", NULL, NULL, API_SELF_CHECKED,                             \
+         tags_get, METHOD method "s.Get"},                                                         \
+        {"PATCH",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED,                        \
+         tags_patch, METHOD method "s.Update"},                                                    \
+        {"DELETE",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED,                       \
+         tags_delete, METHOD method "s.Delete"},                                                   \
+        {"POST", "/v3/" kind "/{tag}:getIamPolicy", NULL, NULL, API_SELF_CHECKED,                  \
+         NULL,   METHOD method "s.GetIamPolicy"},                                                  \
+    {                                                                                              \
+        "POST", "/v3/" kind "/{tag}:setIamPolicy", NULL, NULL, API_SELF_CHECKED, NULL,             \
+            METHOD method "s.SetIamPolicy"                                                         \
+    }
+
+const struct api_route crm_v3_tags_routes[] = {
+    KIND("tagKeys", "TagKey"),
+    KIND("tagValues", "TagValue"),
+};
+const size_t crm_v3_tags_route_count = sizeof(crm_v3_tags_routes) / sizeof(crm_v3_tags_routes[0]);

@@ -1,0 +1,449 @@
+/*
+ * Policies are kept per node and constraint; this is their newer form (gcloud.md 11.1). Nodes are
+ * named by ID or number, answers have the number.
+ */
+#include "control/api/orgpolicy_v2.h"
+
+#include "base/clock.h"
+#include "control/orgpolicy_doc.h"
+
+static const struct field policy_fields[] = {
+    {.name = "name", .kind = FIELD_STRING},
+    {.name = "spec", .kind = FIELD_OBJECT, .fields = orgpolicy_spec_fields},
+    {.name = "dryRunSpec", .kind = FIELD_OBJECT, .fields = orgpolicy_spec_fields},
+    {.name = "etag", .kind = FIELD_STRING},
+    {.name = "alternate", .kind = FIELD_ANY, .flags = FIELD_REFUSED, .note = "it is deprecated"},
+    {0},
+};
+
+static const char *now(struct api_call *call)
+{
+    return arena_string(&call->arena, time_text(&call->arena, clock_wall_us()));
+}
+
+/* ---- forms ---- */
+
+static json_t *spec_json(const json_t *stored, const char *etag, const char *time)
+{
+    json_t *out = json_pack("{s:s, s:s}", "etag", etag, "updateTime", time);
+    json_t *rules = json_object_get(stored, "rules");
+    if (json_array_size(rules) > 0) {
+        json_object_set(out, "rules", rules);
+    }
+    static const char *const flags[] = {"inheritFromParent", "reset"};
+    for (size_t i = 0; i < 2; i++) {
+        if (json_flag(stored, flags[i], false)) {
+            json_object_set_new(out, flags[i], json_true());
+        }
+    }
+    return out;
+}
+
+static json_t *policy_json(struct api_call *call, const char *node, const json_t *body,
+                           int64_t version)
+{
+    const char *etag = arena_string(&call->arena, policy_etag(&call->arena, version));
+    const char *public = orgpolicy_public_node(call->control, &call->arena, node);
+    json_t *out = json_pack(
+        "{s:s, s:s}", "name",
+        orgpolicy_key(&call->arena, public, json_text_or(body, "constraint", "")), "etag", etag);
+    const json_t *spec = json_object_get(body, "spec");
+    const json_t *dry = json_object_get(body, "dryRunSpec");
+    if (spec != NULL) {
+        json_object_set_new(out, "spec",
+                            spec_json(spec, etag, json_text_or(body, "updateTime", "")));
+    }
+    if (dry != NULL) {
+        json_object_set_new(out, "dryRunSpec",
+                            spec_json(dry, etag, json_text_or(body, "dryRunTime", "")));
+    }
+    return out;
+}
+
+static json_t *constraint_json(struct api_call *call, const char *public,
+                               const struct orgpolicy_constraint *constraint)
+{
+    json_t *out =
+        json_pack("{s:s, s:s, s:s, s:s}", "name",
+                  arena_printf(&call->arena, "%s/constraints/%s", public, constraint->name),
+                  "displayName", constraint->title, "description", constraint->description,
+                  "constraintDefault", constraint->denies_by_default ? "DENY" : "ALLOW");
+    if (constraint->kind == ORGPOLICY_LIST) {
+        json_t *list = json_object();
+        if (constraint->supports_under) {
+            json_object_set_new(list, "supportsUnder", json_true());
+        }
+        json_object_set_new(out, "listConstraint", list);
+    } else {
+        json_object_set_new(out, "booleanConstraint", json_object());
+    }
+    if (constraint->supports_dry_run) {
+        json_object_set_new(out, "supportsDryRun", json_true());
+    }
+    if (constraint->equivalent != NULL) {
+        json_object_set_new(
+            out, "equivalentConstraint",
+            json_string(arena_printf(&call->arena, "constraints/%s", constraint->equivalent)));
+    }
+    return out;
+}
+
+/* ---- reading ---- */
+
+static bool load(struct api_call *call, const char *node, const char *constraint,
+                 struct store_doc *out, struct error *err)
+{
+    const char *key = orgpolicy_key(&call->arena, node, constraint);
+    switch (store_get(call->control->store, STORE_ORGPOLICY, key, out, err)) {
+    case STORE_FOUND:
+        return true;
+    case STORE_ABSENT:
+        return error_set(err, STATUS_NOT_FOUND, "No policy for constraints/%s is set on %s.",
+                         constraint, orgpolicy_public_node(call->control, &call->arena, node));
+    case STORE_FAILED:
+        return false;
+    }
+    return false;
+}
+
+static void policies_get(struct api_call *call)
+{
+    struct error err;
+    struct store_doc doc;
+    const char *node = api_expand(call, call->route->on);
+    if (!orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
+        !load(call, node, api_param(call, "policy"), &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = policy_json(call, node, doc.body, doc.version);
+    json_decref(doc.body);
+    api_reply(call, answer);
+}
+
+static void policies_effective(struct api_call *call)
+{
+    struct error err;
+    const char *node = api_expand(call, call->route->on);
+    const char *name = api_param(call, "policy");
+    if (!orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    const struct orgpolicy_constraint *constraint =
+        orgpolicy_constraint_at_node(call->control, &call->arena, node, name);
+    if (constraint == NULL) {
+        error_set(&err, STATUS_NOT_FOUND, "The constraint constraints/%.100s is not known here.",
+                  name);
+        api_fail(call, &err);
+        return;
+    }
+    json_t *spec = orgpolicy_effective(call, node, constraint, name, &err);
+    if (spec == NULL) {
+        api_fail(call, &err);
+        return;
+    }
+    const char *public = orgpolicy_public_node(call->control, &call->arena, node);
+    api_reply(call, json_pack("{s:s, s:o}", "name", orgpolicy_key(&call->arena, public, name),
+                              "spec", spec));
+}
+
+struct listing {
+    struct api_call *call;
+    const char *node;
+    json_t *items;
+};
+
+static bool list_policy(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    json_array_append_new(listing->items,
+                          policy_json(listing->call, listing->node, doc->body, doc->version));
+    return true;
+}
+
+static void policies_list(struct api_call *call)
+{
+    struct error err;
+    struct listing listing = {.call = call, .node = api_expand(call, call->route->on)};
+    if (!orgpolicy_may(call, listing.node, "orgpolicy.policies.list", NULL, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    listing.items = json_array();
+    if (!store_each(call->control->store, STORE_ORGPOLICY,
+                    orgpolicy_key(&call->arena, listing.node, ""), list_policy, &listing, &err)) {
+        json_decref(listing.items);
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_pack("{s:o}", "policies", listing.items));
+}
+
+static void constraints_list(struct api_call *call)
+{
+    struct error err;
+    const char *node = api_expand(call, call->route->on);
+    if (!orgpolicy_may(call, node, "orgpolicy.constraints.list", NULL, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    const char *public = orgpolicy_public_node(call->control, &call->arena, node);
+    json_t *list = json_array();
+    for (size_t i = 0; i < orgpolicy_constraint_count(); i++) {
+        json_array_append_new(list, constraint_json(call, public, orgpolicy_constraint_at(i)));
+    }
+    api_reply(call, json_pack("{s:o}", "constraints", list));
+}
+
+/* ---- writing ---- */
+
+/* A spec as it is kept: without what the server writes. */
+static json_t *kept_spec(const json_t *spec)
+{
+    json_t *out = json_copy((json_t *)(uintptr_t)spec);
+    json_object_del(out, "etag");
+    return out;
+}
+
+static bool put_spec(struct api_call *call, const struct orgpolicy_constraint *constraint,
+                     json_t *body, const json_t *asked, const char *which, const char *time_name,
+                     struct error *err)
+{
+    const json_t *spec = json_object_get(asked, which);
+    if (spec == NULL) {
+        json_object_del(body, which);
+        json_object_del(body, time_name);
+        return true;
+    }
+    if (strcmp(which, "dryRunSpec") == 0 && !constraint->supports_dry_run) {
+        return error_field(err, which, "constraints/%s does not support a dry run.",
+                           json_text_or(body, "constraint", ""));
+    }
+    if (!orgpolicy_spec_valid(call, constraint, spec, which, err)) {
+        return false;
+    }
+    json_object_set_new(body, which, kept_spec(spec));
+    json_object_set_new(body, time_name, json_string(now(call)));
+    return true;
+}
+
+/* The mask's paths may begin with "policy."; no mask means both specs. */
+static bool mask_names(struct api_call *call, const char *which)
+{
+    const char *mask = api_query(call, "updateMask");
+    if (mask == NULL || mask[0] == '\0') {
+        return true;
+    }
+    return mask_touches(slice_of(mask), which) ||
+           mask_touches(slice_of(mask), arena_printf(&call->arena, "policy.%s", which));
+}
+
+static const char *etag_of(const json_t *asked)
+{
+    const char *etag = json_text(asked, "etag");
+    const char *of_spec = json_text(asked, "spec.etag");
+    return etag != NULL && etag[0] != '\0' ? etag
+           : of_spec != NULL               ? of_spec
+                                           : json_text(asked, "dryRunSpec.etag");
+}
+
+/* Writes what ASKED has into BODY (the policy as it was, or empty) and stores it. */
+static bool write_policy(struct api_call *call, const char *node, const char *name, json_t *body,
+                         const json_t *asked, const char *etag, int64_t *version, struct error *err)
+{
+    const struct orgpolicy_constraint *constraint =
+        orgpolicy_constraint_at_node(call->control, &call->arena, node, name);
+    if (constraint == NULL) {
+        return error_field(err, "name",
+                           "The constraint constraints/%.100s is not known here; `gcloud "
+                           "org-policies list --show-unset` shows those that are.",
+                           name);
+    }
+    json_object_set_new(body, "constraint", json_string(name));
+    if ((mask_names(call, "spec") &&
+         !put_spec(call, constraint, body, asked, "spec", "updateTime", err)) ||
+        (mask_names(call, "dryRunSpec") &&
+         !put_spec(call, constraint, body, asked, "dryRunSpec", "dryRunTime", err))) {
+        return false;
+    }
+    if (json_object_get(body, "spec") == NULL && json_object_get(body, "dryRunSpec") == NULL) {
+        return error_field(err, "spec", "The policy has neither spec nor dryRunSpec.");
+    }
+    return orgpolicy_store(call, orgpolicy_key(&call->arena, node, name), body, etag, version, err);
+}
+
+/* The constraint that NAME ("NODE/policies/C", or C alone) is for; NODE by ID or number. */
+static const char *constraint_named(struct api_call *call, const char *node, const char *name,
+                                    struct error *err)
+{
+    const char *slash = strstr(name, "/policies/");
+    if (slash == NULL) {
+        if (name[0] != '\0' && strchr(name, '/') == NULL) {
+            return name;
+        }
+        error_field(err, "name", "The name of a policy reads like %s/policies/CONSTRAINT.", node);
+        return NULL;
+    }
+    const char *parent = arena_printf(&call->arena, "%.*s", (int)(slash - name), name);
+    if (strncmp(parent, "projects/", 9) == 0) {
+        const char *id = project_id(call->control, &call->arena, parent + 9);
+        parent = id == NULL ? parent : arena_printf(&call->arena, "projects/%s", id);
+    }
+    if (strcmp(parent, node) != 0) {
+        error_field(err, "name", "The name of the policy is of another resource than %s.", node);
+        return NULL;
+    }
+    return slash + strlen("/policies/");
+}
+
+static bool create(struct api_call *call, const char *node, json_t **answer, struct error *err)
+{
+    struct store_doc doc;
+    int64_t version;
+    auto_json *asked = fields_read(policy_fields, call->body, "", err);
+    const char *name =
+        asked == NULL ? NULL : constraint_named(call, node, json_text_or(asked, "name", ""), err);
+    if (name == NULL) {
+        return false;
+    }
+    switch (store_get(call->control->store, STORE_ORGPOLICY,
+                      orgpolicy_key(&call->arena, node, name), &doc, err)) {
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        json_decref(doc.body);
+        return error_set(err, STATUS_ALREADY_EXISTS,
+                         "A policy for constraints/%s is set on %s already.", name, node);
+    case STORE_ABSENT:
+        break;
+    }
+    auto_json *body = json_object();
+    if (!write_policy(call, node, name, body, asked, NULL, &version, err)) {
+        return false;
+    }
+    *answer = policy_json(call, node, body, version);
+    return true;
+}
+
+static void policies_create(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *answer = NULL;
+    const char *node = api_expand(call, call->route->on);
+    if (!orgpolicy_may(call, node, "orgpolicy.policies.create", "orgpolicy.policy.set", &err) ||
+        !create(call, node, &answer, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, answer);
+}
+
+static bool patch(struct api_call *call, const char *node, json_t **answer, struct error *err)
+{
+    struct store_doc doc;
+    int64_t version;
+    const char *name = api_param(call, "policy");
+    auto_json *asked = fields_read(policy_fields, call->body, "", err);
+    if (asked == NULL || !load(call, node, name, &doc, err)) {
+        return false;
+    }
+    auto_json *body = json_deep_copy(doc.body);
+    json_decref(doc.body);
+    if (!write_policy(call, node, name, body, asked, etag_of(asked), &version, err)) {
+        return false;
+    }
+    *answer = policy_json(call, node, body, version);
+    return true;
+}
+
+static void policies_patch(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *answer = NULL;
+    const char *node = api_expand(call, call->route->on);
+    if (!orgpolicy_may(call, node, "orgpolicy.policies.update", "orgpolicy.policy.set", &err) ||
+        !patch(call, node, &answer, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, answer);
+}
+
+static void policies_delete(struct api_call *call)
+{
+    struct error err = {0};
+    struct store_doc doc;
+    int64_t version;
+    const char *node = api_expand(call, call->route->on);
+    const char *name = api_param(call, "policy");
+    if (!orgpolicy_may(call, node, "orgpolicy.policies.delete", "orgpolicy.policy.set", &err) ||
+        !load(call, node, name, &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_decref(doc.body);
+    if (!orgpolicy_store(call, orgpolicy_key(&call->arena, node, name), NULL,
+                         api_query(call, "etag"), &version, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_object());
+}
+
+#define METHOD "google.cloud.orgpolicy.v2.OrgPolicy."
+#define NODE(kind, param)                                                                          \
+    {"GET",                                                                                        \
+     "/v2/" kind "/{" param "}/policies",                                                          \
+     NULL,                                                                                         \
+     kind "/{" param "}",                                                                          \
+     API_SELF_CHECKED,                                                                             \
+     policies_list,                                                                                \
+     METHOD "ListPolicies"},                                                                       \
+        {"POST",                                                                                   \
+         "/v2/" kind "/{" param "}/policies",                                                      \
+         NULL,                                                                                     \
+         kind "/{" param "}",                                                                      \
+         API_SELF_CHECKED,                                                                         \
+         policies_create,                                                                          \
+         METHOD "CreatePolicy"},                                                                   \
+        {"GET",                                                                                    \
+         "/v2/" kind "/{" param "}/policies/{policy}",                                             \
+         NULL,                                                                                     \
+         kind "/{" param "}",                                                                      \
+         API_SELF_CHECKED,                                                                         \
+         policies_get,                                                                             \
+         METHOD "GetPolicy"},                                                                      \
+        {"PATCH",                                                                                  \
+         "/v2/" kind "/{" param "}/policies/{policy}",                                             \
+         NULL,                                                                                     \
+         kind "/{" param "}",                                                                      \
+         API_SELF_CHECKED,                                                                         \
+         policies_patch,                                                                           \
+         METHOD "UpdatePolicy"},                                                                   \
+        {"DELETE",                                                                                 \
+         "/v2/" kind "/{" param "}/policies/{policy}",                                             \
+         NULL,                                                                                     \
+         kind "/{" param "}",                                                                      \
+         API_SELF_CHECKED,                                                                         \
+         policies_delete,                                                                          \
+         METHOD "DeletePolicy"},                                                                   \
+        {"GET",                                                                                    \
+         "/v2/" kind "/{" param "}/policies/{policy}:getEffectivePolicy",                          \
+         NULL,                                                                                     \
+         kind "/{" param "}",                                                                      \
+         API_SELF_CHECKED,                                                                         \
+         policies_effective,                                                                       \
+         METHOD "GetEffectivePolicy"},                                                             \
+    {                                                                                              \
+        "GET", "/v2/" kind "/{" param "}/constraints", NULL, kind "/{" param "}",                  \
+            API_SELF_CHECKED, constraints_list, METHOD "ListConstraints"                           \
+    }
+
+const struct api_route orgpolicy_v2_routes[] = {
+    NODE("projects", "project"),
+    NODE("folders", "folder"),
+    NODE("organizations", "organization"),
+};
+const size_t orgpolicy_v2_route_count =
+    sizeof(orgpolicy_v2_routes) / sizeof(orgpolicy_v2_routes[0]);

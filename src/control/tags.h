@@ -1,0 +1,35 @@
+/* Tags: keys and values of an organization or project, bound to nodes and services, inherited
+ * downwards. */
+#pragma once
+
+#include "control/api.h"
+
+enum { TAGS_MAX = 100 };
+
+struct tag {
+    const char *key, *value;           /* "tagKeys/1", "tagValues/2" */
+    const char *key_name, *value_name; /* "ORG/environment"; "prod" */
+    const char *key_parent;            /* "organizations/N", "projects/ID" */
+    bool inherited;
+};
+
+struct tag_set {
+    struct tag items[TAGS_MAX];
+    size_t count;
+};
+
+/*
+ * The tags that hold for RESOURCE (a store key), its own and inherited; the nearest value of a key
+ * wins. In ARENA.
+ */
+bool tags_effective(struct control *control, struct arena *arena, const char *resource,
+                    struct tag_set *out, struct error *err);
+/* has_tag of struct cel_env: CTX is a struct tag_set. */
+bool tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
+
+/* Where a binding stands in the record; RESOURCE a store key. And the prefix of all of them. */
+const char *tag_binding_key(struct arena *arena, const char *resource, const char *value);
+const char *tag_binding_prefix(struct arena *arena, const char *resource);
+/* ID in the record of what a binding is to: a service that is made anew under an old name has none
+ * of the old one's tags. 0 if it does not exist. */
+uint64_t tag_resource_id(struct control *control, const char *resource);
