@@ -6,6 +6,7 @@ T ?=
 F ?=
 SECONDS ?= 30
 PREFIX ?= /usr
+PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
 .PHONY: up build test test-revocation asan fuzz bench format clean install packages test-packages
@@ -32,6 +33,11 @@ test: test-packages build
 # The long form of the revocation test: 10^6 requests against 10^3 changes of access.
 test-revocation: test-packages build
 	@REVOCATION=full HOMERUN=$(BUILD)/homerun tests/robustness/revocation.py
+
+# The real Terraform provider: make test-terraform PROVIDER=/path/to/terraform-provider-google
+test-terraform: build
+	@HOMERUN=$(abspath $(BUILD))/homerun HOMERUN_TERRAFORM_PROVIDER=$(PROVIDER) \
+	    tests/e2e/terraform.py
 
 # The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan: test-packages
