@@ -101,8 +101,8 @@ struct slice page_body(struct arena *arena, int status, struct slice path, const
                                  SLICE_ARG(text)));
 }
 
-void page_reply(struct exchange *exchange, int status, struct slice path, const char *denial,
-                const struct http_headers *extra)
+size_t page_reply(struct exchange *exchange, int status, struct slice path, const char *denial,
+                  const struct http_headers *extra)
 {
     struct arena *arena = exchange_arena(exchange);
     const char *type;
@@ -125,4 +125,5 @@ void page_reply(struct exchange *exchange, int status, struct slice path, const 
         http_headers_add(&headers, arena, extra->items[i].name, extra->items[i].value);
     }
     exchange_reply(exchange, status, type, body, &headers);
+    return body.len;
 }

@@ -11,6 +11,7 @@ void page_denial(char out[DENIAL_CHARS + 1]);
 /* The page of STATUS: *type and the body, in ARENA. PATH: as received, without query. */
 struct slice page_body(struct arena *arena, int status, struct slice path, const char **type);
 
-/* Answers EXCHANGE with it. DENIAL "" leaves that header out; EXTRA may be NULL. */
-void page_reply(struct exchange *exchange, int status, struct slice path, const char *denial,
-                const struct http_headers *extra);
+/* Answers EXCHANGE with it. DENIAL "" leaves that header out; EXTRA may be NULL. The length of
+ * the body. */
+size_t page_reply(struct exchange *exchange, int status, struct slice path, const char *denial,
+                  const struct http_headers *extra);

@@ -181,6 +181,17 @@ static void open_tunnel(struct request *request, struct http_response *own)
     }
 }
 
+/* An answer without a body may still tell how long one would be (RFC 9110 section 8.6). */
+static void keep_length(const struct request *request, struct http_response *own)
+{
+    const struct http_header *field = http_headers_find(&own->headers, SLICE("content-length"));
+    bool bodiless = slice_is(request->head->method, "HEAD") || own->status == 304;
+    if (bodiless && own->framing == HTTP_NO_BODY && field != NULL &&
+        slice_to_u64(field->value, &own->length)) {
+        own->framing = HTTP_LENGTH;
+    }
+}
+
 static void on_response(struct call *call, const struct http_response *response)
 {
     struct request *request = call_user(call);
@@ -207,6 +218,7 @@ static void on_response(struct call *call, const struct http_response *response)
     if (response->status == 101) {
         open_tunnel(request, &own);
     }
+    keep_length(request, &own);
     own.keep_alive = true;
     request->head_sent = true;
     request->record.status = response->status;

@@ -91,8 +91,8 @@ static void request_refuse(struct request *request, const struct gate_answer *an
     request->record.status = answer->verdict.status;
     request->record.denial = slice_of(request->denial);
     request->record.text = slice_of(rung_log_text(answer->verdict.rung));
-    page_reply(request->exchange, answer->verdict.status, request->record.path, request->denial,
-               NULL);
+    request->record.response_bytes = page_reply(request->exchange, answer->verdict.status,
+                                                request->record.path, request->denial, NULL);
     exchange_resume(request->exchange); /* so that a short body can be read away */
 }
 
@@ -110,7 +110,8 @@ void request_fail(struct request *request, enum failure failure)
         return;
     }
     request->record.status = failures[failure].status;
-    page_reply(request->exchange, failures[failure].status, request->record.path, "", NULL);
+    request->record.response_bytes =
+        page_reply(request->exchange, failures[failure].status, request->record.path, "", NULL);
     exchange_resume(request->exchange);
 }
 
@@ -317,7 +318,7 @@ static void on_plain_request(struct exchange *exchange, void *ctx)
     request->state = REQUEST_ANSWERED;
     if (url.len == 0) {
         request->record.status = 404;
-        page_reply(exchange, 404, request->record.path, "", NULL);
+        request->record.response_bytes = page_reply(exchange, 404, request->record.path, "", NULL);
         return;
     }
     request->record.status = 302;

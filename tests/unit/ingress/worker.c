@@ -20,7 +20,7 @@ enum { PATIENCE_MS = 20000, BODY_BYTES = 3 << 20 };
 struct container {
     struct net_listener *listener;
     uint16_t port;
-    unsigned open, open_max, served, abandoned;
+    unsigned open, open_max, served, abandoned, flaked;
     struct exchange *half; /* an answer that will not be finished */
     struct buffer seen;    /* the last head, as lines */
 };
@@ -72,6 +72,8 @@ static void container_request(struct exchange *exchange, void *ctx)
     container.open_max = container.open > container.open_max ? container.open : container.open_max;
     if (slice_is(request->path, "/die")) {
         exchange_abort(exchange, 2);
+    } else if (slice_is(request->path, "/flaky") && container.flaked++ == 0) {
+        exchange_abort(exchange, 2); /* as if the connection had just ended */
     } else if (slice_is(request->path, "/half")) {
         respond(exchange, 200, HTTP_CHUNKED);
         exchange_write(exchange, SLICE("half"));
@@ -80,7 +82,7 @@ static void container_request(struct exchange *exchange, void *ctx)
         respond(exchange, 101, HTTP_STREAM);
     } else if (slice_starts(request->path, SLICE("/echo"))) {
         respond(exchange, 200, HTTP_STREAM);
-    } else if (slice_is(request->path, "/hello")) {
+    } else if (slice_is(request->path, "/hello") || slice_is(request->path, "/flaky")) {
         exchange_reply(exchange, 200, "text/plain", SLICE("hello"), NULL);
     }
     /* "/slow": no answer at all. */
@@ -740,6 +742,46 @@ static void only_a_websocket_may_switch_protocols(void **state)
     client_done(&client);
 }
 
+static void a_connection_that_had_just_ended_is_replaced_once(void **state)
+{
+    struct client first = {0};
+    struct client again = {0};
+    struct client post = {0};
+    (void)state;
+    add_instance(9, 80, INSTANCE_READY, false);
+    client_get(&first, "/hello");
+    run_until_answered();
+    client_get(&again, "/flaky");
+    run_until_answered();
+    assert_int_equal(again.status, 200);
+    assert_int_equal(container.flaked, 2);
+    container.flaked = 0;
+    client_start(&post, false,
+                 (struct http_request){.method = SLICE("POST"), .path = SLICE("/flaky")});
+    run_until_answered();
+    assert_int_equal(post.status, 503); /* it may have been done: not a second time */
+    assert_int_equal(container.flaked, 1);
+    client_done(&first);
+    client_done(&again);
+    client_done(&post);
+}
+
+static void an_answer_to_head_tells_its_length(void **state)
+{
+    (void)state;
+    add_instance(9, 80, INSTANCE_READY, false);
+    for (int http2 = 0; http2 < 2; http2++) {
+        struct client client = {0};
+        client_start(&client, http2,
+                     (struct http_request){.method = SLICE("HEAD"), .path = SLICE("/hello")});
+        run_until_answered();
+        assert_int_equal(client.status, 200);
+        assert_string_equal(header_of(&client, "content-length"), "5");
+        assert_int_equal(buffer_len(&client.body), 0);
+        client_done(&client);
+    }
+}
+
 static struct http_request with_new_key(struct client *client)
 {
     struct http_request request = {.method = SLICE("GET"), .path = SLICE("/hello")};
@@ -881,6 +923,8 @@ int main(void)
         TEST(a_client_that_leaves_gives_its_place_back),
         TEST(a_websocket_is_a_tunnel_for_http1_and_http2_clients),
         TEST(only_a_websocket_may_switch_protocols),
+        TEST(a_connection_that_had_just_ended_is_replaced_once),
+        TEST(an_answer_to_head_tells_its_length),
         TEST(a_key_that_has_just_come_into_use_is_waited_for),
         TEST(a_key_that_never_comes_is_401_and_is_not_asked_for_again),
         TEST(a_sticky_client_is_told_its_cookie_once),
