@@ -2,6 +2,7 @@
 #include "control/api.h"
 
 #include "control/api/access.h"
+#include "control/api/cloudbilling.h"
 #include "control/api/crm_operation.h"
 #include "control/api/crm_v1.h"
 #include "control/api/crm_v1_orgpolicy.h"
@@ -29,7 +30,7 @@ const struct api_table api_tables[] = {
     {role_routes, &role_route_count},       {iamcredentials_routes, &iamcredentials_route_count},
     {crm_v1_routes, &crm_v1_route_count},   {serviceusage_routes, &serviceusage_route_count},
     {logging_routes, &logging_route_count}, {access_routes, &access_route_count},
-    {homerun_routes, &homerun_route_count},
+    {homerun_routes, &homerun_route_count}, {cloudbilling_routes, &cloudbilling_route_count},
     {custom_roles_routes, &custom_roles_route_count},
     {orgpolicy_v2_routes, &orgpolicy_v2_route_count},
     {orgpolicy_custom_routes, &orgpolicy_custom_route_count},

@@ -1,0 +1,7 @@
+/* cloudbilling.googleapis.com/v1: that nothing is billed. */
+#pragma once
+
+#include "control/api.h"
+
+extern const struct api_route cloudbilling_routes[];
+extern const size_t cloudbilling_route_count;
