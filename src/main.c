@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #ifdef HAS_CONTROL
 #include "control/control.h"
+#include "control/routes.h"
 #endif
 #ifdef HAS_ENGINE
 #include "engine/engine.h"
@@ -60,5 +61,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "homerun: this program has no role \"%s\"\n", argv[1]);
         return 2;
     }
+#ifdef HAS_CONTROL
+    /* Not a command for people: docs/api.md and the tests are made from it. */
+    if (argc > 1 && strcmp(argv[1], "routes") == 0) {
+        return routes_main(argc, argv);
+    }
+#endif
     return cli_main(argc, argv);
 }

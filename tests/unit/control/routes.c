@@ -1,0 +1,298 @@
+/*
+ * What holds for every row of the route table, whoever adds it: it has a name, nobody passes it
+ * unasked, it is asked for where it says, and no other row stands in its way.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "control/api.h"
+#include "control/routes.h"
+
+/* Handlers that decide by themselves who may: a row joins them when its handler has been read for
+   exactly that. */
+static const char *const self_checked[] = {
+    "google.cloud.orgpolicy.v2.OrgPolicy.CreateCustomConstraint",
+    "google.cloud.orgpolicy.v2.OrgPolicy.CreatePolicy",
+    "google.cloud.orgpolicy.v2.OrgPolicy.DeletePolicy",
+    "google.cloud.orgpolicy.v2.OrgPolicy.GetEffectivePolicy",
+    "google.cloud.orgpolicy.v2.OrgPolicy.GetPolicy",
+    "google.cloud.orgpolicy.v2.OrgPolicy.ListConstraints",
+    "google.cloud.orgpolicy.v2.OrgPolicy.ListPolicies",
+    "google.cloud.orgpolicy.v2.OrgPolicy.UpdatePolicy",
+    "google.cloud.resourcemanager.v1.ClearOrgPolicy",
+    "google.cloud.resourcemanager.v1.CreateProject",
+    "google.cloud.resourcemanager.v1.GetEffectiveOrgPolicy",
+    "google.cloud.resourcemanager.v1.GetOrgPolicy",
+    "google.cloud.resourcemanager.v1.ListAvailableOrgPolicyConstraints",
+    "google.cloud.resourcemanager.v1.ListOrgPolicies",
+    "google.cloud.resourcemanager.v1.ListProjects",
+    "google.cloud.resourcemanager.v1.SearchOrganizations",
+    "google.cloud.resourcemanager.v1.SetOrgPolicy",
+    "google.cloud.resourcemanager.v1.TestIamPermissions",
+    "google.cloud.resourcemanager.v2.Folders.CreateFolder",
+    "google.cloud.resourcemanager.v2.Folders.ListFolders",
+    "google.cloud.resourcemanager.v2.Folders.MoveFolder",
+    "google.cloud.resourcemanager.v2.Folders.SearchFolders",
+    "google.cloud.resourcemanager.v2.Folders.TestIamPermissions",
+    "google.cloud.resourcemanager.v3.Folders.CreateFolder",
+    "google.cloud.resourcemanager.v3.Folders.ListFolders",
+    "google.cloud.resourcemanager.v3.Folders.MoveFolder",
+    "google.cloud.resourcemanager.v3.Folders.SearchFolders",
+    "google.cloud.resourcemanager.v3.Folders.TestIamPermissions",
+    "google.cloud.resourcemanager.v3.Organizations.SearchOrganizations",
+    "google.cloud.resourcemanager.v3.Organizations.TestIamPermissions",
+    "google.cloud.resourcemanager.v3.Projects.CreateProject",
+    "google.cloud.resourcemanager.v3.Projects.ListProjects",
+    "google.cloud.resourcemanager.v3.Projects.MoveProject",
+    "google.cloud.resourcemanager.v3.Projects.SearchProjects",
+    "google.cloud.resourcemanager.v3.Projects.TestIamPermissions",
+    "google.cloud.resourcemanager.v3.TagBindings.CreateTagBinding",
+    "google.cloud.resourcemanager.v3.TagBindings.DeleteTagBinding",
+    "google.cloud.resourcemanager.v3.TagBindings.ListEffectiveTags",
+    "google.cloud.resourcemanager.v3.TagBindings.ListTagBindings",
+    "google.cloud.resourcemanager.v3.TagKeys.Create",
+    "google.cloud.resourcemanager.v3.TagKeys.Delete",
+    "google.cloud.resourcemanager.v3.TagKeys.Get",
+    "google.cloud.resourcemanager.v3.TagKeys.GetNamespaced",
+    "google.cloud.resourcemanager.v3.TagKeys.List",
+    "google.cloud.resourcemanager.v3.TagKeys.Update",
+    "google.cloud.resourcemanager.v3.TagValues.Create",
+    "google.cloud.resourcemanager.v3.TagValues.Delete",
+    "google.cloud.resourcemanager.v3.TagValues.Get",
+    "google.cloud.resourcemanager.v3.TagValues.GetNamespaced",
+    "google.cloud.resourcemanager.v3.TagValues.List",
+    "google.cloud.resourcemanager.v3.TagValues.Update",
+    "google.cloud.run.v1.Configurations.GetConfiguration",
+    "google.cloud.run.v1.Routes.GetRoute",
+    "google.cloud.run.v1.Services.DeleteService",
+    "google.cloud.run.v1.Services.GetService",
+    "google.cloud.run.v1.Services.ReplaceService",
+    "google.cloud.run.v1.Services.TestIamPermissions",
+    "google.cloud.run.v2.Services.TestIamPermissions",
+    "google.iam.admin.v1.CreateServiceAccountKey",
+    "google.iam.admin.v1.DeleteServiceAccount",
+    "google.iam.admin.v1.DeleteServiceAccountKey",
+    "google.iam.admin.v1.DisableServiceAccount",
+    "google.iam.admin.v1.DisableServiceAccountKey",
+    "google.iam.admin.v1.EnableServiceAccount",
+    "google.iam.admin.v1.EnableServiceAccountKey",
+    "google.iam.admin.v1.GetIamPolicy",
+    "google.iam.admin.v1.GetRole",
+    "google.iam.admin.v1.GetServiceAccount",
+    "google.iam.admin.v1.GetServiceAccountKey",
+    "google.iam.admin.v1.ListRoles",
+    "google.iam.admin.v1.ListServiceAccountKeys",
+    "google.iam.admin.v1.PatchServiceAccount",
+    "google.iam.admin.v1.SetIamPolicy",
+    "google.iam.admin.v1.TestIamPermissions",
+    "google.iam.admin.v1.UndeleteServiceAccount",
+    "google.iam.credentials.v1.IAMCredentials.GenerateAccessToken",
+    "google.iam.credentials.v1.IAMCredentials.GenerateIdToken",
+    "google.iam.credentials.v1.IAMCredentials.SignBlob",
+    "google.iam.credentials.v1.IAMCredentials.SignJwt",
+    "google.logging.v2.LoggingServiceV2.ListLogEntries",
+    "google.longrunning.Operations.GetOperation",
+    "homerun.v1.Access.Explain",
+    "homerun.v1.Access.History",
+    "homerun.v1.Access.Public",
+    "homerun.v1.Access.Who",
+    "homerun.v1.Images.CreateImage",
+    "homerun.v1.Images.DeleteImage",
+    "homerun.v1.Images.ListImages",
+    "homerun.v1.ListViolations",
+    "openid.UserInfo",
+};
+enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };
+
+/* What anybody may ask without a token: how to get one, and who signs them. */
+static const char *const anonymous[] = {
+    "oauth2.Token",
+    "oauth2.TokenInfo",
+    "openid.Configuration",
+    "openid.Keys",
+};
+enum { ANONYMOUS_COUNT = sizeof(anonymous) / sizeof(anonymous[0]) };
+
+static bool is_in(const char *name, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Row number AT of all tables; NULL behind the last. */
+static const struct api_route *row_at(size_t at)
+{
+    for (size_t t = 0; t < api_table_count; t++) {
+        if (at < *api_tables[t].count) {
+            return &api_tables[t].rows[at];
+        }
+        at -= *api_tables[t].count;
+    }
+    return NULL;
+}
+
+static void every_row_has_a_verb_a_path_and_a_name(void **state)
+{
+    (void)state;
+    static const char *const verbs[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+    const struct api_route *row;
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        assert_non_null(row->path);
+        assert_int_equal(row->path[0], '/');
+        assert_true(is_in(row->verb, verbs, 5));
+        if (row->method == NULL || strchr(row->method, '.') == NULL) {
+            fail_msg("%s %s has no name of a method", row->verb, row->path);
+        }
+    }
+    assert_true(row_at(100) != NULL);
+}
+
+static void nobody_passes_a_row_unasked(void **state)
+{
+    (void)state;
+    const struct api_route *row;
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        bool asks = row->permission != NULL && row->on != NULL;
+        if (!asks && (row->flags & (API_ANONYMOUS | API_SELF_CHECKED)) == 0) {
+            fail_msg("%s %s asks for no permission", row->verb, row->path);
+        }
+        if ((row->flags & API_ANONYMOUS) != 0 && row->permission != NULL) {
+            fail_msg("%s %s names a permission and never asks for it", row->verb, row->path);
+        }
+    }
+}
+
+static void only_rows_of_the_list_check_by_themselves(void **state)
+{
+    (void)state;
+    const struct api_route *row;
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        if ((row->flags & API_SELF_CHECKED) != 0 && row->handle != NULL &&
+            !is_in(row->method, self_checked, SELF_CHECKED_COUNT)) {
+            fail_msg("%s (%s %s) checks by itself, and is not in the list of those that may",
+                     row->method, row->verb, row->path);
+        }
+        if ((row->flags & API_ANONYMOUS) != 0 && !is_in(row->method, anonymous, ANONYMOUS_COUNT)) {
+            fail_msg("%s (%s %s) takes anybody, and is not in the list of those that may",
+                     row->method, row->verb, row->path);
+        }
+    }
+}
+
+/* TEMPLATE with every parameter replaced by "x", so that equal shapes are equal texts. */
+static const char *shape(struct arena *arena, const char *template)
+{
+    struct buffer out = BUFFER_INIT(4096);
+    struct slice left = slice_of(template);
+    ptrdiff_t open;
+    while ((open = slice_find(left, '{')) >= 0) {
+        ptrdiff_t close = slice_find(left, '}');
+        bool rest = slice_ends(slice_upto(left, (size_t)close), SLICE("=**"));
+        buffer_add(&out, slice_upto(left, (size_t)open));
+        buffer_add_text(&out, rest ? "x/x" : "x");
+        left = slice_from(left, (size_t)close + 1);
+    }
+    buffer_add(&out, left);
+    const char *text = arena_string(arena, buffer_slice(&out));
+    buffer_done(&out);
+    return text;
+}
+
+static void no_two_rows_are_the_same_request(void **state)
+{
+    (void)state;
+    const struct api_route *row, *other;
+    auto_arena arena = {0};
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        const char *mine = shape(&arena, row->path);
+        for (size_t j = 0; j < i && (other = row_at(j)) != NULL; j++) {
+            if (strcmp(row->verb, other->verb) == 0 &&
+                strcmp(mine, shape(&arena, other->path)) == 0) {
+                fail_msg("%s %s stands in the table twice (%s, %s)", row->verb, row->path,
+                         other->method, row->method);
+            }
+        }
+    }
+}
+
+static void every_row_is_found_by_its_own_path(void **state)
+{
+    (void)state;
+    const struct api_route *row;
+    char allowed[64];
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        struct api_call call = {0};
+        struct slice path = slice_of(shape(&call.arena, row->path));
+        enum api_match match = api_find_route(&call, slice_of(row->verb), path, allowed);
+        if (match != API_MATCH_FOUND || call.route != row) {
+            fail_msg("%s %s is never reached: %s answers", row->verb, row->path,
+                     match == API_MATCH_FOUND ? call.route->path : "nobody");
+        }
+        arena_done(&call.arena);
+    }
+}
+
+static void a_permission_is_asked_for_on_what_the_path_names(void **state)
+{
+    (void)state;
+    const struct api_route *row;
+    auto_arena arena = {0};
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        struct slice left = slice_of(row->on == NULL ? "" : row->on);
+        ptrdiff_t open;
+        while ((open = slice_find(left, '{')) >= 0) {
+            size_t close = (size_t)slice_find(left, '}');
+            const char *name = arena_string(
+                &arena, slice_upto(slice_from(left, (size_t)open + 1), close - (size_t)open - 1));
+            bool named = strcmp(name, "region") == 0 ||
+                         strstr(row->path, arena_printf(&arena, "{%s}", name)) != NULL ||
+                         strstr(row->path, arena_printf(&arena, "{%s=**}", name)) != NULL;
+            if (!named) {
+                fail_msg("%s %s asks on %s, and its path names no %s", row->verb, row->path,
+                         row->on, name);
+            }
+            left = slice_from(left, close + 1);
+        }
+    }
+}
+
+static void both_listings_hold_every_row(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err = {0};
+    auto_json *rows = json_read(routes_json(&arena), &err);
+    struct slice document = routes_markdown(&arena);
+    const struct api_route *row;
+    size_t count = 0;
+    for (; (row = row_at(count)) != NULL; count++) {
+        const json_t *told = json_array_get(rows, count);
+        assert_string_equal(json_text_or(told, "path", ""), row->path);
+        assert_string_equal(json_text_or(told, "state", ""), row->handle == NULL ? "501" : "done");
+        const char *line = arena_printf(&arena, "`%s %s`", row->verb, row->path);
+        assert_true(slice_find_slice(document, slice_of(line)) > 0);
+    }
+    assert_int_equal(json_array_size(rows), count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_has_a_verb_a_path_and_a_name),
+        cmocka_unit_test(nobody_passes_a_row_unasked),
+        cmocka_unit_test(only_rows_of_the_list_check_by_themselves),
+        cmocka_unit_test(no_two_rows_are_the_same_request),
+        cmocka_unit_test(every_row_is_found_by_its_own_path),
+        cmocka_unit_test(a_permission_is_asked_for_on_what_the_path_names),
+        cmocka_unit_test(both_listings_hold_every_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
