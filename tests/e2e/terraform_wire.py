@@ -393,5 +393,34 @@ def accounts_keys_and_the_projects_policy():
     assert homerun.api("GET", one).status in (403, 404)
 
 
+@test
+def an_organization_policy_binds_from_the_moment_it_is_set():
+    homerun = stand()
+    parent, name = "/v2/projects/demo/policies", "run.managed.requireInvokerIam"
+    rule = {"enforce": True, "allowAll": None, "denyAll": None}
+    sent = {"name": f"projects/demo/policies/{name}",
+            "spec": {"rules": [rule], "inheritFromParent": False, "reset": False}}
+    opened = {**HELLO, "invokerIamDisabled": True}
+    with service("guarded", HELLO) as one:
+        made = homerun.api("POST", f"{parent}?alt=json", sent)
+        assert made.status == 200, made
+        read = homerun.api("GET", f"{parent}/{name}?alt=json").json
+        assert read["spec"]["rules"] == [{"enforce": True}], read
+        refused = homerun.api("PATCH", f"{one.path}?alt=json", opened)
+        assert refused.status == 400, refused
+        assert refused.json["error"]["status"] == "FAILED_PRECONDITION", refused
+        assert "requireInvokerIam" in refused.text, refused
+        assert homerun.get(homerun.url("guarded")).status == 403
+        sent["spec"]["rules"][0]["enforce"] = False
+        sent["spec"]["etag"] = read["spec"]["etag"]
+        changed = homerun.api("PATCH", f"{parent}/{name}?updateMask=policy.spec&alt=json",
+                              {"spec": sent["spec"]})
+        assert changed.status == 200, changed
+        assert changed.json["spec"]["rules"] == [{"enforce": False}], changed
+        assert one.update(opened)
+        assert homerun.api("DELETE", f"{parent}/{name}?alt=json").json == {}
+        assert homerun.api("GET", f"{parent}/{name}").status == 404
+
+
 if __name__ == "__main__":
     main()
