@@ -74,12 +74,21 @@ def a_refused_caller_is_in_the_log_with_the_words_that_people_search_for():
 @test
 def json_lines_keep_their_fields_and_their_severity():
     deploy("shaped")
-    say("shaped", out='{"severity": "ERROR", "message": "it broke", "order": 7}')
-    entry = wait_for("shaped", "it broke")
-    entry = [e for e in entry if "stdout" in e["logName"]][0]
+    say("shaped", out='{"severity": "error", "message": "it broke", "order": 7, '
+                      '"logging.googleapis.com/trace": "projects/demo/traces/t1", '
+                      '"logging.googleapis.com/labels": {"shard": "9"}}')
+    say("shaped", out='{"severity": "LOUD", "httpRequest": "nonsense", "message": "odd one"}')
+    wait_for("shaped", "odd one")
+    written = {e["jsonPayload"]["message"]: e for e in entries("shaped") if "jsonPayload" in e}
+    entry = written["it broke"]
     assert entry["severity"] == "ERROR", entry
-    assert entry["jsonPayload"]["order"] == 7 and entry["jsonPayload"]["message"] == "it broke"
-    assert [e for e in entries("shaped", " AND severity >= ERROR")] == [entry]
+    assert entry["jsonPayload"] == {"message": "it broke", "order": 7}
+    assert entry["trace"] == "projects/demo/traces/t1" and entry["labels"]["shard"] == "9"
+    assert entry["labels"]["instanceId"]
+    found = entries("shaped", " AND severity >= error")
+    assert found == [entry], found
+    assert written["odd one"]["severity"] == "DEFAULT" and "httpRequest" not in written["odd one"]
+    gcloud("run services logs read shaped").has("it broke", "odd one")
 
 
 @test

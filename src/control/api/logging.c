@@ -54,6 +54,40 @@ static struct slice take_word(struct slice *left, const char *stop)
     return word;
 }
 
+static const char *const severities[] = {"DEFAULT", "DEBUG",    "INFO",  "NOTICE",   "WARNING",
+                                         "ERROR",   "CRITICAL", "ALERT", "EMERGENCY"};
+
+/* -1: there is no such severity. */
+static int severity_rank(struct slice name)
+{
+    for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++) {
+        if (slice_equal_nocase(name, slice_of(severities[i]))) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* A value that could be compared with nothing would silently find nothing. */
+static bool term_check(const struct term *term, struct error *err)
+{
+    int64_t us;
+    uint64_t number;
+    struct slice shown = slice_upto(term->value, term->value.len < 40 ? term->value.len : 40);
+    if (slice_is(term->name, "severity") && severity_rank(term->value) < 0) {
+        return error_field(err, "filter", "There is no severity \"%.*s\".", SLICE_ARG(shown));
+    }
+    if (slice_is(term->name, "timestamp") && !time_read(term->value, &us)) {
+        return error_field(err, "filter",
+                           "\"%.*s\" is no time: write 2006-01-02T15:04:05Z, in quotes.",
+                           SLICE_ARG(shown));
+    }
+    if (slice_is(term->name, "httpRequest.status") && !slice_to_u64(term->value, &number)) {
+        return error_field(err, "filter", "\"%.*s\" is no status.", SLICE_ARG(shown));
+    }
+    return true;
+}
+
 /* "NAME OP VALUE AND NAME OP VALUE …": the shape that gcloud sends; anything else is refused, never
  * half understood. */
 static bool filter_read(struct slice text, struct filter *out, struct error *err)
@@ -81,6 +115,9 @@ static bool filter_read(struct slice text, struct filter *out, struct error *err
                                "The filter must be comparisons joined by AND, such as "
                                "resource.labels.service_name = hello AND severity >= ERROR.");
         }
+        if (!term_check(term, err)) {
+            return false;
+        }
         if (slice_starts(text, SLICE("AND")) && text.len > 3) {
             text = skip_space(slice_from(text, 3));
         } else if (text.len > 0) {
@@ -89,18 +126,6 @@ static bool filter_read(struct slice text, struct filter *out, struct error *err
         }
     }
     return true;
-}
-
-static int severity_rank(struct slice name)
-{
-    static const char *const names[] = {"DEFAULT", "DEBUG",    "INFO",  "NOTICE",   "WARNING",
-                                        "ERROR",   "CRITICAL", "ALERT", "EMERGENCY"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (slice_equal_nocase(name, slice_of(names[i]))) {
-            return (int)i;
-        }
-    }
-    return 0;
 }
 
 static bool compare(int order, const char *op)
@@ -162,6 +187,40 @@ static json_t *entry_base(struct arena *arena, const json_t *line, const char *l
         json_text_or(line, "service", ""));
 }
 
+/*
+ * Fields of a structured line that are the entry's own. Only those of the right type: a container
+ * writes what it likes, and clients decode entries by their schema.
+ */
+static void lift(json_t *payload, json_t *entry)
+{
+    static const struct {
+        const char *from, *to;
+        json_type type;
+    } fields[] = {
+        {"httpRequest", "httpRequest", JSON_OBJECT},
+        {"logging.googleapis.com/labels", "labels", JSON_OBJECT},
+        {"logging.googleapis.com/operation", "operation", JSON_OBJECT},
+        {"logging.googleapis.com/sourceLocation", "sourceLocation", JSON_OBJECT},
+        {"logging.googleapis.com/insertId", "insertId", JSON_STRING},
+        {"logging.googleapis.com/trace", "trace", JSON_STRING},
+        {"logging.googleapis.com/spanId", "spanId", JSON_STRING},
+        {"logging.googleapis.com/trace_sampled", "traceSampled", JSON_TRUE},
+    };
+    const char *severity = json_string_value(json_object_get(payload, "severity"));
+    int rank = severity == NULL ? -1 : severity_rank(slice_of(severity));
+    if (rank >= 0) {
+        json_object_set_new(entry, "severity", json_string(severities[rank]));
+        json_object_del(payload, "severity");
+    }
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        json_t *value = json_object_get(payload, fields[i].from);
+        if (value != NULL && json_typeof(value) == fields[i].type) {
+            json_object_set(entry, fields[i].to, value);
+            json_object_del(payload, fields[i].from);
+        }
+    }
+}
+
 /* What an instance wrote: a line of JSON becomes its fields (access-and-runtime 5.8). */
 static json_t *instance_entry(struct arena *arena, const json_t *line)
 {
@@ -171,17 +230,16 @@ static json_t *instance_entry(struct arena *arena, const json_t *line)
     const char *text = json_text_or(line, "text", "");
     json_t *payload = text[0] == '{' ? json_read(slice_of(text), NULL) : NULL;
     if (json_is_object(payload)) {
-        const char *severity = json_text(payload, "severity");
-        if (severity != NULL) {
-            json_object_set_new(entry, "severity", json_string(severity));
-        }
+        lift(payload, entry);
         json_object_set(entry, "jsonPayload", payload);
     } else {
         json_object_set_new(entry, "textPayload", json_string(text));
     }
     json_decref(payload);
-    json_object_set_new(entry, "labels",
-                        json_pack("{s:s}", "instanceId", json_text_or(line, "instance", "")));
+    json_t *labels = json_object_get(entry, "labels");
+    labels = labels != NULL ? json_incref(labels) : json_object();
+    json_object_set_new(labels, "instanceId", json_string(json_text_or(line, "instance", "")));
+    json_object_set_new(entry, "labels", labels);
     return entry;
 }
 
@@ -222,8 +280,9 @@ static json_t *request_entry(struct arena *arena, const json_t *line)
     return entry;
 }
 
-/* The last TAIL_BYTES of a log file, from the start of a line. */
-static bool read_tail(const struct control *control, const char *name, struct buffer *out)
+/* The last TAIL_BYTES of a log file, from the start of a line, which stands at *OFFSET. */
+static bool read_tail(const struct control *control, const char *name, struct buffer *out,
+                      off_t *offset)
 {
     auto_arena arena = {0};
     const char *path = control_path(control, &arena, arena_printf(&arena, "log/%s", name));
@@ -241,9 +300,11 @@ static bool read_tail(const struct control *control, const char *name, struct bu
         return false;
     }
     buffer_commit(out, (size_t)got);
+    *offset = start;
     if (start > 0) {
         ptrdiff_t line = slice_find(buffer_slice(out), '\n');
         buffer_drop(out, line < 0 ? 0 : (size_t)line + 1);
+        *offset += line + 1;
     }
     return true;
 }
@@ -256,13 +317,24 @@ struct search {
     json_t *found; /* newest first */
 };
 
+/* Where the line stands names it for good: clients drop entries of a name that they have seen. */
+static void name_entry(struct search *search, json_t *entry, const char *file, off_t offset)
+{
+    if (json_object_get(entry, "insertId") == NULL) {
+        json_object_set_new(
+            entry, "insertId",
+            json_string(arena_printf(search->arena, "%c%012jx", file[0], (uintmax_t)offset)));
+    }
+}
+
 /* Lines from the last to the first, until enough have been found. */
 static void search_file(const struct control *control, struct search *search, const char *name,
                         json_t *(*form)(struct arena *, const json_t *))
 {
     struct buffer content = BUFFER_INIT(TAIL_BYTES);
     size_t before = json_array_size(search->found);
-    if (read_tail(control, name, &content)) {
+    off_t offset = 0;
+    if (read_tail(control, name, &content, &offset)) {
         struct slice left = buffer_slice(&content);
         while (left.len > 0 && json_array_size(search->found) - before < search->max) {
             if (left.data[left.len - 1] == '\n') {
@@ -275,6 +347,7 @@ static void search_file(const struct control *control, struct search *search, co
                 continue;
             }
             auto_json *entry = form(search->arena, line);
+            name_entry(search, entry, name, offset + start);
             if (matches(search->filter, entry)) {
                 json_array_append(search->found, entry);
             }
@@ -287,10 +360,38 @@ static int newest_first(const void *a, const void *b)
 {
     const json_t *const *x = a;
     const json_t *const *y = b;
-    return strcmp(json_text_or(*y, "timestamp", ""), json_text_or(*x, "timestamp", ""));
+    int order = strcmp(json_text_or(*y, "timestamp", ""), json_text_or(*x, "timestamp", ""));
+    return order != 0 ? order
+                      : strcmp(json_text_or(*y, "insertId", ""), json_text_or(*x, "insertId", ""));
 }
 
-static json_t *answer(struct search *search, bool oldest_first)
+/*
+ * `gcloud run services logs read` (528) prints textPayload alone and crashes on an entry without
+ * it, as any line of JSON is. So gcloud gets the line's message there too; nobody else does, since
+ * an entry has one payload.
+ */
+static bool is_gcloud(const struct api_call *call)
+{
+    const struct http_header *agent =
+        call->exchange == NULL
+            ? NULL
+            : http_headers_find(&exchange_request(call->exchange)->headers, SLICE("user-agent"));
+    return agent != NULL && slice_find_slice(agent->value, SLICE("gcloud/")) >= 0;
+}
+
+static void add_text(struct arena *arena, json_t *entry)
+{
+    const json_t *payload = json_object_get(entry, "jsonPayload");
+    if (payload == NULL) {
+        return;
+    }
+    const char *message = json_string_value(json_object_get(payload, "message"));
+    json_object_set_new(entry, "textPayload",
+                        message != NULL ? json_string(message)
+                                        : json_slice(json_write(arena, payload)));
+}
+
+static json_t *answer(struct search *search, bool oldest_first, bool with_text)
 {
     size_t count = json_array_size(search->found);
     json_t **sorted = arena_array(search->arena, json_t *, count);
@@ -306,7 +407,9 @@ static json_t *answer(struct search *search, bool oldest_first)
     }
     for (size_t i = 0; i < count; i++) {
         json_t *entry = sorted[oldest_first ? count - 1 - i : i];
-        json_object_set_new(entry, "insertId", json_string(arena_printf(search->arena, "%zx", i)));
+        if (with_text) {
+            add_text(search->arena, entry);
+        }
         json_array_append(entries, entry);
     }
     json_t *out = json_object();
@@ -354,7 +457,7 @@ static void entries_list(struct api_call *call)
     search_file(call->control, &search, "instances.jsonl", instance_entry);
     search_file(call->control, &search, "requests.jsonl", request_entry);
     bool oldest_first = strstr(json_text_or(call->body, "orderBy", ""), "desc") == NULL;
-    json_t *body = answer(&search, oldest_first);
+    json_t *body = answer(&search, oldest_first, is_gcloud(call));
     json_decref(search.found);
     api_reply(call, body);
 }
