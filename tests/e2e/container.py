@@ -1,11 +1,13 @@
 """A container for tests. It answers with its environment, its words and what it was sent.
 
     --fall       ends with status 3 instead of listening
+    --deaf       lives, and does not listen
     GET /say?... prints the query to its output: "out=" and "err=", URL-encoded, in that order
 """
 import http.server
 import json
 import os
+import signal
 import sys
 import urllib.parse
 
@@ -37,5 +39,7 @@ class Look(http.server.BaseHTTPRequestHandler):
 if "--fall" in sys.argv:
     print("falling", flush=True)
     sys.exit(3)
+if "--deaf" in sys.argv:
+    signal.pause()
 server = http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Look)
 server.serve_forever()

@@ -9,19 +9,18 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import socketserver
 import subprocess
 import sys
 import threading
-import time
 import urllib.parse
 
-from homerun import CALL_SECONDS, Homerun, Skip, clean_environment, expect, finally_do, need
+from homerun import CALL_SECONDS, Homerun, expect, finally_do, need
 
 HELLO = "us-docker.pkg.dev/cloudrun/container/hello"
 LOOK = "registry.example/look"  # answers with its environment and what it was sent
 FALL = "registry.example/fall"  # ends before it listens
+DEAF = "registry.example/deaf"  # never listens
 HERE = pathlib.Path(__file__).resolve().parent
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -32,7 +31,6 @@ def stand():
     """The Homerun of the file, with the images above."""
     global _shared
     if _shared is None:
-        need("gcloud")
         _shared = Homerun("--workers=1").start()
         add_images(_shared)
     return _shared
@@ -45,10 +43,9 @@ def stop_stand():
 
 
 def add_images(homerun):
-    homerun.cli("images", "add", LOOK, f"--dir={HERE}", "--", sys.executable,
-                str(HERE / "container.py"))
-    homerun.cli("images", "add", FALL, f"--dir={HERE}", "--", sys.executable,
-                str(HERE / "container.py"), "--fall")
+    for name, words in ((LOOK, []), (FALL, ["--fall"]), (DEAF, ["--deaf"])):
+        homerun.cli("images", "add", name, f"--dir={HERE}", "--", sys.executable,
+                    str(HERE / "container.py"), *words)
 
 
 # ---- gcloud ----
