@@ -25,6 +25,7 @@ struct entry {
     int32_t next;         /* in the chain */
     bool used;            /* since the hand came by */
     char *bytes;          /* what the slices point to; NULL: the entry is empty */
+    size_t size;          /* of bytes */
 };
 
 struct token_cache {
@@ -35,6 +36,7 @@ struct token_cache {
     size_t max, bucket_mask;
     size_t filled; /* entries that were ever used: the first ones */
     size_t count;
+    size_t bytes; /* of all entries */
     size_t hand;
 };
 
@@ -107,24 +109,17 @@ static void entry_drop(struct token_cache *cache, struct entry *entry)
     *at = entry->next;
     free(entry->bytes);
     entry->bytes = NULL;
+    cache->bytes -= entry->size;
     cache->count--;
 }
 
-/* An empty entry: a new one while there are, else the first that was not used since last time. */
-static int32_t entry_vacate(struct token_cache *cache)
+/* Drops the first entry that was not used since the hand came by last. Where it was. */
+static int32_t evict(struct token_cache *cache)
 {
-    if (cache->filled < cache->max) {
-        struct entry *entry = calloc(1, sizeof(*entry));
-        if (entry == NULL) {
-            abort();
-        }
-        cache->entries[cache->filled] = entry;
-        return (int32_t)cache->filled++;
-    }
     for (;;) {
         size_t at = cache->hand;
         struct entry *entry = cache->entries[at];
-        cache->hand = (cache->hand + 1) % cache->max;
+        cache->hand = (cache->hand + 1) % cache->filled;
         if (entry->bytes != NULL && entry->used) {
             entry->used = false;
             continue;
@@ -134,6 +129,20 @@ static int32_t entry_vacate(struct token_cache *cache)
         }
         return (int32_t)at;
     }
+}
+
+/* An empty entry: a new one while there are. */
+static int32_t entry_vacate(struct token_cache *cache)
+{
+    if (cache->filled == cache->max) {
+        return evict(cache);
+    }
+    struct entry *entry = calloc(1, sizeof(*entry));
+    if (entry == NULL) {
+        abort();
+    }
+    cache->entries[cache->filled] = entry;
+    return (int32_t)cache->filled++;
 }
 
 static char *move(char *at, struct slice *slice)
@@ -169,7 +178,8 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
     for (size_t i = 0; i < from->audience_count; i++) {
         bytes += from->audiences[i].len;
     }
-    entry->bytes = malloc(bytes + 1);
+    entry->size = bytes + 1;
+    entry->bytes = malloc(entry->size);
     if (entry->bytes == NULL) {
         abort();
     }
@@ -193,6 +203,9 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
 static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct slice text,
                                const struct token *token, uint64_t key_serial, uint64_t txn)
 {
+    while (cache->bytes > TOKEN_CACHE_BYTES) {
+        evict(cache);
+    }
     int32_t at = entry_vacate(cache);
     struct entry *entry = cache->entries[at];
     int32_t *bucket = &cache->buckets[hash & cache->bucket_mask];
@@ -206,6 +219,7 @@ static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct 
     entry_fill(entry, text, token);
     *bucket = at;
     cache->count++;
+    cache->bytes += entry->size;
     return entry;
 }
 

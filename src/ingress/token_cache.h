@@ -3,8 +3,8 @@
  * what the world says of it can, so everything else is looked up in the index again for every
  * transaction: the issuer, its key, the account, the service's audiences, the grants.
  *
- * Bounded: at most 16,384 tokens, the least used leave first. Only tokens that a trusted issuer has
- * signed get in, so that strangers cannot push others out.
+ * Bounded: at most 16,384 tokens and 32 MiB of them, the least used leave first. Only tokens that a
+ * trusted issuer has signed get in, so that strangers cannot push others out.
  */
 #pragma once
 
@@ -12,7 +12,12 @@
 #include "policy/decide.h"
 #include "trust/trust.h"
 
-enum { TOKEN_CACHE_MAX = 16384, TOKEN_MEMOS = 4, TOKEN_PRINCIPAL_MAX = 640 };
+enum {
+    TOKEN_CACHE_MAX = 16384,
+    TOKEN_CACHE_BYTES = 32 << 20,
+    TOKEN_MEMOS = 4,
+    TOKEN_PRINCIPAL_MAX = 640
+};
 
 /* What was found of one token at one service in one transaction: no condition was involved. */
 struct token_memo {

@@ -102,6 +102,33 @@ static void the_cache_is_bounded_and_keeps_what_is_used(void **state)
     token_cache_free(cache);
 }
 
+static void large_tokens_do_not_fill_the_memory(void **state)
+{
+    (void)state;
+    enum { AUDIENCE = 8000 };
+    struct token_cache *cache = token_cache_new(TOKEN_CACHE_MAX);
+    struct verified_token *token;
+    char *audience = arena_alloc(&world.arena, AUDIENCE + 1);
+    memset(audience, 'a', AUDIENCE);
+    for (int i = 0; i < 3000; i++) {
+        struct arena scratch = {0};
+        struct unknown_key unknown;
+        struct world once = world;
+        once.arena = scratch;
+        struct slice text = world_token(
+            &once, world.ours, "k1",
+            arena_printf(&once.arena, "\"iss\":\"" OURS "\",\"sub\":\"%d\",\"aud\":\"%s\"", i,
+                         audience));
+        assert_int_equal(token_cache_verify(cache, world.reader, txn, &once.arena, text, NOW_S,
+                                            &token, &unknown),
+                         TOKEN_OK);
+        arena_done(&once.arena);
+    }
+    assert_true(token_cache_count(cache) * AUDIENCE * 2 < TOKEN_CACHE_BYTES + (1 << 20));
+    assert_true(token_cache_count(cache) > 1000);
+    token_cache_free(cache);
+}
+
 static void strangers_do_not_get_in(void **state)
 {
     (void)state;
@@ -156,6 +183,7 @@ int main(void)
         TEST(a_cached_token_expires_like_any_other),
         TEST(a_token_that_differs_in_one_byte_is_another_token),
         TEST(the_cache_is_bounded_and_keeps_what_is_used),
+        TEST(large_tokens_do_not_fill_the_memory),
         TEST(strangers_do_not_get_in),
         TEST(a_token_leaves_when_its_key_does),
         TEST(a_memo_is_of_one_service_and_one_transaction),
