@@ -646,5 +646,22 @@ def a_large_upload_that_is_refused_is_answered_at_once():
     assert answer.status == 403, answer
 
 
+@test
+def a_request_that_is_open_at_the_end_is_finished():
+    with Homerun("--workers=1") as homerun:
+        homerun.cli("images", "add", "mirror", f"--dir={HERE}", "--", sys.executable,
+                    str(HERE / "gate_container.py"))
+        homerun.cli("deploy", "open", "--image=mirror", "--no-invoker-iam-check")
+        assert homerun.get(homerun.url("open")).status == 200
+        answers = []
+        slow = threading.Thread(
+            target=lambda: answers.append(homerun.get(homerun.url("open") + "/slow")))
+        slow.start()
+        time.sleep(0.5)  # the request is on its way
+        assert homerun.stop() == 0
+        slow.join()
+        assert [answer.status for answer in answers] == [200], answers
+
+
 if __name__ == "__main__":
     main()

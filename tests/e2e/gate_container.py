@@ -1,8 +1,12 @@
-"""The container behind the gate's tests: answers with what it was sent, and how often."""
+"""The container behind the gate's tests: answers with what it was sent, and how often.
+
+    /slow: after two seconds
+"""
 import http.server
 import json
 import os
 import threading
+import time
 
 lock = threading.Lock()
 hits = 0
@@ -18,6 +22,8 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             count = hits
         length = int(self.headers.get("content-length") or 0)
         sent = self.rfile.read(length)
+        if self.path == "/slow":
+            time.sleep(2)
         body = json.dumps({
             "hits": count, "method": self.command, "path": self.path, "bytes": len(sent),
             "headers": [[name.lower(), value] for name, value in self.headers.items()],
