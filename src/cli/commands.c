@@ -31,6 +31,8 @@ static const struct flag up_flags[] = {
     {"api", FLAG_TEXT, "ADDR:PORT", "API, console and identity provider (127.0.0.1:8080)", NULL},
     {"https", FLAG_TEXT, "ADDR:PORT", "services over TLS (127.0.0.1:8443)", NULL},
     {"http", FLAG_TEXT, "ADDR:PORT", "services in the clear: redirects (127.0.0.1:8081)", NULL},
+    {"metadata", FLAG_TEXT, "ADDR:PORT",
+     "metadata server for this user's programs, or off (127.0.0.1:8082, else any free port)", NULL},
     {"plain", FLAG_SWITCH, NULL, "serve in the clear instead of redirecting", NULL},
     {"domain", FLAG_TEXT, "DOMAIN", "services are SERVICE-NUMBER.REGION.DOMAIN (run.localhost)",
      NULL},

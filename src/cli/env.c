@@ -7,7 +7,8 @@
 
 #include "cli/actions.h"
 
-/* {api}: the API's base URL; {port}, {host}: of it; the others are members of ready.json. */
+/* {api}: the API's base URL; {port}, {host}: of it; {metadata.authority}: of
+ * the metadata server; the others are members of ready.json. */
 static const char *const variables[][2] = {
     {"HOMERUN_API", "{api}"},
     {"HOMERUN_CA", "{ca}"},
@@ -27,6 +28,8 @@ static const char *const variables[][2] = {
     {"CLOUDSDK_CORE_PROJECT", "{project}"},
     {"CLOUDSDK_RUN_REGION", "{region}"},
     {"GOOGLE_APPLICATION_CREDENTIALS", "{owner.keyFile}"},
+    {"GCE_METADATA_HOST", "{metadata.authority}"},
+    {"GCE_METADATA_IP", "{metadata.authority}"}, /* google-auth for Python asks there first */
     {"GOOGLE_PROJECT", "{project}"},
     {"GOOGLE_REGION", "{region}"},
     {"GOOGLE_CLOUD_RUN_V2_CUSTOM_ENDPOINT", "{api}/v2/"},
@@ -53,6 +56,9 @@ static struct slice value_of(struct cli *cli, struct slice name)
     if (colon > 0 && slice_is(name, "host")) {
         struct slice host = slice_upto(authority, (size_t)colon);
         return slice_is(host, "localhost") ? SLICE("127.0.0.1") : host;
+    }
+    if (slice_is(name, "metadata.authority")) {
+        return slice_from(slice_of(session_text(cli, "metadata")), sizeof("http://") - 1);
     }
     if (slice_is(name, "location")) {
         return SLICE("{{location}}"); /* the provider puts the region there: v1 paths have none */
@@ -102,6 +108,9 @@ int action_env(struct cli *cli)
     auto_json *all = json_object();
     for (size_t i = 0; i < VARIABLES; i++) {
         const char *value = expand(cli, variables[i][1]);
+        if (value[0] == '\0') {
+            continue; /* there is no metadata server */
+        }
         if (strcmp(format, "json") == 0) {
             json_object_set_new(all, variables[i][0], json_string(value));
             continue;

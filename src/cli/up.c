@@ -19,6 +19,9 @@ static void on_ready(const struct settings *settings, void *ctx)
            settings->project_number, settings->region, settings->domain, settings->https_port,
            paint.off);
     printf("  %s      %s\n", settings->plain ? "Plain HTTP  " : "Redirects to", settings->http_url);
+    if (settings->metadata_url[0] != '\0') {
+        printf("  Metadata server   %s\n", settings->metadata_url);
+    }
     printf("  Local CA          %s/ca.pem\n", settings->data);
     printf("  Data              %s\n", settings->data);
     printf("  Project, region   %s, %s\n", settings->project, settings->region);

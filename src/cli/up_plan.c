@@ -96,6 +96,11 @@ static bool is_address(struct slice text)
     return net_parse_address(address, &out, &bytes, &ignored);
 }
 
+static bool is_address_or_off(struct slice text)
+{
+    return slice_is(text, "off") || is_address(text);
+}
+
 static bool is_certificate(struct slice text)
 {
     return slice_find(text, ':') > 0;
@@ -121,6 +126,7 @@ static const struct place places[] = {
     {TEXT("api", api), is_address, an_address},
     {TEXT("https", https), is_address, an_address},
     {TEXT("http", http), is_address, an_address},
+    {TEXT("metadata", metadata), is_address_or_off, "ADDR:PORT, such as 127.0.0.1:8082, or off"},
     {TEXT("domain", settings.domain), is_domain, "a domain in small letters"},
     {TEXT("project", settings.project), is_project,
      "4 to 30 small letters, digits and '-', with a letter first"},

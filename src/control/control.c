@@ -14,6 +14,7 @@
 #include "control/api/run_service.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
+#include "control/identity/workload.h"
 #include "control/operations.h"
 #include "control/publish.h"
 #include "control/seed.h"
@@ -45,6 +46,15 @@ static void on_ingress(struct ipc_channel *channel, enum message_type type, cons
     }
 }
 
+static void on_metadata(struct ipc_channel *channel, enum message_type type, const void *body,
+                        size_t bytes, void *ctx)
+{
+    (void)channel;
+    if (type == MSG_WORKLOAD_ASK && bytes >= sizeof(struct msg_workload_ask)) {
+        workload_ask(ctx, body, bytes);
+    }
+}
+
 static void on_supervisor(struct ipc_channel *channel, enum message_type type, const void *body,
                           size_t bytes, void *ctx)
 {
@@ -65,6 +75,10 @@ static bool open_channels(struct control *control, struct error *err)
                                    PROCESS_SUPERVISOR, on_supervisor, control, err);
     control->engine = ipc_open(control->loop, ipc_inherited("engine"), PROCESS_CONTROL,
                                PROCESS_ENGINE, on_engine, control, err);
+    if (ipc_inherited("metadata") >= 0) {
+        control->metadata = ipc_open(control->loop, ipc_inherited("metadata"), PROCESS_CONTROL,
+                                     PROCESS_METADATA, on_metadata, control, err);
+    }
     for (int i = 0; i < control->settings.workers; i++) {
         snprintf(name, sizeof(name), "ingress%d", i);
         if (ipc_inherited(name) >= 0 &&

@@ -22,7 +22,8 @@ struct control {
     struct index_writer *index;
     struct ipc_channel *engine;
     struct ipc_channel *supervisor;
-    int signer_fd; /* used with blocking calls of at most two seconds */
+    struct ipc_channel *metadata; /* NULL if there is no metadata server */
+    int signer_fd;                /* used with blocking calls of at most two seconds */
     uint64_t signer_next_id;
     struct operations *operations; /* calls that wait for one */
     struct issuer *issuer;         /* our own: public keys, kid of the newest */

@@ -39,6 +39,8 @@ enum message_type {
     MSG_UNKNOWN_KEY,    /* ingress → control: a token names a key that the index lacks */
     MSG_SIGN,           /* control, metadata → signer */
     MSG_SIGNED,         /* signer → the asker */
+    MSG_WORKLOAD_ASK,   /* metadata → control: the default runtime account, or a token of it */
+    MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
     MSG_TYPES,
 };
 
@@ -105,6 +107,25 @@ struct msg_signed {
     uint32_t bytes; /* behind this struct: signature or document; a sentence if not ok */
     char kid[64];   /* of the key used */
 };
+
+/* What a metadata server asks about the default runtime account of the project. */
+enum workload_kind {
+    WORKLOAD_ACCOUNT,  /* answer = its address */
+    WORKLOAD_ACCESS,   /* bytes = scopes with spaces between, or none; answer = an access token */
+    WORKLOAD_IDENTITY, /* bytes = audience; answer = an ID token */
+};
+struct msg_workload_ask {
+    uint64_t id; /* chosen by the asker */
+    uint32_t kind;
+    uint32_t bytes; /* behind this struct */
+};
+struct msg_workload_told {
+    uint64_t id;
+    uint32_t status;  /* enum status: anything but STATUS_OK goes with a sentence */
+    uint32_t seconds; /* that a token is good for */
+    uint32_t bytes;   /* behind this struct */
+};
+enum { WORKLOAD_BYTES_MAX = 4096 }; /* of an audience, or of scopes */
 
 /* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and
  * ends the channel's use. */

@@ -28,6 +28,10 @@ const struct message_rule message_rules[MSG_TYPES] = {
     [MSG_UNKNOWN_KEY] = {BIT(PROCESS_INGRESS), BIT(PROCESS_CONTROL), ONE(msg_unknown_key)},
     [MSG_SIGN] = {ASKERS, BIT(PROCESS_SIGNER), FROM(msg_sign)},
     [MSG_SIGNED] = {BIT(PROCESS_SIGNER), ASKERS, FROM(msg_signed)},
+    [MSG_WORKLOAD_ASK] = {BIT(PROCESS_METADATA), BIT(PROCESS_CONTROL),
+                          sizeof(struct msg_workload_ask),
+                          sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX},
+    [MSG_WORKLOAD_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_METADATA), FROM(msg_workload_told)},
 };
 
 static const char *const role_names[PROCESS_ROLES] = {

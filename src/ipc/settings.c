@@ -37,6 +37,7 @@ static const struct row rows[] = {
     TEXT(api_url, "http://localhost:8080"),
     TEXT(https_url, "https://localhost:8443"),
     TEXT(http_url, "http://localhost:8081"),
+    TEXT(metadata_url, ""),
     TEXT(domain, "run.localhost"),
     TEXT(project, "demo"),
     TEXT(project_number, "123456789012"),

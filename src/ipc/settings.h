@@ -13,7 +13,8 @@ struct settings {
     char api_url[256]; /* "http://127.0.0.1:8080": as bound, once the sockets are open */
     char https_url[256];
     char http_url[256];
-    char domain[128]; /* "run.localhost": services live under SERVICE-N.REGION.DOMAIN */
+    char metadata_url[256]; /* "" if there is no metadata server */
+    char domain[128];       /* "run.localhost": services live under SERVICE-N.REGION.DOMAIN */
     char project[64];
     char project_number[32];
     char region[64];

@@ -417,6 +417,16 @@ void crew_on_death(struct crew *crew, pid_t pid, int status)
 
 /* ---- the whole ---- */
 
+static bool is_wanted(const struct estate *estate, const struct role_rights *rights)
+{
+    for (unsigned i = 0; i < HOLDINGS; i++) {
+        if ((rights->needs >> i & 1) != 0 && estate->holdings[i] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void crew_init(struct crew *crew, uv_loop_t *loop, const struct estate *estate, int log,
                const struct crew_events *events, void *ctx)
 {
@@ -426,7 +436,7 @@ void crew_init(struct crew *crew, uv_loop_t *loop, const struct estate *estate, 
         const struct role_rights *rights = &role_rights[i];
         struct crew_role *role = &crew->roles[crew->role_count++];
         *role = (struct crew_role){.crew = crew, .rights = rights};
-        role->wanted = rights->many ? estate->numbers - 1 : 1;
+        role->wanted = !is_wanted(estate, rights) ? 0 : rights->many ? estate->numbers - 1 : 1;
         uv_timer_init(loop, &role->timer);
         role->timer.data = role;
         unsigned posts = rights->many ? estate->numbers : 1;

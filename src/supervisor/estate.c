@@ -17,6 +17,8 @@
 #include "net/net.h"
 #include "supervisor/data_folder.h"
 
+#define METADATA_USUAL "127.0.0.1:8082"
+
 enum { TICKET_BYTES = 80 };
 
 static void fd_close(int *fd)
@@ -81,6 +83,34 @@ static void url_of(char *out, size_t room, const char *scheme, int fd)
              bare_v6 ? "]" : "", net_bound_port(fd));
 }
 
+/* Nobody knows its port by heart, so that a second Homerun may have another. */
+static bool open_metadata(struct estate *estate, const char *asked, struct settings *settings,
+                          struct error *err)
+{
+    struct error taken = {0};
+    bool usual = asked[0] == '\0';
+    settings->metadata_url[0] = '\0';
+    if (strcmp(asked, "off") == 0) {
+        return true;
+    }
+    int fd = listen_at(usual ? METADATA_USUAL : asked, "metadata", usual ? &taken : err);
+    if (fd < 0 && usual) {
+        fd = listen_at("127.0.0.1:0", "metadata", err);
+    }
+    if (fd < 0) {
+        return false;
+    }
+    /* As an address: clients take it from the environment, and some know no names there. */
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = sizeof(address);
+    char text[64];
+    estate->holdings[HOLD_METADATA] = fd;
+    getsockname(fd, (struct sockaddr *)&address, &bytes);
+    net_address_text((struct sockaddr *)&address, text, true);
+    snprintf(settings->metadata_url, sizeof(settings->metadata_url), "http://%s", text);
+    return true;
+}
+
 static bool open_sockets(struct estate *estate, const struct supervisor_plan *plan,
                          struct settings *settings, struct error *err)
 {
@@ -101,6 +131,9 @@ static bool open_sockets(struct estate *estate, const struct supervisor_plan *pl
         }
         estate->holdings[rows[i].holding] = fd;
         url_of(rows[i].url, rows[i].room, rows[i].scheme, fd);
+    }
+    if (!open_metadata(estate, plan->metadata, settings, err)) {
+        return false;
     }
     settings->https_port = net_bound_port(estate->holdings[HOLD_HTTPS]);
     settings->http_port = net_bound_port(estate->holdings[HOLD_HTTP]);

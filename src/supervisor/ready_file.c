@@ -39,6 +39,9 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
     add_member(out, indent, "api", settings->api_url);
     add_member(out, indent, "https", settings->https_url);
     add_member(out, indent, "http", settings->http_url);
+    if (settings->metadata_url[0] != '\0') {
+        add_member(out, indent, "metadata", settings->metadata_url);
+    }
     snprintf(path, sizeof(path), "%.4000s/ca.pem", settings->data);
     add_member(out, indent, "ca", path);
     add_member(out, indent, "data", settings->data);

@@ -48,14 +48,20 @@ const struct role_rights role_rights[] = {
         .wakes = true,
         .capabilities = CAPS_FILES | CAPS_SHED,
     },
+    {
+        .role = PROCESS_METADATA,
+        .stage = 2,
+        .needs = BIT(HOLD_METADATA),
+        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_METADATA),
+        .capabilities = CAPS_SHED,
+    },
 };
 const unsigned role_rights_count = sizeof(role_rights) / sizeof(role_rights[0]);
 
 const struct edge edges[EDGES] = {
-    {PROCESS_CONTROL, PROCESS_SIGNER},
-    {PROCESS_CONTROL, PROCESS_ENGINE},
-    {PROCESS_INGRESS, PROCESS_ENGINE},
-    {PROCESS_INGRESS, PROCESS_CONTROL},
+    {PROCESS_CONTROL, PROCESS_SIGNER},   {PROCESS_CONTROL, PROCESS_ENGINE},
+    {PROCESS_INGRESS, PROCESS_ENGINE},   {PROCESS_INGRESS, PROCESS_CONTROL},
+    {PROCESS_METADATA, PROCESS_CONTROL},
 };
 
 static const char *const holding_names[HOLDINGS] = {
@@ -64,6 +70,7 @@ static const char *const holding_names[HOLDINGS] = {
     [HOLD_API] = "api",
     [HOLD_HTTPS] = "https",
     [HOLD_HTTP] = "http",
+    [HOLD_METADATA] = "metadata",
     [HOLD_TICKETS] = "tickets",
     [HOLD_LOG_REQUESTS] = "log-requests",
     [HOLD_LOG_INSTANCES] = "log-instances",

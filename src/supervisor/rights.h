@@ -10,7 +10,8 @@ enum holding {
     HOLD_API,
     HOLD_HTTPS,
     HOLD_HTTP,
-    HOLD_TICKETS, /* 80 random bytes: key of the TLS session tickets */
+    HOLD_METADATA, /* may be missing: then there is no such process */
+    HOLD_TICKETS,  /* 80 random bytes: key of the TLS session tickets */
     HOLD_LOG_REQUESTS,
     HOLD_LOG_INSTANCES,
     HOLDINGS,
@@ -22,6 +23,7 @@ struct role_rights {
     unsigned stage;        /* starts when all of earlier stages serve */
     bool many;             /* one process for each worker */
     unsigned holds;        /* bits 1 << holding */
+    unsigned needs;        /* the same: without one of these it is not started */
     bool wakes;            /* the eventfds of all workers */
     bool may_gain;         /* may start set-user-ID programs, which gain rights */
     uint64_t capabilities; /* at most, when started as root: bits 1 << CAP_… */
@@ -35,5 +37,5 @@ extern const unsigned role_rights_count;
 struct edge {
     enum process_role a, b;
 };
-enum { EDGES = 4 };
+enum { EDGES = 5 };
 extern const struct edge edges[EDGES];

@@ -37,7 +37,7 @@ struct supervisor {
  */
 static unsigned roles_to_reload(const struct settings *now, const struct settings *next)
 {
-    unsigned roles = 1u << PROCESS_CONTROL | 1u << PROCESS_INGRESS;
+    unsigned roles = 1u << PROCESS_CONTROL | 1u << PROCESS_INGRESS | 1u << PROCESS_METADATA;
     bool level = now->log_level != next->log_level;
     if (level) {
         roles |= 1u << PROCESS_SIGNER;
@@ -60,6 +60,7 @@ static void keep_fixed(const struct settings *now, struct settings *next)
     memcpy(next->api_url, now->api_url, sizeof(next->api_url));
     memcpy(next->https_url, now->https_url, sizeof(next->https_url));
     memcpy(next->http_url, now->http_url, sizeof(next->http_url));
+    memcpy(next->metadata_url, now->metadata_url, sizeof(next->metadata_url));
     next->https_port = now->https_port;
     next->http_port = now->http_port;
     next->workers = now->workers;

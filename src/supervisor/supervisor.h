@@ -16,6 +16,7 @@ struct supervisor_plan {
     char api[128];            /* where to listen, "127.0.0.1:8080"; port 0: any */
     char https[128];
     char http[128];
+    char metadata[128];    /* "off"; "" for the usual port, or any if that is taken */
     char ready_file[4096]; /* written beside DATA/ready.json; "" for none */
     const char *version;   /* of the program */
 };

@@ -185,7 +185,7 @@ class Homerun:
 
     def command(self):
         named = " ".join(self.flags)
-        ports = [part for name in ("api", "https", "http") if f"--{name}=" not in named
+        ports = [part for name in ("api", "https", "http", "metadata") if f"--{name}=" not in named
                  for part in (f"--{name}=127.0.0.1:0",)]
         return [BINARY, "up", f"--data={self.data}", f"--ready-file={self.ready_file}", *ports,
                 *self.flags]
@@ -236,9 +236,10 @@ class Homerun:
         """Ends it and starts it anew on the same data, and the same ports."""
         ready = self.ready
         assert self.stop() == 0
-        kept = [f for f in self.flags if not f.startswith(("--api=", "--https=", "--http="))]
         ports = [f"--{name}=127.0.0.1:{urllib.parse.urlsplit(ready[name]).port}"
-                 for name in ("api", "https", "http")]
+                 for name in ("api", "https", "http", "metadata") if name in ready]
+        kept = [f for f in self.flags
+                if not any(f.startswith(port.split("=")[0] + "=") for port in ports)]
         self.flags = (*kept, *ports)
         self._env = None
         return self.start()

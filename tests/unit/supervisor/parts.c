@@ -89,6 +89,7 @@ static void no_process_holds_what_belongs_to_another(void **state)
         bool services = (rights->holds >> HOLD_HTTPS & 1) != 0;
         assert_int_equal(api, role == PROCESS_CONTROL);
         assert_int_equal(services, role == PROCESS_INGRESS);
+        assert_int_equal((rights->holds >> HOLD_METADATA & 1) != 0, role == PROCESS_METADATA);
         assert_int_equal(rights->may_gain, role == PROCESS_ENGINE);
         assert_int_equal(rights->many, role == PROCESS_INGRESS);
         assert_true(i == 0 || rights->stage >= role_rights[i - 1].stage);
@@ -96,7 +97,9 @@ static void no_process_holds_what_belongs_to_another(void **state)
     for (unsigned e = 0; e < EDGES; e++) {
         bool signer = edges[e].a == PROCESS_SIGNER || edges[e].b == PROCESS_SIGNER;
         bool ingress = edges[e].a == PROCESS_INGRESS || edges[e].b == PROCESS_INGRESS;
+        bool metadata = edges[e].a == PROCESS_METADATA || edges[e].b == PROCESS_METADATA;
         assert_false(signer && ingress);
+        assert_false(signer && metadata);
     }
 }
 

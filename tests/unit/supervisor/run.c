@@ -89,10 +89,10 @@ static int play(const char *role)
         return 1;
     }
     int fd = ipc_inherited("supervisor");
+    note(settings.data, "ready", role); /* before what the supervisor does next */
     if (!ipc_send_now(fd, MSG_READY, NULL, 0, 1000, &err)) {
         return 9;
     }
-    note(settings.data, "ready", role);
     for (;;) {
         enum message_type type;
         size_t bytes;
@@ -136,8 +136,11 @@ static void on_ready(const struct settings *settings, void *ctx)
 
 static struct supervisor_plan plan_of(const struct stage *stage)
 {
-    struct supervisor_plan plan = {
-        .api = "127.0.0.1:0", .https = "127.0.0.1:0", .http = "127.0.0.1:0", .version = "test"};
+    struct supervisor_plan plan = {.api = "127.0.0.1:0",
+                                   .https = "127.0.0.1:0",
+                                   .http = "127.0.0.1:0",
+                                   .metadata = "127.0.0.1:0",
+                                   .version = "test"};
     settings_default(&plan.settings);
     snprintf(plan.settings.data, sizeof(plan.settings.data), "%s", stage->data);
     plan.settings.workers = WORKERS;
@@ -293,7 +296,18 @@ static void a_process_finds_nothing_open_that_it_has_no_name_for(void **state)
     struct stage *stage = *state;
     up(stage);
     assert_int_equal(count(stage, "untidy"), 0);
-    assert_int_equal(count(stage, "tidy"), 3 + WORKERS);
+    assert_int_equal(count(stage, "tidy"), 4 + WORKERS);
+    assert_int_equal(end_with(stage, SIGTERM), 0);
+}
+
+static void without_a_socket_there_is_no_metadata_server(void **state)
+{
+    struct stage *stage = *state;
+    struct supervisor_plan plan = plan_of(stage);
+    snprintf(plan.metadata, sizeof(plan.metadata), "off");
+    stage->pid = supervisor_start(stage, &plan);
+    wait_for(stage, "up all", 1);
+    assert_int_equal(count(stage, "start metadata"), 0);
     assert_int_equal(end_with(stage, SIGTERM), 0);
 }
 
@@ -440,6 +454,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         STAGED(processes_start_by_stages_and_end_in_the_reverse_order),
         STAGED(a_process_finds_nothing_open_that_it_has_no_name_for),
+        STAGED(without_a_socket_there_is_no_metadata_server),
         STAGED(a_killed_process_is_followed_by_another),
         STAGED(a_dead_worker_is_told_of_before_its_successor_starts),
         STAGED(a_crash_loop_goes_on_with_pauses_and_ends_when_told),

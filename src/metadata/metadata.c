@@ -1,0 +1,116 @@
+/* The process's life: read what it was told, open everything, shut itself in, serve, end. */
+#include "metadata/metadata.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "metadata/sandbox.h"
+#include "metadata/server.h"
+
+enum { DRAIN_MS = 2000 };
+
+struct process {
+    uv_loop_t loop;
+    struct server server;
+    struct net_listener *listener;
+    struct ipc_channel *supervisor;
+    uv_timer_t drain;
+};
+
+static void on_drained(uv_timer_t *timer)
+{
+    struct process *process = timer->data;
+    if (net_listener_connections(process->listener) == 0 ||
+        uv_timer_get_repeat(timer) >= DRAIN_MS) {
+        uv_stop(&process->loop);
+        return;
+    }
+    uv_timer_start(timer, on_drained, DRAIN_MS, DRAIN_MS); /* what is left then is cut */
+}
+
+static void on_supervisor(struct ipc_channel *channel, enum message_type type, const void *body,
+                          size_t bytes, void *ctx)
+{
+    struct process *process = ctx;
+    (void)channel, (void)body, (void)bytes;
+    if (type == MSG_DRAIN) {
+        net_listener_drain(process->listener);
+        uv_timer_start(&process->drain, on_drained, 50, 0);
+    } else if (type == MSG_NONE) {
+        uv_stop(&process->loop); /* nobody would end us */
+    }
+}
+
+static void on_control(struct ipc_channel *channel, enum message_type type, const void *body,
+                       size_t bytes, void *ctx)
+{
+    struct process *process = ctx;
+    if (type == MSG_WORKLOAD_TOLD) {
+        server_told(&process->server, body, bytes);
+    } else if (type == MSG_NONE) {
+        process->server.control = NULL;
+        ipc_close(channel);
+    }
+}
+
+static void find_users(struct server *server)
+{
+    struct stat folder;
+    server->users[0] = geteuid();
+    server->users[1] = stat(server->settings.data, &folder) == 0 ? folder.st_uid : server->users[0];
+    peer_table_open(&server->peers);
+    if (server->peers.fds[0] < 0 && server->peers.fds[1] < 0) {
+        log_warn("the kernel's table of connections cannot be read: nobody is answered here");
+    }
+}
+
+static bool open_all(struct process *process, struct error *err)
+{
+    struct server *server = &process->server;
+    struct net_limits limits;
+    if (ipc_inherited("supervisor") < 0 || ipc_inherited("metadata") < 0) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "this process is started by `homerun up`, not by hand");
+    }
+    server->loop = &process->loop;
+    server_init(server);
+    find_users(server);
+    process->supervisor = ipc_open(&process->loop, ipc_inherited("supervisor"), PROCESS_METADATA,
+                                   PROCESS_SUPERVISOR, on_supervisor, process, err);
+    server->control = ipc_open(&process->loop, ipc_inherited("control"), PROCESS_METADATA,
+                               PROCESS_CONTROL, on_control, process, err);
+    if (process->supervisor == NULL || server->control == NULL || !metadata_sandbox_enter(err)) {
+        return false;
+    }
+    net_limits_default(&limits);
+    limits.connections_max = 500;
+    limits.head_max = 16 * 1024;
+    process->listener = net_listen(net_new(&process->loop), ipc_inherited("metadata"), NULL,
+                                   &limits, &server_events, server, err);
+    return process->listener != NULL;
+}
+
+int metadata_main(int argc, char **argv)
+{
+    static struct process process;
+    struct error err = {0};
+    (void)argc, (void)argv;
+    log_init("metadata", LOG_LEVEL_INFO);
+    if (!settings_read(&process.server.settings, ipc_inherited("settings"), &err)) {
+        log_error("settings: %s", err.text);
+        return 1;
+    }
+    log_init("metadata", (enum log_level)process.server.settings.log_level);
+    uv_loop_init(&process.loop);
+    uv_timer_init(&process.loop, &process.drain);
+    process.drain.data = &process;
+    if (!open_all(&process, &err)) {
+        log_error("start: %s", err.text);
+        return 1;
+    }
+    ipc_send(process.supervisor, MSG_READY, NULL, 0);
+    uv_run(&process.loop, UV_RUN_DEFAULT);
+    return 0;
+}

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""The metadata server: its values, whom it answers, and tokens that die with their account."""
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.parse
+
+from homerun import Homerun, Skip, fetch, finally_do, main, test, wait_until
+
+FLAVOR = {"Metadata-Flavor": "Google"}
+V1 = "/computeMetadata/v1/"
+ACCOUNT = V1 + "instance/service-accounts/default/"
+
+stand = Homerun()
+finally_do(stand.close)
+
+
+def homerun():
+    if stand.process is None:
+        stand.start()
+        stand.cli("deploy", "hello", "--image=us-docker.pkg.dev/cloudrun/container/hello",
+                  "--no-allow-unauthenticated")
+    return stand
+
+
+def ask(path, headers=FLAVOR, method="GET"):
+    return fetch(homerun().ready["metadata"] + path, method, headers)
+
+
+def compute():
+    return f"{homerun().ready['projectNumber']}-compute@developer.gserviceaccount.com"
+
+
+def claims_of(token):
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def set_account(deed):
+    project = homerun().ready["project"]
+    done = homerun().api("POST", f"/v1/projects/{project}/serviceAccounts/{compute()}:{deed}", {})
+    assert done.status == 200, done
+
+
+@test
+def the_values_of_the_project_and_the_instance_are_as_on_cloud_run():
+    ready = homerun().ready
+    number, region = ready["projectNumber"], ready["region"]
+    for path, wanted in (("project/project-id", ready["project"]),
+                         ("project/numeric-project-id", number),
+                         ("instance/region", f"projects/{number}/regions/{region}"),
+                         ("instance/zone", f"projects/{number}/zones/{region}-1"),
+                         ("universe/universe-domain", "googleapis.com"),
+                         ("instance/service-accounts/default/email", compute()),
+                         (f"instance/service-accounts/{compute()}/email", compute()),
+                         ("instance/service-accounts/default/aliases", "default\n"),
+                         ("instance/service-accounts/default/scopes",
+                          "https://www.googleapis.com/auth/cloud-platform\n")):
+        got = ask(V1 + path)
+        assert (got.status, got.text) == (200, wanted), (path, got)
+        assert got.headers["Metadata-Flavor"] == "Google"
+    assert ask(V1 + "instance/id").text.isdigit()
+
+
+@test
+def folders_are_listed_and_their_json_has_everything_but_tokens():
+    assert ask("/").status == 200
+    assert ask(V1).text == "instance/\nproject/\nuniverse/\n"
+    assert ask(V1 + "instance/service-accounts/").text == f"{compute()}/\ndefault/\n"
+    moved = ask(V1 + "instance/service-accounts")
+    assert moved.status == 301 and moved.headers["Location"].endswith("/service-accounts/"), moved
+    account = {"aliases": ["default"], "email": compute(),
+               "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
+    assert ask(ACCOUNT + "?recursive=true").json == account
+    everything = ask(V1 + "?recursive=true").json
+    assert everything["instance"]["serviceAccounts"] == {"default": account, compute(): account}
+    assert everything["project"]["projectId"] == homerun().ready["project"]
+    assert everything["project"]["numericProjectId"] == int(homerun().ready["projectNumber"])
+
+
+@test
+def what_is_not_there_is_404_and_what_cannot_be_asked_for_is_400_or_405():
+    for path in ("/computeMetadata/v2/", V1 + "instance/attributes/", V1 + "project/project-id/x",
+                 V1 + "instance/service-accounts/nobody@example.com/email",
+                 V1 + "instance/service-accounts/nobody@example.com/?recursive=true"):
+        assert ask(path).status == 404, path
+    assert ask(ACCOUNT + "identity").status == 400
+    assert ask(ACCOUNT + "identity?audience=").status == 400
+    assert ask(ACCOUNT + "identity?audience=" + "a" * 5000).status == 400
+    assert ask(V1 + "%zz").status == 400
+    assert ask(V1 + "project/project-id", method="POST").status == 405
+
+
+@test
+def pages_proxies_and_rebound_names_get_nothing():
+    path = ACCOUNT + "token"
+    for headers in ({}, {"Metadata-Flavor": "Yahoo"}, {**FLAVOR, "X-Forwarded-For": "10.0.0.1"},
+                    {**FLAVOR, "Host": "evil.example.com"}):
+        got = ask(path, headers)
+        assert got.status == 403 and "access_token" not in got.text, (headers, got)
+    for host in ("metadata.google.internal", "169.254.169.254", "localhost:1"):
+        assert ask(path, {**FLAVOR, "Host": host}).status == 200, host
+
+
+@test
+def programs_of_other_users_get_nothing():
+    if os.geteuid() != 0:
+        raise Skip("only root can be somebody else")
+    program = "import sys,urllib.request as u\n" \
+              "r=u.Request(sys.argv[1],headers={'Metadata-Flavor':'Google'})\n" \
+              "try: print(u.urlopen(r).status)\n" \
+              "except u.HTTPError as e: print(e.code)\n"
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        raise Skip("no python3 that another user can run")
+    url = homerun().ready["metadata"] + ACCOUNT + "token"
+    ran = subprocess.run([python, "-I", "-c", program, url], capture_output=True, text=True,
+                         user=65534, group=65534, env={}, cwd="/")
+    assert ran.stdout.strip() == "403", ran
+    ran = subprocess.run([python, "-I", "-c", program, url], capture_output=True, text=True,
+                         env={}, cwd="/")
+    assert ran.stdout.strip() == "200", ran
+
+
+@test
+def an_access_token_opens_the_api_and_an_identity_token_a_service():
+    got = ask(ACCOUNT + "token").json
+    assert got["token_type"] == "Bearer" and 0 < got["expires_in"] <= 3600, got
+    ready = homerun().ready
+    services = f"/v2/projects/{ready['project']}/locations/{ready['region']}/services/hello"
+    assert homerun().api("GET", services, token=got["access_token"]).status == 200
+    url = homerun().url("hello")
+    assert homerun().get(url).status == 403
+    token = ask(ACCOUNT + "identity?format=full&audience=" + urllib.parse.quote(url, "")).text
+    claims = claims_of(token)
+    assert claims["aud"] == url and claims["email"] == compute(), claims
+    assert homerun().get(url, token=token).status == 200
+    other = ask(ACCOUNT + "identity?audience=https://example.com").text
+    assert homerun().get(url, token=other).status == 401
+
+
+@test
+def scopes_of_the_query_are_those_of_the_token():
+    asked = "https://www.googleapis.com/auth/run,https://www.googleapis.com/auth/userinfo.email"
+    token = ask(ACCOUNT + "token?scopes=" + urllib.parse.quote(asked, "")).json["access_token"]
+    assert claims_of(token)["scope"] == asked.replace(",", " ")
+
+
+@test
+def a_disabled_account_gets_no_token_and_those_it_has_are_dead_when_the_call_returns():
+    url = homerun().url("hello")
+    identity = ask(ACCOUNT + "identity?audience=" + url).text
+    access = ask(ACCOUNT + "token").json["access_token"]
+    services = f"/v2/projects/{homerun().ready['project']}/locations/-/services"
+    assert homerun().get(url, token=identity).status == 200
+    set_account("disable")
+    try:
+        assert homerun().get(url, token=identity).status == 401
+        assert homerun().api("GET", services, token=access).status == 401
+        for path in ("token", "identity?audience=" + url, "email"):
+            got = ask(ACCOUNT + path)
+            assert got.status == 403 and "disabled" in got.text, got
+    finally:
+        set_account("enable")
+    assert homerun().get(url, token=identity).status == 200
+    assert ask(ACCOUNT + "token").status == 200
+
+
+@test
+def a_question_that_control_is_not_there_for_waits_for_its_successor():
+    before = homerun().pids("control")
+    os.kill(before[0], 9)
+    got = ask(ACCOUNT + "email")
+    assert (got.status, got.text) in ((200, compute()), (503, got.text)), got
+    wait_until(lambda: homerun().pids("control") not in (before, []), "a new control")
+    assert ask(ACCOUNT + "token").status == 200
+
+
+@test
+def clients_that_leave_or_send_garbage_harm_nobody():
+    port = urllib.parse.urlsplit(homerun().ready["metadata"]).port
+    for text in (b"GET " + b"/" * 70000, b"\x00\xff\r\n\r\n", b"",
+                 f"GET {ACCOUNT}token HTTP/1.1\r\nHost: localhost\r\nMetadata-Flavor: Google\r\n\r\n"
+                 .encode()):
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)) as raw:
+                raw.sendall(text)
+    assert ask(ACCOUNT + "token").status == 200
+
+
+@test
+def env_names_it_and_off_means_off():
+    authority = urllib.parse.urlsplit(homerun().ready["metadata"]).netloc
+    assert homerun().env["GCE_METADATA_HOST"] == authority
+    assert "metadata" in {p["role"] for p in homerun().ready["processes"]}
+    with Homerun("--metadata=off") as other:
+        assert "metadata" not in other.ready
+        assert "metadata" not in {p["role"] for p in other.ready["processes"]}
+        assert "GCE_METADATA_HOST" not in other.env
+
+
+if __name__ == "__main__":
+    sys.exit(main())
