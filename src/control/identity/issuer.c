@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "control/identity/accounts.h"
 #include "control/publish.h"
+#include "http/url.h"
 #include "ipc/signer_client.h"
 
 static void forget_keys(struct issuer *issuer)
@@ -266,6 +267,49 @@ static bool fill_caller(struct control *control, struct arena *arena, const stru
     return true;
 }
 
+/* The host and port of "http(s)://HOST[:PORT]/…". */
+static bool url_place(struct arena *arena, struct slice url, struct slice *host, uint16_t *port)
+{
+    if (slice_starts(url, SLICE("https://"))) {
+        url = slice_from(url, 8);
+    } else if (slice_starts(url, SLICE("http://"))) {
+        url = slice_from(url, 7);
+    } else {
+        return false;
+    }
+    ptrdiff_t end = slice_find(url, '/');
+    return url_authority(arena, end < 0 ? url : slice_upto(url, (size_t)end), host, port);
+}
+
+static bool is_loopback(struct slice host)
+{
+    return slice_is(host, "localhost") || slice_is(host, "127.0.0.1") || slice_is(host, "::1") ||
+           slice_ends(host, SLICE(".localhost")) || slice_ends(host, SLICE("-localhost"));
+}
+
+/*
+ * A token signed for someone else's server must not be good here, or that server could use it.
+ * Google's clients name the API that they believe to call, or, with a scope, nothing.
+ */
+static bool meant_for_us(struct control *control, struct arena *arena, const struct token *token)
+{
+    struct slice ours = SLICE_NONE;
+    uint16_t our_port = 0;
+    url_place(arena, slice_of(control->settings.api_url), &ours, &our_port);
+    for (size_t i = 0; i < token->audience_count; i++) {
+        struct slice host;
+        uint16_t port;
+        if (!url_place(arena, token->audiences[i], &host, &port)) {
+            continue;
+        }
+        if (slice_ends(host, SLICE(".googleapis.com")) ||
+            (port == our_port && (slice_equal(host, ours) || is_loopback(host)))) {
+            return true;
+        }
+    }
+    return token->audience_count == 0 && token->scope.len > 0;
+}
+
 /* A JWT that an account signed with its own key, as the bearer token itself (gcloud.md 2.4). */
 static bool believe_self_signed(struct control *control, struct arena *arena, struct slice text,
                                 struct token *out, struct error *err)
@@ -284,6 +328,9 @@ static bool believe_self_signed(struct control *control, struct arena *arena, st
     }
     if (out->target_audience.len > 0) {
         return refuse(err, "it is a request for an identity token, not an access token");
+    }
+    if (!meant_for_us(control, arena, out)) {
+        return refuse(err, "its audience is another server");
     }
     out->sub = slice_of(account.sub);
     out->user_key = out->kid;
