@@ -17,9 +17,10 @@ static bool refuse(struct http2_stream *stream, int status)
 
 static bool value_is_plain(struct slice value)
 {
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-        if ((c < 0x20 && c != '\t') || c > 0x7e) {
+    char *at = (char *)(uintptr_t)value.data;
+    char *end = at + value.len;
+    while ((at = http1_skip_text(at, end)) < end) {
+        if (*at++ != '\t') {
             return false;
         }
     }

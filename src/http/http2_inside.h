@@ -5,6 +5,8 @@
 
 #include "http/http2.h"
 
+enum { SPARES_MAX = 8 };
+
 /* So many tokens, and so many more each second: what a peer may ask of us for nothing. */
 struct http2_bucket {
     int64_t milli; /* thousandths of a token */
@@ -49,7 +51,10 @@ struct http2_session {
     bool server;
     bool broken; /* nothing more is read */
     struct http2_stream *streams;
+    struct http2_stream *recent; /* the one looked for last; NULL if it has gone */
     unsigned stream_count;
+    struct arena spares[SPARES_MAX]; /* of streams that have gone, while others are here */
+    unsigned spare_count;
     unsigned blocked_count;
     struct slice pending; /* what nghttp2 gave and did not fit: valid until it is asked again */
     int64_t now_ms;       /* 0 until the first tick */

@@ -5,36 +5,45 @@
 #include "http/http1_scan.h"
 #include "http/http2_inside.h"
 
-#include <stdio.h>
-
 enum {
     HIGH_WATER = 64 * 1024, /* more than this waits: stop */
     LOW_WATER = 16 * 1024,  /* less than this waits: go on */
     PSEUDO_MAX = 8,
 };
 
-/* A head as nghttp2 wants it, in memory of its own. */
+/*
+ * A head as nghttp2 wants it: it copies what it is given, so these only point. The fields are
+ * written before they are read, and not set to anything first.
+ */
 struct head {
-    struct arena arena;
-    nghttp2_nv *fields;
     size_t count;
     bool bad;
+    char status[8];
+    char length[24];
+    nghttp2_nv fields[HTTP_HEADERS_MAX + PSEUDO_MAX];
 };
 
-static struct head head_new(const struct http_headers *headers)
+static void head_init(struct head *head)
 {
-    struct head head = {0};
-    head.fields = arena_array(&head.arena, nghttp2_nv, headers->count + (size_t)PSEUDO_MAX);
-    return head;
+    head->count = 0;
+    head->bad = false;
+}
+
+/* Values that no two messages share: to put them into the peer's table only drives others out. */
+static bool is_new_each_time(struct slice name)
+{
+    return slice_equal(name, SLICE("x-cloud-trace-context")) ||
+           slice_equal(name, SLICE("traceparent"));
 }
 
 static void put(struct head *head, struct slice name, struct slice value)
 {
     head->fields[head->count++] = (nghttp2_nv){
-        .name = (uint8_t *)arena_string(&head->arena, name),
-        .value = (uint8_t *)arena_string(&head->arena, value),
+        .name = (uint8_t *)(uintptr_t)name.data,
+        .value = (uint8_t *)(uintptr_t)(value.len > 0 ? value.data : ""),
         .namelen = name.len,
         .valuelen = value.len,
+        .flags = is_new_each_time(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
     };
 }
 
@@ -71,10 +80,14 @@ static void put_fields(struct head *head, const struct http_headers *headers, bo
 
 static void put_length(struct head *head, enum http_framing framing, uint64_t length)
 {
-    char text[24];
     if (framing == HTTP_LENGTH) {
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)length);
-        put(head, SLICE("content-length"), slice_of(text));
+        char *at = head->length + sizeof(head->length);
+        do {
+            *--at = (char)('0' + length % 10);
+            length /= 10;
+        } while (length > 0);
+        put(head, SLICE("content-length"),
+            (struct slice){at, (size_t)(head->length + sizeof(head->length) - at)});
     }
 }
 
@@ -82,12 +95,12 @@ static void put_length(struct head *head, enum http_framing framing, uint64_t le
 
 static void trailers_submit(struct http2_stream *stream)
 {
-    struct head head = head_new(&stream->out_trailers);
+    struct head head;
+    head_init(&head);
     put_fields(&head, &stream->out_trailers, false);
     if (nghttp2_submit_trailer(stream->session->ng, stream->id, head.fields, head.count) != 0) {
         nghttp2_submit_rst_stream(stream->session->ng, 0, stream->id, NGHTTP2_INTERNAL_ERROR);
     }
-    arena_done(&head.arena);
 }
 
 /* nghttp2 asks for at most MAX bytes of content. */
@@ -188,10 +201,12 @@ bool http2_respond(struct http2_session *session, int32_t id, const struct http_
         response->status == 101) {
         return false;
     }
-    struct head head = head_new(&response->headers);
-    char status[8];
-    snprintf(status, sizeof(status), "%d", response->status);
-    put(&head, SLICE(":status"), slice_of(status));
+    struct head head;
+    head_init(&head);
+    head.status[0] = (char)('0' + response->status / 100);
+    head.status[1] = (char)('0' + response->status / 10 % 10);
+    head.status[2] = (char)('0' + response->status % 10);
+    put(&head, SLICE(":status"), (struct slice){head.status, 3});
     put_fields(&head, &response->headers, false);
     bool good = !head.bad;
     if (good && response->status < 200) {
@@ -200,7 +215,6 @@ bool http2_respond(struct http2_session *session, int32_t id, const struct http_
         put_length(&head, response->framing, response->length);
         good = submit_final(stream, &head, end);
     }
-    arena_done(&head.arena);
     return good;
 }
 
@@ -225,9 +239,9 @@ static bool may_open(struct http2_session *session, const struct http_request *r
            (request->upgrade.len == 0 || connect);
 }
 
-static struct head request_head(const struct http_request *request)
+static void request_head(const struct http_request *request, struct head *head)
 {
-    struct head head = head_new(&request->headers);
+    head_init(head);
     const struct http_header *host = http_headers_find(&request->headers, SLICE("host"));
     struct slice authority =
         request->authority.len > 0 || host == NULL ? request->authority : host->value;
@@ -235,24 +249,23 @@ static struct head request_head(const struct http_request *request)
     const struct slice values[] = {request->method, request->scheme, authority, request->path,
                                    request->upgrade};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-        head.bad |= !http1_value_is_clean(values[i]);
+        head->bad |= !http1_value_is_clean(values[i]);
     }
-    put(&head, SLICE(":method"), tunnel ? SLICE("CONNECT") : request->method);
-    put(&head, SLICE(":scheme"), request->scheme.len > 0 ? request->scheme : SLICE("http"));
+    put(head, SLICE(":method"), tunnel ? SLICE("CONNECT") : request->method);
+    put(head, SLICE(":scheme"), request->scheme.len > 0 ? request->scheme : SLICE("http"));
     if (authority.len > 0) {
-        put(&head, SLICE(":authority"), authority);
+        put(head, SLICE(":authority"), authority);
     }
-    put(&head, SLICE(":path"), request->path);
+    put(head, SLICE(":path"), request->path);
     if (tunnel) {
-        put(&head, SLICE(":protocol"), request->upgrade);
+        put(head, SLICE(":protocol"), request->upgrade);
     }
-    put_fields(&head, &request->headers, true);
+    put_fields(head, &request->headers, true);
     if (request->wants_trailers) {
-        put(&head, SLICE("te"), SLICE("trailers"));
+        put(head, SLICE("te"), SLICE("trailers"));
     }
-    put_length(&head, request->framing, request->length);
-    head.bad |= request->method.len == 0 || request->path.len == 0;
-    return head;
+    put_length(head, request->framing, request->length);
+    head->bad |= request->method.len == 0 || request->path.len == 0;
 }
 
 int32_t http2_request(struct http2_session *session, const struct http_request *request, bool end)
@@ -260,8 +273,9 @@ int32_t http2_request(struct http2_session *session, const struct http_request *
     if (!may_open(session, request)) {
         return -1;
     }
-    struct head head = request_head(request);
+    struct head head;
     int32_t id = -1;
+    request_head(request, &head);
     if (!head.bad) {
         struct http2_stream *stream = http2_stream_new(session, 0);
         nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = source_read};
@@ -276,7 +290,6 @@ int32_t http2_request(struct http2_session *session, const struct http_request *
             stream->out_end = end;
         }
     }
-    arena_done(&head.arena);
     return id;
 }
 

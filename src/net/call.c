@@ -6,11 +6,11 @@
 struct call *call_new(struct net_pool *pool, const struct http_request *request,
                       const struct call_events *events, void *user)
 {
-    struct call *call = calloc(1, sizeof(*call));
+    struct call *call = malloc(sizeof(*call)); /* which is quicker than calloc */
     if (call == NULL) {
         abort();
     }
-    call->pool = pool;
+    *call = (struct call){.pool = pool};
     call->arena = net_arena_take(pool->net);
     call->events = *events;
     call->user = user;

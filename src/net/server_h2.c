@@ -101,18 +101,20 @@ static void on_request(void *ctx, int32_t stream, struct arena *arena,
     if (conn->t.closed) {
         return;
     }
-    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    struct exchange *exchange = malloc(sizeof(*exchange));
     if (exchange == NULL) {
         http2_reset(conn->h2.session, stream, ERROR_INTERNAL);
         return;
     }
-    exchange->driver = &h2_driver;
-    exchange->conn = conn;
-    exchange->arena = arena;
-    exchange->request = *request;
-    exchange->stream = stream;
-    exchange->held = BUFFER_INIT(HELD_MAX);
-    exchange->chain = *bucket(&conn->h2, stream);
+    *exchange = (struct exchange){
+        .driver = &h2_driver,
+        .conn = conn,
+        .arena = arena,
+        .request = *request,
+        .stream = stream,
+        .held = BUFFER_INIT(HELD_MAX),
+        .chain = *bucket(&conn->h2, stream),
+    };
     *bucket(&conn->h2, stream) = exchange;
     link_init(&exchange->queue);
     link_add(&conn->h2.exchanges, &exchange->link);
