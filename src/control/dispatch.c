@@ -58,6 +58,24 @@ static void cut_region(struct api_call *call)
     }
 }
 
+/* "location=us-central1&…": the routing header of generated clients, where nothing else says it. */
+static void region_of_header(struct api_call *call, const struct http_request *request)
+{
+    const struct http_header *header =
+        http_headers_find(&request->headers, SLICE("x-goog-request-params"));
+    struct slice rest = header == NULL ? SLICE_NONE : header->value, part;
+    while (!call->region_from_host && slice_cut(&rest, '&', &part)) {
+        if (!slice_starts(part, SLICE("location="))) {
+            continue;
+        }
+        const char *name = arena_string(&call->arena, slice_from(part, sizeof("location=") - 1));
+        if (region_known(name)) {
+            call->region = name;
+            call->region_from_host = true;
+        }
+    }
+}
+
 /*
  * Names that this listener answers for. Anything else is 421: a listener that takes absolute
  * targets must never look like a proxy, and a page of some other name must not reach the API
@@ -270,6 +288,7 @@ static void on_request(struct exchange *exchange, void *ctx)
         call->region = region;
     }
     cut_region(call);
+    region_of_header(call, request);
     if (request->framing == HTTP_LENGTH && request->length > BODY_BYTES_MAX) {
         api_fail_http(call, 413, "INVALID_ARGUMENT", NULL,
                       "The request body is larger than 4 MiB.");

@@ -18,7 +18,7 @@ from homerun import Homerun, Skip, finally_do, main, need, test
 
 HERE = pathlib.Path(__file__).resolve().parent / "terraform"
 PROVIDER = os.environ.get("HOMERUN_TERRAFORM_PROVIDER", "")
-WRITES = re.compile(r"^(POST|PUT|PATCH|DELETE) /\S+ HTTP/", re.M)
+REQUESTS = re.compile(r"(?:^|\s)(GET|POST|PUT|PATCH|DELETE) (/\S+) HTTP/", re.M)
 READS_BY_POST = (":getIamPolicy", ":testIamPermissions", "/token")
 SERVICES = "/v2/projects/demo/locations/us-central1/services"
 
@@ -79,14 +79,17 @@ class Folder:
         return self.run("apply", "-auto-approve", "-input=false", "-no-color", *words)
 
     def writes(self):
-        return [line for line in WRITES.finditer(self.log)
-                if not any(word in line.group(0) for word in READS_BY_POST)]
+        """The requests of the last run that could change something, by its log."""
+        requests = REQUESTS.findall(self.log)
+        assert requests, "the provider's log shows no request at all"
+        return [(verb, path) for verb, path in requests
+                if verb != "GET" and not any(word in path for word in READS_BY_POST)]
 
     def settle(self, *words):
         """The criterion: a plan finds nothing, and another apply writes nothing."""
         self.run("plan", "-detailed-exitcode", "-input=false", "-no-color", *words)
         self.apply(*words)
-        assert self.writes() == [], [line.group(0) for line in self.writes()]
+        assert self.writes() == [], self.writes()
 
     def destroy(self, *words):
         self.run("apply", "-destroy", "-auto-approve", "-input=false", "-no-color", *words)

@@ -236,6 +236,30 @@ def both_iam_families_see_one_policy():
 
 
 @test
+def the_policy_resource_owns_all_of_the_policy():
+    homerun = stand()
+    until = {"title": "for a while", "expression": 'request.time < timestamp("2100-01-01T00:00:00Z")'}
+    wanted = [{"role": "roles/run.invoker", "members": ["allUsers"], "condition": until},
+              {"role": "roles/run.viewer", "members": ["allAuthenticatedUsers"]}]
+    with service("owned", HELLO) as one:
+        binding(homerun, "roles/run.invoker", ["allAuthenticatedUsers"], "/v2")("owned")
+        set_path, get_path = f"{one.path}:setIamPolicy", f"{one.path}:getIamPolicy"
+        one.call("POST", set_path, {"policy": {"bindings": wanted, "version": 3}})
+        read = one.call("GET", get_path)
+        by_role = sorted(read["bindings"], key=lambda b: b["role"])
+        assert read["version"] == 3 and by_role == wanted, read
+        # A binding of another pair of role and condition keeps this one as it was read.
+        read["bindings"].append({"role": "roles/run.invoker", "members": ["allAuthenticatedUsers"]})
+        one.call("POST", set_path, {"policy": read})
+        again = one.call("GET", get_path)
+        assert len(again["bindings"]) == 3 and again["etag"] != read["etag"], again
+        stale = homerun.api("POST", set_path, {"policy": read})
+        assert stale.status == 409, stale
+        one.call("POST", set_path, {"policy": {"etag": again["etag"], "version": 3}})
+        assert "bindings" not in one.call("GET", get_path)
+
+
+@test
 def the_check_toggles_ten_times_and_each_answer_is_final():
     homerun = stand()
     on, off = HELLO, {**HELLO, "invokerIamDisabled": True}
@@ -420,6 +444,22 @@ def an_organization_policy_binds_from_the_moment_it_is_set():
         assert one.update(opened)
         assert homerun.api("DELETE", f"{parent}/{name}?alt=json").json == {}
         assert homerun.api("GET", f"{parent}/{name}").status == 404
+
+
+@test
+def an_operation_and_its_service_outlive_a_restart():
+    with Homerun() as homerun:
+        made = homerun.api("POST", f"{SERVICES}?serviceId=kept", HELLO)
+        assert made.status == 200, made
+        homerun.restart()
+
+        def ended():
+            operation = homerun.api("GET", f"/v2/{made.json['name']}")
+            assert operation.status == 200, operation
+            return operation.json["done"] and operation.json
+
+        operation = wait_until(ended, "operation done")
+        assert operation["response"]["name"] == f"{PARENT}/services/kept", operation
 
 
 if __name__ == "__main__":
