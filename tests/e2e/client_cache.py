@@ -1,0 +1,70 @@
+"""Google's libraries for the tests: installed once, below the build directory, from the registries.
+
+Where that cannot be done (no network, no toolchain), a test that needs them is skipped.
+HOMERUN_CLIENTS names another folder than BUILD/clients-cache.
+"""
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from homerun import BINARY, Skip, need
+
+CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
+CACHE = pathlib.Path(os.environ.get("HOMERUN_CLIENTS") or
+                     pathlib.Path(BINARY).absolute().parent / "clients-cache")
+NODE = ["@google-cloud/run@3.3.0", "@googleapis/run@34.0.0", "google-auth-library@10.9.1"]
+PYTHON = ["google-cloud-run==0.16.2", "google-auth[requests]"]
+INSTALL_SECONDS = 600
+
+
+def install(what, name, pins, *commands, env=None):
+    """CACHE/NAME, after COMMANDS have put PINS there; once for each set of pins."""
+    folder = CACHE / name
+    made = folder / ("made-" + hashlib.sha256(repr(pins).encode()).hexdigest()[:12])
+    if made.exists():
+        return folder
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for command in commands:
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder,
+                                  stdin=subprocess.DEVNULL, timeout=INSTALL_SECONDS,
+                                  env={**os.environ, **(env or {})})
+            if done.returncode != 0:
+                raise Skip(f"{what} cannot be installed: {(done.stderr or done.stdout)[-200:]!r}")
+        made.touch()
+    except (OSError, subprocess.TimeoutExpired) as why:
+        raise Skip(f"{what} cannot be installed: {why}") from None
+    return folder
+
+
+def is_cached(name):
+    """Whether the libraries of NAME have been installed at some time."""
+    return any((CACHE / name).glob("made-*"))
+
+
+def node():
+    """The program, and the environment in which it finds the libraries."""
+    program = need("node")
+    folder = install("Node's libraries", "node", NODE,
+                     [need("npm"), "install", "--no-audit", "--no-fund", "--prefix", ".", *NODE])
+    return [program], {"NODE_PATH": str(folder / "node_modules")}
+
+
+def python():
+    folder = CACHE / "python"
+    install("Python's libraries", "python", PYTHON,
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(folder / "bin" / "pip"), "install", "--quiet", *PYTHON])
+    return [str(folder / "bin" / "python")], {}
+
+
+def run(homerun, command, **environment):
+    """Runs a client with the environment of HOMERUN; what it printed."""
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=180, env={**homerun.client_environment(), **environment})
+    assert done.returncode == 0, f"{done.stdout[-1500:]}{done.stderr[-1500:]}"
+    return done.stdout
