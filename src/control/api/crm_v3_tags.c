@@ -251,7 +251,9 @@ static bool tag_create(struct api_call *call, json_t **operation, struct error *
     if (body == NULL) {
         return false;
     }
-    const char *parent = node_key(call, json_text_or(body, "parent", ""));
+    /* A copy: the body's own is replaced below. */
+    const char *parent =
+        arena_string(&call->arena, slice_of(node_key(call, json_text_or(body, "parent", ""))));
     const char *name = json_text_or(body, "shortName", "");
     bool asked = kind == &keys ? api_allowed(call, permission(call, "create"), parent, err)
                                : may(call, permission(call, "create"), parent, err);
