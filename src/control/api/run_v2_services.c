@@ -2,6 +2,7 @@
  * Services in v2's form. Each change answers with an operation, which is done in that answer unless
  * a revision has to start; what changes nothing is not a change at all.
  */
+#include "base/clock.h"
 #include "control/api/run_v2.h"
 #include "control/operations.h"
 #include "control/orgpolicy.h"
@@ -191,7 +192,7 @@ static bool patch_load(struct api_call *call, struct patch *patch, struct error 
         return false;
     }
     if (service->body != NULL) {
-        return true;
+        return api_allowed(call, "run.services.get", service->key, err);
     }
     if (!api_query_flag(call, "allowMissing")) {
         return run_service_missing(service, err);
@@ -255,6 +256,7 @@ void v2_service_delete(struct api_call *call)
                 v2_etag_matches(api_query(call, "etag"), service_etag(&call->arena, &service.view),
                                 service.view.name, &err);
     json_t *last = good ? service_to_v2(&call->arena, &service.view) : NULL;
+    json_object_set_new(last, "deleteTime", json_slice(time_text(&call->arena, clock_wall_us())));
     if (!good || !run_service_delete(call, &service, "", dry_run, &err)) {
         json_decref(last);
         v2_fail(call, &err);

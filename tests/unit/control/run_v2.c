@@ -307,6 +307,7 @@ static void an_old_etag_is_a_conflict(void **state)
     expect(&deleted, 200);
     snprintf(body, sizeof(body), "%s", json_text_or(deleted.body, "response.name", ""));
     assert_string_equal(body, KEY);
+    assert_non_null(json_at(deleted.body, "response.deleteTime"));
     auto_answer gone = hello(*state);
     expect(&gone, 404);
     auto_answer kept = operation_of(*state, &deleted);
