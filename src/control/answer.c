@@ -72,6 +72,24 @@ static json_t *error_info(const struct api_call *call, const struct error *err)
     return NULL;
 }
 
+bool api_from_gcloud(const struct api_call *call)
+{
+    const struct http_header *agent =
+        call->exchange == NULL
+            ? NULL
+            : http_headers_find(&exchange_request(call->exchange)->headers, SLICE("user-agent"));
+    return agent != NULL && slice_find_slice(agent->value, SLICE("gcloud/")) >= 0;
+}
+
+/*
+ * gcloud takes 501 for a passing weakness of the server: it asks five times, half a minute long,
+ * and then shows the headers in place of the message. It gets a 4xx with the same name and words.
+ */
+static int http_status_for(const struct api_call *call, enum status status)
+{
+    return status == STATUS_UNIMPLEMENTED && api_from_gcloud(call) ? 400 : status_http(status);
+}
+
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details)
 {
     if (details == NULL) {
@@ -87,13 +105,14 @@ void api_fail_with(struct api_call *call, const struct error *err, json_t *detai
     if (info != NULL) {
         json_array_append_new(details, info);
     }
-    json_t *error = json_pack("{s:i, s:o, s:s}", "code", status_http(err->status), "message",
-                              json_slice(slice_of(err->text)), "status", status_name(err->status));
+    json_t *error =
+        json_pack("{s:i, s:o, s:s}", "code", http_status_for(call, err->status), "message",
+                  json_slice(slice_of(err->text)), "status", status_name(err->status));
     if (json_array_size(details) > 0) {
         json_object_set(error, "details", details);
     }
     json_decref(details);
-    api_reply_status(call, status_http(err->status), json_pack("{s:o}", "error", error));
+    api_reply_status(call, http_status_for(call, err->status), json_pack("{s:o}", "error", error));
 }
 
 void api_fail(struct api_call *call, const struct error *err)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "control/answer.h"
 
 enum { TAIL_BYTES = 8 << 20, PAGE_DEFAULT = 50, PAGE_MAX = 1000, FILTER_MAX = 20 };
 
@@ -370,15 +371,6 @@ static int newest_first(const void *a, const void *b)
  * it, as any line of JSON is. So gcloud gets the line's message there too; nobody else does, since
  * an entry has one payload.
  */
-static bool is_gcloud(const struct api_call *call)
-{
-    const struct http_header *agent =
-        call->exchange == NULL
-            ? NULL
-            : http_headers_find(&exchange_request(call->exchange)->headers, SLICE("user-agent"));
-    return agent != NULL && slice_find_slice(agent->value, SLICE("gcloud/")) >= 0;
-}
-
 static void add_text(struct arena *arena, json_t *entry)
 {
     const json_t *payload = json_object_get(entry, "jsonPayload");
@@ -457,7 +449,7 @@ static void entries_list(struct api_call *call)
     search_file(call->control, &search, "instances.jsonl", instance_entry);
     search_file(call->control, &search, "requests.jsonl", request_entry);
     bool oldest_first = strstr(json_text_or(call->body, "orderBy", ""), "desc") == NULL;
-    json_t *body = answer(&search, oldest_first, is_gcloud(call));
+    json_t *body = answer(&search, oldest_first, api_from_gcloud(call));
     json_decref(search.found);
     api_reply(call, body);
 }

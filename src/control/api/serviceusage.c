@@ -1,34 +1,46 @@
 /* serviceusage.googleapis.com/v1: every API that we have is enabled, always (gcloud.md 5). */
 #include "control/api/serviceusage.h"
 
-static const char *const apis[] = {
-    "cloudresourcemanager.googleapis.com",
-    "iam.googleapis.com",
-    "iamcredentials.googleapis.com",
-    "logging.googleapis.com",
-    "orgpolicy.googleapis.com",
-    "run.googleapis.com",
-    "serviceusage.googleapis.com",
+static const struct {
+    const char *name, *title;
+} apis[] = {
+    {"cloudresourcemanager.googleapis.com", "Resource Manager"},
+    {"iam.googleapis.com", "Identity and Access Management"},
+    {"iamcredentials.googleapis.com", "IAM Service Account Credentials"},
+    {"logging.googleapis.com", "Logging"},
+    {"orgpolicy.googleapis.com", "Organization Policy"},
+    {"run.googleapis.com", "Run Admin"},
+    {"serviceusage.googleapis.com", "Service Usage"},
 };
 enum { API_COUNT = sizeof(apis) / sizeof(apis[0]) };
 
-static bool known(const char *name)
+/* A name for the usual ones together: `gcloud projects create` enables it last. */
+static const char bundle[] = "cloudapis.googleapis.com";
+
+/* NULL: there is no such API here. */
+static const char *title_of(const char *name)
 {
     for (size_t i = 0; i < API_COUNT; i++) {
-        if (strcmp(apis[i], name) == 0) {
-            return true;
+        if (strcmp(apis[i].name, name) == 0) {
+            return apis[i].title;
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool known(const char *name)
+{
+    return title_of(name) != NULL;
 }
 
 static json_t *service_json(struct api_call *call, const char *api, const char *state)
 {
     const char *number = project_number(call->control, &call->arena, api_param(call, "project"));
+    const char *title = known(api) ? title_of(api) : "";
     const char *parent = arena_printf(&call->arena, "projects/%s", number == NULL ? "-" : number);
-    return json_pack("{s:o, s:s, s:{s:s}, s:s}", "name",
+    return json_pack("{s:o, s:s, s:{s:s, s:s}, s:s}", "name",
                      json_string(arena_printf(&call->arena, "%s/services/%s", parent, api)),
-                     "parent", parent, "config", "name", api, "state", state);
+                     "parent", parent, "config", "name", api, "title", title, "state", state);
 }
 
 static void services_get(struct api_call *call)
@@ -43,14 +55,14 @@ static void services_list(struct api_call *call)
     const char *filter = api_query(call, "filter");
     bool disabled_only = filter != NULL && strstr(filter, "DISABLED") != NULL;
     for (size_t i = 0; i < API_COUNT && !disabled_only; i++) {
-        json_array_append_new(list, service_json(call, apis[i], "ENABLED"));
+        json_array_append_new(list, service_json(call, apis[i].name, "ENABLED"));
     }
     api_reply(call, json_pack("{s:o}", "services", list));
 }
 
 static bool enable_one(const char *api, struct error *err)
 {
-    return known(api) ||
+    return known(api) || strcmp(api, bundle) == 0 ||
            error_set(err, STATUS_FAILED_PRECONDITION,
                      "The API %.100s does not exist in Homerun, so it cannot be enabled.", api);
 }
