@@ -157,6 +157,18 @@ def a_role_on_the_project_reaches_every_service_at_once():
     assert status_of("below") == 403
 
 
+@test
+def a_second_project_is_made_and_is_another_world():
+    gcloud("projects create second-world --name=Second").has("Create in progress")
+    found = gcloud_json("projects describe second-world")
+    assert (found["name"], found["lifecycleState"]) == ("Second", "ACTIVE"), found
+    gcloud("projects list --format=value(projectId)").has("demo", "second-world")
+    deploy("ours")
+    gcloud("run services list --project=second-world").lacks("ours")
+    enabled = gcloud("services list --enabled --format=value(config.name,config.title)").out
+    assert "run.googleapis.com" in enabled and "Run Admin" in enabled, enabled
+
+
 # ---- roles ----
 
 @test

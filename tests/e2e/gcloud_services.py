@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """gcloud on services, revisions and traffic that are there: update, describe, list, delete."""
+import os
 import threading
 
 from gcloud_stand import (FALL, LOOK, Proxy, call, deploy, gcloud, gcloud_json, look, revisions,
@@ -100,6 +101,41 @@ def a_service_that_is_not_there_is_said_so():
         "Service [nowhere] could not be found")
     gcloud("run services describe nowhere", status=1).has("Cannot find service [nowhere]")
     gcloud("run services delete nowhere", status=1).has("Service [nowhere] could not be found.")
+
+
+@test
+def beta_works_alike_and_leaves_its_mark():
+    deploy("stage")
+    gcloud("beta run services update stage --no-invoker-iam-check").has("has been updated")
+    assert status_of("stage") == 200
+    assert service("stage")["metadata"]["annotations"]["run.googleapis.com/launch-stage"] == "BETA"
+    gcloud("beta", "run", "deploy", "wide", f"--image={LOOK}",
+           "--regions=us-central1,europe-west1", status=1).has("deploy to each region by itself")
+
+
+@test
+def what_is_not_here_is_said_at_once():
+    with Proxy() as proxy:
+        gcloud("run jobs list", status=1, env=proxy.env).has(
+            "UNIMPLEMENTED", "Jobs.ListJobs is not implemented by Homerun")
+        assert len(proxy.seen) == 1, proxy.seen
+
+
+@test
+def a_local_proxy_gets_a_token_that_opens_the_service():
+    deploy("near")
+    folder = os.path.join(stand().folder, "bin")
+    os.makedirs(folder, exist_ok=True)
+    program = os.path.join(folder, "cloud-run-proxy")
+    with open(program, "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\necho "$@" > "$0.words"\nexit 1\n')
+    os.chmod(program, 0o755)
+    gcloud("run services proxy near --port=9999", status=None,
+           env={"PATH": folder + ":" + os.environ["PATH"]})
+    with open(program + ".words", encoding="utf-8") as file:
+        given = file.read().split()
+    assert given[given.index("-host") + 1] == stand().url("near"), given[:2]
+    assert status_of("near", token=given[given.index("-token") + 1]) == 200
 
 
 # ---- describe, list, regions ----

@@ -38,8 +38,11 @@ def stand():
 
 @finally_do
 def stop_stand():
-    if _shared is not None:
-        _shared.close()
+    if _shared is None:
+        return
+    _shared.close()
+    for sign in ("ERROR: AddressSanitizer", "runtime error:", "Assertion"):
+        assert sign not in _shared.last_output, _shared.last_output[-5000:]
 
 
 def add_images(homerun):
