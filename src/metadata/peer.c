@@ -33,23 +33,26 @@ bool peer_line(const char *line, const char *end, uid_t *out)
     return true;
 }
 
-/* As the kernel writes it: words of 32 bits as this machine's numbers. */
-static bool end_text(const struct sockaddr_storage *peer, char out[64])
+static void end_text_v6(const struct in6_addr *address, in_port_t port, char out[64])
 {
-    if (peer->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
-        snprintf(out, 64, "%08X:%04X", v4->sin_addr.s_addr, ntohs(v4->sin_port));
-        return true;
-    }
-    if (peer->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
-        uint32_t words[4];
-        memcpy(words, &v6->sin6_addr, sizeof(words));
-        snprintf(out, 64, "%08X%08X%08X%08X:%04X", words[0], words[1], words[2], words[3],
-                 ntohs(v6->sin6_port));
-        return true;
-    }
-    return false;
+    uint32_t words[4];
+    memcpy(words, address, sizeof(words));
+    snprintf(out, 64, "%08X%08X%08X%08X:%04X", words[0], words[1], words[2], words[3], ntohs(port));
+}
+
+/* As the kernel writes it: words of 32 bits as this machine's numbers. */
+static void end_text_v4(const struct sockaddr_in *v4, char out[64])
+{
+    snprintf(out, 64, "%08X:%04X", v4->sin_addr.s_addr, ntohs(v4->sin_port));
+}
+
+/* Java's sockets are of IPv6 even when they speak IPv4. */
+static void end_text_mapped(const struct sockaddr_in *v4, char out[64])
+{
+    struct in6_addr address = {0};
+    address.s6_addr[10] = address.s6_addr[11] = 0xff;
+    memcpy(&address.s6_addr[12], &v4->sin_addr, sizeof(v4->sin_addr));
+    end_text_v6(&address, v4->sin_port, out);
 }
 
 static bool search(int fd, const char *end, uid_t *out)
@@ -78,13 +81,17 @@ static bool search(int fd, const char *end, uid_t *out)
 
 bool peer_user(const struct peer_table *table, const struct sockaddr_storage *peer, uid_t *out)
 {
-    char end[64];
-    if (!end_text(peer, end)) {
-        return false;
+    char ends[2][64] = {"", ""}; /* in the table of IPv4, and in that of IPv6 */
+    if (peer->ss_family == AF_INET) {
+        end_text_v4((const struct sockaddr_in *)peer, ends[0]);
+        end_text_mapped((const struct sockaddr_in *)peer, ends[1]);
+    } else if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+        end_text_v6(&v6->sin6_addr, v6->sin6_port, ends[1]);
     }
-    int fd = table->fds[peer->ss_family == AF_INET6];
-    for (int i = 0; fd >= 0 && i < TRIES; i++) {
-        if (search(fd, end, out)) {
+    for (int i = 0; i < 2 * TRIES; i++) {
+        int fd = table->fds[i % 2];
+        if (fd >= 0 && ends[i % 2][0] != '\0' && search(fd, ends[i % 2], out)) {
             return true;
         }
     }

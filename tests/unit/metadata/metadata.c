@@ -191,6 +191,39 @@ static void the_user_of_a_connection_is_found_for_both_families(void **state)
     close(table.fds[1]);
 }
 
+static void a_socket_of_ipv6_that_speaks_ipv4_is_found_too(void **state)
+{
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6};
+    struct sockaddr_storage address;
+    socklen_t bytes;
+    struct peer_table table;
+    struct error err;
+    uid_t user;
+    (void)state;
+    int client = socket(AF_INET6, SOCK_STREAM, 0);
+    if (client < 0) {
+        skip(); /* a machine without IPv6 */
+    }
+    peer_table_open(&table);
+    assert_true(net_parse_address("127.0.0.1:0", &address, &bytes, &err));
+    int listener = net_bind((struct sockaddr *)&address, bytes, &err);
+    to.sin6_port = htons(net_bound_port(listener));
+    inet_pton(AF_INET6, "::ffff:127.0.0.1", &to.sin6_addr);
+    assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+    struct pollfd ready = {.fd = listener, .events = POLLIN};
+    poll(&ready, 1, 5000);
+    bytes = sizeof(address);
+    int served = accept(listener, (struct sockaddr *)&address, &bytes);
+    assert_int_equal(address.ss_family, AF_INET);
+    assert_true(peer_user(&table, &address, &user));
+    assert_int_equal(user, geteuid());
+    close(served);
+    close(client);
+    close(listener);
+    close(table.fds[0]);
+    close(table.fds[1]);
+}
+
 static void the_sandbox_opens_no_file_and_no_socket_and_still_reads_the_table(void **state)
 {
     struct peer_table table;
@@ -227,6 +260,7 @@ int main(void)
         cmocka_unit_test(only_clients_of_metadata_servers_on_this_machine_are_heard),
         cmocka_unit_test(a_connection_counts_only_while_it_is_established),
         cmocka_unit_test(the_user_of_a_connection_is_found_for_both_families),
+        cmocka_unit_test(a_socket_of_ipv6_that_speaks_ipv4_is_found_too),
         cmocka_unit_test(the_sandbox_opens_no_file_and_no_socket_and_still_reads_the_table),
     };
     return cmocka_run_group_tests(tests, start, finish);
