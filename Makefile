@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up build test test-revocation asan fuzz bench format clean install packages test-packages
+.PHONY: up build test test-clients test-revocation asan fuzz bench format clean install packages test-packages
 
 up: packages build
 	exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
@@ -29,6 +29,11 @@ $(BUILD)/build.ninja:
 # make test T=gate: only what has "gate" in its name.
 test: test-packages build
 	@tests/run.py --build $(BUILD) $(if $(T),--only "$(T)")
+
+# Google's libraries for Node, Python, Go and Java; the last two are fetched only here, and then run
+# with every `make test`.
+test-clients: test-packages build
+	@HOMERUN_TEST_CLIENTS=1 tests/run.py --build $(BUILD) --only clients_
 
 # The long form of the revocation test: 10^6 requests against 10^3 changes of access.
 test-revocation: test-packages build

@@ -34,7 +34,7 @@ def install(what, name, pins, *commands, env=None):
                                   stdin=subprocess.DEVNULL, timeout=INSTALL_SECONDS,
                                   env={**os.environ, **(env or {})})
             if done.returncode != 0:
-                raise Skip(f"{what} cannot be installed: {(done.stderr or done.stdout)[-200:]!r}")
+                raise Skip(f"{what} cannot be installed: {(done.stdout + done.stderr)[-300:]!r}")
         made.touch()
     except (OSError, subprocess.TimeoutExpired) as why:
         raise Skip(f"{what} cannot be installed: {why}") from None
@@ -60,6 +60,35 @@ def python():
             [sys.executable, "-m", "venv", str(folder)],
             [str(folder / "bin" / "pip"), "install", "--quiet", *PYTHON])
     return [str(folder / "bin" / "python")], {}
+
+
+def go():
+    """The Go program, built: that is what takes the time, not the download."""
+    program = need("go")
+    sources = [CLIENTS / "go" / name for name in ("go.mod", "main.go")]
+    folder = install("Go's libraries", "go", [path.read_text() for path in sources],
+                     ["cp", *map(str, sources), "."], [program, "mod", "tidy"],
+                     [program, "build", "-o", "access", "."])
+    return [str(folder / "access")], {}
+
+
+def java():
+    """The Java program, compiled, and the path of its classes."""
+    program = need("java")
+    sources = [CLIENTS / "java" / name for name in ("pom.xml", "Access.java")]
+    folder = install("Java's libraries", "java", [path.read_text() for path in sources],
+                     ["mkdir", "source"], ["cp", str(sources[0]), "."],
+                     ["cp", str(sources[1]), "source"],
+                     [need("mvn"), "--batch-mode", "--quiet", "compile",
+                      "dependency:build-classpath", "-Dmdep.outputFile=classpath"])
+    classes = (folder / "classpath").read_text().strip()
+    return [program, "-cp", f"{folder / 'target' / 'classes'}:{classes}"], {}
+
+
+def need_wish(name, what):
+    """Large libraries are for `make test-clients`; where they are there already, for every run."""
+    if not os.environ.get("HOMERUN_TEST_CLIENTS") and not is_cached(name):
+        raise Skip(f"{what} are fetched by `make test-clients` alone")
 
 
 def run(homerun, command, **environment):
