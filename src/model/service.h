@@ -35,7 +35,7 @@ struct service_view {
     const char *name;
     const char *domain; /* "run.localhost" */
     int https_port;
-    int64_t version; /* of the stored document: resourceVersion and etag are made from it */
+    int64_t version; /* service_version() of doc: resourceVersion and etag are made from it */
     const json_t *doc;
 };
 
@@ -54,6 +54,12 @@ struct slice service_url(struct arena *arena, const struct service_view *view, s
 /* "AAY…": opaque text of a version, and its reading back. */
 struct slice version_text(struct arena *arena, int64_t version);
 bool version_read(struct slice text, int64_t *version);
+/*
+ * The version of a service as clients see it: it moves with the changes that callers make, not when
+ * a revision becomes ready, so that nobody's change conflicts with the server's own. Another
+ * service of the same name has others.
+ */
+int64_t service_version(const json_t *doc);
 
 /* ---- v1 (Knative) ---- */
 
@@ -90,7 +96,7 @@ bool service_asks_same(const json_t *a, const json_t *b);
 json_t *service_to_v2(struct arena *arena, const struct service_view *view);
 json_t *revision_to_v2(struct arena *arena, const struct service_view *service, const char *name,
                        const json_t *revision);
-/* With its quotes. It changes when a caller changes the service. */
+/* With its quotes; made from the view's version. */
 const char *service_etag(struct arena *arena, const struct service_view *view);
 const char *revision_etag(struct arena *arena, const json_t *revision);
 /* Turns the names of enums into their numbers. */

@@ -128,6 +128,7 @@ static json_t *template_essence(const json_t *template)
     json_object_del(copy, "client");
     json_object_del(copy, "clientVersion");
     json_object_del(copy, "revision");
+    json_object_del(copy, "v1Text");
     return copy;
 }
 

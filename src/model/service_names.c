@@ -149,3 +149,13 @@ bool version_read(struct slice text, int64_t *version)
     *version = (int64_t)number;
     return true;
 }
+
+/* 24 bits that are the service's own, and 24 of its generation. */
+int64_t service_version(const json_t *doc)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    const char *uid = json_text_or(doc, "uid", "");
+    EVP_Digest(uid, strlen(uid), digest, NULL, EVP_sha256(), NULL);
+    int64_t own = (int64_t)digest[0] << 16 | digest[1] << 8 | digest[2];
+    return own << 24 | (json_number(doc, "generation", 0) & 0xffffff);
+}

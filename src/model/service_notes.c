@@ -314,6 +314,42 @@ static void cloud_sql_read(const char *text, json_t *template)
                                              "cloudSqlInstance", "instances", instances));
 }
 
+/*
+ * JSON in a string has many spellings, and a client that compares takes another one for somebody's
+ * change: the client's own is kept beside the value, and is shown for as long as it says the same.
+ */
+#define SPELLINGS "v1Text"
+
+static json_t *json_inside_text(const json_t *value)
+{
+    auto_arena arena = {0};
+    return json_arena_text(json_write(&arena, value));
+}
+
+static void spelling_keep(json_t *part, const char *name, const char *text, const json_t *value)
+{
+    auto_json *ours = json_inside_text(value);
+    json_t *spellings = json_object_get(part, SPELLINGS);
+    if (strcmp(json_string_value(ours), text) == 0) {
+        return;
+    }
+    if (spellings == NULL) {
+        spellings = json_object();
+        json_object_set_new(part, SPELLINGS, spellings);
+    }
+    json_object_set_new(spellings, name, json_string(text));
+}
+
+static json_t *spelling_write(const json_t *part, const char *name, const json_t *value)
+{
+    json_t *kept = json_object_get(json_object_get(part, SPELLINGS), name);
+    auto_json *means = kept == NULL ? NULL : json_read(slice_of(json_string_value(kept)), NULL);
+    if (means != NULL && json_same(means, value)) {
+        return json_incref(kept);
+    }
+    return json_inside_text(value);
+}
+
 /* Puts VALUE (taken; NULL after a failure) at the note's path. */
 static bool note_put(const struct note *note, json_t *part, json_t *value)
 {
@@ -322,6 +358,16 @@ static bool note_put(const struct note *note, json_t *part, json_t *value)
     }
     json_put(part, note->path, value);
     return true;
+}
+
+static bool inner_put(const struct note *note, json_t *part, const struct field *table,
+                      const char *text, const char *field, struct error *err)
+{
+    json_t *value = inner_read(table, text, field, err);
+    if (value != NULL) {
+        spelling_keep(part, note->name, text, value);
+    }
+    return note_put(note, part, value);
 }
 
 static bool note_read(const struct note *note, const char *text, json_t *part, const char *field,
@@ -337,11 +383,11 @@ static bool note_read(const struct note *note, const char *text, json_t *part, c
     case NOTE_WORD:
         return note_put(note, part, note_word_read(note, text, field, err));
     case NOTE_TEXTS:
-        return note_put(note, part, inner_read(texts_table, text, field, err));
+        return inner_put(note, part, texts_table, text, field, err);
     case NOTE_INTERFACES:
-        return note_put(note, part, inner_read(interfaces_table, text, field, err));
+        return inner_put(note, part, interfaces_table, text, field, err);
     case NOTE_TEXT_MAP:
-        return note_put(note, part, inner_read(text_map_table, text, field, err));
+        return inner_put(note, part, text_map_table, text, field, err);
     case NOTE_HOURS:
         return note_put(note, part, hours_read(text, field, err));
     case NOTE_AUTHORIZATION:
@@ -393,12 +439,6 @@ bool notes_read(enum note_place place, const json_t *annotations, json_t *part, 
 }
 
 /* ---- writing: each gives the annotation's text, or NULL if it is absent ---- */
-
-static json_t *json_inside_text(const json_t *value)
-{
-    auto_arena arena = {0};
-    return json_arena_text(json_write(&arena, value));
-}
 
 static json_t *count_write(const json_t *value)
 {
@@ -501,7 +541,7 @@ static json_t *note_write(const struct note *note, const json_t *part)
     case NOTE_TEXTS:
     case NOTE_INTERFACES:
     case NOTE_TEXT_MAP:
-        return json_inside_text(value);
+        return spelling_write(part, note->name, value);
     case NOTE_HOURS:
         return hours_write(value);
     case NOTE_AUTHORIZATION:

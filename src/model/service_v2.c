@@ -362,12 +362,9 @@ static void put_revision(struct arena *arena, json_t *out, const char *name,
     }
 }
 
-/* The caller's changes alone move it: a revision that becomes ready conflicts with nobody. */
 const char *service_etag(struct arena *arena, const struct service_view *view)
 {
-    const char *uid = json_text_or(view->doc, "uid", "");
-    return arena_printf(arena, "\"%.8s-%.*s\"", uid,
-                        SLICE_ARG(version_text(arena, json_number(view->doc, "generation", 0))));
+    return arena_printf(arena, "\"%.*s\"", SLICE_ARG(version_text(arena, view->version)));
 }
 
 static void status_write(struct arena *arena, const struct service_view *view, json_t *out)

@@ -373,6 +373,75 @@ def the_older_resource_lives_below_its_region():
     assert homerun.api("GET", name).status == 404
 
 
+OLD = {
+    "metadata": {"labels": {"team": "a"}, "annotations": {
+        "run.googleapis.com/ingress": "internal", "example.com/owner": "b",
+        "run.googleapis.com/custom-audiences": '["https://b.example", "a"]'}},
+    "spec": {
+        "template": {
+            "metadata": {"labels": {"tier": "front"}, "annotations": {
+                "autoscaling.knative.dev/minScale": "0", "autoscaling.knative.dev/maxScale": "3",
+                "run.googleapis.com/execution-environment": "gen2",
+                "run.googleapis.com/startup-cpu-boost": "true"}},
+            "spec": {
+                "containerConcurrency": 7, "timeoutSeconds": 60,
+                "containers": [{
+                    "image": IMAGE, "ports": [{"containerPort": 8080, "name": "http1"}],
+                    "env": [{"name": "Z", "value": "1"}],
+                    "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
+                    "livenessProbe": {"httpGet": {"path": "/"}},
+                    "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}],
+                "volumes": [{"name": "scratch", "emptyDir": {
+                    "medium": "Memory", "sizeLimit": "16Mi"}}]}},
+        "traffic": [{"percent": 100, "latestRevision": True, "tag": "t"}]},
+}
+
+
+def old_drifts(config, read, at=""):
+    """What of CONFIG does not come back as it was sent, and what was added beside it."""
+    for name, mine in config.items():
+        path, theirs = f"{at}.{name}".lstrip("."), read.get(name)
+        if isinstance(mine, dict):
+            yield from old_drifts(mine, theirs or {}, path)
+            if path.startswith("spec.template.metadata.") or path.endswith(".limits"):
+                yield from (f"{path}[{key}] is new" for key in set(theirs or {}) - set(mine))
+        elif isinstance(mine, list) and mine and isinstance(mine[0], dict):
+            if len(mine) != len(theirs or []):
+                yield f"{path}: {len(mine)} became {theirs!r}"
+                continue
+            for one, other in zip(mine, theirs):
+                yield from old_drifts(one, other, path)
+        elif mine != theirs:
+            yield f"{path}: {mine!r} became {theirs!r}"
+
+
+@test
+def the_older_resource_with_many_settings_comes_back_as_it_was_sent():
+    homerun = stand()
+    name = f"{KNATIVE}/old-many"
+    sent = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", **copy.deepcopy(OLD)}
+    sent["metadata"]["name"] = "old-many"
+    made = homerun.api("POST", f"{KNATIVE}?alt=json", sent)
+    assert made.status == 200, made
+    read = homerun.api("GET", f"{name}?alt=json").json
+    found = list(old_drifts(OLD, read))
+    assert found == [], found
+    assert "name" not in read["spec"]["template"]["metadata"], read["spec"]["template"]
+    # Everything goes back, what the server had added as well: no revision, nothing else either.
+    again = homerun.api("PUT", f"{name}?alt=json", {
+        **{key: read[key] for key in ("apiVersion", "kind", "spec")},
+        "metadata": {key: read["metadata"][key] for key in (
+            "name", "namespace", "labels", "annotations", "resourceVersion", "generation",
+            "selfLink", "uid")}})
+    assert again.status == 200, again
+    found = list(old_drifts(OLD, again.json))
+    assert found == [], found
+    assert len(homerun.api("GET", f"{SERVICES}/old-many/revisions").json["revisions"]) == 1
+    shown = homerun.api("GET", f"{SERVICES}/old-many").json
+    assert shown["ingress"] == "INGRESS_TRAFFIC_INTERNAL_ONLY" and shown["urls"], shown
+    assert homerun.api("DELETE", f"{name}?alt=json").status == 200
+
+
 @test
 def accounts_keys_and_the_projects_policy():
     homerun = stand()

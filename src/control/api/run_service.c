@@ -39,7 +39,7 @@ bool run_service_load(struct api_call *call, const char *project, const char *re
         out->id = doc.id;
         out->body = doc.body;
         out->view.doc = doc.body;
-        out->view.version = doc.version;
+        out->view.version = service_version(doc.body);
         return true;
     case STORE_ABSENT:
         return true;
@@ -329,8 +329,8 @@ static bool plan_commit(struct api_call *call, struct plan *plan, struct error *
     }
     json_put(plan->next, "status.operation", text_value(operation));
     if (!plan_put_revision(call, plan, err) ||
-        !store_put(control->store, STORE_SERVICE, service->key, plan->next, &service->id,
-                   &view->version, err) ||
+        !store_put(control->store, STORE_SERVICE, service->key, plan->next, &service->id, NULL,
+                   err) ||
         (!pending && !operation_finish(control, service->key, err)) ||
         !revisions_trim(change, control, service->key, plan->next, &plan->gone_id, err) ||
         !plan_publish(change, plan, err) ||
@@ -428,6 +428,7 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         json_decref(service->body);
         service->body = json_incref(plan.next);
         service->view.doc = service->body;
+        service->view.version = service_version(service->body);
         if (!wish->dry_run) {
             plan_tell(call->control, &plan);
         }

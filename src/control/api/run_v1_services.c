@@ -87,7 +87,7 @@ static bool list_add(const struct store_doc *doc, void *ctx)
     struct service_view view = listing->view;
     view.region = arena_string(arena, parts[3]);
     view.name = arena_string(arena, parts[5]);
-    view.version = doc->version;
+    view.version = service_version(doc->body);
     view.doc = doc->body;
     json_t *item = listing->form(arena, &view);
     if (listing->selector == NULL || v1_selector_matches(listing->selector, item)) {

@@ -43,7 +43,7 @@ static json_t *list_item(struct api_call *call, const struct store_doc *doc, voi
     }
     view->region = parts[3];
     view->name = parts[5];
-    view->version = doc->version;
+    view->version = service_version(doc->body);
     view->doc = doc->body;
     return form(call, view);
 }
