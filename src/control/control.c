@@ -31,6 +31,8 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
         memcpy(&state, body, sizeof(state));
         state.text[sizeof(state.text) - 1] = '\0';
         run_revision_state(ctx, &state);
+    } else if (type == MSG_ENGINE_STARTED) {
+        operations_ask_new_engine(ctx);
     }
 }
 

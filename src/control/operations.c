@@ -240,6 +240,14 @@ void operations_ask_engine(struct control *control)
     }
 }
 
+void operations_ask_new_engine(struct control *control)
+{
+    struct watched *watched = control->operations->watched;
+    for (; watched != NULL; watched = watched->next) {
+        engine_ask(control, watched);
+    }
+}
+
 /* ---- sweeping ---- */
 
 struct sweep {

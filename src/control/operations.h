@@ -21,8 +21,10 @@ void operations_watch(struct control *control, uint64_t revision_id, const char 
 /* Key of a watched revision; NULL if it is none. Valid until it is unwatched. */
 const char *operations_watched(struct control *control, uint64_t revision_id);
 void operations_unwatch(struct control *control, uint64_t revision_id);
-/* Asks the engine (again) about each watched revision. */
+/* Asks the engine (again) about each watched revision that it was not asked about lately. */
 void operations_ask_engine(struct control *control);
+/* Asks about all of them: the engine is another one. */
+void operations_ask_new_engine(struct control *control);
 
 /* Handlers of v1 and v2 alike: rows with {project}, {region} and {operation}. */
 void operation_get(struct api_call *call);

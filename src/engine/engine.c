@@ -225,6 +225,7 @@ static bool open_channels(struct engine *engine, const struct settings *settings
     if (engine->control == NULL || engine->supervisor == NULL) {
         return false;
     }
+    ipc_send(engine->control, MSG_ENGINE_STARTED, NULL, 0);
     for (int i = 0; i < BOARD_WORKERS; i++) {
         engine->wake_fds[i] = -1;
     }

@@ -41,6 +41,7 @@ enum message_type {
     MSG_SIGNED,         /* signer → the asker */
     MSG_WORKLOAD_ASK,   /* metadata → control: the default runtime account, or a token of it */
     MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
+    MSG_ENGINE_STARTED, /* engine → control: whatever a predecessor was asked is forgotten */
     MSG_TYPES,
 };
 

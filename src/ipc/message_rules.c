@@ -32,6 +32,7 @@ const struct message_rule message_rules[MSG_TYPES] = {
                           sizeof(struct msg_workload_ask),
                           sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX},
     [MSG_WORKLOAD_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_METADATA), FROM(msg_workload_told)},
+    [MSG_ENGINE_STARTED] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), EMPTY},
 };
 
 static const char *const role_names[PROCESS_ROLES] = {

@@ -87,6 +87,7 @@ void harness_start(struct harness *harness)
         _exit(engine_main(0, NULL));
     }
     char body[IPC_PACKET_MAX];
+    assert_int_equal(harness_hear(harness->control_fd, body), MSG_ENGINE_STARTED);
     assert_int_equal(harness_hear(harness->supervisor_fd, body), MSG_READY);
 }
 
