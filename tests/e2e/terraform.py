@@ -96,10 +96,14 @@ class Folder:
         assert self.homerun.api("GET", SERVICES).json.get("services", []) == []
 
     def import_again(self, address, name, *words):
-        """Forgets ADDRESS and imports it: there is nothing to change afterwards."""
+        """Forgets ADDRESS and imports it. What an import cannot know (deletion_protection is on by
+        default and not on the wire) is set by the apply that follows, which changes nothing."""
+        before = self.homerun.api("GET", f"/v2/{name}").json
         self.run("state", "rm", address)
         self.run("import", "-input=false", "-no-color", *words, address, name)
+        self.apply(*words)
         self.run("plan", "-detailed-exitcode", "-input=false", "-no-color", *words)
+        assert self.homerun.api("GET", f"/v2/{name}").json == before
 
 
 def is_public(homerun, service):
