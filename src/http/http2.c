@@ -140,6 +140,21 @@ void http2_tick(struct http2_session *session, int64_t now_ms)
         http2_bucket_fill(&session->idle_frames, passed * session->idle_frames.per_s);
     }
     session->now_ms = now_ms;
+    if (session->winding_count > 0) {
+        http2_wind_up(session);
+    }
+}
+
+int64_t http2_due(const struct http2_session *session)
+{
+    int64_t due = 0;
+    for (const struct http2_stream *stream = session->streams;
+         stream != NULL && session->winding_count > 0; stream = stream->next) {
+        if (stream->wound_up_ms != 0 && (due == 0 || stream->wound_up_ms < due)) {
+            due = stream->wound_up_ms;
+        }
+    }
+    return due;
 }
 
 bool http2_input(struct http2_session *session, struct slice bytes)

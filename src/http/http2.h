@@ -52,10 +52,12 @@ void http2_free(struct http2_session *session);
 
 /*
  * Tells the time (monotonic). The floods that are limited per second are counted against it, so it
- * is to be called before http2_input(); a session that is never told has only what it was born
- * with.
+ * is to be called before http2_input() and http2_output(); a session that is never told has only
+ * what it was born with.
  */
 void http2_tick(struct http2_session *session, int64_t now_ms);
+/* When it wants to be told the time at the latest, as something is to be sent then; 0: never. */
+int64_t http2_due(const struct http2_session *session);
 
 /* Feeds received bytes. False: the connection must be closed after what http2_output() still has.
  */
@@ -73,7 +75,8 @@ int32_t http2_request(struct http2_session *session, const struct http_request *
 /*
  * Server: interim (1xx) or final head. Content-Length is made from framing and length; what belongs
  * to one HTTP/1.1 hop is left out. False if it cannot be sent: the stream is gone, or a field is
- * not clean. Once the answer is complete, a request that still comes is cut with NO_ERROR.
+ * not clean. Once the answer is complete, on_close comes, and a request that still comes has a second to end
+ * before it is cut with NO_ERROR.
  */
 bool http2_respond(struct http2_session *session, int32_t stream,
                    const struct http_response *response, bool end);

@@ -40,6 +40,7 @@ struct http2_stream {
     bool deferred;    /* the data source has said that it has nothing now */
     bool blocked;     /* http2_data() has said false: on_writable is owed */
     bool reset_by_us; /* on the user's behalf, so that the peer does not pay for it */
+    int64_t wound_up_ms; /* answered before the question was complete: reset by then; 0: not so */
 };
 
 struct http2_session {
@@ -56,6 +57,7 @@ struct http2_session {
     struct arena spares[SPARES_MAX]; /* of streams that have gone, while others are here */
     unsigned spare_count;
     unsigned blocked_count;
+    unsigned winding_count; /* streams with wound_up_ms */
     struct slice pending; /* what nghttp2 gave and did not fit: valid until it is asked again */
     int64_t now_ms;       /* 0 until the first tick */
     struct http2_bucket resets;
@@ -82,3 +84,5 @@ bool http2_head_response(struct http2_stream *stream, bool end, struct http_resp
 void http2_send_callbacks(nghttp2_session_callbacks *callbacks);
 /* Answers with a bare status and is done with the stream. */
 void http2_refuse(struct http2_stream *stream, int status);
+/* Resets the streams whose time for the rest of their question is over. */
+void http2_wind_up(struct http2_session *session);

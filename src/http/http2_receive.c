@@ -208,7 +208,10 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     case NGHTTP2_PRIORITY:
         return 0; /* counted when it began */
     case NGHTTP2_RST_STREAM:
-        return !session->server || http2_bucket_take(&session->resets) ? 0 : flooded(session);
+        if (!session->server || (stream != NULL && stream->wound_up_ms != 0)) {
+            return 0; /* of a request that had its whole answer: that is no waste */
+        }
+        return http2_bucket_take(&session->resets) ? 0 : flooded(session);
     default:
         break;
     }

@@ -9,6 +9,7 @@ enum {
     HIGH_WATER = 64 * 1024, /* more than this waits: stop */
     LOW_WATER = 16 * 1024,  /* less than this waits: go on */
     PSEUDO_MAX = 8,
+    WINDING_MS = 1000, /* for a client to see the answer before its question is cut */
 };
 
 /*
@@ -295,6 +296,38 @@ int32_t http2_request(struct http2_session *session, const struct http_request *
 
 /* ---- frames that have left ---- */
 
+/*
+ * The answer is complete before the question. The user is done with the stream; but a reset right
+ * behind the answer makes clients forget the answer (curl does), so the rest of the question gets a
+ * moment to end on its own. What comes is dropped, at most what the stream's window still lets
+ * come.
+ */
+static void wind(struct http2_stream *stream)
+{
+    struct http2_session *session = stream->session;
+    bool tell = stream->announced;
+    stream->wound_up_ms = session->now_ms + WINDING_MS;
+    session->winding_count++;
+    stream->announced = false;
+    stream->quiet = true;
+    if (tell) {
+        session->events.on_close(session->ctx, stream->id, NGHTTP2_NO_ERROR);
+    }
+}
+
+void http2_wind_up(struct http2_session *session)
+{
+    for (struct http2_stream *stream = session->streams;
+         stream != NULL && session->winding_count > 0; stream = stream->next) {
+        if (stream->wound_up_ms != 0 && stream->wound_up_ms <= session->now_ms) {
+            stream->wound_up_ms = 0;
+            session->winding_count--;
+            stream->reset_by_us = true;
+            nghttp2_submit_rst_stream(session->ng, 0, stream->id, NGHTTP2_NO_ERROR);
+        }
+    }
+}
+
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct http2_session *session = user;
@@ -304,12 +337,10 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
         enum { GIVEN_BACK = 4 }; /* window updates and pings that one DATA frame may bring about */
         http2_bucket_fill(&session->idle_frames, GIVEN_BACK * 1000);
     }
-    /* The answer is complete before the question: the rest of the question is of no use. */
     if (has_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && session->server &&
-        stream != NULL && !stream->tunnel &&
+        stream != NULL && !stream->tunnel && stream->wound_up_ms == 0 &&
         nghttp2_session_get_stream_remote_close(ng, frame->hd.stream_id) == 0) {
-        stream->reset_by_us = true;
-        nghttp2_submit_rst_stream(ng, 0, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        wind(stream);
     }
     /* A reset that the peer has provoked costs it as much as one of its own. */
     if (frame->hd.type == NGHTTP2_RST_STREAM && session->server && !session->broken &&

@@ -59,6 +59,7 @@ void http2_stream_free(struct http2_stream *stream)
     }
     session->stream_count--;
     session->blocked_count -= stream->blocked;
+    session->winding_count -= stream->wound_up_ms != 0;
     if (session->recent == stream) {
         session->recent = NULL;
     }

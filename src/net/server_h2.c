@@ -36,7 +36,9 @@ static void rearm(struct server_conn *conn)
     const struct net_limits *limits = &conn->listener->limits;
     uint64_t wait_ms =
         conn->h2.count > 0 ? limits->body_timeout_ms / 2 + 1 : limits->idle_timeout_ms;
-    deadline_set(conn->t.net, &conn->t.deadline, net_now(conn->t.net) + wait_ms);
+    uint64_t at_ms = net_now(conn->t.net) + wait_ms;
+    uint64_t due_ms = (uint64_t)http2_due(conn->h2.session);
+    deadline_set(conn->t.net, &conn->t.deadline, due_ms != 0 && due_ms < at_ms ? due_ms : at_ms);
 }
 
 /* The last call into the handler, and the end of the memory. */
@@ -293,6 +295,7 @@ void h2_server_flush(struct server_conn *conn)
     }
     net_block_lend(conn->t.net, &conn->t.out);
     h2->inside = true;
+    http2_tick(h2->session, (int64_t)net_now(conn->t.net));
     while (!conn->t.closed && buffer_len(&conn->t.out) < NET_OUT_HIGH &&
            http2_output(h2->session, &conn->t.out)) {
         h2->output_ms = net_now(conn->t.net);
@@ -301,8 +304,8 @@ void h2_server_flush(struct server_conn *conn)
     if (conn->t.closed) {
         return;
     }
-    if (conn->t.deadline.at_ms == 0 && !conn->t.stuck) {
-        rearm(conn); /* the transport had the deadline while it was stuck */
+    if (!conn->t.stuck && (conn->t.deadline.at_ms == 0 || http2_due(h2->session) != 0)) {
+        rearm(conn); /* the transport had the deadline while it was stuck, or the session has one */
     }
     if (buffer_len(&conn->t.out) >= NET_OUT_HIGH) {
         conn->t.full = true; /* more may be left: flushed again when this is gone */
@@ -338,8 +341,13 @@ static void cut_overdue(struct server_conn *conn)
 
 void h2_server_due(struct server_conn *conn)
 {
+    bool due = http2_due(conn->h2.session) != 0;
+    http2_tick(conn->h2.session, (int64_t)net_now(conn->t.net));
     if (conn->h2.count > 0) {
         cut_overdue(conn);
+    } else if (due) {
+        transport_touch(&conn->t);
+        rearm(conn);
     } else if (conn->h2.draining) {
         transport_close(&conn->t, false);
     } else {

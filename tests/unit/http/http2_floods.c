@@ -247,7 +247,7 @@ static void the_client_sees_431(void **state)
     char value[1000];
     memset(value, 'v', sizeof(value));
     http_headers_add(&request.headers, &arena, SLICE("x"), (struct slice){value, sizeof(value)});
-    http2_request(pair.client.session, &request, false);
+    http2_request(pair.client.session, &request, true);
     pair_run(&pair);
     assert_story(&pair.client, "1 response 431 framing=0 length=0 end\n1 close 0\n");
     assert_story(&pair.server, "");

@@ -380,6 +380,29 @@ static void streams_of_a_silent_client_are_cut_and_its_others_go_on(void **state
     rig_stop(&rig);
 }
 
+static void an_upload_that_is_refused_has_its_answer_before_it_is_cut(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct outcome outcome = {0};
+    rig_start(&rig, NULL);
+    struct net_pool *pool = rig_pool(&rig, true);
+    rig_call(&rig, pool, "POST", "/early", HTTP_LENGTH, 1 << 20, &outcome);
+    while (rig.closed == 0) {
+        rig_turn(&rig, 1);
+    }
+    assert_int_equal(rig.aborted, 0);
+    while (outcome.status == 0) {
+        rig_turn(&rig, 1);
+    }
+    assert_false(outcome.closed);
+    rig_until(&rig, &outcome.closed);
+    assert_int_equal(outcome.status, 403);
+    net_pool_free(pool);
+    outcome_done(&outcome);
+    rig_stop(&rig);
+}
+
 static void addresses_are_read_and_written(void **state)
 {
     static const struct {
@@ -505,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_drained_listener_answers_who_has_just_come),
         cmocka_unit_test(a_container_that_misbehaves_fails_the_call_with_a_reason),
         cmocka_unit_test(streams_of_a_silent_client_are_cut_and_its_others_go_on),
+        cmocka_unit_test(an_upload_that_is_refused_has_its_answer_before_it_is_cut),
         cmocka_unit_test(addresses_are_read_and_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
