@@ -316,6 +316,11 @@ static void on_plain_request(struct exchange *exchange, void *ctx)
     struct http_headers headers = {0};
     struct slice url = https_url(request);
     request->state = REQUEST_ANSWERED;
+    if (slice_is(request->head->method, "CONNECT")) {
+        request->record.status = 405;
+        page_reply(exchange, 405, request->record.path, "", NULL);
+        return;
+    }
     if (url.len == 0) {
         request->record.status = 404;
         request->record.response_bytes = page_reply(exchange, 404, request->record.path, "", NULL);

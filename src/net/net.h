@@ -44,7 +44,8 @@ void net_limits_default(struct net_limits *limits);
  * What happens with an exchange. on_request comes once, when the head is complete. Then content, in pieces, each only
  * while reading is not paused; on_body_end once. on_close is always the last: EXCHANGE is freed when it returns,
  * also after it has been answered in full. ABORTED: the client left, or broke the protocol, before the answer was
- * sent in full. Protocol errors in a head are answered by the server itself, through on_fault if given.
+ * sent in full. Protocol errors in a head are answered by the server itself, before there is an exchange. CONNECT is
+ * a request like any other, with its target as authority and "" as path; its connection closes behind the answer.
  */
 struct exchange_events {
     void (*on_request)(struct exchange *exchange, void *ctx);

@@ -181,7 +181,9 @@ static void open_exchange(struct server_conn *conn, const struct http_request *r
     h1->active = true;
     h1->scanned = 0;
     h1->head_due_ms = 0;
+    /* What follows a CONNECT may be meant for a tunnel: it is never read as a request. */
     h1->close_after = !request->keep_alive || conn->listener->draining ||
+                      slice_is(request->method, "CONNECT") ||
                       (conn->listener->limits.requests_max != 0 &&
                        h1->served + 1 >= conn->listener->limits.requests_max);
     server_conn_set_idle(conn, false);
@@ -215,11 +217,6 @@ static bool read_head(struct server_conn *conn, char *bytes, size_t count, size_
         return false;
     case HTTP1_DONE:
         break;
-    }
-    if (slice_is(request.method, "CONNECT")) {
-        *used = count;
-        refuse(conn, 501, "This server is no proxy: CONNECT is not served.");
-        return false;
     }
     keep_head(&request, &h1->arena, bytes, *used);
     open_exchange(conn, &request);
