@@ -117,5 +117,21 @@ struct slice token_assemble(struct arena *arena, struct slice signing_input,
 
 /* ---- certificates ---- */
 
+/* A public key as someone hands it over. */
+struct trust_public {
+    enum trust_alg alg;
+    struct slice spki;        /* DER */
+    struct slice certificate; /* PEM of the certificate that it was in; "" if it was bare */
+    int64_t not_before,
+        not_after; /* seconds since 1970, of the certificate; else 0 and INT64_MAX */
+};
+/* From PEM: one X.509 certificate, or one public key (SubjectPublicKeyInfo), of a kind that
+ * trust_key_from_spki() takes. INVALID_ARGUMENT else. Whoever signed the certificate means nothing.
+ */
+bool trust_public_read(struct arena *arena, struct slice pem, struct trust_public *out,
+                       struct error *err);
+/* SubjectPublicKeyInfo as PEM. */
+bool trust_public_pem(struct arena *arena, struct slice spki, struct slice *pem, struct error *err);
+
 /* Seconds since 1970 at which the first certificate in PEM ends; 0 if unreadable. */
 int64_t trust_cert_not_after(struct slice pem);

@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/encode.h"
+#include "control/api/iam_v1_inside.h"
+
 #include "control/identity/accounts.h"
 #include "control/orgpolicy.h"
 
-enum { KEYS_PER_ACCOUNT_MAX = 10, PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
+enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
 
 /* ---- accounts ---- */
 
@@ -91,8 +91,8 @@ static const char *account_key(struct api_call *call)
 }
 
 /* The account of the path, after PERMISSION on it. */
-static bool load_account(struct api_call *call, const char *permission, struct store_doc *out,
-                         struct error *err)
+bool iam_load_account(struct api_call *call, const char *permission, struct store_doc *out,
+                      struct error *err)
 {
     const char *key = account_key(call);
     if (!api_allowed(call, permission, key, err)) {
@@ -189,7 +189,7 @@ static void accounts_get(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!load_account(call, "iam.serviceAccounts.get", &doc, &err)) {
+    if (!iam_load_account(call, "iam.serviceAccounts.get", &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -198,18 +198,9 @@ static void accounts_get(struct api_call *call)
     api_reply(call, answer);
 }
 
-struct listing {
-    struct api_call *call;
-    json_t *items;
-    const char *after; /* page token: the last key of the page before */
-    size_t max;
-    const char *next; /* set when there is more */
-    json_t *(*form)(struct arena *arena, const struct store_doc *doc);
-};
-
-static bool list_one(const struct store_doc *doc, void *ctx)
+bool iam_list_one(const struct store_doc *doc, void *ctx)
 {
-    struct listing *listing = ctx;
+    struct iam_listing *listing = ctx;
     if (json_flag(doc->body, "deleted", false) ||
         (listing->after != NULL && strcmp(doc->key, listing->after) <= 0)) {
         return true;
@@ -232,7 +223,7 @@ static size_t page_size(struct api_call *call)
 static void accounts_list(struct api_call *call)
 {
     struct error err;
-    struct listing listing = {
+    struct iam_listing listing = {
         .call = call,
         .items = json_array(),
         .after = api_query(call, "pageToken"),
@@ -241,7 +232,7 @@ static void accounts_list(struct api_call *call)
     };
     const char *prefix =
         arena_printf(&call->arena, "projects/%s/serviceAccounts/", api_param(call, "project"));
-    if (!store_each(call->control->store, STORE_ACCOUNT, prefix, list_one, &listing, &err)) {
+    if (!store_each(call->control->store, STORE_ACCOUNT, prefix, iam_list_one, &listing, &err)) {
         json_decref(listing.items);
         api_fail(call, &err);
         return;
@@ -271,7 +262,7 @@ static void set_disabled(struct api_call *call, const char *permission, bool dis
 {
     struct error err;
     struct store_doc doc;
-    if (!load_account(call, permission, &doc, &err)) {
+    if (!iam_load_account(call, permission, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -320,7 +311,7 @@ static void accounts_patch(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!load_account(call, "iam.serviceAccounts.update", &doc, &err)) {
+    if (!iam_load_account(call, "iam.serviceAccounts.update", &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -338,7 +329,7 @@ static void accounts_delete(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!load_account(call, "iam.serviceAccounts.delete", &doc, &err)) {
+    if (!iam_load_account(call, "iam.serviceAccounts.delete", &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -426,199 +417,6 @@ static void accounts_test_permissions(struct api_call *call)
     with_account(call, NULL, iam_test_permissions);
 }
 
-/* ---- keys ---- */
-
-static json_t *key_json(struct arena *arena, const struct store_doc *doc)
-{
-    static const char *const kept[] = {"name",         "validAfterTime", "validBeforeTime",
-                                       "keyAlgorithm", "keyOrigin",      "keyType"};
-    (void)arena;
-    json_t *out = json_object();
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        json_object_set(out, kept[i], json_object_get(doc->body, kept[i]));
-    }
-    if (json_flag(doc->body, "disabled", false)) {
-        json_object_set_new(out, "disabled", json_true());
-    }
-    return out;
-}
-
-static bool count_key(const struct store_doc *doc, void *ctx)
-{
-    (void)doc;
-    ++*(size_t *)ctx;
-    return true;
-}
-
-static const struct field key_create_fields[] = {
-    {.name = "privateKeyType", .kind = FIELD_STRING},
-    {.name = "keyAlgorithm", .kind = FIELD_STRING},
-    {0},
-};
-
-static bool create_key(struct api_call *call, const struct store_doc *account, json_t **answer,
-                       struct error *err)
-{
-    struct control *control = call->control;
-    size_t count = 0;
-    auto_json *asked = fields_read(key_create_fields, call->body, "", err);
-    const char *prefix = arena_printf(&call->arena, "%s/keys/", account->key);
-    if (asked == NULL ||
-        !orgpolicy_check_flag(call, "iam.disableServiceAccountKeyCreation", account->key, err) ||
-        !store_each(control->store, STORE_KEY, prefix, count_key, &count, err)) {
-        return false;
-    }
-    const char *type = json_text_or(asked, "privateKeyType", "TYPE_GOOGLE_CREDENTIALS_FILE");
-    if (strcmp(type, "TYPE_GOOGLE_CREDENTIALS_FILE") != 0 &&
-        strcmp(type, "TYPE_UNSPECIFIED") != 0) {
-        return error_field(err, "privateKeyType",
-                           "Only TYPE_GOOGLE_CREDENTIALS_FILE (a JSON key file) is made here.");
-    }
-    if (count >= KEYS_PER_ACCOUNT_MAX) {
-        return error_set(
-            err, STATUS_FAILED_PRECONDITION,
-            "The account has %d keys, which is the most there can be. Delete one first.",
-            KEYS_PER_ACCOUNT_MAX);
-    }
-    struct account holder = {
-        .key = account->key,
-        .email = json_text_or(account->body, "email", ""),
-        .sub = json_text_or(account->body, "uniqueId", ""),
-    };
-    struct slice file;
-    auto_json *body = NULL;
-    auto_change *change = change_begin(control, call, err);
-    if (change == NULL ||
-        !account_new_key(change, control, &call->arena, &holder, &body, &file, err) ||
-        !change_audit(change, json_text_or(body, "name", ""), "create-key", NULL, body, err) ||
-        !change_commit(&change, err)) {
-        return false;
-    }
-    struct store_doc doc = {.body = body};
-    *answer = key_json(&call->arena, &doc);
-    json_object_set_new(*answer, "privateKeyType", json_string("TYPE_GOOGLE_CREDENTIALS_FILE"));
-    json_object_set_new(*answer, "privateKeyData", json_slice(base64_encode(&call->arena, file)));
-    return true;
-}
-
-static void keys_create(struct api_call *call)
-{
-    struct error err = {0};
-    struct store_doc account;
-    json_t *answer = NULL;
-    if (!load_account(call, "iam.serviceAccountKeys.create", &account, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    bool good = create_key(call, &account, &answer, &err);
-    json_decref(account.body);
-    if (good) {
-        api_reply(call, answer);
-    } else {
-        orgpolicy_fail(call, &err);
-    }
-}
-
-static void keys_list(struct api_call *call)
-{
-    struct error err;
-    struct store_doc account;
-    if (!load_account(call, "iam.serviceAccountKeys.list", &account, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    json_decref(account.body);
-    struct listing listing = {
-        .call = call, .items = json_array(), .max = PAGE_MAX, .form = key_json};
-    const char *prefix = arena_printf(&call->arena, "%s/keys/", account.key);
-    if (!store_each(call->control->store, STORE_KEY, prefix, list_one, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", "keys", listing.items));
-}
-
-/* The key of the path, after PERMISSION on its account. */
-static bool load_key(struct api_call *call, const char *permission, struct store_doc *out,
-                     struct error *err)
-{
-    struct store_doc account;
-    if (!load_account(call, permission, &account, err)) {
-        return false;
-    }
-    json_decref(account.body);
-    const char *key = arena_printf(&call->arena, "%s/keys/%s", account.key, api_param(call, "key"));
-    switch (store_get(call->control->store, STORE_KEY, key, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "Service account key %s does not exist.",
-                         api_param(call, "key"));
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
-}
-
-static void keys_get(struct api_call *call)
-{
-    struct error err;
-    struct store_doc doc;
-    if (!load_key(call, "iam.serviceAccountKeys.get", &doc, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = key_json(&call->arena, &doc);
-    json_decref(doc.body);
-    api_reply(call, answer);
-}
-
-/* Deletes (BODY_CHANGE NULL) or changes a key; in force when this answers. */
-static void change_one_key(struct api_call *call, const char *permission, const char *deed,
-                           const json_t *disabled)
-{
-    struct error err;
-    struct store_doc doc;
-    if (!load_key(call, permission, &doc, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    struct store *store = call->control->store;
-    auto_change *change = change_begin(call->control, call, &err);
-    bool good = change != NULL;
-    if (good && disabled == NULL) {
-        good = store_delete(store, STORE_KEY, doc.key, &err);
-    } else if (good) {
-        auto_json *body = json_copy(doc.body);
-        json_object_set_new(body, "disabled", json_boolean(json_is_true(disabled)));
-        good = store_put(store, STORE_KEY, doc.key, body, NULL, NULL, &err);
-    }
-    good = good && change_key(change, doc.key, &err) &&
-           change_audit(change, doc.key, deed, NULL, NULL, &err) && change_commit(&change, &err);
-    json_decref(doc.body);
-    if (good) {
-        api_reply(call, json_object());
-    } else {
-        api_fail(call, &err);
-    }
-}
-
-static void keys_delete(struct api_call *call)
-{
-    change_one_key(call, "iam.serviceAccountKeys.delete", "delete-key", NULL);
-}
-
-static void keys_disable(struct api_call *call)
-{
-    change_one_key(call, "iam.serviceAccountKeys.disable", "disable-key", json_true());
-}
-
-static void keys_enable(struct api_call *call)
-{
-    change_one_key(call, "iam.serviceAccountKeys.enable", "enable-key", json_false());
-}
-
 #define ACCOUNTS "/v1/projects/{project}/serviceAccounts"
 #define ACCOUNT  ACCOUNTS "/{account}"
 #define ON       "projects/{project}/serviceAccounts/{account}"
@@ -649,19 +447,19 @@ const struct api_route iam_v1_routes[] = {
      accounts_set_policy, METHOD "SetIamPolicy"},
     {"POST", ACCOUNT ":testIamPermissions", NULL, ON, API_SELF_CHECKED, accounts_test_permissions,
      METHOD "TestIamPermissions"},
-    {"POST", ACCOUNT "/keys", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED, keys_create,
-     METHOD "CreateServiceAccountKey"},
-    {"POST", ACCOUNT "/keys:upload", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED, NULL,
-     METHOD "UploadServiceAccountKey"},
-    {"GET", ACCOUNT "/keys", "iam.serviceAccountKeys.list", ON, API_SELF_CHECKED, keys_list,
+    {"POST", ACCOUNT "/keys", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED,
+     iam_keys_create, METHOD "CreateServiceAccountKey"},
+    {"POST", ACCOUNT "/keys:upload", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED,
+     iam_keys_upload, METHOD "UploadServiceAccountKey"},
+    {"GET", ACCOUNT "/keys", "iam.serviceAccountKeys.list", ON, API_SELF_CHECKED, iam_keys_list,
      METHOD "ListServiceAccountKeys"},
-    {"GET", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.get", ON, API_SELF_CHECKED, keys_get,
+    {"GET", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.get", ON, API_SELF_CHECKED, iam_keys_get,
      METHOD "GetServiceAccountKey"},
     {"DELETE", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.delete", ON, API_SELF_CHECKED,
-     keys_delete, METHOD "DeleteServiceAccountKey"},
+     iam_keys_delete, METHOD "DeleteServiceAccountKey"},
     {"POST", ACCOUNT "/keys/{key}:disable", "iam.serviceAccountKeys.disable", ON, API_SELF_CHECKED,
-     keys_disable, METHOD "DisableServiceAccountKey"},
+     iam_keys_disable, METHOD "DisableServiceAccountKey"},
     {"POST", ACCOUNT "/keys/{key}:enable", "iam.serviceAccountKeys.enable", ON, API_SELF_CHECKED,
-     keys_enable, METHOD "EnableServiceAccountKey"},
+     iam_keys_enable, METHOD "EnableServiceAccountKey"},
 };
 const size_t iam_v1_route_count = sizeof(iam_v1_routes) / sizeof(iam_v1_routes[0]);

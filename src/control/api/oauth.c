@@ -117,6 +117,15 @@ static void jwt_bearer(struct api_call *call)
     api_reply(call, answer);
 }
 
+/* The account that a token of ours was made for, if it and the key between still count. */
+static bool live_account(struct api_call *call, const struct token *token, struct account *out)
+{
+    struct control *control = call->control;
+    return account_by_sub(control, &call->arena, token->sub, out) && !out->disabled &&
+           (token->user_key.len == 0 ||
+            account_key_enabled(control, &call->arena, out, token->user_key));
+}
+
 static void refresh(struct api_call *call)
 {
     struct control *control = call->control;
@@ -130,9 +139,7 @@ static void refresh(struct api_call *call)
         return;
     }
     if (!issuer_believe(control, &call->arena, slice_of(text), "refresh", &token, &err) ||
-        !account_by_sub(control, &call->arena, token.sub, &account) || account.disabled ||
-        (token.user_key.len > 0 &&
-         !account_key_enabled(control, &call->arena, &account, token.user_key))) {
+        !live_account(call, &token, &account)) {
         refuse(call, "invalid_grant", "Token has been expired or revoked.");
         return;
     }
@@ -198,24 +205,45 @@ static void userinfo_get(struct api_call *call)
                               json_slice(call->caller.email), "email_verified", 1));
 }
 
-/* What a token is, for clients that ask (google-auth does): by query or form. */
+static const char *query_or_form(struct api_call *call, const char *name)
+{
+    const char *text = api_query(call, name);
+    return text != NULL ? text : form(call, name);
+}
+
+/* What a token is, for clients that ask (google-auth does): while it is good, by query or form. */
 static void tokeninfo(struct api_call *call)
 {
     struct token token;
+    struct account account;
     struct error err;
-    const char *text = api_query(call, "access_token");
-    if (text == NULL) {
-        text = form(call, "access_token");
-    }
+    const char *access = query_or_form(call, "access_token");
+    const char *identity = access != NULL ? NULL : query_or_form(call, "id_token");
+    const char *text = access != NULL ? access : identity;
+    const char *use = access != NULL ? "access" : ""; /* ID tokens name none */
     if (text == NULL ||
-        !issuer_believe(call->control, &call->arena, slice_of(text), "access", &token, &err)) {
+        !issuer_believe(call->control, &call->arena, slice_of(text), use, &token, &err) ||
+        !live_account(call, &token, &account)) {
         refuse(call, "invalid_token", "Invalid Value");
         return;
     }
-    api_reply(call,
-              json_pack("{s:o, s:o, s:o, s:s, s:I}", "sub", json_slice(token.sub), "email",
-                        json_slice(token.email), "scope", json_slice(token.scope), "email_verified",
-                        "true", "expires_in", (json_int_t)(token.exp - clock_wall_us() / 1000000)));
+    int64_t left = token.exp - clock_wall_us() / 1000000;
+    json_t *answer =
+        json_pack("{s:o, s:o, s:I, s:s}", "aud",
+                  json_slice(token.audience_count > 0 ? token.audiences[0] : SLICE_NONE), "sub",
+                  json_slice(token.sub), "expires_in", (json_int_t)left, "exp",
+                  arena_printf(&call->arena, "%lld", (long long)token.exp));
+    if (token.email.len > 0) {
+        json_object_set_new(answer, "email", json_slice(token.email));
+        json_object_set_new(answer, "email_verified", json_string("true"));
+    }
+    if (access != NULL) {
+        json_object_set_new(answer, "scope", json_slice(token.scope));
+    } else {
+        json_object_set_new(answer, "iss", json_slice(token.iss));
+        json_object_set_new(answer, "azp", json_slice(token.azp));
+    }
+    api_reply(call, answer);
 }
 
 const struct api_route oauth_routes[] = {

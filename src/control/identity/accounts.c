@@ -1,10 +1,14 @@
 #include "control/identity/accounts.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/random.h"
 #include "control/identity/issuer.h"
 #include "ipc/signer_client.h"
+
+enum { LEEWAY_US = 60 * 1000000 };
 
 /* "NAME@PROJECT.iam.gserviceaccount.com", or the default account
  * "NUMBER-compute@developer.gserviceaccount.com". */
@@ -142,6 +146,16 @@ void account_caller(struct control *control, struct arena *arena, const struct a
 
 /* ---- keys ---- */
 
+/* Of an uploaded key whose certificate has ended, or has not begun. */
+static bool is_in_time(const json_t *key)
+{
+    int64_t from = INT64_MIN, to = INT64_MAX;
+    time_read(slice_of(json_text_or(key, "validAfterTime", "")), &from);
+    time_read(slice_of(json_text_or(key, "validBeforeTime", "")), &to);
+    int64_t now = clock_wall_us();
+    return from - LEEWAY_US <= now && now < to;
+}
+
 static bool load_key(struct control *control, struct arena *arena, const struct account *account,
                      struct slice kid, struct store_doc *out)
 {
@@ -152,7 +166,7 @@ static bool load_key(struct control *control, struct arena *arena, const struct 
     if (store_get(control->store, STORE_KEY, key, out, NULL) != STORE_FOUND) {
         return false;
     }
-    if (json_flag(out->body, "disabled", false)) {
+    if (json_flag(out->body, "disabled", false) || !is_in_time(out->body)) {
         json_decref(out->body);
         return false;
     }
@@ -244,4 +258,37 @@ bool account_new_key(struct change *change, struct control *control, struct aren
     *file = key_file(control, arena, account, kid, pem);
     return store_put(control->store, STORE_KEY, key, *body, NULL, NULL, err) &&
            change_key(change, key, err);
+}
+
+bool account_add_key(struct change *change, struct control *control, struct arena *arena,
+                     const struct account *account, struct slice pem, json_t **body,
+                     struct error *err)
+{
+    enum { RSA_2048_SPKI_BYTES = 294 };
+    static const char for_ever[] = "9999-12-31T23:59:59Z";
+    struct trust_public key;
+    char kid[41] = "";
+    if (!trust_public_read(arena, pem, &key, err) ||
+        (key.alg != TRUST_RS256 &&
+         !error_set(err, STATUS_INVALID_ARGUMENT, "Only RSA keys can be uploaded."))) {
+        snprintf(err->field, sizeof(err->field), "publicKeyData");
+        return false;
+    }
+    /* By chance, not from the key: one that was deleted and comes again is another. */
+    random_text(kid, 40, "0123456789abcdef");
+    bool bare = key.certificate.len == 0;
+    const char *name = arena_printf(arena, "%s/keys/%s", account->key, kid);
+    struct slice from = time_text(arena, bare ? clock_wall_us() : key.not_before * 1000000);
+    struct slice to = bare ? slice_of(for_ever) : time_text(arena, key.not_after * 1000000);
+    *body =
+        json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:o}", "name", name, "keyId", kid, "spki",
+                  json_slice(base64_encode(arena, key.spki)), "keyAlgorithm",
+                  key.spki.len == RSA_2048_SPKI_BYTES ? "KEY_ALG_RSA_2048" : "KEY_ALG_UNSPECIFIED",
+                  "keyOrigin", "USER_PROVIDED", "keyType", "USER_MANAGED", "validAfterTime",
+                  json_slice(from), "validBeforeTime", json_slice(to));
+    if (!bare) {
+        json_object_set_new(*body, "certificate", json_slice(key.certificate));
+    }
+    return store_put(control->store, STORE_KEY, name, *body, NULL, NULL, err) &&
+           change_key(change, name, err);
 }

@@ -49,6 +49,14 @@ bool account_new_key(struct change *change, struct control *control, struct aren
                      struct error *err);
 
 /*
+ * The public half of a key that was made elsewhere, in the running change: PEM of a certificate or
+ * of the bare key, RSA. A certificate's times bound its use.
+ */
+bool account_add_key(struct change *change, struct control *control, struct arena *arena,
+                     const struct account *account, struct slice pem, json_t **body,
+                     struct error *err);
+
+/*
  * Deletes an account in the running change: it stays as "KEY?uid=SUB" for undelete, its keys go,
  * and bindings to it become bindings to "deleted:serviceAccount:E?uid=SUB", which nobody else can
  * inherit. DOC: as read.

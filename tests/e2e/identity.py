@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+"""Who is who, and for how long: uploaded keys, accounts that end and come again, actAs.
+
+Each revocation is followed by the very next request.
+"""
+import base64
+import json
+import os
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+from homerun import Homerun, finally_do, main, need, test
+
+IMAGE = "us-docker.pkg.dev/cloudrun/container/hello"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+stand = Homerun()
+finally_do(stand.close)
+folder = tempfile.TemporaryDirectory(prefix="homerun-identity-")
+finally_do(folder.cleanup)
+
+
+def homerun():
+    if stand.process is None:
+        stand.start()
+        stand.cli("deploy", "hello", f"--image={IMAGE}", "--no-allow-unauthenticated")
+    return stand
+
+
+def api(*arguments, **more):
+    return homerun().api(*arguments, **more)
+
+
+def good(answer):
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def url():
+    return homerun().url("hello")
+
+
+def service(verb=""):
+    ready = homerun().ready
+    return f"/v2/projects/{ready['project']}/locations/{ready['region']}/services/hello{verb}"
+
+
+def accounts(rest=""):
+    return f"/v1/projects/{homerun().ready['project']}/serviceAccounts{rest}"
+
+
+def new_account(name):
+    return good(api("POST", accounts(), {"accountId": name}))
+
+
+def set_policy(path, bindings):
+    good(api("POST", f"{path}:setIamPolicy", {"policy": {"bindings": bindings}}))
+
+
+def may_invoke(*members):
+    set_policy(service(), [{"role": "roles/run.invoker", "members": list(members)}])
+
+
+def identity_of(email):
+    """By impersonation, as the owner; the account's state is asked for at that moment."""
+    return good(api("POST", accounts(f"/{email}:generateIdToken").replace("projects/demo",
+                                                                          "projects/-"),
+                    {"audience": url(), "includeEmail": True}))["token"]
+
+
+# ---- keys made elsewhere ----
+
+def openssl(*arguments):
+    done = subprocess.run([need("openssl"), *arguments], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def path(name):
+    return os.path.join(folder.name, name)
+
+
+def read(name):
+    with open(path(name), "rb") as file:
+        return file.read()
+
+
+def make_key(name, *kind):
+    openssl("genpkey", *(kind or ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")),
+            "-out", path(name))
+    openssl("pkey", "-in", path(name), "-pubout", "-out", path(name + ".pub"))
+    return path(name)
+
+
+def make_certificate(name, days):
+    openssl("req", "-x509", "-new", "-key", path(name), "-subj", "/CN=test", "-days", str(days),
+            "-out", path(name + ".crt"))
+    return read(name + ".crt")
+
+
+def upload(email, pem):
+    return api("POST", accounts(f"/{email}/keys:upload"),
+               {"publicKeyData": base64.b64encode(pem).decode()})
+
+
+def b64(data):
+    if isinstance(data, dict):
+        data = json.dumps(data).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def assertion(name, kid, email, **more):
+    now = int(time.time())
+    claims = {"iss": email, "sub": email, "aud": "https://oauth2.googleapis.com/token",
+              "iat": now, "exp": now + 3600, **more}
+    text = f"{b64({'alg': 'RS256', 'typ': 'JWT', 'kid': kid})}.{b64(claims)}"
+    with open(path("text"), "w", encoding="ascii") as file:
+        file.write(text)
+    return f"{text}.{b64(openssl('dgst', '-sha256', '-sign', path(name), path('text')))}"
+
+
+def exchange(text):
+    form = urllib.parse.urlencode({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                                   "assertion": text}).encode()
+    return api("POST", "/token", form, token="",
+               headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+
+@test
+def a_key_made_elsewhere_works_as_one_made_here_until_it_is_disabled_or_deleted():
+    email = new_account("brings-a-key")["email"]
+    may_invoke(f"serviceAccount:{email}")
+    make_key("own")
+    for pem in (make_certificate("own", 10), read("own.pub")):
+        key = good(upload(email, pem))
+        assert key["keyOrigin"] == "USER_PROVIDED" and "privateKeyData" not in key, key
+        kid = key["name"].split("/")[-1]
+        token = good(exchange(assertion("own", kid, email, target_audience=url())))["id_token"]
+        access = good(exchange(assertion("own", kid, email, scope=SCOPE)))["access_token"]
+        assert homerun().get(url(), token=token).status == 200
+        assert api("GET", "/oauth2/v3/userinfo", token=access).json["email"] == email
+        for deed, status in ((":disable", 401), (":enable", 200)):
+            good(api("POST", "/v1/" + key["name"] + deed, {}))
+            assert homerun().get(url(), token=token).status == status
+            assert api("GET", "/oauth2/v3/userinfo", token=access).status == status
+        good(api("DELETE", "/v1/" + key["name"]))
+        assert homerun().get(url(), token=token).status == 401
+        assert api("GET", "/oauth2/v3/userinfo", token=access).status == 401
+        assert exchange(assertion("own", kid, email, scope=SCOPE)).status == 400
+        # The same key again is another key: what was revoked stays so.
+        again = good(upload(email, pem))
+        assert again["name"] != key["name"]
+        assert homerun().get(url(), token=token).status == 401
+        good(api("DELETE", "/v1/" + again["name"]))
+
+
+@test
+def the_public_half_is_given_back_as_it_came():
+    email = new_account("shows-its-key")["email"]
+    make_key("shown")
+    certificate = make_certificate("shown", 10)
+    name = good(upload(email, certificate))["name"]
+    for kind, wanted in (("TYPE_X509_PEM_FILE", certificate),
+                         ("TYPE_RAW_PUBLIC_KEY", read("shown.pub"))):
+        got = good(api("GET", f"/v1/{name}?publicKeyType={kind}"))
+        assert base64.b64decode(got["publicKeyData"]) == wanted, kind
+    assert "publicKeyData" not in good(api("GET", f"/v1/{name}"))
+    assert api("GET", f"/v1/{name}?publicKeyType=TYPE_OTHER").status == 400
+
+
+@test
+def a_certificate_that_has_ended_lets_nobody_in():
+    email = new_account("has-an-end")["email"]
+    make_key("ended")
+    openssl("req", "-new", "-key", path("ended"), "-subj", "/CN=test", "-out", path("ended.csr"))
+    openssl("x509", "-req", "-in", path("ended.csr"), "-signkey", path("ended"), "-days", "-1",
+            "-out", path("ended.crt"))
+    kid = good(upload(email, read("ended.crt")))["name"].split("/")[-1]
+    assert exchange(assertion("ended", kid, email, scope=SCOPE)).status == 400
+
+
+@test
+def what_is_no_public_rsa_key_is_not_uploaded():
+    email = new_account("takes-no-trash")["email"]
+    make_key("curve", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    make_key("short", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
+    make_key("secret")
+    certificate = make_certificate("secret", 1)
+    for pem in (b"", b"trash", read("curve.pub"), read("short.pub"), read("secret"),
+                certificate[:-60], b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                read("secret.pub") + b"x" * 40000):
+        got = upload(email, pem)
+        assert got.status == 400 and "publicKeyData" in got.text, (pem[:40], got)
+    body = {"publicKeyData": "***"}
+    assert api("POST", accounts(f"/{email}/keys:upload"), body).status == 400
+    assert good(api("GET", accounts(f"/{email}/keys")))["keys"] == []
+
+
+# ---- signing on behalf ----
+
+@test
+def only_who_may_sign_for_an_account_signs_and_never_as_the_issuer():
+    email = new_account("signs-things")["email"]
+    stranger = new_account("may-not-sign")["email"]
+    target = f"/v1/projects/-/serviceAccounts/{email}"
+    signed = good(api("POST", target + ":signJwt", {"payload": json.dumps({"iss": email})}))
+    head = json.loads(base64.urlsafe_b64decode(signed["signedJwt"].split(".")[0] + "=="))
+    assert head == {"alg": "RS256", "kid": signed["keyId"], "typ": "JWT"}, head
+    blob = base64.b64encode(b"some bytes").decode()
+    both = [good(api("POST", target + ":signBlob", {"payload": blob})) for _ in range(2)]
+    assert both[0] == both[1] and both[0]["keyId"] == signed["keyId"]
+    for verb, payload in ((":signJwt", json.dumps({"iss": email})), (":signBlob", blob)):
+        token = homerun().token("access", member=f"serviceAccount:{stranger}")
+        assert api("POST", target + verb, {"payload": payload}, token=token).status == 403
+    issuer = good(api("GET", "/.well-known/openid-configuration", token=""))["issuer"]
+    forged = {"iss": issuer, "sub": email, "aud": url(), "exp": int(time.time()) + 600}
+    assert api("POST", target + ":signJwt", {"payload": json.dumps(forged)}).status == 400
+    for payload in ("", "[]", "{", '{"iss":1,"iss":2}'):
+        assert api("POST", target + ":signJwt", {"payload": payload}).status == 400, payload
+    # What an account signs itself is no identity token, whatever its audience.
+    own = good(api("POST", target + ":signJwt", {"payload": json.dumps(
+        {"iss": email, "sub": email, "aud": url(), "exp": int(time.time()) + 600})}))["signedJwt"]
+    assert homerun().get(url(), token=own).status == 401
+
+
+# ---- the life of an account ----
+
+@test
+def a_disabled_account_is_nobody_from_the_answer_on():
+    email = new_account("comes-and-goes")["email"]
+    member = f"serviceAccount:{email}"
+    may_invoke(member)
+    token = identity_of(email)
+    access = homerun().token("access", member=member)
+    for _ in range(10):
+        assert homerun().get(url(), token=token).status == 200
+        good(api("POST", accounts(f"/{email}:disable"), {}))
+        assert homerun().get(url(), token=token).status == 401
+        assert api("GET", "/oauth2/v3/userinfo", token=access).status == 401
+        assert api("POST", f"/v1/projects/-/serviceAccounts/{email}:generateIdToken",
+                   {"audience": url()}).status == 400
+        good(api("POST", accounts(f"/{email}:enable"), {}))
+
+
+@test
+def an_account_made_again_under_the_same_name_inherits_nothing():
+    first = new_account("same-name")
+    email = first["email"]
+    member = f"serviceAccount:{email}"
+    may_invoke(member)
+    old = identity_of(email)
+    assert homerun().get(url(), token=old).status == 200
+    good(api("DELETE", accounts(f"/{email}")))
+    assert homerun().get(url(), token=old).status == 401
+    bound = good(api("GET", service(":getIamPolicy")))["bindings"][0]["members"]
+    assert bound == [f"deleted:{member}?uid={first['uniqueId']}"], bound
+    second = new_account("same-name")
+    assert second["uniqueId"] != first["uniqueId"]
+    new = identity_of(email)
+    assert homerun().get(url(), token=new).status == 403
+    assert homerun().get(url(), token=old).status == 401
+    # The first one's return is refused while the second has its name; then it brings its binding.
+    undelete = accounts(f"/{first['uniqueId']}:undelete")
+    assert api("POST", undelete, {}).status == 400
+    good(api("DELETE", accounts(f"/{email}")))
+    restored = good(api("POST", undelete, {}))["restoredAccount"]
+    assert restored["uniqueId"] == first["uniqueId"]
+    assert homerun().get(url(), token=old).status == 200
+    assert homerun().get(url(), token=new).status == 401
+
+
+# ---- questions about tokens ----
+
+@test
+def tokeninfo_and_userinfo_know_tokens_only_while_they_are_good():
+    email = new_account("is-asked-about")["email"]
+    access = homerun().token("access", member=f"serviceAccount:{email}")
+    info = good(api("GET", f"/tokeninfo?access_token={access}", token=""))
+    assert info["email"] == email and int(info["expires_in"]) > 3000, info
+    good(api("POST", accounts(f"/{email}:disable"), {}))
+    assert api("GET", f"/tokeninfo?access_token={access}", token="").status == 400
+    assert api("GET", "/oauth2/v3/userinfo", token=access).status == 401
+    for trash in ("", "x", "a.b.c", homerun().token("identity", audience=url())):
+        assert api("GET", f"/tokeninfo?access_token={trash}", token="").status == 400, trash
+
+
+@test
+def id_tokens_are_explained_too_and_leave_no_doubt_about_trash():
+    token = homerun().token("identity", audience=url())
+    info = good(api("GET", f"/tokeninfo?id_token={token}", token=""))
+    assert info["aud"] == url() and info["email_verified"] == "true", info
+    assert api("GET", f"/tokeninfo?id_token={token[:-8]}AAAAAAAA", token="").status == 400
+
+
+# ---- acting as an account ----
+
+@test
+def deploying_as_an_account_needs_act_as_at_that_moment():
+    runtime = new_account("runs-the-service")["email"]
+    deployer = new_account("deploys-it")["email"]
+    member = f"serviceAccount:{deployer}"
+    project = homerun().ready["project"]
+    policy = good(api("POST", f"/v1/projects/{project}:getIamPolicy", {}))
+    policy["bindings"].append({"role": "roles/run.developer", "members": [member]})
+    good(api("POST", f"/v1/projects/{project}:setIamPolicy", {"policy": policy}))
+    token = homerun().token("access", member=member)
+    body = {"template": {"serviceAccount": runtime, "containers": [{"image": IMAGE}]}}
+    path = service().rsplit("/", 1)[0] + "?serviceId=acting"
+
+    def deploy(status):
+        got = api("POST", path + "&validateOnly=true", body, token=token)
+        assert got.status == status, got
+        return got
+
+    assert "iam.serviceaccounts.actAs" in deploy(403).text
+    user = [{"role": "roles/iam.serviceAccountUser", "members": [member]}]
+    for _ in range(3):
+        set_policy(accounts(f"/{runtime}"), user)
+        deploy(200)
+        set_policy(accounts(f"/{runtime}"), [])
+        deploy(403)
+
+
+if __name__ == "__main__":
+    main()
