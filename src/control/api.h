@@ -43,6 +43,8 @@ struct api_route {
     void (*handle)(struct api_call *call); /* NULL: 501, naming the method */
     const char
         *method; /* "google.cloud.run.v1.Services.ReplaceService": audit log, 501 text, docs */
+    const struct field *body; /* what the body may have, checked before the handler sees it in
+                                 normal form; NULL: the handler reads it by a table of its own */
 };
 
 struct api_table {
@@ -84,6 +86,18 @@ const char *api_param(const struct api_call *call, const char *name);
 /* Query parameter, NULL if absent. */
 const char *api_query(struct api_call *call, const char *name);
 bool api_query_flag(struct api_call *call, const char *name); /* "true", "1", any case */
+
+/* ---- what was sent (body.c) ---- */
+
+/* Brings the call's body into the normal form of TABLE; false, and the field that is at fault. */
+bool api_take_fields(struct api_call *call, const struct field *table, struct error *err);
+/* For requests that have no fields, and for those that wait for an operation. */
+extern const struct field api_no_fields[], api_wait_fields[];
+/* The query's updateMask, if there is one, names fields of TABLE: one that names nothing would
+ * change nothing, and say that all went well. */
+bool api_check_mask(struct api_call *call, const struct field *table, struct error *err);
+/* The query's pageSize (or Knative's limit) is a number of things, if it is there. */
+bool api_check_paging(struct api_call *call, struct error *err);
 
 /* ---- how handlers answer: exactly one of these, once; the call is gone after ---- */
 

@@ -187,6 +187,14 @@ static bool read_body(struct api_call *call, struct error *err)
     return true;
 }
 
+/* The body by the row's table, the query by what all lists have in common. */
+static bool check_request(struct api_call *call, struct error *err)
+{
+    const struct field *table = call->route->body;
+    return read_body(call, err) && (table == NULL || api_take_fields(call, table, err)) &&
+           api_check_paging(call, err);
+}
+
 static bool admit(struct api_call *call, struct error *err)
 {
     const struct api_route *route = call->route;
@@ -207,7 +215,7 @@ static bool admit(struct api_call *call, struct error *err)
                          "%s is not implemented by Homerun. docs/api.md lists what is.",
                          route->method);
     }
-    return read_body(call, err);
+    return check_request(call, err);
 }
 
 /*

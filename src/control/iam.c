@@ -3,9 +3,28 @@
 #include "control/orgpolicy.h"
 #include "control/policy_doc.h"
 
-#include <stdlib.h>
-
 enum { TEST_PERMISSIONS_MAX = 100 };
+
+static const struct field options_fields[] = {
+    {.name = "requestedPolicyVersion", .kind = FIELD_INT32},
+    {0},
+};
+
+static const struct field get_fields[] = {
+    {.name = "options", .kind = FIELD_OBJECT, .fields = options_fields},
+    {0},
+};
+
+static const struct field set_fields[] = {
+    {.name = "policy", .kind = FIELD_OBJECT, .fields = policy_doc_fields, .flags = FIELD_REQUIRED},
+    {.name = "updateMask", .kind = FIELD_STRING},
+    {0},
+};
+
+static const struct field test_fields[] = {
+    {.name = "permissions", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
 
 static json_t *policy_answer(struct arena *arena, const json_t *body, int64_t stored_version)
 {
@@ -49,9 +68,11 @@ static bool exists(struct api_call *call, const char *resource, struct error *er
 static bool version_asked(struct api_call *call, struct error *err)
 {
     const char *asked = api_query(call, "options.requestedPolicyVersion");
-    int64_t version = asked != NULL ? strtoll(asked, NULL, 10)
+    uint64_t number = 0;
+    bool read = asked == NULL || asked[0] == '\0' || slice_to_u64(slice_of(asked), &number);
+    int64_t version = asked != NULL ? (int64_t)number
                                     : json_number(call->body, "options.requestedPolicyVersion", 0);
-    if (version != 0 && version != 1 && version != 3) {
+    if (!read || (version != 0 && version != 1 && version != 3)) {
         return error_field(err, "options.requestedPolicyVersion",
                            "The policy version must be 0, 1 or 3.");
     }
@@ -63,7 +84,8 @@ void iam_get_policy(struct api_call *call)
     struct error err;
     struct policy_doc policy;
     const char *resource = api_expand(call, call->route->on);
-    if (!version_asked(call, &err) || !exists(call, resource, &err) ||
+    if (!api_take_fields(call, get_fields, &err) || !version_asked(call, &err) ||
+        !exists(call, resource, &err) ||
         !policy_doc_load(call->control->store, &call->arena, resource, &policy, &err)) {
         api_fail(call, &err);
         return;
@@ -105,6 +127,14 @@ static bool mask_names(struct api_call *call, const char *part)
 {
     const char *mask = json_text(call->body, "updateMask");
     return mask == NULL || mask[0] == '\0' || mask_touches(slice_of(mask), part);
+}
+
+/* A mask that names what no policy has would change nothing, and say that all went well. */
+static bool check_mask(struct api_call *call, const json_t *asked, struct error *err)
+{
+    auto_json *ignored = json_object();
+    struct slice mask = slice_of(json_text_or(call->body, "updateMask", ""));
+    return mask_merge(policy_doc_fields, mask, ignored, asked, err);
 }
 
 /* The policy that results: what the mask names from the body, the rest as it was. */
@@ -209,8 +239,8 @@ static int altered(const struct binding *from, size_t from_count, const struct b
 }
 
 /*
- * A grant of setIamPolicy may be limited to certain roles (modifiedGrantsByRole), which is known only now: the row's check
- * ran before the body was read.
+ * A grant of setIamPolicy may be limited to certain roles (modifiedGrantsByRole), which is known
+ * only now: the row's check ran before the body was read.
  */
 static bool may_alter_roles(struct api_call *call, const char *resource,
                             const struct policy_doc *before, const struct binding *bindings,
@@ -233,15 +263,15 @@ static bool may_alter_roles(struct api_call *call, const char *resource,
 static bool set_policy(struct api_call *call, const char *resource, struct policy_doc *before,
                        json_t **answer, struct error *err)
 {
-    const json_t *asked = json_object_get(call->body, "policy");
     struct binding *bindings;
     size_t count;
     int version;
     int64_t stored;
-    if (!json_is_object(asked)) {
-        return error_field(err, "policy", "The request has no policy.");
+    if (!api_take_fields(call, set_fields, err)) {
+        return false;
     }
-    if (!exists(call, resource, err) ||
+    const json_t *asked = json_object_get(call->body, "policy");
+    if (!check_mask(call, asked, err) || !exists(call, resource, err) ||
         !policy_doc_load(call->control->store, &call->arena, resource, before, err) ||
         !check_etag(call, asked, before, err) ||
         !resulting(call, resource, asked, before, &bindings, &count, &version, err) ||
@@ -281,10 +311,14 @@ void iam_test_permissions(struct api_call *call)
 {
     struct error err;
     const char *resource = api_expand(call, call->route->on);
-    const json_t *asked = json_object_get(call->body, "permissions");
-    json_t *held = json_array();
     size_t i;
     json_t *one;
+    if (!api_take_fields(call, test_fields, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    const json_t *asked = json_object_get(call->body, "permissions");
+    json_t *held = json_array();
     if (json_array_size(asked) > TEST_PERMISSIONS_MAX) {
         error_field(&err, "permissions", "At most %d permissions can be tested at once.",
                     TEST_PERMISSIONS_MAX);
@@ -295,7 +329,7 @@ void iam_test_permissions(struct api_call *call)
     json_array_foreach(asked, i, one)
     {
         const char *permission = json_string_value(one);
-        if (permission == NULL || strchr(permission, '*') != NULL) {
+        if (strchr(permission, '*') != NULL) {
             error_field(&err, "permissions", "Permissions are names without wildcards.");
             json_decref(held);
             api_fail(call, &err);

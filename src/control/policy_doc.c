@@ -18,11 +18,29 @@ static const struct field binding_fields[] = {
     {0},
 };
 
-static const struct field policy_fields[] = {
+static const char *const log_types[] = {"LOG_TYPE_UNSPECIFIED", "ADMIN_READ", "DATA_WRITE",
+                                        "DATA_READ", NULL};
+
+static const struct field audit_log_fields[] = {
+    {.name = "logType", .kind = FIELD_ENUM, .names = log_types},
+    {.name = "exemptedMembers", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
+
+static const struct field audit_fields[] = {
+    {.name = "service", .kind = FIELD_STRING},
+    {.name = "auditLogConfigs",
+     .kind = FIELD_LIST,
+     .item = FIELD_OBJECT,
+     .fields = audit_log_fields},
+    {0},
+};
+
+const struct field policy_doc_fields[] = {
     {.name = "version", .kind = FIELD_INT32},
     {.name = "etag", .kind = FIELD_STRING},
     {.name = "bindings", .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = binding_fields},
-    {.name = "auditConfigs", .kind = FIELD_ANY},
+    {.name = "auditConfigs", .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = audit_fields},
     {.name = "kind", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "resourceId", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {0},
@@ -70,7 +88,7 @@ static void read_bindings(struct arena *arena, const json_t *policy, struct bind
 bool policy_doc_bindings(struct arena *arena, const json_t *policy, const char *prefix,
                          struct binding **out, size_t *count, struct error *err)
 {
-    auto_json *checked = fields_read(policy_fields, policy, prefix, err);
+    auto_json *checked = fields_read(policy_doc_fields, policy, prefix, err);
     if (checked == NULL) {
         return false;
     }

@@ -11,6 +11,9 @@ struct policy_doc {
     json_t *body;           /* owned by whoever loaded it; NULL if there is none */
 };
 
+/* What a policy may have, as a client sends it. */
+extern const struct field policy_doc_fields[];
+
 /* The policy of RESOURCE (a store key). Absent: empty, true. False only if the record fails. */
 bool policy_doc_load(struct store *store, struct arena *arena, const char *resource,
                      struct policy_doc *out, struct error *err);

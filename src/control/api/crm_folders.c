@@ -88,7 +88,8 @@ static bool folder_update(struct api_call *call, json_t **out, struct error *err
     const char *node = api_expand(call, call->route->on);
     auto_json *asked = fields_read(folder_fields, call->body, "", err);
     const char *name = json_text_or(asked, "displayName", "");
-    if (asked == NULL || !crm_load(call, node, &doc, err)) {
+    if (asked == NULL || !api_check_mask(call, folder_fields, err) ||
+        !crm_load(call, node, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
@@ -200,8 +201,9 @@ void crm_organization_set_policy(struct api_call *call)
 {
     struct error err;
     const json_t *bindings = json_at(call->body, "policy.bindings");
-    const char *mask = json_text_or(call->body, "updateMask", "bindings");
-    bool kept = !mask_touches(slice_of(mask), "bindings");
+    const char *mask = json_text_or(call->body, "updateMask", "");
+    /* An empty mask is none: all is replaced. */
+    bool kept = mask[0] != '\0' && !mask_touches(slice_of(mask), "bindings");
     for (size_t i = 0; i < json_array_size(bindings) && !kept; i++) {
         const json_t *one = json_array_get(bindings, i);
         kept =

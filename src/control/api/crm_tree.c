@@ -231,6 +231,7 @@ static void list_below(struct api_call *call, const char *kind, const char *perm
 static void search(struct api_call *call, const char *kind, const char *permission)
 {
     const char *query = api_query(call, "query");
+    query = query != NULL ? query : json_text(call->body, "query"); /* v2 posts it */
     struct listing listing = {.permission = permission, .query = slice_of(query)};
     list(call, kind, &listing);
 }

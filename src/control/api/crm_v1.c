@@ -94,7 +94,7 @@ const struct api_route crm_v1_routes[] = {
     {"GET", "/v1/projects", NULL, NULL, API_SELF_CHECKED, projects_list, METHOD "ListProjects"},
     {"DELETE", PROJECT, "resourcemanager.projects.delete", ON, 0, NULL, METHOD "DeleteProject"},
     {"POST", PROJECT ":getAncestry", "resourcemanager.projects.get", ON, 0, projects_ancestry,
-     METHOD "GetAncestry"},
+     METHOD "GetAncestry", api_no_fields},
     {"POST", PROJECT ":getIamPolicy", "resourcemanager.projects.getIamPolicy", ON, 0,
      iam_get_policy, METHOD "GetIamPolicy"},
     {"POST", PROJECT ":setIamPolicy", "resourcemanager.projects.setIamPolicy", ON, 0,

@@ -44,6 +44,12 @@ static const struct field named_fields[] = {
     {0},
 };
 
+static const struct field list_request[] = {
+    {.name = "pageSize", .kind = FIELD_INT32, .max = INT32_MAX},
+    {.name = "pageToken", .kind = FIELD_STRING},
+    {0},
+};
+
 /* ---- names ---- */
 
 /* "constraints/C" or "customConstraints/custom.C" → C. */
@@ -390,19 +396,20 @@ static void policy_clear(struct api_call *call)
 }
 
 #define METHOD "google.cloud.resourcemanager.v1."
-#define ROW(kind, param, verb, handler, method)                                                    \
+#define ROW(kind, param, verb, handler, method, body)                                              \
     {                                                                                              \
         "POST", "/v1/" kind "/{" param "}:" verb, NULL, kind "/{" param "}", API_SELF_CHECKED,     \
-            handler, METHOD method                                                                 \
+            handler, METHOD method, body                                                           \
     }
 #define NODE(kind, param)                                                                          \
-    ROW(kind, param, "getOrgPolicy", policy_get, "GetOrgPolicy"),                                  \
-        ROW(kind, param, "getEffectiveOrgPolicy", policy_effective, "GetEffectiveOrgPolicy"),      \
-        ROW(kind, param, "setOrgPolicy", policy_set, "SetOrgPolicy"),                              \
-        ROW(kind, param, "clearOrgPolicy", policy_clear, "ClearOrgPolicy"),                        \
-        ROW(kind, param, "listOrgPolicies", policies_list, "ListOrgPolicies"),                     \
+    ROW(kind, param, "getOrgPolicy", policy_get, "GetOrgPolicy", NULL),                            \
+        ROW(kind, param, "getEffectiveOrgPolicy", policy_effective, "GetEffectiveOrgPolicy",       \
+            NULL),                                                                                 \
+        ROW(kind, param, "setOrgPolicy", policy_set, "SetOrgPolicy", NULL),                        \
+        ROW(kind, param, "clearOrgPolicy", policy_clear, "ClearOrgPolicy", NULL),                  \
+        ROW(kind, param, "listOrgPolicies", policies_list, "ListOrgPolicies", list_request),       \
         ROW(kind, param, "listAvailableOrgPolicyConstraints", constraints_list,                    \
-            "ListAvailableOrgPolicyConstraints")
+            "ListAvailableOrgPolicyConstraints", list_request)
 
 const struct api_route crm_v1_orgpolicy_routes[] = {
     NODE("projects", "project"),

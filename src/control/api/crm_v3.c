@@ -3,6 +3,19 @@
 
 #include "control/api/crm_tree.h"
 
+static const struct field move_fields[] = {
+    {.name = "destinationParent", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {0},
+};
+/* Of v1 (filter) and v2 (query). */
+static const struct field search_fields[] = {
+    {.name = "filter", .kind = FIELD_STRING},
+    {.name = "query", .kind = FIELD_STRING},
+    {.name = "pageSize", .kind = FIELD_INT32, .max = INT32_MAX},
+    {.name = "pageToken", .kind = FIELD_STRING},
+    {0},
+};
+
 #define PROJECT      "projects/{project}"
 #define FOLDER       "folders/{folder}"
 #define ORGANIZATION "organizations/{organization}"
@@ -27,8 +40,8 @@
          0,       crm_folders_update, method "Folders.UpdateFolder"},                              \
         {"DELETE", version FOLDER,     MAY "folders.delete",         FOLDER,                       \
          0,        crm_folders_delete, method "Folders.DeleteFolder"},                             \
-        {"POST",           version FOLDER ":move",     NULL, FOLDER, API_SELF_CHECKED,             \
-         crm_folders_move, method "Folders.MoveFolder"},                                           \
+        {"POST",           version FOLDER ":move",      NULL,       FOLDER, API_SELF_CHECKED,      \
+         crm_folders_move, method "Folders.MoveFolder", move_fields},                              \
         {"POST", version FOLDER ":undelete",     MAY "folders.undelete", FOLDER, 0,                \
          NULL,   method "Folders.UndeleteFolder"},                                                 \
         {"GET",                                                                                    \
@@ -54,11 +67,11 @@ const struct api_route crm_v3_routes[] = {
     {"GET", "/v1/" ORGANIZATION, MAY "organizations.get", ORGANIZATION, 0, crm_node_get,
      V1 "GetOrganization"},
     {"POST", "/v1/organizations:search", NULL, NULL, API_SELF_CHECKED, crm_organizations_search,
-     V1 "SearchOrganizations"},
+     V1 "SearchOrganizations", search_fields},
     IAM("/v1/", ORGANIZATION, "organizations", crm_organization_set_policy, V1),
     FOLDERS("/v2/", V2),
     {"POST", "/v2/folders:search", NULL, NULL, API_SELF_CHECKED, crm_folders_search,
-     V2 "Folders.SearchFolders"},
+     V2 "Folders.SearchFolders", search_fields},
     FOLDERS("/v3/", V3),
     {"GET", "/v3/folders:search", NULL, NULL, API_SELF_CHECKED, crm_folders_search,
      V3 "Folders.SearchFolders"},
@@ -72,7 +85,7 @@ const struct api_route crm_v3_routes[] = {
     {"PATCH", "/v3/" PROJECT, MAY "projects.update", PROJECT, 0, crm_projects_update,
      V3 "Projects.UpdateProject"},
     {"POST", "/v3/" PROJECT ":move", NULL, PROJECT, API_SELF_CHECKED, crm_projects_move,
-     V3 "Projects.MoveProject"},
+     V3 "Projects.MoveProject", move_fields},
     {"DELETE", "/v3/" PROJECT, MAY "projects.delete", PROJECT, 0, NULL,
      V3 "Projects.DeleteProject"},
     IAM("/v3/", PROJECT, "projects", iam_set_policy, V3 "Projects."),

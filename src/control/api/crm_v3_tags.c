@@ -355,8 +355,9 @@ static bool tag_patch(struct api_call *call, json_t **operation, struct error *e
     struct store_doc doc;
     const char *name = named(call);
     auto_json *asked = fields_read(tag_fields, call->body, "", err);
+    const char *mask = api_query(call, "updateMask");
     if (asked == NULL || !may(call, permission(call, "update"), name, err) ||
-        !load(call, name, &doc, err)) {
+        !api_check_mask(call, tag_fields, err) || !load(call, name, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
@@ -364,7 +365,10 @@ static bool tag_patch(struct api_call *call, json_t **operation, struct error *e
     if (!check_etag(call, json_text(asked, "etag"), &doc, err)) {
         return false;
     }
-    json_object_set_new(after, "description", json_string(json_text_or(asked, "description", "")));
+    if (mask == NULL || mask[0] == '\0' || mask_touches(slice_of(mask), "description")) {
+        json_object_set_new(after, "description",
+                            json_string(json_text_or(asked, "description", "")));
+    }
     json_object_set_new(after, "updateTime", json_string(now(call)));
     return store_tag(call, &doc, before, after, "update-tag", kind_of(call)->type, operation, err);
 }

@@ -411,6 +411,8 @@ static void roles_undelete(struct api_call *call)
     answer(call, good, &doc, &err);
 }
 
+static const struct field undelete_fields[] = {{.name = "etag", .kind = FIELD_BYTES}, {0}};
+
 #define METHOD "google.iam.admin.v1."
 #define NODE(on)                                                                                    \
     {"GET", "/v1/" on "/roles", "iam.roles.list", on, 0, roles_list, METHOD "ListRoles (custom)"},  \
@@ -423,7 +425,7 @@ static void roles_undelete(struct api_call *call)
          roles_delete, METHOD "DeleteRole"},                                                        \
     {                                                                                               \
         "POST", "/v1/" on "/roles/{role}:undelete", "iam.roles.undelete", on, 0, roles_undelete,    \
-            METHOD "UndeleteRole"                                                                   \
+            METHOD "UndeleteRole", undelete_fields                                                  \
     }
 
 const struct api_route custom_roles_routes[] = {

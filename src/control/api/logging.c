@@ -454,9 +454,19 @@ static void entries_list(struct api_call *call)
     api_reply(call, body);
 }
 
+static const struct field list_fields[] = {
+    {.name = "resourceNames", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "projectIds", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "filter", .kind = FIELD_STRING},
+    {.name = "orderBy", .kind = FIELD_STRING},
+    {.name = "pageSize", .kind = FIELD_INT32, .max = INT32_MAX},
+    {.name = "pageToken", .kind = FIELD_STRING},
+    {0},
+};
+
 const struct api_route logging_routes[] = {
     {"POST", "/v2/entries:list", "logging.logEntries.list", NULL, API_SELF_CHECKED, entries_list,
-     "google.logging.v2.LoggingServiceV2.ListLogEntries"},
+     "google.logging.v2.LoggingServiceV2.ListLogEntries", list_fields},
     {"POST", "/v2/entries:write", NULL, NULL, API_SELF_CHECKED, NULL,
      "google.logging.v2.LoggingServiceV2.WriteLogEntries"},
 };

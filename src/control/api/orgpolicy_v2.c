@@ -239,6 +239,14 @@ static bool mask_names(struct api_call *call, const char *which)
            mask_touches(slice_of(mask), arena_printf(&call->arena, "policy.%s", which));
 }
 
+/* gcloud's paths begin with "policy.", Terraform's with the field. */
+static bool check_mask(struct api_call *call, struct error *err)
+{
+    static const struct field wrapped[] = {
+        {.name = "policy", .kind = FIELD_OBJECT, .fields = policy_fields}, {0}};
+    return api_check_mask(call, wrapped, NULL) || api_check_mask(call, policy_fields, err);
+}
+
 static const char *etag_of(const json_t *asked)
 {
     const char *etag = json_text(asked, "etag");
@@ -345,7 +353,7 @@ static bool patch(struct api_call *call, const char *node, json_t **answer, stru
     int64_t version;
     const char *name = api_param(call, "policy");
     auto_json *asked = fields_read(policy_fields, call->body, "", err);
-    if (asked == NULL || !load(call, node, name, &doc, err)) {
+    if (asked == NULL || !check_mask(call, err) || !load(call, node, name, &doc, err)) {
         return false;
     }
     auto_json *body = json_deep_copy(doc.body);

@@ -112,7 +112,7 @@ const struct api_route run_v1_routes[] = {
     {"GET", LOCATION "/operations/{operation}", "run.operations.get", PROJECT, API_NO_BODY,
      operation_get, V1 "Operations.GetOperation"},
     {"POST", LOCATION "/operations/{operation}:wait", "run.operations.get", PROJECT, 0,
-     operation_wait, V1 "Operations.WaitOperation"},
+     operation_wait, V1 "Operations.WaitOperation", api_wait_fields},
     {"GET", LOCATION "/operations", "run.operations.list", PROJECT, API_NO_BODY, operation_list,
      V1 "Operations.ListOperations"},
     {"DELETE", LOCATION "/operations/{operation}", "run.operations.delete", PROJECT, API_NO_BODY,

@@ -68,7 +68,7 @@ const struct api_route run_v2_routes[] = {
     {"GET", OPERATIONS "/{operation}", "run.operations.get", PROJECT, API_NO_BODY, operation_get,
      "google.longrunning.Operations.GetOperation"},
     {"POST", OPERATIONS "/{operation}:wait", "run.operations.get", PROJECT, 0, operation_wait,
-     "google.longrunning.Operations.WaitOperation"},
+     "google.longrunning.Operations.WaitOperation", api_wait_fields},
     {"DELETE", OPERATIONS "/{operation}", "run.operations.delete", PROJECT, API_NO_BODY,
      operation_delete, "google.longrunning.Operations.DeleteOperation"},
 

@@ -87,7 +87,7 @@ static void services_batch_enable(struct api_call *call)
     json_t *one;
     json_array_foreach(json_object_get(call->body, "serviceIds"), i, one)
     {
-        if (!enable_one(json_is_string(one) ? json_string_value(one) : "?", &err)) {
+        if (!enable_one(json_string_value(one), &err)) {
             api_fail(call, &err);
             return;
         }
@@ -95,6 +95,11 @@ static void services_batch_enable(struct api_call *call)
     api_reply(call, json_pack("{s:s, s:b, s:{}}", "name", "operations/noop.DONE_OPERATION", "done",
                               1, "response"));
 }
+
+static const struct field batch_fields[] = {
+    {.name = "serviceIds", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
 
 #define ON     "projects/{project}"
 #define METHOD "google.api.serviceusage.v1.ServiceUsage."
@@ -105,11 +110,11 @@ const struct api_route serviceusage_routes[] = {
     {"GET", "/v1/projects/{project}/services/{api}", "serviceusage.services.get", ON, 0,
      services_get, METHOD "GetService"},
     {"POST", "/v1/projects/{project}/services/{api}:enable", "serviceusage.services.enable", ON, 0,
-     services_enable, METHOD "EnableService"},
+     services_enable, METHOD "EnableService", api_no_fields},
     {"POST", "/v1/projects/{project}/services/{api}:disable", "serviceusage.services.disable", ON,
      0, NULL, METHOD "DisableService"},
     {"POST", "/v1/projects/{project}/services:batchEnable", "serviceusage.services.enable", ON, 0,
-     services_batch_enable, METHOD "BatchEnableServices"},
+     services_batch_enable, METHOD "BatchEnableServices", batch_fields},
 };
 const size_t serviceusage_route_count =
     sizeof(serviceusage_routes) / sizeof(serviceusage_routes[0]);

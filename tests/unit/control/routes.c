@@ -90,6 +90,7 @@ static const char *const self_checked[] = {
     "google.iam.admin.v1.SetIamPolicy",
     "google.iam.admin.v1.TestIamPermissions",
     "google.iam.admin.v1.UndeleteServiceAccount",
+    "google.iam.admin.v1.UploadServiceAccountKey",
     "google.iam.credentials.v1.IAMCredentials.GenerateAccessToken",
     "google.iam.credentials.v1.IAMCredentials.GenerateIdToken",
     "google.iam.credentials.v1.IAMCredentials.SignBlob",

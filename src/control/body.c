@@ -1,0 +1,38 @@
+/* What a call may send: a row's fields, and how much of a list it wants. */
+#include "base/slice.h"
+#include "control/api.h"
+
+const struct field api_no_fields[] = {{0}};
+const struct field api_wait_fields[] = {{.name = "timeout", .kind = FIELD_DURATION}, {0}};
+
+bool api_take_fields(struct api_call *call, const struct field *table, struct error *err)
+{
+    json_t *taken = fields_read(table, call->body, "", err);
+    if (taken == NULL) {
+        return false;
+    }
+    json_decref(call->body);
+    call->body = taken;
+    return true;
+}
+
+bool api_check_mask(struct api_call *call, const struct field *table, struct error *err)
+{
+    auto_json *nothing = json_object(), *ignored = json_object();
+    return mask_merge(table, slice_of(api_query(call, "updateMask")), ignored, nothing, err);
+}
+
+bool api_check_paging(struct api_call *call, struct error *err)
+{
+    static const char *const names[] = {"pageSize", "page_size", "limit"};
+    uint64_t size;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *text = api_query(call, names[i]);
+        if (text != NULL && text[0] != '\0' &&
+            (!slice_to_u64(slice_of(text), &size) || size > INT32_MAX)) {
+            return error_field(err, names[i], "%s must be a whole number that is not negative.",
+                               names[i]);
+        }
+    }
+    return true;
+}
