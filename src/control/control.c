@@ -20,8 +20,6 @@
 #include "control/seed.h"
 #include "control/tls_leaf.h"
 
-enum { EXIT_NEEDS_A_PERSON = 2 };
-
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)
 {
@@ -168,7 +166,7 @@ int control_main(int argc, char **argv)
     log_init("control", LOG_LEVEL_INFO);
     if (!settings_read(&control.settings, ipc_inherited("settings"), &err)) {
         log_error("settings: %s", err.text);
-        return EXIT_NEEDS_A_PERSON;
+        return 1;
     }
     log_init("control", (enum log_level)control.settings.log_level);
     uv_loop_init(&loop);
@@ -176,7 +174,7 @@ int control_main(int argc, char **argv)
     control.net = net_new(&loop);
     if (!start(&control, &err)) {
         log_error("%s", err.text);
-        return EXIT_NEEDS_A_PERSON;
+        return 1; /* at the first start that ends everything; later we are tried again */
     }
     ipc_send(control.supervisor, MSG_READY, NULL, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
