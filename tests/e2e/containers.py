@@ -307,9 +307,8 @@ def http_1_0_gets_an_answer_that_it_can_read():
 @test
 def pipelined_requests_are_answered_in_their_order():
     with Raw(one(), "http") as raw:
-        raw.send(b"".join(b"GET /wait?s=%s HTTP/1.1\r\nHost: %s\r\n\r\n" % (seconds, good().encode())
-                          for seconds in (b"0.1", b"0")) +
-                 b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % good().encode())
+        for path in ("/wait?s=0.1", "/wait?s=0", "/"):
+            raw.ask(good(), path)
         first, second, third = (raw.answer() for _ in range(3))
         assert first[0] == second[0] == 200 and third[2] == b"here\n"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """h2spec, the conformance test of HTTP/2 and HPACK, against a public service over TLS.
 
-It is built by Go into the build directory, where Go and its module proxy can be had. What fails must
-be exactly what the list below refuses on purpose: a case that begins to pass is news as well.
+It is built by Go into the build directory, where Go and its module proxy can be had. What fails
+must be exactly what the list below refuses on purpose: a case that begins to pass is news as well.
 """
 import os
 import pathlib
@@ -21,8 +21,8 @@ CASES = 145  # of that version
 # The two ways of PRIORITY: RFC 9113 section 5.3.2 takes the priorities of RFC 7540 back, and we say
 # in SETTINGS that we have none (RFC 9218 section 2.1), so such a frame is read and means nothing.
 NO_PRIORITIES = "PRIORITY means nothing here: RFC 9113 section 5.3.2, RFC 9218 section 2.1"
-# A tree of priorities is also what nghttp2 would remember closed streams in. Without it, a frame for
-# a closed stream is counted against the windows and the limits of floods, and dropped: RFC 9113
+# A tree of priorities is also what nghttp2 would remember closed streams in. Without it, a frame
+# for a closed stream is counted against the windows and the limits of floods, and dropped: RFC 9113
 # section 5.1 wants the connection ended, which only punishes a client for what is on its way.
 FORGOTTEN = "streams that are closed are forgotten, and frames for them dropped"
 
