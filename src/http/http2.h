@@ -21,6 +21,9 @@ struct http2_events {
                        const struct http_request *request, bool end);
     void (*on_response)(void *ctx, int32_t stream, struct arena *arena,
                         const struct http_response *response, bool end);
+    /* Server, may be NULL: a head was answered with STATUS here, and the user hears no more of it.
+     */
+    void (*on_refused)(void *ctx, int32_t stream, int status);
     /* Content. The stream's window opens only with http2_consume(): that is the back pressure. */
     void (*on_data)(void *ctx, int32_t stream, struct slice data);
     /* The other side has finished; trailers may be empty. Not called if the head said END. */
@@ -75,8 +78,8 @@ int32_t http2_request(struct http2_session *session, const struct http_request *
 /*
  * Server: interim (1xx) or final head. Content-Length is made from framing and length; what belongs
  * to one HTTP/1.1 hop is left out. False if it cannot be sent: the stream is gone, or a field is
- * not clean. Once the answer is complete, on_close comes, and a request that still comes has a second to end
- * before it is cut with NO_ERROR.
+ * not clean. Once the answer is complete, on_close comes, and a request that still comes has a
+ * second to end before it is cut with NO_ERROR.
  */
 bool http2_respond(struct http2_session *session, int32_t stream,
                    const struct http_response *response, bool end);

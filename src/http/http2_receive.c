@@ -144,6 +144,9 @@ static void request_read(struct http2_stream *stream, bool end)
     struct http_request *request = arena_new(&stream->arena, struct http_request);
     stream->head_read = true;
     if (!http2_head_request(stream, end, request)) {
+        if (session->events.on_refused != NULL) {
+            session->events.on_refused(session->ctx, stream->id, stream->refuse_status);
+        }
         http2_refuse(stream, stream->refuse_status);
         return;
     }

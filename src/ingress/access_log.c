@@ -243,6 +243,9 @@ static struct slice protocol(enum http_version version)
 
 static void put_url(struct line *line, const struct access_record *record)
 {
+    if (record->host.len == 0 && record->path.len == 0) {
+        return; /* a head that could not be read */
+    }
     put(line, FIELD("url"));
     put_inside(line, record->scheme);
     put(line, SLICE("://"));

@@ -334,8 +334,29 @@ static void on_plain_request(struct exchange *exchange, void *ctx)
                    &headers);
 }
 
+/* ---- what never became a request ---- */
+
+/* A line without a service: nobody knows where it wanted to go. */
+static void on_fault(void *ctx, const struct net_fault *fault)
+{
+    struct worker *worker = ctx;
+    char text[ADDRESS_TEXT_MAX];
+    struct address peer;
+    address_of_peer(fault->peer, &peer);
+    struct access_record record = {
+        .remote_ip = address_text(&peer, text),
+        .version = fault->version,
+        .status = fault->status,
+        .received_us = clock_wall_us(),
+        .text = slice_of(fault->why),
+    };
+    access_log_add(worker->log, &record);
+    worker->log_now = true;
+}
+
 const struct exchange_events request_events_https = {
     .on_request = on_request,
+    .on_fault = on_fault,
     .on_body = relay_body,
     .on_body_end = relay_body_end,
     .on_writable = relay_writable,
@@ -344,6 +365,7 @@ const struct exchange_events request_events_https = {
 
 const struct exchange_events request_events_redirect = {
     .on_request = on_plain_request,
+    .on_fault = on_fault,
     .on_body = relay_body,
     .on_body_end = relay_body_end,
     .on_writable = relay_writable,

@@ -42,6 +42,20 @@ void server_conn_set_idle(struct server_conn *conn, bool idle)
     }
 }
 
+void server_conn_fault(struct server_conn *conn, int status, const char *why)
+{
+    const struct net_listener *listener = conn->listener;
+    struct net_fault fault = {
+        .peer = &conn->peer,
+        .version = conn->speaks == SPEAKS_H2 ? HTTP_2 : HTTP_1_1,
+        .status = status,
+        .why = why,
+    };
+    if (listener->events.on_fault != NULL) {
+        listener->events.on_fault(listener->ctx, &fault);
+    }
+}
+
 /* ---- events of a connection, passed on by version ---- */
 
 static struct server_conn *conn_of(struct transport *t)

@@ -44,15 +44,25 @@ void net_limits_default(struct net_limits *limits);
  * What happens with an exchange. on_request comes once, when the head is complete. Then content, in pieces, each only
  * while reading is not paused; on_body_end once. on_close is always the last: EXCHANGE is freed when it returns,
  * also after it has been answered in full. ABORTED: the client left, or broke the protocol, before the answer was
- * sent in full. Protocol errors in a head are answered by the server itself, before there is an exchange. CONNECT is
- * a request like any other, with its target as authority and "" as path; its connection closes behind the answer.
+ * sent in full. A head that breaks the protocol, or takes too long, is answered by the server itself: there is no
+ * exchange for it, only on_fault (may be NULL), with the status and a reason for a person (never the client's words).
+ * CONNECT is a request like any other, with its target as authority and "" as path; its connection closes behind the
+ * answer.
  */
+struct net_fault {
+    const struct sockaddr_storage *peer;
+    enum http_version version;
+    int status;
+    const char *why;
+};
+
 struct exchange_events {
     void (*on_request)(struct exchange *exchange, void *ctx);
     void (*on_body)(struct exchange *exchange, struct slice data);
     void (*on_body_end)(struct exchange *exchange, const struct http_headers *trailers);
     void (*on_writable)(struct exchange *exchange);
     void (*on_close)(struct exchange *exchange, bool aborted);
+    void (*on_fault)(void *ctx, const struct net_fault *fault);
 };
 
 /*

@@ -115,6 +115,8 @@ struct net_listener {
 };
 
 void server_conn_set_idle(struct server_conn *conn, bool idle);
+/* A head was answered by us: whoever wants to know is told. */
+void server_conn_fault(struct server_conn *conn, int status, const char *why);
 
 void h1_server_start(struct server_conn *conn);
 size_t h1_server_bytes(struct server_conn *conn, char *bytes, size_t count);

@@ -61,6 +61,13 @@ static void refuse(struct server_conn *conn, int status, const char *why)
     transport_finish(&conn->t, true);
 }
 
+/* The same, of a head that never became an exchange. */
+static void refuse_head(struct server_conn *conn, int status, const char *why)
+{
+    server_conn_fault(conn, status, why);
+    refuse(conn, status, why);
+}
+
 /* ---- the end of an exchange ---- */
 
 static void close_exchange(struct server_conn *conn, bool aborted)
@@ -213,7 +220,7 @@ static bool read_head(struct server_conn *conn, char *bytes, size_t count, size_
         return false;
     case HTTP1_BAD:
         *used = count;
-        refuse(conn, fault.status, fault.why);
+        refuse_head(conn, fault.status, fault.why);
         return false;
     case HTTP1_DONE:
         break;
@@ -370,7 +377,7 @@ void h1_server_due(struct server_conn *conn)
 {
     struct h1_server *h1 = &conn->h1;
     if (h1->state == H1_HEAD && buffer_len(&conn->t.in) > 0) {
-        refuse(conn, 408, "The head of the request took too long.");
+        refuse_head(conn, 408, "The head of the request took too long.");
         return;
     }
     bool answer = h1->active && h1->state == H1_BODY && !h1->exchange.head_sent;

@@ -196,8 +196,21 @@ static void on_close(void *ctx, int32_t stream, uint32_t error)
     }
 }
 
+static void on_refused(void *ctx, int32_t stream, int status)
+{
+    struct server_conn *conn = ctx;
+    (void)stream;
+    if (!conn->t.closed) {
+        server_conn_fault(conn, status,
+                          status == 431   ? "The head is too large."
+                          : status == 501 ? "This server is no proxy: CONNECT is not served."
+                                          : "The head of the request breaks a rule.");
+    }
+}
+
 static const struct http2_events session_events = {
     .on_request = on_request,
+    .on_refused = on_refused,
     .on_data = on_data,
     .on_end = on_end,
     .on_writable = on_writable,

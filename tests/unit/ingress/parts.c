@@ -220,6 +220,23 @@ static void a_log_line_is_json_whatever_a_client_sends(void **state)
         "\"spanId\":\"0123456789abcdef\",\"denial\":\"d-x\",\"rung\":\"no_credential\"}\n");
 }
 
+static void a_head_that_could_not_be_read_has_a_line_without_a_service(void **state)
+{
+    (void)state;
+    struct access_record record = {
+        .remote_ip = SLICE("192.0.2.9"),
+        .version = HTTP_1_1,
+        .status = 431,
+        .received_us = 1767323045000006,
+        .text = SLICE("The head is too large."),
+    };
+    assert_string_equal(logged(&record),
+                        "{\"time\":\"2026-01-02T03:04:05.000006Z\",\"severity\":\"WARNING\","
+                        "\"status\":431,\"latency\":\"0.000000s\",\"remoteIp\":\"192.0.2.9\","
+                        "\"requestSize\":0,\"responseSize\":0,\"protocol\":\"HTTP/1.1\","
+                        "\"text\":\"The head is too large.\"}\n");
+}
+
 static void a_log_that_cannot_be_written_loses_lines_and_nothing_else(void **state)
 {
     (void)state;
@@ -249,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_tag_leads_to_its_revision_whatever_the_percents),
         cmocka_unit_test(affinity_holds_while_the_revision_is_in_the_traffic),
         cmocka_unit_test(a_log_line_is_json_whatever_a_client_sends),
+        cmocka_unit_test(a_head_that_could_not_be_read_has_a_line_without_a_service),
         cmocka_unit_test(a_log_that_cannot_be_written_loses_lines_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, done);

@@ -78,6 +78,10 @@ static void hostile_bytes_get_the_answer_that_is_due(void **state)
         if (strncmp(text, cases[i].answer, strlen(cases[i].answer)) != 0) {
             fail_msg("\"%s\" is answered \"%.100s\"", cases[i].bytes, text);
         }
+        if (cases[i].requests == 0 &&
+            (rig.faults != 1 || rig.fault_status != atoi(cases[i].answer + 9))) {
+            fail_msg("\"%s\" is not told as a fault", cases[i].bytes);
+        }
         if (rig.requests - (cases[i].after == STAYS) != cases[i].requests) {
             fail_msg("\"%s\" comes to %u requests", cases[i].bytes, rig.requests);
         }

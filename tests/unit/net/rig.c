@@ -108,6 +108,13 @@ static void on_request(struct exchange *exchange, void *ctx)
     exchange_reply(exchange, 404, "text/plain", SLICE("nothing here"), NULL);
 }
 
+static void on_fault(void *ctx, const struct net_fault *fault)
+{
+    struct rig *rig = ctx;
+    rig->faults++;
+    rig->fault_status = fault->status;
+}
+
 static bool is_echo(const struct exchange *exchange)
 {
     struct slice path = exchange_request(exchange)->path;
@@ -157,6 +164,7 @@ static const struct exchange_events server_events = {
     .on_body_end = on_body_end,
     .on_writable = on_writable,
     .on_close = on_close,
+    .on_fault = on_fault,
 };
 
 /* ---- the rig ---- */

@@ -22,6 +22,8 @@ struct rig {
     struct net_tls *tls;
     /* What the server saw. */
     unsigned requests;
+    unsigned faults;
+    int fault_status;
     unsigned closed;
     unsigned aborted;
     unsigned writable;
