@@ -91,11 +91,13 @@ enum sign_kind {
                           the whole JWT */
     SIGN_ACCOUNT_BLOB, /* bytes = account's sub, NUL, anything */
     SIGN_NEW_ACCOUNT_KEY, /* an RSA key pair for a user, not kept; answer = PKCS#8 PEM, NUL, SPKI in
-                             base64 */
+                             base64, NUL, a certificate in PEM */
     SIGN_PUBLIC_KEYS,     /* answer = JWKS of the issuer, newest first */
     SIGN_LEAF,   /* a TLS leaf: bytes = names, comma-separated; answer = chain PEM, NUL, key PEM */
     SIGN_ROTATE, /* a new issuer key; the old one stays published until `forget`; answer = JWKS */
     SIGN_FORGET, /* bytes = kid: remove an issuer key (not the newest) on purpose; answer = JWKS */
+    SIGN_ACCOUNT_KEY, /* bytes = account's sub, NUL: what SIGN_ACCOUNT_… signs with; answer = SPKI
+                         in base64, NUL, a certificate in PEM */
 };
 struct msg_sign {
     uint64_t id; /* chosen by the asker */

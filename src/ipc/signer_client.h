@@ -25,6 +25,7 @@ bool signer_call(int fd, uint64_t *next_id, enum sign_kind kind, struct slice by
 /*
  * The same for what an account signs with its platform-managed key. SUB: its unique ID, digits.
  * SIGN_ACCOUNT_JWT: BYTES are the claims, a JSON object; OUT is the whole JWT (RS256).
+ * SIGN_ACCOUNT_KEY: no bytes; OUT as in ipc.h.
  * SIGN_ACCOUNT_BLOB: any bytes; OUT is the RSA PKCS #1 v1.5 signature over their SHA-256.
  */
 bool signer_call_account(int fd, uint64_t *next_id, enum sign_kind kind, struct slice sub,

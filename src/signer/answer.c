@@ -134,24 +134,51 @@ static bool answer_account_blob(const struct question *question, struct slice *o
     return good;
 }
 
-/* A key pair for a user's key file: PKCS#8 PEM, NUL, SubjectPublicKeyInfo in base64. It is not
- * kept. */
+/* SubjectPublicKeyInfo in base64, NUL, certificate. */
+static bool public_half(const struct question *question, const struct trust_secret *secret,
+                        struct slice pem, const char *kid, struct slice *out, struct error *err)
+{
+    struct slice der, cert;
+    if (!trust_secret_spki(question->arena, secret, &der, err) ||
+        !trust_self_signed(question->arena, pem, kid, question->now_s, &cert, err)) {
+        return false;
+    }
+    *out = pair(question->arena, base64_encode(question->arena, der), cert);
+    return true;
+}
+
+/* A key pair for a user's key file: PKCS#8 PEM, NUL, public half. It is not kept. */
 static bool answer_new_account_key(const struct question *question, struct slice *out,
                                    struct error *err)
 {
     char kid[KID_BYTES + 1];
-    struct slice pem, der;
+    struct slice pem, public;
     struct trust_secret *secret = trust_secret_generate(TRUST_RS256, err);
     bool good = secret != NULL && keyring_kid(secret, kid, err) &&
                 trust_secret_pem(question->arena, secret, &pem, err) &&
-                trust_secret_spki(question->arena, secret, &der, err);
+                public_half(question, secret, pem, kid, &public, err);
     trust_secret_free(secret);
     if (!good) {
         return false;
     }
     name_key(question, kid);
-    *out = pair(question->arena, pem, base64_encode(question->arena, der));
+    *out = pair(question->arena, pem, public);
     return true;
+}
+
+static bool answer_account_key(const struct question *question, struct slice *out,
+                               struct error *err)
+{
+    struct slice rest, pem;
+    char kid[KID_BYTES + 1];
+    struct trust_secret *secret = account_key(question, &rest, kid, err);
+    bool good = secret != NULL && trust_secret_pem(question->arena, secret, &pem, err) &&
+                public_half(question, secret, pem, kid, out, err);
+    trust_secret_free(secret);
+    if (good) {
+        name_key(question, kid);
+    }
+    return good;
 }
 
 /* ---- the issuer's public keys ---- */
@@ -237,6 +264,7 @@ static const struct {
     [SIGN_LEAF] = {CONTROL, answer_leaf},
     [SIGN_ROTATE] = {CONTROL, answer_rotate},
     [SIGN_FORGET] = {CONTROL, answer_forget},
+    [SIGN_ACCOUNT_KEY] = {CONTROL, answer_account_key},
 };
 
 bool answer_make(struct keyring *keyring, enum process_role asker, uint32_t kind,

@@ -22,6 +22,8 @@ enum {
     CERT_PEM_MAX = 65536,
 };
 
+static const int64_t NO_END_S = 253402300799; /* 9999-12-31T23:59:59Z (RFC 5280 section 4.1.2.5) */
+
 #define auto_x509 __attribute__((cleanup(x509_auto_free))) X509
 
 static void x509_auto_free(X509 **cert)
@@ -243,6 +245,24 @@ bool trust_ca_make(struct arena *arena, const char *common_name, int64_t now_s,
     bool good = (cert != NULL && ca_sign(cert, key, name) &&
                  cert_pem(arena, cert, NULL, cert_out) && key_pem_write(arena, key, key_out)) ||
                 fault_report(err, "make a CA");
+    faults_end();
+    return good;
+}
+
+bool trust_self_signed(struct arena *arena, struct slice key_pem, const char *common_name,
+                       int64_t now_s, struct slice *out, struct error *err)
+{
+    struct slice name = slice_of(common_name);
+    faults_begin();
+    auto_pkey *key = key_read(key_pem);
+    auto_x509 *cert = key == NULL ? NULL : cert_begin(key, now_s - EARLY_S, NO_END_S);
+    bool good = (cert != NULL && name.len > 0 && name.len <= COMMON_NAME_MAX &&
+                 set_common_name(X509_get_subject_name(cert), name) &&
+                 X509_set_issuer_name(cert, X509_get_subject_name(cert)) == 1 &&
+                 add_extension(cert, cert, NID_basic_constraints, "critical,CA:FALSE") &&
+                 add_extension(cert, cert, NID_key_usage, "critical,digitalSignature") &&
+                 X509_sign(cert, key, EVP_sha256()) > 0 && cert_pem(arena, cert, NULL, out)) ||
+                fault_report(err, "make a certificate");
     faults_end();
     return good;
 }

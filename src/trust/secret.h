@@ -25,6 +25,10 @@ bool trust_sign(struct arena *arena, const struct trust_secret *secret, struct s
 /* A self-signed CA (ECDSA P-256, ten years), PEM. */
 bool trust_ca_make(struct arena *arena, const char *common_name, int64_t now_s,
                    struct slice *cert_pem, struct slice *key_pem, struct error *err);
+/* What stands for a public key where a certificate is asked for: named COMMON_NAME, signed by the
+ * key itself, without an end. */
+bool trust_self_signed(struct arena *arena, struct slice key_pem, const char *common_name,
+                       int64_t now_s, struct slice *cert_pem, struct error *err);
 /* A leaf for NAMES (DNS names, or IP addresses), signed by the CA, with a fresh P-256 key; chain
  * leaf first. */
 bool trust_leaf_make(struct arena *arena, struct slice ca_cert_pem, struct slice ca_key_pem,

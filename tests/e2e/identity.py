@@ -166,6 +166,12 @@ def the_public_half_is_given_back_as_it_came():
         got = good(api("GET", f"/v1/{name}?publicKeyType={kind}"))
         assert base64.b64decode(got["publicKeyData"]) == wanted, kind
     assert "publicKeyData" not in good(api("GET", f"/v1/{name}"))
+    made = good(api("POST", accounts(f"/{email}/keys"), {}))["name"]
+    pem = base64.b64decode(good(api("GET", f"/v1/{made}?publicKeyType=TYPE_X509_PEM_FILE"))
+                           ["publicKeyData"])
+    with open(path("made.crt"), "wb") as file:
+        file.write(pem)
+    assert b"BEGIN PUBLIC KEY" in openssl("x509", "-in", path("made.crt"), "-pubkey", "-noout")
     assert api("GET", f"/v1/{name}?publicKeyType=TYPE_OTHER").status == 400
 
 
@@ -210,6 +216,17 @@ def only_who_may_sign_for_an_account_signs_and_never_as_the_issuer():
     blob = base64.b64encode(b"some bytes").decode()
     both = [good(api("POST", target + ":signBlob", {"payload": blob})) for _ in range(2)]
     assert both[0] == both[1] and both[0]["keyId"] == signed["keyId"]
+    # The account's own key is listed, given out in its public half, and cannot be taken away.
+    key = f"{accounts(f'/{email}')}/keys/{signed['keyId']}"
+    got = good(api("GET", key + "?publicKeyType=TYPE_RAW_PUBLIC_KEY"))
+    assert got["keyType"] == "SYSTEM_MANAGED", got
+    for name, data in (("own.pem", base64.b64decode(got["publicKeyData"])), ("bytes", b"some bytes"),
+                       ("signature", base64.b64decode(both[0]["signedBlob"]))):
+        with open(path(name), "wb") as file:
+            file.write(data)
+    openssl("dgst", "-sha256", "-verify", path("own.pem"), "-signature", path("signature"),
+            path("bytes"))
+    assert api("DELETE", key).status == 400 and api("POST", key + ":disable", {}).status == 400
     for verb, payload in ((":signJwt", json.dumps({"iss": email})), (":signBlob", blob)):
         token = homerun().token("access", member=f"serviceAccount:{stranger}")
         assert api("POST", target + verb, {"payload": payload}, token=token).status == 403
@@ -222,6 +239,27 @@ def only_who_may_sign_for_an_account_signs_and_never_as_the_issuer():
     own = good(api("POST", target + ":signJwt", {"payload": json.dumps(
         {"iss": email, "sub": email, "aud": url(), "exp": int(time.time()) + 600})}))["signedJwt"]
     assert homerun().get(url(), token=own).status == 401
+
+
+@test
+def what_an_account_signed_for_the_token_endpoint_is_believed_while_it_lives():
+    email = new_account("signs-for-itself")["email"]
+    may_invoke(f"serviceAccount:{email}")
+    now = int(time.time())
+    claims = {"iss": email, "sub": email, "aud": "https://oauth2.googleapis.com/token",
+              "iat": now, "exp": now + 3600, "target_audience": url()}
+    target = f"/v1/projects/-/serviceAccounts/{email}"
+    signed = good(api("POST", target + ":signJwt", {"payload": json.dumps(claims)}))["signedJwt"]
+    token = good(exchange(signed))["id_token"]
+    assert homerun().get(url(), token=token).status == 200
+    good(api("POST", accounts(f"/{email}:disable"), {}))
+    assert homerun().get(url(), token=token).status == 401
+    assert exchange(signed).status == 400
+    good(api("POST", accounts(f"/{email}:enable"), {}))
+    assert homerun().get(url(), token=token).status == 200
+    good(api("DELETE", accounts(f"/{email}")))
+    assert homerun().get(url(), token=token).status == 401
+    assert exchange(signed).status == 400
 
 
 # ---- the life of an account ----

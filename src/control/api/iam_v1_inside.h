@@ -25,3 +25,5 @@ void iam_keys_get(struct api_call *call);
 void iam_keys_delete(struct api_call *call);
 void iam_keys_disable(struct api_call *call);
 void iam_keys_enable(struct api_call *call);
+
+extern const struct field iam_key_disable_fields[];

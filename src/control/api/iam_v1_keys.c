@@ -25,10 +25,15 @@ static json_t *key_json(struct arena *arena, const struct store_doc *doc)
     return out;
 }
 
+/* Only those that a user has: the account's own key does not count. */
+static bool is_system_managed(const struct store_doc *doc)
+{
+    return strcmp(json_text_or(doc->body, "keyType", ""), "SYSTEM_MANAGED") == 0;
+}
+
 static bool count_key(const struct store_doc *doc, void *ctx)
 {
-    (void)doc;
-    ++*(size_t *)ctx;
+    *(size_t *)ctx += !is_system_managed(doc);
     return true;
 }
 
@@ -275,8 +280,15 @@ static void change_one_key(struct api_call *call, const char *permission, const 
         return;
     }
     struct store *store = call->control->store;
-    auto_change *change = change_begin(call->control, call, &err);
-    bool good = change != NULL;
+    auto_change *change = NULL;
+    bool good = !is_system_managed(&doc) ||
+                error_set(&err, STATUS_FAILED_PRECONDITION,
+                          "The key is the account's own (SYSTEM_MANAGED). Disable the account "
+                          "instead.");
+    if (good) {
+        change = change_begin(call->control, call, &err);
+        good = change != NULL;
+    }
     if (good && disabled == NULL) {
         good = store_delete(store, STORE_KEY, doc.key, &err);
     } else if (good) {
@@ -310,3 +322,15 @@ void iam_keys_enable(struct api_call *call)
 }
 
 /* Taken and not kept: a key says when it was disabled, not why. */
+static const char *const disable_reasons[] = {
+    "SERVICE_ACCOUNT_KEY_DISABLE_REASON_UNSPECIFIED",
+    "SERVICE_ACCOUNT_KEY_DISABLE_REASON_USER_INITIATED",
+    "SERVICE_ACCOUNT_KEY_DISABLE_REASON_EXPOSED",
+    "SERVICE_ACCOUNT_KEY_DISABLE_REASON_COMPROMISE_DETECTED",
+    NULL,
+};
+const struct field iam_key_disable_fields[] = {
+    {.name = "serviceAccountKeyDisableReason", .kind = FIELD_ENUM, .names = disable_reasons},
+    {.name = "extendedStatusMessage", .kind = FIELD_STRING},
+    {0},
+};

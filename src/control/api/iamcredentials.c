@@ -9,7 +9,12 @@
 #include "control/orgpolicy.h"
 #include "ipc/signer_client.h"
 
-enum { LIFETIME_MAX_S = 3600, LIFETIME_EXTENDED_S = 12 * 3600, DELEGATES_MAX = 8, PAYLOAD_MAX = 32768 };
+enum {
+    LIFETIME_MAX_S = 3600,
+    LIFETIME_EXTENDED_S = 12 * 3600,
+    DELEGATES_MAX = 8,
+    PAYLOAD_MAX = 32768
+};
 
 static const struct field access_fields[] = {
     {.name = "delegates", .kind = FIELD_LIST, .item = FIELD_STRING},
@@ -210,7 +215,8 @@ static void sign_jwt(struct api_call *call)
     }
     if (!signer_call_account(call->control->signer_fd, &call->control->signer_next_id,
                              SIGN_ACCOUNT_JWT, slice_of(account.sub), payload, &call->arena,
-                             &signature, kid, &err)) {
+                             &signature, kid, &err) ||
+        !account_know_own_key(call->control, call, &account, kid, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -237,7 +243,8 @@ static void sign_blob(struct api_call *call)
     }
     if (!signer_call_account(call->control->signer_fd, &call->control->signer_next_id,
                              SIGN_ACCOUNT_BLOB, slice_of(account.sub), bytes, &call->arena,
-                             &signature, kid, &err)) {
+                             &signature, kid, &err) ||
+        !account_know_own_key(call->control, call, &account, kid, &err)) {
         api_fail(call, &err);
         return;
     }

@@ -233,6 +233,19 @@ static struct slice key_file(struct control *control, struct arena *arena,
     return json_write_pretty(arena, file);
 }
 
+/* The record of a key that the signer made. PUBLIC: SPKI in base64, NUL, certificate. */
+static json_t *made_key(struct arena *arena, const char *name, const char *kid, struct slice public,
+                        const char *type)
+{
+    struct slice spki = SLICE_NONE;
+    slice_cut(&public, '\0', &spki);
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:s}", "name", name, "keyId", kid,
+                     "spki", json_slice(spki), "certificate", json_slice(public), "keyAlgorithm",
+                     "KEY_ALG_RSA_2048", "keyOrigin", "GOOGLE_PROVIDED", "keyType", type,
+                     "validAfterTime", json_slice(time_text(arena, clock_wall_us())),
+                     "validBeforeTime", "9999-12-31T23:59:59Z");
+}
+
 bool account_new_key(struct change *change, struct control *control, struct arena *arena,
                      const struct account *account, json_t **body, struct slice *file,
                      struct error *err)
@@ -243,19 +256,13 @@ bool account_new_key(struct change *change, struct control *control, struct aren
                      arena, &answer, kid, err)) {
         return error_wrap(err, "make a key");
     }
-    ptrdiff_t end = slice_find(answer, '\0'); /* PEM, NUL, SPKI in base64 */
-    if (end < 0) {
-        return error_set(err, STATUS_INTERNAL, "the signer's answer has no end");
+    struct slice pem;
+    if (!slice_cut(&answer, '\0', &pem)) {
+        return error_set(err, STATUS_INTERNAL, "the signer's answer is empty");
     }
-    const char *pem = arena_string(arena, slice_upto(answer, (size_t)end));
-    struct slice spki = slice_from(answer, (size_t)end + 1);
     const char *key = arena_printf(arena, "%s/keys/%s", account->key, kid);
-    *body = json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:s}", "name", key, "keyId", kid, "spki",
-                      json_slice(spki), "keyAlgorithm", "KEY_ALG_RSA_2048", "keyOrigin",
-                      "GOOGLE_PROVIDED", "keyType", "USER_MANAGED", "validAfterTime",
-                      json_slice(time_text(arena, clock_wall_us())), "validBeforeTime",
-                      "9999-12-31T23:59:59Z");
-    *file = key_file(control, arena, account, kid, pem);
+    *body = made_key(arena, key, kid, answer, "USER_MANAGED");
+    *file = key_file(control, arena, account, kid, arena_string(arena, pem));
     return store_put(control->store, STORE_KEY, key, *body, NULL, NULL, err) &&
            change_key(change, key, err);
 }
@@ -291,4 +298,32 @@ bool account_add_key(struct change *change, struct control *control, struct aren
     }
     return store_put(control->store, STORE_KEY, name, *body, NULL, NULL, err) &&
            change_key(change, name, err);
+}
+
+bool account_know_own_key(struct control *control, struct api_call *call,
+                          const struct account *account, const char *kid, struct error *err)
+{
+    struct arena *arena = &call->arena;
+    struct store_doc doc;
+    struct slice public;
+    char own[64];
+    const char *name = arena_printf(arena, "%s/keys/%s", account->key, kid);
+    switch (store_get(control->store, STORE_KEY, name, &doc, err)) {
+    case STORE_FOUND:
+        json_decref(doc.body);
+        return true;
+    case STORE_FAILED:
+        return false;
+    case STORE_ABSENT:
+        break;
+    }
+    if (!signer_call_account(control->signer_fd, &control->signer_next_id, SIGN_ACCOUNT_KEY,
+                             slice_of(account->sub), SLICE_NONE, arena, &public, own, err)) {
+        return false;
+    }
+    auto_json *body = made_key(arena, name, kid, public, "SYSTEM_MANAGED");
+    auto_change *change = change_begin(control, call, err);
+    return change != NULL && store_put(control->store, STORE_KEY, name, body, NULL, NULL, err) &&
+           change_key(change, name, err) &&
+           change_audit(change, name, "know-key", NULL, body, err) && change_commit(&change, err);
 }

@@ -57,6 +57,13 @@ bool account_add_key(struct change *change, struct control *control, struct aren
                      struct error *err);
 
 /*
+ * The signer has signed for ACCOUNT with its own key KID: from now on what it signs is believed, as
+ * with a key of the user's. A change of its own, if the key is not known yet.
+ */
+bool account_know_own_key(struct control *control, struct api_call *call,
+                          const struct account *account, const char *kid, struct error *err);
+
+/*
  * Deletes an account in the running change: it stays as "KEY?uid=SUB" for undelete, its keys go,
  * and bindings to it become bindings to "deleted:serviceAccount:E?uid=SUB", which nobody else can
  * inherit. DOC: as read.

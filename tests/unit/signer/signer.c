@@ -241,7 +241,12 @@ static void a_users_key_is_given_out_once_and_not_kept(void **state)
     struct trust_secret *secret = trust_secret_from_pem(slice_upto(out, nul), &err);
     assert_non_null(secret);
     assert_true(trust_secret_spki(&arena, secret, &own, &err));
-    assert_true(base64_decode_any(&arena, slice_from(out, nul + 1), &der));
+    struct slice rest = slice_from(out, nul + 1), spki;
+    assert_true(slice_cut(&rest, '\0', &spki));
+    assert_true(base64_decode_any(&arena, spki, &der));
+    struct trust_public wrapped;
+    assert_true(trust_public_read(&arena, rest, &wrapped, &err));
+    assert_true(slice_equal(wrapped.spki, own));
     assert_true(slice_equal(der, own));
     assert_int_equal(strlen(kid), 40);
     trust_secret_free(secret);
