@@ -195,9 +195,10 @@ bool net_tls_chose_h2(SSL *ssl)
 
 static void set_options(SSL_CTX *context, struct net_tls *tls, unsigned char ticket_key[80])
 {
+    static char groups[] = "X25519:P-256:P-384"; /* OpenSSL's macro wants it writable */
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
-    SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384");
+    SSL_CTX_set1_groups_list(context, groups);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
