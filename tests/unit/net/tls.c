@@ -112,7 +112,9 @@ static void client_open(struct client *client, struct rig *rig, const char *name
         SSL_set_security_level(client->ssl, 0);
     }
     if (name != NULL) {
-        SSL_set_tlsext_host_name(client->ssl, name);
+        /* What SSL_set_tlsext_host_name() is, without its cast. */
+        SSL_ctrl(client->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 (void *)(uintptr_t)name);
     }
     if (alpn != NULL) {
         SSL_set_alpn_protos(client->ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
