@@ -267,11 +267,27 @@ static bool config_entry(struct cli *cli, const char *name, const json_t *value,
     return true;
 }
 
+/* Blank lines and comments only, as in the file that is installed: YAML has no value for that. */
+static bool says_nothing(struct slice text)
+{
+    struct slice line;
+    while (slice_cut(&text, '\n', &line)) {
+        line = slice_trim(line);
+        if (line.len > 0 && line.data[0] != '#') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool config_read(struct cli *cli, const char *path, struct error *err)
 {
     struct slice text;
     if (!file_read(&cli->arena, path, CONFIG_BYTES_MAX, &text, err)) {
         return error_wrap(err, "--config");
+    }
+    if (says_nothing(text)) {
+        return true;
     }
     auto_json *config = yaml_read(text, err); /* of which JSON is a part */
     if (config == NULL) {
