@@ -331,6 +331,34 @@ def id_tokens_are_explained_too_and_leave_no_doubt_about_trash():
     assert api("GET", f"/tokeninfo?id_token={token[:-8]}AAAAAAAA", token="").status == 400
 
 
+# ---- the issuer's own keys ----
+
+@test
+def a_rotation_ends_no_token_and_a_forgotten_key_ends_all_of_its_own():
+    def kid_of(token):
+        return json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"]
+
+    email = new_account("outlives-a-key")["email"]
+    may_invoke(f"serviceAccount:{email}")
+    old = identity_of(email)
+    kids = [key["kid"] for key in good(api("POST", "/homerun/v1/keys:rotate", {}))["keys"]]
+    new = identity_of(email)
+    assert kid_of(old) in kids and kid_of(new) == kids[0] != kid_of(old)
+    for token in (old, new):
+        assert homerun().get(url(), token=token).status == 200
+    # The owner's access token is of the old key too: one of the new key ends it.
+    access = good(api("POST", "/homerun/v1/tokens", {
+        "kind": "access", "member": f"serviceAccount:{homerun().ready['owner']['email']}"}))["token"]
+    good(api("DELETE", f"/homerun/v1/keys/{kid_of(old)}", token=access))
+    assert homerun().get(url(), token=old).status == 401
+    assert homerun().get(url(), token=new).status == 200
+    assert api("GET", "/oauth2/v3/userinfo").status == 401
+    assert api("DELETE", f"/homerun/v1/keys/{kid_of(new)}", token=access).status == 400
+    homerun()._tokens.clear()
+    certs = good(api("GET", "/oauth2/v3/certs", token=""))["keys"]
+    assert [key["kid"] for key in certs] == [kid_of(new)], certs
+
+
 # ---- acting as an account ----
 
 @test

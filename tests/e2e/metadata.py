@@ -180,6 +180,15 @@ def a_question_that_control_is_not_there_for_waits_for_its_successor():
 
 
 @test
+def it_is_followed_by_another_when_it_dies_and_exchanged_by_sighup():
+    for end in (lambda pid: os.kill(pid, 9), lambda _: os.kill(stand.process.pid, 1)):
+        before = homerun().pids("metadata")
+        end(before[0])
+        wait_until(lambda: homerun().pids("metadata") not in (before, []), "another one")
+        assert ask(ACCOUNT + "token").status == 200
+
+
+@test
 def clients_that_leave_or_send_garbage_harm_nobody():
     port = urllib.parse.urlsplit(homerun().ready["metadata"]).port
     for text in (b"GET " + b"/" * 70000, b"\x00\xff\r\n\r\n", b"",
