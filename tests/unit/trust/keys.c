@@ -254,6 +254,61 @@ static void what_is_no_set_is_refused(void **state)
     assert_false(trust_jwks_read(&arena, large, out, 1, &count, &err));
 }
 
+static void a_public_key_is_read_from_its_certificate_and_bare(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct slice spki, secret_pem, certificate, bare;
+    struct trust_public out;
+    struct trust_secret *secret = trust_secret_generate(TRUST_RS256, &err);
+    assert_true(trust_secret_spki(&arena, secret, &spki, &err));
+    assert_true(trust_secret_pem(&arena, secret, &secret_pem, &err));
+    assert_true(trust_self_signed(&arena, secret_pem, "a key", 1000000, &certificate, &err));
+    assert_true(trust_public_pem(&arena, spki, &bare, &err));
+
+    assert_true(trust_public_read(&arena, certificate, &out, &err));
+    assert_true(slice_equal(out.spki, spki));
+    assert_true(slice_equal(out.certificate, certificate));
+    assert_true(out.not_before < 1000000 && out.not_after == 253402300799);
+    assert_true(trust_public_read(&arena, bare, &out, &err));
+    assert_true(slice_equal(out.spki, spki));
+    assert_int_equal(out.certificate.len, 0);
+    assert_true(out.not_after == INT64_MAX);
+
+    assert_false(trust_public_read(&arena, secret_pem, &out, &err));
+    assert_int_equal(err.status, STATUS_INVALID_ARGUMENT);
+    trust_secret_free(secret);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+/* Every third byte of a certificate spoilt, one after another: no crash, and never another key by luck. */
+static void a_spoilt_certificate_is_refused_or_holds_a_key_of_ours(void **state)
+{
+    (void)state;
+    struct error err;
+    auto_arena arena = {0};
+    struct slice pem, certificate;
+    struct trust_secret *secret = trust_secret_generate(TRUST_RS256, &err);
+    assert_true(trust_secret_pem(&arena, secret, &pem, &err));
+    assert_true(trust_self_signed(&arena, pem, "a key", 1000000, &certificate, &err));
+    trust_secret_free(secret);
+    for (size_t i = 0; i < certificate.len; i += 3) {
+        auto_arena turn = {0};
+        struct trust_public out;
+        char *text = arena_string(&turn, certificate);
+        text[i] = text[i] == 'A' ? 'B' : 'A';
+        if (trust_public_read(&turn, (struct slice){text, certificate.len}, &out, &err)) {
+            assert_int_equal(out.alg, TRUST_RS256);
+            struct trust_key *key = trust_key_from_spki(out.spki, out.alg, &err);
+            assert_non_null(key);
+            trust_key_free(key);
+        }
+        trust_public_read(&turn, slice_upto(certificate, i), &out, &err);
+    }
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +321,8 @@ int main(void)
         cmocka_unit_test(a_jwk_that_we_write_is_read_back_as_the_same_key),
         cmocka_unit_test(a_set_gives_its_usable_keys_and_passes_over_the_rest),
         cmocka_unit_test(what_is_no_set_is_refused),
+        cmocka_unit_test(a_public_key_is_read_from_its_certificate_and_bare),
+        cmocka_unit_test(a_spoilt_certificate_is_refused_or_holds_a_key_of_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
