@@ -63,8 +63,7 @@ class Verdict:
     def __str__(self):
         return (f"{self.requests} requests, {self.settled} outside of changes, "
                 f"{self.overlapping} across one, {len(self.stale)} stale, "
-                f"{len(self.failed)} failed, {self.cut} cut by kills and answered on a new "
-                f"connection")
+                f"{len(self.failed)} failed, {self.cut} cut and answered on a new connection")
 
 
 def judge(targets, requests):

@@ -210,11 +210,10 @@ static void plan_target(char **rest)
     struct target *target = &load.targets[load.target_count++];
     snprintf(target->host, sizeof(target->host), "%s", host);
     snprintf(target->token, sizeof(target->token), "%s", with_token ? token : "");
-    target->request_len =
-        snprintf(target->request, sizeof(target->request),
-                 "GET / HTTP/1.1\r\nHost: %s\r\nAccept: text/plain\r\n%s%s%s\r\n", host,
-                 with_token ? "Authorization: Bearer " : "", with_token ? token : "",
-                 with_token ? "\r\n" : "");
+    target->request_len = snprintf(target->request, sizeof(target->request),
+                                   "GET / HTTP/1.1\r\nHost: %s\r\nAccept: text/plain\r\n%s%s%s\r\n",
+                                   host, with_token ? "Authorization: Bearer " : "",
+                                   with_token ? token : "", with_token ? "\r\n" : "");
 }
 
 static void plan_read(const char *path, const char *history)

@@ -1,4 +1,7 @@
-/* A handful of streams at a time over one HTTP/2 connection. */
+/*
+ * A handful of streams at a time over one HTTP/2 connection. After GOAWAY nothing new is started on
+ * it, and what the server has refused by it is asked again on the next one (RFC 9113 section 6.8).
+ */
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +13,7 @@ enum { STREAMS = 6, PIECE = 16384 };
 struct stream {
     struct record record;
     int32_t id;   /* 0: the place is free */
-    bool retried; /* its first connection was cut */
+    bool retried; /* its last connection was cut: it is to be asked again */
     bool closed;
 };
 
@@ -18,6 +21,7 @@ struct client {
     struct connection *connection;
     nghttp2_session *session;
     struct stream streams[STREAMS];
+    bool leaving; /* the server has said GOAWAY */
     bool failed;
 };
 
@@ -52,6 +56,14 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct client *client = user;
+    (void)session;
+    client->leaving |= frame->hd.type == NGHTTP2_GOAWAY;
+    return 0;
+}
+
 /* A stream that was reset has no whole answer, whatever its head said. */
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
@@ -70,12 +82,13 @@ static void session_open(struct client *client)
     nghttp2_session_callbacks_new(&callbacks);
     nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     connection_open(client->connection);
     nghttp2_session_client_new(&client->session, callbacks, client);
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_submit_settings(client->session, NGHTTP2_FLAG_NONE, NULL, 0);
-    client->failed = false;
+    client->failed = client->leaving = false;
 }
 
 static void stream_start(struct client *client, struct stream *stream, unsigned number)
@@ -106,8 +119,8 @@ static bool turn(struct client *client)
     return got > 0 && nghttp2_session_mem_recv(client->session, data, (size_t)got) == got;
 }
 
-/* Notes a stream's end; whether it has to be tried again. */
-static bool stream_end(struct client *client, struct stream *stream)
+/* Notes a stream's end. */
+static void stream_end(struct client *client, struct stream *stream)
 {
     struct record *record = &stream->record;
     record->answered_ns = now_ns();
@@ -119,48 +132,56 @@ static bool stream_end(struct client *client, struct stream *stream)
     history_add(client->connection, record);
     stream->retried = record->status == 0;
     stream->id = 0;
-    return stream->retried;
 }
 
-/* The connection is gone, and all that was under way on it: again, on a new one. */
+/* A new connection; what is still under way on the old one is cut. */
 static void start_over(struct client *client)
 {
-    nghttp2_session_del(client->session);
-    connection_close(client->connection);
-    session_open(client);
     for (int i = 0; i < STREAMS; i++) {
         struct stream *stream = &client->streams[i];
         if (stream->id != 0) {
-            unsigned target = stream->record.target;
             stream->record.status = stream->closed ? stream->record.status : 0;
-            if (stream_end(client, stream)) {
-                stream_start(client, stream, target);
-            }
+            stream_end(client, stream);
         }
     }
+    nghttp2_session_del(client->session);
+    connection_close(client->connection);
+    session_open(client);
+}
+
+/* Ends and starts streams; how many are open then. WAITING: how many are to be asked again. */
+static unsigned streams_step(struct client *client, bool more, unsigned *waiting)
+{
+    unsigned open = 0;
+    *waiting = 0;
+    for (int i = 0; i < STREAMS; i++) {
+        struct stream *stream = &client->streams[i];
+        if (stream->id != 0 && stream->closed) {
+            stream_end(client, stream);
+        }
+        if (stream->id == 0 && !client->leaving && (stream->retried || more)) {
+            stream_start(client, stream,
+                         stream->retried ? stream->record.target : target_pick(client->connection));
+        }
+        open += stream->id != 0;
+        *waiting += stream->id == 0 && stream->retried;
+    }
+    return open;
 }
 
 void *run_http2(void *arg)
 {
     struct client client = {.connection = arg};
     atomic_bool *stop = &client.connection->load->stop;
-    bool busy = true;
     session_open(&client);
-    while (busy) {
+    for (;;) {
+        unsigned waiting;
         bool more = !atomic_load_explicit(stop, memory_order_relaxed);
-        busy = false;
-        for (int i = 0; i < STREAMS; i++) {
-            struct stream *stream = &client.streams[i];
-            unsigned target = stream->record.target;
-            if (stream->id != 0 && stream->closed && stream_end(&client, stream)) {
-                stream_start(&client, stream, target);
-            }
-            if (stream->id == 0 && more) {
-                stream_start(&client, stream, target_pick(client.connection));
-            }
-            busy |= stream->id != 0;
+        unsigned open = streams_step(&client, more, &waiting);
+        if (open == 0 && waiting == 0 && !more) {
+            break;
         }
-        if (busy && !turn(&client)) {
+        if (open == 0 || !turn(&client)) {
             start_over(&client);
         }
     }

@@ -4,7 +4,7 @@
 Four connections (two plain HTTP/1.1, one TLS HTTP/1.1, one HTTP/2) ask as fast as they can, of
 fourteen targets that are opened and closed all the while, each by another kind of change, and of a
 public service that nobody touches. Meanwhile control and workers are killed (SIGKILL), at moments
-drawn at random around an API call.
+drawn at random around an API call, and exchanged by a reload (SIGHUP).
 
 What is asserted, of every single request (see history.py for the rule):
 - no decision is stale: none was made by a state that had ended before the request was sent;
@@ -12,10 +12,11 @@ What is asserted, of every single request (see history.py for the rule):
 
 What is not hidden: the connections of a worker die with it. A request that was under way on one is
 counted as cut, and asked again at once on a new connection, where it must be answered; a request
-that is cut twice is a failure. Killing control cuts nothing.
+that is cut twice is a failure. Killing control cuts nothing. A reload ends connections that are
+kept between two requests, as any server may: a request that crosses such an end counts as cut too.
 
 The short form runs with all other tests. The full one (REVOCATION=full, `make test-revocation`)
-has 10^6 requests, 10^3 changes and 16 kills at least.
+has 10^6 requests, 10^3 changes and 18 kills and reloads at least.
 """
 import contextlib
 import http.client
@@ -40,7 +41,9 @@ from history import Change, Request, Target  # noqa: E402
 
 FULL = os.environ.get("REVOCATION") == "full"
 REQUESTS, CHANGES = (1000000, 1000) if FULL else (100000, 150)
-KILLS = ["control", "control", "ingress"] * 5 + ["control"] if FULL else ["control", "ingress"]
+KILLS = ["control", "ingress", "control"] * 4 + ["reload", "control", "ingress"] * 2 \
+    if FULL else ["control", "ingress", "reload"]
+INDEX_BYTES_MAX = 8 << 20  # a reader that died and was not missed would keep every old page
 LOAD = pathlib.Path(BINARY).parent / "tests/robustness/revocation-load"
 
 SERVICES = "/apis/serving.knative.dev/v1/namespaces/demo/services"
@@ -334,12 +337,18 @@ def turn_over(stand, number):
     target.changes.append(Change(started, time.monotonic_ns(), not now_open))
 
 
-def kill_soon(homerun, role, chance):
-    """SIGKILL for one process of ROLE within some milliseconds: often in the midst of a change."""
-    pid = chance.choice(homerun.pids(role))
-    timer = threading.Timer(chance.random() * 0.008, os.kill, (pid, signal.SIGKILL))
+def strike_soon(homerun, role, chance):
+    """SIGKILL for one process of ROLE, or a reload, within some milliseconds: often in the midst of
+    a change. The timer, and how to tell that those who were there have successors."""
+    if role == "reload":
+        pid, number, gone = homerun.process.pid, signal.SIGHUP, homerun.pids("ingress")
+    else:
+        pid, number = chance.choice(homerun.pids(role)), signal.SIGKILL
+        gone = [pid]
+    timer = threading.Timer(chance.random() * 0.008, os.kill, (pid, number))
     timer.start()
-    return timer, pid
+    wanted = "ingress" if role == "reload" else role
+    return timer, lambda: has_successors(homerun, wanted, gone)
 
 
 def change_and_kill(homerun, stand, load, chance):
@@ -351,20 +360,18 @@ def change_and_kill(homerun, stand, load, chance):
         number = chance.randrange(1, len(stand.targets))
         timer = None
         if kills and changes >= (len(KILLS) - len(kills) + 1) * CHANGES // (len(KILLS) + 1):
-            role = kills.pop(0)
-            timer, pid = kill_soon(homerun, role, chance)
+            timer, is_over = strike_soon(homerun, kills.pop(0), chance)
         turn_over(stand, number)
         changes += 1
         if timer is not None:
             timer.join()
-            wait_until(lambda gone=pid, who=role: has_successor(homerun, who, gone),
-                       f"another {role}")
+            wait_until(is_over, "successors")
     return changes
 
 
-def has_successor(homerun, role, gone):
+def has_successors(homerun, role, gone):
     pids = homerun.pids(role)
-    return gone not in pids and len(pids) == (2 if role == "ingress" else 1)
+    return not set(gone) & set(pids) and len(pids) == (2 if role == "ingress" else 1)
 
 
 @test
@@ -388,6 +395,8 @@ def no_decision_is_stale_and_nothing_fails_while_processes_are_killed():
         assert not verdict.stale, f"{len(verdict.stale)} stale decisions, seed {seed}"
         assert not verdict.failed, f"{len(verdict.failed)} failed requests, seed {seed}"
         assert verdict.requests >= REQUESTS and changes >= CHANGES
+        size = os.stat(os.path.join(homerun.data, "index", "front", "data.mdb")).st_size
+        assert size < INDEX_BYTES_MAX, f"the index has grown to {size} bytes"
         for target in stand.targets[1:]:
             for state in (True, False):
                 assert verdict.by_state[target.name, state] > 0, \
@@ -395,7 +404,7 @@ def no_decision_is_stale_and_nothing_fails_while_processes_are_killed():
 
 
 def tell(verdict, changes, took, seed):
-    print(f"{verdict}; {changes} changes, {len(KILLS)} kills, {took:.0f} s, seed {seed}")
+    print(f"{verdict}; {changes} changes, {len(KILLS)} kills and reloads, {took:.0f} s, seed {seed}")
 
 
 # ---- the judge itself ----
