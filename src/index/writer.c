@@ -2,12 +2,17 @@
  * The writing side. Nothing is synced: after a crash of the machine the whole is made anew from the
  * record. A crash of control alone leaves the last commit as it was, and the readers notice
  * nothing.
+ *
+ * Files that are damaged are thrown away too, but only while nobody else has them open: a reader
+ * would keep what it has mapped, and decide by it for ever.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -37,6 +42,17 @@ static bool fail(struct error *err, const char *what, int code)
     return error_set(err, status, "index: %s: %s", what, mdb_strerror(code));
 }
 
+static void wipe(const char *dir)
+{
+    static const char *const files[] = {"front/data.mdb", "front/lock.mdb", "run/data.mdb",
+                                        "run/lock.mdb"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char file[PATH_MAX];
+        snprintf(file, sizeof(file), "%s/%s", dir, files[i]);
+        unlink(file);
+    }
+}
+
 /* Files of before the machine's last start may be half written: they go. */
 static bool wipe_after_boot(const char *dir, struct error *err)
 {
@@ -49,24 +65,57 @@ static bool wipe_after_boot(const char *dir, struct error *err)
     if (file_read(&arena, path, 64, &known, NULL) && boot.len > 0 && slice_equal(boot, known)) {
         return true;
     }
-    static const char *const files[] = {"front/data.mdb", "front/lock.mdb", "run/data.mdb",
-                                        "run/lock.mdb"};
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        char file[PATH_MAX];
-        snprintf(file, sizeof(file), "%s/%s", dir, files[i]);
-        unlink(file);
-    }
+    wipe(dir);
     return file_write(path, boot, 0600, err);
 }
 
-static MDB_env *open_env(const char *dir, const char *part, struct error *err)
+/* Every process that has an environment open holds a lock on its lock file. */
+static bool is_read_by_others(const char *dir, const char *part)
+{
+    char path[PATH_MAX];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(path, sizeof(path), "%s/%s/lock.mdb", dir, part);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return errno != ENOENT;
+    }
+    bool read = fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+    close(fd);
+    return read;
+}
+
+/*
+ * A file that was cut would only be noticed by SIGBUS, when a page is touched that has gone. Its
+ * last pages may never have been written, though, if they were free again at the commit.
+ */
+static int check_length(MDB_env *env)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat file;
+    int fd;
+    int code = mdb_env_info(env, &info);
+    if (code == 0) {
+        code = mdb_env_stat(env, &stat);
+    }
+    if (code == 0) {
+        code = mdb_env_get_fd(env, &fd);
+    }
+    if (code != 0) {
+        return code;
+    }
+    if (fstat(fd, &file) != 0) {
+        return errno;
+    }
+    return (size_t)file.st_size / stat.ms_psize > info.me_last_pgno ? 0 : MDB_CORRUPTED;
+}
+
+/* An error of LMDB. */
+static int open_env(const char *dir, const char *part, bool strict, MDB_env **out)
 {
     char path[PATH_MAX];
     MDB_env *env = NULL;
     snprintf(path, sizeof(path), "%s/%s", dir, part);
-    if (!file_make_dir(path, 0700, err)) {
-        return NULL;
-    }
     int code = mdb_env_create(&env);
     if (code == 0) {
         mdb_env_set_maxdbs(env, FRONT_TABLES + 4);
@@ -75,14 +124,51 @@ static MDB_env *open_env(const char *dir, const char *part, struct error *err)
         code =
             mdb_env_open(env, path, MDB_NOSYNC | MDB_NOMETASYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600);
     }
-    if (code != 0) {
-        fail(err, path, code);
-        if (env != NULL) {
-            mdb_env_close(env);
-        }
-        return NULL;
+    if (code == 0 && strict) {
+        code = check_length(env);
     }
-    return env;
+    if (code != 0 && env != NULL) {
+        mdb_env_close(env);
+        env = NULL;
+    }
+    *out = env;
+    return code;
+}
+
+static int open_both(struct index_writer *writer, const char *dir, bool strict)
+{
+    int code = open_env(dir, "front", strict, &writer->front);
+    if (code == 0) {
+        code = open_env(dir, "run", strict, &writer->run);
+    }
+    if (code != 0 && writer->front != NULL) {
+        mdb_env_close(writer->front);
+        writer->front = NULL;
+    }
+    return code;
+}
+
+static bool is_damage(int code)
+{
+    return code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_VERSION_MISMATCH ||
+           code == MDB_PAGE_NOTFOUND;
+}
+
+static bool open_or_wipe(struct index_writer *writer, const char *dir, struct error *err)
+{
+    char parts[2][PATH_MAX];
+    snprintf(parts[0], PATH_MAX, "%s/front", dir);
+    snprintf(parts[1], PATH_MAX, "%s/run", dir);
+    if (!file_make_dir(parts[0], 0700, err) || !file_make_dir(parts[1], 0700, err)) {
+        return false;
+    }
+    bool alone = !is_read_by_others(dir, "front") && !is_read_by_others(dir, "run");
+    int code = open_both(writer, dir, alone);
+    if (alone && is_damage(code)) {
+        wipe(dir);
+        code = open_both(writer, dir, false);
+    }
+    return code == 0 || fail(err, dir, code);
 }
 
 static bool make_tables(struct index_writer *writer, struct error *err)
@@ -123,9 +209,7 @@ struct index_writer *index_writer_new(const char *dir, struct error *err)
     if (writer == NULL) {
         abort();
     }
-    writer->front = open_env(dir, "front", err);
-    writer->run = writer->front == NULL ? NULL : open_env(dir, "run", err);
-    if (writer->run == NULL || !make_tables(writer, err)) {
+    if (!open_or_wipe(writer, dir, err) || !make_tables(writer, err)) {
         index_writer_free(writer);
         return NULL;
     }
