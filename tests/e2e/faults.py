@@ -27,8 +27,8 @@ import threading
 import time
 import urllib.parse
 
-from by_api import (SERVICES, Raw, deploy, make_account, put_service, ready_condition, set_policy,
-                    shared_stand)
+from by_api import (SCALE, SERVICES, Raw, deploy, make_account, put_service, ready_condition,
+                    set_policy, shared_stand)
 from homerun import Homerun, Skip, finally_do, main, need, test, wait_until
 
 FULL = os.environ.get("FAULTS") == "full"
@@ -372,6 +372,24 @@ def a_damaged_database_is_named_at_the_start_and_left_as_it_is():
         assert ready_condition(homerun, "kept")["status"] == "True"
 
 
+@test
+def a_damaged_index_is_made_anew():
+    with Homerun("--plain", "--workers=1") as homerun:
+        deploy(homerun, "open", public=False)
+        assert set_policy(homerun, "open", "allUsers").status == 200
+        for number, name in enumerate(("front/data.mdb", "run/data.mdb", "front/lock.mdb", "boot")):
+            assert homerun.stop() == 0
+            path = pathlib.Path(homerun.data, "index", name)
+            data = bytearray(path.read_bytes())
+            path.write_bytes(os.urandom(len(data)) if number % 2 == 0 else data[:len(data) // 3])
+            homerun.start()
+            host = urllib.parse.urlsplit(homerun.url("open")).netloc
+            assert ask(homerun, host)[0] == 200, name
+            assert set_policy(homerun, "open").status == 200
+            assert ask(homerun, host)[0] == 403, name
+            assert set_policy(homerun, "open", "allUsers").status == 200
+
+
 # ---- file descriptors ----
 
 class Poor(Homerun):
@@ -465,6 +483,31 @@ def an_acknowledged_deploy_is_there_and_gets_ready_whoever_is_killed():
                        f"{name} ready")
             host = urllib.parse.urlsplit(homerun.url(name)).netloc
             assert ask(homerun, host)[0] == 200, name
+
+
+def descendants(homerun):
+    return [process["pid"] for process in homerun.ready["processes"]
+            if process["role"] != "supervisor"]
+
+
+@test
+def a_killed_supervisor_takes_all_along_and_the_next_start_has_everything():
+    with Homerun("--plain", "--workers=1") as homerun:
+        hosts = [deploy(homerun, name, template_notes={SCALE + "minScale": "1"})
+                 for name in ("a", "b")]
+        pids = descendants(homerun)
+        engine = homerun.pids("engine")[0]
+        with open(f"/proc/{engine}/task/{engine}/children", encoding="utf-8") as file:
+            pids += [int(pid) for pid in file.read().split()]
+        assert set_policy(homerun, "a", "allUsers").status == 200
+        homerun.stop(signal.SIGKILL)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "all gone")
+        os.unlink(homerun.ready_file)
+        homerun.start()
+        assert members_of(homerun, "a") == {"allUsers"}
+        for host in hosts:
+            name = host.split(":")[0]
+            assert ask(homerun, f"{name}:{urllib.parse.urlsplit(homerun.url('a')).port}")[0] == 200
 
 
 # ---- the two commits of a change ----
