@@ -56,7 +56,7 @@ fuzz: test-packages
 	@tests/fuzz/run.sh $(SECONDS) $(F)
 
 bench: build
-	@python3 bench/run.py --build $(BUILD) $(ARGS)
+	@bench/run.sh $(BUILD) $(ARGS)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "ingress/gate.h"
@@ -153,9 +154,17 @@ static void decide(struct gate *gate, struct arena *scratch, unsigned number)
     }
 }
 
+/* Processor time of this process: what others do with the machine meanwhile is not ours. */
+static int64_t spent_us(void)
+{
+    struct timespec spent;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return (int64_t)spent.tv_sec * 1000000 + spent.tv_nsec / 1000;
+}
+
 static void report(const char *what, int64_t start_us, int count)
 {
-    printf("%-8s %8.0f ns\n", what, (double)(clock_mono_us() - start_us) * 1000 / count);
+    printf("%-8s %8.0f ns\n", what, (double)(spent_us() - start_us) * 1000 / count);
 }
 
 int main(int argc, char **argv)
@@ -178,13 +187,13 @@ int main(int argc, char **argv)
     struct index_reader *reader = index_reader_new(dir, &err);
     check(reader != NULL, &err);
     struct gate *gate = gate_new(reader, &networks, false);
-    int64_t start = clock_mono_us();
+    int64_t start = spent_us();
     for (unsigned i = 0; i < CALLERS; i++) {
         decide(gate, &scratch, i);
         arena_reset(&scratch);
     }
     report("first", start, CALLERS);
-    start = clock_mono_us();
+    start = spent_us();
     for (unsigned i = 0, at = 0; i < CACHED; i++) {
         at = (at + 389) % CALLERS; /* a walk that visits all, in no order that helps */
         decide(gate, &scratch, at);
@@ -193,9 +202,9 @@ int main(int argc, char **argv)
     int64_t spent = 0;
     for (unsigned i = 0; i < CHANGED; i++) {
         touch(&err);
-        start = clock_mono_us();
+        start = spent_us();
         decide(gate, &scratch, i * 7 % CALLERS);
-        spent += clock_mono_us() - start;
+        spent += spent_us() - start;
         arena_reset(&scratch);
     }
     printf("%-8s %8.0f ns\n", "changed", (double)spent * 1000 / CHANGED);

@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 build=${1:-build}
+[ $# -eq 0 ] || shift
 ninja -C "$build" --quiet bench/bench-tokens bench/bench-upstream bench/bench-idle \
     src/ingress/bench-decision src/homerun
-HOMERUN="$PWD/$build/homerun" exec python3 bench/run.py --build "$build"
+HOMERUN="$PWD/$build/homerun" exec python3 bench/run.py --build "$build" "$@"

@@ -5,6 +5,8 @@
  */
 #include "net/client.h"
 
+#include <netinet/tcp.h>
+
 static const struct http1_limits response_limits = {
     .target_max = 0, .head_max = NET_OUT_HIGH, /* not more than may wait in a transport */
 };
@@ -63,7 +65,21 @@ static void keep_head(struct http_response *response, struct arena *arena, const
     }
 }
 
-/* One step of reading; false if it cannot go on for now. */
+/*
+ * A container that writes head and body apart waits for our acknowledgement of the first (Nagle), which the kernel
+ * holds back for 40 ms in the hope of something to send: there is nothing, so it goes now.
+ */
+static void acknowledge_head(const struct client_conn *conn, const struct http_response *response,
+                             bool body_is_here)
+{
+    bool empty = response->framing == HTTP_NO_BODY ||
+                 (response->framing == HTTP_LENGTH && response->length == 0);
+    if (!body_is_here && !empty) {
+        setsockopt(conn->t.fd, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
+    }
+}
+
+/* One step of reading; false if it cannot go on now. */
 static bool read_head(struct client_conn *conn, char *bytes, size_t count, size_t *used)
 {
     struct call *call = conn->call;
@@ -97,6 +113,7 @@ static bool read_head(struct client_conn *conn, char *bytes, size_t count, size_
         http1_body_init(&conn->body, response.framing, response.length);
         conn->keep_alive = response.keep_alive;
         conn->state = CALL_BODY;
+        acknowledge_head(conn, &response, *used < count);
         /* What follows the request was meant for a tunnel, and there is none. */
         call->ended |= call->upgrade;
     }
