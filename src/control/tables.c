@@ -16,6 +16,7 @@
 #include "control/api/logging.h"
 #include "control/api/oauth.h"
 #include "control/api/orgpolicy_custom.h"
+#include "control/api/orgpolicy_page.h"
 #include "control/api/orgpolicy_v2.h"
 #include "control/api/roles.h"
 #include "control/api/run_images.h"
@@ -34,6 +35,7 @@ const struct api_table api_tables[] = {
     {custom_roles_routes, &custom_roles_route_count},
     {orgpolicy_v2_routes, &orgpolicy_v2_route_count},
     {orgpolicy_custom_routes, &orgpolicy_custom_route_count},
+    {orgpolicy_page_routes, &orgpolicy_page_route_count},
     {crm_v1_orgpolicy_routes, &crm_v1_orgpolicy_route_count},
     {crm_v3_routes, &crm_v3_route_count},
     {crm_v3_tags_routes, &crm_v3_tags_route_count},

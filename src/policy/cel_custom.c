@@ -366,6 +366,18 @@ static struct custom_value macro(struct walk *walk, const struct custom_node *no
 
 /* ---- all of it ---- */
 
+/* A long text and a large pattern are many steps. */
+static struct custom_value match(struct walk *walk, const struct custom_node *node,
+                                 struct custom_value value)
+{
+    auto_arena scratch = {0};
+    size_t cost = pattern_steps(node->pattern) * (value.text.len + 16) / 256;
+    walk->steps += (unsigned)(cost < STEPS_MAX ? cost : STEPS_MAX);
+    return value.kind == CUSTOM_STRING && walk->steps <= STEPS_MAX
+               ? bool_value(pattern_find(node->pattern, value.text, &scratch))
+               : none;
+}
+
 static struct custom_value unary(struct walk *walk, const struct custom_node *node)
 {
     struct custom_value value = eval(walk, node->args[0]);
@@ -384,10 +396,7 @@ static struct custom_value unary(struct walk *walk, const struct custom_node *no
     if (node->kind == NODE_TO_STRING) {
         return to_string(walk, value);
     }
-    walk->steps += (unsigned)(value.text.len / 16);
-    return value.kind == CUSTOM_STRING && walk->steps <= STEPS_MAX
-               ? bool_value(pattern_find(node->pattern, value.text, walk->arena))
-               : none;
+    return match(walk, node, value);
 }
 
 static struct custom_value binary(struct walk *walk, const struct custom_node *node)

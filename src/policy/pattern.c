@@ -456,6 +456,11 @@ const struct pattern *pattern_compile(struct arena *arena, struct slice source, 
     return out;
 }
 
+size_t pattern_steps(const struct pattern *pattern)
+{
+    return pattern->count;
+}
+
 /* ---- matching ---- */
 
 struct places {

@@ -17,5 +17,7 @@ enum { PATTERN_BYTES_MAX = 512, PATTERN_STEPS_MAX = 2000 };
 
 /* NULL and INVALID_ARGUMENT, saying what is wrong, on failure. */
 const struct pattern *pattern_compile(struct arena *arena, struct slice source, struct error *err);
+/* How much work a character of text is, at most. */
+size_t pattern_steps(const struct pattern *pattern);
 /* Whether a part of TEXT matches (anchors make it the whole). ARENA is for the work. */
 bool pattern_find(const struct pattern *pattern, struct slice text, struct arena *arena);

@@ -413,6 +413,35 @@ static void roles_undelete(struct api_call *call)
 
 static const struct field undelete_fields[] = {{.name = "etag", .kind = FIELD_BYTES}, {0}};
 
+static const struct field query_fields[] = {
+    {.name = "fullResourceName", .kind = FIELD_STRING},
+    {.name = "pageSize", .kind = FIELD_INT32, .max = INT32_MAX},
+    {.name = "pageToken", .kind = FIELD_STRING},
+    {0},
+};
+
+/* All that a role can have, by number: gcloud reads it before it makes one. */
+static void permissions_query(struct api_call *call)
+{
+    int64_t size = json_number(call->body, "pageSize", PAGE_DEFAULT);
+    size_t max = size <= 0 ? PAGE_DEFAULT : size > PAGE_MAX ? PAGE_MAX : (size_t)size;
+    uint64_t at = 0;
+    const char *name;
+    json_t *list = json_array();
+    slice_to_u64(slice_of(json_text_or(call->body, "pageToken", "0")), &at);
+    while (json_array_size(list) < max && (name = permission_name(at)) != NULL) {
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "stage", "GA"));
+        at++;
+    }
+    json_t *answer = json_pack("{s:o}", "permissions", list);
+    if (permission_name(at) != NULL) {
+        json_object_set_new(
+            answer, "nextPageToken",
+            json_string(arena_printf(&call->arena, "%llu", (unsigned long long)at)));
+    }
+    api_reply(call, answer);
+}
+
 #define METHOD "google.iam.admin.v1."
 #define NODE(on)                                                                                    \
     {"GET", "/v1/" on "/roles", "iam.roles.list", on, 0, roles_list, METHOD "ListRoles (custom)"},  \
@@ -431,6 +460,8 @@ static const struct field undelete_fields[] = {{.name = "etag", .kind = FIELD_BY
 const struct api_route custom_roles_routes[] = {
     NODE("projects/{project}"),
     NODE("organizations/{organization}"),
+    {"POST", "/v1/permissions:queryTestablePermissions", NULL, NULL, API_SELF_CHECKED,
+     permissions_query, METHOD "QueryTestablePermissions", query_fields},
 };
 const size_t custom_roles_route_count =
     sizeof(custom_roles_routes) / sizeof(custom_roles_routes[0]);

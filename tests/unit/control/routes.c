@@ -87,6 +87,7 @@ static const char *const self_checked[] = {
     "google.iam.admin.v1.ListRoles",
     "google.iam.admin.v1.ListServiceAccountKeys",
     "google.iam.admin.v1.PatchServiceAccount",
+    "google.iam.admin.v1.QueryTestablePermissions",
     "google.iam.admin.v1.SetIamPolicy",
     "google.iam.admin.v1.TestIamPermissions",
     "google.iam.admin.v1.UndeleteServiceAccount",
@@ -111,6 +112,7 @@ enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };
 
 /* What anybody may ask without a token: how to get one, and who signs them. */
 static const char *const anonymous[] = {
+    "homerun.v1.OrganizationPolicyPage",
     "oauth2.Token",
     "oauth2.TokenInfo",
     "openid.Configuration",

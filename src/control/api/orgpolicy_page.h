@@ -1,0 +1,7 @@
+/* The page that refusals by organization policy link to. */
+#pragma once
+
+#include "control/api.h"
+
+extern const struct api_route orgpolicy_page_routes[];
+extern const size_t orgpolicy_page_route_count;
