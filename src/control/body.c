@@ -2,8 +2,14 @@
 #include "base/slice.h"
 #include "control/api.h"
 
-const struct field api_no_fields[] = {{0}};
-const struct field api_wait_fields[] = {{.name = "timeout", .kind = FIELD_DURATION}, {0}};
+/* Go's library says the path's parameter in the body once more: it is passed over. */
+#define NAME                                                                                       \
+    {                                                                                              \
+        .name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY                           \
+    }
+
+const struct field api_no_fields[] = {NAME, {0}};
+const struct field api_wait_fields[] = {NAME, {.name = "timeout", .kind = FIELD_DURATION}, {0}};
 
 bool api_take_fields(struct api_call *call, const struct field *table, struct error *err)
 {

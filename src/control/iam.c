@@ -10,18 +10,27 @@ static const struct field options_fields[] = {
     {0},
 };
 
+/* Go's library says the path's parameter in the body once more: it is passed over. */
+#define RESOURCE                                                                                   \
+    {                                                                                              \
+        .name = "resource", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY                       \
+    }
+
 static const struct field get_fields[] = {
+    RESOURCE,
     {.name = "options", .kind = FIELD_OBJECT, .fields = options_fields},
     {0},
 };
 
 static const struct field set_fields[] = {
+    RESOURCE,
     {.name = "policy", .kind = FIELD_OBJECT, .fields = policy_doc_fields, .flags = FIELD_REQUIRED},
     {.name = "updateMask", .kind = FIELD_STRING},
     {0},
 };
 
 static const struct field test_fields[] = {
+    RESOURCE,
     {.name = "permissions", .kind = FIELD_LIST, .item = FIELD_STRING},
     {0},
 };

@@ -262,6 +262,19 @@ def what_an_account_signed_for_the_token_endpoint_is_believed_while_it_lives():
     assert exchange(signed).status == 400
 
 
+@test
+def the_paths_own_parameter_may_stand_in_the_body_too_as_go_sends_it():
+    email = new_account("is-named-twice")["email"]
+    name = f"projects/-/serviceAccounts/{email}"
+    resource = service().removeprefix("/v2/")
+    good(api("POST", service(":setIamPolicy"), {"resource": resource, "policy": {"bindings": []}}))
+    good(api("POST", service(":testIamPermissions"), {"resource": resource, "permissions": []}))
+    good(api("POST", f"/v1/{name}:generateIdToken", {"name": name, "audience": url()}))
+    good(api("POST", f"/v1/{name}:disable", {"name": name}))
+    key = good(api("POST", f"/v1/{name}/keys", {"name": name}))["name"]
+    good(api("POST", f"/v1/{key}:disable", {"name": key}))
+
+
 # ---- the life of an account ----
 
 @test

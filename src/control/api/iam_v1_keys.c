@@ -64,6 +64,7 @@ static const char *const key_algorithms[] = {"KEY_ALG_UNSPECIFIED", "KEY_ALG_RSA
                                              "KEY_ALG_RSA_2048", NULL};
 
 static const struct field key_create_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "privateKeyType", .kind = FIELD_ENUM, .names = key_types},
     {.name = "keyAlgorithm", .kind = FIELD_ENUM, .names = key_algorithms},
     {0},
@@ -125,6 +126,7 @@ void iam_keys_create(struct api_call *call)
 /* ---- uploading ---- */
 
 static const struct field key_upload_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "publicKeyData", .kind = FIELD_BYTES, .flags = FIELD_REQUIRED},
     {0},
 };
@@ -330,6 +332,7 @@ static const char *const disable_reasons[] = {
     NULL,
 };
 const struct field iam_key_disable_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "serviceAccountKeyDisableReason", .kind = FIELD_ENUM, .names = disable_reasons},
     {.name = "extendedStatusMessage", .kind = FIELD_STRING},
     {0},

@@ -16,13 +16,21 @@ enum {
     PAYLOAD_MAX = 32768
 };
 
+/* Go's library says the path's parameter in the body once more: it is passed over. */
+#define NAME                                                                                       \
+    {                                                                                              \
+        .name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY                           \
+    }
+
 static const struct field access_fields[] = {
+    NAME,
     {.name = "delegates", .kind = FIELD_LIST, .item = FIELD_STRING},
     {.name = "scope", .kind = FIELD_LIST, .item = FIELD_STRING, .flags = FIELD_REQUIRED},
     {.name = "lifetime", .kind = FIELD_DURATION},
     {0},
 };
 static const struct field id_fields[] = {
+    NAME,
     {.name = "delegates", .kind = FIELD_LIST, .item = FIELD_STRING},
     {.name = "audience", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
     {.name = "includeEmail", .kind = FIELD_BOOL},
@@ -30,6 +38,7 @@ static const struct field id_fields[] = {
     {0},
 };
 static const struct field sign_fields[] = {
+    NAME,
     {.name = "delegates", .kind = FIELD_LIST, .item = FIELD_STRING},
     {.name = "payload", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
     {0},
