@@ -117,10 +117,28 @@ static bool has_account(void *ctx, struct slice email)
     return true;
 }
 
+/* Whether NODE is what the call is about, or stands above it. */
+static bool is_above(struct api_call *call, struct slice node)
+{
+    const char *at = api_expand(call, call->route->on);
+    while (!slice_is(node, at)) {
+        if (!resource_parent(call->control->store, &call->arena, at, &at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A custom role is good in its own project or organization alone: its permissions are theirs to
+ * change. */
 static bool has_custom_role(void *ctx, struct slice role)
 {
     struct api_call *call = ctx;
     struct store_doc doc;
+    ptrdiff_t end = slice_find_slice(role, SLICE("/roles/"));
+    if (end < 0 || !is_above(call, slice_upto(role, (size_t)end))) {
+        return false;
+    }
     if (store_get(call->control->store, STORE_ROLE, arena_string(&call->arena, role), &doc, NULL) !=
         STORE_FOUND) {
         return false;

@@ -618,6 +618,19 @@ def a_custom_role_opens_and_its_change_is_in_force_at_once():
 
 
 @test
+def a_custom_role_is_good_where_it_was_made_and_below():
+    deploy("scope")
+    api("POST", "/v1/projects", {"projectId": "other-world"})
+    role = {"roleId": "opener2", "role": {"includedPermissions": ["run.routes.invoke"]}}
+    api("POST", "/v1/projects/other-world/roles", role)
+    bind("user:s@example.com", key("scope"), "projects/other-world/roles/opener2", 400)
+    node = organization()["name"]
+    api("POST", f"/v1/{node}/roles", role)
+    bind("user:s@example.com", key("scope"), f"{node}/roles/opener2")
+    assert status_of("scope", member="user:s@example.com") == 200
+
+
+@test
 def the_organization_keeps_an_administrator():
     node = organization()["name"]
     got = api("POST", f"/v1/{node}:getIamPolicy", {})
