@@ -19,7 +19,7 @@ static const struct field rule_fields[] = {
     {.name = "allowAll", .kind = FIELD_BOOL},
     {.name = "denyAll", .kind = FIELD_BOOL},
     {.name = "enforce", .kind = FIELD_BOOL},
-    {.name = "parameters", .kind = FIELD_ANY},
+    {.name = "parameters", .kind = FIELD_MAP, .item = FIELD_ANY},
     {.name = "condition", .kind = FIELD_OBJECT, .fields = expr_fields},
     {.name = "resourceTypes",
      .kind = FIELD_ANY,

@@ -34,6 +34,9 @@ GARBAGE_TOKENS = ["x", "a.b.c", "ya29." + "x" * 200, "null", "x" * 6000, "eyJhbG
 OPEN_TO_ALL = ("ListRoles", "GetRole", "QueryGrantableRoles", "QueryTestablePermissions",
                "UserInfo", "TestIamPermissions", "ListConstraints", "Public")
 
+# What may be missed before a field that is too much is seen.
+REQUIRED = ("serviceId", "parent", "metadata", "name", "policy")
+
 stand = {}
 
 
@@ -222,6 +225,8 @@ def odd_texts_in_paths_lead_nowhere():
             for text in sample(choice, BAD_SEGMENTS, SEGMENTS_OF_ONE_PATH):
                 target = place.path(row, **{name: text})
                 body = b"{}" if row["takes_body"] else None
+                if text == "-" and name == "project" and row["verb"] == "DELETE":
+                    continue  # any project: the account of this name would be gone
                 if text in NO_HTTP:
                     if stand["client"].call(row["verb"], target, token, body).status != 400:
                         faults.add(row, f"{name} {text!r}", "not 400")
@@ -311,7 +316,7 @@ def bytes_that_are_no_object_are_refused():
             if got and not malformed and got.status == 200:
                 faults.add(row, name, "an unknown field is taken", got)
             if got and got.status == 400 and name == "an unknown field" and \
-                    not names_one_of(got, ("noSuchField", "serviceId", "parent")):
+                    not names_one_of(got, ("noSuchField", *REQUIRED)):
                 faults.add(row, name, "the field is not named", got)
         for kind in ("text/plain", "application/xml", "application/x-www-form-urlencoded",
                      "multipart/form-data; boundary=x", "application/yaml", "x" * 200, ""):

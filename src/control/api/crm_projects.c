@@ -200,7 +200,8 @@ static bool project_update(struct api_call *call, json_t **out, struct error *er
     const char *node = api_expand(call, call->route->on);
     const char *mask = api_query(call, "updateMask");
     auto_json *asked = read_project(call, err);
-    if (asked == NULL || !crm_load(call, node, &doc, err)) {
+    if (asked == NULL || !api_check_mask(call, v1 ? project_v1_fields : project_v3_fields, err) ||
+        !crm_load(call, node, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;

@@ -45,6 +45,7 @@ static const struct field named_fields[] = {
 };
 
 static const struct field list_request[] = {
+    {.name = "resource", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "pageSize", .kind = FIELD_INT32, .max = INT32_MAX},
     {.name = "pageToken", .kind = FIELD_STRING},
     {0},

@@ -3,7 +3,9 @@
 
 #include "control/api/crm_tree.h"
 
+/* The name is the path's, once more, as Go's library sends it. */
 static const struct field move_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "destinationParent", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
     {0},
 };

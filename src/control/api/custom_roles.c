@@ -338,7 +338,7 @@ static bool patch(struct api_call *call, struct store_doc *doc, struct error *er
     const char *node = api_expand(call, call->route->on);
     auto_json *asked = fields_read(role_fields, call->body, "", err);
     const json_t *permissions = json_object_get(asked, "includedPermissions");
-    if (asked == NULL || !load(call, doc, err)) {
+    if (asked == NULL || !api_check_mask(call, role_fields, err) || !load(call, doc, err)) {
         return false;
     }
     auto_json *before = doc->body;
@@ -411,7 +411,11 @@ static void roles_undelete(struct api_call *call)
     answer(call, good, &doc, &err);
 }
 
-static const struct field undelete_fields[] = {{.name = "etag", .kind = FIELD_BYTES}, {0}};
+static const struct field undelete_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY}, /* the path's, once more */
+    {.name = "etag", .kind = FIELD_BYTES},
+    {0},
+};
 
 static const struct field query_fields[] = {
     {.name = "fullResourceName", .kind = FIELD_STRING},

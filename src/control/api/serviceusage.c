@@ -97,6 +97,7 @@ static void services_batch_enable(struct api_call *call)
 }
 
 static const struct field batch_fields[] = {
+    {.name = "parent", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "serviceIds", .kind = FIELD_LIST, .item = FIELD_STRING},
     {0},
 };
