@@ -111,6 +111,7 @@ struct client_conn *client_conn_new(struct net_pool *pool, const struct transpor
     }
     conn->pool = pool;
     conn->t.connecting = true;
+    conn->t.may_have_answered = true;
     link_init(&conn->calls);
     link_init(&conn->queue);
     link_add(&pool->busy, &conn->link);

@@ -196,7 +196,7 @@ static void read_on(struct transport *t)
     }
 }
 
-/* ---- writing ---- */
+/* ---- writing to the socket ---- */
 
 /* Bytes written, 0 if the socket takes none now, -1 if it is lost. */
 static ssize_t write_some(struct transport *t, const char *bytes, size_t count)
@@ -222,43 +222,6 @@ static ssize_t write_some(struct transport *t, const char *bytes, size_t count)
     errno = why == SSL_ERROR_SYSCALL && errno != 0 ? errno : EPROTO;
     ERR_clear_error();
     return -1;
-}
-
-static void send_out(struct transport *t)
-{
-    bool moved = false;
-    bool stuck = false;
-    while (buffer_len(&t->out) > 0) {
-        struct slice left = buffer_slice(&t->out);
-        ssize_t sent = write_some(t, left.data, left.len);
-        if (sent < 0) {
-            lost(t, errno);
-            return;
-        }
-        buffer_drop(&t->out, (size_t)sent);
-        moved |= sent > 0;
-        /* A socket that took a part is full; OpenSSL takes one record at a time. */
-        if (sent == 0 || (t->ssl == NULL && (size_t)sent < left.len)) {
-            stuck = true;
-            break;
-        }
-    }
-    if (moved && t->connecting) {
-        t->connecting = false;
-        deadline_clear(&t->deadline);
-    }
-    if (!stuck) {
-        net_block_return(t->net, &t->out);
-    } else if ((moved || !t->stuck) && !t->connecting) {
-        deadline_set(t->net, &t->deadline, net_now(t->net) + t->write_timeout_ms);
-    }
-    if (t->stuck != stuck) {
-        t->stuck = stuck;
-        if (!stuck) {
-            deadline_clear(&t->deadline);
-            transport_touch(t); /* the owner's own deadline comes back */
-        }
-    }
 }
 
 /* ---- reading ---- */
@@ -378,6 +341,61 @@ static bool read_once(struct transport *t)
         give(t, into, (size_t)got);
     }
     return true;
+}
+
+/* ---- writing what waits ---- */
+
+/*
+ * The peer takes nothing more. It may have answered before it broke off: a server that refuses an
+ * upload does. What it has said is heard before it is lost.
+ */
+static void broken(struct transport *t, int error)
+{
+    buffer_clear(&t->out);
+    bool heard = !t->may_have_answered || t->connecting;
+    while (!heard && !t->closed && !t->finishing && !t->eof) {
+        heard = !read_once(t);
+    }
+    if (!t->closed) {
+        lost(t, error);
+    }
+}
+
+static void send_out(struct transport *t)
+{
+    bool moved = false;
+    bool stuck = false;
+    while (buffer_len(&t->out) > 0) {
+        struct slice left = buffer_slice(&t->out);
+        ssize_t sent = write_some(t, left.data, left.len);
+        if (sent < 0) {
+            broken(t, errno);
+            return;
+        }
+        buffer_drop(&t->out, (size_t)sent);
+        moved |= sent > 0;
+        /* A socket that took a part is full; OpenSSL takes one record at a time. */
+        if (sent == 0 || (t->ssl == NULL && (size_t)sent < left.len)) {
+            stuck = true;
+            break;
+        }
+    }
+    if (moved && t->connecting) {
+        t->connecting = false;
+        deadline_clear(&t->deadline);
+    }
+    if (!stuck) {
+        net_block_return(t->net, &t->out);
+    } else if ((moved || !t->stuck) && !t->connecting) {
+        deadline_set(t->net, &t->deadline, net_now(t->net) + t->write_timeout_ms);
+    }
+    if (t->stuck != stuck) {
+        t->stuck = stuck;
+        if (!stuck) {
+            deadline_clear(&t->deadline);
+            transport_touch(t); /* the owner's own deadline comes back */
+        }
+    }
 }
 
 static void shake(struct transport *t)

@@ -56,6 +56,7 @@ struct transport {
     bool linger;     /* and then read on for a while, so that a reset does not destroy the answer */
     bool connecting; /* no byte has left yet: the deadline is the connect's */
     bool half_close; /* say the end of our side once the output is written */
+    bool may_have_answered; /* a server that breaks off while it is written to */
     bool closed;
     struct buffer in;
     struct buffer out;
