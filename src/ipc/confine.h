@@ -1,0 +1,32 @@
+/*
+ * What a process gives up for good once it has opened what it needs, in three layers from coarse to
+ * fine: privileges (user, capabilities, no_new_privs), files (Landlock, without a single exception:
+ * what is open stays usable), and all system calls but a short list (seccomp; the others answer
+ * EPERM).
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stddef.h>
+
+struct confinement {
+    const int
+        *calls; /* numbers of libseccomp (SCMP_SYS) that are allowed whatever their arguments */
+    size_t call_count;
+    /*
+     * Allows more, for some arguments only. FILTER is libseccomp's. False if it cannot. NULL:
+     * nothing more. mmap and mprotect without PROT_EXEC, ioctl of sockets, and abort() are always
+     * allowed.
+     */
+    bool (*allow_more)(void *filter);
+};
+
+enum { CONFINED_WITHOUT_LANDLOCK = 1, CONFINED_WITHOUT_SECCOMP = 2, CONFINED_NOT = 4 };
+
+/*
+ * Enters it: there is no way back. *LACKS says what this kernel does not have (bits above); under a
+ * sanitizer, whose runtime needs more, nothing is given up (CONFINED_NOT). False and *err if
+ * something that the kernel has could not be entered: end then.
+ */
+bool confine(const struct confinement *what, unsigned *lacks, struct error *err);
