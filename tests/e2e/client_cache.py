@@ -17,7 +17,7 @@ CACHE = pathlib.Path(os.environ.get("HOMERUN_CLIENTS") or
                      pathlib.Path(BINARY).absolute().parent / "clients-cache")
 NODE = ["@google-cloud/run@3.3.0", "@googleapis/run@34.0.0", "google-auth-library@10.9.1"]
 PYTHON = ["google-cloud-run==0.16.2", "google-auth[requests]"]
-INSTALL_SECONDS = 600
+INSTALL_SECONDS = 300
 
 
 def install(what, name, pins, *commands, env=None):
@@ -50,7 +50,7 @@ def node():
     """The program, and the environment in which it finds the libraries."""
     program = need("node")
     folder = install("Node's libraries", "node", NODE,
-                     [need("npm"), "install", "--no-audit", "--no-fund", "--prefix", ".", *NODE])
+                     [need("npm"), "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000", "--prefix", ".", *NODE])
     return [program], {"NODE_PATH": str(folder / "node_modules")}
 
 
@@ -58,7 +58,7 @@ def python():
     folder = CACHE / "python"
     install("Python's libraries", "python", PYTHON,
             [sys.executable, "-m", "venv", str(folder)],
-            [str(folder / "bin" / "pip"), "install", "--quiet", *PYTHON])
+            [str(folder / "bin" / "pip"), "install", "--quiet", "--retries=1", "--timeout=20", *PYTHON])
     return [str(folder / "bin" / "python")], {}
 
 

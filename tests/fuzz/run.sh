@@ -12,12 +12,19 @@ build=${FUZZ_BUILD:-$root/build-fuzz}
 seconds=${1:-10}
 [ $# -gt 0 ] && shift
 
+# Quiet when it goes well, and with all its words when it does not.
+configure() {
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 || { cat "$log"; rm -f "$log"; exit 1; }
+    rm -f "$log"
+}
+
 if [ ! -f "$build/build.ninja" ]; then
     # The rooms need the coverage instrumentation too; linking the fuzzer itself is the targets' part.
-    CC=clang meson setup "$build" "$root" -Dfuzz=true -Dtests=false -Dwerror=false \
-        -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link >/dev/null
+    CC=clang configure meson setup "$build" "$root" -Dfuzz=true -Dtests=false -Dwerror=false \
+        -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link
 else
-    meson setup --reconfigure "$build" "$root" >/dev/null # finds targets that are new
+    configure meson setup --reconfigure "$build" "$root" # finds targets that are new
 fi
 
 if [ $# -eq 0 ]; then
