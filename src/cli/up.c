@@ -14,7 +14,7 @@ static void on_ready(const struct settings *settings, void *ctx)
     const char *data = option_text(&cli->in, "data", NULL);
     const char *flag = data == NULL ? "" : arena_printf(&cli->arena, " --data %s", data);
     printf("%sHomerun %s serves.%s\n\n", paint.bold, HOMERUN_VERSION, paint.off);
-    printf("  API and console   %s%s%s\n", paint.green, settings->api_url, paint.off);
+    printf("  API               %s%s%s\n", paint.green, settings->api_url, paint.off);
     printf("  Services          %shttps://SERVICE-%s.%s.%s:%d%s\n", paint.green,
            settings->project_number, settings->region, settings->domain, settings->https_port,
            paint.off);
