@@ -113,7 +113,7 @@ void world_revoke(struct world *world, uint64_t node)
 void world_make(struct world *world)
 {
     struct error err;
-    *world = (struct world){.dir = "/tmp/homerun-ingress-XXXXXX"};
+    *world = (struct world){.dir = "/tmp/homerun-ingress-XXXXXX", .now_s = NOW_S};
     assert_non_null(mkdtemp(world->dir));
     world->writer = index_writer_new(world->dir, &err);
     assert_non_null(world->writer);
@@ -220,7 +220,7 @@ struct gate_answer world_decide(struct world *world, const struct http_request *
     struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&peer;
     v4->sin_family = AF_INET;
     inet_pton(AF_INET, "192.0.2.9", &v4->sin_addr);
-    gate_decide(world->gate, &world->arena, request, &peer, NOW_S * 1000000, &answer);
+    gate_decide(world->gate, &world->arena, request, &peer, world->now_s * 1000000, &answer);
     return answer;
 }
 

@@ -39,6 +39,7 @@ struct world {
     struct trust_secret *ours, *google, *federated, *foreign;
     struct arena arena;
     struct index_service service; /* as published */
+    int64_t now_s;                /* what the clock says: NOW_S unless a test moves it */
 };
 
 void world_make(struct world *world);

@@ -450,6 +450,32 @@ static void the_log_learns_who_was_refused(void **state)
     assert_true(slice_is(answer.service->name, "hello"));
 }
 
+/* A clock that steps forward and back: what was remembered before the step must not outlive it. */
+static void a_clock_that_steps_changes_the_answer_and_steps_back_with_it(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t step_s;
+        int status, timed_status;
+    } steps[] = {
+        {0, 200, 403},    {3609, 200, 200}, {3610, 401, 401}, {86400, 401, 401},
+        {0, 200, 403},    {-60, 200, 403},  {-61, 401, 401},  {-86400, 401, 401},
+        {1800, 200, 200}, {0, 200, 403},    {1799, 200, 403},
+    };
+    const char *alice = auth(world_alice(&world));
+    const char *robot = auth(world_robot(&world));
+    world_grant(&world, PROJECT_NODE, ALICE);
+    world_grant_if(&world, SERVICE_NODE, ROBOT,
+                   "request.time >= timestamp(\"2027-01-15T08:30:00Z\")");
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        world.now_s = NOW_S + steps[i].step_s; /* NOW_S is 2027-01-15T08:00:00Z */
+        for (int again = 0; again < 2; again++) {
+            assert_status(world_ask(&world, HOST, "/", alice, NULL), steps[i].status);
+            assert_status(world_ask(&world, HOST, "/", robot, NULL), steps[i].timed_status);
+        }
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, done)
 
 int main(void)
@@ -477,6 +503,7 @@ int main(void)
         TEST(an_account_made_anew_under_an_old_name_is_another_account),
         TEST(an_unknown_key_of_a_known_issuer_is_named),
         TEST(the_log_learns_who_was_refused),
+        TEST(a_clock_that_steps_changes_the_answer_and_steps_back_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
