@@ -17,7 +17,7 @@ static const struct call_events relay_events;
 static enum http_framing framing_towards(const struct request *request)
 {
     enum http_framing framing = request->head->framing;
-    if (framing == HTTP_NO_BODY || request->websocket) {
+    if (framing == HTTP_NO_BODY || request->upgrade) {
         return HTTP_NO_BODY;
     }
     if (framing == HTTP_LENGTH) {
@@ -52,7 +52,7 @@ static bool forward_make(struct request *request)
     address_of_peer(exchange_peer(request->exchange), &peer);
     forwarding.peer = arena_slice(request->arena, address_text(&peer, text));
     *forward = (struct http_request){
-        .method = request->websocket ? SLICE("GET") : head->method,
+        .method = request->upgrade ? SLICE("GET") : head->method,
         .scheme = SLICE("http"),
         .authority = head->authority,
         .path = head->path,
@@ -61,13 +61,13 @@ static bool forward_make(struct request *request)
         .length = head->length,
         .keep_alive = true,
         .expect_continue = head->expect_continue,
-        .upgrade = request->websocket ? SLICE("websocket") : SLICE_NONE,
+        .upgrade = request->upgrade ? head->upgrade : SLICE_NONE,
         .wants_trailers = head->wants_trailers,
     };
     if (!headers_to_container(request->arena, &forwarding, &forward->headers)) {
         return false;
     }
-    if (request->websocket) {
+    if (request->upgrade && head->version == HTTP_2) {
         add_websocket_key(request, &forward->headers);
     }
     request->forward = forward;
@@ -89,7 +89,7 @@ void relay_start(struct request *request)
         return;
     }
     call_begin(request);
-    if (!request->websocket) {
+    if (!request->upgrade) {
         exchange_resume(request->exchange);
     }
 }
@@ -131,7 +131,7 @@ void relay_body_end(struct exchange *exchange, const struct http_headers *traile
 {
     struct request *request = exchange_user(exchange);
     struct http_headers passed;
-    if (request == NULL || request->call == NULL || (request->websocket && !request->tunnel)) {
+    if (request == NULL || request->call == NULL || (request->upgrade && !request->tunnel)) {
         return;
     }
     request->body_ended = request->forward->framing != HTTP_NO_BODY;
@@ -163,8 +163,8 @@ static void inform(struct request *request, const struct http_response *response
 }
 
 /*
- * The container has agreed to a WebSocket. Over HTTP/2 the answer is 200 and the handshake's own
- * field means nothing (RFC 8441 section 5).
+ * The container has agreed to switch protocols. Over HTTP/2 the answer is 200 and the handshake's
+ * own field means nothing (RFC 8441 section 5).
  */
 static void open_tunnel(struct request *request, struct http_response *own)
 {
@@ -202,7 +202,7 @@ static void on_response(struct call *call, const struct http_response *response)
         inform(request, response);
         return;
     }
-    bool over_http2 = request->websocket && request->head->version == HTTP_2;
+    bool over_http2 = request->upgrade && request->head->version == HTTP_2;
     if (over_http2 && response->status >= 200 && response->status < 300) {
         /* To this client it would say that the tunnel is open. */
         request_fail(request, FAILURE_INSTANCE);

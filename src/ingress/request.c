@@ -138,14 +138,30 @@ static void request_note(struct request *request, const struct gate_answer *answ
     }
 }
 
-/* By HTTP/1.1 (RFC 6455: a GET without a body) or by HTTP/2 (RFC 8441). */
-static bool is_websocket(const struct http_request *head)
+/*
+ * Whether the container may be asked to switch protocols: by HTTP/1.1 for a GET without a body (as
+ * RFC 6455 has it), by HTTP/2 for WebSocket (RFC 8441). Never to another HTTP, in which more
+ * requests would pass this gate unseen.
+ */
+static bool may_upgrade(const struct http_request *head)
 {
-    if (!slice_equal_nocase(head->upgrade, SLICE("websocket"))) {
+    static const struct slice refused[] = {SLICE_INIT("h2"), SLICE_INIT("http/"),
+                                           SLICE_INIT("tls/")};
+    struct slice protocol = head->upgrade;
+    if (protocol.len == 0) {
         return false;
     }
-    return head->version == HTTP_2 ? slice_is(head->method, "CONNECT")
-                                   : slice_is(head->method, "GET") && head->framing == HTTP_NO_BODY;
+    if (head->version == HTTP_2) {
+        return slice_is(head->method, "CONNECT") &&
+               slice_equal_nocase(protocol, SLICE("websocket"));
+    }
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        if (slice_equal_nocase(slice_upto(protocol, refused[i].len), refused[i])) {
+            return false;
+        }
+    }
+    return slice_is(head->method, "GET") && head->framing == HTTP_NO_BODY &&
+           slice_find(protocol, ',') < 0;
 }
 
 /* Behind the gate: which revision, and then a place on one of its instances. */
@@ -157,8 +173,8 @@ static void request_pass(struct request *request, const struct gate_answer *answ
         return;
     }
     request->record.revision = request->target.revision;
-    request->websocket = is_websocket(head) && !request->target.http2;
-    if (slice_is(head->method, "CONNECT") && !request->websocket) {
+    request->upgrade = may_upgrade(head) && !request->target.http2;
+    if (slice_is(head->method, "CONNECT") && !request->upgrade) {
         request_fail(request, FAILURE_INSTANCE);
         return;
     }

@@ -107,7 +107,7 @@ struct request {
     bool retried;
     bool body_begun, body_ended;
     bool head_sent;
-    bool websocket; /* an upgrade was asked for, and the container may get it */
+    bool upgrade; /* an upgrade was asked for, and the container may get it */
     bool tunnel;
     bool timed_out;
 };

@@ -154,6 +154,20 @@ def a_websocket_carries_bytes_both_ways_over_tls():
 
 
 @test
+def any_other_protocol_may_be_switched_to_but_another_http():
+    with Raw(one(), "https", good()) as raw:
+        raw.ask(good(), "/tunnel", headers=["Connection: Upgrade", "Upgrade: wire/1"])
+        status, headers = raw.head()
+        assert (status, headers["upgrade"]) == (101, "wire/1"), (status, headers)
+        raw.send(b"\0raw bytes\xff")
+        assert raw.take(11) == b"\0raw bytes\xff"
+    with Raw(one(), "https", good()) as raw:
+        raw.ask(good(), "/head", headers=["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
+                                          "HTTP2-Settings: AAMAAABkAAQAAP__"])
+        assert raw.head()[0] == 200, "asked as if nothing had been said of it"
+
+
+@test
 def grpc_passes_with_its_trailers():
     server = need("nghttpd")
     client = need("nghttp")

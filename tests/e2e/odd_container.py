@@ -195,10 +195,14 @@ def tunnel(request):
     """Says yes to the upgrade, and sends back what comes."""
     import base64
     import hashlib
-    key = request.headers["sec-websocket-key"].encode()
-    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    request.connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                            b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n" % accept)
+    protocol = request.headers["upgrade"].encode()
+    accept = b""
+    if protocol.lower() == b"websocket":
+        key = request.headers["sec-websocket-key"].encode()
+        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        accept = b"Sec-WebSocket-Accept: %s\r\n" % base64.b64encode(digest)
+    request.connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\n"
+                            b"Connection: Upgrade\r\n%s\r\n" % (protocol, accept))
     while True:
         data, request.connection.data = request.connection.data, b""
         if data:
