@@ -7,6 +7,7 @@ the machine does meanwhile falls on all of them. Only loopback addresses are eve
     python3 bench/run.py [--build DIR] [--seconds N] [--rounds N] [--services N] [--only load|calls|wake|memory|scale]
 """
 import argparse
+import http.client
 import json
 import os
 import pathlib
@@ -225,23 +226,47 @@ def report_load(name, rows):
               ("" if who == "homerun" else f"homerun / this = {own / cpu:.2f}"))
 
 
-def bench_calls(stand):
-    """Latency of access changes over one connection, each awaited."""
-    import http.client
-    api = urllib.parse.urlsplit(stand.api_url)
-    client = http.client.HTTPConnection("127.0.0.1", api.port)
-    headers = {"Authorization": f"Bearer {stand.token()}", "Content-Type": "application/json"}
-    times = []
-    for number in range(500):
-        body = json.dumps({"policy": {"bindings": [
-            {"role": "roles/run.invoker", "members": [f"domain:{DOMAIN}", f"user:u{number}@x.test"]}]}})
+class Caller:
+    """API calls over one connection, each awaited before the next."""
+
+    def __init__(self, stand):
+        self.client = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(stand.api_url).port)
+        self.headers = {"Authorization": f"Bearer {stand.token()}", "Content-Type": "application/json"}
+
+    def call(self, method, path, body):
+        """Milliseconds until the answer was read."""
         started = time.perf_counter()
-        client.request("POST", "/v1/projects/demo/locations/us-central1/services/private:setIamPolicy", body, headers)
-        answer = client.getresponse()
-        answer.read()
-        times.append((time.perf_counter() - started) * 1000)
-        assert answer.status == 200
-    print(f"\nsetIamPolicy, 500 in a row: p50 {percentile(times, .5):.2f} ms, p99 {percentile(times, .99):.2f} ms")
+        self.client.request(method, path, json.dumps(body), self.headers)
+        answer = self.client.getresponse()
+        text = answer.read()
+        assert answer.status == 200, text[:500]
+        return (time.perf_counter() - started) * 1000
+
+
+def bench_calls(stand, count=500, prefix="made"):
+    """Latency and rate of the calls that change something, of which each is in force when it returns."""
+    caller, places = Caller(stand), "projects/demo/locations/us-central1"
+    policy = "projects/demo/policies/run.allowedIngress"
+    template = {"healthCheckDisabled": True, "containers": [{"image": "homerun.test/hello:1"}]}
+    deeds = {
+        "create a service": lambda n: caller.call("POST", f"/v2/{places}/services?serviceId={prefix}-{n}",
+                                                  {"template": template}),
+        "toggle the check": lambda n: caller.call(
+            "PATCH", f"/v2/{places}/services/{prefix}-{n}?updateMask=invokerIamDisabled", {"invokerIamDisabled": True}),
+        "setIamPolicy": lambda n: caller.call("POST", f"/v2/{places}/services/private:setIamPolicy", {
+            "policy": {"bindings": [{"role": "roles/run.invoker",
+                                     "members": [f"domain:{DOMAIN}", f"user:u{n}@x.test"]}]}}),
+        "set an organization policy": lambda n: caller.call("PATCH", f"/v2/{policy}", {
+            "name": policy, "spec": {"rules": [{"values": {"allowedValues": ["all", "internal"][:1 + n % 2]}}]}}),
+    }
+    caller.call("POST", "/v2/projects/demo/policies", {"name": policy, "spec": {"rules": [{"allowAll": True}]}})
+    print(f"\ncalls, {count} of each in a row:")
+    for name, deed in deeds.items():
+        times = [deed(number) for number in range(count)]
+        print(f"  {name:28} {1000 / statistics.mean(times):6.0f}/s  "
+              f"p50 {percentile(times, .5):.2f} ms, p99 {percentile(times, .99):.2f} ms")
+    caller.client.request("DELETE", f"/v2/{policy}", headers=caller.headers)
+    caller.client.getresponse().read()
 
 
 def bench_wake(stand, count=200):
@@ -333,6 +358,7 @@ def main():
             bench_load(stand, rivals, folder, options)
         if options.scale:
             bench_scale(stand, options.scale)
+            bench_calls(stand, prefix="late")
     finally:
         if rivals:
             rivals.close()
