@@ -14,7 +14,7 @@
 
 enum {
     LINGER_MS = 2000,
-    LINGER_BYTES = 4 * 1024 * 1024,
+    LINGER_BYTES = 16 * 1024 * 1024, /* well over what our own limits refuse */
     IN_MAX = 1024 * 1024,
     OUT_MAX = 64 * 1024 * 1024,
 };

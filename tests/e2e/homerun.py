@@ -153,8 +153,11 @@ def fetch(url, method="GET", headers=None, body=None, ca=None, connect="127.0.0.
     client.sock = raw
     try:
         target = parts.path or "/"
-        client.request(method, target + (f"?{parts.query}" if parts.query else ""), body=body,
-                       headers={"Host": parts.netloc, **(headers or {})})
+        try:
+            client.request(method, target + (f"?{parts.query}" if parts.query else ""), body=body,
+                           headers={"Host": parts.netloc, **(headers or {})})
+        except BrokenPipeError:
+            pass  # refused before all of the body was there: the answer is on its way
         got = client.getresponse()
         return Answer(got.status, got.headers, got.read())
     finally:
