@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "control/answer.h"
 #include "control/api/run_v2_grpc.h"
+#include "control/projects.h"
 #include "http/url.h"
 
 enum { BODY_BYTES_MAX = 4 << 20 };
@@ -208,6 +209,9 @@ static bool admit(struct api_call *call, struct error *err)
     }
     if (!anonymous && (route->flags & API_SELF_CHECKED) == 0 && route->permission != NULL &&
         !api_allowed(call, route->permission, api_expand(call, route->on), err)) {
+        return false;
+    }
+    if (!anonymous && !project_takes(call, err)) {
         return false;
     }
     if (route->handle == NULL) {

@@ -55,3 +55,47 @@ bool project_put(struct control *control, struct arena *arena, const char *id, c
            store_put(control->store, STORE_SETTING, number_key(arena, number), by_number, NULL,
                      NULL, err);
 }
+
+bool project_is_live(struct control *control, struct arena *arena, const char *key)
+{
+    struct store_doc doc;
+    struct slice left = slice_of(key), kind, id;
+    if (!slice_cut(&left, '/', &kind) || !slice_is(kind, "projects") ||
+        !slice_cut(&left, '/', &id)) {
+        return true;
+    }
+    const char *node = arena_printf(arena, "projects/%.*s", SLICE_ARG(id));
+    if (store_get(control->store, STORE_NODE, node, &doc, NULL) != STORE_FOUND) {
+        return true;
+    }
+    bool live = strcmp(json_text_or(doc.body, "lifecycleState", "ACTIVE"), "ACTIVE") == 0;
+    json_decref(doc.body);
+    return live;
+}
+
+/* What only reads, in spite of its verb. */
+static bool is_read(const struct api_route *route)
+{
+    static const char *const reads[] = {":getIamPolicy", ":testIamPermissions", ":wait"};
+    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+        if (slice_ends(slice_of(route->path), slice_of(reads[i]))) {
+            return true;
+        }
+    }
+    return strcmp(route->verb, "GET") == 0;
+}
+
+bool project_takes(struct api_call *call, struct error *err)
+{
+    const char *id = api_param(call, "project");
+    if (id[0] == '\0' || strstr(call->route->path, "{project}/") == NULL || is_read(call->route) ||
+        project_is_live(call->control, &call->arena,
+                        arena_printf(&call->arena, "projects/%s", id))) {
+        return true;
+    }
+    return error_set(
+        err, STATUS_FAILED_PRECONDITION,
+        "Project '%s' is being deleted: nothing in it can be changed. `gcloud projects "
+        "undelete %s` brings it back.",
+        id, id);
+}

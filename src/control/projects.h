@@ -7,3 +7,12 @@
  */
 bool project_put(struct control *control, struct arena *arena, const char *id, const char *number,
                  const char *name, const char *parent, const char *create_time, struct error *err);
+
+/*
+ * Whether the project that KEY (a store key) is of, or is, is not being deleted. What it has is
+ * kept then, but its services answer nobody.
+ */
+bool project_is_live(struct control *control, struct arena *arena, const char *key);
+/* Whether the call may change what is in its project: one that is being deleted takes no changes.
+ */
+bool project_takes(struct api_call *call, struct error *err);

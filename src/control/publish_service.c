@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "control/images.h"
 #include "control/policy_doc.h"
+#include "control/projects.h"
 #include "control/publish.h"
 #include "model/service_run.h"
 
@@ -278,7 +279,10 @@ bool change_service(struct change *change, const char *key, struct error *err)
     case STORE_FOUND:
         break;
     }
-    bool good = publish_service(change, key, &doc, note, err);
+    /* Of a project that is being deleted nothing is served, as if the service were gone. */
+    bool good = project_is_live(change->control, &change->arena, key)
+                    ? publish_service(change, key, &doc, note, err)
+                    : forget_service(change, key, note, err);
     json_decref(doc.body);
     return good;
 }
@@ -313,8 +317,10 @@ static bool publish_revision(struct change *change, const char *service_key, str
     view.doc = service.body;
     const json_t *template = json_object_get(doc->body, "template");
     auto_json *images = images_of_template(change->control, arena, template);
-    auto_json *record = service_run_record(&view, doc->id, arena_string(arena, name), doc->body,
-                                           images, is_target(service.body, name));
+    bool reachable =
+        is_target(service.body, name) && project_is_live(change->control, arena, service_key);
+    auto_json *record =
+        service_run_record(&view, doc->id, arena_string(arena, name), doc->body, images, reachable);
     struct slice text = json_write(arena, record);
     json_decref(service.body);
     change->touched_run = true;
