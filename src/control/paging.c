@@ -2,6 +2,8 @@
  * nothing else across the edge of a page. */
 #include "control/paging.h"
 
+#include "base/encode.h"
+
 static const char *asked(struct api_call *call, const char *name)
 {
     const char *of_query = api_query(call, name);
