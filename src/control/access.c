@@ -6,26 +6,6 @@
 
 enum { DEPTH_MAX = 16 };
 
-/* The tags of a resource, read when a condition asks for the first one. */
-struct lazy_tags {
-    struct control *control;
-    struct arena *arena;
-    const char *resource;
-    struct tag_set *set;
-};
-
-static bool has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
-{
-    struct lazy_tags *lazy = ctx;
-    if (lazy->set == NULL) {
-        lazy->set = arena_new(lazy->arena, struct tag_set);
-        if (!tags_effective(lazy->control, lazy->arena, lazy->resource, lazy->set, NULL)) {
-            lazy->set->count = 0; /* what cannot be read grants nothing */
-        }
-    }
-    return tags_match(lazy->set, by_id, key, value);
-}
-
 /* What conditions may ask about the resource of an admin call (access-and-runtime 3.7). */
 static struct cel_env env_of(struct arena *arena, const char *resource)
 {
@@ -78,7 +58,7 @@ static bool holds(struct api_call *call, const char *permission, const char *res
     struct lazy_tags lazy = {call->control, &call->arena, resource, NULL};
     struct cel_env env = *known;
     const char *node = resource;
-    env.has_tag = has_tag;
+    env.has_tag = lazy_tags_match;
     env.tag_ctx = &lazy;
     for (int depth = 0; depth < DEPTH_MAX; depth++) {
         if (node_grants(call, node, &env, slice_of(permission))) {

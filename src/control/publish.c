@@ -132,6 +132,7 @@ bool publish_all(struct control *control, struct error *err)
            rebuild_kind(change, STORE_ISSUER, change_issuer, err) &&
            publish_own_issuer(change, err) && change_groups(change, err) &&
            rebuild_kind(change, STORE_POLICY, change_policy, err) &&
+           rebuild_kind(change, STORE_TAG, publish_tag_binding, err) &&
            rebuild_kind(change, STORE_SERVICE, change_service, err) &&
            rebuild_kind(change, STORE_REVISION, change_revision, err) &&
            change_commit(&change, err);

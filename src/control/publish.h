@@ -18,5 +18,11 @@ bool publish_all(struct control *control, struct error *err);
 /* Our own issuer, under each of its names, with its keys: after a rotation. */
 bool publish_own_issuer(struct change *change, struct error *err);
 
+/* The tags that are bound to RESOURCE, which the record has, or had, under ID. */
+bool publish_tags(struct change *change, const char *resource, uint64_t id, struct error *err);
+/* Those of the resource that KEY, the key of a binding in the record, is to. True for other tags.
+ */
+bool publish_tag_binding(struct change *change, const char *key, struct error *err);
+
 /* The keys of an issuer, from the text of its JWKS. */
 bool publish_jwks(struct change *change, uint32_t issuer, struct slice jwks, struct error *err);

@@ -199,6 +199,7 @@ static bool forget_service(struct change *change, const char *key, struct slice 
     change->touched_run = true;
     return take_back(change, note, err) && index_txn_delete_service(change->txn, id, err) &&
            index_txn_put_grants(change->txn, id, NULL, 0, err) &&
+           publish_tags(change, key, id, err) &&
            index_txn_put_note(change->txn, note_key(&change->arena, key), SLICE_NONE, err);
 }
 

@@ -14,6 +14,17 @@ const char *tag_binding_key(struct arena *arena, const char *resource, const cha
     return arena_printf(arena, "tagBindings/%s/%s", resource, value);
 }
 
+bool tag_binding_resource(struct slice key, struct slice *out)
+{
+    static const struct slice bindings = SLICE_INIT("tagBindings/");
+    ptrdiff_t end = slice_find_slice(key, SLICE("/tagValues/"));
+    if (!slice_starts(key, bindings) || end < (ptrdiff_t)bindings.len) {
+        return false;
+    }
+    *out = slice_from(slice_upto(key, (size_t)end), bindings.len);
+    return true;
+}
+
 uint64_t tag_resource_id(struct control *control, const char *resource)
 {
     struct store_doc doc;
@@ -82,6 +93,23 @@ static bool collect(const struct store_doc *doc, void *ctx)
     return out->count < TAGS_MAX;
 }
 
+static bool collect_own(struct collecting *collecting, const char *resource, uint64_t id,
+                        struct error *err)
+{
+    collecting->resource_id = id;
+    return id == 0 ||
+           store_each(collecting->control->store, STORE_TAG,
+                      tag_binding_prefix(collecting->arena, resource), collect, collecting, err);
+}
+
+bool tags_own(struct control *control, struct arena *arena, const char *resource, uint64_t id,
+              struct tag_set *out, struct error *err)
+{
+    struct collecting collecting = {.control = control, .arena = arena, .out = out};
+    out->count = 0;
+    return collect_own(&collecting, resource, id, err);
+}
+
 bool tags_effective(struct control *control, struct arena *arena, const char *resource,
                     struct tag_set *out, struct error *err)
 {
@@ -89,10 +117,7 @@ bool tags_effective(struct control *control, struct arena *arena, const char *re
     const char *node = resource;
     out->count = 0;
     for (int depth = 0; depth < DEPTH_MAX && out->count < TAGS_MAX; depth++) {
-        collecting.resource_id = tag_resource_id(control, node);
-        if (collecting.resource_id != 0 &&
-            !store_each(control->store, STORE_TAG, tag_binding_prefix(arena, node), collect,
-                        &collecting, err)) {
+        if (!collect_own(&collecting, node, tag_resource_id(control, node), err)) {
             return false;
         }
         if (!resource_parent(control->store, arena, node, &node)) {
@@ -114,4 +139,16 @@ bool tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
         }
     }
     return false;
+}
+
+bool lazy_tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
+{
+    struct lazy_tags *lazy = ctx;
+    if (lazy->set == NULL) {
+        lazy->set = arena_new(lazy->arena, struct tag_set);
+        if (!tags_effective(lazy->control, lazy->arena, lazy->resource, lazy->set, NULL)) {
+            lazy->set->count = 0; /* what cannot be read grants nothing */
+        }
+    }
+    return tags_match(lazy->set, by_id, key, value);
 }

@@ -4,7 +4,8 @@
 
 #include "control/api.h"
 
-enum { TAGS_MAX = 100 };
+/* 50 on each of a service, its project, ten folders and the organization. */
+enum { TAGS_BOUND_MAX = 50, TAGS_MAX = 13 * TAGS_BOUND_MAX };
 
 struct tag {
     const char *key, *value;           /* "tagKeys/1", "tagValues/2" */
@@ -24,12 +25,27 @@ struct tag_set {
  */
 bool tags_effective(struct control *control, struct arena *arena, const char *resource,
                     struct tag_set *out, struct error *err);
+/* Those that are bound to RESOURCE itself, which the record has under ID. */
+bool tags_own(struct control *control, struct arena *arena, const char *resource, uint64_t id,
+              struct tag_set *out, struct error *err);
 /* has_tag of struct cel_env: CTX is a struct tag_set. */
 bool tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
+
+/* The effective tags of a resource, read when a condition asks for the first one. */
+struct lazy_tags {
+    struct control *control;
+    struct arena *arena;
+    const char *resource;
+    struct tag_set *set; /* NULL: not read yet */
+};
+/* has_tag of struct cel_env: CTX is a struct lazy_tags. */
+bool lazy_tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
 
 /* Where a binding stands in the record; RESOURCE a store key. And the prefix of all of them. */
 const char *tag_binding_key(struct arena *arena, const char *resource, const char *value);
 const char *tag_binding_prefix(struct arena *arena, const char *resource);
+/* What a binding, by its key, is to. False if KEY is of no binding. */
+bool tag_binding_resource(struct slice key, struct slice *out);
 /* ID in the record of what a binding is to: a service that is made anew under an old name has none
  * of the old one's tags. 0 if it does not exist. */
 uint64_t tag_resource_id(struct control *control, const char *resource);

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { INDEX_LAYOUT = 1 }; /* a reader refuses any other */
+enum { INDEX_LAYOUT = 2 }; /* a reader refuses any other */
 
 enum index_ingress {
     INDEX_INGRESS_ALL,
@@ -73,6 +73,12 @@ struct index_grant {
     struct slice title;   /* of the condition */
 };
 
+/* A tag that is bound to a node itself. What a service inherits is found on the nodes above it. */
+struct index_tag {
+    struct slice key, value;           /* "tagKeys/1", "tagValues/2" */
+    struct slice key_name, value_name; /* "ORG/environment", "prod" */
+};
+
 enum index_account_state { INDEX_ACCOUNT_ACTIVE, INDEX_ACCOUNT_DISABLED, INDEX_ACCOUNT_DELETED };
 
 /* An account of our own issuer, by its `sub`. */
@@ -123,6 +129,13 @@ bool index_reader_service(const struct index_reader *reader, uint64_t id,
  */
 size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
                            struct index_grant *out, size_t max);
+
+/*
+ * The value that NODE itself has of the tag KEY ("ORG/environment", or BY_ID "tagKeys/1"): "prod",
+ * or BY_ID "tagValues/2". False if it has none of that key.
+ */
+bool index_reader_tag(const struct index_reader *reader, uint64_t node, bool by_id,
+                      struct slice key, struct slice *value);
 
 bool index_reader_account(const struct index_reader *reader, struct slice sub,
                           struct index_account *out);
@@ -182,6 +195,10 @@ struct index_grant_row {
 /* Replaces all grants on NODE. */
 bool index_txn_put_grants(struct index_txn *txn, uint64_t node, const struct index_grant_row *rows,
                           size_t count, struct error *err);
+
+/* Replaces all tags that are bound to NODE. A node without any takes no room. */
+bool index_txn_put_tags(struct index_txn *txn, uint64_t node, const struct index_tag *tags,
+                        size_t count, struct error *err);
 
 bool index_txn_put_account(struct index_txn *txn, struct slice sub,
                            const struct index_account *account, struct error *err);

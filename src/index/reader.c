@@ -192,6 +192,29 @@ size_t index_reader_grants(const struct index_reader *reader, uint64_t node, str
     return count;
 }
 
+bool index_reader_tag(const struct index_reader *reader, uint64_t node, bool by_id,
+                      struct slice key, struct slice *value)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice record;
+    if (!front(reader, FRONT_TAG, record_key(text, true, node, SLICE_NONE), &record)) {
+        return false;
+    }
+    struct record_reader at = {.at = record.data, .left = record.len};
+    while (at.left > 0) {
+        struct index_tag tag;
+        record_tag(&at, &tag);
+        if (at.broken) {
+            return false;
+        }
+        if (slice_equal(by_id ? tag.key : tag.key_name, key)) {
+            *value = by_id ? tag.value : tag.value_name;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool index_reader_account(const struct index_reader *reader, struct slice sub,
                           struct index_account *out)
 {

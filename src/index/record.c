@@ -5,10 +5,10 @@
 #include "base/map.h"
 
 const char *const front_table_names[FRONT_TABLES] = {
-    [FRONT_META] = "meta",   [FRONT_ROUTE] = "route",     [FRONT_SERVICE] = "service",
-    [FRONT_GRANT] = "grant", [FRONT_ACCOUNT] = "account", [FRONT_USER_KEY] = "user_key",
-    [FRONT_GROUP] = "group", [FRONT_ISSUER] = "issuer",   [FRONT_KEY] = "key",
-    [FRONT_NOTE] = "note",
+    [FRONT_META] = "meta",         [FRONT_ROUTE] = "route", [FRONT_SERVICE] = "service",
+    [FRONT_GRANT] = "grant",       [FRONT_TAG] = "tag",     [FRONT_ACCOUNT] = "account",
+    [FRONT_USER_KEY] = "user_key", [FRONT_GROUP] = "group", [FRONT_ISSUER] = "issuer",
+    [FRONT_KEY] = "key",           [FRONT_NOTE] = "note",
 };
 
 static bool take(struct record_reader *reader, void *out, size_t bytes)
@@ -177,6 +177,22 @@ bool record_service(struct slice record, struct index_service *out)
         out->audiences[i] = record_slice(&reader);
     }
     return !reader.broken && reader.left == 0;
+}
+
+void record_put_tag(struct buffer *out, const struct index_tag *tag)
+{
+    record_put_slice(out, tag->key);
+    record_put_slice(out, tag->value);
+    record_put_slice(out, tag->key_name);
+    record_put_slice(out, tag->value_name);
+}
+
+void record_tag(struct record_reader *reader, struct index_tag *out)
+{
+    out->key = record_slice(reader);
+    out->value = record_slice(reader);
+    out->key_name = record_slice(reader);
+    out->value_name = record_slice(reader);
 }
 
 void record_put_route(struct buffer *out, const struct index_route *route)

@@ -26,6 +26,8 @@ void record_put_slice(struct buffer *out, struct slice value);
 
 void record_put_service(struct buffer *out, const struct index_service *service);
 bool record_service(struct slice record, struct index_service *out);
+void record_put_tag(struct buffer *out, const struct index_tag *tag);
+void record_tag(struct record_reader *reader, struct index_tag *out);
 void record_put_route(struct buffer *out, const struct index_route *route);
 bool record_route(struct slice record, struct index_route *out);
 
@@ -44,6 +46,7 @@ enum front_table {
     FRONT_ROUTE,
     FRONT_SERVICE,
     FRONT_GRANT,
+    FRONT_TAG,
     FRONT_ACCOUNT,
     FRONT_USER_KEY,
     FRONT_GROUP,

@@ -435,6 +435,17 @@ bool index_txn_put_grants(struct index_txn *txn, uint64_t node, const struct ind
     return true;
 }
 
+bool index_txn_put_tags(struct index_txn *txn, uint64_t node, const struct index_tag *tags,
+                        size_t count, struct error *err)
+{
+    char text[RECORD_KEY_MAX + 8];
+    struct slice key = record_key(text, true, node, SLICE_NONE);
+    for (size_t i = 0; i < count; i++) {
+        record_put_tag(&txn->scratch, &tags[i]);
+    }
+    return count == 0 ? drop(txn, FRONT_TAG, key, err) : put_scratch(txn, FRONT_TAG, key, err);
+}
+
 bool index_txn_put_account(struct index_txn *txn, struct slice sub,
                            const struct index_account *account, struct error *err)
 {

@@ -6,7 +6,7 @@
  * allUsers may there) and the memos of a verified token (service → audience, account, grant). Both
  * are empty again the moment that the index has a new transaction, so a hit is exactly as fresh as
  * a lookup. Whatever depends on the request itself (time, network, path, conditions) is judged
- * anew each time.
+ * anew each time. Tags are not even looked up unless a condition that asks for one is judged.
  */
 #include "ingress/gate.h"
 
@@ -94,9 +94,30 @@ static enum ingress_setting ingress_of(enum index_ingress ingress)
     return INGRESS_NONE;
 }
 
+/* Whose tags conditions ask for. */
+struct tag_scope {
+    const struct index_reader *reader;
+    const struct index_service *service;
+};
+
+/* has_tag of struct cel_env: the nearest node with a value of KEY decides, the service itself
+ * first. VALUE "": any. */
+static bool has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
+{
+    const struct tag_scope *scope = ctx;
+    struct slice held;
+    for (size_t i = 0; i < scope->service->node_count; i++) {
+        if (index_reader_tag(scope->reader, scope->service->nodes[i], by_id, key, &held)) {
+            return value.len == 0 || slice_equal(held, value);
+        }
+    }
+    return false;
+}
+
 static struct circumstances circumstances_of(struct arena *arena,
                                              const struct http_request *request,
-                                             const struct route *route, int64_t now_us)
+                                             const struct route *route, struct tag_scope *tags,
+                                             int64_t now_us)
 {
     return (struct circumstances){
         .arena = arena,
@@ -108,6 +129,8 @@ static struct circumstances circumstances_of(struct arena *arena,
                 .resource_name = route->service->resource_name,
                 .resource_type = SLICE("run.googleapis.com/Service"),
                 .resource_service = SLICE("run.googleapis.com"),
+                .has_tag = has_tag,
+                .tag_ctx = tags,
                 .modified_role_count = -1,
             },
     };
@@ -188,7 +211,8 @@ void gate_decide(struct gate *gate, struct arena *arena, const struct http_reque
     facts.default_url_disabled = service->default_url_disabled;
     facts.ingress = ingress_of(service->ingress);
     facts.invoker_check_off = service->invoker_check_off;
-    struct circumstances circumstances = circumstances_of(arena, request, route, now_us);
+    struct tag_scope tags = {gate->reader, service};
+    struct circumstances circumstances = circumstances_of(arena, request, route, &tags, now_us);
     if (policy_needs_credential(&facts)) {
         facts.all_users = all_users_judge(gate, route, &circumstances);
     }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "control/policy_doc.h"
+#include "control/tags.h"
 #include "model/service.h"
 #include "policy/decide.h"
 
@@ -215,6 +216,7 @@ static json_t *explain(struct api_call *call, const struct store_doc *doc,
     const char *path = api_query(call, "path");
     const char *host = api_query(call, "host");
     struct because because = {0};
+    struct lazy_tags tags = {call->control, &call->arena, doc->key, NULL};
     const struct cel_env env = {
         .time_us = clock_wall_us(),
         .host = slice_of(host),
@@ -222,6 +224,8 @@ static json_t *explain(struct api_call *call, const struct store_doc *doc,
         .resource_name = slice_of(doc->key),
         .resource_type = SLICE("run.googleapis.com/Service"),
         .resource_service = SLICE("run.googleapis.com"),
+        .has_tag = lazy_tags_match,
+        .tag_ctx = &tags,
         .modified_role_count = -1,
     };
     struct decide_facts facts = {

@@ -10,8 +10,6 @@
 #include "control/tags.h"
 #include "http/url.h"
 
-enum { BOUND_MAX = 50 };
-
 static const char tree_prefix[] = "//cloudresourcemanager.googleapis.com/";
 static const char run_prefix[] = "//run.googleapis.com/";
 
@@ -267,8 +265,9 @@ static bool check_bound(struct api_call *call, const char *resource, const char 
                          "%s has %s, another value of the same key, already.", resource,
                          bound.other);
     }
-    return bound.count < BOUND_MAX || error_set(err, STATUS_FAILED_PRECONDITION,
-                                                "A resource can have %d tags at most.", BOUND_MAX);
+    return bound.count < TAGS_BOUND_MAX ||
+           error_set(err, STATUS_FAILED_PRECONDITION, "A resource can have %d tags at most.",
+                     TAGS_BOUND_MAX);
 }
 
 /* Binds, or takes away (ID 0). */
@@ -287,6 +286,7 @@ static bool store_binding(struct api_call *call, const char *resource, const cha
                     : store_delete(store, STORE_TAG, key, err)) &&
            change_audit(change, resource, id != 0 ? "bind-tag" : "unbind-tag",
                         id != 0 ? NULL : body, id != 0 ? body : NULL, err) &&
+           change_tags(change, resource, err) &&
            crm_operation_new(call, type, response, operation, err) && change_commit(&change, err);
 }
 
@@ -361,7 +361,9 @@ static void bindings_delete(struct api_call *call)
     answer(call, good, operation, &err);
 }
 
-#define METHOD "google.cloud.resourcemanager.v3.TagBindings."
+#define V3          "google.cloud.resourcemanager.v3."
+#define METHOD      V3 "TagBindings."
+#define COLLECTIONS "/v3/locations/{location}/"
 
 const struct api_route crm_v3_bindings_routes[] = {
     {"GET", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED, bindings_list,
@@ -372,6 +374,12 @@ const struct api_route crm_v3_bindings_routes[] = {
      bindings_delete, METHOD "DeleteTagBinding"},
     {"GET", "/v3/effectiveTags", NULL, NULL, API_SELF_CHECKED, effective_list,
      METHOD "ListEffectiveTags"},
+    {"GET", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, API_SELF_CHECKED, NULL,
+     V3 "TagBindingCollections.GetTagBindingCollection"},
+    {"PATCH", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, API_SELF_CHECKED, NULL,
+     V3 "TagBindingCollections.UpdateTagBindingCollection"},
+    {"GET", COLLECTIONS "effectiveTagBindingCollections/{collection}", NULL, NULL, API_SELF_CHECKED,
+     NULL, V3 "EffectiveTagBindingCollections.GetEffectiveTagBindingCollection"},
 };
 const size_t crm_v3_bindings_route_count =
     sizeof(crm_v3_bindings_routes) / sizeof(crm_v3_bindings_routes[0]);

@@ -11,7 +11,7 @@
 #include "control/tags.h"
 #include "http/url.h"
 
-enum { KEYS_MAX = 1000, VALUES_MAX = 1000, BOUND_MAX = 50 };
+enum { KEYS_MAX = 1000, VALUES_MAX = 1000 };
 
 static const char type_prefix[] = "google.cloud.resourcemanager.v3.";
 
@@ -388,19 +388,14 @@ struct use {
     bool found;
 };
 
-static const char *binding_resource(struct arena *arena, const char *key)
-{
-    const char *end = strstr(key, "/tagValues/");
-    key += strlen("tagBindings/");
-    return arena_string(arena, (struct slice){key, (size_t)(end - key)});
-}
-
 static bool is_use(const struct store_doc *doc, void *ctx)
 {
     struct use *use = ctx;
     auto_arena arena = {0};
+    struct slice resource;
     use->found = strcmp(json_text_or(doc->body, "tagValue", ""), use->value) == 0 &&
-                 tag_resource_id(use->control, binding_resource(&arena, doc->key)) ==
+                 tag_binding_resource(slice_of(doc->key), &resource) &&
+                 tag_resource_id(use->control, arena_string(&arena, resource)) ==
                      (uint64_t)json_number(doc->body, "resourceId", 0);
     return !use->found;
 }

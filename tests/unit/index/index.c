@@ -125,6 +125,45 @@ static void grants_of_a_node_are_replaced_as_one(void **state)
     index_reader_free(reader);
 }
 
+static void tags_of_a_node_are_found_by_name_and_by_number(void **state)
+{
+    (void)state;
+    struct error err;
+    struct slice value;
+    const struct index_tag tags[] = {
+        {SLICE("tagKeys/1"), SLICE("tagValues/2"), SLICE("1/env"), SLICE("prod")},
+        {SLICE("tagKeys/3"), SLICE("tagValues/4"), SLICE("demo/team"), SLICE("web")},
+    };
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_non_null(reader);
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_tags(txn, 7, tags, 2, &err));
+    assert_true(index_txn_put_tags(txn, 8, tags, 0, &err)); /* had none: nothing to take away */
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_true(index_reader_tag(reader, 7, false, SLICE("demo/team"), &value));
+    assert_true(slice_is(value, "web"));
+    assert_true(index_reader_tag(reader, 7, true, SLICE("tagKeys/1"), &value));
+    assert_true(slice_is(value, "tagValues/2"));
+    /* A number is no name, nor the other way round; neither is a part of one. */
+    assert_false(index_reader_tag(reader, 7, false, SLICE("tagKeys/1"), &value));
+    assert_false(index_reader_tag(reader, 7, true, SLICE("1/env"), &value));
+    assert_false(index_reader_tag(reader, 7, false, SLICE("1/en"), &value));
+    assert_false(index_reader_tag(reader, 8, false, SLICE("1/env"), &value));
+    txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_tags(txn, 7, tags + 1, 1, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_false(index_reader_tag(reader, 7, false, SLICE("1/env"), &value));
+    assert_true(index_reader_tag(reader, 7, false, SLICE("demo/team"), &value));
+    txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_tags(txn, 7, NULL, 0, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_false(index_reader_tag(reader, 7, false, SLICE("demo/team"), &value));
+    index_reader_free(reader);
+}
+
 static void a_transaction_that_is_given_up_leaves_nothing(void **state)
 {
     (void)state;
@@ -200,6 +239,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_committed_is_seen_by_the_next_renew_and_not_before,
                                         make, clear),
         cmocka_unit_test_setup_teardown(grants_of_a_node_are_replaced_as_one, make, clear),
+        cmocka_unit_test_setup_teardown(tags_of_a_node_are_found_by_name_and_by_number, make,
+                                        clear),
         cmocka_unit_test_setup_teardown(a_transaction_that_is_given_up_leaves_nothing, make, clear),
         cmocka_unit_test_setup_teardown(accounts_keys_and_groups_come_back_as_they_went_in, make,
                                         clear),

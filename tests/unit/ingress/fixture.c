@@ -34,6 +34,21 @@ void world_publish(struct world *world)
     commit(txn);
 }
 
+void world_tag(struct world *world, uint64_t node, int key, int value, const char *key_name,
+               const char *value_name)
+{
+    struct error err;
+    struct index_txn *txn = begin(world);
+    struct index_tag tag = {
+        .key = slice_of(arena_printf(&world->arena, "tagKeys/%d", key)),
+        .value = slice_of(arena_printf(&world->arena, "tagValues/%d", value)),
+        .key_name = slice_of(key_name),
+        .value_name = slice_of(value_name),
+    };
+    assert_true(index_txn_put_tags(txn, node, &tag, key != 0, &err));
+    commit(txn);
+}
+
 static void put_issuer(struct world *world, const char *iss, const struct index_issuer *issuer)
 {
     struct error err;

@@ -51,6 +51,9 @@ void world_publish(struct world *world);
 void world_grant(struct world *world, uint64_t node, const char *member);
 void world_grant_if(struct world *world, uint64_t node, const char *member, const char *condition);
 void world_revoke(struct world *world, uint64_t node);
+/* Binds one tag, "tagKeys/KEY" and "tagValues/VALUE" with their names; KEY 0: none. */
+void world_tag(struct world *world, uint64_t node, int key, int value, const char *key_name,
+               const char *value_name);
 void world_account(struct world *world, const char *sub, const char *member,
                    enum index_account_state state);
 void world_user_key(struct world *world, const char *kid, bool enabled);

@@ -304,6 +304,55 @@ static void a_condition_is_judged_for_each_request_anew(void **state)
     assert_status(world_ask(&world, "blue---" HOST, "/", alice, NULL), 403);
 }
 
+static void a_condition_on_tags_sees_those_of_the_service_and_of_what_is_above_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *condition;
+        int none, inherited, own; /* statuses: no tag; prod on the project; test on the service */
+    } rows[] = {
+        {"resource.matchTag('1/env', 'prod')", 403, 200, 403},
+        {"resource.matchTag('1/env', 'test')", 403, 403, 200},
+        {"resource.matchTagId('tagKeys/5', 'tagValues/6')", 403, 200, 403},
+        {"resource.matchTagId('tagKeys/5', 'tagValues/7')", 403, 403, 200},
+        {"resource.hasTagKey('1/env')", 403, 200, 200},
+        {"resource.hasTagKeyId('tagKeys/5')", 403, 200, 200},
+        {"resource.hasTagKey('env')", 403, 403, 403},
+        {"!resource.matchTag('1/env', 'prod')", 200, 403, 200},
+    };
+    const char *alice = auth(world_alice(&world));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        world_grant_if(&world, SERVICE_NODE, ALICE, rows[i].condition);
+        assert_status(world_ask(&world, HOST, "/", alice, NULL), rows[i].none);
+        world_tag(&world, PROJECT_NODE, 5, 6, "1/env", "prod");
+        assert_status(world_ask(&world, HOST, "/", alice, NULL), rows[i].inherited);
+        world_tag(&world, SERVICE_NODE, 5, 7, "1/env", "test");
+        assert_status(world_ask(&world, HOST, "/", alice, NULL), rows[i].own);
+        world_tag(&world, SERVICE_NODE, 0, 0, "", "");
+        assert_status(world_ask(&world, HOST, "/", alice, NULL), rows[i].inherited);
+        world_tag(&world, PROJECT_NODE, 0, 0, "", "");
+        assert_status(world_ask(&world, HOST, "/", alice, NULL), rows[i].none);
+    }
+}
+
+static void tags_open_a_service_to_everybody_where_the_condition_of_all_users_asks(void **state)
+{
+    (void)state;
+    world_grant_if(&world, SERVICE_NODE, "allUsers", "resource.matchTag('1/open', 'yes')");
+    assert_status(world_ask(&world, HOST, "/", NULL), 403);
+    world_tag(&world, SERVICE_NODE, 8, 9, "1/open", "yes");
+    assert_status(world_ask(&world, HOST, "/", NULL), 200);
+    world.service.nodes[1] = PROJECT_NODE + 100; /* moved: what was inherited is not any more */
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", NULL), 200);
+    world_tag(&world, SERVICE_NODE, 0, 0, "", "");
+    world_tag(&world, PROJECT_NODE, 8, 9, "1/open", "yes");
+    assert_status(world_ask(&world, HOST, "/", NULL), 403);
+    world.service.nodes[1] = PROJECT_NODE;
+    world_publish(&world);
+    assert_status(world_ask(&world, HOST, "/", NULL), 200);
+}
+
 static void an_odd_path_does_not_matter_when_no_condition_asks(void **state)
 {
     (void)state;
@@ -494,6 +543,8 @@ int main(void)
         TEST(an_address_counts_if_it_is_verified_and_the_issuer_may_speak_for_it),
         TEST(grants_come_from_the_project_and_from_groups_and_domains_too),
         TEST(a_condition_is_judged_for_each_request_anew),
+        TEST(a_condition_on_tags_sees_those_of_the_service_and_of_what_is_above_it),
+        TEST(tags_open_a_service_to_everybody_where_the_condition_of_all_users_asks),
         TEST(an_odd_path_does_not_matter_when_no_condition_asks),
         TEST(an_internal_service_does_not_exist_outside),
         TEST(a_disabled_default_url_leaves_only_domains_of_the_operator),
