@@ -26,15 +26,15 @@ struct sibling {
 static bool is_sibling(const struct store_doc *doc, void *ctx)
 {
     struct sibling *sibling = ctx;
-    sibling->found = strcmp(doc->key, sibling->not ) != 0 &&
+    sibling->found = crm_is_live(doc->body) && strcmp(doc->key, sibling->not ) != 0 &&
                      strcmp(json_text_or(doc->body, "parent", ""), sibling->parent) == 0 &&
                      (sibling->name == NULL ||
                       strcmp(json_text_or(doc->body, "displayName", ""), sibling->name) == 0);
     return !sibling->found;
 }
 
-static bool name_free(struct api_call *call, const char *parent, const char *name, const char * not,
-                      struct error *err)
+bool crm_folder_name_free(struct api_call *call, const char *parent, const char *name,
+                          const char * not, struct error *err)
 {
     struct sibling sibling = {.parent = parent, .name = name, .not = not };
     if (!store_each(call->control->store, STORE_NODE, "folders/", is_sibling, &sibling, err)) {
@@ -62,7 +62,7 @@ static bool folder_create(struct api_call *call, json_t **operation, struct erro
     if (name[0] == '\0') {
         return error_field(err, "displayName", "A folder needs a display name.");
     }
-    if (!name_free(call, parent, name, "", err)) {
+    if (!crm_folder_name_free(call, parent, name, "", err)) {
         return false;
     }
     random_text(number, 12, "123456789");
@@ -82,6 +82,16 @@ void crm_folders_create(struct api_call *call)
     crm_answer(call, good, operation, &err);
 }
 
+/* v2 answers with the folder, where v3 gives an operation. */
+static bool folder_store(struct api_call *call, struct store_doc *doc, const json_t *before,
+                         const char *deed, json_t **out, struct error *err)
+{
+    auto_json *operation = NULL;
+    bool good = crm_store(call, doc, before, deed, "Folder", NULL, &operation, err);
+    *out = good && crm_path_is(call, "/v2/") ? crm_json(call, doc) : json_incref(operation);
+    return good;
+}
+
 static bool folder_update(struct api_call *call, json_t **out, struct error *err)
 {
     struct store_doc doc;
@@ -89,24 +99,20 @@ static bool folder_update(struct api_call *call, json_t **out, struct error *err
     auto_json *asked = fields_read(folder_fields, call->body, "", err);
     const char *name = json_text_or(asked, "displayName", "");
     if (asked == NULL || !api_check_mask(call, folder_fields, err) ||
-        !crm_load(call, node, &doc, err)) {
+        !crm_load_live(call, node, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
     auto_json *after = json_copy(before);
     doc.body = after;
     if (name[0] != '\0') {
-        if (!name_free(call, json_text_or(before, "parent", ""), name, node, err)) {
+        if (!crm_folder_name_free(call, json_text_or(before, "parent", ""), name, node, err)) {
             return false;
         }
         json_object_set_new(after, "displayName", json_string(name));
     }
     json_object_set_new(after, "updateTime", json_string(crm_now(call)));
-    json_t *operation = NULL;
-    bool good = crm_store(call, &doc, before, "update-folder", "Folder", NULL, &operation, err);
-    *out = good && crm_path_is(call, "/v2/") ? crm_json(call, &doc) : json_incref(operation);
-    json_decref(operation);
-    return good;
+    return folder_store(call, &doc, before, "update-folder", out, err);
 }
 
 void crm_folders_update(struct api_call *call)
@@ -123,13 +129,14 @@ static bool folder_move(struct api_call *call, json_t **operation, struct error 
     struct store_doc doc;
     const char *node = api_expand(call, call->route->on);
     const char *to = json_text_or(call->body, "destinationParent", "");
-    if (!api_allowed(call, move, node, err) || !crm_load(call, node, &doc, err)) {
+    if (!api_allowed(call, move, node, err) || !crm_load_live(call, node, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
     auto_json *after = json_copy(before);
     doc.body = after;
-    if (!crm_may_move(call, move, node, json_text_or(before, "parent", ""), to, err)) {
+    if (!crm_may_move(call, move, node, json_text_or(before, "parent", ""), to, err) ||
+        !crm_folder_name_free(call, to, json_text_or(before, "displayName", ""), node, err)) {
         return false;
     }
     for (const char *above = to;;) {
@@ -157,33 +164,25 @@ void crm_folders_move(struct api_call *call)
 static bool folder_delete(struct api_call *call, json_t **out, struct error *err)
 {
     struct store_doc doc;
-    struct store *store = call->control->store;
     const char *node = api_expand(call, call->route->on);
     struct sibling below = {.parent = node, .not = ""};
     if (!crm_load(call, node, &doc, err)) {
         return false;
     }
-    auto_json *body = doc.body;
-    if (!store_each(store, STORE_NODE, "", is_sibling, &below, err)) {
+    auto_json *before = doc.body;
+    auto_json *after = json_copy(before);
+    doc.body = after;
+    if (!store_each(call->control->store, STORE_NODE, "", is_sibling, &below, err)) {
         return false;
     }
     if (below.found) {
         return error_set(err, STATUS_FAILED_PRECONDITION,
                          "%s is not empty: move or delete what is below it first.", node);
     }
-    auto_json *response = crm_json(call, &doc);
-    json_object_set_new(response, crm_path_is(call, "/v2/") ? "lifecycleState" : "state",
-                        json_string("DELETE_REQUESTED"));
-    auto_change *change = change_begin(call->control, call, err);
-    json_t *operation = NULL;
-    bool good = change != NULL && store_delete(store, STORE_NODE, node, err) &&
-                store_delete(store, STORE_POLICY, node, err) &&
-                change_audit(change, node, "delete-folder", body, NULL, err) &&
-                crm_operation_new(call, crm_type(call, "Folder"), response, &operation, err) &&
-                change_commit(&change, err);
-    *out = good && crm_path_is(call, "/v2/") ? json_incref(response) : json_incref(operation);
-    json_decref(operation);
-    return good;
+    if (crm_is_live(before)) { /* else it is being deleted already, and stays so */
+        crm_mark(call, after, false);
+    }
+    return folder_store(call, &doc, before, "delete-folder", out, err);
 }
 
 void crm_folders_delete(struct api_call *call)
@@ -191,6 +190,36 @@ void crm_folders_delete(struct api_call *call)
     struct error err = {0};
     json_t *out = NULL;
     bool good = folder_delete(call, &out, &err);
+    crm_answer(call, good, out, &err);
+}
+
+static bool folder_undelete(struct api_call *call, json_t **out, struct error *err)
+{
+    struct store_doc doc;
+    const char *node = api_expand(call, call->route->on);
+    if (!crm_load(call, node, &doc, err)) {
+        return false;
+    }
+    auto_json *before = doc.body;
+    auto_json *after = json_copy(before);
+    const char *parent = json_text_or(before, "parent", "");
+    doc.body = after;
+    if (!crm_is_live(before)) {
+        if (!crm_check_parent(call, parent, err) ||
+            !crm_folder_name_free(call, parent, json_text_or(before, "displayName", ""), node,
+                                  err)) {
+            return false;
+        }
+        crm_mark(call, after, true);
+    }
+    return folder_store(call, &doc, before, "undelete-folder", out, err);
+}
+
+void crm_folders_undelete(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *out = NULL;
+    bool good = folder_undelete(call, &out, &err);
     crm_answer(call, good, out, &err);
 }
 

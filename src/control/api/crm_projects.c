@@ -168,7 +168,7 @@ static bool project_move(struct api_call *call, const char *to, json_t **operati
     struct store_doc doc;
     const char *node = api_expand(call, "projects/{project}");
     if (!api_allowed(call, "resourcemanager.projects.move", node, err) ||
-        !crm_load(call, node, &doc, err)) {
+        !crm_load_live(call, node, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
@@ -201,7 +201,7 @@ static bool project_update(struct api_call *call, json_t **out, struct error *er
     const char *mask = api_query(call, "updateMask");
     auto_json *asked = read_project(call, err);
     if (asked == NULL || !api_check_mask(call, v1 ? project_v1_fields : project_v3_fields, err) ||
-        !crm_load(call, node, &doc, err)) {
+        !crm_load_live(call, node, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;

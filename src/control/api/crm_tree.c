@@ -6,10 +6,12 @@
 #include "control/api/crm_tree.h"
 
 #include "base/clock.h"
+#include "control/api/crm_filter.h"
 #include "control/api/crm_operation.h"
 #include "control/orgpolicy.h"
+#include "control/paging.h"
 
-enum { DEPTH_MAX = 10 };
+enum { DEPTH_MAX = 10, PAGE_MAX = 1000 };
 
 const char *crm_now(struct api_call *call)
 {
@@ -66,6 +68,7 @@ static json_t *project_json(struct api_call *call, const struct store_doc *doc)
     crm_copy(out, "parent", body, "parent");
     crm_copy(out, "updateTime", body,
              json_object_get(body, "updateTime") != NULL ? "updateTime" : "createTime");
+    crm_copy(out, "deleteTime", body, "deleteTime");
     put_etag(call, out, doc->version);
     return out;
 }
@@ -80,6 +83,9 @@ static json_t *folder_json(struct api_call *call, const struct store_doc *doc)
              "lifecycleState");
     crm_copy(out, "createTime", doc->body, "createTime");
     crm_copy(out, "updateTime", doc->body, "updateTime");
+    if (!crm_path_is(call, "/v2/")) {
+        crm_copy(out, "deleteTime", doc->body, "deleteTime");
+    }
     put_etag(call, out, doc->version);
     return out;
 }
@@ -113,6 +119,11 @@ json_t *crm_json(struct api_call *call, const struct store_doc *doc)
 
 /* ---- reading ---- */
 
+bool crm_is_live(const json_t *node)
+{
+    return strcmp(json_text_or(node, "lifecycleState", "ACTIVE"), "ACTIVE") == 0;
+}
+
 bool crm_load(struct api_call *call, const char *key, struct store_doc *out, struct error *err)
 {
     switch (store_get(call->control->store, STORE_NODE, key, out, err)) {
@@ -124,6 +135,19 @@ bool crm_load(struct api_call *call, const char *key, struct store_doc *out, str
         return false;
     }
     return false;
+}
+
+bool crm_load_live(struct api_call *call, const char *key, struct store_doc *out, struct error *err)
+{
+    if (!crm_load(call, key, out, err)) {
+        return false;
+    }
+    if (crm_is_live(out->body)) {
+        return true;
+    }
+    json_decref(out->body);
+    return error_set(err, STATUS_FAILED_PRECONDITION, "%s is being deleted: undelete it first.",
+                     key);
 }
 
 void crm_node_get(struct api_call *call)
@@ -141,81 +165,55 @@ void crm_node_get(struct api_call *call)
 }
 
 struct listing {
-    struct api_call *call;
+    struct paging paging;
     json_t *items;
     const char *permission; /* on each; NULL: it was asked for on the parent */
     const char *parent;     /* NULL: any */
-    struct slice query;     /* "parent:folders/1 displayName:x": all that are given must hold */
+    const char *filter;
+    bool live; /* only what is not being deleted */
 };
-
-static bool word_holds(const struct store_doc *doc, struct slice word)
-{
-    static const struct {
-        const char *name, *field;
-    } fields[] = {
-        {"parent", "parent"},
-        {"displayName", "displayName"},
-        {"name", "name"},
-        {"id", "projectId"},
-        {"projectId", "projectId"},
-        {"state", "lifecycleState"},
-        {"lifecycleState", "lifecycleState"},
-    };
-    struct slice value = word, name;
-    ptrdiff_t mark = slice_find(word, ':') >= 0 ? slice_find(word, ':') : slice_find(word, '=');
-    if (mark < 0) {
-        return true;
-    }
-    name = slice_upto(value, (size_t)mark);
-    value = slice_from(value, (size_t)mark + 1);
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (slice_is(name, fields[i].name)) {
-            struct slice held = slice_of(json_text_or(doc->body, fields[i].field, ""));
-            return slice_is(value, "*") || slice_equal_nocase(held, value);
-        }
-    }
-    return true;
-}
 
 static bool list_node(const struct store_doc *doc, void *ctx)
 {
     struct listing *listing = ctx;
-    struct slice left = listing->query;
-    struct slice word;
-    if (listing->parent != NULL &&
-        strcmp(json_text_or(doc->body, "parent", ""), listing->parent) != 0) {
+    struct api_call *call = listing->paging.call;
+    if ((listing->parent != NULL &&
+         strcmp(json_text_or(doc->body, "parent", ""), listing->parent) != 0) ||
+        (listing->live && !crm_is_live(doc->body)) || !crm_filter_holds(listing->filter, doc) ||
+        (listing->permission != NULL && !api_holds(call, listing->permission, doc->key))) {
         return true;
     }
-    while (slice_cut(&left, ' ', &word)) {
-        if (!word_holds(doc, word)) {
-            return true;
-        }
+    enum paging_step step = paging_step(&listing->paging, doc->key);
+    if (step == PAGING_TAKE) {
+        json_array_append_new(listing->items, crm_json(call, doc));
     }
-    if (listing->permission == NULL || api_holds(listing->call, listing->permission, doc->key)) {
-        json_array_append_new(listing->items, crm_json(listing->call, doc));
-    }
-    return true;
+    return step != PAGING_STOP;
 }
 
 static void list(struct api_call *call, const char *kind, struct listing *listing)
 {
-    struct error err;
-    listing->call = call;
+    struct error err = {0};
     listing->items = json_array();
-    if (!store_each(call->control->store, STORE_NODE, arena_printf(&call->arena, "%s/", kind),
+    if (!paging_init(&listing->paging, call, PAGE_MAX, &err) ||
+        !crm_filter_check(listing->filter, &err) ||
+        !store_each(call->control->store, STORE_NODE, arena_printf(&call->arena, "%s/", kind),
                     list_node, listing, &err)) {
         json_decref(listing->items);
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{s:o}", kind, listing->items));
+    json_t *answer = json_pack("{s:o}", kind, listing->items);
+    paging_put(&listing->paging, answer);
+    api_reply(call, answer);
 }
 
 /* Those below ?parent=, for who may list there. */
 static void list_below(struct api_call *call, const char *kind, const char *permission)
 {
     struct error err;
-    struct listing listing = {.parent = api_query(call, "parent")};
+    struct listing listing = {.parent = api_query(call, "parent"),
+                              .filter = "",
+                              .live = !api_query_flag(call, "showDeleted")};
     if (listing.parent == NULL) {
         error_field(&err, "parent", "The query needs parent=organizations/N or folders/N.");
         api_fail(call, &err);
@@ -228,11 +226,16 @@ static void list_below(struct api_call *call, const char *kind, const char *perm
     list(call, kind, &listing);
 }
 
+/* Those that the caller may see, anywhere. */
 static void search(struct api_call *call, const char *kind, const char *permission)
 {
-    const char *query = api_query(call, "query");
-    query = query != NULL ? query : json_text(call->body, "query"); /* v2 posts it */
-    struct listing listing = {.permission = permission, .query = slice_of(query)};
+    static const char *const names[] = {"query", "filter"}; /* of v3 and v2; of v1 */
+    struct listing listing = {.permission = permission, .filter = ""};
+    for (size_t i = 0; i < 2; i++) {
+        const char *given = api_query(call, names[i]);
+        given = given != NULL ? given : json_text(call->body, names[i]); /* v2 posts it */
+        listing.filter = given != NULL ? given : listing.filter;
+    }
     list(call, kind, &listing);
 }
 
@@ -261,6 +264,21 @@ void crm_organizations_search(struct api_call *call)
     search(call, "organizations", "resourcemanager.organizations.get");
 }
 
+void crm_project_ancestry(struct api_call *call)
+{
+    json_t *ancestors = json_array();
+    const char *node = api_expand(call, call->route->on);
+    do {
+        struct slice left = slice_of(node);
+        struct slice kind;
+        slice_cut(&left, '/', &kind);
+        kind.len--; /* "projects" → "project" */
+        json_array_append_new(ancestors, json_pack("{s:{s:o, s:o}}", "resourceId", "type",
+                                                   json_slice(kind), "id", json_slice(left)));
+    } while (resource_parent(call->control->store, &call->arena, node, &node));
+    api_reply(call, json_pack("{s:o}", "ancestor", ancestors));
+}
+
 /* ---- common to changes ---- */
 
 const char *crm_type(struct api_call *call, const char *what)
@@ -277,7 +295,7 @@ bool crm_check_parent(struct api_call *call, const char *parent, struct error *e
     if (strncmp(parent, "organizations/", 14) != 0 && strncmp(parent, "folders/", 8) != 0) {
         return error_field(err, "parent", "The parent is organizations/N or folders/N.");
     }
-    if (!crm_load(call, parent, &doc, err)) {
+    if (!crm_load_live(call, parent, &doc, err)) {
         return false;
     }
     json_decref(doc.body);
@@ -290,7 +308,7 @@ bool crm_check_parent(struct api_call *call, const char *parent, struct error *e
     return true;
 }
 
-static bool collect_key(const struct store_doc *doc, void *ctx)
+bool crm_collect_key(const struct store_doc *doc, void *ctx)
 {
     json_array_append_new(ctx, json_string(doc->key));
     return true;
@@ -301,7 +319,7 @@ static bool republish(struct api_call *call, struct change *change, const char *
                       struct error *err)
 {
     auto_json *keys = json_array();
-    if (!store_each(call->control->store, STORE_SERVICE, prefix, collect_key, keys, err)) {
+    if (!store_each(call->control->store, STORE_SERVICE, prefix, crm_collect_key, keys, err)) {
         return false;
     }
     for (size_t i = 0; i < json_array_size(keys); i++) {

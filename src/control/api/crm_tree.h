@@ -14,8 +14,15 @@ void crm_copy(json_t *out, const char *name, const json_t *from, const char *fro
 /* A node in the words of the API that CALL uses. */
 json_t *crm_json(struct api_call *call, const struct store_doc *doc);
 
-/* NOT_FOUND if there is none; the body is then the caller's. */
+/* Whether a node is not being deleted. */
+bool crm_is_live(const json_t *node);
+/* NOT_FOUND if there is none; else the body is the caller's. */
 bool crm_load(struct api_call *call, const char *key, struct store_doc *out, struct error *err);
+/* The same for changes: FAILED_PRECONDITION if it is being deleted. */
+bool crm_load_live(struct api_call *call, const char *key, struct store_doc *out,
+                   struct error *err);
+/* Callback of store_each(): keeps the key in CTX, a JSON array. */
+bool crm_collect_key(const struct store_doc *doc, void *ctx);
 /* Whether PARENT exists and may have something below it. */
 bool crm_check_parent(struct api_call *call, const char *parent, struct error *err);
 /* PERMISSION on the node, on its old parent and on its new one, which must be a parent. */
@@ -29,6 +36,8 @@ const char *crm_type(struct api_call *call, const char *what);
  */
 bool crm_store(struct api_call *call, struct store_doc *doc, const json_t *before, const char *deed,
                const char *type, const char *moved, json_t **operation, struct error *err);
+/* Writes into NODE that it is to be deleted, or is not. */
+void crm_mark(struct api_call *call, json_t *node, bool live);
 /* 200 with BODY (taken), or the error. */
 void crm_answer(struct api_call *call, bool good, json_t *body, const struct error *err);
 
@@ -41,10 +50,21 @@ void crm_folders_list(struct api_call *call);
 void crm_folders_search(struct api_call *call);
 void crm_organizations_search(struct api_call *call);
 void crm_projects_create(struct api_call *call);
+void crm_project_ancestry(struct api_call *call);
 void crm_projects_move(struct api_call *call);
+void crm_projects_delete(struct api_call *call);
+void crm_projects_undelete(struct api_call *call);
 void crm_projects_update(struct api_call *call);
 void crm_folders_create(struct api_call *call);
 void crm_folders_update(struct api_call *call);
 void crm_folders_move(struct api_call *call);
 void crm_folders_delete(struct api_call *call);
+void crm_folders_undelete(struct api_call *call);
+
+/* Whether PARENT has no other live folder than NOT of that name (crm_folders.c). */
+bool crm_folder_name_free(struct api_call *call, const char *parent, const char *name,
+                          const char * not, struct error *err);
+
+/* ---- the organization ---- */
+
 void crm_organization_set_policy(struct api_call *call);

@@ -44,8 +44,8 @@ static const struct field search_fields[] = {
          0,        crm_folders_delete, method "Folders.DeleteFolder"},                             \
         {"POST",           version FOLDER ":move",      NULL,       FOLDER, API_SELF_CHECKED,      \
          crm_folders_move, method "Folders.MoveFolder", move_fields},                              \
-        {"POST", version FOLDER ":undelete",     MAY "folders.undelete", FOLDER, 0,                \
-         NULL,   method "Folders.UndeleteFolder"},                                                 \
+        {"POST", version FOLDER ":undelete", MAY "folders.undelete",          FOLDER,              \
+         0,      crm_folders_undelete,       method "Folders.UndeleteFolder", api_no_fields},      \
         {"GET",                                                                                    \
          version "folders",                                                                        \
          NULL,                                                                                     \
@@ -88,13 +88,23 @@ const struct api_route crm_v3_routes[] = {
      V3 "Projects.UpdateProject"},
     {"POST", "/v3/" PROJECT ":move", NULL, PROJECT, API_SELF_CHECKED, crm_projects_move,
      V3 "Projects.MoveProject", move_fields},
-    {"DELETE", "/v3/" PROJECT, MAY "projects.delete", PROJECT, 0, NULL,
+    {"DELETE", "/v3/" PROJECT, MAY "projects.delete", PROJECT, 0, crm_projects_delete,
      V3 "Projects.DeleteProject"},
+    {"POST", "/v3/" PROJECT ":undelete", MAY "projects.undelete", PROJECT, 0, crm_projects_undelete,
+     V3 "Projects.UndeleteProject", api_no_fields},
     IAM("/v3/", PROJECT, "projects", iam_set_policy, V3 "Projects."),
     {"GET", "/v3/" ORGANIZATION, MAY "organizations.get", ORGANIZATION, 0, crm_node_get,
      V3 "Organizations.GetOrganization"},
     {"GET", "/v3/organizations:search", NULL, NULL, API_SELF_CHECKED, crm_organizations_search,
      V3 "Organizations.SearchOrganizations"},
     IAM("/v3/", ORGANIZATION, "organizations", crm_organization_set_policy, V3 "Organizations."),
+    {"GET", "/v3/liens", NULL, NULL, API_SELF_CHECKED, NULL, V3 "Liens.ListLiens"},
+    {"POST", "/v3/liens", NULL, NULL, API_SELF_CHECKED, NULL, V3 "Liens.CreateLien"},
+    {"GET", "/v3/liens/{lien}", NULL, NULL, API_SELF_CHECKED, NULL, V3 "Liens.GetLien"},
+    {"DELETE", "/v3/liens/{lien}", NULL, NULL, API_SELF_CHECKED, NULL, V3 "Liens.DeleteLien"},
+    {"GET", "/v3/" FOLDER "/capabilities/{capability}", MAY "folders.get", FOLDER, 0, NULL,
+     V3 "Folders.GetCapability"},
+    {"PATCH", "/v3/" FOLDER "/capabilities/{capability}", MAY "folders.update", FOLDER, 0, NULL,
+     V3 "Folders.UpdateCapability"},
 };
 const size_t crm_v3_route_count = sizeof(crm_v3_routes) / sizeof(crm_v3_routes[0]);
