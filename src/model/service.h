@@ -71,6 +71,12 @@ int64_t service_version(const json_t *doc);
  */
 json_t *service_from_v1(const json_t *in, const char **resource_version, struct arena *arena,
                         struct error *err);
+/*
+ * The user's part of the document that OLD (its doc is NULL if there is none) becomes when WISH
+ * takes its place: what v1 cannot say, and so WISH cannot mean to remove, stays. A service that is
+ * put as it was read does not change.
+ */
+json_t *service_v1_change(struct arena *arena, const struct service_view *old, const json_t *wish);
 json_t *service_to_v1(struct arena *arena, const struct service_view *view);
 json_t *revision_to_v1(struct arena *arena, const struct service_view *service, const char *name,
                        int64_t version, const json_t *revision);

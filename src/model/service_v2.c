@@ -187,6 +187,13 @@ json_t *service_from_v2(const json_t *in, struct error *err)
 
 /* ---- changing ---- */
 
+/* Whether v2 shows nothing of it: zeros that v1 has said in so many words. */
+static bool is_unseen(const struct field *row, const json_t *value)
+{
+    auto_json *copy = value_copy(row, value, true);
+    return is_empty(row, copy) && !empty_counts(row);
+}
+
 /* Items at the same place are the same thing unless their names say otherwise. */
 static bool same_item(const json_t *a, const json_t *b)
 {
@@ -226,7 +233,7 @@ static void echoes_drop(const struct field *table, json_t *next, const json_t *k
         if (part == NULL || seen == NULL) {
             continue;
         }
-        if (old == NULL && json_same(part, seen)) {
+        if ((old == NULL || is_unseen(row, old)) && json_same(part, seen)) {
             json_object_del(next, row->name);
         } else if (old != NULL) {
             echoes_drop_inside(row, part, old, seen);
@@ -284,7 +291,7 @@ static void hidden_keep(const struct field *table, json_t *next, const json_t *k
             reserved_keep(row, next, kept);
         } else if (row->name != NULL && part != NULL) {
             hidden_keep_inside(row, part, old);
-        } else if (part == NULL && (row->name == NULL || is_empty(row, old))) {
+        } else if (part == NULL && (row->name == NULL || is_unseen(row, old))) {
             json_object_set(next, name, old);
         }
     }
@@ -294,7 +301,7 @@ static const char *const server_fields[] = {
     "uid", "generation", "createTime", "updateTime", "creator", "lastModifier", "status", NULL,
 };
 
-static json_t *user_part(const json_t *doc)
+json_t *service_user_part(const json_t *doc)
 {
     json_t *part = doc == NULL ? json_object() : json_deep_copy(doc);
     for (size_t i = 0; server_fields[i] != NULL; i++) {
@@ -305,8 +312,8 @@ static json_t *user_part(const json_t *doc)
 
 bool service_asks_same(const json_t *a, const json_t *b)
 {
-    auto_json *one = user_part(a);
-    auto_json *other = user_part(b);
+    auto_json *one = service_user_part(a);
+    auto_json *other = service_user_part(b);
     json_object_set_new(one, "traffic", traffic_or_default(json_object_get(one, "traffic")));
     json_object_set_new(other, "traffic", traffic_or_default(json_object_get(other, "traffic")));
     return json_same(one, other);
@@ -315,7 +322,7 @@ bool service_asks_same(const json_t *a, const json_t *b)
 json_t *service_v2_change(struct arena *arena, const struct service_view *old, const json_t *wish,
                           struct slice mask, struct error *err)
 {
-    auto_json *kept = user_part(old->doc);
+    auto_json *kept = service_user_part(old->doc);
     auto_json *next = mask.len == 0 ? json_deep_copy(wish) : json_deep_copy(kept);
     if (mask.len > 0 && !mask_merge(service_fields, mask, next, wish, err)) {
         return NULL;

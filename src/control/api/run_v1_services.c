@@ -162,10 +162,11 @@ static bool apply(struct api_call *call, struct run_service *service, const char
         !names_agree(call, service->view.project, service->view.name, err)) {
         return false;
     }
-    wish.doc = service_from_v1(call->body, &wish.version, &call->arena, err);
-    if (wish.doc == NULL) {
+    auto_json *sent = service_from_v1(call->body, &wish.version, &call->arena, err);
+    if (sent == NULL) {
         return false;
     }
+    wish.doc = service_v1_change(&call->arena, &service->view, sent);
     bool good = run_service_apply(call, service, &wish, err);
     json_decref(wish.doc);
     return good;
