@@ -2,7 +2,7 @@
 """Promise 1 and 3 under load: access changes are linearizable, and the front door stays up.
 
 Four connections (two plain HTTP/1.1, one TLS HTTP/1.1, one HTTP/2) ask as fast as they can, of
-fourteen targets that are opened and closed all the while, each by another kind of change, and of a
+seventeen targets that are opened and closed all the while, each by another kind of change, and of a
 public service that nobody touches. Meanwhile control and workers are killed (SIGKILL), at moments
 drawn at random around an API call, and exchanged by a reload (SIGHUP).
 
@@ -165,7 +165,7 @@ class Stand:
 
 
 def stand_up(stand):
-    """The public service first; then the fourteen."""
+    """The public service first; then the seventeen."""
     project = "/v1/projects/demo:setIamPolicy"
     stand.service("public", invoker_iam_disabled="true")
     stand.add("public", stand.host("public"), None, 403, None)
@@ -233,10 +233,52 @@ def stand_up(stand):
                                              accept=(400, 404, 409))
               if on else stand.api.call("DELETE", f"{ACCOUNTS}/{six}", accept=(404,)))
 
+    stand_up_tags(stand)
+
     stand.service("whole", invoker_iam_disabled="true")
     stand.add("whole", stand.host("whole"), None, 404, lambda on: stand.service(
         "whole", invoker_iam_disabled="true") if on else stand.api.call(
             "DELETE", f"{SERVICES}/whole", accept=(404,)), while_changing=(503,))
+
+
+def stand_up_tags(stand):
+    """A tag of the service, one of its project, and one of a folder that the project moves into
+    and out of: a condition asks for each."""
+    api, number = stand.api, stand.homerun.ready["projectNumber"]
+    tree = "//cloudresourcemanager.googleapis.com/"
+    above = api.call("GET", "/v3/organizations:search")["organizations"][0]["name"]
+    folder = api.call("POST", "/v3/folders", {
+        "parent": above, "displayName": "tagged"})["response"]["name"]
+    service = f"//run.googleapis.com/projects/{number}/locations/" \
+              f"{stand.homerun.ready['region']}/services/own-tag"
+    caller = stand.account("caller-tags")
+    parents = {"own-tag": service, "project-tag": f"{tree}projects/{number}",
+               "folder-tag": tree + folder}
+    for name, parent in parents.items():
+        key = api.call("POST", "/v3/tagKeys", {"parent": above, "shortName": name})["response"]
+        value = api.call("POST", "/v3/tagValues", {
+            "parent": key["name"], "shortName": "yes"})["response"]["name"]
+        stand.service(name)
+        if name == "folder-tag":
+            api.call("POST", "/v3/tagBindings", {"parent": parent, "tagValue": value})
+            turn = move_turn(api, folder, above)
+        else:
+            turn = binding_turn(api, parent, value)
+        stand.bind(name, f"serviceAccount:{caller}",
+                   condition=f"resource.matchTag('{key['namespacedName']}', 'yes')")
+        turn(True)
+        stand.add(name, stand.host(name), stand.identity(caller, stand.homerun.url(name)), 403, turn)
+
+
+def binding_turn(api, parent, value):
+    path = f"/v3/tagBindings/{urllib.parse.quote(parent, safe='')}/{value}"
+    return lambda on: api.call("POST", "/v3/tagBindings", {"parent": parent, "tagValue": value},
+                               accept=(409,)) if on else api.call("DELETE", path, accept=(404,))
+
+
+def move_turn(api, folder, above):
+    return lambda on: api.call("POST", "/v3/projects/demo:move",
+                               {"destinationParent": folder if on else above})
 
 
 def set_project_invoker(stand, path, email, on):
