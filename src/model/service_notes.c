@@ -6,6 +6,7 @@
 #include "model/service_tables.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "base/buffer.h"
@@ -314,40 +315,13 @@ static void cloud_sql_read(const char *text, json_t *template)
                                              "cloudSqlInstance", "instances", instances));
 }
 
-/*
- * JSON in a string has many spellings, and a client that compares takes another one for somebody's
- * change: the client's own is kept beside the value, and is shown for as long as it says the same.
- */
-#define SPELLINGS "v1Text"
-
+/* Sorted, so that it is the same before and after the record kept it. */
 static json_t *json_inside_text(const json_t *value)
 {
-    auto_arena arena = {0};
-    return json_arena_text(json_write(&arena, value));
-}
-
-static void spelling_keep(json_t *part, const char *name, const char *text, const json_t *value)
-{
-    auto_json *ours = json_inside_text(value);
-    json_t *spellings = json_object_get(part, SPELLINGS);
-    if (strcmp(json_string_value(ours), text) == 0) {
-        return;
-    }
-    if (spellings == NULL) {
-        spellings = json_object();
-        json_object_set_new(part, SPELLINGS, spellings);
-    }
-    json_object_set_new(spellings, name, json_string(text));
-}
-
-static json_t *spelling_write(const json_t *part, const char *name, const json_t *value)
-{
-    json_t *kept = json_object_get(json_object_get(part, SPELLINGS), name);
-    auto_json *means = kept == NULL ? NULL : json_read(slice_of(json_string_value(kept)), NULL);
-    if (means != NULL && json_same(means, value)) {
-        return json_incref(kept);
-    }
-    return json_inside_text(value);
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+    json_t *out = json_string(text);
+    free(text);
+    return out;
 }
 
 /* Puts VALUE (taken; NULL after a failure) at the note's path. */
@@ -363,11 +337,7 @@ static bool note_put(const struct note *note, json_t *part, json_t *value)
 static bool inner_put(const struct note *note, json_t *part, const struct field *table,
                       const char *text, const char *field, struct error *err)
 {
-    json_t *value = inner_read(table, text, field, err);
-    if (value != NULL) {
-        spelling_keep(part, note->name, text, value);
-    }
-    return note_put(note, part, value);
+    return note_put(note, part, inner_read(table, text, field, err));
 }
 
 static bool note_read(const struct note *note, const char *text, json_t *part, const char *field,
@@ -410,32 +380,6 @@ static bool note_read(const struct note *note, const char *text, json_t *part, c
         return error_field(err, field, "%s", note->path);
     }
     return false;
-}
-
-bool notes_read(enum note_place place, const json_t *annotations, json_t *part, const char *field,
-                struct error *err)
-{
-    const char *name;
-    json_t *value;
-    json_t *own = json_object();
-    json_object_set_new(part, "annotations", own);
-    json_object_foreach(json_lend(annotations), name, value)
-    {
-        const struct note *note = note_find(place, name);
-        if (note == NULL) {
-            json_object_set(own, name, value);
-            continue;
-        }
-        char at[256];
-        snprintf(at, sizeof(at), "%s[%.160s]", field, name);
-        if (!note_read(note, json_string_value(value), part, at, err)) {
-            return false;
-        }
-    }
-    if (json_object_size(own) == 0) {
-        json_object_del(part, "annotations");
-    }
-    return true;
 }
 
 /* ---- writing: each gives the annotation's text, or NULL if it is absent ---- */
@@ -541,7 +485,7 @@ static json_t *note_write(const struct note *note, const json_t *part)
     case NOTE_TEXTS:
     case NOTE_INTERFACES:
     case NOTE_TEXT_MAP:
-        return spelling_write(part, note->name, value);
+        return json_inside_text(value);
     case NOTE_HOURS:
         return hours_write(value);
     case NOTE_AUTHORIZATION:
@@ -559,6 +503,83 @@ static json_t *note_write(const struct note *note, const json_t *part)
     return NULL;
 }
 
+/* ---- spellings ---- */
+
+/*
+ * A value has many spellings ("all" and "all-traffic", JSON with and without spaces, a text that
+ * says nothing), and a client that compares takes another one for somebody's change. So the
+ * client's own is kept, beside what it would be in ours, and shown while the value is still that
+ * one. Flags alone are shown in ours: gcloud sends "True", and expects "true".
+ */
+#define SPELLINGS "v1Text"
+
+static void spelling_keep(const struct note *note, json_t *text, json_t *part)
+{
+    bool ours_alone = note->kind == NOTE_FLAG || note->kind == NOTE_CONTAINERS;
+    auto_json *ours = note_write(note, part);
+    if (ours_alone || note->kind == NOTE_OURS || (ours != NULL && json_equal(ours, text))) {
+        return;
+    }
+    json_t *all = json_object_get(part, SPELLINGS);
+    all = all == NULL ? json_object() : json_incref(all);
+    json_object_set_new(all, note->name, json_pack("{sOsO*}", "text", text, "is", ours));
+    json_object_set_new(part, SPELLINGS, all);
+}
+
+/* OURS (taken, may be NULL), or what the client had written for it. */
+static json_t *spelling_of(const struct note *note, const json_t *part, json_t *ours)
+{
+    const json_t *kept = json_object_get(json_object_get(part, SPELLINGS), note->name);
+    json_t *was = json_object_get(kept, "is");
+    bool same = ours == NULL ? was == NULL : was != NULL && json_equal(was, ours);
+    if (kept == NULL || !same) {
+        return ours;
+    }
+    json_decref(ours);
+    return json_incref(json_object_get(kept, "text"));
+}
+
+/* Once all are read: an annotation's value may depend on its neighbours. */
+static void spellings_keep(enum note_place place, const json_t *annotations, json_t *part)
+{
+    const char *name;
+    json_t *text;
+    json_object_foreach(json_lend(annotations), name, text)
+    {
+        const struct note *note = note_find(place, name);
+        if (note != NULL) {
+            spelling_keep(note, text, part);
+        }
+    }
+}
+
+bool notes_read(enum note_place place, const json_t *annotations, json_t *part, const char *field,
+                struct error *err)
+{
+    const char *name;
+    json_t *value;
+    json_t *own = json_object();
+    json_object_set_new(part, "annotations", own);
+    json_object_foreach(json_lend(annotations), name, value)
+    {
+        const struct note *note = note_find(place, name);
+        if (note == NULL) {
+            json_object_set(own, name, value);
+            continue;
+        }
+        char at[256];
+        snprintf(at, sizeof(at), "%s[%.160s]", field, name);
+        if (!note_read(note, json_string_value(value), part, at, err)) {
+            return false;
+        }
+    }
+    if (json_object_size(own) == 0) {
+        json_object_del(part, "annotations");
+    }
+    spellings_keep(place, annotations, part);
+    return true;
+}
+
 void notes_write(enum note_place place, const json_t *part, json_t *annotations)
 {
     const char *name;
@@ -571,7 +592,7 @@ void notes_write(enum note_place place, const json_t *part, json_t *annotations)
         if ((notes[i].places & place) == 0) {
             continue;
         }
-        json_t *text = note_write(&notes[i], part);
+        json_t *text = spelling_of(&notes[i], part, note_write(&notes[i], part));
         if (text != NULL) {
             json_object_set_new(annotations, notes[i].name, text);
         }
