@@ -58,7 +58,7 @@ static bool exists(struct api_call *call, const char *resource, struct error *er
     static const char *const kinds[] = {
         [POLICY_SERVICE] = STORE_SERVICE, [POLICY_PROJECT] = STORE_NODE,
         [POLICY_FOLDER] = STORE_NODE,     [POLICY_ORGANIZATION] = STORE_NODE,
-        [POLICY_ACCOUNT] = STORE_ACCOUNT,
+        [POLICY_ACCOUNT] = STORE_ACCOUNT, [POLICY_TAG] = STORE_TAG,
     };
     struct store_doc doc;
     switch (store_get(call->control->store, kinds[policy_node_of(resource)], resource, &doc, err)) {

@@ -189,6 +189,9 @@ enum policy_node policy_node_of(const char *resource)
     if (slice_starts(text, SLICE("folders/"))) {
         return POLICY_FOLDER;
     }
+    if (slice_starts(text, SLICE("tagKeys/")) || slice_starts(text, SLICE("tagValues/"))) {
+        return POLICY_TAG;
+    }
     return slice_starts(text, SLICE("organizations/")) ? POLICY_ORGANIZATION : POLICY_PROJECT;
 }
 
@@ -206,7 +209,8 @@ bool resource_parent(struct store *store, struct arena *arena, const char *resou
         return true;
     }
     struct store_doc doc;
-    if (store_get(store, STORE_NODE, resource, &doc, NULL) != STORE_FOUND) {
+    const char *table = policy_node_of(resource) == POLICY_TAG ? STORE_TAG : STORE_NODE;
+    if (store_get(store, table, resource, &doc, NULL) != STORE_FOUND) {
         return false;
     }
     const char *above = json_text(doc.body, "parent");

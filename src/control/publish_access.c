@@ -53,6 +53,7 @@ bool change_policy(struct change *change, const char *resource, struct error *er
         [POLICY_SERVICE] = STORE_SERVICE, [POLICY_PROJECT] = STORE_NODE,
         [POLICY_FOLDER] = STORE_NODE,     [POLICY_ORGANIZATION] = STORE_NODE,
         [POLICY_ACCOUNT] = NULL, /* nobody invokes an account */
+        [POLICY_TAG] = NULL,
     };
     const char *kind = kinds[policy_node_of(resource)];
     struct store_doc doc;

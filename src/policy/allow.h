@@ -26,7 +26,8 @@ enum policy_node {
     POLICY_PROJECT,
     POLICY_FOLDER,
     POLICY_ORGANIZATION,
-    POLICY_ACCOUNT
+    POLICY_ACCOUNT,
+    POLICY_TAG, /* a key or a value */
 };
 
 /* What the rules about existence need to ask. Any may be NULL: then everything exists. */

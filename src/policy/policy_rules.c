@@ -150,6 +150,7 @@ static bool role_is_supported(enum policy_node node, struct slice role,
         return !slice_is(role, "roles/orgpolicy.policyAdmin"); /* on organizations only */
     case POLICY_ORGANIZATION:
     case POLICY_ACCOUNT:
+    case POLICY_TAG:
         return true; /* roles of products that we do not have are stored and grant nothing */
     }
     return false;

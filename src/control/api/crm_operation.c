@@ -22,6 +22,11 @@ bool crm_operation_new(struct api_call *call, const char *type, const json_t *re
     return true;
 }
 
+bool crm_operation_commit(struct api_call *call, struct change **change, struct error *err)
+{
+    return api_query_flag(call, "validateOnly") || change_commit(change, err);
+}
+
 static void operations_get(struct api_call *call)
 {
     struct error err;

@@ -6,9 +6,12 @@
 #include "control/api/crm_v3_bindings.h"
 
 #include "control/api/crm_operation.h"
+#include "control/paging.h"
 #include "control/policy_doc.h"
 #include "control/tags.h"
 #include "http/url.h"
+
+enum { PAGE_MAX = 1000 };
 
 static const char tree_prefix[] = "//cloudresourcemanager.googleapis.com/";
 static const char run_prefix[] = "//run.googleapis.com/";
@@ -108,6 +111,7 @@ static json_t *binding_json(struct api_call *call, const char *resource, const c
 
 struct listing {
     struct api_call *call;
+    struct paging paging;
     const char *resource;
     uint64_t id;
     json_t *items;
@@ -116,12 +120,16 @@ struct listing {
 static bool list_one(const struct store_doc *doc, void *ctx)
 {
     struct listing *listing = ctx;
-    if ((uint64_t)json_number(doc->body, "resourceId", 0) == listing->id) {
+    if ((uint64_t)json_number(doc->body, "resourceId", 0) != listing->id) {
+        return true;
+    }
+    enum paging_step step = paging_step(&listing->paging, doc->key);
+    if (step == PAGING_TAKE) {
         json_array_append_new(listing->items,
                               binding_json(listing->call, listing->resource,
                                            json_text_or(doc->body, "tagValue", "")));
     }
-    return true;
+    return step != PAGING_STOP;
 }
 
 static void bindings_list(struct api_call *call)
@@ -129,7 +137,8 @@ static void bindings_list(struct api_call *call)
     struct error err = {0};
     struct listing listing = {.call = call};
     if (!find_resource(call, api_query(call, "parent"), &listing.resource, &err) ||
-        !may_on(call, "listTagBindings", listing.resource, &err)) {
+        !may_on(call, "listTagBindings", listing.resource, &err) ||
+        !paging_init(&listing.paging, call, PAGE_MAX, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -141,17 +150,21 @@ static void bindings_list(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{s:o}", "tagBindings", listing.items));
+    json_t *answer = json_pack("{s:o}", "tagBindings", listing.items);
+    paging_put(&listing.paging, answer);
+    api_reply(call, answer);
 }
 
 static void effective_list(struct api_call *call)
 {
     struct error err = {0};
+    struct paging paging;
     const char *resource;
     struct tag_set *set = arena_new(&call->arena, struct tag_set);
     if (!find_resource(call, api_query(call, "parent"), &resource, &err) ||
         !may_on(call, "listEffectiveTags", resource, &err) ||
-        !tags_effective(call->control, &call->arena, resource, set, &err)) {
+        !tags_effective(call->control, &call->arena, resource, set, &err) ||
+        !paging_init(&paging, call, PAGE_MAX, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -166,7 +179,9 @@ static void effective_list(struct api_call *call)
                       tag->key, "namespacedTagKey", tag->key_name, "tagKeyParentName",
                       with_project(call, tag->key_parent, true), "inherited", tag->inherited));
     }
-    api_reply(call, json_pack("{s:o}", "effectiveTags", list));
+    json_t *answer = json_pack("{s:o}", "effectiveTags", paging_cut(&paging, list));
+    paging_put(&paging, answer);
+    api_reply(call, answer);
 }
 
 /* ---- changing ---- */
@@ -204,14 +219,6 @@ static const char *value_of(struct api_call *call, const json_t *asked)
     }
     store_each(call->control->store, STORE_TAG, "tagValues/", is_named, &named, NULL);
     return arena_string(&call->arena, slice_of(named.key));
-}
-
-/* The organization or project that the value's key is of; "" if there is no such value. */
-static const char *owner_of(struct api_call *call, const char *value)
-{
-    auto_json *doc = strncmp(value, "tagValues/", 10) == 0 ? load(call, value) : NULL;
-    auto_json *key = doc == NULL ? NULL : load(call, json_text_or(doc, "parent", ""));
-    return arena_string(&call->arena, slice_of(json_text_or(key, "parent", "")));
 }
 
 struct bound {
@@ -287,7 +294,8 @@ static bool store_binding(struct api_call *call, const char *resource, const cha
            change_audit(change, resource, id != 0 ? "bind-tag" : "unbind-tag",
                         id != 0 ? NULL : body, id != 0 ? body : NULL, err) &&
            change_tags(change, resource, err) &&
-           crm_operation_new(call, type, response, operation, err) && change_commit(&change, err);
+           crm_operation_new(call, type, response, operation, err) &&
+           crm_operation_commit(call, &change, err);
 }
 
 static bool binding_create(struct api_call *call, json_t **operation, struct error *err)
@@ -297,14 +305,9 @@ static bool binding_create(struct api_call *call, json_t **operation, struct err
     if (asked == NULL || !find_resource(call, json_text_or(asked, "parent", ""), &resource, err)) {
         return false;
     }
-    if (api_query_flag(call, "validateOnly")) {
-        return error_set(err, STATUS_UNIMPLEMENTED, "validateOnly is not implemented for tags.");
-    }
     const char *value = value_of(call, asked);
-    const char *owner = owner_of(call, value);
     if (!may_on(call, "createTagBinding", resource, err) ||
-        !api_allowed(call, "resourcemanager.tagValueBindings.create",
-                     owner[0] != '\0' ? owner : value, err)) {
+        !api_allowed(call, "resourcemanager.tagValueBindings.create", value, err)) {
         return false;
     }
     return check_bound(call, resource, value, err) &&
@@ -339,11 +342,9 @@ static bool binding_delete(struct api_call *call, json_t **operation, struct err
     if (slice_find(full, '%') >= 0 && !url_decode(&call->arena, full, false, &full)) {
         return error_field(err, "name", "The name of the binding is malformed.");
     }
-    const char *owner = owner_of(call, value);
     if (!find_resource(call, arena_string(&call->arena, full), &resource, err) ||
         !may_on(call, "deleteTagBinding", resource, err) ||
-        !api_allowed(call, "resourcemanager.tagValueBindings.delete",
-                     owner[0] != '\0' ? owner : value, err)) {
+        !api_allowed(call, "resourcemanager.tagValueBindings.delete", value, err)) {
         return false;
     }
     auto_json *body = load(call, tag_binding_key(&call->arena, resource, value));

@@ -7,11 +7,12 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "control/api/crm_operation.h"
+#include "control/paging.h"
 #include "control/policy_doc.h"
 #include "control/tags.h"
 #include "http/url.h"
 
-enum { KEYS_MAX = 1000, VALUES_MAX = 1000 };
+enum { KEYS_MAX = 1000, VALUES_MAX = 1000, PAGE_MAX = 1000 };
 
 static const char type_prefix[] = "google.cloud.resourcemanager.v3.";
 
@@ -31,35 +32,6 @@ static bool load(struct api_call *call, const char *key, struct store_doc *out, 
         return false;
     }
     return false;
-}
-
-/* What permissions on a key, value or binding to it are asked on: the node that the key is of. ""
- * if the thing does not exist, on which nobody holds anything. */
-static const char *owner_of(struct api_call *call, const char *name)
-{
-    struct store_doc doc;
-    const char *out = "";
-    for (int depth = 0; depth < 2; depth++) {
-        if (store_get(call->control->store, STORE_TAG, name, &doc, NULL) != STORE_FOUND) {
-            return "";
-        }
-        out = arena_string(&call->arena, slice_of(json_text_or(doc.body, "parent", "")));
-        json_decref(doc.body);
-        if (strncmp(out, "tagKeys/", 8) != 0) {
-            break;
-        }
-        name = out;
-    }
-    return out;
-}
-
-static bool may(struct api_call *call, const char *permission, const char *name, struct error *err)
-{
-    const char *owner = owner_of(call, name);
-    if (owner[0] == '\0') {
-        owner = name;
-    }
-    return api_allowed(call, permission, owner, err);
 }
 
 /* "projects/demo" of "projects/NUMBER"; others as they are. */
@@ -125,6 +97,7 @@ struct search {
     const char *parent, *short_name, *namespaced; /* NULL: any */
     json_t *items;                                /* what is found, as the API shows it; NULL: only
                                                      counted */
+    struct paging *paging;                        /* NULL: all */
     char key[64];                                 /* of the last */
     size_t count;
 };
@@ -139,6 +112,11 @@ static bool search_one(const struct store_doc *doc, void *ctx)
         (search->namespaced != NULL &&
          strcmp(json_text_or(body, "namespacedName", ""), search->namespaced) != 0)) {
         return true;
+    }
+    enum paging_step step =
+        search->paging == NULL ? PAGING_TAKE : paging_step(search->paging, doc->key);
+    if (step != PAGING_TAKE) {
+        return step != PAGING_STOP;
     }
     search->count++;
     snprintf(search->key, sizeof(search->key), "%.63s", doc->key);
@@ -173,7 +151,8 @@ static bool store_tag(struct api_call *call, struct store_doc *doc, const json_t
     auto_change *change = change_begin(call->control, call, err);
     if (change == NULL ||
         !(after != NULL ? store_put(store, STORE_TAG, doc->key, after, NULL, &doc->version, err)
-                        : store_delete(store, STORE_TAG, doc->key, err))) {
+                        : store_delete(store, STORE_TAG, doc->key, err) &&
+                              store_delete(store, STORE_POLICY, doc->key, err))) {
         return false;
     }
     struct store_doc shown = *doc;
@@ -184,7 +163,7 @@ static bool store_tag(struct api_call *call, struct store_doc *doc, const json_t
     return change_audit(change, doc->key, deed, before, after, err) &&
            crm_operation_new(call, arena_printf(&call->arena, "%s%s", type_prefix, type), response,
                              operation, err) &&
-           change_commit(&change, err);
+           crm_operation_commit(call, &change, err);
 }
 
 struct kind {
@@ -255,9 +234,8 @@ static bool tag_create(struct api_call *call, json_t **operation, struct error *
     const char *parent =
         arena_string(&call->arena, slice_of(node_key(call, json_text_or(body, "parent", ""))));
     const char *name = json_text_or(body, "shortName", "");
-    bool asked = kind == &keys ? api_allowed(call, permission(call, "create"), parent, err)
-                               : may(call, permission(call, "create"), parent, err);
-    if (!asked || !check_tag_parent(call, parent, err) || !short_name_valid(name, err)) {
+    if (!api_allowed(call, permission(call, "create"), parent, err) ||
+        !check_tag_parent(call, parent, err) || !short_name_valid(name, err)) {
         return false;
     }
     struct search same = {.call = call, .parent = parent, .short_name = name};
@@ -296,7 +274,7 @@ static void tags_get(struct api_call *call)
     struct error err = {0};
     struct store_doc doc;
     const char *name = named(call);
-    if (!may(call, permission(call, "get"), name, &err) || !load(call, name, &doc, &err)) {
+    if (!api_allowed(call, permission(call, "get"), name, &err) || !load(call, name, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -316,7 +294,7 @@ static void tags_namespaced(struct api_call *call)
     if (good && search.count == 0) {
         good = error_set(&err, STATUS_NOT_FOUND, "%s was not found.", name);
     }
-    if (!good || !may(call, permission(call, "get"), search.key, &err)) {
+    if (!good || !api_allowed(call, permission(call, "get"), search.key, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -330,15 +308,18 @@ static void tags_list(struct api_call *call)
     const char *given = api_query(call, "parent");
     const char *parent = node_key(call, given == NULL ? "" : given);
     struct search search = {.call = call, .parent = parent};
-    bool asked = kind == &keys ? api_allowed(call, permission(call, "list"), parent, &err)
-                               : may(call, permission(call, "list"), parent, &err);
-    if (!asked) {
+    struct paging paging;
+    if (!api_allowed(call, permission(call, "list"), parent, &err) ||
+        !paging_init(&paging, call, PAGE_MAX, &err)) {
         api_fail(call, &err);
         return;
     }
+    search.paging = &paging;
     search.items = json_array();
     bool good = find(&search, kind->plural, &err);
-    answer(call, good, json_pack("{s:o}", kind->plural, search.items), &err);
+    json_t *body = json_pack("{s:o}", kind->plural, search.items);
+    paging_put(&paging, body);
+    answer(call, good, body, &err);
 }
 
 static bool check_etag(struct api_call *call, const char *etag, const struct store_doc *doc,
@@ -356,7 +337,7 @@ static bool tag_patch(struct api_call *call, json_t **operation, struct error *e
     const char *name = named(call);
     auto_json *asked = fields_read(tag_fields, call->body, "", err);
     const char *mask = api_query(call, "updateMask");
-    if (asked == NULL || !may(call, permission(call, "update"), name, err) ||
+    if (asked == NULL || !api_allowed(call, permission(call, "update"), name, err) ||
         !api_check_mask(call, tag_fields, err) || !load(call, name, &doc, err)) {
         return false;
     }
@@ -420,7 +401,7 @@ static bool tag_delete(struct api_call *call, json_t **operation, struct error *
     struct store_doc doc;
     bool used;
     const char *name = named(call);
-    if (!may(call, permission(call, "delete"), name, err) || !load(call, name, &doc, err)) {
+    if (!api_allowed(call, permission(call, "delete"), name, err) || !load(call, name, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
@@ -446,6 +427,7 @@ static void tags_delete(struct api_call *call)
 }
 
 #define METHOD "google.cloud.resourcemanager.v3."
+#define MAY    "resourcemanager."
 #define KIND(kind, method)                                                                         \
     {"POST", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_create, METHOD method "s.Create"},    \
         {"GET", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_list, METHOD method "s.List"},     \
@@ -457,15 +439,33 @@ static void tags_delete(struct api_call *call)
          tags_patch, METHOD method "s.Update"},                                                    \
         {"DELETE",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED,                       \
          tags_delete, METHOD method "s.Delete"},                                                   \
-        {"POST", "/v3/" kind "/{tag}:getIamPolicy", NULL, NULL, API_SELF_CHECKED,                  \
-         NULL,   METHOD method "s.GetIamPolicy"},                                                  \
+        {"POST",                                                                                   \
+         "/v3/" kind "/{tag}:getIamPolicy",                                                        \
+         MAY kind ".getIamPolicy",                                                                 \
+         kind "/{tag}",                                                                            \
+         0,                                                                                        \
+         iam_get_policy,                                                                           \
+         METHOD method "s.GetIamPolicy"},                                                          \
+        {"POST",                                                                                   \
+         "/v3/" kind "/{tag}:setIamPolicy",                                                        \
+         MAY kind ".setIamPolicy",                                                                 \
+         kind "/{tag}",                                                                            \
+         0,                                                                                        \
+         iam_set_policy,                                                                           \
+         METHOD method "s.SetIamPolicy"},                                                          \
     {                                                                                              \
-        "POST", "/v3/" kind "/{tag}:setIamPolicy", NULL, NULL, API_SELF_CHECKED, NULL,             \
-            METHOD method "s.SetIamPolicy"                                                         \
+        "POST", "/v3/" kind "/{tag}:testIamPermissions", NULL, kind "/{tag}", API_SELF_CHECKED,    \
+            iam_test_permissions, METHOD method "s.TestIamPermissions"                             \
     }
+
+#define HOLDS "/v3/tagValues/{tag}/tagHolds"
 
 const struct api_route crm_v3_tags_routes[] = {
     KIND("tagKeys", "TagKey"),
     KIND("tagValues", "TagValue"),
+    {"GET", HOLDS, NULL, NULL, API_SELF_CHECKED, NULL, METHOD "TagHolds.ListTagHolds"},
+    {"POST", HOLDS, NULL, NULL, API_SELF_CHECKED, NULL, METHOD "TagHolds.CreateTagHold"},
+    {"DELETE", HOLDS "/{hold}", NULL, NULL, API_SELF_CHECKED, NULL,
+     METHOD "TagHolds.DeleteTagHold"},
 };
 const size_t crm_v3_tags_route_count = sizeof(crm_v3_tags_routes) / sizeof(crm_v3_tags_routes[0]);

@@ -4,19 +4,11 @@ import urllib.parse
 
 from gcloud_stand import deploy, gcloud, gcloud_json, stand
 from homerun import main, test
-from projects import api, organization, pages
-
-
-def number():
-    return stand().ready["projectNumber"]
-
-
-def full(name):
-    return f"//run.googleapis.com/projects/{number()}/locations/us-central1/services/{name}"
+from policy_stand import api, full, organization, pages
 
 
 def key(name, **more):
-    return api("POST", "/v3/tagKeys", {"parent": organization(), "shortName": name, **more}
+    return api("POST", "/v3/tagKeys", {"parent": organization()["name"], "shortName": name, **more}
                )["response"]["name"]
 
 
@@ -26,7 +18,7 @@ def value(name, of):
 
 @test
 def a_call_that_only_asks_changes_nothing_and_refuses_the_same():
-    node = organization()
+    node = organization()["name"]
     ask = "?validateOnly=true"
     got = api("POST", "/v3/tagKeys" + ask, {"parent": node, "shortName": "asked"})
     assert got["done"] and got["response"]["shortName"] == "asked", got
@@ -104,7 +96,7 @@ def lists_of_tags_have_pages():
     names = [value(f"v{n}", name) for n in range(5)]
     items, count = pages(f"/v3/tagValues?parent={name}", "tagValues", 2)
     assert sorted(v["name"] for v in items) == sorted(names) and count == 3
-    items, count = pages(f"/v3/tagKeys?parent={organization()}", "tagKeys", 1)
+    items, count = pages(f"/v3/tagKeys?parent={organization()['name']}", "tagKeys", 1)
     assert len({k["name"] for k in items}) == len(items) == count
     deploy("pages")
     for tag in (name, key("pages2"), key("pages3")):
