@@ -4,24 +4,13 @@ import urllib.parse
 
 from gcloud_stand import LOOK, deploy, gcloud, gcloud_json, stand, status_of
 from homerun import main, test
-
-INVOKER = "roles/run.invoker"
+from policy_stand import INVOKER, api, organization, pages
 
 
 # ---- helpers ----
 
-def api(method, path, body=None, status=200, token=None):
-    answer = stand().api(method, path, body, token=token)
-    assert answer.status == status, f"{method} {path}: {answer}"
-    return answer.json
-
-
-def organization():
-    return api("GET", "/v3/organizations:search")["organizations"][0]["name"]
-
-
 def folder(name, parent=None):
-    body = {"parent": parent or organization(), "displayName": name}
+    body = {"parent": parent or organization()["name"], "displayName": name}
     return api("POST", "/v3/folders", body)["response"]["name"]
 
 
@@ -34,25 +23,6 @@ def listed(query, kind="projects", version="v3"):
     path = "" if version == "v1" else ":search"
     found = api("GET", f"/{version}/{kind}{path}?{name}={urllib.parse.quote(query)}")[kind]
     return sorted(one.get("projectId") or one["name"] for one in found)
-
-
-def pages(path, kind, size, method="GET", body=None):
-    """The items of all pages, and how many pages there were."""
-    items, token, count = [], "", 0
-    while True:
-        if method == "GET":
-            joint = "&" if "?" in path else "?"
-            more = f"&pageToken={token}" if token else ""
-            got = api("GET", f"{path}{joint}pageSize={size}{more}")
-        else:
-            got = api("POST", path, {**(body or {}), "pageSize": size,
-                                     **({"pageToken": token} if token else {})})
-        assert len(got.get(kind, [])) <= size, got
-        items += got.get(kind, [])
-        count += 1
-        token = got.get("nextPageToken")
-        if not token:
-            return items, count
 
 
 # ---- deleting and bringing back ----
@@ -106,7 +76,7 @@ def nothing_in_a_project_that_is_being_deleted_can_be_changed():
                 ("DELETE", service + "/still", None),
                 ("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "late-one"}),
                 ("PATCH", "/v3/projects/demo?updateMask=displayName", {"displayName": "Late"}),
-                ("POST", "/v3/projects/demo:move", {"destinationParent": organization()}),
+                ("POST", "/v3/projects/demo:move", {"destinationParent": organization()["name"]}),
                 ("DELETE", "/v3/projects/demo", None)):
             fault = api(method, path, sent, 400)["error"]
             assert fault["status"] == "FAILED_PRECONDITION" and "being deleted" in fault["message"]
@@ -193,7 +163,7 @@ def a_folder_with_a_live_project_stays_and_one_with_a_dead_project_goes():
 
 @test
 def folders_are_made_moved_and_deleted_by_gcloud():
-    top = organization().split("/")[1]
+    top = organization()["name"].split("/")[1]
     group = ("resource-manager", "folders")
     made = gcloud_json(*group, "create", "--display-name=By hand", f"--organization={top}")
     number = made["name"].split("/")[1]
@@ -250,7 +220,7 @@ def every_list_of_the_tree_has_pages():
     assert len(items) == 5 and count == 3
     items, count = pages(f"/v3/folders?parent={parent}", "folders", 2)
     assert len(items) == len({f["name"] for f in items}) == 5 and count == 3
-    items, count = pages("/v2/folders:search", "folders", 2, "POST", {"query": f"parent={parent}"})
+    items, count = pages("/v2/folders:search", "folders", 2, {"query": f"parent={parent}"})
     assert len(items) == 5 and count == 3
     items, count = pages("/v1/projects?filter=id:paged-*", "projects", 5)
     assert count == 1, "no token for a page that is not there"
