@@ -1,5 +1,6 @@
 /* getIamPolicy, setIamPolicy and testIamPermissions, the same for every kind of resource
  * (access-and-runtime 3.4). */
+#include "control/answer.h"
 #include "control/orgpolicy.h"
 #include "control/policy_doc.h"
 
@@ -319,6 +320,21 @@ static bool set_policy(struct api_call *call, const char *resource, struct polic
     return true;
 }
 
+/*
+ * Of a stale etag v1 says 412: its clients take any 409 for a deletion that is under way, and
+ * repeat the same call, which cannot succeed, for twenty minutes (terraform-and-clients 6.2).
+ */
+static void fail_set(struct api_call *call, const struct error *err)
+{
+    bool run_v1 = slice_starts(call->path, SLICE("/v1/")) &&
+                  slice_find_slice(call->path, SLICE("/locations/")) >= 0;
+    if (run_v1 && err->status == STATUS_ABORTED) {
+        api_fail_http(call, 412, status_name(err->status), NULL, err->text);
+    } else {
+        orgpolicy_fail(call, err);
+    }
+}
+
 void iam_set_policy(struct api_call *call)
 {
     struct error err = {0};
@@ -330,7 +346,7 @@ void iam_set_policy(struct api_call *call)
     if (good) {
         api_reply(call, answer);
     } else {
-        orgpolicy_fail(call, &err);
+        fail_set(call, &err);
     }
 }
 

@@ -77,10 +77,13 @@ def etags_are_compared_as_bytes_in_either_alphabet():
         web = old.replace("+", "-").replace("/", "_")
         answer = set_policy("bytes", [bound(f"user:n{number}@example.com")], etag=web)
         assert answer.status == 200, (old, answer)
-        fault(set_policy("bytes", [], etag=old), 409, "ABORTED")
+        fault(set_policy("bytes", [], etag=old), 412, "ABORTED")
+    stale = {"policy": {"bindings": [], "etag": old}}
+    fault(api("POST", "/v2/projects/demo/locations/us-central1/services/bytes:setIamPolicy", stale),
+          409, "ABORTED")
     for bad in ("abc", "AAAA", "!!!!", "BwYAAAAAAAA=" * 40):
         answer = set_policy("bytes", [], etag=bad)
-        assert answer.status in (400, 409), (bad, answer)
+        assert answer.status in (400, 412), (bad, answer)
     assert policy("bytes") == {INVOKER: ["user:n69@example.com"]}
 
 
@@ -96,7 +99,7 @@ def a_mask_says_what_of_the_policy_is_meant():
     answer = set_policy("mask", [bound("allUsers")], mask="bindings", etag="AAAA")
     assert answer.status == 200, "the etag was not in the mask"
     assert status_of("mask") == 200
-    fault(set_policy("mask", [], mask="bindings,etag", etag="AAAA"), 409, "ABORTED")
+    fault(set_policy("mask", [], mask="bindings,etag", etag="AAAA"), 412, "ABORTED")
     answer = set_policy("mask", None)
     assert answer.status == 200 and "bindings" not in answer.json, "no bindings key: none"
     assert status_of("mask") == 403
