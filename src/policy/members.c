@@ -259,12 +259,24 @@ static bool starts_nocase(struct slice text, struct slice prefix)
     return text.len >= prefix.len && slice_equal_nocase(slice_upto(text, prefix.len), prefix);
 }
 
+/* A unique ID: decimal, but up to 21 digits, more than a machine's number holds. */
+static bool is_uid(struct slice text)
+{
+    enum { UID_DIGITS_MAX = 32 };
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+    }
+    return text.len > 0 && text.len <= UID_DIGITS_MAX && text.data[0] != '0';
+}
+
 /* "ADDRESS?uid=N" */
 static bool is_address_with_uid(struct slice text)
 {
     ptrdiff_t mark = slice_find_slice(text, SLICE("?uid="));
     return mark > 0 && is_address(slice_upto(text, (size_t)mark)) &&
-           is_number(slice_from(text, (size_t)mark + 5));
+           is_uid(slice_from(text, (size_t)mark + 5));
 }
 
 /*

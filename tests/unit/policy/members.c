@@ -65,6 +65,8 @@ static void a_member_knows_its_kind_and_what_stands_behind_the_prefix(void **sta
         {"principalSet://iam.googleapis.com/locations/global/workforcePools/p/*",
          MEMBER_PRINCIPAL_SET, "iam.googleapis.com/locations/global/workforcePools/p/*"},
         {"deleted:user:a@x?uid=1", MEMBER_DELETED, "user:a@x?uid=1"},
+        {"deleted:user:a@x?uid=123456789012345678901", MEMBER_DELETED,
+         "user:a@x?uid=123456789012345678901"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct member member;
