@@ -83,7 +83,7 @@ struct api_call {
 
 /* Path parameter, decoded; never NULL for a name in the row's path. */
 const char *api_param(const struct api_call *call, const char *name);
-/* Query parameter, NULL if absent. */
+/* Query parameter, NULL if absent. NAME is in camelCase; snake_case is taken too. */
 const char *api_query(struct api_call *call, const char *name);
 bool api_query_flag(struct api_call *call, const char *name); /* "true", "1", any case */
 
@@ -96,6 +96,8 @@ extern const struct field api_no_fields[], api_wait_fields[];
 /* The query's updateMask, if there is one, names fields of TABLE: one that names nothing would
  * change nothing, and say that all went well. */
 bool api_check_mask(struct api_call *call, const struct field *table, struct error *err);
+/* The query's flags say true or false: who mistypes validateOnly must not get the change itself. */
+bool api_check_flags(struct api_call *call, struct error *err);
 /* The query's pageSize (or Knative's limit) is a number of things, if it is there. */
 bool api_check_paging(struct api_call *call, struct error *err);
 

@@ -193,7 +193,7 @@ static bool check_request(struct api_call *call, struct error *err)
 {
     const struct field *table = call->route->body;
     return read_body(call, err) && (table == NULL || api_take_fields(call, table, err)) &&
-           api_check_paging(call, err);
+           api_check_flags(call, err) && api_check_paging(call, err);
 }
 
 static bool admit(struct api_call *call, struct error *err)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/random.h"
+#include "control/paging.h"
 
 enum {
     WAITERS_MAX = 1000,
@@ -17,6 +18,7 @@ enum {
     WAIT_MS_MAX = 30000,
     SWEEP_MS = 60000,
     CHECK_ATTEMPT_MS = 120000,
+    LIST_MAX = 1000,
 };
 #define KEPT_US ((int64_t)3600 * 1000000)
 
@@ -515,35 +517,43 @@ void operation_wait(struct api_call *call)
 }
 
 struct listing {
-    struct api_call *call;
+    struct paging paging;
     json_t *items;
 };
 
 static bool list_add(const struct store_doc *doc, void *ctx)
 {
     struct listing *listing = ctx;
-    if (strstr(doc->key, "/operations/") != NULL) {
-        json_array_append_new(listing->items, operation_form(listing->call, doc->key, doc->body));
+    if (strstr(doc->key, "/operations/") == NULL) {
+        return true;
     }
-    return json_array_size(listing->items) < 1000;
+    enum paging_step step = paging_step(&listing->paging, doc->key);
+    if (step == PAGING_TAKE) {
+        json_array_append_new(listing->items,
+                              operation_form(listing->paging.call, doc->key, doc->body));
+    }
+    return step != PAGING_STOP;
 }
 
 void operation_list(struct api_call *call)
 {
     struct error err = {0};
-    struct listing listing = {.call = call, .items = json_array()};
+    auto_json *items = json_array();
+    struct listing listing = {.items = items};
     const char *region = api_param(call, "region");
     const char *prefix =
         strcmp(region, "-") == 0
             ? arena_printf(&call->arena, "projects/%s/locations/", api_param(call, "project"))
             : arena_printf(&call->arena, "projects/%s/locations/%s/operations/",
                            api_param(call, "project"), region);
-    if (!store_each(call->control->store, STORE_OPERATION, prefix, list_add, &listing, &err)) {
-        json_decref(listing.items);
+    if (!paging_init(&listing.paging, call, LIST_MAX, &err) ||
+        !store_each(call->control->store, STORE_OPERATION, prefix, list_add, &listing, &err)) {
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{so}", "operations", listing.items));
+    json_t *answer = json_pack("{sO}", "operations", items);
+    paging_put(&listing.paging, answer);
+    api_reply(call, answer);
 }
 
 void operation_delete(struct api_call *call)

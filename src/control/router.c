@@ -1,4 +1,6 @@
 /* From a path to a row of a table, and its parameters. */
+#include <ctype.h>
+
 #include "base/buffer.h"
 #include "control/api.h"
 #include "http/url.h"
@@ -95,10 +97,25 @@ const char *api_param(const struct api_call *call, const char *name)
     return "";
 }
 
+/* "updateMask" as "update_mask". */
+static const char *snake_of(struct arena *arena, const char *name)
+{
+    char text[64];
+    size_t len = 0;
+    for (; *name != '\0' && len + 2 < sizeof(text); name++) {
+        if (isupper((unsigned char)*name)) {
+            text[len++] = '_';
+        }
+        text[len++] = (char)tolower((unsigned char)*name);
+    }
+    return arena_string(arena, (struct slice){text, len});
+}
+
 const char *api_query(struct api_call *call, const char *name)
 {
     struct slice value;
-    if (!url_query_find(&call->arena, call->query, name, &value)) {
+    if (!url_query_find(&call->arena, call->query, name, &value) &&
+        !url_query_find(&call->arena, call->query, snake_of(&call->arena, name), &value)) {
         return NULL;
     }
     return arena_string(&call->arena, value);

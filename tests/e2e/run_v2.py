@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Cloud Run v2 over HTTP: what only the listener does (gRPC, regions), and the words of answers."""
+import os
 import socket
 import urllib.parse
 
-from homerun import Homerun, finally_do, main, test
+from homerun import Homerun, finally_do, main, test, wait_until
 
 SERVICES = "/v2/projects/demo/locations/us-central1/services"
 KNATIVE = "/apis/serving.knative.dev/v1/namespaces/demo/services"
@@ -74,6 +75,109 @@ def a_wait_ends_with_the_revision_and_a_poll_may_end_in_a_question_mark():
     assert done["done"] and done["response"]["latestReadyRevision"], done
     assert homerun.api("GET", f"/v2/{made['name']}?").json["done"] is True
     assert homerun.api("DELETE", f"{SERVICES}/waited").json["response"]["deleteTime"]
+
+
+@test
+def a_flag_that_is_neither_true_nor_false_does_nothing_at_all():
+    homerun = stand()
+    for flag in ("validateOnly=maybe", "validateOnly", "validate_only=yes", "validateOnly=truee"):
+        answer = homerun.api("POST", f"{SERVICES}?serviceId=flagged&{flag}", HELLO)
+        assert answer.status == 400 and "validate" in answer.text, (flag, answer)
+    assert homerun.api("GET", f"{SERVICES}/flagged").status == 404
+    for flag in ("allowMissing=2", "forceNewRevision=on"):
+        answer = homerun.api("PATCH", f"{SERVICES}/flagged?{flag}", HELLO)
+        assert answer.status == 400, (flag, answer)
+    assert homerun.api("GET", f"{SERVICES}?showDeleted=please").status == 400
+
+
+@test
+def parameters_of_the_query_are_taken_in_snake_case_too():
+    homerun = stand()
+    made = homerun.api("PATCH", f"{SERVICES}/snake?allow_missing=TRUE&validate_only=true", HELLO)
+    assert made.status == 200 and made.json["done"], made
+    assert homerun.api("GET", f"{SERVICES}/snake").status == 404
+    made = homerun.api("PATCH", f"{SERVICES}/snake?allow_missing=1&validate_only=false", HELLO)
+    homerun.api("POST", f"/v2/{made.json['name']}:wait", {})
+    revision = homerun.api("GET", f"{SERVICES}/snake").json["latestCreatedRevision"]
+    forced = homerun.api("PATCH", f"{SERVICES}/snake?force_new_revision=true", HELLO).json
+    homerun.api("POST", f"/v2/{forced['name']}:wait", {})
+    assert homerun.api("GET", f"{SERVICES}/snake").json["latestCreatedRevision"] != revision
+    assert len(homerun.api("GET", f"{SERVICES}/snake/revisions?page_size=1").json["revisions"]) == 1
+
+
+@test
+def operations_are_listed_in_pages():
+    homerun = stand()
+    path = SERVICES.replace("services", "operations")
+    seen, token = [], ""
+    while not seen or token:
+        page = homerun.api("GET", f"{path}?pageSize=2&pageToken={token}").json
+        assert 0 < len(page["operations"]) <= 2, page
+        seen += [one["name"] for one in page["operations"]]
+        token = page.get("nextPageToken", "")
+    everything = [one["name"] for one in homerun.api("GET", path).json["operations"]]
+    assert seen == everything and len(seen) > 2, (seen, everything)
+    assert homerun.api("GET", f"{path}?pageToken=%2e").status == 400
+
+
+# What one form can say and the other cannot, or says otherwise.
+ODD = {"description": "d", "template": {
+    "volumes": [{"name": "sql", "cloudSqlInstance": {"instances": ["p:r:i"]}},
+                {"name": "tmp", "emptyDir": {"medium": "MEMORY", "sizeLimit": "10Mi"}}],
+    "containers": [
+        {"image": IMAGE, "ports": [{"containerPort": 8080}],
+         "volumeMounts": [{"name": "tmp", "mountPath": "/t"}],
+         "resources": {"cpuIdle": True, "startupCpuBoost": True}}]}}
+
+
+@test
+def what_was_read_by_either_form_is_put_back_without_a_trace():
+    homerun = stand()
+    made = homerun.api("POST", f"{SERVICES}?serviceId=odd", ODD)
+    assert made.status == 200, made
+    homerun.api("POST", f"/v2/{made.json['name']}:wait", {})
+    v1, v2 = (homerun.api("GET", f"{path}/odd").json for path in (KNATIVE, SERVICES))
+    for path, verb, body in ((KNATIVE, "PUT", v1), (SERVICES, "PATCH", v2), (KNATIVE, "PUT", v1)):
+        put = homerun.api(verb, f"{path}/odd", body)
+        assert put.status == 200, put
+        assert homerun.api("GET", f"{KNATIVE}/odd").json == v1
+        assert homerun.api("GET", f"{SERVICES}/odd").json == v2
+    # A version that is no longer so is refused even if nothing would change.
+    homerun.api("PATCH", f"{SERVICES}/odd?updateMask=description", {"description": "e"})
+    assert homerun.api("PUT", f"{KNATIVE}/odd", v1).status == 409
+    # And what v1 changes leaves the rest.
+    v1 = homerun.api("GET", f"{KNATIVE}/odd").json
+    v1["spec"]["template"]["spec"]["containers"][0]["args"] = ["x"]
+    put = homerun.api("PUT", f"{KNATIVE}/odd", v1)
+    assert put.status == 200, put
+    template = homerun.api("GET", f"{SERVICES}/odd").json["template"]
+    assert template["containers"][0]["args"] == ["x"], template
+    assert template["volumes"] == v2["template"]["volumes"], template
+
+
+@test
+def an_operation_outlives_the_death_of_control_in_its_midst():
+    homerun = stand()
+    probe = {"initialDelaySeconds": 3, "periodSeconds": 1, "timeoutSeconds": 1, "tcpSocket": {}}
+    made = homerun.api("POST", f"{SERVICES}?serviceId=slow", {"template": {"containers": [
+        {"image": IMAGE, "startupProbe": probe}]}}).json
+    assert not made.get("done"), made
+    before = homerun.pids("control")
+    os.kill(before[0], 9)
+    wait_until(lambda: homerun.pids("control") not in (before, []), "a new control")
+
+    def asked():
+        try:
+            return homerun.api("POST", f"/v2/{made['name']}:wait", {"timeout": "30s"})
+        except OSError:
+            return None
+
+    answer = wait_until(asked, "an answer of the new control")
+    assert answer.status == 200, answer
+    done = answer.json if answer.json.get("done") else wait_until(
+        lambda: homerun.api("GET", f"/v2/{made['name']}").json.get("done") and
+        homerun.api("GET", f"/v2/{made['name']}").json, "done")
+    assert done["response"]["latestReadyRevision"], done
 
 
 @test

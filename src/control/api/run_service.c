@@ -422,6 +422,11 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         !service_validate(service->view.name, wish->doc, wish->v1_words, err)) {
         return false;
     }
+    if (service->body != NULL && !wish->new_revision &&
+        service_asks_same(service->body, wish->doc)) {
+        return version_matches(service, wish->version, err) &&
+               orgpolicy_check_service(call, service->key, wish->method, wish->doc, err);
+    }
     bool good =
         plan_make(call, wish, &plan, err) && (wish->dry_run || plan_commit(call, &plan, err));
     if (good) {
