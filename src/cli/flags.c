@@ -1,0 +1,167 @@
+/* Every flag of the program, in the tables that commands are given them by. */
+#include "cli/flags.h"
+
+/* ---- flags that several commands share ---- */
+
+const struct flag where_flags[] = {
+    {"data", FLAG_TEXT, "DIR", "data folder of the instance (HOMERUN_DATA, else ./data)", NULL},
+    {"project", FLAG_TEXT, "ID", "project (else the instance's)", NULL},
+    {"region", FLAG_TEXT, "REGION", "region (else the instance's)", NULL},
+    {0},
+};
+const struct flag data_flags[] = {
+    {"data", FLAG_TEXT, "DIR", "data folder of the instance (HOMERUN_DATA, else ./data)", NULL},
+    {0},
+};
+const struct flag format_flags[] = {
+    {"format", FLAG_TEXT, "FORM", "how to print: a table for people, JSON or YAML",
+     "table|json|yaml"},
+    {0},
+};
+const struct flag quiet_flags[] = {
+    {"quiet", FLAG_SWITCH, NULL, "ask nothing", NULL},
+    {0},
+};
+
+/* ---- up ---- */
+
+const struct flag up_flags[] = {
+    {"data", FLAG_TEXT, "DIR", "data folder: record, keys, logs (./data)", NULL},
+    {"api", FLAG_TEXT, "ADDR:PORT", "API, console and identity provider (127.0.0.1:8080)", NULL},
+    {"https", FLAG_TEXT, "ADDR:PORT", "services over TLS (127.0.0.1:8443)", NULL},
+    {"http", FLAG_TEXT, "ADDR:PORT", "services in the clear: redirects (127.0.0.1:8081)", NULL},
+    {"metadata", FLAG_TEXT, "ADDR:PORT",
+     "metadata server for this user's programs, or off (127.0.0.1:8082, else any free port)", NULL},
+    {"plain", FLAG_SWITCH, NULL, "serve in the clear instead of redirecting", NULL},
+    {"domain", FLAG_TEXT, "DOMAIN", "services are SERVICE-NUMBER.REGION.DOMAIN (run.localhost)",
+     NULL},
+    {"project", FLAG_TEXT, "ID", "the first project (demo)", NULL},
+    {"region", FLAG_TEXT, "REGION", "the default region (us-central1)", NULL},
+    {"organization", FLAG_TEXT, "NUMBER", "the organization (100000000001)", NULL},
+    {"engine", FLAG_TEXT, "KIND", "what instances run in (auto)", "auto|process|oci|kubernetes"},
+    {"store", FLAG_TEXT, "STORE", "sqlite, or postgresql://USER@HOST/DATABASE (sqlite)", NULL},
+    {"internal", FLAG_LIST, "CIDR", "networks that count as internal; may be repeated", NULL},
+    {"trusted-proxy", FLAG_LIST, "CIDR", "proxies whose X-Forwarded-For is believed", NULL},
+    {"tls-certificate", FLAG_LIST, "CHAIN:KEY", "PEM files of a certificate of your own", NULL},
+    {"strict-paths", FLAG_SWITCH, NULL, "reserve the paths that Cloud Run reserves (/healthz …)",
+     NULL},
+    {"idle", FLAG_NUMBER, "SECONDS", "how long an instance may be idle (900)", NULL},
+    {"workers", FLAG_NUMBER, "N", "ingress processes (one for each core, at most 8)", NULL},
+    {"log-level", FLAG_TEXT, "LEVEL", "least urgent level that is logged (info)",
+     "error|warn|info|debug"},
+    {"config", FLAG_TEXT, "FILE", "YAML or JSON with these names; flags win; SIGHUP reads it anew",
+     NULL},
+    {"ready-file", FLAG_TEXT, "FILE", "JSON of where everything is, written once all serves", NULL},
+    {0},
+};
+
+const struct flag env_flags[] = {
+    {"format", FLAG_TEXT, "FORM", "for which reader (sh)", "sh|json|fish"},
+    {0},
+};
+const struct flag token_flags[] = {
+    {"as", FLAG_TEXT, "MEMBER", "user:EMAIL or serviceAccount:EMAIL (else the owner)", NULL},
+    {"audience", FLAG_TEXT, "URL", "whom an identity token is for (else any service)", NULL},
+    {0},
+};
+
+/* ---- services, in gcloud's words ---- */
+
+const struct flag service_flags[] = {
+    {"image", FLAG_TEXT, "IMAGE", "container image, or name of a local one", NULL},
+    {"allow-unauthenticated", FLAG_SWITCH, NULL, "grant roles/run.invoker to allUsers", NULL},
+    {"no-allow-unauthenticated", FLAG_SWITCH, NULL, "take that grant away", NULL},
+    {"no-invoker-iam-check", FLAG_SWITCH, NULL, "public: let everyone invoke, unchecked", NULL},
+    {"invoker-iam-check", FLAG_SWITCH, NULL, "check that callers may invoke (default)", NULL},
+    {"ingress", FLAG_TEXT, "FROM", "where requests may come from (all)",
+     "all|internal|internal-and-cloud-load-balancing"},
+    {"default-url", FLAG_SWITCH, NULL, "serve at the default URL (default)", NULL},
+    {"no-default-url", FLAG_SWITCH, NULL, "do not serve at the default URL", NULL},
+    {"port", FLAG_NUMBER, "PORT", "where the container listens (8080)", NULL},
+    {"command", FLAG_LIST, "WORD", "replaces the image's entry point", NULL},
+    {"args", FLAG_LIST, "WORD", "arguments of it", NULL},
+    {"set-env-vars", FLAG_PAIRS, "KEY=VALUE", "replaces all variables", NULL},
+    {"update-env-vars", FLAG_PAIRS, "KEY=VALUE", "adds or changes variables", NULL},
+    {"remove-env-vars", FLAG_LIST, "KEY", "removes variables", NULL},
+    {"clear-env-vars", FLAG_SWITCH, NULL, "removes all variables", NULL},
+    {"labels", FLAG_PAIRS, "KEY=VALUE", "adds or changes labels", NULL},
+    {"update-labels", FLAG_PAIRS, "KEY=VALUE", "the same", NULL},
+    {"remove-labels", FLAG_LIST, "KEY", "removes labels", NULL},
+    {"clear-labels", FLAG_SWITCH, NULL, "removes all labels", NULL},
+    {"cpu", FLAG_TEXT, "CPU", "such as 1 or 500m", NULL},
+    {"memory", FLAG_TEXT, "MEMORY", "such as 512Mi", NULL},
+    {"concurrency", FLAG_TEXT, "N", "requests at a time in one instance; default: 80", NULL},
+    {"min-instances", FLAG_TEXT, "N", "instances kept warm; default: 0", NULL},
+    {"max-instances", FLAG_TEXT, "N", "instances at most; default: 100", NULL},
+    {"timeout", FLAG_TEXT, "TIME", "limit of a request: 300, 300s, 5m or 1h", NULL},
+    {"service-account", FLAG_TEXT, "EMAIL", "identity of the instances", NULL},
+    {"session-affinity", FLAG_SWITCH, NULL, "same client, same instance where possible", NULL},
+    {"no-session-affinity", FLAG_SWITCH, NULL, "not so (default)", NULL},
+    {"add-custom-audiences", FLAG_LIST, "URL", "audiences that tokens may name", NULL},
+    {"remove-custom-audiences", FLAG_LIST, "URL", "takes audiences away", NULL},
+    {"set-custom-audiences", FLAG_LIST, "URL", "replaces all audiences", NULL},
+    {"clear-custom-audiences", FLAG_SWITCH, NULL, "removes all audiences", NULL},
+    {"description", FLAG_TEXT, "TEXT", "for people", NULL},
+    {"revision-suffix", FLAG_TEXT, "SUFFIX", "the revision is SERVICE-SUFFIX", NULL},
+    {"tag", FLAG_TEXT, "TAG", "gives the new revision a URL of its own", NULL},
+    {"no-traffic", FLAG_SWITCH, NULL, "the new revision gets no traffic yet", NULL},
+    {"async", FLAG_SWITCH, NULL, "do not wait until it serves", NULL},
+    {0},
+};
+const struct flag traffic_flags[] = {
+    {"to-latest", FLAG_SWITCH, NULL, "all traffic to the latest ready revision", NULL},
+    {"to-revisions", FLAG_PAIRS, "REVISION=PERCENT", "splits traffic; LATEST names the latest",
+     NULL},
+    {"set-tags", FLAG_PAIRS, "TAG=REVISION", "replaces all tags", NULL},
+    {"update-tags", FLAG_PAIRS, "TAG=REVISION", "adds or moves tags", NULL},
+    {"remove-tags", FLAG_LIST, "TAG", "removes tags", NULL},
+    {"clear-tags", FLAG_SWITCH, NULL, "removes all tags", NULL},
+    {0},
+};
+const struct flag binding_flags[] = {
+    {"member", FLAG_TEXT, "MEMBER", "allUsers, user:EMAIL, serviceAccount:EMAIL, group:EMAIL …",
+     NULL},
+    {"role", FLAG_TEXT, "ROLE", "such as roles/run.invoker", NULL},
+    {"condition", FLAG_TEXT, "CONDITION", "expression=EXPR,title=TITLE[,description=TEXT]; None",
+     NULL},
+    {0},
+};
+const struct flag logs_flags[] = {
+    {"limit", FLAG_NUMBER, "N", "lines at most (100)", NULL},
+    {0},
+};
+const struct flag of_service_flags[] = {
+    {"service", FLAG_TEXT, "SERVICE", "those of one service", NULL},
+    {0},
+};
+
+/* ---- our own ---- */
+
+const struct flag image_flags[] = {
+    {"dir", FLAG_TEXT, "DIR", "folder that the program starts in", NULL},
+    {0},
+};
+const struct flag group_flags[] = {
+    {"members", FLAG_LIST, "MEMBER", "user:EMAIL, serviceAccount:EMAIL …", NULL},
+    {0},
+};
+const struct flag member_flags[] = {
+    {"member", FLAG_TEXT, "MEMBER", "user:EMAIL, serviceAccount:EMAIL or group:EMAIL", NULL},
+    {0},
+};
+const struct flag issuer_flags[] = {
+    {"issuer", FLAG_TEXT, "URL", "the `iss` of its tokens", NULL},
+    {"jwks-file", FLAG_TEXT, "FILE", "its public keys", NULL},
+    {"jwks-uri", FLAG_TEXT, "URL", "where its public keys are", NULL},
+    {"domains", FLAG_LIST, "DOMAIN", "domains whose e-mail addresses it may vouch for", NULL},
+    {"pool", FLAG_TEXT, "POOL", "workforce or workload pool that it belongs to", NULL},
+    {0},
+};
+const struct flag explain_flags[] = {
+    {"member", FLAG_TEXT, "MEMBER", "who asks (else someone without a token)", NULL},
+    {"internal", FLAG_SWITCH, NULL, "from an internal network", NULL},
+    {"host", FLAG_TEXT, "HOST", "for conditions on the host", NULL},
+    {"path", FLAG_TEXT, "PATH", "for conditions on the path (/)", NULL},
+    {"denial", FLAG_TEXT, "ID", "instead: why was that request refused", NULL},
+    {0},
+};

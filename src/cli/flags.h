@@ -1,0 +1,22 @@
+/* Tables of flags: commands.c says which command has which. Each ends with a row without a name. */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct flag where_flags[];
+extern const struct flag data_flags[];
+extern const struct flag format_flags[];
+extern const struct flag quiet_flags[];
+extern const struct flag up_flags[];
+extern const struct flag env_flags[];
+extern const struct flag token_flags[];
+extern const struct flag service_flags[];
+extern const struct flag traffic_flags[];
+extern const struct flag binding_flags[];
+extern const struct flag logs_flags[];
+extern const struct flag of_service_flags[];
+extern const struct flag image_flags[];
+extern const struct flag group_flags[];
+extern const struct flag member_flags[];
+extern const struct flag issuer_flags[];
+extern const struct flag explain_flags[];
