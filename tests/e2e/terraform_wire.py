@@ -1,285 +1,127 @@
 #!/usr/bin/env python3
-"""What the Terraform `google` provider says on the wire, said by hand.
+"""What the Terraform `google` provider does with a service from its first apply to its destroy.
 
-The provider itself is tested by terraform.py, where it is at hand. Here its habits are played: it
-leaves zero values out, sends no mask and no etag, sends back all that it has read, re-reads after
-each write, and compares attribute by attribute what it reads with what was configured.
+The provider itself is tested by terraform.py, where it is at hand; terraform_provider.py plays its
+part here. Attribute by attribute: terraform_v2_fields.py, terraform_v1_fields.py; access:
+terraform_iam.py; accounts and data sources: terraform_accounts.py; terraform_org_policy.py.
 """
 import contextlib
 import copy
-import json
 
-from homerun import Homerun, finally_do, main, test, wait_until
+from homerun import Homerun, main, test, wait_until
+from terraform_iam_resources import Binding, Member, of_v1, of_v2
+from terraform_provider import (IMAGE, KNATIVE, PARENT, SERVICES, V1, V2, Failed, V1Service,
+                                V2Service, at_once, call, leaves_nothing, refuses, request, stand)
 
-PARENT = "projects/demo/locations/us-central1"
-SERVICES = f"/v2/{PARENT}/services"
-KNATIVE = "/us-central1/apis/serving.knative.dev/v1/namespaces/demo/services"
-IMAGE = "us-docker.pkg.dev/cloudrun/container/hello"
 HELLO = {"template": {"containers": [{"image": IMAGE}]}}
-
-# Only read, never sent.
-OUTPUT = {"name", "uid", "generation", "createTime", "updateTime", "deleteTime", "expireTime",
-          "creator", "lastModifier", "etag", "reconciling", "observedGeneration",
-          "latestReadyRevision", "latestCreatedRevision", "terminalCondition", "conditions",
-          "trafficStatuses", "uri", "urls"}
-# What a configuration may leave to the server: last name of the path, below which part.
-COMPUTED = {
-    "": {"ingress", "launchStage", "traffic", "scaling"},
-    "scaling": {"minInstanceCount", "maxInstanceCount", "manualInstanceCount"},
-    "traffic": {"percent"},
-    "template": {"timeout", "maxInstanceRequestConcurrency", "serviceAccount", "scaling"},
-    "template.containers": {"ports", "resources", "startupProbe"},
-    "template.containers.ports": {"name"},
-    "template.containers.resources": {"limits"},
-    "template.containers.livenessProbe.httpGet": {"port"},
-    "template.containers.livenessProbe.grpc": {"port"},
-    "template.containers.startupProbe.httpGet": {"port"},
-    "template.containers.startupProbe.tcpSocket": {"port"},
-}
-FREE_MAPS = {"labels", "annotations"}  # on the service: only configured keys are compared
-SETS = {"template.containers.env"}
-
-_stand = None
-
-
-def stand():
-    global _stand
-    if _stand is None:
-        _stand = Homerun().start()
-        finally_do(_stand.close)
-    return _stand
-
-
-def is_zero(value):
-    return value in (None, False, 0, "", [], {})
-
-
-def without_zeros(value):
-    """As the provider encodes a body: zero values are not there at all."""
-    if isinstance(value, dict):
-        small = {name: without_zeros(part) for name, part in value.items()}
-        return {name: part for name, part in small.items() if not is_zero(part)}
-    if isinstance(value, list):
-        return [without_zeros(part) for part in value]
-    return value
-
-
-def drifts(config, read, at=""):
-    """Paths that a plan would change: rules 1 to 8 of how the provider compares."""
-    computed = COMPUTED.get(at, set())
-    for name in sorted(set(config) | set(read)):
-        path = f"{at}.{name}" if at else name
-        mine, theirs = config.get(name), read.get(name)
-        if not at and name in OUTPUT:
-            continue
-        if path in FREE_MAPS:
-            for key, value in (mine or {}).items():
-                if (theirs or {}).get(key) != value:
-                    yield f"{path}[{key}]"
-        elif is_zero(mine) and (is_zero(theirs) or name in computed):
-            continue
-        elif isinstance(mine, dict) and isinstance(theirs, dict):
-            yield from drifts(mine, theirs, path)
-        elif isinstance(mine, list) and isinstance(theirs, list):
-            yield from list_drifts(mine, theirs, path)
-        elif is_zero(mine) != is_zero(theirs) or (not is_zero(mine) and mine != theirs):
-            yield f"{path}: {mine!r} became {theirs!r}"
-
-
-def list_drifts(mine, theirs, path):
-    if path in SETS:
-        mine, theirs = (sorted(items, key=lambda item: item["name"]) for items in (mine, theirs))
-    if len(mine) != len(theirs):
-        yield f"{path}: {len(mine)} became {len(theirs)}"
-        return
-    for one, other in zip(mine, theirs):
-        if isinstance(one, dict):
-            yield from drifts(one, other, path)
-        elif one != other:
-            yield f"{path}: {one!r} became {other!r}"
-
-
-def planned(config, state):
-    """What an update sends: the configuration, and what the server had computed elsewhere."""
-    def fill(mine, theirs, at):
-        out = copy.deepcopy(mine)
-        for name in COMPUTED.get(at, set()):
-            if is_zero(out.get(name)) and name in theirs:
-                out[name] = copy.deepcopy(theirs[name])
-        for name, part in out.items():
-            path = f"{at}.{name}" if at else name
-            there = theirs.get(name)
-            if path in FREE_MAPS:
-                continue
-            if isinstance(part, dict) and isinstance(there, dict):
-                out[name] = fill(part, there, path)
-            elif isinstance(part, list) and isinstance(there, list):
-                pairs = zip(part, there + [{}] * len(part))
-                out[name] = [fill(one, other, path) if isinstance(one, dict) else one
-                             for one, other in pairs]
-        return out
-    return without_zeros(fill(config, state, ""))
-
-
-class Service:
-    """google_cloud_run_v2_service."""
-
-    def __init__(self, homerun, name):
-        self.homerun, self.name = homerun, name
-        self.path = f"{SERVICES}/{name}"
-
-    def call(self, method, path, body=None):
-        mark = "&" if "?" in path else "?"
-        data = None if body is None else (json.dumps(body) + "\n").encode()
-        answer = self.homerun.api(method, f"{path}{mark}alt=json", data,
-                                  headers={"Content-Type": "application/json"})
-        assert answer.status == 200, answer
-        assert isinstance(answer.json, dict) and answer.body.strip() != b"", answer
-        return answer.json
-
-    def wait(self, operation):
-        first = operation["done"]
-        while not operation["done"]:
-            operation = wait_until(
-                lambda: next((o for o in [self.call("GET", f"/v2/{operation['name']}")]
-                              if o["done"]), None), "operation done")
-        assert "error" not in operation, operation
-        return first
-
-    def read(self):
-        self.state = self.call("GET", self.path)
-        return self.state
-
-    def create(self, config):
-        sent = without_zeros(config)
-        sent.setdefault("labels", {})["goog-terraform-provisioned"] = "true"
-        self.wait(self.call("POST", f"{SERVICES}?serviceId={self.name}", sent))
-        self.settle(config)
-
-    def update(self, config):
-        """True if the first answer was final."""
-        body = planned(config, self.read())
-        body.setdefault("labels", {})["goog-terraform-provisioned"] = "true"
-        done = self.wait(self.call("PATCH", self.path, body))
-        self.settle(config)
-        return done
-
-    def settle(self, config):
-        """A plan finds nothing, and reading is all that a second apply does."""
-        found = list(drifts(config, self.read()))
-        assert found == [], found
-        assert not self.state.get("reconciling")
-        assert self.state["observedGeneration"] == self.state["generation"]
-        assert self.state["terminalCondition"]["state"] == "CONDITION_SUCCEEDED", self.state
-
-    def revisions(self):
-        return len(self.call("GET", f"{self.path}/revisions")["revisions"])
-
-    def destroy(self):
-        self.wait(self.call("DELETE", self.path))
-        assert self.homerun.api("GET", self.path).status == 404
+OPEN = {**HELLO, "invokerIamDisabled": True}
+OLD_HELLO = {"spec": {"template": {"spec": {"containers": [{"image": IMAGE}]}}}}
+OLD_OPEN = {**OLD_HELLO,
+            "metadata": {"annotations": {"run.googleapis.com/invoker-iam-disabled": "true"}}}
+BROKEN = {"template": {"containers": [{"image": "nowhere.example/none"}]}}
+INVOKER = "roles/run.invoker"
+LATEST, NAMED = (f"TRAFFIC_TARGET_ALLOCATION_TYPE_{kind}" for kind in ("LATEST", "REVISION"))
 
 
 @contextlib.contextmanager
-def service(name, config):
-    one = Service(stand(), name)
-    one.create(config)
-    yield one
-    one.destroy()
-    assert "services" not in stand().api("GET", SERVICES).json
+def applied(one, config):
+    """ONE for the time of a `with`; afterwards it is destroyed, and nothing is left."""
+    try:
+        one.apply(config)
+        yield one
+        one.destroy()
+        leaves_nothing()
+    finally:
+        request("DELETE", one.path)
 
 
-def binding(homerun, role, members, version="/us-central1/v1"):
-    """google_cloud_run_service_iam_binding: read, change, write with the etag, read four times."""
-    def path(name):
-        return f"{version}/{PARENT}/services/{name}"
+def answers(name):
+    return stand().get(stand().url(name)).status
 
-    def put(name):
-        read = homerun.api("GET", f"{path(name)}:getIamPolicy?alt=json")
-        assert read.status == 200, read
-        policy = read.json
-        kept = [b for b in policy.get("bindings", []) if b["role"] != role]
-        policy["bindings"] = kept + ([{"role": role, "members": members}] if members else [])
-        if not policy["bindings"]:
-            del policy["bindings"]
-        else:
-            policy["version"] = 3
-        wrote = homerun.api("POST", f"{path(name)}:setIamPolicy?alt=json", {"policy": policy})
-        assert wrote.status == 200, wrote
-        after = [homerun.api("GET", f"{path(name)}:getIamPolicy?alt=json").json for _ in range(4)]
-        found = [b["members"] for b in after[-1].get("bindings", []) if b["role"] == role]
-        assert found == ([members] if members else []), after[-1]
-        assert all(a == after[0] for a in after)
-    return put
+
+# ---- where users start ----
+
+@test
+def a_v2_service_and_a_v1_binding_for_all_users():
+    """google_cloud_run_v2_service "public-service", google_cloud_run_service_iam_binding."""
+    with applied(V2Service("public-service"), HELLO) as one:
+        assert answers("public-service") == 403
+        everyone = Binding(of_v1("public-service"), INVOKER)
+        everyone.apply(["allUsers"])
+        assert answers("public-service") == 200
+        one.settle()
+        one.imported()
+        everyone.destroy()
+        assert answers("public-service") == 403
 
 
 @test
-def a_public_service_by_a_binding_on_the_v1_path():
-    homerun = stand()
-    with service("public-service", HELLO) as one:
-        assert homerun.get(homerun.url("public-service")).status == 403
-        binding(homerun, "roles/run.invoker", ["allUsers"])("public-service")
-        assert homerun.get(homerun.url("public-service")).status == 200
-        one.settle(HELLO)
-        binding(homerun, "roles/run.invoker", [])("public-service")
-        assert homerun.get(homerun.url("public-service")).status == 403
+def a_v2_service_with_the_check_off_and_no_binding():
+    """google_cloud_run_v2_service "public-service", invoker_iam_disabled = true."""
+    with applied(V2Service("public-service"), OPEN) as one:
+        assert answers("public-service") == 200
+        assert "bindings" not in of_v2("public-service").read()
+        one.settle()
+        one.imported()
+        one.apply(HELLO)  # the line is taken away
+        assert answers("public-service") == 403 and one.revisions() == 1
 
 
 @test
-def both_iam_families_see_one_policy():
-    homerun = stand()
-    with service("both", HELLO):
-        binding(homerun, "roles/run.invoker", ["allAuthenticatedUsers"], "/v2")("both")
-        v2 = homerun.api("GET", f"{SERVICES}/both:getIamPolicy").json
-        v1 = homerun.api("GET", f"/v1/{PARENT}/services/both:getIamPolicy").json
-        assert v1 == v2 and v1["etag"], (v1, v2)
+def one_way_to_be_public_gives_way_to_the_other():
+    with applied(V2Service("either"), OPEN) as one:
+        everyone = Binding(of_v1("either"), INVOKER)
+        for _ in range(2):
+            everyone.apply(["allUsers"])
+            one.apply(HELLO)
+            assert answers("either") == 200
+            one.apply(OPEN)
+            everyone.destroy()
+            assert answers("either") == 200
+        one.apply(HELLO)
+        assert answers("either") == 403
 
 
-@test
-def the_policy_resource_owns_all_of_the_policy():
-    homerun = stand()
-    until = {"title": "for a while", "expression": 'request.time < timestamp("2100-01-01T00:00:00Z")'}
-    wanted = [{"role": "roles/run.invoker", "members": ["allUsers"], "condition": until},
-              {"role": "roles/run.viewer", "members": ["allAuthenticatedUsers"]}]
-    with service("owned", HELLO) as one:
-        binding(homerun, "roles/run.invoker", ["allAuthenticatedUsers"], "/v2")("owned")
-        set_path, get_path = f"{one.path}:setIamPolicy", f"{one.path}:getIamPolicy"
-        one.call("POST", set_path, {"policy": {"bindings": wanted, "version": 3}})
-        read = one.call("GET", get_path)
-        by_role = sorted(read["bindings"], key=lambda b: b["role"])
-        assert read["version"] == 3 and by_role == wanted, read
-        # A binding of another pair of role and condition keeps this one as it was read.
-        read["bindings"].append({"role": "roles/run.invoker", "members": ["allAuthenticatedUsers"]})
-        one.call("POST", set_path, {"policy": read})
-        again = one.call("GET", get_path)
-        assert len(again["bindings"]) == 3 and again["etag"] != read["etag"], again
-        stale = homerun.api("POST", set_path, {"policy": read})
-        assert stale.status == 409, stale
-        one.call("POST", set_path, {"policy": {"etag": again["etag"], "version": 3}})
-        assert "bindings" not in one.call("GET", get_path)
-
+# ---- the check ----
 
 @test
 def the_check_toggles_ten_times_and_each_answer_is_final():
-    homerun = stand()
-    on, off = HELLO, {**HELLO, "invokerIamDisabled": True}
-    with service("toggled", off) as one:
-        assert homerun.get(homerun.url("toggled")).status == 200
+    with applied(V2Service("toggled"), OPEN) as one:
+        assert answers("toggled") == 200
         for turn in range(10):
-            wanted = on if turn % 2 == 0 else off
-            assert one.update(wanted), "the operation was not done in the first answer"
-            status = homerun.get(homerun.url("toggled")).status
-            assert status == (403 if wanted is on else 200), status
+            off = turn % 2 == 1
+            assert [verb for verb, _ in one.apply(OPEN if off else HELLO)] == ["PATCH"]
+            assert one.at_once(), "the operation was not done in the first answer"
+            assert answers("toggled") == (200 if off else 403)
         assert one.revisions() == 1
 
 
 @test
-def an_update_that_changes_nothing_is_no_change():
-    with service("same", HELLO) as one:
-        before = one.state["generation"]
-        assert one.update(HELLO)
-        assert one.state["generation"] == before and one.revisions() == 1
+def the_older_resource_toggles_ten_times():
+    with applied(V1Service("toggled-old"), OLD_OPEN) as one:
+        assert answers("toggled-old") == 200
+        for turn in range(10):
+            off = turn % 2 == 1
+            assert [verb for verb, _ in one.apply(OLD_OPEN if off else OLD_HELLO)] == ["PUT"]
+            assert answers("toggled-old") == (200 if off else 403)
+            one.settle()
+        assert one.revisions() == 1
 
+
+@test
+def each_zero_that_is_left_out_is_cleared():
+    many = {**OPEN, "defaultUriDisabled": True, "customAudiences": ["a"], "description": "d",
+            "labels": {"team": "a"}, "annotations": {"example.com/a": "b"}}
+    with applied(V2Service("cleared"), many) as one:
+        assert "uri" not in one.state and one.state["labels"]["team"] == "a"
+        one.apply(HELLO)
+        left = {"invokerIamDisabled", "defaultUriDisabled", "customAudiences", "description",
+                "annotations"} & set(one.state)
+        assert not left and set(one.state["labels"]) == {"goog-terraform-provisioned"}, one.state
+        assert one.state["uri"] == stand().url("cleared") and one.revisions() == 1
+
+
+# ---- updates ----
 
 MANY = {
     "description": "d", "ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY", "labels": {"team": "a"},
@@ -299,81 +141,153 @@ MANY = {
                               "httpGet": {"path": "/"}},
             "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}],
         "volumes": [{"name": "scratch", "emptyDir": {"medium": "MEMORY", "sizeLimit": "16Mi"}}]},
-    "traffic": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100, "tag": "t"}],
+    "traffic": [{"type": LATEST, "percent": 100, "tag": "t"}],
 }
 
 
 @test
 def many_settings_come_back_as_they_were_sent():
-    with service("many", MANY) as one:
-        assert one.update(MANY) and one.revisions() == 1
-        small = {"template": {"containers": [{"image": IMAGE}]}}
-        one.update(small)
+    with applied(V2Service("many"), MANY) as one:
+        one.settle()
+        one.imported()
+        assert one.revisions() == 1
+        one.apply(HELLO)
         assert one.revisions() == 2
         assert "description" not in one.state and "customAudiences" not in one.state
 
 
 @test
+def an_update_that_says_what_is_there_is_no_change():
+    """deletion_protection is no field of the API, but a change of it sends the service again."""
+    for name, config in (("same", HELLO), ("same-many", MANY)):
+        with applied(V2Service(name), config) as one:
+            before = one.state
+            for _ in range(3):
+                one.update(config)
+                assert one.at_once()
+            assert one.refresh() == before and one.revisions() == 1
+
+
+@test
 def a_changed_port_takes_the_probe_that_the_server_made_along():
-    with service("ports", HELLO) as one:
-        moved = {"template": {"containers": [{"image": IMAGE, "ports": [{"containerPort": 9090}]}]}}
-        one.update(moved)
+    moved = {"template": {"containers": [{"image": IMAGE, "ports": [{"containerPort": 9090}]}]}}
+    with applied(V2Service("ports"), HELLO) as one:
+        one.apply(moved)
         probe = one.state["template"]["containers"][0]["startupProbe"]
         assert probe["tcpSocket"]["port"] == 9090, probe
 
 
 @test
-def a_failed_create_leaves_a_service_that_can_be_deleted():
-    homerun = stand()
-    one = Service(homerun, "broken")
-    sent = {"template": {"containers": [{"image": "nowhere.example/none"}]}}
-    operation = one.call("POST", f"{SERVICES}?serviceId=broken", sent)
-    if not operation["done"]:
-        operation = one.call("POST", f"/v2/{operation['name']}:wait", {"timeout": "20s"})
-    assert operation["done"] and "not ready" in operation["error"]["message"], operation
-    assert one.read()["terminalCondition"]["state"] == "CONDITION_FAILED"
-    one.destroy()
+def traffic_between_revisions_that_have_names():
+    def config(color, *traffic):
+        return {"template": {"revision": f"colors-{color}", "containers": [
+            {"image": IMAGE, "env": [{"name": "COLOR", "value": color}]}]},
+            "traffic": [{"type": NAMED, "revision": f"colors-{name}", "percent": percent,
+                         "tag": name} for name, percent in traffic]}
+    with applied(V2Service("colors"), config("blue", ("blue", 100))) as one:
+        one.apply(config("green", ("blue", 100), ("green", 0)))
+        one.apply(config("green", ("blue", 50), ("green", 50)))
+        one.apply(config("green", ("green", 100)))
+        assert one.revisions() == 2
+        one.settle()
 
 
 @test
-def the_older_resource_lives_below_its_region():
-    homerun = stand()
-    name = f"{KNATIVE}/old"
-    body = {"apiVersion": "serving.knative.dev/v1", "kind": "Service",
-            "metadata": {"name": "old", "annotations":
-                         {"run.googleapis.com/invoker-iam-disabled": "true"}},
-            "spec": {"template": {"spec": {"containers": [{"image": IMAGE}]}},
-                     "traffic": [{"latestRevision": True, "percent": 100}]}}
-    made = homerun.api("POST", f"{KNATIVE}?alt=json", body)
-    assert made.status == 200 and isinstance(made.json["metadata"]["generation"], int), made
-
-    def ready():
-        now = homerun.api("GET", f"{name}?alt=json").json
-        state = {c["type"]: c["status"] for c in now["status"]["conditions"]}["Ready"]
-        assert state != "False", now
-        fresh = now["status"]["observedGeneration"] >= now["metadata"]["generation"]
-        return now if state == "True" and fresh else None
-
-    now = wait_until(ready, "Ready")
-    assert homerun.get(homerun.url("old")).status == 200
-    for turn in range(4):
-        notes = now["metadata"]["annotations"]
-        if turn % 2 == 0:
-            del notes["run.googleapis.com/invoker-iam-disabled"]
-        else:
-            notes["run.googleapis.com/invoker-iam-disabled"] = "true"
-        put = homerun.api("PUT", f"{name}?alt=json", {key: now[key] for key in (
-            "apiVersion", "kind", "metadata", "spec")})
-        assert put.status == 200, put
-        now = wait_until(ready, "Ready")
-        assert homerun.get(homerun.url("old")).status == (403 if turn % 2 == 0 else 200)
-    listed = homerun.api("GET", f"{SERVICES}/old/revisions").json["revisions"]
-    assert len(listed) == 1
-    assert homerun.api("DELETE", f"{name}?alt=json").status == 200
-    assert homerun.api("GET", name).status == 404
+def what_others_put_on_a_service_is_seen_or_left_alone():
+    """A changed value is planned back; labels of others stay."""
+    with applied(V2Service("shared"), OPEN) as one:
+        call("PATCH", f"{one.path}?updateMask=labels,invokerIamDisabled", {
+            "labels": {**one.state["labels"], "theirs": "x"}})
+        assert answers("shared") == 403
+        assert list(V2.drifts(OPEN, one.refresh())) != []
+        one.apply(OPEN)
+        assert answers("shared") == 200 and one.state["labels"]["theirs"] == "x"
+        one.apply({**OPEN, "labels": {"mine": "y"}})
+        assert one.state["labels"]["theirs"] == "x"
+        one.apply(OPEN)
+        assert "mine" not in one.state["labels"] and one.state["labels"]["theirs"] == "x"
 
 
-OLD = {
+# ---- failures ----
+
+@test
+def a_failed_create_is_tainted_and_made_anew():
+    with applied(V2Service("broken"), HELLO) as one:
+        one.destroy()
+        try:
+            one.apply(BROKEN)
+            raise AssertionError("it is ready")
+        except Failed as why:
+            assert why.error["code"] and "not ready" in why.error["message"], why
+        assert one.tainted and one.refresh()["terminalCondition"]["state"] == "CONDITION_FAILED"
+        one.apply(HELLO)
+        assert [verb for verb, _ in one.writes] == ["DELETE", "POST"], one.writes
+
+
+@test
+def a_failed_update_leaves_the_old_revision_serving():
+    with applied(V2Service("half"), OPEN) as one:
+        try:
+            one.apply({**BROKEN, "invokerIamDisabled": True})
+            raise AssertionError("it is ready")
+        except Failed as why:
+            assert why.error["message"], why
+        assert answers("half") == 200
+        one.apply(OPEN)
+        assert answers("half") == 200
+
+
+@test
+def the_older_resource_fails_with_the_message_of_its_condition():
+    broken = {"spec": {"template": {"spec": {"containers": [{"image": "nowhere.example/none"}]}}}}
+    with applied(V1Service("broken-old"), OLD_HELLO) as one:
+        try:
+            one.apply(broken)
+            raise AssertionError("it is ready")
+        except Failed as why:
+            assert "not ready" in why.error["message"], why
+        one.tainted = False
+        one.apply(OLD_HELLO)
+        one.settle()
+
+
+@test
+def what_was_deleted_behind_its_back_is_planned_anew():
+    with applied(V2Service("vanishing"), HELLO) as one:
+        call("DELETE", one.path)
+        one.apply(HELLO)
+        assert [verb for verb, _ in one.writes] == ["POST"], one.writes
+        call("DELETE", one.path)
+        assert request("DELETE", one.path).status == 404  # of a destroy: success
+        one.state = None
+        one.apply(HELLO)
+
+
+@test
+def what_exists_already_is_refused_and_nothing_is_changed():
+    with applied(V2Service("taken"), HELLO) as one:
+        with refuses(409, "already exists"):
+            V2Service("taken").apply(OPEN)
+        with refuses(409, "already exists"):
+            V1Service("taken").apply(OLD_OPEN)
+        assert answers("taken") == 403
+        one.settle()
+
+
+@test
+def names_of_the_servers_own_are_refused_in_v2():
+    for key in ("run.googleapis.com/x", "cloud.googleapis.com/x", "serving.knative.dev/x",
+                "autoscaling.knative.dev/maxScale"):
+        for config in ({**HELLO, "annotations": {key: "1"}},
+                       {"template": {**HELLO["template"], "annotations": {key: "1"}}}):
+            with refuses(400, "INVALID_ARGUMENT", key):
+                V2Service("reserved").apply(config)
+    leaves_nothing()
+
+
+# ---- the older resource ----
+
+OLD_MANY = {
     "metadata": {"labels": {"team": "a"}, "annotations": {
         "run.googleapis.com/ingress": "internal", "example.com/owner": "b",
         "run.googleapis.com/custom-audiences": '["https://b.example", "a"]'}},
@@ -389,7 +303,8 @@ OLD = {
                     "image": IMAGE, "ports": [{"containerPort": 8080, "name": "http1"}],
                     "env": [{"name": "Z", "value": "1"}],
                     "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
-                    "livenessProbe": {"httpGet": {"path": "/"}},
+                    "livenessProbe": {"timeoutSeconds": 1, "periodSeconds": 10,
+                                      "failureThreshold": 3, "httpGet": {"path": "/"}},
                     "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}],
                 "volumes": [{"name": "scratch", "emptyDir": {
                     "medium": "Memory", "sizeLimit": "16Mi"}}]}},
@@ -397,138 +312,159 @@ OLD = {
 }
 
 
-def old_drifts(config, read, at=""):
-    """What of CONFIG does not come back as it was sent, and what was added beside it."""
-    for name, mine in config.items():
-        path, theirs = f"{at}.{name}".lstrip("."), read.get(name)
-        if isinstance(mine, dict):
-            yield from old_drifts(mine, theirs or {}, path)
-            if path.startswith("spec.template.metadata.") or path.endswith(".limits"):
-                yield from (f"{path}[{key}] is new" for key in set(theirs or {}) - set(mine))
-        elif isinstance(mine, list) and mine and isinstance(mine[0], dict):
-            if len(mine) != len(theirs or []):
-                yield f"{path}: {len(mine)} became {theirs!r}"
-                continue
-            for one, other in zip(mine, theirs):
-                yield from old_drifts(one, other, path)
-        elif mine != theirs:
-            yield f"{path}: {mine!r} became {theirs!r}"
-
-
 @test
 def the_older_resource_with_many_settings_comes_back_as_it_was_sent():
-    homerun = stand()
-    name = f"{KNATIVE}/old-many"
-    sent = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", **copy.deepcopy(OLD)}
-    sent["metadata"]["name"] = "old-many"
-    made = homerun.api("POST", f"{KNATIVE}?alt=json", sent)
-    assert made.status == 200, made
-    read = homerun.api("GET", f"{name}?alt=json").json
-    found = list(old_drifts(OLD, read))
-    assert found == [], found
-    assert "name" not in read["spec"]["template"]["metadata"], read["spec"]["template"]
-    # Everything goes back, what the server had added as well: no revision, nothing else either.
-    again = homerun.api("PUT", f"{name}?alt=json", {
-        **{key: read[key] for key in ("apiVersion", "kind", "spec")},
-        "metadata": {key: read["metadata"][key] for key in (
-            "name", "namespace", "labels", "annotations", "resourceVersion", "generation",
-            "selfLink", "uid")}})
-    assert again.status == 200, again
-    found = list(old_drifts(OLD, again.json))
-    assert found == [], found
-    assert len(homerun.api("GET", f"{SERVICES}/old-many/revisions").json["revisions"]) == 1
-    shown = homerun.api("GET", f"{SERVICES}/old-many").json
-    assert shown["ingress"] == "INGRESS_TRAFFIC_INTERNAL_ONLY" and shown["urls"], shown
-    assert homerun.api("DELETE", f"{name}?alt=json").status == 200
+    with applied(V1Service("old-many"), OLD_MANY) as one:
+        one.settle()
+        assert "name" not in one.state["spec"]["template"]["metadata"], one.state["spec"]
+        before = one.state["metadata"]
+        one.update(OLD_MANY)
+        assert one.revisions() == 1 and one.state["metadata"]["generation"] == before["generation"]
+        shown = call("GET", f"{SERVICES}/old-many")
+        assert shown["ingress"] == "INGRESS_TRAFFIC_INTERNAL_ONLY" and shown["urls"], shown
 
 
 @test
-def accounts_keys_and_the_projects_policy():
-    homerun = stand()
-    accounts = "/v1/projects/demo/serviceAccounts"
-    quiet = "?alt=json&prettyPrint=false"
-    made = homerun.api("POST", accounts + quiet, {
-        "accountId": "caller", "serviceAccount": {"displayName": "Calls", "description": ""}})
-    assert made.status == 200, made
-    email = made.json["email"]
-    assert email == "caller@demo.iam.gserviceaccount.com" and made.json["uniqueId"].isdigit()
-    one = f"{accounts}/{email}"
-    key = homerun.api("POST", f"{one}/keys{quiet}", {
-        "keyAlgorithm": "KEY_ALG_RSA_2048", "privateKeyType": "TYPE_GOOGLE_CREDENTIALS_FILE"})
-    assert key.status == 200 and key.json["privateKeyData"], key
-    shown = homerun.api("GET", f"/v1/{key.json['name']}?publicKeyType=TYPE_X509_PEM_FILE&alt=json")
-    assert shown.status == 200 and shown.json["keyAlgorithm"] == "KEY_ALG_RSA_2048", shown
-    project = "/v1/projects/demo"
-    policy = homerun.api("POST", f"{project}:getIamPolicy{quiet}",
-                         {"options": {"requestedPolicyVersion": 3}}).json
-    before = copy.deepcopy(policy)
-    member = f"serviceAccount:{email}"
-    policy["bindings"].append({"role": "roles/run.invoker", "members": [member]})
-    policy["version"] = 3
-    wrote = homerun.api("POST", f"{project}:setIamPolicy{quiet}", {
-        "policy": policy, "updateMask": "bindings,etag,auditConfigs"})
-    assert wrote.status == 200, wrote
-    stale = homerun.api("POST", f"{project}:setIamPolicy{quiet}", {
-        "policy": before, "updateMask": "bindings,etag,auditConfigs"})
-    assert stale.status == 409 and stale.json["error"]["status"] == "ABORTED", stale
-    before["etag"] = wrote.json["etag"]
-    assert homerun.api("POST", f"{project}:setIamPolicy{quiet}", {
-        "policy": before, "updateMask": "bindings,etag,auditConfigs"}).status == 200
-    here = homerun.api("GET", project + quiet).json
-    assert here["projectNumber"].isdigit() and here["lifecycleState"] == "ACTIVE", here
-    assert homerun.api("GET", f"{project}/billingInfo{quiet}").status == 200
-    patched = homerun.api("PATCH", one + quiet, {
-        "serviceAccount": {"displayName": "New", "etag": made.json.get("etag", "")},
-        "updateMask": "display_name,description"})
-    assert patched.status == 200 and patched.json["displayName"] == "New", patched
-    assert homerun.api("DELETE", f"/v1/{key.json['name']}").status == 200
-    assert homerun.api("DELETE", one).status == 200
-    assert homerun.api("GET", one).status in (403, 404)
+def a_resource_version_changes_by_callers_changes_alone():
+    with applied(V1Service("versioned"), OLD_HELLO) as one:
+        first = one.state["metadata"]["resourceVersion"]
+        Member(of_v1("versioned"), INVOKER, "allUsers").apply()
+        assert answers("versioned") == 200
+        assert one.refresh()["metadata"]["resourceVersion"] == first
+        one.settle()
+        stale = copy.deepcopy(one.state)
+        one.apply(OLD_OPEN)
+        assert one.state["metadata"]["resourceVersion"] != first
+        body = {key: stale[key] for key in ("apiVersion", "kind", "metadata", "spec")}
+        with refuses(409, "ABORTED"):
+            call("PUT", one.path, body)
+        for absent in ("", None):
+            body["metadata"] = {**one.state["metadata"], "resourceVersion": absent}
+            if absent is None:
+                del body["metadata"]["resourceVersion"]
+            call("PUT", one.path, body)
+        one.refresh()
+        Member(of_v1("versioned"), INVOKER, "allUsers").destroy()
 
 
 @test
-def an_organization_policy_binds_from_the_moment_it_is_set():
-    homerun = stand()
-    parent, name = "/v2/projects/demo/policies", "run.managed.requireInvokerIam"
-    rule = {"enforce": True, "allowAll": None, "denyAll": None}
-    sent = {"name": f"projects/demo/policies/{name}",
-            "spec": {"rules": [rule], "inheritFromParent": False, "reset": False}}
-    opened = {**HELLO, "invokerIamDisabled": True}
-    with service("guarded", HELLO) as one:
-        made = homerun.api("POST", f"{parent}?alt=json", sent)
-        assert made.status == 200, made
-        read = homerun.api("GET", f"{parent}/{name}?alt=json").json
-        assert read["spec"]["rules"] == [{"enforce": True}], read
-        refused = homerun.api("PATCH", f"{one.path}?alt=json", opened)
-        assert refused.status == 400, refused
-        assert refused.json["error"]["status"] == "FAILED_PRECONDITION", refused
-        assert "requireInvokerIam" in refused.text, refused
-        assert homerun.get(homerun.url("guarded")).status == 403
-        sent["spec"]["rules"][0]["enforce"] = False
-        sent["spec"]["etag"] = read["spec"]["etag"]
-        changed = homerun.api("PATCH", f"{parent}/{name}?updateMask=policy.spec&alt=json",
-                              {"spec": sent["spec"]})
-        assert changed.status == 200, changed
-        assert changed.json["spec"]["rules"] == [{"enforce": False}], changed
-        assert one.update(opened)
-        assert homerun.api("DELETE", f"{parent}/{name}?alt=json").json == {}
-        assert homerun.api("GET", f"{parent}/{name}").status == 404
+def regions_are_told_from_the_path_the_host_a_header_or_by_default():
+    here, there = V1Service("placed"), V1Service("placed", region="europe-west1")
+    port = stand().api_url.rsplit(":", 1)[1]
+    with applied(there, OLD_HELLO):
+        bare = f"{KNATIVE}/placed"
+        assert call("GET", bare) == there.state  # the only one of that name
+        assert request("GET", here.path).status == 404
+        host = {"Host": f"europe-west1-run.localhost:{port}"}
+        assert request("GET", bare, headers=host).json == there.state
+        host = {"Host": f"us-central1-run.localhost:{port}"}
+        assert request("GET", bare, headers=host).status == 404
+        header = {"X-Goog-Request-Params": "location=europe-west1"}
+        assert request("GET", bare, headers=header).json == there.state
+        here.apply(OLD_HELLO)
+        assert request("GET", bare).json == here.state  # the default region's
+        assert call("GET", there.path) == there.state
+        here.destroy()
+
+
+@test
+def each_form_shows_what_the_other_made_without_a_drift():
+    small = {"spec": {"template": {"metadata": {"annotations": {
+        "autoscaling.knative.dev/maxScale": "3"}}, "spec": {"containers": [{
+            "image": IMAGE, "name": "front"}]}}}}
+    with applied(V1Service("made-old"), small) as old:
+        new = V2Service("made-old")
+        new.refresh()
+        same = {"template": {"scaling": {"maxInstanceCount": 3},
+                             "containers": [{"image": IMAGE, "name": "front"}]}}
+        assert list(V2.drifts(same, new.state)) == [], new.state
+        assert "annotations" not in new.state["template"], new.state
+        new.update(same)
+        assert old.settle() is None and old.revisions() == 1
+    with applied(V2Service("made-new"), MANY) as new:
+        old = V1Service("made-new")
+        old.refresh()
+        wish = {key: old.state[key] for key in ("apiVersion", "kind", "metadata", "spec")}
+        assert list(V1.drifts({"spec": wish["spec"]}, old.state)) == []
+        call("PUT", old.path, wish)
+        new.settle()
+        assert new.revisions() == 1
+
+
+# ---- many, restarts ----
+
+@test
+def ten_at_a_time_as_terraform_walks_its_graph():
+    count = 20
+    made = [V2Service(f"many-{number}") for number in range(count)]
+
+    def batch(numbers, deed):
+        at_once(*(lambda n=n: deed(n) for n in numbers))
+
+    def create(number):
+        made[number].apply(OPEN if number % 2 else HELLO)
+        Binding(of_v1(f"many-{number}"), "roles/run.viewer").apply(["allAuthenticatedUsers"])
+
+    for start in range(0, count, 10):
+        batch(range(start, start + 10), create)
+    assert [answers(f"many-{n}") for n in range(count)] == [403, 200] * (count // 2)
+    for start in range(0, count, 10):
+        batch(range(start, start + 10), lambda n: (made[n].settle(), made[n].destroy()))
+    leaves_nothing()
 
 
 @test
 def an_operation_and_its_service_outlive_a_restart():
     with Homerun() as homerun:
-        made = homerun.api("POST", f"{SERVICES}?serviceId=kept", HELLO)
-        assert made.status == 200, made
+        made = call("POST", f"{SERVICES}?serviceId=kept", HELLO, homerun=homerun)
         homerun.restart()
 
         def ended():
-            operation = homerun.api("GET", f"/v2/{made.json['name']}")
-            assert operation.status == 200, operation
-            return operation.json["done"] and operation.json
+            operation = call("GET", f"/v2/{made['name']}", homerun=homerun)
+            return operation["done"] and operation
 
         operation = wait_until(ended, "operation done")
         assert operation["response"]["name"] == f"{PARENT}/services/kept", operation
+
+
+@test
+def the_environment_names_every_endpoint_of_the_provider():
+    api, env = stand().api_url, stand().env
+    for name, value in (("CLOUD_RUN_V2", "/v2/"), ("CLOUD_RUN", "/{{location}}/"),
+                        ("ORG_POLICY", "/v2/"), ("RESOURCE_MANAGER", "/v1/"),
+                        ("RESOURCE_MANAGER_V3", "/v3/"), ("IAM_BETA", "/v1/"), ("IAM", "/v1/"),
+                        ("IAM_CREDENTIALS", "/v1/"), ("SERVICE_USAGE", "/v1/"),
+                        ("CLOUD_BILLING", "/v1/")):
+        assert env[f"GOOGLE_{name}_CUSTOM_ENDPOINT"] == api + value, (name, env)
+
+
+@test
+def the_comparison_sees_what_it_should():
+    """What proves the other tests: each of these answers is a drift, or none, to the provider."""
+    base = {"template": {"containers": [{"image": "i"}]}}
+    read = {"ingress": "INGRESS_TRAFFIC_ALL", "template": {"timeout": "300s", "containers": [
+        {"image": "i", "ports": [{"name": "http1", "containerPort": 8080}]}]}}
+
+    def with_part(part, where=read):
+        out = copy.deepcopy(where)
+        out["template"]["containers"][0].update(part.get("container", {}))
+        out["template"].update(part.get("template", {}))
+        return {**out, **part.get("service", {})}
+
+    assert list(V2.drifts(base, read)) == []
+    scaled = {**base, "scaling": {"minInstanceCount": 1}}
+    assert not list(V2.drifts(scaled, {**read, **scaled, "template": read["template"]}))
+    assert list(V2.drifts(scaled, {**read, "scaling": {"minInstanceCount": 1,
+                                                       "scalingMode": "AUTOMATIC"}}))
+    for part in ({"service": {"client": "x"}}, {"template": {"revision": "x-1"}}, {"template": {"labels": {"a": "b"}}},
+                 {"template": {"encryptionKey": "k"}}, {"container": {"name": "x-1"}},
+                 {"container": {"livenessProbe": {"periodSeconds": 1}}},
+                 {"container": {"args": [""]}}, {"service": {"invokerIamDisabled": True}}):
+        assert list(V2.drifts(base, with_part(part))), part
+    limits = {"container": {"resources": {"limits": {"cpu": "1"}}}}
+    more = {"container": {"resources": {"limits": {"cpu": "1", "memory": "512Mi"}}}}
+    assert list(V2.drifts(with_part(limits, base), with_part(more)))
+    assert not list(V2.drifts(base, with_part(more)))
 
 
 if __name__ == "__main__":
