@@ -29,6 +29,21 @@ int action_org_policies_list(struct cli *cli);
 int action_org_policies_describe(struct cli *cli);
 int action_org_policies_set(struct cli *cli);
 int action_org_policies_delete(struct cli *cli);
+int action_org_policies_reset(struct cli *cli);
+int action_org_policies_baseline(struct cli *cli);
+
+int action_projects_list(struct cli *cli);
+int action_projects_describe(struct cli *cli);
+int action_projects_create(struct cli *cli);
+int action_projects_delete(struct cli *cli);
+int action_projects_undelete(struct cli *cli);
+int action_projects_move(struct cli *cli);
+
+int action_folders_list(struct cli *cli);
+int action_folders_describe(struct cli *cli);
+int action_folders_create(struct cli *cli);
+int action_folders_delete(struct cli *cli);
+int action_folders_undelete(struct cli *cli);
 
 int action_images_list(struct cli *cli);
 int action_images_add(struct cli *cli);

@@ -165,3 +165,33 @@ const struct flag explain_flags[] = {
     {"denial", FLAG_TEXT, "ID", "instead: why was that request refused", NULL},
     {0},
 };
+
+/* ---- the tree ---- */
+
+const struct flag node_flags[] = {
+    {"organization", FLAG_TEXT, "NUMBER", "of or below the organization", NULL},
+    {"folder", FLAG_TEXT, "NUMBER", "of or below this folder", NULL},
+    {0},
+};
+const struct flag deleted_flags[] = {
+    {"deleted", FLAG_SWITCH, NULL, "those too that are being deleted", NULL},
+    {0},
+};
+const struct flag filter_flags[] = {
+    {"filter", FLAG_TEXT, "FILTER", "such as labels.team:web or name:a*", NULL},
+    {0},
+};
+const struct flag project_flags[] = {
+    {"name", FLAG_TEXT, "NAME", "what people call it (else the ID)", NULL},
+    {"labels", FLAG_PAIRS, "KEY=VALUE", "its labels", NULL},
+    {0},
+};
+const struct flag effective_flags[] = {
+    {"effective", FLAG_SWITCH, NULL, "what holds there, by all policies above", NULL},
+    {0},
+};
+const struct flag baseline_flags[] = {
+    {"dry-run", FLAG_SWITCH, NULL, "only tell what would be set", NULL},
+    {"except", FLAG_LIST, "CONSTRAINT", "leave it out", NULL},
+    {0},
+};

@@ -1,19 +1,33 @@
-/* Organization policies of the project, as `gcloud org-policies` has them. */
+/* Organization policies of a project, a folder or the organization, as `gcloud org-policies` has
+ * them. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/node.h"
 
-static const char *policies_path(struct cli *cli)
+/* "projects/demo", of the session if nothing else is named. */
+static const char *policy_node(struct cli *cli, struct error *err)
 {
-    return arena_printf(&cli->arena, "/v2/projects/%s/policies",
-                        encoded(cli, session_project(cli)));
+    const char *node = session_open(cli, err) ? node_given(cli, err) : NULL;
+    if (node == NULL || node[0] != '\0') {
+        return node;
+    }
+    return arena_printf(&cli->arena, "projects/%s", encoded(cli, session_project(cli)));
 }
 
-static const char *policy_path(struct cli *cli, const char *constraint)
+/* "/v2/NODE/policies/CONSTRAINT" of the command's first argument. NULL and *err. */
+static const char *policy_path(struct cli *cli, struct error *err)
 {
-    return arena_printf(&cli->arena, "%s/%s", policies_path(cli), encoded(cli, constraint));
+    const char *node = policy_node(cli, err);
+    const char *constraint = cli->in.arguments[0];
+    if (strncmp(constraint, "constraints/", 12) == 0) {
+        constraint += 12;
+    }
+    return node == NULL
+               ? NULL
+               : arena_printf(&cli->arena, "/v2/%s/policies/%s", node, encoded(cli, constraint));
 }
 
 static const char *rules_text(struct cli *cli, const json_t *policy)
@@ -30,8 +44,10 @@ int action_org_policies_list(struct cli *cli)
     static const char *const heads[] = {"CONSTRAINT", "RULES", NULL};
     struct error err = {0};
     auto_json *policies = NULL;
-    if (!session_open(cli, &err) ||
-        (policies = list_all(cli, policies_path(cli), "policies", &err)) == NULL) {
+    const char *node = policy_node(cli, &err);
+    if (node == NULL ||
+        (policies = list_all(cli, arena_printf(&cli->arena, "/v2/%s/policies", node), "policies",
+                             &err)) == NULL) {
         return cli_fail(&err);
     }
     if (print_formatted(cli, policies)) {
@@ -48,29 +64,42 @@ int action_org_policies_list(struct cli *cli)
     return 0;
 }
 
-static void policy_print(struct cli *cli, const json_t *policy)
-{
-    if (!print_formatted(cli, policy)) {
-        struct slice text = yaml_write(&cli->arena, policy);
-        fwrite(text.data, 1, text.len, stdout);
-    }
-}
-
 int action_org_policies_describe(struct cli *cli)
 {
     struct error err = {0};
     auto_json *policy = NULL;
-    if (!session_open(cli, &err) ||
-        !session_call(cli, "GET", policy_path(cli, cli->in.arguments[0]), NULL, &policy, &err)) {
+    const char *path = policy_path(cli, &err);
+    if (path != NULL && option_given(&cli->in, "effective")) {
+        path = arena_printf(&cli->arena, "%s:getEffectivePolicy", path);
+    }
+    if (path == NULL || !session_call(cli, "GET", path, NULL, &policy, &err)) {
         return cli_fail(&err);
     }
-    policy_print(cli, policy);
+    document_print(cli, policy);
     return 0;
+}
+
+/* Replaces the policy NAME ("NODE/policies/C"), or makes it. */
+static bool policy_put(struct cli *cli, const char *name, const json_t *policy, json_t **answer,
+                       struct error *err)
+{
+    struct error why = {0};
+    size_t parent = strlen(name) - strlen(short_name(name));
+    if (session_call(cli, "PATCH", arena_printf(&cli->arena, "/v2/%s", name), policy, answer,
+                     &why)) {
+        return true;
+    }
+    if (why.status != STATUS_NOT_FOUND || parent == 0) {
+        *err = why;
+        return false;
+    }
+    const char *list = arena_printf(&cli->arena, "/v2/%.*s", (int)(parent - 1), name);
+    return session_call(cli, "POST", list, policy, answer, err);
 }
 
 int action_org_policies_set(struct cli *cli)
 {
-    struct error err = {0}, why = {0};
+    struct error err = {0};
     auto_json *policy = NULL;
     auto_json *answer = NULL;
     if (!session_open(cli, &err) ||
@@ -82,17 +111,27 @@ int action_org_policies_set(struct cli *cli)
         return cli_fail_with("%s: no name (projects/PROJECT/policies/CONSTRAINT)",
                              cli->in.arguments[0]);
     }
-    const char *constraint = short_name(name);
-    size_t parent = strlen(name) - strlen(constraint);
-    const char *path = arena_printf(&cli->arena, "/v2/%s", name);
-    if (!session_call(cli, "PATCH", path, policy, &answer, &why)) {
-        const char *list = arena_printf(&cli->arena, "/v2/%.*s", (int)(parent - 1), name);
-        if (why.status != STATUS_NOT_FOUND || parent == 0 ||
-            !session_call(cli, "POST", list, policy, &answer, &why)) {
-            return cli_fail(&why);
-        }
+    if (!policy_put(cli, name, policy, &answer, &err)) {
+        return cli_fail(&err);
     }
-    policy_print(cli, answer);
+    document_print(cli, answer);
+    return 0;
+}
+
+int action_org_policies_reset(struct cli *cli)
+{
+    struct error err = {0};
+    auto_json *answer = NULL;
+    const char *path = policy_path(cli, &err);
+    if (path == NULL) {
+        return cli_fail(&err);
+    }
+    const char *name = path + strlen("/v2/");
+    auto_json *policy = json_pack("{s:s, s:{s:b}}", "name", name, "spec", "reset", 1);
+    if (!policy_put(cli, name, policy, &answer, &err)) {
+        return cli_fail(&err);
+    }
+    document_print(cli, answer);
     return 0;
 }
 
@@ -100,8 +139,8 @@ int action_org_policies_delete(struct cli *cli)
 {
     struct error err = {0};
     auto_json *answer = NULL;
-    if (!session_open(cli, &err) ||
-        !session_call(cli, "DELETE", policy_path(cli, cli->in.arguments[0]), NULL, &answer, &err)) {
+    const char *path = policy_path(cli, &err);
+    if (path == NULL || !session_call(cli, "DELETE", path, NULL, &answer, &err)) {
         return cli_fail(&err);
     }
     printf("Policy %s is deleted.\n", cli->in.arguments[0]);
