@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Projects and folders: their life, their place, and what lists say of them."""
+import json
 import urllib.parse
 
 from gcloud_stand import LOOK, deploy, gcloud, gcloud_json, stand, status_of
@@ -81,6 +82,10 @@ def nothing_in_a_project_that_is_being_deleted_can_be_changed():
             fault = api(method, path, sent, 400)["error"]
             assert fault["status"] == "FAILED_PRECONDITION" and "being deleted" in fault["message"]
         assert "services" in api("GET", service), "it can still be looked at"
+        public = json.dumps(api("GET", "/homerun/v1/access:public"))
+        assert "services/still" not in public, "what answers nobody is not public"
+        fault = api("GET", "/homerun/v1/access:explain?resource=still", None, 400)["error"]
+        assert "answer nobody" in fault["message"], fault
     finally:
         api("POST", "/v3/projects/demo:undelete")
     fault = api("POST", "/v3/projects/demo:undelete", {}, 400)["error"]

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "control/policy_doc.h"
+#include "control/projects.h"
 #include "control/tags.h"
 #include "model/service.h"
 #include "policy/decide.h"
@@ -50,6 +51,21 @@ static bool load_service(struct api_call *call, struct store_doc *out, struct er
     return false;
 }
 
+/* The same for questions about what is served now. */
+static bool load_served(struct api_call *call, struct store_doc *out, struct error *err)
+{
+    if (!load_service(call, out, err)) {
+        return false;
+    }
+    if (project_is_live(call->control, &call->arena, out->key)) {
+        return true;
+    }
+    json_decref(out->body);
+    return error_set(err, STATUS_FAILED_PRECONDITION,
+                     "The project of '%s' is being deleted: its services answer nobody (404).",
+                     out->key);
+}
+
 /* ---- who ---- */
 
 static void add_binding(json_t *rows, const char *node, const struct binding *binding)
@@ -89,7 +105,7 @@ static void access_who(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!load_service(call, &doc, &err)) {
+    if (!load_served(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -317,7 +333,7 @@ static void access_explain(struct api_call *call)
         return;
     }
     if ((named != NULL && !member_parse(&call->arena, slice_of(named), &member, &err)) ||
-        !load_service(call, &doc, &err)) {
+        !load_served(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -425,7 +441,8 @@ static bool public_one(const struct store_doc *doc, void *ctx)
     bool conditional = false;
     bool off = json_flag(doc->body, "invokerIamDisabled", false);
     const char *role = all_users_role(walk->call, doc->key, &conditional);
-    if ((!off && role == NULL) || !api_holds(walk->call, "run.services.getIamPolicy", doc->key)) {
+    if ((!off && role == NULL) || !api_holds(walk->call, "run.services.getIamPolicy", doc->key) ||
+        !project_is_live(walk->call->control, &walk->call->arena, doc->key)) {
         return true;
     }
     json_t *row = json_pack("{s:s, s:s}", "resource", doc->key, "ingress",

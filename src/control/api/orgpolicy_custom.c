@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "control/orgpolicy_ask.h"
+#include "control/projects.h"
 #include "policy/cel_custom.h"
 
 static const char *const action_names[] = {"ACTION_TYPE_UNSPECIFIED", "ALLOW", "DENY", NULL};
@@ -212,7 +213,8 @@ static bool list_violator(const struct store_doc *doc, void *ctx)
 {
     struct listing *listing = ctx;
     struct api_call *call = listing->call;
-    if (!api_holds(call, "run.services.get", doc->key)) {
+    if (!api_holds(call, "run.services.get", doc->key) ||
+        !project_is_live(call->control, &call->arena, doc->key)) {
         return true;
     }
     struct orgpolicy_ask *ask = orgpolicy_ask_new(
