@@ -92,7 +92,7 @@ struct field {
     enum field_kind kind;
     enum field_kind item;       /* of FIELD_LIST and FIELD_MAP */
     const struct field *fields; /* ends with a row without a name */
-    const char *const *names;   /* of an enum, by number; ends with NULL */
+    const char *const *names;   /* of an enum, by number ("" for none); ends with NULL */
     unsigned flags;
     const char *note;
     int64_t min, max; /* of numbers, and of string lengths; both 0: no limit */

@@ -206,7 +206,9 @@ static json_t *refuse_enum(const struct field *field, const json_t *value,
     auto_arena arena = {0};
     struct buffer all = BUFFER_INIT(512);
     for (const char *const *name = field->names; *name != NULL; name++) {
-        buffer_printf(&all, "%s%s", name == field->names ? "" : ", ", *name);
+        if (**name != '\0') {
+            buffer_printf(&all, "%s%s", name == field->names ? "" : ", ", *name);
+        }
     }
     struct slice found = slice_upto(json_write(&arena, value), 80);
     refuse(err, place, "must be one of %s, found %.*s.", buffer_text(&all), SLICE_ARG(found));
@@ -224,7 +226,7 @@ static json_t *read_enum(const struct field *field, const json_t *value, const s
         const char *name = field->names[number];
         bool same = json_is_string(value) ? slice_is(json_string_slice(value), name)
                                           : json_integer_value(value) == number;
-        if (same) {
+        if (same && name[0] != '\0') {
             return json_string(name);
         }
     }

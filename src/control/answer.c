@@ -55,6 +55,11 @@ void api_reply(struct api_call *call, json_t *body)
 static json_t *error_info(const struct api_call *call, const struct error *err)
 {
     static const char type[] = "type.googleapis.com/google.rpc.ErrorInfo";
+    if (err->status == STATUS_PERMISSION_DENIED && call->scope_lacking) {
+        return json_pack("{s:s, s:s, s:s, s:{s:s}}", "@type", type, "reason",
+                         "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "domain", "googleapis.com", "metadata",
+                         "method", call->route->method);
+    }
     if (err->status == STATUS_PERMISSION_DENIED && call->denied_permission != NULL) {
         return json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "@type", type, "reason",
                          "IAM_PERMISSION_DENIED", "domain", "iam.googleapis.com", "metadata",

@@ -16,6 +16,7 @@ struct caller {
     struct slice email;
     struct slice member;             /* "serviceAccount:e" or "user:e" */
     struct slice user_key;           /* key that the token was minted through; "" */
+    struct slice scope;              /* what the token is good for (scopes.h); "" */
     struct principal_set principals; /* member, groups, domain, allAuthenticatedUsers, allUsers */
 };
 
@@ -74,6 +75,7 @@ struct api_call {
     const char *peer; /* "127.0.0.1" */
     const char *denied_permission,
         *denied_resource; /* of the last api_allowed() that said no: for ErrorInfo */
+    bool scope_lacking;   /* the account may, its token may not: for ErrorInfo */
     void *user;           /* the handler's, for calls that are answered later */
     json_t *policy_details; /* what organization policy has to say of a refusal: for
                                orgpolicy_fail() */

@@ -10,6 +10,7 @@
 #include "control/answer.h"
 #include "control/api/run_v2_grpc.h"
 #include "control/projects.h"
+#include "control/scopes.h"
 #include "http/url.h"
 
 enum { BODY_BYTES_MAX = 4 << 20 };
@@ -196,12 +197,30 @@ static bool check_request(struct api_call *call, struct error *err)
            api_check_flags(call, err) && api_check_paging(call, err);
 }
 
+/*
+ * Java's HTTP client cannot send PATCH: Google's library for it says POST, and means what this
+ * header says. Only that: any other overriding would let a request look like less than it is.
+ */
+static struct slice verb_of(const struct http_request *request)
+{
+    const struct http_header *meant =
+        http_headers_find(&request->headers, SLICE("x-http-method-override"));
+    bool patch = meant != NULL && slice_is(meant->value, "PATCH");
+    return patch && slice_is(request->method, "POST") ? meant->value : request->method;
+}
+
 static bool admit(struct api_call *call, struct error *err)
 {
     const struct api_route *route = call->route;
     bool anonymous = (route->flags & API_ANONYMOUS) != 0;
     if (!anonymous && !authenticate(call, err)) {
         return false;
+    }
+    if (!anonymous && !scopes_suffice(call->caller.scope, route->method,
+                                      verb_of(exchange_request(call->exchange)))) {
+        call->scope_lacking = true;
+        return error_set(err, STATUS_PERMISSION_DENIED,
+                         "Request had insufficient authentication scopes.");
     }
     normalise_project(call);
     if (!choose_region(call, err)) {
@@ -220,18 +239,6 @@ static bool admit(struct api_call *call, struct error *err)
                          route->method);
     }
     return check_request(call, err);
-}
-
-/*
- * Java's HTTP client cannot send PATCH: Google's library for it says POST, and means what this
- * header says. Only that: any other overriding would let a request look like less than it is.
- */
-static struct slice verb_of(const struct http_request *request)
-{
-    const struct http_header *meant =
-        http_headers_find(&request->headers, SLICE("x-http-method-override"));
-    bool patch = meant != NULL && slice_is(meant->value, "PATCH");
-    return patch && slice_is(request->method, "POST") ? meant->value : request->method;
 }
 
 static void run(struct api_call *call)

@@ -372,6 +372,87 @@ def a_rotation_ends_no_token_and_a_forgotten_key_ends_all_of_its_own():
     assert [key["kid"] for key in certs] == [kid_of(new)], certs
 
 
+# ---- what a token is for ----
+
+AUTH = "https://www.googleapis.com/auth/"
+
+
+@test
+def a_token_of_a_narrow_scope_does_no_more_than_that_whatever_its_account_may():
+    email = new_account("has-many-rights")["email"]
+    member = f"serviceAccount:{email}"
+    project = f"/v1/projects/{homerun().ready['project']}"
+    policy = good(api("POST", f"{project}:getIamPolicy", {}))
+    policy["bindings"].append({"role": "roles/owner", "members": [member]})
+    good(api("POST", f"{project}:setIamPolicy", {"policy": policy}))
+    make_key("narrow")
+    kid = good(upload(email, make_certificate("narrow", 10)))["name"].split("/")[-1]
+    target = f"/v1/projects/-/serviceAccounts/{email}"
+
+    def ways(scope):
+        yield good(api("POST", target + ":generateAccessToken",
+                       {"scope": scope.split(" ")}))["accessToken"]
+        yield good(exchange(assertion("narrow", kid, email, scope=scope)))["access_token"]
+        yield assertion("narrow", kid, email, scope=scope, aud="https://run.googleapis.com/")
+
+    describe = {"description": "by a narrow token"}
+    # scope → may it read a service, change one, read the project, make tokens
+    table = {
+        "cloud-platform": (200, 200, 200, 200), "run": (200, 200, 403, 403),
+        "run.readonly": (200, 403, 403, 403), "cloud-platform.read-only": (403, 403, 200, 403),
+        "userinfo.email": (403, 403, 403, 403), "devstorage.full_control": (403, 403, 403, 403),
+        "userinfo.email run": (200, 200, 403, 403), "cloud-platformx": (403, 403, 403, 403)}
+    good(api("POST", accounts(f"/{email}:setIamPolicy"), {"policy": {"bindings": [
+        {"role": "roles/iam.serviceAccountTokenCreator", "members": [member]}]}}))
+    for names, wanted in table.items():
+        for token in ways(" ".join(AUTH + name for name in names.split(" "))):
+            got = [api("GET", service(), token=token),
+                   api("PATCH", service() + "?updateMask=description", describe, token=token),
+                   api("GET", project, token=token),
+                   api("POST", target + ":generateIdToken", {"audience": "a"}, token=token)]
+            assert tuple(one.status for one in got) == wanted, (names, got)
+            for one in got:
+                if one.status == 403:
+                    reasons = [part.get("reason") for part in one.json["error"]["details"]]
+                    assert reasons == ["ACCESS_TOKEN_SCOPE_INSUFFICIENT"], one
+            assert api("GET", "/oauth2/v3/userinfo", token=token).json["email"] == email
+
+
+@test
+def tokens_are_not_made_for_nothing_or_for_ever():
+    email = new_account("is-asked-for-much")["email"]
+    target = f"/v1/projects/-/serviceAccounts/{email}"
+    for verb, body, field in (
+            (":generateAccessToken", {"scope": []}, "scope"),
+            (":generateAccessToken", {"scope": [""]}, "scope"),
+            (":generateAccessToken", {"scope": [f"{AUTH}run {SCOPE}"]}, "scope"),
+            (":generateIdToken", {"audience": ""}, "audience"),
+            (":signJwt", {"payload": json.dumps({"exp": int(time.time()) + 13 * 3600})}, "payload"),
+            (":signJwt", {"payload": json.dumps({"exp": int(time.time()) - 60})}, "payload"),
+            (":signJwt", {"payload": json.dumps({"exp": "soon"})}, "payload")):
+        got = api("POST", target + verb, body)
+        assert got.status == 400 and field in got.text, (verb, body, got)
+
+
+# ---- custom roles ----
+
+@test
+def a_deleted_role_is_changed_only_after_its_return_and_stages_have_googles_numbers():
+    roles = f"/v1/projects/{homerun().ready['project']}/roles"
+    good(api("POST", roles, {"roleId": "comes.back", "role": {"title": "a", "stage": 5}}))
+    assert good(api("GET", f"{roles}/comes.back"))["stage"] == "DISABLED"
+    for number, name in ((0, "ALPHA"), (2, "GA"), (4, "DEPRECATED"), (6, "EAP")):
+        path = f"{roles}/comes.back?updateMask=stage"
+        assert good(api("PATCH", path, {"stage": number}))["stage"] == name
+    for stage in (3, "", 7):
+        assert api("PATCH", f"{roles}/comes.back", {"stage": stage}).status == 400, stage
+    good(api("DELETE", f"{roles}/comes.back"))
+    got = api("PATCH", f"{roles}/comes.back?updateMask=title", {"title": "b"})
+    assert got.status == 400 and "undelete" in got.text, got
+    assert good(api("POST", f"{roles}/comes.back:undelete", {}))["title"] == "a"
+    assert good(api("PATCH", f"{roles}/comes.back", {"title": "b"}))["title"] == "b"
+
+
 # ---- acting as an account ----
 
 @test

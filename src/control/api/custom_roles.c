@@ -18,7 +18,7 @@ enum {
     PAGE_MAX = 1000,
 };
 
-static const char *const stages[] = {"ALPHA", "BETA", "GA", "DEPRECATED", "DISABLED", "EAP", NULL};
+static const char *const stages[] = {"ALPHA", "BETA", "GA", "", "DEPRECATED", "DISABLED", "EAP", NULL};
 
 static const struct field role_fields[] = {
     {.name = "name", .kind = FIELD_STRING},
@@ -343,6 +343,10 @@ static bool patch(struct api_call *call, struct store_doc *doc, struct error *er
     }
     auto_json *before = doc->body;
     doc->body = json_copy(before);
+    if (json_flag(before, "deleted", false)) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "The role %s is deleted: undelete it before you change it.", doc->key);
+    }
     if (!check_etag(call, json_text(asked, "etag"), doc, err) ||
         !permissions_valid(node, permissions, err)) {
         return false;

@@ -121,6 +121,20 @@ static json_t *admit(struct api_call *call, const struct field *table, const cha
     return asked;
 }
 
+/* A list of texts without spaces: else one could be taken for two. */
+static bool all_said(const json_t *scopes)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(scopes, i, one)
+    {
+        if (json_string_length(one) == 0 || strpbrk(json_string_value(one), " \t\r\n") != NULL) {
+            return false;
+        }
+    }
+    return i > 0;
+}
+
 static const char *joined_scopes(struct arena *arena, const json_t *scopes)
 {
     const char *out = "";
@@ -141,6 +155,11 @@ static void generate_access_token(struct api_call *call)
     int64_t lifetime_us = (int64_t)LIFETIME_MAX_S * 1000000;
     auto_json *asked = admit(call, access_fields, "iam.serviceAccounts.getAccessToken", &account);
     if (asked == NULL) {
+        return;
+    }
+    if (!all_said(json_object_get(asked, "scope"))) {
+        error_field(&err, "scope", "At least one scope is required, and none may be empty.");
+        api_fail(call, &err);
         return;
     }
     duration_read(slice_of(json_text_or(asked, "lifetime", "")), &lifetime_us);
@@ -183,6 +202,11 @@ static void generate_id_token(struct api_call *call)
     if (asked == NULL) {
         return;
     }
+    if (json_text_or(asked, "audience", "")[0] == '\0') {
+        error_field(&err, "audience", "The audience must not be empty.");
+        api_fail(call, &err);
+        return;
+    }
     struct token_grant grant = {
         .sub = account.sub,
         .email = account.email,
@@ -219,6 +243,14 @@ static void sign_jwt(struct api_call *call)
     if (strcmp(iss, issuer_url(call->control)) == 0 ||
         strcmp(iss, call->control->settings.api_url) == 0) {
         error_field(&err, "payload", "The issuer of a self-signed JWT must be the account.");
+        api_fail(call, &err);
+        return;
+    }
+    const json_t *exp = json_object_get(claims, "exp");
+    int64_t now_s = clock_wall_us() / 1000000;
+    if (exp != NULL && (!json_is_integer(exp) || json_integer_value(exp) < now_s ||
+                        json_integer_value(exp) > now_s + LIFETIME_EXTENDED_S)) {
+        error_field(&err, "payload", "exp must be a time of the next 12 hours, in seconds.");
         api_fail(call, &err);
         return;
     }

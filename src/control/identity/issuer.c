@@ -264,6 +264,7 @@ static bool fill_caller(struct control *control, struct arena *arena, const stru
     }
     account_caller(control, arena, &account, out);
     out->user_key = token->user_key;
+    out->scope = token->scope;
     return true;
 }
 
