@@ -6,7 +6,7 @@ import urllib.parse
 from gcloud_stand import LOOK, deploy, gcloud, gcloud_json, grant, stand, status_of
 from homerun import main, test
 from policy_stand import (DOMAINS, INVOKER, MEMBERS, PLACE, REQUIRE, api, details, key, number,
-                          organization, policy_set, replace, rules, set_open, written)
+                          organization, pages, policy_set, replace, rules, set_open, written)
 
 
 # ---- policies and their forms ----
@@ -117,6 +117,22 @@ def only_a_policy_administrator_sets_policies():
 
 
 @test
+def lists_of_policies_and_constraints_have_pages():
+    with rules({"enforce": True}, constraint=REQUIRE), \
+            rules({"allowAll": True}, constraint="run.allowedIngress"), \
+            rules({"allowAll": True}, constraint="run.allowedVPCEgress"):
+        items, count = pages("/v2/projects/demo/policies", "policies", 2)
+        assert len({p["name"] for p in items}) == 3 and count == 2, items
+        items, count = pages("/v1/projects/demo:listOrgPolicies", "policies", 2, {})
+        assert len({p["constraint"] for p in items}) == 3 and count == 2, items
+    whole = api("GET", "/v2/projects/demo/constraints")["constraints"]
+    items, count = pages("/v2/projects/demo/constraints", "constraints", 3)
+    assert items == whole and count == -(-len(whole) // 3), items
+    items, count = pages("/v1/projects/demo:listAvailableOrgPolicyConstraints", "constraints", 3, {})
+    assert len(items) == len(whole), items
+
+
+@test
 def the_page_that_refusals_link_to_is_there():
     answer = stand().api("GET", "/docs/organization-policy", token="")
     assert answer.status == 200 and f'id="{REQUIRE}"' in answer.text, answer
@@ -181,7 +197,10 @@ def every_api_and_form_of_update_meets_the_same_door():
         answer = replace("doors", 400)
         assert answer["error"]["message"] == (
             "Constraint constraints/run.allowedIngress violated for attempting ReplaceService with "
-            'annotation "run.googleapis.com/ingress" set to all.'), answer
+            'annotation "run.googleapis.com/ingress" set to the default value all.'), answer
+        balanced = "internal-and-cloud-load-balancing"
+        answer = replace("doors", 400, **{"run.googleapis.com/ingress": balanced})
+        assert answer["error"]["message"].endswith(f'ingress" set to {balanced}.'), answer
         gcloud("run services update-traffic doors --to-latest", status=1).has(
             "constraints/run.allowedIngress")
         gcloud("run", "deploy", "fresh", f"--image={LOOK}", "--no-allow-unauthenticated",

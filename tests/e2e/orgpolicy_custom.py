@@ -4,7 +4,7 @@ import json
 
 from gcloud_stand import deploy, gcloud, stand, status_of
 from homerun import main, test
-from policy_stand import (REQUIRE, api, bind, key, organization, policy_set, replace, rules,
+from policy_stand import (REQUIRE, api, bind, key, organization, pages, policy_set, replace, rules,
                           set_open, written)
 
 
@@ -52,6 +52,14 @@ def a_condition_that_makes_no_sense_is_refused_with_its_place():
             "actionType": "DENY", "condition": "resource.metadata.name.matches('(')"}
     answer = api("POST", f"/v2/{node}/customConstraints", body, 400)
     assert "1:32: regular expression: a group does not end" in answer["error"]["message"], answer
+    assert api("GET", f"/v2/{node}/customConstraints")["customConstraints"] == []
+    for name in "abc":
+        api("POST", f"/v2/{node}/customConstraints",
+            {**body, "name": f"{node}/customConstraints/custom.{name}", "condition": "true"})
+    items, count = pages(f"/v2/{node}/customConstraints", "customConstraints", 2)
+    assert len({c["name"] for c in items}) == 3 and count == 2, items
+    for name in "abc":
+        api("DELETE", f"/v2/{node}/customConstraints/custom.{name}")
     for change in ({"condition": "request.time == 1"}, {"methodTypes": ["UPDATE"]},
                    {"resourceTypes": ["compute.googleapis.com/Instance"]},
                    {"name": f"{node}/customConstraints/custom.a-b"}):

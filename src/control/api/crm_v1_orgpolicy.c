@@ -6,7 +6,7 @@
 #include "control/api/crm_v1_orgpolicy.h"
 
 #include "base/clock.h"
-#include "control/orgpolicy_doc.h"
+#include "control/api/orgpolicy_forms.h"
 
 static const char *const all_values[] = {"ALL_VALUES_UNSPECIFIED", "ALLOW", "DENY", NULL};
 
@@ -63,18 +63,6 @@ static const char *short_name(const char *constraint)
         }
     }
     return constraint;
-}
-
-static bool find_constraint(struct api_call *call, const char *node, const char *name,
-                            enum status unknown, const struct orgpolicy_constraint **out,
-                            struct error *err)
-{
-    *out = orgpolicy_constraint_at_node(call->control, &call->arena, node, name);
-    if (*out != NULL) {
-        return true;
-    }
-    error_set(err, unknown, "The constraint constraints/%.100s is not known here.", name);
-    return false;
 }
 
 /* ---- out ---- */
@@ -164,12 +152,11 @@ static void policy_get(struct api_call *call)
     auto_json *asked = fields_read(named_fields, call->body, "", &err);
     const char *name = short_name(json_text_or(asked, "constraint", ""));
     if (asked == NULL || !orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
-        !find_constraint(call, node, name, STATUS_NOT_FOUND, &constraint, &err)) {
+        !orgpolicy_find(call, node, name, STATUS_NOT_FOUND, &constraint, &err)) {
         api_fail(call, &err);
         return;
     }
-    switch (store_get(call->control->store, STORE_ORGPOLICY,
-                      orgpolicy_key(&call->arena, node, name), &doc, &err)) {
+    switch (orgpolicy_load(call, node, name, &doc, &err)) {
     case STORE_FAILED:
         api_fail(call, &err);
         return;
@@ -192,7 +179,7 @@ static void policy_effective(struct api_call *call)
     auto_json *asked = fields_read(named_fields, call->body, "", &err);
     const char *name = short_name(json_text_or(asked, "constraint", ""));
     if (asked == NULL || !orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
-        !find_constraint(call, node, name, STATUS_NOT_FOUND, &constraint, &err)) {
+        !orgpolicy_find(call, node, name, STATUS_NOT_FOUND, &constraint, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -204,65 +191,32 @@ static void policy_effective(struct api_call *call)
     api_reply(call, policy_json(call, constraint, name, spec));
 }
 
-struct listing {
-    struct api_call *call;
-    const char *node;
-    json_t *items;
-};
-
-static bool list_one(const struct store_doc *doc, void *ctx)
+static json_t *listed(struct api_call *call, const char *node, const struct store_doc *doc)
 {
-    struct listing *listing = ctx;
     const char *name = json_text_or(doc->body, "constraint", "");
-    const struct orgpolicy_constraint *constraint = orgpolicy_constraint_at_node(
-        listing->call->control, &listing->call->arena, listing->node, name);
-    if (constraint != NULL && json_object_get(doc->body, "spec") != NULL) {
-        json_array_append_new(
-            listing->items, stored_json(listing->call, constraint, name, doc->body, doc->version));
-    }
-    return true;
+    const struct orgpolicy_constraint *constraint =
+        orgpolicy_constraint_at_node(call->control, &call->arena, node, name);
+    return constraint == NULL || json_object_get(doc->body, "spec") == NULL
+               ? NULL
+               : stored_json(call, constraint, name, doc->body, doc->version);
 }
 
 static void policies_list(struct api_call *call)
 {
-    struct error err;
-    struct listing listing = {.call = call, .node = api_expand(call, call->route->on)};
-    if (!orgpolicy_may(call, listing.node, "orgpolicy.policies.list", "orgpolicy.policy.get",
-                       &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    listing.items = json_array();
-    if (!store_each(call->control->store, STORE_ORGPOLICY,
-                    orgpolicy_key(&call->arena, listing.node, ""), list_one, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", "policies", listing.items));
+    orgpolicy_reply_policies(call, "orgpolicy.policy.get", listed);
+}
+
+static json_t *constraint_json(struct api_call *call, const char *node,
+                               const struct orgpolicy_constraint *constraint)
+{
+    (void)node;
+    return orgpolicy_constraint_form(orgpolicy_text_name(&call->arena, constraint->name),
+                                     constraint);
 }
 
 static void constraints_list(struct api_call *call)
 {
-    struct error err;
-    const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.constraints.list", "orgpolicy.policy.get", &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    json_t *list = json_array();
-    for (size_t i = 0; i < orgpolicy_constraint_count(); i++) {
-        const struct orgpolicy_constraint *one = orgpolicy_constraint_at(i);
-        json_t *row =
-            json_pack("{s:s, s:s, s:s, s:s}", "name", orgpolicy_text_name(&call->arena, one->name),
-                      "displayName", one->title, "description", one->description,
-                      "constraintDefault", one->denies_by_default ? "DENY" : "ALLOW");
-        json_object_set_new(row,
-                            one->kind == ORGPOLICY_LIST ? "listConstraint" : "booleanConstraint",
-                            json_object());
-        json_array_append_new(list, row);
-    }
-    api_reply(call, json_pack("{s:o}", "constraints", list));
+    orgpolicy_reply_constraints(call, "orgpolicy.policy.get", constraint_json);
 }
 
 /* ---- in ---- */
@@ -328,13 +282,11 @@ static json_t *spec_of(const struct orgpolicy_constraint *constraint, const json
 }
 
 /* The policy as it is, or a new one. */
-static json_t *load_body(struct api_call *call, const char *key, const char *name)
+static json_t *load_body(struct api_call *call, const char *node, const char *name)
 {
     struct store_doc doc;
-    if (store_get(call->control->store, STORE_ORGPOLICY, key, &doc, NULL) == STORE_FOUND) {
-        json_t *body = json_deep_copy(doc.body);
-        json_decref(doc.body);
-        return body;
+    if (orgpolicy_load(call, node, name, &doc, NULL) == STORE_FOUND) {
+        return doc.body;
     }
     return json_pack("{s:s}", "constraint", name);
 }
@@ -347,7 +299,7 @@ static bool set(struct api_call *call, const char *node, json_t **answer, struct
     const json_t *policy = json_object_get(asked, "policy");
     const char *name = short_name(json_text_or(policy, "constraint", ""));
     if (asked == NULL ||
-        !find_constraint(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, err)) {
+        !orgpolicy_find(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, err)) {
         return false;
     }
     auto_json *spec = spec_of(constraint, policy, err);
@@ -355,7 +307,7 @@ static bool set(struct api_call *call, const char *node, json_t **answer, struct
         return false;
     }
     const char *key = orgpolicy_key(&call->arena, node, name);
-    auto_json *body = load_body(call, key, name);
+    auto_json *body = load_body(call, node, name);
     json_object_set(body, "spec", spec);
     json_object_set_new(body, "updateTime", json_slice(time_text(&call->arena, clock_wall_us())));
     if (!orgpolicy_store(call, key, body, json_text(policy, "etag"), &version, err)) {
@@ -387,7 +339,7 @@ static void policy_clear(struct api_call *call)
     auto_json *asked = fields_read(named_fields, call->body, "", &err);
     const char *name = short_name(json_text_or(asked, "constraint", ""));
     if (asked == NULL || !orgpolicy_may(call, node, "orgpolicy.policy.set", NULL, &err) ||
-        !find_constraint(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, &err) ||
+        !orgpolicy_find(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, &err) ||
         !orgpolicy_store(call, orgpolicy_key(&call->arena, node, name), NULL,
                          json_text(asked, "etag"), &version, &err)) {
         api_fail(call, &err);

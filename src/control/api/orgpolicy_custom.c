@@ -4,8 +4,11 @@
 
 #include "base/clock.h"
 #include "control/orgpolicy_ask.h"
+#include "control/paging.h"
 #include "control/projects.h"
 #include "policy/cel_custom.h"
+
+enum { PAGE_MAX = 1000 };
 
 static const char *const action_names[] = {"ACTION_TYPE_UNSPECIFIED", "ALLOW", "DENY", NULL};
 static const char *const method_names[] = {
@@ -98,23 +101,35 @@ static void customs_get(struct api_call *call)
     api_reply(call, doc.body);
 }
 
-static bool append_body(const struct store_doc *doc, void *ctx)
+struct customs {
+    struct paging paging;
+    json_t *items;
+};
+
+static bool list_custom(const struct store_doc *doc, void *ctx)
 {
-    json_array_append(ctx, doc->body);
-    return true;
+    struct customs *customs = ctx;
+    enum paging_step step = paging_step(&customs->paging, doc->key);
+    if (step == PAGING_TAKE) {
+        json_array_append(customs->items, doc->body);
+    }
+    return step != PAGING_STOP;
 }
 
 static void customs_list(struct api_call *call)
 {
     struct error err;
-    json_t *list = json_array();
-    if (!store_each(call->control->store, STORE_ORGPOLICY, custom_key(call, ""), append_body, list,
-                    &err)) {
-        json_decref(list);
+    struct customs customs = {.items = json_array()};
+    if (!paging_init(&customs.paging, call, PAGE_MAX, &err) ||
+        !store_each(call->control->store, STORE_ORGPOLICY, custom_key(call, ""), list_custom,
+                    &customs, &err)) {
+        json_decref(customs.items);
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{s:o}", "customConstraints", list));
+    json_t *answer = json_pack("{s:o}", "customConstraints", customs.items);
+    paging_put(&customs.paging, answer);
+    api_reply(call, answer);
 }
 
 /* Makes (NAME from the body) or replaces (from the path) one. */

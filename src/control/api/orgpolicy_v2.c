@@ -5,7 +5,7 @@
 #include "control/api/orgpolicy_v2.h"
 
 #include "base/clock.h"
-#include "control/orgpolicy_doc.h"
+#include "control/api/orgpolicy_forms.h"
 
 static const struct field policy_fields[] = {
     {.name = "name", .kind = FIELD_STRING},
@@ -60,22 +60,14 @@ static json_t *policy_json(struct api_call *call, const char *node, const json_t
     return out;
 }
 
-static json_t *constraint_json(struct api_call *call, const char *public,
+static json_t *constraint_json(struct api_call *call, const char *node,
                                const struct orgpolicy_constraint *constraint)
 {
-    json_t *out =
-        json_pack("{s:s, s:s, s:s, s:s}", "name",
-                  arena_printf(&call->arena, "%s/constraints/%s", public, constraint->name),
-                  "displayName", constraint->title, "description", constraint->description,
-                  "constraintDefault", constraint->denies_by_default ? "DENY" : "ALLOW");
-    if (constraint->kind == ORGPOLICY_LIST) {
-        json_t *list = json_object();
-        if (constraint->supports_under) {
-            json_object_set_new(list, "supportsUnder", json_true());
-        }
-        json_object_set_new(out, "listConstraint", list);
-    } else {
-        json_object_set_new(out, "booleanConstraint", json_object());
+    const char *public = orgpolicy_public_node(call->control, &call->arena, node);
+    json_t *out = orgpolicy_constraint_form(
+        arena_printf(&call->arena, "%s/constraints/%s", public, constraint->name), constraint);
+    if (constraint->supports_under) {
+        json_object_set_new(json_object_get(out, "listConstraint"), "supportsUnder", json_true());
     }
     if (constraint->supports_dry_run) {
         json_object_set_new(out, "supportsDryRun", json_true());
@@ -93,8 +85,7 @@ static json_t *constraint_json(struct api_call *call, const char *public,
 static bool load(struct api_call *call, const char *node, const char *constraint,
                  struct store_doc *out, struct error *err)
 {
-    const char *key = orgpolicy_key(&call->arena, node, constraint);
-    switch (store_get(call->control->store, STORE_ORGPOLICY, key, out, err)) {
+    switch (orgpolicy_load(call, node, constraint, out, err)) {
     case STORE_FOUND:
         return true;
     case STORE_ABSENT:
@@ -124,22 +115,13 @@ static void policies_get(struct api_call *call)
 static void policies_effective(struct api_call *call)
 {
     struct error err;
+    const struct orgpolicy_constraint *constraint;
     const char *node = api_expand(call, call->route->on);
     const char *name = api_param(call, "policy");
-    if (!orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    const struct orgpolicy_constraint *constraint =
-        orgpolicy_constraint_at_node(call->control, &call->arena, node, name);
-    if (constraint == NULL) {
-        error_set(&err, STATUS_NOT_FOUND, "The constraint constraints/%.100s is not known here.",
-                  name);
-        api_fail(call, &err);
-        return;
-    }
-    json_t *spec = orgpolicy_effective(call, node, constraint, name, &err);
-    if (spec == NULL) {
+    json_t *spec = NULL;
+    if (!orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
+        !orgpolicy_find(call, node, name, STATUS_NOT_FOUND, &constraint, &err) ||
+        (spec = orgpolicy_effective(call, node, constraint, name, &err)) == NULL) {
         api_fail(call, &err);
         return;
     }
@@ -148,52 +130,19 @@ static void policies_effective(struct api_call *call)
                               "spec", spec));
 }
 
-struct listing {
-    struct api_call *call;
-    const char *node;
-    json_t *items;
-};
-
-static bool list_policy(const struct store_doc *doc, void *ctx)
+static json_t *listed(struct api_call *call, const char *node, const struct store_doc *doc)
 {
-    struct listing *listing = ctx;
-    json_array_append_new(listing->items,
-                          policy_json(listing->call, listing->node, doc->body, doc->version));
-    return true;
+    return policy_json(call, node, doc->body, doc->version);
 }
 
 static void policies_list(struct api_call *call)
 {
-    struct error err;
-    struct listing listing = {.call = call, .node = api_expand(call, call->route->on)};
-    if (!orgpolicy_may(call, listing.node, "orgpolicy.policies.list", NULL, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    listing.items = json_array();
-    if (!store_each(call->control->store, STORE_ORGPOLICY,
-                    orgpolicy_key(&call->arena, listing.node, ""), list_policy, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", "policies", listing.items));
+    orgpolicy_reply_policies(call, NULL, listed);
 }
 
 static void constraints_list(struct api_call *call)
 {
-    struct error err;
-    const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.constraints.list", NULL, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    const char *public = orgpolicy_public_node(call->control, &call->arena, node);
-    json_t *list = json_array();
-    for (size_t i = 0; i < orgpolicy_constraint_count(); i++) {
-        json_array_append_new(list, constraint_json(call, public, orgpolicy_constraint_at(i)));
-    }
-    api_reply(call, json_pack("{s:o}", "constraints", list));
+    orgpolicy_reply_constraints(call, NULL, constraint_json);
 }
 
 /* ---- writing ---- */
@@ -260,13 +209,9 @@ static const char *etag_of(const json_t *asked)
 static bool write_policy(struct api_call *call, const char *node, const char *name, json_t *body,
                          const json_t *asked, const char *etag, int64_t *version, struct error *err)
 {
-    const struct orgpolicy_constraint *constraint =
-        orgpolicy_constraint_at_node(call->control, &call->arena, node, name);
-    if (constraint == NULL) {
-        return error_field(err, "name",
-                           "The constraint constraints/%.100s is not known here; `gcloud "
-                           "org-policies list --show-unset` shows those that are.",
-                           name);
+    const struct orgpolicy_constraint *constraint;
+    if (!orgpolicy_find(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, err)) {
+        return error_field(err, "name", "%s", err->text);
     }
     json_object_set_new(body, "constraint", json_string(name));
     if ((mask_names(call, "spec") &&
@@ -315,8 +260,7 @@ static bool create(struct api_call *call, const char *node, json_t **answer, str
     if (name == NULL) {
         return false;
     }
-    switch (store_get(call->control->store, STORE_ORGPOLICY,
-                      orgpolicy_key(&call->arena, node, name), &doc, err)) {
+    switch (orgpolicy_load(call, node, name, &doc, err)) {
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
@@ -400,53 +344,20 @@ static void policies_delete(struct api_call *call)
 }
 
 #define METHOD "google.cloud.orgpolicy.v2.OrgPolicy."
-#define NODE(kind, param)                                                                          \
-    {"GET",                                                                                        \
-     "/v2/" kind "/{" param "}/policies",                                                          \
-     NULL,                                                                                         \
-     kind "/{" param "}",                                                                          \
-     API_SELF_CHECKED,                                                                             \
-     policies_list,                                                                                \
-     METHOD "ListPolicies"},                                                                       \
-        {"POST",                                                                                   \
-         "/v2/" kind "/{" param "}/policies",                                                      \
-         NULL,                                                                                     \
-         kind "/{" param "}",                                                                      \
-         API_SELF_CHECKED,                                                                         \
-         policies_create,                                                                          \
-         METHOD "CreatePolicy"},                                                                   \
-        {"GET",                                                                                    \
-         "/v2/" kind "/{" param "}/policies/{policy}",                                             \
-         NULL,                                                                                     \
-         kind "/{" param "}",                                                                      \
-         API_SELF_CHECKED,                                                                         \
-         policies_get,                                                                             \
-         METHOD "GetPolicy"},                                                                      \
-        {"PATCH",                                                                                  \
-         "/v2/" kind "/{" param "}/policies/{policy}",                                             \
-         NULL,                                                                                     \
-         kind "/{" param "}",                                                                      \
-         API_SELF_CHECKED,                                                                         \
-         policies_patch,                                                                           \
-         METHOD "UpdatePolicy"},                                                                   \
-        {"DELETE",                                                                                 \
-         "/v2/" kind "/{" param "}/policies/{policy}",                                             \
-         NULL,                                                                                     \
-         kind "/{" param "}",                                                                      \
-         API_SELF_CHECKED,                                                                         \
-         policies_delete,                                                                          \
-         METHOD "DeletePolicy"},                                                                   \
-        {"GET",                                                                                    \
-         "/v2/" kind "/{" param "}/policies/{policy}:getEffectivePolicy",                          \
-         NULL,                                                                                     \
-         kind "/{" param "}",                                                                      \
-         API_SELF_CHECKED,                                                                         \
-         policies_effective,                                                                       \
-         METHOD "GetEffectivePolicy"},                                                             \
+#define ROW(verb, kind, param, rest, handler, method)                                              \
     {                                                                                              \
-        "GET", "/v2/" kind "/{" param "}/constraints", NULL, kind "/{" param "}",                  \
-            API_SELF_CHECKED, constraints_list, METHOD "ListConstraints"                           \
+        verb, "/v2/" kind "/{" param "}/" rest, NULL, kind "/{" param "}", API_SELF_CHECKED,       \
+            handler, METHOD method                                                                 \
     }
+#define NODE(kind, param)                                                                          \
+    ROW("GET", kind, param, "policies", policies_list, "ListPolicies"),                            \
+        ROW("POST", kind, param, "policies", policies_create, "CreatePolicy"),                     \
+        ROW("GET", kind, param, "policies/{policy}", policies_get, "GetPolicy"),                   \
+        ROW("PATCH", kind, param, "policies/{policy}", policies_patch, "UpdatePolicy"),            \
+        ROW("DELETE", kind, param, "policies/{policy}", policies_delete, "DeletePolicy"),          \
+        ROW("GET", kind, param, "policies/{policy}:getEffectivePolicy", policies_effective,        \
+            "GetEffectivePolicy"),                                                                 \
+        ROW("GET", kind, param, "constraints", constraints_list, "ListConstraints")
 
 const struct api_route orgpolicy_v2_routes[] = {
     NODE("projects", "project"),
