@@ -1,4 +1,5 @@
-/* The scopes that Google's discovery documents name for the methods that are here. */
+/* The scopes that Google's discovery documents name for the methods that are here, and those that
+ * its clients use. */
 #include "control/scopes.h"
 
 #define AUTH "https://www.googleapis.com/auth/"
@@ -14,6 +15,7 @@ static const struct scope {
      {"google.cloud.resourcemanager.", "google.api.serviceusage.", NULL}},
     {AUTH "run", false, {"google.cloud.run.", "google.longrunning.", NULL}},
     {AUTH "run.readonly", true, {"google.cloud.run.", "google.longrunning.", NULL}},
+    {AUTH "iam", false, {"google.iam.", NULL}}, /* gcloud impersonates with it */
     {AUTH "service.management", false, {"google.api.serviceusage.", NULL}},
     {AUTH "logging.read", true, {"google.logging.", NULL}},
     {AUTH "logging.admin", false, {"google.logging.", NULL}},

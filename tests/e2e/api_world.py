@@ -25,6 +25,9 @@ OWN_SCHEMAS = {
     "own.Entries": {"resourceNames": "list:string", "filter": "string", "orderBy": "string",
                     "pageSize": "int32", "pageToken": "string"},
     "own.Enable": {"serviceIds": "list:string"},
+    "own.Empty": {},
+    "own.GetIamPolicy": {"options": "ref:cloudresourcemanager.v1.GetPolicyOptions"},
+    "own.Testable": {"fullResourceName": "string", "pageSize": "int32", "pageToken": "string"},
     "own.SearchFolders": {"query": "string", "pageSize": "int32", "pageToken": "string"},
 }
 OWN_METHODS = {
@@ -33,6 +36,11 @@ OWN_METHODS = {
     "POST /homerun/v1/images": "own.Image", "POST /v2/entries:list": "own.Entries",
     "POST /v1/projects/{}/services:batchEnable": "own.Enable",
     "POST /v2/folders:search": "own.SearchFolders",
+    "POST /v1/projects/{}/locations/{}/services/{}:getIamPolicy": "own.GetIamPolicy",
+    "POST /v1/projects/{}/serviceAccounts/{}:getIamPolicy": "own.GetIamPolicy",
+    "POST /v1/projects/{}/services/{}:enable": "own.Empty",
+    "POST /v1/permissions:queryTestablePermissions": "own.Testable",
+    "POST /homerun/v1/keys:rotate": "own.Empty",
 }
 SCHEMAS = {**FACTS["schemas"], **OWN_SCHEMAS}
 

@@ -425,7 +425,8 @@ const struct api_route homerun_routes[] = {
     {"POST", "/homerun/v1/issuers", ROOT, ON, 0, issuers_create, METHOD "CreateIssuer"},
     {"DELETE", "/homerun/v1/issuers/{issuer}", ROOT, ON, 0, issuers_delete, METHOD "DeleteIssuer"},
     {"POST", "/homerun/v1/tokens", ROOT, ON, 0, tokens_create, METHOD "CreateToken"},
-    {"POST", "/homerun/v1/keys:rotate", ROOT, ON, 0, keys_rotate, METHOD "RotateKey"},
+    {"POST", "/homerun/v1/keys:rotate", ROOT, ON, 0, keys_rotate, METHOD "RotateKey",
+     api_no_fields},
     {"DELETE", "/homerun/v1/keys/{key}", ROOT, ON, 0, keys_forget, METHOD "ForgetKey"},
 };
 const size_t homerun_route_count = sizeof(homerun_routes) / sizeof(homerun_routes[0]);
