@@ -37,3 +37,9 @@ void orgpolicy_ask_add(struct orgpolicy_ask *ask, struct orgpolicy_violation vio
  * False if the record fails. */
 bool orgpolicy_ask_service(struct orgpolicy_ask *ask, const char *method, const json_t *doc,
                            struct error *err);
+
+/* Whether nothing was found. Else *err says it all, with details for orgpolicy_fail(). */
+bool orgpolicy_conclude(struct api_call *call, const struct orgpolicy_ask *ask, struct error *err);
+/* Writes what a dry run found into the audit log, and nothing else. False if that fails. */
+bool orgpolicy_note_dry_run(struct api_call *call, const struct orgpolicy_ask *ask,
+                            struct error *err);

@@ -12,6 +12,17 @@ static const char *const member_parameters[] = {"allowedMemberSubjects", "allowe
     "Use a token that lives for an hour instead of a key: `gcloud auth print-access-token "        \
     "--impersonate-service-account=ACCOUNT`, or the metadata server from inside a service."
 
+/* A constraint and its managed twin say the same. */
+#define KEY_CREATION                                                                               \
+    .door = ORGPOLICY_ON_KEY, .title = "Disable service account key creation",                     \
+    .description = "When enforced, keys of service accounts cannot be made.",                      \
+    .advice = KEYS_ADVICE
+
+#define KEY_UPLOAD                                                                                 \
+    .door = ORGPOLICY_ON_KEY_UPLOAD, .title = "Disable service account key upload",                \
+    .description = "When enforced, public keys cannot be uploaded to service accounts.",           \
+    .advice = KEYS_ADVICE
+
 static const struct orgpolicy_constraint constraints[] = {
     {
         LIST("iam.allowServiceAccountCredentialLifetimeExtension"),
@@ -50,21 +61,15 @@ static const struct orgpolicy_constraint constraints[] = {
     },
     {
         BOOLEAN("iam.disableServiceAccountKeyCreation"),
-        .door = ORGPOLICY_ON_KEY,
+        KEY_CREATION,
         .equivalent = "iam.managed.disableServiceAccountKeyCreation",
-        .title = "Disable service account key creation",
-        .description = "When enforced, keys of service accounts cannot be made.",
         .refusal = "Key creation is not allowed on this service account.",
-        .advice = KEYS_ADVICE,
     },
     {
         BOOLEAN("iam.disableServiceAccountKeyUpload"),
-        .door = ORGPOLICY_ON_KEY_UPLOAD,
+        KEY_UPLOAD,
         .equivalent = "iam.managed.disableServiceAccountKeyUpload",
-        .title = "Disable service account key upload",
-        .description = "When enforced, public keys cannot be uploaded to service accounts.",
         .refusal = "Key upload is not allowed on this service account.",
-        .advice = KEYS_ADVICE,
     },
     {
         MANAGED("iam.managed.allowedPolicyMembers"),
@@ -78,19 +83,13 @@ static const struct orgpolicy_constraint constraints[] = {
     },
     {
         MANAGED("iam.managed.disableServiceAccountKeyCreation"),
-        .door = ORGPOLICY_ON_KEY,
+        KEY_CREATION,
         .equivalent = "iam.disableServiceAccountKeyCreation",
-        .title = "Disable service account key creation",
-        .description = "When enforced, keys of service accounts cannot be made.",
-        .advice = KEYS_ADVICE,
     },
     {
         MANAGED("iam.managed.disableServiceAccountKeyUpload"),
-        .door = ORGPOLICY_ON_KEY_UPLOAD,
+        KEY_UPLOAD,
         .equivalent = "iam.disableServiceAccountKeyUpload",
-        .title = "Disable service account key upload",
-        .description = "When enforced, public keys cannot be uploaded to service accounts.",
-        .advice = KEYS_ADVICE,
     },
     {
         MANAGED("iam.managed.preventPrivilegedBasicRolesForDefaultServiceAccounts"),
