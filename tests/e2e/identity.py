@@ -401,7 +401,8 @@ def a_token_of_a_narrow_scope_does_no_more_than_that_whatever_its_account_may():
         "cloud-platform": (200, 200, 200, 200), "run": (200, 200, 403, 403),
         "run.readonly": (200, 403, 403, 403), "cloud-platform.read-only": (403, 403, 200, 403),
         "userinfo.email": (403, 403, 403, 403), "devstorage.full_control": (403, 403, 403, 403),
-        "userinfo.email run": (200, 200, 403, 403), "iam": (403, 403, 403, 200), "cloud-platformx": (403, 403, 403, 403)}
+        "userinfo.email run": (200, 200, 403, 403), "iam": (403, 403, 403, 200),
+        "cloud-platformx": (403, 403, 403, 403)}
     good(api("POST", accounts(f"/{email}:setIamPolicy"), {"policy": {"bindings": [
         {"role": "roles/iam.serviceAccountTokenCreator", "members": [member]}]}}))
     for names, wanted in table.items():
