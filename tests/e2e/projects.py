@@ -207,6 +207,8 @@ def filters_mean_what_they_say():
         assert found(f"parent.type:folder parent.id:{parent.split('/')[1]}") == [
             "filter-0", "filter-1", "filter-2"]
         assert found(f"parent:{parent} state!=active") == ["filter-2"]
+    found = api("POST", "/v1/organizations:search", {"filter": "parent.type:* OR parent.id:*"})
+    assert found["organizations"] == [], "nothing stands above it"
     for wrong in ("(id:x", "id:x)", "id:", "x", 'id:"x', "no.such:x", "(" * 50 + "id:x"):
         fault = api("GET", "/v1/projects?filter=" + urllib.parse.quote(wrong), None, 400)["error"]
         assert fault["status"] == "INVALID_ARGUMENT", fault

@@ -102,6 +102,9 @@ static bool like(struct slice held, struct slice pattern)
     bool open_end = pattern.len > 1 && pattern.data[pattern.len - 1] == '*';
     pattern = slice_from(pattern, open_start ? 1 : 0);
     pattern = slice_upto(pattern, pattern.len - (open_end ? 1 : 0));
+    if (held.len == 0) {
+        return pattern.len == 0;
+    }
     if (pattern.len > held.len || (!open_start && !open_end && pattern.len != held.len)) {
         return false;
     }
@@ -126,8 +129,11 @@ static bool label_holds(const json_t *labels, struct slice name, struct slice va
 /* "folder" or "organization", or the number, of "folders/1". */
 static bool parent_holds(const json_t *body, bool kind, struct slice value)
 {
-    struct slice left = slice_of(json_text_or(body, "parent", "")), first;
-    slice_cut(&left, '/', &first);
+    struct slice left = slice_of(json_text_or(body, "parent", ""));
+    struct slice first;
+    if (!slice_cut(&left, '/', &first)) {
+        return false; /* nothing stands above it */
+    }
     return like(kind ? slice_upto(first, first.len > 0 ? first.len - 1 : 0) : left, value);
 }
 
