@@ -3,6 +3,7 @@
 
 #include "base/slice.h"
 #include "control/api.h"
+#include "http/url.h"
 
 /* Go's library says the path's parameter in the body once more: it is passed over. */
 #define NAME                                                                                       \
@@ -35,6 +36,11 @@ bool api_check_flags(struct api_call *call, struct error *err)
     static const char *const names[] = {"validateOnly", "allowMissing", "forceNewRevision",
                                         "showDeleted"};
     static const char *const values[] = {"true", "false", "1", "0"};
+    struct slice plain;
+    if (!url_decode(&call->arena, call->query, true, &plain)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "The query of the request is not text in percent-encoding.");
+    }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *text = api_query(call, names[i]);
         bool good = text == NULL;
