@@ -516,6 +516,21 @@ void operation_wait(struct api_call *call)
     waiter_add(operations, call, key, for_ms);
 }
 
+void operation_reply(struct api_call *call, const char *key, int64_t for_ms)
+{
+    struct operations *operations = call->control->operations;
+    struct error err = {0};
+    auto_json *operation = NULL;
+    if (operation_load(call, key, &operation, &err) != STORE_FOUND) {
+        api_fail(call, &err);
+    } else if (json_flag(operation, "done", false) || call->control->engine == NULL ||
+               operations->waiter_count >= WAITERS_MAX) {
+        api_reply(call, operation_form(call, key, operation));
+    } else {
+        waiter_add(operations, call, key, for_ms);
+    }
+}
+
 struct listing {
     struct paging paging;
     json_t *items;

@@ -160,7 +160,7 @@ def what_was_read_by_either_form_is_put_back_without_a_trace():
 @test
 def an_operation_outlives_the_death_of_control_in_its_midst():
     homerun = stand()
-    probe = {"initialDelaySeconds": 3, "periodSeconds": 1, "timeoutSeconds": 1, "tcpSocket": {}}
+    probe = {"initialDelaySeconds": 7, "periodSeconds": 1, "timeoutSeconds": 1, "tcpSocket": {}}
     made = homerun.api("POST", f"{SERVICES}?serviceId=slow", {"template": {"containers": [
         {"image": IMAGE, "startupProbe": probe}]}}).json
     assert not made.get("done"), made

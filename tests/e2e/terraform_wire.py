@@ -169,6 +169,15 @@ def an_update_that_says_what_is_there_is_no_change():
 
 
 @test
+def what_starts_quickly_is_ready_in_the_first_answer():
+    """Else the provider looks once at once, and then only every 10 s."""
+    with applied(V2Service("quick"), HELLO) as one:
+        assert one.at_once(), one.operations
+        one.apply({"template": {**HELLO["template"], "timeout": "77s"}})
+        assert one.at_once() and one.revisions() == 2, one.operations
+
+
+@test
 def a_changed_port_takes_the_probe_that_the_server_made_along():
     moved = {"template": {"containers": [{"image": IMAGE, "ports": [{"containerPort": 9090}]}]}}
     with applied(V2Service("ports"), HELLO) as one:

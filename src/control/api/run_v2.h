@@ -29,7 +29,7 @@ void v2_fail(struct api_call *call, struct error *err);
 bool v2_service_load(struct api_call *call, struct run_service *out, struct error *err);
 /* ABORTED unless TEXT, with or without its quotes, is CURRENT; NULL and "" ask for nothing. */
 bool v2_etag_matches(const char *text, const char *current, const char *name, struct error *err);
-/* Answers with the operation KEY as the record has it. */
+/* Answers with the operation KEY when it is done, or after some seconds as it is. */
 void v2_reply_operation(struct api_call *call, const char *key);
 /* Answers with a done operation that the record does not know: for validateOnly. Takes RESPONSE. */
 void v2_reply_validated(struct api_call *call, const char *type, json_t *response);
