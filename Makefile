@@ -39,10 +39,11 @@ test-clients: test-packages build
 test-revocation: test-packages build
 	@REVOCATION=full HOMERUN=$(BUILD)/homerun tests/robustness/revocation.py
 
-# The real Terraform provider: make test-terraform PROVIDER=/path/to/terraform-provider-google
+# Terraform: the provider's part replayed, and the provider itself where it can be had: by name from
+# the Go module proxy (PROVIDER_VERSION, built once), or PROVIDER=/path/to/terraform-provider-google.
 test-terraform: build
-	@HOMERUN=$(abspath $(BUILD))/homerun HOMERUN_TERRAFORM_PROVIDER=$(PROVIDER) \
-	    tests/e2e/terraform.py
+	@HOMERUN_TERRAFORM_PROVIDER="$(or $(PROVIDER),$$(tests/e2e/terraform/provider.sh))" \
+	    tests/run.py --build $(BUILD) --only e2e/terraform --count-skips
 
 # The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan: test-packages

@@ -147,6 +147,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--build", default="build")
     options.add_argument("--only", default="", help="only what has this in its name")
+    options.add_argument("--count-skips", action="store_true", help="in the last line as well")
     choice = options.parse_args()
     build = str((ROOT / choice.build).resolve())
     started = time.monotonic()
@@ -173,7 +174,8 @@ def main():
     if count.passed == 0 and not count.failures:
         count.failures.append("nothing ran")
         print("Nothing ran.")
-    print(f"{count.passed} passed, {len(count.failures)} failed")
+    skips = f", {len(count.skips)} skipped" if choice.count_skips else ""
+    print(f"{count.passed} passed, {len(count.failures)} failed{skips}")
     return 1 if count.failures else 0
 
 

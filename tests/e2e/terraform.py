@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The real Terraform `google` provider against a Homerun of its own.
 
-The provider is not ours to ship and is not fetched: HOMERUN_TERRAFORM_PROVIDER names the program
-(`make test-terraform PROVIDER=/path/to/terraform-provider-google`); without it every test is
-skipped, and terraform_wire.py plays the provider's part instead. Per configuration of
-tests/e2e/terraform/: apply, a plan that finds nothing, a second apply that writes nothing,
-import, destroy, and nothing left.
+HOMERUN_TERRAFORM_PROVIDER names the programs, a line each (`make test-terraform` gets one by name,
+terraform/provider.sh); without it, those of that script's cache. Without any, every test is
+skipped, and terraform_wire.py and its neighbours play the provider's part instead: so far that is
+all that has ever run. Per configuration of tests/e2e/terraform/: apply, a plan that finds nothing,
+a second apply that writes nothing, import, destroy, and nothing left.
 """
 import os
 import pathlib
@@ -17,10 +17,30 @@ import tempfile
 from homerun import Homerun, Skip, finally_do, main, need, test
 
 HERE = pathlib.Path(__file__).resolve().parent / "terraform"
-PROVIDER = os.environ.get("HOMERUN_TERRAFORM_PROVIDER", "")
+RUN_SERVICES = "projects/demo/locations/us-central1/services"
 REQUESTS = re.compile(r"(?:^|\s)(GET|POST|PUT|PATCH|DELETE) (/\S+) HTTP/", re.M)
 READS_BY_POST = (":getIamPolicy", ":testIamPermissions", "/token")
 SERVICES = "/v2/projects/demo/locations/us-central1/services"
+
+
+
+def providers():
+    """The programs to test, none is not at hand."""
+    named = os.environ.get("HOMERUN_TERRAFORM_PROVIDER", "").split()
+    if not named:
+        named = subprocess.run([HERE / "provider.sh", "--cached"], capture_output=True,
+                               text=True).stdout.split()
+    return [os.path.abspath(name) for name in named]
+
+
+def with_each_provider(function):
+    """The test, once for each program; once, to be skipped, without any."""
+    for number, provider in enumerate(providers() or [None]):
+        def one(provider=provider):
+            function(provider)
+        one.__name__ = function.__name__ + (f"_{number + 1}" if number else "")
+        test(one)
+
 
 _stand = None
 
@@ -37,15 +57,15 @@ def stand():
 class Folder:
     """A folder with one configuration, its state, and the provider."""
 
-    def __init__(self, name, homerun):
-        if not PROVIDER:
-            raise Skip("no google provider: HOMERUN_TERRAFORM_PROVIDER names none")
+    def __init__(self, provider, name, homerun):
+        if not provider:
+            raise Skip("no google provider: none in HOMERUN_TERRAFORM_PROVIDER, none in the cache")
         self.terraform = need("terraform")
         self.homerun = homerun
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="homerun-tf-"))
         plugins = self.path / "plugins"
         plugins.mkdir()
-        (plugins / "terraform-provider-google").symlink_to(os.path.abspath(PROVIDER))
+        (plugins / "terraform-provider-google").symlink_to(provider)
         shutil.copy(HERE / f"{name}.tf", self.path / "main.tf")
         (self.path / "rc").write_text(
             f'provider_installation {{\n  dev_overrides {{\n    "hashicorp/google" = "{plugins}"\n'
@@ -110,75 +130,125 @@ def is_public(homerun, service):
     return homerun.get(homerun.url(service)).status == 200
 
 
-@test
-def a_public_service_by_a_binding():
+def revisions(homerun, service):
+    return len(homerun.api("GET", f"{SERVICES}/{service}/revisions").json["revisions"])
+
+
+@with_each_provider
+def a_public_service_by_a_binding(provider):
     homerun = stand()
-    with Folder("public_binding", homerun) as folder:
+    with Folder(provider, "public_binding", homerun) as folder:
         folder.apply()
         assert is_public(homerun, "public-service")
         folder.settle()
-        folder.import_again("google_cloud_run_v2_service.public",
-                            "projects/demo/locations/us-central1/services/public-service")
+        folder.import_again("google_cloud_run_v2_service.public", f"{RUN_SERVICES}/public-service")
         folder.destroy()
 
 
-@test
-def a_public_service_with_the_check_off_toggled_ten_times():
+@with_each_provider
+def a_public_service_with_the_check_off_toggled_ten_times(provider):
     homerun = stand()
-    with Folder("check_off", homerun) as folder:
+    with Folder(provider, "check_off", homerun) as folder:
         folder.apply()
         folder.settle()
-        revisions = homerun.api("GET", f"{SERVICES}/public-service/revisions").json["revisions"]
         for turn in range(10):
             off = turn % 2 == 1
             folder.apply(f"-var=check_off={'true' if off else 'false'}")
             assert is_public(homerun, "public-service") == off
         folder.settle()
-        after = homerun.api("GET", f"{SERVICES}/public-service/revisions").json["revisions"]
-        assert len(after) == len(revisions) == 1
+        assert revisions(homerun, "public-service") == 1
         folder.destroy()
 
 
-@test
-def a_service_with_many_settings():
+@with_each_provider
+def a_service_with_many_settings(provider):
     homerun = stand()
-    with Folder("many_settings", homerun) as folder:
+    with Folder(provider, "many_settings", homerun) as folder:
         folder.apply()
         folder.settle()
-        folder.import_again("google_cloud_run_v2_service.many",
-                            "projects/demo/locations/us-central1/services/many-settings")
+        folder.import_again("google_cloud_run_v2_service.many", f"{RUN_SERVICES}/many-settings")
         folder.destroy()
 
 
-@test
-def a_service_of_the_older_resource():
+@with_each_provider
+def a_service_of_the_older_resource(provider):
     homerun = stand()
-    with Folder("knative", homerun) as folder:
+    with Folder(provider, "knative", homerun) as folder:
         folder.apply()
         folder.settle()
+        assert is_public(homerun, "old-service")
         folder.apply("-var=check_off=false")
         folder.settle("-var=check_off=false")
+        assert not is_public(homerun, "old-service") and revisions(homerun, "old-service") == 1
+        folder.destroy("-var=check_off=false")
+
+
+@with_each_provider
+def each_kind_of_iam_resource(provider):
+    homerun = stand()
+    with Folder(provider, "iam", homerun) as folder:
+        folder.apply()
+        folder.settle()
+        for name in ("iam-members", "iam-bindings", "iam-policy", "iam-old"):
+            assert is_public(homerun, name), name
+        place = f"{RUN_SERVICES}/iam-bindings"
+        for address, name in (
+                ("google_cloud_run_v2_service_iam_binding.new", f"{place} roles/run.invoker"),
+                ("google_cloud_run_v2_service_iam_binding.until",
+                 f"{place} roles/run.viewer for-a-while"),
+                ("google_cloud_run_service_iam_binding.old", f"{place} roles/run.viewer")):
+            folder.run("state", "rm", address)
+            folder.run("import", "-input=false", "-no-color", address, name)
+        folder.settle()
         folder.destroy()
+        policy = homerun.api("POST", "/v1/projects/demo:getIamPolicy", {}).json
+        assert "roles/run" not in str(policy) and "auditConfigs" not in policy, policy
 
 
-@test
-def accounts_keys_and_the_project_policy():
-    with Folder("identity", stand()) as folder:
+@with_each_provider
+def accounts_and_keys(provider):
+    with Folder(provider, "identity", stand()) as folder:
+        folder.apply()
+        folder.settle()
+        assert "BEGIN CERTIFICATE" in folder.run("output", "-no-color", "certificate")
+        words = ("-var=display_name=Other", "-var=disabled=true")
+        folder.apply(*words)
+        folder.settle(*words)
+        folder.destroy(*words)
+
+
+@with_each_provider
+def tokens_of_an_account(provider):
+    with Folder(provider, "tokens", stand()) as folder:
         folder.apply()
         folder.settle()
         folder.destroy()
 
 
-@test
-def an_organization_policy_refuses_an_open_check():
+@with_each_provider
+def organization_policies_of_each_shape(provider):
     homerun = stand()
-    with Folder("org_policy", homerun) as folder:
+    with Folder(provider, "org_policy", homerun) as folder:
         folder.apply()
         folder.settle()
         refused = homerun.api("POST", f"{SERVICES}?serviceId=open", {
             "invokerIamDisabled": True,
             "template": {"containers": [{"image": "us-docker.pkg.dev/cloudrun/container/hello"}]}})
         assert refused.status == 400 and "requireInvokerIam" in refused.text, refused
+        folder.apply("-var=enforce=FALSE")
+        folder.settle("-var=enforce=FALSE")
+        folder.destroy("-var=enforce=FALSE")
+
+
+@with_each_provider
+def a_violation_ends_the_apply_with_the_constraints_name(provider):
+    with Folder(provider, "violation", stand()) as folder:
+        try:
+            folder.apply()
+        except AssertionError as why:
+            assert "requireInvokerIam" in str(why), why
+        else:
+            raise AssertionError("the apply was not refused")
         folder.destroy()
 
 
