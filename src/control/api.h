@@ -74,9 +74,9 @@ struct api_call {
     size_t param_count;
     const char *peer; /* "127.0.0.1" */
     const char *denied_permission,
-        *denied_resource; /* of the last api_allowed() that said no: for ErrorInfo */
-    bool scope_lacking;   /* the account may, its token may not: for ErrorInfo */
-    void *user;           /* the handler's, for calls that are answered later */
+        *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */
+    bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */
+    void *user;             /* the handler's, for calls that are answered later */
     json_t *policy_details; /* what organization policy has to say of a refusal: for
                                orgpolicy_fail() */
 };
@@ -98,7 +98,8 @@ extern const struct field api_no_fields[], api_wait_fields[];
 /* The query's updateMask, if there is one, names fields of TABLE: one that names nothing would
  * change nothing, and say that all went well. */
 bool api_check_mask(struct api_call *call, const struct field *table, struct error *err);
-/* The query can be read, and its flags say true or false: who mistypes validateOnly must not get the change itself. */
+/* The query can be read, and its flags say true or false: who mistypes validateOnly must not get
+ * the change itself. */
 bool api_check_flags(struct api_call *call, struct error *err);
 /* The query's pageSize (or Knative's limit) is a number of things, if it is there. */
 bool api_check_paging(struct api_call *call, struct error *err);
@@ -139,7 +140,8 @@ bool api_allowed(struct api_call *call, const char *permission, const char *reso
                  struct error *err);
 /* The same as a question. */
 bool api_holds(struct api_call *call, const char *permission, const char *resource);
-/* The question for a policy change: ROLES are those whose grants it would alter (modifiedGrantsByRole). */
+/* The question for a policy change: ROLES are those whose grants it would alter
+ * (modifiedGrantsByRole). */
 bool api_holds_for_roles(struct api_call *call, const char *permission, const char *resource,
                          const struct slice *roles, int count);
 

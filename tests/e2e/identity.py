@@ -176,6 +176,24 @@ def the_public_half_is_given_back_as_it_came():
 
 
 @test
+def keys_are_listed_by_who_looks_after_them():
+    email = new_account("has-both-kinds")["email"]
+    mine = good(api("POST", accounts(f"/{email}/keys"), {}))["name"]
+    target = f"/v1/projects/-/serviceAccounts/{email}"
+    own = good(api("POST", target + ":signBlob", {"payload": "YQ=="}))["keyId"]
+
+    def listed(query):
+        keys = good(api("GET", accounts(f"/{email}/keys{query}")))["keys"]
+        return {key["name"].split("/")[-1] for key in keys}
+
+    mine = mine.split("/")[-1]
+    assert listed("") == listed("?keyTypes=USER_MANAGED&keyTypes=SYSTEM_MANAGED") == {mine, own}
+    assert listed("?keyTypes=USER_MANAGED") == listed("?keyTypes=1") == {mine}
+    assert listed("?keyTypes=SYSTEM_MANAGED") == {own}
+    assert api("GET", accounts(f"/{email}/keys?keyTypes=ODD")).status == 400
+
+
+@test
 def a_certificate_that_has_ended_lets_nobody_in():
     email = new_account("has-an-end")["email"]
     make_key("ended")

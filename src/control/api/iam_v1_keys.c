@@ -182,15 +182,60 @@ void iam_keys_upload(struct api_call *call)
 
 /* ---- reading ---- */
 
+enum { TYPE_USER = 1, TYPE_SYSTEM = 2 };
+
+/* keyTypes, which may be said several times: a set of them; 0 where it says nothing. */
+static bool types_asked(struct api_call *call, unsigned *out, struct error *err)
+{
+    static const char *const names[] = {"KEY_TYPE_UNSPECIFIED", "USER_MANAGED", "SYSTEM_MANAGED"};
+    struct slice rest = call->query, pair, name;
+    *out = 0;
+    while (slice_cut(&rest, '&', &pair)) {
+        struct slice value = pair;
+        if (!slice_cut(&value, '=', &name) ||
+            !(slice_is(name, "keyTypes") || slice_is(name, "key_types"))) {
+            continue;
+        }
+        unsigned number = 0;
+        while (number < 3 && !slice_is(value, names[number])) {
+            number++;
+        }
+        if (number == 3 && value.len == 1 && value.data[0] >= '0' && value.data[0] < '3') {
+            number = (unsigned)(value.data[0] - '0');
+        }
+        if (number == 3) {
+            return error_field(err, "keyTypes", "must be USER_MANAGED or SYSTEM_MANAGED.");
+        }
+        *out |= number;
+    }
+    return true;
+}
+
+static void keep_types(json_t *keys, unsigned asked)
+{
+    for (size_t i = json_array_size(keys); i > 0; i--) {
+        const char *type = json_text_or(json_array_get(keys, i - 1), "keyType", "");
+        unsigned is = strcmp(type, "SYSTEM_MANAGED") == 0 ? TYPE_SYSTEM : TYPE_USER;
+        if (asked != 0 && (asked & is) == 0) {
+            json_array_remove(keys, i - 1);
+        }
+    }
+}
+
 void iam_keys_list(struct api_call *call)
 {
     struct error err;
     struct store_doc account;
+    unsigned types;
     if (!iam_load_account(call, "iam.serviceAccountKeys.list", &account, &err)) {
         api_fail(call, &err);
         return;
     }
     json_decref(account.body);
+    if (!types_asked(call, &types, &err)) {
+        api_fail(call, &err);
+        return;
+    }
     struct iam_listing listing = {
         .call = call, .items = json_array(), .max = KEYS_LISTED_MAX, .form = key_json};
     const char *prefix = arena_printf(&call->arena, "%s/keys/", account.key);
@@ -199,6 +244,7 @@ void iam_keys_list(struct api_call *call)
         api_fail(call, &err);
         return;
     }
+    keep_types(listing.items, types);
     api_reply(call, json_pack("{s:o}", "keys", listing.items));
 }
 
