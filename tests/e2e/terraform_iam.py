@@ -339,6 +339,10 @@ def a_projects_policy_owns_everything():
                   [{"service": "allServices", "auditLogConfigs": [{"logType": "DATA_READ"}]}])
         own.apply(start)
         assert comparable(project.read()) == comparable({"bindings": start})
+        own.destroy()  # the owner's role goes as well, but not what the organization gives
+        assert request("GET", SERVICES, homerun=homerun).status == 403
+        project.write({"bindings": start})
+        assert request("GET", SERVICES, homerun=homerun).status == 200
 
 
 @test
