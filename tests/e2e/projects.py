@@ -125,6 +125,12 @@ def a_project_changes_its_labels_and_its_name():
     got = api("PATCH", path + "?updateMask=displayName", {"displayName": "Two"})["response"]
     assert got["labels"] == {"b": "2"} and got["displayName"] == "Two", got
     assert api("GET", "/v1/projects/named-thing")["labels"] == {"b": "2"}
+    got = api("PATCH", path + "?updateMask=display_name", {"displayName": "Three"})["response"]
+    assert got["displayName"] == "Three", got
+    for wrong in ({"Upper": "x"}, {"a": "x y"}, {"1": "x"}, {"a": "x" * 64}):
+        api("PATCH", path + "?updateMask=labels", {"labels": wrong}, 400)
+        api("POST", "/v1/projects", {"projectId": "never-made", "labels": wrong}, 400)
+    assert api("GET", path)["labels"] == {"b": "2"}
 
 
 # ---- folders ----

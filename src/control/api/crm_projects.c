@@ -7,7 +7,7 @@
 #include "control/orgpolicy.h"
 #include "control/projects.h"
 
-enum { PROJECT_ID_MIN = 6, PROJECT_ID_MAX = 30 };
+enum { PROJECT_ID_MIN = 6, PROJECT_ID_MAX = 30, LABELS_MAX = 256, LABEL_MAX = 63 };
 
 static const struct field parent_fields[] = {
     {.name = "type", .kind = FIELD_STRING},
@@ -61,6 +61,38 @@ static json_t *read_project(struct api_call *call, struct error *err)
                                      json_text_or(asked, "parent.id", ""))));
     }
     return out;
+}
+
+/* Lower-case letters, digits, hyphens and underscores, at most 63; a key begins with a letter. */
+static bool label_valid(const char *text, bool key)
+{
+    size_t length = strlen(text);
+    bool good = length <= LABEL_MAX && (!key || (text[0] >= 'a' && text[0] <= 'z'));
+    for (size_t i = 0; i < length && good; i++) {
+        good = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') ||
+               text[i] == '-' || text[i] == '_';
+    }
+    return good;
+}
+
+static bool labels_valid(json_t *labels, struct error *err)
+{
+    const char *key;
+    json_t *value;
+    if (json_object_size(labels) > LABELS_MAX) {
+        return error_field(err, "labels", "A project can have %d labels at most.", LABELS_MAX);
+    }
+    json_object_foreach(labels, key, value)
+    {
+        if (!label_valid(key, true) || !label_valid(json_string_value(value), false)) {
+            return error_field(err, "labels",
+                               "The label %.64s=%.64s must have lower-case letters, digits, "
+                               "hyphens and underscores, %d at most, and its key must begin with "
+                               "a letter.",
+                               key, json_string_value(value), LABEL_MAX);
+        }
+    }
+    return true;
 }
 
 static bool project_id_valid(const char *id, struct error *err)
@@ -144,7 +176,8 @@ static bool project_create(struct api_call *call, json_t **operation, struct err
     const char *id = json_text_or(asked, "projectId", "");
     const char *parent = json_text_or(asked, "parent", organization_of(call));
     if (!api_allowed(call, "resourcemanager.projects.create", parent, err) ||
-        !crm_check_parent(call, parent, err) || !project_id_valid(id, err)) {
+        !crm_check_parent(call, parent, err) || !project_id_valid(id, err) ||
+        !labels_valid(json_object_get(asked, "labels"), err)) {
         return false;
     }
     if (project_id(call->control, &call->arena, id) != NULL) {
@@ -201,6 +234,7 @@ static bool project_update(struct api_call *call, json_t **out, struct error *er
     const char *mask = api_query(call, "updateMask");
     auto_json *asked = read_project(call, err);
     if (asked == NULL || !api_check_mask(call, v1 ? project_v1_fields : project_v3_fields, err) ||
+        !labels_valid(json_object_get(asked, "labels"), err) ||
         !crm_load_live(call, node, &doc, err)) {
         return false;
     }
