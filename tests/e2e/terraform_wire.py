@@ -374,6 +374,11 @@ def regions_are_told_from_the_path_the_host_a_header_or_by_default():
         assert request("GET", bare).json == here.state  # the default region's
         assert call("GET", there.path) == there.state
         here.destroy()
+        third = V1Service("placed", region="asia-east1")
+        third.apply(OLD_HELLO)  # in neither is it the default, and no region is named
+        with refuses(400, "several regions"):
+            call("GET", bare)
+        third.destroy()
 
 
 @test

@@ -86,7 +86,7 @@ const char *run_region(struct api_call *call, const char *project, const char *n
     for (size_t i = 0; regions[i][0] != NULL; i++) {
         if (is_in(call, project, regions[i][0], name)) {
             if (found != NULL) {
-                return call->region; /* more than one: the path does not say which */
+                return NULL; /* the path does not say which */
             }
             found = regions[i][0];
         }

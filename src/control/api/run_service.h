@@ -26,7 +26,7 @@ void run_service_done(struct run_service *service);
 bool run_service_missing(const struct run_service *service, struct error *err);
 
 /* The region that a path without one means (v1 names none): the host's, else the default, or the
- * only one that has NAME. */
+ * only one that has NAME; NULL if several others have it. */
 const char *run_region(struct api_call *call, const char *project, const char *name);
 
 struct run_wish {

@@ -31,6 +31,18 @@ static bool dry_run(struct api_call *call, bool *out, struct error *err)
     return true;
 }
 
+/* A path without a region, and a name that stands in several. "Not found" would be taken for gone.
+ */
+static bool ambiguous(struct api_call *call, const char *permission, const char *project,
+                      const char *name, struct error *err)
+{
+    return api_allowed(call, permission, arena_printf(&call->arena, "projects/%s", project), err) &&
+           error_set(err, STATUS_INVALID_ARGUMENT,
+                     "Service '%s' is in several regions of project '%s', and the request names "
+                     "none: put the region in front of the path, as in /us-central1/apis/….",
+                     name, project);
+}
+
 /* The service that the path names, once the caller is known to hold PERMISSION on it. */
 static bool find(struct api_call *call, const char *param, const char *permission,
                  struct run_service *out, struct error *err)
@@ -39,6 +51,9 @@ static bool find(struct api_call *call, const char *param, const char *permissio
     const char *name = api_param(call, param);
     const char *region = run_region(call, project, name);
     *out = (struct run_service){0};
+    if (region == NULL) {
+        return ambiguous(call, permission, project, name, err);
+    }
     if (region[0] == '\0') {
         return error_set(err, STATUS_INVALID_ARGUMENT, "The region '-' names no single service.");
     }
