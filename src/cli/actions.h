@@ -45,6 +45,11 @@ int action_folders_create(struct cli *cli);
 int action_folders_delete(struct cli *cli);
 int action_folders_undelete(struct cli *cli);
 
+int action_tags_list(struct cli *cli);
+int action_tags_create(struct cli *cli);
+int action_tags_bind(struct cli *cli);
+int action_tags_unbind(struct cli *cli);
+
 int action_images_list(struct cli *cli);
 int action_images_add(struct cli *cli);
 int action_images_remove(struct cli *cli);

@@ -77,6 +77,24 @@ def policies_are_read_and_written_on_any_node():
 
 
 @test
+def a_tag_is_made_given_to_a_service_and_taken_away():
+    number = organization()["name"].split("/")[1]
+    deploy("tagged")
+    assert "is there" in cli("tags", "create", "level/high")
+    assert "is there" in cli("tags", "create", "level/high"), "once more"
+    cli("tags", "create", f"{number}/level/low")
+    assert [t["shortName"] for t in cli_json("tags", "list")
+            if "/level/" in t["namespacedName"]] and f"{number}/level/low" in cli("tags", "list")
+    cli("tags", "bind", "tagged", "level/high")
+    assert f"{number}/level/high" in cli("tags", "list", "--service=tagged")
+    assert "another value" in cli("tags", "bind", "tagged", "level/low", status=1)
+    assert "no tag" in cli("tags", "unbind", "tagged", "level/low", status=1)
+    cli("tags", "unbind", "tagged", f"{number}/level/high")
+    assert cli_json("tags", "list", "--service=tagged") == []
+    assert "KEY/VALUE" in cli("tags", "bind", "tagged", "level", status=1)
+
+
+@test
 def the_baseline_keeps_what_is_set_and_tells_what_stands_open():
     top = organization()["name"]
     at = f"--organization={top.split('/')[1]}"
