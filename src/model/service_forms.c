@@ -126,7 +126,7 @@ static const struct form volume_forms[] = {
 };
 
 const struct form revision_spec_forms[] = {
-    RENAMED("containerConcurrency", "maxInstanceRequestConcurrency"),
+    {.v1 = "containerConcurrency", .v2 = "maxInstanceRequestConcurrency", .kind = FORM_COUNT},
     {.v1 = "timeoutSeconds", .v2 = "timeout", .kind = FORM_SECONDS},
     RENAMED_TEXT("serviceAccountName", "serviceAccount"),
     LIST("containers", "containers", container_forms),
@@ -205,6 +205,9 @@ static json_t *text_turn(const json_t *value)
 static json_t *seconds_read(const json_t *value)
 {
     char text[32];
+    if (json_integer_value(value) == 0) {
+        return NULL;
+    }
     snprintf(text, sizeof(text), "%llds", (long long)json_integer_value(value));
     return json_string(text);
 }
@@ -235,6 +238,8 @@ static json_t *value_read(const struct form *row, const json_t *value)
         return is_empty_map(value) ? NULL : json_deep_copy(value);
     case FORM_TEXT:
         return text_turn(value);
+    case FORM_COUNT:
+        return json_integer_value(value) == 0 ? NULL : json_deep_copy(value);
     case FORM_SECONDS:
         return seconds_read(value);
     case FORM_WORD:
@@ -255,6 +260,7 @@ static json_t *value_write(const struct form *row, const json_t *value)
 {
     switch (row->kind) {
     case FORM_SAME:
+    case FORM_COUNT:
         return json_deep_copy(value);
     case FORM_TEXT:
         return text_turn(value);

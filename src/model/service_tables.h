@@ -15,7 +15,8 @@ extern const struct field network_interface_fields[];
 enum form_kind {
     FORM_SAME,     /* copied */
     FORM_TEXT,     /* copied unless "" */
-    FORM_SECONDS,  /* 300 ↔ "300s" */
+    FORM_COUNT,    /* copied unless 0, which is a default, as absence is */
+    FORM_SECONDS,  /* 300 ↔ "300s"; 0 likewise */
     FORM_WORD,     /* by .words */
     FORM_OBJECT,   /* by .rows */
     FORM_LIST,     /* of objects, by .rows */

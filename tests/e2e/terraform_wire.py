@@ -9,18 +9,14 @@ import contextlib
 import copy
 
 from homerun import Homerun, main, test, wait_until
+from terraform_configurations import HELLO, MANY, OLD_HELLO, OLD_MANY, OLD_OPEN, OPEN
 from terraform_iam_resources import Binding, Member, of_v1, of_v2
 from terraform_provider import (IMAGE, KNATIVE, PARENT, SERVICES, V1, V2, Failed, V1Service,
                                 V2Service, at_once, call, leaves_nothing, refuses, request, stand)
 
-HELLO = {"template": {"containers": [{"image": IMAGE}]}}
-OPEN = {**HELLO, "invokerIamDisabled": True}
-OLD_HELLO = {"spec": {"template": {"spec": {"containers": [{"image": IMAGE}]}}}}
-OLD_OPEN = {**OLD_HELLO,
-            "metadata": {"annotations": {"run.googleapis.com/invoker-iam-disabled": "true"}}}
 BROKEN = {"template": {"containers": [{"image": "nowhere.example/none"}]}}
 INVOKER = "roles/run.invoker"
-LATEST, NAMED = (f"TRAFFIC_TARGET_ALLOCATION_TYPE_{kind}" for kind in ("LATEST", "REVISION"))
+NAMED = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
 
 
 @contextlib.contextmanager
@@ -122,28 +118,6 @@ def each_zero_that_is_left_out_is_cleared():
 
 
 # ---- updates ----
-
-MANY = {
-    "description": "d", "ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY", "labels": {"team": "a"},
-    "annotations": {"example.com/owner": "b"}, "customAudiences": ["https://b.example", "a"],
-    "scaling": {"minInstanceCount": 1},
-    "template": {
-        "labels": {"tier": "front"}, "timeout": "60s", "sessionAffinity": True,
-        "executionEnvironment": "EXECUTION_ENVIRONMENT_GEN2", "maxInstanceRequestConcurrency": 7,
-        "scaling": {"minInstanceCount": 0, "maxInstanceCount": 3},
-        "containers": [{
-            "name": "front", "image": IMAGE, "ports": [{"containerPort": 8080}],
-            "env": [{"name": "Z", "value": "<&>"}, {"name": "EMPTY", "value": ""}],
-            "resources": {"limits": {"cpu": "2"}, "startupCpuBoost": True},
-            "startupProbe": {"timeoutSeconds": 2, "periodSeconds": 3, "failureThreshold": 5,
-                             "tcpSocket": {"port": 8080}},
-            "livenessProbe": {"timeoutSeconds": 1, "periodSeconds": 10, "failureThreshold": 3,
-                              "httpGet": {"path": "/"}},
-            "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}],
-        "volumes": [{"name": "scratch", "emptyDir": {"medium": "MEMORY", "sizeLimit": "16Mi"}}]},
-    "traffic": [{"type": LATEST, "percent": 100, "tag": "t"}],
-}
-
 
 @test
 def many_settings_come_back_as_they_were_sent():
@@ -296,31 +270,6 @@ def names_of_the_servers_own_are_refused_in_v2():
 
 # ---- the older resource ----
 
-OLD_MANY = {
-    "metadata": {"labels": {"team": "a"}, "annotations": {
-        "run.googleapis.com/ingress": "internal", "example.com/owner": "b",
-        "run.googleapis.com/custom-audiences": '["https://b.example", "a"]'}},
-    "spec": {
-        "template": {
-            "metadata": {"labels": {"tier": "front"}, "annotations": {
-                "autoscaling.knative.dev/minScale": "0", "autoscaling.knative.dev/maxScale": "3",
-                "run.googleapis.com/execution-environment": "gen2",
-                "run.googleapis.com/startup-cpu-boost": "true"}},
-            "spec": {
-                "containerConcurrency": 7, "timeoutSeconds": 60,
-                "containers": [{
-                    "image": IMAGE, "ports": [{"containerPort": 8080, "name": "http1"}],
-                    "env": [{"name": "Z", "value": "1"}],
-                    "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
-                    "livenessProbe": {"timeoutSeconds": 1, "periodSeconds": 10,
-                                      "failureThreshold": 3, "httpGet": {"path": "/"}},
-                    "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}],
-                "volumes": [{"name": "scratch", "emptyDir": {
-                    "medium": "Memory", "sizeLimit": "16Mi"}}]}},
-        "traffic": [{"percent": 100, "latestRevision": True, "tag": "t"}]},
-}
-
-
 @test
 def the_older_resource_with_many_settings_comes_back_as_it_was_sent():
     with applied(V1Service("old-many"), OLD_MANY) as one:
@@ -470,7 +419,8 @@ def the_comparison_sees_what_it_should():
     assert not list(V2.drifts(scaled, {**read, **scaled, "template": read["template"]}))
     assert list(V2.drifts(scaled, {**read, "scaling": {"minInstanceCount": 1,
                                                        "scalingMode": "AUTOMATIC"}}))
-    for part in ({"service": {"client": "x"}}, {"template": {"revision": "x-1"}}, {"template": {"labels": {"a": "b"}}},
+    for part in ({"service": {"client": "x"}}, {"template": {"revision": "x-1"}},
+                 {"template": {"labels": {"a": "b"}}},
                  {"template": {"encryptionKey": "k"}}, {"container": {"name": "x-1"}},
                  {"container": {"livenessProbe": {"periodSeconds": 1}}},
                  {"container": {"args": [""]}}, {"service": {"invokerIamDisabled": True}}):
