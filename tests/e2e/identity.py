@@ -176,6 +176,26 @@ def the_public_half_is_given_back_as_it_came():
 
 
 @test
+def what_an_account_signs_lasts_an_hour_at_most_and_speaks_for_itself_alone():
+    email = new_account("signs-for-long")["email"]
+    make_key("long")
+    kid = good(upload(email, make_certificate("long", 10)))["name"].split("/")[-1]
+    now = int(time.time())
+    for exp, grant, bearer in ((now + 3600, 200, 200), (now + 3720, 400, 401),
+                               (now + 20 * 3600, 400, 401)):
+        text = assertion("long", kid, email, scope=SCOPE, exp=exp)
+        assert exchange(text).status == grant, exp
+        assert api("GET", "/oauth2/v3/userinfo", token=text).status == bearer, exp
+    late = assertion("long", kid, email, scope=SCOPE, iat=now - 3000, exp=now + 3000)
+    assert exchange(late).status == 400
+    for sub, status in ((email, 200), ("", 200), ("user@example.com", 400),
+                        (f"owner@{homerun().ready['project']}.iam.gserviceaccount.com", 400)):
+        got = exchange(assertion("long", kid, email, scope=SCOPE, sub=sub))
+        assert got.status == status, (sub, got)
+        assert status == 200 or got.json["error"] == "unauthorized_client", got
+
+
+@test
 def keys_are_listed_by_who_looks_after_them():
     email = new_account("has-both-kinds")["email"]
     mine = good(api("POST", accounts(f"/{email}/keys"), {}))["name"]

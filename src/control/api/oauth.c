@@ -84,7 +84,7 @@ static void jwt_bearer(struct api_call *call)
         refuse(call, "invalid_grant", "Invalid JWT Signature.");
         return;
     }
-    if (token_verify_time(&token, clock_wall_us() / 1000000) != TOKEN_OK) {
+    if (!issuer_assertion_lives(&token)) {
         refuse(call, "invalid_grant",
                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable "
                "timeframe. Check the iat and exp values, and this machine's clock.");
@@ -92,6 +92,13 @@ static void jwt_bearer(struct api_call *call)
     }
     if (!audience_is_ours(call, &token)) {
         refuse(call, "invalid_grant", "Invalid JWT: its audience is not a token endpoint.");
+        return;
+    }
+    if (token.sub.len > 0 && !slice_equal(token.sub, token.iss) &&
+        !slice_is(token.sub, account.sub)) {
+        refuse(call, "unauthorized_client",
+               "Client is unauthorized to retrieve access tokens using this method, or client not "
+               "authorized for any of the scopes requested: nobody here acts for a whole domain.");
         return;
     }
     struct token_grant grant = {

@@ -311,6 +311,14 @@ static bool meant_for_us(struct control *control, struct arena *arena, const str
     return token->audience_count == 0 && token->scope.len > 0;
 }
 
+bool issuer_assertion_lives(const struct token *token)
+{
+    int64_t now_s = clock_wall_us() / 1000000;
+    int64_t from_s = token->iat == INT64_MIN ? now_s : token->iat;
+    return token_verify_time(token, now_s) == TOKEN_OK &&
+           token->exp - from_s <= TOKEN_SECONDS + ASSERTION_LEEWAY_S;
+}
+
 /* A JWT that an account signed with its own key, as the bearer token itself (gcloud.md 2.4). */
 static bool believe_self_signed(struct control *control, struct arena *arena, struct slice text,
                                 struct token *out, struct error *err)
@@ -324,8 +332,8 @@ static bool believe_self_signed(struct control *control, struct arena *arena, st
         !account_verify(control, arena, &account, out)) {
         return refuse(err, "no account here has signed it");
     }
-    if (token_verify_time(out, clock_wall_us() / 1000000) != TOKEN_OK) {
-        return refuse(err, "the token has expired, or is not valid yet");
+    if (!issuer_assertion_lives(out)) {
+        return refuse(err, "the token has expired, is not valid yet, or is for more than an hour");
     }
     if (out->target_audience.len > 0) {
         return refuse(err, "it is a request for an identity token, not an access token");

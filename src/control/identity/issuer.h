@@ -30,7 +30,7 @@ bool issuer_reload(struct control *control, struct error *err);
 bool issuer_rotate(struct api_call *call, struct error *err);
 bool issuer_forget(struct api_call *call, const char *kid, struct error *err);
 
-enum { TOKEN_SECONDS = 3600, REFRESH_SECONDS = 10 * 365 * 86400 };
+enum { TOKEN_SECONDS = 3600, ASSERTION_LEEWAY_S = 60, REFRESH_SECONDS = 10 * 365 * 86400 };
 
 /* Who a token is for, and through what it was obtained. */
 struct token_grant {
@@ -49,6 +49,9 @@ bool issuer_id_token(struct control *control, struct arena *arena, const struct 
 bool issuer_refresh_token(struct control *control, struct arena *arena,
                           const struct token_grant *grant, struct slice *token, struct error *err);
 
+/* Whether a JWT that an account has signed itself is of now, and for an hour at most: longer ones
+ * would outlive what the account's tokens may. */
+bool issuer_assertion_lives(const struct token *token);
 /* Believes a token of ours with that use ("access", "refresh"): signature, time, account, key. */
 bool issuer_believe(struct control *control, struct arena *arena, struct slice text,
                     const char *use, struct token *out, struct error *err);
