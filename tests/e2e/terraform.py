@@ -19,7 +19,8 @@ from homerun import Homerun, Skip, finally_do, main, need, test
 HERE = pathlib.Path(__file__).resolve().parent / "terraform"
 RUN_SERVICES = "projects/demo/locations/us-central1/services"
 REQUESTS = re.compile(r"(?:^|\s)(GET|POST|PUT|PATCH|DELETE) (/\S+) HTTP/", re.M)
-READS_BY_POST = (":getIamPolicy", ":testIamPermissions", "/token")
+READS_BY_POST = (":getIamPolicy", ":testIamPermissions", "/token", ":generateIdToken",
+                 ":generateAccessToken", ":signJwt")
 SERVICES = "/v2/projects/demo/locations/us-central1/services"
 
 

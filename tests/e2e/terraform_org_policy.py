@@ -48,8 +48,9 @@ class Policy:
                           if rule.get(name)}}
 
     def spec_sent(self, spec, old):
-        sent = {"rules": [self.rule_sent(rule) for rule in spec.get("rules", [])],
-                "inheritFromParent": spec.get("inherit", False), "reset": spec.get("reset", False)}
+        rules = [self.rule_sent(rule) for rule in spec.get("rules", [])]
+        sent = {"rules": rules or None, "inheritFromParent": spec.get("inherit", False),
+                "reset": spec.get("reset", False)}
         return {**{name: old[name] for name in ("etag", "updateTime") if name in old}, **sent}
 
     def spec_read(self, spec):

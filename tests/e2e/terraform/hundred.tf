@@ -6,8 +6,6 @@ resource "google_cloud_run_v2_service" "many" {
   deletion_protection = false
 
   template {
-    health_check_disabled = true
-
     containers {
       image = "us-docker.pkg.dev/cloudrun/container/hello"
     }
