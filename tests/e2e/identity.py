@@ -367,6 +367,9 @@ def tokeninfo_and_userinfo_know_tokens_only_while_they_are_good():
     access = homerun().token("access", member=f"serviceAccount:{email}")
     info = good(api("GET", f"/tokeninfo?access_token={access}", token=""))
     assert info["email"] == email and int(info["expires_in"]) > 3000, info
+    for path in ("/oauth2/v3/userinfo", "/v1/userinfo"):
+        for verb, body in (("GET", None), ("POST", b"")):
+            assert api(verb, path, body, token=access).json["email"] == email, (verb, path)
     good(api("POST", accounts(f"/{email}:disable"), {}))
     assert api("GET", f"/tokeninfo?access_token={access}", token="").status == 400
     assert api("GET", "/oauth2/v3/userinfo", token=access).status == 401

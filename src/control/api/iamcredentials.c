@@ -302,6 +302,8 @@ const struct api_route iamcredentials_routes[] = {
     {"POST", ACCOUNT ":generateIdToken", NULL, NULL, API_SELF_CHECKED, generate_id_token,
      METHOD "GenerateIdToken"},
     {"POST", ACCOUNT ":signJwt", NULL, NULL, API_SELF_CHECKED, sign_jwt, METHOD "SignJwt"},
+    {"GET", ACCOUNT "/allowedLocations", NULL, NULL, API_SELF_CHECKED, NULL,
+     "google.iam.credentials.v1.IAMCredentials.GetAllowedLocations"},
     {"POST", ACCOUNT ":signBlob", NULL, NULL, API_SELF_CHECKED, sign_blob, METHOD "SignBlob"},
 };
 const size_t iamcredentials_route_count =
