@@ -228,10 +228,17 @@ def two_members_of_the_oneof_are_refused_and_nulls_are_none():
 
 # ---- what they do ----
 
+OLD_EGRESS = {"spec": {"template": {
+    "metadata": {"annotations": {f"{RUN}vpc-access-connector": "c",
+                                 f"{RUN}vpc-access-egress": "all"}},
+    "spec": OLD_HELLO["spec"]["template"]["spec"]}}}
 VIOLATIONS = [  # constraint, rules, what v2 may not say, what v1 may not say
     (REQUIRE, YES, {"invokerIamDisabled": True}, {f"{RUN}invoker-iam-disabled": "true"}),
     (INGRESS, values(["internal"]), {"ingress": "INGRESS_TRAFFIC_ALL"}, {f"{RUN}ingress": "all"}),
     (INGRESS, NONE, {"ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY"}, {f"{RUN}ingress": "internal"}),
+    (EGRESS, values(["private-ranges-only"]), {"template": {**HELLO["template"], "vpcAccess": {
+        "connector": "projects/demo/locations/us-central1/connectors/c",
+        "egress": "ALL_TRAFFIC"}}}, None),
     ("run.allowedBinaryAuthorizationPolicies", values(["default"]),
      {"binaryAuthorization": {"policy": "projects/demo/platforms/x/policies/y"}},
      {f"{RUN}binary-authorization": "projects/demo/platforms/x/policies/y"}),
@@ -245,8 +252,9 @@ def a_violation_ends_an_apply_at_once_and_names_the_constraint():
             policy.apply(only(rule))
             with refuses(400, "FAILED_PRECONDITION", constraint):
                 V2Service("violates").apply({**HELLO, **new})
+            old_config = {**OLD_HELLO, "metadata": {"annotations": old}} if old else OLD_EGRESS
             with refuses(400, "FAILED_PRECONDITION", constraint):
-                V1Service("violates").apply({**OLD_HELLO, "metadata": {"annotations": old}})
+                V1Service("violates").apply(old_config)
             policy.destroy()
         one = V2Service("violates")
         one.apply({**HELLO, **new})

@@ -9,6 +9,7 @@ from terraform_provider import (IMAGE, Failed, V1Service, call, leaves_nothing, 
 
 HELLO = {"spec": {"template": {"spec": {"containers": [{"image": IMAGE}]}}}}
 RUN, SCALE = "run.googleapis.com/", "autoscaling.knative.dev/"
+DEPENDENCIES = f"{RUN}container-dependencies"
 BEAT = {"timeoutSeconds": 1, "periodSeconds": 10, "failureThreshold": 3}  # always sent
 HTTP = {"httpGet": {"path": "/"}}
 MOUNTED = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
@@ -20,6 +21,12 @@ def volume(**source):
 
 def secret_env(name, key):
     return [{"name": "S", "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}]
+
+
+def pair(**front):
+    """Two containers; the first takes the requests."""
+    return [{"name": "front", "image": IMAGE, "ports": [{"containerPort": 8080}], **front},
+            {"name": "side", "image": IMAGE}]
 
 
 def notes(word, first, second):
@@ -55,7 +62,7 @@ TEMPLATE_NOTES = [
     notes(f"{RUN}startup-cpu-boost", "true", "false"),
     notes(f"{RUN}cpu-throttling", "false", "true"),
     notes(f"{RUN}sessionAffinity", "true", "false"),
-    notes(f"{RUN}container-dependencies", "{ }", "{}"),
+    notes(DEPENDENCIES, "{ }", "{}"),
     notes(f"{RUN}health-check-disabled", "true", "false"),
     notes(f"{RUN}client-name", "terraform", "gcloud"),
     ({f"{RUN}vpc-access-connector": "projects/demo/locations/us-central1/connectors/c"},
@@ -109,6 +116,9 @@ CONTAINER = [
                               "successThreshold": 2, "httpGet": {"path": "/x", "port": 8080}}),
     ("readinessProbe", {"grpc": {}}, {"grpc": {"service": "s"}}),
 ]
+TWO = [  # annotations of the template, with two containers
+    ({DEPENDENCIES: '{"front": [ "side" ]}'}, {DEPENDENCIES: '{"side":["front"]}'}),
+]
 TRAFFIC = [
     ([{"percent": 100, "latestRevision": True, "tag": "t"}],
      [{"percent": 100, "latestRevision": True, "tag": "u"}]),
@@ -136,6 +146,9 @@ def with_value(place, attribute, value):
     template = config["spec"]["template"]
     if place in ("notes", "labels"):
         config["metadata"] = {"annotations" if place == "notes" else "labels": value}
+    elif place == "two":
+        template["metadata"] = {"annotations": value}
+        template["spec"]["containers"] = pair()
     elif place in ("template_notes", "template_labels"):
         template["metadata"] = {"annotations" if place == "template_notes" else "labels": value}
     elif place == "name":
@@ -224,13 +237,13 @@ def accounts_are_made():
 
 
 for _place, _rows in (("notes", NOTES), ("template_notes", TEMPLATE_NOTES),
-                      ("traffic", TRAFFIC),
+                      ("traffic", TRAFFIC), ("two", TWO),
                       ("labels", [({"team": "a", "x": ""}, {"team": "b"})]),
                       ("template_labels", [({"tier": "a"}, {"tier": "b", "more": "c"})])):
     for _number, (_first, _second) in enumerate(_rows):
         _word = next(iter(_first)) if isinstance(_first, dict) else "list"
         # What is no wish, or the same one in other words, is not worth a revision.
-        _same = _word in (f"{RUN}client-name", f"{RUN}container-dependencies")
+        _same = _place == "template_notes" and _word in (f"{RUN}client-name", DEPENDENCIES)
         add(_place, _number, _word, attribute_test(_place, "", _first, _second, _same))
 for _place, _rows in (("spec", SPEC), ("container", CONTAINER)):
     for _number, (_attribute, _first, _second) in enumerate(_rows):

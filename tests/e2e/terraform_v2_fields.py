@@ -26,6 +26,12 @@ def interface(**more):
     return [{"network": "default", "subnetwork": "default", **more}]
 
 
+def pair(**front):
+    """Two containers; the first takes the requests."""
+    return [{"name": "front", "image": IMAGE, "ports": [{"containerPort": 8080}], **front},
+            {"name": "side", "image": IMAGE}]
+
+
 def volume(**source):
     return [{"name": "v", **source}]
 
@@ -78,6 +84,7 @@ TEMPLATE = [
     ("scaling", {"maxInstanceCount": 3}, {"minInstanceCount": 1, "maxInstanceCount": 4}),
     ("scaling", {"minInstanceCount": 1}, {"minInstanceCount": 2}),
     ("revision", "{name}-chosen", "{name}-other"),
+    ("containers", pair(dependsOn=["side"]), pair()),
 ]
 CONTAINER = [
     ("name", "front", "back"),
