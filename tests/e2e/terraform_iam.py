@@ -9,7 +9,7 @@ from homerun import Homerun, main, test
 from terraform_iam_resources import (AuditConfig, Binding, Conflict, Member, Policy, binding_of,
                                      comparable, condition_of, of_account, of_project, of_v1, of_v2,
                                      set_once)
-from terraform_provider import (IMAGE, PARENT, SERVICES, V1Service, V2Service, at_once, call,
+from terraform_provider import (IMAGE, SERVICES, V1Service, V2Service, at_once, call,
                                 leaves_nothing, refuses, request, stand)
 
 HELLO = {"template": {"containers": [{"image": IMAGE}]}}

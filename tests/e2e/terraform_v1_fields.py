@@ -217,10 +217,17 @@ def refused_test(attribute, place, value):
     return is_refused_by_name
 
 
+def accounts_make():
+    for name in ("runner-a", "runner-b"):
+        call("POST", "/v1/projects/demo/serviceAccounts", {"accountId": name})
+
+
 def add(place, number, attribute, run):
     def one():
         name = f"k-{place}-{number}".replace("_", "-")
         try:
+            if attribute.startswith("serviceAccount"):
+                accounts_make()
             run(name)
             leaves_nothing()
         finally:  # what one row leaves after a fault is not the next one's
@@ -228,13 +235,6 @@ def add(place, number, attribute, run):
     word = attribute.rsplit("/", 1)[-1].replace("-", "_").replace(" ", "_")
     one.__name__ = f"v1_{place}_{word}_{number}"
     test(one)
-
-
-@test
-def accounts_are_made():
-    """For the rows that name one."""
-    for name in ("runner-a", "runner-b"):
-        call("POST", "/v1/projects/demo/serviceAccounts", {"accountId": name})
 
 
 for _place, _rows in (("notes", NOTES), ("template_notes", TEMPLATE_NOTES),

@@ -8,8 +8,7 @@ taken away leaves none behind; and nothing is left of all that.
 import copy
 
 from homerun import main, test
-from terraform_provider import (IMAGE, Failed, V2Service, call, leaves_nothing, refuses, request,
-                                stand)
+from terraform_provider import (IMAGE, Failed, V2Service, call, leaves_nothing, refuses, request)
 
 HELLO = {"template": {"containers": [{"image": IMAGE}]}}
 LATEST = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
@@ -205,23 +204,23 @@ def refused_test(attribute, config):
     return is_refused_by_name
 
 
+def accounts_make():
+    for name in ("runner-a", "runner-b"):
+        call("POST", "/v1/projects/demo/serviceAccounts", {"accountId": name})
+
+
 def add(place, number, attribute, run):
     def one():
         name = f"f-{place}-{number}".replace("_", "-")
         try:
+            if attribute.startswith("serviceAccount"):
+                accounts_make()
             run(name)
             leaves_nothing()
         finally:  # what one row leaves after a fault is not the next one's
             request("DELETE", V2Service(name).path)
     one.__name__ = f"v2_{place}_{attribute}_{number}".replace(" ", "_")
     test(one)
-
-
-@test
-def accounts_are_made():
-    """For the rows that name one."""
-    for name in ("runner-a", "runner-b"):
-        call("POST", "/v1/projects/demo/serviceAccounts", {"accountId": name})
 
 
 for _place, _rows in (("service", SERVICE), ("template", TEMPLATE), ("container", CONTAINER)):
