@@ -8,42 +8,22 @@
 #include <sys/prctl.h>
 
 #include "cli/cli.h"
-#ifdef HAS_CONTROL
 #include "control/control.h"
 #include "control/routes.h"
-#endif
-#ifdef HAS_ENGINE
 #include "engine/engine.h"
-#endif
-#ifdef HAS_INGRESS
 #include "ingress/ingress.h"
-#endif
-#ifdef HAS_METADATA
 #include "metadata/metadata.h"
-#endif
-#ifdef HAS_SIGNER
 #include "signer/signer.h"
-#endif
 
 static const struct {
     const char *role;
     int (*main)(int argc, char **argv);
 } roles[] = {
-#ifdef HAS_CONTROL
     {"control", control_main},
-#endif
-#ifdef HAS_ENGINE
     {"engine", engine_main},
-#endif
-#ifdef HAS_INGRESS
     {"ingress", ingress_main},
-#endif
-#ifdef HAS_METADATA
     {"metadata", metadata_main},
-#endif
-#ifdef HAS_SIGNER
     {"signer", signer_main},
-#endif
     {NULL, NULL},
 };
 
@@ -61,11 +41,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "homerun: this program has no role \"%s\"\n", argv[1]);
         return 2;
     }
-#ifdef HAS_CONTROL
     /* Not a command for people: docs/api.md and the tests are made from it. */
     if (argc > 1 && strcmp(argv[1], "routes") == 0) {
         return routes_main(argc, argv);
     }
-#endif
     return cli_main(argc, argv);
 }
