@@ -7,41 +7,60 @@
 
 #include "cli/actions.h"
 
-/* {api}: the API's base URL; {port}, {host}: of it; {metadata.authority}: of
- * the metadata server; the others are members of ready.json. */
-static const char *const variables[][2] = {
-    {"HOMERUN_API", "{api}"},
-    {"HOMERUN_CA", "{ca}"},
-    {"HOMERUN_DATA", "{data}"},
-    {"CLOUDSDK_PROXY_TYPE", "http"},
-    {"CLOUDSDK_PROXY_ADDRESS", "{host}"},
-    {"CLOUDSDK_PROXY_PORT", "{port}"},
-    {"CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN", "http://run.localhost:{port}/"},
-    {"CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE", "{api}/"},
-    {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER", "{api}/"},
-    {"CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", "{api}/"},
-    {"CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", "{api}/"},
-    {"CLOUDSDK_API_ENDPOINT_OVERRIDES_ORGPOLICY", "{api}/"},
-    {"CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING", "{api}/"},
-    {"CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{owner.keyFile}"},
-    {"CLOUDSDK_AUTH_TOKEN_HOST", "{api}/token"},
-    {"CLOUDSDK_CORE_PROJECT", "{project}"},
-    {"CLOUDSDK_RUN_REGION", "{region}"},
-    {"GOOGLE_APPLICATION_CREDENTIALS", "{owner.keyFile}"},
-    {"GCE_METADATA_HOST", "{metadata.authority}"},
-    {"GCE_METADATA_IP", "{metadata.authority}"}, /* google-auth for Python asks there first */
-    {"GOOGLE_PROJECT", "{project}"},
-    {"GOOGLE_REGION", "{region}"},
-    {"GOOGLE_CLOUD_RUN_V2_CUSTOM_ENDPOINT", "{api}/v2/"},
-    {"GOOGLE_CLOUD_RUN_CUSTOM_ENDPOINT", "{api}/{location}/"},
-    {"GOOGLE_ORG_POLICY_CUSTOM_ENDPOINT", "{api}/v2/"},
-    {"GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {"GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT", "{api}/v3/"},
-    {"GOOGLE_IAM_BETA_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {"GOOGLE_IAM_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {"GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {"GOOGLE_SERVICE_USAGE_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {"GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT", "{api}/v1/"},
+/* Which of the two ways a variable is for: addresses set one by one, or CONNECT for Google's own.
+ */
+enum { SET = 1, CONNECT = 2, BOTH = SET | CONNECT };
+
+/* {api}: the API's base URL; {port}, {host}: of it; {metadata.authority}: of the metadata server;
+ * the others are members of ready.json. */
+static const struct {
+    unsigned ways;
+    const char *name, *value;
+} variables[] = {
+    {BOTH, "HOMERUN_API", "{api}"},
+    {BOTH, "HOMERUN_CA", "{ca}"},
+    {BOTH, "HOMERUN_DATA", "{data}"},
+    /* Both spellings: curl and Python read the small one first. */
+    {CONNECT, "HTTPS_PROXY", "http://{host}:{port}"},
+    {CONNECT, "https_proxy", "http://{host}:{port}"},
+    {CONNECT, "NO_PROXY", "localhost,.localhost,127.0.0.1,::1"},
+    {CONNECT, "no_proxy", "localhost,.localhost,127.0.0.1,::1"},
+    {CONNECT, "SSL_CERT_FILE", "{ca}"},
+    {CONNECT, "CURL_CA_BUNDLE", "{ca}"},
+    {CONNECT, "REQUESTS_CA_BUNDLE", "{ca}"},
+    {CONNECT, "HTTPLIB2_CA_CERTS", "{ca}"},
+    {CONNECT, "NODE_EXTRA_CA_CERTS", "{ca}"},
+    {BOTH, "CLOUDSDK_PROXY_TYPE", "http"},
+    {BOTH, "CLOUDSDK_PROXY_ADDRESS", "{host}"},
+    {BOTH, "CLOUDSDK_PROXY_PORT", "{port}"},
+    {CONNECT, "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "{ca}"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN", "http://run.localhost:{port}/"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE", "{api}/"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER", "{api}/"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", "{api}/"},
+    /* gcloud asks for identity tokens past its proxy. */
+    {BOTH, "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", "{api}/"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_ORGPOLICY", "{api}/"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING", "{api}/"},
+    {BOTH, "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{owner.keyFile}"},
+    {BOTH, "CLOUDSDK_AUTH_TOKEN_HOST", "{api}/token"},
+    {BOTH, "CLOUDSDK_CORE_PROJECT", "{project}"},
+    {BOTH, "CLOUDSDK_RUN_REGION", "{region}"},
+    {BOTH, "GOOGLE_APPLICATION_CREDENTIALS", "{owner.keyFile}"},
+    {BOTH, "GCE_METADATA_HOST", "{metadata.authority}"},
+    {BOTH, "GCE_METADATA_IP", "{metadata.authority}"}, /* google-auth for Python asks there first */
+    {BOTH, "GOOGLE_PROJECT", "{project}"},
+    {BOTH, "GOOGLE_REGION", "{region}"},
+    {SET, "GOOGLE_CLOUD_RUN_V2_CUSTOM_ENDPOINT", "{api}/v2/"},
+    {SET, "GOOGLE_CLOUD_RUN_CUSTOM_ENDPOINT", "{api}/{location}/"},
+    {SET, "GOOGLE_ORG_POLICY_CUSTOM_ENDPOINT", "{api}/v2/"},
+    {SET, "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT", "{api}/v1/"},
+    {SET, "GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT", "{api}/v3/"},
+    {SET, "GOOGLE_IAM_BETA_CUSTOM_ENDPOINT", "{api}/v1/"},
+    {SET, "GOOGLE_IAM_CUSTOM_ENDPOINT", "{api}/v1/"},
+    {SET, "GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT", "{api}/v1/"},
+    {SET, "GOOGLE_SERVICE_USAGE_CUSTOM_ENDPOINT", "{api}/v1/"},
+    {SET, "GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT", "{api}/v1/"},
 };
 enum { VARIABLES = sizeof(variables) / sizeof(variables[0]) };
 
@@ -98,29 +117,41 @@ static void print_quoted(const char *text)
     putchar('\'');
 }
 
+static void print_for_shell(const char *format, const char *name, const char *value)
+{
+    bool fish = strcmp(format, "fish") == 0;
+    printf(fish ? "set -gx %s " : "export %s=", name);
+    print_quoted(value);
+    fputs(fish ? ";\n" : "\n", stdout);
+}
+
 int action_env(struct cli *cli)
 {
     struct error err = {0};
     if (!session_open(cli, &err)) {
         return cli_fail(&err);
     }
+    unsigned way = option_given(&cli->in, "connect") ? CONNECT : SET;
+    if (way == CONNECT && session_text(cli, "connect")[0] == '\0') {
+        error_set(&err, STATUS_FAILED_PRECONDITION,
+                  "this Homerun takes no CONNECT: start it with `homerun up --connect`");
+        return cli_fail(&err);
+    }
     const char *format = option_text(&cli->in, "format", "sh");
+    bool as_json = strcmp(format, "json") == 0;
     auto_json *all = json_object();
     for (size_t i = 0; i < VARIABLES; i++) {
-        const char *value = expand(cli, variables[i][1]);
-        if (value[0] == '\0') {
-            continue; /* there is no metadata server */
+        const char *value = expand(cli, variables[i].value);
+        if ((variables[i].ways & way) == 0 || value[0] == '\0') {
+            continue; /* for the other way; or there is no metadata server */
         }
-        if (strcmp(format, "json") == 0) {
-            json_object_set_new(all, variables[i][0], json_string(value));
-            continue;
+        if (as_json) {
+            json_object_set_new(all, variables[i].name, json_string(value));
+        } else {
+            print_for_shell(format, variables[i].name, value);
         }
-        bool fish = strcmp(format, "fish") == 0;
-        printf(fish ? "set -gx %s " : "export %s=", variables[i][0]);
-        print_quoted(value);
-        fputs(fish ? ";\n" : "\n", stdout);
     }
-    if (strcmp(format, "json") == 0) {
+    if (as_json) {
         struct slice text = json_write_pretty(&cli->arena, all);
         fwrite(text.data, 1, text.len, stdout);
     }

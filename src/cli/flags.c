@@ -45,6 +45,8 @@ const struct flag up_flags[] = {
     {"tls-certificate", FLAG_LIST, "CHAIN:KEY", "PEM files of a certificate of your own", NULL},
     {"strict-paths", FLAG_SWITCH, NULL, "reserve the paths that Cloud Run reserves (/healthz …)",
      NULL},
+    {"connect", FLAG_SWITCH, NULL,
+     "let HTTPS_PROXY lead *.googleapis.com to the API (see homerun env --connect)", NULL},
     {"idle", FLAG_NUMBER, "SECONDS", "how long an instance may be idle (900)", NULL},
     {"workers", FLAG_NUMBER, "N", "ingress processes (one for each core, at most 8)", NULL},
     {"log-level", FLAG_TEXT, "LEVEL", "least urgent level that is logged (info)",
@@ -57,6 +59,7 @@ const struct flag up_flags[] = {
 
 const struct flag env_flags[] = {
     {"format", FLAG_TEXT, "FORM", "for which reader (sh)", "sh|json|fish"},
+    {"connect", FLAG_SWITCH, NULL, "for clients whose hosts are fixed: through CONNECT", NULL},
     {0},
 };
 const struct flag token_flags[] = {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "control/api.h"
 #include "control/api/run_service.h"
+#include "control/connect.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/workload.h"
@@ -138,8 +139,8 @@ static bool start(struct control *control, struct error *err)
     control->issuer_fetches = map_new();
     control->operations = operations_new(control, err);
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
-        !bring_index_up(control, err) || !tls_leaf_ensure(control, err) ||
-        !open_channels(control, err) || !run_resume(control, err)) {
+        !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
+        !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err)) {
         return false;
     }
     control->listener =
@@ -152,6 +153,7 @@ static void finish(struct control *control)
     operations_free(control->operations); /* answers those who wait, while they can be answered */
     uv_run(control->loop, UV_RUN_NOWAIT);
     net_listener_free(control->listener);
+    connect_close(control);
     net_free(control->net);
     store_close(control->store); /* checkpoints the write-ahead log */
     index_writer_free(control->index);

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "control/answer.h"
 #include "control/api/run_v2_grpc.h"
+#include "control/connect.h"
 #include "control/projects.h"
 #include "control/scopes.h"
 #include "http/url.h"
@@ -85,8 +86,8 @@ static void region_of_header(struct api_call *call, const struct http_request *r
  */
 static bool host_is_ours(const struct control *control, struct slice host)
 {
-    if (slice_is(host, "localhost") || slice_ends(host, SLICE("localhost")) ||
-        slice_ends(host, SLICE(".googleapis.com"))) {
+    if (slice_is(host, "localhost") || slice_ends(host, SLICE(".localhost")) ||
+        slice_ends(host, SLICE(".googleapis.com")) || connect_host(host)) {
         return true;
     }
     struct slice api = slice_of(control->settings.api_url);
@@ -294,10 +295,14 @@ static void on_request(struct exchange *exchange, void *ctx)
     if (grpc_refuse(exchange)) {
         return;
     }
+    struct error err = {0};
+    bool connect = slice_is(request->method, "CONNECT");
+    if (connect && connect_take(control, exchange, &err)) {
+        return;
+    }
     struct api_call *call = call_make(control, exchange);
-    if (slice_is(request->method, "CONNECT")) {
-        api_fail_http(call, 403, "PERMISSION_DENIED", NULL,
-                      "This listener is Homerun's API, not a proxy: CONNECT is refused.");
+    if (connect) {
+        api_fail(call, &err);
         return;
     }
     struct slice host;

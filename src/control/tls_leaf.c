@@ -15,7 +15,7 @@ enum { RENEW_DAYS = 30, DAY_S = 86400 };
 
 /* One wildcard per region, since a wildcard stands for one label alone; and what people type by
  * hand. */
-static void add_names(const struct control *control, struct buffer *out)
+static void add_service_names(const struct control *control, struct buffer *out)
 {
     const char *domain = control->settings.domain;
     buffer_printf(out, "localhost,%s,*.%s,127.0.0.1,::1", domain, domain);
@@ -34,18 +34,16 @@ static bool is_good(struct arena *arena, const char *leaf, const char *names_fil
            trust_cert_not_after(pem) > clock_wall_us() / 1000000 + RENEW_DAYS * DAY_S;
 }
 
-bool tls_leaf_ensure(struct control *control, struct error *err)
+/* DATA/tls/NAME.pem and its like. */
+static bool ensure(struct control *control, const char *name, struct slice wanted,
+                   struct error *err)
 {
     auto_arena arena = {0};
     const char *dir = arena_printf(&arena, "%s/tls", control->settings.data);
-    const char *leaf = arena_printf(&arena, "%s/leaf.pem", dir);
-    const char *key = arena_printf(&arena, "%s/leaf.key", dir);
-    const char *names_file = arena_printf(&arena, "%s/leaf.names", dir);
-    struct buffer names = BUFFER_INIT(65536);
+    const char *leaf = arena_printf(&arena, "%s/%s.pem", dir, name);
+    const char *key = arena_printf(&arena, "%s/%s.key", dir, name);
+    const char *names_file = arena_printf(&arena, "%s/%s.names", dir, name);
     struct slice answer;
-    add_names(control, &names);
-    struct slice wanted = arena_slice(&arena, buffer_slice(&names));
-    buffer_done(&names);
     if (!file_make_dir(dir, 0700, err)) {
         return false;
     }
@@ -54,10 +52,24 @@ bool tls_leaf_ensure(struct control *control, struct error *err)
     }
     if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_LEAF, wanted, &arena,
                      &answer, NULL, err)) {
-        return error_wrap(err, "the certificate of the services");
+        return error_wrap(err, "the certificate %s", leaf);
     }
     ptrdiff_t end = slice_find(answer, '\0'); /* chain, NUL, key */
     return end > 0 && file_write(key, slice_from(answer, (size_t)end + 1), 0600, err) &&
            file_write(leaf, slice_upto(answer, (size_t)end), 0644, err) &&
            file_write(names_file, wanted, 0644, err);
+}
+
+bool tls_leaf_services(struct control *control, struct error *err)
+{
+    struct buffer names = BUFFER_INIT(65536);
+    add_service_names(control, &names);
+    bool good = ensure(control, "leaf", buffer_slice(&names), err);
+    buffer_done(&names);
+    return good;
+}
+
+bool tls_leaf_google(struct control *control, struct error *err)
+{
+    return ensure(control, "google", SLICE("*.googleapis.com,accounts.google.com"), err);
 }

@@ -1,8 +1,11 @@
-/* The certificate of the services' listener, from the local CA: DATA/tls/leaf.pem and leaf.key. */
+/* Certificates of the local CA, in DATA/tls: NAME.pem with the chain, NAME.key. */
 #pragma once
 
 #include "control/control.h"
 
-/* Makes it if it is missing, ends within 30 days, or is for other names than the settings ask for.
+/*
+ * Each is made if it is missing, ends within 30 days, or is for other names than wanted now:
+ * "leaf", of the services' listener, and "google", of those who come by CONNECT.
  */
-bool tls_leaf_ensure(struct control *control, struct error *err);
+bool tls_leaf_services(struct control *control, struct error *err);
+bool tls_leaf_google(struct control *control, struct error *err);

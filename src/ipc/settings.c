@@ -52,6 +52,7 @@ static const struct row rows[] = {
     NUMBER(workers, 1),
     NUMBER(plain, 0),
     NUMBER(strict_paths, 0),
+    NUMBER(connect, 0),
     NUMBER(https_port, 8443),
     NUMBER(http_port, 8081),
     NUMBER(log_level, LOG_LEVEL_INFO),

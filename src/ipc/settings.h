@@ -29,6 +29,7 @@ struct settings {
     int workers;
     int plain; /* serve on the HTTP listener instead of redirecting */
     int strict_paths;
+    int connect; /* the API listener takes CONNECT to Google's hosts */
     int https_port; /* of the URLs that we show */
     int http_port;
     int log_level;

@@ -18,7 +18,7 @@ const struct sockaddr_storage *exchange_peer(const struct exchange *exchange)
 
 bool exchange_is_tls(const struct exchange *exchange)
 {
-    return exchange->conn->listener->tls != NULL;
+    return exchange->conn->t.ssl != NULL;
 }
 
 struct net *exchange_net(const struct exchange *exchange)
@@ -124,6 +124,16 @@ void exchange_abort(struct exchange *exchange, uint32_t h2_error)
         exchange->aborted = true;
         exchange->driver->abort(exchange, h2_error);
     }
+}
+
+bool exchange_start_tls(struct exchange *exchange, struct net_tls *tls)
+{
+    if (is_over(exchange) || exchange->head_sent || exchange->driver->start_tls == NULL ||
+        !exchange->driver->start_tls(exchange, tls)) {
+        return false;
+    }
+    exchange->head_sent = exchange->ended = true;
+    return true;
 }
 
 void exchange_reply(struct exchange *exchange, int status, const char *content_type,

@@ -47,7 +47,7 @@ void net_limits_default(struct net_limits *limits);
  * sent in full. A head that breaks the protocol, or takes too long, is answered by the server itself: there is no
  * exchange for it, only on_fault (may be NULL), with the status and a reason for a person (never the client's words).
  * CONNECT is a request like any other, with its target as authority and "" as path; its connection closes behind the
- * answer.
+ * answer, but for exchange_start_tls().
  */
 struct net_fault {
     const struct sockaddr_storage *peer;
@@ -109,6 +109,14 @@ bool exchange_write(struct exchange *exchange, struct slice data);
 void exchange_end(struct exchange *exchange, const struct http_headers *trailers);
 /* Cuts it: RST_STREAM (with code; 0 = NO_ERROR) or a closed connection. on_close follows, later. */
 void exchange_abort(struct exchange *exchange, uint32_t h2_error);
+
+/*
+ * Grants a CONNECT (RFC 9110 section 9.3.6) by being its far end: answers 200, and what follows on the
+ * connection is TLS, with new exchanges of the same listener inside. False, and nothing is answered, for
+ * any other request, for one that comes in TLS already, by HTTP/2, or with content. TLS outlives
+ * the listener. The exchange has ended.
+ */
+bool exchange_start_tls(struct exchange *exchange, struct net_tls *tls);
 
 /* A whole answer in one call: type "text/html; charset=UTF-8" and so on; HEAD gets no body. EXTRA may be NULL. */
 void exchange_reply(struct exchange *exchange, int status, const char *content_type,

@@ -19,6 +19,7 @@ struct exchange_driver {
     bool (*write)(struct exchange *exchange, struct slice data);
     void (*end)(struct exchange *exchange, const struct http_headers *trailers);
     void (*abort)(struct exchange *exchange, uint32_t h2_error);
+    bool (*start_tls)(struct exchange *exchange, struct net_tls *tls);
 };
 
 struct exchange {
@@ -62,6 +63,7 @@ struct h1_server {
     enum h1_state state;
     bool active; /* the exchange is alive */
     bool close_after;
+    struct net_tls *next_tls; /* a CONNECT was granted: what comes behind its answer is TLS */
     size_t scanned;
     uint64_t head_due_ms; /* 0: no byte of a head is here */
     unsigned served;

@@ -23,8 +23,8 @@ static void set_deadline(struct server_conn *conn)
     const struct net_limits *limits = &conn->listener->limits;
     struct h1_server *h1 = &conn->h1;
     uint64_t now = net_now(conn->t.net);
-    if (conn->t.closed || conn->t.finishing || conn->t.stuck) {
-        return; /* the transport has its own */
+    if (conn->t.closed || conn->t.finishing || conn->t.stuck || conn->speaks != SPEAKS_H1) {
+        return; /* the transport has its own, or TLS has begun */
     }
     bool unasked = h1->active && h1->exchange.request.expect_continue && !h1->exchange.continued;
     if (h1->state == H1_HEAD && h1->head_due_ms != 0) {
@@ -86,6 +86,22 @@ static void cut(struct server_conn *conn, bool reset)
     transport_close(&conn->t, reset);
 }
 
+/* The connection begins anew, inside TLS. */
+static void go_into_tls(struct server_conn *conn)
+{
+    SSL *ssl = net_tls_accept(conn->h1.next_tls, conn->t.fd);
+    http1_body_done(&conn->h1.body);
+    conn->speaks = SPEAKS_UNKNOWN;
+    if (ssl == NULL) {
+        transport_close(&conn->t, true);
+        return;
+    }
+    transport_start_tls(&conn->t, ssl);
+    deadline_set(conn->t.net, &conn->t.deadline,
+                 net_now(conn->t.net) + conn->listener->limits.head_timeout_ms);
+    server_conn_set_idle(conn, true);
+}
+
 static bool body_is_over(const struct h1_server *h1)
 {
     return h1->state == H1_WAIT || h1->body.framing == HTTP_NO_BODY ||
@@ -102,6 +118,10 @@ static void next_request(struct server_conn *conn)
     bool tunnel = h1->state == H1_TUNNEL;
     close_exchange(conn, false);
     if (conn->t.closed) {
+        return;
+    }
+    if (h1->next_tls != NULL) {
+        go_into_tls(conn);
         return;
     }
     if (tunnel || h1->close_after || (!body_over && !small)) {
@@ -143,7 +163,7 @@ static bool settle(struct server_conn *conn)
         return false;
     }
     next_request(conn);
-    return !conn->t.closed && !conn->t.finishing;
+    return !conn->t.closed && !conn->t.finishing && conn->speaks == SPEAKS_H1;
 }
 
 /* ---- requests ---- */
@@ -532,6 +552,19 @@ static void h1_abort(struct exchange *exchange, uint32_t h2_error)
     transport_touch(&exchange->conn->t);
 }
 
+static bool h1_start_tls(struct exchange *exchange, struct net_tls *tls)
+{
+    struct server_conn *conn = exchange->conn;
+    struct h1_server *h1 = &conn->h1;
+    if (!slice_is(exchange->request.method, "CONNECT") || conn->t.ssl != NULL ||
+        h1->body.framing != HTTP_NO_BODY || conn->listener->draining) {
+        return false;
+    }
+    h1->next_tls = tls;
+    buffer_add(transport_out(&conn->t), SLICE("HTTP/1.1 200 Connection established\r\n\r\n"));
+    return true;
+}
+
 static const struct exchange_driver h1_driver = {
     .resume = h1_resume,
     .pause = h1_pause,
@@ -540,4 +573,5 @@ static const struct exchange_driver h1_driver = {
     .write = h1_write,
     .end = h1_end,
     .abort = h1_abort,
+    .start_tls = h1_start_tls,
 };

@@ -24,7 +24,8 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 /* Tells the loop what to watch for, if that has changed. */
 static void watch(struct transport *t)
 {
-    bool read = !t->eof && (t->finishing ? t->linger : buffer_len(&t->in) < t->in_high);
+    bool read = !t->eof && t->next_ssl == NULL &&
+                (t->finishing ? t->linger : buffer_len(&t->in) < t->in_high);
     int wanted = (read || t->shaking ? UV_READABLE : 0) |
                  (t->stuck || t->read_wants_write ? UV_WRITABLE : 0);
     if (wanted == t->watched || t->closed) {
@@ -94,6 +95,12 @@ void transport_wake(struct transport *t)
     transport_touch(t);
 }
 
+void transport_start_tls(struct transport *t, SSL *ssl)
+{
+    t->next_ssl = ssl;
+    transport_touch(t);
+}
+
 struct buffer *transport_out(struct transport *t)
 {
     net_block_lend(t->net, &t->out);
@@ -126,9 +133,10 @@ void transport_close(struct transport *t, bool reset)
     link_remove(&t->dirty);
     deadline_done(t->net, &t->deadline);
     uv_close((uv_handle_t *)&t->poll, on_handle_closed);
-    if (t->ssl != NULL) {
+    if (t->ssl != NULL || t->next_ssl != NULL) {
         SSL_free(t->ssl);
-        t->ssl = NULL;
+        SSL_free(t->next_ssl);
+        t->ssl = t->next_ssl = NULL;
         ERR_clear_error();
     }
     if (reset) {
@@ -469,6 +477,19 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* What was to be said in the clear is said. */
+static void change_to_tls(struct transport *t)
+{
+    if (buffer_len(&t->in) > 0) {
+        transport_close(t, true); /* said before it could know that TLS begins */
+        return;
+    }
+    t->ssl = t->next_ssl;
+    t->next_ssl = NULL;
+    t->shaking = true;
+    watch(t);
+}
+
 /* ---- the end of a turn ---- */
 
 void transport_flush(struct transport *t)
@@ -503,6 +524,10 @@ void transport_flush(struct transport *t)
         } else {
             watch(t);
         }
+        return;
+    }
+    if (t->next_ssl != NULL && buffer_len(&t->out) == 0) {
+        change_to_tls(t);
         return;
     }
     if (t->half_close && buffer_len(&t->out) == 0) {

@@ -37,6 +37,7 @@ struct transport {
     struct net *net;
     const struct transport_events *events;
     SSL *ssl;
+    SSL *next_ssl; /* takes over once the output is written */
     int fd;
     int watched; /* UV_READABLE | UV_WRITABLE */
     int error;   /* errno of what broke it */
@@ -71,6 +72,11 @@ void transport_touch(struct transport *transport);
 /* The same, and on_bytes comes again. */
 void transport_wake(struct transport *transport);
 void transport_flush(struct transport *transport);
+/*
+ * From the end of what is queued now on, all bytes are TLS (SSL, ours from here): on_ready tells
+ * when it is up. Nothing is read until then; a peer that has sent more already is cut.
+ */
+void transport_start_tls(struct transport *transport, SSL *ssl);
 /* For adding to: has a block, and is written at the end of this turn. */
 struct buffer *transport_out(struct transport *transport);
 /* False once more than NET_OUT_HIGH waits. */

@@ -42,6 +42,9 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
     if (settings->metadata_url[0] != '\0') {
         add_member(out, indent, "metadata", settings->metadata_url);
     }
+    if (settings->connect != 0) {
+        add_member(out, indent, "connect", settings->api_url);
+    }
     snprintf(path, sizeof(path), "%.4000s/ca.pem", settings->data);
     add_member(out, indent, "ca", path);
     add_member(out, indent, "data", settings->data);
