@@ -98,11 +98,9 @@ extern const struct field api_no_fields[], api_wait_fields[];
 /* The query's updateMask, if there is one, names fields of TABLE: one that names nothing would
  * change nothing, and say that all went well. */
 bool api_check_mask(struct api_call *call, const struct field *table, struct error *err);
-/* The query can be read, and its flags say true or false: who mistypes validateOnly must not get
- * the change itself. */
-bool api_check_flags(struct api_call *call, struct error *err);
-/* The query's pageSize (or Knative's limit) is a number of things, if it is there. */
-bool api_check_paging(struct api_call *call, struct error *err);
+/* The query can be read (query.c): names that are known, each once, flags that say true or false,
+ * sizes that are numbers. Who mistypes validateOnly must not get the change itself. */
+bool api_check_query(struct api_call *call, struct error *err);
 
 /* ---- how handlers answer: exactly one of these, once; the call is gone after ---- */
 

@@ -281,6 +281,9 @@ def odd_queries_are_refused_or_have_no_effect():
                "prettyPrint=%zz", "$.xgafv=3", "access_token=x", "updateMask=no.such.field"]
         for name, kind in row["query"].items():
             odd += [f"{name}={text}" for text in odd_values(kind)]
+            got = ask(faults, row, f"{name}=", row["verb"], f"{target}?{name}=", token, body)
+            if got and b"Cannot bind" in got.body:
+                faults.add(row, f"?{name}=", "a parameter of the method is not known", got)
         for query in odd if LONG else sample(chance(target), odd, 6):
             got = ask(faults, row, f"?{query[:60]}", row["verb"], f"{target}?{query}", token, body)
             if got and got.status == 200 and query.startswith("updateMask=no"):

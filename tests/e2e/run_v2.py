@@ -93,6 +93,26 @@ def a_flag_that_is_neither_true_nor_false_does_nothing_at_all():
 
 
 @test
+def a_mistyped_or_repeated_parameter_does_nothing_at_all():
+    """A PATCH whose mask is not seen would replace the whole service."""
+    homerun = stand()
+    for query, name in (("validateonly=true", "validateonly"), ("validate-only=true", "validate-only"),
+                        ("dry=true", "dry"), ("=true", ""), ("%61b=1", "ab"),
+                        ("validateOnly=true&validateOnly=false", "validateOnly"),
+                        ("validateOnly=true&validate_only=true", "validate_only")):
+        answer = homerun.api("POST", f"{SERVICES}?serviceId=mistyped&{query}", HELLO)
+        assert answer.status == 400 and name in answer.json["error"]["message"], (query, answer)
+    assert homerun.api("GET", f"{SERVICES}/mistyped").status == 404
+    made = homerun.api("POST", f"{SERVICES}?serviceId=masked", {**HELLO, "description": "kept"})
+    homerun.api("POST", f"/v2/{made.json['name']}:wait", {})
+    answer = homerun.api("PATCH", f"{SERVICES}/masked?updateMasks=labels", {"labels": {"a": "b"}})
+    assert answer.status == 400 and "updateMasks" in answer.text, answer
+    assert homerun.api("GET", f"{SERVICES}/masked").json["description"] == "kept"
+    system = "$alt=json;enum-encoding=int&alt=json&prettyPrint=false&$.xgafv=2&quotaUser=me&key=k"
+    assert homerun.api("GET", f"{SERVICES}/masked?{system}&").status == 200
+
+
+@test
 def parameters_of_the_query_are_taken_in_snake_case_too():
     homerun = stand()
     made = homerun.api("PATCH", f"{SERVICES}/snake?allow_missing=TRUE&validate_only=true", HELLO)

@@ -201,7 +201,7 @@ struct answer harness_call(struct harness *harness, const char *member, const ch
         !api_allowed(call, route->permission, api_expand(call, route->on), &err)) {
         api_fail(call, &err);
     } else if ((route->body != NULL && !api_take_fields(call, route->body, &err)) ||
-               !api_check_paging(call, &err)) {
+               !api_check_query(call, &err)) {
         api_fail(call, &err);
     } else {
         route->handle(call);
