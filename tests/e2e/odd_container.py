@@ -157,6 +157,13 @@ def trailers(request):
     request.connection.send(b"0\r\nGrade: A\r\n\r\n")
 
 
+def late(request):
+    for _ in request.body():
+        pass
+    time.sleep(float(request.query["s"]))
+    request.answer(b"here at last\n")
+
+
 def wait(request):
     global waiting, most
     with lock:
@@ -212,7 +219,7 @@ def tunnel(request):
 
 
 PATHS = {"/head": say_head, "/size": say_size, "/echo": echo, "/big": big, "/trailers": trailers,
-         "/wait": wait, "/die": die, "/refuse": refuse_upload, "/hint": hint, "/empty": empty,
+         "/wait": wait, "/late": late, "/die": die, "/refuse": refuse_upload, "/hint": hint, "/empty": empty,
          "/tunnel": tunnel}
 
 
