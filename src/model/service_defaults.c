@@ -1,7 +1,7 @@
 /*
  * What Cloud Run fills in for a revision, and when two templates ask for the same one. Defaults are
- * written into the revision, not into the service, so that a service always reads back as it was
- * given.
+ * written into the revision, not into the service: v1 and v2 show them (service_v1_shown.c,
+ * service_v2_shown.c), and what only comes back is not taken for a wish.
  */
 #include "model/quantity.h"
 #include "model/service_tables.h"

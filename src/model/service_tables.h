@@ -59,6 +59,9 @@ void notes_write(enum note_place place, const json_t *part, json_t *annotations)
 /* A copy of a document without what the server alone writes (service_v2.c). */
 json_t *service_user_part(const json_t *doc);
 
+/* The template as v1 shows it, defaults filled in; the caller's (service_v1_shown.c). */
+json_t *service_v1_template_shown(const struct service_view *view);
+
 /* jansson walks objects only through pointers that are not const; nothing is changed through this
  * one. */
 static inline json_t *json_lend(const json_t *value)

@@ -172,8 +172,10 @@ static json_t *spec_write(const json_t *template)
     return spec;
 }
 
-static json_t *template_write(const json_t *template)
+static json_t *template_write(const struct service_view *view)
 {
+    const json_t *template = json_object_get(view->doc, "template");
+    auto_json *shown = service_v1_template_shown(view);
     json_t *metadata = json_object();
     put_text(metadata, "name", json_text(template, "revision"));
     json_t *labels = json_object_get(template, "labels");
@@ -183,7 +185,7 @@ static json_t *template_write(const json_t *template)
     json_t *notes = json_object();
     notes_write(NOTE_ON_TEMPLATE, template, notes);
     json_object_set_new(metadata, "annotations", notes);
-    return json_pack("{soso}", "metadata", metadata, "spec", spec_write(template));
+    return json_pack("{soso}", "metadata", metadata, "spec", spec_write(shown));
 }
 
 static json_t *traffic_write(const json_t *traffic)
@@ -204,9 +206,8 @@ json_t *service_to_v1(struct arena *arena, const struct service_view *view)
         metadata_write(arena, view, "services", view->name, view->version, view->doc);
     json_object_set_new(metadata, "labels", labels_write(view, view->doc));
     json_object_set_new(metadata, "annotations", service_annotations(arena, view));
-    json_t *spec =
-        json_pack("{soso}", "template", template_write(json_object_get(view->doc, "template")),
-                  "traffic", traffic_write(json_object_get(view->doc, "traffic")));
+    json_t *spec = json_pack("{soso}", "template", template_write(view), "traffic",
+                             traffic_write(json_object_get(view->doc, "traffic")));
     return json_pack("{sssssososo}", "apiVersion", API_VERSION, "kind", "Service", "metadata",
                      metadata, "spec", spec, "status", service_v1_status(arena, view));
 }

@@ -118,7 +118,7 @@ def every_other_flag_arrives():
     spec = template["spec"]
     assert (spec["containerConcurrency"], spec["timeoutSeconds"]) == (7, 90)
     assert spec["serviceAccountName"] == reader
-    assert spec["containers"][0]["ports"] == [{"containerPort": 9000}], spec
+    assert spec["containers"][0]["ports"] == [{"name": "http1", "containerPort": 9000}], spec
     assert spec["containers"][0]["resources"]["limits"] == {"cpu": "1", "memory": "256Mi"}
     inside = look("full")
     assert inside["words"] == ["one", "two"]

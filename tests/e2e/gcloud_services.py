@@ -144,7 +144,9 @@ def describe_tells_a_person_and_a_program():
     gcloud("run services describe told").has(
         "Service told in region us-central1", "URL:     " + stand().url("told"), "Ingress: all",
         "100% LATEST (currently told-00001-", "Last updated on",
-        "by owner@demo.iam.gserviceaccount.com", f"Image: {LOOK}")
+        "by owner@demo.iam.gserviceaccount.com", f"Image:           {LOOK}",
+        "Port:            8080", "Memory:          512Mi", "CPU:             1000m",
+        "Concurrency:       80", "Timeout:           300s")
     assert gcloud_json("run services describe told") == service("told")
 
 

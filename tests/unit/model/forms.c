@@ -111,10 +111,13 @@ static const char everything[] =
     "\"livenessProbe\":{\"initialDelaySeconds\":1,\"timeoutSeconds\":2,\"periodSeconds\":3,"
     "\"successThreshold\":1,\"failureThreshold\":4,\"httpGet\":{\"path\":\"/h\",\"port\":9000,"
     "\"scheme\":\"HTTP\",\"httpHeaders\":[{\"name\":\"n\",\"value\":\"v\"}]}},"
-    "\"startupProbe\":{\"tcpSocket\":{\"port\":9000}},"
-    "\"readinessProbe\":{\"grpc\":{\"port\":9000,\"service\":\"g\"}},"
+    "\"startupProbe\":{\"timeoutSeconds\":5,\"periodSeconds\":6,\"failureThreshold\":7,"
+    "\"tcpSocket\":{\"port\":9000}},"
+    "\"readinessProbe\":{\"timeoutSeconds\":5,\"periodSeconds\":6,\"failureThreshold\":7,"
+    "\"grpc\":{\"port\":9000,\"service\":\"g\"}},"
     "\"imagePullPolicy\":\"Always\",\"terminationMessagePath\":\"/t\","
-    "\"terminationMessagePolicy\":\"File\"},{\"name\":\"b\",\"image\":\"j\"}],"
+    "\"terminationMessagePolicy\":\"File\"},{\"name\":\"b\",\"image\":\"j\","
+    "\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}],"
     "\"volumes\":[{\"name\":\"v\",\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"1Mi\"}},"
     "{\"name\":\"w\",\"secret\":{\"secretName\":\"s\",\"defaultMode\":292,\"optional\":false,"
     "\"items\":[{\"key\":\"1\",\"path\":\"p\",\"mode\":256}]}},"
@@ -160,8 +163,9 @@ static void what_was_read_can_be_sent_back_without_a_new_revision(void **state)
         json_put(doc, "status.operation", json_string("o"));
         struct service_view view = view_of(doc);
         auto_json *out = service_to_v1(&arena, &view);
-        auto_json *back = service_from_v1(out, &version, &arena, &err);
-        assert_non_null(back);
+        auto_json *sent = service_from_v1(out, &version, &arena, &err);
+        assert_non_null(sent);
+        auto_json *back = service_v1_change(&arena, &view, sent);
         assert_false(template_differs(json_at(doc, "template"), json_at(back, "template")));
         int64_t number;
         assert_true(version_read(slice_of(version), &number));
@@ -170,6 +174,61 @@ static void what_was_read_can_be_sent_back_without_a_new_revision(void **state)
         assert_null(json_at(back, "annotations.run"));
         assert_null(json_object_get(back, "status"));
     }
+}
+
+/* The document that a client makes of DOC by reading it, setting PATH to TEXT, and sending it. */
+static json_t *changed_by_v1(struct arena *arena, const json_t *doc, const char *path,
+                             const char *text)
+{
+    struct error err = {0};
+    const char *version;
+    struct service_view view = view_of(doc);
+    auto_json *shown = service_to_v1(arena, &view);
+    json_put(shown, path, json_of(text));
+    auto_json *sent = service_from_v1(shown, &version, arena, &err);
+    assert_non_null(sent);
+    return service_v1_change(arena, &view, sent);
+}
+
+static void who_says_little_is_shown_the_defaults_and_they_stay_defaults(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    auto_json *doc = json_of("{\"template\":{\"containers\":[{\"image\":\"i\"}]}}");
+    struct service_view view = view_of(doc);
+    auto_json *out = service_to_v1(&arena, &view);
+    const json_t *spec = json_at(out, "spec.template.spec");
+    auto_json *wanted = json_of(
+        "{\"containerConcurrency\":80,\"timeoutSeconds\":300,\"serviceAccountName\":"
+        "\"123456789012-compute@developer.gserviceaccount.com\",\"containers\":[{\"image\":\"i\","
+        "\"ports\":[{\"name\":\"http1\",\"containerPort\":8080}],\"resources\":{\"limits\":{"
+        "\"cpu\":\"1000m\",\"memory\":\"512Mi\"}},\"startupProbe\":{\"timeoutSeconds\":240,"
+        "\"periodSeconds\":240,\"failureThreshold\":1,\"tcpSocket\":{\"port\":8080}}}]}");
+    struct slice got = json_write(&arena, spec);
+    if (!json_same(spec, wanted)) {
+        fail_msg("%.*s", SLICE_ARG(got));
+    }
+    assert_int_equal(json_object_size(json_at(out, "spec.template.metadata.annotations")), 0);
+    /* The probe was for the port, and follows it. */
+    auto_json *moved = changed_by_v1(&arena, doc, "spec.template.spec.containers[0].ports",
+                                     "[{\"containerPort\":9000}]");
+    assert_int_equal(json_number(moved, "template.containers[0].ports[0].containerPort", 0), 9000);
+    assert_null(json_at(moved, "template.containers[0].startupProbe"));
+    assert_null(json_at(moved, "template.timeout"));
+    assert_null(json_at(moved, "template.serviceAccount"));
+}
+
+static void limits_that_were_sent_are_shown_alone(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    auto_json *doc = json_of("{\"template\":{\"containers\":[{\"image\":\"i\",\"resources\":{"
+                             "\"limits\":{\"cpu\":\"2\"}}}]}}");
+    struct service_view view = view_of(doc);
+    auto_json *out = service_to_v1(&arena, &view);
+    const json_t *limits = json_at(out, "spec.template.spec.containers[0].resources.limits");
+    assert_string_equal(json_text(limits, "cpu"), "2");
+    assert_int_equal(json_object_size(limits), 1);
 }
 
 static void a_new_nonce_or_name_asks_for_a_revision_and_a_client_version_does_not(void **state)
@@ -366,6 +425,8 @@ int main(void)
         cmocka_unit_test(what_gcloud_sends_becomes_a_document_in_v2_words),
         cmocka_unit_test(every_field_of_v1_comes_back_unchanged),
         cmocka_unit_test(what_was_read_can_be_sent_back_without_a_new_revision),
+        cmocka_unit_test(who_says_little_is_shown_the_defaults_and_they_stay_defaults),
+        cmocka_unit_test(limits_that_were_sent_are_shown_alone),
         cmocka_unit_test(a_new_nonce_or_name_asks_for_a_revision_and_a_client_version_does_not),
         cmocka_unit_test(unknown_and_unsupported_fields_are_named),
         cmocka_unit_test(a_ready_service_shows_what_gcloud_waits_for),
