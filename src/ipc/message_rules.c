@@ -6,7 +6,6 @@
 enum {
     CHILDREN = BIT(PROCESS_CONTROL) | BIT(PROCESS_INGRESS) | BIT(PROCESS_ENGINE) |
                BIT(PROCESS_SIGNER) | BIT(PROCESS_METADATA),
-    ASKERS = BIT(PROCESS_CONTROL) | BIT(PROCESS_METADATA), /* of the signer */
     BODY_MAX = IPC_PACKET_MAX - sizeof(struct message_head),
 };
 
@@ -26,8 +25,8 @@ const struct message_rule message_rules[MSG_TYPES] = {
     [MSG_REVISION_GONE] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), ONE(msg_revision)},
     [MSG_CHANGED] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), EMPTY},
     [MSG_UNKNOWN_KEY] = {BIT(PROCESS_INGRESS), BIT(PROCESS_CONTROL), ONE(msg_unknown_key)},
-    [MSG_SIGN] = {ASKERS, BIT(PROCESS_SIGNER), FROM(msg_sign)},
-    [MSG_SIGNED] = {BIT(PROCESS_SIGNER), ASKERS, FROM(msg_signed)},
+    [MSG_SIGN] = {BIT(PROCESS_CONTROL), BIT(PROCESS_SIGNER), FROM(msg_sign)},
+    [MSG_SIGNED] = {BIT(PROCESS_SIGNER), BIT(PROCESS_CONTROL), FROM(msg_signed)},
     [MSG_WORKLOAD_ASK] = {BIT(PROCESS_METADATA), BIT(PROCESS_CONTROL),
                           sizeof(struct msg_workload_ask),
                           sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX},

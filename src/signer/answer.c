@@ -1,7 +1,6 @@
 /*
- * What may be signed for whom. The asker is known by its channel, never by what it says; and no key
- * signs for two purposes: the issuer's keys sign tokens that read as tokens, accounts sign with
- * their own keys.
+ * What may be signed. Control alone has a channel to ask by; and no key signs for two purposes: the
+ * issuer's keys sign tokens that read as tokens, accounts sign with their own keys.
  */
 #include "signer/answer.h"
 
@@ -245,40 +244,28 @@ static bool answer_leaf(const struct question *question, struct slice *out, stru
     return true;
 }
 
-/* ---- who may ask for what ---- */
+/* ---- each kind of question ---- */
 
-enum {
-    CONTROL = 1u << PROCESS_CONTROL,
-    METADATA = 1u << PROCESS_METADATA, /* only what an instance's tokens need */
+static bool (*const makers[])(const struct question *question, struct slice *out,
+                              struct error *err) = {
+    [SIGN_ISSUER_JWT] = answer_issuer_jwt,
+    [SIGN_ACCOUNT_JWT] = answer_account_jwt,
+    [SIGN_ACCOUNT_BLOB] = answer_account_blob,
+    [SIGN_NEW_ACCOUNT_KEY] = answer_new_account_key,
+    [SIGN_PUBLIC_KEYS] = answer_public_keys,
+    [SIGN_LEAF] = answer_leaf,
+    [SIGN_ROTATE] = answer_rotate,
+    [SIGN_FORGET] = answer_forget,
+    [SIGN_ACCOUNT_KEY] = answer_account_key,
 };
 
-static const struct {
-    unsigned askers;
-    bool (*make)(const struct question *question, struct slice *out, struct error *err);
-} kinds[] = {
-    [SIGN_ISSUER_JWT] = {CONTROL | METADATA, answer_issuer_jwt},
-    [SIGN_ACCOUNT_JWT] = {CONTROL, answer_account_jwt},
-    [SIGN_ACCOUNT_BLOB] = {CONTROL, answer_account_blob},
-    [SIGN_NEW_ACCOUNT_KEY] = {CONTROL, answer_new_account_key},
-    [SIGN_PUBLIC_KEYS] = {CONTROL | METADATA, answer_public_keys},
-    [SIGN_LEAF] = {CONTROL, answer_leaf},
-    [SIGN_ROTATE] = {CONTROL, answer_rotate},
-    [SIGN_FORGET] = {CONTROL, answer_forget},
-    [SIGN_ACCOUNT_KEY] = {CONTROL, answer_account_key},
-};
-
-bool answer_make(struct keyring *keyring, enum process_role asker, uint32_t kind,
-                 struct slice bytes, int64_t now_s, struct arena *arena, struct slice *out,
-                 char kid[64], struct error *err)
+bool answer_make(struct keyring *keyring, uint32_t kind, struct slice bytes, int64_t now_s,
+                 struct arena *arena, struct slice *out, char kid[64], struct error *err)
 {
-    if (kind >= sizeof(kinds) / sizeof(kinds[0])) {
+    if (kind >= sizeof(makers) / sizeof(makers[0])) {
         return error_set(err, STATUS_UNIMPLEMENTED, "the signer knows no question %u", kind);
-    }
-    if ((kinds[kind].askers >> asker & 1) == 0) {
-        return error_set(err, STATUS_PERMISSION_DENIED, "%s may not ask this of the signer",
-                         process_role_name(asker));
     }
     struct question question = {
         .keyring = keyring, .bytes = bytes, .now_s = now_s, .arena = arena, .kid = kid};
-    return kinds[kind].make(&question, out, err);
+    return makers[kind](&question, out, err);
 }

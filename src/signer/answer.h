@@ -5,9 +5,8 @@
 #include "signer/keyring.h"
 
 /*
- * Answers KIND of BYTES for ASKER. *OUT lies in ARENA; KID (given as "") names the key that was
- * used. False: refused, and *err is the sentence for the asker.
+ * Answers KIND of BYTES. *OUT lies in ARENA; KID (given as "") names the key that was used. False:
+ * refused, and *err is the sentence for who asks.
  */
-bool answer_make(struct keyring *keyring, enum process_role asker, uint32_t kind,
-                 struct slice bytes, int64_t now_s, struct arena *arena, struct slice *out,
-                 char kid[64], struct error *err);
+bool answer_make(struct keyring *keyring, uint32_t kind, struct slice bytes, int64_t now_s,
+                 struct arena *arena, struct slice *out, char kid[64], struct error *err);

@@ -16,22 +16,16 @@ enum {
     ANSWER_BYTES_MAX = IPC_PACKET_MAX - sizeof(struct message_head) - sizeof(struct msg_signed)
 };
 
-struct asker {
-    struct signer *signer;
-    enum process_role role;
-    struct ipc_channel *channel; /* NULL: none was inherited, or it has ended */
-};
-
 struct signer {
     uv_loop_t loop;
     struct keyring keyring;
     struct ipc_channel *supervisor;
-    struct asker control, metadata;
+    struct ipc_channel *control; /* NULL: none was inherited, or it has ended */
 };
 
 /* ---- questions ---- */
 
-static void reply(struct asker *asker, uint64_t id, bool ok, const char kid[64],
+static void reply(struct signer *signer, uint64_t id, bool ok, const char kid[64],
                   struct slice content, struct arena *arena)
 {
     struct msg_signed head = {.id = id, .ok = ok, .bytes = (uint32_t)content.len};
@@ -41,13 +35,12 @@ static void reply(struct asker *asker, uint64_t id, bool ok, const char kid[64],
     if (content.len > 0) {
         memcpy(body + sizeof(head), content.data, content.len);
     }
-    if (!ipc_send(asker->channel, MSG_SIGNED, body, sizeof(head) + content.len)) {
-        log_warn("peer=%s does not read its answers: one was dropped",
-                 process_role_name(asker->role));
+    if (!ipc_send(signer->control, MSG_SIGNED, body, sizeof(head) + content.len)) {
+        log_warn("control does not read its answers: one was dropped");
     }
 }
 
-static void on_question(struct asker *asker, const void *body, size_t bytes)
+static void on_question(struct signer *signer, const void *body, size_t bytes)
 {
     auto_arena arena = {0};
     struct msg_sign question;
@@ -59,26 +52,25 @@ static void on_question(struct asker *asker, const void *body, size_t bytes)
     bool good = question.bytes == content.len ||
                 error_set(&err, STATUS_INVALID_ARGUMENT, "a question of a wrong length");
     good = good &&
-           answer_make(&asker->signer->keyring, asker->role, question.kind, content,
-                       clock_wall_us() / 1000000, &arena, &out, kid, &err) &&
+           answer_make(&signer->keyring, question.kind, content, clock_wall_us() / 1000000, &arena,
+                       &out, kid, &err) &&
            (out.len <= ANSWER_BYTES_MAX ||
             error_set(&err, STATUS_OUT_OF_RANGE, "the answer is too long"));
     if (!good) {
-        log_warn("peer=%s kind=%u: refused: %s", process_role_name(asker->role), question.kind,
-                 err.text);
+        log_warn("kind=%u: refused: %s", question.kind, err.text);
         memset(kid, 0, sizeof(kid));
     }
-    reply(asker, question.id, good, kid, good ? out : slice_of(err.text), &arena);
+    reply(signer, question.id, good, kid, good ? out : slice_of(err.text), &arena);
 }
 
-static void on_asker(struct ipc_channel *channel, enum message_type type, const void *body,
-                     size_t bytes, void *ctx)
+static void on_control(struct ipc_channel *channel, enum message_type type, const void *body,
+                       size_t bytes, void *ctx)
 {
-    struct asker *asker = ctx;
+    struct signer *signer = ctx;
     if (type == MSG_SIGN) {
-        on_question(asker, body, bytes);
+        on_question(signer, body, bytes);
     } else {
-        asker->channel = NULL;
+        signer->control = NULL;
         ipc_close(channel);
     }
 }
@@ -96,21 +88,8 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
      * has died. */
     if (type == MSG_DRAIN || type == MSG_NONE) {
         ipc_close(signer->supervisor);
-        ipc_close(signer->control.channel);
-        ipc_close(signer->metadata.channel);
+        ipc_close(signer->control);
     }
-}
-
-static bool asker_open(struct signer *signer, struct asker *asker, enum process_role role,
-                       struct error *err)
-{
-    int fd = ipc_inherited(process_role_name(role));
-    *asker = (struct asker){.signer = signer, .role = role};
-    if (fd < 0) {
-        return true;
-    }
-    asker->channel = ipc_open(&signer->loop, fd, PROCESS_SIGNER, role, on_asker, asker, err);
-    return asker->channel != NULL;
 }
 
 static bool channels_open(struct signer *signer, struct error *err)
@@ -122,9 +101,11 @@ static bool channels_open(struct signer *signer, struct error *err)
     }
     signer->supervisor =
         ipc_open(&signer->loop, fd, PROCESS_SIGNER, PROCESS_SUPERVISOR, on_supervisor, signer, err);
-    return signer->supervisor != NULL &&
-           asker_open(signer, &signer->control, PROCESS_CONTROL, err) &&
-           asker_open(signer, &signer->metadata, PROCESS_METADATA, err);
+    fd = ipc_inherited("control");
+    signer->control = fd < 0 ? NULL
+                             : ipc_open(&signer->loop, fd, PROCESS_SIGNER, PROCESS_CONTROL,
+                                        on_control, signer, err);
+    return signer->supervisor != NULL && (fd < 0 || signer->control != NULL);
 }
 
 static bool serve(struct signer *signer, const struct settings *settings, struct error *err)
