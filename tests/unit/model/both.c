@@ -77,19 +77,19 @@ static void tell(const json_t *is, const json_t *wanted, const char *path)
     if (json_is_object(is) && json_is_object(wanted)) {
         json_object_foreach(json_lend(is), name, part)
         {
-            snprintf(at, sizeof(at), "%s.%s", path, name);
+            snprintf(at, sizeof(at), "%.400s.%.80s", path, name);
             tell(part, json_object_get(wanted, name), at);
         }
         json_object_foreach(json_lend(wanted), name, part)
         {
-            snprintf(at, sizeof(at), "%s.%s", path, name);
+            snprintf(at, sizeof(at), "%.400s.%.80s", path, name);
             if (json_object_get(is, name) == NULL) {
                 tell(NULL, part, at);
             }
         }
     } else if (json_is_array(is) && json_array_size(is) == json_array_size(wanted)) {
         for (size_t i = 0; i < json_array_size(is); i++) {
-            snprintf(at, sizeof(at), "%s[%zu]", path, i);
+            snprintf(at, sizeof(at), "%.400s[%zu]", path, i);
             tell(json_array_get(is, i), json_array_get(wanted, i), at);
         }
     } else if (is == NULL || wanted == NULL || !json_same(is, wanted)) {
