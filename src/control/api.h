@@ -27,6 +27,10 @@ enum api_flag {
     API_SELF_CHECKED = 8, /* authenticated, but the handler checks permissions itself (listing
                              filters, testIamPermissions) */
     API_YAML_TOO = 16,    /* takes YAML where the content type says so */
+    /* Can be asked to change nothing, by the query: all other rows refuse the question (query.c).
+     */
+    API_VALIDATE_ONLY = 32, /* "validateOnly" */
+    API_DRY_RUN = 64,       /* "dryRun", as Knative calls it */
 };
 
 struct api_route {

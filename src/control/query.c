@@ -1,7 +1,7 @@
 /*
  * What the query of a call may have. One vocabulary serves all methods: it is there so that a name
  * that is mistyped (update_masks, validateonly) is refused, not passed over: the call would then do
- * more than was asked for.
+ * more than was asked for. So would one that is asked to change nothing, and cannot be.
  */
 #include <ctype.h>
 
@@ -13,10 +13,11 @@ enum kind { TEXT, FLAG, SIZE, MANY };
 static const struct {
     const char *name;
     enum kind kind;
+    enum api_flag rows; /* only those with this flag know it; 0: all */
 } parameters[] = {
     {"allowMissing", FLAG},
     {"continue", TEXT},
-    {"dryRun", TEXT},
+    {"dryRun", TEXT, API_DRY_RUN},
     {"etag", TEXT},
     {"extraLocationTypes", MANY},
     {"fieldSelector", TEXT},
@@ -39,7 +40,7 @@ static const struct {
     {"serviceId", TEXT},
     {"showDeleted", FLAG},
     {"updateMask", TEXT},
-    {"validateOnly", FLAG},
+    {"validateOnly", FLAG, API_VALIDATE_ONLY},
     {"view", TEXT},
     /* Knative's, and what kubectl adds. */
     {"apiVersion", TEXT},
@@ -103,13 +104,14 @@ static bool is_named(struct slice text, const char *name)
 static size_t find_parameter(struct slice text)
 {
     size_t i = 0;
-    if (slice_starts(text, SLICE("$"))) {
+    bool dollar = slice_starts(text, SLICE("$"));
+    if (dollar) {
         text = slice_from(text, 1);
     }
     while (i < PARAMETERS && !is_named(text, parameters[i].name)) {
         i++;
     }
-    return i;
+    return dollar && i < PARAMETERS && parameters[i].kind != MANY ? PARAMETERS : i;
 }
 
 static bool is_flag(struct slice value)
@@ -160,6 +162,11 @@ static bool check_pair(struct api_call *call, struct slice pair, bool seen[PARAM
                            "Invalid JSON payload received. Unknown name \"%.100s\": Cannot bind "
                            "query parameter. Nothing that is asked for here has this name.",
                            text);
+    }
+    if (parameters[at].rows != 0 && (call->route->flags & parameters[at].rows) == 0) {
+        return error_field(err, text,
+                           "%s cannot be asked of %s: it would not be held back from what it does.",
+                           parameters[at].name, call->route->method);
     }
     if (seen[at] && parameters[at].kind != MANY) {
         return error_field(err, text, "The query says %.100s more than once.", text);

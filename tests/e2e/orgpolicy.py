@@ -89,7 +89,7 @@ def what_makes_no_sense_is_refused_by_name():
         body = {"name": f"projects/demo/policies/{constraint}", "spec": spec}
         answer = api("POST", "/v2/projects/demo/policies", body, 400)
         violation = details(answer, "BadRequest")[0]["fieldViolations"][0]
-        assert violation["field"] == field, violation
+        assert violation["field"] == field and violation["description"], violation
 
     refused({"rules": [{"enforce": True}]}, "name", "run.unknown")
     refused({"rules": []}, "spec.rules")

@@ -5,7 +5,7 @@ import urllib.parse
 
 from gcloud_stand import LOOK, deploy, gcloud, gcloud_json, stand, status_of
 from homerun import main, test
-from policy_stand import INVOKER, api, organization, pages
+from policy_stand import INVOKER, api, full, organization, pages
 
 
 # ---- helpers ----
@@ -69,6 +69,10 @@ def nothing_in_a_project_that_is_being_deleted_can_be_changed():
     deploy("still", open="true")
     service = "/v2/projects/demo/locations/us-central1/services"
     body = {"template": {"containers": [{"image": LOOK}]}}
+    robot = api("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "still-robot"})
+    parent = {"parent": organization()["name"], "shortName": "still"}
+    tag = {"shortName": "one", "parent": api("POST", "/v3/tagKeys", parent)["response"]["name"]}
+    tag = api("POST", "/v3/tagValues", tag)["response"]["name"]
     api("DELETE", "/v3/projects/demo")
     try:
         for method, path, sent in (
@@ -76,11 +80,17 @@ def nothing_in_a_project_that_is_being_deleted_can_be_changed():
                 ("PATCH", service + "/still", body),
                 ("DELETE", service + "/still", None),
                 ("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "late-one"}),
+                ("POST", f"/v1/projects/-/serviceAccounts/{robot['email']}/keys", {}),
+                ("DELETE", f"/v1/projects/-/serviceAccounts/{robot['uniqueId']}", None),
+                ("POST", "/v3/tagBindings", {"parent": full("still"), "tagValue": tag}),
                 ("PATCH", "/v3/projects/demo?updateMask=displayName", {"displayName": "Late"}),
                 ("POST", "/v3/projects/demo:move", {"destinationParent": organization()["name"]}),
                 ("DELETE", "/v3/projects/demo", None)):
             fault = api(method, path, sent, 400)["error"]
             assert fault["status"] == "FAILED_PRECONDITION" and "being deleted" in fault["message"]
+        for project in ("demo", "-"):  # its accounts go on working elsewhere
+            token = f"/v1/projects/{project}/serviceAccounts/{robot['email']}:generateIdToken"
+            api("POST", token, {"audience": "https://elsewhere.example"})
         assert "services" in api("GET", service), "it can still be looked at"
         public = json.dumps(api("GET", "/homerun/v1/access:public"))
         assert "services/still" not in public, "what answers nobody is not public"

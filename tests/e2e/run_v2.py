@@ -113,6 +113,29 @@ def a_mistyped_or_repeated_parameter_does_nothing_at_all():
 
 
 @test
+def what_cannot_be_held_back_refuses_to_be_asked_only():
+    """A call that is to change nothing must not be one that does all and ignores the word."""
+    homerun = stand()
+    made = homerun.api("POST", f"{SERVICES}?serviceId=held", HELLO).json
+    homerun.api("POST", f"/v2/{made['name']}:wait", {})
+    public = {"policy": {"bindings": [{"role": "roles/run.invoker", "members": ["allUsers"]}]}}
+    v1 = "/apis/serving.knative.dev/v1/namespaces/demo/services/held"
+    for query in ("validateOnly=true", "validate_only=true", "dryRun=all", "dry_run=all"):
+        for method, path, body in (
+                ("POST", f"{SERVICES}/held:setIamPolicy", public),
+                ("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "held-one"}),
+                ("POST", "/v3/projects", {"projectId": "held-project"}),
+                ("DELETE", "/v3/projects/demo", None),
+                ("DELETE", v1 if "v" in query else f"{SERVICES}/held", None)):
+            answer = homerun.api(method, f"{path}?{query}", body)
+            assert answer.status == 400 and "cannot be asked" in answer.text, (query, path, answer)
+    answer = homerun.api("DELETE", f"{SERVICES}/held?$validateOnly=true")
+    assert answer.status == 400 and "$validateOnly" in answer.text, answer
+    assert homerun.get(homerun.url("held")).status == 403
+    assert homerun.api("GET", "/v3/projects/held-project").status == 403
+
+
+@test
 def parameters_of_the_query_are_taken_in_snake_case_too():
     homerun = stand()
     made = homerun.api("PATCH", f"{SERVICES}/snake?allow_missing=TRUE&validate_only=true", HELLO)

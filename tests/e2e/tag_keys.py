@@ -42,6 +42,19 @@ def a_call_that_only_asks_changes_nothing_and_refuses_the_same():
 
 
 @test
+def what_is_bound_is_a_value_that_exists():
+    """Whoever may use the values of a project could bind anything else below it, for good."""
+    name = key("no-value")
+    one = value("one", name)
+    deploy("no-value")
+    for other in ("projects/demo", name, one + "/x", one + "/tagValues/1"):
+        fault = api("POST", "/v3/tagBindings", {"parent": full("no-value"), "tagValue": other}, 404)
+        assert "no tag value" in fault["error"]["message"], fault
+    bound = "/v3/tagBindings?parent=" + urllib.parse.quote(full("no-value"), safe="")
+    assert api("GET", bound)["tagBindings"] == []
+
+
+@test
 def a_value_is_used_by_those_whom_its_own_policy_names():
     name = key("own-policy")
     one, two = value("one", name), value("two", name)

@@ -8,6 +8,7 @@
 #include "control/api/crm_operation.h"
 #include "control/paging.h"
 #include "control/policy_doc.h"
+#include "control/projects.h"
 #include "control/tags.h"
 #include "http/url.h"
 
@@ -260,6 +261,9 @@ static bool check_bound(struct api_call *call, const char *resource, const char 
     if (bound.id == 0) {
         return error_set(err, STATUS_NOT_FOUND, "%s was not found.", resource);
     }
+    if (doc == NULL || strncmp(value, "tagValues/", 10) != 0) {
+        return error_set(err, STATUS_NOT_FOUND, "There is no tag value '%.100s'.", value);
+    }
     if (!store_each(call->control->store, STORE_TAG, tag_binding_prefix(&call->arena, resource),
                     count_bound, &bound, err)) {
         return false;
@@ -307,7 +311,8 @@ static bool binding_create(struct api_call *call, json_t **operation, struct err
     }
     const char *value = value_of(call, asked);
     if (!may_on(call, "createTagBinding", resource, err) ||
-        !api_allowed(call, "resourcemanager.tagValueBindings.create", value, err)) {
+        !api_allowed(call, "resourcemanager.tagValueBindings.create", value, err) ||
+        !project_must_live(call, resource, err)) {
         return false;
     }
     return check_bound(call, resource, value, err) &&
@@ -344,7 +349,8 @@ static bool binding_delete(struct api_call *call, json_t **operation, struct err
     }
     if (!find_resource(call, arena_string(&call->arena, full), &resource, err) ||
         !may_on(call, "deleteTagBinding", resource, err) ||
-        !api_allowed(call, "resourcemanager.tagValueBindings.delete", value, err)) {
+        !api_allowed(call, "resourcemanager.tagValueBindings.delete", value, err) ||
+        !project_must_live(call, resource, err)) {
         return false;
     }
     auto_json *body = load(call, tag_binding_key(&call->arena, resource, value));
@@ -369,10 +375,10 @@ static void bindings_delete(struct api_call *call)
 const struct api_route crm_v3_bindings_routes[] = {
     {"GET", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED, bindings_list,
      METHOD "ListTagBindings"},
-    {"POST", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED, bindings_create,
+    {"POST", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY, bindings_create,
      METHOD "CreateTagBinding"},
-    {"DELETE", "/v3/tagBindings/{resource}/tagValues/{value}", NULL, NULL, API_SELF_CHECKED,
-     bindings_delete, METHOD "DeleteTagBinding"},
+    {"DELETE", "/v3/tagBindings/{resource}/tagValues/{value}", NULL, NULL,
+     API_SELF_CHECKED | API_VALIDATE_ONLY, bindings_delete, METHOD "DeleteTagBinding"},
     {"GET", "/v3/effectiveTags", NULL, NULL, API_SELF_CHECKED, effective_list,
      METHOD "ListEffectiveTags"},
     {"GET", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, API_SELF_CHECKED, NULL,

@@ -429,15 +429,21 @@ static void tags_delete(struct api_call *call)
 #define METHOD "google.cloud.resourcemanager.v3."
 #define MAY    "resourcemanager."
 #define KIND(kind, method)                                                                         \
-    {"POST", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_create, METHOD method "s.Create"},    \
+    {"POST",                                                                                       \
+     "/v3/" kind,                                                                                  \
+     NULL,                                                                                         \
+     NULL,                                                                                         \
+     API_SELF_CHECKED | API_VALIDATE_ONLY,                                                         \
+     tags_create,                                                                                  \
+     METHOD method "s.Create"},                                                                    \
         {"GET", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_list, METHOD method "s.List"},     \
         {"GET",           "/v3/" kind "/namespaced",      NULL, NULL, API_SELF_CHECKED,            \
          tags_namespaced, METHOD method "s.GetNamespaced"},                                        \
         {"GET",    "/v3/" kind "/{tag}", NULL, NULL, API_SELF_CHECKED,                             \
          tags_get, METHOD method "s.Get"},                                                         \
-        {"PATCH",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED,                        \
+        {"PATCH",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY,    \
          tags_patch, METHOD method "s.Update"},                                                    \
-        {"DELETE",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED,                       \
+        {"DELETE",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY,   \
          tags_delete, METHOD method "s.Delete"},                                                   \
         {"POST",                                                                                   \
          "/v3/" kind "/{tag}:getIamPolicy",                                                        \

@@ -211,7 +211,8 @@ static bool write_policy(struct api_call *call, const char *node, const char *na
 {
     const struct orgpolicy_constraint *constraint;
     if (!orgpolicy_find(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, err)) {
-        return error_field(err, "name", "%s", err->text);
+        const char *why = arena_string(&call->arena, slice_of(err->text));
+        return error_field(err, "name", "%s", why);
     }
     json_object_set_new(body, "constraint", json_string(name));
     if ((mask_names(call, "spec") &&

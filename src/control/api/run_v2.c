@@ -37,16 +37,16 @@
 
 const struct api_route run_v2_routes[] = {
     /* services */
-    {"POST", SERVICES, "run.services.create", PROJECT, 0, v2_service_create,
+    {"POST", SERVICES, "run.services.create", PROJECT, API_VALIDATE_ONLY, v2_service_create,
      V2 "Services.CreateService"},
     {"GET", SERVICES, "run.services.list", PROJECT, API_NO_BODY, v2_service_list,
      V2 "Services.ListServices"},
     {"GET", SERVICES "/{service}", "run.services.get", SERVICE, API_NO_BODY, v2_service_get,
      V2 "Services.GetService"},
-    {"PATCH", SERVICES "/{service}", "run.services.update", SERVICE, 0, v2_service_patch,
-     V2 "Services.UpdateService"},
-    {"DELETE", SERVICES "/{service}", "run.services.delete", SERVICE, API_NO_BODY,
-     v2_service_delete, V2 "Services.DeleteService"},
+    {"PATCH", SERVICES "/{service}", "run.services.update", SERVICE, API_VALIDATE_ONLY,
+     v2_service_patch, V2 "Services.UpdateService"},
+    {"DELETE", SERVICES "/{service}", "run.services.delete", SERVICE,
+     API_NO_BODY | API_VALIDATE_ONLY, v2_service_delete, V2 "Services.DeleteService"},
     {"GET", SERVICES "/{service}:getIamPolicy", "run.services.getIamPolicy", SERVICE, API_NO_BODY,
      iam_get_policy, V2 "Services.GetIamPolicy"},
     {"POST", SERVICES "/{service}:setIamPolicy", "run.services.setIamPolicy", SERVICE, 0,
@@ -59,8 +59,8 @@ const struct api_route run_v2_routes[] = {
      V2 "Revisions.ListRevisions"},
     {"GET", REVISIONS "/{revision}", "run.revisions.get", PROJECT, API_NO_BODY, v2_revision_get,
      V2 "Revisions.GetRevision"},
-    {"DELETE", REVISIONS "/{revision}", "run.revisions.delete", PROJECT, API_NO_BODY,
-     v2_revision_delete, V2 "Revisions.DeleteRevision"},
+    {"DELETE", REVISIONS "/{revision}", "run.revisions.delete", PROJECT,
+     API_NO_BODY | API_VALIDATE_ONLY, v2_revision_delete, V2 "Revisions.DeleteRevision"},
 
     /* operations */
     {"GET", OPERATIONS, "run.operations.list", PROJECT, API_NO_BODY, operation_list,
