@@ -96,9 +96,7 @@ static void go_into_tls(struct server_conn *conn)
         transport_close(&conn->t, true);
         return;
     }
-    transport_start_tls(&conn->t, ssl);
-    deadline_set(conn->t.net, &conn->t.deadline,
-                 net_now(conn->t.net) + conn->listener->limits.head_timeout_ms);
+    transport_start_tls(&conn->t, ssl, conn->listener->limits.head_timeout_ms);
     server_conn_set_idle(conn, true);
 }
 

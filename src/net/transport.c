@@ -95,9 +95,10 @@ void transport_wake(struct transport *t)
     transport_touch(t);
 }
 
-void transport_start_tls(struct transport *t, SSL *ssl)
+void transport_start_tls(struct transport *t, SSL *ssl, uint64_t shake_ms)
 {
     t->next_ssl = ssl;
+    t->shake_ms = shake_ms;
     transport_touch(t);
 }
 
@@ -487,6 +488,7 @@ static void change_to_tls(struct transport *t)
     t->ssl = t->next_ssl;
     t->next_ssl = NULL;
     t->shaking = true;
+    deadline_set(t->net, &t->deadline, net_now(t->net) + t->shake_ms);
     watch(t);
 }
 

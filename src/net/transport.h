@@ -37,7 +37,8 @@ struct transport {
     struct net *net;
     const struct transport_events *events;
     SSL *ssl;
-    SSL *next_ssl; /* takes over once the output is written */
+    SSL *next_ssl;     /* takes over once the output is written */
+    uint64_t shake_ms; /* what its handshake may take then */
     int fd;
     int watched; /* UV_READABLE | UV_WRITABLE */
     int error;   /* errno of what broke it */
@@ -74,9 +75,10 @@ void transport_wake(struct transport *transport);
 void transport_flush(struct transport *transport);
 /*
  * From the end of what is queued now on, all bytes are TLS (SSL, ours from here): on_ready tells
- * when it is up. Nothing is read until then; a peer that has sent more already is cut.
+ * when it is up, on_due that it is not after SHAKE_MS. Nothing is read before; a peer that has sent
+ * more already is cut.
  */
-void transport_start_tls(struct transport *transport, SSL *ssl);
+void transport_start_tls(struct transport *transport, SSL *ssl, uint64_t shake_ms);
 /* For adding to: has a block, and is written at the end of this turn. */
 struct buffer *transport_out(struct transport *transport);
 /* False once more than NET_OUT_HIGH waits. */

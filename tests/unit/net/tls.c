@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/server.h"
 
 static char dir[] = "/tmp/net-tls-XXXXXX";
 static char chains[2][64];
@@ -361,6 +362,67 @@ static void a_handshake_has_its_time(void **state)
     }
 }
 
+/* Answers with more than its socket holds; a CONNECT begins TLS. */
+struct tunnels {
+    struct net_tls *tls;
+    bool begun;
+    bool stuck; /* the answer before was still on its way then */
+};
+
+static void on_tunnel_request(struct exchange *exchange, void *ctx)
+{
+    static char large[1 << 20];
+    struct tunnels *tunnels = ctx;
+    if (slice_is(exchange_request(exchange)->method, "CONNECT")) {
+        tunnels->stuck = exchange->conn->t.stuck;
+        tunnels->begun = exchange_start_tls(exchange, tunnels->tls);
+        return;
+    }
+    setsockopt(exchange->conn->t.fd, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int));
+    exchange_reply(exchange, 200, NULL, (struct slice){large, sizeof(large)}, NULL);
+}
+
+static void ignore_close(struct exchange *exchange, bool aborted)
+{
+    (void)exchange;
+    (void)aborted;
+}
+
+static void a_handshake_behind_a_slow_answer_has_its_time(void **state)
+{
+    static const struct exchange_events events = {
+        .on_request = on_tunnel_request,
+        .on_close = ignore_close,
+    };
+    (void)state;
+    char some[4096];
+    struct rig rig;
+    struct raw raw;
+    struct error err;
+    struct net_limits limits;
+    struct tunnels tunnels = {.tls = two_certificates(NULL)};
+    net_limits_default(&limits);
+    rig_start(&rig, NULL);
+    net_listener_free(rig.listener);
+    limits.head_timeout_ms = 100;
+    rig.listener = net_listen(rig.net, rig.fd, NULL, &limits, &events, &tunnels, &err);
+    raw_open(&raw, &rig);
+    raw_send(&raw, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
+                   "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
+    while (!tunnels.begun) {
+        recv(raw.fd, some, sizeof(some), MSG_DONTWAIT);
+        rig_turn(&rig, 1);
+    }
+    assert_true(tunnels.stuck);
+    raw_until(&raw, NULL);
+    assert_true(slice_ends(buffer_slice(&raw.in), SLICE("established
+
+")));
+    raw_close(&raw);
+    rig_stop(&rig);
+    net_tls_free(tunnels.tls);
+}
+
 static void cleartext_to_a_tls_port_ends_the_connection(void **state)
 {
     (void)state;
@@ -397,6 +459,7 @@ int main(void)
         cmocka_unit_test(old_versions_are_refused),
         cmocka_unit_test(a_session_is_resumed_by_whoever_shares_the_key),
         cmocka_unit_test(a_handshake_has_its_time),
+        cmocka_unit_test(a_handshake_behind_a_slow_answer_has_its_time),
         cmocka_unit_test(cleartext_to_a_tls_port_ends_the_connection),
         cmocka_unit_test(files_that_are_no_certificates_are_refused),
     };
