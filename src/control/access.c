@@ -55,7 +55,7 @@ static bool node_grants(struct api_call *call, const char *node, const struct ce
 static bool holds(struct api_call *call, const char *permission, const char *resource,
                   const struct cel_env *known)
 {
-    struct lazy_tags lazy = {call->control, &call->arena, resource, NULL};
+    struct lazy_tags lazy = {call->control, &call->arena, resource, NULL, false};
     struct cel_env env = *known;
     const char *node = resource;
     env.has_tag = lazy_tags_match;

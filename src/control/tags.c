@@ -128,27 +128,26 @@ bool tags_effective(struct control *control, struct arena *arena, const char *re
     return true;
 }
 
-bool tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
+enum cel_tag tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
 {
     const struct tag_set *set = ctx;
     for (size_t i = 0; i < set->count; i++) {
         const struct tag *tag = &set->items[i];
         if (slice_is(key, by_id ? tag->key : tag->key_name) &&
             (value.len == 0 || slice_is(value, by_id ? tag->value : tag->value_name))) {
-            return true;
+            return CEL_TAG_HELD;
         }
     }
-    return false;
+    return CEL_TAG_ABSENT;
 }
 
-bool lazy_tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
+enum cel_tag lazy_tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
 {
     struct lazy_tags *lazy = ctx;
     if (lazy->set == NULL) {
         lazy->set = arena_new(lazy->arena, struct tag_set);
-        if (!tags_effective(lazy->control, lazy->arena, lazy->resource, lazy->set, NULL)) {
-            lazy->set->count = 0; /* what cannot be read grants nothing */
-        }
+        lazy->unreadable =
+            !tags_effective(lazy->control, lazy->arena, lazy->resource, lazy->set, NULL);
     }
-    return tags_match(lazy->set, by_id, key, value);
+    return lazy->unreadable ? CEL_TAG_UNREADABLE : tags_match(lazy->set, by_id, key, value);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/api.h"
+#include "policy/cel.h"
 
 /* 50 on each of a service, its project, ten folders and the organization. */
 enum { TAGS_BOUND_MAX = 50, TAGS_MAX = 13 * TAGS_BOUND_MAX };
@@ -29,7 +30,7 @@ bool tags_effective(struct control *control, struct arena *arena, const char *re
 bool tags_own(struct control *control, struct arena *arena, const char *resource, uint64_t id,
               struct tag_set *out, struct error *err);
 /* has_tag of struct cel_env: CTX is a struct tag_set. */
-bool tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
+enum cel_tag tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
 
 /* The effective tags of a resource, read when a condition asks for the first one. */
 struct lazy_tags {
@@ -37,9 +38,10 @@ struct lazy_tags {
     struct arena *arena;
     const char *resource;
     struct tag_set *set; /* NULL: not read yet */
+    bool unreadable;
 };
 /* has_tag of struct cel_env: CTX is a struct lazy_tags. */
-bool lazy_tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
+enum cel_tag lazy_tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
 
 /* Where a binding stands in the record; RESOURCE a store key. And the prefix of all of them. */
 const char *tag_binding_key(struct arena *arena, const char *resource, const char *value);

@@ -130,12 +130,14 @@ bool index_reader_service(const struct index_reader *reader, uint64_t id,
 size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
                            struct index_grant *out, size_t max);
 
+enum index_found { INDEX_ABSENT, INDEX_FOUND, INDEX_UNREADABLE };
+
 /*
  * The value that NODE itself has of the tag KEY ("ORG/environment", or BY_ID "tagKeys/1"): "prod",
- * or BY_ID "tagValues/2". False if it has none of that key.
+ * or BY_ID "tagValues/2". Absent if it has none of that key.
  */
-bool index_reader_tag(const struct index_reader *reader, uint64_t node, bool by_id,
-                      struct slice key, struct slice *value);
+enum index_found index_reader_tag(const struct index_reader *reader, uint64_t node, bool by_id,
+                                  struct slice key, struct slice *value);
 
 bool index_reader_account(const struct index_reader *reader, struct slice sub,
                           struct index_account *out);

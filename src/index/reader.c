@@ -48,15 +48,21 @@ static MDB_env *open_env(const char *dir, const char *part, struct error *err)
     return NULL;
 }
 
-static bool get(MDB_txn *txn, MDB_dbi table, struct slice key, struct slice *out)
+static enum index_found find(MDB_txn *txn, MDB_dbi table, struct slice key, struct slice *out)
 {
     MDB_val k = {key.len, (void *)(uintptr_t)key.data};
     MDB_val v;
-    if (key.len == 0 || mdb_get(txn, table, &k, &v) != 0) {
-        return false;
+    int code = key.len == 0 ? MDB_NOTFOUND : mdb_get(txn, table, &k, &v);
+    if (code != 0) {
+        return code == MDB_NOTFOUND ? INDEX_ABSENT : INDEX_UNREADABLE;
     }
     *out = (struct slice){v.mv_data, v.mv_size};
-    return true;
+    return INDEX_FOUND;
+}
+
+static bool get(MDB_txn *txn, MDB_dbi table, struct slice key, struct slice *out)
+{
+    return find(txn, table, key, out) == INDEX_FOUND;
 }
 
 static bool check_layout(MDB_txn *txn, MDB_dbi meta, struct error *err)
@@ -192,27 +198,29 @@ size_t index_reader_grants(const struct index_reader *reader, uint64_t node, str
     return count;
 }
 
-bool index_reader_tag(const struct index_reader *reader, uint64_t node, bool by_id,
-                      struct slice key, struct slice *value)
+enum index_found index_reader_tag(const struct index_reader *reader, uint64_t node, bool by_id,
+                                  struct slice key, struct slice *value)
 {
     char text[RECORD_KEY_MAX + 8];
     struct slice record;
-    if (!front(reader, FRONT_TAG, record_key(text, true, node, SLICE_NONE), &record)) {
-        return false;
+    enum index_found found = find(reader->txn, reader->tables[FRONT_TAG],
+                                  record_key(text, true, node, SLICE_NONE), &record);
+    if (found != INDEX_FOUND) {
+        return found;
     }
     struct record_reader at = {.at = record.data, .left = record.len};
     while (at.left > 0) {
         struct index_tag tag;
         record_tag(&at, &tag);
         if (at.broken) {
-            return false;
+            return INDEX_UNREADABLE;
         }
         if (slice_equal(by_id ? tag.key : tag.key_name, key)) {
             *value = by_id ? tag.value : tag.value_name;
-            return true;
+            return INDEX_FOUND;
         }
     }
-    return false;
+    return INDEX_ABSENT;
 }
 
 bool index_reader_account(const struct index_reader *reader, struct slice sub,

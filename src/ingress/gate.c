@@ -102,16 +102,21 @@ struct tag_scope {
 
 /* has_tag of struct cel_env: the nearest node with a value of KEY decides, the service itself
  * first. VALUE "": any. */
-static bool has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
+static enum cel_tag has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
 {
     const struct tag_scope *scope = ctx;
     struct slice held;
     for (size_t i = 0; i < scope->service->node_count; i++) {
-        if (index_reader_tag(scope->reader, scope->service->nodes[i], by_id, key, &held)) {
-            return value.len == 0 || slice_equal(held, value);
+        switch (index_reader_tag(scope->reader, scope->service->nodes[i], by_id, key, &held)) {
+        case INDEX_ABSENT:
+            break;
+        case INDEX_FOUND:
+            return value.len == 0 || slice_equal(held, value) ? CEL_TAG_HELD : CEL_TAG_ABSENT;
+        case INDEX_UNREADABLE:
+            return CEL_TAG_UNREADABLE;
         }
     }
-    return false;
+    return CEL_TAG_ABSENT;
 }
 
 static struct circumstances circumstances_of(struct arena *arena,

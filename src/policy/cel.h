@@ -10,6 +10,10 @@
 
 enum { CEL_SOURCE_MAX = 2048, CEL_OPERATORS_MAX = 12, CEL_LIST_MAX = 100 };
 
+/* Of a tag that cannot be read nobody knows whether it is held: neither that it is grants then, nor
+ * that it is not. */
+enum cel_tag { CEL_TAG_ABSENT, CEL_TAG_HELD, CEL_TAG_UNREADABLE };
+
 /* What a condition may ask for. data NULL: this attribute is absent, and absent never grants. */
 struct cel_env {
     int64_t time_us;   /* request.time: microseconds since 1970 */
@@ -18,7 +22,7 @@ struct cel_env {
     struct slice resource_name, resource_type, resource_service;
     /* resource.matchTag and its like; NULL: no tags. KEY "ORG/KEY" or "tagKeys/N", VALUE "" for
      * hasTagKey. */
-    bool (*has_tag)(void *ctx, bool by_id, struct slice key, struct slice value);
+    enum cel_tag (*has_tag)(void *ctx, bool by_id, struct slice key, struct slice value);
     void *tag_ctx;
     /* api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []): the roles that this call
      * grants or takes away; count -1: not such a call, and the default of the expression counts. */

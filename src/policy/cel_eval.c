@@ -428,7 +428,9 @@ static struct value match_tag(struct machine *machine, enum cel_op op, struct va
         return wrong_kind(machine);
     }
     bool by_id = (flags & CEL_TAG_BY_ID) != 0;
-    return bool_value(env->has_tag != NULL && env->has_tag(env->tag_ctx, by_id, key, value));
+    enum cel_tag held =
+        env->has_tag == NULL ? CEL_TAG_ABSENT : env->has_tag(env->tag_ctx, by_id, key, value);
+    return held == CEL_TAG_UNREADABLE ? error_value : bool_value(held == CEL_TAG_HELD);
 }
 
 /* ---- the machine ---- */

@@ -232,7 +232,7 @@ static json_t *explain(struct api_call *call, const struct store_doc *doc,
     const char *path = api_query(call, "path");
     const char *host = api_query(call, "host");
     struct because because = {0};
-    struct lazy_tags tags = {call->control, &call->arena, doc->key, NULL};
+    struct lazy_tags tags = {call->control, &call->arena, doc->key, NULL, false};
     const struct cel_env env = {
         .time_us = clock_wall_us(),
         .host = slice_of(host),

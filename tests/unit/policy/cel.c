@@ -16,13 +16,12 @@ static const char *table_path;
 
 /* ---- the table ---- */
 
-static bool has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
+static enum cel_tag has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
 {
     (void)ctx;
-    if (by_id) {
-        return slice_is(key, "tagKeys/1") && (value.len == 0 || slice_is(value, "tagValues/2"));
-    }
-    return slice_is(key, "7/env") && (value.len == 0 || slice_is(value, "prod"));
+    bool held = by_id ? slice_is(key, "tagKeys/1") : slice_is(key, "7/env");
+    held = held && (value.len == 0 || slice_is(value, by_id ? "tagValues/2" : "prod"));
+    return slice_is(key, "7/broken") ? CEL_TAG_UNREADABLE : held ? CEL_TAG_HELD : CEL_TAG_ABSENT;
 }
 
 static struct cel_env usual(void)

@@ -13,9 +13,11 @@
 #define MEMBERS "iam.managed.allowedPolicyMembers"
 #define EXEMPT  "resource.matchTag('7/open', 'yes')"
 
-static bool is_tagged(void *ctx, bool by_id, struct slice key, struct slice value)
+static enum cel_tag is_tagged(void *ctx, bool by_id, struct slice key, struct slice value)
 {
-    return *(bool *)ctx && !by_id && slice_is(key, "7/open") && slice_is(value, "yes");
+    bool open = *(bool *)ctx && !by_id;
+    return open && slice_is(key, "7/open") && slice_is(value, "yes") ? CEL_TAG_HELD
+                                                                     : CEL_TAG_ABSENT;
 }
 
 static struct cel_env env_with(bool *tagged)
