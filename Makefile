@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up build test test-clients test-revocation asan fuzz bench format clean install packages test-packages
+.PHONY: up build test test-clients test-revocation test-terraform asan fuzz bench format clean install packages test-packages
 
 up: packages build
 	exec $(BUILD)/homerun up --data $(DATA) $(ARGS)

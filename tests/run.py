@@ -2,7 +2,7 @@
 """Runs the tests and counts: the last line is "N passed, N failed".
 
 Kinds, in this order: the layers of the source, the unit tests (meson), a few seconds of each fuzz
-target, and the programs of tests/wire, tests/e2e and tests/robustness. Such a program prints
+target, and the programs of tests/e2e and tests/robustness. Such a program prints
 "ok NAME", "not ok NAME: why" or "skip NAME: why" for each test.
 """
 import argparse
@@ -137,7 +137,7 @@ def run_program(count, path, environment):
 
 
 def programs(only):
-    for folder in ("wire", "e2e", "robustness"):
+    for folder in ("e2e", "robustness"):
         for path in sorted((TESTS / folder).glob("*.py")):
             if os.access(path, os.X_OK) and (not only or only in str(path.relative_to(TESTS))):
                 yield path
