@@ -2,56 +2,8 @@
  * The fields of a Service in the v2 API, as its discovery document has them. What Cloud Run knows
  * and this server cannot do is refused by name rather than ignored.
  */
+#include "model/field_rows.h"
 #include "model/service_tables.h"
-
-#define TEXT(n)                                                                                    \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_STRING                                                          \
-    }
-#define OUTPUT(n)                                                                                  \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_ANY, .flags = FIELD_OUTPUT_ONLY                                 \
-    }
-#define FLAG(n)                                                                                    \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_BOOL                                                            \
-    }
-#define COUNT(n)                                                                                   \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_INT32                                                           \
-    }
-#define NUMBER(n)                                                                                  \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_DOUBLE                                                          \
-    }
-#define TEXTS(n)                                                                                   \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_LIST, .item = FIELD_STRING                                      \
-    }
-#define TEXT_MAP(n)                                                                                \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_MAP, .item = FIELD_STRING                                       \
-    }
-#define OBJECT(n, t)                                                                               \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_OBJECT, .fields = (t)                                           \
-    }
-#define OBJECTS(n, t)                                                                              \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = (t)                       \
-    }
-#define WORD(n, w)                                                                                 \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_ENUM, .names = (w)                                              \
-    }
-#define DURATION(n)                                                                                \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_DURATION                                                        \
-    }
-#define REFUSED(n, why)                                                                            \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_ANY, .flags = FIELD_REFUSED, .note = (why)                      \
-    }
 
 static const char *const ingress_names[] = {
     "INGRESS_TRAFFIC_UNSPECIFIED",   "INGRESS_TRAFFIC_ALL",
@@ -102,7 +54,7 @@ static const char *const traffic_type_names[] = {
 };
 
 static const struct field secret_selector_fields[] = {
-    {.name = "secret", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    REQUIRED("secret"),
     TEXT("version"),
     {0},
 };
@@ -111,13 +63,13 @@ static const struct field value_source_fields[] = {
     {0},
 };
 static const struct field env_fields[] = {
-    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    REQUIRED("name"),
     TEXT("value"),
     OBJECT("valueSource", value_source_fields),
     {0},
 };
 static const struct field header_fields[] = {
-    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    REQUIRED("name"),
     TEXT("value"),
     {0},
 };
@@ -148,8 +100,8 @@ static const struct field resource_fields[] = {
     {0},
 };
 static const struct field mount_fields[] = {
-    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
-    {.name = "mountPath", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    REQUIRED("name"),
+    REQUIRED("mountPath"),
     TEXT("subPath"),
     {0},
 };
@@ -173,13 +125,13 @@ static const struct field container_fields[] = {
     {0},
 };
 static const struct field version_path_fields[] = {
-    {.name = "path", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    REQUIRED("path"),
     TEXT("version"),
     COUNT("mode"),
     {0},
 };
 static const struct field secret_volume_fields[] = {
-    {.name = "secret", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    REQUIRED("secret"),
     OBJECTS("items", version_path_fields),
     COUNT("defaultMode"),
     {0},
@@ -191,7 +143,7 @@ static const struct field empty_dir_fields[] = {
     {0},
 };
 static const struct field volume_fields[] = {
-    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    REQUIRED("name"),
     OBJECT("secret", secret_volume_fields),
     OBJECT("cloudSqlInstance", cloud_sql_fields),
     OBJECT("emptyDir", empty_dir_fields),

@@ -3,48 +3,8 @@
  * clients send back the whole object that they last read; what would change the meaning of a
  * service if it were ignored is refused.
  */
+#include "model/field_rows.h"
 #include "model/service_tables.h"
-
-#define TEXT(n)                                                                                    \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_STRING                                                          \
-    }
-#define REQUIRED(n)                                                                                \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_STRING, .flags = FIELD_REQUIRED                                 \
-    }
-#define OUTPUT(n)                                                                                  \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_ANY, .flags = FIELD_OUTPUT_ONLY                                 \
-    }
-#define FLAG(n)                                                                                    \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_BOOL                                                            \
-    }
-#define COUNT(n)                                                                                   \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_INT32                                                           \
-    }
-#define TEXTS(n)                                                                                   \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_LIST, .item = FIELD_STRING                                      \
-    }
-#define TEXT_MAP(n)                                                                                \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_MAP, .item = FIELD_STRING                                       \
-    }
-#define OBJECT(n, t)                                                                               \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_OBJECT, .fields = (t)                                           \
-    }
-#define OBJECTS(n, t)                                                                              \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = (t)                       \
-    }
-#define REFUSED(n, why)                                                                            \
-    {                                                                                              \
-        .name = (n), .kind = FIELD_ANY, .flags = FIELD_REFUSED, .note = (why)                      \
-    }
 
 #define NOT_IN_CLOUD_RUN "not supported by Cloud Run"
 
