@@ -56,7 +56,60 @@ void server_conn_fault(struct server_conn *conn, int status, const char *why)
     }
 }
 
-/* ---- events of a connection, passed on by version ---- */
+/* ---- what a connection does, by the version that it speaks ---- */
+
+/* Nothing has come yet: neither version is known. */
+static void unknown_close(struct server_conn *conn)
+{
+    transport_close(&conn->t, false);
+}
+
+static void nothing(struct server_conn *conn)
+{
+    (void)conn;
+}
+
+/*
+ * Who has connected and not yet been served once gets the answer they came for: their request may
+ * be on its way, and a client does not try again when its very first one is lost.
+ */
+static void drain_newcomer(struct server_conn *conn)
+{
+    deadline_set(conn->listener->net, &conn->t.deadline,
+                 net_now(conn->listener->net) + NEWCOMER_MS);
+}
+
+static void h1_drain(struct server_conn *conn)
+{
+    if (!h1_server_drain(conn)) {
+        drain_newcomer(conn);
+    }
+}
+
+static void h2_drained(struct server_conn *conn)
+{
+    transport_touch(&conn->t);
+}
+
+static const struct {
+    size_t (*on_bytes)(struct server_conn *conn, char *bytes, size_t count);
+    void (*on_eof)(struct server_conn *conn);
+    void (*on_flush)(struct server_conn *conn);
+    void (*on_drained)(struct server_conn *conn);
+    void (*on_due)(struct server_conn *conn);
+    void (*on_closed)(struct server_conn *conn);
+    void (*drain)(struct server_conn *conn);
+} versions[] = {
+    /* Whose bytes come, speaks one of the two. */
+    [SPEAKS_UNKNOWN] = {NULL, unknown_close, nothing, nothing, unknown_close, nothing,
+                        drain_newcomer},
+    [SPEAKS_H1] = {h1_server_bytes, h1_server_eof, h1_server_flush, h1_server_drained,
+                   h1_server_due, h1_server_closed, h1_drain},
+    [SPEAKS_H2] = {h2_server_bytes, h2_server_eof, h2_server_flush, h2_drained, h2_server_due,
+                   h2_server_closed, h2_server_drain},
+};
+
+/* ---- events of a connection, passed on ---- */
 
 static struct server_conn *conn_of(struct transport *t)
 {
@@ -82,70 +135,31 @@ static size_t on_bytes(struct transport *t, char *bytes, size_t count)
     if (conn->speaks == SPEAKS_UNKNOWN && !choose_version(conn, bytes, count)) {
         return 0;
     }
-    return conn->speaks == SPEAKS_H1 ? h1_server_bytes(conn, bytes, count)
-                                     : h2_server_bytes(conn, bytes, count);
+    return versions[conn->speaks].on_bytes(conn, bytes, count);
 }
 
 static void on_eof(struct transport *t)
 {
     struct server_conn *conn = conn_of(t);
-    switch (conn->speaks) {
-    case SPEAKS_UNKNOWN:
-        transport_close(t, false);
-        break;
-    case SPEAKS_H1:
-        h1_server_eof(conn);
-        break;
-    case SPEAKS_H2:
-        h2_server_eof(conn);
-        break;
-    }
+    versions[conn->speaks].on_eof(conn);
 }
 
 static void on_flush(struct transport *t)
 {
     struct server_conn *conn = conn_of(t);
-    switch (conn->speaks) {
-    case SPEAKS_UNKNOWN:
-        break;
-    case SPEAKS_H1:
-        h1_server_flush(conn);
-        break;
-    case SPEAKS_H2:
-        h2_server_flush(conn);
-        break;
-    }
+    versions[conn->speaks].on_flush(conn);
 }
 
 static void on_drained(struct transport *t)
 {
     struct server_conn *conn = conn_of(t);
-    switch (conn->speaks) {
-    case SPEAKS_UNKNOWN:
-        break;
-    case SPEAKS_H1:
-        h1_server_drained(conn);
-        break;
-    case SPEAKS_H2:
-        transport_touch(t);
-        break;
-    }
+    versions[conn->speaks].on_drained(conn);
 }
 
 static void on_due(struct transport *t)
 {
     struct server_conn *conn = conn_of(t);
-    switch (conn->speaks) {
-    case SPEAKS_UNKNOWN:
-        transport_close(t, false);
-        break;
-    case SPEAKS_H1:
-        h1_server_due(conn);
-        break;
-    case SPEAKS_H2:
-        h2_server_due(conn);
-        break;
-    }
+    versions[conn->speaks].on_due(conn);
 }
 
 static void on_ready(struct transport *t)
@@ -164,16 +178,7 @@ static void on_closed(struct transport *t, bool lost)
 {
     struct server_conn *conn = conn_of(t);
     (void)lost;
-    switch (conn->speaks) {
-    case SPEAKS_UNKNOWN:
-        break;
-    case SPEAKS_H1:
-        h1_server_closed(conn);
-        break;
-    case SPEAKS_H2:
-        h2_server_closed(conn);
-        break;
-    }
+    versions[conn->speaks].on_closed(conn);
     link_remove(&conn->link);
     conn->listener->connections--;
 }
@@ -305,31 +310,9 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
     return listener;
 }
 
-/*
- * Who has connected and not yet been served once gets the answer they came for: their request may
- * be on its way, and a client does not try again when its very first one is lost.
- */
-static void drain_newcomer(struct server_conn *conn)
-{
-    deadline_set(conn->listener->net, &conn->t.deadline,
-                 net_now(conn->listener->net) + NEWCOMER_MS);
-}
-
 static void drain_conn(struct server_conn *conn)
 {
-    switch (conn->speaks) {
-    case SPEAKS_UNKNOWN:
-        drain_newcomer(conn);
-        break;
-    case SPEAKS_H1:
-        if (!h1_server_drain(conn)) {
-            drain_newcomer(conn);
-        }
-        break;
-    case SPEAKS_H2:
-        h2_server_drain(conn);
-        break;
-    }
+    versions[conn->speaks].drain(conn);
 }
 
 static void for_each(struct link *list, void (*deed)(struct server_conn *conn))
