@@ -9,6 +9,7 @@ bool connect_open(struct control *control, struct error *err)
 {
     auto_arena arena = {0};
     if (control->settings.connect == 0) {
+        tls_leaf_forget_google(control);
         return true;
     }
     if (!tls_leaf_google(control, err)) {

@@ -7,7 +7,7 @@
 
 #include "control/control.h"
 
-/* Makes the certificate, if the settings ask for CONNECT at all. Before anybody is listened to. */
+/* Makes the certificate, if the settings ask for CONNECT; else removes one that was made before. */
 bool connect_open(struct control *control, struct error *err);
 void connect_close(struct control *control);
 

@@ -69,6 +69,15 @@ bool tls_leaf_services(struct control *control, struct error *err)
     return good;
 }
 
+void tls_leaf_forget_google(const struct control *control)
+{
+    static const char *const files[] = {"tls/google.key", "tls/google.pem", "tls/google.names"};
+    auto_arena arena = {0};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        unlink(control_path(control, &arena, files[i]));
+    }
+}
+
 bool tls_leaf_google(struct control *control, struct error *err)
 {
     return ensure(control, "google", SLICE("*.googleapis.com,accounts.google.com"), err);

@@ -9,3 +9,5 @@
  */
 bool tls_leaf_services(struct control *control, struct error *err);
 bool tls_leaf_google(struct control *control, struct error *err);
+/* A key for such names does not lie about when nobody needs it. */
+void tls_leaf_forget_google(const struct control *control);

@@ -4,14 +4,17 @@
 Raw sockets for what must not work, curl, gcloud and Python's standard library for what must.
 """
 import json
+import pathlib
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.parse
-import urllib.request
 
-from homerun import Homerun, clean_environment, finally_do, main, need, test
+from homerun import Homerun, clean_environment, finally_do, main, need, test, wait_until
 
 SERVICES = "/v2/projects/demo/locations/us-central1/services"
 HELLO = "us-docker.pkg.dev/cloudrun/container/hello"
@@ -163,6 +166,24 @@ def it_is_off_unless_it_is_asked_for():
         assert "connect" not in homerun.ready
         done = homerun.cli("env", "--connect", status=None)
         assert done.returncode != 0 and "homerun up --connect" in done.stderr, done.stderr
+
+
+@test
+def it_is_turned_on_and_off_while_it_runs_and_leaves_no_key():
+    folder = tempfile.mkdtemp(prefix="homerun-connect-")
+    finally_do(lambda: shutil.rmtree(folder, ignore_errors=True))
+    config = pathlib.Path(folder, "config.yaml")
+    config.write_text("connect: false\n", encoding="utf-8")
+    with Homerun(f"--config={config}") as homerun:
+        key = pathlib.Path(homerun.data, "tls", "google.key")
+        for on in (True, False):
+            config.write_text(f"connect: {str(on).lower()}\n", encoding="utf-8")
+            homerun.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: ("connect" in (homerun.read_ready() or {})) == on and
+                       key.exists() == on, "the reload")
+            connection, answer = connect_to(homerun, "run.googleapis.com:443")
+            connection.close()
+            assert answer.split(" ")[1] == ("200" if on else "403"), answer
 
 
 @test
