@@ -61,6 +61,27 @@ static json_t *access_answer(struct api_call *call, const struct token_grant *gr
                      TOKEN_SECONDS - 1, "token_type", "Bearer");
 }
 
+/* An ID token where the assertion names an audience for one, else an access token. */
+static json_t *assertion_answer(struct api_call *call, const struct account *account,
+                                const struct token *token, struct error *err)
+{
+    struct slice id_token;
+    struct token_grant grant = {
+        .sub = account->sub,
+        .email = account->email,
+        .user_key = arena_string(&call->arena, token->kid),
+        .scope = token->scope.len > 0 ? arena_string(&call->arena, token->scope) : NULL,
+    };
+    if (token->target_audience.len == 0) {
+        return access_answer(call, &grant, err);
+    }
+    grant.audience = arena_string(&call->arena, token->target_audience);
+    if (!issuer_id_token(call->control, &call->arena, &grant, &id_token, err)) {
+        return NULL;
+    }
+    return json_pack("{s:o}", "id_token", json_slice(id_token));
+}
+
 static void jwt_bearer(struct api_call *call)
 {
     struct control *control = call->control;
@@ -101,22 +122,7 @@ static void jwt_bearer(struct api_call *call)
                "authorized for any of the scopes requested: nobody here acts for a whole domain.");
         return;
     }
-    struct token_grant grant = {
-        .sub = account.sub,
-        .email = account.email,
-        .user_key = arena_string(&call->arena, token.kid),
-        .scope = token.scope.len > 0 ? arena_string(&call->arena, token.scope) : NULL,
-    };
-    json_t *answer = NULL;
-    if (token.target_audience.len > 0) {
-        struct slice id_token;
-        grant.audience = arena_string(&call->arena, token.target_audience);
-        if (issuer_id_token(control, &call->arena, &grant, &id_token, &err)) {
-            answer = json_pack("{s:o}", "id_token", json_slice(id_token));
-        }
-    } else {
-        answer = access_answer(call, &grant, &err);
-    }
+    json_t *answer = assertion_answer(call, &account, &token, &err);
     if (answer == NULL) {
         api_fail(call, &err);
         return;
