@@ -61,17 +61,8 @@ static bool exists(struct api_call *call, const char *resource, struct error *er
         [POLICY_FOLDER] = STORE_NODE,     [POLICY_ORGANIZATION] = STORE_NODE,
         [POLICY_ACCOUNT] = STORE_ACCOUNT, [POLICY_TAG] = STORE_TAG,
     };
-    struct store_doc doc;
-    switch (store_get(call->control->store, kinds[policy_node_of(resource)], resource, &doc, err)) {
-    case STORE_FOUND:
-        json_decref(doc.body);
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "Resource '%s' was not found.", resource);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, kinds[policy_node_of(resource)], resource, NULL, err,
+                      "Resource '%s' was not found.", resource);
 }
 
 /* Version 1, 3, or not said (0). */

@@ -252,21 +252,11 @@ json_t *orgpolicy_effective(struct api_call *call, const char *node,
 bool orgpolicy_may(struct api_call *call, const char *node, const char *permission,
                    const char *other, struct error *err)
 {
-    struct store_doc doc;
     if (!(other != NULL && api_holds(call, other, node)) &&
         !api_allowed(call, permission, node, err)) {
         return false;
     }
-    switch (store_get(call->control->store, STORE_NODE, node, &doc, err)) {
-    case STORE_FOUND:
-        json_decref(doc.body);
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "%s was not found.", node);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_NODE, node, NULL, err, "%s was not found.", node);
 }
 
 bool orgpolicy_store(struct api_call *call, const char *key, const json_t *body, const char *etag,

@@ -4,6 +4,7 @@
  * the change number.
  */
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -272,6 +273,31 @@ enum store_result store_get(struct store *store, const char *kind, const char *k
     }
     sqlite3_reset(stmt);
     return result;
+}
+
+bool store_load(struct store *store, const char *kind, const char *key, struct store_doc *out,
+                struct error *err, const char *absent, ...)
+{
+    struct store_doc doc;
+    char text[sizeof(err->text)];
+    va_list arguments;
+    switch (store_get(store, kind, key, &doc, err)) {
+    case STORE_FOUND:
+        break;
+    case STORE_ABSENT:
+        va_start(arguments, absent);
+        vsnprintf(text, sizeof(text), absent, arguments);
+        va_end(arguments);
+        return error_set(err, STATUS_NOT_FOUND, "%s", text);
+    case STORE_FAILED:
+        return false;
+    }
+    if (out != NULL) {
+        *out = doc;
+    } else {
+        json_decref(doc.body);
+    }
+    return true;
 }
 
 /* The next number of the sequence that versions and changes share. */

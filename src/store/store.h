@@ -1,7 +1,6 @@
 /*
  * The record: every resource as a JSON document under (kind, key), with a number that never changes
- * and a version that does, plus the audit log and the change number. One writer: control. Behind
- * one vtable: SQLite today.
+ * and a version that does, plus the audit log and the change number. One writer: control.
  */
 #pragma once
 
@@ -16,7 +15,7 @@ struct store; /* opaque */
 #define STORE_POLICY   "policy"   /* key of the resource it is attached to */
 #define STORE_ACCOUNT                                                                              \
     "account" /* projects/P/serviceAccounts/E; deleted ones: …/serviceAccounts/E?uid=N */
-#define STORE_USER      "user" /* users/E: people that this installation issues tokens for */
+#define STORE_USER      "user"      /* users/E: people that this installation issues tokens for */
 #define STORE_SUBJECT   "subject"   /* sub → {"key": account key} */
 #define STORE_KEY       "key"       /* projects/P/serviceAccounts/E/keys/K */
 #define STORE_GROUP     "group"     /* groups/E */
@@ -52,6 +51,10 @@ void store_rollback(struct store *store);
 
 enum store_result store_get(struct store *store, const char *kind, const char *key,
                             struct store_doc *out, struct error *err);
+/* The same of what has to be there: else NOT_FOUND, with the sentence that follows. OUT may be
+ * NULL: then nothing is kept. */
+bool store_load(struct store *store, const char *kind, const char *key, struct store_doc *out,
+                struct error *err, const char *absent, ...) __attribute__((format(printf, 6, 7)));
 /* Makes or replaces; *out_id and *out_version may be NULL. BODY is not taken. Inside a transaction
  * only. */
 bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,

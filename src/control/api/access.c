@@ -40,15 +40,8 @@ static bool load_service(struct api_call *call, struct store_doc *out, struct er
     if (!api_allowed(call, "run.services.getIamPolicy", resource, err)) {
         return false;
     }
-    switch (store_get(call->control->store, STORE_SERVICE, resource, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "Service '%s' was not found.", resource);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_SERVICE, resource, out, err,
+                      "Service '%s' was not found.", resource);
 }
 
 /* The same for questions about what is served now. */

@@ -32,16 +32,10 @@ static void operations_get(struct api_call *call)
     struct error err;
     struct store_doc doc;
     const char *name = arena_printf(&call->arena, "operations/%s", api_param(call, "operation"));
-    switch (store_get(call->control->store, STORE_OPERATION, name, &doc, &err)) {
-    case STORE_ABSENT:
-        error_set(&err, STATUS_NOT_FOUND, "Operation '%s' was not found.", name);
+    if (!store_load(call->control->store, STORE_OPERATION, name, &doc, &err,
+                    "Operation '%s' was not found.", name)) {
         api_fail(call, &err);
         return;
-    case STORE_FAILED:
-        api_fail(call, &err);
-        return;
-    case STORE_FOUND:
-        break;
     }
     auto_json *body = doc.body;
     api_reply(call, json_pack("{s:s, s:b, s:O}", "name", name, "done", 1, "response",

@@ -126,15 +126,7 @@ bool crm_is_live(const json_t *node)
 
 bool crm_load(struct api_call *call, const char *key, struct store_doc *out, struct error *err)
 {
-    switch (store_get(call->control->store, STORE_NODE, key, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "%s was not found.", key);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_NODE, key, out, err, "%s was not found.", key);
 }
 
 bool crm_load_live(struct api_call *call, const char *key, struct store_doc *out, struct error *err)

@@ -23,15 +23,7 @@ static const char *now(struct api_call *call)
 
 static bool load(struct api_call *call, const char *key, struct store_doc *out, struct error *err)
 {
-    switch (store_get(call->control->store, STORE_TAG, key, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "%s was not found.", key);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_TAG, key, out, err, "%s was not found.", key);
 }
 
 /* "projects/demo" of "projects/NUMBER"; others as they are. */

@@ -18,7 +18,8 @@ enum {
     PAGE_MAX = 1000,
 };
 
-static const char *const stages[] = {"ALPHA", "BETA", "GA", "", "DEPRECATED", "DISABLED", "EAP", NULL};
+static const char *const stages[] = {"ALPHA",      "BETA",     "GA",  "",
+                                     "DEPRECATED", "DISABLED", "EAP", NULL};
 
 static const struct field role_fields[] = {
     {.name = "name", .kind = FIELD_STRING},
@@ -63,15 +64,8 @@ static const char *role_key(struct api_call *call, const char *id)
 static bool load(struct api_call *call, struct store_doc *out, struct error *err)
 {
     const char *key = role_key(call, api_param(call, "role"));
-    switch (store_get(call->control->store, STORE_ROLE, key, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "The role named %s was not found.", key);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_ROLE, key, out, err,
+                      "The role named %s was not found.", key);
 }
 
 /* ---- reading ---- */

@@ -293,19 +293,11 @@ static void issuers_create(struct api_call *call)
 static void issuers_delete(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
     const char *key = arena_printf(&call->arena, "issuers/%s", api_param(call, "issuer"));
-    switch (store_get(call->control->store, STORE_ISSUER, key, &doc, &err)) {
-    case STORE_ABSENT:
-        error_set(&err, STATUS_NOT_FOUND, "There is no issuer %s.", api_param(call, "issuer"));
+    if (!store_load(call->control->store, STORE_ISSUER, key, NULL, &err, "There is no issuer %s.",
+                    api_param(call, "issuer"))) {
         api_fail(call, &err);
         return;
-    case STORE_FAILED:
-        api_fail(call, &err);
-        return;
-    case STORE_FOUND:
-        json_decref(doc.body);
-        break;
     }
     auto_change *change = change_begin(call->control, call, &err);
     if (change == NULL || !store_delete(call->control->store, STORE_ISSUER, key, &err) ||

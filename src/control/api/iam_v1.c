@@ -98,16 +98,8 @@ bool iam_load_account(struct api_call *call, const char *permission, struct stor
     if (!api_allowed(call, permission, key, err)) {
         return false;
     }
-    switch (store_get(call->control->store, STORE_ACCOUNT, key, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "Unknown service account: %s.",
-                         api_param(call, "account"));
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_ACCOUNT, key, out, err,
+                      "Unknown service account: %s.", api_param(call, "account"));
 }
 
 static bool account_id_valid(const char *id, struct error *err)

@@ -105,24 +105,6 @@ static bool create_key(struct api_call *call, const struct store_doc *account, j
     return true;
 }
 
-void iam_keys_create(struct api_call *call)
-{
-    struct error err = {0};
-    struct store_doc account;
-    json_t *answer = NULL;
-    if (!iam_load_account(call, "iam.serviceAccountKeys.create", &account, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    bool good = create_key(call, &account, &answer, &err);
-    json_decref(account.body);
-    if (good) {
-        api_reply(call, answer);
-    } else {
-        orgpolicy_fail(call, &err);
-    }
-}
-
 /* ---- uploading ---- */
 
 static const struct field key_upload_fields[] = {
@@ -162,7 +144,10 @@ static bool upload_key(struct api_call *call, const struct store_doc *account, j
     return true;
 }
 
-void iam_keys_upload(struct api_call *call)
+/* Answers with what DEED makes of the account of the path. */
+static void answer_new_key(struct api_call *call,
+                           bool (*deed)(struct api_call *call, const struct store_doc *account,
+                                        json_t **answer, struct error *err))
 {
     struct error err = {0};
     struct store_doc account;
@@ -171,13 +156,23 @@ void iam_keys_upload(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    bool good = upload_key(call, &account, &answer, &err);
+    bool good = deed(call, &account, &answer, &err);
     json_decref(account.body);
     if (good) {
         api_reply(call, answer);
     } else {
         orgpolicy_fail(call, &err);
     }
+}
+
+void iam_keys_create(struct api_call *call)
+{
+    answer_new_key(call, create_key);
+}
+
+void iam_keys_upload(struct api_call *call)
+{
+    answer_new_key(call, upload_key);
 }
 
 /* ---- reading ---- */
@@ -258,16 +253,8 @@ static bool load_key(struct api_call *call, const char *permission, struct store
     }
     json_decref(account.body);
     const char *key = arena_printf(&call->arena, "%s/keys/%s", account.key, api_param(call, "key"));
-    switch (store_get(call->control->store, STORE_KEY, key, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "Service account key %s does not exist.",
-                         api_param(call, "key"));
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_KEY, key, out, err,
+                      "Service account key %s does not exist.", api_param(call, "key"));
 }
 
 /* The public half, where publicKeyType asks for it: a certificate if there is one, or the bare key.

@@ -73,15 +73,7 @@ static bool check_custom(struct api_call *call, const json_t *asked, const char 
 static bool load_custom(struct api_call *call, const char *key, struct store_doc *out,
                         struct error *err)
 {
-    switch (store_get(call->control->store, STORE_ORGPOLICY, key, out, err)) {
-    case STORE_FOUND:
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "There is no %s.", key);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_ORGPOLICY, key, out, err, "There is no %s.", key);
 }
 
 static const char *custom_key(struct api_call *call, const char *name)

@@ -177,12 +177,7 @@ static bool remove_image(struct api_call *call, const char *key, struct error *e
     struct store *store = call->control->store;
     auto_json *users = json_array();
     struct usage usage = {&call->arena, key, users, 1};
-    switch (store_get(store, STORE_IMAGE, key, &doc, err)) {
-    case STORE_FOUND:
-        break;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "Image '%.300s' not found.", key);
-    case STORE_FAILED:
+    if (!store_load(store, STORE_IMAGE, key, &doc, err, "Image '%.300s' not found.", key)) {
         return false;
     }
     auto_json *image = doc.body;

@@ -111,7 +111,6 @@ static bool may_act_as(struct api_call *call, const struct run_service *service,
 {
     const char *email = runtime_account(call, &service->view, template);
     const char *key = account_key_of(call->control, &call->arena, slice_of(email));
-    struct store_doc doc;
     if (key == NULL) {
         key = arena_printf(&call->arena, "projects/%s/serviceAccounts/%s", service->view.project,
                            email);
@@ -125,16 +124,8 @@ static bool may_act_as(struct api_call *call, const struct run_service *service,
     if (json_text(template, "serviceAccount") == NULL) {
         return true;
     }
-    switch (store_get(call->control->store, STORE_ACCOUNT, key, &doc, err)) {
-    case STORE_FOUND:
-        json_decref(doc.body);
-        return true;
-    case STORE_ABSENT:
-        return error_set(err, STATUS_NOT_FOUND, "Service account %s does not exist.", email);
-    case STORE_FAILED:
-        return false;
-    }
-    return false;
+    return store_load(call->control->store, STORE_ACCOUNT, key, NULL, err,
+                      "Service account %s does not exist.", email);
 }
 
 /* Turning the Invoker IAM check either way decides who may call: it takes the permission to set the

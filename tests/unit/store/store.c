@@ -65,6 +65,27 @@ static void a_document_keeps_its_id_and_gets_a_new_version(void **state)
     store_close(store);
 }
 
+static void what_has_to_be_there_and_is_not_is_not_found(void **state)
+{
+    (void)state;
+    struct error err;
+    struct store_doc doc;
+    struct store *store = store_open(path, &err);
+    assert_non_null(store);
+    assert_true(store_begin(store, &err));
+    put(store, "projects/p/a", 1);
+    assert_true(store_commit(store, &err));
+    assert_true(store_load(store, STORE_SERVICE, "projects/p/a", NULL, &err, "Never said."));
+    assert_true(store_load(store, STORE_SERVICE, "projects/p/a", &doc, &err, "Never said."));
+    assert_int_equal(json_number(doc.body, "n", 0), 1);
+    json_decref(doc.body);
+    assert_false(
+        store_load(store, STORE_SERVICE, "projects/p/b", &doc, &err, "No %s, %d times.", "b", 2));
+    assert_int_equal(err.status, STATUS_NOT_FOUND);
+    assert_string_equal(err.text, "No b, 2 times.");
+    store_close(store);
+}
+
 static void what_was_rolled_back_never_was(void **state)
 {
     (void)state;
@@ -170,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_document_keeps_its_id_and_gets_a_new_version, make,
                                         clear),
+        cmocka_unit_test_setup_teardown(what_has_to_be_there_and_is_not_is_not_found, make, clear),
         cmocka_unit_test_setup_teardown(what_was_rolled_back_never_was, make, clear),
         cmocka_unit_test_setup_teardown(a_prefix_is_a_subtree_and_no_pattern, make, clear),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_named_in_one_sentence, make, clear),
