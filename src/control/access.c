@@ -6,7 +6,7 @@
 
 enum { DEPTH_MAX = 16 };
 
-/* What conditions may ask about the resource of an admin call (access-and-runtime 3.7). */
+/* What conditions may ask about the resource of an admin call (docs/access.md, K3 to K5). */
 static struct cel_env env_of(struct arena *arena, const char *resource)
 {
     static const struct {

@@ -65,7 +65,7 @@ static json_t *error_info(const struct api_call *call, const struct error *err)
                          "IAM_PERMISSION_DENIED", "domain", "iam.googleapis.com", "metadata",
                          "permission", call->denied_permission, "resource", call->denied_resource);
     }
-    /* gcloud shows the message of a 404 on a write only beside this (gcloud.md 14). */
+    /* gcloud shows the message of a 404 on a write only beside this. */
     if (err->status == STATUS_NOT_FOUND) {
         return json_pack("{s:s, s:s, s:s}", "@type", type, "reason", "RESOURCE_NOT_FOUND", "domain",
                          "run.googleapis.com");

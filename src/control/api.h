@@ -136,7 +136,7 @@ const char *api_expand(struct api_call *call, const char *pattern);
  * Whether the caller holds PERMISSION on RESOURCE (a store key: projects/P/locations/L/services/S,
  * projects/P, projects/P/serviceAccounts/E, folders/N, organizations/N), by its policy or one
  * above. A resource that does not exist is decided by its parent. False and PERMISSION_DENIED in
- * the words of access-and-runtime 3.3.
+ * the words of Cloud IAM.
  */
 bool api_allowed(struct api_call *call, const char *permission, const char *resource,
                  struct error *err);

@@ -29,7 +29,8 @@ static struct error fault(enum status status, const char *text)
     return err;
 }
 
-/* "us-central1" of "us-central1-run.localhost" and of "us-central1-localhost" (gcloud.md 2). */
+/* "us-central1" of "us-central1-run.localhost" and of "us-central1-localhost": gcloud's and
+ * its libraries' regional endpoints. */
 static const char *region_of_host(struct api_call *call, struct slice host)
 {
     for (size_t i = 0; regions[i][0] != NULL; i++) {
@@ -44,7 +45,7 @@ static const char *region_of_host(struct api_call *call, struct slice host)
 
 /*
  * "/us-central1/apis/…": Knative paths name no region, so clients that are given a base URL for
- * each region put it in front (terraform-and-clients 7.1).
+ * each region put it in front.
  */
 static void cut_region(struct api_call *call)
 {

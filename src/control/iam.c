@@ -1,5 +1,4 @@
-/* getIamPolicy, setIamPolicy and testIamPermissions, the same for every kind of resource
- * (access-and-runtime 3.4). */
+/* getIamPolicy, setIamPolicy and testIamPermissions, the same for every kind of resource. */
 #include "control/answer.h"
 #include "control/orgpolicy.h"
 #include "control/policy_doc.h"
@@ -313,7 +312,7 @@ static bool set_policy(struct api_call *call, const char *resource, struct polic
 
 /*
  * Of a stale etag v1 says 412: its clients take any 409 for a deletion that is under way, and
- * repeat the same call, which cannot succeed, for twenty minutes (terraform-and-clients 6.2).
+ * repeat the same call, which cannot succeed, for twenty minutes (Terraform does).
  */
 static void fail_set(struct api_call *call, const struct error *err)
 {

@@ -1,7 +1,7 @@
 /*
  * The doors that organization policy guards: each change of access asks here before it is made.
  * A refusal is 400 FAILED_PRECONDITION in the form of the constraint's family
- * (access-and-runtime 4.5).
+ * (policy/orgpolicy_text.c).
  */
 #pragma once
 

@@ -116,7 +116,7 @@ static bool seed_owner(struct change *change, struct control *control, struct ar
     return file_write(control_path(control, arena, "owner.json"), file, 0600, err);
 }
 
-/* The default runtime account; Editor, as on Cloud Run (access-and-runtime 1.6). */
+/* The default runtime account; Editor, as on Cloud Run. */
 static bool seed_compute(struct change *change, struct control *control, struct arena *arena,
                          const char *project, const char *number, struct error *err)
 {

@@ -1,4 +1,4 @@
-/* The formula of the contract: inflight / (0.6 × concurrency), cpu / (0.6 × limit), clamped. */
+/* Cloud Run's aim of 60 %: inflight / (0.6 × concurrency), cpu / (0.6 × limit), clamped. */
 #include "engine/autoscale.h"
 
 static const double target = 0.6;

@@ -1,4 +1,4 @@
-/* Which header is the credential (access-and-runtime 1.3), and what is removed from it. */
+/* Which header is the credential, and what is removed from it (docs/access.md, C1, C2, C8). */
 #pragma once
 
 #include "http/message.h"

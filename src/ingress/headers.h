@@ -1,6 +1,5 @@
 /*
- * What a container gets to see of a request's headers, and a client of a response's:
- * access-and-runtime 1.3 and 1.8 as one table.
+ * What a container gets to see of a request's headers, and a client of a response's: one table.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* What a client sees when the gate, or what stands behind it, says no (access-and-runtime 1.4). */
+/* What a client sees when the gate, or what stands behind it, says no. */
 #pragma once
 
 #include "net/net.h"

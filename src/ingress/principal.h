@@ -1,6 +1,6 @@
 /*
  * From a verified token to an answer: is it for this service, who is it, and what are they granted
- * (access-and-runtime 1.5, 1.6, 3.6). Everything here is read from the index as it is now.
+ * (docs/access.md, A11, C5 to C7). Everything here is read from the index as it is now.
  */
 #pragma once
 

@@ -34,7 +34,7 @@ enum request_state {
     REQUEST_ANSWERED, /* by the container in full, or by us */
 };
 
-/* Why a request that passed the gate gets an answer of ours (access-and-runtime 1.7). */
+/* Why a request that passed the gate gets an answer of ours. */
 enum failure {
     FAILURE_NO_REVISION,
     FAILURE_START,

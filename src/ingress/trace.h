@@ -1,6 +1,6 @@
 /*
  * Trace context: what the client sent is kept and continued, else made new, so that the lines of a
- * request can be found by one ID in its own log and in the service's (access-and-runtime 1.8, 5.8).
+ * request can be found by one ID in its own log and in the service's.
  */
 #pragma once
 

@@ -46,8 +46,8 @@ bool tag_valid(struct slice tag, struct error *err);
 bool revision_name_valid(struct slice service, struct slice revision, struct error *err);
 /*
  * Host of a service, or of its tag (TAG may be ""): "SERVICE-NUMBER.REGION.DOMAIN", shortened with
- * a hash when the first label would pass 63 (access-and-runtime 1.9). And the URL, with ":PORT"
- * unless it is 443.
+ * a hash when the first label would pass the 63 bytes of RFC 1035. And the URL, with ":PORT" unless
+ * it is 443.
  */
 struct slice service_host(struct arena *arena, const struct service_view *view, struct slice tag);
 struct slice service_url(struct arena *arena, const struct service_view *view, struct slice tag);

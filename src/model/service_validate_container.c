@@ -1,6 +1,5 @@
 /*
- * Containers, their probes and volumes. Limits are Cloud Run's documented ones
- * (access-and-runtime 5.1 to 5.4 of the contract, in docs/).
+ * Containers, their probes and volumes. Limits are Cloud Run's documented ones.
  */
 #include "model/quantity.h"
 #include "model/service_check.h"

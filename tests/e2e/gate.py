@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The truth table of the gate (docs/access.md), row by row, against the real thing."""
+"""The gate's truth table, row by row, against the real thing. The rules: docs/access.md."""
 import base64
 import json
 import os

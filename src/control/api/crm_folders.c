@@ -225,7 +225,7 @@ void crm_folders_undelete(struct api_call *call)
 
 /* ---- the organization's policy ---- */
 
-/* Without an administrator, nobody could ever set it again (access-and-runtime 3.4). */
+/* Without an administrator, nobody could ever set it again. */
 void crm_organization_set_policy(struct api_call *call)
 {
     struct error err;

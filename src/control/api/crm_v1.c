@@ -1,4 +1,4 @@
-/* cloudresourcemanager.googleapis.com/v1: projects and their policies (gcloud.md 12). */
+/* cloudresourcemanager.googleapis.com/v1: projects and their policies. */
 #include "control/api/crm_v1.h"
 
 #include "control/api/crm_tree.h"

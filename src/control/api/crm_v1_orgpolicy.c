@@ -1,7 +1,7 @@
 /*
  * The same policies as orgpolicy v2's, in the shape of before: one constraint is on or off, or has
  * one list of values. What this shape cannot say (conditions, parameters) is left out of answers
- * and lost when it is written through here (gcloud.md 11.2).
+ * and lost when it is written through here.
  */
 #include "control/api/crm_v1_orgpolicy.h"
 

@@ -1,4 +1,4 @@
-/* iam.googleapis.com/v1: service accounts, their keys, and roles (gcloud.md 12). */
+/* iam.googleapis.com/v1: service accounts, their keys, and roles. */
 #include "control/api/iam_v1.h"
 
 #include <stdlib.h>
@@ -116,7 +116,7 @@ static bool account_id_valid(const char *id, struct error *err)
                                id);
 }
 
-/* The creator of an account may act as it (access-and-runtime 3.3). */
+/* The creator of an account may act as it. */
 static bool grant_act_as(struct change *change, struct api_call *call, const char *key,
                          struct error *err)
 {

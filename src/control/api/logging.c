@@ -1,6 +1,6 @@
 /*
- * logging.googleapis.com/v2 entries:list, as far as `gcloud run services logs read` uses it
- * (gcloud.md 9): what instances wrote and what requests did, read back from the end of the log
+ * logging.googleapis.com/v2 entries:list, as far as `gcloud run services logs read` uses it: what
+ * instances wrote and what requests did, read back from the end of the log
  * files.
  */
 #include "control/api/logging.h"
@@ -222,7 +222,7 @@ static void lift(json_t *payload, json_t *entry)
     }
 }
 
-/* What an instance wrote: a line of JSON becomes its fields (access-and-runtime 5.8). */
+/* What an instance wrote: a line of JSON becomes its fields. */
 static json_t *instance_entry(struct arena *arena, const json_t *line)
 {
     const char *stream = json_text_or(line, "stream", "stdout");

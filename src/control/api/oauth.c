@@ -1,6 +1,6 @@
 /*
  * The token endpoint (RFC 6749, RFC 7523) and OpenID discovery: what key files, refresh tokens and
- * verifiers need. gcloud.md 10 says what its clients send; errors are RFC 6749 section 5.2.
+ * verifiers need. Errors are RFC 6749 section 5.2.
  */
 #include "control/api/oauth.h"
 
@@ -9,8 +9,8 @@
 #include "control/identity/issuer.h"
 #include "http/url.h"
 
-/* Google's token endpoint: its clients name it as the audience whatever URL they send to
- * (gcloud.md 10.1). */
+/* Google's token endpoint: its clients name it as the audience whatever URL they send to.
+ */
 static const char google_token_url[] = "https://oauth2.googleapis.com/token";
 
 static const char *form(struct api_call *call, const char *name)
@@ -168,7 +168,7 @@ static void refresh(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    /* Without it `gcloud auth print-identity-token` is dead for users (gcloud.md 10.3). */
+    /* Without it `gcloud auth print-identity-token` is dead for users. */
     json_object_set_new(answer, "id_token", json_slice(id_token));
     api_reply(call, answer);
 }

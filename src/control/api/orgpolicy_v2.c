@@ -1,5 +1,5 @@
 /*
- * Policies are kept per node and constraint; this is their newer form (gcloud.md 11.1). Nodes are
+ * Policies are kept per node and constraint; this is their newer form. Nodes are
  * named by ID or number, answers have the number.
  */
 #include "control/api/orgpolicy_v2.h"

@@ -1,4 +1,4 @@
-/* Roles: the predefined ones, readable by anyone who is authenticated (access-and-runtime 3.3). */
+/* Roles: the predefined ones, readable by anyone who is authenticated. */
 #include "control/api/roles.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* serviceusage.googleapis.com/v1: every API that we have is enabled, always (gcloud.md 5). */
+/* serviceusage.googleapis.com/v1: every API that we have is enabled, always. */
 #include "control/api/serviceusage.h"
 
 static const struct {

@@ -319,7 +319,8 @@ bool issuer_assertion_lives(const struct token *token)
            token->exp - from_s <= TOKEN_SECONDS + ASSERTION_LEEWAY_S;
 }
 
-/* A JWT that an account signed with its own key, as the bearer token itself (gcloud.md 2.4). */
+/* A JWT that an account signed with its own key, as the bearer token itself: clients with a key
+ * file send one where the endpoint is not Google's. */
 static bool believe_self_signed(struct control *control, struct arena *arena, struct slice text,
                                 struct token *out, struct error *err)
 {

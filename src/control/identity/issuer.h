@@ -56,5 +56,5 @@ bool issuer_assertion_lives(const struct token *token);
 bool issuer_believe(struct control *control, struct arena *arena, struct slice text,
                     const char *use, struct token *out, struct error *err);
 
-/* gcloud's own client, whose ID every token of ours may carry as audience (gcloud.md 10.3). */
+/* gcloud's own client, whose ID every token of ours may carry as audience (docs/access.md, C5). */
 #define GCLOUD_CLIENT_ID "32555940559.apps.googleusercontent.com"

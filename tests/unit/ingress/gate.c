@@ -1,4 +1,4 @@
-/* The truth table of access-and-runtime 1.10 and the rules of 1.2 to 1.6, on the gate alone. */
+/* The ladder and the rules of docs/access.md, on the gate alone. */
 #include "fixture.h"
 
 static struct world world;

@@ -1,4 +1,4 @@
-/* access-and-runtime 1.3 and 1.8, both directions. */
+/* What is passed on of headers, both directions. */
 #include "fixture.h"
 
 #include "ingress/headers.h"

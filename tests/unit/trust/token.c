@@ -202,7 +202,7 @@ static void a_token_has_one_spelling(void **state)
     assert_int_equal(token_parse(&arena, large, &token), TOKEN_TOO_LONG);
 }
 
-/* access-and-runtime 1.5, "time". */
+/* docs/access.md, C4. */
 static void time_is_judged_with_its_leeways(void **state)
 {
     (void)state;
@@ -270,7 +270,7 @@ static void a_minted_token_verifies_under_its_key_and_no_other(void **state)
     }
 }
 
-/* access-and-runtime 1.3: only what has three base64url parts loses its last one. */
+/* docs/access.md, C8: only what has three base64url parts loses its last one. */
 static void a_stripped_token_keeps_its_first_two_parts(void **state)
 {
     (void)state;
