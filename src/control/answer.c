@@ -95,6 +95,17 @@ static int http_status_for(const struct api_call *call, enum status status)
     return status == STATUS_UNIMPLEMENTED && api_from_gcloud(call) ? 400 : status_http(status);
 }
 
+/* What is said of a field without its name ("must be text") gets it: most clients show only this.
+ */
+static json_t *message_of(struct api_call *call, const struct error *err)
+{
+    struct slice text = slice_of(err->text);
+    bool named = err->field[0] == '\0' || slice_starts(text, slice_of(err->field));
+    return named || err->text[0] < 'a' || err->text[0] > 'z'
+               ? json_slice(text)
+               : json_string(arena_printf(&call->arena, "%s: %s", err->field, err->text));
+}
+
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details)
 {
     if (details == NULL) {
@@ -110,9 +121,8 @@ void api_fail_with(struct api_call *call, const struct error *err, json_t *detai
     if (info != NULL) {
         json_array_append_new(details, info);
     }
-    json_t *error =
-        json_pack("{s:i, s:o, s:s}", "code", http_status_for(call, err->status), "message",
-                  json_slice(slice_of(err->text)), "status", status_name(err->status));
+    json_t *error = json_pack("{s:i, s:o, s:s}", "code", http_status_for(call, err->status),
+                              "message", message_of(call, err), "status", status_name(err->status));
     if (json_array_size(details) > 0) {
         json_object_set(error, "details", details);
     }

@@ -244,6 +244,7 @@ def a_dry_run_does_everything_but_keep_it():
     assert api("DELETE", KNATIVE + "/services/kept?dryRun=all").status == 200
     assert status_of("kept") == 200
     fault(put("kept", body, "?dryRun=some"), 400, "INVALID_ARGUMENT")
+    assert put("kept", body, "?dryRun=some").json["error"]["message"] == "dryRun: must be 'all'"
     fault(put("kept", {**body, "spec": {}}, "?dryRun=all"), 400, "INVALID_ARGUMENT")
     fault(put("kept", body, "?dryRun=all", token=token_of(STRANGER)), 403, "PERMISSION_DENIED")
     body["metadata"]["resourceVersion"] = "AAYAAAAAAAE"

@@ -52,6 +52,14 @@ def what_is_bound_is_a_value_that_exists():
         assert "no tag value" in fault["error"]["message"], fault
     bound = "/v3/tagBindings?parent=" + urllib.parse.quote(full("no-value"), safe="")
     assert api("GET", bound)["tagBindings"] == []
+    fault = api("POST", "/v3/tagBindings", {"parent": full("no-value")}, 400)
+    assert "tagValueNamespacedName" in fault["error"]["message"], fault
+    body = {"parent": full("no-value"), "tagValueNamespacedName": "projects/no/value"}
+    fault = api("POST", "/v3/tagBindings", body, 403)
+    assert "'projects/no/value'" in fault["error"]["message"], fault
+    api("POST", "/v3/tagBindings", {**body, "tagValueNamespacedName": "projects/demo"}, 404)
+    for kind, parent in (("tagKeys", "organizations/N"), ("tagValues", "tagKeys/N")):
+        assert parent in api("GET", f"/v3/{kind}", None, 400)["error"]["message"]
 
 
 @test

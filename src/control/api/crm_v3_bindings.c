@@ -210,7 +210,7 @@ static bool is_named(const struct store_doc *doc, void *ctx)
     return false;
 }
 
-/* "tagValues/N" that the request names in one of two ways; "" if there is none. */
+/* "tagValues/N" that the request names in one of two ways; the other name if nothing has it. */
 static const char *value_of(struct api_call *call, const json_t *asked)
 {
     const char *value = json_text_or(asked, "tagValue", "");
@@ -219,7 +219,7 @@ static const char *value_of(struct api_call *call, const json_t *asked)
         return value;
     }
     store_each(call->control->store, STORE_TAG, "tagValues/", is_named, &named, NULL);
-    return arena_string(&call->arena, slice_of(named.key));
+    return arena_string(&call->arena, slice_of(named.key[0] != '\0' ? named.key : named.name));
 }
 
 struct bound {
@@ -310,6 +310,10 @@ static bool binding_create(struct api_call *call, json_t **operation, struct err
         return false;
     }
     const char *value = value_of(call, asked);
+    if (value[0] == '\0') {
+        return error_field(err, "tagValue",
+                           "A binding needs tagValue (tagValues/N) or tagValueNamespacedName.");
+    }
     if (!may_on(call, "createTagBinding", resource, err) ||
         !api_allowed(call, "resourcemanager.tagValueBindings.create", value, err) ||
         !project_must_live(call, resource, err)) {

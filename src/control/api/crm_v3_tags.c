@@ -301,6 +301,12 @@ static void tags_list(struct api_call *call)
     const char *parent = node_key(call, given == NULL ? "" : given);
     struct search search = {.call = call, .parent = parent};
     struct paging paging;
+    if (parent[0] == '\0') {
+        error_field(&err, "parent", "The query needs parent=%s.",
+                    kind == &keys ? "organizations/N or projects/P" : "tagKeys/N");
+        api_fail(call, &err);
+        return;
+    }
     if (!api_allowed(call, permission(call, "list"), parent, &err) ||
         !paging_init(&paging, call, PAGE_MAX, &err)) {
         api_fail(call, &err);
