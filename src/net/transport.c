@@ -320,6 +320,9 @@ static bool read_ahead_waits(const struct transport *t)
 /* One read. False if there was nothing. */
 static bool read_once(struct transport *t)
 {
+    if (t->next_ssl != NULL) {
+        return false; /* what comes now is for TLS, or for nobody */
+    }
     char *into = t->net->read;
     size_t room = NET_READ_BYTES;
     size_t before = buffer_len(&t->in);

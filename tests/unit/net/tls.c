@@ -367,12 +367,15 @@ struct tunnels {
     struct net_tls *tls;
     bool begun;
     bool stuck; /* the answer before was still on its way then */
+    unsigned requests, closed;
 };
 
 static void on_tunnel_request(struct exchange *exchange, void *ctx)
 {
     static char large[1 << 20];
     struct tunnels *tunnels = ctx;
+    tunnels->requests++;
+    exchange_set_user(exchange, tunnels);
     if (slice_is(exchange_request(exchange)->method, "CONNECT")) {
         tunnels->stuck = exchange->conn->t.stuck;
         tunnels->begun = exchange_start_tls(exchange, tunnels->tls);
@@ -382,41 +385,71 @@ static void on_tunnel_request(struct exchange *exchange, void *ctx)
     exchange_reply(exchange, 200, NULL, (struct slice){large, sizeof(large)}, NULL);
 }
 
-static void ignore_close(struct exchange *exchange, bool aborted)
+static void on_tunnel_close(struct exchange *exchange, bool aborted)
 {
-    (void)exchange;
+    struct tunnels *tunnels = exchange_user(exchange);
     (void)aborted;
+    tunnels->closed++;
+}
+
+/* A connection whose CONNECT is granted while an answer is still on its way. */
+static void tunnel_open(struct tunnels *tunnels, struct rig *rig, struct raw *raw)
+{
+    static const struct exchange_events events = {
+        .on_request = on_tunnel_request,
+        .on_close = on_tunnel_close,
+    };
+    char some[4096];
+    struct error err;
+    struct net_limits limits;
+    *tunnels = (struct tunnels){.tls = two_certificates(NULL)};
+    net_limits_default(&limits);
+    rig_start(rig, NULL);
+    net_listener_free(rig->listener);
+    limits.head_timeout_ms = 100;
+    rig->listener = net_listen(rig->net, rig->fd, NULL, &limits, &events, tunnels, &err);
+    raw_open(raw, rig);
+    raw_send(raw, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
+                  "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
+    while (!tunnels->begun) {
+        recv(raw->fd, some, sizeof(some), MSG_DONTWAIT);
+        rig_turn(rig, 1);
+    }
+    assert_true(tunnels->stuck);
 }
 
 static void a_handshake_behind_a_slow_answer_has_its_time(void **state)
 {
-    static const struct exchange_events events = {
-        .on_request = on_tunnel_request,
-        .on_close = ignore_close,
-    };
     (void)state;
-    char some[4096];
     struct rig rig;
     struct raw raw;
-    struct error err;
-    struct net_limits limits;
-    struct tunnels tunnels = {.tls = two_certificates(NULL)};
-    net_limits_default(&limits);
-    rig_start(&rig, NULL);
-    net_listener_free(rig.listener);
-    limits.head_timeout_ms = 100;
-    rig.listener = net_listen(rig.net, rig.fd, NULL, &limits, &events, &tunnels, &err);
-    raw_open(&raw, &rig);
-    raw_send(&raw, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
-                   "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
-    while (!tunnels.begun) {
-        recv(raw.fd, some, sizeof(some), MSG_DONTWAIT);
-        rig_turn(&rig, 1);
-    }
-    assert_true(tunnels.stuck);
+    struct tunnels tunnels;
+    tunnel_open(&tunnels, &rig, &raw);
     raw_until(&raw, NULL);
     assert_true(slice_ends(buffer_slice(&raw.in), SLICE("established\r\n\r\n")));
     raw_close(&raw);
+    rig_stop(&rig);
+    net_tls_free(tunnels.tls);
+}
+
+static void what_is_said_in_the_clear_before_a_reset_is_not_heard(void **state)
+{
+    static const char late[] = "GET /late HTTP/1.1\r\nHost: a\r\n\r\n";
+    (void)state;
+    struct rig rig;
+    struct raw raw;
+    struct tunnels tunnels;
+    tunnel_open(&tunnels, &rig, &raw);
+    assert_int_equal(send(raw.fd, late, sizeof(late) - 1, MSG_NOSIGNAL), sizeof(late) - 1);
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(raw.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    raw_close(&raw);
+    while (net_listener_connections(rig.listener) > 0) {
+        rig_turn(&rig, 1);
+        usleep(1000);
+    }
+    assert_int_equal(tunnels.requests, 2);
+    assert_int_equal(tunnels.closed, 2);
     rig_stop(&rig);
     net_tls_free(tunnels.tls);
 }
@@ -458,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_session_is_resumed_by_whoever_shares_the_key),
         cmocka_unit_test(a_handshake_has_its_time),
         cmocka_unit_test(a_handshake_behind_a_slow_answer_has_its_time),
+        cmocka_unit_test(what_is_said_in_the_clear_before_a_reset_is_not_heard),
         cmocka_unit_test(cleartext_to_a_tls_port_ends_the_connection),
         cmocka_unit_test(files_that_are_no_certificates_are_refused),
     };
