@@ -67,8 +67,9 @@ bool project_is_live(struct control *control, struct arena *arena, const char *k
         return true;
     }
     const char *node = arena_printf(arena, "projects/%.*s", SLICE_ARG(id));
-    if (store_get(control->store, STORE_NODE, node, &doc, NULL) != STORE_FOUND) {
-        return true;
+    enum store_result found = store_get(control->store, STORE_NODE, node, &doc, NULL);
+    if (found != STORE_FOUND) {
+        return found == STORE_ABSENT; /* what cannot be read may be shut */
     }
     bool live = strcmp(json_text_or(doc.body, "lifecycleState", "ACTIVE"), "ACTIVE") == 0;
     json_decref(doc.body);
