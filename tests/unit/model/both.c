@@ -1,5 +1,6 @@
 /* One model, two forms: what goes in by one, is read by the other and put back by it, stays. */
 #include "shapes.h"
+#include "stage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,20 +13,6 @@
 #include "model/service_tables.h"
 
 enum { SERVICES = 3000 };
-
-static struct service_view view_of(const json_t *doc)
-{
-    return (struct service_view){
-        .project = "demo",
-        .project_number = "123456789012",
-        .region = "us-central1",
-        .name = "hello",
-        .domain = "run.localhost",
-        .https_port = 8443,
-        .version = 7,
-        .doc = doc,
-    };
-}
 
 static json_t *put_v1(const json_t *old, const json_t *body)
 {
@@ -155,16 +142,6 @@ static void a_service_made_by_v2_stays_through_both(void **state)
 }
 
 /* ---- a change by v1 of what v2 made ---- */
-
-static json_t *json_of(const char *text)
-{
-    struct error err = {0};
-    json_t *value = json_read(slice_of(text), &err);
-    if (value == NULL) {
-        fail_msg("%s: %s", err.text, text);
-    }
-    return value;
-}
 
 static void v1_changes_what_it_names_and_leaves_what_it_cannot_say(void **state)
 {

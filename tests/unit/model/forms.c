@@ -1,20 +1,12 @@
 /* v1 in, document, v1 out. */
+#include "stage.h"
+
 #include "model/service_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-static json_t *json_of(const char *text)
-{
-    struct error err = {0};
-    json_t *value = json_read(slice_of(text), &err);
-    if (value == NULL) {
-        fail_msg("%s: %s", err.text, text);
-    }
-    return value;
-}
 
 static json_t *document_of(const char *text)
 {
@@ -27,20 +19,6 @@ static json_t *document_of(const char *text)
         fail_msg("%s: %s", err.field, err.text);
     }
     return doc;
-}
-
-static struct service_view view_of(const json_t *doc)
-{
-    return (struct service_view){
-        .project = "demo",
-        .project_number = "123456789012",
-        .region = "us-central1",
-        .name = "hello",
-        .domain = "run.localhost",
-        .https_port = 8443,
-        .version = 7,
-        .doc = doc,
-    };
 }
 
 /* All that gcloud sends for a new service, as seen on the wire. */

@@ -1,19 +1,12 @@
 /* Defaults and the run record. */
+#include "stage.h"
+
 #include "model/service_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-static json_t *json_of(const char *text)
-{
-    json_t *value = json_read(slice_of(text), NULL);
-    if (value == NULL) {
-        fail_msg("not JSON: %s", text);
-    }
-    return value;
-}
 
 static void a_bare_template_gets_cloud_runs_defaults(void **state)
 {

@@ -1,5 +1,6 @@
 /* The v2 form: what is taken in, what is shown, and that a service put as it was read stays. */
 #include "shapes.h"
+#include "stage.h"
 
 #include "model/service_run.h"
 
@@ -8,30 +9,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static json_t *json_of(const char *text)
-{
-    struct error err = {0};
-    json_t *value = json_read(slice_of(text), &err);
-    if (value == NULL) {
-        fail_msg("%s: %s", err.text, text);
-    }
-    return value;
-}
-
-static struct service_view view_of(const json_t *doc)
-{
-    return (struct service_view){
-        .project = "demo",
-        .project_number = "123456789012",
-        .region = "us-central1",
-        .name = "hello",
-        .domain = "run.localhost",
-        .https_port = 8443,
-        .version = 7,
-        .doc = doc,
-    };
-}
 
 /* The document that BODY makes of OLD (NULL: of nothing). */
 static json_t *change(const json_t *old, const json_t *body, const char *mask)

@@ -1,5 +1,7 @@
 /* One row for each thing that Cloud Run refuses: what is put where, and the field that the answer
  * names. */
+#include "stage.h"
+
 #include "model/service_run.h"
 
 #include <setjmp.h>
@@ -90,15 +92,6 @@ static const struct row rows[] = {
      "\"percent\":30}]",
      NULL},
 };
-
-static json_t *json_of(const char *text)
-{
-    json_t *value = json_read(slice_of(text), NULL);
-    if (value == NULL) {
-        fail_msg("not JSON: %s", text);
-    }
-    return value;
-}
 
 static json_t *a_service(void)
 {
