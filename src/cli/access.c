@@ -129,8 +129,8 @@ int action_access_explain(struct cli *cli)
     if (denial_of(cli) != NULL) {
         service = NULL;
     } else if (service == NULL) {
-        return cli_fail_with("name a service (and --member=MEMBER), or the Homerun-Denial of a "
-                             "refused request");
+        return cli_refuse_with("name a service (and --member=MEMBER), or the Homerun-Denial of a "
+                               "refused request");
     }
     if (!session_open(cli, &err) ||
         !access_get(cli, "explain", service, explain_query(cli), &answer, &err)) {

@@ -30,13 +30,13 @@ int action_completion(struct cli *cli)
     struct buffer text = BUFFER_INIT(HELP_BYTES_MAX);
     if (!help_completion(&text, cli->in.arguments[0])) {
         buffer_done(&text);
-        return cli_fail_with("no completion for \"%s\": there are bash, zsh and man",
-                             cli->in.arguments[0]);
+        return cli_refuse_with("no completion for \"%s\": there are bash, zsh and man",
+                               cli->in.arguments[0]);
     }
     return print_buffer(&text);
 }
 
-/* The commands whose name starts with the words given. */
+/* Of all, of those that share a first word, or of one. */
 int action_help(struct cli *cli)
 {
     struct buffer text = BUFFER_INIT(HELP_BYTES_MAX);
@@ -49,25 +49,40 @@ int action_help(struct cli *cli)
         help_overview(&text);
         return print_buffer(&text);
     }
-    size_t count = strlen(wanted);
-    unsigned found = 0;
+    if (command_group(wanted)) {
+        help_group(&text, wanted);
+        return print_buffer(&text);
+    }
     for (const struct command *command = commands; command->name != NULL; command++) {
-        if (strncmp(command->name, wanted, count) == 0 &&
-            (command->name[count] == '\0' || command->name[count] == ' ')) {
-            buffer_add_text(&text, found++ > 0 ? "\n" : "");
+        if (strcmp(command->name, wanted) == 0) {
             help_command(&text, command);
+            return print_buffer(&text);
         }
     }
-    if (found == 0) {
-        buffer_done(&text);
-        return cli_fail_with("there is no command \"%s\" (`homerun help` lists them)", wanted);
-    }
-    return print_buffer(&text);
+    return cli_refuse_with("there is no command `homerun %s` (`homerun help` lists them)", wanted);
 }
 
-static bool wants_overview(int argc, char **argv)
+static bool is_help(const char *word)
 {
-    return argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* The words of the command: as typed, or those that "--help" and "--version" stand for. */
+static char *const *typed(int argc, char **argv, int *count)
+{
+    static char version[] = "version", help[] = "help";
+    static char *words[] = {help, NULL, NULL};
+    *count = 1;
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        words[0] = version;
+    } else if (argc == 3 && is_help(argv[2]) && command_group(argv[1])) {
+        words[1] = argv[1];
+        *count = 2;
+    } else if (argc > 1 && !is_help(argv[1])) {
+        *count = argc - 1;
+        return argv + 1;
+    }
+    return words;
 }
 
 static int run(struct cli *cli)
@@ -88,18 +103,15 @@ int cli_main(int argc, char **argv)
 {
     struct cli *cli = calloc(1, sizeof(*cli)); /* a few pages: not for the stack */
     struct error err = {0};
-    char version[] = "version", help[] = "help";
-    char *alone[] = {argc > 1 && strcmp(argv[1], "--version") == 0 ? version : help, NULL};
+    int count;
+    char *const *words = typed(argc, argv, &count);
     if (cli == NULL) {
         return 1;
     }
     cli->terminal = isatty(STDOUT_FILENO) == 1;
     cli->colour = cli->terminal && getenv("NO_COLOR") == NULL;
-    bool simple = wants_overview(argc, argv) || strcmp(alone[0], version) == 0;
-    bool good = simple ? invocation_parse(&cli->in, 1, alone, &err)
-                       : invocation_parse(&cli->in, argc - 1, argv + 1, &err);
     int status = 2;
-    if (good) {
+    if (invocation_parse(&cli->in, count, words, &err)) {
         status = run(cli);
     } else {
         cli_fail(&err);

@@ -158,26 +158,33 @@ static int name_words(const struct command *command, int count, char *const *wor
     return used;
 }
 
+bool command_group(const char *word)
+{
+    size_t count = strlen(word);
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        if (strncmp(command->name, word, count) == 0 && command->name[count] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool refuse_command(int count, char *const *words, struct error *err)
 {
     char text[2 * NAME_MAX_BYTES + 2];
     const char *names[NAMES_MAX + 1];
-    const char *group = NULL;
     size_t named = 0;
     for (const struct command *command = commands; command->name != NULL; command++) {
-        size_t first = strcspn(command->name, " ");
-        if (strncmp(command->name, words[0], first) == 0 && words[0][first] == '\0') {
-            group = words[0];
-        }
         if (named < NAMES_MAX) {
             names[named++] = command->name;
         }
     }
     names[named] = NULL;
     bool two = count > 1 && words[1][0] != '-';
-    if (group != NULL && !two) {
+    if (command_group(words[0]) && !two) {
         return error_set(err, STATUS_INVALID_ARGUMENT,
-                         "`homerun %s` needs a word more: see `homerun help %s`", group, group);
+                         "`homerun %s` needs a word more: see `homerun help %s`", words[0],
+                         words[0]);
     }
     snprintf(text, sizeof(text), "%.40s%s%.40s", words[0], two ? " " : "", two ? words[1] : "");
     const char *near = nearest_name(slice_of(text), names);

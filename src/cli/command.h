@@ -57,6 +57,8 @@ struct invocation {
 /* INVALID_ARGUMENT, with the nearest name where one is near, on failure. */
 bool invocation_parse(struct invocation *out, int count, char *const *words, struct error *err);
 
+/* Is WORD the first of commands with two, as "services" is? */
+bool command_group(const char *word);
 /* The flag NAME of COMMAND; NULL if it has none. */
 const struct flag *command_flag(const struct command *command, struct slice name);
 /* Whether VALUE suits FLAG. */
@@ -85,6 +87,8 @@ const char *nearest_name(struct slice text, const char *const *names);
 /* ---- help.c ---- */
 
 void help_overview(struct buffer *out);
+/* GROUP: the first word of several commands. */
+void help_group(struct buffer *out, const char *group);
 void help_command(struct buffer *out, const struct command *command);
 /* FORM: "bash", "zsh" or "man". False if it is none of them. */
 bool help_completion(struct buffer *out, const char *form);

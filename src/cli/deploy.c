@@ -91,17 +91,22 @@ static json_t *current(struct cli *cli, const char *path, bool create, bool *is_
     return NULL;
 }
 
-static void say(struct cli *cli, const json_t *service, const char *name)
+static int say(struct cli *cli, const json_t *service, const char *name)
 {
     if (option_given(&cli->in, "format")) {
         service_print(cli, service);
-        return;
+        return 0;
     }
     struct paint paint = paint_of(cli);
     const char *revision = short_name(json_text_or(service, "latestReadyRevision", ""));
+    if (revision[0] == '\0') {
+        return cli_fail_with("no revision of %s serves: `homerun services describe %s` says why",
+                             name, name);
+    }
     printf("Service %s%s%s revision %s%s%s serves.\n", paint.bold, name, paint.off, paint.bold,
            revision, paint.off);
     printf("Service URL: %s%s%s\n", paint.green, json_text_or(service, "uri", ""), paint.off);
+    return 0;
 }
 
 /* Writes DOC (taken) and waits until it serves. */
@@ -129,8 +134,7 @@ static int finish(struct cli *cli, const char *name, const char *path, json_t *d
     if (!session_call(cli, "GET", path, NULL, &service, &err)) {
         return cli_fail(&err);
     }
-    say(cli, service, name);
-    return 0;
+    return say(cli, service, name);
 }
 
 static int change(struct cli *cli, bool create)

@@ -125,8 +125,8 @@ const struct flag binding_flags[] = {
     {"member", FLAG_TEXT, "MEMBER", "allUsers, user:EMAIL, serviceAccount:EMAIL, group:EMAIL …",
      NULL},
     {"role", FLAG_TEXT, "ROLE", "such as roles/run.invoker", NULL},
-    {"condition", FLAG_TEXT, "CONDITION", "expression=EXPR,title=TITLE[,description=TEXT]; None",
-     NULL},
+    {"condition", FLAG_TEXT, "CONDITION",
+     "expression=EXPR,title=TITLE (and description=TEXT), or None", NULL},
     {0},
 };
 const struct flag logs_flags[] = {

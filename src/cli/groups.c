@@ -99,7 +99,7 @@ static int member_command(struct cli *cli, bool add)
     const char *member = option_text(&cli->in, "member", NULL);
     struct error err = {0};
     if (member == NULL) {
-        return cli_fail_with("`homerun %s` needs --member=MEMBER", cli->in.command->name);
+        return cli_refuse_with("`homerun %s` needs --member=MEMBER", cli->in.command->name);
     }
     if (!members_change(cli, member, add, &err)) {
         return cli_fail(&err);

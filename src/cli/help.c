@@ -4,9 +4,53 @@
 #include "cli/command.h"
 #include "cli/version.h"
 
+enum { SCREEN_COLUMNS = 80, COMMAND_COLUMN = 27, FLAG_COLUMN = 37 };
+
 static const char *dashes(const struct command *command)
 {
     return command->arguments[0] == '\0' ? "" : " ";
+}
+
+/* Of UTF-8. */
+static size_t columns(struct slice text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        count += ((unsigned char)text.data[i] & 0xc0) != 0x80;
+    }
+    return count;
+}
+
+/* LEFT, and TEXT in a column beside it, or below where LEFT is too long; no wider than a screen. */
+static void add_row(struct buffer *out, const char *left, size_t column, const char *text)
+{
+    size_t at = 2 + strlen(left);
+    bool below = at >= column;
+    struct slice rest = slice_of(text), word;
+    buffer_printf(out, "  %s%s%*s", left, below ? "\n" : "", (int)(below ? column : column - at),
+                  "");
+    for (at = column; slice_cut(&rest, ' ', &word); at += columns(word)) {
+        if (at > column && at + 1 + columns(word) > SCREEN_COLUMNS) {
+            buffer_printf(out, "\n%*s", (int)column, "");
+            at = column;
+        } else if (at > column) {
+            buffer_add_byte(out, ' ');
+            at++;
+        }
+        buffer_add(out, word);
+    }
+    buffer_add_byte(out, '\n');
+}
+
+static void add_commands(struct buffer *out, const char *group)
+{
+    size_t count = strlen(group);
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        if (count == 0 ||
+            (strncmp(command->name, group, count) == 0 && command->name[count] == ' ')) {
+            add_row(out, command->name, COMMAND_COLUMN, command->help);
+        }
+    }
 }
 
 void help_overview(struct buffer *out)
@@ -14,10 +58,15 @@ void help_overview(struct buffer *out)
     buffer_add_text(out, "Homerun " HOMERUN_VERSION
                          ": Cloud Run's service model on your own machine.\n\n"
                          "Usage: homerun COMMAND [FLAGS]\n\nCommands:\n");
-    for (const struct command *command = commands; command->name != NULL; command++) {
-        buffer_printf(out, "  %-36s %s\n", command->name, command->help);
-    }
+    add_commands(out, "");
     buffer_add_text(out, "\n`homerun COMMAND --help` tells more. Start with `homerun up`.\n");
+}
+
+void help_group(struct buffer *out, const char *group)
+{
+    buffer_printf(out, "Usage: homerun %s COMMAND [FLAGS]\n\nCommands:\n", group);
+    add_commands(out, group);
+    buffer_printf(out, "\n`homerun %s COMMAND --help` tells more.\n", group);
 }
 
 static void help_flag(struct buffer *out, const struct flag *flag)
@@ -26,14 +75,14 @@ static void help_flag(struct buffer *out, const struct flag *flag)
     const char *value = flag->choices != NULL ? flag->choices : flag->value;
     snprintf(left, sizeof(left), "--%s%s%s", flag->name, flag->kind == FLAG_SWITCH ? "" : "=",
              flag->kind == FLAG_SWITCH ? "" : value);
-    buffer_printf(out, strlen(left) > 34 ? "  %s\n  %*s%s\n" : "  %-34s %*s%s\n", left,
-                  strlen(left) > 34 ? 35 : 0, "", flag->help);
+    add_row(out, left, FLAG_COLUMN, flag->help);
 }
 
 void help_command(struct buffer *out, const struct command *command)
 {
-    buffer_printf(out, "homerun %s: %s.\n\nUsage: homerun %s%s%s [FLAGS]\n", command->name,
-                  command->help, command->name, dashes(command), command->arguments);
+    bool flags_last = command->flags[0] != NULL && !command->takes_rest;
+    buffer_printf(out, "homerun %s: %s.\n\nUsage: homerun %s%s%s%s\n", command->name, command->help,
+                  command->name, dashes(command), command->arguments, flags_last ? " [FLAGS]" : "");
     if (command->flags[0] != NULL) {
         buffer_add_text(out, "\nFlags:\n");
     }

@@ -47,8 +47,8 @@ int action_images_add(struct cli *cli)
     char dir[PATH_MAX];
     const char *given = option_text(&cli->in, "dir", ".");
     if (cli->in.rest_count == 0) {
-        return cli_fail_with("say what to start: homerun images add %s --dir=%s -- PROGRAM …",
-                             cli->in.arguments[0], given);
+        return cli_refuse_with("say what to start: homerun images add %s --dir=%s -- PROGRAM …",
+                               cli->in.arguments[0], given);
     }
     if (realpath(given, dir) == NULL || access(dir, X_OK) < 0) {
         return cli_fail_with("--dir %s: there is no such folder, or it may not be entered", given);

@@ -72,7 +72,7 @@ int action_issuers_add(struct cli *cli)
     const char *issuer = option_text(&cli->in, "issuer", NULL);
     const char *pool = option_text(&cli->in, "pool", NULL);
     if (issuer == NULL) {
-        return cli_fail_with("--issuer=URL is needed: the `iss` of its tokens");
+        return cli_refuse_with("--issuer=URL is needed: the `iss` of its tokens");
     }
     auto_json *answer = NULL;
     auto_json *body = json_pack("{s:s, s:s}", "name", cli->in.arguments[0], "issuer", issuer);

@@ -196,8 +196,8 @@ static int change(struct cli *cli, bool grant)
     auto_json *policy = NULL;
     auto_json *condition = NULL;
     if (member == NULL || role == NULL) {
-        return cli_fail_with("`homerun %s` needs --member=MEMBER and --role=ROLE",
-                             cli->in.command->name);
+        return cli_refuse_with("`homerun %s` needs --member=MEMBER and --role=ROLE",
+                               cli->in.command->name);
     }
     if (!condition_read(cli, &condition, &err) || !session_open(cli, &err) ||
         !binding_change(cli, service_path(cli, cli->in.arguments[0]), member, role, condition,

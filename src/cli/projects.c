@@ -136,7 +136,7 @@ int action_projects_move(struct cli *cli)
         return cli_fail(&err);
     }
     if (to[0] == '\0') {
-        return cli_fail_with("where to? --folder=NUMBER or --organization=NUMBER is needed");
+        return cli_refuse_with("where to? --folder=NUMBER or --organization=NUMBER is needed");
     }
     auto_json *body = json_pack("{s:s}", "destinationParent", to);
     const char *path = arena_printf(&cli->arena, "%s:move", project_path(cli));

@@ -20,15 +20,29 @@ int cli_fail(const struct error *err)
     return 1;
 }
 
+static void print_fault(const char *format, va_list args)
+{
+    fputs("homerun: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
 int cli_fail_with(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fputs("homerun: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    print_fault(format, args);
     va_end(args);
     return 1;
+}
+
+int cli_refuse_with(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_fault(format, args);
+    va_end(args);
+    return 2;
 }
 
 /* ---- the instance ---- */
@@ -122,7 +136,7 @@ static bool make_assertion(struct cli *cli, const json_t *key, const char *audie
     struct slice pem = slice_of(json_text_or(key, "private_key", ""));
     struct trust_secret *secret = trust_secret_from_pem(pem, err);
     if (secret == NULL) {
-        return false;
+        return error_wrap(err, "%s", session_text(cli, "owner.keyFile"));
     }
     struct slice input = token_signing_input(&cli->arena, trust_secret_alg(secret),
                                              slice_of(json_text_or(key, "private_key_id", "")),
@@ -134,6 +148,17 @@ static bool make_assertion(struct cli *cli, const json_t *key, const char *audie
         *out = token_assemble(&cli->arena, input, signature);
     }
     return good;
+}
+
+/* ready.json outlives a homerun that was killed. */
+static bool explain_silence(struct cli *cli, struct error *err)
+{
+    struct error why = *err;
+    if (why.status != STATUS_UNAVAILABLE) {
+        return error_wrap(err, "fetch a token");
+    }
+    return error_set(err, why.status, "%s: start it again with `homerun up --data %s`", why.text,
+                     session_data(cli));
 }
 
 static bool read_key(struct cli *cli, json_t **key, struct error *err)
@@ -169,12 +194,13 @@ bool session_mint(struct cli *cli, const char *audience, struct slice *token, st
     };
     struct http_answer answer;
     if (!http_call(&cli->arena, &ask, &answer, err)) {
-        return error_wrap(err, "fetch a token");
+        return explain_silence(cli, err);
     }
     auto_json *body = json_read(answer.body, err);
     const char *text = json_text(body, audience == NULL ? "access_token" : "id_token");
     if (answer.status != 200 || text == NULL) {
-        return error_set(err, STATUS_UNAUTHENTICATED, "the owner's key gave no token: %s",
+        return error_set(err, STATUS_UNAUTHENTICATED, "%s: the owner's key gave no token: %s",
+                         session_text(cli, "owner.keyFile"),
                          json_text_or(body, "error_description", "an answer without a reason"));
     }
     *token = arena_slice(&cli->arena, slice_of(text));

@@ -17,6 +17,8 @@ struct cli {
 /* Prints "homerun: …" to standard error; 1, to be returned. */
 int cli_fail(const struct error *err);
 int cli_fail_with(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same of a command line that is wrong or says too little; 2. */
+int cli_refuse_with(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- the instance ---- */
 

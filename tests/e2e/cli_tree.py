@@ -35,7 +35,7 @@ def a_project_is_made_shown_deleted_brought_back_and_moved():
     assert "DELETE_REQUESTED" in cli("projects", "list", "--deleted")
     assert "being deleted" in cli("projects", "delete", "from-cli", status=1)
     assert "is back" in cli("projects", "undelete", "from-cli")
-    assert "where to?" in cli("projects", "move", "from-cli", status=1)
+    assert "where to?" in cli("projects", "move", "from-cli", status=2)
     top = organization()["name"]
     cli("projects", "move", "from-cli", f"--organization={top.split('/')[1]}")
     assert cli_json("projects", "describe", "from-cli")["parent"] == top

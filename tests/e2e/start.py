@@ -324,6 +324,28 @@ def gcloud_needs_nothing_but_env():
     assert done.stdout.strip() == "demo", done.stdout
 
 
+@test
+def a_homerun_that_was_killed_is_to_be_started_again():
+    with Homerun("--workers=1") as homerun:
+        homerun.stop(signal.SIGKILL)
+        done = homerun.cli("services", "list", status=1)
+        assert f"nobody answers at {homerun.api_url}" in one_line(done.stderr), done.stderr
+        assert f"homerun up --data {homerun.data}" in done.stderr, done.stderr
+
+
+@test
+def a_key_file_that_opens_nothing_is_named():
+    file = pathlib.Path(one().data, "owner.json")
+    good = file.read_text(encoding="utf-8")
+    try:
+        for text in ("garbage", json.dumps({**json.loads(good), "private_key": "x"})):
+            file.write_text(text, encoding="utf-8")
+            done = one().cli("services", "list", status=1)
+            assert str(file) in one_line(done.stderr), done.stderr
+    finally:
+        file.write_text(good, encoding="utf-8")
+
+
 # ---- tokens ----
 
 @test
@@ -342,13 +364,22 @@ def tokens_of_the_owner_and_of_anyone_by_the_local_root_of_trust():
 @test
 def every_command_has_help_and_completion_knows_it():
     overview = one().cli("help").stdout
-    names = re.findall(r"^  ([a-z][a-z -]*?)  +[A-Z]", overview, re.M)
+    names = re.findall(r"^  ([a-z][a-z -]*?)(?: |\n ) +[A-Z]", overview, re.M)
     assert len(names) > 30, names
     script = one().cli("completion", "bash").stdout
     for name in names:
         assert f"homerun {name}" in one().cli(*name.split(), "--help").stdout
         assert f"\n{name}:" in script.replace("='", "='\n"), name
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+@test
+def a_group_of_commands_has_help_and_what_is_wrong_is_2():
+    for words in (("help", "services"), ("services", "--help"), ("services", "-h")):
+        assert "  services list " in one().cli(*words).stdout, words
+    for words in (("help", "servces"), ("services",), ("completion", "tcsh"), ("access", "explain"),
+                  ("groups", "add-member", "g@example.com"), ("images", "add", "x")):
+        assert one_line(one().cli(*words, status=2).stderr), words
 
 
 @test

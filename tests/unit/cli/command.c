@@ -153,6 +153,39 @@ static void every_command_and_flag_is_in_help_completion_and_manual(void **state
     buffer_done(&man);
 }
 
+static void assert_fits_the_screen(struct buffer *text)
+{
+    struct slice rest = buffer_slice(text), line;
+    while (slice_cut(&rest, '\n', &line)) {
+        size_t columns = 0;
+        for (size_t i = 0; i < line.len; i++) {
+            columns += ((unsigned char)line.data[i] & 0xc0) != 0x80;
+        }
+        if (columns > 80) {
+            fail_msg("%zu columns: %.*s", columns, SLICE_ARG(line));
+        }
+    }
+    buffer_done(text);
+}
+
+static void help_is_no_wider_than_a_screen(void **state)
+{
+    (void)state;
+    struct buffer overview = BUFFER_INIT(TEXT_MAX), group = BUFFER_INIT(TEXT_MAX);
+    help_overview(&overview);
+    assert_fits_the_screen(&overview);
+    assert_true(command_group("services") && !command_group("deploy") && !command_group("serv"));
+    help_group(&group, "services");
+    assert_true(slice_find_slice(buffer_slice(&group), SLICE("  services list ")) > 0);
+    assert_true(slice_find_slice(buffer_slice(&group), SLICE("  revisions list ")) < 0);
+    assert_fits_the_screen(&group);
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        struct buffer help = BUFFER_INIT(TEXT_MAX);
+        help_command(&help, command);
+        assert_fits_the_screen(&help);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +197,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_told_with_what_is_near),
         cmocka_unit_test(help_may_be_asked_for_anywhere),
         cmocka_unit_test(every_command_and_flag_is_in_help_completion_and_manual),
+        cmocka_unit_test(help_is_no_wider_than_a_screen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
