@@ -1,6 +1,6 @@
 /*
  * The way of an admin call: route table → who is calling → permission on the resource → decode →
- * handler → answer. Each Google API is one file under api/ with one table of rows.
+ * handler → answer. Each Google API has its files under api/, and a table of rows.
  */
 #pragma once
 

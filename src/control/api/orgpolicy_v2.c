@@ -1,6 +1,6 @@
 /*
- * Policies are kept per node and constraint; this is their newer form. Nodes are
- * named by ID or number, answers have the number.
+ * Policies are kept per node and constraint; this is their newer form. Nodes are named by ID or
+ * number, answers have the number.
  */
 #include "control/api/orgpolicy_v2.h"
 
