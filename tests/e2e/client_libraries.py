@@ -4,18 +4,7 @@ import urllib.parse
 
 import client_cache
 from client_cache import CLIENTS
-from homerun import Homerun, finally_do, main, test
-
-_stand = None
-
-
-def stand():
-    global _stand
-    if _stand is None:
-        _stand = Homerun().start()
-        finally_do(_stand.close)
-    return _stand
-
+from homerun import main, stand, test
 
 def port():
     return str(urllib.parse.urlsplit(stand().api_url).port)

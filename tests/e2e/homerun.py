@@ -94,6 +94,18 @@ def first_line(why):
     return text.splitlines()[0][:300]
 
 
+_stand = None
+
+
+def stand():
+    """One instance for all tests of a file, which leave nothing behind; it ends with the file."""
+    global _stand
+    if _stand is None:
+        _stand = Homerun().start()
+        finally_do(_stand.close)
+    return _stand
+
+
 def wait_until(ask, what, seconds=30):
     """The first true answer of ASK; asks again until SECONDS have passed."""
     deadline = time.monotonic() + seconds

@@ -4,23 +4,12 @@ import os
 import socket
 import urllib.parse
 
-from homerun import Homerun, finally_do, main, test, wait_until
+from homerun import main, stand, test, wait_until
 
 SERVICES = "/v2/projects/demo/locations/us-central1/services"
 KNATIVE = "/apis/serving.knative.dev/v1/namespaces/demo/services"
 IMAGE = "us-docker.pkg.dev/cloudrun/container/hello"
 HELLO = {"template": {"containers": [{"image": IMAGE}]}}
-
-_stand = None
-
-
-def stand():
-    global _stand
-    if _stand is None:
-        _stand = Homerun().start()
-        finally_do(_stand.close)
-    return _stand
-
 
 @test
 def grpc_is_refused_in_grpcs_own_words():

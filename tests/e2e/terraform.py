@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 
-from homerun import Homerun, Skip, finally_do, main, need, test
+from homerun import Skip, main, need, stand, test
 
 HERE = pathlib.Path(__file__).resolve().parent / "terraform"
 RUN_SERVICES = "projects/demo/locations/us-central1/services"
@@ -41,18 +41,6 @@ def with_each_provider(function):
             function(provider)
         one.__name__ = function.__name__ + (f"_{number + 1}" if number else "")
         test(one)
-
-
-_stand = None
-
-
-def stand():
-    """One Homerun for all configurations: each leaves nothing behind."""
-    global _stand
-    if _stand is None:
-        _stand = Homerun().start()
-        finally_do(_stand.close)
-    return _stand
 
 
 class Folder:

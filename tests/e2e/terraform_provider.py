@@ -12,7 +12,7 @@ import gzip
 import json
 import threading
 
-from homerun import Homerun, fetch, finally_do, wait_until
+from homerun import fetch, stand, wait_until
 
 PROJECT, REGION = "demo", "us-central1"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
@@ -22,18 +22,6 @@ MARK = {"goog-terraform-provisioned": "true"}
 GENERATED = ("serviceAccounts", "billingInfo")  # calls of Google's own Go clients
 AGENT = "Terraform/1.11.4 (+https://www.terraform.io) Terraform-Plugin-SDK/2.33.0 " \
         "terraform-provider-google/dev7"
-
-_stand = None
-
-
-def stand():
-    """One instance for all tests of a file: each leaves nothing behind."""
-    global _stand
-    if _stand is None:
-        _stand = Homerun().start()
-        finally_do(_stand.close)
-    return _stand
-
 
 # ---- HTTP ----
 

@@ -28,12 +28,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    harness_free(*state);
-    return 0;
-}
-
 /* Refused, naming FIELD. */
 static void refused(struct harness *harness, const char *target, const char *body,
                     const char *field)
@@ -119,5 +113,5 @@ int main(void)
         cmocka_unit_test(a_page_has_no_negative_size),
         cmocka_unit_test(a_request_without_fields_takes_none),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, harness_teardown);
 }

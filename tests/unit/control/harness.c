@@ -208,3 +208,24 @@ struct answer harness_call(struct harness *harness, const char *member, const ch
     }
     return harness_late_answer();
 }
+
+int harness_setup(void **state)
+{
+    *state = harness_new();
+    return 0;
+}
+
+int harness_teardown(void **state)
+{
+    harness_free(*state);
+    return 0;
+}
+
+void answer_expect(const struct answer *answer, int status)
+{
+    if (answer->status != status) {
+        auto_arena arena = {0};
+        struct slice text = answer->body == NULL ? SLICE("") : json_write(&arena, answer->body);
+        fail_msg("%d, not %d: %.*s", answer->status, status, SLICE_ARG(text));
+    }
+}

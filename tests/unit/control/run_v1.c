@@ -25,27 +25,6 @@ static const char open_hello[] =
     "\"hello\",\"annotations\":{\"" CHECK "\":\"True\"}},\"spec\":{\"template\":{\"spec\":{"
     "\"containers\":[{\"image\":\"homerun.test/hello:1\"}]}}}}";
 
-static int setup(void **state)
-{
-    *state = harness_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    harness_free(*state);
-    return 0;
-}
-
-static void expect(const struct answer *answer, int status)
-{
-    if (answer->status != status) {
-        auto_arena arena = {0};
-        struct slice text = answer->body == NULL ? SLICE("") : json_write(&arena, answer->body);
-        fail_msg("%d, not %d: %.*s", answer->status, status, SLICE_ARG(text));
-    }
-}
-
 static const char *annotation(const struct answer *answer, const char *name)
 {
     return json_string_value(json_object_get(json_at(answer->body, "metadata.annotations"), name));
@@ -80,7 +59,7 @@ static void engine_says(struct harness *harness, enum revision_ready what, const
 static void a_ready_hello(struct harness *harness)
 {
     auto_answer made = harness_call(harness, OWNER, "POST", SERVICES, hello);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     engine_says(harness, REVISION_STARTED, "");
 }
 
@@ -90,7 +69,7 @@ static struct answer change_hello(struct harness *harness, const char *member, c
 {
     auto_arena arena = {0};
     auto_answer got = harness_call(harness, OWNER, "GET", SERVICES "/hello", NULL);
-    expect(&got, 200);
+    answer_expect(&got, 200);
     json_t *parent = json_at(got.body, path);
     auto_json *parts = json_read(slice_of(text), NULL);
     assert_true(json_is_object(parts) && json_is_object(parent));
@@ -102,7 +81,7 @@ static struct answer change_hello(struct harness *harness, const char *member, c
 static void a_new_service_waits_for_its_revision(void **state)
 {
     auto_answer made = harness_call(*state, OWNER, "POST", SERVICES, hello);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     assert_string_equal(ready(&made), "Unknown");
     assert_non_null(annotation(&made, "run.googleapis.com/operation-id"));
     assert_string_equal(annotation(&made, "serving.knative.dev/creator"), "owner@example.com");
@@ -115,7 +94,7 @@ static void a_new_service_waits_for_its_revision(void **state)
     assert_string_equal(ready(&got), "True");
     assert_string_equal(json_text(got.body, "status.traffic[0].revisionName"), revision);
     auto_answer again = harness_call(*state, OWNER, "POST", SERVICES, hello);
-    expect(&again, 409);
+    answer_expect(&again, 409);
 }
 
 static void a_waiting_call_is_answered_when_the_revision_is_ready(void **state)
@@ -125,7 +104,7 @@ static void a_waiting_call_is_answered_when_the_revision_is_ready(void **state)
     snprintf(target, sizeof(target), LOCATION "/operations/%s:wait",
              annotation(&made, "run.googleapis.com/operation-id"));
     auto_answer now = harness_call(*state, OWNER, "POST", target, "{\"timeout\":\"0s\"}");
-    expect(&now, 200);
+    answer_expect(&now, 200);
     assert_false(json_flag(now.body, "done", true));
     auto_answer held = harness_call(*state, OWNER, "POST", target, "{\"timeout\":\"30s\"}");
     assert_int_equal(held.status, 0);
@@ -133,7 +112,7 @@ static void a_waiting_call_is_answered_when_the_revision_is_ready(void **state)
     struct msg_revision_state said = {.revision_id = revision_id(*state, name)};
     run_revision_state(&((struct harness *)*state)->control, &said);
     auto_answer late = harness_late_answer();
-    expect(&late, 200);
+    answer_expect(&late, 200);
     assert_true(json_flag(late.body, "done", false));
     assert_string_equal(json_text(late.body, "response.kind"), "Service");
     assert_string_equal(json_text(late.body, "response.status.conditions[0].status"), "True");
@@ -148,7 +127,7 @@ static void a_failing_revision_says_why_and_leaves_the_old_one(void **state)
     auto_answer before = harness_call(*state, OWNER, "GET", SERVICES "/hello", NULL);
     auto_answer put = change_hello(*state, OWNER, "spec.template.metadata.labels",
                                    "{\"client.knative.dev/nonce\":\"second\"}");
-    expect(&put, 200);
+    answer_expect(&put, 200);
     assert_string_equal(ready(&put), "Unknown");
     engine_says(*state, REVISION_FAILED, "The container exited.");
     auto_answer got = harness_call(*state, OWNER, "GET", SERVICES "/hello", NULL);
@@ -166,7 +145,7 @@ static void an_unknown_image_fails_with_what_to_do(void **state)
         "{\"metadata\":{\"name\":\"hello\"},\"spec\":{\"template\":{\"spec\":{\"containers\":[{"
         "\"image\":\"nowhere/none\"}]}}}}";
     auto_answer made = harness_call(*state, OWNER, "POST", SERVICES, body);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     assert_string_equal(ready(&made), "False");
     assert_non_null(
         strstr(json_text(made.body, "status.conditions[0].message"), "Image 'nowhere/none' not"));
@@ -178,7 +157,7 @@ static void the_check_is_turned_off_and_on_at_once_and_without_a_revision(void *
     a_ready_hello(*state);
     auto_answer off =
         change_hello(*state, OWNER, "metadata.annotations", "{\"" CHECK "\":\"True\"}");
-    expect(&off, 200);
+    answer_expect(&off, 200);
     assert_string_equal(ready(&off), "True");
     assert_string_equal(annotation(&off, CHECK), "true");
     assert_int_equal(json_number(off.body, "metadata.generation", 0), 2);
@@ -187,7 +166,7 @@ static void the_check_is_turned_off_and_on_at_once_and_without_a_revision(void *
     assert_int_equal(json_array_size(json_at(list.body, "items")), 1);
     auto_answer on =
         change_hello(*state, OWNER, "metadata.annotations", "{\"" CHECK "\":\"False\"}");
-    expect(&on, 200);
+    answer_expect(&on, 200);
     assert_string_equal(annotation(&on, CHECK), "false");
 }
 
@@ -196,38 +175,38 @@ static void a_developer_deploys_but_does_not_touch_the_check_either_way(void **s
     static const char said[] = "Permission 'run.services.setIamPolicy' denied on resource '" KEY
                                "' (or resource may not exist).";
     auto_answer opened = harness_call(*state, DEVELOPER, "POST", SERVICES, open_hello);
-    expect(&opened, 403);
+    answer_expect(&opened, 403);
     assert_string_equal(json_text(opened.body, "message"), said);
     auto_answer made = harness_call(*state, DEVELOPER, "POST", SERVICES, hello);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     auto_answer off =
         change_hello(*state, DEVELOPER, "metadata.annotations", "{\"" CHECK "\":\"true\"}");
-    expect(&off, 403);
+    answer_expect(&off, 403);
     auto_answer by_owner =
         change_hello(*state, OWNER, "metadata.annotations", "{\"" CHECK "\":\"true\"}");
-    expect(&by_owner, 200);
+    answer_expect(&by_owner, 200);
     /* Leaving it out turns it on again: that too needs the permission. */
     auto_answer omitted = harness_call(*state, DEVELOPER, "PUT", SERVICES "/hello", hello);
-    expect(&omitted, 403);
+    answer_expect(&omitted, 403);
     auto_answer kept = change_hello(*state, DEVELOPER, "metadata.labels", "{\"a\":\"b\"}");
-    expect(&kept, 200);
+    answer_expect(&kept, 200);
     assert_string_equal(annotation(&kept, CHECK), "true");
 }
 
 static void who_may_nothing_learns_nothing(void **state)
 {
     auto_answer absent = harness_call(*state, NOBODY, "GET", SERVICES "/hello", NULL);
-    expect(&absent, 403);
+    answer_expect(&absent, 403);
     a_ready_hello(*state);
     auto_answer there = harness_call(*state, NOBODY, "GET", SERVICES "/hello", NULL);
-    expect(&there, 403);
+    answer_expect(&there, 403);
     assert_true(json_same(absent.body, there.body));
     auto_answer made = harness_call(*state, NOBODY, "POST", SERVICES, hello);
-    expect(&made, 403);
+    answer_expect(&made, 403);
     auto_answer gone = harness_call(*state, NOBODY, "DELETE", SERVICES "/hello", NULL);
-    expect(&gone, 403);
+    answer_expect(&gone, 403);
     auto_answer owner = harness_call(*state, OWNER, "GET", SERVICES "/other", NULL);
-    expect(&owner, 404);
+    answer_expect(&owner, 404);
 }
 
 static void an_old_version_is_a_conflict_in_cloud_runs_words(void **state)
@@ -237,10 +216,10 @@ static void an_old_version_is_a_conflict_in_cloud_runs_words(void **state)
     auto_answer got = harness_call(*state, OWNER, "GET", SERVICES "/hello", NULL);
     struct slice old = json_write(&arena, got.body);
     auto_answer first = change_hello(*state, OWNER, "metadata.labels", "{\"a\":\"b\"}");
-    expect(&first, 200);
+    answer_expect(&first, 200);
     auto_answer second =
         harness_call(*state, OWNER, "PUT", SERVICES "/hello", arena_string(&arena, old));
-    expect(&second, 409);
+    answer_expect(&second, 409);
     char wanted[256];
     snprintf(wanted, sizeof(wanted),
              "Conflict for resource 'hello': version '%s' was specified but current version is "
@@ -254,15 +233,15 @@ static void an_old_version_is_a_conflict_in_cloud_runs_words(void **state)
 static void a_dry_run_does_everything_but_store(void **state)
 {
     auto_answer dry = harness_call(*state, OWNER, "POST", SERVICES "?dryRun=all", hello);
-    expect(&dry, 200);
+    answer_expect(&dry, 200);
     auto_answer got = harness_call(*state, OWNER, "GET", SERVICES "/hello", NULL);
-    expect(&got, 404);
+    answer_expect(&got, 404);
     auto_answer refused =
         harness_call(*state, DEVELOPER, "POST", SERVICES "?dryRun=all", open_hello);
-    expect(&refused, 403);
+    answer_expect(&refused, 403);
     a_ready_hello(*state);
     auto_answer put = harness_call(*state, OWNER, "PUT", SERVICES "/hello?dryRun=all", open_hello);
-    expect(&put, 200);
+    answer_expect(&put, 200);
     assert_string_equal(annotation(&put, CHECK), "true");
     auto_answer after = harness_call(*state, OWNER, "GET", SERVICES "/hello", NULL);
     assert_null(annotation(&after, CHECK));
@@ -275,12 +254,12 @@ static void number_and_id_of_a_project_mean_the_same(void **state)
     auto_answer got =
         harness_call(*state, OWNER, "GET",
                      "/apis/serving.knative.dev/v1/namespaces/123456789012/services/hello", NULL);
-    expect(&got, 200);
+    answer_expect(&got, 200);
     assert_string_equal(json_text(got.body, "metadata.namespace"), "123456789012");
     json_put(got.body, "metadata.namespace", json_string("elsewhere"));
     auto_answer put = harness_call(*state, OWNER, "PUT", SERVICES "/hello",
                                    arena_string(&arena, json_write(&arena, got.body)));
-    expect(&put, 400);
+    answer_expect(&put, 400);
     assert_string_equal(json_text(put.body, "field"), "metadata.namespace");
 }
 
@@ -289,29 +268,29 @@ static void a_name_is_given_once_and_traffic_names_what_exists(void **state)
     a_ready_hello(*state);
     auto_answer named =
         change_hello(*state, OWNER, "spec.template.metadata", "{\"name\":\"hello-v9\"}");
-    expect(&named, 200);
+    answer_expect(&named, 200);
     assert_string_equal(json_text(named.body, "status.latestCreatedRevisionName"), "hello-v9");
     engine_says(*state, REVISION_STARTED, "");
     auto_answer again = change_hello(*state, OWNER, "spec.template.metadata.labels",
                                      "{\"client.knative.dev/nonce\":\"third\"}");
-    expect(&again, 409);
+    answer_expect(&again, 409);
     assert_string_equal(json_text(again.body, "message"),
                         "Revision named 'hello-v9' with different configuration already exists.");
     auto_answer traffic = change_hello(
         *state, OWNER, "spec", "{\"traffic\":[{\"revisionName\":\"hello-v7\",\"percent\":100}]}");
-    expect(&traffic, 400);
+    answer_expect(&traffic, 400);
     assert_string_equal(json_text(traffic.body, "message"),
                         "Revision 'hello-v7' does not exist or is deleted");
     auto_answer tagged = change_hello(
         *state, OWNER, "spec",
         "{\"traffic\":[{\"latestRevision\":true,\"percent\":100},{\"revisionName\":\"hello-v9\","
         "\"tag\":\"green\"}]}");
-    expect(&tagged, 200);
+    answer_expect(&tagged, 200);
     assert_string_equal(ready(&tagged), "True");
     assert_string_equal(json_text(tagged.body, "status.traffic[1].url"),
                         "https://green---hello-123456789012.us-central1.run.localhost:8443");
     auto_answer refused = harness_call(*state, OWNER, "DELETE", REVISIONS "/hello-v9", NULL);
-    expect(&refused, 400);
+    answer_expect(&refused, 400);
 }
 
 static void revisions_are_found_by_nonce_service_and_name(void **state)
@@ -332,10 +311,10 @@ static void revisions_are_found_by_nonce_service_and_name(void **state)
     snprintf(target, sizeof(target), REVISIONS "/%s",
              json_text(by_nonce.body, "items[0].metadata.name"));
     auto_answer one = harness_call(*state, OWNER, "GET", target, NULL);
-    expect(&one, 200);
+    answer_expect(&one, 200);
     assert_string_equal(json_text(one.body, "kind"), "Revision");
     auto_answer absent = harness_call(*state, OWNER, "GET", REVISIONS "/hello-00009-zzz", NULL);
-    expect(&absent, 404);
+    answer_expect(&absent, 404);
 }
 
 static void services_are_listed_by_region_and_everywhere(void **state)
@@ -343,7 +322,7 @@ static void services_are_listed_by_region_and_everywhere(void **state)
     a_ready_hello(*state);
     auto_answer elsewhere = harness_call(
         *state, OWNER, "POST", "/v1/projects/demo/locations/europe-west1/services", hello);
-    expect(&elsewhere, 200);
+    answer_expect(&elsewhere, 200);
     auto_answer all =
         harness_call(*state, OWNER, "GET", "/v1/projects/demo/locations/-/services", NULL);
     assert_int_equal(json_array_size(json_at(all.body, "items")), 2);
@@ -356,9 +335,9 @@ static void a_path_without_region_finds_the_only_service_of_that_name(void **sta
 {
     auto_answer elsewhere = harness_call(
         *state, OWNER, "POST", "/v1/projects/demo/locations/europe-west1/services", hello);
-    expect(&elsewhere, 200);
+    answer_expect(&elsewhere, 200);
     auto_answer got = harness_call(*state, OWNER, "GET", SERVICES "/hello", NULL);
-    expect(&got, 200);
+    answer_expect(&got, 200);
     assert_string_equal(json_string_value(json_object_get(json_at(got.body, "metadata.labels"),
                                                           "cloud.googleapis.com/location")),
                         "europe-west1");
@@ -373,10 +352,10 @@ static void a_deleted_service_takes_revisions_and_waiting_calls_with_it(void **s
     auto_answer held = harness_call(*state, OWNER, "POST", target, NULL);
     assert_int_equal(held.status, 0);
     auto_answer gone = harness_call(*state, OWNER, "DELETE", SERVICES "/hello", NULL);
-    expect(&gone, 200);
+    answer_expect(&gone, 200);
     assert_string_equal(json_text(gone.body, "status"), "Success");
     auto_answer got = harness_call(*state, OWNER, "GET", SERVICES "/hello", NULL);
-    expect(&got, 404);
+    answer_expect(&got, 404);
     auto_answer list = harness_call(*state, OWNER, "GET", REVISIONS, NULL);
     assert_int_equal(json_array_size(json_at(list.body, "items")), 0);
     auto_answer done = harness_call(*state, OWNER, "POST", target, NULL);
@@ -389,13 +368,13 @@ static void configurations_and_routes_are_views_of_the_service(void **state)
     a_ready_hello(*state);
     auto_answer route = harness_call(
         *state, OWNER, "GET", "/apis/serving.knative.dev/v1/namespaces/demo/routes/hello", NULL);
-    expect(&route, 200);
+    answer_expect(&route, 200);
     assert_string_equal(json_text(route.body, "kind"), "Route");
     assert_string_equal(json_text(route.body, "status.conditions[0].type"), "Ready");
     assert_non_null(json_text(route.body, "status.url"));
     auto_answer configuration =
         harness_call(*state, OWNER, "GET", LOCATION "/configurations/hello", NULL);
-    expect(&configuration, 200);
+    answer_expect(&configuration, 200);
     assert_non_null(json_at(configuration.body, "spec.template.spec.containers"));
     assert_null(json_at(configuration.body, "spec.traffic"));
 }
@@ -409,7 +388,7 @@ static void a_revision_without_a_check_is_ready_at_once(void **state)
         "\"containers\":[{\"image\":\"homerun.test/hello:1\"}]}},\"traffic\":[{\"revisionName\":"
         "\"hello-v1\",\"percent\":100}]}}";
     auto_answer made = harness_call(*state, OWNER, "POST", SERVICES, body);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     assert_string_equal(ready(&made), "True");
     assert_string_equal(json_text(made.body, "status.traffic[0].revisionName"), "hello-v1");
 }
@@ -421,24 +400,24 @@ static void an_image_is_added_used_and_then_kept(void **state)
         "{\"metadata\":{\"name\":\"hello\"},\"spec\":{\"template\":{\"spec\":{\"containers\":[{"
         "\"image\":\"mine\"}]}}}}";
     auto_answer refused = harness_call(*state, DEVELOPER, "POST", "/homerun/v1/images", image);
-    expect(&refused, 403);
+    answer_expect(&refused, 403);
     auto_answer built = harness_call(*state, OWNER, "POST", "/homerun/v1/images",
                                      "{\"name\":\"homerun.test/hello:1\",\"program\":[\"x\"]}");
-    expect(&built, 400);
+    answer_expect(&built, 400);
     auto_answer added = harness_call(*state, OWNER, "POST", "/homerun/v1/images", image);
-    expect(&added, 200);
+    answer_expect(&added, 200);
     assert_string_equal(json_text(added.body, "name"), "mine:latest");
     auto_answer made = harness_call(*state, OWNER, "POST", SERVICES, body);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     assert_string_equal(ready(&made), "Unknown");
     auto_answer kept =
         harness_call(*state, OWNER, "DELETE", "/homerun/v1/images/mine:latest", NULL);
-    expect(&kept, 400);
+    answer_expect(&kept, 400);
     auto_answer gone = harness_call(*state, OWNER, "DELETE", SERVICES "/hello", NULL);
-    expect(&gone, 200);
+    answer_expect(&gone, 200);
     auto_answer removed =
         harness_call(*state, OWNER, "DELETE", "/homerun/v1/images/mine:latest", NULL);
-    expect(&removed, 200);
+    answer_expect(&removed, 200);
 }
 
 static void after_a_start_control_still_knows_what_is_being_made(void **state)
@@ -459,30 +438,28 @@ static void after_a_start_control_still_knows_what_is_being_made(void **state)
     assert_true(json_flag(operation.body, "done", false));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_new_service_waits_for_its_revision),
-        TEST(a_waiting_call_is_answered_when_the_revision_is_ready),
-        TEST(a_failing_revision_says_why_and_leaves_the_old_one),
-        TEST(an_unknown_image_fails_with_what_to_do),
-        TEST(the_check_is_turned_off_and_on_at_once_and_without_a_revision),
-        TEST(a_developer_deploys_but_does_not_touch_the_check_either_way),
-        TEST(who_may_nothing_learns_nothing),
-        TEST(an_old_version_is_a_conflict_in_cloud_runs_words),
-        TEST(a_dry_run_does_everything_but_store),
-        TEST(number_and_id_of_a_project_mean_the_same),
-        TEST(a_name_is_given_once_and_traffic_names_what_exists),
-        TEST(revisions_are_found_by_nonce_service_and_name),
-        TEST(services_are_listed_by_region_and_everywhere),
-        TEST(a_path_without_region_finds_the_only_service_of_that_name),
-        TEST(a_deleted_service_takes_revisions_and_waiting_calls_with_it),
-        TEST(configurations_and_routes_are_views_of_the_service),
-        TEST(a_revision_without_a_check_is_ready_at_once),
-        TEST(an_image_is_added_used_and_then_kept),
-        TEST(after_a_start_control_still_knows_what_is_being_made),
+        HARNESS_TEST(a_new_service_waits_for_its_revision),
+        HARNESS_TEST(a_waiting_call_is_answered_when_the_revision_is_ready),
+        HARNESS_TEST(a_failing_revision_says_why_and_leaves_the_old_one),
+        HARNESS_TEST(an_unknown_image_fails_with_what_to_do),
+        HARNESS_TEST(the_check_is_turned_off_and_on_at_once_and_without_a_revision),
+        HARNESS_TEST(a_developer_deploys_but_does_not_touch_the_check_either_way),
+        HARNESS_TEST(who_may_nothing_learns_nothing),
+        HARNESS_TEST(an_old_version_is_a_conflict_in_cloud_runs_words),
+        HARNESS_TEST(a_dry_run_does_everything_but_store),
+        HARNESS_TEST(number_and_id_of_a_project_mean_the_same),
+        HARNESS_TEST(a_name_is_given_once_and_traffic_names_what_exists),
+        HARNESS_TEST(revisions_are_found_by_nonce_service_and_name),
+        HARNESS_TEST(services_are_listed_by_region_and_everywhere),
+        HARNESS_TEST(a_path_without_region_finds_the_only_service_of_that_name),
+        HARNESS_TEST(a_deleted_service_takes_revisions_and_waiting_calls_with_it),
+        HARNESS_TEST(configurations_and_routes_are_views_of_the_service),
+        HARNESS_TEST(a_revision_without_a_check_is_ready_at_once),
+        HARNESS_TEST(an_image_is_added_used_and_then_kept),
+        HARNESS_TEST(after_a_start_control_still_knows_what_is_being_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

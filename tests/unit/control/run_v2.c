@@ -18,27 +18,6 @@
 #define BODY     "{\"template\":{" IMAGE "}}"
 #define OPEN     "{\"invokerIamDisabled\":true,\"template\":{" IMAGE "}}"
 
-static int setup(void **state)
-{
-    *state = harness_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    harness_free(*state);
-    return 0;
-}
-
-static void expect(const struct answer *answer, int status)
-{
-    if (answer->status != status) {
-        auto_arena arena = {0};
-        struct slice text = answer->body == NULL ? SLICE("") : json_write(&arena, answer->body);
-        fail_msg("%d, not %d: %.*s", answer->status, status, SLICE_ARG(text));
-    }
-}
-
 static void expect_text(const struct answer *answer, const char *path, const char *text)
 {
     const char *is = json_text_or(answer->body, path, "(absent)");
@@ -68,7 +47,7 @@ static void engine_says(struct harness *harness, enum revision_ready what, const
 static void a_ready_hello(struct harness *harness, const char *body)
 {
     auto_answer made = harness_call(harness, OWNER, "POST", SERVICES "?serviceId=hello", body);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     engine_says(harness, REVISION_STARTED, "");
 }
 
@@ -88,7 +67,7 @@ static int64_t generation(struct harness *harness)
 static size_t revisions(struct harness *harness)
 {
     auto_answer list = harness_call(harness, OWNER, "GET", HELLO "/revisions", NULL);
-    expect(&list, 200);
+    answer_expect(&list, 200);
     return json_array_size(json_object_get(list.body, "revisions"));
 }
 
@@ -97,7 +76,7 @@ static size_t revisions(struct harness *harness)
 static void a_create_is_an_operation_that_ends_when_the_revision_is_ready(void **state)
 {
     auto_answer made = harness_call(*state, OWNER, "POST", SERVICES "?serviceId=hello", BODY);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     assert_false(json_flag(made.body, "done", true));
     assert_null(json_object_get(made.body, "response"));
     assert_string_equal(
@@ -127,7 +106,7 @@ static void a_waiting_call_is_answered_in_v2_words(void **state)
     assert_int_equal(none.status, 0);
     engine_says(*state, REVISION_STARTED, "");
     auto_answer late = harness_late_answer();
-    expect(&late, 200);
+    answer_expect(&late, 200);
     assert_true(json_flag(late.body, "done", false));
     expect_text(&late, "response.name", KEY);
 }
@@ -143,12 +122,12 @@ static void a_failed_revision_fails_its_operation_but_no_later_one(void **state)
     auto_answer got = hello(*state);
     expect_text(&got, "terminalCondition.state", "CONDITION_FAILED");
     auto_answer opened = harness_call(*state, OWNER, "PATCH", HELLO, OPEN);
-    expect(&opened, 200);
+    answer_expect(&opened, 200);
     assert_true(json_flag(opened.body, "done", false));
     assert_null(json_object_get(opened.body, "error"));
     assert_true(json_is_true(json_at(opened.body, "response.invokerIamDisabled")));
     auto_answer gone = harness_call(*state, OWNER, "DELETE", HELLO, NULL);
-    expect(&gone, 200);
+    answer_expect(&gone, 200);
     assert_null(json_object_get(gone.body, "error"));
 }
 
@@ -174,14 +153,14 @@ static void operations_are_listed_and_deleted_once_they_are_done(void **state)
     auto_answer made = harness_call(*state, OWNER, "POST", SERVICES "?serviceId=hello", BODY);
     snprintf(path, sizeof(path), "/v2/%s", json_text(made.body, "name"));
     auto_answer early = harness_call(*state, OWNER, "DELETE", path, NULL);
-    expect(&early, 400);
+    answer_expect(&early, 400);
     engine_says(*state, REVISION_STARTED, "");
     auto_answer list = harness_call(*state, OWNER, "GET", LOCATION "/operations", NULL);
     assert_int_equal(json_array_size(json_object_get(list.body, "operations")), 1);
     auto_answer deleted = harness_call(*state, OWNER, "DELETE", path, NULL);
-    expect(&deleted, 200);
+    answer_expect(&deleted, 200);
     auto_answer gone = harness_call(*state, OWNER, "GET", path, NULL);
-    expect(&gone, 404);
+    answer_expect(&gone, 404);
 }
 
 /* ---- changes ---- */
@@ -192,7 +171,7 @@ static void the_check_toggles_ten_times_in_the_first_answer_and_without_a_revisi
     for (int i = 0; i < 10; i++) {
         bool off = i % 2 == 0;
         auto_answer done = harness_call(*state, OWNER, "PATCH", HELLO, off ? OPEN : BODY);
-        expect(&done, 200);
+        answer_expect(&done, 200);
         assert_true(json_flag(done.body, "done", false));
         auto_answer got = hello(*state);
         assert_int_equal(json_flag(got.body, "invokerIamDisabled", false), off);
@@ -209,12 +188,12 @@ static void a_service_put_as_it_was_read_is_not_changed(void **state)
     auto_answer got = hello(*state);
     const char *body = arena_string(&arena, json_write(&arena, got.body));
     auto_answer done = harness_call(*state, OWNER, "PATCH", HELLO, body);
-    expect(&done, 200);
+    answer_expect(&done, 200);
     assert_true(json_flag(done.body, "done", false));
     auto_answer again = hello(*state);
     assert_true(json_same(again.body, got.body));
     auto_answer kept = operation_of(*state, &done);
-    expect(&kept, 200);
+    answer_expect(&kept, 200);
     assert_int_equal(revisions(*state), 1);
 }
 
@@ -222,7 +201,7 @@ static void a_revision_can_be_forced(void **state)
 {
     a_ready_hello(*state, BODY);
     auto_answer forced = harness_call(*state, OWNER, "PATCH", HELLO "?forceNewRevision=true", BODY);
-    expect(&forced, 200);
+    answer_expect(&forced, 200);
     assert_false(json_flag(forced.body, "done", true));
     assert_int_equal(revisions(*state), 2);
 }
@@ -233,32 +212,32 @@ static void a_mask_leaves_the_rest_alone(void **state)
     auto_answer done =
         harness_call(*state, OWNER, "PATCH", HELLO "?updateMask=description%2Clabels",
                      "{\"description\":\"d\",\"labels\":{\"a\":\"b\"}}");
-    expect(&done, 200);
+    answer_expect(&done, 200);
     auto_answer got = hello(*state);
     expect_text(&got, "description", "d");
     assert_true(json_flag(got.body, "invokerIamDisabled", false));
     auto_answer closed =
         harness_call(*state, OWNER, "PATCH", HELLO "?updateMask=invoker_iam_disabled", "{}");
-    expect(&closed, 200);
+    answer_expect(&closed, 200);
     auto_answer after = hello(*state);
     assert_false(json_flag(after.body, "invokerIamDisabled", false));
     expect_text(&after, "description", "d");
     auto_answer bad = harness_call(*state, OWNER, "PATCH", HELLO "?updateMask=nothing", "{}");
-    expect(&bad, 400);
+    answer_expect(&bad, 400);
     assert_int_equal(revisions(*state), 1);
 }
 
 static void what_is_missing_is_made_only_on_request(void **state)
 {
     auto_answer none = harness_call(*state, OWNER, "PATCH", HELLO, BODY);
-    expect(&none, 404);
+    answer_expect(&none, 404);
     auto_answer made =
         harness_call(*state, OWNER, "PATCH", HELLO "?allowMissing=true&updateMask=template", OPEN);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     auto_answer got = hello(*state);
     assert_true(json_flag(got.body, "invokerIamDisabled", false));
     auto_answer twice = harness_call(*state, OWNER, "POST", SERVICES "?serviceId=hello", BODY);
-    expect(&twice, 409);
+    answer_expect(&twice, 409);
     expect_text(&twice, "status", "ALREADY_EXISTS");
 }
 
@@ -266,19 +245,19 @@ static void validate_only_checks_everything_and_stores_nothing(void **state)
 {
     auto_answer made =
         harness_call(*state, OWNER, "POST", SERVICES "?serviceId=hello&validateOnly=true", OPEN);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     assert_true(json_flag(made.body, "done", false));
     assert_true(json_is_true(json_at(made.body, "response.invokerIamDisabled")));
     auto_answer got = hello(*state);
-    expect(&got, 404);
+    answer_expect(&got, 404);
     auto_answer denied = harness_call(*state, DEVELOPER, "POST",
                                       SERVICES "?serviceId=hello&validateOnly=true", OPEN);
-    expect(&denied, 403);
+    answer_expect(&denied, 403);
     a_ready_hello(*state, BODY);
     auto_answer patched = harness_call(*state, OWNER, "PATCH", HELLO "?validateOnly=true", OPEN);
-    expect(&patched, 200);
+    answer_expect(&patched, 200);
     auto_answer deleted = harness_call(*state, OWNER, "DELETE", HELLO "?validateOnly=true", NULL);
-    expect(&deleted, 200);
+    answer_expect(&deleted, 200);
     assert_int_equal(generation(*state), 1);
 }
 
@@ -293,23 +272,23 @@ static void an_old_etag_is_a_conflict(void **state)
                                 json_object_get(got.body, "template"), "etag", etag);
     const char *text = arena_string(&arena, json_write(&arena, wish));
     auto_answer first = harness_call(*state, OWNER, "PATCH", HELLO, text);
-    expect(&first, 200);
+    answer_expect(&first, 200);
     auto_answer second = harness_call(*state, OWNER, "PATCH", HELLO, text);
-    expect(&second, 409);
+    answer_expect(&second, 409);
     expect_text(&second, "status", "ABORTED");
     snprintf(target, sizeof(target), HELLO "?etag=%.*s", (int)strlen(etag) - 2, etag + 1);
     auto_answer refused = harness_call(*state, OWNER, "DELETE", target, NULL);
-    expect(&refused, 409);
+    answer_expect(&refused, 409);
     auto_answer now = hello(*state);
     etag = json_text(now.body, "etag");
     snprintf(target, sizeof(target), HELLO "?etag=%%22%.*s%%22", (int)strlen(etag) - 2, etag + 1);
     auto_answer deleted = harness_call(*state, OWNER, "DELETE", target, NULL);
-    expect(&deleted, 200);
+    answer_expect(&deleted, 200);
     snprintf(body, sizeof(body), "%s", json_text_or(deleted.body, "response.name", ""));
     assert_string_equal(body, KEY);
     assert_non_null(json_at(deleted.body, "response.deleteTime"));
     auto_answer gone = hello(*state);
-    expect(&gone, 404);
+    answer_expect(&gone, 404);
     auto_answer kept = operation_of(*state, &deleted);
     expect_text(&kept, "response.name", KEY);
 }
@@ -333,12 +312,12 @@ static void faults_are_named_in_v2_words(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         auto_answer answer = harness_call(*state, OWNER, "POST", cases[i].target, cases[i].body);
-        expect(&answer, 400);
+        answer_expect(&answer, 400);
         expect_text(&answer, "field", cases[i].field);
     }
     auto_answer nowhere = harness_call(*state, OWNER, "POST",
                                        "/v2/projects/demo/locations/-/services?serviceId=x", BODY);
-    expect(&nowhere, 400);
+    answer_expect(&nowhere, 400);
 }
 
 /* ---- who may ---- */
@@ -346,25 +325,25 @@ static void faults_are_named_in_v2_words(void **state)
 static void a_developer_deploys_but_does_not_touch_the_check_either_way(void **state)
 {
     auto_answer denied = harness_call(*state, DEVELOPER, "POST", SERVICES "?serviceId=hello", OPEN);
-    expect(&denied, 403);
+    answer_expect(&denied, 403);
     assert_non_null(strstr(json_text_or(denied.body, "message", ""), "run.services.setIamPolicy"));
     auto_answer made = harness_call(*state, DEVELOPER, "POST", SERVICES "?serviceId=hello", BODY);
-    expect(&made, 200);
+    answer_expect(&made, 200);
     engine_says(*state, REVISION_STARTED, "");
     auto_answer opened = harness_call(*state, DEVELOPER, "PATCH", HELLO, OPEN);
-    expect(&opened, 403);
+    answer_expect(&opened, 403);
     auto_answer owner = harness_call(*state, OWNER, "PATCH", HELLO, OPEN);
-    expect(&owner, 200);
+    answer_expect(&owner, 200);
     /* Left out of a full replacement, the check would be on again. */
     auto_answer closed = harness_call(*state, DEVELOPER, "PATCH", HELLO, BODY);
-    expect(&closed, 403);
+    answer_expect(&closed, 403);
     auto_answer kept = harness_call(*state, DEVELOPER, "PATCH", HELLO "?updateMask=labels",
                                     "{\"labels\":{\"a\":\"b\"}}");
-    expect(&kept, 200);
+    answer_expect(&kept, 200);
     auto_answer stranger = harness_call(*state, NOBODY, "GET", HELLO, NULL);
-    expect(&stranger, 403);
+    answer_expect(&stranger, 403);
     auto_answer absent = harness_call(*state, NOBODY, "GET", SERVICES "/none", NULL);
-    expect(&absent, 403);
+    answer_expect(&absent, 403);
 }
 
 static void the_policy_is_one_in_v1_and_v2(void **state)
@@ -373,7 +352,7 @@ static void the_policy_is_one_in_v1_and_v2(void **state)
     auto_answer set = harness_call(*state, OWNER, "POST", HELLO ":setIamPolicy",
                                    "{\"policy\":{\"bindings\":[{\"role\":\"roles/run.invoker\","
                                    "\"members\":[\"allUsers\"]}],\"version\":3}}");
-    expect(&set, 200);
+    answer_expect(&set, 200);
     auto_answer v2 = harness_call(*state, OWNER, "GET", HELLO ":getIamPolicy", NULL);
     auto_answer v1 =
         harness_call(*state, OWNER, "GET",
@@ -394,7 +373,7 @@ static void services_come_in_pages(void **state)
     for (size_t i = 0; i < 3; i++) {
         snprintf(target, sizeof(target), SERVICES "?serviceId=%s", names[i]);
         auto_answer made = harness_call(*state, OWNER, "POST", target, BODY);
-        expect(&made, 200);
+        answer_expect(&made, 200);
     }
     auto_answer first = harness_call(*state, OWNER, "GET", SERVICES "?pageSize=2", NULL);
     assert_int_equal(json_array_size(json_object_get(first.body, "services")), 2);
@@ -409,9 +388,9 @@ static void services_come_in_pages(void **state)
                                    "/v2/projects/demo/locations/-/services?showDeleted=true", NULL);
     assert_int_equal(json_array_size(json_object_get(all.body, "services")), 3);
     auto_answer bad = harness_call(*state, OWNER, "GET", SERVICES "?pageToken=AAAA", NULL);
-    expect(&bad, 400);
+    answer_expect(&bad, 400);
     auto_answer size = harness_call(*state, OWNER, "GET", SERVICES "?pageSize=-1", NULL);
-    expect(&size, 400);
+    answer_expect(&size, 400);
 }
 
 static void revisions_are_read_and_deleted_below_their_service(void **state)
@@ -421,16 +400,16 @@ static void revisions_are_read_and_deleted_below_their_service(void **state)
     auto_answer got = hello(*state);
     snprintf(path, sizeof(path), "/v2/%s", json_text(got.body, "latestReadyRevision"));
     auto_answer revision = harness_call(*state, OWNER, "GET", path, NULL);
-    expect(&revision, 200);
+    answer_expect(&revision, 200);
     expect_text(&revision, "service", "hello");
     expect_text(&revision, "containers[0].resources.limits.memory", "512Mi");
     auto_answer used = harness_call(*state, OWNER, "DELETE", path, NULL);
-    expect(&used, 400);
+    answer_expect(&used, 400);
     auto_answer next = harness_call(*state, OWNER, "PATCH", HELLO "?forceNewRevision=true", BODY);
-    expect(&next, 200);
+    answer_expect(&next, 200);
     engine_says(*state, REVISION_STARTED, "");
     auto_answer deleted = harness_call(*state, OWNER, "DELETE", path, NULL);
-    expect(&deleted, 200);
+    answer_expect(&deleted, 200);
     assert_string_equal(
         json_string_value(json_object_get(json_object_get(deleted.body, "response"), "@type")),
         "type.googleapis.com/google.cloud.run.v2.Revision");
@@ -449,7 +428,7 @@ static void enums_are_numbers_for_who_asks(void **state)
     auto_answer done =
         harness_call(*state, OWNER, "PATCH",
                      HELLO "?$alt=json;enum-encoding=int&updateMask=ingress", "{\"ingress\":2}");
-    expect(&done, 200);
+    answer_expect(&done, 200);
     assert_int_equal(json_number(done.body, "response.ingress", 0), 2);
     auto_answer named = hello(*state);
     expect_text(&named, "ingress", "INGRESS_TRAFFIC_INTERNAL_ONLY");
@@ -466,7 +445,7 @@ static void a_service_of_v1_and_one_of_v2_are_the_same(void **state)
         "true");
     auto_answer put = harness_call(*state, OWNER, "PUT", V1 "/hello",
                                    arena_string(&arena, json_write(&arena, v1.body)));
-    expect(&put, 200);
+    answer_expect(&put, 200);
     assert_int_equal(revisions(*state), 1);
     auto_answer got = hello(*state);
     assert_true(json_flag(got.body, "invokerIamDisabled", false));
@@ -495,31 +474,29 @@ static void jobs_answer_that_they_are_not_here(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_create_is_an_operation_that_ends_when_the_revision_is_ready),
-        TEST(a_waiting_call_is_answered_in_v2_words),
-        TEST(a_failed_revision_fails_its_operation_but_no_later_one),
-        TEST(operations_outlive_a_restart),
-        TEST(operations_are_listed_and_deleted_once_they_are_done),
-        TEST(the_check_toggles_ten_times_in_the_first_answer_and_without_a_revision),
-        TEST(a_service_put_as_it_was_read_is_not_changed),
-        TEST(a_revision_can_be_forced),
-        TEST(a_mask_leaves_the_rest_alone),
-        TEST(what_is_missing_is_made_only_on_request),
-        TEST(validate_only_checks_everything_and_stores_nothing),
-        TEST(an_old_etag_is_a_conflict),
-        TEST(faults_are_named_in_v2_words),
-        TEST(a_developer_deploys_but_does_not_touch_the_check_either_way),
-        TEST(the_policy_is_one_in_v1_and_v2),
-        TEST(services_come_in_pages),
-        TEST(revisions_are_read_and_deleted_below_their_service),
-        TEST(enums_are_numbers_for_who_asks),
-        TEST(a_service_of_v1_and_one_of_v2_are_the_same),
-        TEST(jobs_answer_that_they_are_not_here),
+        HARNESS_TEST(a_create_is_an_operation_that_ends_when_the_revision_is_ready),
+        HARNESS_TEST(a_waiting_call_is_answered_in_v2_words),
+        HARNESS_TEST(a_failed_revision_fails_its_operation_but_no_later_one),
+        HARNESS_TEST(operations_outlive_a_restart),
+        HARNESS_TEST(operations_are_listed_and_deleted_once_they_are_done),
+        HARNESS_TEST(the_check_toggles_ten_times_in_the_first_answer_and_without_a_revision),
+        HARNESS_TEST(a_service_put_as_it_was_read_is_not_changed),
+        HARNESS_TEST(a_revision_can_be_forced),
+        HARNESS_TEST(a_mask_leaves_the_rest_alone),
+        HARNESS_TEST(what_is_missing_is_made_only_on_request),
+        HARNESS_TEST(validate_only_checks_everything_and_stores_nothing),
+        HARNESS_TEST(an_old_etag_is_a_conflict),
+        HARNESS_TEST(faults_are_named_in_v2_words),
+        HARNESS_TEST(a_developer_deploys_but_does_not_touch_the_check_either_way),
+        HARNESS_TEST(the_policy_is_one_in_v1_and_v2),
+        HARNESS_TEST(services_come_in_pages),
+        HARNESS_TEST(revisions_are_read_and_deleted_below_their_service),
+        HARNESS_TEST(enums_are_numbers_for_who_asks),
+        HARNESS_TEST(a_service_of_v1_and_one_of_v2_are_the_same),
+        HARNESS_TEST(jobs_answer_that_they_are_not_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
