@@ -28,8 +28,8 @@ bool policy_doc_bindings(struct arena *arena, const json_t *policy, const char *
 /* Back to JSON: [{"role","members","condition"}]. */
 json_t *policy_doc_json(const struct binding *bindings, size_t count);
 
-/* Google's etag: padded base64 without '+' and '/', since gcloud changes the alphabet (gcloud.md
- * 3). "ACAB" for version 0. */
+/* Google's etag: padded base64 without '+' and '/', since gcloud changes the alphabet. "ACAB" for
+ * version 0. */
 struct slice policy_etag(struct arena *arena, int64_t stored_version);
 /* Compares as bytes, in either alphabet. */
 bool policy_etag_matches(struct arena *arena, const char *etag, int64_t stored_version);

@@ -1,5 +1,4 @@
-/* iamcredentials.googleapis.com/v1: tokens and signatures on behalf of a service account (gcloud.md
- * 10). */
+/* iamcredentials.googleapis.com/v1: tokens and signatures on behalf of a service account. */
 #include "control/api/iamcredentials.h"
 
 #include "base/clock.h"
