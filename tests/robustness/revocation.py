@@ -164,12 +164,8 @@ class Stand:
         self.add(name, self.host(name), token, closed, turn)
 
 
-def stand_up(stand):
-    """The public service first; then the seventeen."""
-    project = "/v1/projects/demo:setIamPolicy"
-    stand.service("public", invoker_iam_disabled="true")
-    stand.add("public", stand.host("public"), None, 403, None)
-
+def stand_up_services(stand):
+    """What a service says of itself, and whom it names."""
     stand.simple("check", 403, lambda on: stand.replace(
         "check", invoker_iam_disabled="true" if on else "false"))
     stand.simple("everybody", 403, lambda on: stand.bind(
@@ -191,6 +187,9 @@ def stand_up(stand):
         "ingress", invoker_iam_disabled="true", ingress="all" if on else "internal"),
         invoker_iam_disabled="true")
 
+
+def stand_up_callers(stand):
+    """What becomes of a caller: their group, account, key and rights on the project."""
     stand.api.call("POST", "/homerun/v1/groups", {"email": "outer@example.com", "members": []})
     stand.api.call("POST", "/homerun/v1/groups", {"email": "inner@example.com", "members": []})
     stand.api.call("PUT", "/homerun/v1/groups/outer@example.com",
@@ -216,13 +215,7 @@ def stand_up(stand):
                   "POST", f"/v1/{key['name']}:{'enable' if on else 'disable'}", {}))
 
     five = stand.account("caller-five")
-    stand.simple("project", 403, lambda on: set_project_invoker(stand, project, five, on),
-                 email=five)
-
-    stand.service("tagged", invoker_iam_disabled="true")
-    turn_tag = tag_turn(stand)
-    turn_tag(True)
-    stand.add("tagged", stand.host("tagged", tag="next"), None, 404, turn_tag)
+    stand.simple("project", 403, lambda on: set_project_invoker(stand, five, on), email=five)
 
     six = stand.account("caller-six")
     stand.service("account")
@@ -232,13 +225,6 @@ def stand_up(stand):
               401, lambda on: stand.api.call("POST", f"{ACCOUNTS}/{unique}:undelete", {},
                                              accept=(400, 404, 409))
               if on else stand.api.call("DELETE", f"{ACCOUNTS}/{six}", accept=(404,)))
-
-    stand_up_tags(stand)
-
-    stand.service("whole", invoker_iam_disabled="true")
-    stand.add("whole", stand.host("whole"), None, 404, lambda on: stand.service(
-        "whole", invoker_iam_disabled="true") if on else stand.api.call(
-            "DELETE", f"{SERVICES}/whole", accept=(404,)), while_changing=(503,))
 
 
 def stand_up_tags(stand):
@@ -270,6 +256,25 @@ def stand_up_tags(stand):
         stand.add(name, stand.host(name), stand.identity(caller, stand.homerun.url(name)), 403, turn)
 
 
+def stand_up(stand):
+    """The public service first; then the seventeen."""
+    stand.service("public", invoker_iam_disabled="true")
+    stand.add("public", stand.host("public"), None, 403, None)
+    stand_up_services(stand)
+    stand_up_callers(stand)
+    stand_up_tags(stand)
+
+    stand.service("tagged", invoker_iam_disabled="true")
+    turn_tag = tag_turn(stand)
+    turn_tag(True)
+    stand.add("tagged", stand.host("tagged", tag="next"), None, 404, turn_tag)
+
+    stand.service("whole", invoker_iam_disabled="true")
+    stand.add("whole", stand.host("whole"), None, 404, lambda on: stand.service(
+        "whole", invoker_iam_disabled="true") if on else stand.api.call(
+            "DELETE", f"{SERVICES}/whole", accept=(404,)), while_changing=(503,))
+
+
 def binding_turn(api, parent, value):
     path = f"/v3/tagBindings/{urllib.parse.quote(parent, safe='')}/{value}"
     return lambda on: api.call("POST", "/v3/tagBindings", {"parent": parent, "tagValue": value},
@@ -281,12 +286,12 @@ def move_turn(api, folder, above):
                                {"destinationParent": folder if on else above})
 
 
-def set_project_invoker(stand, path, email, on):
-    policy = stand.api.call("POST", path.replace("set", "get"), {})
+def set_project_invoker(stand, email, on):
+    policy = stand.api.call("POST", "/v1/projects/demo:getIamPolicy", {})
     bindings = [one for one in policy.get("bindings", []) if one["role"] != INVOKER]
     if on:
         bindings.append({"role": INVOKER, "members": [f"serviceAccount:{email}"]})
-    stand.api.call("POST", path, {"policy": {"bindings": bindings}})
+    stand.api.call("POST", "/v1/projects/demo:setIamPolicy", {"policy": {"bindings": bindings}})
 
 
 def tag_turn(stand):
