@@ -20,7 +20,7 @@ int cli_fail(const struct error *err)
     return 1;
 }
 
-static void print_fault(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static void print_fault(const char *format, va_list args)
 {
     fputs("homerun: ", stderr);
     vfprintf(stderr, format, args);
