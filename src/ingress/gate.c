@@ -60,7 +60,7 @@ bool gate_has_news(struct gate *gate)
     return index_reader_renew(gate->reader) != gate->txn;
 }
 
-/* Paths that Cloud Run's edge keeps to itself (access-and-runtime 1.9). */
+/* Paths that Cloud Run's edge keeps to itself (docs/access.md A3). */
 static bool path_is_reserved(struct arena *arena, struct slice target)
 {
     struct slice path = url_path(target);

@@ -215,7 +215,7 @@ static void open_exchange(struct server_conn *conn, const struct http_request *r
     conn->listener->events.on_request(&h1->exchange, conn->listener->ctx);
 }
 
-/* One step of reading; false if it cannot go on for now. */
+/* One step of reading; false if it cannot go on yet. */
 static bool read_head(struct server_conn *conn, char *bytes, size_t count, size_t *used)
 {
     struct h1_server *h1 = &conn->h1;

@@ -48,7 +48,7 @@ struct transport {
     size_t in_high;  /* what may wait untaken before the socket is left alone */
     size_t lingered; /* bytes thrown away so far */
     bool shaking;    /* the TLS handshake is under way */
-    bool stuck;      /* the peer takes no more for now */
+    bool stuck;      /* the peer takes no more until it has read */
     bool full;       /* over NET_OUT_HIGH; on_drained will come */
     bool wake;       /* bytes that wait are to be given again */
     bool eof;

@@ -20,7 +20,7 @@ struct binding {
     struct condition condition;
 };
 
-/* Which node a policy is attached to: what is allowed differs (access-and-runtime 3.2, 3.4). */
+/* Which node a policy is attached to: what is allowed differs. */
 enum policy_node {
     POLICY_SERVICE,
     POLICY_PROJECT,

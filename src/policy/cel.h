@@ -1,5 +1,5 @@
 /*
- * The part of CEL that IAM conditions may use (access-and-runtime 3.7), compiled once into bytes
+ * The part of CEL that IAM conditions may use, compiled once into bytes
  * without pointers, so that a condition can lie in the index and be evaluated where it lies.
  */
 #pragma once

@@ -1,5 +1,5 @@
 /*
- * CEL for custom constraints (access-and-runtime 4.2): a condition over `resource`, whose fields
+ * CEL for custom constraints: a condition over `resource`, whose fields
  * are known only when it is evaluated. Beside what IAM conditions have: field and index access,
  * `in` on maps, has(), the macros all, exists, exists_one, filter and map, size, contains, matches,
  * ?:, and list literals of anything.

@@ -1,6 +1,6 @@
 /*
  * Members of bindings: "allUsers", "user:e@x", "serviceAccount:e@x", "group:…", "domain:…",
- * "principal://…", "principalSet://…", "deleted:…". access-and-runtime 3.5 in one place.
+ * "principal://…", "principalSet://…", "deleted:…". All of them in one place.
  */
 #pragma once
 

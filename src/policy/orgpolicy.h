@@ -1,7 +1,6 @@
 /*
  * Organization policy: which constraints there are, what a policy for one may say, what holds at a
  * node, and whether a value passes. Pure: policies, tags and times are arguments.
- * (access-and-runtime 4.)
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* The constraints, one row each (access-and-runtime 4.3), in the order of their names. */
+/* The constraints, one row each, in the order of their names. */
 #include "policy/orgpolicy.h"
 
 static const char *const member_parameters[] = {"allowedMemberSubjects", "allowedPrincipalSets",

@@ -1,4 +1,4 @@
-/* The words of violations: three families, as clients know them (access-and-runtime 4.5). */
+/* The words of violations: three families, as clients know them. */
 #include "policy/orgpolicy.h"
 
 const char *orgpolicy_text_annotation(struct arena *arena,

@@ -97,7 +97,7 @@ enum token_fault token_parse(struct arena *arena, struct slice text, struct toke
 /* alg is the key's own, and the signature fits. */
 enum token_fault token_verify_signature(const struct token *token, const struct trust_key *key);
 
-/* access-and-runtime 1.5: leeway 10 s on exp, 60 s on iat and nbf; exp needed; at most 24 h long
+/* docs/access.md C4: leeway 10 s on exp, 60 s on iat and nbf; exp needed; at most 24 h long
  * (from iat, or now if absent). */
 enum token_fault token_verify_time(const struct token *token, int64_t now_s);
 
