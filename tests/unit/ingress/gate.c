@@ -1,6 +1,12 @@
 /* The ladder and the rules of docs/access.md, on the gate alone. */
 #include "fixture.h"
 
+#include <endian.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static struct world world;
 
 static int make(void **state)
@@ -353,6 +359,43 @@ static void tags_open_a_service_to_everybody_where_the_condition_of_all_users_as
     assert_status(world_ask(&world, HOST, "/", NULL), 200);
 }
 
+/* Puts a byte in the place of NODE's tags: from another process, since a file of LMDB is opened
+ * once in each. */
+static void break_tags(uint64_t node)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        char path[128], junk[] = "x";
+        uint64_t ordered = htobe64(node);
+        MDB_val key = {sizeof(ordered), &ordered}, byte = {1, junk};
+        MDB_env *env;
+        MDB_txn *txn;
+        MDB_dbi table;
+        snprintf(path, sizeof(path), "%s/front", world.dir);
+        bool good = mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 32) == 0 &&
+                    mdb_env_open(env, path, MDB_NOTLS, 0600) == 0 &&
+                    mdb_txn_begin(env, NULL, 0, &txn) == 0 &&
+                    mdb_dbi_open(txn, "tag", 0, &table) == 0 &&
+                    mdb_put(txn, table, &key, &byte, 0) == 0 && mdb_txn_commit(txn) == 0;
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void tags_that_cannot_be_read_are_not_taken_for_absent(void **state)
+{
+    (void)state;
+    const char *alice = auth(world_alice(&world));
+    world_grant_if(&world, SERVICE_NODE, ALICE, "!resource.matchTag('1/env', 'prod')");
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 200);
+    world_tag(&world, PROJECT_NODE, 5, 6, "1/env", "prod");
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 403);
+    break_tags(PROJECT_NODE);
+    assert_status(world_ask(&world, HOST, "/", alice, NULL), 403);
+}
+
 static void an_odd_path_does_not_matter_when_no_condition_asks(void **state)
 {
     (void)state;
@@ -545,6 +588,7 @@ int main(void)
         TEST(a_condition_is_judged_for_each_request_anew),
         TEST(a_condition_on_tags_sees_those_of_the_service_and_of_what_is_above_it),
         TEST(tags_open_a_service_to_everybody_where_the_condition_of_all_users_asks),
+        TEST(tags_that_cannot_be_read_are_not_taken_for_absent),
         TEST(an_odd_path_does_not_matter_when_no_condition_asks),
         TEST(an_internal_service_does_not_exist_outside),
         TEST(a_disabled_default_url_leaves_only_domains_of_the_operator),
