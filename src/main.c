@@ -9,7 +9,7 @@
 
 #include "cli/cli.h"
 #include "control/control.h"
-#include "control/routes.h"
+#include "control/front/routes.h"
 #include "engine/engine.h"
 #include "ingress/ingress.h"
 #include "metadata/metadata.h"

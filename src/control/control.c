@@ -11,15 +11,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "control/api.h"
-#include "control/api/run_service.h"
-#include "control/connect.h"
+#include "control/run/service.h"
+#include "control/front/connect.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/workload.h"
-#include "control/operations.h"
-#include "control/publish.h"
+#include "control/operations/operations.h"
+#include "control/publish/publish.h"
 #include "control/seed.h"
-#include "control/tls_leaf.h"
+#include "control/front/tls_leaf.h"
 
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)

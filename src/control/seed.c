@@ -6,8 +6,8 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "control/identity/accounts.h"
-#include "control/projects.h"
-#include "control/publish.h"
+#include "control/record/projects.h"
+#include "control/publish/publish.h"
 
 static const char organization_setting[] = "organization";
 

@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "control/policy_doc.h"
-#include "control/projects.h"
-#include "control/tags.h"
+#include "control/record/policy_doc.h"
+#include "control/record/projects.h"
+#include "control/record/tags.h"
 #include "model/service.h"
 #include "policy/decide.h"
 

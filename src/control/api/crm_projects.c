@@ -4,8 +4,8 @@
 #include "base/random.h"
 #include "control/api/crm_operation.h"
 #include "control/identity/accounts.h"
-#include "control/orgpolicy.h"
-#include "control/projects.h"
+#include "control/access/orgpolicy.h"
+#include "control/record/projects.h"
 
 enum { PROJECT_ID_MIN = 6, PROJECT_ID_MAX = 30, LABELS_MAX = 256, LABEL_MAX = 63 };
 

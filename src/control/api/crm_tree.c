@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "control/api/crm_filter.h"
 #include "control/api/crm_operation.h"
-#include "control/orgpolicy.h"
-#include "control/paging.h"
+#include "control/access/orgpolicy.h"
+#include "control/call/paging.h"
 
 enum { DEPTH_MAX = 10, PAGE_MAX = 1000 };
 

@@ -2,7 +2,7 @@
  */
 #pragma once
 
-#include "control/policy_doc.h"
+#include "control/record/policy_doc.h"
 
 /* ---- crm_tree.c ---- */
 

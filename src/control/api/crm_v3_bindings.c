@@ -6,10 +6,10 @@
 #include "control/api/crm_v3_bindings.h"
 
 #include "control/api/crm_operation.h"
-#include "control/paging.h"
-#include "control/policy_doc.h"
-#include "control/projects.h"
-#include "control/tags.h"
+#include "control/call/paging.h"
+#include "control/record/policy_doc.h"
+#include "control/record/projects.h"
+#include "control/record/tags.h"
 #include "http/url.h"
 
 enum { PAGE_MAX = 1000 };

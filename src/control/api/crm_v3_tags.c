@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "control/api/crm_operation.h"
-#include "control/paging.h"
-#include "control/policy_doc.h"
-#include "control/tags.h"
+#include "control/call/paging.h"
+#include "control/record/policy_doc.h"
+#include "control/record/tags.h"
 #include "http/url.h"
 
 enum { KEYS_MAX = 1000, VALUES_MAX = 1000, PAGE_MAX = 1000 };

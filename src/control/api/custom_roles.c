@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "control/policy_doc.h"
+#include "control/record/policy_doc.h"
 
 enum {
     ROLES_MAX = 300,

@@ -6,7 +6,7 @@
 #include "control/api/iam_v1_inside.h"
 
 #include "control/identity/accounts.h"
-#include "control/orgpolicy.h"
+#include "control/access/orgpolicy.h"
 
 enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
 

@@ -6,7 +6,7 @@
 #include "base/encode.h"
 #include "control/api/iam_v1_inside.h"
 #include "control/identity/accounts.h"
-#include "control/orgpolicy.h"
+#include "control/access/orgpolicy.h"
 
 enum { KEYS_PER_ACCOUNT_MAX = 10, KEYS_LISTED_MAX = 1000 };
 

@@ -5,7 +5,7 @@
 #include "base/encode.h"
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
-#include "control/orgpolicy.h"
+#include "control/access/orgpolicy.h"
 #include "ipc/signer_client.h"
 
 enum {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "control/answer.h"
+#include "control/call/answer.h"
 
 enum { TAIL_BYTES = 8 << 20, PAGE_DEFAULT = 50, PAGE_MAX = 1000, FILTER_MAX = 20 };
 

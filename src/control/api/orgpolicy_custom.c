@@ -3,9 +3,9 @@
 #include "control/api/orgpolicy_custom.h"
 
 #include "base/clock.h"
-#include "control/orgpolicy_ask.h"
-#include "control/paging.h"
-#include "control/projects.h"
+#include "control/access/orgpolicy_ask.h"
+#include "control/call/paging.h"
+#include "control/record/projects.h"
 #include "policy/cel_custom.h"
 
 enum { PAGE_MAX = 1000 };

@@ -1,7 +1,7 @@
 /* What the two forms of organization policies share: finding, listing, and what a constraint is. */
 #pragma once
 
-#include "control/orgpolicy_doc.h"
+#include "control/access/orgpolicy_doc.h"
 
 /* The constraint NAME as NODE knows it. UNKNOWN, and a sentence, if it does not. */
 bool orgpolicy_find(struct api_call *call, const char *node, const char *name, enum status unknown,

@@ -3,7 +3,7 @@
  * one decides what this machine executes. So it takes more than to deploy: what only owners have.
  */
 #include "control/api/run_images.h"
-#include "control/images.h"
+#include "control/record/images.h"
 
 #define OWNERS "resourcemanager.projects.setIamPolicy"
 

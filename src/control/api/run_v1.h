@@ -2,7 +2,7 @@
  * operations and locations. */
 #pragma once
 
-#include "control/api/run_service.h"
+#include "control/run/service.h"
 
 extern const struct api_route run_v1_routes[];
 extern const size_t run_v1_route_count;

@@ -2,7 +2,7 @@
  * libraries speak. */
 #pragma once
 
-#include "control/api/run_service.h"
+#include "control/run/service.h"
 
 extern const struct api_route run_v2_routes[];
 extern const size_t run_v2_route_count;

@@ -2,8 +2,8 @@
 #include "control/api/run_v2.h"
 
 #include "base/encode.h"
-#include "control/operations.h"
-#include "control/orgpolicy.h"
+#include "control/operations/operations.h"
+#include "control/access/orgpolicy.h"
 
 enum { PAGE_MAX = 1000 };
 

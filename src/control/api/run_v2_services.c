@@ -4,8 +4,8 @@
  */
 #include "base/clock.h"
 #include "control/api/run_v2.h"
-#include "control/operations.h"
-#include "control/orgpolicy.h"
+#include "control/operations/operations.h"
+#include "control/access/orgpolicy.h"
 
 #define SERVICE "Service"
 

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "control/identity/accounts.h"
-#include "control/publish.h"
+#include "control/publish/publish.h"
 #include "http/url.h"
 #include "ipc/signer_client.h"
 

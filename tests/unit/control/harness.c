@@ -7,11 +7,11 @@
 
 #include <cmocka.h>
 
-#include "control/answer.h"
-#include "control/api/run_service.h"
-#include "control/operations.h"
-#include "control/projects.h"
-#include "control/publish.h"
+#include "control/call/answer.h"
+#include "control/run/service.h"
+#include "control/operations/operations.h"
+#include "control/record/projects.h"
+#include "control/publish/publish.h"
 #include "http/url.h"
 
 static struct answer last;

@@ -10,7 +10,7 @@
 
 #include "base/buffer.h"
 #include "control/api.h"
-#include "control/routes.h"
+#include "control/front/routes.h"
 
 /* Handlers that decide by themselves who may: a row joins them when its handler has been read for
    exactly that. */

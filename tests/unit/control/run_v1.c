@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "control/api/run_service.h"
-#include "control/operations.h"
+#include "control/run/service.h"
+#include "control/operations/operations.h"
 
 #define SERVICES  "/apis/serving.knative.dev/v1/namespaces/demo/services"
 #define REVISIONS "/apis/serving.knative.dev/v1/namespaces/demo/revisions"

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "control/api/run_service.h"
-#include "control/operations.h"
+#include "control/run/service.h"
+#include "control/operations/operations.h"
 
 #define LOCATION "/v2/projects/demo/locations/us-central1"
 #define SERVICES LOCATION "/services"

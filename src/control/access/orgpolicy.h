@@ -1,0 +1,31 @@
+/*
+ * The doors that organization policy guards: each change of access asks here before it is made.
+ * A refusal is 400 FAILED_PRECONDITION in the form of the constraint's family
+ * (policy/orgpolicy_text.c).
+ */
+#pragma once
+
+#include "control/record/policy_doc.h"
+
+/* Members that a policy would newly bind. */
+bool orgpolicy_check_bindings(struct api_call *call, const char *resource,
+                              const struct policy_doc *before, const struct binding *bindings,
+                              size_t count, struct error *err);
+/* A service as it would be. METHOD: "CreateService", "ReplaceService", "UpdateService". DOC: in the
+ * words of model/service.h. */
+bool orgpolicy_check_service(struct api_call *call, const char *resource, const char *method,
+                             const json_t *doc, struct error *err);
+/* Creation of keys and accounts, by the legacy constraint, whose managed twin is asked as well.
+ * CONSTRAINT "iam.disableServiceAccountKeyCreation". */
+bool orgpolicy_check_flag(struct api_call *call, const char *constraint, const char *resource,
+                          struct error *err);
+/* Answers *err, with the details that the refusing check left with the call, if it was one of
+ * these. */
+void orgpolicy_fail(struct api_call *call, const struct error *err);
+
+/* Whether access tokens of the account EMAIL, store key RESOURCE, may live for up to twelve hours
+ * (iam.allowServiceAccountCredentialLifetimeExtension). */
+bool orgpolicy_extends_lifetime(struct api_call *call, const char *resource, const char *email);
+/* Whether default service accounts below NODE are made without roles. */
+bool orgpolicy_withholds_default_roles(struct control *control, struct arena *arena,
+                                       const char *node);

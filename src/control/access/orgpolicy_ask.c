@@ -1,0 +1,288 @@
+/* The constraints on services: what the settings are called in v1, and custom conditions over the
+ * whole of the v1 form. */
+#include "control/access/orgpolicy_ask.h"
+
+#include "base/clock.h"
+#include "model/service_run.h"
+#include "policy/cel_custom.h"
+
+struct orgpolicy_ask *orgpolicy_ask_new(struct control *control, struct arena *arena,
+                                        const char *resource, struct error *err)
+{
+    struct orgpolicy_ask *ask = arena_new(arena, struct orgpolicy_ask);
+    ask->control = control;
+    ask->arena = arena;
+    ask->resource = resource;
+    if (!tags_effective(control, arena, resource, &ask->tags, err)) {
+        return NULL;
+    }
+    ask->env = (struct cel_env){
+        .time_us = clock_wall_us(),
+        .has_tag = tags_match,
+        .tag_ctx = &ask->tags,
+        .modified_role_count = -1,
+    };
+    return ask;
+}
+
+void orgpolicy_ask_add(struct orgpolicy_ask *ask, struct orgpolicy_violation violation)
+{
+    if (ask->count < ORGPOLICY_VIOLATIONS_MAX) {
+        ask->found[ask->count++] = violation;
+    }
+}
+
+/* ---- settings ---- */
+
+struct setting {
+    struct slice value; /* data NULL: null */
+    bool by_default;
+};
+
+static struct setting ingress_of(const json_t *doc)
+{
+    static const char *const words[][2] = {
+        {"INGRESS_TRAFFIC_ALL", "all"},
+        {"INGRESS_TRAFFIC_INTERNAL_ONLY", "internal"},
+        {"INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER", "internal-and-cloud-load-balancing"},
+        {"INGRESS_TRAFFIC_NONE", "none"},
+    };
+    const char *given = json_text(doc, "ingress");
+    for (size_t i = 0; given != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(given, words[i][0]) == 0) {
+            return (struct setting){slice_of(words[i][1]), false};
+        }
+    }
+    return (struct setting){SLICE("all"), true};
+}
+
+static struct setting egress_of(const json_t *doc)
+{
+    const char *given = json_text_or(doc, "template.vpcAccess.egress", "");
+    if (strcmp(given, "ALL_TRAFFIC") == 0) {
+        return (struct setting){SLICE("all-traffic"), false};
+    }
+    return (struct setting){strcmp(given, "PRIVATE_RANGES_ONLY") == 0 ? SLICE("private-ranges-only")
+                                                                      : SLICE_NONE,
+                            false};
+}
+
+static struct setting authorization_of(const json_t *doc)
+{
+    const char *policy = json_text(doc, "binaryAuthorization.policy");
+    if (policy != NULL) {
+        return (struct setting){slice_of(policy), false};
+    }
+    return (struct setting){
+        json_flag(doc, "binaryAuthorization.useDefault", false) ? SLICE("default") : SLICE_NONE,
+        false};
+}
+
+static const struct {
+    const char *constraint;
+    struct setting (*of)(const json_t *doc);
+} settings[] = {
+    {"run.allowedBinaryAuthorizationPolicies", authorization_of},
+    {"run.allowedIngress", ingress_of},
+    {"run.allowedVPCEgress", egress_of},
+};
+
+static bool ask_setting(struct orgpolicy_ask *ask, const char *name, struct setting setting,
+                        const char *method, struct error *err)
+{
+    const struct orgpolicy_constraint *constraint = orgpolicy_constraint_find(slice_of(name));
+    struct orgpolicy_chain chain;
+    if ((ask->dry_run && !constraint->supports_dry_run)) {
+        return true;
+    }
+    if (!orgpolicy_chain_load(ask->control, ask->arena, ask->resource, constraint, name,
+                              ask->dry_run, &chain, err)) {
+        return false;
+    }
+    struct orgpolicy_verdict verdict =
+        orgpolicy_list_decide(constraint, chain.levels, chain.count, &ask->env, ask->arena,
+                              orgpolicy_same_value, &setting.value);
+    json_decref(chain.owner);
+    if (verdict.refused) {
+        orgpolicy_ask_add(
+            ask, (struct orgpolicy_violation){
+                     .constraint = constraint,
+                     .name = name,
+                     .node = verdict.node,
+                     .text = orgpolicy_text_annotation(ask->arena, constraint, method,
+                                                       setting.value.data == NULL
+                                                           ? setting.value
+                                                           : arena_slice(ask->arena, setting.value),
+                                                       setting.by_default),
+                 });
+    }
+    return true;
+}
+
+static bool ask_invoker(struct orgpolicy_ask *ask, const json_t *doc, struct error *err)
+{
+    static const char name[] = "run.managed.requireInvokerIam";
+    const struct orgpolicy_constraint *constraint = orgpolicy_constraint_find(slice_of(name));
+    struct orgpolicy_chain chain;
+    if (!service_check_off(doc)) {
+        return true;
+    }
+    if (!orgpolicy_chain_load(ask->control, ask->arena, ask->resource, constraint, name,
+                              ask->dry_run, &chain, err)) {
+        return false;
+    }
+    struct orgpolicy_verdict verdict =
+        orgpolicy_enforced(constraint, chain.levels, chain.count, &ask->env, ask->arena);
+    json_decref(chain.owner);
+    if (verdict.refused) {
+        orgpolicy_ask_add(ask, (struct orgpolicy_violation){
+                                   .constraint = constraint,
+                                   .name = name,
+                                   .node = verdict.node,
+                                   .description = constraint->description,
+                               });
+    }
+    return true;
+}
+
+/* ---- custom constraints ---- */
+
+static struct custom_value value_of(struct arena *arena, json_t *json)
+{
+    struct custom_value out = {.kind = CUSTOM_NULL};
+    size_t i = 0;
+    const char *name;
+    json_t *part;
+    if (json_is_string(json)) {
+        out.kind = CUSTOM_STRING;
+        out.text = (struct slice){json_string_value(json), json_string_length(json)};
+    } else if (json_is_integer(json)) {
+        out.kind = CUSTOM_INT;
+        out.number = json_integer_value(json);
+    } else if (json_is_real(json)) {
+        out.kind = CUSTOM_DOUBLE;
+        out.real = json_real_value(json);
+    } else if (json_is_boolean(json)) {
+        out.kind = CUSTOM_BOOL;
+        out.number = json_is_true(json);
+    } else if (json_is_array(json)) {
+        struct custom_value *items = arena_array(arena, struct custom_value, json_array_size(json));
+        out.kind = CUSTOM_LIST;
+        json_array_foreach(json, i, part)
+        {
+            items[i] = value_of(arena, part);
+        }
+        out.items = items;
+        out.count = json_array_size(json);
+    } else if (json_is_object(json)) {
+        struct custom_value *items =
+            arena_array(arena, struct custom_value, json_object_size(json));
+        struct slice *names = arena_array(arena, struct slice, json_object_size(json));
+        out.kind = CUSTOM_MAP;
+        json_object_foreach(json, name, part)
+        {
+            names[out.count] = slice_of(name);
+            items[out.count++] = value_of(arena, part);
+        }
+        out.items = items;
+        out.names = names;
+    }
+    return out;
+}
+
+struct custom_walk {
+    struct orgpolicy_ask *ask;
+    const char *method; /* "CREATE", "UPDATE" */
+    const struct custom_value *resource;
+    struct error *err;
+    bool failed;
+};
+
+static bool lists(const json_t *doc, const char *field, const char *wanted)
+{
+    const json_t *list = json_object_get(doc, field);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (strcmp(json_string_value(json_array_get(list, i)), wanted) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* DENY refuses what meets the condition, ALLOW what does not; an error is not true. */
+static bool breaks(struct custom_walk *walk, const json_t *doc)
+{
+    struct arena *arena = walk->ask->arena;
+    const struct custom_program *program =
+        cel_custom_compile(arena, slice_of(json_text_or(doc, "condition", "")), NULL);
+    bool met = program != NULL && cel_custom_eval(program, walk->resource, arena) == CEL_TRUE;
+    return met == (strcmp(json_text_or(doc, "actionType", ""), "DENY") == 0);
+}
+
+static bool ask_custom(const struct store_doc *doc, void *ctx)
+{
+    struct custom_walk *walk = ctx;
+    struct orgpolicy_ask *ask = walk->ask;
+    const char *name = strrchr(doc->key, '/') + 1;
+    struct orgpolicy_chain chain;
+    if (!lists(doc->body, "resourceTypes", "run.googleapis.com/Service") ||
+        !lists(doc->body, "methodTypes", walk->method)) {
+        return true;
+    }
+    if (!orgpolicy_chain_load(ask->control, ask->arena, ask->resource, &orgpolicy_custom, name,
+                              ask->dry_run, &chain, walk->err)) {
+        walk->failed = true;
+        return false;
+    }
+    struct orgpolicy_verdict verdict =
+        orgpolicy_enforced(&orgpolicy_custom, chain.levels, chain.count, &ask->env, ask->arena);
+    json_decref(chain.owner);
+    if (verdict.refused && breaks(walk, doc->body)) {
+        const char *said = json_text_or(doc->body, "description", "");
+        if (said[0] == '\0') {
+            said = json_text_or(doc->body, "displayName", name);
+        }
+        orgpolicy_ask_add(ask, (struct orgpolicy_violation){
+                                   .constraint = &orgpolicy_custom,
+                                   .name = arena_string(ask->arena, slice_of(name)),
+                                   .node = verdict.node,
+                                   .description = arena_string(ask->arena, slice_of(said)),
+                               });
+    }
+    return true;
+}
+
+static bool ask_customs(struct orgpolicy_ask *ask, const char *method, const json_t *doc,
+                        struct error *err)
+{
+    struct service_view view;
+    const char *organization = orgpolicy_organization(ask->control, ask->arena, ask->resource);
+    if (organization == NULL || !publish_view(ask->control, ask->arena, ask->resource, &view)) {
+        return true;
+    }
+    view.doc = doc;
+    view.version = 1;
+    auto_json *v1 = service_to_v1(ask->arena, &view);
+    struct custom_value resource = value_of(ask->arena, v1);
+    struct custom_walk walk = {
+        .ask = ask,
+        .method = strcmp(method, "CreateService") == 0 ? "CREATE" : "UPDATE",
+        .resource = &resource,
+        .err = err,
+    };
+    return store_each(ask->control->store, STORE_ORGPOLICY,
+                      arena_printf(ask->arena, "%s/customConstraints/", organization), ask_custom,
+                      &walk, err) &&
+           !walk.failed;
+}
+
+bool orgpolicy_ask_service(struct orgpolicy_ask *ask, const char *method, const json_t *doc,
+                           struct error *err)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        if (!ask_setting(ask, settings[i].constraint, settings[i].of(doc), method, err)) {
+            return false;
+        }
+    }
+    return ask_invoker(ask, doc, err) && ask_customs(ask, method, doc, err);
+}

@@ -1,0 +1,100 @@
+/* Whether the caller may: the allow policies of a resource and of what stands above it, read from
+ * the record. */
+#include "base/clock.h"
+#include "control/record/policy_doc.h"
+#include "control/record/tags.h"
+
+enum { DEPTH_MAX = 16 };
+
+/* What conditions may ask about the resource of an admin call (docs/access.md, K3 to K5). */
+static struct cel_env env_of(struct arena *arena, const char *resource)
+{
+    static const struct {
+        const char *part, *type, *service;
+    } types[] = {
+        {"/services/", "run.googleapis.com/Service", "run.googleapis.com"},
+        {"/locations/", "run.googleapis.com/Location", "run.googleapis.com"},
+        {"/serviceAccounts/", "iam.googleapis.com/ServiceAccount", "iam.googleapis.com"},
+        {"organizations/", "cloudresourcemanager.googleapis.com/Organization",
+         "cloudresourcemanager.googleapis.com"},
+        {"folders/", "cloudresourcemanager.googleapis.com/Folder",
+         "cloudresourcemanager.googleapis.com"},
+        {"projects/", "cloudresourcemanager.googleapis.com/Project",
+         "cloudresourcemanager.googleapis.com"},
+    };
+    struct cel_env env = {
+        .time_us = clock_wall_us(),
+        .resource_name = arena_slice(arena, slice_of(resource)),
+        .modified_role_count = -1,
+    };
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strstr(resource, types[i].part) != NULL) {
+            env.resource_type = slice_of(types[i].type);
+            env.resource_service = slice_of(types[i].service);
+            break;
+        }
+    }
+    return env;
+}
+
+static bool node_grants(struct api_call *call, const char *node, const struct cel_env *env,
+                        struct slice permission)
+{
+    struct policy_doc policy;
+    struct store *store = call->control->store;
+    if (!policy_doc_load(store, &call->arena, node, &policy, NULL)) {
+        return false;
+    }
+    const struct binding *found =
+        policy_grants(policy.bindings, policy.count, &call->caller.principals, permission, env,
+                      &call->arena, custom_role_holds, store);
+    json_decref(policy.body);
+    return found != NULL;
+}
+
+static bool holds(struct api_call *call, const char *permission, const char *resource,
+                  const struct cel_env *known)
+{
+    struct lazy_tags lazy = {call->control, &call->arena, resource, NULL, false};
+    struct cel_env env = *known;
+    const char *node = resource;
+    env.has_tag = lazy_tags_match;
+    env.tag_ctx = &lazy;
+    for (int depth = 0; depth < DEPTH_MAX; depth++) {
+        if (node_grants(call, node, &env, slice_of(permission))) {
+            return true;
+        }
+        if (!resource_parent(call->control->store, &call->arena, node, &node)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+bool api_holds(struct api_call *call, const char *permission, const char *resource)
+{
+    struct cel_env env = env_of(&call->arena, resource);
+    return holds(call, permission, resource, &env);
+}
+
+bool api_holds_for_roles(struct api_call *call, const char *permission, const char *resource,
+                         const struct slice *roles, int count)
+{
+    struct cel_env env = env_of(&call->arena, resource);
+    env.modified_roles = roles;
+    env.modified_role_count = count;
+    return holds(call, permission, resource, &env);
+}
+
+bool api_allowed(struct api_call *call, const char *permission, const char *resource,
+                 struct error *err)
+{
+    if (api_holds(call, permission, resource)) {
+        return true;
+    }
+    call->denied_permission = permission;
+    call->denied_resource = arena_string(&call->arena, slice_of(resource));
+    return error_set(err, STATUS_PERMISSION_DENIED,
+                     "Permission '%s' denied on resource '%s' (or resource may not exist).",
+                     permission, resource);
+}

@@ -1,0 +1,294 @@
+/* Policies, accounts, keys, groups and issuers: what the gate judges callers by. */
+#include "control/record/policy_doc.h"
+#include "control/publish/publish.h"
+
+#include <stdlib.h>
+
+#include "base/buffer.h"
+#include "base/map.h"
+#include "trust/trust.h"
+
+static const char invoke[] = "run.routes.invoke";
+
+enum { GROUP_DEPTH_MAX = 20, JWKS_KEYS_MAX = 64 };
+
+/* ---- policies ---- */
+
+static bool role_invokes(struct control *control, struct slice name)
+{
+    const struct role *role = roles_find(name);
+    return role != NULL ? role_holds(role, slice_of(invoke))
+                        : custom_role_holds(control->store, name, slice_of(invoke));
+}
+
+static size_t grant_rows(struct change *change, const struct policy_doc *policy,
+                         struct index_grant_row **out)
+{
+    size_t total = 0;
+    size_t used = 0;
+    for (size_t i = 0; i < policy->count; i++) {
+        total += policy->bindings[i].member_count;
+    }
+    *out = arena_array(&change->arena, struct index_grant_row, total);
+    for (size_t i = 0; i < policy->count; i++) {
+        const struct binding *binding = &policy->bindings[i];
+        if (!role_invokes(change->control, binding->role)) {
+            continue;
+        }
+        for (size_t k = 0; k < binding->member_count; k++) {
+            (*out)[used++] = (struct index_grant_row){
+                .member = binding->members[k],
+                .grant = {.role = binding->role,
+                          .program = binding->condition.program,
+                          .title = binding->condition.title},
+            };
+        }
+    }
+    return used;
+}
+
+bool change_policy(struct change *change, const char *resource, struct error *err)
+{
+    static const char *const kinds[] = {
+        [POLICY_SERVICE] = STORE_SERVICE, [POLICY_PROJECT] = STORE_NODE,
+        [POLICY_FOLDER] = STORE_NODE,     [POLICY_ORGANIZATION] = STORE_NODE,
+        [POLICY_ACCOUNT] = NULL, /* nobody invokes an account */
+        [POLICY_TAG] = NULL,
+    };
+    const char *kind = kinds[policy_node_of(resource)];
+    struct store_doc doc;
+    struct policy_doc policy;
+    struct index_grant_row *rows;
+    if (kind == NULL) {
+        return true;
+    }
+    switch (store_get(change->control->store, kind, resource, &doc, err)) {
+    case STORE_ABSENT:
+        return true; /* its grants went with it */
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        json_decref(doc.body);
+        break;
+    }
+    if (!policy_doc_load(change->control->store, &change->arena, resource, &policy, err)) {
+        return false;
+    }
+    json_decref(policy.body);
+    size_t count = grant_rows(change, &policy, &rows);
+    return index_txn_put_grants(change->txn, doc.id, rows, count, err);
+}
+
+/* ---- accounts and their keys ---- */
+
+bool change_account(struct change *change, const char *key, struct error *err)
+{
+    struct store_doc doc;
+    bool user = strncmp(key, "users/", 6) == 0;
+    switch (store_get(change->control->store, user ? STORE_USER : STORE_ACCOUNT, key, &doc, err)) {
+    case STORE_ABSENT:
+        return true; /* a deleted account stays as a document, under another key */
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        break;
+    }
+    const char *email = json_text_or(doc.body, "email", "");
+    const char *at = strchr(email, '@');
+    struct index_account account = {
+        .state = json_flag(doc.body, "deleted", false)    ? INDEX_ACCOUNT_DELETED
+                 : json_flag(doc.body, "disabled", false) ? INDEX_ACCOUNT_DISABLED
+                                                          : INDEX_ACCOUNT_ACTIVE,
+        .member = slice_of(
+            arena_printf(&change->arena, "%s:%s", user ? "user" : "serviceAccount", email)),
+        .domain = slice_of(user && at != NULL ? at + 1 : ""),
+    };
+    const char *sub = json_text_or(doc.body, "uniqueId", "");
+    bool good = index_txn_put_account(change->txn, slice_of(sub), &account, err);
+    json_decref(doc.body);
+    return good;
+}
+
+bool change_key(struct change *change, const char *key, struct error *err)
+{
+    struct store_doc doc;
+    bool enabled = false;
+    struct slice kid = slice_of(key);
+    kid = slice_from(kid, (size_t)(slice_find_last(kid, '/') + 1));
+    switch (store_get(change->control->store, STORE_KEY, key, &doc, err)) {
+    case STORE_ABSENT:
+        break;
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        enabled = !json_flag(doc.body, "disabled", false);
+        json_decref(doc.body);
+        break;
+    }
+    return index_txn_put_user_key(change->txn, kid, enabled, err);
+}
+
+/* ---- groups ---- */
+
+struct group_walk {
+    struct arena arena;
+    struct map *direct; /* member → struct group_list: the groups that name it */
+};
+
+struct group_list {
+    struct slice group;
+    struct group_list *more;
+};
+
+static bool collect_group(const struct store_doc *doc, void *ctx)
+{
+    struct group_walk *walk = ctx;
+    size_t i;
+    json_t *one;
+    struct slice group =
+        slice_of(arena_printf(&walk->arena, "group:%s", json_text_or(doc->body, "email", "")));
+    json_array_foreach(json_object_get(doc->body, "members"), i, one)
+    {
+        struct slice member = slice_of(json_string_value(one));
+        struct group_list *entry = arena_new(&walk->arena, struct group_list);
+        *entry = (struct group_list){group, map_find(walk->direct, member)};
+        map_put(walk->direct, member, entry);
+    }
+    return true;
+}
+
+/* Adds the groups of MEMBER, and theirs, to OUT; a cycle ends at what is there already. */
+static size_t flatten(const struct group_walk *walk, struct slice member, struct slice *out,
+                      size_t count, size_t max, int depth)
+{
+    const struct group_list *at = map_find(walk->direct, member);
+    for (; at != NULL && depth < GROUP_DEPTH_MAX; at = at->more) {
+        bool known = false;
+        for (size_t i = 0; i < count; i++) {
+            known = known || slice_equal(out[i], at->group);
+        }
+        if (!known && count < max) {
+            out[count++] = at->group;
+            count = flatten(walk, at->group, out, count, max, depth + 1);
+        }
+    }
+    return count;
+}
+
+static bool walk_groups(struct control *control, struct group_walk *walk, struct error *err)
+{
+    walk->direct = map_new();
+    return store_each(control->store, STORE_GROUP, "", collect_group, walk, err);
+}
+
+static void walk_done(struct group_walk *walk)
+{
+    map_free(walk->direct);
+    arena_done(&walk->arena);
+}
+
+bool change_groups(struct change *change, struct error *err)
+{
+    struct group_walk walk = {0};
+    struct slice groups[GROUPS_MAX];
+    size_t at = 0;
+    struct slice member;
+    void *value;
+    bool good =
+        walk_groups(change->control, &walk, err) && index_txn_delete_all_groups(change->txn, err);
+    while (good && map_next(walk.direct, &at, &member, &value)) {
+        size_t count = flatten(&walk, member, groups, 0, GROUPS_MAX, 0);
+        good = index_txn_put_groups(change->txn, member, groups, count, err);
+    }
+    walk_done(&walk);
+    return good;
+}
+
+size_t groups_of(struct control *control, struct arena *arena, struct slice member,
+                 struct slice out[GROUPS_MAX])
+{
+    struct group_walk walk = {0};
+    size_t count = 0;
+    if (walk_groups(control, &walk, NULL)) {
+        count = flatten(&walk, member, out, 0, GROUPS_MAX, 0);
+        for (size_t i = 0; i < count; i++) {
+            out[i] = arena_slice(arena, out[i]);
+        }
+    }
+    walk_done(&walk);
+    return count;
+}
+
+/* ---- issuers ---- */
+
+bool publish_jwks(struct change *change, uint32_t issuer, struct slice jwks, struct error *err)
+{
+    struct trust_jwk keys[JWKS_KEYS_MAX];
+    size_t count;
+    if (!index_txn_delete_keys(change->txn, issuer, err) ||
+        !trust_jwks_read(&change->arena, jwks, keys, JWKS_KEYS_MAX, &count, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct index_key key = {slice_of(trust_alg_name(keys[i].alg)), keys[i].spki};
+        if (!index_txn_put_key(change->txn, issuer, keys[i].kid, &key, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool forget_issuer(struct change *change, struct slice note_name, struct error *err)
+{
+    struct slice note;
+    struct slice number;
+    uint64_t id;
+    if (!index_txn_find_note(change->txn, note_name, &note)) {
+        return true;
+    }
+    note = arena_slice(&change->arena, note);
+    return slice_cut(&note, ' ', &number) && slice_to_u64(number, &id) &&
+           index_txn_delete_issuer(change->txn, note, err) &&
+           index_txn_delete_keys(change->txn, (uint32_t)id, err) &&
+           index_txn_put_note(change->txn, note_name, SLICE_NONE, err);
+}
+
+bool change_issuer(struct change *change, const char *key, struct error *err)
+{
+    struct arena *arena = &change->arena;
+    struct store_doc doc;
+    struct slice note_name = slice_of(arena_printf(arena, "issuer %s", key));
+    if (!forget_issuer(change, note_name, err)) {
+        return false;
+    }
+    switch (store_get(change->control->store, STORE_ISSUER, key, &doc, err)) {
+    case STORE_ABSENT:
+        return true;
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        break;
+    }
+    const char *url = json_text_or(doc.body, "issuer", "");
+    struct buffer domains = BUFFER_INIT(8192);
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(doc.body, "domains"), i, one)
+    {
+        buffer_printf(&domains, "%s%s", i == 0 ? "" : ",", json_string_value(one));
+    }
+    struct index_issuer issuer = {
+        .id = (uint32_t)doc.id,
+        .google_like = json_flag(doc.body, "googleLike", false),
+        .pool = slice_of(json_text_or(doc.body, "pool", "")),
+        .domains = buffer_slice(&domains),
+    };
+    const json_t *jwks = json_object_get(doc.body, "jwks");
+    struct slice note = slice_of(arena_printf(arena, "%u %s", issuer.id, url));
+    bool good = index_txn_put_issuer(change->txn, slice_of(url), &issuer, err) &&
+                (jwks == NULL || publish_jwks(change, issuer.id, json_write(arena, jwks), err)) &&
+                index_txn_put_note(change->txn, note_name, note, err);
+    buffer_done(&domains);
+    json_decref(doc.body);
+    return good;
+}

@@ -1,0 +1,139 @@
+/*
+ * A change: one transaction of the record, one of the index, in this order; the call is answered
+ * only after both. Should the index fail after the record has committed, control ends at once: its
+ * successor makes the index anew before it listens, so that nobody is ever answered while the gate
+ * still decides by the old state.
+ */
+#include "control/publish/publish.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+struct change *change_begin(struct control *control, struct api_call *call, struct error *err)
+{
+    if (!store_begin(control->store, err)) {
+        return NULL;
+    }
+    struct change *change = calloc(1, sizeof(*change));
+    if (change == NULL) {
+        abort();
+    }
+    change->control = control;
+    change->call = call;
+    change->txn = index_txn_begin(control->index, err);
+    if (change->txn == NULL) {
+        store_rollback(control->store);
+        free(change);
+        return NULL;
+    }
+    return change;
+}
+
+static void change_free(struct change *change)
+{
+    arena_done(&change->arena);
+    free(change);
+}
+
+void change_abort(struct change **change)
+{
+    struct change *taken = *change;
+    *change = NULL;
+    index_txn_abort(&taken->txn);
+    store_rollback(taken->control->store);
+    change_free(taken);
+}
+
+bool change_commit(struct change **change, struct error *err)
+{
+    struct change *taken = *change;
+    struct control *control = taken->control;
+    if (!index_txn_set_change_number(taken->txn, store_change_number(control->store), err)) {
+        return false;
+    }
+    if (!store_commit(control->store, err)) {
+        index_txn_abort(&taken->txn);
+        change_free(taken);
+        *change = NULL;
+        return false;
+    }
+    *change = NULL;
+    if (!index_txn_commit(&taken->txn, err)) {
+        log_error("publish: %s: the record is ahead of the index, starting anew", err->text);
+        _exit(1);
+    }
+    if (taken->touched_run && control->engine != NULL) {
+        ipc_send(control->engine, MSG_CHANGED, NULL, 0);
+    }
+    change_free(taken);
+    return true;
+}
+
+bool change_audit(struct change *change, const char *resource, const char *deed,
+                  const json_t *before, const json_t *after, struct error *err)
+{
+    const struct api_call *call = change->call;
+    auto_json *row = json_object();
+    json_object_set_new(row, "time", json_slice(time_text(&change->arena, clock_wall_us())));
+    json_object_set_new(row, "resource", json_slice(slice_of(resource)));
+    json_object_set_new(row, "deed", json_string(deed));
+    if (call != NULL) {
+        json_object_set_new(row, "caller", json_slice(call->caller.member));
+        json_object_set_new(row, "peer", json_string(call->peer));
+        json_object_set_new(row, "method", json_string(call->route->method));
+    } else {
+        json_object_set_new(row, "caller", json_string("homerun"));
+    }
+    if (before != NULL) {
+        json_object_set_new(row, "before", json_deep_copy(before));
+    }
+    if (after != NULL) {
+        json_object_set_new(row, "after", json_deep_copy(after));
+    }
+    return store_audit(change->control->store, row, err);
+}
+
+/* ---- everything, at the start ---- */
+
+struct rebuild {
+    struct change *change;
+    bool (*publish)(struct change *change, const char *key, struct error *err);
+    struct error *err;
+    bool failed;
+};
+
+static bool rebuild_one(const struct store_doc *doc, void *ctx)
+{
+    struct rebuild *rebuild = ctx;
+    rebuild->failed = !rebuild->publish(rebuild->change, doc->key, rebuild->err);
+    arena_done(&rebuild->change->arena);
+    return !rebuild->failed;
+}
+
+static bool rebuild_kind(struct change *change, const char *kind,
+                         bool (*publish)(struct change *, const char *, struct error *),
+                         struct error *err)
+{
+    struct rebuild rebuild = {.change = change, .publish = publish, .err = err};
+    return store_each(change->control->store, kind, "", rebuild_one, &rebuild, err) &&
+           !rebuild.failed;
+}
+
+bool publish_all(struct control *control, struct error *err)
+{
+    auto_change *change = change_begin(control, NULL, err);
+    return change != NULL && index_txn_clear(change->txn, err) &&
+           rebuild_kind(change, STORE_ACCOUNT, change_account, err) &&
+           rebuild_kind(change, STORE_USER, change_account, err) &&
+           rebuild_kind(change, STORE_KEY, change_key, err) &&
+           rebuild_kind(change, STORE_ISSUER, change_issuer, err) &&
+           publish_own_issuer(change, err) && change_groups(change, err) &&
+           rebuild_kind(change, STORE_POLICY, change_policy, err) &&
+           rebuild_kind(change, STORE_TAG, publish_tag_binding, err) &&
+           rebuild_kind(change, STORE_SERVICE, change_service, err) &&
+           rebuild_kind(change, STORE_REVISION, change_revision, err) &&
+           change_commit(&change, err);
+}

@@ -1,0 +1,155 @@
+/*
+ * Images of the record and those that come with the server. A digest here is no hash of layers but
+ * of what is run: enough to tell two registrations under one tag apart, which is what clients pin a
+ * revision with.
+ */
+#include "control/record/images.h"
+
+#include <openssl/evp.h>
+
+#include "base/encode.h"
+
+struct builtin {
+    const char *name; /* without tag: any tag or digest will do */
+    const char *tag;  /* shown */
+    const char *program[3];
+};
+
+static const struct builtin builtins[] = {
+    {"us-docker.pkg.dev/cloudrun/container/hello", "latest", {"homerun-hello", NULL}},
+    {"homerun.test/hello", "1", {"homerun-hello", NULL}},
+    {"homerun.test/echo", "1", {"homerun-hello", "--echo", NULL}},
+};
+
+struct reference {
+    struct slice name;
+    struct slice tag;    /* "latest" if none */
+    struct slice digest; /* "sha256:…" or "" */
+};
+
+/* A ':' behind the last '/' begins a tag; before it, a port. */
+static struct reference reference_read(const char *text)
+{
+    struct reference out = {.tag = SLICE("latest")};
+    struct slice rest = slice_of(text);
+    ptrdiff_t at = slice_find(rest, '@');
+    if (at >= 0) {
+        out.digest = slice_from(rest, (size_t)at + 1);
+        rest = slice_upto(rest, (size_t)at);
+    }
+    ptrdiff_t colon = slice_find_last(rest, ':');
+    if (colon > slice_find_last(rest, '/')) {
+        out.tag = slice_from(rest, (size_t)colon + 1);
+        rest = slice_upto(rest, (size_t)colon);
+    }
+    out.name = rest;
+    return out;
+}
+
+const char *image_key(struct arena *arena, const char *reference)
+{
+    struct reference parts = reference_read(reference);
+    return arena_printf(arena, "%.*s:%.*s", SLICE_ARG(parts.name), SLICE_ARG(parts.tag));
+}
+
+struct slice image_digest(struct arena *arena, const char *key, const char *dir,
+                          const json_t *program)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    auto_json *whole = json_pack("[ssO]", key, dir, program);
+    struct slice text = json_write(arena, whole);
+    EVP_Digest(text.data, text.len, digest, NULL, EVP_sha256(), NULL);
+    struct slice hex = hex_encode(arena, (struct slice){(const char *)digest, 32});
+    return slice_of(arena_printf(arena, "sha256:%.*s", SLICE_ARG(hex)));
+}
+
+static json_t *builtin_image(struct arena *arena, const struct builtin *builtin)
+{
+    json_t *program = json_array();
+    for (size_t i = 0; builtin->program[i] != NULL; i++) {
+        json_array_append_new(program, json_string(builtin->program[i]));
+    }
+    struct slice digest = image_digest(arena, builtin->name, "", program);
+    return json_pack("{ss so so sb}", "dir", "", "program", program, "digest", json_slice(digest),
+                     "builtIn", 1);
+}
+
+void images_each_builtin(struct arena *arena, void (*fn)(const char *key, json_t *image, void *ctx),
+                         void *ctx)
+{
+    for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++) {
+        auto_json *image = builtin_image(arena, &builtins[i]);
+        fn(arena_printf(arena, "%s:%s", builtins[i].name, builtins[i].tag), image, ctx);
+    }
+}
+
+struct digest_search {
+    struct slice digest;
+    json_t *found;
+};
+
+static bool digest_matches(const struct store_doc *doc, void *ctx)
+{
+    struct digest_search *search = ctx;
+    if (slice_is(search->digest, json_text_or(doc->body, "digest", ""))) {
+        search->found = json_deep_copy(doc->body);
+        return false;
+    }
+    return true;
+}
+
+static json_t *image_by_digest(struct control *control, struct arena *arena,
+                               const struct reference *parts)
+{
+    struct digest_search search = {.digest = parts->digest};
+    const char *prefix = arena_printf(arena, "%.*s:", SLICE_ARG(parts->name));
+    store_each(control->store, STORE_IMAGE, prefix, digest_matches, &search, NULL);
+    return search.found;
+}
+
+bool image_find(struct control *control, struct arena *arena, const char *reference, json_t **image,
+                struct error *err)
+{
+    struct reference parts = reference_read(reference);
+    struct store_doc doc;
+    for (size_t i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++) {
+        if (slice_is(parts.name, builtins[i].name)) {
+            *image = builtin_image(arena, &builtins[i]);
+            return true;
+        }
+    }
+    if (parts.digest.len > 0) {
+        *image = image_by_digest(control, arena, &parts);
+        if (*image != NULL) {
+            return true;
+        }
+    } else if (store_get(control->store, STORE_IMAGE, image_key(arena, reference), &doc, err) ==
+               STORE_FOUND) {
+        *image = doc.body;
+        return true;
+    }
+    return error_set(err, STATUS_NOT_FOUND,
+                     "Image '%.300s' not found. `homerun images list` shows what there is, "
+                     "`homerun images add` makes a program an image.",
+                     reference);
+}
+
+const char *image_pinned(struct arena *arena, const char *reference, const json_t *image)
+{
+    struct reference parts = reference_read(reference);
+    return arena_printf(arena, "%.*s@%s", SLICE_ARG(parts.name), json_text_or(image, "digest", ""));
+}
+
+json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template)
+{
+    json_t *map = json_object();
+    const json_t *containers = json_object_get(template, "containers");
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const char *reference = json_text_or(json_array_get(containers, i), "image", "");
+        json_t *image = NULL;
+        if (image_find(control, arena, reference, &image, NULL)) {
+            json_object_set_new(map, reference, image);
+        }
+    }
+    return map;
+}

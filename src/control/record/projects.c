@@ -1,0 +1,128 @@
+/* Projects by ID and number. Numbers are documents of their own, so that finding one reads one row.
+ */
+#include "control/record/projects.h"
+
+#include "control/identity/accounts.h"
+
+static const char *number_key(struct arena *arena, const char *number)
+{
+    return arena_printf(arena, "project-numbers/%s", number);
+}
+
+const char *project_id(struct control *control, struct arena *arena, const char *id_or_number)
+{
+    struct store_doc doc;
+    uint64_t number;
+    const char *id = NULL;
+    if (slice_to_u64(slice_of(id_or_number), &number)) {
+        if (store_get(control->store, STORE_SETTING, number_key(arena, id_or_number), &doc, NULL) ==
+            STORE_FOUND) {
+            id = arena_string(arena, slice_of(json_text_or(doc.body, "id", "")));
+            json_decref(doc.body);
+        }
+        return id;
+    }
+    if (strlen(id_or_number) > 64 || strchr(id_or_number, '/') != NULL) {
+        return NULL;
+    }
+    if (store_get(control->store, STORE_NODE, arena_printf(arena, "projects/%s", id_or_number),
+                  &doc, NULL) != STORE_FOUND) {
+        return NULL;
+    }
+    json_decref(doc.body);
+    return arena_string(arena, slice_of(id_or_number));
+}
+
+const char *project_number(struct control *control, struct arena *arena, const char *id)
+{
+    struct store_doc doc;
+    if (store_get(control->store, STORE_NODE, arena_printf(arena, "projects/%s", id), &doc, NULL) !=
+        STORE_FOUND) {
+        return NULL;
+    }
+    const char *number = arena_string(arena, slice_of(json_text_or(doc.body, "projectNumber", "")));
+    json_decref(doc.body);
+    return number;
+}
+
+bool project_put(struct control *control, struct arena *arena, const char *id, const char *number,
+                 const char *name, const char *parent, const char *create_time, struct error *err)
+{
+    auto_json *project = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "projectId", id,
+                                   "projectNumber", number, "name", name, "lifecycleState",
+                                   "ACTIVE", "createTime", create_time, "parent", parent);
+    auto_json *by_number = json_pack("{s:s}", "id", id);
+    return store_put(control->store, STORE_NODE, arena_printf(arena, "projects/%s", id), project,
+                     NULL, NULL, err) &&
+           store_put(control->store, STORE_SETTING, number_key(arena, number), by_number, NULL,
+                     NULL, err);
+}
+
+bool project_is_live(struct control *control, struct arena *arena, const char *key)
+{
+    struct store_doc doc;
+    struct slice left = slice_of(key), kind, id;
+    if (!slice_cut(&left, '/', &kind) || !slice_is(kind, "projects") ||
+        !slice_cut(&left, '/', &id)) {
+        return true;
+    }
+    const char *node = arena_printf(arena, "projects/%.*s", SLICE_ARG(id));
+    enum store_result found = store_get(control->store, STORE_NODE, node, &doc, NULL);
+    if (found != STORE_FOUND) {
+        return found == STORE_ABSENT; /* what cannot be read may be shut */
+    }
+    bool live = strcmp(json_text_or(doc.body, "lifecycleState", "ACTIVE"), "ACTIVE") == 0;
+    json_decref(doc.body);
+    return live;
+}
+
+/* What changes nothing, in spite of its verb. */
+static bool is_read(const struct api_route *route)
+{
+    static const char *const reads[] = {
+        ":getIamPolicy",    ":testIamPermissions", ":wait",    ":generateAccessToken",
+        ":generateIdToken", ":signBlob",           ":signJwt",
+    };
+    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+        if (slice_ends(slice_of(route->path), slice_of(reads[i]))) {
+            return true;
+        }
+    }
+    return strcmp(route->verb, "GET") == 0;
+}
+
+/* Of an account, which may be named with any project in front of it ("-"), its own. */
+static const char *place_of(struct api_call *call)
+{
+    const char *named = api_param(call, "account");
+    struct account account;
+    const char *key = NULL;
+    if (strchr(named, '@') != NULL) {
+        key = account_key_of(call->control, &call->arena, slice_of(named));
+    } else if (named[0] != '\0' &&
+               account_by_sub(call->control, &call->arena, slice_of(named), &account)) {
+        key = account.key;
+    }
+    return key != NULL ? key
+                       : arena_printf(&call->arena, "projects/%s", api_param(call, "project"));
+}
+
+bool project_takes(struct api_call *call, struct error *err)
+{
+    return strstr(call->route->path, "{project}/") == NULL || is_read(call->route) ||
+           project_must_live(call, place_of(call), err);
+}
+
+bool project_must_live(struct api_call *call, const char *key, struct error *err)
+{
+    struct slice left = slice_of(key), id;
+    if (project_is_live(call->control, &call->arena, key)) {
+        return true;
+    }
+    slice_cut(&left, '/', &id);
+    slice_cut(&left, '/', &id);
+    return error_set(err, STATUS_FAILED_PRECONDITION,
+                     "Project '%.*s' is being deleted: nothing in it can be changed. `gcloud "
+                     "projects undelete %.*s` brings it back.",
+                     SLICE_ARG(id), SLICE_ARG(id));
+}

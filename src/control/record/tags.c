@@ -1,0 +1,153 @@
+#include "control/record/tags.h"
+
+#include "control/record/policy_doc.h"
+
+enum { DEPTH_MAX = 16 };
+
+const char *tag_binding_prefix(struct arena *arena, const char *resource)
+{
+    return arena_printf(arena, "tagBindings/%s/tagValues/", resource);
+}
+
+const char *tag_binding_key(struct arena *arena, const char *resource, const char *value)
+{
+    return arena_printf(arena, "tagBindings/%s/%s", resource, value);
+}
+
+bool tag_binding_resource(struct slice key, struct slice *out)
+{
+    static const struct slice bindings = SLICE_INIT("tagBindings/");
+    ptrdiff_t end = slice_find_slice(key, SLICE("/tagValues/"));
+    if (!slice_starts(key, bindings) || end < (ptrdiff_t)bindings.len) {
+        return false;
+    }
+    *out = slice_from(slice_upto(key, (size_t)end), bindings.len);
+    return true;
+}
+
+uint64_t tag_resource_id(struct control *control, const char *resource)
+{
+    struct store_doc doc;
+    const char *kind = policy_node_of(resource) == POLICY_SERVICE ? STORE_SERVICE : STORE_NODE;
+    if (store_get(control->store, kind, resource, &doc, NULL) != STORE_FOUND) {
+        return 0;
+    }
+    json_decref(doc.body);
+    return doc.id;
+}
+
+struct collecting {
+    struct control *control;
+    struct arena *arena;
+    struct tag_set *out;
+    uint64_t resource_id;
+    bool inherited;
+};
+
+static bool knows_key(const struct tag_set *set, const char *key)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (strcmp(set->items[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool load(struct collecting *collecting, const char *key, json_t **out)
+{
+    struct store_doc doc;
+    if (store_get(collecting->control->store, STORE_TAG, key, &doc, NULL) != STORE_FOUND) {
+        return false;
+    }
+    *out = doc.body;
+    return true;
+}
+
+static const char *kept(struct collecting *collecting, const json_t *from, const char *name)
+{
+    return arena_string(collecting->arena, slice_of(json_text_or(from, name, "")));
+}
+
+static bool collect(const struct store_doc *doc, void *ctx)
+{
+    struct collecting *collecting = ctx;
+    struct tag_set *out = collecting->out;
+    auto_json *value = NULL;
+    auto_json *key = NULL;
+    const char *value_id = json_text_or(doc->body, "tagValue", "");
+    if (json_number(doc->body, "resourceId", 0) != (int64_t)collecting->resource_id ||
+        !load(collecting, value_id, &value) ||
+        !load(collecting, json_text_or(value, "parent", ""), &key) ||
+        knows_key(out, json_text_or(value, "parent", ""))) {
+        return true;
+    }
+    out->items[out->count++] = (struct tag){
+        .key = kept(collecting, value, "parent"),
+        .value = arena_string(collecting->arena, slice_of(value_id)),
+        .key_name = kept(collecting, key, "namespacedName"),
+        .value_name = kept(collecting, value, "shortName"),
+        .key_parent = kept(collecting, key, "parent"),
+        .inherited = collecting->inherited,
+    };
+    return out->count < TAGS_MAX;
+}
+
+static bool collect_own(struct collecting *collecting, const char *resource, uint64_t id,
+                        struct error *err)
+{
+    collecting->resource_id = id;
+    return id == 0 ||
+           store_each(collecting->control->store, STORE_TAG,
+                      tag_binding_prefix(collecting->arena, resource), collect, collecting, err);
+}
+
+bool tags_own(struct control *control, struct arena *arena, const char *resource, uint64_t id,
+              struct tag_set *out, struct error *err)
+{
+    struct collecting collecting = {.control = control, .arena = arena, .out = out};
+    out->count = 0;
+    return collect_own(&collecting, resource, id, err);
+}
+
+bool tags_effective(struct control *control, struct arena *arena, const char *resource,
+                    struct tag_set *out, struct error *err)
+{
+    struct collecting collecting = {.control = control, .arena = arena, .out = out};
+    const char *node = resource;
+    out->count = 0;
+    for (int depth = 0; depth < DEPTH_MAX && out->count < TAGS_MAX; depth++) {
+        if (!collect_own(&collecting, node, tag_resource_id(control, node), err)) {
+            return false;
+        }
+        if (!resource_parent(control->store, arena, node, &node)) {
+            break;
+        }
+        collecting.inherited = true;
+    }
+    return true;
+}
+
+enum cel_tag tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
+{
+    const struct tag_set *set = ctx;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct tag *tag = &set->items[i];
+        if (slice_is(key, by_id ? tag->key : tag->key_name) &&
+            (value.len == 0 || slice_is(value, by_id ? tag->value : tag->value_name))) {
+            return CEL_TAG_HELD;
+        }
+    }
+    return CEL_TAG_ABSENT;
+}
+
+enum cel_tag lazy_tags_match(void *ctx, bool by_id, struct slice key, struct slice value)
+{
+    struct lazy_tags *lazy = ctx;
+    if (lazy->set == NULL) {
+        lazy->set = arena_new(lazy->arena, struct tag_set);
+        lazy->unreadable =
+            !tags_effective(lazy->control, lazy->arena, lazy->resource, lazy->set, NULL);
+    }
+    return lazy->unreadable ? CEL_TAG_UNREADABLE : tags_match(lazy->set, by_id, key, value);
+}
