@@ -173,7 +173,8 @@ struct normaliser {
     size_t count;
 };
 
-/* Checks ASKED into CHECKED, and adds its members as rows. */
+/* Checks ASKED into CHECKED, and adds its members as rows: a binding without members leaves none,
+ * and so is not in the normal form. */
 static bool add_binding(struct normaliser *normaliser, const struct binding *asked,
                         struct binding *checked, struct error *err)
 {
@@ -184,10 +185,6 @@ static bool add_binding(struct normaliser *normaliser, const struct binding *ask
     if (!policy_check_role(normaliser->node, asked->role, &normaliser->past, normaliser->directory,
                            err)) {
         return false;
-    }
-    if (asked->member_count == 0) {
-        return error_set(err, STATUS_INVALID_ARGUMENT, "The binding of role %.*s has no members.",
-                         SLICE_ARG(asked->role));
     }
     checked->role = arena_slice(arena, asked->role);
     if (!policy_check_condition(arena, checked->role, &asked->condition, &checked->condition,

@@ -42,7 +42,8 @@ struct policy_directory {
  * Checks what a client sent, against the policy before (whose roles and deleted members are never
  * rejected), and gives the normal form: equal (role, condition) pairs merged, members deduplicated,
  * conditions compiled; bindings by role and condition, members by name, so that equal policies have
- * equal forms. INVALID_ARGUMENT with Google's sentence on failure.
+ * equal forms. A binding without members is checked and dropped, as Google does. INVALID_ARGUMENT
+ * with Google's sentence on failure.
  *
  * A grant that stood before is not asked again whether its account exists. VERSION has to be 3
  * where conditions are or were; a caller whose client sent no etag (a blind overwrite may drop

@@ -10,7 +10,7 @@ from terraform_iam_resources import (AuditConfig, Binding, Conflict, Member, Pol
                                      comparable, condition_of, of_account, of_project, of_v1, of_v2,
                                      set_once)
 from terraform_provider import (IMAGE, SERVICES, V1Service, V2Service, at_once, call,
-                                leaves_nothing, refuses, request, stand)
+                                leaves_nothing, organization, refuses, request, stand)
 
 HELLO = {"template": {"containers": [{"image": IMAGE}]}}
 OLD_HELLO = {"spec": {"template": {"spec": {"containers": [{"image": IMAGE}]}}}}
@@ -90,6 +90,20 @@ def a_member_joins_and_leaves_and_the_last_takes_the_binding_along(family, name)
     assert ann.found() == {"user:ann@example.com"}
     ann.destroy()
     assert "bindings" not in family.read()
+
+
+@both_families
+def a_binding_without_members_grants_nothing_and_is_not_kept(family, name):
+    Binding(family, VIEWER).apply([SIGNED])
+    Binding(family, INVOKER).apply([EVERYONE])
+    Binding(family, INVOKER).apply([])
+    assert family.read()["bindings"] == [binding_of(VIEWER, [SIGNED])] and not is_public(name)
+    Binding(family, INVOKER, NIGHT).apply([])
+    Policy(family).apply([])
+    assert set_once(family, {"bindings": [{"role": INVOKER, "members": []}]}).status == 200
+    assert set_once(family, {"bindings": [{"role": VIEWER}, {"role": INVOKER}]}).status == 200
+    assert "bindings" not in family.read()
+    assert set_once(family, {"bindings": [{"role": "roles/run.nobody"}]}).status == 400
 
 
 @both_families
@@ -301,6 +315,39 @@ def a_projects_member_calls_all_of_its_services():
         member.destroy()
         assert stand().get(url, token=token).status == 403
     call("DELETE", f"/v1/{account['name']}")
+
+
+@test
+def a_projects_default_accounts_lose_their_role_with_its_last_member():
+    with Homerun() as homerun:
+        project = of_project(homerun)
+        editors = Binding(project, "roles/editor")
+        assert editors.found()
+        editors.apply([])
+        assert not any(b["role"] == "roles/editor" for b in project.read()["bindings"])
+
+
+@test
+def no_resource_of_any_kind_keeps_a_binding_without_members():
+    folder = call("POST", "/v3/folders", {"parent": organization(), "displayName": "Nobody"})
+    key = call("POST", "/v3/tagKeys", {"parent": organization(), "shortName": "nobody"})
+    account = call("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "nobodys"})
+    folder, key = folder["response"]["name"], key["response"]["name"]
+    for base in (f"/v1/{account['name']}", "/v1/projects/demo", "/v3/projects/demo",
+                 f"/v2/{folder}", f"/v3/{folder}", f"/v1/{organization()}", f"/v3/{organization()}",
+                 f"/v3/{key}"):
+        policy = call("POST", f"{base}:getIamPolicy", {})
+        bindings = policy.get("bindings", [])
+        for empty in ({"role": "roles/viewer"}, {"role": "roles/editor", "members": []},
+                      {"role": "roles/browser", "members": None}):
+            body = {**policy, "bindings": [empty, *(b for b in bindings
+                                                    if b["role"] != empty["role"])]}
+            policy = call("POST", f"{base}:setIamPolicy", {"policy": body})
+            assert empty["role"] not in [b["role"] for b in policy.get("bindings", [])], policy
+        call("POST", f"{base}:setIamPolicy", {"policy": {**policy, "bindings": bindings}})
+    call("DELETE", f"/v1/{account['name']}")
+    call("DELETE", f"/v3/{key}")
+    call("DELETE", f"/v3/{folder}")
 
 
 @test

@@ -35,6 +35,10 @@ class Family:
 
     def write(self, policy, token=None):
         body = {"policy": {name: part for name, part in policy.items() if part not in ([], None)}}
+        if "bindings" in body["policy"]:  # Go's encoder leaves an empty list of members out
+            body["policy"]["bindings"] = [
+                {name: part for name, part in binding.items() if part != []}
+                for binding in policy["bindings"]]
         if self.mask:
             body["updateMask"] = self.mask
         return call("POST", f"{self.base}:setIamPolicy", body, homerun=self.homerun, token=token)
@@ -133,16 +137,16 @@ class Binding:
         def change(policy):
             others = [b for b in policy.get("bindings", []) if key_of(b) != self.key]
             policy["bindings"] = merged(others)
-            if members:
+            if members is not None:
                 policy["bindings"].append(binding_of(self.role, members, self.condition))
-            return members
+            return members is not None
         rounds = modify(self.family, change, **how)
-        self.members = members
+        self.members = members = members or []
         assert self.found() == {plain(m) for m in members}, (self.found(), members)
         return rounds
 
     def destroy(self, **how):
-        return self.apply([], **how)
+        return self.apply(None, **how)
 
     def found(self):
         """What an import or a refresh reads: members of the pair; none: planned anew."""
@@ -167,7 +171,7 @@ class Member(Binding):
             for binding in mine:
                 binding["members"] = [m for m in binding["members"] if m != plain(self.member)]
                 binding["members"] += [self.member] if add else []
-            policy["bindings"] = [b for b in bindings if b["members"]]
+            policy["bindings"] = bindings  # with the one that has no members any more
             return add
         return change
 

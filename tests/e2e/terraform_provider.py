@@ -69,6 +69,11 @@ def call(method, path, body=None, **more):
     return answer.json
 
 
+def organization():
+    """"organizations/N" of the installation."""
+    return call("GET", "/v3/organizations:search")["organizations"][0]["name"]
+
+
 @contextlib.contextmanager
 def refuses(status, *words):
     """What is inside ends at once, with STATUS and an error that says WORDS. Never what is tried

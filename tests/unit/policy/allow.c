@@ -129,16 +129,28 @@ static void bindings_of_different_conditions_stay_apart(void **state)
                         "roles/run.invoker: user:a@x user:b@x if request.path == \"/\"");
 }
 
-static void a_binding_needs_a_role_and_a_member(void **state)
+static void a_binding_needs_a_role(void **state)
 {
     (void)state;
     WRITE(policy);
-    bind(&policy, "roles/run.invoker", "");
-    assert_string_equal(normal(&policy), "The binding of role roles/run.invoker has no members.");
-    policy.count = 0;
-    memset(policy.bindings, 0, sizeof(policy.bindings));
     bind(&policy, "", "allUsers");
     assert_string_equal(normal(&policy), "A binding has no role.");
+}
+
+static void a_binding_without_members_is_dropped_but_checked(void **state)
+{
+    (void)state;
+    WRITE(policy);
+    bind(&policy, "roles/run.viewer", "user:a@x");
+    bind(&policy, "roles/run.invoker", "");
+    bind_if(&policy, "roles/run.admin", "", "t", "true");
+    assert_string_equal(normal(&policy), "roles/run.viewer: user:a@x");
+    struct policy only = {.arena = &arena};
+    bind(&only, "roles/run.invoker", "");
+    assert_string_equal(normal(&only), "");
+    bind(&only, "roles/run.nobody", "");
+    assert_string_equal(normal(&only),
+                        "Role roles/run.nobody is not supported for this resource.");
 }
 
 /* ---- versions and conditions ---- */
@@ -553,7 +565,8 @@ int main(void)
         cmocka_unit_test(equal_bindings_are_merged_and_members_deduplicated),
         cmocka_unit_test(the_order_in_which_a_policy_is_written_does_not_matter),
         cmocka_unit_test(bindings_of_different_conditions_stay_apart),
-        cmocka_unit_test(a_binding_needs_a_role_and_a_member),
+        cmocka_unit_test(a_binding_needs_a_role),
+        cmocka_unit_test(a_binding_without_members_is_dropped_but_checked),
         cmocka_unit_test(versions_are_0_1_and_3_and_conditions_need_3),
         cmocka_unit_test(a_basic_role_takes_no_condition),
         cmocka_unit_test(a_condition_that_does_not_compile_is_refused_with_its_place),
