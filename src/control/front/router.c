@@ -38,9 +38,22 @@ static bool match_segment(struct api_call *call, struct slice pattern, struct sl
     return slice_find(value, ':') < 0 && add_param(call, name, value);
 }
 
+/* Google's servers take a slash behind the name of a collection, and clients send it. Behind a
+ * resource's name it would be another name. */
+static struct slice without_last_slash(const char *template, struct slice path)
+{
+    if (path.len < 2 || path.data[path.len - 1] != '/') {
+        return path;
+    }
+    const char *last = strrchr(template, '/');
+    bool collection = last != NULL && strpbrk(last, "{:") == NULL;
+    return collection ? slice_upto(path, path.len - 1) : path;
+}
+
 static bool match(struct api_call *call, const char *template, struct slice path)
 {
     struct slice pattern = slice_of(template);
+    path = without_last_slash(template, path);
     struct slice left = slice_from(path, 1);
     struct slice wanted;
     struct slice part;

@@ -245,6 +245,32 @@ static void every_row_is_found_by_its_own_path(void **state)
     }
 }
 
+static void a_slash_may_stand_behind_a_collection_alone(void **state)
+{
+    (void)state;
+    const struct api_route *row;
+    char allowed[64];
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        struct api_call call = {0};
+        const char *path = shape(&call.arena, row->path);
+        bool collection = strpbrk(strrchr(row->path, '/'), "{:") == NULL;
+        bool rest = slice_ends(slice_of(row->path), SLICE("=**}"));
+        struct slice once = slice_of(arena_printf(&call.arena, "%s/", path));
+        struct slice twice = slice_of(arena_printf(&call.arena, "%s//", path));
+        bool found = api_find_route(&call, slice_of(row->verb), once, allowed) == API_MATCH_FOUND;
+        if (found != collection && !rest) {
+            fail_msg("%s %s/ is %sfound", row->verb, row->path, found ? "" : "not ");
+        }
+        if (collection && call.route != row) {
+            fail_msg("%s %s/ is another's: %s", row->verb, row->path, call.route->path);
+        }
+        call.route = NULL;
+        api_find_route(&call, slice_of(row->verb), twice, allowed);
+        assert_true(rest || call.route != row);
+        arena_done(&call.arena);
+    }
+}
+
 static void a_permission_is_asked_for_on_what_the_path_names(void **state)
 {
     (void)state;
@@ -296,6 +322,7 @@ int main(void)
         cmocka_unit_test(only_rows_of_the_list_check_by_themselves),
         cmocka_unit_test(no_two_rows_are_the_same_request),
         cmocka_unit_test(every_row_is_found_by_its_own_path),
+        cmocka_unit_test(a_slash_may_stand_behind_a_collection_alone),
         cmocka_unit_test(a_permission_is_asked_for_on_what_the_path_names),
         cmocka_unit_test(both_listings_hold_every_row),
     };
