@@ -11,15 +11,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "control/api.h"
-#include "control/run/service.h"
 #include "control/front/connect.h"
+#include "control/front/tls_leaf.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/workload.h"
 #include "control/operations/operations.h"
 #include "control/publish/publish.h"
+#include "control/run/service.h"
 #include "control/seed.h"
-#include "control/front/tls_leaf.h"
 
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)
@@ -91,11 +91,6 @@ static bool open_channels(struct control *control, struct error *err)
     return control->supervisor != NULL && control->engine != NULL;
 }
 
-const char *control_path(const struct control *control, struct arena *arena, const char *name)
-{
-    return arena_printf(arena, "%s/%s", control->settings.data, name);
-}
-
 static bool open_record(struct control *control, struct error *err)
 {
     auto_arena arena = {0};
@@ -104,10 +99,11 @@ static bool open_record(struct control *control, struct error *err)
                          "--store %.20s… is not built into this version; sqlite is",
                          control->settings.store);
     }
-    control->store = store_open(control_path(control, &arena, "homerun.db"), err);
-    control->index = control->store == NULL
-                         ? NULL
-                         : index_writer_new(control_path(control, &arena, "index"), err);
+    control->store = store_open(settings_path(&control->settings, &arena, "homerun.db"), err);
+    control->index =
+        control->store == NULL
+            ? NULL
+            : index_writer_new(settings_path(&control->settings, &arena, "index"), err);
     return control->index != NULL;
 }
 
@@ -119,11 +115,12 @@ static bool bring_index_up(struct control *control, struct error *err)
     if (shown == wanted) {
         /* Our own issuer's names depend on the settings, not on the record: they are put again. */
         auto_change *change = change_begin(control, NULL, err);
-        return change != NULL && publish_own_issuer(change, err) && change_commit(&change, err);
+        return change != NULL && publish_own_issuer(change, issuer_own(control), err) &&
+               change_commit(&change, err);
     }
     log_info("publish: index shows change %llu, the record is at %llu: making it anew",
              (unsigned long long)shown, (unsigned long long)wanted);
-    return publish_all(control, err);
+    return publish_all(control, issuer_own(control), err);
 }
 
 static bool start(struct control *control, struct error *err)

@@ -31,8 +31,5 @@ struct control {
     struct map *issuer_fetches;    /* other issuers: when their keys were last asked for */
 };
 
-/* A path below the data folder, in ARENA. */
-const char *control_path(const struct control *control, struct arena *arena, const char *name);
-
 /* Entry of the role: argv as exec gave it. Returns the exit status. */
 int control_main(int argc, char **argv);

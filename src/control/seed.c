@@ -6,8 +6,8 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "control/identity/accounts.h"
-#include "control/record/projects.h"
 #include "control/publish/publish.h"
+#include "control/record/projects.h"
 
 static const char organization_setting[] = "organization";
 
@@ -113,7 +113,7 @@ static bool seed_owner(struct change *change, struct control *control, struct ar
             return false;
         }
     }
-    return file_write(control_path(control, arena, "owner.json"), file, 0600, err);
+    return file_write(settings_path(&control->settings, arena, "owner.json"), file, 0600, err);
 }
 
 /* The default runtime account; Editor, as on Cloud Run. */

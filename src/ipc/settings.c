@@ -220,3 +220,8 @@ bool settings_read(struct settings *out, int fd, struct error *err)
     }
     return good;
 }
+
+const char *settings_path(const struct settings *settings, struct arena *arena, const char *name)
+{
+    return arena_printf(arena, "%s/%s", settings->data, name);
+}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -29,7 +30,7 @@ struct settings {
     int workers;
     int plain; /* serve on the HTTP listener instead of redirecting */
     int strict_paths;
-    int connect; /* the API listener takes CONNECT to Google's hosts */
+    int connect;    /* the API listener takes CONNECT to Google's hosts */
     int https_port; /* of the URLs that we show */
     int http_port;
     int log_level;
@@ -43,3 +44,6 @@ void settings_default(struct settings *settings);
  */
 bool settings_write(const struct settings *settings, int fd, struct error *err);
 bool settings_read(struct settings *out, int fd, struct error *err);
+
+/* The path of NAME below the data folder, in ARENA. */
+const char *settings_path(const struct settings *settings, struct arena *arena, const char *name);

@@ -261,7 +261,7 @@ static json_t *find_denial(struct api_call *call, const char *id)
     static const char *const shown[] = {"time",   "service", "region",    "method", "url",
                                         "status", "rung",    "principal", "fault",  "text"};
     struct slice content;
-    const char *path = control_path(call->control, &call->arena, "log/requests.jsonl");
+    const char *path = settings_path(&call->control->settings, &call->arena, "log/requests.jsonl");
     if (!file_read(&call->arena, path, LOG_TAIL_MAX, &content, NULL)) {
         return NULL;
     }

@@ -316,7 +316,7 @@ static bool binding_create(struct api_call *call, json_t **operation, struct err
     }
     if (!may_on(call, "createTagBinding", resource, err) ||
         !api_allowed(call, "resourcemanager.tagValueBindings.create", value, err) ||
-        !project_must_live(call, resource, err)) {
+        !project_must_live(call->control, &call->arena, resource, err)) {
         return false;
     }
     return check_bound(call, resource, value, err) &&
@@ -354,7 +354,7 @@ static bool binding_delete(struct api_call *call, json_t **operation, struct err
     if (!find_resource(call, arena_string(&call->arena, full), &resource, err) ||
         !may_on(call, "deleteTagBinding", resource, err) ||
         !api_allowed(call, "resourcemanager.tagValueBindings.delete", value, err) ||
-        !project_must_live(call, resource, err)) {
+        !project_must_live(call->control, &call->arena, resource, err)) {
         return false;
     }
     auto_json *body = load(call, tag_binding_key(&call->arena, resource, value));

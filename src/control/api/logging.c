@@ -286,7 +286,8 @@ static bool read_tail(const struct control *control, const char *name, struct bu
                       off_t *offset)
 {
     auto_arena arena = {0};
-    const char *path = control_path(control, &arena, arena_printf(&arena, "log/%s", name));
+    const char *path =
+        settings_path(&control->settings, &arena, arena_printf(&arena, "log/%s", name));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     arena_done(&arena);
     if (fd < 0) {

@@ -16,8 +16,8 @@ bool connect_open(struct control *control, struct error *err)
         return false;
     }
     struct net_certificate certificate = {
-        .chain_file = control_path(control, &arena, "tls/google.pem"),
-        .key_file = control_path(control, &arena, "tls/google.key"),
+        .chain_file = settings_path(&control->settings, &arena, "tls/google.pem"),
+        .key_file = settings_path(&control->settings, &arena, "tls/google.key"),
     };
     control->connect_tls = net_tls_new(&certificate, 1, true, NULL, err);
     return control->connect_tls != NULL;

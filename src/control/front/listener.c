@@ -8,10 +8,11 @@
 
 #include "base/buffer.h"
 #include "control/call/answer.h"
-#include "control/front/grpc_refuse.h"
 #include "control/front/connect.h"
-#include "control/record/projects.h"
+#include "control/front/grpc_refuse.h"
 #include "control/front/scopes.h"
+#include "control/identity/accounts.h"
+#include "control/record/projects.h"
 #include "http/url.h"
 
 enum { BODY_BYTES_MAX = 4 << 20 };
@@ -211,6 +212,45 @@ static struct slice verb_of(const struct http_request *request)
         http_headers_find(&request->headers, SLICE("x-http-method-override"));
     bool patch = meant != NULL && slice_is(meant->value, "PATCH");
     return patch && slice_is(request->method, "POST") ? meant->value : request->method;
+}
+
+/* What changes nothing, in spite of its verb. */
+static bool is_read(const struct api_route *route)
+{
+    static const char *const reads[] = {
+        ":getIamPolicy",    ":testIamPermissions", ":wait",    ":generateAccessToken",
+        ":generateIdToken", ":signBlob",           ":signJwt",
+    };
+    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+        if (slice_ends(slice_of(route->path), slice_of(reads[i]))) {
+            return true;
+        }
+    }
+    return strcmp(route->verb, "GET") == 0;
+}
+
+/* Of an account, which may be named with any project in front of it ("-"), its own. */
+static const char *place_of(struct api_call *call)
+{
+    const char *named = api_param(call, "account");
+    struct account account;
+    const char *key = NULL;
+    if (strchr(named, '@') != NULL) {
+        key = account_key_of(call->control, &call->arena, slice_of(named));
+    } else if (named[0] != '\0' &&
+               account_by_sub(call->control, &call->arena, slice_of(named), &account)) {
+        key = account.key;
+    }
+    return key != NULL ? key
+                       : arena_printf(&call->arena, "projects/%s", api_param(call, "project"));
+}
+
+/* Whether the call may change what is in its project: one that is being deleted takes no changes.
+ */
+static bool project_takes(struct api_call *call, struct error *err)
+{
+    return strstr(call->route->path, "{project}/") == NULL || is_read(call->route) ||
+           project_must_live(call->control, &call->arena, place_of(call), err);
 }
 
 static bool admit(struct api_call *call, struct error *err)

@@ -74,7 +74,7 @@ void tls_leaf_forget_google(const struct control *control)
     static const char *const files[] = {"tls/google.key", "tls/google.pem", "tls/google.names"};
     auto_arena arena = {0};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        unlink(control_path(control, &arena, files[i]));
+        unlink(settings_path(&control->settings, &arena, files[i]));
     }
 }
 

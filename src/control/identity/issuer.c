@@ -82,15 +82,12 @@ const char *issuer_url(const struct control *control)
     return control->issuer->url;
 }
 
-bool publish_own_issuer(struct change *change, struct error *err)
+struct own_issuer issuer_own(const struct control *control)
 {
-    /* Number 0 is no document's: it is ours. Both spellings of the loopback name the same issuer.
-     */
-    const struct control *control = change->control;
-    const struct index_issuer record = {.ours = true, .google_like = true};
-    return index_txn_put_issuer(change->txn, slice_of(issuer_url(control)), &record, err) &&
-           index_txn_put_issuer(change->txn, slice_of(control->settings.api_url), &record, err) &&
-           publish_jwks(change, 0, control->issuer->jwks, err);
+    return (struct own_issuer){
+        .url = issuer_url(control),
+        .jwks = control->issuer->jwks,
+    };
 }
 
 /* Asks the signer for KIND, reads the keys anew, and publishes them. */
@@ -105,7 +102,7 @@ static bool change_keys(struct api_call *call, enum sign_kind kind, struct slice
         return false;
     }
     auto_change *change = change_begin(control, call, err);
-    return change != NULL && publish_own_issuer(change, err) &&
+    return change != NULL && publish_own_issuer(change, issuer_own(control), err) &&
            change_audit(change, "issuer", deed, NULL, NULL, err) && change_commit(&change, err);
 }
 

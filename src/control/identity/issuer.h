@@ -6,6 +6,7 @@
 #pragma once
 
 #include "control/api.h"
+#include "control/publish/publish.h"
 #include "trust/trust.h"
 
 enum { ISSUER_KEYS_MAX = 16 };
@@ -22,6 +23,8 @@ struct issuer {
 /* Asks the signer for the keys. Owned by the caller. */
 struct issuer *issuer_new(struct control *control, struct error *err);
 void issuer_free(struct issuer *issuer);
+/* What the index shows of it. Valid until the keys are read again. */
+struct own_issuer issuer_own(const struct control *control);
 /* Asks again: after a rotation. */
 bool issuer_reload(struct control *control, struct error *err);
 

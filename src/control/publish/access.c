@@ -1,6 +1,6 @@
 /* Policies, accounts, keys, groups and issuers: what the gate judges callers by. */
-#include "control/record/policy_doc.h"
 #include "control/publish/publish.h"
+#include "control/record/policy_doc.h"
 
 #include <stdlib.h>
 
@@ -50,8 +50,10 @@ static size_t grant_rows(struct change *change, const struct policy_doc *policy,
 bool change_policy(struct change *change, const char *resource, struct error *err)
 {
     static const char *const kinds[] = {
-        [POLICY_SERVICE] = STORE_SERVICE, [POLICY_PROJECT] = STORE_NODE,
-        [POLICY_FOLDER] = STORE_NODE,     [POLICY_ORGANIZATION] = STORE_NODE,
+        [POLICY_SERVICE] = STORE_SERVICE,
+        [POLICY_PROJECT] = STORE_NODE,
+        [POLICY_FOLDER] = STORE_NODE,
+        [POLICY_ORGANIZATION] = STORE_NODE,
         [POLICY_ACCOUNT] = NULL, /* nobody invokes an account */
         [POLICY_TAG] = NULL,
     };
@@ -291,4 +293,15 @@ bool change_issuer(struct change *change, const char *key, struct error *err)
     buffer_done(&domains);
     json_decref(doc.body);
     return good;
+}
+
+bool publish_own_issuer(struct change *change, struct own_issuer own, struct error *err)
+{
+    /* Number 0 is no document's: it is ours. Both spellings of the loopback name the same issuer.
+     */
+    const char *bound = change->control->settings.api_url;
+    const struct index_issuer record = {.ours = true, .google_like = true};
+    return index_txn_put_issuer(change->txn, slice_of(own.url), &record, err) &&
+           index_txn_put_issuer(change->txn, slice_of(bound), &record, err) &&
+           publish_jwks(change, 0, own.jwks, err);
 }

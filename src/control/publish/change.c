@@ -122,7 +122,7 @@ static bool rebuild_kind(struct change *change, const char *kind,
            !rebuild.failed;
 }
 
-bool publish_all(struct control *control, struct error *err)
+bool publish_all(struct control *control, struct own_issuer own, struct error *err)
 {
     auto_change *change = change_begin(control, NULL, err);
     return change != NULL && index_txn_clear(change->txn, err) &&
@@ -130,7 +130,7 @@ bool publish_all(struct control *control, struct error *err)
            rebuild_kind(change, STORE_USER, change_account, err) &&
            rebuild_kind(change, STORE_KEY, change_key, err) &&
            rebuild_kind(change, STORE_ISSUER, change_issuer, err) &&
-           publish_own_issuer(change, err) && change_groups(change, err) &&
+           publish_own_issuer(change, own, err) && change_groups(change, err) &&
            rebuild_kind(change, STORE_POLICY, change_policy, err) &&
            rebuild_kind(change, STORE_TAG, publish_tag_binding, err) &&
            rebuild_kind(change, STORE_SERVICE, change_service, err) &&

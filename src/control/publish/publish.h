@@ -11,12 +11,18 @@ struct change {
     bool touched_run; /* the engine should look again */
 };
 
+/* Our own issuer, which is no document of the record: its keys are with the signer. */
+struct own_issuer {
+    const char *url;   /* its name in tokens */
+    struct slice jwks; /* its public keys */
+};
+
 /* Makes the whole index anew from the record: after a start that finds it behind, empty or of
  * another layout. */
-bool publish_all(struct control *control, struct error *err);
+bool publish_all(struct control *control, struct own_issuer own, struct error *err);
 
 /* Our own issuer, under each of its names, with its keys: after a rotation. */
-bool publish_own_issuer(struct change *change, struct error *err);
+bool publish_own_issuer(struct change *change, struct own_issuer own, struct error *err);
 
 /* The tags that are bound to RESOURCE, which the record has, or had, under ID. */
 bool publish_tags(struct change *change, const char *resource, uint64_t id, struct error *err);

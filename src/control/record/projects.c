@@ -2,8 +2,6 @@
  */
 #include "control/record/projects.h"
 
-#include "control/identity/accounts.h"
-
 static const char *number_key(struct arena *arena, const char *number)
 {
     return arena_printf(arena, "project-numbers/%s", number);
@@ -76,47 +74,11 @@ bool project_is_live(struct control *control, struct arena *arena, const char *k
     return live;
 }
 
-/* What changes nothing, in spite of its verb. */
-static bool is_read(const struct api_route *route)
-{
-    static const char *const reads[] = {
-        ":getIamPolicy",    ":testIamPermissions", ":wait",    ":generateAccessToken",
-        ":generateIdToken", ":signBlob",           ":signJwt",
-    };
-    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
-        if (slice_ends(slice_of(route->path), slice_of(reads[i]))) {
-            return true;
-        }
-    }
-    return strcmp(route->verb, "GET") == 0;
-}
-
-/* Of an account, which may be named with any project in front of it ("-"), its own. */
-static const char *place_of(struct api_call *call)
-{
-    const char *named = api_param(call, "account");
-    struct account account;
-    const char *key = NULL;
-    if (strchr(named, '@') != NULL) {
-        key = account_key_of(call->control, &call->arena, slice_of(named));
-    } else if (named[0] != '\0' &&
-               account_by_sub(call->control, &call->arena, slice_of(named), &account)) {
-        key = account.key;
-    }
-    return key != NULL ? key
-                       : arena_printf(&call->arena, "projects/%s", api_param(call, "project"));
-}
-
-bool project_takes(struct api_call *call, struct error *err)
-{
-    return strstr(call->route->path, "{project}/") == NULL || is_read(call->route) ||
-           project_must_live(call, place_of(call), err);
-}
-
-bool project_must_live(struct api_call *call, const char *key, struct error *err)
+bool project_must_live(struct control *control, struct arena *arena, const char *key,
+                       struct error *err)
 {
     struct slice left = slice_of(key), id;
-    if (project_is_live(call->control, &call->arena, key)) {
+    if (project_is_live(control, arena, key)) {
         return true;
     }
     slice_cut(&left, '/', &id);

@@ -14,7 +14,5 @@ bool project_put(struct control *control, struct arena *arena, const char *id, c
  */
 bool project_is_live(struct control *control, struct arena *arena, const char *key);
 /* The same for a change: FAILED_PRECONDITION where it is not. */
-bool project_must_live(struct api_call *call, const char *key, struct error *err);
-/* Whether the call may change what is in its project: one that is being deleted takes no changes.
- */
-bool project_takes(struct api_call *call, struct error *err);
+bool project_must_live(struct control *control, struct arena *arena, const char *key,
+                       struct error *err);
