@@ -230,19 +230,6 @@ bool issuer_caller(struct control *control, struct arena *arena, struct slice to
                    struct caller *out, struct error *err);
 const char *issuer_url(const struct control *control); /* the API's base URL, without slash */
 
-/* ---- operations (operations.c) ---- */
-
-/* A new operation of a project and region in the running change; its id (a UUID) in ARENA.
- * RESOURCE: store key of the service. */
-const char *operation_new(struct control *control, struct arena *arena, const char *project,
-                          const char *region, const char *resource, const char *kind,
-                          struct error *err);
-/* Marks the operations of RESOURCE done (in the running change) and answers calls that wait for
- * them after the commit. */
-bool operation_finish(struct control *control, const char *resource, struct error *err);
-/* Answers the waiting calls of RESOURCE: after the commit. */
-void operation_wake(struct control *control, const char *resource);
-
 /* ---- regions ---- */
 
 extern const char *const regions[][2]; /* {"us-central1", "Iowa"}, ends with NULL */

@@ -18,6 +18,7 @@
 #include "control/identity/workload.h"
 #include "control/operations/operations.h"
 #include "control/publish/publish.h"
+#include "control/run/checks.h"
 #include "control/run/service.h"
 #include "control/seed.h"
 
@@ -31,7 +32,7 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
         state.text[sizeof(state.text) - 1] = '\0';
         run_revision_state(ctx, &state);
     } else if (type == MSG_ENGINE_STARTED) {
-        operations_ask_new_engine(ctx);
+        revision_checks_ask_again(ctx);
     }
 }
 
@@ -134,6 +135,7 @@ static bool start(struct control *control, struct error *err)
     control->signer_fd = ipc_inherited("signer");
     control->issuer = issuer_new(control, err);
     control->issuer_fetches = map_new();
+    control->checks = revision_checks_new(control);
     control->operations = operations_new(control, err);
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
         !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
@@ -147,6 +149,7 @@ static bool start(struct control *control, struct error *err)
 
 static void finish(struct control *control)
 {
+    revision_checks_free(control->checks);
     operations_free(control->operations); /* answers those who wait, while they can be answered */
     uv_run(control->loop, UV_RUN_NOWAIT);
     net_listener_free(control->listener);

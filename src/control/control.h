@@ -26,9 +26,10 @@ struct control {
     struct ipc_channel *metadata; /* NULL if there is no metadata server */
     int signer_fd;                /* used with blocking calls of at most two seconds */
     uint64_t signer_next_id;
-    struct operations *operations; /* calls that wait for one */
-    struct issuer *issuer;         /* our own: public keys, kid of the newest */
-    struct map *issuer_fetches;    /* other issuers: when their keys were last asked for */
+    struct operations *operations;
+    struct revision_checks *checks; /* of revisions that the engine was asked about */
+    struct issuer *issuer;          /* our own: public keys, kid of the newest */
+    struct map *issuer_fetches;     /* other issuers: when their keys were last asked for */
 };
 
 /* Entry of the role: argv as exec gave it. Returns the exit status. */

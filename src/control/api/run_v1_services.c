@@ -1,7 +1,7 @@
 /* Services in Knative's form, and the configurations and routes that are only views of them. */
-#include "control/api/run_v1.h"
-#include "control/operations/operations.h"
 #include "control/access/orgpolicy.h"
+#include "control/api/operations.h"
+#include "control/api/run_v1.h"
 
 static void fail(struct api_call *call, const struct error *err)
 {

@@ -3,7 +3,7 @@
  * 501 by name.
  */
 #include "control/api/run_v2.h"
-#include "control/operations/operations.h"
+#include "control/api/operations.h"
 
 #define LOCATION   "/v2/projects/{project}/locations/{region}"
 #define PROJECT    "projects/{project}"

@@ -2,8 +2,9 @@
 #include "control/api/run_v2.h"
 
 #include "base/encode.h"
-#include "control/operations/operations.h"
+#include "base/uuid.h"
 #include "control/access/orgpolicy.h"
+#include "control/api/operations.h"
 
 enum { PAGE_MAX = 1000 };
 

@@ -3,9 +3,9 @@
  * a revision has to start; what changes nothing is not a change at all.
  */
 #include "base/clock.h"
-#include "control/api/run_v2.h"
-#include "control/operations/operations.h"
 #include "control/access/orgpolicy.h"
+#include "control/api/operations.h"
+#include "control/api/run_v2.h"
 
 #define SERVICE "Service"
 

@@ -9,8 +9,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "control/record/images.h"
+#include "base/uuid.h"
 #include "control/operations/operations.h"
+#include "control/record/images.h"
+#include "control/run/checks.h"
 
 #define PENDING   "CONDITION_PENDING"
 #define SUCCEEDED "CONDITION_SUCCEEDED"
@@ -214,7 +216,7 @@ static json_t *load(struct control *control, const char *kind, const char *key, 
 static bool finding_load(struct finding *finding, uint64_t revision_id)
 {
     struct control *control = finding->control;
-    const char *key = operations_watched(control, revision_id);
+    const char *key = revision_check_find(control, revision_id);
     if (key == NULL) {
         return false;
     }
@@ -282,7 +284,7 @@ static bool finding_record(struct finding *finding, struct error *err)
     bool resting = strcmp(json_text_or(finding->service, "status.ready", ""), PENDING) != 0;
     return store_put(control->store, STORE_SERVICE, finding->service_key, finding->service, NULL,
                      NULL, err) &&
-           (!resting || operation_finish(control, finding->service_key, err)) &&
+           (!resting || run_service_finish(control, finding->service_key, err)) &&
            change_revision(change, finding->revision_key, err) &&
            change_service(change, finding->service_key, err) &&
            change_audit(change, finding->revision_key,
@@ -297,7 +299,7 @@ void run_revision_state(struct control *control, const struct msg_revision_state
     char text[sizeof(state->text)];
     snprintf(text, sizeof(text), "%.*s", (int)sizeof(state->text) - 1, state->text);
     if (!finding_load(&finding, state->revision_id)) {
-        operations_unwatch(control, state->revision_id);
+        revision_check_end(control, state->revision_id);
         finding_done(&finding);
         return;
     }
@@ -315,7 +317,7 @@ void run_revision_state(struct control *control, const struct msg_revision_state
     }
     if (finding_record(&finding, &err)) {
         log_info("revision: name=%s ready=%d", finding.name, finding.ready);
-        operations_unwatch(control, state->revision_id);
+        revision_check_end(control, state->revision_id);
         operation_wake(control, finding.service_key);
     } else {
         log_error("revision: name=%s: its state was not recorded: %s", finding.name, err.text);
@@ -328,7 +330,7 @@ void run_revision_state(struct control *control, const struct msg_revision_state
 static bool resume_one(const struct store_doc *doc, void *ctx)
 {
     if (strcmp(json_text_or(doc->body, "status.ready", ""), PENDING) == 0) {
-        operations_watch(ctx, doc->id, doc->key);
+        revision_check_begin(ctx, doc->id, doc->key);
     }
     return true;
 }
@@ -338,6 +340,6 @@ bool run_resume(struct control *control, struct error *err)
     if (!store_each(control->store, STORE_REVISION, "", resume_one, control, err)) {
         return false;
     }
-    operations_ask_engine(control);
+    revision_checks_ask(control);
     return true;
 }

@@ -10,8 +10,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "control/operations/operations.h"
+#include "base/uuid.h"
 #include "control/access/orgpolicy.h"
+#include "control/operations/operations.h"
+#include "control/run/checks.h"
 
 enum { REVISIONS_MAX = 1000 };
 
@@ -322,7 +324,7 @@ static bool plan_commit(struct api_call *call, struct plan *plan, struct error *
     if (!plan_put_revision(call, plan, err) ||
         !store_put(control->store, STORE_SERVICE, service->key, plan->next, &service->id, NULL,
                    err) ||
-        (!pending && !operation_finish(control, service->key, err)) ||
+        (!pending && !run_service_finish(control, service->key, err)) ||
         !revisions_trim(change, control, service->key, plan->next, &plan->gone_id, err) ||
         !plan_publish(change, plan, err) ||
         !change_audit(change, service->key, deed_of(plan), before, after, err) ||
@@ -337,8 +339,8 @@ static void plan_tell(struct control *control, const struct plan *plan)
     struct msg_revision gone = {.revision_id = plan->gone_id};
     const char *state = json_text_or(plan->revision.body, "status.ready", "");
     if (strcmp(state, "CONDITION_PENDING") == 0) {
-        operations_watch(control, plan->revision_id, plan->revision.key);
-        operations_ask_engine(control);
+        revision_check_begin(control, plan->revision_id, plan->revision.key);
+        revision_checks_ask(control);
     }
     if (plan->gone_id != 0 && control->engine != NULL) {
         ipc_send(control->engine, MSG_REVISION_GONE, &gone, sizeof(gone));
@@ -434,28 +436,38 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
     return good;
 }
 
-/* ---- answers of operations ---- */
+/* ---- how it went ---- */
 
-json_t *operation_service(struct api_call *call, const char *service_key)
+static json_t *record(struct control *control, const char *kind, const char *key)
 {
-    struct slice key = slice_of(service_key), parts[6];
-    struct run_service service;
-    json_t *out = NULL;
-    for (int i = 0; i < 6; i++) {
-        if (!slice_cut(&key, '/', &parts[i])) {
-            return NULL;
-        }
+    struct store_doc doc;
+    return store_get(control->store, kind, key, &doc, NULL) == STORE_FOUND ? doc.body : NULL;
+}
+
+/* A service whose newest revision failed earlier does not fail a later change that makes no
+ * revision. */
+json_t *run_service_failure(struct control *control, const char *service_key)
+{
+    auto_arena arena = {0};
+    auto_json *service = record(control, STORE_SERVICE, service_key);
+    if (strcmp(json_text_or(service, "status.ready", ""), "CONDITION_FAILED") != 0) {
+        return NULL;
     }
-    if (run_service_load(call, arena_string(&call->arena, parts[1]),
-                         arena_string(&call->arena, parts[3]), arena_string(&call->arena, parts[5]),
-                         &service, NULL) &&
-        service.body != NULL) {
-        bool v2 = slice_starts(call->path, SLICE("/v2/"));
-        out = v2 ? service_to_v2(&call->arena, &service.view)
-                 : service_to_v1(&call->arena, &service.view);
+    const char *key = arena_printf(&arena, "%s/revisions/%s", service_key,
+                                   json_text_or(service, "status.latestCreatedRevision", ""));
+    auto_json *revision = record(control, STORE_REVISION, key);
+    bool new = json_number(revision, "generation", 0) == json_number(service, "generation", -1);
+    if (!new &&strcmp(json_text_or(service, "status.reason", ""), "RevisionMissing") != 0) {
+        return NULL;
     }
-    run_service_done(&service);
-    return out;
+    return json_pack("{siss}", "code", STATUS_FAILED_PRECONDITION, "message",
+                     json_text_or(service, "status.message", ""));
+}
+
+bool run_service_finish(struct control *control, const char *service_key, struct error *err)
+{
+    auto_json *failure = run_service_failure(control, service_key);
+    return operation_finish(control, service_key, failure, err);
 }
 
 /* ---- deleting ---- */
@@ -488,7 +500,7 @@ static bool delete_all(struct api_call *call, struct change *change, const char 
         }
     }
     return change_service(change, key, err) && change_policy(change, key, err) &&
-           operation_finish(call->control, key, err);
+           run_service_finish(call->control, key, err);
 }
 
 static void tell_gone(struct control *control, const json_t *revisions)
@@ -497,7 +509,7 @@ static void tell_gone(struct control *control, const json_t *revisions)
         struct msg_revision gone = {
             .revision_id = (uint64_t)json_number(json_array_get(revisions, i), "id", 0),
         };
-        operations_unwatch(control, gone.revision_id);
+        revision_check_end(control, gone.revision_id);
         if (control->engine != NULL) {
             ipc_send(control->engine, MSG_REVISION_GONE, &gone, sizeof(gone));
         }

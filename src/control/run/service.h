@@ -51,6 +51,12 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
 bool run_service_delete(struct api_call *call, struct run_service *service, const char *version,
                         bool dry_run, struct error *err);
 
+/* Why what was asked of the service failed, as google.rpc.Status; NULL if it has not failed. The
+ * caller owns it. */
+json_t *run_service_failure(struct control *control, const char *service_key);
+/* The service has come to rest: its operations are done, in the running change. */
+bool run_service_finish(struct control *control, const char *service_key, struct error *err);
+
 /* Deletes one revision that no traffic or tag uses. KEY of the store. */
 bool run_revision_delete(struct api_call *call, const struct run_service *service,
                          const char *revision, bool dry_run, struct error *err);

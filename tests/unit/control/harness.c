@@ -12,6 +12,7 @@
 #include "control/operations/operations.h"
 #include "control/record/projects.h"
 #include "control/publish/publish.h"
+#include "control/run/checks.h"
 #include "http/url.h"
 
 static struct answer last;
@@ -115,6 +116,7 @@ struct harness *harness_new(void)
     control->store = store_open(path, &err);
     snprintf(path, sizeof(path), "%s/index", harness->dir);
     control->index = control->store == NULL ? NULL : index_writer_new(path, &err);
+    control->checks = revision_checks_new(control);
     control->operations = control->index == NULL ? NULL : operations_new(control, &err);
     if (control->operations == NULL) {
         fail_msg("%s", err.text);
@@ -126,6 +128,7 @@ struct harness *harness_new(void)
 void harness_free(struct harness *harness)
 {
     char command[128];
+    revision_checks_free(harness->control.checks);
     operations_free(harness->control.operations);
     uv_run(&harness->loop, UV_RUN_DEFAULT);
     uv_loop_close(&harness->loop);
@@ -136,7 +139,7 @@ void harness_free(struct harness *harness)
     free(harness);
 }
 
-/* ---- calls: in the place of control/dispatch.c ---- */
+/* ---- calls: in the place of control/front/listener.c ---- */
 
 static void name_caller(struct api_call *call, const char *member)
 {

@@ -8,6 +8,7 @@
 
 #include "control/run/service.h"
 #include "control/operations/operations.h"
+#include "control/run/checks.h"
 
 #define SERVICES  "/apis/serving.knative.dev/v1/namespaces/demo/services"
 #define REVISIONS "/apis/serving.knative.dev/v1/namespaces/demo/revisions"
@@ -425,6 +426,8 @@ static void after_a_start_control_still_knows_what_is_being_made(void **state)
     struct harness *harness = *state;
     struct error err = {0};
     auto_answer made = harness_call(harness, OWNER, "POST", SERVICES, hello);
+    revision_checks_free(harness->control.checks);
+    harness->control.checks = revision_checks_new(&harness->control);
     operations_free(harness->control.operations);
     harness->control.operations = operations_new(&harness->control, &err);
     assert_true(run_resume(&harness->control, &err));

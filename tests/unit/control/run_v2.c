@@ -8,6 +8,7 @@
 
 #include "control/run/service.h"
 #include "control/operations/operations.h"
+#include "control/run/checks.h"
 
 #define LOCATION "/v2/projects/demo/locations/us-central1"
 #define SERVICES LOCATION "/services"
@@ -136,6 +137,8 @@ static void operations_outlive_a_restart(void **state)
     struct harness *harness = *state;
     struct error err = {0};
     auto_answer made = harness_call(harness, OWNER, "POST", SERVICES "?serviceId=hello", BODY);
+    revision_checks_free(harness->control.checks);
+    harness->control.checks = revision_checks_new(&harness->control);
     operations_free(harness->control.operations);
     harness->control.operations = operations_new(&harness->control, &err);
     assert_non_null(harness->control.operations);

@@ -1,0 +1,209 @@
+/* Operations as an API shows them: v1 and v2 differ in the type and in what stands there. */
+#include "control/api/operations.h"
+
+#include "base/clock.h"
+#include "control/api/run_v2.h"
+#include "control/call/paging.h"
+
+enum { WAIT_MS_DEFAULT = 30000, WAIT_MS_MAX = 30000, LIST_MAX = 1000 };
+
+/* ---- the form ---- */
+
+/* The whole Service as `response` has it, in the words of the API that CALL uses; NULL if it is
+ * gone. */
+static json_t *operation_service(struct api_call *call, const char *service_key)
+{
+    struct slice key = slice_of(service_key), parts[6];
+    struct run_service service;
+    json_t *out = NULL;
+    for (int i = 0; i < 6; i++) {
+        if (!slice_cut(&key, '/', &parts[i])) {
+            return NULL;
+        }
+    }
+    if (run_service_load(call, arena_string(&call->arena, parts[1]),
+                         arena_string(&call->arena, parts[3]), arena_string(&call->arena, parts[5]),
+                         &service, NULL) &&
+        service.body != NULL) {
+        bool v2 = slice_starts(call->path, SLICE("/v2/"));
+        out = v2 ? service_to_v2(&call->arena, &service.view)
+                 : service_to_v1(&call->arena, &service.view);
+    }
+    run_service_done(&service);
+    return out;
+}
+
+/* Takes PART. */
+static json_t *typed(const char *type, json_t *part)
+{
+    json_t *out = json_pack("{ss}", "@type", type);
+    json_object_update(out, part);
+    json_decref(part);
+    return out;
+}
+
+json_t *operation_form(struct api_call *call, const char *key, const json_t *operation)
+{
+    bool v2 = slice_starts(call->path, SLICE("/v2/"));
+    const char *type = arena_printf(&call->arena, "type.googleapis.com/google.cloud.run.%s.%s",
+                                    v2 ? "v2" : "v1", json_text_or(operation, "type", "Service"));
+    bool done = json_flag(operation, "done", false);
+    json_t *out = json_pack("{ss sb}", "name", key, "done", done);
+    const json_t *error = json_object_get(operation, "error");
+    const json_t *kept = json_object_get(operation, "response");
+    json_t *response = kept != NULL
+                           ? json_deep_copy(kept)
+                           : operation_service(call, json_text_or(operation, "resource", ""));
+    json_t *metadata = v2 && response != NULL ? json_deep_copy(response) : json_object();
+    json_object_set_new(out, "metadata", typed(type, metadata));
+    if (!done) {
+        json_decref(response);
+    } else if (response == NULL) {
+        json_object_set_new(out, "error",
+                            json_pack("{siss}", "code", STATUS_NOT_FOUND, "message",
+                                      "The service has been deleted."));
+    } else if (v2 && error != NULL) { /* v1 clients read the condition of the service */
+        json_object_set_new(out, "error", json_deep_copy(error));
+        json_decref(response);
+    } else {
+        json_object_set_new(out, "response", typed(type, response));
+    }
+    if (v2 && v2_numbers_asked(call)) {
+        bool revision = strcmp(json_text_or(operation, "type", ""), "Revision") == 0;
+        void (*numbers)(json_t *) = revision ? revision_v2_numbers : service_v2_numbers;
+        numbers(json_object_get(out, "metadata"));
+        numbers(json_object_get(out, "response"));
+    }
+    return out;
+}
+
+/* ---- handlers ---- */
+
+static void answer(struct api_call *call, const char *key)
+{
+    struct error err = {0};
+    auto_json *operation = NULL;
+    if (operation_load(call->control, key, &operation, &err) != STORE_FOUND) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, operation_form(call, key, operation));
+}
+
+static const char *operation_key(struct api_call *call)
+{
+    return arena_printf(&call->arena, "projects/%s/locations/%s/operations/%s",
+                        api_param(call, "project"), api_param(call, "region"),
+                        api_param(call, "operation"));
+}
+
+static int64_t wait_ms(const json_t *body)
+{
+    int64_t us;
+    const char *text = json_text(body, "timeout");
+    if (text == NULL || !duration_read(slice_of(text), &us) || us < 0) {
+        return WAIT_MS_DEFAULT;
+    }
+    return us / 1000 < WAIT_MS_MAX ? us / 1000 : WAIT_MS_MAX;
+}
+
+void operation_get(struct api_call *call)
+{
+    answer(call, operation_key(call));
+}
+
+void operation_wait(struct api_call *call)
+{
+    struct waiters *waiters = operations_waiters(call->control->operations);
+    const char *key = operation_key(call);
+    struct error err = {0};
+    auto_json *operation = NULL;
+    if (operation_load(call->control, key, &operation, &err) != STORE_FOUND) {
+        api_fail(call, &err);
+        return;
+    }
+    int64_t for_ms = wait_ms(call->body);
+    if (json_flag(operation, "done", false) || for_ms == 0) {
+        api_reply(call, operation_form(call, key, operation));
+    } else if (!waiters_add(waiters, call, key, for_ms, answer)) {
+        error_set(&err, STATUS_RESOURCE_EXHAUSTED,
+                  "Too many calls wait for operations. Try again in a moment.");
+        api_fail(call, &err);
+    }
+}
+
+void operation_reply(struct api_call *call, const char *key, int64_t for_ms)
+{
+    struct waiters *waiters = operations_waiters(call->control->operations);
+    struct error err = {0};
+    auto_json *operation = NULL;
+    if (operation_load(call->control, key, &operation, &err) != STORE_FOUND) {
+        api_fail(call, &err);
+    } else if (json_flag(operation, "done", false) || call->control->engine == NULL ||
+               !waiters_add(waiters, call, key, for_ms, answer)) {
+        api_reply(call, operation_form(call, key, operation));
+    }
+}
+
+struct listing {
+    struct paging paging;
+    json_t *items;
+};
+
+static bool list_add(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    if (strstr(doc->key, "/operations/") == NULL) {
+        return true;
+    }
+    enum paging_step step = paging_step(&listing->paging, doc->key);
+    if (step == PAGING_TAKE) {
+        json_array_append_new(listing->items,
+                              operation_form(listing->paging.call, doc->key, doc->body));
+    }
+    return step != PAGING_STOP;
+}
+
+void operation_list(struct api_call *call)
+{
+    struct error err = {0};
+    auto_json *items = json_array();
+    struct listing listing = {.items = items};
+    const char *region = api_param(call, "region");
+    const char *prefix =
+        strcmp(region, "-") == 0
+            ? arena_printf(&call->arena, "projects/%s/locations/", api_param(call, "project"))
+            : arena_printf(&call->arena, "projects/%s/locations/%s/operations/",
+                           api_param(call, "project"), region);
+    if (!paging_init(&listing.paging, call, LIST_MAX, &err) ||
+        !store_each(call->control->store, STORE_OPERATION, prefix, list_add, &listing, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = json_pack("{sO}", "operations", items);
+    paging_put(&listing.paging, answer);
+    api_reply(call, answer);
+}
+
+void operation_delete(struct api_call *call)
+{
+    const char *key = operation_key(call);
+    struct error err = {0};
+    auto_json *operation = NULL;
+    if (operation_load(call->control, key, &operation, &err) != STORE_FOUND) {
+        api_fail(call, &err);
+        return;
+    }
+    if (!json_flag(operation, "done", false)) {
+        error_set(&err, STATUS_FAILED_PRECONDITION, "The operation is not done.");
+        api_fail(call, &err);
+        return;
+    }
+    auto_change *change = change_begin(call->control, call, &err);
+    if (change == NULL || !store_delete(call->control->store, STORE_OPERATION, key, &err) ||
+        !change_commit(&change, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, json_object());
+}
