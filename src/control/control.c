@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "control/api.h"
 #include "control/front/connect.h"
+#include "control/front/gathering.h"
 #include "control/front/tls_leaf.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
@@ -129,6 +130,9 @@ static bool start(struct control *control, struct error *err)
     struct net_limits limits;
     net_limits_default(&limits);
     limits.connections_max = 2000;
+    limits.head_max = 32 * 1024;
+    limits.body_whole_ms = 60000;
+    control->gatherings = gatherings_new();
     if (!open_record(control, err)) {
         return false;
     }

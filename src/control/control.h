@@ -18,6 +18,7 @@ struct control {
     uv_loop_t *loop;
     struct net *net;
     struct net_listener *listener;
+    struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls; /* of CONNECT; NULL: it is refused */
     struct store *store;
     struct index_writer *index;

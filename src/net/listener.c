@@ -42,6 +42,12 @@ void server_conn_set_idle(struct server_conn *conn, bool idle)
     }
 }
 
+uint64_t server_conn_body_due(const struct server_conn *conn)
+{
+    unsigned whole_ms = conn->listener->limits.body_whole_ms;
+    return whole_ms == 0 ? UINT64_MAX : net_now(conn->t.net) + whole_ms;
+}
+
 void server_conn_fault(struct server_conn *conn, int status, const char *why)
 {
     const struct net_listener *listener = conn->listener;

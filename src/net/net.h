@@ -34,6 +34,7 @@ struct net_limits {
     unsigned head_timeout_ms; /* from the first byte of a head to its end (or from accept): default 15000, then 408 */
     unsigned idle_timeout_ms; /* between requests: default 120000 */
     unsigned body_timeout_ms; /* without a byte of a body that is being read, or taken by a peer that is being written to: default 60000 */
+    unsigned body_whole_ms; /* from a head to the end of its body, however steadily it comes: default 0, no limit; then 408 or RST_STREAM */
     unsigned requests_max; /* on one HTTP/1.1 connection: 0 = no limit */
     uint32_t streams_max; /* HTTP/2, default 100 */
 };

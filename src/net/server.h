@@ -40,6 +40,7 @@ struct exchange {
     bool body_over; /* on_body_end has been called, or never will */
     bool tunnel;
     bool no_body; /* of the answer: HEAD, 204, 304 */
+    uint64_t body_due_ms; /* when the request's content has to be whole; UINT64_MAX: never */
     /* HTTP/2 alone. */
     struct link link;
     struct buffer held; /* content that came while it was paused */
@@ -117,6 +118,8 @@ struct net_listener {
 };
 
 void server_conn_set_idle(struct server_conn *conn, bool idle);
+/* When the content of a request whose head has come now has to be whole (body_whole_ms). */
+uint64_t server_conn_body_due(const struct server_conn *conn);
 /* A head was answered by us: whoever wants to know is told. */
 void server_conn_fault(struct server_conn *conn, int status, const char *why);
 

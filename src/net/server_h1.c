@@ -33,7 +33,9 @@ static void set_deadline(struct server_conn *conn)
         deadline_set(conn->t.net, &conn->t.deadline, now + limits->idle_timeout_ms);
     } else if (h1->state == H1_DRAIN ||
                (h1->state == H1_BODY && !h1->exchange.paused && !unasked)) {
-        deadline_set(conn->t.net, &conn->t.deadline, now + limits->body_timeout_ms);
+        uint64_t due_ms = now + limits->body_timeout_ms;
+        uint64_t whole_ms = h1->active ? h1->exchange.body_due_ms : UINT64_MAX;
+        deadline_set(conn->t.net, &conn->t.deadline, due_ms < whole_ms ? due_ms : whole_ms);
     } else {
         deadline_clear(&conn->t.deadline);
     }
@@ -197,6 +199,7 @@ static void open_exchange(struct server_conn *conn, const struct http_request *r
         .conn = conn,
         .arena = &h1->arena,
         .request = *request,
+        .body_due_ms = server_conn_body_due(conn),
     };
     if (request->scheme.len == 0) {
         h1->exchange.request.scheme = conn->t.ssl != NULL ? SLICE("https") : SLICE("http");

@@ -34,8 +34,11 @@ static struct exchange *find(struct server_conn *conn, int32_t stream)
 static void rearm(struct server_conn *conn)
 {
     const struct net_limits *limits = &conn->listener->limits;
-    uint64_t wait_ms =
-        conn->h2.count > 0 ? limits->body_timeout_ms / 2 + 1 : limits->idle_timeout_ms;
+    unsigned body_ms = limits->body_timeout_ms;
+    if (limits->body_whole_ms != 0 && limits->body_whole_ms < body_ms) {
+        body_ms = limits->body_whole_ms;
+    }
+    uint64_t wait_ms = conn->h2.count > 0 ? body_ms / 2 + 1 : limits->idle_timeout_ms;
     uint64_t at_ms = net_now(conn->t.net) + wait_ms;
     uint64_t due_ms = (uint64_t)http2_due(conn->h2.session);
     deadline_set(conn->t.net, &conn->t.deadline, due_ms != 0 && due_ms < at_ms ? due_ms : at_ms);
@@ -115,6 +118,7 @@ static void on_request(void *ctx, int32_t stream, struct arena *arena,
         .request = *request,
         .stream = stream,
         .held = BUFFER_INIT(HELD_MAX),
+        .body_due_ms = server_conn_body_due(conn),
         .chain = *bucket(&conn->h2, stream),
     };
     *bucket(&conn->h2, stream) = exchange;
@@ -331,7 +335,8 @@ static bool is_overdue(const struct server_conn *conn, const struct exchange *ex
 {
     uint64_t now = net_now(conn->t.net);
     uint64_t limit = conn->listener->limits.body_timeout_ms;
-    return (exchange->reading_ms != 0 && now - exchange->reading_ms >= limit) ||
+    return (exchange->reading_ms != 0 &&
+            (now - exchange->reading_ms >= limit || now >= exchange->body_due_ms)) ||
            (exchange->blocked_ms != 0 && now - exchange->blocked_ms >= limit &&
             now - conn->h2.output_ms >= limit);
 }

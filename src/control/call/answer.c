@@ -25,6 +25,9 @@ static void write_answer(struct api_call *call, int http_status, const char *con
             http_headers_add(&extra, arena, SLICE("www-authenticate"),
                              SLICE("Bearer realm=\"https://accounts.google.com/\""));
         }
+        if (http_status == 503) {
+            http_headers_add(&extra, arena, SLICE("retry-after"), SLICE("1"));
+        }
         if (allow != NULL) {
             http_headers_add(&extra, arena, SLICE("allow"), arena_slice(arena, slice_of(allow)));
         }

@@ -1,27 +1,20 @@
 /*
- * The life of an admin call: the head comes, the body is collected up to its limit, the row is
- * found, the caller is known, the permission is there; then the handler has it. A call outlives its
- * client: a change that has begun ends.
+ * The life of an admin call. At its head the row is found, the caller is known, and the permission
+ * is there: nobody else is asked for a body. Then the body is gathered, within what all bodies
+ * together may take (gathering.h); whoever kept us waiting for it is judged once more, and the
+ * handler has the call. A call outlives its client: a change that has begun ends.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-#include "base/buffer.h"
 #include "control/call/answer.h"
 #include "control/front/connect.h"
+#include "control/front/gathering.h"
 #include "control/front/grpc_refuse.h"
 #include "control/front/scopes.h"
 #include "control/identity/accounts.h"
 #include "control/record/projects.h"
 #include "http/url.h"
-
-enum { BODY_BYTES_MAX = 4 << 20 };
-
-/* Until the body is complete, the exchange's user is this. */
-struct collecting {
-    struct api_call *call;
-    struct buffer body;
-};
 
 static struct error fault(enum status status, const char *text)
 {
@@ -172,9 +165,13 @@ static bool choose_region(struct api_call *call, struct error *err)
     return true;
 }
 
-static bool read_body(struct api_call *call, struct error *err)
+static bool read_body(struct api_call *call, struct slice bytes, struct error *err)
 {
-    if ((call->route->flags & (API_FORM | API_NO_BODY)) != 0 || call->raw_body.len == 0) {
+    if ((call->route->flags & API_FORM) != 0) {
+        call->raw_body = arena_slice(&call->arena, bytes);
+        bytes = SLICE_NONE;
+    }
+    if (bytes.len == 0) {
         call->body = json_object();
         return true;
     }
@@ -182,7 +179,7 @@ static bool read_body(struct api_call *call, struct error *err)
         http_headers_find(&exchange_request(call->exchange)->headers, SLICE("content-type"));
     bool yaml = (call->route->flags & API_YAML_TOO) != 0 && type != NULL &&
                 slice_find_slice(type->value, SLICE("yaml")) >= 0;
-    call->body = yaml ? yaml_read(call->raw_body, err) : json_read(call->raw_body, err);
+    call->body = yaml ? yaml_read(bytes, err) : json_read(bytes, err);
     if (call->body == NULL) {
         return error_wrap(err, "Invalid %s payload received", yaml ? "YAML" : "JSON");
     }
@@ -193,13 +190,18 @@ static bool read_body(struct api_call *call, struct error *err)
     return true;
 }
 
+static bool is_anonymous(const struct api_call *call)
+{
+    return (call->route->flags & API_ANONYMOUS) != 0;
+}
+
 /* The body by the row's table, the query by the one of all methods. What anybody may ask comes from
  * browsers too, with queries of their own. */
-static bool check_request(struct api_call *call, struct error *err)
+static bool check_request(struct api_call *call, struct slice bytes, struct error *err)
 {
     const struct field *table = call->route->body;
-    return read_body(call, err) && (table == NULL || api_take_fields(call, table, err)) &&
-           ((call->route->flags & API_ANONYMOUS) != 0 || api_check_query(call, err));
+    return read_body(call, bytes, err) && (table == NULL || api_take_fields(call, table, err)) &&
+           (is_anonymous(call) || api_check_query(call, err));
 }
 
 /*
@@ -253,10 +255,12 @@ static bool project_takes(struct api_call *call, struct error *err)
            project_must_live(call->control, &call->arena, place_of(call), err);
 }
 
+/* What the head decides: who calls, whether they may, and whether there is anything to ask. */
 static bool admit(struct api_call *call, struct error *err)
 {
     const struct api_route *route = call->route;
-    bool anonymous = (route->flags & API_ANONYMOUS) != 0;
+    bool anonymous = is_anonymous(call);
+    call->caller = (struct caller){0};
     if (!anonymous && !authenticate(call, err)) {
         return false;
     }
@@ -282,10 +286,11 @@ static bool admit(struct api_call *call, struct error *err)
                          "%s is not implemented by Homerun. docs/api.md lists what is.",
                          route->method);
     }
-    return check_request(call, err);
+    return true;
 }
 
-static void run(struct api_call *call)
+/* False: there is no such row, and the call has been answered. */
+static bool find_row(struct api_call *call)
 {
     struct error err = {0};
     char allowed[64];
@@ -296,21 +301,17 @@ static void run(struct api_call *call)
                     arena_printf(&call->arena, "The path %.200s does not exist on this server.",
                                  arena_string(&call->arena, call->path)));
         api_fail(call, &err);
-        return;
+        return false;
     case API_MATCH_OTHER_VERB:
         api_fail_http(call, 405, "INVALID_ARGUMENT", allowed,
                       arena_printf(&call->arena,
                                    "The method %.20s is not allowed here; allowed: %s.",
                                    arena_string(&call->arena, verb), allowed));
-        return;
+        return false;
     case API_MATCH_FOUND:
         break;
     }
-    if (!admit(call, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    call->route->handle(call);
+    return true;
 }
 
 static struct api_call *call_make(struct control *control, struct exchange *exchange)
@@ -330,6 +331,112 @@ static struct api_call *call_make(struct control *control, struct exchange *exch
     call->region = control->settings.region;
     return call;
 }
+
+/* ---- waiting for the body ---- */
+
+/*
+ * The exchange's user is a struct gathering until the body is there, then the call itself with the
+ * lowest bit set (so that a client who leaves is noticed), then NULL.
+ */
+static struct gathering *gathering_of(struct exchange *exchange)
+{
+    uintptr_t bits = (uintptr_t)exchange_user(exchange);
+    return (bits & 1) == 0 ? (struct gathering *)bits : NULL;
+}
+
+static struct api_call *call_of(struct exchange *exchange)
+{
+    uintptr_t bits = (uintptr_t)exchange_user(exchange);
+    return (bits & 1) != 0 ? (struct api_call *)(bits & ~(uintptr_t)1) : NULL;
+}
+
+/* The call waits no longer: to be answered, or freed. */
+static struct api_call *give_up(struct gathering *gathering)
+{
+    struct api_call *call = gathering->call;
+    exchange_set_user(call->exchange, NULL);
+    gathering_free(gathering);
+    return call;
+}
+
+static size_t body_max(const struct api_call *call)
+{
+    return is_anonymous(call) ? GATHERING_STRANGER_BODY_MAX : GATHERING_BODY_MAX;
+}
+
+/* A refusal before the handler: where forms are taken, it has the shape of RFC 6749 section 5.2. */
+static void refuse(struct api_call *call, int http_status, const char *name, const char *oauth_name,
+                   const char *message)
+{
+    if ((call->route->flags & API_FORM) == 0) {
+        api_fail_http(call, http_status, name, NULL, message);
+        return;
+    }
+    json_t *body = json_pack("{s:s, s:s}", "error", oauth_name, "error_description", message);
+    api_reply_status(call, http_status == 413 ? 400 : http_status, body);
+}
+
+static void refuse_size(struct api_call *call)
+{
+    refuse(call, 413, "INVALID_ARGUMENT", "invalid_request",
+           arena_printf(&call->arena, "The request body is larger than %zu KiB.",
+                        body_max(call) >> 10));
+}
+
+/* Where bodies take more than they may together, those who waited longest have to come again. */
+static void keep_bounds(const struct gathering_room *room)
+{
+    struct gathering *surplus;
+    while ((surplus = gathering_surplus(room)) != NULL) {
+        refuse(give_up(surplus), 503, "UNAVAILABLE", "temporarily_unavailable",
+               "Too many requests are waiting for the rest of their bodies, and this one has "
+               "waited longest. Send it again, without pauses.");
+    }
+}
+
+static size_t head_bytes(const struct http_request *request)
+{
+    size_t bytes = request->authority.len + request->path.len;
+    for (size_t i = 0; i < request->headers.count; i++) {
+        bytes += sizeof(request->headers.items[i]) + request->headers.items[i].name.len +
+                 request->headers.items[i].value.len;
+    }
+    return bytes;
+}
+
+static void await_body(struct api_call *call)
+{
+    struct control *control = call->control;
+    const struct http_request *request = exchange_request(call->exchange);
+    bool ignored = (call->route->flags & API_NO_BODY) != 0;
+    if (!ignored && request->framing == HTTP_LENGTH && request->length > body_max(call)) {
+        refuse_size(call);
+        return;
+    }
+    struct gathering_room *room =
+        is_anonymous(call) ? &control->gatherings->strangers : &control->gatherings->callers;
+    /* The head is there twice: the exchange's, and what the call has of it. */
+    struct gathering *gathering =
+        gathering_new(room, call, 2 * head_bytes(request), body_max(call));
+    gathering->began_ms = uv_now(control->loop);
+    gathering->began_change = store_change_number(control->store);
+    exchange_set_user(call->exchange, gathering);
+    exchange_continue(call->exchange);
+    keep_bounds(room);
+}
+
+/*
+ * Whether something may have changed since the caller was judged: the record, or the time, by which
+ * tokens and bindings end. Else a slow body would keep a permission alive that was taken away.
+ */
+static bool is_stale(const struct gathering *gathering)
+{
+    struct control *control = gathering->call->control;
+    return gathering->began_ms != uv_now(control->loop) ||
+           gathering->began_change != store_change_number(control->store);
+}
+
+/* ---- events of the exchange ---- */
 
 static void on_request(struct exchange *exchange, void *ctx)
 {
@@ -368,66 +475,48 @@ static void on_request(struct exchange *exchange, void *ctx)
     }
     cut_region(call);
     region_of_header(call, request);
-    if (request->framing == HTTP_LENGTH && request->length > BODY_BYTES_MAX) {
-        api_fail_http(call, 413, "INVALID_ARGUMENT", NULL,
-                      "The request body is larger than 4 MiB.");
+    if (!find_row(call)) {
         return;
     }
-    struct collecting *collecting = calloc(1, sizeof(*collecting));
-    if (collecting == NULL) {
-        abort();
+    if (!admit(call, &err)) {
+        api_fail(call, &err);
+        return;
     }
-    collecting->call = call;
-    collecting->body = BUFFER_INIT(BODY_BYTES_MAX);
-    exchange_set_user(exchange, collecting);
-    exchange_continue(exchange);
-}
-
-static void collecting_free(struct collecting *collecting)
-{
-    buffer_done(&collecting->body);
-    free(collecting);
-}
-
-/*
- * The exchange's user is a struct collecting until the body is there, then the call itself with the
- * lowest bit set (so that a client who leaves is noticed), then NULL.
- */
-static struct collecting *collecting_of(struct exchange *exchange)
-{
-    uintptr_t bits = (uintptr_t)exchange_user(exchange);
-    return (bits & 1) == 0 ? (struct collecting *)bits : NULL;
-}
-
-static struct api_call *call_of(struct exchange *exchange)
-{
-    uintptr_t bits = (uintptr_t)exchange_user(exchange);
-    return (bits & 1) != 0 ? (struct api_call *)(bits & ~(uintptr_t)1) : NULL;
+    await_body(call);
 }
 
 static void on_body(struct exchange *exchange, struct slice data)
 {
-    struct collecting *collecting = collecting_of(exchange);
-    if (collecting == NULL || buffer_add(&collecting->body, data)) {
+    struct gathering *gathering = gathering_of(exchange);
+    if (gathering == NULL || (gathering->call->route->flags & API_NO_BODY) != 0) {
         return;
     }
-    struct api_call *call = collecting->call;
-    collecting_free(collecting);
-    api_fail_http(call, 413, "INVALID_ARGUMENT", NULL, "The request body is larger than 4 MiB.");
+    struct gathering_room *room = gathering->room;
+    if (gathering_add(gathering, data)) {
+        keep_bounds(room);
+    } else {
+        refuse_size(give_up(gathering));
+    }
 }
 
 static void on_body_end(struct exchange *exchange, const struct http_headers *trailers)
 {
     (void)trailers;
-    struct collecting *collecting = collecting_of(exchange);
-    if (collecting == NULL) {
+    struct gathering *gathering = gathering_of(exchange);
+    if (gathering == NULL) {
         return;
     }
-    struct api_call *call = collecting->call;
-    call->raw_body = arena_slice(&call->arena, buffer_slice(&collecting->body));
-    collecting_free(collecting);
+    struct api_call *call = gathering->call;
+    struct error err = {0};
     exchange_set_user(exchange, (void *)((uintptr_t)call | 1));
-    run(call);
+    bool good = (!is_stale(gathering) || admit(call, &err)) &&
+                check_request(call, buffer_slice(&gathering->body), &err);
+    gathering_free(gathering);
+    if (good) {
+        call->route->handle(call);
+    } else {
+        api_fail(call, &err);
+    }
 }
 
 static void on_writable(struct exchange *exchange)
@@ -438,13 +527,12 @@ static void on_writable(struct exchange *exchange)
 static void on_close(struct exchange *exchange, bool aborted)
 {
     (void)aborted;
-    struct collecting *collecting = collecting_of(exchange);
+    struct gathering *gathering = gathering_of(exchange);
     struct api_call *call = call_of(exchange);
-    if (collecting != NULL) {
-        json_decref(collecting->call->body);
-        arena_done(&collecting->call->arena);
-        free(collecting->call);
-        collecting_free(collecting);
+    if (gathering != NULL) {
+        call = give_up(gathering);
+        arena_done(&call->arena);
+        free(call);
     } else if (call != NULL) {
         call->exchange = NULL; /* the change goes on; the answer goes nowhere */
     }

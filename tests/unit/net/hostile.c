@@ -212,6 +212,23 @@ static void slow_clients_run_out_of_time(void **state)
     }
 }
 
+static void a_body_has_an_end_however_steadily_it_comes(void **state)
+{
+    (void)state;
+    struct net_limits limits;
+    struct rig rig;
+    struct raw raw;
+    net_limits_default(&limits);
+    limits.body_whole_ms = 100; /* well before the minute that a silent client has */
+    rig_start_limited(&rig, &limits);
+    raw_open(&raw, &rig);
+    raw_send(&raw, "POST /hang HTTP/1.1\r\n" H "Content-Length: 9\r\n\r\nab");
+    raw_until(&raw, NULL);
+    assert_memory_equal(buffer_text(&raw.in), "HTTP/1.1 408 ", 13);
+    raw_close(&raw);
+    rig_stop(&rig);
+}
+
 static void a_client_that_reads_nothing_runs_out_of_time(void **state)
 {
     (void)state;
@@ -359,6 +376,7 @@ int main(void)
         cmocka_unit_test(a_head_that_comes_byte_by_byte_is_read),
         cmocka_unit_test(a_client_that_leaves_aborts_its_exchange),
         cmocka_unit_test(slow_clients_run_out_of_time),
+        cmocka_unit_test(a_body_has_an_end_however_steadily_it_comes),
         cmocka_unit_test(a_client_that_reads_nothing_runs_out_of_time),
         cmocka_unit_test(a_full_server_lets_the_oldest_idle_connection_go),
         cmocka_unit_test(a_connection_serves_no_more_than_its_limit),

@@ -380,6 +380,24 @@ static void streams_of_a_silent_client_are_cut_and_its_others_go_on(void **state
     rig_stop(&rig);
 }
 
+static void a_stream_whose_body_does_not_end_is_cut(void **state)
+{
+    (void)state;
+    struct net_limits limits;
+    struct rig rig;
+    struct outcome slow = {0};
+    net_limits_default(&limits);
+    limits.body_whole_ms = 200; /* well before the minute that a silent client has */
+    rig_start_limited(&rig, &limits);
+    struct net_pool *pool = rig_pool(&rig, true);
+    rig_call(&rig, pool, "POST", "/echo", HTTP_LENGTH, 10, &slow);
+    rig_until(&rig, &slow.closed);
+    assert_true(slow.failure[0] != '\0');
+    net_pool_free(pool);
+    outcome_done(&slow);
+    rig_stop(&rig);
+}
+
 static void an_upload_that_is_refused_has_its_answer_before_it_is_cut(void **state)
 {
     (void)state;
@@ -528,6 +546,7 @@ int main(void)
         cmocka_unit_test(a_drained_listener_answers_who_has_just_come),
         cmocka_unit_test(a_container_that_misbehaves_fails_the_call_with_a_reason),
         cmocka_unit_test(streams_of_a_silent_client_are_cut_and_its_others_go_on),
+        cmocka_unit_test(a_stream_whose_body_does_not_end_is_cut),
         cmocka_unit_test(an_upload_that_is_refused_has_its_answer_before_it_is_cut),
         cmocka_unit_test(addresses_are_read_and_written),
     };
