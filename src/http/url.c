@@ -203,56 +203,6 @@ bool url_query_find(struct arena *arena, struct slice query, const char *name, s
     return false;
 }
 
-/*
- * One segment, decoded. False if it is, or some server could take it for, more than one segment or
- * a step up: a slash from an escape, a backslash, dots from an escape, and ".." with ";parameters".
- */
-static bool segment_read(struct arena *arena, struct slice raw, struct slice *out)
-{
-    if (!url_decode(arena, raw, false, out) || slice_find(*out, '/') >= 0 ||
-        slice_find(*out, '\\') >= 0) {
-        return false;
-    }
-    ptrdiff_t semicolon = slice_find(*out, ';');
-    struct slice name = semicolon < 0 ? *out : slice_upto(*out, (size_t)semicolon);
-    if (slice_is(name, "..")) {
-        return false;
-    }
-    return !slice_is(name, ".") || slice_is(raw, ".");
-}
-
-bool url_path_normal(struct arena *arena, struct slice path, struct slice *out)
-{
-    path = url_path(path);
-    if (path.len == 0 || path.data[0] != '/') {
-        return false;
-    }
-    char *normal = arena_alloc(arena, path.len + 1);
-    size_t count = 0;
-    for (size_t at = 1; at <= path.len;) {
-        struct slice rest = slice_from(path, at), segment;
-        ptrdiff_t slash = slice_find(rest, '/');
-        struct slice raw = slash < 0 ? rest : slice_upto(rest, (size_t)slash);
-        if (!segment_read(arena, raw, &segment)) {
-            return false;
-        }
-        at += raw.len + 1;
-        if (slice_is(segment, ".")) {
-            if (slash < 0) {
-                normal[count++] = '/'; /* "/a/." is "/a/" */
-            }
-            continue;
-        }
-        normal[count++] = '/';
-        if (segment.len > 0) {
-            memcpy(normal + count, segment.data, segment.len);
-            count += segment.len;
-        }
-    }
-    *out = (struct slice){normal, count};
-    return true;
-}
-
 struct slice html_escape(struct arena *arena, struct slice text)
 {
     static const char *const entities[128] = {

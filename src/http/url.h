@@ -1,5 +1,6 @@
 /*
- * Targets, authorities and paths: one parser and one normal form for route, gate and relay alike.
+ * Targets and authorities: one parser for route, gate and relay alike. (The normal form of a path is
+ * policy/path.h's.)
  */
 #pragma once
 
@@ -28,14 +29,6 @@ struct slice url_encode(struct arena *arena, struct slice text);
 
 /* The value of query parameter NAME, decoded; false if it is not there (or broken). */
 bool url_query_find(struct arena *arena, struct slice query, const char *name, struct slice *out);
-
-/*
- * The one normal form of a path that conditions see: percent-decoded, "." segments removed; "//"
- * stays. False when normalising would change the structure of segments, or when a server could read
- * it in another way: a ".." segment, a "." or ".." or slash that comes from an escape, a backslash,
- * "..;x", a broken escape, a NUL. The gate answers 400 then if the deciding binding reads the path.
- */
-bool url_path_normal(struct arena *arena, struct slice path, struct slice *out);
 
 /* For the error pages: & < > " ' become entities. */
 struct slice html_escape(struct arena *arena, struct slice text);

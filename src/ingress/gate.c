@@ -15,6 +15,7 @@
 #include "http/url.h"
 #include "ingress/principal.h"
 #include "ingress/route.h"
+#include "policy/path.h"
 
 struct gate {
     struct index_reader *reader;
@@ -65,7 +66,7 @@ static bool path_is_reserved(struct arena *arena, struct slice target)
 {
     struct slice path = url_path(target);
     struct slice normal;
-    if (url_path_normal(arena, path, &normal)) {
+    if (path_normal(arena, path, &normal) == PATH_FINE) {
         path = normal;
     }
     return slice_is(path, "/eventlog") || slice_is(path, "/healthz") || slice_is(path, "/_ah") ||

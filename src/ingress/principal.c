@@ -5,7 +5,7 @@
  */
 #include "ingress/principal.h"
 
-#include "http/url.h"
+#include "policy/path.h"
 
 enum { NAMES_OWN_MAX = 8 };
 
@@ -14,9 +14,9 @@ enum { NAMES_OWN_MAX = 8 };
 static bool path_is_ready(struct circumstances *circumstances)
 {
     if (circumstances->path == PATH_UNREAD) {
-        bool good = url_path_normal(circumstances->arena, url_path(circumstances->target),
-                                    &circumstances->env.path);
-        circumstances->path = good ? PATH_NORMAL : PATH_UNCLEAR;
+        enum path_fault fault = path_normal(circumstances->arena, circumstances->target,
+                                            &circumstances->env.path);
+        circumstances->path = fault == PATH_FINE ? PATH_NORMAL : PATH_UNCLEAR;
     }
     return circumstances->path == PATH_NORMAL;
 }

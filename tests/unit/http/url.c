@@ -150,61 +150,6 @@ static void a_query_parameter_is_found_by_its_decoded_name(void **state)
     assert_false(url_query_find(&arena, SLICE(""), "", &out));
 }
 
-static void a_path_has_one_normal_form_or_none(void **state)
-{
-    (void)state;
-    static const struct {
-        struct slice path;
-        const char *expect; /* NULL: none */
-    } cases[] = {
-        {SLICE_INIT("/"), "/"},
-        {SLICE_INIT("/a/b"), "/a/b"},
-        {SLICE_INIT("/a/b/"), "/a/b/"},
-        {SLICE_INIT("/a//b"), "/a//b"},
-        {SLICE_INIT("//"), "//"},
-        {SLICE_INIT("/%61dmin"), "/admin"},
-        {SLICE_INIT("/a%20b?c=%2f"), "/a b"},
-        {SLICE_INIT("/./a/./b"), "/a/b"},
-        {SLICE_INIT("/a/."), "/a/"},
-        {SLICE_INIT("/."), "/"},
-        {SLICE_INIT("/..."), "/..."},
-        {SLICE_INIT("/.hidden/..x/x.."), "/.hidden/..x/x.."},
-        {SLICE_INIT("/a;v=1/b"), "/a;v=1/b"},
-        {SLICE_INIT("/a%252fb"), "/a%2fb"},
-        {SLICE_INIT("/a+b"), "/a+b"},
-        {SLICE_INIT("/a/../b"), NULL},
-        {SLICE_INIT("/.."), NULL},
-        {SLICE_INIT("/a/%2e%2e/b"), NULL},
-        {SLICE_INIT("/a/.%2E/b"), NULL},
-        {SLICE_INIT("/a/%2e/b"), NULL},
-        {SLICE_INIT("/a%2fb"), NULL},
-        {SLICE_INIT("/a%5cb"), NULL},
-        {SLICE_INIT("/a\\b"), NULL},
-        {SLICE_INIT("/a/..;x/b"), NULL},
-        {SLICE_INIT("/a/.;/b"), NULL},
-        {SLICE_INIT("/a/..%3b/b"), NULL},
-        {SLICE_INIT("/a%00"), NULL},
-        {SLICE_INIT("/a%"), NULL},
-        {SLICE_INIT("/a%4"), NULL},
-        {SLICE_INIT("/a%zz"), NULL},
-        {SLICE_INIT("a"), NULL},
-        {SLICE_INIT("*"), NULL},
-        {SLICE_INIT(""), NULL},
-        {SLICE_INIT("?a"), NULL},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        auto_arena arena = {0};
-        struct slice out;
-        bool good = url_path_normal(&arena, cases[i].path, &out);
-        if (good != (cases[i].expect != NULL)) {
-            fail_msg("\"%s\" was %s", cases[i].path.data, good ? "taken" : "refused");
-        }
-        if (good) {
-            assert_string_equal(arena_string(&arena, out), cases[i].expect);
-        }
-    }
-}
-
 static void markup_becomes_entities(void **state)
 {
     (void)state;
@@ -222,7 +167,6 @@ int main(void)
         cmocka_unit_test(escapes_are_decoded_or_refused),
         cmocka_unit_test(encoding_leaves_only_unreserved_characters),
         cmocka_unit_test(a_query_parameter_is_found_by_its_decoded_name),
-        cmocka_unit_test(a_path_has_one_normal_form_or_none),
         cmocka_unit_test(markup_becomes_entities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

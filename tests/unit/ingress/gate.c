@@ -302,6 +302,14 @@ static void a_condition_is_judged_for_each_request_anew(void **state)
     assert_status(world_ask(&world, HOST, "/pub/x", NULL), 200);
     assert_status(world_ask(&world, HOST, "/private", NULL), 403);
     assert_status(world_ask(&world, HOST, "/pub/..%2fprivate", NULL), 400);
+    world_grant_if(&world, SERVICE_NODE, "allUsers", "!request.path.startsWith(\"/secret/\")");
+    assert_status(world_ask(&world, HOST, "/page", NULL), 200);
+    assert_status(world_ask(&world, HOST, "/secret/f", NULL), 403);
+    static const char *const odd[] = {"//secret/f", "/.//secret/f", "/x;/secret/f",
+                                      "/%2573ecret/f"};
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        assert_status(world_ask(&world, HOST, odd[i], NULL), 400);
+    }
     world_grant_if(&world, SERVICE_NODE, ALICE,
                    "request.time < timestamp(\"2027-01-15T08:00:00Z\")");
     assert_status(world_ask(&world, HOST, "/", alice, NULL), 403);
