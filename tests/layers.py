@@ -9,7 +9,7 @@ import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
 
-LIBRARIES = "store model policy trust index ipc net http codec base"
+LIBRARIES = "store model lookup policy trust index ipc net http codec base"
 
 # The rooms, lowest first, and what each may include beside itself (docs/architecture.md).
 MAY_USE = {
@@ -21,12 +21,13 @@ MAY_USE = {
     "index": "base",
     "trust": "codec base",
     "policy": "base",
+    "lookup": "policy trust index http base",
     "model": "codec base",
     "store": "model codec base",
     "signer": "trust ipc codec base",
     "metadata": "ipc net http codec base",
     "engine": "model index ipc net http codec base",
-    "ingress": "policy trust index ipc net http base",
+    "ingress": "lookup policy trust index ipc net http base",
     "control": LIBRARIES,
     "supervisor": "ipc net base",
     "cli": "supervisor model net http trust codec base",

@@ -1,4 +1,3 @@
-/* Finding the credential among the headers. */
 #include "ingress/credential.h"
 
 #include "base/buffer.h"
@@ -12,54 +11,18 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/*
- * The token of "Bearer TOKEN": any case of the scheme, one or more blanks, and one token. A blank
- * or a comma inside would mean several tokens, or several fields that somebody joined.
- */
-static bool bearer_token(struct slice value, struct slice *out)
+struct credential_lines credential_lines_of(const struct http_headers *headers)
 {
-    static const struct slice scheme = SLICE_INIT("bearer");
-    if (value.len <= scheme.len || !slice_equal_nocase(slice_upto(value, scheme.len), scheme) ||
-        !is_blank(value.data[scheme.len])) {
-        return false;
-    }
-    struct slice token = slice_trim(slice_from(value, scheme.len));
-    if (token.len == 0 || token.len > TOKEN_BYTES_MAX) {
-        return false;
-    }
-    if (slice_find(token, ' ') >= 0 || slice_find(token, '\t') >= 0 ||
-        slice_find(token, ',') >= 0) {
-        return false;
-    }
-    *out = token;
-    return true;
-}
-
-struct credential_found credential_find(const struct http_headers *headers)
-{
-    const struct http_header *found[2] = {NULL, NULL};
-    unsigned counts[2] = {0, 0};
+    struct credential_lines out = {0};
     for (unsigned i = 0; i < headers->count; i++) {
-        struct slice name = headers->items[i].name;
-        bool special = slice_equal(name, serverless);
-        if (special || slice_equal(name, authorization)) {
-            found[special] = &headers->items[i];
-            counts[special]++;
+        const struct http_header *field = &headers->items[i];
+        if (slice_equal(field->name, authorization)) {
+            out.authorization = field->value;
+            out.authorization_count++;
+        } else if (slice_equal(field->name, serverless)) {
+            out.serverless = field->value;
+            out.serverless_count++;
         }
-    }
-    bool special = counts[1] > 0;
-    struct credential_found out = {.state = CREDENTIAL_NONE};
-    if (counts[special] == 0) {
-        return out;
-    }
-    out.source = special ? CREDENTIAL_SERVERLESS : CREDENTIAL_AUTHORIZATION;
-    if (counts[special] > 1) {
-        out.state = CREDENTIAL_BAD;
-        return out;
-    }
-    struct slice value = slice_trim(found[special]->value);
-    if (value.len > 0) {
-        out.state = bearer_token(value, &out.token) ? CREDENTIAL_VALID : CREDENTIAL_BAD;
     }
     return out;
 }

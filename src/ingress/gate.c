@@ -1,30 +1,25 @@
 /*
- * Facts are gathered in the order of the ladder, and a fact that cannot matter any more is not
- * gathered: a public service's caller is never asked who they are.
- *
- * The fast way is two memories of one transaction each: the route cache (host → service, and what
- * allUsers may there) and the memos of a verified token (service → audience, account, grant). Both
- * are empty again the moment that the index has a new transaction, so a hit is exactly as fresh as
- * a lookup. Whatever depends on the request itself (time, network, path, conditions) is judged
- * anew each time. Tags are not even looked up unless a condition that asks for one is judged.
+ * The gate asks the gatherer (policy/facts.h), with two memories in front of the index's look-ups:
+ * the route cache (host → service, and what everybody may there) and the token cache (signatures,
+ * and what a token's owner may at a service). What they say of the world is of one transaction
+ * each: they are empty again the moment that the index has a new one, so a hit is exactly as fresh
+ * as a look-up.
  */
 #include "ingress/gate.h"
 
 #include <stdlib.h>
 
-#include "http/url.h"
-#include "ingress/principal.h"
 #include "ingress/route.h"
-#include "policy/path.h"
 
 struct gate {
+    struct lookup lookup; /* stands first: its look-ups are called with the gate itself */
     struct index_reader *reader;
     const struct networks *networks;
     struct route_cache *routes;
     struct token_cache *tokens;
     bool strict_paths;
     uint64_t txn;
-    struct grant_scratch scratch;
+    struct facts facts; /* of the last decision */
 };
 
 struct gate *gate_new(struct index_reader *reader, const struct networks *networks,
@@ -34,7 +29,7 @@ struct gate *gate_new(struct index_reader *reader, const struct networks *networ
     if (gate == NULL) {
         abort();
     }
-    gate->reader = reader;
+    gate->lookup.reader = gate->reader = reader;
     gate->networks = networks;
     gate->strict_paths = strict_paths;
     gate->routes = route_cache_new();
@@ -61,175 +56,145 @@ bool gate_has_news(struct gate *gate)
     return index_reader_renew(gate->reader) != gate->txn;
 }
 
-/* Paths that Cloud Run's edge keeps to itself (docs/access.md A3). */
-static bool path_is_reserved(struct arena *arena, struct slice target)
+/* ---- look-ups with a memory ---- */
+
+static struct route *whole_route(const struct facts_route *route)
 {
-    struct slice path = url_path(target);
-    struct slice normal;
-    if (path_normal(arena, path, &normal) == PATH_FINE) {
-        path = normal;
-    }
-    return slice_is(path, "/eventlog") || slice_is(path, "/healthz") || slice_is(path, "/_ah") ||
-           slice_starts(path, SLICE("/_ah/"));
+    return (struct route *)(uintptr_t)route; /* the first member of one of ours */
 }
 
-/* CONNECT without a protocol asks for a tunnel to elsewhere; with one it is a WebSocket. */
-static bool method_is_forbidden(const struct http_request *request)
+static const struct facts_route *find_route(void *ctx, struct slice authority, struct slice *host)
 {
-    return slice_is(request->method, "TRACE") ||
-           (slice_is(request->method, "CONNECT") && request->upgrade.len == 0);
+    struct gate *gate = ctx;
+    struct route *route =
+        route_find(gate->routes, gate->reader, gate->txn, gate->lookup.arena, authority, host);
+    return route == NULL ? NULL : &route->facts;
 }
 
-static enum ingress_setting ingress_of(enum index_ingress ingress)
+static const struct facts_service *find_service(void *ctx, const struct facts_route *route)
 {
-    switch (ingress) {
-    case INDEX_INGRESS_ALL:
-        return INGRESS_ALL;
-    case INDEX_INGRESS_INTERNAL_AND_LB:
-        return INGRESS_INTERNAL_AND_LB;
-    case INDEX_INGRESS_INTERNAL:
-        return INGRESS_INTERNAL;
-    case INDEX_INGRESS_NONE:
-        return INGRESS_NONE;
-    }
-    return INGRESS_NONE;
+    (void)ctx;
+    return &whole_route(route)->view;
 }
 
-/* Whose tags conditions ask for. */
-struct tag_scope {
-    const struct index_reader *reader;
-    const struct index_service *service;
-};
-
-/* has_tag of struct cel_env: the nearest node with a value of KEY decides, the service itself
- * first. VALUE "": any. */
-static enum cel_tag has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
+static const struct facts_claims *find_token(void *ctx, struct slice text, int64_t now_s,
+                                             void **handle, int *fault)
 {
-    const struct tag_scope *scope = ctx;
-    struct slice held;
-    for (size_t i = 0; i < scope->service->node_count; i++) {
-        switch (index_reader_tag(scope->reader, scope->service->nodes[i], by_id, key, &held)) {
-        case INDEX_ABSENT:
-            break;
-        case INDEX_FOUND:
-            return value.len == 0 || slice_equal(held, value) ? CEL_TAG_HELD : CEL_TAG_ABSENT;
-        case INDEX_UNREADABLE:
-            return CEL_TAG_UNREADABLE;
-        }
-    }
-    return CEL_TAG_ABSENT;
-}
-
-static struct circumstances circumstances_of(struct arena *arena,
-                                             const struct http_request *request,
-                                             const struct route *route, struct tag_scope *tags,
-                                             int64_t now_us)
-{
-    return (struct circumstances){
-        .arena = arena,
-        .target = request->path,
-        .env =
-            {
-                .time_us = now_us,
-                .host = route->host,
-                .resource_name = route->service->resource_name,
-                .resource_type = SLICE("run.googleapis.com/Service"),
-                .resource_service = SLICE("run.googleapis.com"),
-                .has_tag = has_tag,
-                .tag_ctx = tags,
-                .modified_role_count = -1,
-            },
-    };
-}
-
-static enum grant all_users_judge(struct gate *gate, struct route *route,
-                                  struct circumstances *circumstances)
-{
-    if (route->all_users_settled) {
-        return route->all_users;
-    }
-    const struct index_service *service = route->service;
-    enum grant grant = grants_judge(gate->reader, service->nodes, service->node_count,
-                                    SLICE("allUsers"), circumstances, &gate->scratch);
-    if (!circumstances->asked) {
-        route->all_users_settled = true;
-        route->all_users = grant;
-    }
-    return grant;
-}
-
-/* Who calls, and may they. Fills the facts of the credential, and what the log wants to know. */
-static void credential_judge(struct gate *gate, const struct index_service *service,
-                             const struct credential_found *found,
-                             struct circumstances *circumstances, struct decide_facts *facts,
-                             struct gate_answer *out)
-{
+    struct gate *gate = ctx;
     struct verified_token *token;
-    struct token_memo fresh;
-    facts->credential = CREDENTIAL_BAD;
-    out->fault = token_cache_verify(gate->tokens, gate->reader, gate->txn, circumstances->arena,
-                                    found->token, circumstances->env.time_us / 1000000, &token,
-                                    &out->unknown_key);
-    if (out->fault != TOKEN_OK) {
+    *fault = (int)token_cache_verify(gate->tokens, gate->reader, gate->txn, gate->lookup.arena,
+                                     text, now_s, &token, &gate->lookup.unknown_key);
+    if (*fault != TOKEN_OK) {
+        return NULL;
+    }
+    *handle = token;
+    return &token->view;
+}
+
+static const struct facts_answer *recall(void *ctx, const struct facts_route *route, void *handle)
+{
+    const struct gate *gate = ctx;
+    if (handle != NULL) {
+        return token_cache_recall(handle, route->service_id, gate->txn);
+    }
+    const struct route *whole = whole_route(route);
+    return whole->everyone_settled ? &whole->everyone : NULL;
+}
+
+static void remember(void *ctx, const struct facts_route *route, void *handle,
+                     const struct facts_answer *answer)
+{
+    struct gate *gate = ctx;
+    if (handle != NULL) {
+        token_cache_remember(gate->tokens, handle, route->service_id, gate->txn, answer);
         return;
     }
-    const struct token_memo *memo = token_memo_find(token, service->id, gate->txn);
-    if (memo == NULL) {
-        circumstances->asked = false;
-        principal_judge(gate->reader, service, token, circumstances, &gate->scratch, &fresh);
-        if (!circumstances->asked) {
-            fresh.service_id = service->id;
-            fresh.txn = gate->txn;
-            token_memo_put(token, &fresh);
-        }
-        memo = &fresh;
+    struct route *whole = whole_route(route);
+    whole->everyone = *answer; /* "allUsers", and what lies in the index */
+    whole->everyone_settled = true;
+}
+
+static const struct facts_lookups lookups = {
+    .route = find_route,
+    .service = find_service,
+    .grants = lookup_grants,
+    .account = lookup_account,
+    .user_key = lookup_user_key,
+    .groups = lookup_groups,
+    .tag = lookup_tag,
+    .issuer = lookup_issuer,
+    .token = find_token,
+    .recall = recall,
+    .remember = remember,
+};
+
+/* ---- the decision ---- */
+
+/* What the log calls it. */
+static enum token_fault fault_of(const struct facts *facts)
+{
+    switch (facts->caller.fault) {
+    case FACTS_NO_FAULT:
+        return TOKEN_OK;
+    case FACTS_CREDENTIAL:
+        return TOKEN_MALFORMED;
+    case FACTS_TOKEN:
+        return (enum token_fault)facts->token_fault;
+    case FACTS_ISSUER:
+        return TOKEN_ISSUER;
+    case FACTS_SUBJECT:
+    case FACTS_ACCOUNT_UNKNOWN:
+    case FACTS_ACCOUNT_IS_DISABLED:
+    case FACTS_ACCOUNT_IS_DELETED:
+    case FACTS_KEY_REVOKED:
+        return TOKEN_SUBJECT;
+    case FACTS_AUDIENCE:
+        return TOKEN_AUDIENCE;
     }
-    out->principal = (struct slice){token->principal, token->principal_len};
-    out->fault = memo->fault;
-    if (memo->fault == TOKEN_OK) {
-        facts->credential = CREDENTIAL_VALID;
-        facts->principal = memo->grant;
-        out->strip_authorization = memo->strip && found->source == CREDENTIAL_AUTHORIZATION;
-    }
+    return TOKEN_MALFORMED;
+}
+
+static void decide(struct gate *gate, struct arena *arena, const struct http_request *request,
+                   const struct sockaddr_storage *peer, int64_t now_us, bool plain,
+                   struct gate_answer *out)
+{
+    struct facts *facts = &gate->facts;
+    gate->txn = index_reader_renew(gate->reader);
+    gate->lookup.arena = arena;
+    gate->lookup.unknown_key = (struct unknown_key){0};
+    const struct facts_request asked = {
+        .method = request->method,
+        .websocket = request->upgrade.len > 0,
+        .authority = request->authority,
+        .target = request->path,
+        .plain = plain,
+        .strict_paths = gate->strict_paths,
+        .network = network_of(gate->networks, peer, &request->headers, &out->client),
+        .now_us = now_us,
+        .credential = credential_lines_of(&request->headers),
+    };
+    facts_gather(&lookups, gate, arena, &asked, facts);
+    out->verdict = policy_decide(&facts->ladder);
+    out->service = facts->route == NULL ? NULL : whole_route(facts->route)->service;
+    out->host = facts->host;
+    out->tag = facts->route == NULL ? SLICE_NONE : facts->route->tag;
+    out->principal = facts->caller.principal;
+    out->fault = fault_of(facts);
+    out->strip_authorization = facts->caller.fault == FACTS_NO_FAULT &&
+                               facts->caller.fits_everywhere &&
+                               facts->source == CREDENTIAL_AUTHORIZATION;
+    out->binding = facts_binding(facts, &out->verdict);
+    out->unknown_key = gate->lookup.unknown_key;
 }
 
 void gate_decide(struct gate *gate, struct arena *arena, const struct http_request *request,
                  const struct sockaddr_storage *peer, int64_t now_us, struct gate_answer *out)
 {
-    gate->txn = index_reader_renew(gate->reader);
-    *out = (struct gate_answer){.fault = TOKEN_OK};
-    struct decide_facts facts = {
-        .method_forbidden = method_is_forbidden(request),
-        .reserved_path = gate->strict_paths && path_is_reserved(arena, request->path),
-        .network = network_of(gate->networks, peer, &request->headers, &out->client),
-    };
-    struct route *route =
-        route_find(gate->routes, gate->reader, gate->txn, arena, request->authority, &out->host);
-    if (route == NULL) {
-        out->verdict = policy_decide(&facts);
-        return;
-    }
-    const struct index_service *service = route->service;
-    out->service = service;
-    out->tag = route->tag;
-    facts.host_known = true;
-    facts.default_url = route->default_url;
-    facts.default_url_disabled = service->default_url_disabled;
-    facts.ingress = ingress_of(service->ingress);
-    facts.invoker_check_off = service->invoker_check_off;
-    struct tag_scope tags = {gate->reader, service};
-    struct circumstances circumstances = circumstances_of(arena, request, route, &tags, now_us);
-    if (policy_needs_credential(&facts)) {
-        facts.all_users = all_users_judge(gate, route, &circumstances);
-    }
-    if (policy_needs_credential(&facts)) {
-        struct credential_found found = credential_find(&request->headers);
-        facts.credential = found.state;
-        if (found.state == CREDENTIAL_VALID) {
-            credential_judge(gate, service, &found, &circumstances, &facts, out);
-        } else if (found.state == CREDENTIAL_BAD) {
-            out->fault = TOKEN_MALFORMED;
-        }
-    }
-    out->verdict = policy_decide(&facts);
+    decide(gate, arena, request, peer, now_us, false, out);
+}
+
+void gate_decide_plain(struct gate *gate, struct arena *arena, const struct http_request *request,
+                       const struct sockaddr_storage *peer, int64_t now_us, struct gate_answer *out)
+{
+    decide(gate, arena, request, peer, now_us, true, out);
 }

@@ -1,5 +1,5 @@
 /*
- * The gate: gathers the facts of one request and lets policy_decide() answer. One call is one
+ * The gate: has the facts of one request gathered, and lets policy_decide() answer. One call is one
  * decision by one transaction of the index, the newest that is committed when the call is made.
  */
 #pragma once
@@ -26,6 +26,7 @@ struct gate_answer {
     enum token_fault fault;   /* why a credential cannot be believed */
     bool strip_authorization; /* the container must not see the signature in Authorization */
     struct unknown_key unknown_key;
+    const struct facts_binding *binding; /* that decided; NULL if none did */
 };
 
 /*
@@ -34,6 +35,11 @@ struct gate_answer {
  */
 void gate_decide(struct gate *gate, struct arena *arena, const struct http_request *request,
                  const struct sockaddr_storage *peer, int64_t now_us, struct gate_answer *out);
+
+/* The same where plain HTTP only leads to HTTPS: what would be asked on is RUNG_PLAIN_HTTP. */
+void gate_decide_plain(struct gate *gate, struct arena *arena, const struct http_request *request,
+                       const struct sockaddr_storage *peer, int64_t now_us,
+                       struct gate_answer *out);
 
 /* The number of the transaction that the last decision was made by. */
 uint64_t gate_transaction(const struct gate *gate);

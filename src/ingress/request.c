@@ -330,18 +330,16 @@ static void on_plain_request(struct exchange *exchange, void *ctx)
 {
     struct request *request = request_new(ctx, exchange);
     struct http_headers headers = {0};
+    struct gate_answer answer;
+    gate_decide_plain(request->worker->gate, request->arena, request->head, exchange_peer(exchange),
+                      request->record.received_us, &answer);
     struct slice url = https_url(request);
+    if (answer.verdict.rung != RUNG_PLAIN_HTTP || url.len == 0) {
+        request_note(request, &answer);
+        request_refuse(request, &answer);
+        return;
+    }
     request->state = REQUEST_ANSWERED;
-    if (slice_is(request->head->method, "CONNECT")) {
-        request->record.status = 405;
-        page_reply(exchange, 405, request->record.path, "", NULL);
-        return;
-    }
-    if (url.len == 0) {
-        request->record.status = 404;
-        request->record.response_bytes = page_reply(exchange, 404, request->record.path, "", NULL);
-        return;
-    }
     request->record.status = 302;
     http_headers_add(&headers, request->arena, SLICE("location"), url);
     exchange_reply(exchange, 302, "text/html; charset=UTF-8",

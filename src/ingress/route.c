@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "http/url.h"
+#include "lookup/lookup.h"
 
 enum { SETS = 1024, WAYS = 4, AUTHORITY_MAX = 272 };
 
@@ -94,11 +95,16 @@ static bool entry_fill(struct route_entry *entry, const struct index_reader *rea
     }
     memcpy(entry->host, host.data, host.len);
     entry->route = (struct route){
+        .facts =
+            {
+                .service_id = found->service_id,
+                .host = {entry->host, host.len},
+                .tag = found->tag,
+                .default_url = found->default_url,
+            },
         .service = entry->service,
-        .host = {entry->host, host.len},
-        .tag = found->tag,
-        .default_url = found->default_url,
     };
+    lookup_service_view(entry->service, &entry->route.view);
     return true;
 }
 
@@ -116,7 +122,7 @@ struct route *route_find(struct route_cache *cache, const struct index_reader *r
     for (unsigned i = 0; i < WAYS; i++) {
         struct route_entry *entry = set->ways[i];
         if (entry_is(entry, hash, authority) && entry->txn == txn) {
-            *host = entry->route.host;
+            *host = entry->route.facts.host;
             return &entry->route;
         }
     }

@@ -6,18 +6,17 @@
 #pragma once
 
 #include "index/index.h"
-#include "policy/decide.h"
+#include "policy/facts.h"
 
 struct route_cache; /* opaque */
 
 struct route {
+    struct facts_route facts; /* stands first: a pointer to it is one to the whole */
+    struct facts_service view;
     const struct index_service *service; /* good until the next renew */
-    struct slice host;                   /* lower case, without port */
-    struct slice tag;                    /* "" for the service itself */
-    bool default_url;
-    /* What allUsers may, once found for this transaction, if no condition was involved. */
-    bool all_users_settled;
-    enum grant all_users;
+    /* What everybody may, once found for this transaction, if no condition was involved. */
+    bool everyone_settled;
+    struct facts_answer everyone;
 };
 
 struct route_cache *route_cache_new(void);

@@ -17,7 +17,7 @@
 enum { TAIL_BYTES = 64, NOWHERE = -1 };
 
 struct entry {
-    struct verified_token token;
+    struct verified_token token; /* stands first: a pointer to it is one to the whole */
     struct slice text;
     uint64_t hash;
     uint64_t key_serial;
@@ -25,7 +25,7 @@ struct entry {
     int32_t next;         /* in the chain */
     bool used;            /* since the hand came by */
     char *bytes;          /* what the slices point to; NULL: the entry is empty */
-    size_t size;          /* of bytes */
+    size_t size;          /* of bytes, and of what its memos say */
 };
 
 struct token_cache {
@@ -61,12 +61,21 @@ struct token_cache *token_cache_new(size_t max)
     return cache;
 }
 
+static void memos_forget(struct verified_token *token)
+{
+    for (unsigned i = 0; i < TOKEN_MEMOS; i++) {
+        free(token->memos[i].text);
+        token->memos[i] = (struct token_memo){0};
+    }
+}
+
 void token_cache_free(struct token_cache *cache)
 {
     if (cache == NULL) {
         return;
     }
     for (size_t i = 0; i < cache->filled; i++) {
+        memos_forget(&cache->entries[i]->token);
         free(cache->entries[i]->bytes);
         free(cache->entries[i]);
     }
@@ -107,6 +116,7 @@ static void entry_drop(struct token_cache *cache, struct entry *entry)
         at = &cache->entries[*at]->next;
     }
     *at = entry->next;
+    memos_forget(&entry->token);
     free(entry->bytes);
     entry->bytes = NULL;
     cache->bytes -= entry->size;
@@ -198,6 +208,7 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
     at = move(at, &claims->user_key);
     entry->text = text;
     move(at, &entry->text);
+    lookup_claims_view(claims, &entry->token.view);
 }
 
 static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct slice text,
@@ -223,43 +234,10 @@ static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct 
     return entry;
 }
 
-/* Identity tokens alone open services: no access token, no assertion that asks for a token. */
-static bool is_id_token(const struct token *token)
+static const struct trust_key *find_key(void *ctx, uint32_t issuer, struct slice kid,
+                                        const struct index_key *record, uint64_t *serial)
 {
-    return token->token_use.len == 0 && token->target_audience.len == 0 && token->scope.len == 0 &&
-           (token->typ.len == 0 || slice_equal_nocase(token->typ, SLICE("JWT")));
-}
-
-/* Everything that needs no account: cheap checks first, so that a bad token costs little. */
-static enum token_fault verify(struct token_cache *cache, const struct index_reader *reader,
-                               const struct token *token, int64_t now_s, uint64_t *key_serial,
-                               struct unknown_key *unknown)
-{
-    struct index_issuer issuer;
-    struct index_key record;
-    enum token_fault fault = token_verify_time(token, now_s);
-    if (fault != TOKEN_OK) {
-        return fault;
-    }
-    if (token->iss.len == 0 || !index_reader_issuer(reader, token->iss, &issuer)) {
-        return TOKEN_ISSUER;
-    }
-    if (!index_reader_key(reader, issuer.id, token->kid, &record)) {
-        if (!issuer.ours) { /* our own keys are published before they sign */
-            *unknown = (struct unknown_key){token->iss, token->kid};
-        }
-        return TOKEN_UNKNOWN_KEY;
-    }
-    const struct trust_key *key =
-        key_cache_find(cache->keys, issuer.id, token->kid, &record, key_serial);
-    if (key == NULL) {
-        return TOKEN_UNKNOWN_KEY;
-    }
-    fault = token_verify_signature(token, key);
-    if (fault != TOKEN_OK) {
-        return fault;
-    }
-    return is_id_token(token) ? TOKEN_OK : TOKEN_KIND;
+    return key_cache_find(ctx, issuer, kid, record, serial);
 }
 
 /* Whether the key that ENTRY was verified with is still its issuer's. */
@@ -299,9 +277,10 @@ enum token_fault token_cache_verify(struct token_cache *cache, const struct inde
         *out = &entry->token;
         return token_verify_time(&entry->token.claims, now_s);
     }
+    const struct lookup_keys keys = {cache->keys, find_key};
     enum token_fault fault = token_parse(arena, text, &token);
     if (fault == TOKEN_OK) {
-        fault = verify(cache, reader, &token, now_s, &key_serial, unknown);
+        fault = lookup_believe(reader, &keys, &token, now_s, &key_serial, unknown);
     }
     if (fault != TOKEN_OK) {
         return fault;
@@ -310,18 +289,35 @@ enum token_fault token_cache_verify(struct token_cache *cache, const struct inde
     return TOKEN_OK;
 }
 
-const struct token_memo *token_memo_find(const struct verified_token *token, uint64_t service_id,
-                                         uint64_t txn)
+const struct facts_answer *token_cache_recall(const struct verified_token *token,
+                                              uint64_t service_id, uint64_t txn)
 {
     for (unsigned i = 0; i < TOKEN_MEMOS; i++) {
         if (token->memos[i].txn == txn && token->memos[i].service_id == service_id) {
-            return &token->memos[i];
+            return &token->memos[i].answer;
         }
     }
     return NULL;
 }
 
-void token_memo_put(struct verified_token *token, const struct token_memo *memo)
+void token_cache_remember(struct token_cache *cache, struct verified_token *token,
+                          uint64_t service_id, uint64_t txn, const struct facts_answer *answer)
 {
-    token->memos[token->memo_next++ % TOKEN_MEMOS] = *memo;
+    struct entry *entry = (struct entry *)(void *)token;
+    struct token_memo *memo = &token->memos[token->memo_next++ % TOKEN_MEMOS];
+    cache->bytes -= memo->text_bytes;
+    entry->size -= memo->text_bytes;
+    free(memo->text);
+    *memo = (struct token_memo){.txn = txn, .service_id = service_id, .answer = *answer};
+    struct slice *principal = &memo->answer.principal, *member = &memo->answer.binding.member;
+    *principal = slice_upto(*principal, TOKEN_NAME_MAX);
+    *member = slice_upto(*member, TOKEN_NAME_MAX);
+    memo->text_bytes = principal->len + member->len;
+    memo->text = malloc(memo->text_bytes + 1);
+    if (memo->text == NULL) {
+        abort();
+    }
+    move(move(memo->text, principal), member);
+    cache->bytes += memo->text_bytes;
+    entry->size += memo->text_bytes;
 }

@@ -8,32 +8,29 @@
  */
 #pragma once
 
-#include "index/index.h"
-#include "policy/decide.h"
-#include "trust/trust.h"
+#include "lookup/lookup.h"
 
 enum {
     TOKEN_CACHE_MAX = 16384,
     TOKEN_CACHE_BYTES = 32 << 20,
     TOKEN_MEMOS = 4,
-    TOKEN_PRINCIPAL_MAX = 640
+    TOKEN_NAME_MAX = 640 /* of a principal that is remembered */
 };
 
 /* What was found of one token at one service in one transaction: no condition was involved. */
 struct token_memo {
     uint64_t txn; /* 0: empty */
     uint64_t service_id;
-    enum token_fault fault;
-    enum grant grant;
-    bool strip; /* gcloud's audience: the container must not see the signature */
+    struct facts_answer answer;
+    char *text; /* what the answer says that does not lie in the index */
+    size_t text_bytes;
 };
 
 struct verified_token {
-    struct token claims; /* no signature, no payload; slices point into this entry */
+    struct token claims;      /* no signature, no payload; slices point into this entry */
+    struct facts_claims view; /* the same, as the gatherer sees it */
     struct token_memo memos[TOKEN_MEMOS];
     unsigned memo_next;
-    uint16_t principal_len;
-    char principal[TOKEN_PRINCIPAL_MAX]; /* who this is, for the log, as of the last evaluation */
 };
 
 struct token_cache; /* opaque */
@@ -41,12 +38,6 @@ struct token_cache; /* opaque */
 struct token_cache *token_cache_new(size_t max);
 void token_cache_free(struct token_cache *cache);
 size_t token_cache_count(const struct token_cache *cache);
-
-/* A key that a token names and that its issuer, a known one, does not have (yet). */
-struct unknown_key {
-    struct slice issuer; /* "" if that is not what is wrong */
-    struct slice kid;
-};
 
 /*
  * Checks form, issuer, signature, kind and time of TEXT against the transaction TXN of READER.
@@ -57,7 +48,9 @@ enum token_fault token_cache_verify(struct token_cache *cache, const struct inde
                                     int64_t now_s, struct verified_token **out,
                                     struct unknown_key *unknown);
 
-/* The memo of that service and transaction; NULL if there is none. */
-const struct token_memo *token_memo_find(const struct verified_token *token, uint64_t service_id,
-                                         uint64_t txn);
-void token_memo_put(struct verified_token *token, const struct token_memo *memo);
+/* What is remembered of TOKEN at that service in that transaction; NULL if nothing is. */
+const struct facts_answer *token_cache_recall(const struct verified_token *token,
+                                              uint64_t service_id, uint64_t txn);
+/* Copies ANSWER, whose role and condition lie in the index of TXN. */
+void token_cache_remember(struct token_cache *cache, struct verified_token *token,
+                          uint64_t service_id, uint64_t txn, const struct facts_answer *answer);

@@ -61,12 +61,17 @@ static bool answered_without_credential(const struct decide_facts *facts, struct
         *out = refuse(RUNG_INGRESS, 404);
         return true;
     }
-    /* 6. Public by switch: the Invoker IAM check is off, no token is looked at. */
+    /* 6. Plain HTTP leads to HTTPS. Behind the rungs above, or it would tell what they hide. */
+    if (facts->plain_http) {
+        *out = refuse(RUNG_PLAIN_HTTP, 302);
+        return true;
+    }
+    /* 7. Public by switch: the Invoker IAM check is off, no token is looked at. */
     if (facts->invoker_check_off) {
         *out = allow(RUNG_CHECK_OFF);
         return true;
     }
-    /* 7. Public by binding: allUsers may invoke, no token is looked at. */
+    /* 8. Public by binding: allUsers may invoke, no token is looked at. */
     if (facts->all_users == GRANT_YES) {
         *out = allow(RUNG_ALL_USERS);
         return true;
@@ -93,28 +98,28 @@ static bool path_decides_but_is_unclear(const struct decide_facts *facts)
  */
 struct verdict policy_decide(const struct decide_facts *facts)
 {
-    /* 1 to 7. What needs no credential. */
+    /* 1 to 8. What needs no credential. */
     struct verdict verdict;
     if (answered_without_credential(facts, &verdict)) {
         return verdict;
     }
-    /* 8. The path would have to decide and cannot. */
+    /* 9. The path would have to decide and cannot. */
     if (path_decides_but_is_unclear(facts)) {
         return refuse(RUNG_PATH_UNCLEAR, 400);
     }
-    /* 9. Nobody knocked. 403, not 401: that is Cloud Run's reading. */
+    /* 10. Nobody knocked. 403, not 401: that is Cloud Run's reading. */
     if (facts->credential == CREDENTIAL_NONE) {
         return refuse(RUNG_NO_CREDENTIAL, 403);
     }
-    /* 10. A credential that cannot be believed is never read as none. */
+    /* 11. A credential that cannot be believed is never read as none. */
     if (facts->credential != CREDENTIAL_VALID) {
         return refuse(RUNG_BAD_CREDENTIAL, 401);
     }
-    /* 11. The principal, a group or domain of theirs, is bound and the condition holds. */
+    /* 12. The principal, a group or domain of theirs, is bound and the condition holds. */
     if (facts->principal == GRANT_YES) {
         return allow(RUNG_BINDING);
     }
-    /* 12. Known, but not on the list. */
+    /* 13. Known, but not on the list. */
     return refuse(RUNG_NO_BINDING, 403);
 }
 
@@ -129,25 +134,41 @@ bool policy_needs_credential(const struct decide_facts *facts)
     "proper Authorization header. "
 
 static const struct {
-    const char *name;
-    const char *log_text;
+    const char *name, *rule, *question, *log_text;
 } rungs[] = {
-    [RUNG_UNKNOWN_HOST] = {"unknown_host", ""},
-    [RUNG_RESERVED_PATH] = {"reserved_path", ""},
-    [RUNG_METHOD] = {"method", ""},
-    [RUNG_DEFAULT_URL_DISABLED] = {"default_url_disabled", ""},
-    [RUNG_INGRESS] = {"ingress", ""},
-    [RUNG_CHECK_OFF] = {"check_off", ""},
-    [RUNG_ALL_USERS] = {"all_users", ""},
-    [RUNG_PATH_UNCLEAR] = {"path_unclear", ""},
-    [RUNG_NO_CREDENTIAL] = {"no_credential", NOT_AUTHENTICATED "Empty Authorization header value."},
-    [RUNG_BAD_CREDENTIAL] = {"bad_credential",
+    [RUNG_UNKNOWN_HOST] = {"unknown_host", "A2", "Does the host lead nowhere?", ""},
+    [RUNG_RESERVED_PATH] = {"reserved_path", "A3", "Is the path one that is kept back?", ""},
+    [RUNG_METHOD] = {"method", "A4", "Is it a method that reaches no container?", ""},
+    [RUNG_DEFAULT_URL_DISABLED] = {"default_url_disabled", "A5",
+                                   "Is it a default URL, and are they disabled?", ""},
+    [RUNG_INGRESS] = {"ingress", "A6", "Does the ingress setting shut out the caller's network?",
+                      ""},
+    [RUNG_PLAIN_HTTP] = {"plain_http", "A1", "Is it plain HTTP, which leads to HTTPS?", ""},
+    [RUNG_CHECK_OFF] = {"check_off", "A7", "Is the Invoker IAM check off?", ""},
+    [RUNG_ALL_USERS] = {"all_users", "A8", "May allUsers invoke the service?", ""},
+    [RUNG_PATH_UNCLEAR] = {"path_unclear", "K2",
+                           "Would a condition on the path decide, of a path without normal form?",
+                           ""},
+    [RUNG_NO_CREDENTIAL] = {"no_credential", "A9", "Is there no credential?",
+                            NOT_AUTHENTICATED "Empty Authorization header value."},
+    [RUNG_BAD_CREDENTIAL] = {"bad_credential", "A10", "Is it one that cannot be believed?",
                              "The request was not authorized to invoke this service. The access "
                              "token could not be verified."},
-    [RUNG_BINDING] = {"binding", ""},
-    [RUNG_NO_BINDING] = {"no_binding", NOT_AUTHENTICATED
+    [RUNG_BINDING] = {"binding", "A11", "Does a binding let the caller in?", ""},
+    [RUNG_NO_BINDING] = {"no_binding", "A12", "Does none?",
+                         NOT_AUTHENTICATED
                          "The IAM principal lacks {run.routes.invoke} permission."},
 };
+
+const char *rung_rule(enum rung rung)
+{
+    return rungs[rung].rule;
+}
+
+const char *rung_question(enum rung rung)
+{
+    return rungs[rung].question;
+}
 
 const char *rung_name(enum rung rung)
 {

@@ -26,6 +26,7 @@ struct decide_facts {
     bool default_url_disabled;
     enum ingress_setting ingress;
     enum network network;
+    bool plain_http; /* where plain HTTP only leads to HTTPS */
     bool invoker_check_off;
     enum grant all_users; /* a binding for allUsers, own or inherited, whose condition holds */
     enum credential credential;
@@ -33,12 +34,14 @@ struct decide_facts {
         principal; /* a binding for the principal, their groups, domain, allAuthenticatedUsers */
 };
 
+/* In the order of the ladder. */
 enum rung {
     RUNG_UNKNOWN_HOST,
     RUNG_RESERVED_PATH,
     RUNG_METHOD,
     RUNG_DEFAULT_URL_DISABLED,
     RUNG_INGRESS,
+    RUNG_PLAIN_HTTP,
     RUNG_CHECK_OFF,
     RUNG_ALL_USERS,
     RUNG_PATH_UNCLEAR,
@@ -47,10 +50,11 @@ enum rung {
     RUNG_BINDING,
     RUNG_NO_BINDING,
 };
+enum { RUNG_COUNT = RUNG_NO_BINDING + 1 };
 
 struct verdict {
     bool allowed;
-    int status; /* of the answer when refused: 404, 405, 403, 401, 400 */
+    int status; /* 200 when allowed; else of the answer: 404, 405, 302, 403, 401, 400 */
     enum rung rung;
 };
 
@@ -59,6 +63,9 @@ struct verdict policy_decide(const struct decide_facts *facts);
 /* Whether the ladder will look at the credential at all, given the facts known before it. */
 bool policy_needs_credential(const struct decide_facts *facts);
 
+/* "A7": its rule in docs/access.md. And what it asks: "Is the Invoker IAM check off?". */
+const char *rung_rule(enum rung rung);
+const char *rung_question(enum rung rung);
 /* "check_off", "no_binding": in logs and explanations. And the log sentence of Cloud Run ("" if
  * none). */
 const char *rung_name(enum rung rung);

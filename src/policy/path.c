@@ -8,6 +8,15 @@
  */
 #include "policy/path.h"
 
+struct slice path_of_target(struct slice target)
+{
+    size_t end = 0;
+    while (end < target.len && target.data[end] != '?' && target.data[end] != '#') {
+        end++;
+    }
+    return slice_upto(target, end);
+}
+
 static const char *const texts[] = {
     [PATH_FINE] = "",
     [PATH_NOT_ABSOLUTE] = "no path that begins with a slash",
@@ -157,18 +166,9 @@ static bool segment_decode(struct slice raw, char *at, size_t *count)
     return true;
 }
 
-static struct slice without_query(struct slice target)
-{
-    size_t end = 0;
-    while (end < target.len && target.data[end] != '?' && target.data[end] != '#') {
-        end++;
-    }
-    return slice_upto(target, end);
-}
-
 enum path_fault path_normal(struct arena *arena, struct slice target, struct slice *out)
 {
-    struct slice path = without_query(target);
+    struct slice path = path_of_target(target);
     if (path.len == 0 || path.data[0] != '/') {
         return PATH_NOT_ABSOLUTE;
     }

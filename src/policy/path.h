@@ -29,5 +29,8 @@ enum path_fault {
  */
 enum path_fault path_normal(struct arena *arena, struct slice target, struct slice *out);
 
+/* TARGET without its query and fragment, as it was sent. */
+struct slice path_of_target(struct slice target);
+
 /* "an empty segment (//)": for explanations. */
 const char *path_fault_text(enum path_fault fault);

@@ -71,7 +71,9 @@ def row_7_a_token_that_cannot_be_believed_is_401():
         "foreign issuer": s.mint({**claims, "iss": "https://issuer.example"}, key=foreign),
         "wrong audience": s.token("p", aud="https://other.example"),
         "other service": s.token("p", service="switch"),
-        "audience with a path": s.token("p", aud=s.url("private") + "/x"),
+        "audience with a query": s.token("p", aud=s.url("private") + "/x?y"),
+        "audience with a fragment": s.token("p", aud=s.url("private") + "/x#y"),
+        "path at another host": s.token("p", aud=s.url("switch") + "/x"),
         "unknown subject": s.token("p", sub="1"),
         "garbage": "garbage",
         "three parts of garbage": "a.b.c",
@@ -107,6 +109,14 @@ def row_9_a_caller_who_may_invoke_passes():
     for audience in (s.url("private") + "/", s.url("private").rsplit(":", 1)[0]):
         s.passed("private", bearer(s.token("p", aud=audience)))
     s.passed("private", bearer(s.token("p", aud=["x", s.url("private")])))
+
+
+@test
+def an_audience_may_be_the_url_with_a_path():
+    """What Cloud Tasks, Scheduler and Pub/Sub push send where no audience is set."""
+    s = stand()
+    for path in ("/", "/x", "/tasks/run", "/a/b/"):
+        s.passed("private", bearer(s.token("p", aud=s.url("private") + path)), path="/other")
 
 
 @test
@@ -325,6 +335,17 @@ def plain_http_leads_to_https():
     answer = fetch(f"http://{host}:{port}/a?b=c")
     assert answer.status == 302, answer
     assert answer.headers["Location"] == s.url("private") + "/a?b=c"
+
+
+@test
+def plain_http_sends_nobody_to_a_host_that_is_not_ours():
+    s = stand()
+    port = urllib.parse.urlsplit(s.homerun.ready["http"]).port
+    for host in ("elsewhere.example.com", "127.0.0.1", f"localhost:{port}", "run.localhost",
+                 "nothing-1.us-central1.run.localhost", "[::1]", ""):
+        answer = fetch(f"http://127.0.0.1:{port}/a?b=c", headers={"Host": host})
+        assert answer.status in (400, 404), (host, answer)
+        assert (answer.status == 404 or host == "") and "Location" not in answer.headers, answer
 
 
 @test

@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <lmdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,7 +123,21 @@ static void a_token_that_cannot_be_believed_is_401_whatever_the_reason(void **st
         enum token_fault fault;
     } cases[] = {
         {"\"sub\":\"1001\",\"aud\":\"https://other\"", TOKEN_AUDIENCE},
-        {"\"sub\":\"1001\",\"aud\":\"" URL "/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "/x?y=z\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "?y=z\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "/x#y\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "#\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "/a b\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "/a\\\\b\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL ".evil/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL "@evil/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL ":8444/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" URL ":84430/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"http://" HOST "/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"" HOST "/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"https://blue---" HOST "/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"https://www.example.com/x\"", TOKEN_AUDIENCE},
+        {"\"sub\":\"1001\",\"aud\":\"my-audience/x\"", TOKEN_AUDIENCE},
         {"\"sub\":\"1001\",\"aud\":\"" URL "//\"", TOKEN_AUDIENCE},
         {"\"sub\":\"1001\",\"aud\":\"my-audience/\"", TOKEN_AUDIENCE},
         {"\"sub\":\"1001\",\"aud\":\"https://blue---" HOST "\"", TOKEN_AUDIENCE},
@@ -160,14 +175,21 @@ static void a_token_that_cannot_be_believed_is_401_whatever_the_reason(void **st
         TOKEN_ISSUER);
 }
 
-static void audiences_are_the_urls_with_or_without_port_and_slash_and_the_custom_ones(void **state)
+static void audiences_are_the_urls_with_or_without_port_and_path_and_the_custom_ones(void **state)
 {
     (void)state;
     world_grant(&world, SERVICE_NODE, ALICE);
     static const char *const good[] = {
-        "\"" URL "\"",       "\"" URL "/\"",    "\"" URL ":8443\"",
-        "\"" URL ":8443/\"", "\"my-audience\"", "[\"nothing\",\"" URL "\"]",
+        "\"" URL "\"",
+        "\"" URL "/\"",
+        "\"" URL ":8443\"",
+        "\"" URL ":8443/\"",
+        "\"my-audience\"",
+        "[\"nothing\",\"" URL "\"]",
         "\"" GCLOUD "\"",
+        "\"" URL "/tasks/run\"",
+        "\"" URL ":8443/tasks/run/\"",
+        "\"" URL "/a%20b;v=1/@x\"",
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         struct slice token =
@@ -451,6 +473,39 @@ static void a_disabled_default_url_leaves_only_domains_of_the_operator(void **st
     assert_status(world_ask(&world, "www.example.com", "/", NULL), 200);
 }
 
+static struct verdict by_plain_http(const char *method, const char *host)
+{
+    struct gate_answer answer;
+    struct sockaddr_storage peer = {.ss_family = AF_INET};
+    struct http_request request = {
+        .method = slice_of(method), .authority = slice_of(host), .path = SLICE("/")};
+    gate_decide_plain(world.gate, &world.arena, &request, &peer, NOW_S * 1000000, &answer);
+    return answer.verdict;
+}
+
+static void plain_http_leads_to_https_where_there_is_a_service_and_tells_nothing_more(void **state)
+{
+    (void)state;
+    assert_int_equal(by_plain_http("GET", HOST).rung, RUNG_PLAIN_HTTP);
+    assert_int_equal(by_plain_http("GET", HOST ":8081").status, 302);
+    assert_int_equal(by_plain_http("GET", "www.example.com").status, 302);
+    assert_int_equal(by_plain_http("GET", "elsewhere.example.com").status, 404);
+    assert_int_equal(by_plain_http("GET", "127.0.0.1").status, 404);
+    assert_int_equal(by_plain_http("GET", "").status, 404);
+    assert_int_equal(by_plain_http("TRACE", HOST).status, 405);
+    world.service.invoker_check_off = true;
+    world_publish(&world);
+    assert_int_equal(by_plain_http("GET", HOST).rung, RUNG_PLAIN_HTTP);
+    world.service.ingress = INDEX_INGRESS_INTERNAL;
+    world_publish(&world);
+    assert_int_equal(by_plain_http("GET", HOST).status, 404);
+    world.service.ingress = INDEX_INGRESS_ALL;
+    world.service.default_url_disabled = true;
+    world_publish(&world);
+    assert_int_equal(by_plain_http("GET", HOST).status, 404);
+    assert_int_equal(by_plain_http("GET", "www.example.com").status, 302);
+}
+
 static void trace_and_connect_reach_no_container(void **state)
 {
     (void)state;
@@ -587,7 +642,7 @@ int main(void)
         TEST(several_tokens_are_no_token),
         TEST(the_serverless_header_alone_decides_when_it_is_there),
         TEST(a_token_that_cannot_be_believed_is_401_whatever_the_reason),
-        TEST(audiences_are_the_urls_with_or_without_port_and_slash_and_the_custom_ones),
+        TEST(audiences_are_the_urls_with_or_without_port_and_path_and_the_custom_ones),
         TEST(gclouds_audience_is_for_our_own_issuer_and_is_stripped),
         TEST(a_public_service_looks_at_no_token),
         TEST(all_authenticated_users_are_not_the_federated_ones),
@@ -600,6 +655,7 @@ int main(void)
         TEST(an_odd_path_does_not_matter_when_no_condition_asks),
         TEST(an_internal_service_does_not_exist_outside),
         TEST(a_disabled_default_url_leaves_only_domains_of_the_operator),
+        TEST(plain_http_leads_to_https_where_there_is_a_service_and_tells_nothing_more),
         TEST(trace_and_connect_reach_no_container),
         TEST(reserved_paths_are_404_where_the_operator_wants_that),
         TEST(what_is_taken_away_ends_with_the_next_request),

@@ -97,7 +97,7 @@ static void the_cache_is_bounded_and_keeps_what_is_used(void **state)
         assert_int_equal(verify(cache, numbered(i), NOW_S, &token), TOKEN_OK);
         assert_true(token_cache_count(cache) <= MAX);
     }
-    token_memo_put(token, &(struct token_memo){.txn = txn, .service_id = 1});
+    token_cache_remember(cache, token, 1, txn, &(struct facts_answer){.grant = GRANT_NO});
     assert_int_equal(token_cache_count(cache), MAX);
     token_cache_free(cache);
 }
@@ -163,15 +163,25 @@ static void a_token_leaves_when_its_key_does(void **state)
 static void a_memo_is_of_one_service_and_one_transaction(void **state)
 {
     (void)state;
-    struct verified_token token = {.memo_next = 0};
-    token_memo_put(&token, &(struct token_memo){.txn = 5, .service_id = 1, .grant = GRANT_YES});
-    assert_non_null(token_memo_find(&token, 1, 5));
-    assert_null(token_memo_find(&token, 1, 6));
-    assert_null(token_memo_find(&token, 2, 5));
+    struct token_cache *cache = token_cache_new(16);
+    struct verified_token *token;
+    assert_int_equal(verify(cache, numbered(1), NOW_S, &token), TOKEN_OK);
+    char name[] = "user:ada@example.com";
+    struct facts_answer answer = {.grant = GRANT_YES, .principal = slice_of(name)};
+    answer.binding.member = slice_of(name);
+    token_cache_remember(cache, token, 1, 5, &answer);
+    memset(name, 'x', sizeof(name) - 1); /* the memory of a request ends with it */
+    const struct facts_answer *known = token_cache_recall(token, 1, 5);
+    assert_non_null(known);
+    assert_true(slice_is(known->principal, "user:ada@example.com"));
+    assert_true(slice_is(known->binding.member, "user:ada@example.com"));
+    assert_null(token_cache_recall(token, 1, 6));
+    assert_null(token_cache_recall(token, 2, 5));
     for (uint64_t id = 2; id < 2 + TOKEN_MEMOS; id++) {
-        token_memo_put(&token, &(struct token_memo){.txn = 5, .service_id = id});
+        token_cache_remember(cache, token, id, 5, &answer);
     }
-    assert_null(token_memo_find(&token, 1, 5));
+    assert_null(token_cache_recall(token, 1, 5));
+    token_cache_free(cache);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, done)

@@ -1,0 +1,72 @@
+/*
+ * The look-ups of the gatherer (policy/facts.h), answered by the index, without any memory. Control
+ * gathers by them as they are; a worker's gate puts its memories in front of three of them.
+ *
+ * What they give points into the index, or into struct lookup: it is good until the reader is
+ * renewed or released, or the same look-up is asked again.
+ */
+#pragma once
+
+#include "index/index.h"
+#include "policy/facts.h"
+#include "trust/trust.h"
+
+enum { LOOKUP_GRANTS_MAX = 512, LOOKUP_GROUPS_MAX = 1024 };
+
+/* A key that a token names and that its issuer, a known one, does not have (yet). */
+struct unknown_key {
+    struct slice issuer; /* "" if that is not what is wrong */
+    struct slice kid;
+};
+
+/* About 60 KiB: for the heap. */
+struct lookup {
+    const struct index_reader *reader; /* the caller's */
+    struct arena *arena;               /* for hosts and tokens: of the request */
+    struct unknown_key unknown_key;    /* of the last token */
+    /* what was found last */
+    struct facts_route route;
+    struct index_service record;
+    struct facts_service service;
+    struct facts_claims claims;
+    struct facts_grant grants[LOOKUP_GRANTS_MAX];
+    struct slice groups[LOOKUP_GROUPS_MAX];
+};
+
+/* All of them; the context is a struct lookup with reader and arena set. */
+extern const struct facts_lookups lookup_table;
+
+/* One by one, for tables that replace some. CTX: struct lookup. */
+const struct facts_grant *lookup_grants(void *ctx, uint64_t node, struct slice member,
+                                        size_t *count);
+bool lookup_account(void *ctx, struct slice sub, struct facts_account *out);
+bool lookup_user_key(void *ctx, struct slice kid);
+const struct slice *lookup_groups(void *ctx, struct slice member, size_t *count);
+enum cel_tag lookup_tag(void *ctx, uint64_t node, bool by_id, struct slice key,
+                        struct slice *value);
+bool lookup_issuer(void *ctx, struct slice iss, struct facts_issuer *out);
+
+/* FROM as the gatherer sees it: points into FROM. */
+void lookup_service_view(const struct index_service *from, struct facts_service *out);
+void lookup_claims_view(const struct token *from, struct facts_claims *out);
+
+/* ---- tokens ---- */
+
+/*
+ * Makes the public key of RECORD usable, or finds it made: NULL if it is none. *serial is the
+ * source's own number of the key.
+ */
+struct lookup_keys {
+    void *ctx;
+    const struct trust_key *(*find)(void *ctx, uint32_t issuer, struct slice kid,
+                                    const struct index_key *record, uint64_t *serial);
+};
+
+/*
+ * Whether TOKEN, which has been taken apart, is an ID token in its time that one of its issuer's
+ * keys has signed; cheap checks come first. Accounts and audiences are not looked at.
+ * TOKEN_UNKNOWN_KEY: *unknown may name the key that is missing.
+ */
+enum token_fault lookup_believe(const struct index_reader *reader, const struct lookup_keys *keys,
+                                const struct token *token, int64_t now_s, uint64_t *serial,
+                                struct unknown_key *unknown);

@@ -1,0 +1,274 @@
+/*
+ * Facts in the order of the ladder: route, service, what everybody may, and only then the
+ * credential and its owner. policy_needs_credential() is asked between the steps, so that the order
+ * stands in one place, the ladder's.
+ *
+ * Whatever depends on the request itself (time, network, path, conditions) is judged anew each
+ * time. What does not may be remembered by the look-ups, which know when it changes.
+ */
+#include "policy/facts_inside.h"
+
+/* Paths that Cloud Run's edge keeps to itself (docs/access.md, A3). */
+static bool path_is_reserved(struct arena *arena, struct slice target)
+{
+    struct slice path = path_of_target(target), normal;
+    if (path_normal(arena, path, &normal) == PATH_FINE) {
+        path = normal;
+    }
+    return (slice_is(path, "/eventlog") || slice_is(path, "/healthz") || slice_is(path, "/_ah") ||
+            slice_starts(path, SLICE("/_ah/")));
+}
+
+/* CONNECT without a protocol asks for a tunnel to elsewhere; with one it is a WebSocket. */
+static bool method_is_forbidden(const struct facts_request *request)
+{
+    return slice_is(request->method, "TRACE") ||
+           (slice_is(request->method, "CONNECT") && !request->websocket);
+}
+
+/* has_tag of struct cel_env: the nearest node with a value of KEY decides, the service itself
+ * first. VALUE "": any. */
+static enum cel_tag has_tag(void *ctx, bool by_id, struct slice key, struct slice value)
+{
+    const struct gathering *gathering = ctx;
+    const struct facts_service *service = gathering->facts->service;
+    for (size_t i = 0; i < service->node_count; i++) {
+        struct slice held;
+        switch (gathering->lookups->tag(gathering->ctx, service->nodes[i], by_id, key, &held)) {
+        case CEL_TAG_ABSENT:
+            break;
+        case CEL_TAG_HELD:
+            return value.len == 0 || slice_equal(held, value) ? CEL_TAG_HELD : CEL_TAG_ABSENT;
+        case CEL_TAG_UNREADABLE:
+            return CEL_TAG_UNREADABLE;
+        }
+    }
+    return CEL_TAG_ABSENT;
+}
+
+static void set_env(struct gathering *gathering)
+{
+    gathering->env_set = true;
+    gathering->env = (struct cel_env){
+        .time_us = gathering->request->now_us,
+        .host = gathering->facts->route->host,
+        .resource_name = gathering->facts->service->resource_name,
+        .resource_type = SLICE("run.googleapis.com/Service"),
+        .resource_service = SLICE("run.googleapis.com"),
+        .has_tag = has_tag,
+        .tag_ctx = gathering,
+        .modified_role_count = -1,
+    };
+}
+
+/* ---- grants ---- */
+
+static bool path_is_ready(struct gathering *gathering)
+{
+    if (!gathering->path_read) {
+        gathering->path_read = true;
+        gathering->facts->path_fault =
+            path_normal(gathering->arena, gathering->request->target, &gathering->env.path);
+    }
+    return gathering->facts->path_fault == PATH_FINE;
+}
+
+static enum grant condition_judge(struct gathering *gathering, struct slice program)
+{
+    gathering->conditional = true;
+    if (!gathering->env_set) {
+        set_env(gathering);
+    }
+    if (cel_reads_path(program) && !path_is_ready(gathering)) {
+        return GRANT_PATH_UNCLEAR;
+    }
+    return cel_eval(program, &gathering->env, gathering->arena) == CEL_TRUE ? GRANT_YES : GRANT_NO;
+}
+
+/* YES wins over PATH_UNCLEAR, which wins over NO. */
+static bool is_better(enum grant grant, enum grant so_far)
+{
+    return grant != GRANT_NO && (so_far == GRANT_NO || (grant == GRANT_YES && so_far != GRANT_YES));
+}
+
+/* On one node: grants without a condition are tried before any condition is judged. */
+static enum grant node_judge(struct gathering *gathering, uint64_t node, struct slice member,
+                             enum grant so_far, struct facts_binding *out)
+{
+    size_t count;
+    const struct facts_grant *grants =
+        gathering->lookups->grants(gathering->ctx, node, member, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (grants[i].program.len == 0) {
+            *out = (struct facts_binding){node, member, grants[i]};
+            return GRANT_YES;
+        }
+    }
+    for (size_t i = 0; i < count && so_far != GRANT_YES; i++) {
+        enum grant grant = condition_judge(gathering, grants[i].program);
+        if (is_better(grant, so_far)) {
+            *out = (struct facts_binding){node, member, grants[i]};
+            so_far = grant;
+        }
+    }
+    return so_far;
+}
+
+enum grant gather_grants(struct gathering *gathering, struct slice member, enum grant so_far,
+                         struct facts_binding *out)
+{
+    const struct facts_service *service = gathering->facts->service;
+    for (size_t i = 0; i < service->node_count && so_far != GRANT_YES; i++) {
+        so_far = node_judge(gathering, service->nodes[i], member, so_far, out);
+    }
+    return so_far;
+}
+
+/* ---- the steps ---- */
+
+static bool recall(const struct gathering *gathering, void *handle, struct facts_answer *out)
+{
+    const struct facts_lookups *lookups = gathering->lookups;
+    const struct facts_answer *known =
+        lookups->recall == NULL ? NULL
+                                : lookups->recall(gathering->ctx, gathering->facts->route, handle);
+    if (known != NULL) {
+        *out = *known;
+    }
+    return known != NULL;
+}
+
+static void remember(const struct gathering *gathering, void *handle,
+                     const struct facts_answer *answer)
+{
+    if (gathering->lookups->remember != NULL && !gathering->conditional) {
+        gathering->lookups->remember(gathering->ctx, gathering->facts->route, handle, answer);
+    }
+}
+
+static void gather_everyone(struct gathering *gathering)
+{
+    struct facts_answer *answer = &gathering->facts->everyone;
+    if (!recall(gathering, NULL, answer)) {
+        answer->grant = gather_grants(gathering, SLICE("allUsers"), GRANT_NO, &answer->binding);
+        remember(gathering, NULL, answer);
+    }
+    gathering->facts->ladder.all_users = answer->grant;
+}
+
+static void gather_token(struct gathering *gathering, struct slice text)
+{
+    void *handle = NULL;
+    struct facts_answer *caller = &gathering->facts->caller;
+    const struct facts_claims *claims =
+        gathering->lookups->token(gathering->ctx, text, gathering->request->now_us / 1000000,
+                                  &handle, &gathering->facts->token_fault);
+    if (claims == NULL) {
+        caller->fault = FACTS_TOKEN;
+    } else if (!recall(gathering, handle, caller)) {
+        gathering->conditional = false;
+        gather_caller(gathering, claims, caller);
+        remember(gathering, handle, caller);
+    }
+}
+
+static void gather_credential(struct gathering *gathering)
+{
+    const struct facts_request *request = gathering->request;
+    struct facts *facts = gathering->facts;
+    if (request->claims != NULL) {
+        gather_caller(gathering, request->claims, &facts->caller);
+    } else if (request->names != NULL) {
+        gather_names(gathering, &facts->caller);
+    } else {
+        struct credential_found found = credential_find(&request->credential);
+        facts->source = found.source;
+        if (found.state == CREDENTIAL_NONE) {
+            return;
+        }
+        if (found.state == CREDENTIAL_VALID) {
+            gather_token(gathering, found.token);
+        } else {
+            facts->caller.fault = FACTS_CREDENTIAL;
+        }
+    }
+    bool believed = facts->caller.fault == FACTS_NO_FAULT;
+    facts->ladder.credential = believed ? CREDENTIAL_VALID : CREDENTIAL_BAD;
+    facts->ladder.principal = believed ? facts->caller.grant : GRANT_NO;
+}
+
+void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *arena,
+                  const struct facts_request *request, struct facts *out)
+{
+    *out = (struct facts){
+        .ladder =
+            {
+                .method_forbidden = method_is_forbidden(request),
+                .reserved_path = request->strict_paths && path_is_reserved(arena, request->target),
+                .network = request->network,
+                .plain_http = request->plain,
+            },
+    };
+    out->route = lookups->route(ctx, request->authority, &out->host);
+    out->service = out->route == NULL ? NULL : lookups->service(ctx, out->route);
+    if (out->service == NULL) {
+        out->route = NULL; /* a route to a service that is not there leads nowhere */
+        return;
+    }
+    out->ladder.host_known = true;
+    out->ladder.default_url = out->route->default_url;
+    out->ladder.default_url_disabled = out->service->default_url_disabled;
+    out->ladder.ingress = out->service->ingress;
+    out->ladder.invoker_check_off = out->service->invoker_check_off;
+    struct gathering gathering = {
+        .lookups = lookups, .ctx = ctx, .arena = arena, .request = request, .facts = out};
+    if (!policy_needs_credential(&out->ladder)) {
+        return;
+    }
+    gather_everyone(&gathering);
+    if (policy_needs_credential(&out->ladder)) {
+        gather_credential(&gathering);
+    }
+}
+
+const struct facts_binding *facts_binding(const struct facts *facts, const struct verdict *verdict)
+{
+    switch (verdict->rung) {
+    case RUNG_ALL_USERS:
+        return &facts->everyone.binding;
+    case RUNG_BINDING:
+        return &facts->caller.binding;
+    case RUNG_PATH_UNCLEAR:
+        return facts->everyone.grant == GRANT_PATH_UNCLEAR ? &facts->everyone.binding
+                                                           : &facts->caller.binding;
+    case RUNG_UNKNOWN_HOST:
+    case RUNG_RESERVED_PATH:
+    case RUNG_METHOD:
+    case RUNG_DEFAULT_URL_DISABLED:
+    case RUNG_INGRESS:
+    case RUNG_PLAIN_HTTP:
+    case RUNG_CHECK_OFF:
+    case RUNG_NO_CREDENTIAL:
+    case RUNG_BAD_CREDENTIAL:
+    case RUNG_NO_BINDING:
+        return NULL;
+    }
+    return NULL;
+}
+
+const char *facts_fault_text(enum facts_fault fault)
+{
+    static const char *const texts[] = {
+        [FACTS_NO_FAULT] = "",
+        [FACTS_CREDENTIAL] = "the header holds no single bearer token",
+        [FACTS_TOKEN] = "the token cannot be believed",
+        [FACTS_ISSUER] = "its issuer is not one that is believed here",
+        [FACTS_SUBJECT] = "the token names nobody",
+        [FACTS_ACCOUNT_UNKNOWN] = "no such account is known here",
+        [FACTS_ACCOUNT_IS_DISABLED] = "the account is disabled",
+        [FACTS_ACCOUNT_IS_DELETED] = "the account is deleted",
+        [FACTS_KEY_REVOKED] = "the key that the token was made through is disabled or deleted",
+        [FACTS_AUDIENCE] = "the token was made for another audience",
+    };
+    return texts[fault];
+}

@@ -1,0 +1,27 @@
+/* What the files of the gatherer share. */
+#pragma once
+
+#include "policy/facts.h"
+
+/* One gathering under way. */
+struct gathering {
+    const struct facts_lookups *lookups;
+    void *ctx;
+    struct arena *arena;
+    const struct facts_request *request;
+    struct facts *facts;
+    struct cel_env env; /* made when the first condition is judged, its path when one asks for it */
+    bool env_set, path_read;
+    bool conditional; /* a condition was judged: the answer is good for this request alone */
+};
+
+/* What MEMBER is granted on the service and above it. *out is written where the answer is not NO,
+ * and never replaces the binding of a better answer. */
+enum grant gather_grants(struct gathering *gathering, struct slice member, enum grant so_far,
+                         struct facts_binding *out);
+
+/* Who the caller is by CLAIMS, and what they may. Sets all of *out. */
+void gather_caller(struct gathering *gathering, const struct facts_claims *claims,
+                   struct facts_answer *out);
+/* The same for a set of callers that is known by the names of the request. */
+void gather_names(struct gathering *gathering, struct facts_answer *out);
