@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Holds the arrows between the rooms: what a room includes stands below it, and in its row.
 
+Within `control/` the sub-rooms have an order too, and in the rooms of the processes no modules form a circle.
+
 Prints "ok NAME" or "not ok NAME: why" for each room.
 """
 import pathlib
@@ -47,6 +49,13 @@ PRIVATE = {
 # The command line may use the supervisor for `up` alone.
 UP_FILES = {"up.c", "up_plan.c", "up_plan.h"}
 
+# The sub-rooms of control, lowest first: a file includes none of a sub-room above its own. The process itself
+# (start.c, seed.c) stands above them, its struct (control.h) below.
+CONTROL = ["control.h", "record", "publish", "call", "operations", "identity", "access", "run", "api", "front", "*.c"]
+
+# Rooms in which no module (a .c file with its header) reaches itself by what it includes.
+NO_CIRCLES = ["control", "engine", "ingress"]
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 
@@ -79,6 +88,49 @@ def check_order():
         seen.append(room)
 
 
+def level_in_control(name):
+    """NAME: below src/control/."""
+    head = name.split("/")[0]
+    if "/" in name:
+        return CONTROL.index(head)
+    return CONTROL.index("control.h") if name == "control.h" else CONTROL.index("*.c")
+
+
+def check_control():
+    for path in sorted((SOURCE / "control").rglob("*.[ch]")):
+        name = path.relative_to(SOURCE / "control").as_posix()
+        if "/" in name and name.split("/")[0] not in CONTROL:
+            yield f"{name}: this sub-room is not in the list"
+            continue
+        for target in INCLUDE.findall(path.read_text(errors="replace")):
+            if target.startswith("control/") and level_in_control(target[8:]) > level_in_control(name):
+                yield f"control/{name} includes {target}, which stands above it"
+
+
+def check_circles(room):
+    """Follows what each module includes within its room; names the first circle of each module."""
+    includes = {}
+    for path in sorted((SOURCE / room).rglob("*.[ch]")):
+        module = path.relative_to(SOURCE).with_suffix("").as_posix()
+        includes.setdefault(module, set())
+        for target in INCLUDE.findall(path.read_text(errors="replace")):
+            other = target.removesuffix(".h")
+            if target.startswith(room + "/") and other != module:
+                includes[module].add(other)
+    done = set()
+
+    def walk(module, way):
+        if module in way:
+            yield " -> ".join([*way[way.index(module):], module])
+        elif module not in done:
+            for other in sorted(includes.get(module, ())):
+                yield from walk(other, [*way, module])
+            done.add(module)
+
+    for module in includes:
+        yield from walk(module, [])
+
+
 DECLARED = re.compile(r"^[a-z][\w \n*]*?[ *](\w+)\([^;{}]*\)(?:\s*__attribute__\(.*\))?;", re.M)
 
 
@@ -105,6 +157,9 @@ def main():
     for room in MAY_USE:
         files = sorted((SOURCE / room).rglob("*.[ch]"))
         good &= report(f"layers/{room}", [f for path in files for f in faults_of(path, room)])
+    good &= report("layers/control-order", check_control())
+    for room in NO_CIRCLES:
+        good &= report(f"layers/{room}-circles", check_circles(room))
     good &= report("layers/main", faults_of(SOURCE / "main.c", None))
     return 0 if good else 1
 

@@ -30,7 +30,8 @@ struct control {
     struct operations *operations;
     struct revision_checks *checks; /* of revisions that the engine was asked about */
     struct issuer *issuer;          /* our own: public keys, kid of the newest */
-    struct map *issuer_fetches;     /* other issuers: when their keys were last asked for */
+    char url[256];              /* the API's base URL as tokens and links have it, without slash */
+    struct map *issuer_fetches; /* other issuers: when their keys were last asked for */
 };
 
 /* Entry of the role: argv as exec gave it. Returns the exit status. */

@@ -2,7 +2,7 @@
  * account. */
 #pragma once
 
-#include "control/api.h"
+#include "control/control.h"
 
 /*
  * Makes what is missing of these; a data folder that has them is left as it is. The owner's key

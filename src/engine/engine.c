@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "engine/inside.h"
 #include "ipc/settings.h"
+#include "net/net.h"
 
 enum {
     LOG_BYTES_MAX = 96 * 1024 * 1024, /* the supervisor turns it over at 64, now and then */

@@ -4,9 +4,10 @@
 #include "base/map.h"
 #include "engine/autoscale.h"
 #include "engine/backend.h"
-#include "engine/instance.h"
 #include "index/index.h"
 #include "ipc/ipc.h"
+
+struct instance;
 
 struct engine {
     uv_loop_t *loop;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/inside.h"
+#include "engine/instance.h"
 
 enum {
     FAILURES_HOPELESS = 3, /* from then on, who waits during the back-off is told at once */

@@ -1,6 +1,9 @@
 /* getIamPolicy, setIamPolicy and testIamPermissions, the same for every kind of resource. */
-#include "control/call/answer.h"
+#include "control/access/iam_policy.h"
+
 #include "control/access/orgpolicy.h"
+#include "control/call/answer.h"
+#include "control/identity/accounts.h"
 #include "control/record/policy_doc.h"
 
 enum { TEST_PERMISSIONS_MAX = 100 };
@@ -298,7 +301,7 @@ static bool set_policy(struct api_call *call, const char *resource, struct polic
         return false;
     }
     auto_json *body = policy_body(call, asked, before, bindings, count);
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !store_put(call->control->store, STORE_POLICY, resource, body, NULL, &stored, err) ||
         !change_policy(change, resource, err) ||

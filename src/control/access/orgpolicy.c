@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "control/access/orgpolicy_ask.h"
+#include "control/identity/issuer.h"
 
 /* ---- refusing ---- */
 
@@ -137,7 +138,7 @@ bool orgpolicy_note_dry_run(struct api_call *call, const struct orgpolicy_ask *a
                               json_string(orgpolicy_text_name(ask->arena, ask->found[i].name)));
     }
     auto_json *after = json_pack("{s:O, s:s}", "wouldViolate", names, "message", message_of(ask));
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            change_audit(change, ask->resource, "org-policy-dry-run", NULL, after, err) &&
            change_commit(&change, err);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "control/call/call.h"
 #include "control/record/policy_doc.h"
 
 /* Members that a policy would newly bind. */

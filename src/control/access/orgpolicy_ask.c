@@ -2,6 +2,8 @@
  * whole of the v1 form. */
 #include "control/access/orgpolicy_ask.h"
 
+#include "control/record/service_view.h"
+
 #include "base/clock.h"
 #include "model/service_run.h"
 #include "policy/cel_custom.h"
@@ -257,7 +259,8 @@ static bool ask_customs(struct orgpolicy_ask *ask, const char *method, const jso
 {
     struct service_view view;
     const char *organization = orgpolicy_organization(ask->control, ask->arena, ask->resource);
-    if (organization == NULL || !publish_view(ask->control, ask->arena, ask->resource, &view)) {
+    if (organization == NULL ||
+        !service_view_find(ask->control, ask->arena, ask->resource, &view)) {
         return true;
     }
     view.doc = doc;

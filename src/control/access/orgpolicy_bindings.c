@@ -2,9 +2,9 @@
  * The door of allow policies: of the members that a policy would newly bind, which belong to whom,
  * and which of three constraints they break.
  */
-#include "control/identity/accounts.h"
 #include "control/access/orgpolicy.h"
 #include "control/access/orgpolicy_ask.h"
+#include "control/identity/accounts.h"
 
 struct grant_check {
     struct api_call *call;

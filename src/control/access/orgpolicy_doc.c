@@ -1,5 +1,7 @@
 #include "control/access/orgpolicy_doc.h"
 
+#include "control/record/projects.h"
+
 static const struct field expr_fields[] = {
     {.name = "title", .kind = FIELD_STRING},
     {.name = "description", .kind = FIELD_STRING},
@@ -275,7 +277,7 @@ bool orgpolicy_store(struct api_call *call, const char *key, const json_t *body,
                          "The policy was changed meanwhile: its etag is not the one that was sent. "
                          "Read it again and repeat the change.");
     }
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            (body != NULL ? store_put(store, STORE_ORGPOLICY, key, body, NULL, version, err)
                          : store_delete(store, STORE_ORGPOLICY, key, err)) &&

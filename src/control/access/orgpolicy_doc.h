@@ -1,6 +1,7 @@
 /* Organization policies as documents of the record, and as what policy/orgpolicy.h works with. */
 #pragma once
 
+#include "control/call/call.h"
 #include "control/record/policy_doc.h"
 #include "policy/orgpolicy.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "control/record/groups.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "control/record/tags.h"

@@ -4,6 +4,8 @@
  */
 #include "control/api/cloudbilling.h"
 
+#include "control/call/call.h"
+
 static void billing_info_get(struct api_call *call)
 {
     const char *project = api_param(call, "project");

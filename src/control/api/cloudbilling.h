@@ -1,7 +1,7 @@
 /* cloudbilling.googleapis.com/v1: that nothing is billed. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 extern const struct api_route cloudbilling_routes[];
 extern const size_t cloudbilling_route_count;

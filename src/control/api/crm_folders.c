@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/random.h"
+#include "control/access/iam_policy.h"
 #include "control/api/crm_operation.h"
 
 static const struct field folder_fields[] = {

@@ -70,7 +70,7 @@ static bool set_live(struct api_call *call, bool live, json_t **operation, struc
         return false;
     }
     crm_mark(call, after, live);
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !store_put(call->control->store, STORE_NODE, node, after, NULL, &doc.version, err)) {
         return false;

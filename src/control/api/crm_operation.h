@@ -2,7 +2,7 @@
  * for an hour. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 /*
  * Keeps an operation whose result is RESPONSE, of the protocol buffer TYPE

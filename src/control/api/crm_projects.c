@@ -2,9 +2,9 @@
 #include "control/api/crm_tree.h"
 
 #include "base/random.h"
+#include "control/access/orgpolicy.h"
 #include "control/api/crm_operation.h"
 #include "control/identity/accounts.h"
-#include "control/access/orgpolicy.h"
 #include "control/record/projects.h"
 
 enum { PROJECT_ID_MIN = 6, PROJECT_ID_MAX = 30, LABELS_MAX = 256, LABEL_MAX = 63 };
@@ -148,7 +148,7 @@ static bool project_make(struct api_call *call, const json_t *asked, const char 
     const char *compute =
         arena_printf(&call->arena, "%s-compute@developer.gserviceaccount.com", number);
     auto_json *account = NULL;
-    auto_change *change = change_begin(control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !project_put(control, &call->arena, id, number, json_text_or(asked, "name", id), parent,
                      crm_now(call), err) ||

@@ -6,9 +6,9 @@
 #include "control/api/crm_tree.h"
 
 #include "base/clock.h"
+#include "control/access/orgpolicy.h"
 #include "control/api/crm_filter.h"
 #include "control/api/crm_operation.h"
-#include "control/access/orgpolicy.h"
 #include "control/call/paging.h"
 
 enum { DEPTH_MAX = 10, PAGE_MAX = 1000 };
@@ -326,7 +326,7 @@ static bool republish(struct api_call *call, struct change *change, const char *
 bool crm_store(struct api_call *call, struct store_doc *doc, const json_t *before, const char *deed,
                const char *type, const char *moved, json_t **operation, struct error *err)
 {
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL || !store_put(call->control->store, STORE_NODE, doc->key, doc->body, NULL,
                                      &doc->version, err)) {
         return false;

@@ -1,7 +1,9 @@
 /* cloudresourcemanager.googleapis.com/v1: projects and their policies. */
 #include "control/api/crm_v1.h"
 
+#include "control/access/iam_policy.h"
 #include "control/api/crm_tree.h"
+#include "control/call/call.h"
 
 #define PROJECT "/v1/projects/{project}"
 #define ON      "projects/{project}"

@@ -1,6 +1,7 @@
 /* The rows of the resource tree: v3, and what gcloud still asks of v1 and v2. */
 #include "control/api/crm_v3.h"
 
+#include "control/access/iam_policy.h"
 #include "control/api/crm_tree.h"
 
 /* The name is the path's, once more, as Go's library sends it. */

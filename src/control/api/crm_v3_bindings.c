@@ -291,7 +291,7 @@ static bool store_binding(struct api_call *call, const char *resource, const cha
     auto_json *response = id == 0 ? json_object() : binding_json(call, resource, value);
     const char *type =
         id == 0 ? "google.protobuf.Empty" : "google.cloud.resourcemanager.v3.TagBinding";
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            (id != 0 ? store_put(store, STORE_TAG, key, body, NULL, NULL, err)
                     : store_delete(store, STORE_TAG, key, err)) &&

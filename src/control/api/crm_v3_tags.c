@@ -6,9 +6,11 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "control/access/iam_policy.h"
 #include "control/api/crm_operation.h"
 #include "control/call/paging.h"
 #include "control/record/policy_doc.h"
+#include "control/record/projects.h"
 #include "control/record/tags.h"
 #include "http/url.h"
 
@@ -140,7 +142,7 @@ static bool store_tag(struct api_call *call, struct store_doc *doc, const json_t
                       struct error *err)
 {
     struct store *store = call->control->store;
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !(after != NULL ? store_put(store, STORE_TAG, doc->key, after, NULL, &doc->version, err)
                         : store_delete(store, STORE_TAG, doc->key, err) &&

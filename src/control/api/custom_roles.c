@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "control/call/call.h"
 #include "control/record/policy_doc.h"
 
 enum {
@@ -232,7 +233,7 @@ static bool republish(struct api_call *call, struct change *change, const char *
 static bool store_role(struct api_call *call, struct store_doc *doc, const json_t *before,
                        const char *deed, struct error *err)
 {
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            store_put(call->control->store, STORE_ROLE, doc->key, doc->body, NULL, &doc->version,
                      err) &&

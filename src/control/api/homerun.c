@@ -88,7 +88,7 @@ static void groups_list(struct api_call *call)
 static bool change_group(struct api_call *call, const char *key, const char *deed,
                          const json_t *body, struct error *err)
 {
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     struct store *store = call->control->store;
     return change != NULL &&
            (body != NULL ? store_put(store, STORE_GROUP, key, body, NULL, NULL, err)
@@ -235,7 +235,7 @@ static bool issuer_put(struct api_call *call, json_t *body, struct error *err)
         return error_set(err, STATUS_ALREADY_EXISTS,
                          "An issuer of that name or URL exists already; remove it first.");
     }
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            store_put(call->control->store, STORE_ISSUER, key, body, NULL, NULL, err) &&
            change_issuer(change, key, err) &&
@@ -299,7 +299,7 @@ static void issuers_delete(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    auto_change *change = change_begin(call->control, call, &err);
+    auto_change *change = api_change(call, &err);
     if (change == NULL || !store_delete(call->control->store, STORE_ISSUER, key, &err) ||
         !change_issuer(change, key, &err) ||
         !change_audit(change, key, "remove-issuer", NULL, NULL, &err) ||

@@ -5,8 +5,9 @@
 
 #include "control/api/iam_v1_inside.h"
 
-#include "control/identity/accounts.h"
+#include "control/access/iam_policy.h"
 #include "control/access/orgpolicy.h"
+#include "control/identity/accounts.h"
 
 enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
 
@@ -153,7 +154,7 @@ static bool create_account(struct api_call *call, struct store_doc *out, struct 
         break;
     }
     auto_json *body = NULL;
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            account_create(change, call->control, &call->arena, project, email,
                           json_text_or(asked, "serviceAccount.displayName", ""),
@@ -241,7 +242,7 @@ static void accounts_list(struct api_call *call)
 static bool store_account(struct api_call *call, struct store_doc *doc, const json_t *before,
                           const char *deed, struct error *err)
 {
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            store_put(call->control->store, STORE_ACCOUNT, doc->key, doc->body, NULL, &doc->version,
                      err) &&
@@ -325,7 +326,7 @@ static void accounts_delete(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    auto_change *change = change_begin(call->control, call, &err);
+    auto_change *change = api_change(call, &err);
     bool good = change != NULL && account_delete(change, call->control, &call->arena, &doc, &err) &&
                 change_audit(change, doc.key, "delete-service-account", doc.body, NULL, &err) &&
                 change_commit(&change, &err);
@@ -351,7 +352,7 @@ static void accounts_undelete(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    auto_change *change = change_begin(call->control, call, &err);
+    auto_change *change = api_change(call, &err);
     if (change == NULL || !account_undelete(change, call->control, &call->arena, sub, &doc, &err)) {
         api_fail(call, &err);
         return;

@@ -1,7 +1,7 @@
 /* What the files of this API share: accounts in iam_v1.c, their keys in iam_v1_keys.c. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 /* The account of the path, after PERMISSION on it. */
 bool iam_load_account(struct api_call *call, const char *permission, struct store_doc *out,

@@ -4,9 +4,9 @@
  */
 #include "base/clock.h"
 #include "base/encode.h"
+#include "control/access/orgpolicy.h"
 #include "control/api/iam_v1_inside.h"
 #include "control/identity/accounts.h"
-#include "control/access/orgpolicy.h"
 
 enum { KEYS_PER_ACCOUNT_MAX = 10, KEYS_LISTED_MAX = 1000 };
 
@@ -91,7 +91,7 @@ static bool create_key(struct api_call *call, const struct store_doc *account, j
     struct account holder = holder_of(account);
     struct slice file;
     auto_json *body = NULL;
-    auto_change *change = change_begin(control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !account_new_key(change, control, &call->arena, &holder, &body, &file, err) ||
         !change_audit(change, json_text_or(body, "name", ""), "create-key", NULL, body, err) ||
@@ -132,7 +132,7 @@ static bool upload_key(struct api_call *call, const struct store_doc *account, j
     }
     struct account holder = holder_of(account);
     auto_json *body = NULL;
-    auto_change *change = change_begin(control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !account_add_key(change, control, &call->arena, &holder, pem, &body, err) ||
         !change_audit(change, json_text_or(body, "name", ""), "upload-key", NULL, body, err) ||
@@ -321,7 +321,7 @@ static void change_one_key(struct api_call *call, const char *permission, const 
                           "The key is the account's own (SYSTEM_MANAGED). Disable the account "
                           "instead.");
     if (good) {
-        change = change_begin(call->control, call, &err);
+        change = api_change(call, &err);
         good = change != NULL;
     }
     if (good && disabled == NULL) {

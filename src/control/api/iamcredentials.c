@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "control/access/orgpolicy.h"
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
-#include "control/access/orgpolicy.h"
 #include "ipc/signer_client.h"
 
 enum {

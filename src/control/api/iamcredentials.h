@@ -1,7 +1,7 @@
 /* iamcredentials.googleapis.com/v1: tokens and signatures for accounts. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 extern const struct api_route iamcredentials_routes[];
 extern const size_t iamcredentials_route_count;

@@ -12,6 +12,8 @@
 
 #include "base/buffer.h"
 #include "control/call/answer.h"
+#include "control/call/call.h"
+#include "control/record/projects.h"
 
 enum { TAIL_BYTES = 8 << 20, PAGE_DEFAULT = 50, PAGE_MAX = 1000, FILTER_MAX = 20 };
 

@@ -2,8 +2,10 @@
 #include "control/api/operations.h"
 
 #include "base/clock.h"
-#include "control/api/run_v2.h"
+#include "control/call/call.h"
 #include "control/call/paging.h"
+#include "control/run/service.h"
+#include "model/service.h"
 
 enum { WAIT_MS_DEFAULT = 30000, WAIT_MS_MAX = 30000, LIST_MAX = 1000 };
 
@@ -68,7 +70,7 @@ json_t *operation_form(struct api_call *call, const char *key, const json_t *ope
     } else {
         json_object_set_new(out, "response", typed(type, response));
     }
-    if (v2 && v2_numbers_asked(call)) {
+    if (v2 && api_numbers_asked(call)) {
         bool revision = strcmp(json_text_or(operation, "type", ""), "Revision") == 0;
         void (*numbers)(json_t *) = revision ? revision_v2_numbers : service_v2_numbers;
         numbers(json_object_get(out, "metadata"));
@@ -199,7 +201,7 @@ void operation_delete(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    auto_change *change = change_begin(call->control, call, &err);
+    auto_change *change = api_change(call, &err);
     if (change == NULL || !store_delete(call->control->store, STORE_OPERATION, key, &err) ||
         !change_commit(&change, &err)) {
         api_fail(call, &err);

@@ -1,6 +1,7 @@
 /* google.longrunning.Operations, as Cloud Run has them: handlers of v1 and v2 alike. */
 #pragma once
 
+#include "control/call/call.h"
 #include "control/operations/operations.h"
 
 /* Rows with {project}, {region} and {operation}. */

@@ -153,7 +153,7 @@ static bool put_custom(struct api_call *call, const char *name, bool fresh, json
     }
     json_object_set_new(asked, "name", json_string(key));
     json_object_set_new(asked, "updateTime", json_slice(time_text(&call->arena, clock_wall_us())));
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !store_put(call->control->store, STORE_ORGPOLICY, key, asked, NULL, NULL, err) ||
         !change_audit(change, key, "set-custom-constraint", before, asked, err) ||
@@ -199,7 +199,7 @@ static void customs_delete(struct api_call *call)
         return;
     }
     auto_json *before = doc.body;
-    auto_change *change = change_begin(call->control, call, &err);
+    auto_change *change = api_change(call, &err);
     if (change == NULL || !store_delete(call->control->store, STORE_ORGPOLICY, key, &err) ||
         !change_audit(change, key, "delete-custom-constraint", before, NULL, &err) ||
         !change_commit(&change, &err)) {

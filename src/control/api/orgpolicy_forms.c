@@ -1,5 +1,6 @@
 #include "control/api/orgpolicy_forms.h"
 
+#include "control/call/call.h"
 #include "control/call/paging.h"
 
 enum { PAGE_MAX = 1000 };

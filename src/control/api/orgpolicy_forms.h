@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/access/orgpolicy_doc.h"
+#include "control/call/call.h"
 
 /* The constraint NAME as NODE knows it. UNKNOWN, and a sentence, if it does not. */
 bool orgpolicy_find(struct api_call *call, const char *node, const char *name, enum status unknown,

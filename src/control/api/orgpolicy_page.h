@@ -1,7 +1,7 @@
 /* The page that refusals by organization policy link to. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 extern const struct api_route orgpolicy_page_routes[];
 extern const size_t orgpolicy_page_route_count;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "control/api/orgpolicy_forms.h"
+#include "control/record/projects.h"
 
 static const struct field policy_fields[] = {
     {.name = "name", .kind = FIELD_STRING},

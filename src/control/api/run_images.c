@@ -3,6 +3,7 @@
  * one decides what this machine executes. So it takes more than to deploy: what only owners have.
  */
 #include "control/api/run_images.h"
+
 #include "control/record/images.h"
 
 #define OWNERS "resourcemanager.projects.setIamPolicy"
@@ -132,7 +133,7 @@ static bool image_put(struct api_call *call, const char *key, const json_t *imag
     struct store *store = call->control->store;
     auto_json *users = json_array();
     struct usage usage = {&call->arena, key, users, SIZE_MAX};
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL || !store_put(store, STORE_IMAGE, key, image, NULL, NULL, err) ||
         !store_each(store, STORE_REVISION, "", usage_collect, &usage, err)) {
         return false;
@@ -188,7 +189,7 @@ static bool remove_image(struct api_call *call, const char *key, struct error *e
         return error_set(err, STATUS_FAILED_PRECONDITION, "Image '%.200s' is used by %.500s.", key,
                          json_string_value(json_array_get(users, 0)));
     }
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL && store_delete(store, STORE_IMAGE, key, err) &&
            change_audit(change, arena_printf(&call->arena, "images/%s", key), "delete", image, NULL,
                         err) &&

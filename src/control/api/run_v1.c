@@ -3,7 +3,10 @@
  * check the permission on what they found, which is what API_SELF_CHECKED says there.
  */
 #include "control/api/run_v1.h"
+
+#include "control/access/iam_policy.h"
 #include "control/api/operations.h"
+#include "control/record/regions.h"
 
 #define NAMESPACE "/apis/serving.knative.dev/v1/namespaces/{project}"
 #define LOCATION  "/v1/projects/{project}/locations/{region}"

@@ -2,6 +2,7 @@
  * operations and locations. */
 #pragma once
 
+#include "control/call/call.h"
 #include "control/run/service.h"
 
 extern const struct api_route run_v1_routes[];

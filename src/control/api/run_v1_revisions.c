@@ -3,6 +3,7 @@
  * longest one whose name begins it, found among the keys of the region.
  */
 #include "control/api/run_v1.h"
+#include "control/call/call.h"
 
 static const char *service_key_of(struct arena *arena, const char *revision_key)
 {

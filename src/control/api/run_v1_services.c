@@ -2,6 +2,8 @@
 #include "control/access/orgpolicy.h"
 #include "control/api/operations.h"
 #include "control/api/run_v1.h"
+#include "control/call/call.h"
+#include "control/record/projects.h"
 
 static void fail(struct api_call *call, const struct error *err)
 {

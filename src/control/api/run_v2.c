@@ -3,6 +3,8 @@
  * 501 by name.
  */
 #include "control/api/run_v2.h"
+
+#include "control/access/iam_policy.h"
 #include "control/api/operations.h"
 
 #define LOCATION   "/v2/projects/{project}/locations/{region}"

@@ -2,6 +2,7 @@
  * libraries speak. */
 #pragma once
 
+#include "control/call/call.h"
 #include "control/run/service.h"
 
 extern const struct api_route run_v2_routes[];
@@ -21,8 +22,6 @@ void v2_revision_delete(struct api_call *call);
 
 /* ---- what they share (run_v2_common.c) ---- */
 
-/* Whether the client reads enums as numbers: "$alt=json;enum-encoding=int". */
-bool v2_numbers_asked(struct api_call *call);
 /* Answers *err, its fields in v2's words. */
 void v2_fail(struct api_call *call, struct error *err);
 /* The service of the path; a place without a document if there is none. */

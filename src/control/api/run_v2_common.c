@@ -8,18 +8,6 @@
 
 enum { PAGE_MAX = 1000 };
 
-bool v2_numbers_asked(struct api_call *call)
-{
-    static const char *const names[] = {"$alt", "alt"};
-    for (size_t i = 0; i < 2; i++) {
-        const char *text = api_query(call, names[i]);
-        if (text != NULL && strstr(text, "enum-encoding=int") != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Checks that v1 and v2 share name their field as v1 does. */
 void v2_fail(struct api_call *call, struct error *err)
 {
@@ -88,7 +76,7 @@ void v2_reply_done(struct api_call *call, const struct run_service *service, con
 {
     struct error err = {0};
     auto_json *own = response;
-    auto_change *change = change_begin(call->control, call, &err);
+    auto_change *change = api_change(call, &err);
     const char *key =
         change == NULL
             ? NULL

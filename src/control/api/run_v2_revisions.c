@@ -1,5 +1,6 @@
 /* Revisions in v2's form; a path names the service that each belongs to. */
 #include "control/api/run_v2.h"
+#include "control/call/call.h"
 
 struct found {
     struct run_service service;
@@ -34,7 +35,7 @@ static json_t *form(struct api_call *call, const struct service_view *service, c
                     const json_t *revision)
 {
     json_t *out = revision_to_v2(&call->arena, service, name, revision);
-    if (v2_numbers_asked(call)) {
+    if (api_numbers_asked(call)) {
         revision_v2_numbers(out);
     }
     return out;

@@ -6,13 +6,14 @@
 #include "control/access/orgpolicy.h"
 #include "control/api/operations.h"
 #include "control/api/run_v2.h"
+#include "control/record/projects.h"
 
 #define SERVICE "Service"
 
 static json_t *form(struct api_call *call, const struct service_view *view)
 {
     json_t *out = service_to_v2(&call->arena, view);
-    if (v2_numbers_asked(call)) {
+    if (api_numbers_asked(call)) {
         service_v2_numbers(out);
     }
     return out;
@@ -167,7 +168,7 @@ static void reply_unchanged(struct api_call *call, struct run_service *service, 
         v2_reply_done(call, service, "update", SERVICE, NULL);
         return;
     }
-    auto_change *change = change_begin(call->control, call, &err);
+    auto_change *change = api_change(call, &err);
     const char *id = change == NULL ? NULL
                                     : operation_new(call->control, &call->arena, view->project,
                                                     view->region, service->key, "update", &err);

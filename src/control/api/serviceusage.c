@@ -1,6 +1,9 @@
 /* serviceusage.googleapis.com/v1: every API that we have is enabled, always. */
 #include "control/api/serviceusage.h"
 
+#include "control/call/call.h"
+#include "control/record/projects.h"
+
 static const struct {
     const char *name, *title;
 } apis[] = {

@@ -2,7 +2,7 @@
  * their own. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 /* ALLOW: verbs for a 405; NULL otherwise. */
 void api_fail_http(struct api_call *call, int http_status, const char *status, const char *allow,

@@ -1,7 +1,7 @@
 /* Pages of any list: the call's pageSize and pageToken, in the query or in the body. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 struct paging {
     struct api_call *call;

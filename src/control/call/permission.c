@@ -1,6 +1,7 @@
 /* Whether the caller may: the allow policies of a resource and of what stands above it, read from
  * the record. */
 #include "base/clock.h"
+#include "control/call/call.h"
 #include "control/record/policy_doc.h"
 #include "control/record/tags.h"
 

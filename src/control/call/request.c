@@ -2,7 +2,7 @@
 #include <ctype.h>
 
 #include "base/buffer.h"
-#include "control/api.h"
+#include "control/call/call.h"
 #include "http/url.h"
 
 /* ---- path and query ---- */
@@ -73,6 +73,18 @@ const char *api_expand(struct api_call *call, const char *pattern)
     const char *text = arena_string(&call->arena, buffer_slice(&out));
     buffer_done(&out);
     return text;
+}
+
+bool api_numbers_asked(struct api_call *call)
+{
+    static const char *const names[] = {"$alt", "alt"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = api_query(call, names[i]);
+        if (text != NULL && strstr(text, "enum-encoding=int") != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- the body ---- */

@@ -11,9 +11,14 @@
 #include "control/front/connect.h"
 #include "control/front/gathering.h"
 #include "control/front/grpc_refuse.h"
+#include "control/front/listener.h"
+#include "control/front/query.h"
+#include "control/front/router.h"
 #include "control/front/scopes.h"
 #include "control/identity/accounts.h"
+#include "control/identity/issuer.h"
 #include "control/record/projects.h"
+#include "control/record/regions.h"
 #include "http/url.h"
 
 static struct error fault(enum status status, const char *text)

@@ -5,7 +5,8 @@
  */
 #include <ctype.h>
 
-#include "control/api.h"
+#include "control/call/call.h"
+#include "control/front/query.h"
 #include "http/url.h"
 
 enum kind { TEXT, FLAG, SIZE, MANY };

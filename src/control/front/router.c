@@ -1,5 +1,7 @@
 /* From a path to a row of a table, and its parameters. */
-#include "control/api.h"
+#include "control/front/router.h"
+
+#include "control/call/call.h"
 #include "http/url.h"
 
 static bool add_param(struct api_call *call, struct slice name, struct slice value)

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "control/api.h"
+#include "control/call/call.h"
+#include "control/front/router.h"
 
 static const struct {
     enum api_flag flag;

@@ -1,5 +1,5 @@
 /* All tables of the API, in the order in which they are searched. */
-#include "control/api.h"
+#include "control/front/router.h"
 
 #include "control/api/access.h"
 #include "control/api/cloudbilling.h"

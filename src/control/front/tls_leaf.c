@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "control/api.h"
+#include "control/record/regions.h"
 #include "ipc/signer_client.h"
 #include "trust/trust.h"
 

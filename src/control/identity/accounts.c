@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/random.h"
-#include "control/identity/issuer.h"
+#include "control/record/groups.h"
+#include "control/record/projects.h"
 #include "ipc/signer_client.h"
 
 enum { LEEWAY_US = 60 * 1000000 };
@@ -221,7 +222,7 @@ static struct slice key_file(struct control *control, struct arena *arena,
     struct slice project;
     slice_cut(&key, '/', &project);
     slice_cut(&key, '/', &project);
-    const char *base = issuer_url(control);
+    const char *base = control->url;
     auto_json *file =
         json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "type", "service_account",
                   "project_id", json_slice(project), "private_key_id", kid, "private_key", pem,
@@ -322,7 +323,7 @@ bool account_know_own_key(struct control *control, struct api_call *call,
         return false;
     }
     auto_json *body = made_key(arena, name, kid, public, "SYSTEM_MANAGED");
-    auto_change *change = change_begin(control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL && store_put(control->store, STORE_KEY, name, body, NULL, NULL, err) &&
            change_key(change, name, err) &&
            change_audit(change, name, "know-key", NULL, body, err) && change_commit(&change, err);

@@ -1,7 +1,7 @@
 /* Service accounts and users of this installation, by address and by unique ID; and their keys. */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 #include "trust/trust.h"
 
 struct account {
@@ -11,6 +11,10 @@ struct account {
     bool user;
     bool disabled;
 };
+
+/* Store key of the service account with that address ("projects/P/serviceAccounts/E"); NULL if the
+ * address is of no project here. */
+const char *account_key_of(struct control *control, struct arena *arena, struct slice email);
 
 /* False if there is no such account, or it was deleted. Strings in ARENA. */
 bool account_by_sub(struct control *control, struct arena *arena, struct slice sub,

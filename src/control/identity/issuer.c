@@ -49,14 +49,6 @@ struct issuer *issuer_new(struct control *control, struct error *err)
     if (issuer == NULL) {
         abort();
     }
-    /* A loopback address goes by its name: OpenID clients compare the issuer as text. */
-    const char *url = control->settings.api_url;
-    static const char loopback[] = "http://127.0.0.1:";
-    if (strncmp(url, loopback, strlen(loopback)) == 0) {
-        snprintf(issuer->url, sizeof(issuer->url), "http://localhost:%s", url + strlen(loopback));
-    } else {
-        snprintf(issuer->url, sizeof(issuer->url), "%s", url);
-    }
     if (!load_keys(control, issuer, err)) {
         issuer_free(issuer);
         return NULL;
@@ -79,7 +71,7 @@ bool issuer_reload(struct control *control, struct error *err)
 
 const char *issuer_url(const struct control *control)
 {
-    return control->issuer->url;
+    return control->url;
 }
 
 struct own_issuer issuer_own(const struct control *control)
@@ -101,7 +93,7 @@ static bool change_keys(struct api_call *call, enum sign_kind kind, struct slice
         !issuer_reload(control, err)) {
         return false;
     }
-    auto_change *change = change_begin(control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL && publish_own_issuer(change, issuer_own(control), err) &&
            change_audit(change, "issuer", deed, NULL, NULL, err) && change_commit(&change, err);
 }

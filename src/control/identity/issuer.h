@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 #include "control/publish/publish.h"
 #include "trust/trust.h"
 
@@ -17,7 +17,6 @@ struct issuer {
     struct trust_jwk keys[ISSUER_KEYS_MAX];
     struct trust_key *public_keys[ISSUER_KEYS_MAX];
     size_t count;
-    char url[256]; /* "http://localhost:8080" */
 };
 
 /* Asks the signer for the keys. Owned by the caller. */
@@ -51,6 +50,15 @@ bool issuer_id_token(struct control *control, struct arena *arena, const struct 
                      struct slice *token, struct error *err);
 bool issuer_refresh_token(struct control *control, struct arena *arena,
                           const struct token_grant *grant, struct slice *token, struct error *err);
+
+/* Signs CLAIMS (JSON; iat, exp, iss are filled in if absent) with the issuer's newest key. */
+bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, struct slice *token,
+                 struct error *err);
+/* Believes an access token of ours, or a self-signed JWT of an account's key: fills CALLER.
+ * UNAUTHENTICATED on failure. */
+bool issuer_caller(struct control *control, struct arena *arena, struct slice token,
+                   struct caller *out, struct error *err);
+const char *issuer_url(const struct control *control); /* the API's base URL, without slash */
 
 /* Whether a JWT that an account has signed itself is of now, and for an hour at most: longer ones
  * would outlive what the account's tokens may. */

@@ -5,6 +5,8 @@
  */
 #include "control/identity/jwks_fetch.h"
 
+#include "control/publish/change.h"
+
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * never following redirects. */
 #pragma once
 
-#include "control/api.h"
+#include "control/control.h"
 
 enum { JWKS_BYTES_MAX = 65536, JWKS_TIMEOUT_S = 5 };
 

@@ -6,6 +6,7 @@
 
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
+#include "control/record/projects.h"
 
 static bool live_account(struct control *control, struct arena *arena, struct account *out,
                          struct error *err)

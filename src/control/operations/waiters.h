@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 
 struct waiters; /* opaque */
 

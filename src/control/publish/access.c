@@ -1,16 +1,17 @@
 /* Policies, accounts, keys, groups and issuers: what the gate judges callers by. */
+#include "control/publish/change.h"
 #include "control/publish/publish.h"
+#include "control/record/groups.h"
 #include "control/record/policy_doc.h"
 
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "base/map.h"
 #include "trust/trust.h"
 
 static const char invoke[] = "run.routes.invoke";
 
-enum { GROUP_DEPTH_MAX = 20, JWKS_KEYS_MAX = 64 };
+enum { JWKS_KEYS_MAX = 64 };
 
 /* ---- policies ---- */
 
@@ -132,93 +133,19 @@ bool change_key(struct change *change, const char *key, struct error *err)
 
 /* ---- groups ---- */
 
-struct group_walk {
-    struct arena arena;
-    struct map *direct; /* member → struct group_list: the groups that name it */
-};
-
-struct group_list {
-    struct slice group;
-    struct group_list *more;
-};
-
-static bool collect_group(const struct store_doc *doc, void *ctx)
-{
-    struct group_walk *walk = ctx;
-    size_t i;
-    json_t *one;
-    struct slice group =
-        slice_of(arena_printf(&walk->arena, "group:%s", json_text_or(doc->body, "email", "")));
-    json_array_foreach(json_object_get(doc->body, "members"), i, one)
-    {
-        struct slice member = slice_of(json_string_value(one));
-        struct group_list *entry = arena_new(&walk->arena, struct group_list);
-        *entry = (struct group_list){group, map_find(walk->direct, member)};
-        map_put(walk->direct, member, entry);
-    }
-    return true;
-}
-
-/* Adds the groups of MEMBER, and theirs, to OUT; a cycle ends at what is there already. */
-static size_t flatten(const struct group_walk *walk, struct slice member, struct slice *out,
-                      size_t count, size_t max, int depth)
-{
-    const struct group_list *at = map_find(walk->direct, member);
-    for (; at != NULL && depth < GROUP_DEPTH_MAX; at = at->more) {
-        bool known = false;
-        for (size_t i = 0; i < count; i++) {
-            known = known || slice_equal(out[i], at->group);
-        }
-        if (!known && count < max) {
-            out[count++] = at->group;
-            count = flatten(walk, at->group, out, count, max, depth + 1);
-        }
-    }
-    return count;
-}
-
-static bool walk_groups(struct control *control, struct group_walk *walk, struct error *err)
-{
-    walk->direct = map_new();
-    return store_each(control->store, STORE_GROUP, "", collect_group, walk, err);
-}
-
-static void walk_done(struct group_walk *walk)
-{
-    map_free(walk->direct);
-    arena_done(&walk->arena);
-}
-
 bool change_groups(struct change *change, struct error *err)
 {
-    struct group_walk walk = {0};
-    struct slice groups[GROUPS_MAX];
+    struct slice found[GROUPS_MAX];
     size_t at = 0;
     struct slice member;
-    void *value;
-    bool good =
-        walk_groups(change->control, &walk, err) && index_txn_delete_all_groups(change->txn, err);
-    while (good && map_next(walk.direct, &at, &member, &value)) {
-        size_t count = flatten(&walk, member, groups, 0, GROUPS_MAX, 0);
-        good = index_txn_put_groups(change->txn, member, groups, count, err);
+    struct groups *groups = groups_load(change->control->store, err);
+    bool good = groups != NULL && index_txn_delete_all_groups(change->txn, err);
+    while (good && groups_next_member(groups, &at, &member)) {
+        size_t count = groups_find(groups, member, found);
+        good = index_txn_put_groups(change->txn, member, found, count, err);
     }
-    walk_done(&walk);
+    groups_free(groups);
     return good;
-}
-
-size_t groups_of(struct control *control, struct arena *arena, struct slice member,
-                 struct slice out[GROUPS_MAX])
-{
-    struct group_walk walk = {0};
-    size_t count = 0;
-    if (walk_groups(control, &walk, NULL)) {
-        count = flatten(&walk, member, out, 0, GROUPS_MAX, 0);
-        for (size_t i = 0; i < count; i++) {
-            out[i] = arena_slice(arena, out[i]);
-        }
-    }
-    walk_done(&walk);
-    return count;
 }
 
 /* ---- issuers ---- */

@@ -4,6 +4,7 @@
  * successor makes the index anew before it listens, so that nobody is ever answered while the gate
  * still decides by the old state.
  */
+#include "control/publish/change.h"
 #include "control/publish/publish.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-struct change *change_begin(struct control *control, struct api_call *call, struct error *err)
+struct change *change_begin(struct control *control, const struct author *author, struct error *err)
 {
     if (!store_begin(control->store, err)) {
         return NULL;
@@ -22,7 +23,7 @@ struct change *change_begin(struct control *control, struct api_call *call, stru
         abort();
     }
     change->control = control;
-    change->call = call;
+    change->author = author;
     change->txn = index_txn_begin(control->index, err);
     if (change->txn == NULL) {
         store_rollback(control->store);
@@ -75,15 +76,15 @@ bool change_commit(struct change **change, struct error *err)
 bool change_audit(struct change *change, const char *resource, const char *deed,
                   const json_t *before, const json_t *after, struct error *err)
 {
-    const struct api_call *call = change->call;
+    const struct author *author = change->author;
     auto_json *row = json_object();
     json_object_set_new(row, "time", json_slice(time_text(&change->arena, clock_wall_us())));
     json_object_set_new(row, "resource", json_slice(slice_of(resource)));
     json_object_set_new(row, "deed", json_string(deed));
-    if (call != NULL) {
-        json_object_set_new(row, "caller", json_slice(call->caller.member));
-        json_object_set_new(row, "peer", json_string(call->peer));
-        json_object_set_new(row, "method", json_string(call->route->method));
+    if (author != NULL) {
+        json_object_set_new(row, "caller", json_slice(author->member));
+        json_object_set_new(row, "peer", json_string(author->peer));
+        json_object_set_new(row, "method", json_string(author->method));
     } else {
         json_object_set_new(row, "caller", json_string("homerun"));
     }

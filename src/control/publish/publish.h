@@ -1,11 +1,13 @@
-/* What the files that publish share. Handlers use api.h. */
+/* What the files that publish share. Those who change the record use change.h. */
 #pragma once
 
-#include "control/api.h"
+#include "control/control.h"
+
+struct author;
 
 struct change {
     struct control *control;
-    struct api_call *call; /* NULL: the system's own doing */
+    const struct author *author; /* NULL: the system's own doing */
     struct index_txn *txn;
     struct arena arena;
     bool touched_run; /* the engine should look again */

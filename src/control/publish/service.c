@@ -1,35 +1,15 @@
 /* Services and revisions: routes, the gate's record, the engine's record. */
 #include "base/buffer.h"
 #include "base/log.h"
+#include "control/publish/change.h"
+#include "control/publish/publish.h"
 #include "control/record/images.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
-#include "control/publish/publish.h"
+#include "control/record/service_view.h"
 #include "model/service_run.h"
 
 #include <stdlib.h>
-
-/* Who a service is, from its key and its project's document. False if the project is gone. */
-bool publish_view(struct control *control, struct arena *arena, const char *key,
-                  struct service_view *out)
-{
-    struct slice left = slice_of(key);
-    struct slice parts[6];
-    for (size_t i = 0; i < 6; i++) {
-        if (!slice_cut(&left, '/', &parts[i])) {
-            return false;
-        }
-    }
-    *out = (struct service_view){
-        .project = arena_string(arena, parts[1]),
-        .region = arena_string(arena, parts[3]),
-        .name = arena_string(arena, parts[5]),
-        .domain = control->settings.domain,
-        .https_port = control->settings.https_port,
-    };
-    out->project_number = project_number(control, arena, out->project);
-    return out->project_number != NULL;
-}
 
 static void add_node(struct control *control, struct index_service *out, const char *key)
 {
@@ -231,7 +211,7 @@ static bool publish_service(struct change *change, const char *key, const struct
     struct service_view view;
     struct service_target targets[INDEX_TARGETS_MAX];
     struct index_service *service = arena_new(arena, struct index_service);
-    if (!publish_view(control, arena, key, &view)) {
+    if (!service_view_find(control, arena, key, &view)) {
         return error_set(err, STATUS_INTERNAL, "%s: its project is gone", key);
     }
     view.doc = doc->body;
@@ -308,7 +288,7 @@ static bool publish_revision(struct change *change, const char *service_key, str
     struct arena *arena = &change->arena;
     struct service_view view;
     struct store_doc service;
-    if (!publish_view(change->control, arena, service_key, &view)) {
+    if (!service_view_find(change->control, arena, service_key, &view)) {
         return error_set(err, STATUS_INTERNAL, "%s: its project is gone", service_key);
     }
     if (store_get(change->control->store, STORE_SERVICE, service_key, &service, err) !=

@@ -4,8 +4,9 @@
  * the decision. A binding that comes or goes is one record then, however many services are below;
  * what moves below another node has another's tags with its new nodes.
  */
-#include "control/publish/publish.h"
 #include "control/record/tags.h"
+#include "control/publish/change.h"
+#include "control/publish/publish.h"
 
 bool publish_tags(struct change *change, const char *resource, uint64_t id, struct error *err)
 {

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/control.h"
 
 /*
  * The document {"dir", "program", "digest"} of REFERENCE ("name", "name:tag" or "name@sha256:…"; no

@@ -1,7 +1,8 @@
 /* Allow policies as documents of the record, and as what policy/ works with. */
 #pragma once
 
-#include "control/api.h"
+#include "policy/allow.h"
+#include "store/store.h"
 
 struct policy_doc {
     struct binding *bindings; /* conditions compiled */

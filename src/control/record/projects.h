@@ -1,7 +1,12 @@
-/* Projects in the record (the questions about them are in api.h). */
+/* Projects in the record. */
 #pragma once
 
-#include "control/api.h"
+#include "control/control.h"
+
+/* ID of a project given by ID or number; NULL if there is none. In the call's arena. */
+const char *project_id(struct control *control, struct arena *arena, const char *id_or_number);
+/* Number of a project by ID; NULL if there is none. */
+const char *project_number(struct control *control, struct arena *arena, const char *id);
 
 /* Puts a project and its number, in the running change. PARENT: "organizations/N" or "folders/N".
  */

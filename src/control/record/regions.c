@@ -1,6 +1,7 @@
-/* The regions of Cloud Run, as its locations list has them. All are served here: a region is part
- * of a name. */
-#include "control/api.h"
+#include "control/record/regions.h"
+
+#include <stddef.h>
+#include <string.h>
 
 const char *const regions[][2] = {
     {"africa-south1", "Johannesburg"},

@@ -1,5 +1,6 @@
 #include "control/record/tags.h"
 
+#include "control/control.h"
 #include "control/record/policy_doc.h"
 
 enum { DEPTH_MAX = 16 };

@@ -2,7 +2,7 @@
  * downwards. */
 #pragma once
 
-#include "control/api.h"
+#include "control/control.h"
 #include "policy/cel.h"
 
 /* 50 on each of a service, its project, ten folders and the organization. */

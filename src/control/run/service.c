@@ -12,7 +12,10 @@
 #include "base/random.h"
 #include "base/uuid.h"
 #include "control/access/orgpolicy.h"
+#include "control/identity/accounts.h"
 #include "control/operations/operations.h"
+#include "control/record/projects.h"
+#include "control/record/regions.h"
 #include "control/run/checks.h"
 
 enum { REVISIONS_MAX = 1000 };
@@ -309,7 +312,7 @@ static bool plan_commit(struct api_call *call, struct plan *plan, struct error *
     struct run_service *service = plan->service;
     struct service_view *view = &service->view;
     bool pending = strcmp(json_text_or(plan->next, "status.ready", ""), "CONDITION_PENDING") == 0;
-    auto_change *change = change_begin(control, call, err);
+    auto_change *change = api_change(call, err);
     auto_json *before = service_access_facts(service->body);
     auto_json *after = service_access_facts(plan->next);
     if (change == NULL) {
@@ -531,7 +534,7 @@ bool run_service_delete(struct api_call *call, struct run_service *service, cons
     if (dry_run) {
         return true;
     }
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     auto_json *before = service_access_facts(service->body);
     if (change == NULL ||
         !store_each(call->control->store, STORE_REVISION, prefix, revision_collect, &collecting,
@@ -571,7 +574,7 @@ bool run_revision_delete(struct api_call *call, const struct run_service *servic
     if (dry_run) {
         return true;
     }
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL || !store_delete(call->control->store, STORE_REVISION, key, err) ||
         !change_revision(change, key, err) ||
         !change_audit(change, key, "delete", NULL, NULL, err) || !change_commit(&change, err)) {

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 #include "model/service_run.h"
 
 /* A service of the record, or the place where one would be. */

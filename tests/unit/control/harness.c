@@ -8,11 +8,13 @@
 #include <cmocka.h>
 
 #include "control/call/answer.h"
-#include "control/run/service.h"
+#include "control/front/query.h"
+#include "control/front/router.h"
 #include "control/operations/operations.h"
-#include "control/record/projects.h"
 #include "control/publish/publish.h"
+#include "control/record/projects.h"
 #include "control/run/checks.h"
+#include "control/run/service.h"
 #include "http/url.h"
 
 static struct answer last;

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/control.h"
 
 struct harness {
     struct control control;

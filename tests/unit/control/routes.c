@@ -9,7 +9,8 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
-#include "control/api.h"
+#include "control/call/call.h"
+#include "control/front/router.h"
 #include "control/front/routes.h"
 
 /* Handlers that decide by themselves who may: a row joins them when its handler has been read for

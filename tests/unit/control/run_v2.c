@@ -9,6 +9,7 @@
 #include "control/run/service.h"
 #include "control/operations/operations.h"
 #include "control/run/checks.h"
+#include "control/front/router.h"
 
 #define LOCATION "/v2/projects/demo/locations/us-central1"
 #define SERVICES LOCATION "/services"

@@ -10,9 +10,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "control/api.h"
 #include "control/front/connect.h"
 #include "control/front/gathering.h"
+#include "control/front/listener.h"
 #include "control/front/tls_leaf.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
@@ -125,6 +125,18 @@ static bool bring_index_up(struct control *control, struct error *err)
     return publish_all(control, issuer_own(control), err);
 }
 
+static void choose_url(struct control *control)
+{
+    /* A loopback address goes by its name: OpenID clients compare the issuer as text. */
+    const char *url = control->settings.api_url;
+    static const char loopback[] = "http://127.0.0.1:";
+    if (strncmp(url, loopback, strlen(loopback)) == 0) {
+        snprintf(control->url, sizeof(control->url), "http://localhost:%s", url + strlen(loopback));
+    } else {
+        snprintf(control->url, sizeof(control->url), "%s", url);
+    }
+}
+
 static bool start(struct control *control, struct error *err)
 {
     struct net_limits limits;
@@ -137,6 +149,7 @@ static bool start(struct control *control, struct error *err)
         return false;
     }
     control->signer_fd = ipc_inherited("signer");
+    choose_url(control);
     control->issuer = issuer_new(control, err);
     control->issuer_fetches = map_new();
     control->checks = revision_checks_new(control);

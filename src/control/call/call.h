@@ -1,0 +1,101 @@
+/*
+ * The call itself: who calls, what was asked, what the caller may, and how it is answered. Nothing
+ * here knows how a call came in.
+ */
+#pragma once
+
+#include "control/call/row.h"
+#include "control/control.h"
+#include "control/publish/change.h"
+#include "policy/allow.h"
+
+/* Who is calling, after the access token has been believed. */
+struct caller {
+    bool authenticated;
+    struct slice sub; /* unique ID of the account */
+    struct slice email;
+    struct slice member;             /* "serviceAccount:e" or "user:e" */
+    struct slice user_key;           /* key that the token was minted through; "" */
+    struct slice scope;              /* what the token is good for (scopes.h); "" */
+    struct principal_set principals; /* member, groups, domain, allAuthenticatedUsers, allUsers */
+};
+
+struct api_call {
+    struct control *control;
+    const struct api_route *route;
+    struct exchange *exchange; /* NULL once the client has left: answers then go nowhere */
+    struct arena arena;
+    struct caller caller;
+    struct slice path, query;
+    struct slice raw_body;
+    json_t *body;       /* NULL if none; owned by the call */
+    const char *region; /* of the path, else of the host's prefix, else the default; "" if the path
+                           says "-" */
+    bool region_from_host;
+    struct {
+        const char *name, *value;
+    } params[8];
+    size_t param_count;
+    const char *peer; /* "127.0.0.1" */
+    const char *denied_permission,
+        *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */
+    bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */
+    void *user;             /* the handler's, for calls that are answered later */
+    json_t *policy_details; /* what organization policy has to say of a refusal: for
+                               orgpolicy_fail() */
+};
+
+/* ---- what was asked (request.c) ---- */
+
+/* Path parameter, decoded; never NULL for a name in the row's path. */
+const char *api_param(const struct api_call *call, const char *name);
+/* Query parameter, NULL if absent. NAME is in camelCase; snake_case is taken too. */
+const char *api_query(struct api_call *call, const char *name);
+bool api_query_flag(struct api_call *call, const char *name); /* "true", "1", any case */
+/* Whether the client reads enums as numbers: "$alt=json;enum-encoding=int". */
+bool api_numbers_asked(struct api_call *call);
+
+/* "projects/{project}" with the call's parameters, in its arena. */
+const char *api_expand(struct api_call *call, const char *pattern);
+
+/* Brings the call's body into the normal form of TABLE; false, and the field that is at fault. */
+bool api_take_fields(struct api_call *call, const struct field *table, struct error *err);
+/* For requests that have no fields, and for those that wait for an operation. */
+extern const struct field api_no_fields[], api_wait_fields[];
+/* The query's updateMask, if there is one, names fields of TABLE: one that names nothing would
+ * change nothing, and say that all went well. */
+bool api_check_mask(struct api_call *call, const struct field *table, struct error *err);
+
+/* ---- how handlers answer (answer.c): exactly one of these, once; the call is gone after ---- */
+
+void api_reply(struct api_call *call, json_t *body); /* 200; takes BODY */
+void api_reply_status(struct api_call *call, int http_status, json_t *body);
+void api_reply_text(struct api_call *call, int http_status, const char *content_type,
+                    struct slice text);
+/* Google's error shape from *err: BadRequest.fieldViolations if a field is named, ErrorInfo where
+ * gcloud needs it. */
+void api_fail(struct api_call *call, const struct error *err);
+/* The same with DETAILS (an array, taken) in front of what api_fail adds. */
+void api_fail_with(struct api_call *call, const struct error *err, json_t *details);
+
+/* ---- permissions (permission.c) ---- */
+
+/*
+ * Whether the caller holds PERMISSION on RESOURCE (a store key: projects/P/locations/L/services/S,
+ * projects/P, projects/P/serviceAccounts/E, folders/N, organizations/N), by its policy or one
+ * above. A resource that does not exist is decided by its parent. False and PERMISSION_DENIED in
+ * the words of Cloud IAM.
+ */
+bool api_allowed(struct api_call *call, const char *permission, const char *resource,
+                 struct error *err);
+/* Like api_allowed(), but does not fill *err. */
+bool api_holds(struct api_call *call, const char *permission, const char *resource);
+/* The question for a policy change: ROLES are those whose grants it would alter
+ * (modifiedGrantsByRole). */
+bool api_holds_for_roles(struct api_call *call, const char *permission, const char *resource,
+                         const struct slice *roles, int count);
+
+/* ---- changes ---- */
+
+/* Begins a change (publish/change.h) that the call's caller makes. NULL and *err on failure. */
+struct change *api_change(struct api_call *call, struct error *err);
