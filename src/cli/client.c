@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/progress.h"
 #include "http/url.h"
 
 enum { DOCUMENT_BYTES_MAX = 4 * 1024 * 1024, PAGES_MAX = 1000, WAITS_MAX = 200 };
@@ -33,7 +34,7 @@ const char *short_name(const char *name)
 
 /* ---- operations ---- */
 
-bool client_wait(struct cli *cli, json_t **operation, struct error *err)
+static bool wait_done(struct cli *cli, json_t **operation, struct error *err)
 {
     for (int i = 0; i < WAITS_MAX && !json_flag(*operation, "done", false); i++) {
         const char *name = json_text(*operation, "name");
@@ -60,6 +61,14 @@ bool client_wait(struct cli *cli, json_t **operation, struct error *err)
                          "%s", text);
     }
     return true;
+}
+
+bool client_wait(struct cli *cli, const char *what, json_t **operation, struct error *err)
+{
+    progress_begin(cli, what);
+    bool good = wait_done(cli, operation, err);
+    progress_end(cli);
+    return good;
 }
 
 /* ---- files ---- */
@@ -135,42 +144,4 @@ json_t *list_all(struct cli *cli, const char *path, const char *name, struct err
         }
     }
     return all;
-}
-
-/* ---- services, for people ---- */
-
-static const char *ready_word(const json_t *service)
-{
-    const char *state = json_text_or(service, "terminalCondition.state", "");
-    return strcmp(state, "CONDITION_SUCCEEDED") == 0 ? "yes"
-           : strcmp(state, "CONDITION_FAILED") == 0  ? "no"
-                                                     : "…";
-}
-
-void service_print(struct cli *cli, const json_t *service)
-{
-    if (print_formatted(cli, service)) {
-        return;
-    }
-    struct paint paint = paint_of(cli);
-    const struct {
-        const char *label, *value;
-    } rows[] = {
-        {"URL", json_text_or(service, "uri", "")},
-        {"Ready", ready_word(service)},
-        {"Why", json_text_or(service, "terminalCondition.message", "")},
-        {"Ingress", json_text_or(service, "ingress", "")},
-        {"Invoker IAM check",
-         json_flag(service, "invokerIamDisabled", false) ? "off: public" : "on"},
-        {"Latest ready", short_name(json_text_or(service, "latestReadyRevision", ""))},
-        {"Image", json_text_or(service, "template.containers[0].image", "")},
-        {"Service account", json_text_or(service, "template.serviceAccount", "")},
-        {"Last modified by", json_text_or(service, "lastModifier", "")},
-    };
-    printf("%s%s%s\n", paint.bold, short_name(json_text_or(service, "name", "")), paint.off);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].value[0] != '\0') {
-            printf("  %-18s %s\n", rows[i].label, rows[i].value);
-        }
-    }
 }

@@ -14,9 +14,9 @@ const char *short_name(const char *name);
 
 /*
  * Follows a long-running operation to its end (replacing *OPERATION, which is the caller's). Its
- * error becomes *err.
+ * error becomes *err. WHAT: what a terminal says meanwhile.
  */
-bool client_wait(struct cli *cli, json_t **operation, struct error *err);
+bool client_wait(struct cli *cli, const char *what, json_t **operation, struct error *err);
 
 /* JSON or YAML of FILE ("-": standard input). NULL and *err. */
 json_t *document_read(struct cli *cli, const char *path, struct error *err);
@@ -34,7 +34,7 @@ json_t *list_all(struct cli *cli, const char *path, const char *name, struct err
 bool binding_change(struct cli *cli, const char *resource, const char *member, const char *role,
                     const json_t *condition, bool grant, json_t **policy, struct error *err);
 
-/* Prints a service as --format says, else for people. */
+/* Prints a service as --format says, else for people (services_show.c). */
 void service_print(struct cli *cli, const json_t *service);
 
 /* ---- service_edit.c ---- */

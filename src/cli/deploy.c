@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "cli/actions.h"
-#include "cli/client.h"
+#include "cli/outcome.h"
 
 static const char invoker[] = "roles/run.invoker";
 
@@ -91,53 +92,124 @@ static json_t *current(struct cli *cli, const char *path, bool create, bool *is_
     return NULL;
 }
 
-static int say(struct cli *cli, const json_t *service, const char *name)
+/* ---- a revision anew ---- */
+
+/* Flags that are about the revision: those of service_edit.c whose fields are in the template. */
+static bool names_template(const struct cli *cli)
 {
-    if (option_given(&cli->in, "format")) {
-        service_print(cli, service);
-        return 0;
+    static const char *const flags[] = {
+        "image",
+        "port",
+        "command",
+        "args",
+        "set-env-vars",
+        "update-env-vars",
+        "remove-env-vars",
+        "clear-env-vars",
+        "cpu",
+        "memory",
+        "concurrency",
+        "min-instances",
+        "max-instances",
+        "timeout",
+        "service-account",
+        "session-affinity",
+        "no-session-affinity",
+    };
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        if (option_given(&cli->in, flags[i])) {
+            return true;
+        }
     }
-    struct paint paint = paint_of(cli);
-    const char *revision = short_name(json_text_or(service, "latestReadyRevision", ""));
-    if (revision[0] == '\0') {
-        return cli_fail_with("no revision of %s serves: `homerun services describe %s` says why",
-                             name, name);
-    }
-    printf("Service %s%s%s revision %s%s%s serves.\n", paint.bold, name, paint.off, paint.bold,
-           revision, paint.off);
-    printf("Service URL: %s%s%s\n", paint.green, json_text_or(service, "uri", ""), paint.off);
-    return 0;
+    return false;
 }
 
-/* Writes DOC (taken) and waits until it serves. */
-static int finish(struct cli *cli, const char *name, const char *path, json_t *doc, bool is_new)
+/*
+ * Whoever deploys the same image again means a new revision: the image may have changed behind its
+ * name, or the last try may have failed. A label that nobody else sets makes the template another,
+ * as gcloud does it.
+ */
+static void revision_anew(struct cli *cli, const json_t *before, json_t *doc, bool deploys)
 {
-    struct error err = {0};
-    auto_json *body = doc;
+    static const char label[] = "client.knative.dev/nonce";
+    bool failed = strcmp(ready_word(json_object_get(before, "terminalCondition")), "no") == 0;
+    bool again =
+        deploys ? failed || option_given(&cli->in, "image") : failed && names_template(cli);
+    json_t *template = json_object_get(doc, "template");
+    if (!again || json_object_get(template, "revision") != NULL) {
+        return;
+    }
+    char letters[11];
+    random_text(letters, 10, "abcdefghijklmnopqrstuvwxyz");
+    json_t *labels = json_object_get(template, "labels");
+    if (!json_is_object(labels)) {
+        labels = json_object();
+        json_object_set_new(template, "labels", labels);
+    }
+    json_object_set_new(labels, label, json_string(letters));
+}
+
+/* ---- writing ---- */
+
+static int say(struct cli *cli, const struct outcome *outcome)
+{
+    if (!option_given(&cli->in, "format")) {
+        return outcome_say(cli, outcome);
+    }
+    service_print(cli, outcome->after);
+    bool made = strcmp(json_text_or(outcome->before, "latestCreatedRevision", ""),
+                       json_text_or(outcome->after, "latestCreatedRevision", "")) != 0;
+    bool failed =
+        strcmp(ready_word(json_object_get(outcome->after, "terminalCondition")), "no") == 0;
+    return made && failed
+               ? cli_fail_with("%s", json_text_or(outcome->after, "terminalCondition.message",
+                                                  "the new revision is not ready"))
+               : 0;
+}
+
+/* Writes DOC, waits until it serves or fails, and says which. BEFORE: an empty object of a new
+ * service. */
+static int finish(struct cli *cli, const char *name, const char *path, const json_t *before,
+                  json_t *doc)
+{
+    struct error err = {0}, waited = {0};
+    bool is_new = json_object_size(before) == 0;
+    struct outcome outcome = {
+        .name = name,
+        .before = before,
+        .access_before = is_new ? NULL : access_line(cli, name),
+    };
     auto_json *operation = NULL;
-    drop_outputs(body);
+    drop_outputs(doc);
     const char *full =
         arena_printf(&cli->arena, "%s?allowMissing=%s", path, is_new ? "true" : "false");
-    if (!session_call(cli, "PATCH", full, body, &operation, &err) ||
-        !grant_as_asked(cli, path, is_new, &err)) {
+    if (!session_call(cli, "PATCH", full, doc, &operation, &err)) {
         return cli_fail(&err);
     }
+    /* A grant that is refused does not stop the revision: both are told. */
+    bool granted = grant_as_asked(cli, path, is_new, &err) || (cli_fail(&err), false);
     if (option_given(&cli->in, "async")) {
         printf("Service %s is being deployed: `homerun services describe %s` shows how it goes.\n",
                name, name);
-        return 0;
+        return granted ? 0 : 1;
     }
-    if (!client_wait(cli, &operation, &err)) {
-        return cli_fail(&err);
+    const char *what = arena_printf(&cli->arena, "Waiting for %s to be ready", name);
+    bool done = client_wait(cli, what, &operation, &waited);
+    auto_json *after = NULL;
+    if (!session_call(cli, "GET", path, NULL, &after, &err)) {
+        return cli_fail(done ? &err : &waited);
     }
-    auto_json *service = NULL;
-    if (!session_call(cli, "GET", path, NULL, &service, &err)) {
-        return cli_fail(&err);
+    if (!done && strcmp(ready_word(json_object_get(after, "terminalCondition")), "no") != 0) {
+        return cli_fail(&waited);
     }
-    return say(cli, service, name);
+    outcome.after = after;
+    int status = say(cli, &outcome);
+    return granted ? status : 1;
 }
 
-static int change(struct cli *cli, bool create)
+/* Reads the service, lets EDIT change it, and writes it. */
+static int change(struct cli *cli, bool create,
+                  bool (*edit)(struct cli *, const json_t *, json_t *, struct error *))
 {
     const char *name = cli->in.arguments[0];
     struct error err = {0};
@@ -146,48 +218,55 @@ static int change(struct cli *cli, bool create)
         return cli_fail(&err);
     }
     const char *path = service_path(cli, name);
-    json_t *doc = current(cli, path, create, &is_new, &err);
-    if (doc == NULL) {
+    auto_json *before = current(cli, path, create, &is_new, &err);
+    if (before == NULL) {
         return cli_fail(&err);
     }
     if (is_new && !option_given(&cli->in, "image")) {
-        json_decref(doc);
-        return cli_fail_with("a new service needs --image=IMAGE (`homerun images list` shows the "
-                             "local ones)");
+        return cli_fail_with("there is no service %s in %s, and a new one needs --image=IMAGE "
+                             "(`homerun images list` shows the local ones)",
+                             name, session_region(cli));
     }
-    if (!service_edit(cli, name, doc, is_new, &err)) {
-        json_decref(doc);
-        return cli_fail(&err);
+    auto_json *doc = json_deep_copy(before);
+    return edit(cli, before, doc, &err) ? finish(cli, name, path, before, doc) : cli_fail(&err);
+}
+
+static bool edit_for_deploy(struct cli *cli, const json_t *before, json_t *doc, struct error *err)
+{
+    bool is_new = json_object_size(before) == 0;
+    if (!service_edit(cli, cli->in.arguments[0], doc, is_new, err)) {
+        return false;
     }
-    return finish(cli, name, path, doc, is_new);
+    revision_anew(cli, before, doc, true);
+    return true;
+}
+
+static bool edit_for_update(struct cli *cli, const json_t *before, json_t *doc, struct error *err)
+{
+    if (!service_edit(cli, cli->in.arguments[0], doc, false, err)) {
+        return false;
+    }
+    revision_anew(cli, before, doc, false);
+    return true;
+}
+
+static bool edit_traffic(struct cli *cli, const json_t *before, json_t *doc, struct error *err)
+{
+    (void)before;
+    return traffic_edit(cli, doc, err);
 }
 
 int action_deploy(struct cli *cli)
 {
-    return change(cli, true);
+    return change(cli, true, edit_for_deploy);
 }
 
 int action_services_update(struct cli *cli)
 {
-    return change(cli, false);
+    return change(cli, false, edit_for_update);
 }
 
 int action_services_traffic(struct cli *cli)
 {
-    const char *name = cli->in.arguments[0];
-    struct error err = {0};
-    bool is_new;
-    if (!session_open(cli, &err)) {
-        return cli_fail(&err);
-    }
-    const char *path = service_path(cli, name);
-    json_t *doc = current(cli, path, false, &is_new, &err);
-    if (doc == NULL) {
-        return cli_fail(&err);
-    }
-    if (!traffic_edit(cli, doc, &err)) {
-        json_decref(doc);
-        return cli_fail(&err);
-    }
-    return finish(cli, name, path, doc, false);
+    return change(cli, false, edit_traffic);
 }

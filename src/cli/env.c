@@ -3,9 +3,11 @@
  * gcloud goes through its own proxy properties, because it puts the region before the host of the
  * Run endpoint, and such a name resolves nowhere; nothing else on the machine sees them.
  */
+#include <ctype.h>
 #include <stdio.h>
 
 #include "cli/actions.h"
+#include "model/google_apis.h"
 
 /* Which of the two ways a variable is for: addresses set one by one, or CONNECT for Google's own.
  */
@@ -42,6 +44,7 @@ static const struct {
     {BOTH, "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", "{api}/"},
     {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_ORGPOLICY", "{api}/"},
     {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING", "{api}/"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBILLING", "{api}/"},
     {BOTH, "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{owner.keyFile}"},
     {BOTH, "CLOUDSDK_AUTH_TOKEN_HOST", "{api}/token"},
     {BOTH, "CLOUDSDK_CORE_PROJECT", "{project}"},
@@ -125,6 +128,38 @@ static void print_for_shell(const char *format, const char *name, const char *va
     fputs(fish ? ";\n" : "\n", stdout);
 }
 
+/* What is printed, one after another, or, as JSON, all at the end. */
+struct printer {
+    const char *format;
+    json_t *all; /* as JSON; else NULL */
+};
+
+static void print_one(struct printer *printer, const char *name, const char *value)
+{
+    if (printer->all != NULL) {
+        json_object_set_new(printer->all, name, json_string(value));
+    } else {
+        print_for_shell(printer->format, name, value);
+    }
+}
+
+/*
+ * Google's APIs that are not here: the API says so at once. Without an address of ours gcloud would
+ * try its proxy for half a minute. No such name has to resolve, since gcloud gives it to the proxy.
+ */
+static void print_elsewhere(struct cli *cli, struct printer *printer)
+{
+    for (const struct google_api *api = google_apis_elsewhere; api->label != NULL; api++) {
+        char name[128] = "CLOUDSDK_API_ENDPOINT_OVERRIDES_";
+        size_t at = strlen(name);
+        for (const char *c = api->gcloud; *c != '\0' && at + 1 < sizeof(name); c++) {
+            name[at++] = (char)toupper((unsigned char)*c);
+        }
+        print_one(printer, name,
+                  expand(cli, arena_printf(&cli->arena, "http://%s.localhost:{port}/", api->label)));
+    }
+}
+
 int action_env(struct cli *cli)
 {
     struct error err = {0};
@@ -138,20 +173,19 @@ int action_env(struct cli *cli)
         return cli_fail(&err);
     }
     const char *format = option_text(&cli->in, "format", "sh");
-    bool as_json = strcmp(format, "json") == 0;
     auto_json *all = json_object();
+    struct printer printer = {format, strcmp(format, "json") == 0 ? all : NULL};
     for (size_t i = 0; i < VARIABLES; i++) {
         const char *value = expand(cli, variables[i].value);
         if ((variables[i].ways & way) == 0 || value[0] == '\0') {
             continue; /* for the other way; or there is no metadata server */
         }
-        if (as_json) {
-            json_object_set_new(all, variables[i].name, json_string(value));
-        } else {
-            print_for_shell(format, variables[i].name, value);
-        }
+        print_one(&printer, variables[i].name, value);
     }
-    if (as_json) {
+    if (way == SET) {
+        print_elsewhere(cli, &printer);
+    }
+    if (printer.all != NULL) {
         struct slice text = json_write_pretty(&cli->arena, all);
         fwrite(text.data, 1, text.len, stdout);
     }

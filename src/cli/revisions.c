@@ -3,6 +3,7 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/outcome.h"
 
 static const char *revisions_path(struct cli *cli, const char *service)
 {
@@ -15,10 +16,7 @@ static const char *ready_of(const json_t *revision)
     for (size_t i = 0; i < json_array_size(conditions); i++) {
         const json_t *condition = json_array_get(conditions, i);
         if (strcmp(json_text_or(condition, "type", ""), "Ready") == 0) {
-            const char *state = json_text_or(condition, "state", "");
-            return strcmp(state, "CONDITION_SUCCEEDED") == 0 ? "yes"
-                   : strcmp(state, "CONDITION_FAILED") == 0  ? "no"
-                                                             : "…";
+            return ready_word(condition);
         }
     }
     return "";
@@ -104,7 +102,7 @@ int action_revisions_delete(struct cli *cli)
         return cli_fail_with("nothing was deleted");
     }
     if (!session_call(cli, "DELETE", path, NULL, &operation, &err) ||
-        !client_wait(cli, &operation, &err)) {
+        !client_wait(cli, "Deleting", &operation, &err)) {
         return cli_fail(&err);
     }
     printf("Revision %s is deleted.\n", name);

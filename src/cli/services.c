@@ -3,11 +3,12 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/outcome.h"
 
 int action_services_list(struct cli *cli)
 {
-    static const char *const heads[] = {"SERVICE",          "REGION",           "URL",
-                                        "LAST DEPLOYED BY", "LAST DEPLOYED AT", NULL};
+    static const char *const heads[] = {
+        "SERVICE", "READY", "REGION", "URL", "LAST DEPLOYED BY", "LAST DEPLOYED AT", NULL};
     struct error err = {0};
     if (!session_open(cli, &err)) {
         return cli_fail(&err);
@@ -31,10 +32,15 @@ int action_services_list(struct cli *cli)
         for (int word = 0; word < 4 && slice_cut(&rest, '/', &part); word++) {
         }
         table_add(&table, short_name(name));
+        table_add(&table, ready_word(json_object_get(service, "terminalCondition")));
         table_add(&table, arena_string(&cli->arena, part));
         table_add(&table, json_text(service, "uri"));
         table_add(&table, json_text(service, "lastModifier"));
         table_add(&table, json_text(service, "updateTime"));
+    }
+    if (json_array_size(services) == 0) {
+        fprintf(stderr, "There is no service: `homerun deploy SERVICE --image=IMAGE` makes one.\n");
+        return 0;
     }
     table_print(&table);
     return 0;
@@ -64,7 +70,7 @@ int action_services_delete(struct cli *cli)
         return cli_fail_with("nothing was deleted");
     }
     if (!session_call(cli, "DELETE", service_path(cli, name), NULL, &operation, &err) ||
-        !client_wait(cli, &operation, &err)) {
+        !client_wait(cli, "Deleting", &operation, &err)) {
         return cli_fail(&err);
     }
     printf("Service %s is deleted.\n", name);

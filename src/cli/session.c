@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/http_call.h"
+#include "cli/progress.h"
 #include "http/url.h"
 #include "trust/secret.h"
 
@@ -260,7 +261,10 @@ bool session_call_text(struct cli *cli, const char *verb, const char *path,
         .timeout_ms = 300000,
     };
     struct http_answer got;
-    if (!http_call(&cli->arena, &ask, &got, err)) {
+    progress_begin(cli, "Waiting for the API");
+    bool answered = http_call(&cli->arena, &ask, &got, err);
+    progress_end(cli);
+    if (!answered) {
         return false;
     }
     if (got.status >= 400) {

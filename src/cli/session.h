@@ -12,6 +12,11 @@ struct cli {
     json_t *ready;     /* DATA/ready.json, once session_open() has read it */
     char *data;        /* absolute */
     const char *token; /* the owner's, once it was needed */
+    struct {
+        unsigned depth; /* of progress_begin() */
+        int pipe;
+        int child; /* who draws it; 0: nobody */
+    } progress;
 };
 
 /* Prints "homerun: …" to standard error; 1, to be returned. */
