@@ -20,6 +20,7 @@
 #include "control/record/projects.h"
 #include "control/record/regions.h"
 #include "http/url.h"
+#include "model/google_apis.h"
 
 static struct error fault(enum status status, const char *text)
 {
@@ -286,12 +287,28 @@ static bool admit(struct api_call *call, struct error *err)
     if (!anonymous && !project_takes(call, err)) {
         return false;
     }
+    const char *grpc = anonymous ? NULL : grpc_command(exchange_request(call->exchange));
+    if (grpc != NULL) {
+        return error_set(err, STATUS_UNIMPLEMENTED, "%s", grpc);
+    }
     if (route->handle == NULL) {
         return error_set(err, STATUS_UNIMPLEMENTED,
                          "%s is not implemented by Homerun. docs/api.md lists what is.",
                          route->method);
     }
     return true;
+}
+
+/* A path of Google's that is not here, or one that nobody knows. */
+static struct error no_such_path(struct api_call *call, struct slice verb)
+{
+    const char *absent = google_path_absent(&call->arena, verb, call->path);
+    if (absent != NULL) {
+        return fault(STATUS_UNIMPLEMENTED, absent);
+    }
+    return fault(STATUS_NOT_FOUND,
+                 arena_printf(&call->arena, "The path %.200s does not exist on this server.",
+                              arena_string(&call->arena, call->path)));
 }
 
 /* False: there is no such row, and the call has been answered. */
@@ -302,9 +319,7 @@ static bool find_row(struct api_call *call)
     struct slice verb = verb_of(exchange_request(call->exchange));
     switch (api_find_route(call, verb, call->path, allowed)) {
     case API_MATCH_NONE:
-        err = fault(STATUS_NOT_FOUND,
-                    arena_printf(&call->arena, "The path %.200s does not exist on this server.",
-                                 arena_string(&call->arena, call->path)));
+        err = no_such_path(call, verb);
         api_fail(call, &err);
         return false;
     case API_MATCH_OTHER_VERB:
@@ -472,6 +487,12 @@ static void on_request(struct exchange *exchange, void *ctx)
                                    "%.100s is not a name of this Homerun: it is no proxy. "
                                    "`homerun env` shows how to point clients at it.",
                                    arena_string(&call->arena, host)));
+        return;
+    }
+    const char *absent = google_api_absent(&call->arena, host);
+    if (absent != NULL) {
+        error_set(&err, STATUS_UNIMPLEMENTED, "%s", absent);
+        api_fail(call, &err);
         return;
     }
     const char *region = region_of_host(call, host);

@@ -1,0 +1,33 @@
+/*
+ * Google's APIs by name: which of them are here, and what the others are called. The command line
+ * points gcloud at an address of ours for each, and control answers at that address that the API is
+ * not here, so that nothing that is meant for Homerun ever reaches Google.
+ */
+#pragma once
+
+#include "base/arena.h"
+
+struct google_api {
+    const char *label;  /* of its host: "secretmanager" of secretmanager.googleapis.com */
+    const char *title;  /* for people: "Secret Manager" */
+    const char *gcloud; /* gcloud's name for it in `api_endpoint_overrides`; NULL: it has none */
+};
+
+/* Those that are not here, sorted by label. An API that comes to Homerun leaves this table. Ends
+ * with a row without a label. */
+extern const struct google_api google_apis_elsewhere[];
+
+/*
+ * What a request to HOST (lower case, no port) and PATH is told if it is meant for an API of Google
+ * that is not here: a sentence in ARENA. NULL if the host is one that Homerun answers for itself.
+ * HOST decides where it names an API ("secretmanager.googleapis.com", "secretmanager.localhost",
+ * either with a region in front).
+ */
+const char *google_api_absent(struct arena *arena, struct slice host);
+
+/*
+ * The same for a PATH that no method of ours has, on a host that says nothing: by what the path
+ * names ("/v1/projects/p/secrets", "/compute/v1/…"). NULL if it does not look like a path of
+ * Google's.
+ */
+const char *google_path_absent(struct arena *arena, struct slice verb, struct slice path);
