@@ -206,16 +206,17 @@ static void on_child_signal(uv_signal_t *signal, int number)
 
 /* ---- environment ---- */
 
-/* What a user may not set: control refuses these; they are ours here in any case. */
-static bool is_ours(const char *name)
+/* What a user may not set: control refuses these; they are ours here in any case. PORT is ours only
+ * in the container that takes the requests. */
+static bool is_ours(const char *name, bool ingress)
 {
-    static const char *const names[] = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
+    static const char *const names[] = {"K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i]) == 0) {
             return true;
         }
     }
-    return false;
+    return ingress && strcmp(name, "PORT") == 0;
 }
 
 static bool has_env(const struct run_container *container, const char *name)
@@ -243,7 +244,6 @@ static const char *const *environment_of(struct arena *arena, const struct backe
         {"K_SERVICE", record->service, true},
         {"K_REVISION", record->revision, true},
         {"K_CONFIGURATION", record->service, true},
-        {"GOOGLE_CLOUD_PROJECT", record->project, !has_env(container, "GOOGLE_CLOUD_PROJECT")},
         {"HOME", *container->dir != '\0' ? container->dir : "/home", !has_env(container, "HOME")},
         {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
          !has_env(container, "PATH")},
@@ -259,7 +259,7 @@ static const char *const *environment_of(struct arena *arena, const struct backe
     }
     for (size_t i = 0; i < container->env_count; i++) {
         const struct run_pair *pair = &container->env[i];
-        if (!is_ours(pair->name)) {
+        if (!is_ours(pair->name, order->port != 0)) {
             out[count++] = arena_printf(arena, "%s=%s", pair->name, pair->value);
         }
     }

@@ -171,20 +171,27 @@ static void check_answer(struct revision *revision, enum revision_ready state, c
     tell_control(revision->engine, revision->id, state, port, text);
 }
 
-/* Why it is not ready, as a user reads it after a deployment. */
+/* Why it is not ready, as a user reads it after a deployment: Cloud Run's sentences, then what is
+ * known here. A program without a network of its own is given another port than was asked for. */
 static void failure_text(const struct instance *instance, char *out, size_t size)
 {
     const struct run_record *record = instance->record;
     unsigned port = run_record_ingress(record)->port;
+    char given[64] = "";
+    if (instance->has_address && instance->address.port != port) {
+        snprintf(given, sizeof(given), " (it was started with PORT=%u)", instance->address.port);
+    }
     switch (instance->failure) {
     case START_FAILED_EXIT:
     case START_FAILED_PROBE:
         snprintf(out, size,
                  "Revision '%.63s' is not ready and cannot serve traffic. The user-provided "
-                 "container failed to start and listen on the port defined by the PORT=%u "
-                 "environment variable within the allocated timeout: %.140s. Logs: gcloud run "
-                 "services logs read %.63s",
-                 record->revision, port, instance->why, record->service);
+                 "container failed to start and listen on the port defined provided by the PORT=%u "
+                 "environment variable within the allocated timeout. This can happen when the "
+                 "container port is misconfigured or if the timeout is too short. The health check "
+                 "timeout can be extended. Logs for this revision might contain more information. "
+                 "Seen: %.240s%s. Logs: gcloud run services logs read %.63s",
+                 record->revision, port, instance->why, given, record->service);
         return;
     case START_FAILED_LIMIT:
     case START_FAILED_IMAGE:

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { IPC_VERSION = 1, IPC_PACKET_MAX = 65536 };
+enum { IPC_VERSION = 2, IPC_PACKET_MAX = 65536 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -77,7 +77,7 @@ struct msg_revision_state {
     uint64_t revision_id;
     uint32_t state; /* enum revision_ready */
     uint32_t port;
-    char text[512]; /* why it failed: a whole sentence for the user; "" */
+    char text[1024]; /* why it failed: whole sentences for the user; "" */
 };
 struct msg_unknown_key {
     char issuer[512];

@@ -12,6 +12,7 @@ enum {
     IMAGE_BYTES_MAX = 512,
     PATH_BYTES_MAX = 1024,
     STARTUP_S_MAX = 600,
+    STARTUP_GPU_S_MAX = 1800, /* models take their time to load */
 };
 
 static size_t list_size(const json_t *object, const char *name)
@@ -21,15 +22,16 @@ static size_t list_size(const json_t *object, const char *name)
 
 /* ---- environment ---- */
 
-static bool env_reserved(const char *name)
+/* PORT is set in the container that takes the requests alone: a sidecar may have its own. */
+static bool env_reserved(const char *name, bool ingress)
 {
-    static const char *const reserved[] = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
+    static const char *const reserved[] = {"K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
     for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
         if (strcmp(name, reserved[i]) == 0) {
             return true;
         }
     }
-    return false;
+    return ingress && strcmp(name, "PORT") == 0;
 }
 
 static bool secret_valid(struct check *check, const json_t *variable, const char *name)
@@ -48,7 +50,7 @@ static bool secret_valid(struct check *check, const json_t *variable, const char
     return true;
 }
 
-static bool env_valid(struct check *check, const json_t *container)
+static bool env_valid(struct check *check, const json_t *container, bool ingress)
 {
     const json_t *env = json_object_get(container, "env");
     size_t i;
@@ -62,7 +64,7 @@ static bool env_valid(struct check *check, const json_t *container)
         if (name[0] == '\0' || strlen(name) > ENV_BYTES_MAX || strchr(name, '=') != NULL) {
             return refuse_at(check, "env", "a variable needs a name, without '='");
         }
-        if (env_reserved(name)) {
+        if (env_reserved(name, ingress)) {
             return refuse_at(check, "env",
                              "The following reserved env names were provided: %s. These values "
                              "are automatically set by the system.",
@@ -144,14 +146,16 @@ static bool resources_valid(struct check *check, const json_t *container, int64_
 
 struct probe_rule {
     const char *name;
-    int64_t delay_max, period_max;
+    int64_t delay_max, period_max, timeout_max;
     bool tcp;
+    bool startup; /* bounded as a whole; its timeout may be above its period, as on Cloud Run */
 };
 
+/* The greater of what the pages on health checks and the API's description allow. */
 static const struct probe_rule probe_rules[] = {
-    {"startupProbe", 600, 600, true},
-    {"livenessProbe", 3600, 3600, true},
-    {"readinessProbe", 600, 300, false},
+    {"startupProbe", 600, 600, 3600, true, true},
+    {"livenessProbe", 3600, 3600, 3600, true, false},
+    {"readinessProbe", 600, 300, 300, false, false},
 };
 
 static bool probe_action_valid(struct check *check, const struct probe_rule *rule,
@@ -203,7 +207,8 @@ static bool probe_headers_valid(struct check *check, const char *name, const jso
     return true;
 }
 
-static bool probe_valid(struct check *check, const struct probe_rule *rule, const json_t *probe)
+static bool probe_valid(struct check *check, const struct probe_rule *rule, const json_t *probe,
+                        int64_t startup_s_max)
 {
     int64_t period = json_number(probe, "periodSeconds", 10);
     int64_t timeout = json_number(probe, "timeoutSeconds", 1);
@@ -211,28 +216,31 @@ static bool probe_valid(struct check *check, const struct probe_rule *rule, cons
     if (!between(check, rule->name, "initialDelaySeconds",
                  json_number(probe, "initialDelaySeconds", 0), 0, rule->delay_max) ||
         !between(check, rule->name, "periodSeconds", period, 1, rule->period_max) ||
-        !between(check, rule->name, "timeoutSeconds", timeout, 1, rule->period_max) ||
+        !between(check, rule->name, "timeoutSeconds", timeout, 1, rule->timeout_max) ||
         !between(check, rule->name, "failureThreshold", threshold, 1, INT32_MAX) ||
         !between(check, rule->name, "successThreshold", json_number(probe, "successThreshold", 1),
                  1, INT32_MAX)) {
         return false;
     }
-    if (timeout > period) {
+    if (!rule->startup && timeout > period) {
         return refuse_at(check, rule->name, "timeoutSeconds must not be above periodSeconds");
     }
-    if (strcmp(rule->name, "startupProbe") == 0 && period * threshold > STARTUP_S_MAX) {
+    if (rule->startup && threshold > startup_s_max / period) {
         return refuse_at(check, rule->name,
-                         "failureThreshold times periodSeconds must not be above %d seconds",
-                         STARTUP_S_MAX);
+                         "failureThreshold times periodSeconds must not be above %lld seconds",
+                         (long long)startup_s_max);
     }
     return probe_action_valid(check, rule, probe) && probe_headers_valid(check, rule->name, probe);
 }
 
 static bool probes_valid(struct check *check, const json_t *container)
 {
+    const json_t *limits = json_at(container, "resources.limits");
+    bool gpu = json_object_get(limits, "nvidia.com/gpu") != NULL;
     for (size_t i = 0; i < sizeof(probe_rules) / sizeof(probe_rules[0]); i++) {
         const json_t *probe = json_object_get(container, probe_rules[i].name);
-        if (probe != NULL && !probe_valid(check, &probe_rules[i], probe)) {
+        if (probe != NULL &&
+            !probe_valid(check, &probe_rules[i], probe, gpu ? STARTUP_GPU_S_MAX : STARTUP_S_MAX)) {
             return false;
         }
     }
@@ -270,12 +278,8 @@ static bool volume_valid(struct check *check, const json_t *template, const json
     if (count != 1) {
         return refuse_at(check, "name", "'%s' needs exactly one source: secret or emptyDir", name);
     }
-    const char *medium = json_text_or(volume, "emptyDir.medium", "MEMORY");
     const char *limit = json_text(volume, "emptyDir.sizeLimit");
     int64_t bytes;
-    if (strcmp(medium, "MEMORY") != 0 && strcmp(medium, "MEDIUM_UNSPECIFIED") != 0) {
-        return refuse_at(check, "emptyDir.medium", "must be %s", check->v1 ? "Memory" : "MEMORY");
-    }
     if (limit != NULL && !quantity_bytes(slice_of(limit), &bytes)) {
         return refuse_at(check, "emptyDir.sizeLimit", "'%.40s' is not an amount of memory", limit);
     }
@@ -388,7 +392,8 @@ static bool container_valid(struct check *check, const json_t *template, size_t 
         return refuse_at(check, "args", "has more than %d entries", ARGS_MAX);
     }
     return name_valid(check, template, number) && image_valid(check, container) &&
-           port_valid(check, container) && env_valid(check, container) &&
+           port_valid(check, container) &&
+           env_valid(check, container, container == ingress_container(template)) &&
            resources_valid(check, container, cpu_millis) && probes_valid(check, container) &&
            mounts_valid(check, template, container);
 }

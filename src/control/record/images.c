@@ -17,6 +17,7 @@ struct builtin {
 
 static const struct builtin builtins[] = {
     {"us-docker.pkg.dev/cloudrun/container/hello", "latest", {"homerun-hello", NULL}},
+    {"gcr.io/cloudrun/hello", "latest", {"homerun-hello", NULL}}, /* its older name */
     {"homerun.test/hello", "1", {"homerun-hello", NULL}},
     {"homerun.test/echo", "1", {"homerun-hello", "--echo", NULL}},
 };

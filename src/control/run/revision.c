@@ -307,8 +307,9 @@ void run_revision_state(struct control *control, const struct msg_revision_state
     finding.message = "";
     if (!finding.ready && text[0] == '\0') {
         snprintf(text, sizeof(text),
-                 "The user-provided container failed to start and listen on the port defined by "
-                 "the PORT environment variable within the allocated timeout.");
+                 "The user-provided container failed to start and listen on the port defined "
+                 "provided by the PORT=%u environment variable within the allocated timeout.",
+                 state->port);
     }
     if (!finding.ready) {
         finding.message = strncmp(text, "Revision ", 9) == 0

@@ -107,7 +107,6 @@ static const struct {
 } facts[] = {
     {"Service", "service", "K_SERVICE"},
     {"Revision", "revision", "K_REVISION"},
-    {"Project", "project", "GOOGLE_CLOUD_PROJECT"},
 };
 
 static const char page_top[] =
@@ -300,6 +299,27 @@ static bool read_line(struct request *r)
 
 enum body { BODY_WHOLE, BODY_MISSING, BODY_BROKEN };
 
+/* The lines behind the last chunk, which are fields, up to an empty one; they are read and dropped.
+ * *next: behind it. */
+static enum body skip_trailers(char *at, char *end, char **next)
+{
+    for (;;) {
+        char *line = memmem(at, (size_t)(end - at), "\r\n", 2);
+        if (line == NULL) {
+            return BODY_MISSING;
+        }
+        if (line == at) {
+            *next = line + 2;
+            return BODY_WHOLE;
+        }
+        char *colon = memchr(at, ':', (size_t)(line - at));
+        if (colon == NULL || colon == at || *at == ' ' || *at == '\t') {
+            return BODY_BROKEN;
+        }
+        at = line + 2;
+    }
+}
+
 /* Takes a chunked body apart, in place. *used: bytes behind the head that belong to it. */
 static enum body read_chunks(struct request *r, char *at, size_t left, size_t *used)
 {
@@ -316,13 +336,15 @@ static enum body read_chunks(struct request *r, char *at, size_t left, size_t *u
             return BODY_BROKEN;
         }
         at = line + 2;
+        if (size == 0) {
+            char *next = at;
+            enum body result = skip_trailers(at, end, &next);
+            *used = (size_t)(next - start);
+            r->body_len = (size_t)(to - start);
+            return result;
+        }
         if ((size_t)(end - at) < size + 2) {
             return BODY_MISSING;
-        }
-        if (size == 0) { /* trailers are not taken */
-            *used = (size_t)(at + 2 - start);
-            r->body_len = (size_t)(to - start);
-            return memcmp(at, "\r\n", 2) == 0 ? BODY_WHOLE : BODY_BROKEN;
         }
         memmove(to, at, size);
         to += size;

@@ -58,8 +58,9 @@ static void a_program_that_exits_is_noticed_at_once_with_its_last_words(void **s
     assert_says(answer.text,
                 "Revision 'hello-00001-abc' is not ready and cannot serve traffic. The "
                 "user-provided container failed to start and listen on the port "
-                "defined by the PORT=8080 environment variable within the allocated "
-                "timeout");
+                "defined provided by the PORT=8080 environment variable within the allocated "
+                "timeout. This can happen when the container port is misconfigured");
+    assert_says(answer.text, " (it was started with PORT=");
     assert_says(answer.text, "container \"main\" exited with status 3: no database");
     assert_says(answer.text, "Logs: gcloud run services logs read hello");
     assert_int_equal(board_count(h.board, 7, INSTANCE_STARTING), 0);
@@ -198,7 +199,6 @@ static void a_program_is_born_with_its_environment_and_nothing_of_ours(void **st
     static const char *const there[] = {"\"E:K_SERVICE=hello\"",
                                         "\"E:K_REVISION=hello-00001-abc\"",
                                         "\"E:K_CONFIGURATION=hello\"",
-                                        "\"E:GOOGLE_CLOUD_PROJECT=demo\"",
                                         "\"E:HOME=/h\"",
                                         "\"E:A=B\"",
                                         "\"E:PORT=",
@@ -213,6 +213,7 @@ static void a_program_is_born_with_its_environment_and_nothing_of_ours(void **st
     assert_false(harness_log_has(&h, "HOMERUN"));
     assert_false(harness_log_has(&h, "E:PORT=1\""));
     assert_false(harness_log_has(&h, "mine"));
+    assert_false(harness_log_has(&h, "GOOGLE_CLOUD_PROJECT")); /* as on Cloud Run */
     harness_close(&h);
 }
 
@@ -231,8 +232,8 @@ static void sidecars_start_in_order_and_the_end_of_one_is_the_end_of_all(void **
     snprintf(json, sizeof(json),
              "{\"revision_id\":8,\"revision\":\"r\",\"service\":\"s\",\"project\":\"p\",\"region\":"
              "\"l\",\"containers\":[{\"name\":\"web\",\"port\":8080,%s},{\"name\":\"side\",%s,"
-             "\"startup_probe\":{\"kind\":\"tcp\",\"port\":1}}]}",
-             harness_hello(), SHELL("exit 4"));
+             "\"env\":{\"PORT\":\"8888\"},\"startup_probe\":{\"kind\":\"tcp\",\"port\":1}}]}",
+             harness_hello(), SHELL("echo own-port=$PORT; exit 4"));
     harness_put_json(&h, 8, json);
     snprintf(json, sizeof(json),
              "{\"revision_id\":9,\"revision\":\"r\",\"service\":\"s\",\"project\":\"p\",\"region\":"
@@ -243,6 +244,7 @@ static void sidecars_start_in_order_and_the_end_of_one_is_the_end_of_all(void **
     assert_int_equal(check(&h, 7).state, REVISION_STARTED);
     harness_wait_log(&h, "\"text\":\"side-port=\"");
     assert_says(check(&h, 8).text, "container \"side\" exited with status 4");
+    harness_wait_log(&h, "\"text\":\"own-port=8888\"");
     assert_says(check(&h, 9).text, "its containers depend on each other");
     harness_close(&h);
 }

@@ -69,7 +69,16 @@ static const struct row rows[] = {
      NULL},
     {C "startupProbe", "{\"tcpSocket\":{},\"periodSeconds\":240,\"failureThreshold\":3}",
      V1C "startupProbe"},
+    {C "startupProbe",
+     "{\"httpGet\":{},\"initialDelaySeconds\":3,\"periodSeconds\":2,\"timeoutSeconds\":6}", NULL},
+    {C "startupProbe", "{\"tcpSocket\":{},\"periodSeconds\":1,\"timeoutSeconds\":3600}", NULL},
+    {C "startupProbe", "{\"tcpSocket\":{},\"timeoutSeconds\":3601}", V1C "startupProbe"},
+    {C "startupProbe", "{\"tcpSocket\":{},\"initialDelaySeconds\":601}", V1C "startupProbe"},
+    {C "startupProbe", "{\"tcpSocket\":{},\"failureThreshold\":60}", NULL},
+    {C "startupProbe", "{\"tcpSocket\":{},\"failureThreshold\":61}", V1C "startupProbe"},
     {C "livenessProbe", "{\"httpGet\":{},\"timeoutSeconds\":11}", V1C "livenessProbe"},
+    {C "livenessProbe", "{\"httpGet\":{},\"periodSeconds\":3600,\"timeoutSeconds\":3600}", NULL},
+    {C "readinessProbe", "{\"grpc\":{},\"periodSeconds\":300,\"timeoutSeconds\":300}", NULL},
     {C "livenessProbe", "{\"httpGet\":{\"path\":\"no-slash\"}}", V1C "livenessProbe"},
     {C "livenessProbe", "{\"httpGet\":{\"httpHeaders\":[{\"name\":\"a\",\"value\":\"b\\r\\nc\"}]}}",
      V1C "livenessProbe"},
@@ -79,6 +88,7 @@ static const struct row rows[] = {
     {"template.volumes", "[{\"name\":\"v\",\"emptyDir\":{}},{\"name\":\"v\",\"emptyDir\":{}}]",
      "spec.template.spec.volumes[1].name"},
     {"template.volumes", "[{\"name\":\"v\",\"emptyDir\":{\"medium\":\"MEMORY\"}}]", NULL},
+    {"template.volumes", "[{\"name\":\"v\",\"emptyDir\":{\"medium\":\"DISK\"}}]", NULL},
     {"traffic", "[{" LATEST ",\"percent\":99}]", "spec.traffic"},
     {"traffic", "[{" LATEST ",\"percent\":101}]", "spec.traffic[0]"},
     {"traffic", "[{" LATEST ",\"revision\":\"hello-v1\",\"percent\":100}]", "spec.traffic[0]"},
@@ -148,6 +158,16 @@ static void several_containers_need_names_and_one_port(void **state)
          ","
          "{\"image\":\"j\",\"name\":\"b\"}]",
          NULL},
+        {"[{\"image\":\"i\",\"name\":\"a\",\"ports\":[{\"containerPort\":1}]},"
+         "{\"image\":\"j\",\"name\":\"b\",\"env\":[{\"name\":\"PORT\",\"value\":\"2\"}]}]",
+         NULL},
+        {"[{\"image\":\"i\",\"name\":\"a\"},"
+         "{\"image\":\"j\",\"name\":\"b\",\"ports\":[{\"containerPort\":1}],"
+         "\"env\":[{\"name\":\"PORT\",\"value\":\"2\"}]}]",
+         "spec.template.spec.containers[1].env"},
+        {"[{\"image\":\"i\",\"name\":\"a\",\"ports\":[{\"containerPort\":1}]},"
+         "{\"image\":\"j\",\"name\":\"b\",\"env\":[{\"name\":\"K_REVISION\",\"value\":\"2\"}]}]",
+         "spec.template.spec.containers[1].env"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct error err = {0};
