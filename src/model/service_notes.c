@@ -1,9 +1,9 @@
 /*
- * v1 says as annotations much of what v2 says as fields. Here is one row for each: which
- * annotation, on the service or on its template, where in the document, and how text becomes a
- * value. An annotation without a row is the user's own and is kept as it is.
+ * v1 says as annotations much of what v2 says as fields: here text becomes a value of the document
+ * and the other way round. Which annotation means what, and on which kind, stands in
+ * service_note_rows.c.
  */
-#include "model/service_tables.h"
+#include "model/service_note_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,145 +11,9 @@
 
 #include "base/buffer.h"
 
-enum note_kind {
-    NOTE_TEXT,
-    NOTE_FLAG,          /* any case of true and false */
-    NOTE_COUNT,         /* a whole number, not negative */
-    NOTE_WORD,          /* by .words, any case */
-    NOTE_TEXTS,         /* JSON array of strings */
-    NOTE_INTERFACES,    /* JSON array of network interfaces */
-    NOTE_TEXT_MAP,      /* JSON object of strings */
-    NOTE_HOURS,         /* "24" ↔ "86400s" */
-    NOTE_AUTHORIZATION, /* "default" or the name of a policy */
-    NOTE_CONTAINERS,    /* a flag of each container's resources */
-    NOTE_DEPENDENCIES,  /* JSON object: container → those it waits for */
-    NOTE_CLOUD_SQL,     /* comma-separated instances ↔ a volume */
-    NOTE_OURS,          /* made by the server: dropped */
-    NOTE_REFUSED,       /* .path says why */
-};
-
-struct note {
-    const char *name;
-    unsigned places;
-    enum note_kind kind;
-    const char *path;
-    const char *const (*words)[2]; /* {v1, v2} */
-};
-
-#define RUN     "run.googleapis.com/"
-#define SCALE   "autoscaling.knative.dev/"
-#define SERVING "serving.knative.dev/"
-#define BOTH    (NOTE_ON_SERVICE | NOTE_ON_TEMPLATE)
-
-static const char *const ingress_words[][2] = {
-    {"all", "INGRESS_TRAFFIC_ALL"},
-    {"internal", "INGRESS_TRAFFIC_INTERNAL_ONLY"},
-    {"internal-and-cloud-load-balancing", "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"},
-    {"none", "INGRESS_TRAFFIC_NONE"},
-    {NULL, NULL},
-};
-static const char *const stage_words[][2] = {
-    {"ALPHA", "ALPHA"},
-    {"BETA", "BETA"},
-    {"GA", "GA"},
-    {"EARLY_ACCESS", "EARLY_ACCESS"},
-    {"PRELAUNCH", "PRELAUNCH"},
-    {"DEPRECATED", "DEPRECATED"},
-    {NULL, NULL},
-};
-static const char *const mode_words[][2] = {
-    {"automatic", "AUTOMATIC"},
-    {"manual", "MANUAL"},
-    {NULL, NULL},
-};
-static const char *const environment_words[][2] = {
-    {"gen1", "EXECUTION_ENVIRONMENT_GEN1"},
-    {"gen2", "EXECUTION_ENVIRONMENT_GEN2"},
-    {NULL, NULL},
-};
-static const char *const egress_words[][2] = {
-    {"all-traffic", "ALL_TRAFFIC"},
-    {"all", "ALL_TRAFFIC"},
-    {"private-ranges-only", "PRIVATE_RANGES_ONLY"},
-    {NULL, NULL},
-};
-static const char *const revocation_words[][2] = {
-    {"prevent-new", "PREVENT_NEW"},
-    {"shut-down", "SHUTDOWN"},
-    {NULL, NULL},
-};
-
-static const struct note notes[] = {
-    {RUN "client-name", BOTH, NOTE_TEXT, "client", NULL},
-    {RUN "client-version", BOTH, NOTE_TEXT, "clientVersion", NULL},
-    {RUN "description", NOTE_ON_SERVICE, NOTE_TEXT, "description", NULL},
-    {RUN "ingress", NOTE_ON_SERVICE, NOTE_WORD, "ingress", ingress_words},
-    {RUN "invoker-iam-disabled", NOTE_ON_SERVICE, NOTE_FLAG, "invokerIamDisabled", NULL},
-    {RUN "default-url-disabled", NOTE_ON_SERVICE, NOTE_FLAG, "defaultUriDisabled", NULL},
-    {RUN "custom-audiences", NOTE_ON_SERVICE, NOTE_TEXTS, "customAudiences", NULL},
-    {RUN "launch-stage", NOTE_ON_SERVICE, NOTE_WORD, "launchStage", stage_words},
-    {RUN "minScale", NOTE_ON_SERVICE, NOTE_COUNT, "scaling.minInstanceCount", NULL},
-    {RUN "maxScale", NOTE_ON_SERVICE, NOTE_COUNT, "scaling.maxInstanceCount", NULL},
-    {RUN "scalingMode", NOTE_ON_SERVICE, NOTE_WORD, "scaling.scalingMode", mode_words},
-    {RUN "manualInstanceCount", NOTE_ON_SERVICE, NOTE_COUNT, "scaling.manualInstanceCount", NULL},
-    {RUN "iap-enabled", NOTE_ON_SERVICE, NOTE_FLAG, "iapEnabled", NULL},
-    {RUN "binary-authorization", NOTE_ON_SERVICE, NOTE_AUTHORIZATION, "binaryAuthorization", NULL},
-    {RUN "binary-authorization-breakglass", NOTE_ON_SERVICE, NOTE_TEXT,
-     "binaryAuthorization.breakglassJustification", NULL},
-    {RUN "build-source-location", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.sourceLocation", NULL},
-    {RUN "build-function-target", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.functionTarget", NULL},
-    {RUN "build-image-uri", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.imageUri", NULL},
-    {RUN "build-base-image", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.baseImage", NULL},
-    {RUN "build-enable-automatic-updates", NOTE_ON_SERVICE, NOTE_FLAG,
-     "buildConfig.enableAutomaticUpdates", NULL},
-    {RUN "build-worker-pool", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.workerPool", NULL},
-    {RUN "build-environment-variables", NOTE_ON_SERVICE, NOTE_TEXT_MAP,
-     "buildConfig.environmentVariables", NULL},
-    {RUN "build-service-account", NOTE_ON_SERVICE, NOTE_TEXT, "buildConfig.serviceAccount", NULL},
-    {RUN "regions", NOTE_ON_SERVICE, NOTE_REFUSED,
-     "Multi-region services are not supported: deploy to each region by itself.", NULL},
-    {RUN "operation-id", BOTH, NOTE_OURS, NULL, NULL},
-    {RUN "urls", NOTE_ON_SERVICE, NOTE_OURS, NULL, NULL},
-    {RUN "ingress-status", NOTE_ON_SERVICE, NOTE_OURS, NULL, NULL},
-    {RUN "creatorEmail", BOTH, NOTE_OURS, NULL, NULL},
-    {RUN "lastModifierEmail", BOTH, NOTE_OURS, NULL, NULL},
-    {SERVING "creator", BOTH, NOTE_OURS, NULL, NULL},
-    {SERVING "lastModifier", BOTH, NOTE_OURS, NULL, NULL},
-
-    {SCALE "minScale", NOTE_ON_TEMPLATE, NOTE_COUNT, "scaling.minInstanceCount", NULL},
-    {SCALE "maxScale", NOTE_ON_TEMPLATE, NOTE_COUNT, "scaling.maxInstanceCount", NULL},
-    {RUN "cpu-throttling", NOTE_ON_TEMPLATE, NOTE_CONTAINERS, "resources.cpuIdle", NULL},
-    {RUN "startup-cpu-boost", NOTE_ON_TEMPLATE, NOTE_CONTAINERS, "resources.startupCpuBoost", NULL},
-    {RUN "sessionAffinity", NOTE_ON_TEMPLATE, NOTE_FLAG, "sessionAffinity", NULL},
-    {RUN "health-check-disabled", NOTE_ON_TEMPLATE, NOTE_FLAG, "healthCheckDisabled", NULL},
-    {RUN "execution-environment", NOTE_ON_TEMPLATE, NOTE_WORD, "executionEnvironment",
-     environment_words},
-    {RUN "vpc-access-connector", NOTE_ON_TEMPLATE, NOTE_TEXT, "vpcAccess.connector", NULL},
-    {RUN "vpc-access-egress", NOTE_ON_TEMPLATE, NOTE_WORD, "vpcAccess.egress", egress_words},
-    {RUN "network-interfaces", NOTE_ON_TEMPLATE, NOTE_INTERFACES, "vpcAccess.networkInterfaces",
-     NULL},
-    {RUN "encryption-key", NOTE_ON_TEMPLATE, NOTE_TEXT, "encryptionKey", NULL},
-    {RUN "post-key-revocation-action-type", NOTE_ON_TEMPLATE, NOTE_WORD,
-     "encryptionKeyRevocationAction", revocation_words},
-    {RUN "encryption-key-shutdown-hours", NOTE_ON_TEMPLATE, NOTE_HOURS,
-     "encryptionKeyShutdownDuration", NULL},
-    {RUN "gpu-zonal-redundancy-disabled", NOTE_ON_TEMPLATE, NOTE_FLAG, "gpuZonalRedundancyDisabled",
-     NULL},
-    {RUN "container-dependencies", NOTE_ON_TEMPLATE, NOTE_DEPENDENCIES, NULL, NULL},
-    {RUN "cloudsql-instances", NOTE_ON_TEMPLATE, NOTE_CLOUD_SQL, NULL, NULL},
-};
+enum { FLOW_BYTES_MAX = 16384 }; /* of YAML in an annotation */
 
 #define CLOUD_SQL_VOLUME "cloudsql"
-
-static const struct note *note_find(enum note_place place, const char *name)
-{
-    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
-        if ((notes[i].places & place) != 0 && strcmp(notes[i].name, name) == 0) {
-            return &notes[i];
-        }
-    }
-    return NULL;
-}
 
 /* ---- reading: each gives a value, or NULL after filling *err ---- */
 
@@ -190,14 +54,29 @@ static json_t *note_word_read(const struct note *note, const char *text, const c
     return NULL;
 }
 
-/* JSON in a string, held against a table of one field. */
+/* JSON in a string; people write it as YAML's flow style too, without quotes: "{front: [back]}". */
+static json_t *flow_read(const char *text, const char *field, struct error *err)
+{
+    struct error fault = {0};
+    json_t *value = json_read(slice_of(text), &fault);
+    const char *start = text + strspn(text, " \t\r\n");
+    bool flow = *start == '{' || *start == '[';
+    if (value == NULL && flow && strlen(text) <= FLOW_BYTES_MAX) {
+        value = yaml_read(slice_of(text), NULL);
+    }
+    if (value == NULL) {
+        error_field(err, field, "is not valid JSON: %.200s", fault.text);
+    }
+    return value;
+}
+
+/* The same, held against a table of one field. */
 static json_t *inner_read(const struct field *table, const char *text, const char *field,
                           struct error *err)
 {
     struct error fault = {0};
-    json_t *value = json_read(slice_of(text), &fault);
+    json_t *value = flow_read(text, field, err);
     if (value == NULL) {
-        error_field(err, field, "is not valid JSON: %.200s", fault.text);
         return NULL;
     }
     auto_json *wrapped = json_pack("{so}", table[0].name, value);
@@ -265,28 +144,53 @@ static json_t *container_named(json_t *template, const char *name)
     return NULL;
 }
 
-static bool dependencies_read(const char *text, json_t *template, const char *field,
-                              struct error *err)
+/* A single container may be meant without a name. */
+static json_t *container_meant(json_t *template, const char *name)
 {
-    auto_json *map = json_read(slice_of(text), NULL);
+    json_t *containers = json_object_get(template, "containers");
+    json_t *container = container_named(template, name);
+    return container == NULL && name[0] == '\0' && json_array_size(containers) == 1
+               ? json_array_get(containers, 0)
+               : container;
+}
+
+static bool is_list_of_texts(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!json_is_string(json_array_get(list, i))) {
+            return false;
+        }
+    }
+    return json_is_array(list);
+}
+
+/* A JSON object by container; what it says of each becomes the container's field at the note's
+ * path. */
+static bool by_container_read(const struct note *note, const char *text, json_t *template,
+                              const char *field, struct error *err)
+{
+    bool lists = note->kind == NOTE_DEPENDENCIES;
+    auto_json *map = flow_read(text, field, err);
+    if (map == NULL) {
+        return false;
+    }
     if (!json_is_object(map)) {
         return error_field(err, field, "must be a JSON object of container names");
     }
     const char *name;
-    json_t *list;
-    json_object_foreach(map, name, list)
+    json_t *value;
+    json_object_foreach(map, name, value)
     {
-        json_t *container = container_named(template, name);
-        if (container == NULL || !json_is_array(list)) {
+        json_t *container = container_meant(template, name);
+        if (container == NULL) {
             return error_field(err, field, "names the container '%.64s', which is not there", name);
         }
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            if (!json_is_string(json_array_get(list, i))) {
-                return error_field(err, field, "must list container names as text");
-            }
+        if (lists ? !is_list_of_texts(value) : !json_is_string(value)) {
+            return error_field(err, field, "must give %s for '%.64s'",
+                               lists ? "a list of container names" : "text", name);
         }
-        if (json_array_size(list) > 0) {
-            json_object_set(container, "dependsOn", list);
+        if (lists ? json_array_size(value) > 0 : json_string_length(value) > 0) {
+            json_object_set(container, note->path, value);
         }
     }
     return true;
@@ -370,11 +274,13 @@ static bool note_read(const struct note *note, const char *text, json_t *part, c
     case NOTE_CONTAINERS:
         return containers_flag_read(note, text, part, field, err);
     case NOTE_DEPENDENCIES:
-        return dependencies_read(text, part, field, err);
+    case NOTE_BY_CONTAINER:
+        return by_container_read(note, text, part, field, err);
     case NOTE_CLOUD_SQL:
         cloud_sql_read(text, part);
         return true;
     case NOTE_OURS:
+    case NOTE_KEPT: /* with the user's own: notes_read() */
         return true;
     case NOTE_REFUSED:
         return error_field(err, field, "%s", note->path);
@@ -424,16 +330,16 @@ static json_t *containers_flag_write(const struct note *note, const json_t *temp
     return NULL;
 }
 
-static json_t *dependencies_write(const json_t *template)
+static json_t *by_container_write(const struct note *note, const json_t *template)
 {
     auto_json *map = json_object();
     size_t i;
     json_t *container;
     json_array_foreach(json_object_get(template, "containers"), i, container)
     {
-        json_t *list = json_object_get(container, "dependsOn");
-        if (json_array_size(list) > 0) {
-            json_object_set(map, json_text_or(container, "name", ""), list);
+        json_t *value = json_object_get(container, note->path);
+        if (json_array_size(value) > 0 || json_string_length(value) > 0) {
+            json_object_set(map, json_text_or(container, "name", ""), value);
         }
     }
     return json_object_size(map) == 0 ? NULL : json_inside_text(map);
@@ -493,10 +399,12 @@ static json_t *note_write(const struct note *note, const json_t *part)
     case NOTE_CONTAINERS:
         return containers_flag_write(note, part);
     case NOTE_DEPENDENCIES:
-        return dependencies_write(part);
+    case NOTE_BY_CONTAINER:
+        return by_container_write(note, part);
     case NOTE_CLOUD_SQL:
         return cloud_sql_write(part);
     case NOTE_OURS:
+    case NOTE_KEPT:
     case NOTE_REFUSED:
         return NULL;
     }
@@ -509,15 +417,36 @@ static json_t *note_write(const struct note *note, const json_t *part)
  * A value has many spellings ("all" and "all-traffic", JSON with and without spaces, a text that
  * says nothing), and a client that compares takes another one for somebody's change. So the
  * client's own is kept, beside what it would be in ours, and shown while the value is still that
- * one. Flags alone are shown in ours: gcloud sends "True", and expects "true".
+ * one. Flags alone are shown in ours: gcloud sends "True", and expects "true"; so is what is not
+ * JSON where JSON is expected, since others read it strictly.
  */
 #define SPELLINGS "v1Text"
 
+static bool is_strict(const struct note *note, const json_t *text)
+{
+    auto_json *value = NULL;
+    switch (note->kind) {
+    case NOTE_TEXTS:
+    case NOTE_INTERFACES:
+    case NOTE_TEXT_MAP:
+    case NOTE_DEPENDENCIES:
+    case NOTE_BY_CONTAINER:
+        value = json_read(slice_of(json_string_value(text)), NULL);
+        return value != NULL;
+    default:
+        return true;
+    }
+}
+
 static void spelling_keep(const struct note *note, json_t *text, json_t *part)
 {
-    bool ours_alone = note->kind == NOTE_FLAG || note->kind == NOTE_CONTAINERS;
+    bool ours_alone = note->kind == NOTE_FLAG || note->kind == NOTE_CONTAINERS ||
+                      note->kind == NOTE_OURS || note->kind == NOTE_KEPT;
+    if (ours_alone || !is_strict(note, text)) {
+        return;
+    }
     auto_json *ours = note_write(note, part);
-    if (ours_alone || note->kind == NOTE_OURS || (ours != NULL && json_equal(ours, text))) {
+    if (ours != NULL && json_equal(ours, text)) {
         return;
     }
     json_t *all = json_object_get(part, SPELLINGS);
@@ -562,13 +491,16 @@ bool notes_read(enum note_place place, const json_t *annotations, json_t *part, 
     json_object_set_new(part, "annotations", own);
     json_object_foreach(json_lend(annotations), name, value)
     {
+        char at[256];
+        snprintf(at, sizeof(at), "%s[%.160s]", field, name);
         const struct note *note = note_find(place, name);
-        if (note == NULL) {
+        if (note == NULL && !note_is_free(place, name, at, err)) {
+            return false;
+        }
+        if (note == NULL || note->kind == NOTE_KEPT) {
             json_object_set(own, name, value);
             continue;
         }
-        char at[256];
-        snprintf(at, sizeof(at), "%s[%.160s]", field, name);
         if (!note_read(note, json_string_value(value), part, at, err)) {
             return false;
         }
@@ -588,13 +520,13 @@ void notes_write(enum note_place place, const json_t *part, json_t *annotations)
     {
         json_object_set(annotations, name, own);
     }
-    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
-        if ((notes[i].places & place) == 0) {
+    for (const struct note *note = notes; note->name != NULL; note++) {
+        if ((note->kinds & place) == 0) {
             continue;
         }
-        json_t *text = spelling_of(&notes[i], part, note_write(&notes[i], part));
+        json_t *text = spelling_of(note, part, note_write(note, part));
         if (text != NULL) {
-            json_object_set_new(annotations, notes[i].name, text);
+            json_object_set_new(annotations, note->name, text);
         }
     }
 }

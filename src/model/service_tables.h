@@ -46,11 +46,15 @@ enum note_place { NOTE_ON_SERVICE = 1, NOTE_ON_TEMPLATE = 2 };
 
 /*
  * Reads a map of annotations, checked to be text, into PART (the document, or its template): known
- * ones become fields, those that the server makes are dropped, the rest is kept as the user's own.
- * FIELD is the map's name for errors.
+ * ones become fields, those that the server makes are dropped, unknown and misplaced ones of
+ * Google's namespaces are refused, the rest is kept as the user's own. FIELD is the map's name for
+ * errors.
  */
 bool notes_read(enum note_place place, const json_t *annotations, json_t *part, const char *field,
                 struct error *err);
+/* The same of labels; none of them is a field. */
+bool labels_read(enum note_place place, const json_t *labels, json_t *part, const char *field,
+                 struct error *err);
 /* The other way: into a map of annotations. */
 void notes_write(enum note_place place, const json_t *part, json_t *annotations);
 

@@ -23,17 +23,6 @@ static bool kind_matches(const json_t *v1, struct error *err)
     return true;
 }
 
-static void labels_read(const json_t *metadata, json_t *part)
-{
-    const json_t *labels = json_object_get(metadata, "labels");
-    json_t *own = labels == NULL ? json_object() : json_deep_copy(labels);
-    json_object_del(own, LOCATION_LABEL);
-    if (json_object_size(own) > 0) {
-        json_object_set(part, "labels", own);
-    }
-    json_decref(own);
-}
-
 static json_t *template_read(const json_t *v1, struct error *err)
 {
     json_t *template = json_object();
@@ -41,9 +30,10 @@ static json_t *template_read(const json_t *v1, struct error *err)
     if (name != NULL && name[0] != '\0') {
         json_object_set_new(template, "revision", json_string(name));
     }
-    labels_read(json_object_get(v1, "metadata"), template);
     form_read(revision_spec_forms, json_object_get(v1, "spec"), template);
-    if (!notes_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.annotations"), template,
+    if (!labels_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.labels"), template,
+                     "spec.template.metadata.labels", err) ||
+        !notes_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.annotations"), template,
                     "spec.template.metadata.annotations", err)) {
         json_decref(template);
         return NULL;
@@ -68,8 +58,9 @@ static json_t *traffic_read(const json_t *v1)
 static json_t *document_read(const json_t *v1, struct error *err)
 {
     auto_json *doc = json_object();
-    labels_read(json_object_get(v1, "metadata"), doc);
-    if (!notes_read(NOTE_ON_SERVICE, json_at(v1, "metadata.annotations"), doc,
+    if (!labels_read(NOTE_ON_SERVICE, json_at(v1, "metadata.labels"), doc, "metadata.labels",
+                     err) ||
+        !notes_read(NOTE_ON_SERVICE, json_at(v1, "metadata.annotations"), doc,
                     "metadata.annotations", err)) {
         return NULL;
     }

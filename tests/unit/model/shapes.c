@@ -43,7 +43,7 @@ static const struct choice service_notes[] = {
     {RUN "build-worker-pool", {"w", "x", "y"}},
     {RUN "build-environment-variables", {"{\"A\":\"b\"}", "{ \"A\": \"\" }", "{}"}},
     {RUN "build-service-account", {"s", "t", "u"}},
-    {RUN "odd", {"kept", "as", "it is"}},
+    {RUN "gc-traffic-tags", {"kept", "as", "it is"}},
     {"example.com/own", {"", "1", "2"}},
     {NULL, {NULL}},
 };
@@ -65,7 +65,8 @@ static const struct choice template_notes[] = {
     {RUN "encryption-key-shutdown-hours", {"1", "24", "48"}},
     {RUN "gpu-zonal-redundancy-disabled", {"true", "false", "true"}},
     {RUN "cloudsql-instances", {"p:r:i", "p:r:i,p:r:j", "p:r:k"}},
-    {RUN "odd", {"kept", "as", "it is"}},
+    {RUN "mesh", {"m", "projects/p/locations/global/meshes/m", "n"}},
+    {RUN "secrets", {"kept", "as", "it is"}},
     {"example.com/own", {"", "1", "2"}},
     {NULL, {NULL}},
 };

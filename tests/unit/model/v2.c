@@ -333,7 +333,7 @@ static const char v1_service[] =
     "{\"template\":{\"metadata\":{\"name\":\"hello-x\",\"labels\":{"
     "\"run.googleapis.com/startupProbeType\":\"Default\"},\"annotations\":{"
     "\"autoscaling.knative.dev/maxScale\":\"3\",\"run.googleapis.com/cpu-throttling\":\"false\","
-    "\"run.googleapis.com/sessionAffinity\":\"true\",\"run.googleapis.com/other\":\"kept\","
+    "\"run.googleapis.com/sessionAffinity\":\"true\",\"run.googleapis.com/sources\":\"kept\","
     "\"run.googleapis.com/cloudsql-instances\":\"p:r:i\"}},\"spec\":{\"containerConcurrency\":7,"
     "\"timeoutSeconds\":60,\"containers\":[{\"name\":\"main\",\"image\":\"i\",\"imagePullPolicy\":"
     "\"Always\",\"ports\":[{\"containerPort\":80,\"protocol\":\"TCP\"}],\"env\":[{\"name\":\"A\","
