@@ -10,7 +10,11 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { CODEC_DEPTH_MAX = 64 };
+enum {
+    CODEC_DEPTH_MAX = 64,
+    /* Values in one text: each takes up to 250 bytes, of two or three that stand for it. */
+    CODEC_VALUES_MAX = 100000,
+};
 
 /* Frees itself at the end of its scope. */
 static inline void json_auto_decref(json_t **value)
@@ -20,8 +24,8 @@ static inline void json_auto_decref(json_t **value)
 #define auto_json __attribute__((cleanup(json_auto_decref))) json_t
 
 /*
- * JSON (RFC 8259): one value, UTF-8, no repeated names in an object, at most CODEC_DEPTH_MAX deep,
- * integers within int64. NULL and INVALID_ARGUMENT, with line and column, on failure. The caller
+ * JSON (RFC 8259): one value, UTF-8, no repeated names in an object, at most CODEC_DEPTH_MAX deep
+ * and of CODEC_VALUES_MAX values, integers within int64. NULL and INVALID_ARGUMENT, with line and column, on failure. The caller
  * owns the value.
  */
 json_t *json_read(struct slice text, struct error *err);
@@ -30,8 +34,8 @@ struct slice json_write(struct arena *arena, const json_t *value);
 /* Indented by two, with a newline at the end. */
 struct slice json_write_pretty(struct arena *arena, const json_t *value);
 
-/* YAML 1.2, core schema, one document; the same limits. Merge keys are refused; aliases are
- * expanded up to 10,000 nodes in all. */
+/* YAML 1.2, core schema, one document of at most 1 MiB; the same limits. Merge keys are refused;
+ * aliases are expanded up to 10,000 nodes in all. */
 json_t *yaml_read(struct slice text, struct error *err);
 /* Block style, for people. */
 struct slice yaml_write(struct arena *arena, const json_t *value);

@@ -1,6 +1,7 @@
 /*
- * JSON in and out. Reading is jansson's, behind one pass of our own over the bytes: it counts the
- * depth before anything recurses. Writing is ours, because jansson prints 0.1 with 17 digits.
+ * JSON in and out. Reading is jansson's, behind one pass of our own over the bytes: it counts depth
+ * and values before anything recurses or is built. Writing is ours, because jansson prints 0.1 with
+ * 17 digits.
  */
 #include "codec/codec.h"
 
@@ -10,10 +11,14 @@
 #include "base/buffer.h"
 #include "codec/inside.h"
 
-/* False at the bracket that goes too deep. Bytes inside of strings do not count. */
-static bool depth_check(struct slice text, struct error *err)
+/*
+ * False at the bracket that goes too deep, or at the value that is one too many. Bytes inside of
+ * strings do not count. A value is at the front, behind a ',', or the first behind a bracket: empty
+ * brackets count for one more than they are.
+ */
+static bool bounds_check(struct slice text, struct error *err)
 {
-    size_t depth = 0, line = 1, line_start = 0;
+    size_t depth = 0, values = 1, line = 1, line_start = 0;
     bool in_string = false;
     for (size_t i = 0; i < text.len; i++) {
         char byte = text.data[i];
@@ -37,6 +42,12 @@ static bool depth_check(struct slice text, struct error *err)
             }
         } else if ((byte == '}' || byte == ']') && depth > 0) {
             depth--;
+        }
+        values += !in_string && (byte == '{' || byte == '[' || byte == ',');
+        if (values > CODEC_VALUES_MAX) {
+            return error_set(err, STATUS_INVALID_ARGUMENT,
+                             "JSON, line %zu, column %zu: more than %d values.", line,
+                             i - line_start + 1, CODEC_VALUES_MAX);
         }
     }
     return true;
@@ -92,7 +103,7 @@ json_t *json_read(struct slice text, struct error *err)
         error_set(err, STATUS_INVALID_ARGUMENT, "JSON, line 1, column 1: the text is empty.");
         return NULL;
     }
-    if (!depth_check(text, err)) {
+    if (!bounds_check(text, err)) {
         return NULL;
     }
     json_error_t fault;

@@ -1,7 +1,6 @@
 /*
- * Quoted scalars (YAML 1.2.2 section 7.3), decoded from the source. libfyaml 0.7.12 has found their
- * ends and checked them, but its own decoder counts one way and copies another where doubled quotes
- * follow each other or a tab ends a line: the text comes out shifted and cut.
+ * Quoted scalars (YAML 1.2.2 section 7.3), decoded from what stands between the quotes: the reader
+ * has found their ends.
  */
 #include "codec/yaml_quoted.h"
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "codec/codec.h"
 
 struct text_case {
@@ -192,6 +193,31 @@ static void the_order_of_names_makes_no_difference(void **state)
     assert_true(json_same(NULL, NULL));
 }
 
+static void values_are_counted_before_they_are_built(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *part;
+        size_t good; /* so many are read */
+    } cases[] = {
+        {"0", 99999}, {"\",[{\"", 99999}, {"[0]", 49999}, {"{\"a\":0}", 49999}, {"[]", 49999}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t more = 0; more < 2; more++) {
+            struct buffer text = BUFFER_INIT(4 << 20);
+            struct error err = {0};
+            for (size_t k = 0; k < cases[i].good + more; k++) {
+                buffer_add_text(&text, k == 0 ? "[" : ",");
+                buffer_add_text(&text, cases[i].part);
+            }
+            buffer_add_byte(&text, ']');
+            auto_json *value = json_read(buffer_slice(&text), &err);
+            assert_int_equal(value == NULL, more);
+            assert_true(more == 0 || strstr(err.text, "more than 100000 values") != NULL);
+            buffer_done(&text);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +229,7 @@ int main(void)
         cmocka_unit_test(putting_makes_the_way),
         cmocka_unit_test(bytes_that_are_no_text_become_replacement_characters),
         cmocka_unit_test(the_order_of_names_makes_no_difference),
+        cmocka_unit_test(values_are_counted_before_they_are_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,28 @@ static void what_yaml_says_is_read(void **state)
         {SLICE_INIT("'<<': 1\n"), "{\"<<\":1}"},
         {SLICE_INIT("9223372036854775807"), "9223372036854775807"},
         {SLICE_INIT("url: https://a.test/b#c\n"), "{\"url\":\"https://a.test/b#c\"}"},
+        {SLICE_INIT("a: b\n  c\n\n\n  - d # e\nf: g\n"), "{\"a\":\"b c\\n\\n- d\",\"f\":\"g\"}"},
+        {SLICE_INIT("a: |\n\n   x\n    y \n\n   z\n\n\nb: |+\n  x\n\nc: |-\n  x\n\n"),
+         "{\"a\":\"\\nx\\n y \\n\\nz\\n\",\"b\":\"x\\n\\n\",\"c\":\"x\"}"},
+        {SLICE_INIT("a: >\n\n  x\n  y\n\n\n  z\n   deep\n  end\nb: >+2\n   x\n\n"),
+         "{\"a\":\"\\nx y\\n\\nz\\n deep\\nend\\n\",\"b\":\" x\\n\\n\"}"},
+        {SLICE_INIT("- |\n x\n-\n  - >\n\n  -\n- k: |2\n     x\n"),
+         "[\"x\\n\",[\"\",null],{\"k\":\" x\\n\"}]"},
+        {SLICE_INIT("a: |\n  no end"), "{\"a\":\"no end\"}"},
+        {SLICE_INIT("- - a\n  - b: c\n    d:\n    - e\n-   f: g\n    h:\n\n      i\n- \n"),
+         "[[\"a\",{\"b\":\"c\",\"d\":[\"e\"]}],{\"f\":\"g\",\"h\":\"i\"},null]"},
+        {SLICE_INIT("? a\n: b\n? c\n? 'd' : e\n? f\n:\n  - g\n"),
+         "{\"a\":\"b\",\"c\":null,\"d\":\"e\",\"f\":[\"g\"]}"},
+        {SLICE_INIT(
+             "a: &x\n  !!map\n  b: !!str\nc: &y !!seq [!!str 1, &z 2]\nd: [*z, *x]\n&n e: 1\n"),
+         "{\"a\":{\"b\":\"\"},\"c\":[\"1\",2],\"d\":[2,{\"b\":\"\"}],\"e\":1}"},
+        {SLICE_INIT("{a, 'b':1,\"c\":{}, d: [e: f, \"g\":h, ? i],\n\tj\n:\n[,]}"), NULL},
+        {SLICE_INIT("{a, 'b':1,\"c\":{}, d: [e: f, \"g\":h],\n\tj\n:\n[x,],} # end\n"),
+         "{\"a\":null,\"b\":1,\"c\":{},\"d\":[{\"e\":\"f\"},{\"g\":\"h\"}],\"j\":[\"x\"]}"},
+        {SLICE_INIT("%YAML 1.2\n# c\n--- >\n x\n y\n...\n# c\n"), "\"x y\\n\""},
+        {SLICE_INIT("a: x\r\n\r\nb: 'y\rz'\r"), "{\"a\":\"x\",\"b\":\"y z\"}"},
+        {SLICE_INIT("-a: -b\n?c: :d\n:e: ?f\n"), "{\"-a\":\"-b\",\"?c\":\":d\",\":e\":\"?f\"}"},
+        {SLICE_INIT("a: 1\n\t\n \t# c\nb: 2\n"), "{\"a\":1,\"b\":2}"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         auto_arena arena = {0};
@@ -129,6 +151,27 @@ static void broken_syntax_has_line_and_column(void **state)
          "YAML, line 1, column 1: this is not UTF-8."},
         {SLICE_INIT("}"), "YAML, line 1, column "},
         {SLICE_INIT("a: @b\n"), "YAML, line 1, column "},
+        {SLICE_INIT("a:\n    b: 1\n  c: 2\n"), "YAML, line 3, column 3"},
+        {SLICE_INIT("a: 1\n- b\n"), "YAML, line 2, column 1"},
+        {SLICE_INIT("- a\nb: 1\n"), "YAML, line 2, column 1"},
+        {SLICE_INIT("a: - b\n"), "YAML, line 1, column 4"},
+        {SLICE_INIT("a: [b]c\n"), "YAML, line 1, column 7"},
+        {SLICE_INIT("a: 'b' c\n"), "YAML, line 1, column 8"},
+        {SLICE_INIT("a\nb: c\n"), "YAML, line 1, column 1"},
+        {SLICE_INIT("'a\n  b': c\n"), "YAML, line 1, column "},
+        {SLICE_INIT("a: [b\n---\n]\n"), "YAML, line 2, column 1"},
+        {SLICE_INIT("a: 'b\n---\n'\n"), "YAML, line 1, column 5"},
+        {SLICE_INIT("a: |x\n  b\n"), "YAML, line 1, column 5"},
+        {SLICE_INIT("a: |\n    \n  b\n"), "YAML, line 3, column 3"},
+        {SLICE_INIT("&a &b c\n"), "YAML, line 1, column 4"},
+        {SLICE_INIT("&a\n&b\nc\n"), "YAML, line 2, column 1"},
+        {SLICE_INIT("&a - b\n"), "YAML, line 1, column 4"},
+        {SLICE_INIT("a: &x 1\nb: &y *x\n"), "YAML, line 2, column 8"},
+        {SLICE_INIT("a: 1\n...\nb: 2\n"), "YAML, line 3, column 1: more than one document"},
+        {SLICE_INIT("%TAG ! a\n---\nb\n"), "YAML, line 1, column 1"},
+        {SLICE_INIT("%YAML 1.2\na\n"), "YAML, line 2, column 1"},
+        {SLICE_INIT("--- a: b\n"), "YAML, line 1, column 5"},
+        {SLICE_INIT("[a b: c d\n, {e f]]"), "YAML, line 2, column 7"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct error err = {0};
@@ -175,6 +218,21 @@ static void aliases_do_not_get_around_the_depth(void **state)
     }
     assert_null(yaml_read(buffer_slice(&text), &err));
     buffer_done(&text);
+}
+
+static void values_are_counted_before_they_are_built(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"- a\n", "- {}\n", "- [[]]\n", "- &a {b: }\n", "-\n"};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        struct buffer text = BUFFER_INIT(1 << 20);
+        struct error err = {0};
+        for (size_t k = 0; k < 2 * CODEC_VALUES_MAX && buffer_add_text(&text, parts[i]); k++) {
+        }
+        assert_null(yaml_read(buffer_slice(&text), &err));
+        assert_non_null(strstr(err.text, "more than 100000 values"));
+        buffer_done(&text);
+    }
 }
 
 static void what_is_too_large_is_not_looked_at(void **state)
@@ -323,6 +381,7 @@ int main(void)
         cmocka_unit_test(broken_syntax_has_line_and_column),
         cmocka_unit_test(a_billion_laughs_are_cut_short),
         cmocka_unit_test(aliases_do_not_get_around_the_depth),
+        cmocka_unit_test(values_are_counted_before_they_are_built),
         cmocka_unit_test(what_is_too_large_is_not_looked_at),
         cmocka_unit_test(yaml_is_written_for_people),
         cmocka_unit_test(whatever_is_written_reads_back_the_same),
