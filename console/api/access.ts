@@ -1,0 +1,79 @@
+// Who may call what: allow policies, and the questions that only Homerun answers (homerun.v1).
+import { call } from "./http";
+import type { Binding, Denial, HistoryRow, Policy, PublicRow, WhoRow } from "./types";
+
+/** The API and the method's form differ by the kind of resource; the policy is the same. */
+function policyPath(resource: string): string {
+  if (resource.includes("/services/")) {
+    return `/v2/${resource}`;
+  }
+  return resource.includes("/serviceAccounts/") ? `/v1/${resource}` : `/v3/${resource}`;
+}
+
+export function getPolicy(resource: string): Promise<Policy> {
+  const path = policyPath(resource);
+  return path.startsWith("/v2/")
+    ? call<Policy>("GET", `${path}:getIamPolicy?options.requestedPolicyVersion=3`)
+    : call<Policy>("POST", `${path}:getIamPolicy`, { options: { requestedPolicyVersion: 3 } });
+}
+
+export const setPolicy = (resource: string, policy: Policy) =>
+  call<Policy>("POST", `${policyPath(resource)}:setIamPolicy`, { policy: { ...policy, version: 3 } });
+
+export async function holds(resource: string, permissions: string[]): Promise<Set<string>> {
+  const answer = await call<{ permissions?: string[] }>("POST", `${policyPath(resource)}:testIamPermissions`, {
+    permissions,
+  });
+  return new Set(answer.permissions ?? []);
+}
+
+const same = (one: Binding, role: string) => one.role === role && !one.condition;
+
+/** POLICY with MEMBERS bound to ROLE, without a condition. */
+export function withMembers(policy: Policy, role: string, members: string[]): Policy {
+  const bindings = (policy.bindings ?? []).map((one) => ({ ...one, members: [...(one.members ?? [])] }));
+  const found = bindings.find((one) => same(one, role));
+  if (found) {
+    found.members = [...new Set([...found.members, ...members])];
+  } else {
+    bindings.push({ role, members });
+  }
+  return { ...policy, bindings };
+}
+
+/** POLICY without MEMBER in BINDING (told by role and condition). */
+export function withoutMember(policy: Policy, binding: Binding, member: string): Policy {
+  const bindings = (policy.bindings ?? [])
+    .map((one) =>
+      one.role === binding.role && one.condition?.expression === binding.condition?.expression
+        ? { ...one, members: (one.members ?? []).filter((name) => name !== member) }
+        : one,
+    )
+    .filter((one) => (one.members ?? []).length > 0);
+  return { ...policy, bindings };
+}
+
+/** Roles that hold run.routes.invoke and are usually given for it. */
+const INVOKES = new Set(["roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin", "roles/owner", "roles/editor"]);
+export const invokes = (role: string) => INVOKES.has(role);
+export const EVERYONE = ["allUsers", "allAuthenticatedUsers"];
+export const lets = (policy: Policy | undefined, member: string) =>
+  (policy?.bindings ?? []).find((one) => invokes(one.role) && (one.members ?? []).includes(member));
+
+// ---- homerun.v1 ----
+
+const query = (values: Record<string, string>) => new URLSearchParams(values).toString();
+
+export const publicNow = async () =>
+  (await call<{ services?: PublicRow[] }>("GET", "/homerun/v1/access:public")).services ?? [];
+export const who = (resource: string) =>
+  call<{ bindings?: WhoRow[]; invokerIamDisabled?: boolean; ingress?: string }>(
+    "GET",
+    `/homerun/v1/access:who?${query({ resource })}`,
+  );
+export const history = async (resource: string) =>
+  (await call<{ history?: HistoryRow[] }>("GET", `/homerun/v1/access:history?${query({ resource })}`)).history ?? [];
+export const explainDenial = (denial: string) =>
+  call<Denial>("GET", `/homerun/v1/access:explain?${query({ denial })}`);
+export const explain = (values: Record<string, string>) =>
+  call<Denial>("GET", `/homerun/v1/access:explain?${query(values)}`);

@@ -1,0 +1,306 @@
+// The questions that Homerun is for: what is public, who was refused, who may, what changed.
+import { useState } from "preact/hooks";
+import { explain, history, publicNow, who } from "../api/access";
+import { entries } from "../api/logs";
+import { listServices, regionOf, shortName } from "../api/run";
+import type { Denial } from "../api/types";
+import { ingressText } from "../parts/access";
+import { Button, Empty, ErrorNote, Head, Link, Loading, queryOf, Tabs, Time } from "../parts/basics";
+import { Field, Select } from "../parts/fields";
+import { useAction, useLoad } from "../parts/load";
+import { go, setQuery, type Params } from "../parts/location";
+import { Pager, pageOf } from "../parts/pager";
+import { project, serviceView, session, view } from "../parts/session";
+import { Verdict } from "./denial";
+
+const TABS: [string, string][] = [
+  ["public", "Public now"],
+  ["refused", "Refused"],
+  ["who", "Who may call"],
+  ["explain", "May they?"],
+  ["history", "History"],
+];
+
+export function AccessPage(props: { params: Params }) {
+  const tab = props.params.tab ?? "public";
+  const [denial, setDenial] = useState("");
+  return (
+    <>
+      <Head title="Access">
+        <form
+          class="inline"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const id = /d-[a-z0-9]+/.exec(denial)?.[0];
+            if (id) {
+              go(view(`/console/denials/${id}`));
+            }
+          }}
+        >
+          <label>
+            <span class="hidden">Denial id</span>
+            <input
+              type="search"
+              class="mono"
+              placeholder="d-… explains a denial"
+              value={denial}
+              onInput={(event) => setDenial((event.target as HTMLInputElement).value)}
+            />
+          </label>
+          <Button submit why={!/d-[a-z0-9]+/.test(denial) && "Paste the id that a refused request was given: d-…"}>
+            Explain
+          </Button>
+        </form>
+      </Head>
+      <Tabs label="Access" tabs={TABS} current={tab} to={(to) => view(`/console/access/${to}`)} />
+      {tab === "public" && <PublicNow />}
+      {tab === "refused" && <Refused />}
+      {tab === "who" && <WhoMay />}
+      {tab === "explain" && <MayThey />}
+      {tab === "history" && <History />}
+    </>
+  );
+}
+
+function PublicNow() {
+  const list = useLoad("public", publicNow, "");
+  const rows = list.data.value;
+  if (rows === undefined) {
+    return list.error.value ? <ErrorNote error={list.error.value} again={list.reload} /> : <Loading what="what is public" />;
+  }
+  if (rows.length === 0) {
+    return (
+      <Empty title="Nothing is public">
+        <p>Every service asks for an identity that may invoke it.</p>
+      </Empty>
+    );
+  }
+  return (
+    <div class="table-place" role="region" aria-label="Public services" tabIndex={0}>
+      <table class="table">
+        <thead>
+          <tr>
+            <th scope="col">Service</th>
+            <th scope="col">Why</th>
+            <th scope="col">Ingress</th>
+            <th scope="col">Since</th>
+            <th scope="col">By</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((one) => (
+            <tr key={one.resource}>
+              <th scope="row">
+                <Link to={serviceView(one.resource, "security")}>{shortName(one.resource)}</Link>
+                <small>{regionOf(one.resource)}</small>
+              </th>
+              <td>
+                <span class="badge public">Public access</span> <small class="block">{one.reasons.join(" ")}</small>
+              </td>
+              <td>{ingressText(one.ingress)}</td>
+              <td>
+                <Time at={one.since} />
+              </td>
+              <td class="wrap mono">{one.by}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Refused() {
+  const list = useLoad(
+    `refused ${project.value}`,
+    () => entries(project.value, 'httpRequest.status>=401 AND httpRequest.status<=404 AND labels.denial:"d-"', 100),
+    "",
+  );
+  const rows = (list.data.value ?? []).filter((one) => one.labels?.denial);
+  if (list.data.value === undefined) {
+    return list.error.value ? <ErrorNote error={list.error.value} again={list.reload} /> : <Loading what="refusals" />;
+  }
+  if (rows.length === 0) {
+    return <Empty title="No request was refused lately" />;
+  }
+  return (
+    <div class="table-place" role="region" aria-label="Refused requests" tabIndex={0}>
+      <table class="table">
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Service</th>
+            <th scope="col">Request</th>
+            <th scope="col">Cause</th>
+            <th scope="col">
+              <span class="hidden">Explanation</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((one) => (
+            <tr key={one.insertId}>
+              <td>
+                <Time at={one.timestamp} />
+              </td>
+              <td>{one.resource?.labels?.service_name}</td>
+              <td class="mono wrap">
+                {one.httpRequest?.status} {one.httpRequest?.requestMethod} {one.httpRequest?.requestUrl}
+              </td>
+              <td class="wrap">{one.textPayload}</td>
+              <td>
+                <Link to={view(`/console/denials/${encodeURIComponent(one.labels?.denial ?? "")}`)}>Explain</Link>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function ServicePicker(props: { label: string }) {
+  const list = useLoad(`names ${project.value}`, () => listServices(project.value, "-"), `projects/${project.value}`);
+  const names = (list.data.value ?? []).map((one) => one.name);
+  return (
+    <Select
+      label={props.label}
+      value={queryOf("service")}
+      options={[["", "Choose a service"], ...names.map((one): [string, string] => [one, `${shortName(one)} (${regionOf(one)})`])]}
+      onChange={(name) => setQuery("service", name)}
+    />
+  );
+}
+
+function WhoMay() {
+  const name = queryOf("service");
+  const list = useLoad(`who ${name}`, async () => (name === "" ? null : await who(name)), name === "" ? "\n" : name);
+  const found = list.data.value;
+  return (
+    <section>
+      <div class="bar">
+        <ServicePicker label="Who may call" />
+      </div>
+      <ErrorNote error={list.error.value} again={list.reload} />
+      {found?.invokerIamDisabled && (
+        <p class="effect public" role="status">
+          Anyone: the Invoker IAM check of this service is off. The members below matter once it is on.
+        </p>
+      )}
+      {found && (
+        <div class="table-place" role="region" aria-label="Members" tabIndex={0}>
+          <table class="table">
+            <thead>
+              <tr>
+                <th scope="col">Member</th>
+                <th scope="col">Role</th>
+                <th scope="col">Granted on</th>
+                <th scope="col">Condition</th>
+              </tr>
+            </thead>
+            <tbody>
+              {(found.bindings ?? []).map((one) => (
+                <tr key={`${one.on} ${one.role} ${one.member} ${one.condition}`}>
+                  <th scope="row" class="mono wrap">
+                    {one.member}
+                  </th>
+                  <td class="mono">{one.role}</td>
+                  <td class="mono wrap">{one.on}</td>
+                  <td class="mono wrap">{one.condition}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function MayThey() {
+  const [member, setMember] = useState("");
+  const [path, setPath] = useState("/");
+  const [answer, setAnswer] = useState<Denial | null>(null);
+  const { busy, error, run } = useAction();
+  const name = queryOf("service");
+  return (
+    <section class="card">
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run(async () => {
+            setAnswer(
+              await explain({ resource: name, path, ...(member.trim() !== "" && { member: member.trim() }) }),
+            );
+          });
+        }}
+      >
+        <ServicePicker label="Service" />
+        <Field
+          label="Who calls"
+          value={member}
+          onInput={setMember}
+          placeholder="user:ann@example.com"
+          hint="Leave it empty for a stranger, without any credential."
+        />
+        <Field label="Path" value={path} onInput={setPath} />
+        <ErrorNote error={error.value} />
+        <Button kind="main" submit busy={busy.value} why={name === "" && "Choose a service first."}>
+          Ask
+        </Button>
+      </form>
+      {answer && <Verdict answer={answer} />}
+    </section>
+  );
+}
+
+function History() {
+  const list = useLoad(`names ${project.value}`, () => listServices(project.value, "-"), `projects/${project.value}`);
+  const resource = queryOf("resource") || `projects/${project.value}`;
+  const rows = useLoad(`history ${resource}`, () => history(resource), resource);
+  const { shown, page, pages } = pageOf(rows.data.value ?? []);
+  const organization = session.value?.organization;
+  return (
+    <section>
+      <div class="bar">
+        <Select
+          label="Changes of"
+          value={resource}
+          options={[
+            [`projects/${project.value}`, `Project ${project.value}`],
+            ...(organization ? [[`organizations/${organization}`, "The organization"] as [string, string]] : []),
+            ...(list.data.value ?? []).map((one): [string, string] => [one.name, shortName(one.name)]),
+          ]}
+          onChange={(name) => setQuery("resource", name)}
+        />
+      </div>
+      <ErrorNote error={rows.error.value} again={rows.reload} />
+      {rows.data.value === undefined && !rows.error.value && <Loading what="the history" />}
+      {rows.data.value?.length === 0 && <Empty title="No change of access is recorded" />}
+      <ol class="history">
+        {shown.map((one) => (
+          <li key={one.number}>
+            <div>
+              <Time at={one.time} /> <strong>{one.deed}</strong> <code class="wrap">{one.resource}</code>
+            </div>
+            <small class="wrap">
+              {one.caller}
+              {one.method ? ` by ${one.method}` : ""}
+            </small>
+            {(one.before !== undefined || one.after !== undefined) && (
+              <details>
+                <summary>Before and after</summary>
+                <div class="columns">
+                  <pre tabIndex={0}>{one.before === undefined ? "(nothing)" : JSON.stringify(one.before, null, 2)}</pre>
+                  <pre tabIndex={0}>{one.after === undefined ? "(nothing)" : JSON.stringify(one.after, null, 2)}</pre>
+                </div>
+              </details>
+            )}
+          </li>
+        ))}
+      </ol>
+      <Pager page={page} pages={pages} total={(rows.data.value ?? []).length} />
+    </section>
+  );
+}

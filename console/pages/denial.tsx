@@ -1,0 +1,95 @@
+// Why one request was refused.
+import { explainDenial } from "../api/access";
+import type { Denial } from "../api/types";
+import { Copy, ErrorNote, Fact, Head, Link, Loading, Time } from "../parts/basics";
+import { useLoad } from "../parts/load";
+import type { Params } from "../parts/location";
+import { serviceView, view } from "../parts/session";
+
+const FACTS: [keyof Denial, string][] = [
+  ["service", "Service"],
+  ["region", "Region"],
+  ["method", "Method"],
+  ["url", "URL"],
+  ["principal", "Principal"],
+  ["fault", "Fault"],
+];
+
+export function DenialPage(props: { params: Params }) {
+  const id = props.params.denial ?? "";
+  const found = useLoad(`denial ${id}`, () => explainDenial(id));
+  const denial = found.data.value;
+  return (
+    <>
+      <Head title="Why was this refused?" back={{ to: view("/console/access/refused"), text: "Refused" }} />
+      <p class="mono">
+        {id} <Copy text={id} what="the denial id" />
+      </p>
+      <ErrorNote error={found.error.value} again={found.reload} />
+      {denial === undefined ? (
+        !found.error.value && <Loading what="the explanation" />
+      ) : (
+        <section class="card">
+          <Verdict answer={denial} />
+          <dl>
+            {denial.time && (
+              <Fact name="When">
+                <Time at={denial.time} />
+              </Fact>
+            )}
+            {FACTS.filter(([key]) => denial[key]).map(([key, name]) => (
+              <Fact key={key} name={name}>
+                <span class="mono wrap">{String(denial[key])}</span>
+              </Fact>
+            ))}
+          </dl>
+          {denial.resource && (
+            <p>
+              <Link to={serviceView(denial.resource, "permissions")}>Permissions of the service</Link>
+            </p>
+          )}
+        </section>
+      )}
+    </>
+  );
+}
+
+/** The answer in one line, then the rungs from top to bottom where the API tells them. */
+export function Verdict(props: { answer: Denial }) {
+  const { answer } = props;
+  const allowed = answer.allowed === true;
+  return (
+    <div class="verdict" role="status">
+      <p class={`verdict-line ${allowed ? "yes" : "no"}`}>
+        {allowed ? "Yes, this request is let in." : `No: it is answered with ${answer.status ?? 403}.`} {answer.text}
+      </p>
+      {answer.because && (
+        <p>
+          <code class="wrap">{answer.because.member}</code> has <code>{answer.because.role}</code> on{" "}
+          <code class="wrap">{answer.because.on}</code>
+          {answer.because.condition ? (
+            <>
+              , if <code class="wrap">{answer.because.condition}</code>
+            </>
+          ) : null}
+          .
+        </p>
+      )}
+      {answer.rungs ? (
+        <ol class="rungs">
+          {answer.rungs.map((one) => (
+            <li key={one.rung} class={one.outcome}>
+              <strong>{one.rung.replaceAll("_", " ")}</strong> {one.outcome} {one.fact && <small>{one.fact}</small>}
+            </li>
+          ))}
+        </ol>
+      ) : (
+        answer.rung && (
+          <p class="hint">
+            Decided by <code>{answer.rung}</code>
+          </p>
+        )
+      )}
+    </div>
+  );
+}

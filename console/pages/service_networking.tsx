@@ -1,0 +1,87 @@
+// Where requests may come from, and by which names.
+import { useState } from "preact/hooks";
+import { holds } from "../api/access";
+import { patchService, shortName } from "../api/run";
+import type { Ingress, Service } from "../api/types";
+import { INGRESS_CHOICES } from "../parts/access";
+import { Button, Copy, ErrorNote, needs, say } from "../parts/basics";
+import { Check, Radios } from "../parts/fields";
+import { useAction, useLoad } from "../parts/load";
+import { SameChange, type Ways } from "../parts/same_change";
+
+function waysOf(service: Service, ingress: Ingress, url: boolean): Ways {
+  const [, project = "", , region = ""] = service.name.split("/");
+  const name = shortName(service.name);
+  const short =
+    { INGRESS_TRAFFIC_ALL: "all", INGRESS_TRAFFIC_INTERNAL_ONLY: "internal" }[ingress as string] ??
+    "internal-and-cloud-load-balancing";
+  const line = (tool: string) =>
+    `${tool} services update ${name} --region=${region} --project=${project} --ingress=${short} ${url ? "--default-url" : "--no-default-url"}`;
+  return {
+    gcloud: line("gcloud run"),
+    homerun: line("homerun"),
+    terraform: `resource "google_cloud_run_v2_service" "${name}" {\n  # …\n  ingress              = "${ingress}"\n  default_uri_disabled = ${!url}\n}`,
+    yaml: `metadata:\n  annotations:\n    run.googleapis.com/ingress: ${short}\n    run.googleapis.com/default-url-disabled: '${!url}'`,
+  };
+}
+
+export function ServiceNetworking(props: { service: Service; reload: () => void }) {
+  const { service } = props;
+  const [ingress, setIngress] = useState<Ingress | null>(null);
+  const [url, setUrl] = useState<boolean | null>(null);
+  const may = useLoad(`may ${service.name}`, () => holds(service.name, ["run.services.update"]));
+  const { busy, error, run } = useAction();
+  const nowIngress = service.ingress ?? "INGRESS_TRAFFIC_ALL";
+  const nowUrl = !service.defaultUriDisabled;
+  const changed = (ingress ?? nowIngress) !== nowIngress || (url ?? nowUrl) !== nowUrl;
+  const missing = needs(may.data.value, "run.services.update");
+  return (
+    <div class="columns">
+      <section class="card">
+        <Radios<string>
+          legend="Ingress"
+          value={ingress ?? nowIngress}
+          onChange={(value) => setIngress(value as Ingress)}
+          disabled={Boolean(missing)}
+          choices={INGRESS_CHOICES.map(([value, text, about]) => ({ value, text, about }))}
+        />
+        <Check label="Default URL" value={url ?? nowUrl} onChange={setUrl} disabled={Boolean(missing)} />
+        <ErrorNote error={error.value} />
+        <div class="form-actions">
+          <Button
+            kind="main"
+            busy={busy.value}
+            why={missing || (!changed && "Nothing is changed yet.")}
+            onClick={() =>
+              void run(async () => {
+                await patchService(
+                  service,
+                  { ingress: ingress ?? nowIngress, defaultUriDisabled: !(url ?? nowUrl) },
+                  ["ingress", "defaultUriDisabled"],
+                );
+                say("The networking of the service is changed, from the next request on.");
+                setIngress(null);
+                setUrl(null);
+                props.reload();
+              })
+            }
+          >
+            Save
+          </Button>
+        </div>
+        <SameChange ways={waysOf(service, ingress ?? nowIngress, url ?? nowUrl)} />
+      </section>
+      <section class="card">
+        <h2>Endpoints</h2>
+        <ul class="plain">
+          {(service.urls ?? []).map((one) => (
+            <li key={one}>
+              <span class="mono wrap">{one}</span> <Copy text={one} what="the URL" />
+            </li>
+          ))}
+          {(service.urls ?? []).length === 0 && <li class="faint">The default URL is off: nothing leads here.</li>}
+        </ul>
+      </section>
+    </div>
+  );
+}
