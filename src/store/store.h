@@ -26,6 +26,8 @@ struct store; /* opaque */
 #define STORE_ORGPOLICY "orgpolicy" /* NODE/policies/C */
 #define STORE_ROLE      "role"      /* projects/P/roles/R, organizations/N/roles/R */
 #define STORE_TAG       "tag"
+#define STORE_LINK      "link"    /* links/SHA256: one-time sign-in links of the console */
+#define STORE_SESSION   "session" /* sessions/SHA256: who is signed in */
 
 struct store_doc {
     uint64_t id; /* stays through all versions; never used again */

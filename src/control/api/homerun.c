@@ -319,31 +319,14 @@ static const struct field token_fields[] = {
     {0},
 };
 
-static bool token_account(struct api_call *call, const char *text, struct account *out,
-                          struct error *err)
-{
-    struct member member;
-    if (!member_parse(&call->arena, slice_of(text), &member, err)) {
-        return false;
-    }
-    const char *email = arena_string(&call->arena, member.value);
-    if (member.kind == MEMBER_USER) {
-        return account_user(call->control, &call->arena, email, out, err);
-    }
-    if (member.kind != MEMBER_SERVICE_ACCOUNT) {
-        return error_field(err, "member", "Tokens are for user: and serviceAccount: alone.");
-    }
-    return account_by_email(call->control, &call->arena, member.value, out) ||
-           error_set(err, STATUS_NOT_FOUND, "Service account %s does not exist.", email);
-}
-
 static void tokens_create(struct api_call *call)
 {
     struct error err;
     struct account account;
     struct slice token;
     auto_json *asked = fields_read(token_fields, call->body, "", &err);
-    if (asked == NULL || !token_account(call, json_text_or(asked, "member", ""), &account, &err)) {
+    if (asked == NULL || !account_of_member(call->control, &call->arena, json_text_or(asked, "member", ""), &account,
+                           &err)) {
         api_fail(call, &err);
         return;
     }

@@ -118,6 +118,25 @@ bool account_user(struct control *control, struct arena *arena, const char *emai
            change_commit(&change, err) && load(control, arena, STORE_USER, key, out);
 }
 
+bool account_of_member(struct control *control, struct arena *arena, const char *text,
+                       struct account *out, struct error *err)
+{
+    struct member member;
+    if (!member_parse(arena, slice_of(text), &member, err)) {
+        return false;
+    }
+    const char *email = arena_string(arena, member.value);
+    if (member.kind == MEMBER_USER) {
+        return account_user(control, arena, email, out, err);
+    }
+    if (member.kind != MEMBER_SERVICE_ACCOUNT) {
+        return error_field(err, "member", "Name a user: or a serviceAccount:, nobody can be %s.",
+                           text);
+    }
+    return account_by_email(control, arena, member.value, out) ||
+           error_set(err, STATUS_NOT_FOUND, "Service account %s does not exist.", email);
+}
+
 void account_caller(struct control *control, struct arena *arena, const struct account *account,
                     struct caller *out)
 {

@@ -25,6 +25,13 @@ bool account_by_email(struct control *control, struct arena *arena, struct slice
 bool account_user(struct control *control, struct arena *arena, const char *email,
                   struct account *out, struct error *err);
 
+/*
+ * The account behind "user:E" (made on first use) or "serviceAccount:E". INVALID_ARGUMENT for any other
+ * member: nobody can be a group or a domain.
+ */
+bool account_of_member(struct control *control, struct arena *arena, const char *text,
+                       struct account *out, struct error *err);
+
 /* Member, groups, domain and the two words for everybody. */
 void account_caller(struct control *control, struct arena *arena, const struct account *account,
                     struct caller *out);
