@@ -15,15 +15,23 @@ up: packages build
 	exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
 
 packages:
-	@packaging/install.sh build run
+	@packaging/install.sh build run console
+
+# What the console is made of. Without npm the program is built without it, and says so.
+console/node_modules: console/package-lock.json
+	@if command -v npm >/dev/null; then \
+	    npm ci --prefix console --no-audit --no-fund --silent && touch $@; \
+	else \
+	    echo "npm is missing: Homerun is built without its browser console."; \
+	fi
 
 test-packages: packages
 	@packaging/install.sh test
 
-build: packages $(BUILD)/build.ninja
+build: packages console/node_modules $(BUILD)/build.ninja
 	@$(NINJA) --quiet
 
-$(BUILD)/build.ninja:
+$(BUILD)/build.ninja: | console/node_modules
 	@meson setup $(BUILD) >/dev/null || { meson setup $(BUILD); exit 1; }
 
 # make test T=gate: only what has "gate" in its name.

@@ -113,7 +113,7 @@ function PublicNow() {
 function Refused() {
   const list = useLoad(
     `refused ${project.value}`,
-    () => entries(project.value, 'httpRequest.status>=401 AND httpRequest.status<=404 AND labels.denial:"d-"', 100),
+    () => entries(project.value, "severity>=WARNING", 200),
     "",
   );
   const rows = (list.data.value ?? []).filter((one) => one.labels?.denial);

@@ -64,6 +64,8 @@ int action_issuers_list(struct cli *cli);
 int action_issuers_add(struct cli *cli);
 int action_issuers_remove(struct cli *cli);
 
+int action_console(struct cli *cli);
+
 int action_access_who(struct cli *cli);
 int action_access_explain(struct cli *cli);
 int action_access_public(struct cli *cli);

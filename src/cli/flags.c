@@ -67,6 +67,11 @@ const struct flag token_flags[] = {
     {"audience", FLAG_TEXT, "URL", "whom an identity token is for (else any service)", NULL},
     {0},
 };
+const struct flag console_flags[] = {
+    {"print", FLAG_SWITCH, NULL, "print the link only", NULL},
+    {"as", FLAG_TEXT, "MEMBER", "whom it signs in (else the owner)", NULL},
+    {0},
+};
 
 /* ---- services, in gcloud's words ---- */
 

@@ -22,6 +22,7 @@ static void on_ready(const struct settings *settings, void *ctx)
     if (settings->metadata_url[0] != '\0') {
         printf("  Metadata server   %s\n", settings->metadata_url);
     }
+    printf("  Console           %s/console/ (`homerun console` opens it signed in)\n", settings->api_url);
     printf("  Local CA          %s/ca.pem\n", settings->data);
     printf("  Data              %s\n", settings->data);
     printf("  Project, region   %s, %s\n", settings->project, settings->region);

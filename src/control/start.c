@@ -13,6 +13,7 @@
 #include "control/front/connect.h"
 #include "control/front/gathering.h"
 #include "control/front/listener.h"
+#include "control/front/events.h"
 #include "control/front/tls_leaf.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
@@ -137,6 +138,11 @@ static void choose_url(struct control *control)
     }
 }
 
+static void on_change(struct control *control, const char *kind, const char *name)
+{
+    events_tell(control->events, kind, name);
+}
+
 static bool start(struct control *control, struct error *err)
 {
     struct net_limits limits;
@@ -159,6 +165,8 @@ static bool start(struct control *control, struct error *err)
         !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err)) {
         return false;
     }
+    control->events = events_new(control);
+    control->on_change = on_change;
     control->listener =
         net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
     return control->listener != NULL;
@@ -169,6 +177,8 @@ static void finish(struct control *control)
     revision_checks_free(control->checks);
     operations_free(control->operations); /* answers those who wait, while they can be answered */
     uv_run(control->loop, UV_RUN_NOWAIT);
+    control->on_change = NULL;
+    events_free(control->events);
     net_listener_free(control->listener);
     connect_close(control);
     net_free(control->net);

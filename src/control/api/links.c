@@ -4,6 +4,7 @@
  */
 #include "control/api/links.h"
 
+#include "control/call/answer.h"
 #include "control/identity/sessions.h"
 
 static const struct field link_fields[] = {
@@ -28,7 +29,7 @@ static void links_create(struct api_call *call)
     const char *path = arena_printf(&call->arena, "/console/#code=%.*s", SLICE_ARG(code));
     api_reply(call, json_pack("{s:s, s:o, s:s}", "member", member, "code", json_slice(code),
                               "uri",
-                              arena_printf(&call->arena, "%s%s", issuer_url(call->control), path)));
+                              arena_printf(&call->arena, "%s%s", call->control->url, path)));
 }
 
 const struct api_route link_routes[] = {

@@ -3,17 +3,6 @@
 
 #include <stdlib.h>
 
-static void finish(struct api_call *call)
-{
-    if (call->exchange != NULL) {
-        exchange_set_user(call->exchange, NULL);
-    }
-    json_decref(call->body);
-    json_decref(call->policy_details);
-    arena_done(&call->arena);
-    free(call);
-}
-
 static void write_answer(struct api_call *call, int http_status, const char *content_type,
                          struct slice text, const char *allow)
 {
@@ -33,7 +22,7 @@ static void write_answer(struct api_call *call, int http_status, const char *con
         }
         exchange_reply(call->exchange, http_status, content_type, text, &extra);
     }
-    finish(call);
+    api_end(call);
 }
 
 void api_reply_text(struct api_call *call, int http_status, const char *content_type,

@@ -8,5 +8,25 @@
 void api_fail_http(struct api_call *call, int http_status, const char *status, const char *allow,
                    const char *message);
 
+/* Frees the call; its exchange, if it has one, forgets it. */
+void api_end(struct api_call *call);
+
+struct api_header {
+    const char *name, *value;
+};
+
+/* A whole answer that is no JSON of an API, with COUNT headers of its own (at most 16). TEXT and the
+ * headers are copied. */
+void api_reply_with(struct api_call *call, int http_status, const char *content_type,
+                    struct slice text, const struct api_header *headers, size_t count);
+
+/*
+ * Gives up the call and keeps its exchange, for answers that go on: whoever takes it sets the
+ * exchange's user to api_stream_user() of what is to hear when the client leaves.
+ */
+struct exchange *api_release(struct api_call *call);
+struct event_stream;
+void *api_stream_user(struct event_stream *stream);
+
 /* The caller is gcloud, as its user agent says: for what its versions trip over. */
 bool api_from_gcloud(const struct api_call *call);

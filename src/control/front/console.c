@@ -144,7 +144,8 @@ static void page_get(struct api_call *call)
 {
     const char *path = api_param(call, "path");
     const struct console_asset *asset = asset_find(path);
-    if (asset == NULL && strchr(path, '.') == NULL) {
+    /* Names of constraints have dots: only what looks like a file of the top is one. */
+    if (asset == NULL && (strchr(path, '.') == NULL || strchr(path, '/') != NULL)) {
         asset = asset_find("index.html");
     }
     if (asset != NULL) {

@@ -4,7 +4,8 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/row.h"
+#include "http/message.h"
 
 extern const struct api_route console_routes[];
 extern const size_t console_route_count;

@@ -145,7 +145,7 @@ static bool may_be_told(struct api_call *probe, const char *kind, const char *na
     return false;
 }
 
-static bool send(struct event_stream *stream, struct slice text)
+static bool push(struct event_stream *stream, struct slice text)
 {
     if (exchange_write(stream->exchange, text)) {
         return true;
@@ -167,7 +167,7 @@ void events_tell(struct events *events, const char *kind, const char *name)
             bool told = may_be_told(&probe, kind, name);
             auto_json *data = json_pack("{s:s, s:s}", "kind", kind, "name", told ? name : "");
             struct slice text = json_write(&probe.arena, data);
-            send(stream, slice_of(arena_printf(&probe.arena, "event: change\ndata: %.*s\n\n",
+            push(stream, slice_of(arena_printf(&probe.arena, "event: change\ndata: %.*s\n\n",
                                                SLICE_ARG(text))));
         }
         arena_done(&probe.arena);
@@ -183,7 +183,7 @@ static void on_beat(uv_timer_t *timer)
         struct api_call probe = {0};
         next = stream->next;
         if (watcher(stream, &probe)) {
-            send(stream, SLICE(": beat\n\n"));
+            push(stream, SLICE(": beat\n\n"));
         } else {
             end(stream);
         }

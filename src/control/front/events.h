@@ -4,7 +4,8 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
+#include "control/identity/sessions.h"
 
 struct events; /* opaque: all open streams */
 struct event_stream;

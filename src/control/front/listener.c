@@ -9,12 +9,15 @@
 
 #include "control/call/answer.h"
 #include "control/front/connect.h"
+#include "control/front/console.h"
+#include "control/front/events.h"
 #include "control/front/gathering.h"
 #include "control/front/grpc_refuse.h"
 #include "control/front/listener.h"
 #include "control/front/query.h"
 #include "control/front/router.h"
 #include "control/front/scopes.h"
+#include "control/identity/sessions.h"
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
 #include "control/record/projects.h"
@@ -128,6 +131,11 @@ static bool authenticate(struct api_call *call, struct error *err)
     if (several) {
         return error_set(err, STATUS_UNAUTHENTICATED,
                          "The request has more than one Authorization header.");
+    }
+    struct slice cookie = console_cookie(exchange_request(call->exchange));
+    if (token.len == 0 && cookie.len > 0) {
+        return console_request_is_ours(exchange_request(call->exchange), err) &&
+               session_caller(call->control, &call->arena, cookie, &call->caller, NULL, NULL, err);
     }
     if (token.len == 0) {
         return error_set(
@@ -358,16 +366,29 @@ static struct api_call *call_make(struct control *control, struct exchange *exch
  * The exchange's user is a struct gathering until the body is there, then the call itself with the
  * lowest bit set (so that a client who leaves is noticed), then NULL.
  */
+enum { USER_CALL = 1, USER_STREAM = 2, USER_BITS = 3 };
+
 static struct gathering *gathering_of(struct exchange *exchange)
 {
     uintptr_t bits = (uintptr_t)exchange_user(exchange);
-    return (bits & 1) == 0 ? (struct gathering *)bits : NULL;
+    return (bits & USER_BITS) == 0 ? (struct gathering *)bits : NULL;
 }
 
 static struct api_call *call_of(struct exchange *exchange)
 {
     uintptr_t bits = (uintptr_t)exchange_user(exchange);
-    return (bits & 1) != 0 ? (struct api_call *)(bits & ~(uintptr_t)1) : NULL;
+    return (bits & USER_CALL) != 0 ? (struct api_call *)(bits & ~(uintptr_t)USER_BITS) : NULL;
+}
+
+void *api_stream_user(struct event_stream *stream)
+{
+    return (void *)((uintptr_t)stream | USER_STREAM);
+}
+
+static struct event_stream *stream_of(struct exchange *exchange)
+{
+    uintptr_t bits = (uintptr_t)exchange_user(exchange);
+    return (bits & USER_STREAM) != 0 ? (struct event_stream *)(bits & ~(uintptr_t)USER_BITS) : NULL;
 }
 
 /* The call waits no longer: to be answered, or freed. */
@@ -534,7 +555,7 @@ static void on_body_end(struct exchange *exchange, const struct http_headers *tr
     }
     struct api_call *call = gathering->call;
     struct error err = {0};
-    exchange_set_user(exchange, (void *)((uintptr_t)call | 1));
+    exchange_set_user(exchange, (void *)((uintptr_t)call | USER_CALL));
     bool good = (!is_stale(gathering) || admit(call, &err)) &&
                 check_request(call, buffer_slice(&gathering->body), &err);
     gathering_free(gathering);
@@ -555,7 +576,10 @@ static void on_close(struct exchange *exchange, bool aborted)
     (void)aborted;
     struct gathering *gathering = gathering_of(exchange);
     struct api_call *call = call_of(exchange);
-    if (gathering != NULL) {
+    struct event_stream *stream = stream_of(exchange);
+    if (stream != NULL) {
+        events_close(stream);
+    } else if (gathering != NULL) {
         call = give_up(gathering);
         arena_done(&call->arena);
         free(call);

@@ -13,6 +13,7 @@
 #include "control/api/homerun.h"
 #include "control/api/iam_v1.h"
 #include "control/api/iamcredentials.h"
+#include "control/api/links.h"
 #include "control/api/logging.h"
 #include "control/api/oauth.h"
 #include "control/api/orgpolicy_custom.h"
@@ -23,6 +24,7 @@
 #include "control/api/run_v1.h"
 #include "control/api/run_v2.h"
 #include "control/api/serviceusage.h"
+#include "control/front/console.h"
 
 const struct api_table api_tables[] = {
     {run_v1_routes, &run_v1_route_count},
@@ -47,5 +49,6 @@ const struct api_table api_tables[] = {
     {crm_v3_tags_routes, &crm_v3_tags_route_count},
     {crm_v3_bindings_routes, &crm_v3_bindings_route_count},
     {crm_operation_routes, &crm_operation_route_count},
+    {link_routes, &link_route_count},       {console_routes, &console_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);

@@ -92,7 +92,7 @@ bool session_link_new(struct api_call *call, const struct account *account, stru
 {
     struct slice secret = secret_new(&call->arena, LINK_BYTES);
     struct session_key key = key_of("links", secret);
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL ||
         !put_secret(call, STORE_LINK, &key, account->sub, SESSION_LINK_S, err) ||
         !change_audit(change, account->key, "make-sign-in-link", NULL, NULL, err) ||
@@ -133,7 +133,7 @@ bool session_begin(struct api_call *call, struct slice code, struct slice *id, s
     }
     struct slice secret = secret_new(&call->arena, SESSION_BYTES);
     struct session_key key = key_of("sessions", secret);
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     if (change == NULL || !store_delete(store, STORE_LINK, link.text, err) ||
         !put_secret(call, STORE_SESSION, &key, account.sub, SESSION_S, err) ||
         !change_audit(change, account.key, "sign-in", NULL, NULL, err) ||
@@ -192,7 +192,7 @@ bool session_caller(struct control *control, struct arena *arena, struct slice i
 bool session_end(struct api_call *call, struct slice id, struct error *err)
 {
     struct session_key key = key_of("sessions", id);
-    auto_change *change = change_begin(call->control, call, err);
+    auto_change *change = api_change(call, err);
     return change != NULL &&
            store_delete(call->control->store, STORE_SESSION, key.text, err) &&
            change_audit(change, arena_string(&call->arena, call->caller.member), "sign-out", NULL,

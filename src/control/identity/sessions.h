@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "control/api.h"
+#include "control/call/call.h"
 #include "control/identity/accounts.h"
 
 enum {

@@ -62,6 +62,7 @@ bool change_policy(struct change *change, const char *resource, struct error *er
     struct store_doc doc;
     struct policy_doc policy;
     struct index_grant_row *rows;
+    change_touch(change, "policy", resource);
     if (kind == NULL) {
         return true;
     }
@@ -88,6 +89,7 @@ bool change_account(struct change *change, const char *key, struct error *err)
 {
     struct store_doc doc;
     bool user = strncmp(key, "users/", 6) == 0;
+    change_touch(change, STORE_ACCOUNT, key);
     switch (store_get(change->control->store, user ? STORE_USER : STORE_ACCOUNT, key, &doc, err)) {
     case STORE_ABSENT:
         return true; /* a deleted account stays as a document, under another key */
@@ -138,6 +140,7 @@ bool change_groups(struct change *change, struct error *err)
     struct slice found[GROUPS_MAX];
     size_t at = 0;
     struct slice member;
+    change_touch(change, STORE_GROUP, "groups/");
     struct groups *groups = groups_load(change->control->store, err);
     bool good = groups != NULL && index_txn_delete_all_groups(change->txn, err);
     while (good && groups_next_member(groups, &at, &member)) {
@@ -187,6 +190,7 @@ bool change_issuer(struct change *change, const char *key, struct error *err)
     struct arena *arena = &change->arena;
     struct store_doc doc;
     struct slice note_name = slice_of(arena_printf(arena, "issuer %s", key));
+    change_touch(change, STORE_ISSUER, key);
     if (!forget_issuer(change, note_name, err)) {
         return false;
     }

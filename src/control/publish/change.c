@@ -33,6 +33,32 @@ struct change *change_begin(struct control *control, const struct author *author
     return change;
 }
 
+void change_touch(struct change *change, const char *kind, const char *name)
+{
+    enum { MOST = sizeof(change->touched) / sizeof(change->touched[0]) };
+    if (change->touched_count < MOST) {
+        change->touched[change->touched_count].kind = kind;
+        change->touched[change->touched_count].name =
+            arena_string(&change->arena, slice_of(name));
+    }
+    change->touched_count++;
+}
+
+static void tell_watchers(const struct change *change)
+{
+    enum { MOST = sizeof(change->touched) / sizeof(change->touched[0]) };
+    struct control *control = change->control;
+    if (control->on_change == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < change->touched_count && i < MOST; i++) {
+        control->on_change(control, change->touched[i].kind, change->touched[i].name);
+    }
+    if (change->touched_count > MOST) {
+        control->on_change(control, "*", "");
+    }
+}
+
 static void change_free(struct change *change)
 {
     arena_done(&change->arena);
@@ -66,6 +92,7 @@ bool change_commit(struct change **change, struct error *err)
         log_error("publish: %s: the record is ahead of the index, starting anew", err->text);
         _exit(1);
     }
+    tell_watchers(taken);
     if (taken->touched_run && control->engine != NULL) {
         ipc_send(control->engine, MSG_CHANGED, NULL, 0);
     }

@@ -11,7 +11,14 @@ struct change {
     struct index_txn *txn;
     struct arena arena;
     bool touched_run; /* the engine should look again */
+    struct {
+        const char *kind, *name;
+    } touched[8];
+    size_t touched_count; /* may exceed the array: then more has changed than is told by name */
 };
+
+/* Those who watch are told, once the change is in force. KIND is one of the record's. */
+void change_touch(struct change *change, const char *kind, const char *name);
 
 /* Our own issuer, which is no document of the record: its keys are with the signer. */
 struct own_issuer {

@@ -249,6 +249,7 @@ bool change_service(struct change *change, const char *key, struct error *err)
 {
     struct store_doc doc;
     struct slice note = SLICE_NONE;
+    change_touch(change, STORE_SERVICE, key);
     if (index_txn_find_note(change->txn, note_key(&change->arena, key), &note)) {
         note = arena_slice(&change->arena, note); /* the map moves under our writes */
     }
@@ -321,6 +322,7 @@ bool change_revision(struct change *change, const char *key, struct error *err)
     struct slice note_name = slice_of(arena_printf(&change->arena, "revision %s", key));
     struct slice note;
     uint64_t id;
+    change_touch(change, STORE_REVISION, key);
     if (at < 0) {
         return error_set(err, STATUS_INTERNAL, "%s is no revision", key);
     }

@@ -1,0 +1,37 @@
+/* How a call ends: with an answer of any type, or by giving its exchange to what goes on. */
+#include "control/call/answer.h"
+
+#include <stdlib.h>
+
+void api_end(struct api_call *call)
+{
+    if (call->exchange != NULL) {
+        exchange_set_user(call->exchange, NULL);
+    }
+    json_decref(call->body);
+    json_decref(call->policy_details);
+    arena_done(&call->arena);
+    free(call);
+}
+
+void api_reply_with(struct api_call *call, int http_status, const char *content_type,
+                    struct slice text, const struct api_header *headers, size_t count)
+{
+    if (call->exchange != NULL) {
+        struct arena *arena = exchange_arena(call->exchange);
+        struct http_headers extra = {0};
+        for (size_t i = 0; i < count; i++) {
+            http_headers_add(&extra, arena, slice_of(headers[i].name),
+                             arena_slice(arena, slice_of(headers[i].value)));
+        }
+        exchange_reply(call->exchange, http_status, content_type, text, &extra);
+    }
+    api_end(call);
+}
+
+struct exchange *api_release(struct api_call *call)
+{
+    struct exchange *exchange = call->exchange;
+    api_end(call);
+    return exchange;
+}
