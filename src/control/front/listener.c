@@ -364,7 +364,8 @@ static struct api_call *call_make(struct control *control, struct exchange *exch
 
 /*
  * The exchange's user is a struct gathering until the body is there, then the call itself with the
- * lowest bit set (so that a client who leaves is noticed), then NULL.
+ * lowest bit set (so that a client who leaves is noticed), then NULL. With the next bit set it is a
+ * stream of events, which goes on after its call.
  */
 enum { USER_CALL = 1, USER_STREAM = 2, USER_BITS = 3 };
 

@@ -1,0 +1,135 @@
+// The user's own order: each way of opening a service and of closing it again, by the console's words, each
+// followed by a stranger's request.
+import { equal, homerun, main, picture, signedIn, strangerSees, test } from "./browser.mjs";
+
+const view = (page, path) => page.goto(`${page.base}/console/${path}`);
+const said = (page, words) => page.getByRole("status").filter({ hasText: words }).first().waitFor();
+
+test("security_opens_and_closes_by_the_check", async () => {
+  const page = await signedIn();
+  await page.getByRole("link", { name: "one", exact: true }).click();
+  await page.getByRole("link", { name: "Security" }).click();
+  await page.getByLabel("Allow public access").check();
+  await page.getByRole("button", { name: "Save" }).click();
+  await said(page, "anyone may call");
+  equal(await strangerSees("one"), 200, "a stranger after Allow public access");
+  await picture(page, "security");
+  await page.getByLabel("Require authentication").check();
+  await page.getByText("Identity and Access Management (IAM)").waitFor();
+  await page.getByRole("button", { name: "Save" }).click();
+  await said(page, "needs an identity");
+  equal(await strangerSees("one"), 403, "a stranger after Require authentication");
+});
+
+test("info_panel_grants_allUsers_and_takes_it_away", async () => {
+  const page = await signedIn();
+  await page.getByRole("checkbox", { name: "Choose two" }).check();
+  const panel = page.getByRole("complementary", { name: "Info panel" });
+  await panel.getByText("Permissions").waitFor();
+  await panel.getByRole("button", { name: "Add principal" }).click();
+  await page.getByLabel("New principals").fill("allUsers");
+  await page.getByLabel("Select a role").fill("Cloud Run Invoker");
+  await page.getByText("the service becomes public").waitFor();
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Allow public access" }).click();
+  await said(page, "it is public");
+  equal(await strangerSees("two"), 200, "a stranger after the grant");
+  await picture(page, "info-panel");
+  await panel.getByRole("button", { name: "Remove allUsers from roles/run.invoker" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove", exact: true }).click();
+  await said(page, "no longer has");
+  equal(await strangerSees("two"), 403, "a stranger after Remove");
+});
+
+test("a_new_service_is_public_or_private_as_chosen", async () => {
+  for (const [choice, status] of [["Allow public access", 200], ["Require authentication", 403]]) {
+    const name = `new-${status}`;
+    const page = await signedIn();
+    await page.getByRole("button", { name: "Deploy container" }).click();
+    await page.getByLabel("Container image").fill("us-docker.pkg.dev/cloudrun/container/hello");
+    await page.getByLabel("Service name").fill(name);
+    await page.getByLabel(choice).check();
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByRole("heading", { name, level: 1 }).waitFor();
+    equal(await strangerSees(name), status, `a stranger at a service made with ${choice}`);
+  }
+});
+
+test("what_is_wrong_is_said_beside_the_field_and_nothing_is_sent", async () => {
+  const page = await signedIn();
+  await view(page, "deploy");
+  await page.getByLabel("Service name").fill("a---b");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByText("Name an image.").first().waitFor();
+  await page.getByText("Three hyphens in a row").first().waitFor();
+  equal(await page.getByLabel("Service name").getAttribute("aria-invalid"), "true", "aria-invalid");
+});
+
+test("a_viewer_sees_and_cannot", async () => {
+  const page = await signedIn({ member: "user:viewer@example.com" });
+  await view(page, "services/us-central1/one/security");
+  const save = page.getByRole("button", { name: "Save" });
+  await save.waitFor();
+  await page.getByText("You need the permission run.services.update").waitFor({ state: "attached" });
+  equal(await save.isDisabled(), true, "Save is disabled for a viewer");
+});
+
+test("a_developer_cannot_add_a_principal", async () => {
+  const page = await signedIn({ member: "user:developer@example.com" });
+  await view(page, "services/us-central1/one/permissions");
+  await page.getByText("You need the permission run.services.setIamPolicy").first().waitFor({ state: "attached" });
+  equal(await page.getByRole("button", { name: "Add principal" }).isDisabled(), true, "Add principal is disabled");
+});
+
+test("a_change_made_elsewhere_appears_without_a_reload", async () => {
+  const page = await signedIn();
+  const row = page.getByRole("row").filter({ has: page.getByRole("link", { name: "one", exact: true }) });
+  await row.getByText("Require authentication").waitFor();
+  await homerun("services", "update", "one", "--no-invoker-iam-check");
+  await row.getByText("Public access").waitFor();
+  await homerun("services", "update", "one", "--invoker-iam-check");
+  await row.getByText("Require authentication").waitFor();
+});
+
+test("the_second_of_two_who_save_is_told", async () => {
+  const [first, second] = [await signedIn(), await signedIn()];
+  for (const page of [first, second]) {
+    await view(page, "services/us-central1/one/yaml");
+    await page.getByLabel("YAML of the service").waitFor();
+  }
+  const edit = async (page, seconds) => {
+    const box = page.getByLabel("YAML of the service");
+    await box.fill((await box.inputValue()).replace(/timeoutSeconds: \d+/, `timeoutSeconds: ${seconds}`));
+    await page.getByRole("button", { name: "Deploy changes" }).click();
+  };
+  await edit(first, 120);
+  await said(first, "The change is deployed");
+  await edit(second, 240);
+  await second.getByText("Somebody else has changed the service").waitFor();
+  equal(/timeoutSeconds: 240/.test(await second.getByLabel("YAML of the service").inputValue()), true, "what was typed is kept");
+});
+
+test("signing_out_ends_the_session_at_the_next_request", async () => {
+  const page = await signedIn();
+  const [cookie] = await page.context().cookies();
+  equal(cookie.httpOnly && cookie.sameSite === "Strict", true, "the cookie's flags");
+  await page.getByLabel(/Signed in as/).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in to Homerun" }).waitFor();
+  await page.context().addCookies([cookie]);
+  const answer = await page.request.get(`${page.base}/console/session`);
+  equal(answer.status(), 401, "the stolen cookie afterwards");
+});
+
+test("hostile_names_stay_text", async () => {
+  const page = await signedIn();
+  await view(page, "services/us-central1/one/permissions");
+  await page.getByRole("button", { name: "Add principal" }).click();
+  await page.getByLabel("New principals").fill("user:<img src=x onerror=alert(1)>@example.com");
+  await page.getByLabel("Select a role").fill("Cloud Run Invoker");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("dialog").getByText("names nobody").first().waitFor();
+  equal(await page.locator("img[src=x]").count(), 0, "elements made of a name");
+});
+
+await main();

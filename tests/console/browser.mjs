@@ -1,0 +1,96 @@
+// A real browser at the console of a real Homerun: what tests/e2e/console.py starts. Each test signs in by a
+// link of its own and prints "ok NAME", "not ok NAME: why".
+import { execFile } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const { HOMERUN, HOMERUN_DATA, HOMERUN_CA, HOMERUN_CONSOLE, HOMERUN_SHOTS, CHROMIUM } = process.env;
+const require = createRequire(join(HOMERUN_CONSOLE, "package.json"));
+export const { chromium } = require("playwright-core");
+export const axeSource = require("axe-core").source;
+const run = promisify(execFile);
+
+/** `homerun ARGUMENTS` against the instance; what it prints. */
+export async function homerun(...argv) {
+  const { stdout } = await run(HOMERUN, argv, { env: { ...process.env, HOMERUN_DATA } });
+  return stdout.trim();
+}
+
+/** What a stranger is answered by a service. */
+export async function strangerSees(service) {
+  const listed = JSON.parse(await homerun("services", "list", "--format=json"));
+  const url = listed.find((one) => (one.name ?? one.metadata?.name).endsWith(service));
+  return statusOf(url.uri ?? url.status.url);
+}
+
+export async function statusOf(url, ...more) {
+  const argv = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", HOMERUN_CA, ...more, url];
+  return Number((await run("curl", argv)).stdout);
+}
+
+let browser;
+const faults = [];
+
+/** A page that is signed in as MEMBER ("" for the owner), in a browser context of its own. */
+export async function signedIn({ member = "", width = 1280, dark = false } = {}) {
+  const link = await homerun("console", "--print", ...(member ? [`--as=${member}`] : []));
+  const context = await browser.newContext({
+    viewport: { width, height: 900 },
+    colorScheme: dark ? "dark" : "light",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10000);
+  page.on("pageerror", (why) => faults.push(`script: ${why.message}`));
+  page.on("console", (said) => {
+    if (/content security policy/i.test(said.text())) {
+      faults.push(`CSP: ${said.text()}`);
+    }
+  });
+  await page.goto(link);
+  await page.getByRole("heading", { name: "Services", level: 1 }).waitFor();
+  page.base = new URL(link).origin;
+  return page;
+}
+
+export function equal(seen, wanted, what) {
+  if (seen !== wanted) {
+    throw new Error(`${what}: ${seen}, not ${wanted}`);
+  }
+}
+
+/** Keeps a picture for people to look at, where the run keeps any. */
+export async function picture(page, name) {
+  if (HOMERUN_SHOTS) {
+    mkdirSync(HOMERUN_SHOTS, { recursive: true });
+    await page.screenshot({ path: join(HOMERUN_SHOTS, `${name}.png`) });
+  }
+}
+
+const tests = [];
+export const test = (name, body) => tests.push([name, body]);
+
+export async function main() {
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync"],
+  });
+  const wanted = process.argv.slice(2);
+  for (const [name, body] of tests.filter(([name]) => wanted.length === 0 || wanted.some((word) => name.includes(word)))) {
+    faults.length = 0;
+    try {
+      await body();
+      equal(faults.join("; "), "", "what the browser reported");
+      console.log(`ok ${name}`);
+    } catch (why) {
+      process.exitCode = 1;
+      console.log(`not ok ${name}: ${String(why.message).split("\n").slice(0, 3).join(" ")}`);
+    }
+    for (const context of browser.contexts()) {
+      await context.close();
+    }
+  }
+  await browser.close();
+}
