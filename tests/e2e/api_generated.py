@@ -317,7 +317,9 @@ def bytes_that_are_no_object_are_refused():
             continue
         for name, body, malformed in sample(choice, RAW_BODIES, BODIES_OF_ONE_METHOD):
             got = ask(faults, row, name, row["verb"], place.path(row), token, body)
-            if got and malformed and got.status != 400:
+            # What strangers may send is cut shorter than some of these are.
+            small = "anonymous" in row["flags"] and len(body) > 65536
+            if got and malformed and got.status != (413 if small else 400):
                 faults.add(row, name, "not 400", got)
             if got and not malformed and got.status == 200:
                 faults.add(row, name, "an unknown field is taken", got)

@@ -25,6 +25,8 @@ OWN_SCHEMAS = {
     "own.Entries": {"resourceNames": "list:string", "filter": "string", "orderBy": "string",
                     "pageSize": "int32", "pageToken": "string"},
     "own.Enable": {"serviceIds": "list:string"},
+    "own.Link": {"member": "string"},
+    "own.SignIn": {"code": "string"},
     "own.Empty": {},
     "own.GetIamPolicy": {"options": "ref:cloudresourcemanager.v1.GetPolicyOptions"},
     "own.Testable": {"fullResourceName": "string", "pageSize": "int32", "pageToken": "string"},
@@ -33,6 +35,7 @@ OWN_SCHEMAS = {
 OWN_METHODS = {
     "POST /homerun/v1/groups": "own.Group", "PUT /homerun/v1/groups/{}": "own.Group",
     "POST /homerun/v1/issuers": "own.Issuer", "POST /homerun/v1/tokens": "own.Token",
+    "POST /homerun/v1/links": "own.Link", "POST /console/session": "own.SignIn",
     "POST /homerun/v1/images": "own.Image", "POST /v2/entries:list": "own.Entries",
     "POST /v1/projects/{}/services:batchEnable": "own.Enable",
     "POST /v2/folders:search": "own.SearchFolders",

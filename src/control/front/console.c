@@ -207,7 +207,14 @@ static void session_post(struct api_call *call)
 static void session_delete(struct api_call *call)
 {
     struct error err;
-    if (!session_end(call, console_cookie(exchange_request(call->exchange)), &err)) {
+    struct slice id = console_cookie(exchange_request(call->exchange));
+    if (id.len == 0) {
+        error_set(&err, STATUS_UNAUTHENTICATED,
+                  "There is no session to end: the request has no cookie of the console.");
+        api_fail(call, &err);
+        return;
+    }
+    if (!session_end(call, id, &err)) {
         api_fail(call, &err);
         return;
     }
