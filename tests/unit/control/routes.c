@@ -16,6 +16,9 @@
 /* Handlers that decide by themselves who may: a row joins them when its handler has been read for
    exactly that. */
 static const char *const self_checked[] = {
+    "homerun.v1.Console.Events",
+    "homerun.v1.Console.GetSession",
+    "homerun.v1.Console.SignOut",
     "google.cloud.orgpolicy.v2.OrgPolicy.CreateCustomConstraint",
     "google.cloud.orgpolicy.v2.OrgPolicy.CreatePolicy",
     "google.cloud.orgpolicy.v2.OrgPolicy.DeletePolicy",
@@ -115,6 +118,9 @@ enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };
 
 /* What anybody may ask without a token: how to get one, and who signs them. */
 static const char *const anonymous[] = {
+    "homerun.v1.Console.Page",
+    "homerun.v1.Console.Root",
+    "homerun.v1.Console.SignIn",
     "homerun.v1.OrganizationPolicyPage",
     "oauth2.Token",
     "oauth2.TokenInfo",
