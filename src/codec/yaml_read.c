@@ -371,7 +371,7 @@ static json_t *flow_entry(struct reader *reader)
         return NULL;
     }
     yaml_skip_blanks(&reader->cursor);
-    return scalar.one_line && flow_colon_at(&reader->cursor, scalar.plain)
+    return flow_colon_at(&reader->cursor, scalar.plain)
                ? flow_pair(reader, &scalar, &properties)
                : scalar_value(reader, &scalar, &properties);
 }
