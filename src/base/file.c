@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -127,4 +129,48 @@ bool file_make_dir(const char *path, mode_t mode, struct error *err)
         return error_set(err, STATUS_FAILED_PRECONDITION, "%s: not a directory", path);
     }
     return true;
+}
+
+/* What is left of the absolute PATH behind DIR; NULL if it does not begin with it. */
+static const char *path_behind(const char *dir, const char *path)
+{
+    size_t length = strlen(dir);
+    while (length > 0 && dir[length - 1] == '/') {
+        length--;
+    }
+    if (strncmp(path, dir, length) != 0 || (path[length] != '/' && path[length] != '\0')) {
+        return NULL;
+    }
+    path += length;
+    return path + strspn(path, "/");
+}
+
+int file_open_below(const char *dir, const char *path, struct error *err)
+{
+    const struct open_how how = {
+        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    const char *inside = path[0] == '/' ? path_behind(dir, path) : path;
+    if (inside == NULL) {
+        error_set(err, STATUS_INVALID_ARGUMENT, "'%.300s' is not inside of %.300s", path, dir);
+        return -1;
+    }
+    int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0) {
+        error_set(err, STATUS_NOT_FOUND, "%.300s: %s", dir, strerror(errno));
+        return -1;
+    }
+    if (inside[0] == '\0') {
+        return dir_fd;
+    }
+    int fd = (int)syscall(SYS_openat2, dir_fd, inside, &how, sizeof(how));
+    int number = errno;
+    close(dir_fd);
+    if (fd < 0 && (number == EXDEV || number == ELOOP)) {
+        error_set(err, STATUS_INVALID_ARGUMENT, "'%.300s' leads out of %.300s", path, dir);
+    } else if (fd < 0) {
+        error_set(err, STATUS_NOT_FOUND, "'%.300s' in %.300s: %s", path, dir, strerror(number));
+    }
+    return fd;
 }

@@ -15,5 +15,12 @@ bool file_read(struct arena *arena, const char *path, size_t max, struct slice *
 /* Writes beside PATH, syncs, and renames over it. MODE is the file's, whatever the umask. */
 bool file_write(const char *path, struct slice content, mode_t mode, struct error *err);
 
+/*
+ * Opens the folder PATH below the folder DIR, for its place alone (O_PATH). PATH may be absolute if
+ * it begins with DIR. Links are followed only while they stay below DIR: INVALID_ARGUMENT if one,
+ * or a "..", leads out; NOT_FOUND if there is nothing. -1 on failure; the caller closes it.
+ */
+int file_open_below(const char *dir, const char *path, struct error *err);
+
 /* Makes PATH and its parents, each with MODE if it is new. */
 bool file_make_dir(const char *path, mode_t mode, struct error *err);

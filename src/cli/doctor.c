@@ -207,6 +207,21 @@ static void check_runtime(struct doctor *doctor)
                   "neither crun nor runc: services run as plain processes (--engine=process)");
 }
 
+/* What keeps instances from the data folder. */
+static void check_walls(struct doctor *doctor)
+{
+    const char *walls = doctor->serves   ? session_text(doctor->cli, "walls")
+                        : geteuid() == 0 ? "users"
+                                         : "none";
+    if (strcmp(walls, "none") == 0) {
+        tell(doctor, FINDING_ODD,
+             "Homerun does not run as root, so instances run as the same user: they can read the "
+             "data folder and its keys. Register only programs that you would run by hand");
+    } else {
+        tell(doctor, FINDING_GOOD, "each instance is a user of its own");
+    }
+}
+
 static void check_bundles(struct doctor *doctor)
 {
     static const char *const names[] = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"};
@@ -333,12 +348,19 @@ static const struct {
     const char *name;
     void (*run)(struct doctor *doctor);
 } checks[] = {
-    {"data folder", check_data},    {"instance", check_instance},
-    {"ports", check_ports},         {"open files", check_files},
-    {"clock", check_clock},         {"names", check_names},
-    {"containers", check_runtime},  {"gcloud", check_gcloud},
-    {"terraform", check_terraform}, {"this shell", check_environment},
-    {"CA bundles", check_bundles},  {"proxies", check_proxies},
+    {"data folder", check_data},
+    {"instance", check_instance},
+    {"ports", check_ports},
+    {"open files", check_files},
+    {"clock", check_clock},
+    {"names", check_names},
+    {"containers", check_runtime},
+    {"walls", check_walls},
+    {"gcloud", check_gcloud},
+    {"terraform", check_terraform},
+    {"this shell", check_environment},
+    {"CA bundles", check_bundles},
+    {"proxies", check_proxies},
     {"services", check_services},
 };
 

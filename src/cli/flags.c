@@ -147,6 +147,13 @@ const struct flag of_service_flags[] = {
 
 const struct flag image_flags[] = {
     {"dir", FLAG_TEXT, "DIR", "folder that the program starts in", NULL},
+    {"env", FLAG_LIST, "NAME[=VALUE]", "a variable that deployers may set, and its value else",
+     NULL},
+    {"allow-env", FLAG_LIST, "NAMES|safe",
+     "more variables that deployers may set; safe: all that no loader or interpreter reads", NULL},
+    {"allow-args", FLAG_SWITCH, NULL, "deployers may add arguments", NULL},
+    {"listens-wide", FLAG_SWITCH, NULL,
+     "it may listen on all addresses, where it is reached past the gate", NULL},
     {0},
 };
 const struct flag group_flags[] = {

@@ -1,6 +1,7 @@
 /* `homerun up`: the plan, the supervisor, and a few lines of where to go from there. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/actions.h"
 #include "cli/terminal.h"
@@ -23,6 +24,9 @@ static void on_ready(const struct settings *settings, void *ctx)
         printf("  Metadata server   %s\n", settings->metadata_url);
     }
     printf("  Console           %s/console/ (`homerun console` opens it signed in)\n", settings->api_url);
+    printf("  Instances         %s\n",
+           geteuid() == 0 ? "each is a user of its own"
+                          : "run as the same user: no wall keeps them from the data folder");
     printf("  Local CA          %s/ca.pem\n", settings->data);
     printf("  Data              %s\n", settings->data);
     printf("  Project, region   %s, %s\n", settings->project, settings->region);

@@ -1,17 +1,20 @@
 /*
  * What runs containers. The rest of the engine knows instances, probes and numbers; a backend knows
- * how a container is started, signalled and watched.
+ * how a container is started, signalled and watched. An instance has a *home* there: what its
+ * containers share, such as an address and a user.
  */
 #pragma once
 
 #include <uv.h>
 
 #include "base/error.h"
+#include "engine/listeners.h"
 #include "engine/logs.h"
 #include "engine/run_record.h"
 #include "ipc/board.h"
 
 struct backend;           /* one of a kind, opened */
+struct backend_home;      /* opaque: of one instance */
 struct backend_container; /* opaque: one that was started */
 
 struct backend_events {
@@ -39,15 +42,20 @@ struct engine_backend {
     struct backend *(*open)(uv_loop_t *loop, struct error *err);
     void (*close)(struct backend *backend); /* every container has been freed */
 
-    /* Where an instance will listen that asked for PORT; it is kept for it until it is released. */
-    bool (*take_address)(struct backend *backend, uint16_t port, struct board_address *out,
-                         struct error *err);
-    void (*release_address)(struct backend *backend, struct board_address address);
-    /* True if somebody else listens there: the instance cannot be blamed. */
-    bool (*address_lost)(struct backend *backend, struct board_address address);
+    /* For one instance that asked for PORT; ADDRESS is where it will listen. NULL on failure. */
+    struct backend_home *(*home_open)(struct backend *backend, uint16_t port,
+                                      struct board_address *address, struct error *err);
+    void (*home_close)(struct backend_home *home); /* its containers have been freed */
+    /* True if somebody else listens at its address: the instance cannot be blamed. */
+    bool (*address_lost)(const struct backend_home *home);
+    /*
+     * Whether LISTENER, a socket of this machine, is of the containers of HOME. NULL where
+     * instances have a network of their own.
+     */
+    bool (*owns)(const struct backend_home *home, const struct listener *listener);
 
     /* NULL and a whole sentence if it cannot be started; then no event comes. */
-    struct backend_container *(*start)(struct backend *backend, const struct backend_order *order,
+    struct backend_container *(*start)(struct backend_home *home, const struct backend_order *order,
                                        struct error *err);
     /* To all its processes. */
     void (*signal)(struct backend_container *container, int number);

@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "model/image_rules.h"
+
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /* Where homerun-hello may be, as seen from our own program's folder: installed, or just built. */
@@ -46,26 +49,13 @@ static const char *find_hello(struct arena *arena)
     return NULL;
 }
 
-static const char *path_of(const struct run_container *container)
+/* A name without a slash. */
+static const char *find_in_path(struct arena *arena, const char *name)
 {
-    for (size_t i = 0; i < container->env_count; i++) {
-        if (strcmp(container->env[i].name, "PATH") == 0) {
-            return container->env[i].value;
-        }
-    }
-    return default_path;
-}
-
-/* A name without a slash: along PATH, parts of which may be relative to the folder. */
-static const char *find_in_path(struct arena *arena, const struct run_container *container,
-                                const char *dir, const char *name)
-{
-    struct slice rest = slice_of(path_of(container));
+    struct slice rest = slice_of(default_path);
     struct slice part;
     while (slice_cut(&rest, ':', &part)) {
-        bool absolute = slice_starts(part, SLICE("/"));
-        const char *path = arena_printf(arena, "%s%s%.*s/%s", absolute ? "" : dir,
-                                        absolute ? "" : "/", SLICE_ARG(part), name);
+        const char *path = arena_printf(arena, "%.*s/%s", SLICE_ARG(part), name);
         if (is_program(path)) {
             return path;
         }
@@ -84,11 +74,11 @@ static bool find_program(struct arena *arena, const struct run_container *contai
     if (strcmp(name, "homerun-hello") == 0) {
         out->path = find_hello(arena);
     } else if (strchr(name, '/') == NULL) {
-        out->path = find_in_path(arena, container, out->dir, name);
+        out->path = find_in_path(arena, name);
     } else if (name[0] == '/') {
         out->path = name;
     } else {
-        out->path = arena_printf(arena, "%s/%s", out->dir, name);
+        out->path = arena_printf(arena, "%s/%s", container->dir, name);
     }
     if (out->path == NULL) {
         return error_set(err, STATUS_NOT_FOUND, "the program \"%s\" of image \"%s\" was not found",
@@ -103,64 +93,56 @@ static bool find_program(struct arena *arena, const struct run_container *contai
     return true;
 }
 
-/*
- * A local program runs with the rights of its folder's owner, whoever deploys it. So who deploys
- * may choose its arguments and its environment, but neither another program nor what is loaded into
- * it.
- */
-static bool is_as_registered(const struct run_container *container, struct error *err)
+/* Asks what control asked when it was deployed. */
+static bool is_allowed(struct arena *arena, const struct run_container *container,
+                       struct error *err)
 {
-    if (container->command[0] != NULL &&
-        (container->program[0] == NULL ||
-         strcmp(container->command[0], container->program[0]) != 0)) {
-        return error_set(err, STATUS_FAILED_PRECONDITION,
-                         "the command \"%s\" cannot replace the program that image \"%s\" was "
-                         "registered with; register another image with \"homerun images add\"",
-                         container->command[0], label(container));
-    }
+    const char **names = arena_array(arena, const char *, container->env_count + 1);
+    size_t count = 0;
     for (size_t i = 0; i < container->env_count; i++) {
-        const char *name = container->env[i].name;
-        if (strncmp(name, "LD_", 3) == 0 || strcmp(name, "GLIBC_TUNABLES") == 0) {
-            return error_set(err, STATUS_FAILED_PRECONDITION,
-                             "the variable %s cannot be set for image \"%s\": it would change what "
-                             "the program loads",
-                             name, label(container));
-        }
+        names[count++] = container->env[i].name;
     }
-    return true;
+    const struct image_ask ask = {
+        .program = container->program,
+        .command = container->command,
+        .args = container->args,
+        .env = names,
+    };
+    char why[640];
+    return image_rules_check(&container->rules, &ask, why, sizeof(why)) == IMAGE_FINE ||
+           error_set(err, STATUS_FAILED_PRECONDITION, "image \"%.100s\": %s", label(container),
+                     why);
+}
+
+/* A built-in image has no folder: whatever the container asks for, there is nothing in it. */
+static int open_folder(const struct run_container *container, struct error *err)
+{
+    if (*container->dir == '\0') {
+        return file_open_below("/", "", err);
+    }
+    return file_open_below(container->dir, container->working_dir, err);
 }
 
 bool image_resolve(struct arena *arena, const struct run_container *container,
                    struct image_command *out, struct error *err)
 {
-    const char *const *first =
-        container->command[0] != NULL ? container->command : container->program;
-    if (first[0] == NULL) {
+    const char *const *program = container->program;
+    if (program[0] == NULL) {
         return error_set(err, STATUS_NOT_FOUND,
                          "image \"%s\" has no program that this engine can run: register one with "
                          "\"homerun images add\"",
                          label(container));
     }
-    if (!is_as_registered(container, err)) {
+    *out = (struct image_command){.dir_fd = -1, .built_in = *container->dir == '\0'};
+    if (!is_allowed(arena, container, err) ||
+        !find_program(arena, container, program[0], out, err)) {
         return false;
     }
-    bool local = *container->dir != '\0';
-    *out = (struct image_command){
-        .dir = local ? container->dir : "/",
-        .owner_dir = local ? container->dir : NULL,
-    };
-    if (!find_program(arena, container, first[0], out, err)) {
-        return false;
-    }
-    if (*container->working_dir == '/') {
-        out->dir = container->working_dir;
-    } else if (*container->working_dir != '\0') {
-        out->dir = arena_printf(arena, "%s/%s", out->dir, container->working_dir);
-    }
-    size_t first_count = count_of(first), args_count = count_of(container->args);
-    const char **argv = arena_array(arena, const char *, first_count + args_count + 1);
-    memcpy(argv, first, first_count * sizeof(*argv));
-    memcpy(argv + first_count, container->args, args_count * sizeof(*argv));
+    size_t program_count = count_of(program), args_count = count_of(container->args);
+    const char **argv = arena_array(arena, const char *, program_count + args_count + 1);
+    memcpy(argv, program, program_count * sizeof(*argv));
+    memcpy(argv + program_count, container->args, args_count * sizeof(*argv));
     out->argv = argv;
-    return true;
+    out->dir_fd = open_folder(container, err);
+    return out->dir_fd >= 0;
 }

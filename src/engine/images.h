@@ -9,14 +9,15 @@
 struct image_command {
     const char *path;        /* of the file to execute, absolute */
     const char *const *argv; /* ends with NULL */
-    const char *dir;         /* to run in */
-    const char *owner_dir;   /* whose owner to run as; NULL: as the engine does */
+    int dir_fd;              /* to run in; the caller closes it */
+    bool built_in;           /* ours: in a folder that its user need not be able to enter */
 };
 
 /*
- * Entry point and arguments as containers have them: `command` replaces what the image runs, `args`
- * follow. A name without a slash is looked for in PATH; "homerun-hello" beside our own program.
- * NOT_FOUND, or FAILED_PRECONDITION for a file that may not be executed, with a whole sentence.
+ * The registered program, and the arguments behind it that whoever deployed gave, if the image's
+ * rules let them (model/image_rules.h): control asked that already, but what an image allows may
+ * have changed since. A name without a slash is looked for in the standard PATH; "homerun-hello"
+ * beside our own program. NOT_FOUND, or FAILED_PRECONDITION, with a whole sentence.
  */
 bool image_resolve(struct arena *arena, const struct run_container *container,
                    struct image_command *out, struct error *err);

@@ -31,6 +31,7 @@ struct engine {
     bool walk_again;
     bool draining;
     uint64_t ticks;
+    struct listeners listeners; /* of the machine, during a tick */
 };
 
 /* ---- engine.c ---- */

@@ -39,8 +39,8 @@ static void on_timer_closed(uv_handle_t *handle)
 static void instance_gone(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
-    if (instance->has_address) {
-        engine->kind->release_address(engine->backend, instance->address);
+    if (instance->home != NULL) {
+        engine->kind->home_close(instance->home);
     }
     revision_on_gone(instance->revision, instance);
     uv_close((uv_handle_t *)&instance->timer, on_timer_closed);
@@ -129,8 +129,8 @@ instance_fail(struct instance *instance, enum start_failure failure, const char 
     va_end(args);
     instance->failure = failure;
     struct engine *engine = engine_of(instance);
-    instance->lost_port = failure == START_FAILED_EXIT && instance->has_address &&
-                          engine->kind->address_lost(engine->backend, instance->address);
+    instance->lost_port = failure == START_FAILED_EXIT && instance->home != NULL &&
+                          engine->kind->address_lost(instance->home);
     instance_end(instance, instance->why);
     revision_on_failed(instance->revision, instance);
 }
@@ -184,15 +184,41 @@ static uint16_t probe_port(const struct container *container, const struct run_p
     return port == container->spec->port && port != 0 ? container->instance->address.port : port;
 }
 
+/*
+ * A probe may name any port, and where instances share the machine's network most ports are not
+ * theirs: whoever deploys could make us ask a program that only this machine can reach.
+ */
+static bool may_ask(void *ctx)
+{
+    const struct container *container = ctx;
+    struct instance *instance = container->instance;
+    const struct engine_backend *kind = engine_of(instance)->kind;
+    struct listeners all;
+    struct error err = {0};
+    bool listens = false, stranger = !listeners_read(&all, &err);
+    for (size_t i = 0; i < all.count; i++) {
+        if (listener_takes(&all.list[i], container->asked_port)) {
+            listens = true;
+            stranger = stranger || !kind->owns(instance->home, &all.list[i]);
+        }
+    }
+    listeners_done(&all);
+    return listens && !stranger;
+}
+
 static struct probe *start_probe(struct container *container, const struct run_probe *probe,
                                  bool startup, probe_report report)
 {
+    const struct instance *instance = container->instance;
+    bool shared = engine_of(instance)->kind->owns != NULL;
+    container->asked_port = probe_port(container, probe);
     struct probe_order order = {
         .probe = probe,
         .address = {.sin_family = AF_INET,
-                    .sin_port = htons(probe_port(container, probe)),
-                    .sin_addr.s_addr = container->instance->address.ipv4},
+                    .sin_port = htons(container->asked_port),
+                    .sin_addr.s_addr = instance->address.ipv4},
         .startup = startup,
+        .may_ask = shared && container->asked_port != instance->address.port ? may_ask : NULL,
         .report = report,
         .ctx = container,
     };
@@ -308,7 +334,7 @@ static bool container_start(struct container *container)
         .events = &container_events,
         .ctx = container,
     };
-    container->handle = engine->kind->start(engine->backend, &order, &err);
+    container->handle = engine->kind->start(instance->home, &order, &err);
     if (container->handle == NULL) {
         instance_fail(instance, START_FAILED_IMAGE, "%.240s", err.text);
         return false;
@@ -341,9 +367,74 @@ static bool may_start(const struct container *container)
     return true;
 }
 
+/* ---- who listens where ---- */
+
+static bool may_listen_wide(const struct instance *instance)
+{
+    for (size_t i = 0; i < instance->container_count; i++) {
+        if (instance->containers[i].spec->rules.listens_wide) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether one of ALL is of the instance, and can be reached from elsewhere: past the gate. WHY
+ * takes a sentence. */
+static bool listens_wide(const struct instance *instance, const struct listeners *all, char *why,
+                         size_t size)
+{
+    if (may_listen_wide(instance)) {
+        return false;
+    }
+    for (size_t i = 0; i < all->count; i++) {
+        const struct listener *listener = &all->list[i];
+        if (!listener->loopback && engine_of(instance)->kind->owns(instance->home, listener)) {
+            snprintf(why, size,
+                     "it listens on %s port %u, where it can be reached past the gate: let it "
+                     "listen on 127.0.0.1, or register its image with --listens-wide",
+                     listener->address, listener->port);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody is sent to an instance before it is known to be the one who listens, and there alone. */
+static bool listens_well(struct instance *instance)
+{
+    const struct engine_backend *kind = engine_of(instance)->kind;
+    struct listeners all;
+    struct error err = {0};
+    char why[256];
+    bool stranger = false;
+    if (kind->owns == NULL) {
+        return true;
+    }
+    bool told = listeners_read(&all, &err);
+    for (size_t i = 0; i < all.count; i++) {
+        stranger = stranger || (listener_takes(&all.list[i], instance->address.port) &&
+                                !kind->owns(instance->home, &all.list[i]));
+    }
+    if (!told) {
+        instance_fail(instance, START_FAILED_IMAGE, "%.200s", err.text);
+    } else if (stranger) {
+        instance_fail(instance, START_FAILED_EXIT,
+                      "another program of this machine listens on its port %u",
+                      instance->address.port);
+    } else if (listens_wide(instance, &all, why, sizeof(why))) {
+        instance_fail(instance, START_FAILED_IMAGE, "%s", why);
+    }
+    listeners_done(&all);
+    return instance->phase == PHASE_STARTING;
+}
+
 static void instance_ready(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
+    if (!listens_well(instance)) {
+        return;
+    }
     instance->phase = PHASE_READY;
     instance->ever_ready = true;
     instance->ready_us = clock_mono_us();
@@ -394,11 +485,12 @@ static bool take_slot(struct instance *instance)
     struct engine *engine = engine_of(instance);
     const struct run_container *ingress = run_record_ingress(instance->record);
     struct error err = {0};
-    if (!engine->kind->take_address(engine->backend, ingress->port, &instance->address, &err)) {
+    instance->home =
+        engine->kind->home_open(engine->backend, ingress->port, &instance->address, &err);
+    if (instance->home == NULL) {
         instance_fail(instance, START_FAILED_LIMIT, "%.240s", err.text);
         return false;
     }
-    instance->has_address = true;
     instance->address.http2 = ingress->http2;
     instance->slot = board_add(engine->board, instance->revision->id, instance->record->concurrency,
                                instance->address);
@@ -478,6 +570,16 @@ static void look_at_memory(struct instance *instance, const struct container *co
     instance_end(instance, why);
     instance->killed = true;
     signal_all(instance, SIGKILL);
+}
+
+void instance_look_at_listeners(struct instance *instance, const struct listeners *all)
+{
+    char why[256];
+    if ((instance->phase == PHASE_READY || instance->phase == PHASE_DRAINING) &&
+        listens_wide(instance, all, why, sizeof(why))) {
+        instance->crashed = true;
+        instance_end(instance, why);
+    }
 }
 
 void instance_look(struct instance *instance, bool also_idle)

@@ -27,6 +27,7 @@ struct container {
     const struct run_container *spec;
     const char *name; /* for logs */
     struct backend_container *handle;
+    uint16_t asked_port; /* of its probes under way, where that is not the instance's address */
     struct probe *startup, *liveness;
     struct log_lines lines[2]; /* stdout, stderr */
     bool started, passed, exited;
@@ -41,8 +42,8 @@ struct instance {
     enum instance_phase phase;
     int slot; /* on the board; -1: none */
     struct board_address address;
-    bool has_address;
-    bool killed; /* SIGKILL was sent */
+    struct backend_home *home; /* NULL: not yet */
+    bool killed;               /* SIGKILL was sent */
     uv_timer_t timer;
     int64_t started_us, ready_us, drained_us;
     int64_t cpu_us, cpu_at_us; /* at the last look */
@@ -65,5 +66,7 @@ void instance_drain(struct instance *instance);
 /* SIGTERM now, SIGKILL ten seconds later. WHY goes into the log. */
 void instance_end(struct instance *instance, const char *why);
 
+/* Once a second: one that has begun to listen where it may not ends. ALL: of this machine. */
+void instance_look_at_listeners(struct instance *instance, const struct listeners *all);
 /* Once a second: memory limit and processor time. */
 void instance_look(struct instance *instance, bool also_idle);

@@ -191,6 +191,10 @@ static void attempt(struct probe *probe)
     if (probe->order.startup && probe->attempt_deadline_us > probe->deadline_us) {
         probe->attempt_deadline_us = probe->deadline_us;
     }
+    if (probe->order.may_ask != NULL && !probe->order.may_ask(probe->order.ctx)) {
+        fail(probe, "no program of this instance listens there", false);
+        return;
+    }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         fail(probe, strerror(errno), false);

@@ -1,15 +1,16 @@
 /*
  * The process backend: a container is a local program, in a process group of its own, on a loopback
  * port that we choose, since all instances share the machine's network. It is told that port in
- * PORT. What it asks for is a program and arguments; there is no image file system, so it sees the
- * machine's files, with the rights of whoever owns the folder that it was registered with (if that
- * is not root), else with ours. Sidecars listen where they like: two instances of a revision whose
+ * PORT. There is no image file system, so it sees the machine's files: started by root, each
+ * instance is a user of its own, who has no rights but those that everybody has; else it runs as
+ * we do, and there is no wall. Sidecars listen where they like: two instances of a revision whose
  * sidecars insist on one port cannot live side by side here.
  *
  * Children die with us (PR_SET_PDEATHSIG); what they left behind falls to us, as we are their
- * subreaper, and is killed with their group.
+ * subreaper, and is killed with their group, and with their user.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -25,6 +26,7 @@
 #include "engine/backend.h"
 #include "engine/images.h"
 #include "engine/spawn.h"
+#include "ipc/users.h"
 
 enum {
     PORT_FIRST = 20000, /* below what the kernel hands out for outgoing connections */
@@ -41,6 +43,16 @@ struct backend {
     struct map *by_pid;
     int null_fd;
     unsigned char port_used[65536 / 8];
+    struct users users; /* a count of 0: instances are who we are */
+    unsigned char *user_used;
+    unsigned user_next;
+};
+
+struct backend_home {
+    struct backend *backend;
+    uint16_t port;
+    uid_t user; /* if the backend has users */
+    struct backend_container *containers;
 };
 
 struct output {
@@ -52,6 +64,8 @@ struct output {
 
 struct backend_container {
     struct backend *backend;
+    struct backend_home *home;
+    struct backend_container *next; /* of the same home */
     pid_t pid;
     bool exited;
     struct output outputs[2];
@@ -74,31 +88,166 @@ static bool port_is_free(uint16_t port)
     return is_free;
 }
 
-static bool process_take_address(struct backend *backend, uint16_t port, struct board_address *out,
-                                 struct error *err)
+static uint16_t take_port(struct backend *backend)
 {
-    (void)port; /* what it asked for cannot be given to all */
     for (int i = 0; i < PORT_TRIES; i++) {
         uint16_t chosen = (uint16_t)(PORT_FIRST + random_u64() % (PORT_LAST - PORT_FIRST));
         unsigned char bit = (unsigned char)(1 << chosen % 8);
         if ((backend->port_used[chosen / 8] & bit) == 0 && port_is_free(chosen)) {
             backend->port_used[chosen / 8] |= bit;
-            *out = (struct board_address){.ipv4 = htonl(INADDR_LOOPBACK), .port = chosen};
+            return chosen;
+        }
+    }
+    return 0;
+}
+
+/* ---- users ---- */
+
+static void users_open(struct backend *backend)
+{
+    struct users all = users_find();
+    if (geteuid() != 0 || all.count <= USERS_OURS) {
+        return;
+    }
+    backend->users = (struct users){all.first + USERS_OURS, all.count - USERS_OURS};
+    backend->user_used = calloc(backend->users.count, 1);
+    if (backend->user_used == NULL) {
+        abort();
+    }
+    /* Not where a predecessor began: something of its users may still be about. */
+    backend->user_next = (unsigned)(random_u64() % backend->users.count);
+}
+
+/* In turn, so that a number comes back as late as can be. */
+static bool take_user(struct backend *backend, uid_t *out)
+{
+    for (unsigned i = 0; i < backend->users.count; i++) {
+        unsigned at = (backend->user_next + i) % backend->users.count;
+        if (backend->user_used[at] == 0) {
+            backend->user_used[at] = 1;
+            backend->user_next = at + 1;
+            *out = backend->users.first + at;
             return true;
         }
     }
-    return error_set(err, STATUS_RESOURCE_EXHAUSTED, "no free port was found");
+    return false;
 }
 
-static void process_release_address(struct backend *backend, struct board_address address)
+/* ---- homes ---- */
+
+static struct backend_home *process_home_open(struct backend *backend, uint16_t port,
+                                              struct board_address *address, struct error *err)
 {
-    backend->port_used[address.port / 8] &= (unsigned char)~(1 << address.port % 8);
+    (void)port; /* what it asked for cannot be given to all */
+    uid_t user = geteuid();
+    if (backend->users.count > 0 && !take_user(backend, &user)) {
+        error_set(err, STATUS_RESOURCE_EXHAUSTED, "no user is left for another instance");
+        return NULL;
+    }
+    struct backend_home *home = calloc(1, sizeof(*home));
+    if (home == NULL) {
+        abort();
+    }
+    *home = (struct backend_home){.backend = backend, .user = user, .port = take_port(backend)};
+    if (home->port == 0) {
+        error_set(err, STATUS_RESOURCE_EXHAUSTED, "no free port was found");
+        if (backend->users.count > 0) {
+            backend->user_used[user - backend->users.first] = 0;
+        }
+        free(home);
+        return NULL;
+    }
+    *address = (struct board_address){.ipv4 = htonl(INADDR_LOOPBACK), .port = home->port};
+    return home;
 }
 
-static bool process_address_lost(struct backend *backend, struct board_address address)
+static void process_home_close(struct backend_home *home)
 {
-    (void)backend;
-    return !port_is_free(address.port);
+    struct backend *backend = home->backend;
+    backend->port_used[home->port / 8] &= (unsigned char)~(1 << home->port % 8);
+    if (backend->users.count > 0) {
+        spawn_kill_user(home->user);
+        backend->user_used[home->user - backend->users.first] = 0;
+    }
+    free(home);
+}
+
+static bool process_address_lost(const struct backend_home *home)
+{
+    return !port_is_free(home->port);
+}
+
+/* ---- whose socket is it ---- */
+
+/* Whether the process PID, as it stands in /proc, belongs to the session SESSION. */
+static bool in_session(const char *pid, pid_t session)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (got <= 0) {
+        return false;
+    }
+    text[got] = '\0';
+    const char *rest = strrchr(text, ')');
+    int found = 0;
+    return rest != NULL && sscanf(rest + 1, " %*c %*d %*d %d", &found) == 1 && found == session;
+}
+
+static bool holds_socket(const char *pid, uint32_t inode)
+{
+    char path[64], wanted[32], link[32];
+    snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+    int length = snprintf(wanted, sizeof(wanted), "socket:[%u]", inode);
+    DIR *folder = opendir(path);
+    bool found = false;
+    for (struct dirent *entry; !found && folder != NULL && (entry = readdir(folder)) != NULL;) {
+        ssize_t got = readlinkat(dirfd(folder), entry->d_name, link, sizeof(link));
+        found = got == length && memcmp(link, wanted, (size_t)length) == 0;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return found;
+}
+
+/* Where instances have no user of their own: those of its sessions that hold the socket. */
+static bool session_owns(const struct backend_home *home, uint32_t inode)
+{
+    bool found = false;
+    for (const struct backend_container *c = home->containers; c != NULL && !found; c = c->next) {
+        char pid[16]; /* most often it is the first process */
+        snprintf(pid, sizeof(pid), "%d", (int)c->pid);
+        found = holds_socket(pid, inode);
+    }
+    DIR *folder = found ? NULL : opendir("/proc");
+    for (struct dirent *entry; !found && folder != NULL && (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9') {
+            continue;
+        }
+        for (const struct backend_container *c = home->containers; c != NULL; c = c->next) {
+            if (in_session(entry->d_name, c->pid)) {
+                found = holds_socket(entry->d_name, inode);
+                break;
+            }
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return found;
+}
+
+static bool process_owns(const struct backend_home *home, const struct listener *listener)
+{
+    if (listener->user != home->user) {
+        return false;
+    }
+    return home->backend->users.count > 0 || session_owns(home, listener->inode);
 }
 
 /* ---- output ---- */
@@ -270,6 +419,13 @@ static const char *const *environment_of(struct arena *arena, const struct backe
 
 static void process_free(struct backend_container *container)
 {
+    struct backend_container **link = &container->home->containers;
+    while (*link != NULL && *link != container) {
+        link = &(*link)->next;
+    }
+    if (*link != NULL) {
+        *link = container->next;
+    }
     container->freed = true;
     for (int i = 0; i < 2; i++) {
         output_end(&container->outputs[i]);
@@ -295,8 +451,9 @@ static bool process_spawn(struct backend_container *container, const struct back
                 .path = command.path,
                 .argv = command.argv,
                 .envp = environment_of(&arena, order),
-                .dir = command.dir,
-                .owner_dir = command.owner_dir,
+                .dir_fd = command.dir_fd,
+                .user = container->home->user,
+                .open_program = command.built_in,
                 .in_fd = container->backend->null_fd,
                 .out_fd = out_fd,
                 .err_fd = err_fd,
@@ -305,24 +462,26 @@ static bool process_spawn(struct backend_container *container, const struct back
     } else {
         error_errno(err, "no pipe could be made");
     }
-    if (out_fd >= 0) {
-        close(out_fd);
-    }
-    if (err_fd >= 0) {
-        close(err_fd);
+    const int done[] = {command.dir_fd, out_fd, err_fd};
+    for (size_t i = 0; i < sizeof(done) / sizeof(done[0]); i++) {
+        if (done[i] >= 0) {
+            close(done[i]);
+        }
     }
     return piped && container->pid > 0;
 }
 
-static struct backend_container *process_start(struct backend *backend,
+static struct backend_container *process_start(struct backend_home *home,
                                                const struct backend_order *order, struct error *err)
 {
+    struct backend *backend = home->backend;
     struct backend_container *container = calloc(1, sizeof(*container));
     if (container == NULL) {
         abort();
     }
     *container = (struct backend_container){
         .backend = backend,
+        .home = home,
         .pid = -1,
         .outputs = {{.fd = -1}, {.fd = -1}},
         .events = order->events,
@@ -332,6 +491,8 @@ static struct backend_container *process_start(struct backend *backend,
         process_free(container);
         return NULL;
     }
+    container->next = home->containers;
+    home->containers = container;
     map_put(backend->by_pid, pid_key(&container->pid), container);
     return container;
 }
@@ -392,6 +553,7 @@ static struct backend *process_open(uv_loop_t *loop, struct error *err)
         return NULL;
     }
     backend->by_pid = map_new();
+    users_open(backend);
     uv_signal_init(loop, &backend->child_signal);
     backend->child_signal.data = backend;
     uv_signal_start(&backend->child_signal, on_child_signal, SIGCHLD);
@@ -430,6 +592,7 @@ static void process_close(struct backend *backend)
 {
     kill_orphans();
     map_free(backend->by_pid);
+    free(backend->user_used);
     close(backend->null_fd);
     uv_close((uv_handle_t *)&backend->child_signal, on_backend_closed);
 }
@@ -438,9 +601,10 @@ const struct engine_backend process_backend = {
     .name = "process",
     .open = process_open,
     .close = process_close,
-    .take_address = process_take_address,
-    .release_address = process_release_address,
+    .home_open = process_home_open,
+    .home_close = process_home_close,
     .address_lost = process_address_lost,
+    .owns = process_owns,
     .start = process_start,
     .signal = process_signal,
     .usage = process_usage,

@@ -513,6 +513,7 @@ static void look_at_instances(struct revision *revision)
     bool also_idle = revision->engine->ticks % 10 == 0;
     int64_t now_us = clock_mono_us();
     for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+        instance_look_at_listeners(i, &revision->engine->listeners);
         instance_look(i, also_idle);
         if (i->phase == PHASE_READY && now_us - i->ready_us > HEALTHY_US) {
             revision->failures = 0;
@@ -542,7 +543,12 @@ static void tick(struct revision *revision)
 
 void revisions_tick(struct engine *engine)
 {
+    struct error err = {0};
+    if (engine->kind->owns != NULL && !listeners_read(&engine->listeners, &err)) {
+        log_warn("%s", err.text);
+    }
     for_each(engine, tick);
+    listeners_done(&engine->listeners);
 }
 
 void revisions_drain(struct engine *engine)

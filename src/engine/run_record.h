@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "model/image_rules.h"
 
 enum { RUN_CONTAINERS_MAX = 16, RUN_ARGUMENTS_MAX = 1000, RUN_ENV_MAX = 1000 };
 
@@ -27,6 +28,7 @@ struct run_probe {
 
 struct run_container {
     const char *name, *image, *dir, *working_dir;
+    struct image_rules rules;   /* what whoever deployed may choose of it */
     const char *const *program; /* each ends with NULL */
     const char *const *command;
     const char *const *args;

@@ -14,11 +14,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS_MAX = 25000, NOBODY = 65534 };
+enum { DESCRIPTORS_MAX = 25000 };
 
 /* What the child does, worked out by the parent. */
 struct plan {
@@ -26,50 +25,21 @@ struct plan {
     char **argv, **envp;
     pid_t parent;
     bool change_user;
-    uid_t uid;
-    gid_t gid;
     int program_fd; /* of a program of ours, whose folder the user may not enter; else -1 */
     struct rlimit descriptors;
     volatile int failed_errno; /* written by the child, in our memory */
     const char *volatile failed_step;
 };
 
-/* A built-in program has no folder, so no owner whose rights would be the right ones: it has none.
- */
-static void become_nobody(struct plan *plan)
-{
-    plan->change_user = true;
-    plan->uid = plan->gid = NOBODY;
-    plan->program_fd = open(plan->order->path, O_RDONLY | O_CLOEXEC);
-}
-
-static void become_owner(struct plan *plan)
-{
-    struct stat status;
-    if (geteuid() != 0) {
-        return;
-    }
-    if (plan->order->owner_dir == NULL) {
-        become_nobody(plan);
-        return;
-    }
-    if (stat(plan->order->owner_dir, &status) != 0 || status.st_uid == 0) {
-        return;
-    }
-    plan->change_user = true;
-    plan->uid = status.st_uid;
-    plan->gid = status.st_gid;
-}
-
 static bool child_user(const struct plan *plan)
 {
+    uid_t user = plan->order->user;
     if (!plan->change_user) {
         return true;
     }
     /* The bare calls: those of libc would tell threads that the child does not have. */
-    return syscall(SYS_setgroups, 0, NULL) == 0 &&
-           syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) == 0 &&
-           syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) == 0;
+    return syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresgid, user, user, user) == 0 &&
+           syscall(SYS_setresuid, user, user, user) == 0;
 }
 
 static void child_signals(void)
@@ -101,10 +71,10 @@ static const char *child_run(const struct plan *plan)
         return "cannot be limited";
     }
     if (!child_user(plan)) {
-        return "cannot run as the owner of its folder";
+        return "cannot run as a user of its own";
     }
-    if (chdir(plan->order->dir) != 0) {
-        return "cannot run in its folder";
+    if (fchdir(plan->order->dir_fd) != 0) {
+        return "cannot run in its folder, which the user of the instance may not enter";
     }
     /* After the change of user, which would undo the first of them. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
@@ -150,7 +120,10 @@ pid_t spawn(const struct spawn_order *order, struct error *err)
         .parent = getpid(),
         .program_fd = -1,
     };
-    become_owner(&plan);
+    plan.change_user = geteuid() == 0;
+    if (plan.change_user && order->open_program) {
+        plan.program_fd = open(order->path, O_RDONLY | O_CLOEXEC);
+    }
     getrlimit(RLIMIT_NOFILE, &plan.descriptors);
     if (plan.descriptors.rlim_max > DESCRIPTORS_MAX) {
         plan.descriptors.rlim_max = DESCRIPTORS_MAX;
@@ -177,4 +150,20 @@ pid_t spawn(const struct spawn_order *order, struct error *err)
         return -1; /* the child that is left is reaped as one that nobody knows */
     }
     return pid;
+}
+
+__attribute__((noinline)) void spawn_kill_user(uid_t user)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = vfork();
+    if (pid == 0) {
+        /* All that we may signal is then that user's, and kill() spares the caller. */
+        if (syscall(SYS_setresuid, user, user, user) == 0) {
+            syscall(SYS_kill, -1, SIGKILL);
+        }
+        _exit(0);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }

@@ -9,9 +9,9 @@ struct spawn_order {
     const char *path;
     const char *const *argv;
     const char *const *envp;
-    const char *dir;
-    const char
-        *owner_dir; /* run as its owner, if we are root and it is not root's; NULL: as nobody */
+    int dir_fd;        /* to run in */
+    uid_t user;        /* to run as, if we are root */
+    bool open_program; /* the user need not be able to enter the program's folder */
     int in_fd, out_fd, err_fd;
 };
 
@@ -21,3 +21,7 @@ struct spawn_order {
  * ("cannot be executed: …") on failure.
  */
 pid_t spawn(const struct spawn_order *order, struct error *err);
+
+/* Kills (SIGKILL) every process of USER, wherever it has moved to. Only for root, and for a user
+ * that is an instance's alone. */
+void spawn_kill_user(uid_t user);

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ipc/users.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNDER_SANITIZER 1
 #elif defined(__has_feature)
@@ -24,8 +26,6 @@
 
 /* ---- privileges ---- */
 
-enum { NOBODY = 65534 };
-
 static bool drop_privileges(struct error *err)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -35,9 +35,10 @@ static bool drop_privileges(struct error *err)
         return error_errno(err, "give up new privileges");
     }
     if (geteuid() == 0) {
-        if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
-            setresuid(NOBODY, NOBODY, NOBODY) != 0) {
-            return error_errno(err, "become nobody");
+        uid_t user = users_inherited();
+        if (setgroups(0, NULL) != 0 || setresgid(user, user, user) != 0 ||
+            setresuid(user, user, user) != 0) {
+            return error_errno(err, "become user %u", user);
         }
         /* A change of user forgets this. */
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

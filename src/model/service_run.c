@@ -4,6 +4,7 @@
  */
 #include "model/service_run.h"
 
+#include "model/image_rules.h"
 #include "model/quantity.h"
 #include "model/service_tables.h"
 
@@ -36,11 +37,19 @@ static json_t *probe_record(const json_t *probe)
 
 /* ---- containers ---- */
 
-static json_t *env_record(const json_t *container)
+/* The image's own variables, and over them those of the container. */
+static json_t *env_record(const json_t *image, const json_t *container)
 {
     json_t *env = json_object();
     size_t i;
     json_t *variable;
+    json_array_foreach(json_object_get(image, "env"), i, variable)
+    {
+        const char *value = json_text(variable, "value");
+        if (value != NULL) {
+            json_object_set_new(env, json_text_or(variable, "name", ""), json_string(value));
+        }
+    }
     json_array_foreach(json_object_get(container, "env"), i, variable)
     {
         if (json_object_get(variable, "valueSource") == NULL) {
@@ -66,14 +75,14 @@ static const json_t *image_of(const json_t *image, const json_t *container)
     return json_object_get(image, json_text_or(container, "image", ""));
 }
 
-static void container_image(json_t *record, const json_t *container, const json_t *images)
+static void container_image(json_t *record, const json_t *container, const json_t *image)
 {
-    const json_t *image = image_of(images, container);
     json_t *program = json_object_get(image, "program");
     json_object_set_new(record, "image", json_string(json_text_or(container, "image", "")));
     json_object_set_new(record, "dir", json_string(json_text_or(image, "dir", "")));
     json_object_set_new(record, "program",
                         program == NULL ? json_array() : json_deep_copy(program));
+    json_object_set_new(record, "rules", image_rules_record(image));
 }
 
 static void container_resources(json_t *record, const json_t *container)
@@ -92,10 +101,11 @@ static void container_resources(json_t *record, const json_t *container)
 static json_t *container_record(const json_t *container, bool ingress, const json_t *images)
 {
     json_t *record = json_pack("{ss}", "name", json_text_or(container, "name", ""));
-    container_image(record, container, images);
+    const json_t *image = image_of(images, container);
+    container_image(record, container, image);
     json_object_set_new(record, "command", list_record(container, "command"));
     json_object_set_new(record, "args", list_record(container, "args"));
-    json_object_set_new(record, "env", env_record(container));
+    json_object_set_new(record, "env", env_record(image, container));
     json_object_set_new(record, "working_dir",
                         json_string(json_text_or(container, "workingDir", "")));
     if (ingress) {

@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ipc/users.h"
+
 extern char **environ;
 
 enum { GRANTS_MAX = 32 + 4 * BOARD_WORKERS, EXIT_NO_EXEC = 127 };
@@ -26,6 +28,7 @@ struct birth {
     unsigned count;
     struct buffer names; /* "HOMERUN_FDS=name=fd name=fd" */
     char worker[32];     /* "HOMERUN_WORKER=0" */
+    char user[32];       /* "HOMERUN_USER=2000000001" */
     char **environment;
     int log;
     pid_t parent;
@@ -48,11 +51,12 @@ static char **environment_new(struct birth *birth)
     while (environ[count] != NULL) {
         count++;
     }
-    char **out = calloc(count + 3, sizeof(*out));
+    char **out = calloc(count + 4, sizeof(*out));
     size_t at = 0;
     for (size_t i = 0; out != NULL && i < count; i++) {
         if (strncmp(environ[i], "HOMERUN_FDS=", 12) != 0 &&
-            strncmp(environ[i], "HOMERUN_WORKER=", 15) != 0) {
+            strncmp(environ[i], "HOMERUN_WORKER=", 15) != 0 &&
+            strncmp(environ[i], "HOMERUN_USER=", 13) != 0) {
             out[at++] = environ[i];
         }
     }
@@ -60,7 +64,12 @@ static char **environment_new(struct birth *birth)
         /* execve() takes char *, and only reads. */
         const char *text = buffer_text(&birth->names);
         memcpy(&out[at++], &text, sizeof(text));
-        out[at++] = birth->rights->many ? birth->worker : NULL;
+        if (birth->rights->many) {
+            out[at++] = birth->worker;
+        }
+        if (birth->user[0] != '\0') {
+            out[at++] = birth->user;
+        }
     }
     return out;
 }
@@ -142,6 +151,11 @@ pid_t child_start(const struct estate *estate, const struct role_rights *rights,
     on_grant("supervisor", channel, &birth);
     estate_each(estate, rights, worker, on_grant, &birth);
     snprintf(birth.worker, sizeof(birth.worker), "HOMERUN_WORKER=%u", worker);
+    const struct users users = users_find();
+    if (rights->user != 0 && users.count > 0) {
+        snprintf(birth.user, sizeof(birth.user), "HOMERUN_USER=%u",
+                 users.first + rights->user + worker);
+    }
     birth.environment = environment_new(&birth);
     pid_t pid = birth.environment == NULL ? -1 : fork();
     if (pid == 0) {

@@ -46,6 +46,7 @@ const struct role_rights role_rights[] = {
         .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_HTTPS) | BIT(HOLD_HTTP) |
                  BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS),
         .wakes = true,
+        .user = 2, /* to 2 + BOARD_WORKERS */
         .capabilities = CAPS_FILES | CAPS_SHED,
     },
     {
@@ -53,6 +54,7 @@ const struct role_rights role_rights[] = {
         .stage = 2,
         .needs = BIT(HOLD_METADATA),
         .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_METADATA),
+        .user = 1,
         .capabilities = CAPS_SHED,
     },
 };

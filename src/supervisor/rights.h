@@ -20,12 +20,14 @@ const char *holding_name(enum holding holding); /* as in HOMERUN_FDS */
 
 struct role_rights {
     enum process_role role;
-    unsigned stage;        /* starts when all of earlier stages serve */
-    bool many;             /* one process for each worker */
-    unsigned holds;        /* bits 1 << holding */
-    unsigned needs;        /* the same: without one of these it is not started */
-    bool wakes;            /* the eventfds of all workers */
-    bool may_gain;         /* may start set-user-ID programs, which gain rights */
+    unsigned stage; /* starts when all of earlier stages serve */
+    bool many;      /* one process for each worker */
+    unsigned holds; /* bits 1 << holding */
+    unsigned needs; /* the same: without one of these it is not started */
+    bool wakes;     /* the eventfds of all workers */
+    bool may_gain;  /* may start set-user-ID programs, which gain rights */
+    unsigned user;  /* when started as root it becomes this one of users_find(), plus its worker
+                       number; 0: it stays who it is */
     uint64_t capabilities; /* at most, when started as root: bits 1 << CAP_… */
 };
 

@@ -1,14 +1,11 @@
 """Services by plain API calls, and raw connections to them: for tests of what goes wrong."""
 import os
-import pathlib
 import socket
 import ssl
-import sys
 import urllib.parse
 
-from homerun import Homerun, wait_until
+from homerun import PYTHON, Homerun, program_folder, wait_until
 
-HERE = pathlib.Path(__file__).resolve().parent
 SERVICES = "/apis/serving.knative.dev/v1/namespaces/demo/services"
 RUN = "run.googleapis.com/"
 SCALE = "autoscaling.knative.dev/"
@@ -75,8 +72,9 @@ def make_account(homerun, name):
 def add_odd_image(homerun, kind, *words):
     """odd_container.py as an image; its name."""
     name = f"registry.example/{kind}"
-    homerun.cli("images", "add", name, f"--dir={HERE}", "--", sys.executable,
-                str(HERE / "odd_container.py"), kind, *words)
+    homerun.cli("images", "add", name, f"--dir={program_folder()}", "--allow-args",
+                "--allow-env=safe", "--", PYTHON, f"{program_folder()}/odd_container.py", kind,
+                *words)
     return name
 
 

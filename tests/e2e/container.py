@@ -41,5 +41,5 @@ if "--fall" in sys.argv:
     sys.exit(3)
 if "--deaf" in sys.argv:
     signal.pause()
-server = http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Look)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Look)
 server.serve_forever()

@@ -16,7 +16,7 @@ from homerun import finally_do, main, need, test, wait_until
 MIB = 1 << 20
 shared = None
 folder = tempfile.mkdtemp(prefix="homerun-containers-")
-os.chmod(folder, 0o755)
+os.chmod(folder, 0o777)  # instances are users of their own, and write their notes here
 hosts = {}
 
 
@@ -172,7 +172,7 @@ def grpc_passes_with_its_trailers():
     server = need("nghttpd")
     client = need("nghttp")
     one().cli("images", "add", "registry.example/h2c", f"--dir={folder}", "--", "/bin/sh", "-c",
-              f"exec {server} --no-tls --echo-upload --trailer 'grpc-status: 0' -d . $PORT")
+              f"exec {server} -a 127.0.0.1 --no-tls --echo-upload --trailer 'grpc-status: 0' -d . $PORT")
     host = deploy(one(), "h2c", "registry.example/h2c", container={
         "ports": [{"name": "h2c", "containerPort": 8080}]})
     with open(notes("message"), "wb") as file:

@@ -41,4 +41,4 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Mirror).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Mirror).serve_forever()

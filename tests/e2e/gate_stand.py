@@ -7,14 +7,11 @@ import pathlib
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.parse
 
-from homerun import Answer, Homerun, finally_do
+from homerun import PYTHON, Answer, Homerun, finally_do, program_folder
 
-HERE = pathlib.Path(__file__).resolve().parent
-REGION = "projects/demo/locations/us-central1"
 BAD_TOKEN = 'Bearer error="invalid_token" ' \
             'error_description="The access token could not be verified"'
 STRIPPED = ".SIGNATURE_REMOVED_BY_GOOGLE"
@@ -185,8 +182,8 @@ class Seen:
 
 def add_mirror(homerun):
     """The image of a container that answers with the request that it has got."""
-    homerun.cli("images", "add", "mirror", f"--dir={HERE}", "--", sys.executable,
-                str(HERE / "gate_container.py"))
+    homerun.cli("images", "add", "mirror", f"--dir={program_folder()}", "--allow-env=safe", "--",
+                PYTHON, f"{program_folder()}/gate_container.py")
 
 
 def b64(data):

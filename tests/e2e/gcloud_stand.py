@@ -7,21 +7,18 @@ import http.client
 import http.server
 import json
 import os
-import pathlib
 import re
 import socketserver
 import subprocess
-import sys
 import threading
 import urllib.parse
 
-from homerun import CALL_SECONDS, Homerun, expect, finally_do, need
+from homerun import CALL_SECONDS, PYTHON, Homerun, expect, finally_do, need, program_folder
 
 HELLO = "us-docker.pkg.dev/cloudrun/container/hello"
 LOOK = "registry.example/look"  # answers with its environment and what it was sent
 FALL = "registry.example/fall"  # ends before it listens
 DEAF = "registry.example/deaf"  # never listens
-HERE = pathlib.Path(__file__).resolve().parent
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 _shared = None
@@ -47,8 +44,8 @@ def stop_stand():
 
 def add_images(homerun):
     for name, words in ((LOOK, []), (FALL, ["--fall"]), (DEAF, ["--deaf"])):
-        homerun.cli("images", "add", name, f"--dir={HERE}", "--", sys.executable,
-                    str(HERE / "container.py"), *words)
+        homerun.cli("images", "add", name, f"--dir={program_folder()}", "--allow-args",
+                    "--allow-env=safe", "--", PYTHON, f"{program_folder()}/container.py", *words)
 
 
 # ---- gcloud ----

@@ -126,6 +126,24 @@ def need(program):
     return path
 
 
+# A python that instances can start too: started by root, they are users of their own.
+PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+_programs = None
+
+
+def program_folder():
+    """A copy of the programs that tests use as containers, where every user can read it."""
+    global _programs
+    if _programs is None:
+        _programs = tempfile.mkdtemp(prefix="homerun-programs-")
+        os.chmod(_programs, 0o755)
+        atexit.register(shutil.rmtree, _programs, ignore_errors=True)
+        for path in pathlib.Path(__file__).resolve().parent.glob("*container.py"):
+            shutil.copy(path, _programs)
+            os.chmod(os.path.join(_programs, path.name), 0o755)
+    return _programs
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -181,9 +199,13 @@ def fetch(url, method="GET", headers=None, body=None, ca=None, connect="127.0.0.
 class Homerun:
     """`homerun up` on free ports, with a data folder of its own, which goes with it."""
 
-    def __init__(self, *flags, data=None):
+    def __init__(self, *flags, data=None, user=None):
+        """USER: the number of another user to run as, if we are root."""
         self.flags = flags
         self.folder = tempfile.mkdtemp(prefix="homerun-e2e-")
+        self.user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        if user is not None:
+            os.chown(self.folder, user, user)
         self.data = data or os.path.join(self.folder, "data")
         self.ready_file = os.path.join(self.folder, "ready.json")
         self.process = None
@@ -210,7 +232,8 @@ class Homerun:
         self.output = open(os.path.join(self.folder, "output"), "a+b")
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                         stdout=self.output, stderr=self.output,
-                                        env=clean_environment(), start_new_session=True)
+                                        env=clean_environment(), start_new_session=True,
+                                        **self.user)
         return self
 
     def start(self):

@@ -25,6 +25,7 @@ import threading
 import time
 import urllib.parse
 
+os.umask(0)  # instances of one service are users of their own, and share their notes
 KIND = sys.argv[1]
 NOTES = sys.argv[2] if len(sys.argv) > 2 else os.devnull
 lock = threading.Lock()
@@ -301,7 +302,7 @@ def main():
     if KIND == "deaf":
         time.sleep(3600)
     signal.signal(signal.SIGTERM, stop)
-    listener = socket.create_server(("", int(os.environ["PORT"])), backlog=512)
+    listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=512)
     note("start")
     while True:
         sock, _ = listener.accept()

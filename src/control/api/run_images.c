@@ -4,7 +4,11 @@
  */
 #include "control/api/run_images.h"
 
+#include <limits.h>
+#include <stdlib.h>
+
 #include "control/record/images.h"
+#include "model/image_rules.h"
 
 #define OWNERS "resourcemanager.projects.setIamPolicy"
 
@@ -12,7 +16,19 @@ enum {
     NAME_BYTES_MAX = 512,
     PROGRAM_ARGS_MAX = 100,
     PROGRAM_BYTES_MAX = 65536,
-    DIR_BYTES_MAX = 4096
+    DIR_BYTES_MAX = 4096,
+    VARIABLES_MAX = 1000,
+    VARIABLE_BYTES_MAX = 32768,
+};
+
+static const struct field variable_fields[] = {
+    {.name = "name",
+     .kind = FIELD_STRING,
+     .flags = FIELD_REQUIRED,
+     .min = 1,
+     .max = VARIABLE_BYTES_MAX},
+    {.name = "value", .kind = FIELD_STRING, .max = VARIABLE_BYTES_MAX},
+    {0},
 };
 
 static const struct field image_fields[] = {
@@ -23,6 +39,11 @@ static const struct field image_fields[] = {
      .max = NAME_BYTES_MAX},
     {.name = "dir", .kind = FIELD_STRING, .max = DIR_BYTES_MAX},
     {.name = "program", .kind = FIELD_LIST, .item = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "env", .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = variable_fields},
+    {.name = "allowArgs", .kind = FIELD_BOOL},
+    {.name = "allowEnv", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "allowSafeEnv", .kind = FIELD_BOOL},
+    {.name = "listensWide", .kind = FIELD_BOOL},
     {.name = "digest", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "builtIn", .kind = FIELD_BOOL, .flags = FIELD_OUTPUT_ONLY},
     {0},
@@ -104,6 +125,67 @@ static bool program_valid(const json_t *image, struct error *err)
     return true;
 }
 
+static bool variable_valid(const char *field, const char *name, struct error *err)
+{
+    static const char *const ours[] = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
+    if (name == NULL || name[0] == '\0' || strchr(name, '=') != NULL) {
+        return error_field(err, field, "a variable needs a name, without '='");
+    }
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        if (strcmp(name, ours[i]) == 0) {
+            return error_field(err, field, "%s is set by the system", name);
+        }
+    }
+    return true;
+}
+
+static bool variables_valid(const json_t *image, struct error *err)
+{
+    const json_t *declared = json_object_get(image, "env");
+    const json_t *allowed = json_object_get(image, "allowEnv");
+    if (json_array_size(declared) + json_array_size(allowed) > VARIABLES_MAX) {
+        return error_field(err, "env", "has more than %d variables", VARIABLES_MAX);
+    }
+    for (size_t i = 0; i < json_array_size(declared); i++) {
+        const char *name = json_text(json_array_get(declared, i), "name");
+        if (!variable_valid("env", name, err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < json_array_size(allowed); i++) {
+        if (!variable_valid("allowEnv", json_string_value(json_array_get(allowed, i)), err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the folder A is B, or stands above it. Both without links. */
+static bool holds(const char *a, const char *b)
+{
+    size_t length = strlen(a);
+    while (length > 0 && a[length - 1] == '/') {
+        length--;
+    }
+    return strncmp(a, b, length) == 0 && (b[length] == '/' || b[length] == '\0');
+}
+
+/* Deployers choose a folder inside of the image's: none of them may lead to our keys. */
+static bool folder_valid(struct api_call *call, const char *dir, struct error *err)
+{
+    char data[PATH_MAX], folder[PATH_MAX];
+    if (dir[0] == '\0' || realpath(dir, folder) == NULL ||
+        realpath(call->control->settings.data, data) == NULL) {
+        return true; /* one that is not there is for the engine to tell of */
+    }
+    return (!holds(folder, data) && !holds(data, folder)) ||
+           error_field(err, "dir",
+                       "the folder %.300s holds the data folder of this server, or lies in it: "
+                       "instances could read its keys. Choose another, or keep the data elsewhere "
+                       "(homerun up --data)",
+                       dir);
+}
+
 /* ---- who uses an image ---- */
 
 struct usage {
@@ -154,7 +236,9 @@ static void images_add(struct api_call *call)
     auto_json *asked = NULL;
     if (!allowed(call, OWNERS, &err) ||
         (asked = fields_read(image_fields, call->body, "", &err)) == NULL ||
-        !name_valid(call, json_text_or(asked, "name", ""), &err) || !program_valid(asked, &err)) {
+        !name_valid(call, json_text_or(asked, "name", ""), &err) || !program_valid(asked, &err) ||
+        !variables_valid(asked, &err) ||
+        !folder_valid(call, json_text_or(asked, "dir", ""), &err)) {
         api_fail(call, &err);
         return;
     }
@@ -163,6 +247,8 @@ static void images_add(struct api_call *call)
     json_t *program = json_object_get(asked, "program");
     auto_json *image = json_pack("{ss sO so}", "dir", dir, "program", program, "digest",
                                  json_slice(image_digest(&call->arena, key, dir, program)));
+    auto_json *rules = image_rules_record(asked);
+    json_object_update(image, rules);
     if (!image_put(call, key, image, &err)) {
         api_fail(call, &err);
         return;

@@ -6,8 +6,11 @@
 #include "control/record/images.h"
 
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include "base/encode.h"
+#include "base/file.h"
+#include "model/image_rules.h"
 
 struct builtin {
     const char *name; /* without tag: any tag or digest will do */
@@ -153,4 +156,80 @@ json_t *images_of_template(struct control *control, struct arena *arena, const j
         }
     }
     return map;
+}
+
+/* ---- what deployers may ask for ---- */
+
+static const char *const *texts_of(struct arena *arena, const json_t *list, const char *member)
+{
+    const char **out = arena_array(arena, const char *, json_array_size(list) + 1);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *text =
+            member == NULL ? json_string_value(item) : json_text_or(item, member, "");
+        out[i] = text == NULL ? "" : text;
+    }
+    return out;
+}
+
+/* A folder that is not there yet is for the engine to find; one that leads out is refused now. */
+static bool folder_allowed(const json_t *image, const json_t *container, const char *field,
+                           struct error *err)
+{
+    const char *dir = json_text_or(image, "dir", "");
+    const char *asked = json_text_or(container, "workingDir", "");
+    struct error fault = {0};
+    if (dir[0] == '\0' || asked[0] == '\0') {
+        return true;
+    }
+    int fd = file_open_below(dir, asked, &fault);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0 || fault.status != STATUS_INVALID_ARGUMENT ||
+           error_field(err, field,
+                       "%s, the folder of image '%.200s': a program of this machine runs inside of "
+                       "its image's folder",
+                       fault.text, json_text_or(container, "image", ""));
+}
+
+static bool container_allowed(struct control *control, struct arena *arena, const json_t *container,
+                              const char *at, struct error *err)
+{
+    static const char *const fields[] = {
+        [IMAGE_FINE] = "", [IMAGE_COMMAND] = "command", [IMAGE_ARGS] = "args", [IMAGE_ENV] = "env"};
+    const char *reference = json_text_or(container, "image", "");
+    json_t *found = NULL;
+    char why[640];
+    if (!image_find(control, arena, reference, &found, NULL)) {
+        return true;
+    }
+    auto_json *image = found;
+    const struct image_rules rules = image_rules_read(arena, image);
+    const struct image_ask ask = {
+        .program = texts_of(arena, json_object_get(image, "program"), NULL),
+        .command = texts_of(arena, json_object_get(container, "command"), NULL),
+        .args = texts_of(arena, json_object_get(container, "args"), NULL),
+        .env = texts_of(arena, json_object_get(container, "env"), "name"),
+    };
+    enum image_part part = image_rules_check(&rules, &ask, why, sizeof(why));
+    if (part != IMAGE_FINE) {
+        return error_field(err, arena_printf(arena, "%s.%s", at, fields[part]),
+                           "image '%.100s': %s", reference, why);
+    }
+    return folder_allowed(image, container, arena_printf(arena, "%s.workingDir", at), err);
+}
+
+bool images_allow(struct control *control, struct arena *arena, const json_t *template, bool v1,
+                  struct error *err)
+{
+    const json_t *containers = json_object_get(template, "containers");
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const char *at = arena_printf(
+            arena, "%s[%zu]", v1 ? "spec.template.spec.containers" : "template.containers", i);
+        if (!container_allowed(control, arena, json_array_get(containers, i), at, err)) {
+            return false;
+        }
+    }
+    return true;
 }

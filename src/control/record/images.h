@@ -19,6 +19,14 @@ const char *image_pinned(struct arena *arena, const char *reference, const json_
  * map. */
 json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template);
 
+/*
+ * Whether whoever registered the images lets a deployer ask for what the containers of TEMPLATE ask
+ * for (model/image_rules.h), and for no folder outside of the image's. INVALID_ARGUMENT if not,
+ * naming the field in v1's words or v2's. Images that are not there have no say.
+ */
+bool images_allow(struct control *control, struct arena *arena, const json_t *template, bool v1,
+                  struct error *err);
+
 /* The store's key of a reference: with its tag. */
 const char *image_key(struct arena *arena, const char *reference);
 /* What a program is known by: SHA-256 over name, folder and program. */

@@ -14,6 +14,7 @@
 #include "control/access/orgpolicy.h"
 #include "control/identity/accounts.h"
 #include "control/operations/operations.h"
+#include "control/record/images.h"
 #include "control/record/projects.h"
 #include "control/record/regions.h"
 #include "control/run/checks.h"
@@ -387,7 +388,8 @@ static bool plan_make(struct api_call *call, const struct run_wish *wish, struct
     const json_t *template = json_object_get(wish->doc, "template");
     bool revised = service->body == NULL || wish->new_revision ||
                    template_differs(json_object_get(service->body, "template"), template);
-    if ((revised && !may_act_as(call, service, template, err)) ||
+    if ((revised && (!may_act_as(call, service, template, err) ||
+                     !images_allow(call->control, &call->arena, template, wish->v1_words, err))) ||
         !version_matches(service, wish->version, err) ||
         !orgpolicy_check_service(call, service->key, wish->method, wish->doc, err)) {
         return false;

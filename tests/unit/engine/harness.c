@@ -143,7 +143,8 @@ void harness_put(struct harness *harness, uint64_t id, const char *more, const c
                      "{\"revision_id\":%llu,\"revision\":\"hello-00001-abc\",\"service\":\"hello\","
                      "\"project\":\"demo\",\"project_number\":\"1\",\"region\":\"us-central1\",%s"
                      "\"containers\":[{\"name\":\"main\",\"image\":\"registry/hello\","
-                     "\"port\":8080,%s}]}",
+                     "\"rules\":{\"allowArgs\":true,\"allowSafeEnv\":true,\"allowEnv\":["
+                     "\"HOME\"]},\"port\":8080,%s}]}",
                      (unsigned long long)id, more, container));
 }
 

@@ -1,10 +1,13 @@
 /* The parts of the engine that need no process: numbers, records, lines, answers. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -117,47 +120,155 @@ static void a_record_without_its_parts_is_refused(void **state)
     run_record_unref(record);
 }
 
-static void a_deployer_chooses_arguments_but_not_the_program(void **state)
+static const char *const program[] = {"sh", "-x", NULL};
+static const char *const none[] = {NULL};
+
+static struct run_container a_program(void)
+{
+    return (struct run_container){.name = "",
+                                  .image = "i",
+                                  .dir = "/tmp",
+                                  .working_dir = "",
+                                  .rules = {.env = none},
+                                  .program = program,
+                                  .command = none,
+                                  .args = none};
+}
+
+static bool resolves(const struct run_container *container, struct error *err)
+{
+    auto_arena arena = {0};
+    struct image_command out;
+    bool good = image_resolve(&arena, container, &out, err);
+    if (good) {
+        assert_int_equal(close(out.dir_fd), 0);
+    }
+    return good;
+}
+
+static void a_deployer_chooses_what_the_registrant_allows_and_nothing_else(void **state)
 {
     (void)state;
-    auto_arena arena = {0};
     struct error err = {0};
-    static const char *const program[] = {"sh", "-x", NULL};
-    static const char *const command[] = {"env", NULL};
-    static const char *const same[] = {"sh", "-e", NULL};
-    static const struct run_pair preload[] = {{"LD_PRELOAD", "/tmp/x.so"}};
+    static const char *const other[] = {"env", NULL};
+    static const char *const longer[] = {"sh", "-c", NULL};
     static const char *const args[] = {"a", "b", NULL};
-    static const char *const none[] = {NULL};
-    struct run_container container = {.name = "",
-                                      .image = "i",
-                                      .dir = "/tmp",
-                                      .working_dir = "sub",
-                                      .program = program,
-                                      .command = none,
-                                      .args = args};
-    struct image_command out;
-    assert_true(image_resolve(&arena, &container, &out, &err));
-    assert_true(slice_ends(slice_of(out.path), SLICE("/sh")));
-    assert_string_equal(out.argv[1], "-x");
-    assert_string_equal(out.argv[3], "b");
-    assert_null(out.argv[4]);
-    assert_string_equal(out.dir, "/tmp/sub");
-    assert_string_equal(out.owner_dir, "/tmp");
-    container.command = command;
-    assert_false(image_resolve(&arena, &container, &out, &err));
+    static const struct run_pair pair = {"PYTHONPATH", "/tmp"};
+    static const char *const names[] = {"PYTHONPATH", NULL};
+    struct run_container container = a_program();
+    assert_true(resolves(&container, &err));
+    container.command = program;
+    assert_true(resolves(&container, &err));
+    container.command = other;
+    assert_false(resolves(&container, &err));
     assert_non_null(strstr(err.text, "cannot replace"));
-    container.command = same;
-    assert_true(image_resolve(&arena, &container, &out, &err));
-    assert_string_equal(out.argv[1], "-e");
-    assert_string_equal(out.argv[2], "a");
-    container.command = none;
-    container.env = preload;
+    container.command = longer;
+    assert_false(resolves(&container, &err));
+    container = a_program();
+    container.args = args;
+    assert_false(resolves(&container, &err));
+    assert_non_null(strstr(err.text, "--allow-args"));
+    container.rules.args = true;
+    assert_true(resolves(&container, &err));
+    container = a_program();
+    container.env = &pair;
     container.env_count = 1;
-    assert_false(image_resolve(&arena, &container, &out, &err));
-    assert_non_null(strstr(err.text, "LD_PRELOAD"));
-    container.env_count = 0;
+    assert_false(resolves(&container, &err));
+    assert_non_null(strstr(err.text, "Python reads it"));
+    container.rules.safe_env = true;
+    assert_false(resolves(&container, &err));
+    container.rules.env = names;
+    assert_true(resolves(&container, &err));
     container.program = none;
-    assert_false(image_resolve(&arena, &container, &out, &err));
+    assert_false(resolves(&container, &err));
+}
+
+static void a_program_runs_inside_of_its_folder(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/homerun-parts-XXXXXX", path[128];
+    struct error err = {0};
+    static const char *const links[] = {"/etc", "..", "sub/../..", "/proc/self/cwd"};
+    assert_non_null(mkdtemp(dir));
+    struct run_container container = a_program();
+    container.dir = dir;
+    container.working_dir = "sub";
+    assert_false(resolves(&container, &err));
+    snprintf(path, sizeof(path), "%s/sub", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_true(resolves(&container, &err));
+    container.working_dir = path; /* from the root on, but inside */
+    assert_true(resolves(&container, &err));
+    static const char *const out[] = {"..", "/", "/etc", "sub/../..", "/tmp/homerun-parts"};
+    for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++) {
+        container.working_dir = out[i];
+        assert_false(resolves(&container, &err));
+        assert_int_equal(err.status, STATUS_INVALID_ARGUMENT);
+    }
+    container.working_dir = "link";
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        snprintf(path, sizeof(path), "%s/link", dir);
+        assert_int_equal(symlink(links[i], path), 0);
+        assert_false(resolves(&container, &err));
+        unlink(path);
+    }
+    assert_int_equal(symlink("sub", path), 0); /* a link that stays inside */
+    assert_true(resolves(&container, &err));
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/sub", dir);
+    rmdir(path);
+    rmdir(dir);
+}
+
+static void those_who_listen_are_known_with_their_address_and_user(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address;
+        int family;
+        bool loopback, v4;
+    } cases[] = {
+        {"127.0.0.1", AF_INET, true, true},
+        {"127.0.0.2", AF_INET, true, false},
+        {"0.0.0.0", AF_INET, false, true},
+        {"::", AF_INET6, false, true},
+        {"::1", AF_INET6, true, false},
+        {"::ffff:127.0.0.1", AF_INET6, true, true},
+        {"::ffff:0.0.0.0", AF_INET6, false, true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        bool is_v4 = cases[i].family == AF_INET;
+        void *place = is_v4 ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr;
+        assert_int_equal(inet_pton(cases[i].family, cases[i].address, place), 1);
+        struct sockaddr *address = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+        socklen_t bytes = is_v4 ? sizeof(v4) : sizeof(v6);
+        int fd = socket(cases[i].family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || bind(fd, address, bytes) != 0) { /* a machine without IPv6 */
+            close(fd);
+            continue;
+        }
+        assert_int_equal(listen(fd, 1), 0);
+        assert_int_equal(getsockname(fd, address, &bytes), 0);
+        uint16_t port = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
+        struct listeners all;
+        struct error err = {0};
+        assert_true(listeners_read(&all, &err));
+        unsigned found = 0;
+        for (size_t l = 0; l < all.count; l++) {
+            if (all.list[l].port == port) {
+                found++;
+                assert_int_equal(all.list[l].loopback, cases[i].loopback);
+                assert_int_equal(listener_takes(&all.list[l], port), cases[i].v4);
+                assert_int_equal(all.list[l].user, geteuid());
+                assert_false(listener_takes(&all.list[l], (uint16_t)(port + 1)));
+            }
+        }
+        assert_true(found >= 1);
+        listeners_done(&all);
+        close(fd);
+    }
 }
 
 static void only_serving_is_well(void **state)
@@ -265,7 +376,9 @@ int main(void)
         cmocka_unit_test(engines_that_are_not_built_say_so),
         cmocka_unit_test(only_records_with_a_minimum_are_read_in_full),
         cmocka_unit_test(a_record_without_its_parts_is_refused),
-        cmocka_unit_test(a_deployer_chooses_arguments_but_not_the_program),
+        cmocka_unit_test(a_deployer_chooses_what_the_registrant_allows_and_nothing_else),
+        cmocka_unit_test(a_program_runs_inside_of_its_folder),
+        cmocka_unit_test(those_who_listen_are_known_with_their_address_and_user),
         cmocka_unit_test(only_serving_is_well),
         cmocka_unit_test(bytes_become_lines_however_they_are_cut),
         cmocka_unit_test(a_line_that_is_too_long_is_split),

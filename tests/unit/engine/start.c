@@ -80,8 +80,10 @@ static void a_program_that_is_not_there_or_not_one_says_so(void **state)
         {"\"program\":[\"/etc/passwd\"]", "cannot be executed: Permission denied"},
         {"\"program\":[\"no-such-program-at-all\"]", "was not found"},
         {"\"program\":[]", "has no program that this engine can run"},
-        {"\"program\":[\"true\"],\"working_dir\":\"/nowhere\"",
-         "cannot run in its folder: No such file or directory"},
+        {"\"program\":[\"true\"],\"dir\":\"/usr\",\"working_dir\":\"nowhere\"",
+         "'nowhere' in /usr: No such file or directory"},
+        {"\"program\":[\"true\"],\"dir\":\"/usr\",\"working_dir\":\"/etc\"",
+         "'/etc' is not inside of /usr"},
     };
     struct harness h;
     harness_open(&h, 900);
@@ -223,11 +225,12 @@ static void sidecars_start_in_order_and_the_end_of_one_is_the_end_of_all(void **
     struct harness h;
     char json[2048];
     harness_open(&h, 900);
-    snprintf(json, sizeof(json),
-             "{\"revision_id\":7,\"revision\":\"r\",\"service\":\"s\",\"project\":\"p\",\"region\":"
-             "\"l\",\"containers\":[{\"name\":\"web\",\"port\":8080,%s,\"depends_on\":[\"side\"]},"
-             "{\"name\":\"side\",%s,\"env\":{\"WHO\":\"side\"}}]}",
-             harness_hello(), SHELL("echo side-port=$PORT; trap 'exit 0' TERM; sleep 1000 & wait"));
+    snprintf(
+        json, sizeof(json),
+        "{\"revision_id\":7,\"revision\":\"r\",\"service\":\"s\",\"project\":\"p\",\"region\":"
+        "\"l\",\"containers\":[{\"name\":\"web\",\"port\":8080,%s,\"depends_on\":[\"side\"]},"
+        "{\"name\":\"side\",%s,\"rules\":{\"allowEnv\":[\"WHO\"]},\"env\":{\"WHO\":\"side\"}}]}",
+        harness_hello(), SHELL("echo side-port=$PORT; trap 'exit 0' TERM; sleep 1000 & wait"));
     harness_put_json(&h, 7, json);
     snprintf(json, sizeof(json),
              "{\"revision_id\":8,\"revision\":\"r\",\"service\":\"s\",\"project\":\"p\",\"region\":"
