@@ -130,6 +130,7 @@ class Rivals:
 def prepare(stand, folder, build, services):
     """One private and one public service on the upstream program, an issuer for the tokens, and company in the index."""
     upstream = ["taskset", "-c", "1", f"{build}/bench/bench-upstream"]
+    os.chmod(folder, 0o755)  # instances are users of their own
     stand.cli("images", "add", "bench/upstream:1", "--dir", folder, "--", *upstream)
     audience = "https://bench.example"
     subprocess.run([f"{build}/bench/bench-tokens", folder, str(TOKENS), ISSUER, audience, DOMAIN], check=True)

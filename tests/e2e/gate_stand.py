@@ -12,6 +12,7 @@ import urllib.parse
 
 from homerun import PYTHON, Answer, Homerun, finally_do, program_folder
 
+REGION = "projects/demo/locations/us-central1"
 BAD_TOKEN = 'Bearer error="invalid_token" ' \
             'error_description="The access token could not be verified"'
 STRIPPED = ".SIGNATURE_REMOVED_BY_GOOGLE"
