@@ -178,7 +178,7 @@ static void failure_text(const struct instance *instance, char *out, size_t size
     const struct run_record *record = instance->record;
     unsigned port = run_record_ingress(record)->port;
     char given[64] = "";
-    if (instance->has_address && instance->address.port != port) {
+    if (instance->home != NULL && instance->address.port != port) {
         snprintf(given, sizeof(given), " (it was started with PORT=%u)", instance->address.port);
     }
     switch (instance->failure) {

@@ -1,6 +1,6 @@
 /*
- * An image is a name for a program of this machine, run as the owner of its folder: who registers
- * one decides what this machine executes. So it takes more than to deploy: what only owners have.
+ * An image is a name for a program of this machine: who registers one decides what this machine
+ * executes. So it takes more than to deploy: what only owners have.
  */
 #include "control/api/run_images.h"
 
