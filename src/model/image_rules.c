@@ -229,8 +229,10 @@ static bool same_lists(const char *const *a, const char *const *b)
 
 static bool env_allowed(const struct image_rules *rules, const char *name)
 {
+    /* Of the container contract: where a user may set it (in a sidecar), any image takes it. */
+    static const char *const contract[] = {"PORT", NULL};
     const char *who = image_env_reader(name);
-    if (list_has(rules->env, name)) {
+    if (list_has(rules->env, name) || list_has(contract, name)) {
         return true;
     }
     /* Ours are static programs: nothing is interpreted, and only the loader could be misled. */

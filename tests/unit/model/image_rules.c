@@ -136,6 +136,7 @@ static void a_registrant_decides_and_else_nothing_is_allowed(void **state)
         {args, NULL, "-c", none, IMAGE_FINE},
         {ours, NULL, "-c", none, IMAGE_FINE},
         {strict, "COLOUR", NULL, none, IMAGE_ENV},
+        {strict, "PORT", NULL, none, IMAGE_FINE},
         {safe, "COLOUR", NULL, none, IMAGE_FINE},
         {ours, "COLOUR", NULL, none, IMAGE_FINE},
         {named, "COLOUR", NULL, none, IMAGE_ENV},
