@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "cli/actions.h"
 #include "cli/client.h"
+
+enum { EXPLAIN_TOKEN_MAX = 32768 };
 
 /* GET of an access method, with the service (NULL: none) as its resource. */
 static bool access_get(struct cli *cli, const char *method, const char *service, const char *more,
@@ -64,23 +67,49 @@ static const char *denial_of(struct cli *cli)
     return after == 22 ? first : option_text(&cli->in, "denial", NULL);
 }
 
-static const char *explain_query(struct cli *cli)
+/* The token in FILE, or in what is typed, as the value of a header. */
+static bool add_token(struct cli *cli, const char *file, json_t *question, struct error *err)
 {
-    static const char *const flags[] = {"member", "host", "path"};
-    const char *denial = denial_of(cli);
-    const char *query =
-        denial == NULL ? "" : arena_printf(&cli->arena, "denial=%s", encoded(cli, denial));
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-        const char *value = option_text(&cli->in, flags[i], NULL);
+    struct slice text;
+    if (!file_read(&cli->arena, strcmp(file, "-") == 0 ? "/dev/stdin" : file, EXPLAIN_TOKEN_MAX,
+                   &text, err)) {
+        return false;
+    }
+    text = slice_trim(text);
+    const char *value = arena_printf(&cli->arena, "Bearer %.*s", SLICE_ARG(text));
+    json_object_set_new(question, "authorization", json_pack("[s]", value));
+    return true;
+}
+
+/* What the flags say of the request; NULL and *err if the token cannot be read. */
+static json_t *explain_question(struct cli *cli, const char *service, struct error *err)
+{
+    static const struct {
+        const char *flag, *field;
+    } texts[] = {
+        {"member", "member"}, {"method", "method"},   {"host", "host"},
+        {"path", "path"},     {"network", "network"}, {"at", "time"},
+    };
+    json_t *question = json_object();
+    const char *resource = arena_printf(&cli->arena, "projects/%s/locations/%s/services/%s",
+                                        session_project(cli), session_region(cli), service);
+    json_object_set_new(question, "resource",
+                        json_string(strchr(service, '/') == NULL ? resource : service));
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const char *value = option_text(&cli->in, texts[i].flag, NULL);
         if (value != NULL) {
-            query = arena_printf(&cli->arena, "%s%s%s=%s", query, query[0] == '\0' ? "" : "&",
-                                 flags[i], encoded(cli, value));
+            json_object_set_new(question, texts[i].field, json_string(value));
         }
     }
     if (option_given(&cli->in, "internal")) {
-        query = arena_printf(&cli->arena, "%s%sinternal=true", query, query[0] == '\0' ? "" : "&");
+        json_object_set_new(question, "internal", json_true());
     }
-    return query;
+    const char *file = option_text(&cli->in, "token-file", NULL);
+    if (file != NULL && !add_token(cli, file, question, err)) {
+        json_decref(question);
+        return NULL;
+    }
+    return question;
 }
 
 static void print_members(const json_t *answer)
@@ -97,28 +126,49 @@ static void print_members(const json_t *answer)
     }
 }
 
+/* The ladder, rung by rung, as far as it was climbed. */
+static void print_rungs(struct cli *cli, const json_t *rungs)
+{
+    struct paint paint = paint_of(cli);
+    for (size_t i = 0; i < json_array_size(rungs); i++) {
+        const json_t *rung = json_array_get(rungs, i);
+        bool decided = strcmp(json_text_or(rung, "result", ""), "DECIDED") == 0;
+        if (json_text(rung, "fact") == NULL) {
+            return;
+        }
+        printf("  %s%s %-4s %-22s %s%s\n", decided ? paint.bold : "", decided ? ">" : " ",
+               json_text_or(rung, "rule", ""), json_text_or(rung, "rung", ""),
+               json_text_or(rung, "fact", ""), decided ? paint.off : "");
+    }
+}
+
 static void print_verdict(struct cli *cli, const json_t *answer)
 {
     struct paint paint = paint_of(cli);
     bool allowed = json_flag(answer, "allowed", false);
-    printf("%s%s%s: %s may%s invoke %s (HTTP %lld).\n", allowed ? paint.green : paint.red,
+    printf("%s%s%s: %s may%s invoke %s (HTTP %lld): %s.\n", allowed ? paint.green : paint.red,
            allowed ? "Yes" : "No", paint.off, json_text_or(answer, "member", ""),
            allowed ? "" : " not", json_text_or(answer, "resource", ""),
-           (long long)json_number(answer, "status", 0));
-    printf("  Decided by   %s\n", json_text_or(answer, "rung", ""));
-    const char *text = json_text(answer, "text");
-    if (text != NULL) {
-        printf("  Because      %s\n", text);
+           (long long)json_number(answer, "status", 0), json_text_or(answer, "fact", ""));
+    const char *note = json_text(answer, "note");
+    if (note != NULL) {
+        printf("  %s\n", note);
     }
-    const char *on = json_text(answer, "because.on");
-    if (on != NULL) {
-        printf("  Because      %s has %s on %s\n", json_text_or(answer, "because.member", ""),
-               json_text_or(answer, "because.role", ""), on);
+    printf("\n");
+    print_rungs(cli, json_object_get(answer, "rungs"));
+}
+
+static bool explain_ask(struct cli *cli, const char *service, json_t **answer, struct error *err)
+{
+    const char *denial = denial_of(cli);
+    if (denial != NULL) {
+        return access_get(cli, "explain", NULL,
+                          arena_printf(&cli->arena, "denial=%s", encoded(cli, denial)), answer,
+                          err);
     }
-    const char *condition = json_text_or(answer, "because.condition", "");
-    if (condition[0] != '\0') {
-        printf("  Where        %s\n", condition);
-    }
+    auto_json *question = explain_question(cli, service, err);
+    return question != NULL &&
+           session_call(cli, "POST", "/homerun/v1/access:explain", question, answer, err);
 }
 
 int action_access_explain(struct cli *cli)
@@ -126,14 +176,11 @@ int action_access_explain(struct cli *cli)
     const char *service = cli->in.argument_count > 0 ? cli->in.arguments[0] : NULL;
     struct error err = {0};
     auto_json *answer = NULL;
-    if (denial_of(cli) != NULL) {
-        service = NULL;
-    } else if (service == NULL) {
+    if (denial_of(cli) == NULL && service == NULL) {
         return cli_refuse_with("name a service (and --member=MEMBER), or the Homerun-Denial of a "
                                "refused request");
     }
-    if (!session_open(cli, &err) ||
-        !access_get(cli, "explain", service, explain_query(cli), &answer, &err)) {
+    if (!session_open(cli, &err) || !explain_ask(cli, service, &answer, &err)) {
         return cli_fail(&err);
     }
     if (print_formatted(cli, answer)) {

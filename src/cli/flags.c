@@ -174,9 +174,14 @@ const struct flag issuer_flags[] = {
 };
 const struct flag explain_flags[] = {
     {"member", FLAG_TEXT, "MEMBER", "who asks (else someone without a token)", NULL},
-    {"internal", FLAG_SWITCH, NULL, "from an internal network", NULL},
-    {"host", FLAG_TEXT, "HOST", "for conditions on the host", NULL},
-    {"path", FLAG_TEXT, "PATH", "for conditions on the path (/)", NULL},
+    {"token-file", FLAG_TEXT, "FILE", "instead: the ID token that was sent (- for standard input)",
+     NULL},
+    {"method", FLAG_TEXT, "METHOD", "of the request (GET)", NULL},
+    {"host", FLAG_TEXT, "HOST", "that is called (the service's own)", NULL},
+    {"path", FLAG_TEXT, "PATH", "that is called (/)", NULL},
+    {"network", FLAG_TEXT, "NETWORK", "outside (the default), load-balancer or internal", NULL},
+    {"internal", FLAG_SWITCH, NULL, "the same as --network=internal", NULL},
+    {"at", FLAG_TEXT, "TIME", "the time of the request (now), such as 2030-01-31T12:00:00Z", NULL},
     {"denial", FLAG_TEXT, "ID", "instead: why was that request refused", NULL},
     {0},
 };

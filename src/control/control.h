@@ -22,6 +22,7 @@ struct control {
     struct net_tls *connect_tls; /* of CONNECT; NULL: it is refused */
     struct store *store;
     struct index_writer *index;
+    struct index_reader *published; /* the index as the gate reads it; released between calls */
     struct ipc_channel *engine;
     struct ipc_channel *supervisor;
     struct ipc_channel *metadata; /* NULL if there is no metadata server */

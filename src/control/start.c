@@ -167,6 +167,11 @@ static bool start(struct control *control, struct error *err)
     }
     control->events = events_new(control);
     control->on_change = on_change;
+    control->published = index_writer_reader(control->index, err);
+    if (control->published == NULL) {
+        return false;
+    }
+    index_reader_release(control->published);
     control->listener =
         net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
     return control->listener != NULL;
@@ -182,6 +187,7 @@ static void finish(struct control *control)
     net_listener_free(control->listener);
     connect_close(control);
     net_free(control->net);
+    index_reader_free(control->published);
     store_close(control->store); /* checkpoints the write-ahead log */
     index_writer_free(control->index);
 }

@@ -170,6 +170,12 @@ struct index_txn;    /* opaque: one write over both environments */
 
 struct index_writer *index_writer_new(const char *dir, struct error *err);
 void index_writer_free(struct index_writer *writer);
+/*
+ * A reader of the front index in the writer's own process, which must not open it twice: to be
+ * freed before the writer. It sees what is committed. Renew before use and release after, so that
+ * it holds no old pages.
+ */
+struct index_reader *index_writer_reader(struct index_writer *writer, struct error *err);
 /* Frees the slots of readers that died: after a worker's restart. */
 void index_writer_check_readers(struct index_writer *writer);
 /* The change of the record that the index shows; 0 if it is empty, or of another layout: rebuild

@@ -14,7 +14,8 @@ struct index_reader {
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi tables[FRONT_TABLES];
-    bool live; /* the transaction is renewed */
+    bool live;     /* the transaction is renewed */
+    bool borrowed; /* the environment is the writer's */
 };
 
 struct index_run {
@@ -122,6 +123,21 @@ struct index_reader *index_reader_new(const char *dir, struct error *err)
     return reader;
 }
 
+struct index_reader *index_reader_over(MDB_env *env, struct error *err)
+{
+    struct index_reader *reader = calloc(1, sizeof(*reader));
+    if (reader == NULL) {
+        abort();
+    }
+    reader->env = env;
+    reader->borrowed = true;
+    if (!open_tables(reader, err)) {
+        index_reader_free(reader);
+        return NULL;
+    }
+    return reader;
+}
+
 void index_reader_free(struct index_reader *reader)
 {
     if (reader == NULL) {
@@ -130,7 +146,7 @@ void index_reader_free(struct index_reader *reader)
     if (reader->txn != NULL) {
         mdb_txn_abort(reader->txn);
     }
-    if (reader->env != NULL) {
+    if (reader->env != NULL && !reader->borrowed) {
         mdb_env_close(reader->env);
     }
     free(reader);

@@ -56,3 +56,7 @@ enum front_table {
     FRONT_TABLES,
 };
 extern const char *const front_table_names[FRONT_TABLES];
+
+/* A reader over an environment that its owner has open (an MDB_env), and keeps open longer. */
+struct MDB_env;
+struct index_reader *index_reader_over(struct MDB_env *env, struct error *err);

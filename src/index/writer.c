@@ -230,6 +230,11 @@ void index_writer_free(struct index_writer *writer)
     free(writer);
 }
 
+struct index_reader *index_writer_reader(struct index_writer *writer, struct error *err)
+{
+    return index_reader_over(writer->front, err);
+}
+
 void index_writer_check_readers(struct index_writer *writer)
 {
     int dead;

@@ -28,6 +28,9 @@ OWN_SCHEMAS = {
     "own.Link": {"member": "string"},
     "own.SignIn": {"code": "string"},
     "own.Empty": {},
+    "own.Explain": {"resource": "string", "method": "string", "host": "string", "path": "string",
+                    "network": "string", "internal": "bool", "time": "string", "member": "string",
+                    "authorization": "list:string", "serverlessAuthorization": "list:string"},
     "own.GetIamPolicy": {"options": "ref:cloudresourcemanager.v1.GetPolicyOptions"},
     "own.Testable": {"fullResourceName": "string", "pageSize": "int32", "pageToken": "string"},
     "own.SearchFolders": {"query": "string", "pageSize": "int32", "pageToken": "string"},
@@ -44,6 +47,7 @@ OWN_METHODS = {
     "POST /v1/projects/{}/services/{}:enable": "own.Empty",
     "POST /v1/permissions:queryTestablePermissions": "own.Testable",
     "POST /homerun/v1/keys:rotate": "own.Empty",
+    "POST /homerun/v1/access:explain": "own.Explain",
 }
 SCHEMAS = {**FACTS["schemas"], **OWN_SCHEMAS}
 

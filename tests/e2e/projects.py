@@ -94,7 +94,10 @@ def nothing_in_a_project_that_is_being_deleted_can_be_changed():
         assert "services" in api("GET", service), "it can still be looked at"
         public = json.dumps(api("GET", "/homerun/v1/access:public"))
         assert "services/still" not in public, "what answers nobody is not public"
-        fault = api("GET", "/homerun/v1/access:explain?resource=still", None, 400)["error"]
+        found = api("GET", "/homerun/v1/access:explain?resource=still")
+        assert (found["status"], found["rung"]) == (404, "unknown_host"), found
+        assert "answer nobody" in found["note"], found
+        fault = api("GET", "/homerun/v1/access:who?resource=still", None, 400)["error"]
         assert "answer nobody" in fault["message"], fault
     finally:
         api("POST", "/v3/projects/demo:undelete")

@@ -1,19 +1,14 @@
-/*
- * Decisions explained: the same ladder as the gate's (policy/decide.c), over the same policies,
- * read from the record.
- */
+/* Questions of access: who may, why, what is public, and since when. */
 #include "control/api/access.h"
 
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "control/record/groups.h"
+#include "control/access/explain.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
-#include "control/record/tags.h"
 #include "model/service.h"
-#include "policy/decide.h"
 
 static const char invoke[] = "run.routes.invoke";
 
@@ -26,13 +21,26 @@ static bool invokes(struct control *control, struct slice name)
                         : custom_role_holds(control->store, name, slice_of(invoke));
 }
 
+/* Where the question stands: the body of a method that has one; NULL: in the query. */
+static const json_t *question_body(const struct api_call *call)
+{
+    return call->route->body == NULL ? NULL : call->body;
+}
+
+static const char *asked(struct api_call *call, const char *name)
+{
+    const json_t *body = question_body(call);
+    return body != NULL ? json_text(body, name) : api_query(call, name);
+}
+
 /* The service that the query names: "projects/P/locations/L/services/S", or a bare name in the
  * default place. */
 static bool load_service(struct api_call *call, struct store_doc *out, struct error *err)
 {
-    const char *resource = api_query(call, "resource");
+    const char *resource = asked(call, "resource");
     if (resource == NULL) {
-        return error_field(err, "resource", "The query needs resource=projects/…/services/NAME.");
+        return error_field(err, "resource",
+                           "The question needs resource=projects/…/services/NAME.");
     }
     if (strchr(resource, '/') == NULL) {
         resource = arena_printf(&call->arena, "projects/%s/locations/%s/services/%s",
@@ -120,142 +128,6 @@ static void access_who(struct api_call *call)
 
 /* ---- explain ---- */
 
-struct because {
-    const char *node;
-    const char *role, *member, *condition;
-};
-
-/* Which binding lets one of WHO in, from the service upwards. */
-static enum grant find_grant(struct api_call *call, const char *key,
-                             const struct principal_set *who, const struct cel_env *env,
-                             struct because *because)
-{
-    struct store *store = call->control->store;
-    const char *node = key;
-    do {
-        struct policy_doc policy;
-        if (!policy_doc_load(store, &call->arena, node, &policy, NULL)) {
-            return GRANT_NO;
-        }
-        const struct binding *found =
-            policy_grants(policy.bindings, policy.count, who, slice_of(invoke), env, &call->arena,
-                          custom_role_holds, store);
-        if (found != NULL) {
-            because->node = node;
-            because->role = arena_string(&call->arena, found->role);
-            because->condition = arena_string(&call->arena, found->condition.expression);
-            for (size_t i = 0; i < found->member_count; i++) {
-                for (size_t k = 0; k < who->count; k++) {
-                    if (slice_equal(found->members[i], who->members[k])) {
-                        because->member = arena_string(&call->arena, found->members[i]);
-                    }
-                }
-            }
-        }
-        json_decref(policy.body);
-        if (found != NULL) {
-            return GRANT_YES;
-        }
-    } while (resource_parent(store, &call->arena, node, &node));
-    return GRANT_NO;
-}
-
-static enum ingress_setting ingress_of(const json_t *doc)
-{
-    static const struct {
-        const char *name;
-        enum ingress_setting value;
-    } names[] = {
-        {"INGRESS_TRAFFIC_ALL", INGRESS_ALL},
-        {"INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER", INGRESS_INTERNAL_AND_LB},
-        {"INGRESS_TRAFFIC_INTERNAL_ONLY", INGRESS_INTERNAL},
-    };
-    const char *text = json_text_or(doc, "ingress", "INGRESS_TRAFFIC_ALL");
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i].name, text) == 0) {
-            return names[i].value;
-        }
-    }
-    return INGRESS_NONE;
-}
-
-/* Everything that a binding may name MEMBER by. */
-static struct principal_set principals_of(struct api_call *call, const struct member *member)
-{
-    struct slice groups[GROUPS_MAX];
-    struct slice *all = arena_array(&call->arena, struct slice, GROUPS_MAX + 3);
-    size_t count = 0;
-    all[count++] = member->text;
-    size_t group_count = groups_of(call->control, &call->arena, member->text, groups);
-    memcpy(all + count, groups, group_count * sizeof(groups[0]));
-    count += group_count;
-    ptrdiff_t at = slice_find(member->value, '@');
-    if (member->kind == MEMBER_USER && at >= 0) {
-        all[count++] = slice_of(arena_printf(&call->arena, "domain:%.*s",
-                                             SLICE_ARG(slice_from(member->value, (size_t)at + 1))));
-    }
-    if (member->kind == MEMBER_USER || member->kind == MEMBER_SERVICE_ACCOUNT) {
-        all[count++] = SLICE("allAuthenticatedUsers");
-    }
-    return (struct principal_set){all, count};
-}
-
-static json_t *verdict_json(const struct verdict *verdict, const struct because *because)
-{
-    json_t *out =
-        json_pack("{s:b, s:i, s:s}", "allowed", verdict->allowed, "status",
-                  verdict->allowed ? 200 : verdict->status, "rung", rung_name(verdict->rung));
-    const char *text = rung_log_text(verdict->rung);
-    if (text[0] != '\0') {
-        json_object_set_new(out, "text", json_string(text));
-    }
-    if (because->node != NULL) {
-        json_object_set_new(out, "because",
-                            json_pack("{s:s, s:s, s:s, s:s}", "on", because->node, "role",
-                                      because->role, "member", because->member, "condition",
-                                      because->condition));
-    }
-    return out;
-}
-
-static json_t *explain(struct api_call *call, const struct store_doc *doc,
-                       const struct member *member)
-{
-    static const struct slice everyone[] = {SLICE_INIT("allUsers")};
-    const struct principal_set all_users = {everyone, 1};
-    const char *path = api_query(call, "path");
-    const char *host = api_query(call, "host");
-    struct because because = {0};
-    struct lazy_tags tags = {call->control, &call->arena, doc->key, NULL, false};
-    const struct cel_env env = {
-        .time_us = clock_wall_us(),
-        .host = slice_of(host),
-        .path = slice_of(path == NULL ? "/" : path),
-        .resource_name = slice_of(doc->key),
-        .resource_type = SLICE("run.googleapis.com/Service"),
-        .resource_service = SLICE("run.googleapis.com"),
-        .has_tag = lazy_tags_match,
-        .tag_ctx = &tags,
-        .modified_role_count = -1,
-    };
-    struct decide_facts facts = {
-        .host_known = true,
-        .default_url = true,
-        .default_url_disabled = json_flag(doc->body, "defaultUriDisabled", false),
-        .ingress = ingress_of(doc->body),
-        .network = api_query_flag(call, "internal") ? NETWORK_INSIDE : NETWORK_OUTSIDE,
-        .invoker_check_off = json_flag(doc->body, "invokerIamDisabled", false),
-    };
-    facts.all_users = find_grant(call, doc->key, &all_users, &env, &because);
-    if (member != NULL && facts.all_users == GRANT_NO) {
-        struct principal_set who = principals_of(call, member);
-        facts.credential = CREDENTIAL_VALID;
-        facts.principal = find_grant(call, doc->key, &who, &env, &because);
-    }
-    struct verdict verdict = policy_decide(&facts);
-    return verdict_json(&verdict, &because);
-}
-
 /* The line of the request log that a denial's id names. */
 static json_t *find_denial(struct api_call *call, const char *id)
 {
@@ -315,27 +187,115 @@ static void explain_denial(struct api_call *call, const char *id)
     api_reply(call, found);
 }
 
+/* What the gate would be asked, as a body. The query has the same names, but no credentials: they
+ * would be in logs. */
+static const struct field explain_fields[] = {
+    {.name = "resource", .kind = FIELD_STRING},
+    {.name = "method", .kind = FIELD_STRING, .max = 32},
+    {.name = "host", .kind = FIELD_STRING, .max = 300},
+    {.name = "path", .kind = FIELD_STRING, .max = 8192},
+    {.name = "network", .kind = FIELD_STRING},
+    {.name = "internal", .kind = FIELD_BOOL},
+    {.name = "time", .kind = FIELD_STRING},
+    {.name = "member", .kind = FIELD_STRING},
+    {.name = "authorization", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "serverlessAuthorization", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
+
+static bool network_read(struct api_call *call, enum network *out, struct error *err)
+{
+    static const struct {
+        const char *name;
+        enum network network;
+    } names[] = {
+        {"outside", NETWORK_OUTSIDE},
+        {"load-balancer", NETWORK_LOAD_BALANCER},
+        {"internal", NETWORK_INSIDE},
+    };
+    const char *text = asked(call, "network");
+    const json_t *body = question_body(call);
+    bool internal =
+        body != NULL ? json_flag(body, "internal", false) : api_query_flag(call, "internal");
+    *out = internal ? NETWORK_INSIDE : NETWORK_OUTSIDE;
+    for (size_t i = 0; text != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i].name, text) == 0) {
+            *out = names[i].network;
+            return true;
+        }
+    }
+    return text == NULL ||
+           error_field(err, "network", "A network is outside, load-balancer or internal.");
+}
+
+/* Lines of one header: how many, and the last of them. */
+static unsigned lines_read(const json_t *body, const char *name, struct slice *last)
+{
+    const json_t *lines = body == NULL ? NULL : json_object_get(body, name);
+    size_t count = json_array_size(lines);
+    if (count > 0) {
+        *last = slice_of(json_string_value(json_array_get(lines, count - 1)));
+    }
+    return (unsigned)count;
+}
+
+static bool question_read(struct api_call *call, struct explain_question *out, struct error *err)
+{
+    const char *named = asked(call, "member");
+    const char *time = asked(call, "time");
+    const char *method = asked(call, "method");
+    const char *path = asked(call, "path");
+    struct member *member = arena_new(&call->arena, struct member);
+    *out = (struct explain_question){
+        .method = method == NULL ? "GET" : method,
+        .host = asked(call, "host"),
+        .path = path == NULL ? "/" : path,
+        .now_us = clock_wall_us(),
+    };
+    out->credential.authorization_count =
+        lines_read(question_body(call), "authorization", &out->credential.authorization);
+    out->credential.serverless_count =
+        lines_read(question_body(call), "serverlessAuthorization", &out->credential.serverless);
+    if (time != NULL && !time_read(slice_of(time), &out->now_us)) {
+        return error_field(err, "time", "'%.60s' is no time such as 2030-01-31T12:00:00Z.", time);
+    }
+    if (named != NULL) {
+        if (out->credential.authorization_count + out->credential.serverless_count > 0) {
+            return error_field(err, "member", "Ask for a member or with a credential, not both.");
+        }
+        if (!member_parse(&call->arena, slice_of(named), member, err)) {
+            return false;
+        }
+        out->member = member;
+    }
+    return network_read(call, &out->network, err);
+}
+
 static void access_explain(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    struct member member;
+    struct explain_question question;
     const char *denial = api_query(call, "denial");
-    const char *named = api_query(call, "member");
     if (denial != NULL) {
         explain_denial(call, denial);
         return;
     }
-    if ((named != NULL && !member_parse(&call->arena, slice_of(named), &member, &err)) ||
-        !load_served(call, &doc, &err)) {
+    if (!question_read(call, &question, &err) || !load_service(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer =
-        explain(call, &doc, named == NULL || member.kind == MEMBER_ALL_USERS ? NULL : &member);
-    json_object_set_new(answer, "resource", json_string(doc.key));
-    json_object_set_new(answer, "member", json_string(named == NULL ? "(nobody)" : named));
     json_decref(doc.body);
+    json_t *answer = explain(call->control, &call->arena, doc.key, &question, &err);
+    if (answer == NULL) {
+        api_fail(call, &err);
+        return;
+    }
+    if (!project_is_live(call->control, &call->arena, doc.key)) {
+        json_object_set_new(answer, "note",
+                            json_string("The project is being deleted: its services answer "
+                                        "nobody (404)."));
+    }
     api_reply(call, answer);
 }
 
@@ -514,6 +474,8 @@ const struct api_route access_routes[] = {
     {"GET", "/homerun/v1/access:who", NULL, NULL, API_SELF_CHECKED, access_who, METHOD "Who"},
     {"GET", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
      METHOD "Explain"},
+    {"POST", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
+     METHOD "ExplainRequest", explain_fields},
     {"GET", "/homerun/v1/access:public", NULL, NULL, API_SELF_CHECKED, access_public,
      METHOD "Public"},
     {"GET", "/homerun/v1/access:history", NULL, NULL, API_SELF_CHECKED, access_history,

@@ -60,8 +60,11 @@ static const struct {
     {"host", TEXT},
     {"internal", FLAG},
     {"member", TEXT},
+    {"method", TEXT},
+    {"network", TEXT},
     {"path", TEXT},
     {"resource", TEXT},
+    {"time", TEXT},
     /* Of all Google's APIs, with and without '$' in front, and sometimes both. */
     {".xgafv", MANY},
     {"accessToken", MANY},

@@ -105,6 +105,7 @@ static const char *const self_checked[] = {
     "google.logging.v2.LoggingServiceV2.ListLogEntries",
     "google.longrunning.Operations.GetOperation",
     "homerun.v1.Access.Explain",
+    "homerun.v1.Access.ExplainRequest",
     "homerun.v1.Access.History",
     "homerun.v1.Access.Public",
     "homerun.v1.Access.Who",
