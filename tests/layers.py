@@ -11,12 +11,13 @@ import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
 
-LIBRARIES = "store model lookup policy trust index ipc net http codec base"
+LIBRARIES = "grpc store model lookup policy trust index ipc net http codec base"
 
 # The rooms, lowest first, and what each may include beside itself (docs/architecture.md).
 MAY_USE = {
     "base": "",
     "codec": "base",
+    "grpc": "codec base",
     "http": "base",
     "net": "http base",
     "ipc": "base",
