@@ -187,7 +187,7 @@ function ServiceRow(props: { service: Service; policy?: Policy; picked: boolean;
           onChange={(event) => props.pick(service.name, (event.target as HTMLInputElement).checked)}
         />
       </td>
-      <th scope="row">
+      <th scope="row" class="named">
         <Health service={service} /> <Link to={serviceView(service.name)}>{name}</Link>
       </th>
       <td>
@@ -228,11 +228,11 @@ function InfoPanel(props: { names: string[]; close: () => void }) {
           Close
         </Button>
       </div>
-      <h3 class="panel-tab">Permissions</h3>
+      <p class="panel-tab">Permissions</p>
       {props.names.map((name) => (
         <section key={name}>
-          {props.names.length > 1 && <h3>{shortName(name)}</h3>}
-          <Permissions resource={name} permission="run.services.setIamPolicy" ways={serviceWays(name)} />
+          {props.names.length > 1 && <h2>{shortName(name)}</h2>}
+          <Permissions resource={name} permission="run.services.setIamPolicy" ways={serviceWays(name)} heading="h3" />
         </section>
       ))}
     </aside>

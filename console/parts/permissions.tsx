@@ -1,4 +1,5 @@
 // The permissions of one resource: members by role, with what is inherited; add and remove.
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { all } from "../api/http";
 import { EVERYONE, getPolicy, holds, invokes, setPolicy, who, withMembers, withoutMember } from "../api/access";
@@ -27,6 +28,7 @@ export interface PermissionsProps {
   resource: string; // projects/P/locations/L/services/S, projects/P, folders/N, organizations/N
   permission: string; // what it takes to change the policy
   ways: (members: string[], role: string, add: boolean) => Ways;
+  heading?: "h2" | "h3"; // of a role, below what stands above the permissions
 }
 
 export function Permissions(props: PermissionsProps) {
@@ -60,7 +62,12 @@ export function Permissions(props: PermissionsProps) {
         </Empty>
       )}
       {bindings.map((binding) => (
-        <RoleGroup key={binding.role + (binding.condition?.expression ?? "")} title={binding.role} condition={binding.condition?.expression}>
+        <RoleGroup
+          key={binding.role + (binding.condition?.expression ?? "")}
+          heading={props.heading ?? "h2"}
+          title={<code>{binding.role}</code>}
+          condition={binding.condition?.expression}
+        >
           {(binding.members ?? []).map((member) => (
             <li key={member} class={EVERYONE.includes(member) && invokes(binding.role) ? "everyone" : undefined}>
               <span class="mono wrap">{member}</span>
@@ -76,7 +83,7 @@ export function Permissions(props: PermissionsProps) {
           ))}
         </RoleGroup>
       ))}
-      {above.length > 0 && <Inherited rows={above} />}
+      {above.length > 0 && <Inherited rows={above} heading={props.heading ?? "h2"} />}
       {adding && (
         <AddPrincipal
           {...props}
@@ -104,12 +111,16 @@ export function Permissions(props: PermissionsProps) {
   );
 }
 
-function RoleGroup(props: { title: string; condition?: string; children: preact.ComponentChildren }) {
+function RoleGroup(props: {
+  heading: "h2" | "h3";
+  title: ComponentChildren;
+  condition?: string;
+  children: ComponentChildren;
+}) {
+  const Heading = props.heading;
   return (
     <section class="role-group">
-      <h3>
-        <code>{props.title}</code>
-      </h3>
+      <Heading>{props.title}</Heading>
       {props.condition && (
         <p class="hint">
           only if <code class="wrap">{props.condition}</code>
@@ -120,21 +131,18 @@ function RoleGroup(props: { title: string; condition?: string; children: preact.
   );
 }
 
-function Inherited(props: { rows: WhoRow[] }) {
+function Inherited(props: { rows: WhoRow[]; heading: "h2" | "h3" }) {
   return (
-    <section class="role-group">
-      <h3>Inherited</h3>
-      <ul>
-        {props.rows.map((row) => (
-          <li key={`${row.on} ${row.role} ${row.member}`}>
-            <span class="mono wrap">{row.member}</span>
-            <small>
-              {row.role} on {row.on}
-            </small>
-          </li>
-        ))}
-      </ul>
-    </section>
+    <RoleGroup heading={props.heading} title="Inherited">
+      {props.rows.map((row) => (
+        <li key={`${row.on} ${row.role} ${row.member}`}>
+          <span class="mono wrap">{row.member}</span>
+          <small>
+            {row.role} on {row.on}
+          </small>
+        </li>
+      ))}
+    </RoleGroup>
   );
 }
 

@@ -25,7 +25,7 @@ test("info_panel_grants_allUsers_and_takes_it_away", async () => {
   const page = await signedIn();
   await page.getByRole("checkbox", { name: "Choose two" }).check();
   const panel = page.getByRole("complementary", { name: "Info panel" });
-  await panel.getByRole("heading", { name: "Permissions" }).waitFor();
+  await panel.getByText("Permissions", { exact: true }).waitFor();
   await panel.getByRole("button", { name: "Add principal" }).click();
   await page.getByLabel("New principals").fill("allUsers");
   await page.getByLabel("Select a role").fill("Cloud Run Invoker");

@@ -173,8 +173,13 @@ def run_in_browser(name):
 
 
 @test
-def in_a_browser():
+def access_in_a_browser():
     run_in_browser("access.mjs")
+
+
+@test
+def every_page_in_a_browser():
+    run_in_browser("pages.mjs")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+// Every page, in three widths, light and dark: nothing that axe finds, nothing wider than the screen, pictures
+// for people to look at.
+import { axeSource, equal, main, picture, signedIn, test } from "./browser.mjs";
+
+const SERVICE = "services/us-central1/one";
+const NAME = "projects/demo/locations/us-central1/services/one";
+const PAGES = {
+  services: "services",
+  deploy: "deploy",
+  revisions: `${SERVICE}/revisions`,
+  logs: `${SERVICE}/logs`,
+  networking: `${SERVICE}/networking`,
+  security: `${SERVICE}/security`,
+  permissions: `${SERVICE}/permissions`,
+  yaml: `${SERVICE}/yaml`,
+  "access-public": "access/public",
+  "access-refused": "access/refused",
+  "access-who": `access/who?service=${NAME}`,
+  "access-explain": `access/explain?service=${NAME}`,
+  "access-history": `access/history?resource=${NAME}`,
+  policies: "policies",
+  policy: "policies/run.managed.requireInvokerIam",
+  "iam-members": "iam/members",
+  "iam-accounts": "iam/accounts",
+  nowhere: "no/such/page",
+};
+
+/** The page has what it shows: nothing is loading, and a heading stands. */
+async function settled(page) {
+  await page.getByRole("heading", { level: 1 }).first().waitFor();
+  await page.locator(".loading").first().waitFor({ state: "detached" });
+}
+
+async function axe(page) {
+  /* The page's policy forbids scripts of others: this one comes in by the debugger, past it. */
+  await page.evaluate(axeSource);
+  const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }));
+  return violations.map((one) => `${one.id} (${one.nodes[0].target.join(" ")})`).join(", ");
+}
+
+for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, true]]) {
+  test(`pages_at_${width}_${dark ? "dark" : "light"}`, async () => {
+    const page = await signedIn({ width, dark });
+    const found = [];
+    for (const [name, path] of Object.entries(PAGES)) {
+      await page.goto(`${page.base}/console/${path}`);
+      await settled(page);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      if (wide > 0) {
+        found.push(`${name} is ${wide} px too wide`);
+      }
+      const broken = await axe(page);
+      if (broken) {
+        found.push(`${name}: ${broken}`);
+      }
+      await picture(page, `${name}-${width}-${dark ? "dark" : "light"}`);
+    }
+    equal(found.join("; "), "", "pages");
+  });
+}
+
+await main();
