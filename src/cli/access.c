@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/node.h"
 
 enum { EXPLAIN_TOKEN_MAX = 32768 };
 
@@ -236,13 +237,31 @@ int action_access_public(struct cli *cli)
     return 0;
 }
 
+/* "projects/p" of "projects/p", or as the flags say; "" of a service, or of nothing. NULL, *err. */
+static const char *history_node(struct cli *cli, struct error *err)
+{
+    const char *named = cli->in.argument_count > 0 ? cli->in.arguments[0] : "";
+    bool service = named[0] != '\0' && strchr(named, '/') == NULL;
+    if (service) {
+        return "";
+    }
+    if (named[0] != '\0') {
+        return named;
+    }
+    const char *node = node_given(cli, err);
+    return node == NULL || node[0] != '\0'
+               ? node
+               : arena_printf(&cli->arena, "projects/%s", session_project(cli));
+}
+
 int action_access_history(struct cli *cli)
 {
     static const char *const heads[] = {"TIME", "WHO", "FROM", "DEED", "RESOURCE", NULL};
     struct error err = {0};
     auto_json *answer = NULL;
-    if (!session_open(cli, &err) ||
-        !access_get(cli, "history", cli->in.arguments[0], "", &answer, &err)) {
+    const char *node = session_open(cli, &err) ? history_node(cli, &err) : NULL;
+    if (node == NULL || !access_get(cli, "history", node[0] != '\0' ? node : cli->in.arguments[0],
+                                    "", &answer, &err)) {
         return cli_fail(&err);
     }
     if (print_formatted(cli, answer)) {

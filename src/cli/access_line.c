@@ -86,12 +86,10 @@ static const char *private_text(struct cli *cli, const struct openness *open)
                         open->members == 1 ? "member" : "members");
 }
 
-const char *access_line(struct cli *cli, const char *name)
+const char *access_line_of(struct cli *cli, const char *resource)
 {
     struct error ignored = {0};
     auto_json *answer = NULL;
-    const char *resource = arena_printf(&cli->arena, "projects/%s/locations/%s/services/%s",
-                                        session_project(cli), session_region(cli), name);
     const char *path =
         arena_printf(&cli->arena, "/homerun/v1/access:who?resource=%s", encoded(cli, resource));
     if (!session_call(cli, "GET", path, NULL, &answer, &ignored)) {
@@ -102,6 +100,12 @@ const char *access_line(struct cli *cli, const char *name)
     const char *text =
         off || open.everyone != NULL ? public_text(cli, answer, &open) : private_text(cli, &open);
     return arena_printf(&cli->arena, "%s%s", text, ingress_text(answer));
+}
+
+const char *access_line(struct cli *cli, const char *name)
+{
+    return access_line_of(cli, arena_printf(&cli->arena, "projects/%s/locations/%s/services/%s",
+                                            session_project(cli), session_region(cli), name));
 }
 
 void access_line_print(struct cli *cli, const char *line, const char *before)

@@ -71,6 +71,11 @@ int action_access_explain(struct cli *cli);
 int action_access_public(struct cli *cli);
 int action_access_history(struct cli *cli);
 
+int action_status(struct cli *cli);
+int action_ps(struct cli *cli);
+int action_top(struct cli *cli);
+int action_open(struct cli *cli);
+int action_resolve(struct cli *cli);
 int action_doctor(struct cli *cli);
 int action_version(struct cli *cli);
 int action_help(struct cli *cli);

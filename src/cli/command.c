@@ -252,6 +252,16 @@ bool invocation_parse(struct invocation *out, int count, char *const *words, str
             at += took_next;
         } else if (strcmp(words[at], "-h") == 0) {
             out->wants_help = true;
+        } else if (strcmp(words[at], "-f") == 0 &&
+                   command_flag(out->command, SLICE("follow")) != NULL) {
+            static char follow[] = "--follow";
+            if (!parse_flag(out, follow, NULL, &took_next, err)) {
+                return false;
+            }
+        } else if (words[at][0] == '-' && words[at][1] != '\0') {
+            return error_set(err, STATUS_INVALID_ARGUMENT,
+                             "`homerun %s` has no flag %s (`homerun %s --help` lists them)",
+                             out->command->name, words[at], out->command->name);
         } else if (out->argument_count < ARGUMENTS_MAX) {
             out->arguments[out->argument_count++] = words[at];
         } else {

@@ -2,8 +2,6 @@
  * `homerun doctor`: what on this machine, or in the clients' environment, would get in the way. One
  * row for each check; each finding says what to do. 1 if something is broken.
  */
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +13,7 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/resolve.h"
 #include "net/net.h"
 
 enum { FILES_MIN = 4096 };
@@ -144,24 +143,19 @@ static void check_clock(struct doctor *doctor)
 
 static void check_names(struct doctor *doctor)
 {
-    const char *host = "hello-1.us-central1.run.localhost";
-    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
-    int fault = getaddrinfo(host, NULL, &hints, &list);
-    if (fault != 0) {
+    const char *host = resolve_example(doctor->cli);
+    const char *address = "", *why = "";
+    if (!resolve_host(doctor->cli, host, &address, &why)) {
         tell(doctor, FINDING_ODD,
              "%s does not resolve (%s). Browsers and curl know *.localhost themselves; for other "
-             "programs install libnss-myhostname, or name the host in /etc/hosts",
-             host, gai_strerror(fault));
-        return;
-    }
-    struct sockaddr_in address;
-    memcpy(&address, list->ai_addr, sizeof(address));
-    freeaddrinfo(list);
-    if ((ntohl(address.sin_addr.s_addr) >> 24) != 127) {
-        tell(doctor, FINDING_BROKEN, "%s leads to another machine: mend the resolver", host);
+             "programs install libnss-myhostname, or see `homerun resolve`",
+             host, why);
+    } else if (strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0 &&
+               slice_ends(slice_of(host), SLICE(".localhost"))) {
+        tell(doctor, FINDING_BROKEN, "%s leads to %s, another machine: mend the resolver", host,
+             address);
     } else {
-        tell(doctor, FINDING_GOOD, "*.localhost leads here");
+        tell(doctor, FINDING_GOOD, "%s is %s", host, address);
     }
 }
 

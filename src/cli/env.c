@@ -5,8 +5,10 @@
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/actions.h"
+#include "cli/resolve.h"
 #include "model/google_apis.h"
 
 /* Which of the two ways a variable is for: addresses set one by one, or CONNECT for Google's own.
@@ -160,6 +162,25 @@ static void print_elsewhere(struct cli *cli, struct printer *printer)
     }
 }
 
+/* A remark that a shell passes over, and that a person sees: `eval` takes standard output. */
+static void advise_on_names(struct cli *cli, const struct printer *printer)
+{
+    const char *host = resolve_example(cli);
+    const char *address, *why;
+    if (printer->all != NULL || resolve_host(cli, host, &address, &why)) {
+        return;
+    }
+    const char *advice = arena_printf(
+        &cli->arena,
+        "# %s does not resolve here. curl and browsers know *.localhost themselves; for other\n"
+        "# programs install libnss-myhostname, or use the lines that `homerun resolve` prints.\n",
+        host);
+    fputs(advice, stdout);
+    if (isatty(STDOUT_FILENO) != 1 && isatty(STDERR_FILENO) == 1) {
+        fputs(advice, stderr);
+    }
+}
+
 int action_env(struct cli *cli)
 {
     struct error err = {0};
@@ -185,6 +206,7 @@ int action_env(struct cli *cli)
     if (way == SET) {
         print_elsewhere(cli, &printer);
     }
+    advise_on_names(cli, &printer);
     if (printer.all != NULL) {
         struct slice text = json_write_pretty(&cli->arena, all);
         fwrite(text.data, 1, text.len, stdout);

@@ -38,8 +38,8 @@ const struct flag up_flags[] = {
     {"project", FLAG_TEXT, "ID", "the first project (demo)", NULL},
     {"region", FLAG_TEXT, "REGION", "the default region (us-central1)", NULL},
     {"organization", FLAG_TEXT, "NUMBER", "the organization (100000000001)", NULL},
-    {"engine", FLAG_TEXT, "KIND", "what instances run in (auto)", "auto|process|oci|kubernetes"},
-    {"store", FLAG_TEXT, "STORE", "sqlite, or postgresql://USER@HOST/DATABASE (sqlite)", NULL},
+    {"engine", FLAG_TEXT, "KIND", "what instances run in (auto)", "auto|process"},
+    {"store", FLAG_TEXT, "STORE", "where the record is (sqlite)", "sqlite"},
     {"internal", FLAG_LIST, "CIDR", "networks that count as internal; may be repeated", NULL},
     {"trusted-proxy", FLAG_LIST, "CIDR", "proxies whose X-Forwarded-For is believed", NULL},
     {"tls-certificate", FLAG_LIST, "CHAIN:KEY", "PEM files of a certificate of your own", NULL},
@@ -136,6 +136,7 @@ const struct flag binding_flags[] = {
 };
 const struct flag logs_flags[] = {
     {"limit", FLAG_NUMBER, "N", "lines at most (100)", NULL},
+    {"follow", FLAG_SWITCH, NULL, "or -f: new ones as they come, until Ctrl-C", NULL},
     {0},
 };
 const struct flag of_service_flags[] = {
@@ -183,6 +184,16 @@ const struct flag explain_flags[] = {
     {"internal", FLAG_SWITCH, NULL, "the same as --network=internal", NULL},
     {"at", FLAG_TEXT, "TIME", "the time of the request (now), such as 2030-01-31T12:00:00Z", NULL},
     {"denial", FLAG_TEXT, "ID", "instead: why was that request refused", NULL},
+    {0},
+};
+
+const struct flag open_flags[] = {
+    {"print", FLAG_SWITCH, NULL, "print the address, start no browser", NULL},
+    {"tag", FLAG_TEXT, "TAG", "the address of a tag", NULL},
+    {0},
+};
+const struct flag resolve_flags[] = {
+    {"for", FLAG_TEXT, "WHOM", "lines of /etc/hosts, or options of curl (hosts)", "hosts|curl"},
     {0},
 };
 

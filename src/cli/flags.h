@@ -21,6 +21,8 @@ extern const struct flag group_flags[];
 extern const struct flag member_flags[];
 extern const struct flag issuer_flags[];
 extern const struct flag explain_flags[];
+extern const struct flag open_flags[];
+extern const struct flag resolve_flags[];
 extern const struct flag node_flags[];
 extern const struct flag deleted_flags[];
 extern const struct flag filter_flags[];

@@ -8,6 +8,8 @@
  * with the reason. Empty if the caller may not know. In the session's arena.
  */
 const char *access_line(struct cli *cli, const char *name);
+/* The same of "projects/P/locations/L/services/S". */
+const char *access_line_of(struct cli *cli, const char *resource);
 /* Prints it after "access: "; loud, at a terminal, if the service is public. BEFORE: the line as it
  * was before the change, or NULL. */
 void access_line_print(struct cli *cli, const char *line, const char *before);

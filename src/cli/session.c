@@ -88,6 +88,12 @@ bool session_open(struct cli *cli, struct error *err)
     return cli->ready != NULL || error_wrap(err, "%s", path);
 }
 
+void session_forget(struct cli *cli)
+{
+    json_decref(cli->ready);
+    cli->ready = NULL;
+}
+
 const char *session_text(const struct cli *cli, const char *path)
 {
     return json_text_or(cli->ready, path, "");

@@ -32,6 +32,8 @@ const char *session_data(struct cli *cli);
 
 /* Finds the running instance. FAILED_PRECONDITION, with what to do, if there is none. */
 bool session_open(struct cli *cli, struct error *err);
+/* The next call looks for the instance anew: it may have been started again, elsewhere. */
+void session_forget(struct cli *cli);
 const char *session_text(const struct cli *cli, const char *path); /* of ready.json; "" if absent */
 
 /* Project and region of the call: flags, else gcloud's and our environment, else the instance's. */

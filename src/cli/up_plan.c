@@ -77,12 +77,6 @@ static bool is_number(struct slice text)
     return slice_to_u64(text, &number) && number > 0;
 }
 
-static bool is_store(struct slice text)
-{
-    return slice_is(text, "sqlite") || slice_starts(text, SLICE("postgresql://")) ||
-           slice_starts(text, SLICE("postgres://"));
-}
-
 static bool is_address(struct slice text)
 {
     char address[128];
@@ -133,7 +127,7 @@ static const struct place places[] = {
     {TEXT("region", settings.region), is_region, "a region such as us-central1"},
     {TEXT("organization", settings.organization), is_number, "a number"},
     {TEXT("engine", settings.engine), NULL, NULL},
-    {TEXT("store", settings.store), is_store, "sqlite, or postgresql://USER@HOST/DATABASE"},
+    {TEXT("store", settings.store), NULL, NULL},
     {TEXT("internal", settings.internal), is_cidr, a_cidr},
     {TEXT("trusted-proxy", settings.trusted_proxies), is_cidr, a_cidr},
     {TEXT("tls-certificate", settings.tls_certificates), is_certificate, "CHAIN.pem:KEY.pem"},

@@ -441,7 +441,7 @@ static bool history_one(int64_t number, const json_t *row, void *ctx)
     const char *resource = json_text_or(row, "resource", "");
     size_t length = strlen(history->key);
     if (resource[length] != '\0' && resource[length] != '/') {
-        return true; /* another service whose name begins like this one's */
+        return true; /* another resource whose name begins like this one's */
     }
     json_t *copy = json_deep_copy(row);
     json_object_set_new(copy, "number", json_integer(number));
@@ -449,18 +449,48 @@ static bool history_one(int64_t number, const json_t *row, void *ctx)
     return true;
 }
 
+/*
+ * The node whose history is asked for: a service, or what stands above it, each guarded by the
+ * permission to read its policy. A project's history has that of all in it. NULL and *err.
+ */
+static const char *history_node(struct api_call *call, struct error *err)
+{
+    static const struct {
+        const char *prefix, *permission;
+    } kinds[] = {
+        {"projects/", "resourcemanager.projects.getIamPolicy"},
+        {"folders/", "resourcemanager.folders.getIamPolicy"},
+        {"organizations/", "resourcemanager.organizations.getIamPolicy"},
+    };
+    const char *resource = api_query(call, "resource");
+    for (size_t i = 0; resource != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t length = strlen(kinds[i].prefix);
+        const char *id = resource + length;
+        if (strncmp(resource, kinds[i].prefix, length) != 0 || strchr(id, '/') != NULL) {
+            continue;
+        }
+        const char *known = i == 0 ? project_id(call->control, &call->arena, id) : NULL;
+        resource = known == NULL ? resource : arena_printf(&call->arena, "projects/%s", known);
+        return api_allowed(call, kinds[i].permission, resource, err) ? resource : NULL;
+    }
+    struct store_doc doc;
+    if (!load_service(call, &doc, err)) {
+        return NULL;
+    }
+    json_decref(doc.body);
+    return arena_string(&call->arena, slice_of(doc.key));
+}
+
 static void access_history(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
-    if (!load_service(call, &doc, &err)) {
+    const char *node = history_node(call, &err);
+    if (node == NULL) {
         api_fail(call, &err);
         return;
     }
-    json_decref(doc.body);
-    struct history history = {.key = doc.key, .rows = json_array()};
-    if (!store_audit_each(call->control->store, doc.key, HISTORY_MAX, history_one, &history,
-                          &err)) {
+    struct history history = {.key = node, .rows = json_array()};
+    if (!store_audit_each(call->control->store, node, HISTORY_MAX, history_one, &history, &err)) {
         json_decref(history.rows);
         api_fail(call, &err);
         return;

