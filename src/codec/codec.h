@@ -51,6 +51,8 @@ bool json_flag(const json_t *value, const char *path, bool otherwise);
 int64_t json_number(const json_t *value, const char *path,
                     int64_t otherwise); /* also from int64 as a string */
 json_t *json_slice(struct slice text);  /* a string; invalid UTF-8 becomes U+FFFD */
+/* Whether TEXT is UTF-8 without control characters: what may stand in a name, or in a claim. */
+bool text_is_plain(struct slice text);
 /* Sets PATH, making objects on the way; takes VALUE. */
 void json_put(json_t *value, const char *path, json_t *part);
 /* True when equal but for the order of names. */

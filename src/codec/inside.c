@@ -73,3 +73,16 @@ const char *json_kind(const json_t *value)
     }
     return "nothing";
 }
+
+bool text_is_plain(struct slice text)
+{
+    while (text.len > 0) {
+        unsigned char c = (unsigned char)text.data[0];
+        size_t len = c < ' ' || c == 0x7f ? 0 : utf8_len(text);
+        if (len == 0) {
+            return false;
+        }
+        text = slice_from(text, len);
+    }
+    return true;
+}

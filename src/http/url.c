@@ -188,6 +188,17 @@ struct slice url_encode(struct arena *arena, struct slice text)
     return (struct slice){out, count};
 }
 
+bool url_query_whole(struct arena *arena, struct slice query)
+{
+    struct slice pair, plain;
+    while (slice_cut(&query, '&', &pair)) {
+        if (!url_decode(arena, pair, true, &plain)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool url_query_find(struct arena *arena, struct slice query, const char *name, struct slice *out)
 {
     struct slice pair;

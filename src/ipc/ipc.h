@@ -114,13 +114,15 @@ struct msg_signed {
 /* What a metadata server asks about the default runtime account of the project. */
 enum workload_kind {
     WORKLOAD_ACCOUNT,  /* answer = its address */
-    WORKLOAD_ACCESS,   /* bytes = scopes with spaces between, or none; answer = an access token */
-    WORKLOAD_IDENTITY, /* bytes = audience; answer = an ID token */
+    WORKLOAD_ACCESS,   /* content = scopes with spaces between, or none; answer = an access token */
+    WORKLOAD_IDENTITY, /* content = audience; answer = an ID token */
 };
 struct msg_workload_ask {
     uint64_t id; /* chosen by the asker */
     uint32_t kind;
-    uint32_t bytes; /* behind this struct */
+    /* Behind this struct: the account as the caller named it ("" or "default": whichever it is;
+     * anything but its address is STATUS_NOT_FOUND), and the content. */
+    uint32_t account_bytes, bytes;
 };
 struct msg_workload_told {
     uint64_t id;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/codec.h"
@@ -77,12 +78,39 @@ static bool host_is_ours(struct arena *arena, struct slice authority)
     return slice_find(host, ':') >= 0 || inet_pton(AF_INET, arena_string(arena, host), &v4) == 1;
 }
 
+/* NAME in lower case. Programs behind a gateway of CGI's kind cannot tell "_" from "-". */
+static bool header_is(struct slice name, const char *wanted)
+{
+    size_t i = 0;
+    for (; i < name.len && wanted[i] != '\0'; i++) {
+        if ((name.data[i] == '_' ? '-' : name.data[i]) != wanted[i]) {
+            return false;
+        }
+    }
+    return i == name.len && wanted[i] == '\0';
+}
+
+/* What a proxy adds: the program that asks is not the one at the other end. */
+static bool came_by_proxy(const struct http_headers *headers)
+{
+    static const char *const names[] = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+                                        "forwarded", "via"};
+    for (size_t i = 0; i < headers->count; i++) {
+        for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+            if (header_is(headers->items[i].name, names[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 const char *server_objection(struct arena *arena, const struct http_request *request)
 {
     const struct http_header *flavor =
         http_headers_find(&request->headers, SLICE("metadata-flavor"));
-    if (http_headers_find(&request->headers, SLICE("x-forwarded-for")) != NULL) {
-        return "X-Forwarded-For: a metadata server answers no proxies.";
+    if (came_by_proxy(&request->headers)) {
+        return "X-Forwarded-For, Forwarded or Via: a metadata server answers no proxies.";
     }
     if (flavor == NULL || !slice_is(flavor->value, "Google")) {
         return "Missing Metadata-Flavor:Google header.";
@@ -140,29 +168,42 @@ static void on_tick(uv_timer_t *timer)
     }
 }
 
-static bool ask(struct server *server, uint64_t id, enum workload_kind kind, struct slice bytes)
+/* ACCOUNT and CONTENT have WORKLOAD_BYTES_MAX together at most. */
+static bool ask(struct server *server, uint64_t id, enum workload_kind kind, struct slice account,
+                struct slice content)
 {
-    char body[sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX];
-    struct msg_workload_ask head = {.id = id, .kind = kind, .bytes = (uint32_t)bytes.len};
-    memcpy(body, &head, sizeof(head));
-    if (bytes.len > 0) {
-        memcpy(body + sizeof(head), bytes.data, bytes.len);
-    }
-    return server->control != NULL &&
-           ipc_send(server->control, MSG_WORKLOAD_ASK, body, sizeof(head) + bytes.len);
+    struct buffer body = BUFFER_INIT(sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX);
+    struct msg_workload_ask head = {.id = id,
+                                    .kind = kind,
+                                    .account_bytes = (uint32_t)account.len,
+                                    .bytes = (uint32_t)content.len};
+    bool sent = buffer_add(&body, (struct slice){(const char *)&head, sizeof(head)}) &&
+                buffer_add(&body, account) && buffer_add(&body, content) &&
+                server->control != NULL &&
+                ipc_send(server->control, MSG_WORKLOAD_ASK, buffer_slice(&body).data,
+                         buffer_slice(&body).len);
+    buffer_done(&body);
+    return sent;
 }
 
 /* The exchange is answered when control has spoken, or not within five seconds. */
 static void wait_for(struct server *server, struct exchange *exchange, const struct pending *what,
                      enum workload_kind kind, struct slice bytes)
 {
-    if (bytes.len > WORKLOAD_BYTES_MAX) {
-        refuse(exchange, 400, "The audience, or the list of scopes, is too long.");
+    struct slice account = kind == WORKLOAD_ACCOUNT ? SLICE_NONE : what->place.account;
+    if (bytes.len + account.len > WORKLOAD_BYTES_MAX) {
+        refuse(exchange, 400, "The account, the audience, or the list of scopes, is too long.");
+        return;
+    }
+    if (!text_is_plain(bytes) || !text_is_plain(account)) {
+        refuse(exchange, 400,
+               "The account, the audience and the scopes must be UTF-8 text without control "
+               "characters.");
         return;
     }
     struct pending *pending = server->pending_count < PENDING_MAX ? malloc(sizeof(*pending)) : NULL;
     uint64_t id = ++server->next_id;
-    if (pending == NULL || !ask(server, id, kind, bytes)) {
+    if (pending == NULL || !ask(server, id, kind, account, bytes)) {
         free(pending);
         refuse(exchange, 503, "Too many requests wait for an answer. Try again.");
         return;
@@ -277,10 +318,10 @@ static struct slice scopes_of(struct arena *arena, struct slice query)
         return SLICE_NONE;
     }
     char *text = arena_string(arena, found);
-    for (char *comma; (comma = strchr(text, ',')) != NULL;) {
-        *comma = ' ';
+    for (size_t i = 0; i < found.len; i++) {
+        text[i] = text[i] == ',' ? ' ' : text[i];
     }
-    return slice_of(text);
+    return (struct slice){text, found.len};
 }
 
 static void serve_leaf_token(struct server *server, struct exchange *exchange,
@@ -305,8 +346,8 @@ static void serve(struct server *server, struct exchange *exchange, struct slice
         .recursive = query_is(arena, query, "recursive", "true"),
         .json = query_is(arena, query, "alt", "json"),
     };
-    if (!url_decode(arena, url_path(target), false, &path)) {
-        refuse(exchange, 400, "The path is malformed.");
+    if (!url_decode(arena, url_path(target), false, &path) || !url_query_whole(arena, query)) {
+        refuse(exchange, 400, "The path, or the query, is malformed.");
         return;
     }
     what.place = tree_find(arena, path);

@@ -150,6 +150,41 @@ def scopes_of_the_query_are_those_of_the_token():
 
 
 @test
+def tokens_are_of_the_account_that_is_named_or_there_are_none():
+    owner = homerun().ready["owner"]["email"]
+    accounts = V1 + "instance/service-accounts/"
+    for name in ("ANY", owner, "nobody@example.com", compute().upper(), f"{compute()}x", "Default",
+                 f"{compute()}?uid=1", f"ANY@{homerun().ready['project']}", "de fault", "%c3%bc"):
+        for leaf in ("token", "identity?audience=https://a.example", "email", "aliases", "scopes"):
+            got = ask(accounts + urllib.parse.quote(name, safe="@%") + "/" + leaf)
+            assert got.status == 404 and "ey" not in got.text[:2], (name, leaf, got)
+    for name in ("default", compute(), compute().replace("@", "%40")):
+        token = ask(f"{accounts}{name}/token").json["access_token"]
+        assert claims_of(token)["email"] == compute(), name
+        assert claims_of(ask(f"{accounts}{name}/identity?audience=a").text)["aud"] == "a", name
+
+
+@test
+def what_is_no_text_becomes_no_claim_and_no_token():
+    for bad in ("%ff%fe", "a%c3", "%c0%80", "%ed%a0%80", "a%00b", "a%0ab", "%7f", "%f4%90%80%80",
+                "https://a.example/%80"):
+        for path in ("identity?audience=" + bad, "token?scopes=" + bad, "token?scopes=a," + bad):
+            got = ask(ACCOUNT + path)
+            assert got.status == 400, (path, got)
+        assert ask(f"{V1}instance/service-accounts/{bad}/token").status in (400, 404), bad
+    token = ask(ACCOUNT + "identity?audience=" + urllib.parse.quote("https://ü.example/日本")).text
+    assert claims_of(token)["aud"] == "https://ü.example/日本"
+
+
+@test
+def a_proxy_between_is_seen_however_it_spells_its_headers():
+    for name in ("X_Forwarded_For", "x-forwarded_for", "X-FORWARDED-FOR", "X_FORWARDED-HOST",
+                 "Forwarded", "Via", "X-Forwarded-Proto"):
+        got = ask(ACCOUNT + "token", {**FLAVOR, name: "10.0.0.1"})
+        assert got.status == 403 and "access_token" not in got.text, (name, got)
+
+
+@test
 def a_disabled_account_gets_no_token_and_those_it_has_are_dead_when_the_call_returns():
     url = homerun().url("hello")
     identity = ask(ACCOUNT + "identity?audience=" + url).text

@@ -134,44 +134,58 @@ bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, s
     return true;
 }
 
-static json_t *base_claims(const struct token_grant *grant)
+/*
+ * What a caller has said becomes a claim only as text that every reader takes for the same text. A
+ * claim that cannot be written must never be left out instead: a token without an audience, or
+ * without a scope, would be good for more.
+ */
+static bool put_claim(json_t *claims, const char *name, const char *text, struct error *err)
+{
+    if (text == NULL || text[0] == '\0' || !text_is_plain(slice_of(text))) {
+        return error_field(err, name,
+                           "It must be UTF-8 text without control characters, and not empty.");
+    }
+    return json_object_set_new(claims, name, json_string(text)) == 0 ||
+           error_set(err, STATUS_INTERNAL, "the claim %s could not be written", name);
+}
+
+static bool base_claims(json_t *claims, const struct token_grant *grant, struct error *err)
 {
     int64_t now = clock_wall_us() / 1000000;
-    json_t *claims =
-        json_pack("{s:s, s:I, s:I}", "sub", grant->sub, "iat", (json_int_t)now, "exp",
-                  (json_int_t)(now + (grant->seconds > 0 ? grant->seconds : TOKEN_SECONDS)));
-    if (grant->user_key != NULL && grant->user_key[0] != '\0') {
-        json_object_set_new(claims, "homerun_key", json_string(grant->user_key));
-    }
-    return claims;
+    int64_t seconds = grant->seconds > 0 ? grant->seconds : TOKEN_SECONDS;
+    json_object_set_new(claims, "iat", json_integer(now));
+    json_object_set_new(claims, "exp", json_integer(now + seconds));
+    return put_claim(claims, "sub", grant->sub, err) &&
+           (grant->user_key == NULL || grant->user_key[0] == '\0' ||
+            put_claim(claims, "homerun_key", grant->user_key, err));
 }
 
 bool issuer_access_token(struct control *control, struct arena *arena,
                          const struct token_grant *grant, struct slice *token, struct error *err)
 {
-    auto_json *claims = base_claims(grant);
-    json_object_set_new(claims, "homerun_use", json_string("access"));
-    json_object_set_new(claims, "email", json_string(grant->email));
-    json_object_set_new(claims, "aud", json_string(issuer_url(control)));
-    json_object_set_new(claims, "scope",
-                        json_string(grant->scope != NULL
-                                        ? grant->scope
-                                        : "https://www.googleapis.com/auth/cloud-platform"));
-    return issuer_mint(control, arena, claims, token, err);
+    static const char everything[] = "https://www.googleapis.com/auth/cloud-platform";
+    auto_json *claims = json_object();
+    return base_claims(claims, grant, err) && put_claim(claims, "homerun_use", "access", err) &&
+           put_claim(claims, "email", grant->email, err) &&
+           put_claim(claims, "aud", issuer_url(control), err) &&
+           put_claim(claims, "scope", grant->scope != NULL ? grant->scope : everything, err) &&
+           issuer_mint(control, arena, claims, token, err);
 }
 
 bool issuer_id_token(struct control *control, struct arena *arena, const struct token_grant *grant,
                      struct slice *token, struct error *err)
 {
-    auto_json *claims = base_claims(grant);
-    json_object_set_new(claims, "aud", json_string(grant->audience));
-    json_object_set_new(claims, "azp", json_string(grant->sub));
-    if (!grant->without_email) {
-        json_object_set_new(claims, "email", json_string(grant->email));
-        json_object_set_new(claims, "email_verified", json_true());
+    auto_json *claims = json_object();
+    if (!base_claims(claims, grant, err) || !put_claim(claims, "aud", grant->audience, err) ||
+        !put_claim(claims, "azp", grant->sub, err) ||
+        (grant->nonce != NULL && !put_claim(claims, "nonce", grant->nonce, err))) {
+        return false;
     }
-    if (grant->nonce != NULL) {
-        json_object_set_new(claims, "nonce", json_string(grant->nonce));
+    if (!grant->without_email) {
+        json_object_set_new(claims, "email_verified", json_true());
+        if (!put_claim(claims, "email", grant->email, err)) {
+            return false;
+        }
     }
     return issuer_mint(control, arena, claims, token, err);
 }
@@ -181,10 +195,10 @@ bool issuer_refresh_token(struct control *control, struct arena *arena,
 {
     struct token_grant lasting = *grant;
     lasting.seconds = REFRESH_SECONDS;
-    auto_json *claims = base_claims(&lasting);
-    json_object_set_new(claims, "homerun_use", json_string("refresh"));
-    json_object_set_new(claims, "email", json_string(grant->email));
-    return issuer_mint(control, arena, claims, token, err);
+    auto_json *claims = json_object();
+    return base_claims(claims, &lasting, err) && put_claim(claims, "homerun_use", "refresh", err) &&
+           put_claim(claims, "email", grant->email, err) &&
+           issuer_mint(control, arena, claims, token, err);
 }
 
 /* ---- believing ---- */

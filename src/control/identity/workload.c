@@ -25,34 +25,27 @@ static bool live_account(struct control *control, struct arena *arena, struct ac
     return true;
 }
 
-static bool is_plain(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 127) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool make(struct control *control, struct arena *arena, const struct msg_workload_ask *ask,
-                 struct slice bytes, struct slice *out, struct error *err)
+                 struct slice named, struct slice content, struct slice *out, struct error *err)
 {
     struct account account;
-    if (ask->bytes != bytes.len || !is_plain(bytes)) {
-        return error_set(err, STATUS_INVALID_ARGUMENT, "The question is malformed.");
-    }
     if (!live_account(control, arena, &account, err)) {
         return false;
     }
-    const char *text = arena_string(arena, bytes);
+    if (named.len > 0 && !slice_is(named, "default") && !slice_is(named, account.email)) {
+        return error_set(err, STATUS_NOT_FOUND,
+                         "There is no such service account here: only the project's default "
+                         "runtime account, %s.",
+                         account.email);
+    }
+    const char *text = arena_string(arena, content);
     struct token_grant grant = {.sub = account.sub, .email = account.email};
     switch (ask->kind) {
     case WORKLOAD_ACCOUNT:
         *out = slice_of(account.email);
         return true;
     case WORKLOAD_ACCESS:
-        grant.scope = bytes.len > 0 ? text : NULL;
+        grant.scope = content.len > 0 ? text : NULL;
         return issuer_access_token(control, arena, &grant, out, err);
     case WORKLOAD_IDENTITY:
         grant.audience = text;
@@ -62,6 +55,19 @@ static bool make(struct control *control, struct arena *arena, const struct msg_
     }
 }
 
+/* What comes from the process with the open port is checked again here. */
+static bool read_ask(const struct msg_workload_ask *ask, struct slice rest, struct slice *named,
+                     struct slice *content, struct error *err)
+{
+    if ((uint64_t)ask->account_bytes + ask->bytes != rest.len || !text_is_plain(rest)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "The question is malformed: it must be UTF-8 text.");
+    }
+    *named = slice_upto(rest, ask->account_bytes);
+    *content = slice_from(rest, ask->account_bytes);
+    return true;
+}
+
 void workload_ask(struct control *control, const void *body, size_t bytes)
 {
     auto_arena arena = {0};
@@ -69,8 +75,10 @@ void workload_ask(struct control *control, const void *body, size_t bytes)
     struct error err = {0};
     struct slice out = SLICE_NONE;
     memcpy(&ask, body, sizeof(ask));
-    struct slice content = {(const char *)body + sizeof(ask), bytes - sizeof(ask)};
-    bool good = make(control, &arena, &ask, content, &out, &err);
+    struct slice rest = {(const char *)body + sizeof(ask), bytes - sizeof(ask)};
+    struct slice named = SLICE_NONE, content = SLICE_NONE;
+    bool good = read_ask(&ask, rest, &named, &content, &err) &&
+                make(control, &arena, &ask, named, content, &out, &err);
     out = good ? out : slice_of(err.text);
     struct msg_workload_told told = {
         .id = ask.id,
