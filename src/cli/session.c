@@ -129,7 +129,8 @@ static bool make_assertion(struct cli *cli, const json_t *key, const char *audie
                            struct slice *out, struct error *err)
 {
     const char *email = json_text_or(key, "client_email", "");
-    const char *uri = json_text_or(key, "token_uri", "");
+    /* Where it is sent, not the file's token_uri: that may be of a run on another port. */
+    const char *uri = arena_printf(&cli->arena, "%s/token", session_text(cli, "api"));
     int64_t now_s = clock_wall_us() / 1000000;
     auto_json *claims =
         json_pack("{s:s, s:s, s:s, s:I, s:I}", "iss", email, "sub", email, "aud", uri, "iat",

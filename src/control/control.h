@@ -19,7 +19,7 @@ struct control {
     struct net *net;
     struct net_listener *listener;
     struct gatherings *gatherings; /* bodies that are on their way */
-    struct net_tls *connect_tls; /* of CONNECT; NULL: it is refused */
+    struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;
     struct index_writer *index;
     struct index_reader *published; /* the index as the gate reads it; released between calls */
@@ -35,6 +35,7 @@ struct control {
     struct events *events;      /* who watches what changes; NULL before the listener is open */
     /* After each change that is in force: a kind of the record and a key. NULL: nobody watches. */
     void (*on_change)(struct control *control, const char *kind, const char *name);
+    char owner_sub[24];         /* unique ID of the installation's owner; "": not known */
     struct map *issuer_fetches; /* other issuers: when their keys were last asked for */
 };
 

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "control/identity/accounts.h"
 #include "control/publish/publish.h"
+#include "control/record/owner.h"
 #include "control/record/projects.h"
 
 static const char organization_setting[] = "organization";
@@ -102,7 +103,8 @@ static bool seed_owner(struct change *change, struct control *control, struct ar
         return false;
     }
     account.sub = json_text_or(body, "uniqueId", "");
-    if (!account_new_key(change, control, arena, &account, &key, &file, err) ||
+    if (!owner_put(control, account.sub, err) ||
+        !account_new_key(change, control, arena, &account, &key, &file, err) ||
         !grant(change, control, node, "roles/owner", member, err) ||
         /* What the owner of a laptop expects: to get tokens for the accounts that they make. */
         !grant(change, control, node, "roles/iam.serviceAccountTokenCreator", member, err)) {
@@ -144,6 +146,26 @@ static bool seed_project(struct change *change, struct control *control, struct 
            seed_compute(change, control, arena, id, number, err);
 }
 
+/* Data of older versions do not say who the owner is: the account that their first start named
+ * "owner". If that was deleted, nobody is. */
+static bool note_owner(struct control *control, struct arena *arena, struct error *err)
+{
+    struct account account;
+    const char *email =
+        arena_printf(arena, "owner@%s.iam.gserviceaccount.com", control->settings.project);
+    if (!owner_load(control, err)) {
+        return false;
+    }
+    if (control->owner_sub[0] != '\0' ||
+        !account_by_email(control, arena, slice_of(email), &account)) {
+        return true;
+    }
+    auto_change *change = change_begin(control, NULL, err);
+    return change != NULL && owner_put(control, account.sub, err) &&
+           change_audit(change, account.key, "note-owner", NULL, NULL, err) &&
+           change_commit(&change, err);
+}
+
 bool seed(struct control *control, struct error *err)
 {
     auto_arena arena = {0};
@@ -154,7 +176,7 @@ bool seed(struct control *control, struct error *err)
         return false;
     }
     if (!missing) {
-        return true;
+        return note_owner(control, &arena, err);
     }
     auto_change *change = change_begin(control, NULL, err);
     return change != NULL && seed_organization(control, &arena, &organization, err) &&

@@ -17,6 +17,7 @@
 #include "control/front/tls_leaf.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
+#include "control/identity/owner_file.h"
 #include "control/identity/workload.h"
 #include "control/operations/operations.h"
 #include "control/publish/publish.h"
@@ -165,6 +166,7 @@ static bool start(struct control *control, struct error *err)
         !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err)) {
         return false;
     }
+    owner_file_refresh(control);
     control->events = events_new(control);
     control->on_change = on_change;
     control->published = index_writer_reader(control->index, err);

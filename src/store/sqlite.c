@@ -53,7 +53,10 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS audit ("
     "  number INTEGER PRIMARY KEY AUTOINCREMENT, resource TEXT NOT NULL, body TEXT NOT NULL);"
     "CREATE INDEX IF NOT EXISTS audit_resource ON audit (resource, number);"
-    "INSERT OR IGNORE INTO meta VALUES ('schema', 1), ('change', 1);";
+    "INSERT OR IGNORE INTO meta VALUES ('schema', 1), ('change', 1);"
+    /* Older versions kept deleted accounts among the others. */
+    "UPDATE document SET kind = 'deleted-account'"
+    "  WHERE kind = 'account' AND instr(key, '?uid=') > 0;";
 
 struct store {
     sqlite3 *db;

@@ -13,21 +13,25 @@ struct store; /* opaque */
 #define STORE_SERVICE  "service"  /* projects/P/locations/L/services/S */
 #define STORE_REVISION "revision" /* projects/P/locations/L/services/S/revisions/R */
 #define STORE_POLICY   "policy"   /* key of the resource it is attached to */
-#define STORE_ACCOUNT                                                                              \
-    "account" /* projects/P/serviceAccounts/E; deleted ones: …/serviceAccounts/E?uid=N */
-#define STORE_USER      "user"      /* users/E: people that this installation issues tokens for */
-#define STORE_SUBJECT   "subject"   /* sub → {"key": account key} */
-#define STORE_KEY       "key"       /* projects/P/serviceAccounts/E/keys/K */
-#define STORE_GROUP     "group"     /* groups/E */
-#define STORE_OPERATION "operation" /* projects/P/locations/L/operations/O */
-#define STORE_ISSUER    "issuer"    /* issuers/NAME */
-#define STORE_IMAGE     "image"     /* image reference */
-#define STORE_SETTING   "setting"   /* names of ours */
-#define STORE_ORGPOLICY "orgpolicy" /* NODE/policies/C */
-#define STORE_ROLE      "role"      /* projects/P/roles/R, organizations/N/roles/R */
-#define STORE_TAG       "tag"
-#define STORE_LINK      "link"    /* links/SHA256: one-time sign-in links of the console */
-#define STORE_SESSION   "session" /* sessions/SHA256: who is signed in */
+#define STORE_ACCOUNT  "account"  /* projects/P/serviceAccounts/E */
+/*
+ * projects/P/serviceAccounts/E?uid=N: an account that was deleted, kept for undelete. It is of a
+ * kind of its own, so that no name which a client writes can reach one among the living.
+ */
+#define STORE_DELETED_ACCOUNT "deleted-account"
+#define STORE_USER            "user" /* users/E: people that this installation issues tokens for */
+#define STORE_SUBJECT         "subject"   /* sub → {"key": account key} */
+#define STORE_KEY             "key"       /* projects/P/serviceAccounts/E/keys/K */
+#define STORE_GROUP           "group"     /* groups/E */
+#define STORE_OPERATION       "operation" /* projects/P/locations/L/operations/O */
+#define STORE_ISSUER          "issuer"    /* issuers/NAME */
+#define STORE_IMAGE           "image"     /* image reference */
+#define STORE_SETTING         "setting"   /* names of ours */
+#define STORE_ORGPOLICY       "orgpolicy" /* NODE/policies/C */
+#define STORE_ROLE            "role"      /* projects/P/roles/R, organizations/N/roles/R */
+#define STORE_TAG             "tag"
+#define STORE_LINK            "link"    /* links/SHA256: one-time sign-in links of the console */
+#define STORE_SESSION         "session" /* sessions/SHA256: who is signed in */
 
 struct store_doc {
     uint64_t id; /* stays through all versions; never used again */

@@ -114,7 +114,8 @@ def assertion(name, kid, email, **more):
     now = int(time.time())
     claims = {"iss": email, "sub": email, "aud": "https://oauth2.googleapis.com/token",
               "iat": now, "exp": now + 3600, **more}
-    text = f"{b64({'alg': 'RS256', 'typ': 'JWT', 'kid': kid})}.{b64(claims)}"
+    head = {"alg": "RS256", "typ": "JWT", **({} if kid is None else {"kid": kid})}
+    text = f"{b64(head)}.{b64(claims)}"
     with open(path("text"), "w", encoding="ascii") as file:
         file.write(text)
     return f"{text}.{b64(openssl('dgst', '-sha256', '-sign', path(name), path('text')))}"
@@ -153,6 +154,41 @@ def a_key_made_elsewhere_works_as_one_made_here_until_it_is_disabled_or_deleted(
         assert again["name"] != key["name"]
         assert homerun().get(url(), token=token).status == 401
         good(api("DELETE", "/v1/" + again["name"]))
+
+
+@test
+def an_assertion_that_names_no_key_is_tried_with_each_enabled_one():
+    email = new_account("names-no-key")["email"]
+    may_invoke(f"serviceAccount:{email}")
+    kids = {}
+    for name in ("first", "second", "third"):
+        make_key(name)
+        kids[name] = good(upload(email, read(name + ".pub")))["name"].split("/")[-1]
+    make_key("nobodys")
+    for kid in (None, ""):
+        for name in kids:
+            got = good(exchange(assertion(name, kid, email, target_audience=url())))["id_token"]
+            assert homerun().get(url(), token=got).status == 200, name
+            bearer = assertion(name, kid, email, scope=SCOPE, aud="https://run.googleapis.com/")
+            assert api("GET", "/oauth2/v3/userinfo", token=bearer).json["email"] == email
+        for text in (assertion("nobodys", kid, email, scope=SCOPE),
+                     assertion("first", kid, stand.ready["owner"]["email"], scope=SCOPE)):
+            assert exchange(text).status == 400
+            assert api("GET", "/oauth2/v3/userinfo", token=text).status == 401
+    # What came through a key dies with that key, though none was named; the others live on.
+    token = good(exchange(assertion("second", None, email, target_audience=url())))["id_token"]
+    key = f"/v1{accounts(f'/{email}')[3:]}/keys/{kids['second']}"
+    for deed, status in ((":disable", 401), (":enable", 200)):
+        good(api("POST", key + deed, {}))
+        assert homerun().get(url(), token=token).status == status
+        assert exchange(assertion("second", None, email)).status == (200 if status == 200 else 400)
+        assert exchange(assertion("third", None, email)).status == 200
+    good(api("DELETE", key))
+    assert homerun().get(url(), token=token).status == 401
+    assert exchange(assertion("second", None, email)).status == 400
+    # A key that is named is the one that counts.
+    assert exchange(assertion("first", kids["third"], email)).status == 400
+    assert exchange(assertion("first", "x" * 40, email)).status == 400
 
 
 @test

@@ -109,18 +109,6 @@ static bool project_id_valid(const char *id, struct error *err)
                                id, PROJECT_ID_MIN, PROJECT_ID_MAX);
 }
 
-/* The organization of this installation; what a project without a parent goes below. */
-static const char *organization_of(struct api_call *call)
-{
-    struct store_doc doc;
-    if (store_get(call->control->store, STORE_SETTING, "organization", &doc, NULL) != STORE_FOUND) {
-        return "";
-    }
-    const char *node = arena_string(&call->arena, slice_of(json_text_or(doc.body, "node", "")));
-    json_decref(doc.body);
-    return node;
-}
-
 /* Owner for whoever made it; Editor for its default account, unless a policy forbids that. */
 static bool first_policy(struct api_call *call, struct change *change, const char *node,
                          const char *compute, const char *parent, struct error *err)
@@ -174,7 +162,8 @@ static bool project_create(struct api_call *call, json_t **operation, struct err
         return false;
     }
     const char *id = json_text_or(asked, "projectId", "");
-    const char *parent = json_text_or(asked, "parent", organization_of(call));
+    const char *parent =
+        json_text_or(asked, "parent", organization_node(call->control, &call->arena));
     if (!api_allowed(call, "resourcemanager.projects.create", parent, err) ||
         !crm_check_parent(call, parent, err) || !project_id_valid(id, err) ||
         !labels_valid(json_object_get(asked, "labels"), err)) {

@@ -30,9 +30,25 @@ static const char *group_key(struct api_call *call, const char *email, struct er
     return arena_printf(&call->arena, "groups/%.*s", SLICE_ARG(member.value));
 }
 
-/* Members in their normal form: users, service accounts and groups; nothing else can be in a group.
+static bool holds_text(const json_t *list, struct slice text)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one)
+    {
+        if (slice_is(text, json_string_value(one))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Members in their normal form: users, service accounts and groups; nothing else can be in a group.
+ * BEFORE: the members that it has, of which those that were deleted may stay.
  */
-static json_t *group_members(struct api_call *call, const json_t *asked, struct error *err)
+static json_t *group_members(struct api_call *call, const json_t *asked, const json_t *before,
+                             struct error *err)
 {
     size_t i;
     json_t *one;
@@ -47,7 +63,7 @@ static json_t *group_members(struct api_call *call, const json_t *asked, struct 
         struct member member;
         bool good = member_parse(&call->arena, slice_of(json_string_value(one)), &member, err);
         if (good && member.kind != MEMBER_USER && member.kind != MEMBER_GROUP &&
-            member.kind != MEMBER_SERVICE_ACCOUNT) {
+            member.kind != MEMBER_SERVICE_ACCOUNT && !holds_text(before, member.text)) {
             good = error_field(err, "members",
                                "%s cannot be in a group; user:, serviceAccount: and group: can.",
                                json_string_value(one));
@@ -118,9 +134,16 @@ static void put_group(struct api_call *call, bool create)
     auto_json *asked = fields_read(group_fields, call->body, "", &err);
     const char *email = create ? json_text_or(asked, "email", "") : api_param(call, "group");
     const char *key = asked == NULL ? NULL : group_key(call, email, &err);
-    auto_json *members =
-        key == NULL ? NULL : group_members(call, json_object_get(asked, "members"), &err);
-    if (members == NULL || !group_exists(call, key, !create, &err)) {
+    struct store_doc old = {0};
+    if (key == NULL || !group_exists(call, key, !create, &err) ||
+        (!create && store_get(call->control->store, STORE_GROUP, key, &old, &err) != STORE_FOUND)) {
+        api_fail(call, &err);
+        return;
+    }
+    auto_json *before = old.body;
+    auto_json *members = group_members(call, json_object_get(asked, "members"),
+                                       json_object_get(before, "members"), &err);
+    if (members == NULL) {
         api_fail(call, &err);
         return;
     }
@@ -382,26 +405,26 @@ static void keys_forget(struct api_call *call)
 }
 
 /*
- * Who may: the directory, the issuers and tokens for anybody are the installation's root of trust,
- * so they take what only its owner holds, on the installation itself.
+ * Who may: the directory, the issuers and tokens for anybody make their holder anybody, in every
+ * project. So they take what nothing is above: the policy of the organization, which only its owner
+ * holds at first. Whoever may set the policy of one project must not become, by a token or a group,
+ * somebody who holds more.
  */
-#define ON     "installation"
-#define ROOT   "resourcemanager.projects.setIamPolicy"
-#define READ   "resourcemanager.projects.getIamPolicy"
+#define ROOT   "resourcemanager.organizations.setIamPolicy", "organization"
+#define READ   "resourcemanager.projects.getIamPolicy", "installation"
 #define METHOD "homerun.v1."
 
 const struct api_route homerun_routes[] = {
-    {"GET", "/homerun/v1/groups", READ, ON, 0, groups_list, METHOD "ListGroups"},
-    {"POST", "/homerun/v1/groups", ROOT, ON, 0, groups_create, METHOD "CreateGroup"},
-    {"GET", "/homerun/v1/groups/{group}", READ, ON, 0, groups_get, METHOD "GetGroup"},
-    {"PUT", "/homerun/v1/groups/{group}", ROOT, ON, 0, groups_update, METHOD "UpdateGroup"},
-    {"DELETE", "/homerun/v1/groups/{group}", ROOT, ON, 0, groups_delete, METHOD "DeleteGroup"},
-    {"GET", "/homerun/v1/issuers", READ, ON, 0, issuers_list, METHOD "ListIssuers"},
-    {"POST", "/homerun/v1/issuers", ROOT, ON, 0, issuers_create, METHOD "CreateIssuer"},
-    {"DELETE", "/homerun/v1/issuers/{issuer}", ROOT, ON, 0, issuers_delete, METHOD "DeleteIssuer"},
-    {"POST", "/homerun/v1/tokens", ROOT, ON, 0, tokens_create, METHOD "CreateToken"},
-    {"POST", "/homerun/v1/keys:rotate", ROOT, ON, 0, keys_rotate, METHOD "RotateKey",
-     api_no_fields},
-    {"DELETE", "/homerun/v1/keys/{key}", ROOT, ON, 0, keys_forget, METHOD "ForgetKey"},
+    {"GET", "/homerun/v1/groups", READ, 0, groups_list, METHOD "ListGroups"},
+    {"POST", "/homerun/v1/groups", ROOT, 0, groups_create, METHOD "CreateGroup"},
+    {"GET", "/homerun/v1/groups/{group}", READ, 0, groups_get, METHOD "GetGroup"},
+    {"PUT", "/homerun/v1/groups/{group}", ROOT, 0, groups_update, METHOD "UpdateGroup"},
+    {"DELETE", "/homerun/v1/groups/{group}", ROOT, 0, groups_delete, METHOD "DeleteGroup"},
+    {"GET", "/homerun/v1/issuers", READ, 0, issuers_list, METHOD "ListIssuers"},
+    {"POST", "/homerun/v1/issuers", ROOT, 0, issuers_create, METHOD "CreateIssuer"},
+    {"DELETE", "/homerun/v1/issuers/{issuer}", ROOT, 0, issuers_delete, METHOD "DeleteIssuer"},
+    {"POST", "/homerun/v1/tokens", ROOT, 0, tokens_create, METHOD "CreateToken"},
+    {"POST", "/homerun/v1/keys:rotate", ROOT, 0, keys_rotate, METHOD "RotateKey", api_no_fields},
+    {"DELETE", "/homerun/v1/keys/{key}", ROOT, 0, keys_forget, METHOD "ForgetKey"},
 };
 const size_t homerun_route_count = sizeof(homerun_routes) / sizeof(homerun_routes[0]);

@@ -194,8 +194,7 @@ static void accounts_get(struct api_call *call)
 bool iam_list_one(const struct store_doc *doc, void *ctx)
 {
     struct iam_listing *listing = ctx;
-    if (json_flag(doc->body, "deleted", false) ||
-        (listing->after != NULL && strcmp(doc->key, listing->after) <= 0)) {
+    if (listing->after != NULL && strcmp(doc->key, listing->after) <= 0) {
         return true;
     }
     if (json_array_size(listing->items) == listing->max) {
@@ -338,35 +337,59 @@ static void accounts_delete(struct api_call *call)
     }
 }
 
+/*
+ * The permission is asked for on the deleted account itself, by its own policy and those above it:
+ * neither the project that the path names nor a successor of the same name decides.
+ */
+static bool undelete_account(struct api_call *call, const struct store_doc *deleted,
+                             struct store_doc *out, struct error *err)
+{
+    if (!api_allowed(call, "iam.serviceAccounts.undelete", deleted->key, err)) {
+        return false;
+    }
+    auto_change *change = api_change(call, err);
+    if (change == NULL ||
+        !account_undelete(change, call->control, &call->arena, deleted, out, err)) {
+        return false;
+    }
+    if (!change_audit(change, out->key, "undelete-service-account", NULL, out->body, err) ||
+        !change_commit(&change, err)) {
+        json_decref(out->body);
+        return false;
+    }
+    return true;
+}
+
 static void accounts_undelete(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    struct store_doc deleted, restored;
     const char *sub = api_param(call, "account");
     const char *project = api_param(call, "project");
-    const char *on = arena_printf(&call->arena, "projects/%s", project);
-    if (strcmp(project, "-") == 0) {
-        on = account_project_of_sub(call->control, &call->arena, sub);
+    bool found = account_find_deleted(call->control, &call->arena, sub, &deleted);
+    if (found && strcmp(project, "-") != 0 &&
+        strcmp(project, json_text_or(deleted.body, "projectId", "")) != 0) {
+        json_decref(deleted.body);
+        found = false;
     }
-    if (!api_allowed(call, "iam.serviceAccounts.undelete", on, &err)) {
+    if (!found) {
+        const char *on = arena_printf(&call->arena, "projects/%s", project);
+        if (api_allowed(call, "iam.serviceAccounts.undelete", on, &err)) {
+            error_set(&err, STATUS_NOT_FOUND, "No deleted service account has the unique ID %s.",
+                      sub);
+        }
         api_fail(call, &err);
         return;
     }
-    auto_change *change = api_change(call, &err);
-    if (change == NULL || !account_undelete(change, call->control, &call->arena, sub, &doc, &err)) {
+    bool good = undelete_account(call, &deleted, &restored, &err);
+    json_decref(deleted.body);
+    if (!good) {
         api_fail(call, &err);
         return;
     }
-    bool good = change_audit(change, doc.key, "undelete-service-account", NULL, doc.body, &err) &&
-                change_commit(&change, &err);
-    json_t *answer = json_pack("{s:o}", "restoredAccount", account_json(&call->arena, &doc));
-    json_decref(doc.body);
-    if (good) {
-        api_reply(call, answer);
-    } else {
-        json_decref(answer);
-        api_fail(call, &err);
-    }
+    json_t *answer = json_pack("{s:o}", "restoredAccount", account_json(&call->arena, &restored));
+    json_decref(restored.body);
+    api_reply(call, answer);
 }
 
 /* The IAM methods of an account: the path's "-" is resolved first, so that the row's `on` can be

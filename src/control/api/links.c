@@ -1,6 +1,7 @@
 /*
- * A sign-in link is a token for somebody, so making one takes what tokens for anybody take: to own the
- * installation. Were it enough to be somebody, a stolen token of minutes would make a session of hours.
+ * A sign-in link is a token for somebody, so making one takes what tokens for anybody take: to own
+ * the installation. Were it enough to be somebody, a stolen token of minutes would make a session
+ * of hours.
  */
 #include "control/api/links.h"
 
@@ -27,13 +28,12 @@ static void links_create(struct api_call *call)
         return;
     }
     const char *path = arena_printf(&call->arena, "/console/#code=%.*s", SLICE_ARG(code));
-    api_reply(call, json_pack("{s:s, s:o, s:s}", "member", member, "code", json_slice(code),
-                              "uri",
+    api_reply(call, json_pack("{s:s, s:o, s:s}", "member", member, "code", json_slice(code), "uri",
                               arena_printf(&call->arena, "%s%s", call->control->url, path)));
 }
 
 const struct api_route link_routes[] = {
-    {"POST", "/homerun/v1/links", "resourcemanager.projects.setIamPolicy", "installation", 0,
+    {"POST", "/homerun/v1/links", "resourcemanager.organizations.setIamPolicy", "organization", 0,
      links_create, "homerun.v1.CreateLink", link_fields},
 };
 const size_t link_route_count = sizeof(link_routes) / sizeof(link_routes[0]);

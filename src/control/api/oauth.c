@@ -36,8 +36,8 @@ static bool audience_is_ours(const struct api_call *call, const struct token *to
         google_token_url,
         "https://accounts.google.com/o/oauth2/token",
         "https://www.googleapis.com/oauth2/v4/token",
-        issuer_url(control),
-        arena_printf(&arena, "%s/token", issuer_url(control)),
+        control->url,
+        arena_printf(&arena, "%s/token", control->url),
         arena_printf(&arena, "%s/token", control->settings.api_url),
     };
     for (size_t i = 0; i < token->audience_count; i++) {
@@ -112,7 +112,12 @@ static void jwt_bearer(struct api_call *call)
         return;
     }
     if (!audience_is_ours(call, &token)) {
-        refuse(call, "invalid_grant", "Invalid JWT: its audience is not a token endpoint.");
+        refuse(call, "invalid_grant",
+               arena_printf(&call->arena,
+                            "Invalid JWT: its audience is not a token endpoint. This server's is "
+                            "%s/token: a key file from before it had another port says otherwise "
+                            "in token_uri.",
+                            control->url));
         return;
     }
     if (token.sub.len > 0 && !slice_equal(token.sub, token.iss) &&
@@ -123,11 +128,13 @@ static void jwt_bearer(struct api_call *call)
         return;
     }
     json_t *answer = assertion_answer(call, &account, &token, &err);
-    if (answer == NULL) {
+    if (answer != NULL) {
+        api_reply(call, answer);
+    } else if (err.status == STATUS_INVALID_ARGUMENT) {
+        refuse(call, "invalid_request", err.text);
+    } else {
         api_fail(call, &err);
-        return;
     }
-    api_reply(call, answer);
 }
 
 /* The account that a token of ours was made for, if it and the key between still count. */
@@ -183,6 +190,10 @@ static void token_post(struct api_call *call)
         {"refresh_token", refresh},
     };
     const char *grant = form(call, "grant_type");
+    if (!url_query_whole(&call->arena, call->raw_body)) {
+        refuse(call, "invalid_request", "The form has a broken escape, or a NUL.");
+        return;
+    }
     for (size_t i = 0; grant != NULL && i < sizeof(grants) / sizeof(grants[0]); i++) {
         if (strcmp(grants[i].grant, grant) == 0) {
             grants[i].handle(call);
@@ -196,7 +207,7 @@ static void token_post(struct api_call *call)
 
 static void discovery_get(struct api_call *call)
 {
-    const char *base = issuer_url(call->control);
+    const char *base = call->control->url;
     api_reply(call,
               json_pack("{s:s, s:o, s:o, s:[s], s:[s], s:[s], s:[s,s,s,s,s,s,s]}", "issuer", base,
                         "token_endpoint", json_string(arena_printf(&call->arena, "%s/token", base)),

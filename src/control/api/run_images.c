@@ -1,6 +1,6 @@
 /*
  * An image is a name for a program of this machine: who registers one decides what this machine
- * executes. So it takes more than to deploy: what only owners have.
+ * executes, perhaps with the owner's key in reach. So it takes what the organization's owner holds.
  */
 #include "control/api/run_images.h"
 
@@ -10,7 +10,7 @@
 #include "control/record/images.h"
 #include "model/image_rules.h"
 
-#define OWNERS "resourcemanager.projects.setIamPolicy"
+#define OWNERS "resourcemanager.organizations.setIamPolicy"
 
 enum {
     NAME_BYTES_MAX = 512,
@@ -49,12 +49,15 @@ static const struct field image_fields[] = {
     {0},
 };
 
-/* Images are the installation's, and guarded by its own project. */
-static bool allowed(struct api_call *call, const char *permission, struct error *err)
+/* Images are the installation's: they are shown to who sees its own project. */
+static bool may_list(struct api_call *call, struct error *err)
 {
-    const char *project =
-        arena_printf(&call->arena, "projects/%s", call->control->settings.project);
-    return api_allowed(call, permission, project, err);
+    return api_allowed(call, "run.services.list", api_expand(call, "installation"), err);
+}
+
+static bool may_change(struct api_call *call, struct error *err)
+{
+    return api_allowed(call, OWNERS, api_expand(call, "organization"), err);
 }
 
 static json_t *image_form(const char *name, const json_t *image)
@@ -80,7 +83,7 @@ static void images_list(struct api_call *call)
     struct error err = {0};
     json_t *list = json_array();
     images_each_builtin(&call->arena, list_builtin, list);
-    if (!allowed(call, "run.services.list", &err) ||
+    if (!may_list(call, &err) ||
         !store_each(call->control->store, STORE_IMAGE, "", list_stored, list, &err)) {
         json_decref(list);
         api_fail(call, &err);
@@ -234,7 +237,7 @@ static void images_add(struct api_call *call)
 {
     struct error err = {0};
     auto_json *asked = NULL;
-    if (!allowed(call, OWNERS, &err) ||
+    if (!may_change(call, &err) ||
         (asked = fields_read(image_fields, call->body, "", &err)) == NULL ||
         !name_valid(call, json_text_or(asked, "name", ""), &err) || !program_valid(asked, &err) ||
         !variables_valid(asked, &err) ||
@@ -286,7 +289,7 @@ static void images_remove(struct api_call *call)
 {
     struct error err = {0};
     const char *key = image_key(&call->arena, api_param(call, "image"));
-    if (!allowed(call, OWNERS, &err) || !remove_image(call, key, &err)) {
+    if (!may_change(call, &err) || !remove_image(call, key, &err)) {
         api_fail(call, &err);
         return;
     }

@@ -36,6 +36,7 @@ struct api_call {
         const char *name, *value;
     } params[8];
     size_t param_count;
+    const char *nameless; /* the parameter that can be the name of nothing (router.c); NULL: none */
     const char *peer; /* "127.0.0.1" */
     const char *denied_permission,
         *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */

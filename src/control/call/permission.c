@@ -1,7 +1,10 @@
-/* Whether the caller may: the allow policies of a resource and of what stands above it, read from
- * the record. */
+/*
+ * Whether the caller may: the allow policies of a resource and of what stands above it, read from
+ * the record. One account is out of reach for what stands above it: the owner of the installation.
+ */
 #include "base/clock.h"
 #include "control/call/call.h"
+#include "control/record/owner.h"
 #include "control/record/policy_doc.h"
 #include "control/record/tags.h"
 
@@ -53,6 +56,38 @@ static bool node_grants(struct api_call *call, const char *node, const struct ce
     return found != NULL;
 }
 
+/* Permissions that show an account and give nothing of it. */
+static bool only_shows(const char *permission)
+{
+    static const char *const shows[] = {
+        "iam.serviceAccounts.get",
+        "iam.serviceAccounts.list",
+        "iam.serviceAccounts.getIamPolicy",
+        "iam.serviceAccounts.listTagBindings",
+        "iam.serviceAccounts.listEffectiveTags",
+        "iam.serviceAccountKeys.get",
+        "iam.serviceAccountKeys.list",
+    };
+    for (size_t i = 0; i < sizeof(shows) / sizeof(shows[0]); i++) {
+        if (strcmp(permission, shows[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether what is granted above RESOURCE counts for it. Of the owner's account only its own policy
+ * does, and what the owner itself holds: roles/editor on the project has keys and actAs of all its
+ * accounts, and would otherwise be the organization's owner.
+ */
+static bool inherits(struct api_call *call, const char *permission, const char *resource)
+{
+    struct control *control = call->control;
+    return policy_node_of(resource) != POLICY_ACCOUNT || only_shows(permission) ||
+           slice_is(call->caller.sub, control->owner_sub) || !owner_is(control, resource);
+}
+
 static bool holds(struct api_call *call, const char *permission, const char *resource,
                   const struct cel_env *known)
 {
@@ -65,7 +100,8 @@ static bool holds(struct api_call *call, const char *permission, const char *res
         if (node_grants(call, node, &env, slice_of(permission))) {
             return true;
         }
-        if (!resource_parent(call->control->store, &call->arena, node, &node)) {
+        if ((depth == 0 && !inherits(call, permission, resource)) ||
+            !resource_parent(call->control->store, &call->arena, node, &node)) {
             return false;
         }
     }

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "control/call/call.h"
+#include "control/record/projects.h"
 #include "http/url.h"
 
 /* ---- path and query ---- */
@@ -51,6 +52,9 @@ const char *api_expand(struct api_call *call, const char *pattern)
 {
     struct buffer out = BUFFER_INIT(4096);
     struct slice left = slice_of(pattern);
+    if (strcmp(pattern, "organization") == 0) {
+        return organization_node(call->control, &call->arena);
+    }
     if (strcmp(pattern, "installation") == 0) {
         return arena_printf(&call->arena, "projects/%s", call->control->settings.project);
     }

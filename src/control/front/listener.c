@@ -284,6 +284,12 @@ static bool admit(struct api_call *call, struct error *err)
         return error_set(err, STATUS_PERMISSION_DENIED,
                          "Request had insufficient authentication scopes.");
     }
+    if (call->nameless != NULL) {
+        return error_set(err, STATUS_NOT_FOUND,
+                         "'%.200s' is the name of no %s: names have none of / ? # %% \\ and no "
+                         "spaces, however they are encoded.",
+                         api_param(call, call->nameless), call->nameless);
+    }
     normalise_project(call);
     if (!choose_region(call, err)) {
         return false;

@@ -4,15 +4,37 @@
 #include "control/call/call.h"
 #include "http/url.h"
 
-static bool add_param(struct api_call *call, struct slice name, struct slice value)
+/*
+ * Whether a decoded segment can be the name of something. What ends or divides a name in a URL is
+ * in none, however it was encoded: "E%3Fuid%3D1" and "a%2Fb" name nothing. Two parameters are free
+ * of this: a whole resource name that is one segment of another, and the address of a group.
+ */
+static bool is_name(struct slice param, struct slice value)
+{
+    if (slice_is(param, "resource") || slice_is(param, "group")) {
+        return true;
+    }
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.data[i];
+        if (c <= ' ' || c == 0x7f || strchr("/?#%\\", c) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_param(struct api_call *call, struct slice name, struct slice value, bool whole)
 {
     struct slice decoded;
     if (call->param_count == sizeof(call->params) / sizeof(call->params[0]) || value.len == 0 ||
         !url_decode(&call->arena, value, false, &decoded) ||
-        memchr(decoded.data, '\0', decoded.len)) {
+        memchr(decoded.data, '\0', decoded.len) != NULL) {
         return false;
     }
     call->params[call->param_count].name = arena_string(&call->arena, name);
+    if (!whole && !is_name(name, decoded)) {
+        call->nameless = call->params[call->param_count].name;
+    }
     call->params[call->param_count].value = arena_string(&call->arena, decoded);
     call->param_count++;
     return true;
@@ -28,13 +50,13 @@ static bool match_segment(struct api_call *call, struct slice pattern, struct sl
     struct slice name = slice_from(slice_upto(pattern, (size_t)end), 1);
     struct slice suffix = slice_from(pattern, (size_t)end + 1);
     if (suffix.len == 0) {
-        return slice_find(segment, ':') < 0 && add_param(call, name, segment);
+        return slice_find(segment, ':') < 0 && add_param(call, name, segment, false);
     }
     if (!slice_ends(segment, suffix)) {
         return false;
     }
     struct slice value = slice_upto(segment, segment.len - suffix.len);
-    return slice_find(value, ':') < 0 && add_param(call, name, value);
+    return slice_find(value, ':') < 0 && add_param(call, name, value, false);
 }
 
 /* Google's servers take a slash behind the name of a collection, and clients send it. Behind a
@@ -57,11 +79,12 @@ static bool match(struct api_call *call, const char *template, struct slice path
     struct slice wanted;
     struct slice part;
     call->param_count = 0;
+    call->nameless = NULL;
     pattern = slice_from(pattern, 1);
     while (slice_cut(&pattern, '/', &wanted)) {
         if (slice_ends(wanted, SLICE("=**}"))) {
             struct slice name = slice_from(slice_upto(wanted, wanted.len - 4), 1);
-            return left.len > 0 && add_param(call, name, left);
+            return left.len > 0 && add_param(call, name, left, true);
         }
         if (!slice_cut(&left, '/', &part) || !match_segment(call, wanted, part)) {
             return false;

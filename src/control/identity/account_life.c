@@ -28,27 +28,37 @@ static bool delete_keys(struct change *change, struct control *control, const ch
     return true;
 }
 
+/* ---- one member becomes another ---- */
+
 struct renaming {
     const char *from, *to;
     json_t *changed; /* key → new body */
 };
 
-static bool rename_in(const struct store_doc *doc, void *ctx)
+static bool rename_among(json_t *members, const struct renaming *renaming)
 {
-    struct renaming *renaming = ctx;
-    size_t b, m;
-    json_t *binding, *member;
+    size_t i;
+    json_t *member;
+    bool found = false;
+    json_array_foreach(members, i, member)
+    {
+        if (strcmp(json_string_value(member), renaming->from) == 0) {
+            json_array_set_new(members, i, json_string(renaming->to));
+            found = true;
+        }
+    }
+    return found;
+}
+
+static bool rename_in_policy(const struct store_doc *doc, void *ctx)
+{
+    const struct renaming *renaming = ctx;
+    size_t b;
+    json_t *binding;
     bool found = false;
     json_array_foreach(json_object_get(doc->body, "bindings"), b, binding)
     {
-        json_t *members = json_object_get(binding, "members");
-        json_array_foreach(members, m, member)
-        {
-            if (strcmp(json_string_value(member), renaming->from) == 0) {
-                json_array_set_new(members, m, json_string(renaming->to));
-                found = true;
-            }
-        }
+        found = rename_among(json_object_get(binding, "members"), renaming) || found;
     }
     if (found) {
         json_object_set(renaming->changed, doc->key, doc->body);
@@ -56,7 +66,36 @@ static bool rename_in(const struct store_doc *doc, void *ctx)
     return true;
 }
 
-/* In every policy, one member becomes another. */
+static bool rename_in_group(const struct store_doc *doc, void *ctx)
+{
+    const struct renaming *renaming = ctx;
+    if (rename_among(json_object_get(doc->body, "members"), renaming)) {
+        json_object_set(renaming->changed, doc->key, doc->body);
+    }
+    return true;
+}
+
+/* In the documents of KIND. */
+static bool rename_in_kind(struct control *control, const char *kind,
+                           bool (*rename)(const struct store_doc *doc, void *ctx),
+                           struct renaming *renaming, struct error *err)
+{
+    const char *key;
+    json_t *body;
+    json_object_clear(renaming->changed);
+    if (!store_each(control->store, kind, "", rename, renaming, err)) {
+        return false;
+    }
+    json_object_foreach(renaming->changed, key, body)
+    {
+        if (!store_put(control->store, kind, key, body, NULL, NULL, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* In every policy and every group: wherever a member is granted anything. */
 static bool rename_member(struct change *change, struct control *control, const char *from,
                           const char *to, struct error *err)
 {
@@ -64,29 +103,55 @@ static bool rename_member(struct change *change, struct control *control, const 
     json_t *body;
     auto_json *changed = json_object();
     struct renaming renaming = {from, to, changed};
-    if (!store_each(control->store, STORE_POLICY, "", rename_in, &renaming, err)) {
+    if (!rename_in_kind(control, STORE_POLICY, rename_in_policy, &renaming, err)) {
         return false;
     }
     json_object_foreach(changed, key, body)
     {
-        if (!store_put(control->store, STORE_POLICY, key, body, NULL, NULL, err) ||
-            !change_policy(change, key, err)) {
+        if (!change_policy(change, key, err)) {
             return false;
         }
     }
-    return true;
+    return rename_in_kind(control, STORE_GROUP, rename_in_group, &renaming, err) &&
+           (json_object_size(changed) == 0 || change_groups(change, err));
 }
 
-/* Moves the document, and what the subject points to. */
-static bool move(struct change *change, struct control *control, const char *from, const char *to,
+/* ---- among the living, and back ---- */
+
+/* An account's own policy goes with it: its successor of the same name has another. */
+static bool move_policy(struct control *control, const char *from, const char *to,
+                        struct error *err)
+{
+    struct store_doc policy;
+    switch (store_get(control->store, STORE_POLICY, from, &policy, err)) {
+    case STORE_ABSENT:
+        return true;
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        break;
+    }
+    bool good = store_delete(control->store, STORE_POLICY, from, err) &&
+                store_put(control->store, STORE_POLICY, to, policy.body, NULL, NULL, err);
+    json_decref(policy.body);
+    return good;
+}
+
+struct place {
+    const char *kind, *key;
+};
+
+/* Moves the document with its policy, and what the subject points to. */
+static bool move(struct change *change, struct control *control, struct place from, struct place to,
                  const json_t *body, struct error *err)
 {
-    auto_json *subject = json_pack("{s:s}", "key", to);
-    return store_delete(control->store, STORE_ACCOUNT, from, err) &&
-           store_put(control->store, STORE_ACCOUNT, to, body, NULL, NULL, err) &&
+    auto_json *subject = json_pack("{s:s}", "key", to.key);
+    return store_delete(control->store, from.kind, from.key, err) &&
+           store_put(control->store, to.kind, to.key, body, NULL, NULL, err) &&
+           move_policy(control, from.key, to.key, err) &&
            store_put(control->store, STORE_SUBJECT, json_text_or(body, "uniqueId", ""), subject,
                      NULL, NULL, err) &&
-           change_account(change, to, err);
+           change_account(change, to.key, err);
 }
 
 bool account_delete(struct change *change, struct control *control, struct arena *arena,
@@ -94,19 +159,18 @@ bool account_delete(struct change *change, struct control *control, struct arena
 {
     const char *email = json_text_or(doc->body, "email", "");
     const char *sub = json_text_or(doc->body, "uniqueId", "");
-    const char *to = arena_printf(arena, "%s?uid=%s", doc->key, sub);
-    auto_json *body = json_copy(doc->body);
-    json_object_set_new(body, "deleted", json_true());
+    const struct place from = {STORE_ACCOUNT, doc->key};
+    const struct place to = {STORE_DELETED_ACCOUNT,
+                             arena_printf(arena, "%s?uid=%s", doc->key, sub)};
     return delete_keys(change, control, doc->key, arena, err) &&
-           store_delete(control->store, STORE_POLICY, doc->key, err) &&
            rename_member(change, control, arena_printf(arena, "serviceAccount:%s", email),
                          arena_printf(arena, "deleted:serviceAccount:%s?uid=%s", email, sub),
                          err) &&
-           move(change, control, doc->key, to, body, err);
+           move(change, control, from, to, doc->body, err);
 }
 
-static bool find_deleted(struct control *control, struct arena *arena, const char *sub,
-                         struct store_doc *out)
+bool account_find_deleted(struct control *control, struct arena *arena, const char *sub,
+                          struct store_doc *out)
 {
     struct store_doc subject;
     if (store_get(control->store, STORE_SUBJECT, sub, &subject, NULL) != STORE_FOUND) {
@@ -114,51 +178,36 @@ static bool find_deleted(struct control *control, struct arena *arena, const cha
     }
     const char *key = arena_string(arena, slice_of(json_text_or(subject.body, "key", "")));
     json_decref(subject.body);
-    if (store_get(control->store, STORE_ACCOUNT, key, out, NULL) != STORE_FOUND) {
-        return false;
-    }
-    if (!json_flag(out->body, "deleted", false)) {
-        json_decref(out->body);
-        return false;
-    }
-    return true;
-}
-
-const char *account_project_of_sub(struct control *control, struct arena *arena, const char *sub)
-{
-    struct store_doc doc;
-    if (!find_deleted(control, arena, sub, &doc)) {
-        return "projects/-";
-    }
-    const char *project =
-        arena_printf(arena, "projects/%s", json_text_or(doc.body, "projectId", "-"));
-    json_decref(doc.body);
-    return project;
+    return store_get(control->store, STORE_DELETED_ACCOUNT, key, out, NULL) == STORE_FOUND;
 }
 
 bool account_undelete(struct change *change, struct control *control, struct arena *arena,
-                      const char *sub, struct store_doc *out, struct error *err)
+                      const struct store_doc *doc, struct store_doc *out, struct error *err)
 {
-    struct store_doc doc;
     struct store_doc other;
-    if (!find_deleted(control, arena, sub, &doc)) {
-        return error_set(err, STATUS_NOT_FOUND, "No deleted service account has the unique ID %s.",
-                         sub);
+    const char *email = json_text_or(doc->body, "email", "");
+    const char *sub = json_text_or(doc->body, "uniqueId", "");
+    const char *live = account_key_of(control, arena, slice_of(email));
+    if (live == NULL) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "The project of %s is gone.", email);
     }
-    const char *email = arena_string(arena, slice_of(json_text_or(doc.body, "email", "")));
-    const char *to = account_key_of(control, arena, slice_of(email));
-    json_object_del(doc.body, "deleted");
-    bool good = to != NULL;
-    if (good && store_get(control->store, STORE_ACCOUNT, to, &other, NULL) == STORE_FOUND) {
+    switch (store_get(control->store, STORE_ACCOUNT, live, &other, err)) {
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
         json_decref(other.body);
-        good = error_set(err, STATUS_FAILED_PRECONDITION,
+        return error_set(err, STATUS_FAILED_PRECONDITION,
                          "Another service account has the address %s by now.", email);
+    case STORE_ABSENT:
+        break;
     }
-    good = good && move(change, control, doc.key, to, doc.body, err) &&
+    auto_json *body = json_copy(doc->body);
+    json_object_del(body, "deleted"); /* as older versions marked it */
+    const struct place from = {STORE_DELETED_ACCOUNT, doc->key};
+    const struct place to = {STORE_ACCOUNT, live};
+    return move(change, control, from, to, body, err) &&
            rename_member(change, control,
                          arena_printf(arena, "deleted:serviceAccount:%s?uid=%s", email, sub),
                          arena_printf(arena, "serviceAccount:%s", email), err) &&
-           store_get(control->store, STORE_ACCOUNT, to, out, err) == STORE_FOUND;
-    json_decref(doc.body);
-    return good;
+           store_get(control->store, STORE_ACCOUNT, live, out, err) == STORE_FOUND;
 }

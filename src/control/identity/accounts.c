@@ -43,7 +43,6 @@ static bool load(struct control *control, struct arena *arena, const char *kind,
     if (store_get(control->store, kind, key, &doc, NULL) != STORE_FOUND) {
         return false;
     }
-    bool live = !json_flag(doc.body, "deleted", false);
     *out = (struct account){
         .key = arena_string(arena, slice_of(key)),
         .email = arena_string(arena, slice_of(json_text_or(doc.body, "email", ""))),
@@ -52,7 +51,7 @@ static bool load(struct control *control, struct arena *arena, const char *kind,
         .disabled = json_flag(doc.body, "disabled", false),
     };
     json_decref(doc.body);
-    return live;
+    return true;
 }
 
 bool account_by_sub(struct control *control, struct arena *arena, struct slice sub,
@@ -204,12 +203,13 @@ bool account_key_enabled(struct control *control, struct arena *arena,
     return true;
 }
 
-bool account_verify(struct control *control, struct arena *arena, const struct account *account,
-                    const struct token *token)
+/* Whether TOKEN was signed with the key KID of ACCOUNT, which must be enabled. */
+static bool verify_with(struct control *control, struct arena *arena, const struct account *account,
+                        const struct token *token, struct slice kid)
 {
     struct store_doc doc;
     struct slice spki;
-    if (account->disabled || !load_key(control, arena, account, token->kid, &doc)) {
+    if (!load_key(control, arena, account, kid, &doc)) {
         return false;
     }
     bool good = base64_decode_any(arena, slice_of(json_text_or(doc.body, "spki", "")), &spki);
@@ -218,6 +218,46 @@ bool account_verify(struct control *control, struct arena *arena, const struct a
     good = key != NULL && token_verify_signature(token, key) == TOKEN_OK;
     trust_key_free(key);
     return good;
+}
+
+enum { KEYS_TRIED_MAX = 16 }; /* ten that a user may have, and the account's own */
+
+struct kid_list {
+    struct arena *arena;
+    struct slice kids[KEYS_TRIED_MAX];
+    size_t count;
+};
+
+static bool list_kid(const struct store_doc *doc, void *ctx)
+{
+    struct kid_list *list = ctx;
+    struct slice key = slice_of(doc->key);
+    struct slice kid = slice_from(key, (size_t)(slice_find_last(key, '/') + 1));
+    list->kids[list->count++] = arena_slice(list->arena, kid);
+    return list->count < KEYS_TRIED_MAX;
+}
+
+bool account_verify(struct control *control, struct arena *arena, const struct account *account,
+                    struct token *token)
+{
+    if (account->disabled) {
+        return false;
+    }
+    if (token->kid.len > 0) {
+        return verify_with(control, arena, account, token, token->kid);
+    }
+    struct kid_list list = {.arena = arena};
+    const char *prefix = arena_printf(arena, "%s/keys/", account->key);
+    if (!store_each(control->store, STORE_KEY, prefix, list_kid, &list, NULL)) {
+        return false;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        if (verify_with(control, arena, account, token, list.kids[i])) {
+            token->kid = list.kids[i];
+            return true;
+        }
+    }
+    return false;
 }
 
 bool account_create(struct change *change, struct control *control, struct arena *arena,
@@ -234,6 +274,26 @@ bool account_create(struct change *change, struct control *control, struct arena
            put_subject(control, sub, key, err) && change_account(change, key, err);
 }
 
+bool account_file_urls(struct control *control, struct arena *arena, json_t *file)
+{
+    static const struct {
+        const char *name, *path;
+    } urls[] = {
+        {"auth_uri", "/o/oauth2/auth"},
+        {"token_uri", "/token"},
+        {"auth_provider_x509_cert_url", "/oauth2/v3/certs"},
+    };
+    bool changed = false;
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        const char *url = arena_printf(arena, "%s%s", control->url, urls[i].path);
+        if (strcmp(json_text_or(file, urls[i].name, ""), url) != 0) {
+            json_object_set_new(file, urls[i].name, json_string(url));
+            changed = true;
+        }
+    }
+    return changed;
+}
+
 static struct slice key_file(struct control *control, struct arena *arena,
                              const struct account *account, const char *kid, const char *pem)
 {
@@ -241,15 +301,12 @@ static struct slice key_file(struct control *control, struct arena *arena,
     struct slice project;
     slice_cut(&key, '/', &project);
     slice_cut(&key, '/', &project);
-    const char *base = control->url;
     auto_json *file =
-        json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "type", "service_account",
-                  "project_id", json_slice(project), "private_key_id", kid, "private_key", pem,
-                  "client_email", account->email, "client_id", account->sub, "auth_uri",
-                  json_string(arena_printf(arena, "%s/o/oauth2/auth", base)), "token_uri",
-                  json_string(arena_printf(arena, "%s/token", base)), "auth_provider_x509_cert_url",
-                  json_string(arena_printf(arena, "%s/oauth2/v3/certs", base)), "universe_domain",
-                  "googleapis.com");
+        json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "type", "service_account", "project_id",
+                  json_slice(project), "private_key_id", kid, "private_key", pem, "client_email",
+                  account->email, "client_id", account->sub);
+    account_file_urls(control, arena, file);
+    json_object_set_new(file, "universe_domain", json_string("googleapis.com"));
     return json_write_pretty(arena, file);
 }
 

@@ -38,9 +38,13 @@ void account_caller(struct control *control, struct arena *arena, const struct a
 
 bool account_key_enabled(struct control *control, struct arena *arena,
                          const struct account *account, struct slice kid);
-/* TOKEN was signed with an enabled key of ACCOUNT, which its header names. */
+/*
+ * Whether TOKEN was signed with an enabled key of ACCOUNT: the one that its header names, or, where
+ * that names none (Node's library writes no "kid"), any. On true token->kid is the key's: a token
+ * that is minted for this one dies with it.
+ */
 bool account_verify(struct control *control, struct arena *arena, const struct account *account,
-                    const struct token *token);
+                    struct token *token);
 
 /* A fresh unique ID. */
 void account_new_sub(char out[22]);
@@ -59,6 +63,9 @@ bool account_new_key(struct change *change, struct control *control, struct aren
                      const struct account *account, json_t **body, struct slice *file,
                      struct error *err);
 
+/* Puts this server's addresses into a key file; whether it had others. */
+bool account_file_urls(struct control *control, struct arena *arena, json_t *file);
+
 /*
  * The public half of a key that was made elsewhere, in the running change: PEM of a certificate or
  * of the bare key, RSA. A certificate's times bound its use.
@@ -75,14 +82,18 @@ bool account_know_own_key(struct control *control, struct api_call *call,
                           const struct account *account, const char *kid, struct error *err);
 
 /*
- * Deletes an account in the running change: it stays as "KEY?uid=SUB" for undelete, its keys go,
- * and bindings to it become bindings to "deleted:serviceAccount:E?uid=SUB", which nobody else can
- * inherit. DOC: as read.
+ * Deletes an account in the running change. Its keys go. It stays, with its own policy, as
+ * "KEY?uid=SUB" among the deleted ones (STORE_DELETED_ACCOUNT), and what is granted to it, by
+ * policies and by groups, is granted to "deleted:serviceAccount:E?uid=SUB" from now on: an account
+ * that is made under the same name neither inherits that nor loses its own by what is done with
+ * this one. DOC: as read.
  */
 bool account_delete(struct change *change, struct control *control, struct arena *arena,
                     const struct store_doc *doc, struct error *err);
-/* Brings it back by its unique ID, with its bindings; *out (body owned by the caller). */
+/* The deleted account of that unique ID; false if there is none. The body is the caller's. */
+bool account_find_deleted(struct control *control, struct arena *arena, const char *sub,
+                          struct store_doc *out);
+/* Brings DOC, a deleted one, back in the running change, with its policy and its grants; *out is as
+ * it is then (body owned by the caller). FAILED_PRECONDITION while its address is another's. */
 bool account_undelete(struct change *change, struct control *control, struct arena *arena,
-                      const char *sub, struct store_doc *out, struct error *err);
-/* "projects/P" of a deleted account; "projects/-" if there is none. */
-const char *account_project_of_sub(struct control *control, struct arena *arena, const char *sub);
+                      const struct store_doc *doc, struct store_doc *out, struct error *err);

@@ -77,7 +77,7 @@ const char *issuer_url(const struct control *control)
 struct own_issuer issuer_own(const struct control *control)
 {
     return (struct own_issuer){
-        .url = issuer_url(control),
+        .url = control->url,
         .jwks = control->issuer->jwks,
     };
 }
@@ -115,7 +115,7 @@ bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, s
 {
     int64_t now = clock_wall_us() / 1000000;
     if (json_object_get(claims, "iss") == NULL) {
-        json_object_set_new(claims, "iss", json_string(issuer_url(control)));
+        json_object_set_new(claims, "iss", json_string(control->url));
     }
     if (json_object_get(claims, "iat") == NULL) {
         json_object_set_new(claims, "iat", json_integer(now));
@@ -167,7 +167,7 @@ bool issuer_access_token(struct control *control, struct arena *arena,
     auto_json *claims = json_object();
     return base_claims(claims, grant, err) && put_claim(claims, "homerun_use", "access", err) &&
            put_claim(claims, "email", grant->email, err) &&
-           put_claim(claims, "aud", issuer_url(control), err) &&
+           put_claim(claims, "aud", control->url, err) &&
            put_claim(claims, "scope", grant->scope != NULL ? grant->scope : everything, err) &&
            issuer_mint(control, arena, claims, token, err);
 }

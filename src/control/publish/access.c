@@ -89,10 +89,12 @@ bool change_account(struct change *change, const char *key, struct error *err)
 {
     struct store_doc doc;
     bool user = strncmp(key, "users/", 6) == 0;
+    bool deleted = !user && strstr(key, "?uid=") != NULL; /* account_delete() gave it this key */
+    const char *kind = user ? STORE_USER : deleted ? STORE_DELETED_ACCOUNT : STORE_ACCOUNT;
     change_touch(change, STORE_ACCOUNT, key);
-    switch (store_get(change->control->store, user ? STORE_USER : STORE_ACCOUNT, key, &doc, err)) {
+    switch (store_get(change->control->store, kind, key, &doc, err)) {
     case STORE_ABSENT:
-        return true; /* a deleted account stays as a document, under another key */
+        return true; /* a deleted account stays as a document of another kind */
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
@@ -101,7 +103,7 @@ bool change_account(struct change *change, const char *key, struct error *err)
     const char *email = json_text_or(doc.body, "email", "");
     const char *at = strchr(email, '@');
     struct index_account account = {
-        .state = json_flag(doc.body, "deleted", false)    ? INDEX_ACCOUNT_DELETED
+        .state = deleted                                  ? INDEX_ACCOUNT_DELETED
                  : json_flag(doc.body, "disabled", false) ? INDEX_ACCOUNT_DISABLED
                                                           : INDEX_ACCOUNT_ACTIVE,
         .member = slice_of(

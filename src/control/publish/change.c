@@ -155,6 +155,7 @@ bool publish_all(struct control *control, struct own_issuer own, struct error *e
     auto_change *change = change_begin(control, NULL, err);
     return change != NULL && index_txn_clear(change->txn, err) &&
            rebuild_kind(change, STORE_ACCOUNT, change_account, err) &&
+           rebuild_kind(change, STORE_DELETED_ACCOUNT, change_account, err) &&
            rebuild_kind(change, STORE_USER, change_account, err) &&
            rebuild_kind(change, STORE_KEY, change_key, err) &&
            rebuild_kind(change, STORE_ISSUER, change_issuer, err) &&

@@ -88,3 +88,14 @@ bool project_must_live(struct control *control, struct arena *arena, const char 
                      "projects undelete %.*s` brings it back.",
                      SLICE_ARG(id), SLICE_ARG(id));
 }
+
+const char *organization_node(struct control *control, struct arena *arena)
+{
+    struct store_doc doc;
+    if (store_get(control->store, STORE_SETTING, "organization", &doc, NULL) != STORE_FOUND) {
+        return "";
+    }
+    const char *node = arena_string(arena, slice_of(json_text_or(doc.body, "node", "")));
+    json_decref(doc.body);
+    return node;
+}

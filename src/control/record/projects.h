@@ -21,3 +21,6 @@ bool project_is_live(struct control *control, struct arena *arena, const char *k
 /* The same for a change: FAILED_PRECONDITION where it is not. */
 bool project_must_live(struct control *control, struct arena *arena, const char *key,
                        struct error *err);
+
+/* The organization of this installation ("organizations/N"), in ARENA; "" if there is none. */
+const char *organization_node(struct control *control, struct arena *arena);

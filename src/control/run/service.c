@@ -121,17 +121,20 @@ static bool may_act_as(struct api_call *call, const struct run_service *service,
         key = arena_printf(&call->arena, "projects/%s/serviceAccounts/%s", service->view.project,
                            email);
     }
-    if (!api_allowed(call, "iam.serviceAccounts.actAs", key, err)) {
-        return error_set(err, STATUS_PERMISSION_DENIED,
-                         "Permission 'iam.serviceaccounts.actAs' denied on service account %s (or "
-                         "it may not exist).",
-                         email);
-    }
-    if (json_text(template, "serviceAccount") == NULL) {
+    /* Absent or forbidden is one answer, in Cloud Run's words, for owners too. */
+    if (api_allowed(call, "iam.serviceAccounts.actAs", key, err) &&
+        store_load(call->control->store, STORE_ACCOUNT, key, NULL, err, "%s", key)) {
         return true;
     }
-    return store_load(call->control->store, STORE_ACCOUNT, key, NULL, err,
-                      "Service account %s does not exist.", email);
+    if (err->status != STATUS_PERMISSION_DENIED && err->status != STATUS_NOT_FOUND) {
+        return false;
+    }
+    call->denied_permission = "iam.serviceAccounts.actAs";
+    call->denied_resource = key;
+    return error_set(err, STATUS_PERMISSION_DENIED,
+                     "Permission 'iam.serviceaccounts.actAs' denied on service account %s (or it "
+                     "may not exist).",
+                     email);
 }
 
 /* Turning the Invoker IAM check either way decides who may call: it takes the permission to set the

@@ -86,12 +86,19 @@ static void seed(struct harness *harness)
     struct change *change = change_begin(&harness->control, NULL, &err);
     assert_non_null(change);
     put(harness, STORE_NODE, "organizations/1", "{\"name\":\"organizations/1\"}");
+    put(harness, STORE_SETTING, "organization", "{\"node\":\"organizations/1\"}");
+    put(harness, STORE_POLICY, "organizations/1",
+        "{\"version\":1,\"bindings\":[{\"role\":\"roles/resourcemanager.organizationAdmin\","
+        "\"members\":[\"" OWNER "\"]}]}");
     assert_true(project_put(&harness->control, &arena, "demo", "123456789012", "demo",
                             "organizations/1", "2026-01-01T00:00:00.000000Z", &err));
     put(harness, STORE_POLICY, "projects/demo",
         "{\"version\":1,\"bindings\":[{\"role\":\"roles/owner\",\"members\":[\"" OWNER "\"]},"
         "{\"role\":\"roles/run.developer\",\"members\":[\"" DEVELOPER "\"]},"
         "{\"role\":\"roles/iam.serviceAccountUser\",\"members\":[\"" DEVELOPER "\"]}]}");
+    put(harness, STORE_ACCOUNT,
+        "projects/demo/serviceAccounts/123456789012-compute@developer.gserviceaccount.com",
+        "{\"email\":\"123456789012-compute@developer.gserviceaccount.com\",\"uniqueId\":\"101\"}");
     assert_true(change_policy(change, "projects/demo", &err));
     if (!change_commit(&change, &err)) {
         fail_msg("%s", err.text);

@@ -1,0 +1,45 @@
+#include "control/record/owner.h"
+
+#include <stdio.h>
+
+static const char setting[] = "owner";
+
+bool owner_put(struct control *control, const char *sub, struct error *err)
+{
+    auto_json *body = json_pack("{s:s}", "sub", sub);
+    snprintf(control->owner_sub, sizeof(control->owner_sub), "%s", sub);
+    return store_put(control->store, STORE_SETTING, setting, body, NULL, NULL, err);
+}
+
+bool owner_load(struct control *control, struct error *err)
+{
+    struct store_doc doc;
+    switch (store_get(control->store, STORE_SETTING, setting, &doc, err)) {
+    case STORE_ABSENT:
+        return true;
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        break;
+    }
+    snprintf(control->owner_sub, sizeof(control->owner_sub), "%s",
+             json_text_or(doc.body, "sub", ""));
+    json_decref(doc.body);
+    return true;
+}
+
+bool owner_is(struct control *control, const char *resource)
+{
+    struct store_doc subject;
+    if (control->owner_sub[0] == '\0') {
+        return false;
+    }
+    enum store_result found =
+        store_get(control->store, STORE_SUBJECT, control->owner_sub, &subject, NULL);
+    if (found != STORE_FOUND) {
+        return found == STORE_FAILED; /* what cannot be read may be the owner */
+    }
+    bool same = strcmp(json_text_or(subject.body, "key", ""), resource) == 0;
+    json_decref(subject.body);
+    return same;
+}
