@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/actions.h"
+#include "cli/env_terraform.h"
 #include "cli/resolve.h"
 #include "model/google_apis.h"
 
@@ -56,16 +57,6 @@ static const struct {
     {BOTH, "GCE_METADATA_IP", "{metadata.authority}"}, /* google-auth for Python asks there first */
     {BOTH, "GOOGLE_PROJECT", "{project}"},
     {BOTH, "GOOGLE_REGION", "{region}"},
-    {SET, "GOOGLE_CLOUD_RUN_V2_CUSTOM_ENDPOINT", "{api}/v2/"},
-    {SET, "GOOGLE_CLOUD_RUN_CUSTOM_ENDPOINT", "{api}/{location}/"},
-    {SET, "GOOGLE_ORG_POLICY_CUSTOM_ENDPOINT", "{api}/v2/"},
-    {SET, "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {SET, "GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT", "{api}/v3/"},
-    {SET, "GOOGLE_IAM_BETA_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {SET, "GOOGLE_IAM_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {SET, "GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {SET, "GOOGLE_SERVICE_USAGE_CUSTOM_ENDPOINT", "{api}/v1/"},
-    {SET, "GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT", "{api}/v1/"},
 };
 enum { VARIABLES = sizeof(variables) / sizeof(variables[0]) };
 
@@ -162,6 +153,14 @@ static void print_elsewhere(struct cli *cli, struct printer *printer)
     }
 }
 
+static void print_terraform(struct cli *cli, struct printer *printer)
+{
+    struct env_variable endpoint;
+    for (size_t i = 0; env_terraform(&cli->arena, i, &endpoint); i++) {
+        print_one(printer, endpoint.name, expand(cli, endpoint.value));
+    }
+}
+
 /* A remark that a shell passes over, and that a person sees: `eval` takes standard output. */
 static void advise_on_names(struct cli *cli, const struct printer *printer)
 {
@@ -205,6 +204,7 @@ int action_env(struct cli *cli)
     }
     if (way == SET) {
         print_elsewhere(cli, &printer);
+        print_terraform(cli, &printer);
     }
     advise_on_names(cli, &printer);
     if (printer.all != NULL) {

@@ -7,6 +7,7 @@ skipped, and terraform_wire.py and its neighbours play the provider's part inste
 all that has ever run. Per configuration of tests/e2e/terraform/: apply, a plan that finds nothing,
 a second apply that writes nothing, import, destroy, and nothing left.
 """
+import json
 import os
 import pathlib
 import re
@@ -239,6 +240,18 @@ def a_violation_ends_the_apply_with_the_constraints_name(provider):
         else:
             raise AssertionError("the apply was not refused")
         folder.destroy()
+
+
+@with_each_provider
+def each_endpoint_that_the_provider_can_be_given_is_given(provider):
+    homerun = stand()
+    with Folder(provider, "public_binding", homerun) as folder:
+        schemas = json.loads(folder.run("providers", "schema", "-json"))["provider_schemas"]
+        (schema,) = schemas.values()
+        wanted = [name for name in schema["provider"]["block"]["attributes"]
+                  if name.endswith("_custom_endpoint")]
+        missing = [name for name in wanted if f"GOOGLE_{name.upper()}" not in homerun.env]
+        assert len(wanted) > 100 and missing == [], missing
 
 
 @test

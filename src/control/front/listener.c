@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "control/call/answer.h"
+#include "control/front/absent.h"
 #include "control/front/connect.h"
 #include "control/front/console.h"
 #include "control/front/events.h"
@@ -316,7 +317,10 @@ static bool admit(struct api_call *call, struct error *err)
 /* A path of Google's that is not here, or one that nobody knows. */
 static struct error no_such_path(struct api_call *call, struct slice verb)
 {
-    const char *absent = google_path_absent(&call->arena, verb, call->path);
+    const char *absent = absent_api(&call->arena, call->path);
+    if (absent == NULL) {
+        absent = google_path_absent(&call->arena, verb, call->path);
+    }
     if (absent != NULL) {
         return fault(STATUS_UNIMPLEMENTED, absent);
     }
