@@ -114,7 +114,7 @@ def members_and_roles_are_checked_and_merged():
         [["user:ann@example.com", "user:bob@example.com"]], answer
     assert status_of("merge", member="user:ann@example.com") == 200
     before = policy("merge")
-    for wrong in (bound("ann@example.com"), bound("user:"), bound("everyone"), bound(),
+    for wrong in (bound("ann@example.com"), bound("user:"), bound("everyone"),
                   bound("user:a@example.com", role=""), bound("user:a@example.com", role="invoker"),
                   bound("user:a@example.com", role="roles/run.none"), bound("allusers"),
                   bound("user:a@example.com", condition={"title": "x", "expression": "1 +"}),

@@ -13,6 +13,7 @@ from homerun import BINARY, ROOT
 CALL_SECONDS = 5
 FACTS = json.loads((ROOT / "tests" / "data" / "discovery.json").read_text(encoding="utf-8"))
 PROJECT = "attacked"
+BILLING = "01AB23-45CD67-89EF00"
 PARAMETER = re.compile(r"\{(\w+)(=\*\*)?\}")
 
 # Homerun's own API and older versions of Google's, in the words of discovery.json.
@@ -27,6 +28,10 @@ OWN_SCHEMAS = {
     "own.Enable": {"serviceIds": "list:string"},
     "own.Link": {"member": "string"},
     "own.SignIn": {"code": "string"},
+    "own.Disable": {"disableDependentServices": "bool", "checkIfServiceHasUsage": "string"},
+    "own.BillingInfo": {"billingAccountName": "string"},
+    "own.BillingAccount": {"displayName": "string", "masterBillingAccount": "string"},
+    "own.Permissions": {"permissions": "list:string"},
     "own.Empty": {},
     "own.Explain": {"resource": "string", "method": "string", "host": "string", "path": "string",
                     "network": "string", "internal": "bool", "time": "string", "member": "string",
@@ -45,6 +50,11 @@ OWN_METHODS = {
     "POST /v1/projects/{}/locations/{}/services/{}:getIamPolicy": "own.GetIamPolicy",
     "POST /v1/projects/{}/serviceAccounts/{}:getIamPolicy": "own.GetIamPolicy",
     "POST /v1/projects/{}/services/{}:enable": "own.Empty",
+    "POST /v1/projects/{}/services/{}:disable": "own.Disable",
+    "PUT /v1/projects/{}/billingInfo": "own.BillingInfo",
+    "POST /v1/billingAccounts": "own.BillingAccount",
+    "PATCH /v1/billingAccounts/{}": "own.BillingAccount",
+    "POST /v1/billingAccounts/{}:testIamPermissions": "own.Permissions",
     "POST /v1/permissions:queryTestablePermissions": "own.Testable",
     "POST /homerun/v1/keys:rotate": "own.Empty",
     "POST /homerun/v1/access:explain": "own.Explain",
@@ -204,7 +214,7 @@ class World:
             "key": "0123456789abcdef" if path.startswith("/homerun/") else self.key,
             "role": "run.invoker" if path.startswith("/v1/roles") else "attacked",
             "group": "attacked@example.com", "operation": self.operation,
-            "policy": self.policy, "constraint": "custom.attacked", "api": "run.googleapis.com",
+            "policy": self.policy, "constraint": "custom.attacked", "api": "pubsub.googleapis.com", "billing": BILLING,
             "issuer": "issuer.example", "image": "registry.example/attacked",
             "tag": self.tag_value if path.startswith("/v3/tagValues") else self.tag_key,
             "resource": f"%2F%2Fcloudresourcemanager.googleapis.com%2Fprojects%2F{PROJECT}",
@@ -277,6 +287,10 @@ class World:
             "CreateToken": {"kind": "access", "member": "user:a@example.com"},
             "ListLogEntries": {"resourceNames": [f"projects/{PROJECT}"]},
             "BatchEnableServices": {"serviceIds": ["run.googleapis.com"]},
+            "CreateBillingAccount": {"displayName": "a",
+                                     "masterBillingAccount": f"billingAccounts/{BILLING}"},
+            "UpdateBillingAccount": {"displayName": "a"},
+            "UpdateProjectBillingInfo": {"billingAccountName": f"billingAccounts/{BILLING}"},
         }
 
     def tree_bodies(self, row):

@@ -1,23 +1,352 @@
 /*
- * Terraform asks for a project's billing account whenever it reads a project, and fails if nobody
- * answers. There is none.
+ * cloudbilling.googleapis.com/v1: which billing account a project is linked to. Nobody is billed
+ * here, so every well-formed account exists and is open; what is said about one is kept. Terraform
+ * asks for a project's account whenever it reads a project.
  */
 #include "control/api/cloudbilling.h"
 
-#include "control/call/call.h"
+#include "base/random.h"
+#include "control/call/paging.h"
+#include "control/record/projects.h"
+
+enum { ID_BYTES = 20, PAGE_MAX = 100 };
+
+static const char accounts_prefix[] = "billingAccounts/";
+
+/* Who may do something with the accounts: whoever may make projects in the organization. */
+static const char may_bill[] = "resourcemanager.projects.create";
+
+static const char *organization_of(struct api_call *call)
+{
+    return organization_node(call->control, &call->arena);
+}
+
+/* "billingAccounts/0123AB-456789-CDEF01" */
+static bool account_valid(const char *name, struct error *err)
+{
+    const char *id = name + sizeof(accounts_prefix) - 1;
+    bool good =
+        strncmp(name, accounts_prefix, sizeof(accounts_prefix) - 1) == 0 && strlen(id) == ID_BYTES;
+    for (size_t i = 0; i < ID_BYTES && good; i++) {
+        bool digit = (id[i] >= '0' && id[i] <= '9') || (id[i] >= 'A' && id[i] <= 'F');
+        good = i == 6 || i == 13 ? id[i] == '-' : digit;
+    }
+    return good || error_field(err, "billingAccountName",
+                               "\"%.64s\" is no billing account: billingAccounts/ and three times "
+                               "six of 0 to 9 and A to F, with dashes between.",
+                               name);
+}
+
+static json_t *account_json(struct api_call *call, const char *name)
+{
+    struct store_doc doc;
+    bool kept = store_get(call->control->store, STORE_SETTING, name, &doc, NULL) == STORE_FOUND;
+    json_t *out = kept ? doc.body : json_object();
+    if (!kept) {
+        json_object_set_new(out, "displayName", json_string(name + sizeof(accounts_prefix) - 1));
+    }
+    json_object_set_new(out, "name", json_string(name));
+    json_object_set_new(out, "open", json_true());
+    return out;
+}
+
+/* The account that the path names, for who may see it. */
+static const char *named(struct api_call *call, struct error *err)
+{
+    const char *name =
+        arena_printf(&call->arena, "%s%s", accounts_prefix, api_param(call, "billing"));
+    return account_valid(name, err) && api_allowed(call, may_bill, organization_of(call), err)
+               ? name
+               : NULL;
+}
+
+static void accounts_get(struct api_call *call)
+{
+    struct error err = {0};
+    const char *name = named(call, &err);
+    if (name == NULL) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply(call, account_json(call, name));
+}
+
+static void accounts_test(struct api_call *call)
+{
+    struct error err = {0};
+    const char *name =
+        arena_printf(&call->arena, "%s%s", accounts_prefix, api_param(call, "billing"));
+    if (!account_valid(name, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = json_object();
+    if (api_holds(call, may_bill, organization_of(call))) {
+        json_object_set(answer, "permissions", json_object_get(call->body, "permissions"));
+    }
+    api_reply(call, answer);
+}
+
+struct listing {
+    struct api_call *call;
+    struct paging paging;
+    const char *account; /* of the projects that are wanted */
+    json_t *items;
+};
+
+static bool list_account(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    enum paging_step step = paging_step(&listing->paging, doc->key);
+    if (step == PAGING_TAKE) {
+        json_array_append_new(listing->items, account_json(listing->call, doc->key));
+    }
+    return step != PAGING_STOP;
+}
+
+static json_t *info_json(struct api_call *call, const char *project, const json_t *node)
+{
+    const char *account = json_text_or(node, "billingAccount", "");
+    return json_pack("{ss ss ss sb}", "name",
+                     arena_printf(&call->arena, "projects/%s/billingInfo", project), "projectId",
+                     project, "billingAccountName", account, "billingEnabled", account[0] != '\0');
+}
+
+static bool list_project(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    if (strcmp(json_text_or(doc->body, "billingAccount", ""), listing->account) != 0 ||
+        !api_holds(listing->call, "resourcemanager.projects.get", doc->key)) {
+        return true;
+    }
+    enum paging_step step = paging_step(&listing->paging, doc->key);
+    if (step == PAGING_TAKE) {
+        json_array_append_new(listing->items,
+                              info_json(listing->call, doc->key + strlen("projects/"), doc->body));
+    }
+    return step != PAGING_STOP;
+}
+
+static void list(struct api_call *call, struct listing *listing, const char *what, const char *kind,
+                 const char *prefix, bool (*fn)(const struct store_doc *, void *))
+{
+    struct error err = {0};
+    listing->call = call;
+    listing->items = json_array();
+    if (!paging_init(&listing->paging, call, PAGE_MAX, &err) ||
+        !store_each(call->control->store, kind, prefix, fn, listing, &err)) {
+        json_decref(listing->items);
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = json_pack("{s:o}", what, listing->items);
+    paging_put(&listing->paging, answer);
+    api_reply(call, answer);
+}
+
+/* Those that a project was linked to, or that were made here. */
+static void accounts_list(struct api_call *call)
+{
+    struct listing listing = {0};
+    if (!api_holds(call, may_bill, organization_of(call))) {
+        api_reply(call, json_pack("{s:[]}", "billingAccounts"));
+        return;
+    }
+    list(call, &listing, "billingAccounts", STORE_SETTING, accounts_prefix, list_account);
+}
+
+static void projects_list(struct api_call *call)
+{
+    struct error err = {0};
+    struct listing listing = {.account = named(call, &err)};
+    if (listing.account == NULL) {
+        api_fail(call, &err);
+        return;
+    }
+    list(call, &listing, "projectBillingInfo", STORE_NODE, "projects/", list_project);
+}
+
+/* ---- changing ---- */
+
+static const struct field info_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "projectId", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "billingAccountName", .kind = FIELD_STRING},
+    {.name = "billingEnabled", .kind = FIELD_BOOL, .flags = FIELD_OUTPUT_ONLY},
+    {0},
+};
+
+/* Keeps an account that is spoken of for the first time, in the running change. */
+static bool keep_account(struct api_call *call, const char *name, struct error *err)
+{
+    struct store_doc doc;
+    enum store_result found = store_get(call->control->store, STORE_SETTING, name, &doc, err);
+    if (found == STORE_FOUND) {
+        json_decref(doc.body);
+    }
+    auto_json *body = json_pack("{s:s}", "displayName", name + sizeof(accounts_prefix) - 1);
+    return found == STORE_FOUND ||
+           (found == STORE_ABSENT &&
+            store_put(call->control->store, STORE_SETTING, name, body, NULL, NULL, err));
+}
+
+static bool link_project(struct api_call *call, const char *account, json_t **answer,
+                         struct error *err)
+{
+    struct store_doc doc;
+    struct store *store = call->control->store;
+    const char *project = api_param(call, "project");
+    const char *node = api_expand(call, "projects/{project}");
+    bool unlink = account[0] == '\0';
+    if (!api_allowed(call,
+                     unlink ? "resourcemanager.projects.deleteBillingAssignment"
+                            : "resourcemanager.projects.createBillingAssignment",
+                     node, err) ||
+        !(unlink || (account_valid(account, err) &&
+                     api_allowed(call, may_bill, organization_of(call), err))) ||
+        !store_load(store, STORE_NODE, node, &doc, err, "%s was not found.", node)) {
+        return false;
+    }
+    auto_json *before = doc.body;
+    auto_json *after = json_copy(before);
+    json_object_set_new(after, "billingAccount", json_string(account));
+    auto_change *change = api_change(call, err);
+    if (change == NULL || !(unlink || keep_account(call, account, err)) ||
+        !store_put(store, STORE_NODE, node, after, NULL, NULL, err) ||
+        !change_audit(change, node, "link-billing-account", before, after, err) ||
+        !change_commit(&change, err)) {
+        return false;
+    }
+    *answer = info_json(call, project, after);
+    return true;
+}
+
+static void answer(struct api_call *call, bool good, json_t *body, const struct error *err)
+{
+    if (good) {
+        api_reply(call, body);
+    } else {
+        api_fail(call, err);
+    }
+}
+
+static void billing_info_update(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *body = NULL;
+    bool good = link_project(call, json_text_or(call->body, "billingAccountName", ""), &body, &err);
+    answer(call, good, body, &err);
+}
 
 static void billing_info_get(struct api_call *call)
 {
-    const char *project = api_param(call, "project");
-    const char *name = arena_printf(&call->arena, "projects/%s/billingInfo", project);
-    api_reply(call, json_pack("{ss ss ss sb}", "name", name, "projectId", project,
-                              "billingAccountName", "", "billingEnabled", 0));
+    struct error err;
+    struct store_doc doc;
+    const char *node = api_expand(call, "projects/{project}");
+    if (!store_load(call->control->store, STORE_NODE, node, &doc, &err, "%s was not found.",
+                    node)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *out = info_json(call, api_param(call, "project"), doc.body);
+    json_decref(doc.body);
+    api_reply(call, out);
 }
+
+static const struct field account_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "displayName", .kind = FIELD_STRING, .max = 256},
+    {.name = "masterBillingAccount", .kind = FIELD_STRING},
+    {.name = "open", .kind = FIELD_BOOL, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "parent", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "currencyCode", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {0},
+};
+
+static bool store_account(struct api_call *call, const char *name, const json_t *body,
+                          const char *deed, json_t **answer, struct error *err)
+{
+    auto_change *change = api_change(call, err);
+    if (change == NULL ||
+        !store_put(call->control->store, STORE_SETTING, name, body, NULL, NULL, err) ||
+        !change_audit(change, name, deed, NULL, body, err) || !change_commit(&change, err)) {
+        return false;
+    }
+    *answer = account_json(call, name);
+    return true;
+}
+
+static bool account_create(struct api_call *call, json_t **out, struct error *err)
+{
+    const char *master = json_text_or(call->body, "masterBillingAccount", "");
+    char digits[ID_BYTES - 1];
+    if (!account_valid(master, err) || !api_allowed(call, may_bill, organization_of(call), err)) {
+        return false;
+    }
+    random_text(digits, 18, "0123456789ABCDEF");
+    const char *name = arena_printf(&call->arena, "%s%.6s-%.6s-%.6s", accounts_prefix, digits,
+                                    digits + 6, digits + 12);
+    auto_json *body =
+        json_pack("{s:s, s:s}", "displayName", json_text_or(call->body, "displayName", ""),
+                  "masterBillingAccount", master);
+    return store_account(call, name, body, "create-billing-account", out, err);
+}
+
+static void accounts_create(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *body = NULL;
+    bool good = account_create(call, &body, &err);
+    answer(call, good, body, &err);
+}
+
+static bool account_patch(struct api_call *call, json_t **out, struct error *err)
+{
+    const char *name = named(call, err);
+    if (name == NULL || !api_check_mask(call, account_fields, err)) {
+        return false;
+    }
+    auto_json *body = account_json(call, name);
+    json_object_set_new(body, "displayName",
+                        json_string(json_text_or(call->body, "displayName", "")));
+    return store_account(call, name, body, "update-billing-account", out, err);
+}
+
+static void accounts_patch(struct api_call *call)
+{
+    struct error err = {0};
+    json_t *body = NULL;
+    bool good = account_patch(call, &body, &err);
+    answer(call, good, body, &err);
+}
+
+static const struct field test_fields[] = {
+    {.name = "resource", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "permissions", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
+
+#define ACCOUNT "/v1/billingAccounts/{billing}"
+#define METHOD  "google.cloud.billing.v1.CloudBilling."
 
 const struct api_route cloudbilling_routes[] = {
     {"GET", "/v1/projects/{project}/billingInfo", "resourcemanager.projects.get",
-     "projects/{project}", API_NO_BODY, billing_info_get,
-     "google.cloud.billing.v1.CloudBilling.GetProjectBillingInfo"},
+     "projects/{project}", API_NO_BODY, billing_info_get, METHOD "GetProjectBillingInfo"},
+    {"PUT", "/v1/projects/{project}/billingInfo", NULL, NULL, API_SELF_CHECKED, billing_info_update,
+     METHOD "UpdateProjectBillingInfo", info_fields},
+    {"GET", "/v1/billingAccounts", NULL, NULL, API_SELF_CHECKED, accounts_list,
+     METHOD "ListBillingAccounts"},
+    {"POST", "/v1/billingAccounts", NULL, NULL, API_SELF_CHECKED, accounts_create,
+     METHOD "CreateBillingAccount", account_fields},
+    {"GET", ACCOUNT, NULL, NULL, API_SELF_CHECKED, accounts_get, METHOD "GetBillingAccount"},
+    {"PATCH", ACCOUNT, NULL, NULL, API_SELF_CHECKED, accounts_patch, METHOD "UpdateBillingAccount",
+     account_fields},
+    {"GET", ACCOUNT "/projects", NULL, NULL, API_SELF_CHECKED, projects_list,
+     METHOD "ListProjectBillingInfo"},
+    {"POST", ACCOUNT ":testIamPermissions", NULL, NULL, API_SELF_CHECKED, accounts_test,
+     METHOD "TestIamPermissions", test_fields},
+    {"GET", ACCOUNT ":getIamPolicy", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "GetIamPolicy"},
+    {"POST", ACCOUNT ":setIamPolicy", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "SetIamPolicy"},
 };
 const size_t cloudbilling_route_count =
     sizeof(cloudbilling_routes) / sizeof(cloudbilling_routes[0]);

@@ -1,4 +1,4 @@
-/* cloudbilling.googleapis.com/v1: that nothing is billed. */
+/* cloudbilling.googleapis.com/v1: which billing account a project is linked to. */
 #pragma once
 
 #include "control/call/call.h"

@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "control/access/iam_policy.h"
+#include "control/access/new_tags.h"
 #include "control/api/crm_operation.h"
 
 static const struct field folder_fields[] = {
@@ -16,6 +17,7 @@ static const struct field folder_fields[] = {
     {.name = "createTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "updateTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "etag", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "tags", .kind = FIELD_MAP, .item = FIELD_STRING},
     {0},
 };
 
@@ -45,6 +47,35 @@ bool crm_folder_name_free(struct api_call *call, const char *parent, const char 
                                        "%s has a folder named \"%s\" already.", parent, name);
 }
 
+/* Whoever made it may do everything with it. */
+static bool first_policy(struct api_call *call, struct change *change, const char *node,
+                         struct error *err)
+{
+    auto_json *policy = json_pack("{s:i, s:[{s:s, s:[o]}, {s:s, s:[o]}]}", "version", 1, "bindings",
+                                  "role", "roles/resourcemanager.folderAdmin", "members",
+                                  json_slice(call->caller.member), "role",
+                                  "roles/resourcemanager.folderEditor", "members",
+                                  json_slice(call->caller.member));
+    return store_put(call->control->store, STORE_POLICY, node, policy, NULL, NULL, err) &&
+           change_policy(change, node, err);
+}
+
+static bool folder_make(struct api_call *call, struct store_doc *doc, json_t **operation,
+                        struct error *err)
+{
+    auto_change *change = api_change(call, err);
+    if (change == NULL || !store_put(call->control->store, STORE_NODE, doc->key, doc->body,
+                                     &doc->id, &doc->version, err)) {
+        return false;
+    }
+    auto_json *response = crm_json(call, doc);
+    return first_policy(call, change, doc->key, err) &&
+           new_tags_put(change, call, doc->key, doc->id, call->new_tags, err) &&
+           change_audit(change, doc->key, "create-folder", NULL, doc->body, err) &&
+           crm_operation_new(call, crm_type(call, "Folder"), response, operation, err) &&
+           change_commit(&change, err);
+}
+
 static bool folder_create(struct api_call *call, json_t **operation, struct error *err)
 {
     char number[13];
@@ -66,13 +97,17 @@ static bool folder_create(struct api_call *call, json_t **operation, struct erro
     if (!crm_folder_name_free(call, parent, name, "", err)) {
         return false;
     }
+    call->new_tags = new_tags_read(call, json_object_get(asked, "tags"), crm_bind, parent, err);
+    if (call->new_tags == NULL) {
+        return false;
+    }
     random_text(number, 12, "123456789");
     snprintf(doc.key, sizeof(doc.key), "folders/%s", number);
     auto_json *body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", doc.key, "parent", parent,
                                 "displayName", name, "lifecycleState", "ACTIVE", "createTime",
                                 crm_now(call), "updateTime", crm_now(call));
     doc.body = body;
-    return crm_store(call, &doc, NULL, "create-folder", "Folder", NULL, operation, err);
+    return folder_make(call, &doc, operation, err);
 }
 
 void crm_folders_create(struct api_call *call)
@@ -99,7 +134,7 @@ static bool folder_update(struct api_call *call, json_t **out, struct error *err
     const char *node = api_expand(call, call->route->on);
     auto_json *asked = fields_read(folder_fields, call->body, "", err);
     const char *name = json_text_or(asked, "displayName", "");
-    if (asked == NULL || !api_check_mask(call, folder_fields, err) ||
+    if (asked == NULL || !api_check_mask(call, folder_fields, err) || !crm_no_tags(asked, err) ||
         !crm_load_live(call, node, &doc, err)) {
         return false;
     }

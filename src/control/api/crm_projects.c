@@ -2,6 +2,7 @@
 #include "control/api/crm_tree.h"
 
 #include "base/random.h"
+#include "control/access/new_tags.h"
 #include "control/access/orgpolicy.h"
 #include "control/api/crm_operation.h"
 #include "control/identity/accounts.h"
@@ -23,6 +24,7 @@ static const struct field project_v1_fields[] = {
     {.name = "createTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "labels", .kind = FIELD_MAP, .item = FIELD_STRING},
     {.name = "parent", .kind = FIELD_OBJECT, .fields = parent_fields},
+    {.name = "tags", .kind = FIELD_MAP, .item = FIELD_STRING},
     {0},
 };
 
@@ -36,11 +38,12 @@ static const struct field project_v3_fields[] = {
     {.name = "updateTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "etag", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "labels", .kind = FIELD_MAP, .item = FIELD_STRING},
+    {.name = "tags", .kind = FIELD_MAP, .item = FIELD_STRING},
     {0},
 };
 
 /* A project as a client sent it, in the words of the record: {"projectId", "name", "labels",
- * "parent"}. */
+ * "parent", "tags"}. */
 static json_t *read_project(struct api_call *call, struct error *err)
 {
     bool v1 = crm_path_is(call, "/v1/");
@@ -51,6 +54,7 @@ static json_t *read_project(struct api_call *call, struct error *err)
     json_t *out = json_object();
     crm_copy(out, "projectId", asked, "projectId");
     crm_copy(out, "labels", asked, "labels");
+    crm_copy(out, "tags", asked, "tags");
     crm_copy(out, "name", asked, v1 ? "name" : "displayName");
     if (!v1) {
         crm_copy(out, "parent", asked, "parent");
@@ -145,8 +149,12 @@ static bool project_make(struct api_call *call, const json_t *asked, const char 
     }
     auto_json *body = doc.body;
     crm_copy(body, "labels", asked, "labels");
+    if (json_text(asked, "parent") == NULL) {
+        json_object_set_new(body, "parentUnasked", json_true());
+    }
     auto_json *response = crm_json(call, &doc);
     return store_put(control->store, STORE_NODE, node, body, NULL, NULL, err) &&
+           new_tags_put(change, call, node, doc.id, call->new_tags, err) &&
            account_create(change, control, &call->arena, id, compute,
                           "Compute Engine default service account", "", &account, err) &&
            first_policy(call, change, node, compute, parent, err) &&
@@ -162,6 +170,8 @@ static bool project_create(struct api_call *call, json_t **operation, struct err
         return false;
     }
     const char *id = json_text_or(asked, "projectId", "");
+    /* One that names no parent goes below the organization, so that nothing evades its policies;
+     * but the answers show none either, as none was asked for (crm_tree.c). */
     const char *parent =
         json_text_or(asked, "parent", organization_node(call->control, &call->arena));
     if (!api_allowed(call, "resourcemanager.projects.create", parent, err) ||
@@ -172,6 +182,10 @@ static bool project_create(struct api_call *call, json_t **operation, struct err
     if (project_id(call->control, &call->arena, id) != NULL) {
         return error_set(err, STATUS_ALREADY_EXISTS,
                          "Requested entity already exists: the project ID %s is in use.", id);
+    }
+    call->new_tags = new_tags_read(call, json_object_get(asked, "tags"), crm_bind, parent, err);
+    if (call->new_tags == NULL) {
+        return false;
     }
     return project_make(call, asked, parent, operation, err);
 }
@@ -196,7 +210,7 @@ static bool project_move(struct api_call *call, const char *to, json_t **operati
     auto_json *before = doc.body;
     auto_json *after = json_copy(before);
     doc.body = after;
-    json_object_set_new(after, "parent", json_string(to));
+    crm_set_parent(after, to);
     json_object_set_new(after, "updateTime", json_string(crm_now(call)));
     return crm_may_move(call, "resourcemanager.projects.move", node,
                         json_text_or(before, "parent", ""), to, err) &&
@@ -223,7 +237,7 @@ static bool project_update(struct api_call *call, json_t **out, struct error *er
     const char *mask = api_query(call, "updateMask");
     auto_json *asked = read_project(call, err);
     if (asked == NULL || !api_check_mask(call, v1 ? project_v1_fields : project_v3_fields, err) ||
-        !labels_valid(json_object_get(asked, "labels"), err) ||
+        !labels_valid(json_object_get(asked, "labels"), err) || !crm_no_tags(asked, err) ||
         !crm_load_live(call, node, &doc, err)) {
         return false;
     }
@@ -245,7 +259,9 @@ static bool project_update(struct api_call *call, json_t **out, struct error *er
         if (!crm_may_move(call, "resourcemanager.projects.move", node, from, to, err)) {
             return false;
         }
-        json_object_set_new(after, "parent", json_string(to));
+    }
+    if (json_text(asked, "parent") != NULL && v1) {
+        crm_set_parent(after, to);
     }
     json_object_set_new(after, "updateTime", json_string(crm_now(call)));
     if (!crm_store(call, &doc, before, moves ? "move-project" : "update-project", "Project",

@@ -31,6 +31,22 @@ void crm_copy(json_t *out, const char *name, const json_t *from, const char *fro
     }
 }
 
+const char crm_bind[] = "resourcemanager.hierarchyNodes.createTagBinding";
+
+bool crm_no_tags(const json_t *asked, struct error *err)
+{
+    return json_object_size(json_object_get(asked, "tags")) == 0 ||
+           error_field(err, "tags",
+                       "Tags can be given only when the resource is made; tagBindings bind them "
+                       "later.");
+}
+
+void crm_set_parent(json_t *node, const char *parent)
+{
+    json_object_set_new(node, "parent", json_string(parent));
+    json_object_del(node, "parentUnasked");
+}
+
 static void put_etag(struct api_call *call, json_t *out, int64_t version)
 {
     json_object_set_new(out, "etag", json_slice(policy_etag(&call->arena, version)));
@@ -49,7 +65,7 @@ static json_t *project_json(struct api_call *call, const struct store_doc *doc)
 {
     json_t *out = json_object();
     const json_t *body = doc->body;
-    const char *parent = json_text_or(body, "parent", "");
+    bool shown = !json_flag(body, "parentUnasked", false);
     crm_copy(out, "projectId", body, "projectId");
     crm_copy(out, "createTime", body, "createTime");
     crm_copy(out, "labels", body, "labels");
@@ -57,7 +73,9 @@ static json_t *project_json(struct api_call *call, const struct store_doc *doc)
         crm_copy(out, "projectNumber", body, "projectNumber");
         crm_copy(out, "name", body, "name");
         crm_copy(out, "lifecycleState", body, "lifecycleState");
-        json_object_set_new(out, "parent", parent_v1(parent));
+        if (shown) {
+            json_object_set_new(out, "parent", parent_v1(json_text_or(body, "parent", "")));
+        }
         return out;
     }
     json_object_set_new(out, "name",
@@ -65,7 +83,9 @@ static json_t *project_json(struct api_call *call, const struct store_doc *doc)
                                                  json_text_or(body, "projectNumber", ""))));
     crm_copy(out, "displayName", body, "name");
     crm_copy(out, "state", body, "lifecycleState");
-    crm_copy(out, "parent", body, "parent");
+    if (shown) {
+        crm_copy(out, "parent", body, "parent");
+    }
     crm_copy(out, "updateTime", body,
              json_object_get(body, "updateTime") != NULL ? "updateTime" : "createTime");
     crm_copy(out, "deleteTime", body, "deleteTime");

@@ -10,6 +10,12 @@
 const char *crm_now(struct api_call *call);
 /* Whether the call's path begins so: which version of the API is spoken. */
 bool crm_path_is(const struct api_call *call, const char *prefix);
+/* Puts NODE below PARENT, which somebody asked for. */
+void crm_set_parent(json_t *node, const char *parent);
+/* Tags are given when a node is made; later they are bound to it. */
+bool crm_no_tags(const json_t *asked, struct error *err);
+/* The permission to bind tags to nodes. */
+extern const char crm_bind[];
 /* Copies a field, if it is there. */
 void crm_copy(json_t *out, const char *name, const json_t *from, const char *from_name);
 /* A node in the words of the API that CALL uses. */

@@ -195,31 +195,16 @@ static const struct field binding_fields[] = {
     {0},
 };
 
-struct named_value {
-    const char *name; /* "ORG/key/value" */
-    char key[64];
-};
-
-static bool is_named(const struct store_doc *doc, void *ctx)
-{
-    struct named_value *named = ctx;
-    if (strcmp(json_text_or(doc->body, "namespacedName", ""), named->name) != 0) {
-        return true;
-    }
-    snprintf(named->key, sizeof(named->key), "%.63s", doc->key);
-    return false;
-}
-
 /* "tagValues/N" that the request names in one of two ways; the other name if nothing has it. */
 static const char *value_of(struct api_call *call, const json_t *asked)
 {
     const char *value = json_text_or(asked, "tagValue", "");
-    struct named_value named = {.name = json_text_or(asked, "tagValueNamespacedName", "")};
-    if (value[0] != '\0' || named.name[0] == '\0') {
+    const char *name = json_text_or(asked, "tagValueNamespacedName", "");
+    if (value[0] != '\0' || name[0] == '\0') {
         return value;
     }
-    store_each(call->control->store, STORE_TAG, "tagValues/", is_named, &named, NULL);
-    return arena_string(&call->arena, slice_of(named.key[0] != '\0' ? named.key : named.name));
+    const char *found = tag_named(call->control, &call->arena, "tagValues/", name);
+    return found != NULL ? found : name;
 }
 
 struct bound {

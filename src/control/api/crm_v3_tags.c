@@ -13,6 +13,7 @@
 #include "control/record/projects.h"
 #include "control/record/tags.h"
 #include "http/url.h"
+#include "policy/pattern.h"
 
 enum { KEYS_MAX = 1000, VALUES_MAX = 1000, PAGE_MAX = 1000 };
 
@@ -56,6 +57,7 @@ static const struct field tag_fields[] = {
     {.name = "createTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "updateTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "etag", .kind = FIELD_STRING},
+    {.name = "allowedValuesRegex", .kind = FIELD_STRING, .max = PATTERN_BYTES_MAX},
     {.name = "purpose", .kind = FIELD_STRING},
     {.name = "purposeData", .kind = FIELD_ANY},
     {0},
@@ -215,6 +217,43 @@ static bool check_tag_parent(struct api_call *call, const char *parent, struct e
     return true;
 }
 
+/* A key's expression can be read; a value has none. */
+static bool check_expression(struct api_call *call, const json_t *asked, struct error *err)
+{
+    const char *expression = json_text_or(asked, "allowedValuesRegex", "");
+    if (expression[0] == '\0') {
+        return true;
+    }
+    if (kind_of(call) != &keys) {
+        return error_field(err, "allowedValuesRegex", "Only a tag key has such an expression.");
+    }
+    return pattern_compile(&call->arena, slice_of(expression), err) != NULL ||
+           (error_wrap(err, "allowedValuesRegex"), false);
+}
+
+/* The short name of a new value is one that its key allows. */
+static bool key_allows(struct api_call *call, const char *parent, const char *name,
+                       struct error *err)
+{
+    struct store_doc doc;
+    if (kind_of(call) == &keys) {
+        return true;
+    }
+    if (!load(call, parent, &doc, err)) {
+        return false;
+    }
+    auto_json *key = doc.body;
+    const char *expression = json_text_or(key, "allowedValuesRegex", "");
+    if (expression[0] == '\0') {
+        return true;
+    }
+    const struct pattern *pattern = pattern_compile(&call->arena, slice_of(expression), err);
+    return pattern != NULL && (pattern_find(pattern, slice_of(name), &call->arena) ||
+                               error_field(err, "shortName",
+                                           "The tag key allows only values that match %s.",
+                                           expression));
+}
+
 static bool tag_create(struct api_call *call, json_t **operation, struct error *err)
 {
     const struct kind *kind = kind_of(call);
@@ -229,7 +268,8 @@ static bool tag_create(struct api_call *call, json_t **operation, struct error *
         arena_string(&call->arena, slice_of(node_key(call, json_text_or(body, "parent", ""))));
     const char *name = json_text_or(body, "shortName", "");
     if (!api_allowed(call, permission(call, "create"), parent, err) ||
-        !check_tag_parent(call, parent, err) || !short_name_valid(name, err)) {
+        !check_tag_parent(call, parent, err) || !short_name_valid(name, err) ||
+        !check_expression(call, body, err) || !key_allows(call, parent, name, err)) {
         return false;
     }
     struct search same = {.call = call, .parent = parent, .short_name = name};
@@ -286,7 +326,10 @@ static void tags_namespaced(struct api_call *call)
                              : error_field(&err, "name", "The query needs name=PARENT/KEY.");
     auto_json *items = search.items;
     if (good && search.count == 0) {
-        good = error_set(&err, STATUS_NOT_FOUND, "%s was not found.", name);
+        /* Not to be told from one that the caller may not see. */
+        good = error_set(&err, STATUS_PERMISSION_DENIED,
+                         "Permission '%s' denied on '%.300s' (or it may not exist).",
+                         permission(call, "get"), name);
     }
     if (!good || !api_allowed(call, permission(call, "get"), search.key, &err)) {
         api_fail(call, &err);
@@ -331,6 +374,16 @@ static bool check_etag(struct api_call *call, const char *etag, const struct sto
                      doc->key);
 }
 
+static void put_or_drop(json_t *out, const char *name, const json_t *from)
+{
+    const char *text = json_text_or(from, name, "");
+    if (text[0] == '\0') {
+        json_object_del(out, name);
+    } else {
+        json_object_set_new(out, name, json_string(text));
+    }
+}
+
 static bool tag_patch(struct api_call *call, json_t **operation, struct error *err)
 {
     struct store_doc doc;
@@ -343,12 +396,17 @@ static bool tag_patch(struct api_call *call, json_t **operation, struct error *e
     }
     auto_json *before = doc.body;
     auto_json *after = json_copy(before);
-    if (!check_etag(call, json_text(asked, "etag"), &doc, err)) {
+    if (!check_etag(call, json_text(asked, "etag"), &doc, err) ||
+        !check_expression(call, asked, err)) {
         return false;
     }
     if (mask == NULL || mask[0] == '\0' || mask_touches(slice_of(mask), "description")) {
         json_object_set_new(after, "description",
                             json_string(json_text_or(asked, "description", "")));
+    }
+    if (mask == NULL || mask[0] == '\0' ? json_object_get(asked, "allowedValuesRegex") != NULL
+                                        : mask_touches(slice_of(mask), "allowedValuesRegex")) {
+        put_or_drop(after, "allowedValuesRegex", asked);
     }
     json_object_set_new(after, "updateTime", json_string(now(call)));
     return store_tag(call, &doc, before, after, "update-tag", kind_of(call)->type, operation, err);
@@ -362,7 +420,8 @@ static void tags_patch(struct api_call *call)
     answer(call, good, operation, &err);
 }
 
-/* A binding that is still in force: what it is to exists. */
+/* A binding that is still in force: what it is to exists, and is not being deleted. Should that be
+ * undone, it comes back without the tag. */
 struct use {
     struct control *control;
     const char *value;
@@ -374,9 +433,13 @@ static bool is_use(const struct store_doc *doc, void *ctx)
     struct use *use = ctx;
     auto_arena arena = {0};
     struct slice resource;
-    use->found = strcmp(json_text_or(doc->body, "tagValue", ""), use->value) == 0 &&
-                 tag_binding_resource(slice_of(doc->key), &resource) &&
-                 tag_resource_id(use->control, arena_string(&arena, resource)) ==
+    if (strcmp(json_text_or(doc->body, "tagValue", ""), use->value) != 0 ||
+        !tag_binding_resource(slice_of(doc->key), &resource)) {
+        return true;
+    }
+    const char *key = arena_string(&arena, resource);
+    use->found = node_is_live(use->control, &arena, key) &&
+                 tag_resource_id(use->control, key) ==
                      (uint64_t)json_number(doc->body, "resourceId", 0);
     return !use->found;
 }

@@ -117,17 +117,6 @@ static bool account_id_valid(const char *id, struct error *err)
                                id);
 }
 
-/* The creator of an account may act as it. */
-static bool grant_act_as(struct change *change, struct api_call *call, const char *key,
-                         struct error *err)
-{
-    auto_json *policy =
-        json_pack("{s:i, s:[{s:s, s:[o]}]}", "version", 1, "bindings", "role",
-                  "roles/iam.serviceAccountUser", "members", json_slice(call->caller.member));
-    return store_put(call->control->store, STORE_POLICY, key, policy, NULL, NULL, err) &&
-           change_policy(change, key, err);
-}
-
 static bool create_account(struct api_call *call, struct store_doc *out, struct error *err)
 {
     const char *project = api_param(call, "project");
@@ -159,7 +148,6 @@ static bool create_account(struct api_call *call, struct store_doc *out, struct 
            account_create(change, call->control, &call->arena, project, email,
                           json_text_or(asked, "serviceAccount.displayName", ""),
                           json_text_or(asked, "serviceAccount.description", ""), &body, err) &&
-           grant_act_as(change, call, key, err) &&
            change_audit(change, key, "create-service-account", NULL, body, err) &&
            change_commit(&change, err) &&
            store_get(call->control->store, STORE_ACCOUNT, key, out, err) == STORE_FOUND;

@@ -3,6 +3,7 @@
  * a revision has to start; what changes nothing is not a change at all.
  */
 #include "base/clock.h"
+#include "control/access/new_tags.h"
 #include "control/access/orgpolicy.h"
 #include "control/api/operations.h"
 #include "control/api/run_v2.h"
@@ -104,6 +105,19 @@ static bool name_agrees(const struct run_service *service, const json_t *wish, s
            error_field(err, "service.name", "must be '%s', the name in the request", service->key);
 }
 
+/* "tags" are no part of a service: they are bound to it, and read through the bindings. */
+static bool take_tags(struct api_call *call, const struct run_service *service, struct error *err)
+{
+    auto_json *tags = json_incref(json_object_get(call->body, "tags"));
+    if (tags != NULL && !json_is_null(tags) && !json_is_object(tags)) {
+        return error_field(err, "service.tags", "must be an object");
+    }
+    json_object_del(call->body, "tags");
+    call->new_tags =
+        new_tags_read(call, tags, "run.services.createTagBinding", service->key, err);
+    return call->new_tags != NULL;
+}
+
 static bool create(struct api_call *call, struct run_service *service, bool dry_run,
                    struct error *err)
 {
@@ -124,7 +138,7 @@ static bool create(struct api_call *call, struct run_service *service, bool dry_
     if (service->body != NULL) {
         return error_set(err, STATUS_ALREADY_EXISTS, "Resource '%s' already exists.", name);
     }
-    auto_json *wish = service_from_v2(call->body, err);
+    auto_json *wish = take_tags(call, service, err) ? service_from_v2(call->body, err) : NULL;
     if (wish == NULL || !name_agrees(service, wish, err)) {
         return false;
     }

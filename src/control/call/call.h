@@ -20,6 +20,8 @@ struct caller {
     struct principal_set principals; /* member, groups, domain, allAuthenticatedUsers, allUsers */
 };
 
+struct tag_set;
+
 struct api_call {
     struct control *control;
     const struct api_route *route;
@@ -42,6 +44,7 @@ struct api_call {
         *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */
     bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */
     void *user;             /* the handler's, for calls that are answered later */
+    const struct tag_set *new_tags; /* that the resource of the call is being made with; or NULL */
     json_t *policy_details; /* what organization policy has to say of a refusal: for
                                orgpolicy_fail() */
 };

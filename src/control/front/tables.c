@@ -3,6 +3,7 @@
 
 #include "control/api/access.h"
 #include "control/api/cloudbilling.h"
+#include "control/api/compute.h"
 #include "control/api/crm_operation.h"
 #include "control/api/crm_v1.h"
 #include "control/api/crm_v1_orgpolicy.h"
@@ -40,6 +41,7 @@ const struct api_table api_tables[] = {
     {access_routes, &access_route_count},
     {homerun_routes, &homerun_route_count},
     {cloudbilling_routes, &cloudbilling_route_count},
+    {compute_routes, &compute_route_count},
     {custom_roles_routes, &custom_roles_route_count},
     {orgpolicy_v2_routes, &orgpolicy_v2_route_count},
     {orgpolicy_custom_routes, &orgpolicy_custom_route_count},

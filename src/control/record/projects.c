@@ -56,15 +56,16 @@ bool project_put(struct control *control, struct arena *arena, const char *id, c
                      NULL, err);
 }
 
-bool project_is_live(struct control *control, struct arena *arena, const char *key)
+/* Of KEY, if it is one of WANTED, or of something in one. */
+static bool is_live(struct control *control, struct arena *arena, const char *wanted,
+                    const char *key)
 {
     struct store_doc doc;
     struct slice left = slice_of(key), kind, id;
-    if (!slice_cut(&left, '/', &kind) || !slice_is(kind, "projects") ||
-        !slice_cut(&left, '/', &id)) {
+    if (!slice_cut(&left, '/', &kind) || !slice_is(kind, wanted) || !slice_cut(&left, '/', &id)) {
         return true;
     }
-    const char *node = arena_printf(arena, "projects/%.*s", SLICE_ARG(id));
+    const char *node = arena_printf(arena, "%s/%.*s", wanted, SLICE_ARG(id));
     enum store_result found = store_get(control->store, STORE_NODE, node, &doc, NULL);
     if (found != STORE_FOUND) {
         return found == STORE_ABSENT; /* what cannot be read may be shut */
@@ -72,6 +73,16 @@ bool project_is_live(struct control *control, struct arena *arena, const char *k
     bool live = strcmp(json_text_or(doc.body, "lifecycleState", "ACTIVE"), "ACTIVE") == 0;
     json_decref(doc.body);
     return live;
+}
+
+bool project_is_live(struct control *control, struct arena *arena, const char *key)
+{
+    return is_live(control, arena, "projects", key);
+}
+
+bool node_is_live(struct control *control, struct arena *arena, const char *key)
+{
+    return project_is_live(control, arena, key) && is_live(control, arena, "folders", key);
 }
 
 bool project_must_live(struct control *control, struct arena *arena, const char *key,

@@ -18,6 +18,8 @@ bool project_put(struct control *control, struct arena *arena, const char *id, c
  * kept then, but its services answer nobody.
  */
 bool project_is_live(struct control *control, struct arena *arena, const char *key);
+/* The same of any node, or of what is in one: a folder is not live either while it is deleted. */
+bool node_is_live(struct control *control, struct arena *arena, const char *key);
 /* The same for a change: FAILED_PRECONDITION where it is not. */
 bool project_must_live(struct control *control, struct arena *arena, const char *key,
                        struct error *err);

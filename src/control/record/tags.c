@@ -1,5 +1,7 @@
 #include "control/record/tags.h"
 
+#include <stdio.h>
+
 #include "control/control.h"
 #include "control/record/policy_doc.h"
 
@@ -127,6 +129,40 @@ bool tags_effective(struct control *control, struct arena *arena, const char *re
         collecting.inherited = true;
     }
     return true;
+}
+
+void tags_overlay(struct tag_set *set, const struct tag_set *nearer)
+{
+    struct tag_set below = *set;
+    *set = *nearer;
+    for (size_t i = 0; i < below.count && set->count < TAGS_MAX; i++) {
+        if (!knows_key(set, below.items[i].key)) {
+            set->items[set->count++] = below.items[i];
+        }
+    }
+}
+
+struct named {
+    const char *name;
+    char key[64];
+};
+
+static bool is_named(const struct store_doc *doc, void *ctx)
+{
+    struct named *named = ctx;
+    if (strcmp(json_text_or(doc->body, "namespacedName", ""), named->name) != 0) {
+        return true;
+    }
+    snprintf(named->key, sizeof(named->key), "%.63s", doc->key);
+    return false;
+}
+
+const char *tag_named(struct control *control, struct arena *arena, const char *kind,
+                      const char *name)
+{
+    struct named named = {.name = name};
+    store_each(control->store, STORE_TAG, kind, is_named, &named, NULL);
+    return named.key[0] == '\0' ? NULL : arena_string(arena, slice_of(named.key));
 }
 
 enum cel_tag tags_match(void *ctx, bool by_id, struct slice key, struct slice value)

@@ -29,6 +29,12 @@ bool tags_effective(struct control *control, struct arena *arena, const char *re
 /* Those that are bound to RESOURCE itself, which the record has under ID. */
 bool tags_own(struct control *control, struct arena *arena, const char *resource, uint64_t id,
               struct tag_set *out, struct error *err);
+/* Puts NEARER in front of what SET has: its values of a key win. */
+void tags_overlay(struct tag_set *set, const struct tag_set *nearer);
+/* "tagKeys/N" or "tagValues/N" (KIND: "tagKeys/" or "tagValues/") of what has that namespaced name;
+ * NULL if nothing has. In ARENA. */
+const char *tag_named(struct control *control, struct arena *arena, const char *kind,
+                      const char *name);
 /* has_tag of struct cel_env: CTX is a struct tag_set. */
 enum cel_tag tags_match(void *ctx, bool by_id, struct slice key, struct slice value);
 

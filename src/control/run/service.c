@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/uuid.h"
+#include "control/access/new_tags.h"
 #include "control/access/orgpolicy.h"
 #include "control/identity/accounts.h"
 #include "control/operations/operations.h"
@@ -331,6 +332,8 @@ static bool plan_commit(struct api_call *call, struct plan *plan, struct error *
     if (!plan_put_revision(call, plan, err) ||
         !store_put(control->store, STORE_SERVICE, service->key, plan->next, &service->id, NULL,
                    err) ||
+        (call->new_tags != NULL &&
+         !new_tags_put(change, call, service->key, service->id, call->new_tags, err)) ||
         (!pending && !run_service_finish(control, service->key, err)) ||
         !revisions_trim(change, control, service->key, plan->next, &plan->gone_id, err) ||
         !plan_publish(change, plan, err) ||

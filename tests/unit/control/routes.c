@@ -16,6 +16,13 @@
 /* Handlers that decide by themselves who may: a row joins them when its handler has been read for
    exactly that. */
 static const char *const self_checked[] = {
+    "google.cloud.billing.v1.CloudBilling.CreateBillingAccount",
+    "google.cloud.billing.v1.CloudBilling.GetBillingAccount",
+    "google.cloud.billing.v1.CloudBilling.ListBillingAccounts",
+    "google.cloud.billing.v1.CloudBilling.ListProjectBillingInfo",
+    "google.cloud.billing.v1.CloudBilling.TestIamPermissions",
+    "google.cloud.billing.v1.CloudBilling.UpdateBillingAccount",
+    "google.cloud.billing.v1.CloudBilling.UpdateProjectBillingInfo",
     "homerun.v1.Console.Events",
     "homerun.v1.Console.GetSession",
     "homerun.v1.Console.SignOut",
