@@ -151,8 +151,22 @@ static void revision_anew(struct cli *cli, const json_t *before, json_t *doc, bo
 
 /* ---- writing ---- */
 
+/* What was asked for and has no effect, as the server's conditions say it. */
+static void warn(const json_t *service)
+{
+    size_t i;
+    json_t *condition;
+    json_array_foreach(json_object_get(service, "conditions"), i, condition)
+    {
+        if (strcmp(json_text_or(condition, "severity", ""), "WARNING") == 0) {
+            fprintf(stderr, "warning: %s\n", json_text_or(condition, "message", ""));
+        }
+    }
+}
+
 static int say(struct cli *cli, const struct outcome *outcome)
 {
+    warn(outcome->after);
     if (!option_given(&cli->in, "format")) {
         return outcome_say(cli, outcome);
     }

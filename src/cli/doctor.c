@@ -281,6 +281,23 @@ static bool is_reserved(const char *path)
     return bytes > 1 && path[bytes - 1] == 'z' && strchr(path + 1, '/') == NULL;
 }
 
+/* Settings that were accepted and have no effect: the server says so in a condition. */
+static unsigned look_at_warnings(struct doctor *doctor, const json_t *service)
+{
+    const char *name = short_name(json_text_or(service, "name", ""));
+    unsigned found = 0;
+    size_t i;
+    json_t *condition;
+    json_array_foreach(json_object_get(service, "conditions"), i, condition)
+    {
+        if (strcmp(json_text_or(condition, "severity", ""), "WARNING") == 0) {
+            found++;
+            tell(doctor, FINDING_ODD, "%s: %s", name, json_text_or(condition, "message", ""));
+        }
+    }
+    return found;
+}
+
 static unsigned look_at(struct doctor *doctor, const json_t *service)
 {
     static const char *const probes[] = {"startupProbe", "livenessProbe", "readinessProbe"};
@@ -324,7 +341,7 @@ static void check_services(struct doctor *doctor)
     unsigned found = 0;
     for (size_t i = 0; i < json_array_size(services); i++) {
         const json_t *service = json_array_get(services, i);
-        found += look_at(doctor, service);
+        found += look_at(doctor, service) + look_at_warnings(doctor, service);
         if (strcmp(json_text_or(service, "terminalCondition.state", ""), "CONDITION_FAILED") == 0) {
             found++;
             tell(doctor, FINDING_ODD, "%s is not ready: %s",

@@ -3,6 +3,7 @@
  * stages, and prints the message of a condition that is False.
  */
 #include "model/service_run.h"
+#include "model/service_settings.h"
 #include "model/service_tables.h"
 
 struct state {
@@ -66,6 +67,21 @@ static json_t *service_conditions(const json_t *doc)
                      condition("RoutesReady", routed, &routes));
 }
 
+/* What was asked for and has no effect: gcloud prints a condition that is a warning. */
+static void warning_add(struct arena *arena, const json_t *doc, json_t *conditions)
+{
+    const char *text = settings_warning(arena, doc, true);
+    if (text[0] == '\0') {
+        return;
+    }
+    struct state state = state_of(doc);
+    state.reason = "NotSupported";
+    state.message = text;
+    json_t *warning = condition("SettingsApplied", "False", &state);
+    json_object_set_new(warning, "severity", json_string("Warning"));
+    json_array_append_new(conditions, warning);
+}
+
 /* The entries of spec.traffic one by one, with the revision that each means, and the URL of its
  * tag. */
 static json_t *service_traffic(struct arena *arena, const struct service_view *view)
@@ -100,7 +116,9 @@ json_t *service_v1_status(struct arena *arena, const struct service_view *view)
     json_t *status = json_object();
     json_object_set_new(status, "observedGeneration",
                         json_integer(json_number(view->doc, "status.observedGeneration", 1)));
-    json_object_set_new(status, "conditions", service_conditions(view->doc));
+    json_t *conditions = service_conditions(view->doc);
+    warning_add(arena, view->doc, conditions);
+    json_object_set_new(status, "conditions", conditions);
     put_text(status, "latestReadyRevisionName", json_text(view->doc, "status.latestReadyRevision"));
     put_text(status, "latestCreatedRevisionName",
              json_text(view->doc, "status.latestCreatedRevision"));

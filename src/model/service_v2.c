@@ -380,7 +380,7 @@ static void status_write(struct arena *arena, const struct service_view *view, j
     const char *ready = json_text_or(doc, "status.ready", "");
     put_int64(out, "observedGeneration", json_number(doc, "status.observedGeneration", 1));
     json_object_set_new(out, "terminalCondition", service_v2_terminal_condition(doc));
-    json_object_set_new(out, "conditions", service_v2_conditions(doc));
+    json_object_set_new(out, "conditions", service_v2_conditions(arena, doc));
     put_revision(arena, out, "latestReadyRevision", view,
                  json_text(doc, "status.latestReadyRevision"));
     put_revision(arena, out, "latestCreatedRevision", view,

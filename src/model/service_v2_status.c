@@ -2,6 +2,7 @@
  * Status in v2's words: a terminal condition that Terraform and the client libraries wait for, the
  * conditions that lead to it, and where the traffic goes.
  */
+#include "model/service_settings.h"
 #include "model/service_v2.h"
 
 struct state {
@@ -67,7 +68,21 @@ json_t *service_v2_terminal_condition(const json_t *doc)
     return condition("Ready", &state);
 }
 
-json_t *service_v2_conditions(const json_t *doc)
+/* What was asked for and has no effect. */
+static void warning_add(struct arena *arena, const json_t *doc, json_t *conditions)
+{
+    const char *text = settings_warning(arena, doc, false);
+    if (text[0] == '\0') {
+        return;
+    }
+    struct state state = state_of(doc);
+    struct state refused = {"CONDITION_FAILED", "", text, state.time};
+    json_t *warning = condition("SettingsApplied", &refused);
+    json_object_set_new(warning, "severity", json_string("WARNING"));
+    json_array_append_new(conditions, warning);
+}
+
+json_t *service_v2_conditions(struct arena *arena, const json_t *doc)
 {
     struct state state = state_of(doc);
     struct state routes = state, configuration = state;
@@ -77,8 +92,10 @@ json_t *service_v2_conditions(const json_t *doc)
     } else if (strcmp(state.reason, "RevisionMissing") == 0) {
         configuration = good(&state);
     }
-    return json_pack("[oo]", condition("RoutesReady", &routes),
-                     condition("ConfigurationsReady", &configuration));
+    json_t *conditions = json_pack("[oo]", condition("RoutesReady", &routes),
+                                   condition("ConfigurationsReady", &configuration));
+    warning_add(arena, doc, conditions);
+    return conditions;
 }
 
 json_t *service_v2_traffic_statuses(struct arena *arena, const struct service_view *view)

@@ -162,6 +162,27 @@ def async_returns_at_once_and_the_service_comes_up():
     assert service("later")["metadata"]["name"] == "later"
 
 
+# ---- what has no effect ----
+
+@test
+def a_setting_without_effect_is_told_by_gcloud_by_homerun_and_by_doctor():
+    said = "run.googleapis.com/vpc-access-connector has no effect here"
+    run_deploy("lonely", "--vpc-connector=vpc").has("Completed with warnings", "SettingsApplied: " + said)
+    kept = [one for one in service("lonely")["status"]["conditions"]
+            if one.get("severity") == "Warning"]
+    assert len(kept) == 1 and kept[0]["message"].startswith(said), kept
+    doctor = stand().cli("doctor").stdout
+    assert "lonely: template.vpcAccess.connector has no effect here" in doctor, doctor
+    own = stand().cli("services", "update", "lonely", "--concurrency=7")
+    assert "warning: template.vpcAccess.connector has no effect" in own.stderr, own.stderr
+    run_deploy("lonely", "--clear-vpc-connector").lacks("SettingsApplied")
+
+
+@test
+def a_new_service_with_what_gcloud_sends_by_itself_is_warned_of_nothing():
+    run_deploy("plain").lacks("SettingsApplied")
+
+
 # ---- refusals ----
 
 @test

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "control/call/call.h"
 #include "control/front/router.h"
+#include "model/service_settings.h"
 
 static const struct {
     enum api_flag flag;
@@ -116,6 +117,39 @@ static const char intro[] =
     "leave out what the\n"
     "caller may not see, and `testIamPermissions` tells anybody about themselves.\n";
 
+static const char settings_intro[] =
+    "\n## Settings of a service\n\n"
+    "All other settings do what they do on Cloud Run. Whoever asks for one without its whole "
+    "effect "
+    "is told by the\n"
+    "condition `SettingsApplied` of the service, by gcloud and `homerun deploy`, and by "
+    "`homerun doctor`.\n\n"
+    "| Field of v2 | Field or annotation of v1 | gcloud | Here | |\n"
+    "| --- | --- | --- | --- | --- |\n";
+
+static void put_name(struct buffer *out, const char *name)
+{
+    if (name == NULL) {
+        buffer_add_text(out, "| ");
+    } else {
+        buffer_printf(out, "| `%s` ", name);
+    }
+}
+
+static void put_settings(struct buffer *out)
+{
+    buffer_add_text(out, settings_intro);
+    for (const struct setting *row = settings; row->v2 != NULL || row->v1 != NULL; row++) {
+        if (row->effect == SETTING_DONE || row->effect == SETTING_RECORDED) {
+            continue;
+        }
+        put_name(out, row->v2);
+        put_name(out, row->v1);
+        put_name(out, row->flag);
+        buffer_printf(out, "| %s | %s |\n", setting_effect_text(row->effect), row->why);
+    }
+}
+
 struct slice routes_markdown(struct arena *arena)
 {
     struct buffer out = BUFFER_INIT(16 << 20);
@@ -140,6 +174,7 @@ struct slice routes_markdown(struct arena *arena)
         buffer_printf(&out, "| %s | `%s %s` | %s | %s |\n", rows[i]->method + skip, rows[i]->verb,
                       rows[i]->path, permission_words(rows[i]), state_of(rows[i]));
     }
+    put_settings(&out);
     struct slice text = arena_slice(arena, buffer_slice(&out));
     buffer_done(&out);
     return text;

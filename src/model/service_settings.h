@@ -1,0 +1,44 @@
+/*
+ * What each setting of a service does on this server. A setting that is accepted and does nothing
+ * is worse than a refusal, so none stays unsaid: one table for all ways of asking (v2's fields,
+ * v1's fields and annotations, gcloud's flags), from which the service's conditions, `homerun
+ * doctor` and docs/api.md are made. A test holds it against Google's list of fields.
+ */
+#pragma once
+
+#include "model/service.h"
+
+enum setting_effect {
+    SETTING_DONE,     /* as on Cloud Run */
+    SETTING_RECORDED, /* kept and shown: Cloud Run does no more with it */
+    SETTING_EXCEEDED, /* no limit is set: a container has at least what it asks for */
+    SETTING_PARTLY,   /* .why says what is missing; a warning */
+    SETTING_IGNORED,  /* no effect; a warning with .why */
+    SETTING_REFUSED,  /* an error, or a revision that does not become ready */
+};
+
+struct setting {
+    const char *v2;   /* the field, which is also its place in the document; NULL if v2 has none */
+    const char *v1;   /* field, or "metadata.annotations[NAME]"; NULL if v1 has none */
+    const char *flag; /* of `gcloud run deploy`; NULL if there is none */
+    enum setting_effect effect;
+    const char *why;  /* a sentence; NULL where the effect says it all */
+    const char *only; /* the one value that the effect is of; NULL: any */
+};
+
+/* Each row stands for its field and all below; the longest path wins. Ends without v2 and v1. */
+extern const struct setting settings[];
+
+/* The row of a field, by v2's path ("template.timeout", lists without index) or v1's. NULL: none.
+ */
+const struct setting *setting_find(const char *path, bool v1);
+/* A word for people: "done", "no effect"…. */
+const char *setting_effect_text(enum setting_effect effect);
+/* Whether a service that uses it is told so. */
+bool setting_warns(const struct setting *setting);
+
+/*
+ * One text with what DOC asks for and does not get, in v1's or v2's words; "" if it gets all.
+ * In ARENA.
+ */
+const char *settings_warning(struct arena *arena, const json_t *doc, bool v1_words);
