@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { INDEX_LAYOUT = 2 }; /* a reader refuses any other */
+enum { INDEX_LAYOUT = 3 }; /* a reader refuses any other */
 
 enum index_ingress {
     INDEX_INGRESS_ALL,

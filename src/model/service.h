@@ -51,6 +51,18 @@ bool revision_name_valid(struct slice service, struct slice revision, struct err
  */
 struct slice service_host(struct arena *arena, const struct service_view *view, struct slice tag);
 struct slice service_url(struct arena *arena, const struct service_view *view, struct slice tag);
+/*
+ * All hosts that lead there, the one of service_host() first: Cloud Run has a second form without
+ * the number, "SERVICE-HASH-CODE.a.DOMAIN", where the hash is of project and region and CODE two
+ * letters of the region. A tag that leaves no room for it has the first form alone. Returns how
+ * many, at most SERVICE_HOSTS_MAX.
+ */
+enum { SERVICE_HOSTS_MAX = 2 };
+size_t service_hosts(struct arena *arena, const struct service_view *view, struct slice tag,
+                     struct slice out[SERVICE_HOSTS_MAX]);
+/* "https://HOST:PORT" of any of them. */
+struct slice service_host_url(struct arena *arena, const struct service_view *view,
+                              struct slice host);
 /* "AAY…": opaque text of a version, and its reading back. */
 struct slice version_text(struct arena *arena, int64_t version);
 bool version_read(struct slice text, int64_t *version);

@@ -114,13 +114,80 @@ struct slice service_host(struct arena *arena, const struct service_view *view, 
         arena_printf(arena, "%s.%s.%s", host_label(arena, view, tag), view->region, view->domain));
 }
 
-struct slice service_url(struct arena *arena, const struct service_view *view, struct slice tag)
+/* As Cloud Run's own URLs show them. Other regions get letters of their name's hash: the code is
+ * for people, and what keeps hosts apart is the hash before it. */
+static const char *const region_codes[][2] = {
+    {"asia-east1", "de"},
+    {"asia-northeast1", "an"},
+    {"asia-south1", "el"},
+    {"asia-southeast1", "as"},
+    {"australia-southeast1", "ts"},
+    {"europe-north1", "lz"},
+    {"europe-west1", "ew"},
+    {"europe-west2", "nw"},
+    {"europe-west3", "ey"},
+    {"europe-west4", "ez"},
+    {"europe-west6", "oa"},
+    {"northamerica-northeast1", "nn"},
+    {"us-central1", "uc"},
+    {"us-east1", "ue"},
+    {"us-east4", "uk"},
+    {"us-west1", "uw"},
+    {"southamerica-east1", "rj"},
+    {"southamerica-west1", "tl"},
+};
+
+/* COUNT letters and digits, the first a letter, made of a hash of TEXT. */
+static const char *name_letters(struct arena *arena, const char *text, size_t count)
 {
-    struct slice host = service_host(arena, view, tag);
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    char *out = arena_alloc(arena, count + 1);
+    EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
+    for (size_t i = 0; i < count; i++) {
+        out[i] = letters[digest[i] % (i == 0 ? 26 : 32)];
+    }
+    out[count] = '\0';
+    return out;
+}
+
+static const char *region_code(struct arena *arena, const char *region)
+{
+    for (size_t i = 0; i < sizeof(region_codes) / sizeof(region_codes[0]); i++) {
+        if (strcmp(region_codes[i][0], region) == 0) {
+            return region_codes[i][1];
+        }
+    }
+    return name_letters(arena, region, 2);
+}
+
+size_t service_hosts(struct arena *arena, const struct service_view *view, struct slice tag,
+                     struct slice out[SERVICE_HOSTS_MAX])
+{
+    const char *place = arena_printf(arena, "%s/%s", view->project_number, view->region);
+    const char *label =
+        arena_printf(arena, "%.*s%s%s-%s-%s", SLICE_ARG(tag), tag.len > 0 ? "---" : "", view->name,
+                     name_letters(arena, place, 10), region_code(arena, view->region));
+    size_t count = 0;
+    out[count++] = service_host(arena, view, tag);
+    if (strlen(label) <= LABEL_MAX) {
+        out[count++] = slice_of(arena_printf(arena, "%s.a.%s", label, view->domain));
+    }
+    return count;
+}
+
+struct slice service_host_url(struct arena *arena, const struct service_view *view,
+                              struct slice host)
+{
     if (view->https_port == 443) {
         return slice_of(arena_printf(arena, "https://%.*s", SLICE_ARG(host)));
     }
     return slice_of(arena_printf(arena, "https://%.*s:%d", SLICE_ARG(host), view->https_port));
+}
+
+struct slice service_url(struct arena *arena, const struct service_view *view, struct slice tag)
+{
+    return service_host_url(arena, view, service_host(arena, view, tag));
 }
 
 /* Eight bytes: a mark and 48 bits of the number; base64url without padding, so that it travels as

@@ -110,6 +110,17 @@ static void put_text(json_t *object, const char *name, const char *text)
     }
 }
 
+json_t *service_urls(struct arena *arena, const struct service_view *view)
+{
+    struct slice hosts[SERVICE_HOSTS_MAX];
+    size_t count = service_hosts(arena, view, SLICE_NONE, hosts);
+    json_t *urls = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(urls, json_arena_text(service_host_url(arena, view, hosts[i])));
+    }
+    return urls;
+}
+
 json_t *service_v1_status(struct arena *arena, const struct service_view *view)
 {
     const char *url = arena_string(arena, service_url(arena, view, SLICE_NONE));

@@ -78,6 +78,9 @@ static inline json_t *json_arena_text(struct slice text)
     return json_stringn(text.data, text.len);
 }
 
+/* The URLs of a service, as both APIs list them; the caller's. */
+json_t *service_urls(struct arena *arena, const struct service_view *view);
+
 /* The container that takes requests: the only one, or the one with ports. NULL if there is none. */
 json_t *ingress_container(const json_t *template);
 

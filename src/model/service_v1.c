@@ -124,7 +124,7 @@ static json_t *service_annotations(struct arena *arena, const struct service_vie
     notes_write(NOTE_ON_SERVICE, doc, notes);
     json_object_set(notes, "run.googleapis.com/ingress-status",
                     json_object_get(notes, "run.googleapis.com/ingress"));
-    auto_json *urls = json_pack("[o]", json_arena_text(service_url(arena, view, SLICE_NONE)));
+    auto_json *urls = service_urls(arena, view);
     json_object_set_new(notes, "run.googleapis.com/urls", json_arena_text(json_write(arena, urls)));
     return notes;
 }

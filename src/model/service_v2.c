@@ -394,9 +394,8 @@ static void status_write(struct arena *arena, const struct service_view *view, j
         json_object_set_new(out, "reconciling", json_true());
     }
     if (!json_flag(doc, "defaultUriDisabled", false)) {
-        const char *url = arena_string(arena, service_url(arena, view, SLICE_NONE));
-        put_text(out, "uri", url);
-        json_object_set_new(out, "urls", json_pack("[s]", url));
+        put_text(out, "uri", arena_string(arena, service_url(arena, view, SLICE_NONE)));
+        json_object_set_new(out, "urls", service_urls(arena, view));
     }
 }
 

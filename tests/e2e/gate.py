@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -117,6 +119,26 @@ def an_audience_may_be_the_url_with_a_path():
     s = stand()
     for path in ("/", "/x", "/tasks/run", "/a/b/"):
         s.passed("private", bearer(s.token("p", aud=s.url("private") + path)), path="/other")
+
+
+@test
+def both_urls_lead_to_the_service_and_through_the_same_gate():
+    s = stand()
+    path = "/v2/projects/demo/locations/us-central1/services/private"
+    urls = s.homerun.api("GET", path).json["urls"]
+    assert len(urls) == 2 and urls[0] == s.url("private"), urls
+    host = urllib.parse.urlsplit(urls[1]).netloc
+    assert host.startswith("private-") and "-uc.a.run.localhost" in host, host
+    s.refused(403, "private", host=host)
+    s.refused(401, "private", bearer(s.token("p", service="switch")), host=host)
+    for audience in urls:
+        for asked in urls:
+            token = s.token("p", aud=audience)
+            s.passed("private", bearer(token), host=urllib.parse.urlsplit(asked).netloc)
+    context = ssl.create_default_context(cafile=s.homerun.ca)
+    port = urllib.parse.urlsplit(urls[1]).port
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+        context.wrap_socket(raw, server_hostname=host.split(":")[0]).close()
 
 
 @test

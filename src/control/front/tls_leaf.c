@@ -13,12 +13,12 @@
 
 enum { RENEW_DAYS = 30, DAY_S = 86400 };
 
-/* One wildcard per region, since a wildcard stands for one label alone; and what people type by
- * hand. */
+/* One wildcard per region, since a wildcard stands for one label alone, one for the hosts without a
+ * region (service_hosts()), and what people type by hand. */
 static void add_service_names(const struct control *control, struct buffer *out)
 {
     const char *domain = control->settings.domain;
-    buffer_printf(out, "localhost,%s,*.%s,127.0.0.1,::1", domain, domain);
+    buffer_printf(out, "localhost,%s,*.%s,*.a.%s,127.0.0.1,::1", domain, domain, domain);
     for (size_t i = 0; regions[i][0] != NULL; i++) {
         buffer_printf(out, ",*.%s.%s", regions[i][0], domain);
     }

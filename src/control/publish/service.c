@@ -39,18 +39,21 @@ static void add_audience(struct index_service *out, struct slice audience)
     }
 }
 
-/* The URL with its port and without, since libraries strip or keep it; then the custom ones. */
+/* Each URL with its port and without, since libraries strip or keep it; then the custom ones. */
 static void add_audiences(struct arena *arena, const struct service_view *view,
                           struct index_service *out)
 {
     size_t i;
     json_t *one;
-    struct slice host = service_host(arena, view, SLICE_NONE);
-    struct slice url = service_url(arena, view, SLICE_NONE);
-    struct slice bare = slice_of(arena_printf(arena, "https://%.*s", SLICE_ARG(host)));
-    add_audience(out, url);
-    if (!slice_equal(url, bare)) {
-        add_audience(out, bare);
+    struct slice hosts[SERVICE_HOSTS_MAX];
+    size_t count = service_hosts(arena, view, SLICE_NONE, hosts);
+    for (size_t h = 0; h < count; h++) {
+        struct slice url = service_host_url(arena, view, hosts[h]);
+        struct slice bare = slice_of(arena_printf(arena, "https://%.*s", SLICE_ARG(hosts[h])));
+        add_audience(out, url);
+        if (!slice_equal(url, bare)) {
+            add_audience(out, bare);
+        }
     }
     out->url_audience_count = out->audience_count;
     json_array_foreach(json_object_get(view->doc, "customAudiences"), i, one)
@@ -139,23 +142,31 @@ static bool take_back(struct change *change, struct slice note, struct error *er
     return true;
 }
 
+/* All hosts of the service, or of a tag of it. */
+static bool put_hosts(struct change *change, const struct service_view *view,
+                      const struct index_route *route, struct buffer *note, struct error *err)
+{
+    struct slice hosts[SERVICE_HOSTS_MAX];
+    size_t count = service_hosts(&change->arena, view, route->tag, hosts);
+    for (size_t i = 0; i < count; i++) {
+        buffer_printf(note, "h %.*s\n", SLICE_ARG(hosts[i]));
+        if (!index_txn_put_route(change->txn, hosts[i], route, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool put_routes(struct change *change, const struct service_view *view,
                        const struct index_service *service, struct buffer *note, struct error *err)
 {
-    struct slice host = service_host(&change->arena, view, SLICE_NONE);
     struct index_route route = {.service_id = service->id, .default_url = true};
-    buffer_printf(note, "h %.*s\n", SLICE_ARG(host));
-    if (!index_txn_put_route(change->txn, host, &route, err)) {
+    if (!put_hosts(change, view, &route, note, err)) {
         return false;
     }
     for (size_t i = 0; i < service->target_count; i++) {
         route.tag = service->targets[i].tag;
-        if (route.tag.len == 0) {
-            continue;
-        }
-        host = service_host(&change->arena, view, route.tag);
-        buffer_printf(note, "h %.*s\n", SLICE_ARG(host));
-        if (!index_txn_put_route(change->txn, host, &route, err)) {
+        if (route.tag.len > 0 && !put_hosts(change, view, &route, note, err)) {
             return false;
         }
     }

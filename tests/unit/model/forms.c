@@ -307,9 +307,12 @@ static void a_ready_service_shows_what_gcloud_waits_for(void **state)
     assert_true(json_flag(out, "status.traffic[0].latestRevision", false));
     assert_int_equal(json_number(out, "status.traffic[0].percent", 0), 100);
     assert_true(json_flag(out, "spec.traffic[0].latestRevision", false));
-    assert_string_equal(json_string_value(json_object_get(json_at(out, "metadata.annotations"),
-                                                          "run.googleapis.com/urls")),
-                        "[\"https://hello-123456789012.us-central1.run.localhost:8443\"]");
+    const char *urls = json_string_value(
+        json_object_get(json_at(out, "metadata.annotations"), "run.googleapis.com/urls"));
+    auto_json *list = json_of(urls);
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_string_value(json_array_get(list, 0)), json_text(out, "status.url"));
+    assert_non_null(strstr(json_string_value(json_array_get(list, 1)), "-uc.a.run.localhost:8443"));
     assert_string_equal(json_string_value(json_object_get(json_at(out, "metadata.annotations"),
                                                           "run.googleapis.com/ingress-status")),
                         "all");

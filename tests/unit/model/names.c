@@ -94,6 +94,40 @@ static void a_long_label_is_cut_and_stays_unique(void **state)
     assert_true(slice_starts(service_host(&arena, &one, SLICE("")), slice_of(one.name)));
 }
 
+static void a_service_has_a_second_host_without_its_number(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct slice hosts[SERVICE_HOSTS_MAX], others[SERVICE_HOSTS_MAX], far[SERVICE_HOSTS_MAX];
+    assert_int_equal(service_hosts(&arena, &view, SLICE(""), hosts), 2);
+    assert_true(slice_equal(hosts[0], service_host(&arena, &view, SLICE(""))));
+    assert_true(slice_starts(hosts[1], SLICE("hello-")));
+    assert_true(slice_ends(hosts[1], SLICE("-uc.a.run.localhost")));
+    assert_int_equal(hosts[1].len, strlen("hello-0123456789-uc.a.run.localhost"));
+    struct service_view elsewhere = view;
+    elsewhere.project_number = "123456789013"; /* another project, and another region */
+    assert_int_equal(service_hosts(&arena, &elsewhere, SLICE(""), others), 2);
+    assert_false(slice_equal(hosts[1], others[1]));
+    elsewhere = view;
+    elsewhere.region = "mars-west1";
+    assert_int_equal(service_hosts(&arena, &elsewhere, SLICE(""), far), 2);
+    assert_false(slice_starts(far[1], slice_upto(hosts[1], 16)));
+    assert_int_equal(service_hosts(&arena, &view, SLICE("green"), hosts), 2);
+    assert_true(slice_starts(hosts[1], SLICE("green---hello-")));
+}
+
+static void a_name_of_49_characters_fits_and_a_tag_before_it_does_not(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct slice hosts[SERVICE_HOSTS_MAX];
+    struct service_view one = view;
+    one.name = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuv1";
+    assert_int_equal(service_hosts(&arena, &one, SLICE(""), hosts), 2);
+    assert_int_equal(slice_find(hosts[1], '.'), 63);
+    assert_int_equal(service_hosts(&arena, &one, SLICE("t"), hosts), 1);
+}
+
 static void a_tag_that_leaves_no_room_does_not_fit(void **state)
 {
     (void)state;
@@ -150,6 +184,8 @@ int main(void)
         cmocka_unit_test(a_revision_begins_with_its_service),
         cmocka_unit_test(a_host_names_tag_service_number_region_and_domain),
         cmocka_unit_test(a_long_label_is_cut_and_stays_unique),
+        cmocka_unit_test(a_service_has_a_second_host_without_its_number),
+        cmocka_unit_test(a_name_of_49_characters_fits_and_a_tag_before_it_does_not),
         cmocka_unit_test(a_tag_that_leaves_no_room_does_not_fit),
         cmocka_unit_test(a_version_comes_back_from_its_text),
         cmocka_unit_test(quantities_are_exact),
