@@ -8,6 +8,7 @@
  * on the old port). So a change takes only what differs from what was shown.
  */
 #include "model/service_v2.h"
+#include "model/resource_name.h"
 
 static const char *const reserved_namespaces[] = {
     "run.googleapis.com",
@@ -356,8 +357,9 @@ static void put_int64(json_t *object, const char *name, int64_t value)
 
 static const char *service_name_full(struct arena *arena, const struct service_view *view)
 {
-    return arena_printf(arena, "projects/%s/locations/%s/services/%s", view->project, view->region,
-                        view->name);
+    return resource_name_text(arena, &(struct resource_name){.project = view->project,
+                                                             .location = view->region,
+                                                             .service = view->name});
 }
 
 static void put_revision(struct arena *arena, json_t *out, const char *name,

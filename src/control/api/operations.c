@@ -5,6 +5,7 @@
 #include "control/call/call.h"
 #include "control/call/paging.h"
 #include "control/run/service.h"
+#include "model/resource_name.h"
 #include "model/service.h"
 
 enum { WAIT_MS_DEFAULT = 30000, WAIT_MS_MAX = 30000, LIST_MAX = 1000 };
@@ -15,17 +16,13 @@ enum { WAIT_MS_DEFAULT = 30000, WAIT_MS_MAX = 30000, LIST_MAX = 1000 };
  * gone. */
 static json_t *operation_service(struct api_call *call, const char *service_key)
 {
-    struct slice key = slice_of(service_key), parts[6];
+    struct resource_name name;
     struct run_service service;
     json_t *out = NULL;
-    for (int i = 0; i < 6; i++) {
-        if (!slice_cut(&key, '/', &parts[i])) {
-            return NULL;
-        }
+    if (!resource_name_read(&call->arena, slice_of(service_key), &name) || name.service == NULL) {
+        return NULL;
     }
-    if (run_service_load(call, arena_string(&call->arena, parts[1]),
-                         arena_string(&call->arena, parts[3]), arena_string(&call->arena, parts[5]),
-                         &service, NULL) &&
+    if (run_service_load(call, name.project, name.location, name.service, &service, NULL) &&
         service.body != NULL) {
         bool v2 = slice_starts(call->path, SLICE("/v2/"));
         out = v2 ? service_to_v2(&call->arena, &service.view)
@@ -94,9 +91,10 @@ static void answer(struct api_call *call, const char *key)
 
 static const char *operation_key(struct api_call *call)
 {
-    return arena_printf(&call->arena, "projects/%s/locations/%s/operations/%s",
-                        api_param(call, "project"), api_param(call, "region"),
-                        api_param(call, "operation"));
+    return resource_name_text(&call->arena,
+                              &(struct resource_name){.project = api_param(call, "project"),
+                                                      .location = api_param(call, "region"),
+                                                      .operation = api_param(call, "operation")});
 }
 
 static int64_t wait_ms(const json_t *body)
@@ -172,11 +170,11 @@ void operation_list(struct api_call *call)
     auto_json *items = json_array();
     struct listing listing = {.items = items};
     const char *region = api_param(call, "region");
+    bool anywhere = strcmp(region, "-") == 0;
+    const struct resource_name above = {.project = api_param(call, "project"),
+                                        .location = anywhere ? NULL : region};
     const char *prefix =
-        strcmp(region, "-") == 0
-            ? arena_printf(&call->arena, "projects/%s/locations/", api_param(call, "project"))
-            : arena_printf(&call->arena, "projects/%s/locations/%s/operations/",
-                           api_param(call, "project"), region);
+        resource_name_prefix(&call->arena, &above, anywhere ? "locations" : "operations");
     if (!paging_init(&listing.paging, call, LIST_MAX, &err) ||
         !store_each(call->control->store, STORE_OPERATION, prefix, list_add, &listing, &err)) {
         api_fail(call, &err);

@@ -4,27 +4,17 @@
  */
 #include "control/api/run_v1.h"
 #include "control/call/call.h"
-
-static const char *service_key_of(struct arena *arena, const char *revision_key)
-{
-    struct slice key = slice_of(revision_key);
-    ptrdiff_t at = slice_find_slice(key, SLICE("/revisions/"));
-    return arena_string(arena, slice_upto(key, at < 0 ? 0 : (size_t)at));
-}
+#include "model/resource_name.h"
 
 /* Loads the service that a revision key belongs to. */
 static bool service_of(struct api_call *call, const char *revision_key, struct run_service *out,
                        struct error *err)
 {
-    struct slice key = slice_of(service_key_of(&call->arena, revision_key)), parts[6];
-    for (int i = 0; i < 6; i++) {
-        if (!slice_cut(&key, '/', &parts[i])) {
-            return error_set(err, STATUS_INTERNAL, "a revision without a service");
-        }
+    struct resource_name name;
+    if (!resource_name_read(&call->arena, slice_of(revision_key), &name) || name.service == NULL) {
+        return error_set(err, STATUS_INTERNAL, "a revision without a service");
     }
-    return run_service_load(call, arena_string(&call->arena, parts[1]),
-                            arena_string(&call->arena, parts[3]),
-                            arena_string(&call->arena, parts[5]), out, err) &&
+    return run_service_load(call, name.project, name.location, name.service, out, err) &&
            (out->body != NULL || run_service_missing(out, err));
 }
 
@@ -166,10 +156,7 @@ void v1_revision_list(struct api_call *call)
         .items = json_array(),
     };
     const char *project = api_param(call, "project");
-    const char *prefix = call->region[0] == '\0'
-                             ? arena_printf(&call->arena, "projects/%s/locations/", project)
-                             : arena_printf(&call->arena, "projects/%s/locations/%s/services/",
-                                            project, call->region);
+    const char *prefix = run_services_prefix(call, project);
     bool good = store_each(call->control->store, STORE_REVISION, prefix, list_add, &listing, &err);
     run_service_done(&listing.service);
     if (!good) {

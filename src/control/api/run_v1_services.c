@@ -4,6 +4,7 @@
 #include "control/api/run_v1.h"
 #include "control/call/call.h"
 #include "control/record/projects.h"
+#include "model/resource_name.h"
 
 static void fail(struct api_call *call, const struct error *err)
 {
@@ -95,15 +96,13 @@ static bool list_add(const struct store_doc *doc, void *ctx)
 {
     struct listing *listing = ctx;
     struct arena *arena = &listing->call->arena;
-    struct slice key = slice_of(doc->key), parts[6];
-    for (int i = 0; i < 6; i++) {
-        if (!slice_cut(&key, '/', &parts[i])) {
-            return true;
-        }
+    struct resource_name name;
+    if (!resource_name_read(arena, slice_of(doc->key), &name) || name.service == NULL) {
+        return true;
     }
     struct service_view view = listing->view;
-    view.region = arena_string(arena, parts[3]);
-    view.name = arena_string(arena, parts[5]);
+    view.region = name.location;
+    view.name = name.service;
     view.version = service_version(doc->body);
     view.doc = doc->body;
     json_t *item = listing->form(arena, &view);
@@ -132,10 +131,7 @@ static void list(struct api_call *call, const char *kind, service_form *form)
         fail(call, &err);
         return;
     }
-    const char *prefix = call->region[0] == '\0'
-                             ? arena_printf(&call->arena, "projects/%s/locations/", project)
-                             : arena_printf(&call->arena, "projects/%s/locations/%s/services/",
-                                            project, call->region);
+    const char *prefix = run_services_prefix(call, project);
     listing.items = json_array();
     if (!store_each(call->control->store, STORE_SERVICE, prefix, list_add, &listing, &err)) {
         json_decref(listing.items);

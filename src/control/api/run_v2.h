@@ -46,6 +46,3 @@ struct v2_page {
     void *ctx;
 };
 void v2_reply_page(struct api_call *call, const struct v2_page *page);
-
-/* Cuts "projects/P/locations/L/services/S" (with or without more behind it) into its words. */
-bool v2_key_read(struct arena *arena, const char *key, const char *parts[6]);

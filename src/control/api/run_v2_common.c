@@ -5,6 +5,7 @@
 #include "base/uuid.h"
 #include "control/access/orgpolicy.h"
 #include "control/api/operations.h"
+#include "model/resource_name.h"
 
 enum { PAGE_MAX = 1000 };
 
@@ -64,9 +65,10 @@ void v2_reply_operation(struct api_call *call, const char *key)
 
 void v2_reply_validated(struct api_call *call, const char *type, json_t *response)
 {
-    const char *key =
-        arena_printf(&call->arena, "projects/%s/locations/%s/operations/%s",
-                     api_param(call, "project"), call->region, uuid_new(&call->arena));
+    const char *key = resource_name_text(
+        &call->arena, &(struct resource_name){.project = api_param(call, "project"),
+                                              .location = call->region,
+                                              .operation = uuid_new(&call->arena)});
     auto_json *operation = json_pack("{sb ss so}", "done", 1, "type", type, "response", response);
     api_reply(call, operation_form(call, key, operation));
 }
@@ -163,16 +165,4 @@ void v2_reply_page(struct api_call *call, const struct v2_page *page)
         json_object_set_new(answer, "nextPageToken", json_slice(token));
     }
     api_reply(call, answer);
-}
-
-bool v2_key_read(struct arena *arena, const char *key, const char *parts[6])
-{
-    struct slice rest = slice_of(key), part;
-    for (int i = 0; i < 6; i++) {
-        if (!slice_cut(&rest, '/', &part)) {
-            return false;
-        }
-        parts[i] = arena_string(arena, part);
-    }
-    return true;
 }

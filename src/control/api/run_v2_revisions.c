@@ -1,6 +1,7 @@
 /* Revisions in v2's form; a path names the service that each belongs to. */
 #include "control/api/run_v2.h"
 #include "control/call/call.h"
+#include "model/resource_name.h"
 
 struct found {
     struct run_service service;
@@ -82,10 +83,10 @@ static json_t *list_item(struct api_call *call, const struct store_doc *doc, voi
     struct run_service *service = ctx;
     size_t len = service->key == NULL ? 0 : strlen(service->key);
     if (len == 0 || strncmp(doc->key, service->key, len) != 0 || doc->key[len] != '/') {
-        const char *parts[6];
+        struct resource_name name;
         run_service_done(service);
-        if (!v2_key_read(&call->arena, doc->key, parts) ||
-            !run_service_load(call, parts[1], parts[3], parts[5], service, NULL)) {
+        if (!resource_name_read(&call->arena, slice_of(doc->key), &name) || name.service == NULL ||
+            !run_service_load(call, name.project, name.location, name.service, service, NULL)) {
             return NULL;
         }
     }

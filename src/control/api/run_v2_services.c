@@ -8,6 +8,7 @@
 #include "control/api/operations.h"
 #include "control/api/run_v2.h"
 #include "control/record/projects.h"
+#include "model/resource_name.h"
 
 #define SERVICE "Service"
 
@@ -39,12 +40,12 @@ void v2_service_get(struct api_call *call)
 static json_t *list_item(struct api_call *call, const struct store_doc *doc, void *ctx)
 {
     struct service_view *view = ctx;
-    const char *parts[6];
-    if (!v2_key_read(&call->arena, doc->key, parts)) {
+    struct resource_name name;
+    if (!resource_name_read(&call->arena, slice_of(doc->key), &name) || name.service == NULL) {
         return NULL;
     }
-    view->region = parts[3];
-    view->name = parts[5];
+    view->region = name.location;
+    view->name = name.service;
     view->version = service_version(doc->body);
     view->doc = doc->body;
     return form(call, view);
@@ -65,10 +66,7 @@ void v2_service_list(struct api_call *call)
         v2_fail(call, &err);
         return;
     }
-    const char *prefix = call->region[0] == '\0'
-                             ? arena_printf(&call->arena, "projects/%s/locations/", project)
-                             : arena_printf(&call->arena, "projects/%s/locations/%s/services/",
-                                            project, call->region);
+    const char *prefix = run_services_prefix(call, project);
     v2_reply_page(call, &(struct v2_page){.kind = STORE_SERVICE,
                                           .prefix = prefix,
                                           .list = "services",
@@ -78,6 +76,13 @@ void v2_service_list(struct api_call *call)
 
 /* ---- create, patch ---- */
 
+static void reply_operation(struct api_call *call, const struct service_view *view, const char *id)
+{
+    const struct resource_name name = {
+        .project = view->project, .location = view->region, .operation = id};
+    v2_reply_operation(call, resource_name_text(&call->arena, &name));
+}
+
 /* Answers a change that run_service_apply() has made, or has found good. */
 static void reply_change(struct api_call *call, struct run_service *service, bool dry_run)
 {
@@ -85,9 +90,7 @@ static void reply_change(struct api_call *call, struct run_service *service, boo
         v2_reply_validated(call, SERVICE, service_to_v2(&call->arena, &service->view));
         return;
     }
-    v2_reply_operation(call, arena_printf(&call->arena, "projects/%s/locations/%s/operations/%s",
-                                          service->view.project, service->view.region,
-                                          json_text_or(service->body, "status.operation", "")));
+    reply_operation(call, &service->view, json_text_or(service->body, "status.operation", ""));
 }
 
 /* The body's own name must not contradict the path. */
@@ -190,8 +193,7 @@ static void reply_unchanged(struct api_call *call, struct run_service *service, 
         v2_fail(call, &err);
         return;
     }
-    v2_reply_operation(call, arena_printf(&call->arena, "projects/%s/locations/%s/operations/%s",
-                                          view->project, view->region, id));
+    reply_operation(call, view, id);
 }
 
 struct patch {

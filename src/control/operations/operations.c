@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "model/resource_name.h"
 
 enum { SWEEP_MS = 60000 };
 #define KEPT_US ((int64_t)3600 * 1000000)
@@ -158,13 +159,19 @@ void operations_free(struct operations *operations)
 
 /* ---- for those who change resources ---- */
 
+static const char *operation_key(struct arena *arena, const char *project, const char *region,
+                                 const char *id)
+{
+    return resource_name_text(
+        arena, &(struct resource_name){.project = project, .location = region, .operation = id});
+}
+
 const char *operation_new(struct control *control, struct arena *arena, const char *project,
                           const char *region, const char *resource, const char *kind,
                           struct error *err)
 {
     const char *id = uuid_new(arena);
-    const char *key =
-        arena_printf(arena, "projects/%s/locations/%s/operations/%s", project, region, id);
+    const char *key = operation_key(arena, project, region, id);
     auto_json *body = json_pack("{sb ss ss so}", "done", 0, "resource", resource, "kind", kind,
                                 "createTime", json_slice(time_text(arena, clock_wall_us())));
     if (!store_put(control->store, STORE_OPERATION, key, body, NULL, NULL, err)) {
@@ -178,8 +185,7 @@ const char *operation_new_done(struct control *control, struct arena *arena, con
                                const char *region, const char *resource, const char *kind,
                                const char *type, const json_t *response, struct error *err)
 {
-    const char *key = arena_printf(arena, "projects/%s/locations/%s/operations/%s", project, region,
-                                   uuid_new(arena));
+    const char *key = operation_key(arena, project, region, uuid_new(arena));
     const char *now = arena_string(arena, time_text(arena, clock_wall_us()));
     auto_json *body = json_pack("{sb ss ss ss ss ss}", "done", 1, "resource", resource, "kind",
                                 kind, "type", type, "createTime", now, "finishTime", now);

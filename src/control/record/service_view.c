@@ -1,21 +1,19 @@
 #include "control/record/service_view.h"
 
 #include "control/record/projects.h"
+#include "model/resource_name.h"
 
 bool service_view_find(struct control *control, struct arena *arena, const char *key,
                        struct service_view *out)
 {
-    struct slice left = slice_of(key);
-    struct slice parts[6];
-    for (size_t i = 0; i < 6; i++) {
-        if (!slice_cut(&left, '/', &parts[i])) {
-            return false;
-        }
+    struct resource_name name;
+    if (!resource_name_read(arena, slice_of(key), &name) || name.service == NULL) {
+        return false;
     }
     *out = (struct service_view){
-        .project = arena_string(arena, parts[1]),
-        .region = arena_string(arena, parts[3]),
-        .name = arena_string(arena, parts[5]),
+        .project = name.project,
+        .region = name.location,
+        .name = name.service,
         .domain = control->settings.domain,
         .https_port = control->settings.https_port,
     };

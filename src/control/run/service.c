@@ -19,18 +19,33 @@
 #include "control/record/projects.h"
 #include "control/record/regions.h"
 #include "control/run/checks.h"
+#include "model/resource_name.h"
 
 enum { REVISIONS_MAX = 1000 };
 
 /* ---- finding ---- */
+
+static const char *service_key(struct arena *arena, const char *project, const char *region,
+                               const char *name)
+{
+    return resource_name_text(
+        arena, &(struct resource_name){.project = project, .location = region, .service = name});
+}
+
+const char *run_services_prefix(struct api_call *call, const char *project)
+{
+    bool anywhere = call->region[0] == '\0';
+    const struct resource_name above = {.project = project,
+                                        .location = anywhere ? NULL : call->region};
+    return resource_name_prefix(&call->arena, &above, anywhere ? "locations" : "services");
+}
 
 bool run_service_load(struct api_call *call, const char *project, const char *region,
                       const char *name, struct run_service *out, struct error *err)
 {
     struct store_doc doc;
     *out = (struct run_service){
-        .key = arena_printf(&call->arena, "projects/%s/locations/%s/services/%s", project, region,
-                            name),
+        .key = service_key(&call->arena, project, region, name),
         .view = {.project = project,
                  .project_number = project_number(call->control, &call->arena, project),
                  .region = region,
@@ -74,8 +89,7 @@ bool run_service_missing(const struct run_service *service, struct error *err)
 static bool is_in(struct api_call *call, const char *project, const char *region, const char *name)
 {
     struct store_doc doc;
-    const char *key =
-        arena_printf(&call->arena, "projects/%s/locations/%s/services/%s", project, region, name);
+    const char *key = service_key(&call->arena, project, region, name);
     if (store_get(call->control->store, STORE_SERVICE, key, &doc, NULL) != STORE_FOUND) {
         return false;
     }

@@ -22,6 +22,9 @@ struct run_service {
 bool run_service_load(struct api_call *call, const char *project, const char *region,
                       const char *name, struct run_service *out, struct error *err);
 void run_service_done(struct run_service *service);
+/* What the keys of PROJECT's services begin with, in the call's region or, without one, anywhere.
+ */
+const char *run_services_prefix(struct api_call *call, const char *project);
 /* NOT_FOUND in Cloud Run's words. False. */
 bool run_service_missing(const struct run_service *service, struct error *err);
 
