@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -33,7 +34,7 @@ ISSUER = "https://issuer.bench.test"
 DOMAIN = "bench.test"
 TOKENS = 1000
 CONNECTIONS = 64
-UPSTREAM = "127.0.0.1:9000"
+RATE, RATE_CLIENTS = 20000, 32
 LOAD, PROXY = ["taskset", "-c", "1"], ["taskset", "-c", "0"]
 
 
@@ -44,6 +45,17 @@ def cpu_us(pids):
         fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
         total += int(fields[11]) + int(fields[12])
     return total * 1_000_000 / TICK
+
+
+def cores_busy_us():
+    """What cores 0 and 1 have worked so far, each, in microseconds."""
+    rows = [line.split() for line in open("/proc/stat") if re.match(r"cpu[01] ", line)]
+    return [(sum(map(int, row[1:9])) - int(row[4]) - int(row[5])) * 1_000_000 / TICK for row in rows]
+
+
+def children_us():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1_000_000
 
 
 def pss_kb(pids):
@@ -73,45 +85,65 @@ def percentile(values, part):
 
 def wrk(url, host, seconds, tokens=""):
     done = subprocess.run(
-        [*LOAD, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(ROOT / "bench/tokens.lua"), url],
-        env={**os.environ, "TOKENS": tokens, "BENCH_HOST": host}, capture_output=True, text=True, check=True)
+        [*LOAD, "wrk", "--latency", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(ROOT / "bench/tokens.lua"), url],
+        env={**os.environ, "TOKENS": tokens, "BENCH_HOST": host}, capture_output=True, text=True, check=True,
+        start_new_session=True)
     count = int(re.search(r"(\d+) requests in", done.stdout).group(1))
     bad = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", done.stdout))
-    return count, bad
+    p50, p99 = (milliseconds(re.search(rf"{part}%\s+([\d.]+)(us|ms|s)", done.stdout)) for part in (50, 99))
+    return count, bad, p50, p99
+
+
+def milliseconds(found):
+    return float(found.group(1)) * {"us": 0.001, "ms": 1, "s": 1000}[found.group(2)]
 
 
 def h2load(url, host, seconds, token=""):
     header = ["-H", f"authorization: Bearer {token}"] if token else []
     done = subprocess.run([*LOAD, "h2load", "-t1", "-c8", f"-m{CONNECTIONS // 8}", "-D", str(seconds),
                            "--warm-up-time=0", "-H", f":authority: {host}", *header, url],
-                          capture_output=True, text=True, check=True)
+                          capture_output=True, text=True, check=True, start_new_session=True)
     line = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout)
-    return int(line.group(1)), sum(int(line.group(i)) for i in (2, 3, 4))
+    return int(line.group(1)), sum(int(line.group(i)) for i in (2, 3, 4)), None, None
+
+
+def times_at_rate(url, host, seconds, token, old, folder):
+    """Milliseconds of each request at RATE requests a second, which leaves every contestant time to spare."""
+    log = f"{folder}/times"
+    header = ["-H", f"authorization: Bearer {token}"] if token else []
+    subprocess.run([*LOAD, "h2load", *(["--h1"] if old else []), "-t1", f"-c{RATE_CLIENTS}", f"--rps={RATE // RATE_CLIENTS}",
+                    "-D", str(seconds), f"--log-file={log}", "-H", f"{'host' if old else ':authority'}: {host}", *header, url],
+                   capture_output=True, text=True, check=True, start_new_session=True)
+    rows = [line.split("\t") for line in open(log)]
+    os.unlink(log)
+    return [int(row[2]) / 1000 for row in rows if row[1] == "200"]
 
 
 # ---- contestants ----
 
 class Rivals:
-    """HAProxy and nginx, each in front of the same upstream program as Homerun's instance is."""
+    """HAProxy and nginx, in front of the very process that is Homerun's instance: UPSTREAM, its address."""
 
-    def __init__(self, folder, build, audience):
+    def __init__(self, folder, audience, upstream):
         self.folder, self.processes = folder, []
-        self.start([*LOAD, f"{build}/bench/bench-upstream", "9000"])
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                         "-nodes", "-days", "30", "-subj", "/CN=bench.test", "-keyout", f"{folder}/server.key",
                         "-out", f"{folder}/server.crt"], check=True, capture_output=True)
         pem = open(f"{folder}/server.crt").read() + open(f"{folder}/server.key").read()
         pathlib.Path(f"{folder}/server.pem").write_text(pem)
-        environment = {**os.environ, "RUN": folder, "UPSTREAM": UPSTREAM, "ISS": ISSUER, "AUD": audience}
+        environment = {**os.environ, "RUN": folder, "UPSTREAM": upstream, "ISS": ISSUER, "AUD": audience}
         self.haproxy = self.start([*PROXY, "haproxy", "-db", "-f", str(ROOT / "bench/haproxy.cfg")], environment)
-        conf = (ROOT / "bench/nginx.conf").read_text().replace("@RUN@", folder).replace("@UPSTREAM@", UPSTREAM)
+        conf = (ROOT / "bench/nginx.conf").read_text().replace("@RUN@", folder).replace("@UPSTREAM@", upstream)
         pathlib.Path(f"{folder}/nginx.conf").write_text(conf)
         self.nginx = self.start([*PROXY, "nginx", "-c", f"{folder}/nginx.conf", "-p", folder])
-        for port in (9000, 8111, 8101):
+        for port in (8111, 8101):
             e2e.wait_until(lambda p=port: self.listens(p), f"port {port}")
 
     def start(self, command, environment=None):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # A session of its own is a scheduling group of its own (autogroup), as Homerun and its instances have: who
+        # shares the load's group keeps the core where others want it too, and who does not waits for it at each hop.
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
         self.processes.append(process)
         return process
 
@@ -186,6 +218,10 @@ def bench_load(stand, rivals, folder, options):
     haproxy, nginx = [rivals.haproxy.pid], tree(rivals.nginx.pid)
     for pid in own:
         subprocess.run(["taskset", "-apc", "0", str(pid)], check=True, capture_output=True)
+    upstreams = instances(stand)
+    rest = [pid for pid in tree(stand.process.pid) if pid not in own + upstreams]
+    everyone = own + rest + upstreams + haproxy + nginx
+    own = own + rest  # whatever works for a request is counted, the turning of logs included
     n = options.seconds
     cases = {
         "private, TLS, HTTP/1.1": {
@@ -209,23 +245,76 @@ def bench_load(stand, rivals, folder, options):
         rows = {who: [] for who in contestants}
         for _ in range(options.rounds):
             for who, (pids, run) in contestants.items():
-                before, started = cpu_us(pids), time.monotonic()
-                count, bad = run()
-                spent, wall = cpu_us(pids) - before, time.monotonic() - started
-                if bad or not count:
-                    print(f"  {who}: {bad} of {count + bad} answers were not 2xx: this row is void")
-                rows[who].append((spent / max(count, 1), count / wall))
+                rows[who].append(measure(who, pids, everyone, run))
         report_load(name, rows)
+    report_times(folder, options, {
+        "private, TLS, HTTP/1.1": (True, first, private, https, "https://127.0.0.1:8112/", "https://127.0.0.1:8102/"),
+        "public, plain HTTP/1.1": (True, "", public, plain, "http://127.0.0.1:8111/", "http://127.0.0.1:8101/"),
+        "private, TLS, HTTP/2": (False, first, private, https, "https://127.0.0.1:8112/", "https://127.0.0.1:8102/"),
+    })
+
+
+def report_times(folder, options, cases):
+    print(f"\nUntil the answer has come, at {RATE} requests/s (ms; a wait for a core counts, so a busy machine shows here)")
+    for name, (old, token, host, *urls) in cases.items():
+        rows = {who: [] for who in ("homerun", "haproxy", "nginx")}
+        for _ in range(options.rounds):
+            for who, url in zip(rows, urls):
+                rows[who] += times_at_rate(url, host, options.seconds, token, old, folder)
+        print(f"  {name:24} " + "   ".join(f"{who} p50 {percentile(t, .5):.2f} p99 {percentile(t, .99):.2f}"
+                                            for who, t in rows.items()))
+
+
+def instances(stand):
+    """The processes of Homerun's instances: all of them are the upstream program."""
+    return [pid for pid in tree(stand.process.pid) if "bench-upstream" in open(f"/proc/{pid}/cmdline").read()]
+
+
+def address_of(pid):
+    """Where the process listens."""
+    inodes = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    for line in open(f"/proc/{pid}/net/tcp").read().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+            return f"127.0.0.1:{int(fields[1].split(':')[1], 16)}"
+    raise AssertionError(f"process {pid} does not listen")
+
+
+class Row:
+    """One turn of one contestant: per request, and what the two cores did meanwhile (in parts of one core)."""
+
+    def __init__(self, count, wall, spent, busy, others, p50, p99):
+        self.p50, self.p99 = p50, p99
+        self.count, self.rate, self.cpu = count, count / wall, spent / max(count, 1)
+        self.core, self.busy, self.others = spent / wall / 1e6, [b / wall / 1e6 for b in busy], others / wall / 1e6
+
+
+def measure(who, pids, everyone, run):
+    before, known, children, busy = cpu_us(pids), cpu_us(everyone), children_us(), cores_busy_us()
+    started = time.monotonic()
+    count, bad, p50, p99 = run()
+    wall, spent = time.monotonic() - started, cpu_us(pids) - before
+    busy = [now - then for now, then in zip(cores_busy_us(), busy)]
+    others = sum(busy) - (cpu_us(everyone) - known) - (children_us() - children)
+    if bad or not count:
+        print(f"  {who}: {bad} of {count + bad} answers were not 2xx: this row is void")
+    return Row(count, wall, spent, busy, others, p50, p99)
 
 
 def report_load(name, rows):
-    own = statistics.median(cpu for cpu, _ in rows["homerun"])
+    own = statistics.median(row.cpu for row in rows["homerun"])
     print(f"\n{name}: CPU time per request (median of {len(rows['homerun'])}), and ours as a ratio to it")
     for who, values in rows.items():
-        cpu = statistics.median(v[0] for v in values)
-        rate = statistics.median(v[1] for v in values)
-        print(f"  {who:20} {cpu:7.2f} µs  {rate:9.0f} requests/s  " +
-              ("" if who == "homerun" else f"homerun / this = {own / cpu:.2f}"))
+        cpu, rate, core, others = (statistics.median(getattr(v, part) for v in values)
+                                   for part in ("cpu", "rate", "core", "others"))
+        busy = [statistics.median(v.busy[at] for v in values) for at in (0, 1)]
+        worst = max(v.others for v in values)
+        times = "" if values[0].p50 is None else "p50 {:.2f} p99 {:.2f} ms  ".format(
+            *(statistics.median(getattr(v, part) for v in values) for part in ("p50", "p99")))
+        print(f"  {who:18} {cpu:6.2f} µs  {rate:7.0f} requests/s  own share of core 0 {core:4.0%}  "
+              f"busy {busy[0]:4.0%} {busy[1]:4.0%}  others {others:4.0%} (worst {worst:4.0%})  {times}" +
+              ("" if who == "homerun" else f"homerun / this = {own / cpu:.2f}") +
+              ("" if core > 0.85 and worst < 0.25 else "  RATE VOID: the machine was not at rest"))
 
 
 class Caller:
@@ -360,7 +449,7 @@ def main():
         if "wake" in only:
             bench_wake(stand)
         if "load" in only:
-            rivals = Rivals(folder, build, audience)
+            rivals = Rivals(folder, audience, address_of(instances(stand)[0]))
             bench_load(stand, rivals, folder, options)
         if options.scale:
             bench_scale(stand, options.scale)

@@ -220,14 +220,6 @@ static void put_time(struct access_log *log, struct line *line, int64_t wall_us)
     put(line, SLICE("Z\""));
 }
 
-static struct slice severity(const struct access_record *record)
-{
-    if (record->is_error || record->status >= 500) {
-        return SLICE("ERROR");
-    }
-    return record->status >= 400 ? SLICE("WARNING") : SLICE("INFO");
-}
-
 static struct slice protocol(enum http_version version)
 {
     switch (version) {
@@ -259,25 +251,21 @@ static void put_trace(struct line *line, const struct access_record *record)
     if (record->trace == NULL) {
         return;
     }
-    if (record->project.len > 0) {
-        put(line, FIELD("trace"));
-        put(line, SLICE("projects/"));
-        put_inside(line, record->project);
-        put(line, SLICE("/traces/"));
-        put(line, (struct slice){record->trace->id, TRACE_ID_CHARS});
-        *line->at++ = '"';
-    }
+    put_field(line, FIELD("trace"), (struct slice){record->trace->id, TRACE_ID_CHARS});
     put_field(line, FIELD("spanId"), (struct slice){record->trace->span, SPAN_ID_CHARS});
 }
 
 static void put_line(struct access_log *log, struct line *line, const struct access_record *record)
 {
     put_time(log, line, record->received_us);
-    put_field(line, FIELD("severity"), severity(record));
+    /* What follows from the rest is left to who reads: the severity from the status, the
+     * configuration from the service, the trace's whole name from the project. */
+    if (record->is_error && record->status < 500) {
+        put(line, SLICE(",\"severity\":\"ERROR\""));
+    }
     put_field(line, FIELD("project"), record->project);
     put_field(line, FIELD("region"), record->region);
     put_field(line, FIELD("service"), record->service);
-    put_field(line, FIELD("configuration"), record->service);
     put_field(line, FIELD("revision"), record->revision);
     put_field(line, FIELD("tag"), record->tag);
     put_field(line, FIELD("method"), record->method);
@@ -308,10 +296,10 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
 static size_t line_bound(const struct access_record *record)
 {
     const struct slice texts[] = {
-        record->project,   record->project,   record->region,     record->service, record->service,
-        record->revision,  record->tag,       record->method,     record->scheme,  record->host,
-        record->path,      record->remote_ip, record->user_agent, record->denial,  record->rung,
-        record->principal, record->fault,     record->text,
+        record->project, record->region, record->service,   record->revision, record->tag,
+        record->method,  record->scheme, record->host,      record->path,     record->remote_ip,
+        record->user_agent, record->denial, record->rung,   record->principal, record->fault,
+        record->text,
     };
     size_t bytes = 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -246,6 +246,14 @@ static json_t *instance_entry(struct arena *arena, const json_t *line)
     return entry;
 }
 
+/* A line of the request log leaves out what follows from the rest of it. */
+static const char *request_severity(const json_t *line)
+{
+    int64_t status = json_number(line, "status", 0);
+    const char *said = status >= 500 ? "ERROR" : status >= 400 ? "WARNING" : "INFO";
+    return json_text_or(line, "severity", said);
+}
+
 static json_t *request_entry(struct arena *arena, const json_t *line)
 {
     static const struct {
@@ -266,13 +274,16 @@ static json_t *request_entry(struct arena *arena, const json_t *line)
         }
     }
     json_object_set_new(entry, "httpRequest", request);
+    json_object_set_new(entry, "severity", json_string(request_severity(line)));
     const char *text = json_text_or(line, "text", "");
     if (text[0] != '\0') {
         json_object_set_new(entry, "textPayload", json_string(text));
     }
     const char *trace = json_text_or(line, "trace", "");
     if (trace[0] != '\0') {
-        json_object_set_new(entry, "trace", json_string(trace));
+        json_object_set_new(entry, "trace",
+                            json_string(arena_printf(arena, "projects/%s/traces/%s",
+                                                     json_text_or(line, "project", ""), trace)));
     }
     const char *denial = json_text_or(line, "denial", "");
     if (denial[0] != '\0') {

@@ -210,13 +210,13 @@ static void a_log_line_is_json_whatever_a_client_sends(void **state)
     };
     assert_string_equal(
         logged(&record),
-        "{\"time\":\"2026-01-02T03:04:05.000006Z\",\"severity\":\"WARNING\",\"project\":\"demo\","
-        "\"region\":\"us-central1\",\"service\":\"hello\",\"configuration\":\"hello\","
+        "{\"time\":\"2026-01-02T03:04:05.000006Z\",\"project\":\"demo\","
+        "\"region\":\"us-central1\",\"service\":\"hello\","
         "\"revision\":\"hello-00001-abc\",\"method\":\"GET\",\"url\":\"https://h:8443/a\\\"b\","
         "\"status\":403,\"latency\":\"0.001500s\",\"remoteIp\":\"192.0.2.9\","
         "\"userAgent\":\"x\\\\\\u0001\\ufffd\xc3\xa9\\ufffd\\ufffd\\ufffd\",\"requestSize\":0,"
         "\"responseSize\":18446744073709551615,\"protocol\":\"HTTP/2\","
-        "\"trace\":\"projects/demo/traces/0123456789abcdef0123456789abcdef\","
+        "\"trace\":\"0123456789abcdef0123456789abcdef\","
         "\"spanId\":\"0123456789abcdef\",\"denial\":\"d-x\",\"rung\":\"no_credential\"}\n");
 }
 
@@ -231,7 +231,7 @@ static void a_head_that_could_not_be_read_has_a_line_without_a_service(void **st
         .text = SLICE("The head is too large."),
     };
     assert_string_equal(logged(&record),
-                        "{\"time\":\"2026-01-02T03:04:05.000006Z\",\"severity\":\"WARNING\","
+                        "{\"time\":\"2026-01-02T03:04:05.000006Z\","
                         "\"status\":431,\"latency\":\"0.000000s\",\"remoteIp\":\"192.0.2.9\","
                         "\"requestSize\":0,\"responseSize\":0,\"protocol\":\"HTTP/1.1\","
                         "\"text\":\"The head is too large.\"}\n");
