@@ -189,6 +189,7 @@ bool index_txn_commit(struct index_txn **txn, struct error *err);
 void index_txn_abort(struct index_txn **txn);
 
 bool index_txn_clear(struct index_txn *txn, struct error *err); /* everything: before a rebuild */
+/* False where HOST leads to another service: its route has to be deleted first. */
 bool index_txn_put_route(struct index_txn *txn, struct slice host, const struct index_route *route,
                          struct error *err);
 bool index_txn_delete_route(struct index_txn *txn, struct slice host, struct error *err);

@@ -359,6 +359,16 @@ bool index_txn_clear(struct index_txn *txn, struct error *err)
 bool index_txn_put_route(struct index_txn *txn, struct slice host, const struct index_route *route,
                          struct error *err)
 {
+    MDB_val k = {host.len < RECORD_KEY_MAX ? host.len : RECORD_KEY_MAX,
+                 (void *)(uintptr_t)host.data};
+    MDB_val before;
+    struct index_route other;
+    if (mdb_get(txn->front, txn->writer->tables[FRONT_ROUTE], &k, &before) == 0 &&
+        record_route((struct slice){before.mv_data, before.mv_size}, &other) &&
+        other.service_id != route->service_id) {
+        return error_set(err, STATUS_ALREADY_EXISTS, "the host %.*s leads to another service",
+                         SLICE_ARG(slice_upto(host, 300)));
+    }
     record_put_route(&txn->scratch, route);
     return put_scratch(txn, FRONT_ROUTE, slice_upto(host, RECORD_KEY_MAX), err);
 }

@@ -41,7 +41,9 @@ struct service_view {
 
 /* ---- names and URLs ---- */
 
+/* Of a new service; KNOWN is what older ones may be called besides: "---" was allowed once. */
 bool service_name_valid(struct slice name, struct error *err);
+bool service_name_known(struct slice name, struct error *err);
 bool tag_valid(struct slice tag, struct error *err);
 bool revision_name_valid(struct slice service, struct slice revision, struct error *err);
 /*

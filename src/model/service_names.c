@@ -39,7 +39,7 @@ static bool is_label(struct slice text)
     return true;
 }
 
-bool service_name_valid(struct slice name, struct error *err)
+bool service_name_known(struct slice name, struct error *err)
 {
     if (is_label(name) && name.len <= SERVICE_NAME_MAX) {
         return true;
@@ -48,6 +48,17 @@ bool service_name_valid(struct slice name, struct error *err)
                        "Service name must use only lowercase alphanumeric characters and dashes, "
                        "begin with a letter, not end with a dash, and have fewer than 50 "
                        "characters.");
+}
+
+bool service_name_valid(struct slice name, struct error *err)
+{
+    if (!service_name_known(name, err)) {
+        return false;
+    }
+    return slice_find_slice(name, SLICE("---")) < 0 ||
+           error_field(err, "metadata.name",
+                       "Service name must not contain '---': in host names it stands between a "
+                       "traffic tag and its service.");
 }
 
 bool tag_valid(struct slice tag, struct error *err)

@@ -38,8 +38,7 @@ void change_touch(struct change *change, const char *kind, const char *name)
     enum { MOST = sizeof(change->touched) / sizeof(change->touched[0]) };
     if (change->touched_count < MOST) {
         change->touched[change->touched_count].kind = kind;
-        change->touched[change->touched_count].name =
-            arena_string(&change->arena, slice_of(name));
+        change->touched[change->touched_count].name = arena_string(&change->arena, slice_of(name));
     }
     change->touched_count++;
 }
@@ -150,6 +149,56 @@ static bool rebuild_kind(struct change *change, const char *kind,
            !rebuild.failed;
 }
 
+/* Services in the order in which they were made: where records of before hosts were checked have
+ * two services for one host, the older one has it. */
+struct service_order {
+    uint64_t id;
+    const char *key;
+};
+
+struct services {
+    struct arena arena;
+    struct service_order *all;
+    size_t count, room;
+};
+
+static bool services_add(const struct store_doc *doc, void *ctx)
+{
+    struct services *services = ctx;
+    if (services->count == services->room) {
+        services->room = services->room == 0 ? 64 : 2 * services->room;
+        services->all = realloc(services->all, services->room * sizeof(services->all[0]));
+        if (services->all == NULL) {
+            abort();
+        }
+    }
+    services->all[services->count++] =
+        (struct service_order){doc->id, arena_string(&services->arena, slice_of(doc->key))};
+    return true;
+}
+
+static int older_first(const void *left, const void *right)
+{
+    const struct service_order *a = left, *b = right;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static bool rebuild_services(struct change *change, struct error *err)
+{
+    struct services services = {0};
+    bool good = store_each(change->control->store, STORE_SERVICE, "", services_add, &services, err);
+    if (services.count > 0) {
+        qsort(services.all, services.count, sizeof(services.all[0]), older_first);
+    }
+    for (size_t i = 0; i < services.count && good; i++) {
+        good = change_service(change, services.all[i].key, err);
+        arena_done(&change->arena);
+    }
+    free(services.all);
+    arena_done(&services.arena);
+    return good;
+}
+
 bool publish_all(struct control *control, struct own_issuer own, struct error *err)
 {
     auto_change *change = change_begin(control, NULL, err);
@@ -162,7 +211,7 @@ bool publish_all(struct control *control, struct own_issuer own, struct error *e
            publish_own_issuer(change, own, err) && change_groups(change, err) &&
            rebuild_kind(change, STORE_POLICY, change_policy, err) &&
            rebuild_kind(change, STORE_TAG, publish_tag_binding, err) &&
-           rebuild_kind(change, STORE_SERVICE, change_service, err) &&
+           rebuild_services(change, err) &&
            rebuild_kind(change, STORE_REVISION, change_revision, err) &&
            change_commit(&change, err);
 }

@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "control/publish/change.h"
+#include "control/publish/hosts.h"
 #include "control/publish/publish.h"
 #include "control/record/images.h"
 #include "control/record/policy_doc.h"
@@ -130,43 +131,70 @@ static enum index_ingress ingress_of(const json_t *doc)
  * The note of a service: its id, then what was published for it, one per line: "h HOST", "r
  * REVISION". So that what is there no longer can be taken back, also when the document is gone.
  */
-static bool take_back(struct change *change, struct slice note, struct error *err)
+
+/* Whether the note has that line. */
+static bool note_has(struct slice note, struct slice wanted)
 {
     struct slice line;
     while (slice_cut(&note, '\n', &line)) {
-        if (slice_starts(line, SLICE("h ")) &&
-            !index_txn_delete_route(change->txn, slice_from(line, 2), err)) {
+        if (slice_equal(line, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The hosts of NOTE that NEW_NOTE does not have. */
+static bool give_back_hosts(struct change *change, const char *key, struct slice note,
+                            struct slice new_note, struct error *err)
+{
+    struct slice line;
+    while (slice_cut(&note, '\n', &line)) {
+        if (slice_starts(line, SLICE("h ")) && !note_has(new_note, line) &&
+            !host_give_back(change, slice_from(line, 2), key, err)) {
             return false;
         }
     }
     return true;
 }
 
-/* All hosts of the service, or of a tag of it. */
-static bool put_hosts(struct change *change, const struct service_view *view,
-                      const struct index_route *route, struct buffer *note, struct error *err)
+/* Claims the hosts of TAG ("": the service's own), and leads them to it if it is SERVED. */
+static bool put_hosts_of(struct change *change, const struct service_view *view, const char *key,
+                         struct index_route route, bool served, struct buffer *note,
+                         struct error *err)
 {
     struct slice hosts[SERVICE_HOSTS_MAX];
-    size_t count = service_hosts(&change->arena, view, route->tag, hosts);
+    size_t count = service_hosts(&change->arena, view, route.tag, hosts);
     for (size_t i = 0; i < count; i++) {
+        bool ours;
         buffer_printf(note, "h %.*s\n", SLICE_ARG(hosts[i]));
-        if (!index_txn_put_route(change->txn, hosts[i], route, err)) {
+        if (!host_claim(change, hosts[i], key, &ours, err) ||
+            (ours && !(served ? index_txn_put_route(change->txn, hosts[i], &route, err)
+                              : index_txn_delete_route(change->txn, hosts[i], err)))) {
             return false;
         }
     }
     return true;
 }
 
-static bool put_routes(struct change *change, const struct service_view *view,
-                       const struct index_service *service, struct buffer *note, struct error *err)
+/* A tag that leads nowhere yet, as its revision is not ready, has its host all the same. */
+static bool put_hosts(struct change *change, const struct service_view *view, const char *key,
+                      const struct index_service *service, struct buffer *note, struct error *err)
 {
     struct index_route route = {.service_id = service->id, .default_url = true};
-    if (!put_hosts(change, view, &route, note, err)) {
+    const json_t *wished = json_object_get(view->doc, "traffic");
+    if (!put_hosts_of(change, view, key, route, true, note, err)) {
         return false;
+    }
+    for (size_t i = 0; i < json_array_size(wished); i++) {
+        route.tag = slice_of(json_text_or(json_array_get(wished, i), "tag", ""));
+        if (route.tag.len > 0 && !put_hosts_of(change, view, key, route, false, note, err)) {
+            return false;
+        }
     }
     for (size_t i = 0; i < service->target_count; i++) {
         route.tag = service->targets[i].tag;
-        if (route.tag.len > 0 && !put_hosts(change, view, &route, note, err)) {
+        if (route.tag.len > 0 && !put_hosts_of(change, view, key, route, true, note, err)) {
             return false;
         }
     }
@@ -188,10 +216,11 @@ static bool forget_service(struct change *change, const char *key, struct slice 
         return true; /* never published */
     }
     change->touched_run = true;
-    return take_back(change, note, err) && index_txn_delete_service(change->txn, id, err) &&
+    return index_txn_delete_service(change->txn, id, err) &&
            index_txn_put_grants(change->txn, id, NULL, 0, err) &&
            publish_tags(change, key, id, err) &&
-           index_txn_put_note(change->txn, note_key(&change->arena, key), SLICE_NONE, err);
+           index_txn_put_note(change->txn, note_key(&change->arena, key), SLICE_NONE, err) &&
+           give_back_hosts(change, key, note, SLICE_NONE, err);
 }
 
 /* Run records of the revisions that could be reached, or now can: "reachable" may have changed. */
@@ -247,11 +276,12 @@ static bool publish_service(struct change *change, const char *key, const struct
         add_target(control, arena, key, doc->body, &targets[i], service);
         buffer_printf(&new_note, "r %.*s\n", SLICE_ARG(targets[i].revision));
     }
-    bool good = take_back(change, note, err) &&
-                put_routes(change, &view, service, &new_note, err) &&
-                index_txn_put_service(change->txn, service, err) &&
-                put_revisions(change, key, note, buffer_slice(&new_note), err) &&
-                index_txn_put_note(change->txn, note_key(arena, key), buffer_slice(&new_note), err);
+    bool good =
+        put_hosts(change, &view, key, service, &new_note, err) &&
+        index_txn_put_service(change->txn, service, err) &&
+        put_revisions(change, key, note, buffer_slice(&new_note), err) &&
+        index_txn_put_note(change->txn, note_key(arena, key), buffer_slice(&new_note), err) &&
+        give_back_hosts(change, key, note, buffer_slice(&new_note), err);
     buffer_done(&new_note);
     return good;
 }

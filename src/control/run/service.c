@@ -437,6 +437,7 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         .now = arena_string(&call->arena, time_text(&call->arena, clock_wall_us())),
     };
     if (!may_toggle(call, service, wish->doc, err) ||
+        (service->body == NULL && !service_name_valid(slice_of(service->view.name), err)) ||
         !service_validate(service->view.name, wish->doc, wish->v1_words, err)) {
         return false;
     }

@@ -36,6 +36,9 @@ static void names_follow_cloud_runs_alphabet_and_length(void **state)
         {"a_b", false},
         {"a.b", false},
         {"a/b", false},
+        {"a--b", true},
+        {"a---b", false}, /* the host of the tag a of b */
+        {"a----b", false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(service_name_valid(slice_of(cases[i].name), NULL), cases[i].good);
