@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up build test test-clients test-revocation test-terraform asan fuzz bench format clean install packages test-packages
+.PHONY: up build test test-clients test-revocation test-agreement test-terraform asan fuzz bench format clean install packages test-packages
 
 up: packages build
 	exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
@@ -46,6 +46,12 @@ test-clients: test-packages build
 # The long form of the revocation test: 10^6 requests against 10^3 changes of access.
 test-revocation: test-packages build
 	@REVOCATION=full HOMERUN=$(BUILD)/homerun tests/robustness/revocation.py
+
+# Gate, explanation and ladder agree: 500,000 generated worlds and requests, and 10,000 of them
+# through the running product.
+test-agreement: test-packages build
+	@AGREEMENT_PAIRS=500000 $(BUILD)/tests/unit/ingress/test-ingress-agreement
+	@AGREEMENT=full HOMERUN=$(BUILD)/homerun tests/robustness/agreement.py
 
 # Terraform: the provider's part replayed, and the provider itself where it can be had: by name from
 # the Go module proxy (PROVIDER_VERSION, built once), or PROVIDER=/path/to/terraform-provider-google.

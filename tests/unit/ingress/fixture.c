@@ -128,7 +128,8 @@ void world_revoke(struct world *world, uint64_t node)
 void world_make(struct world *world)
 {
     struct error err;
-    *world = (struct world){.dir = "/tmp/homerun-ingress-XXXXXX", .now_s = NOW_S};
+    *world =
+        (struct world){.dir = "/tmp/homerun-ingress-XXXXXX", .now_s = NOW_S, .token_iat_s = NOW_S};
     assert_non_null(mkdtemp(world->dir));
     world->writer = index_writer_new(world->dir, &err);
     assert_non_null(world->writer);
@@ -203,8 +204,9 @@ struct slice world_token(struct world *world, const struct trust_secret *secret,
 {
     struct error err;
     struct slice signature;
-    const char *json = arena_printf(&world->arena, "{\"iat\":%lld,\"exp\":%lld,%s}",
-                                    (long long)NOW_S, (long long)NOW_S + 3600, claims);
+    const char *json =
+        arena_printf(&world->arena, "{\"iat\":%lld,\"exp\":%lld,%s}", (long long)world->token_iat_s,
+                     (long long)world->token_iat_s + 3600, claims);
     struct slice input =
         token_signing_input(&world->arena, trust_secret_alg(secret), slice_of(kid), slice_of(json));
     assert_true(trust_sign(&world->arena, secret, input, &signature, &err));

@@ -40,6 +40,7 @@ struct world {
     struct arena arena;
     struct index_service service; /* as published */
     int64_t now_s;                /* what the clock says: NOW_S unless a test moves it */
+    int64_t token_iat_s;          /* when tokens are made: NOW_S likewise */
 };
 
 void world_make(struct world *world);

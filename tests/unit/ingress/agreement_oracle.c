@@ -1,0 +1,300 @@
+/*
+ * What the answer has to be, from the tables of the world alone: slow, plain, and with nothing in
+ * common with the code that is tested but the ladder and the words of docs/access.md.
+ */
+#include "agreement_world.h"
+
+enum truth { NO, YES, ERROR };
+
+static const char *nearest_tag(const struct chance_world *world)
+{
+    for (int i = 0; i < NODES; i++) {
+        if (world->tags[i] != NULL) {
+            return world->tags[i];
+        }
+    }
+    return "";
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool ends(const char *text, const char *with)
+{
+    size_t length = strlen(text), wanted = strlen(with);
+    return length >= wanted && strcmp(text + length - wanted, with) == 0;
+}
+
+/* Whether condition NUMBER of the table holds. */
+static enum grant condition_holds(const struct chance_world *world,
+                                  const struct chance_request *request, int number)
+{
+    static const bool of_path[CONDITIONS] = {
+        [1] = true, [2] = true, [3] = true, [4] = true, [12] = true, [13] = true};
+    const char *path = path_rows[request->path].normal;
+    const char *tag = nearest_tag(world);
+    bool early = request->now_s < NOW_S + 1800;
+    if (of_path[number] && path == NULL) {
+        return GRANT_PATH_UNCLEAR;
+    }
+    bool holds = false;
+    switch (number) {
+    case 0:
+        holds = true;
+        break;
+    case 1:
+        holds = begins(path, "/a");
+        break;
+    case 2:
+        holds = strcmp(path, "/a/x") == 0;
+        break;
+    case 3:
+        holds = !begins(path, "/secret/");
+        break;
+    case 4:
+        holds = ends(path, ".png");
+        break;
+    case 5:
+        holds = early;
+        break;
+    case 6:
+        holds = !early;
+        break;
+    case 7:
+        holds = strcmp(host_rows[request->host].host, HOST) == 0;
+        break;
+    case 8:
+        holds = strcmp(tag, "prod") == 0;
+        break;
+    case 9:
+        holds = strcmp(tag, "prod") != 0;
+        break;
+    case 10:
+        holds = tag[0] != '\0';
+        break;
+    case 11:
+        holds = strcmp(tag, "test") == 0;
+        break;
+    case 12:
+        holds = begins(path, "/a") || early;
+        break;
+    case 13:
+        holds = begins(path, "/a") && tag[0] != '\0';
+        break;
+    case 14:
+        holds = true;
+        break;
+    case 15:
+        holds = false;
+        break;
+    default:
+        break;
+    }
+    return holds ? GRANT_YES : GRANT_NO;
+}
+
+static int member_number(const char *name)
+{
+    for (int i = 0; i < MEMBERS; i++) {
+        if (strcmp(member_names[i], name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/*
+ * The first grant that lets one of NAMES in, in the order in which the rules look; else the first
+ * that would with a clear path.
+ */
+static enum grant search(const struct chance_world *world, const struct chance_request *request,
+                         const int *names, int count, int *decided)
+{
+    int unclear = -1;
+    for (int n = 0; n < count; n++) {
+        for (int node = 0; node < NODES; node++) {
+            for (int conditional = 0; conditional < 2; conditional++) {
+                for (int i = 0; i < world->grant_count; i++) {
+                    const struct grant_row *grant = &world->grants[i];
+                    if (grant->node != node || grant->member != names[n] ||
+                        (grant->condition != 0) != (conditional != 0)) {
+                        continue;
+                    }
+                    enum grant says = condition_holds(world, request, grant->condition);
+                    if (says == GRANT_YES) {
+                        *decided = i;
+                        return GRANT_YES;
+                    }
+                    if (says == GRANT_PATH_UNCLEAR && unclear < 0) {
+                        unclear = i;
+                    }
+                }
+            }
+        }
+    }
+    *decided = unclear;
+    return unclear < 0 ? GRANT_NO : GRANT_PATH_UNCLEAR;
+}
+
+/* ---- who ---- */
+
+struct who {
+    int names[64];
+    int count;
+};
+
+static void add(struct who *who, const char *name)
+{
+    int number = member_number(name);
+    if (number >= 0) {
+        who->names[who->count++] = number;
+    }
+}
+
+static bool audience_is_ours(const struct chance_world *world, const struct token_row *row)
+{
+    switch (row->audience) {
+    case AUDIENCE_URL:
+    case AUDIENCE_PATH:
+    case AUDIENCE_PORT_AND_PATH:
+        return true;
+    case AUDIENCE_CUSTOM:
+        return world->custom_audience;
+    case AUDIENCE_GCLOUD:
+        return row->issuer == ISSUER_OURS;
+    case AUDIENCE_QUERY:
+    case AUDIENCE_CUSTOM_AND_PATH:
+    case AUDIENCE_TAG:
+    case AUDIENCE_OTHER:
+        return false;
+    }
+    return false;
+}
+
+static void add_stranger(const struct chance_world *world, const struct token_row *row,
+                         struct who *out)
+{
+    static const struct {
+        const char *email, *member;
+        bool corp, robot;
+    } known[] = {
+        {"bob@gmail.com", "user:bob@gmail.com", false, false},
+        {"Eve@Corp.example", "user:eve@corp.example", true, false},
+        {"eve@corp.example", "user:eve@corp.example", true, false},
+        {"alice@example.com", ALICE, false, false},
+        {"other@demo.iam.gserviceaccount.com", "serviceAccount:other@demo.iam.gserviceaccount.com",
+         false, true},
+    };
+    bool google = row->issuer == ISSUER_GOOGLE;
+    if (!google) {
+        add(out, member_names[13]);
+        add(out, member_names[14]);
+    }
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (row->email == NULL || strcmp(row->email, known[i].email) != 0 || row->unverified) {
+            continue;
+        }
+        bool authority = google && known[i].corp && world->google_has_corp;
+        if (authority || (google && !known[i].robot)) {
+            add(out, known[i].member);
+        }
+        if (authority) {
+            add(out, "domain:corp.example");
+        }
+    }
+    if (row->hd != NULL && google && world->google_has_corp &&
+        strcmp(row->hd, "corp.example") == 0) {
+        add(out, "domain:corp.example");
+    }
+    if (google) {
+        add(out, "allAuthenticatedUsers");
+    }
+}
+
+/* False if the token is 401. */
+static bool believe(const struct chance_world *world, const struct chance_request *request,
+                    const struct token_row *row, struct who *out)
+{
+    int64_t iat = row->over ? NOW_S - 7200 : NOW_S;
+    if (row->not_a_token || row->access || row->by_foreign_key || row->issuer == ISSUER_NOBODY ||
+        !world->issuers[row->issuer] || !world->keys[row->issuer] ||
+        request->now_s >= iat + 3600 + 10 || request->now_s < iat - 60) {
+        return false;
+    }
+    if (row->issuer == ISSUER_OURS) {
+        if (row->account < 0 || world->account_states[row->account] != INDEX_ACCOUNT_ACTIVE ||
+            (row->with_user_key && !world->user_key)) {
+            return false;
+        }
+        const char *member = account_members[row->account];
+        add(out, member);
+        if (begins(member, "user:")) {
+            add(out, ends(member, "@example.com") ? "domain:example.com" : "domain:corp.example");
+        }
+        add(out, "allAuthenticatedUsers");
+    } else {
+        add_stranger(world, row, out);
+    }
+    return audience_is_ours(world, row);
+}
+
+static void add_groups(const struct chance_world *world, struct who *who)
+{
+    int own = who->count;
+    for (int i = 0; i < own; i++) {
+        for (int k = 0; k < GROUPS; k++) {
+            if (world->in_group[who->names[i]][k]) {
+                who->names[who->count++] = 10 + k;
+            }
+        }
+    }
+}
+
+/* ---- the answer ---- */
+
+struct expected oracle_answer(const struct chance_world *world,
+                              const struct chance_request *request)
+{
+    const struct host_row *host = &host_rows[request->host];
+    bool found = host->host != NULL && world->served && (host->default_url || world->domain_mapped);
+    bool connect = strcmp(request->method, "CONNECT") == 0;
+    int by_all = -1, by_caller = -1;
+    static const int everyone[] = {0};
+    struct decide_facts facts = {
+        .host_known = found,
+        .method_forbidden =
+            strcmp(request->method, "TRACE") == 0 || (connect && !request->websocket),
+        .default_url = host->default_url,
+        .default_url_disabled = world->default_url_disabled,
+        .ingress = world->ingress,
+        .network = peer_rows[request->peer].network,
+        .invoker_check_off = world->off,
+    };
+    if (found) {
+        facts.all_users = search(world, request, everyone, 1, &by_all);
+        bool special = request->serverless != -1;
+        int token = special ? request->serverless : request->authorization;
+        bool twice = special ? request->serverless_twice : request->authorization_twice;
+        struct who who = {.count = 0};
+        if (token == -1 || (token == -2 && !twice)) {
+            facts.credential = CREDENTIAL_NONE;
+        } else if (twice || token == -3 || !believe(world, request, &token_rows[token], &who)) {
+            facts.credential = CREDENTIAL_BAD;
+        } else {
+            facts.credential = CREDENTIAL_VALID;
+            add_groups(world, &who);
+            facts.principal = search(world, request, who.names, who.count, &by_caller);
+        }
+    }
+    struct expected out = {.verdict = policy_decide(&facts), .grant = -1};
+    if (out.verdict.rung == RUNG_ALL_USERS) {
+        out.grant = by_all;
+    } else if (out.verdict.rung == RUNG_BINDING) {
+        out.grant = by_caller;
+    } else if (out.verdict.rung == RUNG_PATH_UNCLEAR) {
+        out.grant = facts.all_users == GRANT_PATH_UNCLEAR ? by_all : by_caller;
+    }
+    return out;
+}
