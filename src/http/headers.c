@@ -52,6 +52,21 @@ static bool is_one_of(struct slice name, const struct slice *names, size_t count
     return false;
 }
 
+bool http_name_reads_as(struct slice name, struct slice wanted, bool prefix)
+{
+    if (prefix ? name.len < wanted.len : name.len != wanted.len) {
+        return false;
+    }
+    for (size_t i = 0; i < wanted.len; i++) {
+        char c = name.data[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (c != wanted.data[i] && (plain || wanted.data[i] != '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool http_header_is_hop_by_hop(const struct http_headers *headers, struct slice name)
 {
     static const struct slice always[] = {

@@ -66,6 +66,13 @@ unsigned http_headers_count(const struct http_headers *headers, struct slice nam
 bool http_headers_add(struct http_headers *headers, struct arena *arena, struct slice name,
                       struct slice value);
 
+/*
+ * Whether NAME is WANTED (both lower case), or a spelling that a server could take for it: CGI and
+ * what descends from it (RFC 3875 section 4.1.18) turn '-' into '_', and some servers all that is
+ * no letter or digit. PREFIX: whether it begins so.
+ */
+bool http_name_reads_as(struct slice name, struct slice wanted, bool prefix);
+
 /* Fields that belong to one hop alone, also those that Connection lists (RFC 9110 section 7.6.1).
  */
 bool http_header_is_hop_by_hop(const struct http_headers *headers, struct slice name);

@@ -20,30 +20,38 @@ struct rule {
     struct slice name;
     enum treatment treatment;
     bool prefix;
-    bool guarded; /* a spelling with '_' is dropped: many servers read it as '-' */
 };
 
+/*
+ * A name that only reads as one of these (http_name_reads_as) is always dropped: the container's
+ * server could take it for the field itself, past what is done to that one.
+ */
 static const struct rule rules[] = {
-    {SLICE_INIT("authorization"), STRIP_IF_GCLOUD, false, true},
-    {SLICE_INIT("x-serverless-authorization"), STRIP, false, true},
-    {SLICE_INIT("x-forwarded-for"), JOIN_FOR, false, true},
-    {SLICE_INIT("x-forwarded-proto"), DROP, false, true},
-    {SLICE_INIT("forwarded"), JOIN_FORWARDED, false, true},
-    {SLICE_INIT("x-cloud-trace-context"), DROP, false, true},
-    {SLICE_INIT("traceparent"), DROP, false, true},
-    {SLICE_INIT("x-goog-iap-"), DROP, true, true},
-    {SLICE_INIT("x-goog-authenticated-user-"), DROP, true, true},
-    {SLICE_INIT("x-appengine-"), DROP, true, true},
-    {SLICE_INIT("connection"), CONNECTION, false, false},
-    {SLICE_INIT("keep-alive"), DROP, false, false},
-    {SLICE_INIT("proxy-connection"), DROP, false, false},
-    {SLICE_INIT("proxy-authenticate"), DROP, false, false},
-    {SLICE_INIT("proxy-authorization"), DROP, false, false},
-    {SLICE_INIT("te"), DROP, false, false},
-    {SLICE_INIT("transfer-encoding"), DROP, false, false},
-    {SLICE_INIT("upgrade"), DROP, false, false},
-    {SLICE_INIT("http2-settings"), DROP, false, false},
-    {SLICE_INIT("homerun-denial"), DROP, false, false},
+    {SLICE_INIT("authorization"), STRIP_IF_GCLOUD, false},
+    {SLICE_INIT("x-serverless-authorization"), STRIP, false},
+    {SLICE_INIT("x-forwarded-for"), JOIN_FOR, false},
+    {SLICE_INIT("x-forwarded-proto"), DROP, false},
+    {SLICE_INIT("forwarded"), JOIN_FORWARDED, false},
+    {SLICE_INIT("x-cloud-trace-context"), DROP, false},
+    {SLICE_INIT("traceparent"), DROP, false},
+    {SLICE_INIT("x-goog-iap-"), DROP, true},
+    {SLICE_INIT("x-goog-authenticated-user-"), DROP, true},
+    {SLICE_INIT("x-appengine-"), DROP, true},
+    {SLICE_INIT("connection"), CONNECTION, false},
+    {SLICE_INIT("keep-alive"), DROP, false},
+    {SLICE_INIT("proxy"), DROP, false}, /* HTTP_PROXY, in the environment of a CGI program */
+    {SLICE_INIT("proxy-connection"), DROP, false},
+    {SLICE_INIT("proxy-authenticate"), DROP, false},
+    {SLICE_INIT("proxy-authorization"), DROP, false},
+    {SLICE_INIT("te"), DROP, false},
+    {SLICE_INIT("transfer-encoding"), DROP, false},
+    {SLICE_INIT("upgrade"), DROP, false},
+    {SLICE_INIT("http2-settings"), DROP, false},
+    {SLICE_INIT("homerun-denial"), DROP, false},
+    /* Nothing is done to these, but nothing else may pose as them. */
+    {SLICE_INIT("content-length"), PASS, false},
+    {SLICE_INIT("content-type"), PASS, false},
+    {SLICE_INIT("content-encoding"), PASS, false},
 };
 
 /* First letters of the names above. */
@@ -57,26 +65,21 @@ static const struct rule *rule_find(struct slice name)
         return NULL;
     }
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        const struct rule *rule = &rules[i];
-        if (rule->prefix ? slice_starts(name, rule->name) : slice_equal(name, rule->name)) {
-            return rule;
+        if (http_name_reads_as(name, rules[i].name, rules[i].prefix)) {
+            return &rules[i];
         }
     }
     return NULL;
 }
 
-static enum treatment treatment_of(struct arena *arena, struct slice name)
+static enum treatment treatment_of(struct slice name)
 {
     const struct rule *rule = rule_find(name);
-    if (rule != NULL || name.len == 0 || memchr(name.data, '_', name.len) == NULL) {
-        return rule == NULL ? PASS : rule->treatment;
+    if (rule == NULL) {
+        return PASS;
     }
-    char *dashed = arena_string(arena, name);
-    for (size_t i = 0; i < name.len; i++) {
-        dashed[i] = dashed[i] == '_' ? '-' : dashed[i];
-    }
-    rule = rule_find((struct slice){dashed, name.len});
-    return rule != NULL && rule->guarded ? DROP : PASS;
+    bool exact = rule->prefix || slice_equal(name, rule->name);
+    return exact ? rule->treatment : DROP;
 }
 
 /* Whether Connection names fields beyond the usual ones, which then have to be looked for. */
@@ -157,7 +160,7 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
         if (private_fields && http_header_is_hop_by_hop(from, field.name)) {
             continue;
         }
-        switch (treatment_of(arena, field.name)) {
+        switch (treatment_of(field.name)) {
         case DROP:
         case CONNECTION:
             continue;
@@ -194,12 +197,33 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
     return good;
 }
 
+/*
+ * What no trailer may be (RFC 9110 section 6.5.1): framing, routing, credentials and what a body
+ * is. A server that merges trailers into headers would believe them.
+ */
+static bool may_be_trailer(struct slice name)
+{
+    static const struct slice refused[] = {
+        SLICE_INIT("host"),          SLICE_INIT("cookie"),
+        SLICE_INIT("trailer"),       SLICE_INIT("expect"),
+        SLICE_INIT("range"),         SLICE_INIT("content-range"),
+        SLICE_INIT("max-forwards"),  SLICE_INIT("x-http-method-override"),
+        SLICE_INIT("cache-control"),
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        if (http_name_reads_as(name, refused[i], false)) {
+            return false;
+        }
+    }
+    return rule_find(name) == NULL;
+}
+
 void trailers_to_container(struct arena *arena, const struct http_headers *from,
                            struct http_headers *out)
 {
     *out = (struct http_headers){0};
     for (unsigned i = 0; from != NULL && i < from->count; i++) {
-        if (treatment_of(arena, from->items[i].name) == PASS) {
+        if (may_be_trailer(from->items[i].name)) {
             http_headers_add(out, arena, from->items[i].name, from->items[i].value);
         }
     }

@@ -143,19 +143,29 @@ bool cidr_list_holds(const struct cidr_list *list, const struct address *address
     return false;
 }
 
-/* An entry of X-Forwarded-For: an address, perhaps with a port ("192.0.2.1:80", "[fd00::1]:80"). */
+/* Nothing, or ":PORT". */
+static bool is_port(struct slice text)
+{
+    uint64_t port;
+    return text.len == 0 || (text.data[0] == ':' && text.len <= 6 &&
+                             slice_to_u64(slice_from(text, 1), &port) && port <= UINT16_MAX);
+}
+
+/* An entry of X-Forwarded-For: an address, perhaps with a port ("192.0.2.1:80", "[fd00::1]:80").
+ * Nothing else: what follows an address could be another reader's address. */
 static bool entry_parse(struct slice entry, struct address *out)
 {
     entry = slice_trim(entry);
     if (address_parse(entry, out)) {
         return true;
     }
-    if (entry.len > 0 && entry.data[0] == '[') {
-        ptrdiff_t end = slice_find(entry, ']');
-        return end > 0 && address_parse(slice_from(slice_upto(entry, (size_t)end), 1), out);
+    bool bracketed = entry.len > 0 && entry.data[0] == '[';
+    ptrdiff_t end = slice_find(entry, bracketed ? ']' : ':');
+    if (end <= 0) {
+        return false;
     }
-    ptrdiff_t colon = slice_find(entry, ':');
-    return colon > 0 && address_parse(slice_upto(entry, (size_t)colon), out);
+    struct slice address = slice_from(slice_upto(entry, (size_t)end), bracketed);
+    return is_port(slice_from(entry, (size_t)end + bracketed)) && address_parse(address, out);
 }
 
 /*

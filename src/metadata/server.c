@@ -78,26 +78,15 @@ static bool host_is_ours(struct arena *arena, struct slice authority)
     return slice_find(host, ':') >= 0 || inet_pton(AF_INET, arena_string(arena, host), &v4) == 1;
 }
 
-/* NAME in lower case. Programs behind a gateway of CGI's kind cannot tell "_" from "-". */
-static bool header_is(struct slice name, const char *wanted)
-{
-    size_t i = 0;
-    for (; i < name.len && wanted[i] != '\0'; i++) {
-        if ((name.data[i] == '_' ? '-' : name.data[i]) != wanted[i]) {
-            return false;
-        }
-    }
-    return i == name.len && wanted[i] == '\0';
-}
-
 /* What a proxy adds: the program that asks is not the one at the other end. */
 static bool came_by_proxy(const struct http_headers *headers)
 {
-    static const char *const names[] = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-                                        "forwarded", "via"};
+    static const struct slice names[] = {
+        SLICE_INIT("x-forwarded-for"), SLICE_INIT("x-forwarded-host"),
+        SLICE_INIT("x-forwarded-proto"), SLICE_INIT("forwarded"), SLICE_INIT("via")};
     for (size_t i = 0; i < headers->count; i++) {
         for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-            if (header_is(headers->items[i].name, names[k])) {
+            if (http_name_reads_as(headers->items[i].name, names[k], false)) {
                 return true;
             }
         }

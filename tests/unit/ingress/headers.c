@@ -133,6 +133,62 @@ static void what_only_the_gate_may_claim_does_not_pass(void **state)
     }
 }
 
+/*
+ * Spellings that a CGI or WSGI server folds to the name of a field that means something: the table
+ * of what may be claimed, against the ways of spelling it.
+ */
+static void no_spelling_poses_as_a_field_that_the_gate_treats(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-serverless-authorization",
+        "x-cloud-trace-context",
+        "x-goog-iap-jwt-assertion",
+        "x-goog-authenticated-user-email",
+        "x-goog-authenticated-user-id",
+        "x-appengine-user-email",
+        "x-appengine-https",
+        "homerun-denial",
+        "transfer-encoding",
+        "content-length",
+        "content-type",
+        "proxy-authorization",
+    };
+    static const char marks[] = "_.!~|^`'+*&%$#";
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        for (size_t k = 0; k < sizeof(marks) - 1; k++) {
+            for (int all = 0; all < 2; all++) {
+                char *name = arena_string(&arena, slice_of(names[i]));
+                for (char *at = name; *at != '\0'; at++) {
+                    *at = *at == '-' ? marks[k] : *at;
+                    if (*at == marks[k] && !all) {
+                        break; /* the first hyphen alone */
+                    }
+                }
+                const char *line = arena_printf(&arena, "%s: forged", name);
+                struct http_headers out = sent(LINES(line), false), trailers;
+                for (unsigned n = 0; n < out.count; n++) {
+                    assert_true(slice_find_slice(out.items[n].value, SLICE("forged")) < 0);
+                }
+                struct http_headers from = LINES(line);
+                trailers_to_container(&arena, &from, &trailers);
+                assert_int_equal(trailers.count, 0);
+            }
+        }
+    }
+    struct http_headers out = sent(LINES("x_request_id: 1", "client_id: 2", "x-goog-api-client: 3",
+                                         "x-goog-channel-id: 4", "proxy: evil:80", "x.y: 5"),
+                                   false);
+    assert_value(out, "x_request_id", "1");
+    assert_value(out, "client_id", "2");
+    assert_value(out, "x-goog-api-client", "3");
+    assert_value(out, "x-goog-channel-id", "4");
+    assert_value(out, "x.y", "5");
+    assert_null(value(&out, "proxy"));
+}
+
 static void fields_of_one_hop_stay_behind(void **state)
 {
     (void)state;
@@ -225,8 +281,10 @@ static void a_cookie_makes_an_answer_private(void **state)
 static void trailers_cannot_pose_as_headers_of_ours(void **state)
 {
     (void)state;
-    struct http_headers from = LINES("x-forwarded-for: 1.1.1.1", "authorization: Bearer x",
-                                     "x-goog-iap-jwt-assertion: x", "x-checksum: 1");
+    struct http_headers from =
+        LINES("x-forwarded-for: 1.1.1.1", "authorization: Bearer x", "x-goog-iap-jwt-assertion: x",
+              "content-length: 5", "transfer_encoding: chunked", "host: evil", "cookie: a=b",
+              "x-serverless-authorization: Bearer x", "x-checksum: 1");
     struct http_headers out;
     trailers_to_container(&arena, &from, &out);
     assert_int_equal(out.count, 1);
@@ -240,6 +298,7 @@ int main(void)
         cmocka_unit_test(the_serverless_header_is_always_stripped),
         cmocka_unit_test(the_chain_of_addresses_grows_at_its_end),
         cmocka_unit_test(what_only_the_gate_may_claim_does_not_pass),
+        cmocka_unit_test(no_spelling_poses_as_a_field_that_the_gate_treats),
         cmocka_unit_test(fields_of_one_hop_stay_behind),
         cmocka_unit_test(a_trace_is_kept_or_made),
         cmocka_unit_test(an_odd_trace_is_replaced),

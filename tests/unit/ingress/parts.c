@@ -1,7 +1,9 @@
 /* The small parts: pages byte for byte, networks, the choice of a revision, affinity, log lines. */
 #include "fixture.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "ingress/access_log.h"
@@ -255,9 +257,118 @@ static void a_log_that_cannot_be_written_loses_lines_and_nothing_else(void **sta
     access_log_free(log);
 }
 
+/*
+ * Who a caller is. 10.0.0.0/8 is internal, 198.51.100.0/24 and fd00::1 are trusted proxies. What a
+ * stranger writes into X-Forwarded-For must never make them anybody.
+ */
+static void only_a_trusted_proxy_says_who_the_caller_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *peer;
+        const char *lines[4]; /* of X-Forwarded-For, or of what poses as it */
+        enum network network;
+        const char *client;
+    } rows[] = {
+        /* strangers */
+        {"203.0.113.9", {NULL}, NETWORK_OUTSIDE, "203.0.113.9"},
+        {"203.0.113.9", {"x-forwarded-for: 10.1.1.1"}, NETWORK_OUTSIDE, "203.0.113.9"},
+        {"203.0.113.9",
+         {"x-forwarded-for: 198.51.100.1, 10.1.1.1"},
+         NETWORK_OUTSIDE,
+         "203.0.113.9"},
+        {"203.0.113.9",
+         {"x_forwarded_for: 10.1.1.1", "forwarded: for=10.1.1.1"},
+         NETWORK_OUTSIDE,
+         "203.0.113.9"},
+        {"203.0.113.9",
+         {"x-real-ip: 10.1.1.1", "true-client-ip: 10.1.1.1"},
+         NETWORK_OUTSIDE,
+         "203.0.113.9"},
+        {"127.0.0.1", {"x-forwarded-for: 10.1.1.1"}, NETWORK_OUTSIDE, "127.0.0.1"},
+        {"198.51.101.1", {"x-forwarded-for: 10.1.1.1"}, NETWORK_OUTSIDE, "198.51.101.1"},
+        {"10.1.1.1", {"x-forwarded-for: 203.0.113.4"}, NETWORK_INSIDE, "10.1.1.1"},
+        /* a trusted proxy: the right-most entry that is none */
+        {"198.51.100.1", {NULL}, NETWORK_LOAD_BALANCER, "198.51.100.1"},
+        {"198.51.100.1", {"x-forwarded-for: 203.0.113.4"}, NETWORK_LOAD_BALANCER, "203.0.113.4"},
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1"}, NETWORK_INSIDE, "10.1.1.1"},
+        {"198.51.100.1",
+         {"x-forwarded-for: 10.1.1.1, 203.0.113.4"},
+         NETWORK_LOAD_BALANCER,
+         "203.0.113.4"},
+        {"198.51.100.1",
+         {"x-forwarded-for: 10.1.1.1", "x-forwarded-for: 203.0.113.4"},
+         NETWORK_LOAD_BALANCER,
+         "203.0.113.4"},
+        {"198.51.100.1",
+         {"x-forwarded-for: 203.0.113.4, 10.1.1.1, 198.51.100.7"},
+         NETWORK_INSIDE,
+         "10.1.1.1"},
+        {"198.51.100.1",
+         {"x-forwarded-for: 10.1.1.1", "x-forwarded-for: 198.51.100.7"},
+         NETWORK_INSIDE,
+         "10.1.1.1"},
+        {"198.51.100.1",
+         {"x-forwarded-for: 198.51.100.2,198.51.100.3"},
+         NETWORK_LOAD_BALANCER,
+         NULL},
+        {"fd00::1", {"x-forwarded-for: 10.1.1.1"}, NETWORK_INSIDE, "10.1.1.1"},
+        {"fd00::2", {"x-forwarded-for: 10.1.1.1"}, NETWORK_OUTSIDE, "fd00::2"},
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1:4321"}, NETWORK_INSIDE, "10.1.1.1"},
+        {"198.51.100.1", {"x-forwarded-for: ::ffff:10.1.1.1"}, NETWORK_INSIDE, "10.1.1.1"},
+        {"198.51.100.1",
+         {"x-forwarded-for: [2001:db8::1]:80"},
+         NETWORK_LOAD_BALANCER,
+         "2001:db8::1"},
+        /* what cannot be read ends the walk, and makes nobody internal */
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1, unknown"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1,"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1, _hidden"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1 203.0.113.4"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1:x"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: 10.1.1.1:80:203.0.113.4"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: [10.1.1.1]203.0.113.4"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: 010.1.1.1"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: 10.1"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: \"10.1.1.1\""}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for: for=10.1.1.1"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x-forwarded-for:"}, NETWORK_LOAD_BALANCER, NULL},
+        {"198.51.100.1", {"x_forwarded_for: 10.1.1.1"}, NETWORK_LOAD_BALANCER, NULL},
+    };
+    struct networks networks = {.internal = {.count = 0}};
+    struct error err;
+    assert_true(cidr_list_read(SLICE("10.0.0.0/8"), &networks.internal, &err));
+    assert_true(cidr_list_read(SLICE("198.51.100.0/24, fd00::1"), &networks.trusted_proxies, &err));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_headers headers = {0};
+        struct sockaddr_storage peer = {0};
+        struct address client;
+        char shown[ADDRESS_TEXT_MAX];
+        bool v6 = strchr(rows[i].peer, ':') != NULL;
+        void *to = v6 ? (void *)&((struct sockaddr_in6 *)(void *)&peer)->sin6_addr
+                      : (void *)&((struct sockaddr_in *)(void *)&peer)->sin_addr;
+        peer.ss_family = v6 ? AF_INET6 : AF_INET;
+        assert_int_equal(inet_pton(peer.ss_family, rows[i].peer, to), 1);
+        for (size_t k = 0; rows[i].lines[k] != NULL; k++) {
+            struct slice line = slice_of(rows[i].lines[k]);
+            size_t colon = (size_t)slice_find(line, ':');
+            http_headers_add(&headers, &arena, slice_upto(line, colon),
+                             slice_trim(slice_from(line, colon + 1)));
+        }
+        enum network network = network_of(&networks, &peer, &headers, &client);
+        if (network != rows[i].network) {
+            fail_msg("row %zu: network %d", i, (int)network);
+        }
+        if (rows[i].client != NULL) {
+            assert_string_equal(arena_string(&arena, address_text(&client, shown)), rows[i].client);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_a_trusted_proxy_says_who_the_caller_is),
         cmocka_unit_test(pages_are_what_cloud_run_sends),
         cmocka_unit_test(a_path_with_percent_signs_is_only_a_path),
         cmocka_unit_test(denials_are_random),

@@ -112,6 +112,21 @@ static const char *objection(const char *authority, const char *flavor, const ch
     return server_objection(&arena, &request);
 }
 
+/* A proxy that folds names, or a server behind one, must not make the check pass. */
+static void no_spelling_of_a_proxys_header_is_heard(void **state)
+{
+    static const char *const names[] = {"x-forwarded-for", "x_forwarded_for", "x_forwarded-for",
+                                        "x.forwarded.for", "forwarded"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct http_request request = {.authority = SLICE("localhost")};
+        http_headers_add(&request.headers, &arena, SLICE("metadata-flavor"), SLICE("Google"));
+        assert_null(server_objection(&arena, &request));
+        http_headers_add(&request.headers, &arena, slice_of(names[i]), SLICE("10.0.0.1"));
+        assert_non_null(server_objection(&arena, &request));
+    }
+}
+
 static void only_clients_of_metadata_servers_on_this_machine_are_heard(void **state)
 {
     static const char *const ours[] = {"localhost:8082",           "127.0.0.1",      "[::1]:80", "",
@@ -257,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_path_is_a_value_a_folder_or_nothing),
         cmocka_unit_test(only_what_shows_the_account_asks_for_it),
         cmocka_unit_test(an_account_that_does_not_exist_is_shown_nowhere),
+        cmocka_unit_test(no_spelling_of_a_proxys_header_is_heard),
         cmocka_unit_test(only_clients_of_metadata_servers_on_this_machine_are_heard),
         cmocka_unit_test(a_connection_counts_only_while_it_is_established),
         cmocka_unit_test(the_user_of_a_connection_is_found_for_both_families),
