@@ -114,9 +114,13 @@ static bool check_value(const struct place *place, const struct orgpolicy_constr
         return refuse(place, "values", "constraints/%s does not support values with \"under:\".",
                       constraint->name);
     }
-    if (slice_starts(value, SLICE("in:"))) {
+    if (slice_starts(value, SLICE("in:")) && !constraint->supports_in) {
         return refuse(place, "values", "constraints/%s does not support values with \"in:\".",
                       constraint->name);
+    }
+    if (constraint->values_known != NULL && !constraint->values_known(value)) {
+        return refuse(place, "values", "constraints/%s knows no value \"%.*s\".", constraint->name,
+                      SLICE_ARG(value));
     }
     return true;
 }
@@ -156,6 +160,9 @@ static bool check_list_rule(const struct place *place,
 
 static bool is_declared(const struct orgpolicy_constraint *constraint, struct slice name)
 {
+    if (constraint->door == ORGPOLICY_NOWHERE) {
+        return true;
+    }
     for (const char *const *one = constraint->parameters; one != NULL && *one != NULL; one++) {
         if (slice_is(name, *one)) {
             return true;

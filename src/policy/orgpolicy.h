@@ -22,6 +22,8 @@ enum orgpolicy_door {
     ORGPOLICY_ON_KEY_UPLOAD,   /* a key is brought */
     ORGPOLICY_ON_DEFAULT_ROLE, /* a default account is made */
     ORGPOLICY_ON_TOKEN,        /* a token is to live longer than an hour */
+    ORGPOLICY_ON_API,          /* an API is switched on in a project */
+    ORGPOLICY_NOWHERE,         /* known by name alone: it is about what is not here */
 };
 
 struct orgpolicy_constraint {
@@ -29,20 +31,24 @@ struct orgpolicy_constraint {
     enum orgpolicy_kind kind;
     enum orgpolicy_door door;
     bool denies_by_default; /* without any policy: false allows, or does not enforce */
-    bool supports_dry_run, supports_under;
+    bool supports_dry_run, supports_under, supports_in;
     const char *equivalent; /* the managed or legacy twin; NULL if there is none */
     const char *title, *description;
     const char *refusal;           /* what a legacy constraint says of a violation; NULL if more
                                       has to be said (orgpolicy_text.c) */
     const char *advice;            /* what to do instead */
     const char *const *parameters; /* all lists of strings; NULL ends; NULL if there are none */
-    const char *annotation;        /* of v1, that the values stand in */
+    const char *annotation;        /* of v1, that the values stand in; NULL: they stand in none */
+    bool (*values_known)(struct slice value); /* of a list; NULL: any */
 };
 
 size_t orgpolicy_constraint_count(void);
 const struct orgpolicy_constraint *orgpolicy_constraint_at(size_t index); /* by name */
 /* NAME without "constraints/". NULL if it is unknown or custom. */
 const struct orgpolicy_constraint *orgpolicy_constraint_find(struct slice name);
+/* Those that are known by name alone (orgpolicy_kept.c): of the others' functions, for these. */
+extern const struct orgpolicy_constraint orgpolicy_kept[];
+extern const size_t orgpolicy_kept_count;
 /* "custom.NAME" in a valid form. */
 bool orgpolicy_is_custom(struct slice name);
 /* What the table says of every custom constraint; its name is the caller's to know. */
@@ -142,6 +148,9 @@ bool orgpolicy_is_default_account(struct slice email);
 
 /* "Constraint constraints/C violated for attempting METHOD with annotation "A" set to V." VALUE
  * data NULL: null. */
+/* The sentence about a value that stands in no annotation. */
+const char *orgpolicy_text_value(struct arena *arena, const char *name, const char *resource,
+                                 struct slice value);
 const char *orgpolicy_text_annotation(struct arena *arena,
                                       const struct orgpolicy_constraint *constraint,
                                       const char *method, struct slice value, bool by_default);

@@ -1,4 +1,5 @@
 /* The constraints, one row each, in the order of their names. */
+#include "policy/locations.h"
 #include "policy/orgpolicy.h"
 
 static const char *const member_parameters[] = {"allowedMemberSubjects", "allowedPrincipalSets",
@@ -18,12 +19,43 @@ static const char *const member_parameters[] = {"allowedMemberSubjects", "allowe
     .description = "When enforced, keys of service accounts cannot be made.",                      \
     .advice = KEYS_ADVICE
 
+#define ACCOUNT_CREATION                                                                           \
+    .door = ORGPOLICY_ON_ACCOUNT, .title = "Disable service account creation",                     \
+    .description = "When enforced, service accounts cannot be made.",                              \
+    .advice = "Use an account that exists, or one of a project where accounts may be made."
+
 #define KEY_UPLOAD                                                                                 \
     .door = ORGPOLICY_ON_KEY_UPLOAD, .title = "Disable service account key upload",                \
     .description = "When enforced, public keys cannot be uploaded to service accounts.",           \
     .advice = KEYS_ADVICE
 
 static const struct orgpolicy_constraint constraints[] = {
+    {
+        LIST("gcp.resourceLocations"),
+        .door = ORGPOLICY_ON_SERVICE,
+        .supports_in = true,
+        .values_known = location_value_known,
+        .title = "Resource location restriction",
+        .description = "Regions that services may be made in, by name (us-central1) or by group "
+                       "(in:us-locations, in:eu-locations).",
+        .advice = "Deploy to a region that is allowed.",
+    },
+    {
+        LIST("gcp.restrictNonCmekServices"),
+        .door = ORGPOLICY_ON_SERVICE,
+        .title = "Services that need an encryption key",
+        .description = "When run.googleapis.com is denied, services without an encryption key of "
+                       "their own are refused. Homerun has no such keys.",
+        .advice = "Exempt the project: Homerun cannot encrypt with keys of Cloud KMS.",
+    },
+    {
+        LIST("gcp.restrictServiceUsage"),
+        .door = ORGPOLICY_ON_SERVICE,
+        .title = "Services that may be used",
+        .description = "APIs that may be used, by name: where run.googleapis.com is not among "
+                       "them, no service can be made or changed.",
+        .advice = "Use a project where Cloud Run may be used.",
+    },
     {
         LIST("iam.allowServiceAccountCredentialLifetimeExtension"),
         .door = ORGPOLICY_ON_TOKEN,
@@ -52,12 +84,19 @@ static const struct orgpolicy_constraint constraints[] = {
         .advice = "Grant the account the roles that it needs.",
     },
     {
+        BOOLEAN("iam.disableCrossProjectServiceAccountUsage"),
+        .door = ORGPOLICY_ON_SERVICE,
+        .title = "Service accounts stay in their project",
+        .description = "When enforced on a project, its service accounts cannot be what services "
+                       "of other projects run as.",
+        .refusal = "Service accounts of this project cannot be used in other projects.",
+        .advice = "Run the service as an account of its own project.",
+    },
+    {
         BOOLEAN("iam.disableServiceAccountCreation"),
-        .door = ORGPOLICY_ON_ACCOUNT,
-        .title = "Disable service account creation",
-        .description = "When enforced, service accounts cannot be made.",
+        ACCOUNT_CREATION,
+        .equivalent = "iam.managed.disableServiceAccountCreation",
         .refusal = "Service account creation is not allowed on this project.",
-        .advice = "Use an account that exists, or one of a project where accounts may be made.",
     },
     {
         BOOLEAN("iam.disableServiceAccountKeyCreation"),
@@ -80,6 +119,11 @@ static const struct orgpolicy_constraint constraints[] = {
         .advice = "Grant the role to a member that the policy names. To open a service to "
                   "everybody, turn its Invoker IAM check off.",
         .parameters = member_parameters,
+    },
+    {
+        MANAGED("iam.managed.disableServiceAccountCreation"),
+        ACCOUNT_CREATION,
+        .equivalent = "iam.disableServiceAccountCreation",
     },
     {
         MANAGED("iam.managed.disableServiceAccountKeyCreation"),
@@ -135,6 +179,13 @@ static const struct orgpolicy_constraint constraints[] = {
         .advice = "Keep the check on (`gcloud run services update SERVICE --invoker-iam-check`) "
                   "and grant roles/run.invoker to those who may call the service.",
     },
+    {
+        LIST("serviceuser.services"),
+        .door = ORGPOLICY_ON_API,
+        .title = "APIs that may be enabled",
+        .description = "APIs that may be switched on in projects, by name.",
+        .advice = "Do without the API, or have it listed.",
+    },
 };
 
 const struct orgpolicy_constraint orgpolicy_custom = {
@@ -148,24 +199,44 @@ const struct orgpolicy_constraint orgpolicy_custom = {
               "describe-custom-constraint` shows it.",
 };
 
+enum { HERE = sizeof(constraints) / sizeof(constraints[0]) };
+
 size_t orgpolicy_constraint_count(void)
 {
-    return sizeof(constraints) / sizeof(constraints[0]);
+    return HERE + orgpolicy_kept_count;
 }
 
+/* The two tables, each by name, as one. */
 const struct orgpolicy_constraint *orgpolicy_constraint_at(size_t index)
 {
-    return index < orgpolicy_constraint_count() ? &constraints[index] : NULL;
+    size_t here = 0, kept = 0;
+    while (here < HERE || kept < orgpolicy_kept_count) {
+        bool first = kept == orgpolicy_kept_count ||
+                     (here < HERE && strcmp(constraints[here].name, orgpolicy_kept[kept].name) < 0);
+        const struct orgpolicy_constraint *next =
+            first ? &constraints[here++] : &orgpolicy_kept[kept++];
+        if (here + kept == index + 1) {
+            return next;
+        }
+    }
+    return NULL;
+}
+
+static const struct orgpolicy_constraint *find_in(const struct orgpolicy_constraint *table,
+                                                  size_t count, struct slice name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slice_is(name, table[i].name)) {
+            return &table[i];
+        }
+    }
+    return NULL;
 }
 
 const struct orgpolicy_constraint *orgpolicy_constraint_find(struct slice name)
 {
-    for (size_t i = 0; i < orgpolicy_constraint_count(); i++) {
-        if (slice_is(name, constraints[i].name)) {
-            return &constraints[i];
-        }
-    }
-    return NULL;
+    const struct orgpolicy_constraint *found = find_in(constraints, HERE, name);
+    return found != NULL ? found : find_in(orgpolicy_kept, orgpolicy_kept_count, name);
 }
 
 bool orgpolicy_is_custom(struct slice name)

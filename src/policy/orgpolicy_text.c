@@ -15,6 +15,14 @@ const char *orgpolicy_text_annotation(struct arena *arena,
                         by_default ? "the default value " : "", SLICE_ARG(value));
 }
 
+const char *orgpolicy_text_value(struct arena *arena, const char *name, const char *resource,
+                                 struct slice value)
+{
+    return arena_printf(arena,
+                        "'%.*s' violates constraint 'constraints/%s' on the resource '%s'.",
+                        SLICE_ARG(value), name, resource);
+}
+
 const char *orgpolicy_text_name(struct arena *arena, const char *name)
 {
     bool custom = slice_starts(slice_of(name), SLICE("custom."));

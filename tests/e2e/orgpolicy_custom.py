@@ -61,7 +61,7 @@ def a_condition_that_makes_no_sense_is_refused_with_its_place():
     for name in "abc":
         api("DELETE", f"/v2/{node}/customConstraints/custom.{name}")
     for change in ({"condition": "request.time == 1"}, {"methodTypes": ["UPDATE"]},
-                   {"resourceTypes": ["compute.googleapis.com/Instance"]},
+                   {"resourceTypes": ["Instance"]}, {"resourceTypes": []},
                    {"name": f"{node}/customConstraints/custom.a-b"}):
         api("POST", f"/v2/{node}/customConstraints",
             {**body, "condition": "true", **change}, 400)

@@ -4,7 +4,7 @@ import copy
 
 from homerun import main, test
 from terraform_provider import (IMAGE, Refused, V1Service, V2Service, at_once, call,
-                                leaves_nothing, refuses, request, stand)
+                                leaves_nothing, organization, refuses, request, stand)
 
 HELLO = {"template": {"containers": [{"image": IMAGE}]}}
 OPEN = {**HELLO, "invokerIamDisabled": True}
@@ -370,6 +370,134 @@ def a_custom_constraint_is_made_changed_and_obeyed():
         policy.destroy()
     assert call("DELETE", f"{path}/{name}") == {}
     leaves_nothing()
+
+
+# ---- what a landing zone sets ----
+
+def at(region, name):
+    return f"/v2/projects/demo/locations/{region}/services?serviceId={name}"
+
+
+def gone(region, name):
+    call("DELETE", at(region, name).replace("?serviceId=", "/"))
+
+
+@test
+def a_service_is_made_where_resources_may_be():
+    """By region and by group, allowed and denied; what is there stays and can be changed."""
+    locations = Policy("gcp.resourceLocations")
+    call("POST", at("europe-west2", "before"), HELLO)
+    for rule, good, bad in (
+            ({"allowedValues": ["in:us-locations"]}, "us-east4", "europe-west1"),
+            ({"allowedValues": ["in:eu-locations"]}, "europe-west10", "europe-west2"),
+            ({"allowedValues": ["in:europe-locations"]}, "europe-west2", "asia-east1"),
+            ({"allowedValues": ["in:germany-locations", "us-west1"]}, "europe-west3", "us-west2"),
+            ({"allowedValues": ["is:us-west1", "in:northamerica-locations"]}, "us-west1",
+             "southamerica-east1"),
+            ({"allowedValues": ["in:europe-west1-locations"]}, "europe-west1", "europe-west10"),
+            ({"deniedValues": ["in:asia-locations"]}, "us-central1", "asia-northeast1")):
+        locations.apply({"rules": [{"values": rule}]})
+        with refuses(400, bad, "constraints/gcp.resourceLocations"):
+            call("POST", at(bad, "placed"), HELLO)
+        call("POST", at(good, "placed"), HELLO)
+        gone(good, "placed")
+    changed = {**HELLO, "description": "changed"}
+    call("PATCH", at("europe-west2", "before").replace("?serviceId=", "/"), changed)
+    locations.apply({"rules": [{"values": {"allowedValues": ["in:us-locations"]}}]})
+    with refuses(400, "gcp.resourceLocations"):
+        call("POST", "/europe-west2/apis/serving.knative.dev/v1/namespaces/demo/services",
+             {"apiVersion": "serving.knative.dev/v1", "kind": "Service",
+              "metadata": {"name": "placed", "namespace": "demo"}, **OLD_HELLO})
+    for unknown in ("in:atlantis-locations", "in:us", "under:folders/1"):
+        with refuses(400, "values"):
+            call("PATCH", f"{locations.path}?updateMask=policy.spec", {"spec": {"rules": [
+                {"values": {"allowedValues": [unknown]}}]}})
+    locations.destroy()
+    gone("europe-west2", "before")
+
+
+@test
+def a_project_that_may_not_use_cloud_run_takes_no_services():
+    for constraint, rule in (
+            ("gcp.restrictServiceUsage", {"allowedValues": ["is:storage.googleapis.com"]}),
+            ("gcp.restrictServiceUsage", {"deniedValues": ["run.googleapis.com"]}),
+            ("gcp.restrictNonCmekServices", {"deniedValues": ["is:run.googleapis.com"]})):
+        one = Policy(constraint)
+        one.apply({"rules": [{"values": rule}]})
+        with refuses(400, f"constraints/{constraint}"):
+            call("POST", at("us-central1", "unused"), HELLO)
+        one.destroy()
+    call("POST", at("us-central1", "unused"), HELLO)
+    gone("us-central1", "unused")
+
+
+@test
+def only_listed_apis_are_enabled():
+    one = Policy("serviceuser.services")
+    one.apply({"rules": [{"values": {"deniedValues": ["doubleclicksearch.googleapis.com"]}}]})
+    base = "/v1/projects/demo/services"
+    with refuses(400, "constraints/serviceuser.services"):
+        call("POST", f"{base}/doubleclicksearch.googleapis.com:enable", {})
+    with refuses(400, "constraints/serviceuser.services"):
+        call("POST", f"{base}:batchEnable", {"serviceIds": [
+            "pubsub.googleapis.com", "doubleclicksearch.googleapis.com"]})
+    assert call("GET", f"{base}/pubsub.googleapis.com")["state"] == "DISABLED"
+    call("POST", f"{base}/pubsub.googleapis.com:enable", {})
+    call("POST", f"{base}/doubleclicksearch.googleapis.com:disable", {})
+    one.destroy()
+
+
+@test
+def an_account_stays_in_its_project_where_it_must():
+    call("POST", "/v1/projects", {"projectId": "lends-accounts"})
+    account = call("POST", "/v1/projects/lends-accounts/serviceAccounts", {"accountId": "lent-one"})
+    one = Policy("iam.disableCrossProjectServiceAccountUsage", "projects/lends-accounts")
+    lent = copy.deepcopy(HELLO)
+    lent["template"]["serviceAccount"] = account["email"]
+    one.apply({"rules": [{"enforce": "TRUE"}]})
+    with refuses(400, "iam.disableCrossProjectServiceAccountUsage"):
+        call("POST", at("us-central1", "lent"), lent)
+    one.destroy()
+    call("POST", at("us-central1", "lent"), lent)
+    gone("us-central1", "lent")
+    call("DELETE", "/v1/projects/lends-accounts")
+
+
+@test
+def constraints_about_what_is_not_here_are_known_by_name_and_kept():
+    for constraint, rule in (
+            ("compute.requireOsLogin", {"enforce": "TRUE"}),
+            ("storage.uniformBucketLevelAccess", {"enforce": "TRUE"}),
+            ("sql.restrictPublicIp", {"enforce": "TRUE"}),
+            ("compute.skipDefaultNetworkCreation", {"enforce": "TRUE"}),
+            ("compute.vmExternalIpAccess", {"deny_all": "TRUE"}),
+            ("compute.trustedImageProjects", {"values": {"allowedValues": [
+                "projects/debian-cloud", "under:folders/1"]}}),
+            ("essentialcontacts.allowedContactDomains", {"values": {"allowedValues": [
+                "@example.com"]}}),
+            ("essentialcontacts.managed.allowedContactDomains", {
+                "enforce": "TRUE", "parameters": {"allowedDomains": ["@example.com"]}})):
+        one = Policy(constraint)
+        one.apply({"rules": [rule]})
+        one.destroy()
+    with refuses(400, "compute.noSuchConstraint"):
+        Policy("compute.noSuchConstraint").apply({"rules": [{"enforce": "TRUE"}]})
+    listed = [item["name"].rsplit("/", 1)[1] for item in
+              call("GET", "/v2/projects/demo/constraints")["constraints"]]
+    assert listed == sorted(listed) and "compute.requireOsLogin" in listed
+    org = organization()
+    name = "custom.noAutoUpgrade"
+    made = call("POST", f"/v2/{org}/customConstraints", {
+        "name": f"{org}/customConstraints/{name}", "resourceTypes":
+            ["container.googleapis.com/NodePool"], "methodTypes": ["UPDATE"],
+        "condition": "resource.management.autoUpgrade == false", "actionType": "ALLOW"})
+    assert made["resourceTypes"] == ["container.googleapis.com/NodePool"], made
+    one = Policy(name)
+    one.apply({"rules": [{"enforce": "TRUE"}]})
+    call("POST", at("us-central1", "unasked"), HELLO)
+    gone("us-central1", "unasked")
+    one.destroy()
+    call("DELETE", f"/v2/{org}/customConstraints/{name}")
 
 
 if __name__ == "__main__":

@@ -177,6 +177,23 @@ def any_api_is_enabled_and_disabled_and_that_is_kept():
 
 
 @test
+def where_cloud_run_is_switched_off_its_admin_api_refuses_and_services_go_on():
+    url = stand().url("goes-on")
+    call("POST", f"{SERVICES}?serviceId=goes-on", {**HELLO, "invokerIamDisabled": True})
+    api = "/v1/projects/demo/services/run.googleapis.com"
+    call("POST", f"{api}:disable", {})
+    old = "/us-central1/apis/serving.knative.dev/v1/namespaces/demo/services"
+    for method, path, body in (("GET", SERVICES, None), ("GET", f"{SERVICES}/goes-on", None),
+                               ("POST", f"{SERVICES}?serviceId=more", HELLO), ("GET", old, None),
+                               ("GET", f"{old}/goes-on", None)):
+        with refuses(403, "SERVICE_DISABLED", "gcloud services enable run.googleapis.com"):
+            call(method, path, body)
+    assert stand().get(url).status == 200
+    call("POST", f"{api}:enable", {})
+    call("DELETE", f"{SERVICES}/goes-on")
+
+
+@test
 def apis_are_a_projects_own_and_outlive_a_restart():
     with Homerun() as homerun:
         for name in ("first-apis", "second-apis"):

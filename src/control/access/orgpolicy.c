@@ -226,6 +226,14 @@ bool orgpolicy_check_flag(struct api_call *call, const char *constraint, const c
     return ask_flags(ask, constraint, err) && orgpolicy_note_dry_run(call, ask, err);
 }
 
+bool orgpolicy_check_value(struct api_call *call, const char *constraint, const char *resource,
+                           struct slice value, struct error *err)
+{
+    struct orgpolicy_ask *ask = orgpolicy_ask_new(call->control, &call->arena, resource, err);
+    return ask != NULL && orgpolicy_ask_value(ask, constraint, value, err) &&
+           orgpolicy_conclude(call, ask, err);
+}
+
 bool orgpolicy_extends_lifetime(struct api_call *call, const char *resource, const char *email)
 {
     static const char name[] = "iam.allowServiceAccountCredentialLifetimeExtension";

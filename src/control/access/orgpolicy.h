@@ -20,6 +20,9 @@ bool orgpolicy_check_service(struct api_call *call, const char *resource, const 
  * CONSTRAINT "iam.disableServiceAccountKeyCreation". */
 bool orgpolicy_check_flag(struct api_call *call, const char *constraint, const char *resource,
                           struct error *err);
+/* One value of the list constraint CONSTRAINT, on RESOURCE. */
+bool orgpolicy_check_value(struct api_call *call, const char *constraint, const char *resource,
+                           struct slice value, struct error *err);
 /* Answers *err, with the details that the refusing check left with the call, if it was one of
  * these. */
 void orgpolicy_fail(struct api_call *call, const struct error *err);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "model/service_run.h"
 #include "policy/cel_custom.h"
+#include "policy/locations.h"
 
 struct orgpolicy_ask *orgpolicy_ask_new(struct control *control, struct arena *arena,
                                         const char *resource, struct error *err)
@@ -89,36 +90,95 @@ static const struct {
     {"run.allowedVPCEgress", egress_of},
 };
 
-static bool ask_setting(struct orgpolicy_ask *ask, const char *name, struct setting setting,
-                        const char *method, struct error *err)
+/* What a list constraint is asked about. */
+struct list_question {
+    const char *name; /* of the constraint */
+    struct slice value;
+    bool (*matches)(void *ctx, struct slice listed);
+    const char *text; /* the sentence, if it is refused */
+};
+
+static bool ask_list(struct orgpolicy_ask *ask, struct list_question *question, struct error *err)
 {
-    const struct orgpolicy_constraint *constraint = orgpolicy_constraint_find(slice_of(name));
+    const struct orgpolicy_constraint *constraint =
+        orgpolicy_constraint_find(slice_of(question->name));
     struct orgpolicy_chain chain;
-    if ((ask->dry_run && !constraint->supports_dry_run)) {
+    if (ask->dry_run && !constraint->supports_dry_run) {
         return true;
     }
-    if (!orgpolicy_chain_load(ask->control, ask->arena, ask->resource, constraint, name,
+    if (!orgpolicy_chain_load(ask->control, ask->arena, ask->resource, constraint, question->name,
                               ask->dry_run, &chain, err)) {
         return false;
     }
     struct orgpolicy_verdict verdict =
         orgpolicy_list_decide(constraint, chain.levels, chain.count, &ask->env, ask->arena,
-                              orgpolicy_same_value, &setting.value);
+                              question->matches, &question->value);
     json_decref(chain.owner);
     if (verdict.refused) {
-        orgpolicy_ask_add(
-            ask, (struct orgpolicy_violation){
-                     .constraint = constraint,
-                     .name = name,
-                     .node = verdict.node,
-                     .text = orgpolicy_text_annotation(ask->arena, constraint, method,
-                                                       setting.value.data == NULL
-                                                           ? setting.value
-                                                           : arena_slice(ask->arena, setting.value),
-                                                       setting.by_default),
-                 });
+        orgpolicy_ask_add(ask, (struct orgpolicy_violation){.constraint = constraint,
+                                                            .name = question->name,
+                                                            .node = verdict.node,
+                                                            .text = question->text});
     }
     return true;
+}
+
+static bool ask_setting(struct orgpolicy_ask *ask, const char *name, struct setting setting,
+                        const char *method, struct error *err)
+{
+    struct slice value =
+        setting.value.data == NULL ? setting.value : arena_slice(ask->arena, setting.value);
+    struct list_question question = {
+        .name = name,
+        .value = setting.value,
+        .matches = orgpolicy_same_value,
+        .text = orgpolicy_text_annotation(ask->arena, orgpolicy_constraint_find(slice_of(name)),
+                                          method, value, setting.by_default),
+    };
+    return ask_list(ask, &question, err);
+}
+
+bool orgpolicy_ask_value(struct orgpolicy_ask *ask, const char *name, struct slice value,
+                         struct error *err)
+{
+    struct list_question question = {
+        .name = name,
+        .value = value,
+        .matches = orgpolicy_same_value,
+        .text = orgpolicy_text_value(ask->arena, name, ask->resource, value),
+    };
+    return ask_list(ask, &question, err);
+}
+
+static bool location_listed(void *ctx, struct slice listed)
+{
+    return location_is_in(*(const struct slice *)ctx, listed);
+}
+
+/* Where a service may be is asked when it is made; later it cannot move. */
+static bool ask_location(struct orgpolicy_ask *ask, const char *method, struct error *err)
+{
+    static const char name[] = "gcp.resourceLocations";
+    struct slice region = SLICE_NONE, left = slice_of(ask->resource);
+    for (int i = 0; i < 4; i++) {
+        slice_cut(&left, '/', &region); /* projects/P/locations/REGION/… */
+    }
+    struct list_question question = {
+        .name = name,
+        .value = region,
+        .matches = location_listed,
+        .text = orgpolicy_text_value(ask->arena, name, ask->resource, region),
+    };
+    return strcmp(method, "CreateService") != 0 || ask_list(ask, &question, err);
+}
+
+/* Whether Cloud Run may be used at all, and without a key of Cloud KMS. */
+static bool ask_use(struct orgpolicy_ask *ask, const json_t *doc, struct error *err)
+{
+    static const struct slice run = SLICE_INIT("run.googleapis.com");
+    return orgpolicy_ask_value(ask, "gcp.restrictServiceUsage", run, err) &&
+           (json_text(doc, "template.encryptionKey") != NULL ||
+            orgpolicy_ask_value(ask, "gcp.restrictNonCmekServices", run, err));
 }
 
 static bool ask_invoker(struct orgpolicy_ask *ask, const json_t *doc, struct error *err)
@@ -287,5 +347,6 @@ bool orgpolicy_ask_service(struct orgpolicy_ask *ask, const char *method, const 
             return false;
         }
     }
-    return ask_invoker(ask, doc, err) && ask_customs(ask, method, doc, err);
+    return ask_location(ask, method, err) && ask_use(ask, doc, err) && ask_invoker(ask, doc, err) &&
+           ask_customs(ask, method, doc, err);
 }

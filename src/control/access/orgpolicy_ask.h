@@ -38,6 +38,10 @@ void orgpolicy_ask_add(struct orgpolicy_ask *ask, struct orgpolicy_violation vio
 bool orgpolicy_ask_service(struct orgpolicy_ask *ask, const char *method, const json_t *doc,
                            struct error *err);
 
+/* The same of one value that the list constraint NAME is about. */
+bool orgpolicy_ask_value(struct orgpolicy_ask *ask, const char *name, struct slice value,
+                         struct error *err);
+
 /* Whether nothing was found. Else *err says it all, with details for orgpolicy_fail(). */
 bool orgpolicy_conclude(struct api_call *call, const struct orgpolicy_ask *ask, struct error *err);
 /* Writes what a dry run found into the audit log, and nothing else. False if that fails. */

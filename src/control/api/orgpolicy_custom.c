@@ -30,6 +30,17 @@ static const struct field custom_fields[] = {
     {0},
 };
 
+static const char run_service[] = "run.googleapis.com/Service";
+
+/* "API.googleapis.com/Type" */
+static bool type_valid(const char *type)
+{
+    struct slice left = slice_of(type), api;
+    return slice_cut(&left, '/', &api) && slice_ends(api, SLICE(".googleapis.com")) &&
+           left.len > 0 && left.len <= 100 && left.data[0] >= 'A' && left.data[0] <= 'Z' &&
+           slice_find(left, '/') < 0;
+}
+
 static bool check_methods(const json_t *asked, struct error *err)
 {
     const json_t *methods = json_object_get(asked, "methodTypes");
@@ -55,13 +66,15 @@ static bool check_custom(struct api_call *call, const json_t *asked, const char 
                            "The name reads like organizations/ID/customConstraints/custom.NAME, "
                            "with at most 71 letters and digits behind \"custom.\".");
     }
-    if (json_array_size(types) != 1 ||
-        strcmp(json_string_value(json_array_get(types, 0)), "run.googleapis.com/Service") != 0) {
+    if (json_array_size(types) != 1 || !type_valid(json_string_value(json_array_get(types, 0)))) {
         return error_field(err, "resourceTypes",
-                           "Only run.googleapis.com/Service is supported here.");
+                           "One type of resource is needed, like run.googleapis.com/Service.");
     }
     if (strcmp(json_text_or(asked, "actionType", action_names[0]), action_names[0]) == 0) {
         return error_field(err, "actionType", "The action is ALLOW or DENY.");
+    }
+    if (strcmp(json_string_value(json_array_get(types, 0)), run_service) != 0) {
+        return true; /* about what is not here: kept, and never asked */
     }
     if (cel_custom_compile(&call->arena, slice_of(json_text_or(asked, "condition", "")), &why) ==
         NULL) {

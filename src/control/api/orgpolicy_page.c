@@ -38,7 +38,7 @@ static void add_escaped(struct buffer *out, const char *text)
 
 static void page_get(struct api_call *call)
 {
-    struct buffer out = BUFFER_INIT(65536);
+    struct buffer out = BUFFER_INIT(262144);
     buffer_add_text(&out, head);
     for (size_t i = 0; i < orgpolicy_constraint_count(); i++) {
         const struct orgpolicy_constraint *one = orgpolicy_constraint_at(i);

@@ -4,6 +4,7 @@
  */
 #include "control/api/serviceusage.h"
 
+#include "control/access/orgpolicy.h"
 #include "control/api/crm_operation.h"
 #include "control/call/paging.h"
 #include "control/record/apis.h"
@@ -88,6 +89,9 @@ static bool switch_in(struct api_call *call, const json_t *names, bool on, struc
     for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
         if (!api_name_valid(name, err) ||
+            (on && !orgpolicy_check_value(call, "serviceuser.services",
+                                          api_expand(call, "projects/{project}"), slice_of(name),
+                                          err)) ||
             !project_api_set(call->control, &call->arena, project, name, on, err)) {
             return false;
         }
@@ -124,7 +128,7 @@ static void switch_and_answer(struct api_call *call, const json_t *names, bool o
     json_t *operation = NULL;
     if (!switch_all(call, names, on, what, &operation, &err)) {
         json_decref(operation);
-        api_fail(call, &err);
+        orgpolicy_fail(call, &err);
         return;
     }
     api_reply(call, operation);

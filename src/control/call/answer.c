@@ -52,6 +52,10 @@ static json_t *error_info(const struct api_call *call, const struct error *err)
                          "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "domain", "googleapis.com", "metadata",
                          "method", call->route->method);
     }
+    if (err->status == STATUS_PERMISSION_DENIED && call->disabled_api != NULL) {
+        return json_pack("{s:s, s:s, s:s, s:{s:s}}", "@type", type, "reason", "SERVICE_DISABLED",
+                         "domain", "googleapis.com", "metadata", "service", call->disabled_api);
+    }
     if (err->status == STATUS_PERMISSION_DENIED && call->denied_permission != NULL) {
         return json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "@type", type, "reason",
                          "IAM_PERMISSION_DENIED", "domain", "iam.googleapis.com", "metadata",

@@ -43,6 +43,7 @@ struct api_call {
     const char *denied_permission,
         *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */
     bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */
+    const char *disabled_api; /* the project has switched it off: for ErrorInfo; or NULL */
     void *user;             /* the handler's, for calls that are answered later */
     const struct tag_set *new_tags; /* that the resource of the call is being made with; or NULL */
     json_t *policy_details; /* what organization policy has to say of a refusal: for

@@ -21,6 +21,7 @@
 #include "control/identity/sessions.h"
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
+#include "control/record/apis.h"
 #include "control/record/projects.h"
 #include "control/record/regions.h"
 #include "http/url.h"
@@ -270,6 +271,27 @@ static bool project_takes(struct api_call *call, struct error *err)
            project_must_live(call->control, &call->arena, place_of(call), err);
 }
 
+/*
+ * Cloud Run's own methods, in a project where its API is switched off. Rows that check by themselves
+ * say so only to whom it is no news.
+ */
+static bool run_is_enabled(struct api_call *call, struct error *err)
+{
+    static const char run[] = "run.googleapis.com";
+    const char *project = api_param(call, "project");
+    if (strncmp(call->route->method, "google.cloud.run.", 17) != 0 || project[0] == '\0' ||
+        project_api(call->control, &call->arena, project, run).enabled ||
+        ((call->route->flags & API_SELF_CHECKED) != 0 &&
+         !api_holds(call, "run.services.list", arena_printf(&call->arena, "projects/%s", project)))) {
+        return true;
+    }
+    call->disabled_api = run;
+    return error_set(err, STATUS_PERMISSION_DENIED,
+                     "Cloud Run Admin API has not been used in project %s before or it is "
+                     "disabled. `gcloud services enable %s --project=%s` enables it.",
+                     project, run, project);
+}
+
 /* What the head decides: who calls, whether they may, and whether there is anything to ask. */
 static bool admit(struct api_call *call, struct error *err)
 {
@@ -299,7 +321,7 @@ static bool admit(struct api_call *call, struct error *err)
         !api_allowed(call, route->permission, api_expand(call, route->on), err)) {
         return false;
     }
-    if (!anonymous && !project_takes(call, err)) {
+    if (!anonymous && (!project_takes(call, err) || !run_is_enabled(call, err))) {
         return false;
     }
     const char *grpc = anonymous ? NULL : grpc_command(exchange_request(call->exchange));

@@ -127,6 +127,21 @@ static const char *runtime_account(struct api_call *call, const struct service_v
                                         view->project_number);
 }
 
+/* Whether the account's project lets its accounts be used elsewhere, if the service is elsewhere. */
+static bool may_leave_its_project(struct api_call *call, const struct run_service *service,
+                                  const char *account, struct error *err)
+{
+    const char *home = arena_printf(&call->arena, "projects/%s/", service->view.project);
+    if (strncmp(account, home, strlen(home)) == 0) {
+        return true;
+    }
+    struct slice left = slice_of(account), kind = SLICE_NONE, id = SLICE_NONE;
+    slice_cut(&left, '/', &kind);
+    slice_cut(&left, '/', &id);
+    return orgpolicy_check_flag(call, "iam.disableCrossProjectServiceAccountUsage",
+                                arena_printf(&call->arena, "projects/%.*s", SLICE_ARG(id)), err);
+}
+
 static bool may_act_as(struct api_call *call, const struct run_service *service,
                        const json_t *template, struct error *err)
 {
@@ -139,7 +154,7 @@ static bool may_act_as(struct api_call *call, const struct run_service *service,
     /* Absent or forbidden is one answer, in Cloud Run's words, for owners too. */
     if (api_allowed(call, "iam.serviceAccounts.actAs", key, err) &&
         store_load(call->control->store, STORE_ACCOUNT, key, NULL, err, "%s", key)) {
-        return true;
+        return may_leave_its_project(call, service, key, err);
     }
     if (err->status != STATUS_PERMISSION_DENIED && err->status != STATUS_NOT_FOUND) {
         return false;
