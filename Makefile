@@ -11,8 +11,12 @@ NINJA = ninja -C $(BUILD)
 
 .PHONY: up build test test-clients test-revocation test-agreement test-terraform asan fuzz bench format clean install packages test-packages
 
-up: packages build
-	exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
+# Builds the program alone: no test, no benchmark.
+up: packages console/node_modules $(BUILD)/build.ninja
+	@echo "Building Homerun in $(BUILD)."
+	@if [ -t 1 ]; then $(NINJA) src/homerun.link; else $(NINJA) --quiet src/homerun.link; fi
+	@echo "Starting Homerun with its data in $(DATA)."
+	@exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
 
 packages:
 	@packaging/install.sh build run console
@@ -20,7 +24,9 @@ packages:
 # What the console is made of. Without npm the program is built without it, and says so.
 console/node_modules: console/package-lock.json
 	@if command -v npm >/dev/null; then \
-	    npm ci --prefix console --no-audit --no-fund --silent && touch $@; \
+	    echo "Fetching what the console is made of (npm ci)."; \
+	    npm ci --prefix console --no-audit --no-fund --loglevel=error --fetch-retries=1 && touch $@ || \
+	    echo "npm ci failed: Homerun is built without its browser console. The next make tries again."; \
 	else \
 	    echo "npm is missing: Homerun is built without its browser console."; \
 	fi
@@ -32,6 +38,7 @@ build: packages console/node_modules $(BUILD)/build.ninja
 	@$(NINJA) --quiet
 
 $(BUILD)/build.ninja: | console/node_modules
+	@echo "Configuring the build in $(BUILD)."
 	@meson setup $(BUILD) >/dev/null || { meson setup $(BUILD); exit 1; }
 
 # make test T=gate: only what has "gate" in its name.

@@ -28,7 +28,9 @@ if [ "$(id -u)" != 0 ]; then
     as_root="sudo env DEBIAN_FRONTEND=noninteractive"
 fi
 export DEBIAN_FRONTEND=noninteractive
-echo "Installing:$missing"
+# shellcheck disable=SC2086
+set -- $missing
+echo "Installing $# packages with apt-get, which can take a minute or two:$missing"
 # A list of packages may be there already, and new enough.
 # shellcheck disable=SC2086
 $as_root apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {

@@ -1,4 +1,6 @@
 /* `homerun up`: the plan, the supervisor, and a few lines of where to go from there. */
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,12 +10,34 @@
 #include "cli/up_plan.h"
 #include "cli/version.h"
 
+/* The folder of this program, if `homerun` on the path is not it; NULL if what is typed works. */
+static const char *folder_to_add(struct cli *cli)
+{
+    char self[PATH_MAX], found[PATH_MAX];
+    ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    const char *list = getenv("PATH");
+    struct slice rest = slice_of(list == NULL ? "" : list), folder;
+    if (bytes <= 0) {
+        return NULL;
+    }
+    self[bytes] = '\0';
+    while (slice_cut(&rest, ':', &folder)) {
+        const char *path = arena_printf(&cli->arena, "%.*s/homerun", SLICE_ARG(folder));
+        if (access(path, X_OK) == 0 && realpath(path, found) != NULL) {
+            return strcmp(found, self) == 0 ? NULL
+                                            : dirname(arena_string(&cli->arena, slice_of(self)));
+        }
+    }
+    return dirname(arena_string(&cli->arena, slice_of(self)));
+}
+
 static void on_ready(const struct settings *settings, void *ctx)
 {
     struct cli *cli = ctx;
     struct paint paint = paint_of(cli);
     const char *data = option_text(&cli->in, "data", NULL);
-    const char *flag = data == NULL ? "" : arena_printf(&cli->arena, " --data %s", data);
+    /* The other terminal may stand in another folder. */
+    const char *flag = data == NULL ? "" : arena_printf(&cli->arena, " --data %s", settings->data);
     printf("%sHomerun %s serves.%s\n\n", paint.bold, HOMERUN_VERSION, paint.off);
     printf("  API               %s%s%s\n", paint.green, settings->api_url, paint.off);
     printf("  Services          %shttps://SERVICE-%s.%s.%s:%d%s\n", paint.green,
@@ -23,7 +47,8 @@ static void on_ready(const struct settings *settings, void *ctx)
     if (settings->metadata_url[0] != '\0') {
         printf("  Metadata server   %s\n", settings->metadata_url);
     }
-    printf("  Console           %s/console/ (`homerun console` opens it signed in)\n", settings->api_url);
+    printf("  Console           %s/console/ (`homerun console` opens it signed in)\n",
+           settings->api_url);
     printf("  Instances         %s\n",
            geteuid() == 0 ? "each is a user of its own"
                           : "run as the same user: no wall keeps them from the data folder");
@@ -33,6 +58,10 @@ static void on_ready(const struct settings *settings, void *ctx)
     printf("  Owner             owner@%s.iam.gserviceaccount.com (%s/owner.json)\n\n",
            settings->project, settings->data);
     printf("%sNext, in another terminal:%s\n\n", paint.bold, paint.off);
+    const char *folder = folder_to_add(cli);
+    if (folder != NULL) {
+        printf("  export PATH=\"%s:$PATH\"\n", folder);
+    }
     printf("  eval \"$(homerun env%s)\"\n", flag);
     printf("  gcloud run deploy hello --image=us-docker.pkg.dev/cloudrun/container/hello "
            "--no-allow-unauthenticated\n");

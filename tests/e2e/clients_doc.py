@@ -8,6 +8,7 @@ import subprocess
 import textwrap
 
 import client_cache
+import page
 from homerun import BINARY, ROOT, Homerun, clean_environment, finally_do, main, need, test
 
 PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
@@ -70,7 +71,7 @@ _stand = None
 def blocks(heading, language):
     """The blocks of LANGUAGE below HEADING."""
     part = re.split(r"^##+ ", PAGE.split(f"## {heading}\n", 1)[1], maxsplit=1, flags=re.M)[0]
-    found = re.findall(rf"^```{language}\n(.*?)^```", part, re.M | re.S)
+    found = [block.text for block in page.blocks(part) if block.language == language]
     assert found, f"no {language} below {heading}"
     return found
 
