@@ -3,7 +3,7 @@
 import os
 import re
 
-from gcloud_stand import (LOOK, Proxy, acting_as, annotations, deploy, gcloud, grant, look,
+from gcloud_stand import (HELLO, LOOK, Proxy, acting_as, annotations, deploy, gcloud, grant, look,
                           policy, revisions, service, stand, status_of)
 from homerun import main, test
 
@@ -105,6 +105,69 @@ spec:
     assert status_of("small") == 200
     assert look("small")["env"]["FROM"] == "a file"
     assert len(revisions("small")) == 2
+
+
+def with_annotation(place, name, value):
+    """A file of the service "noted" with one annotation on PLACE: service or template."""
+    on_service = f"  annotations: {{{name}: '{value}'}}\n" if place == "service" else ""
+    on_template = f"      annotations: {{{name}: '{value}'}}\n" if place == "template" else ""
+    return f"""apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: noted
+{on_service}spec:
+  template:
+    metadata:
+      labels: {{team: blue}}
+{on_template}    spec:
+      containers:
+      - image: {HELLO}
+"""
+
+
+@test
+def an_annotation_in_the_wrong_place_or_misspelt_changes_nothing_and_says_what_was_meant():
+    run = "run.googleapis.com/"
+    for place, name, value, said in (
+            ("template", run + "ingress", "internal", "Supported kinds are: Service"),
+            ("service", "autoscaling.knative.dev/maxScale", "3", "Supported kinds are: Revision"),
+            ("service", run + "invoker-iam-disable", "true", run + "invoker-iam-disabled"),
+            ("template", run + "memory", "512Mi", "resources.limits")):
+        replace(with_annotation(place, name, value), status=1).has(name, said)
+    gcloud("run services describe noted", status=1)
+    replace(with_annotation("service", run + "ingress", "internal"))
+    assert status_of("noted", member="serviceAccount:owner@demo.iam.gserviceaccount.com") == 404
+
+
+PAIR = f"""apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: pair
+spec:
+  template:
+    metadata:
+      annotations:
+        run.googleapis.com/container-dependencies: "{{front: [back]}}"
+    spec:
+      containers:
+      - name: front
+        image: {HELLO}
+        ports: [{{containerPort: 8080}}]
+      - name: back
+        image: {HELLO}
+        env: [{{name: PORT, value: "18881"}}]
+        startupProbe: {{tcpSocket: {{port: 18881}}, periodSeconds: 1, timeoutSeconds: 2}}
+"""
+
+
+@test
+def a_sidecar_listens_on_a_port_of_its_own_and_the_file_may_leave_quotes_out():
+    replace(PAIR).has("New configuration has been applied to service [pair].")
+    notes = service("pair")["spec"]["template"]["metadata"]["annotations"]
+    depends = notes["run.googleapis.com/container-dependencies"]
+    assert depends == '{"front":["back"]}', depends
+    replace(export("pair"))
+    assert len(revisions("pair")) == 1, "what was exported asks for nothing new"
 
 
 @test

@@ -67,6 +67,26 @@ def a_wait_ends_with_the_revision_and_a_poll_may_end_in_a_question_mark():
 
 
 @test
+def ordinary_configurations_of_terraform_come_up():
+    """Google's older name of the hello image; a probe that waits longer than its period; a disk."""
+    homerun = stand()
+    probe = {"initialDelaySeconds": 1, "periodSeconds": 2, "timeoutSeconds": 6,
+             "failureThreshold": 3, "httpGet": {"path": "/some-path", "port": 8080}}
+    template = {"volumes": [{"name": "v", "emptyDir": {"medium": "DISK", "sizeLimit": "1Gi"}}],
+                "containers": [{"image": "gcr.io/cloudrun/hello", "startupProbe": probe,
+                                "volumeMounts": [{"name": "v", "mountPath": "/cache"}]}]}
+    made = homerun.api("POST", f"{SERVICES}?serviceId=ordinary", {"template": template})
+    assert made.status == 200, made
+    done = homerun.api("POST", f"/v2/{made.json['name']}:wait", {"timeout": "20s"}).json
+    shown = done["response"]
+    assert shown["terminalCondition"]["state"] == "CONDITION_SUCCEEDED", shown
+    assert len(shown["urls"]) == 2 and shown["uri"] == shown["urls"][0], shown["urls"]
+    told = [one["message"] for one in shown["conditions"] if one.get("severity") == "WARNING"]
+    assert len(told) == 1 and "template.volumes.emptyDir has no effect here" in told[0], told
+    assert homerun.api("DELETE", f"{SERVICES}/ordinary").status == 200
+
+
+@test
 def a_flag_that_is_neither_true_nor_false_does_nothing_at_all():
     homerun = stand()
     for flag in ("validateOnly=maybe", "validateOnly", "validate_only=yes", "validateOnly=truee",
