@@ -127,12 +127,12 @@ TRAFFIC = [
       {"percent": 60, "latestRevision": True}]),
 ]
 NEVER_READY = [
-    ("container", "command", ["/other", "--x"], ["/other"]),
     ("container", "env", secret_env("token", "latest"), secret_env("token", "3")),
     ("spec", "volumes", volume(secret={"secretName": "s"}), volume(secret={
         "secretName": "s", "defaultMode": 292, "items": [{"key": "1", "path": "p", "mode": 256}]})),
 ]
 REFUSED = [  # attribute, where, value, what the refusal names
+    ("command", "container", ["/other", "--x"]),
     ("envFrom", "container", [{"configMapRef": {"name": "x"}}]),
     ("csi", "spec", volume(csi={"driver": "gcsfuse.run.googleapis.com"})),
     ("nfs", "spec", volume(nfs={"server": "10.0.0.1", "path": "/"})),

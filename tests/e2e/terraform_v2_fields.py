@@ -117,7 +117,6 @@ VOLUMES = [
 ]
 # What is taken and shown again, but has a revision that does not become ready.
 NEVER_READY = [
-    ("container", "command", ["/other", "--x"], ["/other"]),
     ("container", "env", secret_env("token", "latest"),
      secret_env("projects/1/secrets/token", "3")),
     ("template", "volumes", volume(secret={"secret": "s"}), volume(secret={
@@ -125,6 +124,7 @@ NEVER_READY = [
 ]
 # What Homerun cannot do, and says so by name.
 REFUSED = [
+    ("command", {"template": {"containers": [{"image": IMAGE, "command": ["/other", "--x"]}]}}),
     ("iapEnabled", {"iapEnabled": True}),
     ("multiRegionSettings", {"multiRegionSettings": {"regions": ["us-central1", "us-east1"]}}),
     ("sourceCode", {"template": {"containers": [{"image": IMAGE, "sourceCode": {
