@@ -60,9 +60,11 @@ static void find_users(struct server *server)
     struct stat folder;
     server->users[0] = geteuid();
     server->users[1] = stat(server->settings.data, &folder) == 0 ? folder.st_uid : server->users[0];
-    peer_table_open(&server->peers);
-    if (server->peers.fds[0] < 0 && server->peers.fds[1] < 0) {
-        log_warn("the kernel's table of connections cannot be read: nobody is answered here");
+    peer_finder_open(&server->peers);
+    if (server->peers.fd < 0) {
+        log_warn(
+            "the kernel does not say whose a connection is (NETLINK_SOCK_DIAG for TCP): nobody "
+            "is answered here; load its module tcp_diag, or start with --metadata off");
     }
 }
 

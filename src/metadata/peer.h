@@ -1,22 +1,56 @@
 /*
- * Whose program is at the other end of a connection: the kernel's table of TCP connections says it
- * for those of this machine. Opened once, since the sandbox closes every file later.
+ * Whose program is at the other end of a connection. The kernel is asked for the one socket whose
+ * two ends are those of ours the other way round (NETLINK_SOCK_DIAG): users may share a local port
+ * where their remote ends differ, so one end alone names nobody.
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
-struct peer_table {
-    int fds[2]; /* IPv4, IPv6; -1 where the kernel has none */
+struct peer_finder {
+    int fd; /* of netlink; -1 where the kernel cannot be asked */
+    uint32_t sequence;
+    unsigned loopback; /* index of the loopback interface; 0 if there is none */
 };
 
-void peer_table_open(struct peer_table *table);
+enum peer_found {
+    PEER_USER,      /* exactly one established connection of this machine: *out is its user */
+    PEER_IN_DOUBT,  /* of this machine, but closing, or more than one matches: nobody's */
+    PEER_ELSEWHERE, /* no socket of this machine has these ends */
+};
 
-/* The user whose open connection has PEER as its own end. False if there is none here. */
-bool peer_user(const struct peer_table *table, const struct sockaddr_storage *peer, uid_t *out);
+/* Opened once: the sandbox opens no socket later. */
+void peer_finder_open(struct peer_finder *finder);
+void peer_finder_close(struct peer_finder *finder);
 
-/* One line of that table: whether it is an established connection with END ("0100007F:1F90") as its
- * own end. */
-bool peer_line(const char *line, const char *end, uid_t *out);
+/*
+ * Who has the connection from PEER to OWN, addresses as accept() and getsockname() of our socket
+ * give them. Where the kernel cannot be asked all are PEER_IN_DOUBT.
+ */
+enum peer_found peer_find(struct peer_finder *finder, const struct sockaddr_storage *peer,
+                          const struct sockaddr_storage *own, uid_t *out);
+
+/* A connection's two ends, as its owner sees them: IPv4 as ::ffff:a.b.c.d, ports as on the wire. */
+struct peer_ends {
+    unsigned char own[16], other[16];
+    in_port_t own_port, other_port;
+};
+
+/* What the kernel said of one socket. */
+struct peer_answer {
+    struct peer_ends ends;
+    uint8_t state;
+    uint64_t cookie; /* of the socket, unique while the machine runs */
+    uid_t user;
+};
+
+/*
+ * What COUNT answers say of WANTED: those with other ends do not count (the kernel answers with a
+ * listener where it has nothing better), the same socket counts once.
+ */
+enum peer_found peer_judge(const struct peer_answer *answers, size_t count,
+                           const struct peer_ends *wanted, uid_t *out);

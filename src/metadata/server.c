@@ -121,13 +121,23 @@ static bool is_loopback(const struct sockaddr_storage *peer)
 }
 
 /* From elsewhere only comes what the operator's own choice of address lets in. */
-static bool user_may_ask(const struct server *server, const struct sockaddr_storage *peer)
+static bool user_may_ask(struct server *server, const struct exchange *exchange)
 {
+    const struct sockaddr_storage *peer = exchange_peer(exchange);
+    struct sockaddr_storage own;
     uid_t user;
-    if (!peer_user(&server->peers, peer, &user)) {
-        return !is_loopback(peer);
+    if (!exchange_own_end(exchange, &own)) {
+        return false;
     }
-    return user == 0 || user == server->users[0] || user == server->users[1];
+    switch (peer_find(&server->peers, peer, &own, &user)) {
+    case PEER_USER:
+        return user == 0 || user == server->users[0] || user == server->users[1];
+    case PEER_IN_DOUBT:
+        return false;
+    case PEER_ELSEWHERE:
+        break;
+    }
+    return !is_loopback(peer);
 }
 
 /* ---- waiting for control ---- */
@@ -370,7 +380,7 @@ static void on_request(struct exchange *exchange, void *ctx)
     exchange_set_user(exchange, NULL);
     if (objection != NULL) {
         refuse(exchange, 403, objection);
-    } else if (!user_may_ask(server, exchange_peer(exchange))) {
+    } else if (!user_may_ask(server, exchange)) {
         log_info("refused: a program of another user asked");
         refuse(exchange, 403,
                "This metadata server answers programs of the user who runs Homerun, and root's.");

@@ -15,7 +15,7 @@ struct server {
     uv_loop_t *loop;
     struct settings settings;
     char instance_id[21];
-    struct peer_table peers;
+    struct peer_finder peers;
     uid_t users[2]; /* who may ask, beside root: who started us, and who owns the data folder */
     struct ipc_channel *control;
     uint64_t next_id;

@@ -16,6 +16,12 @@ const struct sockaddr_storage *exchange_peer(const struct exchange *exchange)
     return &exchange->conn->peer;
 }
 
+bool exchange_own_end(const struct exchange *exchange, struct sockaddr_storage *out)
+{
+    socklen_t bytes = sizeof(*out);
+    return getsockname(exchange->conn->t.fd, (struct sockaddr *)out, &bytes) == 0;
+}
+
 bool exchange_is_tls(const struct exchange *exchange)
 {
     return exchange->conn->t.ssl != NULL;

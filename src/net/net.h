@@ -82,6 +82,8 @@ void net_listener_free(struct net_listener *listener); /* cuts what is left */
 const struct http_request *exchange_request(const struct exchange *exchange);
 struct arena *exchange_arena(struct exchange *exchange); /* lives as long as the exchange */
 const struct sockaddr_storage *exchange_peer(const struct exchange *exchange);
+/* Our own end of its connection; false if the kernel does not say. */
+bool exchange_own_end(const struct exchange *exchange, struct sockaddr_storage *out);
 bool exchange_is_tls(const struct exchange *exchange);
 struct net *exchange_net(const struct exchange *exchange);
 void exchange_set_user(struct exchange *exchange, void *user);

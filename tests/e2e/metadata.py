@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The metadata server: its values, whom it answers, and tokens that die with their account."""
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -123,6 +124,50 @@ def programs_of_other_users_get_nothing():
     ran = subprocess.run([python, "-I", "-c", program, url], capture_output=True, text=True,
                          env={}, cwd="/")
     assert ran.stdout.strip() == "200", ran
+
+
+# From each of the local ports that follow, asks the metadata server at ARGV[1]; prints the answers.
+SHARES_PORTS = """
+import http.client, socket, struct, sys, urllib.parse
+parts = urllib.parse.urlsplit(sys.argv[1])
+IP_LOCAL_PORT_RANGE = 51
+for port in map(int, sys.argv[2:]):
+    raw = socket.socket()
+    try:
+        raw.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, struct.pack("=I", port << 16 | port))
+        raw.connect((parts.hostname, parts.port))
+    except OSError as why:
+        sys.exit(f"cannot: {why}")
+    assert raw.getsockname()[1] == port
+    client = http.client.HTTPConnection(parts.hostname)
+    client.sock = raw
+    client.request("GET", parts.path, headers={"Metadata-Flavor": "Google"})
+    print(client.getresponse().status)
+"""
+
+
+@test
+def a_local_port_shared_with_the_operator_makes_nobody_the_operator():
+    if os.geteuid() != 0:
+        raise Skip("only root can be somebody else")
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        raise Skip("no python3 that another user can run")
+    url = homerun().ready["metadata"] + ACCOUNT + "token"
+    nobody = {"user": 65534, "group": 65534}
+    with contextlib.ExitStack() as open_ones:
+        ports = []
+        for _ in range(16):  # which of two connections stands first in the kernel depends on these
+            elsewhere = open_ones.enter_context(socket.create_server(("127.0.0.1", 0), backlog=20))
+            for _ in range(5):
+                own = socket.create_connection(elsewhere.getsockname())
+                ports.append(str(open_ones.enter_context(own).getsockname()[1]))
+        for who, shared, status in ((nobody, ports[5:], "403"), ({}, ports[:5], "200")):
+            ran = subprocess.run([python, "-I", "-c", SHARES_PORTS, url, *shared], text=True,
+                                 capture_output=True, env={}, cwd="/", **who)
+            if ran.returncode != 0 and "cannot" in ran.stderr:
+                raise Skip(f"this kernel lets nobody choose a shared port: {ran.stderr.strip()}")
+            assert ran.stdout.split() == [status] * len(shared), (who, ran)
 
 
 @test

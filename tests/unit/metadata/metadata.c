@@ -147,107 +147,132 @@ static void only_clients_of_metadata_servers_on_this_machine_are_heard(void **st
 
 /* ---- users ---- */
 
-static const char end[] = "0100007F:1F90";
-
-static void a_connection_counts_only_while_it_is_established(void **state)
+static struct peer_answer answer_of(uint8_t state, uint64_t cookie, uid_t user)
 {
-    static const struct {
-        const char *line;
-        bool found;
-    } cases[] = {
-        {" 1: 0100007F:1F90 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1000  0 7",
-         true},
-        {" 1: 0100007F:9C40 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000  0 7",
-         false}, /* the other end */
-        {" 1: 0100007F:1F90 0100007F:9C40 06 00000000:00000000 00:00000000 00000000  1000  0 7",
-         false}, /* closed: it belongs to root by now */
-        {" 1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 7",
-         false}, /* a listener */
-        {" 1: 0100007F:1F90 0100007F:9C40 01", false},
-        {"", false},
+    return (struct peer_answer){
+        .ends = {.own = {1}, .other = {2}, .own_port = 3, .other_port = 4},
+        .state = state,
+        .cookie = cookie,
+        .user = user,
     };
+}
+
+static void a_connection_is_somebodys_only_while_it_is_established_and_the_only_one(void **state)
+{
+    const struct peer_ends wanted = answer_of(1, 1, 0).ends;
+    uid_t user = 7;
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        uid_t user = 0;
-        assert_int_equal(peer_line(cases[i].line, end, &user), cases[i].found);
-        assert_int_equal(user, cases[i].found ? 1000 : 0);
+    struct peer_answer two[2] = {answer_of(1, 1, 1000), answer_of(1, 1, 1000)};
+    assert_int_equal(peer_judge(two, 0, &wanted, &user), PEER_ELSEWHERE);
+    assert_int_equal(peer_judge(two, 2, &wanted, &user), PEER_USER); /* the same one twice */
+    assert_int_equal(user, 1000);
+    two[1] = answer_of(1, 2, 1000);
+    assert_int_equal(peer_judge(two, 2, &wanted, &user), PEER_IN_DOUBT);
+    two[1] = answer_of(1, 2, 1001);
+    assert_int_equal(peer_judge(two, 2, &wanted, &user), PEER_IN_DOUBT);
+    /* Closed by its program, a socket belongs to root, whoever had it. */
+    for (uint8_t closing = 2; closing <= 12; closing++) {
+        two[0] = answer_of(closing, 1, 0);
+        assert_int_equal(peer_judge(two, 1, &wanted, &user), PEER_IN_DOUBT);
+        two[1] = answer_of(1, 2, 1000);
+        assert_int_equal(peer_judge(two, 2, &wanted, &user), PEER_IN_DOUBT);
     }
 }
 
-static void the_user_of_a_connection_is_found_for_both_families(void **state)
+static void one_end_alone_names_nobody(void **state)
 {
-    static const char *const addresses[] = {"127.0.0.1:0", "[::1]:0"};
-    struct peer_table table;
+    const struct peer_ends wanted = answer_of(1, 1, 0).ends;
+    uid_t user = 7;
     (void)state;
-    peer_table_open(&table);
-    for (size_t i = 0; i < 2; i++) {
-        struct sockaddr_storage address;
-        socklen_t bytes;
-        struct error err;
-        uid_t user;
-        assert_true(net_parse_address(addresses[i], &address, &bytes, &err));
-        int listener = net_bind((struct sockaddr *)&address, bytes, &err);
-        if (listener < 0 && i == 1) {
-            break; /* a machine without IPv6 */
-        }
-        bytes = sizeof(address);
-        getsockname(listener, (struct sockaddr *)&address, &bytes);
-        int client = socket(address.ss_family, SOCK_STREAM, 0);
-        assert_int_equal(connect(client, (struct sockaddr *)&address, bytes), 0);
-        bytes = sizeof(address);
-        getsockname(client, (struct sockaddr *)&address, &bytes);
-        assert_true(peer_user(&table, &address, &user));
-        assert_int_equal(user, geteuid());
-        close(client);
-        close(listener);
-        assert_false(peer_user(&table, &address, &user));
+    for (int i = 0; i < 4; i++) {
+        struct peer_answer other = answer_of(1, 1, 1000);
+        other.ends.own[15] ^= i == 0;
+        other.ends.other[15] ^= i == 1;
+        other.ends.own_port ^= i == 2;
+        other.ends.other_port ^= i == 3;
+        assert_int_equal(peer_judge(&other, 1, &wanted, &user), PEER_ELSEWHERE);
+        struct peer_answer both[2] = {other, answer_of(1, 2, 1001)};
+        assert_int_equal(peer_judge(both, 2, &wanted, &user), PEER_USER);
+        assert_int_equal(user, 1001);
     }
-    close(table.fds[0]);
-    close(table.fds[1]);
 }
 
-static void a_socket_of_ipv6_that_speaks_ipv4_is_found_too(void **state)
+/* A connection from CLIENT_FAMILY to a listener at TEXT, as both sides see it. */
+struct connection {
+    int listener, client, served;
+    struct sockaddr_storage peer, own;
+};
+
+static bool connection_open(struct connection *out, const char *text, const char *target)
 {
-    struct sockaddr_in6 to = {.sin6_family = AF_INET6};
     struct sockaddr_storage address;
     socklen_t bytes;
-    struct peer_table table;
     struct error err;
-    uid_t user;
-    (void)state;
-    int client = socket(AF_INET6, SOCK_STREAM, 0);
-    if (client < 0) {
-        skip(); /* a machine without IPv6 */
+    assert_true(net_parse_address(text, &address, &bytes, &err));
+    out->listener = net_bind((struct sockaddr *)&address, bytes, &err);
+    if (out->listener < 0) {
+        return false;
     }
-    peer_table_open(&table);
-    assert_true(net_parse_address("127.0.0.1:0", &address, &bytes, &err));
-    int listener = net_bind((struct sockaddr *)&address, bytes, &err);
-    to.sin6_port = htons(net_bound_port(listener));
-    inet_pton(AF_INET6, "::ffff:127.0.0.1", &to.sin6_addr);
-    assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
-    struct pollfd ready = {.fd = listener, .events = POLLIN};
+    char to[80];
+    snprintf(to, sizeof(to), "%s:%d", target, (int)net_bound_port(out->listener));
+    assert_true(net_parse_address(to, &address, &bytes, &err));
+    out->client = socket(address.ss_family, SOCK_STREAM, 0);
+    assert_int_equal(connect(out->client, (struct sockaddr *)&address, bytes), 0);
+    struct pollfd ready = {.fd = out->listener, .events = POLLIN};
     poll(&ready, 1, 5000);
-    bytes = sizeof(address);
-    int served = accept(listener, (struct sockaddr *)&address, &bytes);
-    assert_int_equal(address.ss_family, AF_INET);
-    assert_true(peer_user(&table, &address, &user));
-    assert_int_equal(user, geteuid());
-    close(served);
-    close(client);
-    close(listener);
-    close(table.fds[0]);
-    close(table.fds[1]);
+    bytes = sizeof(out->peer);
+    out->served = accept(out->listener, (struct sockaddr *)&out->peer, &bytes);
+    bytes = sizeof(out->own);
+    assert_int_equal(getsockname(out->served, (struct sockaddr *)&out->own, &bytes), 0);
+    return true;
 }
 
-static void the_sandbox_opens_no_file_and_no_socket_and_still_reads_the_table(void **state)
+static void connection_close(struct connection *connection)
 {
-    struct peer_table table;
-    struct error err;
+    close(connection->client);
+    close(connection->served);
+    close(connection->listener);
+}
+
+static void the_user_of_a_connection_is_found_for_all_families(void **state)
+{
+    static const char *const cases[][2] = {
+        {"127.0.0.1:0", "127.0.0.1"}, {"[::1]:0", "[::1]"}, {"127.0.0.1:0", "[::ffff:127.0.0.1]"}};
+    struct peer_finder finder;
     (void)state;
-    peer_table_open(&table);
+    peer_finder_open(&finder);
+    assert_true(finder.fd >= 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct connection connection;
+        uid_t user;
+        if (!connection_open(&connection, cases[i][0], cases[i][1])) {
+            continue; /* a machine without IPv6 */
+        }
+        assert_int_equal(peer_find(&finder, &connection.peer, &connection.own, &user), PEER_USER);
+        assert_int_equal(user, geteuid());
+        /* The same local end with another remote one is not this connection. */
+        struct sockaddr_storage elsewhere = connection.own;
+        ((struct sockaddr_in *)&elsewhere)->sin_port ^= htons(1);
+        assert_int_equal(peer_find(&finder, &connection.peer, &elsewhere, &user), PEER_ELSEWHERE);
+        close(connection.client);
+        assert_int_equal(peer_find(&finder, &connection.peer, &connection.own, &user),
+                         PEER_IN_DOUBT);
+        connection_close(&connection);
+    }
+    peer_finder_close(&finder);
+}
+
+static void the_sandbox_opens_no_file_and_no_socket_and_still_asks_the_kernel(void **state)
+{
+    struct peer_finder finder;
+    struct connection connection;
+    struct error err;
+    uid_t user, me = geteuid();
+    (void)state;
+    peer_finder_open(&finder);
+    assert_true(connection_open(&connection, "127.0.0.1:0", "127.0.0.1"));
     pid_t child = fork();
     if (child == 0) {
-        char byte;
         if (!metadata_sandbox_enter(&err)) {
             _exit(1);
         }
@@ -257,13 +282,14 @@ static void the_sandbox_opens_no_file_and_no_socket_and_still_reads_the_table(vo
             _exit(2);
         }
 #endif
-        _exit(lseek(table.fds[0], 0, SEEK_SET) == 0 && read(table.fds[0], &byte, 1) == 1 ? 0 : 3);
+        bool found = peer_find(&finder, &connection.peer, &connection.own, &user) == PEER_USER;
+        _exit(found && user == me ? 0 : 3);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
-    close(table.fds[0]);
-    close(table.fds[1]);
+    connection_close(&connection);
+    peer_finder_close(&finder);
 }
 
 int main(void)
@@ -274,10 +300,10 @@ int main(void)
         cmocka_unit_test(an_account_that_does_not_exist_is_shown_nowhere),
         cmocka_unit_test(no_spelling_of_a_proxys_header_is_heard),
         cmocka_unit_test(only_clients_of_metadata_servers_on_this_machine_are_heard),
-        cmocka_unit_test(a_connection_counts_only_while_it_is_established),
-        cmocka_unit_test(the_user_of_a_connection_is_found_for_both_families),
-        cmocka_unit_test(a_socket_of_ipv6_that_speaks_ipv4_is_found_too),
-        cmocka_unit_test(the_sandbox_opens_no_file_and_no_socket_and_still_reads_the_table),
+        cmocka_unit_test(a_connection_is_somebodys_only_while_it_is_established_and_the_only_one),
+        cmocka_unit_test(one_end_alone_names_nobody),
+        cmocka_unit_test(the_user_of_a_connection_is_found_for_all_families),
+        cmocka_unit_test(the_sandbox_opens_no_file_and_no_socket_and_still_asks_the_kernel),
     };
     return cmocka_run_group_tests(tests, start, finish);
 }
