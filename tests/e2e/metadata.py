@@ -136,8 +136,8 @@ for port in map(int, sys.argv[2:]):
     try:
         raw.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, struct.pack("=I", port << 16 | port))
         raw.connect((parts.hostname, parts.port))
-    except OSError as why:
-        sys.exit(f"cannot: {why}")
+    except OSError:
+        continue  # an older kernel, or an earlier connection with these ends
     assert raw.getsockname()[1] == port
     client = http.client.HTTPConnection(parts.hostname)
     client.sock = raw
@@ -165,9 +165,10 @@ def a_local_port_shared_with_the_operator_makes_nobody_the_operator():
         for who, shared, status in ((nobody, ports[5:], "403"), ({}, ports[:5], "200")):
             ran = subprocess.run([python, "-I", "-c", SHARES_PORTS, url, *shared], text=True,
                                  capture_output=True, env={}, cwd="/", **who)
-            if ran.returncode != 0 and "cannot" in ran.stderr:
-                raise Skip(f"this kernel lets nobody choose a shared port: {ran.stderr.strip()}")
-            assert ran.stdout.split() == [status] * len(shared), (who, ran)
+            assert ran.returncode == 0, ran
+            if not ran.stdout:
+                raise Skip("this kernel lets nobody choose a local port that is shared")
+            assert set(ran.stdout.split()) == {status}, (who, ran)
 
 
 @test
