@@ -125,8 +125,9 @@ export interface HistoryRow {
 
 export interface Rung {
   rung: string;
-  text?: string;
-  outcome?: string;
+  rule: string; // its number in docs/access.md
+  question: string;
+  result: "PASSED" | "DECIDED" | "NOT_REACHED";
   fact?: string;
 }
 
@@ -145,6 +146,7 @@ export interface Denial {
   allowed?: boolean;
   resource?: string;
   member?: string;
+  fact?: string;
   rungs?: Rung[];
   because?: { on: string; role: string; member: string; condition?: string };
 }

@@ -1,6 +1,6 @@
 // Why one request was refused.
 import { explainDenial } from "../api/access";
-import type { Denial } from "../api/types";
+import type { Denial, Rung } from "../api/types";
 import { Copy, ErrorNote, Fact, Head, Link, Loading, Time } from "../parts/basics";
 import { useLoad } from "../parts/load";
 import type { Params } from "../parts/location";
@@ -54,6 +54,12 @@ export function DenialPage(props: { params: Params }) {
   );
 }
 
+const RESULTS: Record<Rung["result"], string> = {
+  PASSED: "went on",
+  DECIDED: "decided",
+  NOT_REACHED: "not reached",
+};
+
 /** The answer in one line, then the rungs from top to bottom where the API tells them. */
 export function Verdict(props: { answer: Denial }) {
   const { answer } = props;
@@ -61,7 +67,8 @@ export function Verdict(props: { answer: Denial }) {
   return (
     <div class="verdict" role="status">
       <p class={`verdict-line ${allowed ? "yes" : "no"}`}>
-        {allowed ? "Yes, this request is let in." : `No: it is answered with ${answer.status ?? 403}.`} {answer.text}
+        {allowed ? "Yes, this request is let in" : `No: it is answered with ${answer.status ?? 403}`}
+        {`: ${answer.fact ?? answer.text ?? ""}`}
       </p>
       {answer.because && (
         <p>
@@ -76,10 +83,15 @@ export function Verdict(props: { answer: Denial }) {
         </p>
       )}
       {answer.rungs ? (
-        <ol class="rungs">
+        <ol class="rungs" aria-label="The questions, from top to bottom">
           {answer.rungs.map((one) => (
-            <li key={one.rung} class={one.outcome}>
-              <strong>{one.rung.replaceAll("_", " ")}</strong> {one.outcome} {one.fact && <small>{one.fact}</small>}
+            <li key={one.rung} class={`${one.result.toLowerCase()} ${allowed ? "yes" : "no"}`}>
+              <span class="rung-rule mono">{one.rule}</span>
+              <span>
+                <strong>{one.question}</strong>
+                {one.fact && <small class="block wrap">{one.fact}</small>}
+              </span>
+              <span class="rung-result">{RESULTS[one.result]}</span>
             </li>
           ))}
         </ol>

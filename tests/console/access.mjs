@@ -1,6 +1,6 @@
 // The user's own order: each way of opening a service and of closing it again, by the console's words, each
 // followed by a stranger's request.
-import { equal, homerun, main, picture, signedIn, strangerSees, test } from "./browser.mjs";
+import { equal, homerun, main, picture, ready, signedIn, strangerSees, test, withPolicy } from "./browser.mjs";
 
 const view = (page, path) => page.goto(`${page.base}/console/${path}`);
 const said = (page, words) => page.getByRole("status").filter({ hasText: words }).first().waitFor();
@@ -65,6 +65,64 @@ test("what_is_wrong_is_said_beside_the_field_and_nothing_is_sent", async () => {
   equal(await page.getByLabel("Service name").getAttribute("aria-invalid"), "true", "aria-invalid");
 });
 
+test("organization_policy_refuses_the_switch_in_a_dialog_that_names_it", async () => {
+  const page = await signedIn();
+  await view(page, "services/us-central1/one/security");
+  await withPolicy("run.managed.requireInvokerIam", { enforce: true }, async () => {
+    await page.getByLabel("Allow public access").check();
+    await page.getByRole("button", { name: "Save" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("An organization policy forbids this").waitFor();
+    await dialog.getByRole("link", { name: /requireInvokerIam/ }).waitFor();
+    await picture(page, "refused-by-policy");
+    equal(await strangerSees("one"), 403, "a stranger after the refusal");
+  });
+});
+
+test("organization_policy_refuses_the_grant", async () => {
+  const page = await signedIn();
+  await view(page, "services/us-central1/one/permissions");
+  await withPolicy("iam.allowedPolicyMemberDomains", { values: { allowedValues: ["C0nobody"] } }, async () => {
+    await page.getByRole("button", { name: "Add principal" }).click();
+    await page.getByLabel("New principals").fill("allUsers");
+    await page.getByLabel("Select a role").fill("roles/run.invoker");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Allow public access" }).click();
+    await page.getByText("IAM policy update failed").waitFor();
+    equal(await strangerSees("one"), 403, "a stranger after the refusal");
+  });
+});
+
+test("organization_policy_is_set_and_taken_back", async () => {
+  const page = await signedIn();
+  await page.getByRole("link", { name: "Organization policies" }).click();
+  await page.getByPlaceholder("Filter by name").fill("invoker");
+  await page.getByRole("link", { name: /invoker check/ }).click();
+  await page.getByLabel("Override parent's policy").check();
+  await page.getByLabel("On", { exact: true }).check();
+  await page.getByRole("button", { name: "Set policy" }).click();
+  await said(page, "The policy is set");
+  await page.getByText("Enforced", { exact: true }).waitFor();
+  await page.getByLabel("Inherit parent's policy").check();
+  await page.getByRole("button", { name: "Set policy" }).click();
+  await said(page, "it inherits");
+});
+
+test("a_refusal_explains_itself", async () => {
+  await strangerSees("one");
+  const page = await signedIn();
+  await view(page, "access/refused");
+  await page.getByRole("link", { name: "Explain" }).first().click();
+  await page.getByRole("heading", { name: "Why was this refused?" }).waitFor();
+  await page.getByText("answered with 403").waitFor();
+  await view(page, "access/explain?service=projects/demo/locations/us-central1/services/one");
+  await page.getByLabel("Who calls").fill("user:bob@example.com");
+  await page.getByRole("button", { name: "Ask" }).click();
+  const rungs = page.getByRole("list", { name: "The questions, from top to bottom" });
+  await rungs.getByText("decided").waitFor();
+  equal((await rungs.getByRole("listitem").count()) > 10, true, "all rungs are shown");
+});
+
 test("a_viewer_sees_and_cannot", async () => {
   const page = await signedIn({ member: "user:viewer@example.com" });
   await view(page, "services/us-central1/one/security");
@@ -119,6 +177,33 @@ test("signing_out_ends_the_session_at_the_next_request", async () => {
   await page.context().addCookies([cookie]);
   const answer = await page.request.get(`${page.base}/console/session`);
   equal(answer.status(), 401, "the stolen cookie afterwards");
+});
+
+test("a_restart_of_control_is_said_and_loses_nothing_that_was_typed", async () => {
+  const page = await signedIn();
+  await view(page, "deploy");
+  await page.getByLabel("Service name").fill("typed-before");
+  process.kill(ready().processes.find((one) => one.role === "control").pid, "SIGKILL");
+  await page.getByText("Reconnecting to Homerun").waitFor();
+  await page.getByText("Reconnecting to Homerun").waitFor({ state: "detached", timeout: 20000 });
+  equal(await page.getByLabel("Service name").inputValue(), "typed-before", "what was typed");
+  await page.getByRole("link", { name: "Services", exact: true }).first().click();
+  await page.getByRole("link", { name: "one", exact: true }).waitFor();
+});
+
+test("a_session_that_ends_meanwhile_asks_for_a_new_one_over_what_was_typed", async () => {
+  const page = await signedIn();
+  await view(page, "deploy");
+  await page.getByLabel("Service name").fill("typed-before");
+  await page.getByLabel("Container image").fill("us-docker.pkg.dev/cloudrun/container/hello");
+  await page.context().clearCookies();
+  await page.getByRole("button", { name: "Create" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("Your session has ended").waitFor();
+  await dialog.getByLabel("Link or code").fill(await homerun("console", "--print"));
+  await dialog.getByRole("button", { name: "Sign in" }).click();
+  await dialog.waitFor({ state: "detached" });
+  equal(await page.getByLabel("Service name").inputValue(), "typed-before", "what was typed");
 });
 
 test("hostile_names_stay_text", async () => {

@@ -1,7 +1,7 @@
 // A real browser at the console of a real Homerun: what tests/e2e/console.py starts. Each test signs in by a
 // link of its own and prints "ok NAME", "not ok NAME: why".
 import { execFile } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -16,6 +16,34 @@ const run = promisify(execFile);
 export async function homerun(...argv) {
   const { stdout } = await run(HOMERUN, argv, { env: { ...process.env, HOMERUN_DATA } });
   return stdout.trim();
+}
+
+/** Where everything is, and which processes there are now. */
+export const ready = () => JSON.parse(readFileSync(join(HOMERUN_DATA, "ready.json"), "utf8"));
+
+/** One API call as the owner; its JSON. */
+export async function api(method, path, body) {
+  const answer = await fetch(ready().api + path, {
+    method,
+    headers: { Authorization: `Bearer ${await homerun("token", "access")}`, "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await answer.text();
+  if (!answer.ok) {
+    throw new Error(`${method} ${path}: ${text}`);
+  }
+  return JSON.parse(text);
+}
+
+/** BODY runs while the project's policy for CONSTRAINT has RULE. */
+export async function withPolicy(constraint, rule, body) {
+  const name = `projects/demo/policies/${constraint}`;
+  await api("POST", "/v2/projects/demo/policies", { name, spec: { rules: [rule] } });
+  try {
+    await body();
+  } finally {
+    await api("DELETE", `/v2/${name}`);
+  }
 }
 
 /** What a stranger is answered by a service. */
