@@ -45,6 +45,8 @@ const struct flag up_flags[] = {
     {"tls-certificate", FLAG_LIST, "CHAIN:KEY", "PEM files of a certificate of your own", NULL},
     {"strict-paths", FLAG_SWITCH, NULL, "reserve the paths that Cloud Run reserves (/healthz …)",
      NULL},
+    {"large-responses", FLAG_SWITCH, NULL,
+     "let answers over 32 MiB with a declared length through (Cloud Run does not)", NULL},
     {"connect", FLAG_SWITCH, NULL,
      "let HTTPS_PROXY lead *.googleapis.com to the API (see homerun env --connect)", NULL},
     {"idle", FLAG_NUMBER, "SECONDS", "how long an instance may be idle (900)", NULL},

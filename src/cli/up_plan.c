@@ -134,6 +134,7 @@ static const struct place places[] = {
     {TEXT("ready-file", ready_file), NULL, NULL},
     {NUMBER("plain", settings.plain), NULL, NULL},
     {NUMBER("strict-paths", settings.strict_paths), NULL, NULL},
+    {NUMBER("large-responses", settings.large_responses), NULL, NULL},
     {NUMBER("connect", settings.connect), NULL, NULL},
     {NUMBER("idle", settings.idle_s), NULL, NULL},
     {NUMBER("workers", settings.workers), NULL, NULL},

@@ -192,6 +192,13 @@ static void keep_length(const struct request *request, struct http_response *own
     }
 }
 
+/* As on Cloud Run: an answer that is chunked or streamed may be of any size. */
+static bool is_too_large(const struct request *request, const struct http_response *response)
+{
+    return response->framing == HTTP_LENGTH && response->length > BODY_MAX_HTTP1 &&
+           !request->upstream->http2 && request->worker->settings.large_responses == 0;
+}
+
 static void on_response(struct call *call, const struct http_response *response)
 {
     struct request *request = call_user(call);
@@ -200,6 +207,10 @@ static void on_response(struct call *call, const struct http_response *response)
     struct http_headers from = response->headers;
     if (response->status < 200 && response->status != 101) {
         inform(request, response);
+        return;
+    }
+    if (is_too_large(request, response)) {
+        request_fail(request, FAILURE_RESPONSE_TOO_LARGE);
         return;
     }
     bool over_http2 = request->upgrade && request->head->version == HTTP_2;

@@ -29,6 +29,9 @@ static const struct {
                          "The request has been terminated because it has reached the maximum "
                          "request timeout."},
     [FAILURE_TOO_LARGE] = {413, false, ""},
+    [FAILURE_RESPONSE_TOO_LARGE] = {500, true,
+                                    "Response size was too large. Please consider reducing "
+                                    "response size."},
     [FAILURE_HEADERS] = {431, false, ""},
 };
 

@@ -20,7 +20,8 @@
 #include "ipc/settings.h"
 
 enum {
-    BODY_MAX_HTTP1 = 32 << 20, /* of a request to a container that speaks HTTP/1 */
+    BODY_MAX_HTTP1 = 32 << 20, /* of a request to a container that speaks HTTP/1, and of an answer
+                                  of it whose length is declared */
     TICK_MS = 100,
     KEY_WAIT_MS = 2000,
     KEY_WAITERS_MAX = 256,
@@ -43,6 +44,7 @@ enum failure {
     FAILURE_TOO_SLOW,
     FAILURE_TIMEOUT,
     FAILURE_TOO_LARGE,
+    FAILURE_RESPONSE_TOO_LARGE,
     FAILURE_HEADERS,
 };
 

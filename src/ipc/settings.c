@@ -52,6 +52,7 @@ static const struct row rows[] = {
     NUMBER(workers, 1),
     NUMBER(plain, 0),
     NUMBER(strict_paths, 0),
+    NUMBER(large_responses, 0),
     NUMBER(connect, 0),
     NUMBER(https_port, 8443),
     NUMBER(http_port, 8081),

@@ -30,6 +30,7 @@ struct settings {
     int workers;
     int plain; /* serve on the HTTP listener instead of redirecting */
     int strict_paths;
+    int large_responses; /* no limit on answers of containers that speak HTTP/1 */
     int connect;    /* the API listener takes CONNECT to Google's hosts */
     int https_port; /* of the URLs that we show */
     int http_port;

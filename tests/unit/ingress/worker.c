@@ -121,6 +121,28 @@ static void a_body_over_32_mib_is_413(void **state)
     client_done(&client);
 }
 
+/* As on Cloud Run, where the length is declared and the container speaks HTTP/1. */
+static void an_answer_that_declares_over_32_mib_is_500(void **state)
+{
+    static const struct {
+        const char *path;
+        int large_responses, status;
+    } rows[] = {{"/large", 0, 500}, {"/large-enough", 0, 200}, {"/large", 1, 200}};
+    (void)state;
+    add_instance(9, 80, INSTANCE_READY, false);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct client client = {0};
+        worker.settings.large_responses = rows[i].large_responses;
+        client_get(&client, rows[i].path);
+        while (client.status == 0) {
+            uv_run(worker.loop, UV_RUN_ONCE);
+        }
+        assert_int_equal(client.status, rows[i].status);
+        client_done(&client);
+    }
+    worker.settings.large_responses = 0;
+}
+
 static void a_websocket_is_a_tunnel_for_http1_and_http2_clients(void **state)
 {
     (void)state;
@@ -318,6 +340,7 @@ int main(void)
         STAND_TEST(a_bad_token_gets_the_header_byte_for_byte),
         STAND_TEST(a_refused_upload_is_not_read),
         STAND_TEST(a_body_over_32_mib_is_413),
+        STAND_TEST(an_answer_that_declares_over_32_mib_is_500),
         STAND_TEST(a_websocket_is_a_tunnel_for_http1_and_http2_clients),
         STAND_TEST(no_container_may_switch_to_another_http),
         STAND_TEST(any_other_protocol_may_be_switched_to),

@@ -66,6 +66,11 @@ static void container_request(struct exchange *exchange, void *ctx)
         respond(exchange, 200, HTTP_CHUNKED);
         exchange_write(exchange, SLICE("half"));
         container.half = exchange;
+    } else if (slice_starts(request->path, SLICE("/large"))) {
+        struct http_response head = {.status = 200, .framing = HTTP_LENGTH, .keep_alive = true};
+        head.length = slice_is(request->path, "/large") ? (32 << 20) + 1 : 32 << 20;
+        exchange_respond(exchange, &head);
+        exchange_write(exchange, SLICE("begun"));
     } else if (slice_is(request->path, "/ws")) {
         respond(exchange, 101, HTTP_STREAM);
     } else if (slice_starts(request->path, SLICE("/echo"))) {

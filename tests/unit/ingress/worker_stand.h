@@ -13,7 +13,9 @@ enum { BODY_BYTES = 3 << 20 };
 
 /*
  * The path says what it does: "/hello" answers; "/echo" sends the body back; "/ws" is a tunnel;
- * "/slow" never answers; "/half" begins an answer; "/die" breaks off, "/flaky" the first time.
+ * "/slow" never answers; "/half" begins an answer;
+ * "/large" declares more than 32 MiB, "/large-enough" 32 MiB, and both begin them; "/die" breaks
+ * off, "/flaky" the first time.
  */
 struct container {
     struct net_listener *listener;
