@@ -171,6 +171,20 @@ static void check_answer(struct revision *revision, enum revision_ready state, c
     tell_control(revision->engine, revision->id, state, port, text);
 }
 
+/* Whether somebody configured a start-up probe: the one by default is TCP, once, for 240 seconds. */
+static bool has_own_probe(const struct run_record *record)
+{
+    for (size_t i = 0; i < record->container_count; i++) {
+        const struct run_probe *probe = &record->containers[i].startup;
+        bool by_default =
+            probe->kind == PROBE_TCP && probe->period_s == 240 && probe->failure_threshold == 1;
+        if (probe->kind != PROBE_NONE && !by_default) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Why it is not ready, as a user reads it after a deployment: Cloud Run's sentences, then what is
  * known here. A program without a network of its own is given another port than was asked for. */
 static void failure_text(const struct instance *instance, char *out, size_t size)
@@ -180,6 +194,15 @@ static void failure_text(const struct instance *instance, char *out, size_t size
     char given[64] = "";
     if (instance->home != NULL && instance->address.port != port) {
         snprintf(given, sizeof(given), " (it was started with PORT=%u)", instance->address.port);
+    }
+    if (instance->failure == START_FAILED_PROBE && has_own_probe(record)) {
+        snprintf(out, size,
+                 "Revision '%.63s' is not ready and cannot serve traffic. The user-provided "
+                 "container failed the configured startup probe checks. Logs for this revision "
+                 "might contain more information. Seen: %.240s%s. Logs: gcloud run services logs "
+                 "read %.63s",
+                 record->revision, instance->why, given, record->service);
+        return;
     }
     switch (instance->failure) {
     case START_FAILED_EXIT:

@@ -148,10 +148,11 @@ struct probe_rule {
     const char *name;
     int64_t delay_max, period_max, timeout_max;
     bool tcp;
-    bool startup; /* bounded as a whole; its timeout may be above its period, as on Cloud Run */
+    bool startup; /* bounded as a whole */
 };
 
-/* The greater of what the pages on health checks and the API's description allow. */
+/* A timeout may be above the period, as on Cloud Run: the next attempt waits for the one before.
+ * The greater of what the pages on health checks and the API's description allow. */
 static const struct probe_rule probe_rules[] = {
     {"startupProbe", 600, 600, 3600, true, true},
     {"livenessProbe", 3600, 3600, 3600, true, false},
@@ -221,9 +222,6 @@ static bool probe_valid(struct check *check, const struct probe_rule *rule, cons
         !between(check, rule->name, "successThreshold", json_number(probe, "successThreshold", 1),
                  1, INT32_MAX)) {
         return false;
-    }
-    if (!rule->startup && timeout > period) {
-        return refuse_at(check, rule->name, "timeoutSeconds must not be above periodSeconds");
     }
     if (rule->startup && threshold > startup_s_max / period) {
         return refuse_at(check, rule->name,

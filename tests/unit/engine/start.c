@@ -108,6 +108,10 @@ static void a_program_that_does_not_listen_fails_its_probe(void **state)
     harness_start(&h);
     struct msg_revision_state answer = check(&h, 7);
     assert_int_equal(answer.state, REVISION_FAILED);
+    assert_says(answer.text,
+                "Revision 'hello-00001-abc' is not ready and cannot serve traffic. The "
+                "user-provided container failed the configured startup probe checks. Logs for "
+                "this revision might contain more information.");
     assert_says(answer.text, "the STARTUP TCP probe of container \"main\" did not pass within 1 s: "
                              "Connection refused");
     harness_close(&h);
