@@ -38,6 +38,17 @@ int status_http(enum status status)
     return codes[status].http;
 }
 
+bool status_find(const char *name, enum status *out)
+{
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (strcmp(codes[i].name, name) == 0) {
+            *out = (enum status)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 __attribute__((format(printf, 3, 0))) static void put(struct error *err, enum status status,
                                                       const char *format, va_list args)
 {

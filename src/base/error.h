@@ -36,6 +36,8 @@ struct error {
 /* "INVALID_ARGUMENT", and the HTTP status that google.api.HttpRule gives it. */
 const char *status_name(enum status status);
 int status_http(enum status status);
+/* The code of that name. False if there is none. */
+bool status_find(const char *name, enum status *out);
 
 /* Fills *err (which may be NULL) and answers false, so that it can be returned. */
 bool error_set(struct error *err, enum status status, const char *format, ...)

@@ -35,6 +35,7 @@ static const struct {
     {CONNECT, "REQUESTS_CA_BUNDLE", "{ca}"},
     {CONNECT, "HTTPLIB2_CA_CERTS", "{ca}"},
     {CONNECT, "NODE_EXTRA_CA_CERTS", "{ca}"},
+    {BOTH, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "{ca}"}, /* gRPC's C core: Python, Ruby, PHP */
     {BOTH, "CLOUDSDK_PROXY_TYPE", "http"},
     {BOTH, "CLOUDSDK_PROXY_ADDRESS", "{host}"},
     {BOTH, "CLOUDSDK_PROXY_PORT", "{port}"},

@@ -111,27 +111,35 @@ static json_t *duration_write(const char *text)
 
 /* ---- field masks ---- */
 
+/* Adds a path in JSON's spelling. False if it has none: other spellings could not be told apart. */
+static bool path_add(struct buffer *out, const char *path)
+{
+    for (const char *c = path; *c != '\0'; c++) {
+        bool joint = *c == '_';
+        c += joint;
+        if (joint ? !islower((unsigned char)*c)
+                  : *c <= ' ' || *c == ',' || isupper((unsigned char)*c)) {
+            return false;
+        }
+        buffer_add_byte(out, joint ? (char)toupper((unsigned char)*c) : *c);
+    }
+    return true;
+}
+
 static json_t *mask_read(const json_t *plain)
 {
     struct buffer out = BUFFER_INIT(1 << 20);
+    bool good = true;
     size_t i;
     json_t *path;
     json_array_foreach(json_object_get(plain, "paths"), i, path)
     {
-        bool upper = false;
-        if (i > 0) {
-            buffer_add_byte(&out, ',');
-        }
-        for (const char *c = json_string_value(path); *c != '\0'; c++) {
-            if (*c == '_') {
-                upper = true;
-                continue;
-            }
-            buffer_add_byte(&out, upper ? (char)toupper((unsigned char)*c) : *c);
-            upper = false;
+        if (json_string_length(path) > 0) {
+            good = good && (buffer_len(&out) == 0 || buffer_add_byte(&out, ',')) &&
+                   path_add(&out, json_string_value(path));
         }
     }
-    json_t *text = out.overflow ? NULL : json_stringn(buffer_text(&out), buffer_len(&out));
+    json_t *text = good && !out.overflow ? json_stringn(buffer_text(&out), buffer_len(&out)) : NULL;
     buffer_done(&out);
     return text;
 }

@@ -4,6 +4,7 @@ Where that cannot be done (no network, no toolchain), a test that needs them is 
 HOMERUN_CLIENTS names another folder than BUILD/clients-cache.
 """
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -91,9 +92,14 @@ def need_wish(name, what):
         raise Skip(f"{what} are fetched by `make test-clients` alone")
 
 
-def run(homerun, command, **environment):
-    """Runs a client with the environment of HOMERUN; what it printed."""
+def run(homerun, command, connect=False, **environment):
+    """Runs a client with the environment of HOMERUN, the one with CONNECT if so; what it printed."""
+    variables = homerun.client_environment()
+    if connect:
+        shown = homerun.cli("env", "--connect", "--format=json").stdout
+        variables = {name: value for name, value in variables.items() if name not in homerun.env}
+        variables.update(json.loads(shown))
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          timeout=180, env={**homerun.client_environment(), **environment})
+                          timeout=180, env={**variables, **environment})
     assert done.returncode == 0, f"{done.stdout[-1500:]}{done.stderr[-1500:]}"
     return done.stdout

@@ -26,11 +26,6 @@ def node_by_rest():
 
 
 @test
-def node_by_grpc_is_told_to_take_rest():
-    node("byGrpc")
-
-
-@test
 def node_by_discovery():
     node("byDiscovery")
 

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
-"""Cloud Run v2 over HTTP: what only the listener does (gRPC, regions), and the words of answers."""
+"""Cloud Run v2 over HTTP: what only the listener does (regions), and the words of answers."""
 import os
-import socket
-import urllib.parse
 
 from homerun import main, stand, test, wait_until
 
@@ -10,21 +8,6 @@ SERVICES = "/v2/projects/demo/locations/us-central1/services"
 KNATIVE = "/apis/serving.knative.dev/v1/namespaces/demo/services"
 IMAGE = "us-docker.pkg.dev/cloudrun/container/hello"
 HELLO = {"template": {"containers": [{"image": IMAGE}]}}
-
-@test
-def grpc_is_refused_in_grpcs_own_words():
-    port = urllib.parse.urlsplit(stand().api_url).port
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-        client.sendall(b"POST /google.cloud.run.v2.Services/GetService HTTP/1.1\r\n"
-                       b"Host: localhost\r\nContent-Type: application/grpc\r\nTE: trailers\r\n"
-                       b"Connection: close\r\nContent-Length: 5\r\n\r\n\0\0\0\0\0")
-        answer = b""
-        while chunk := client.recv(65536):
-            answer += chunk
-    head, _, rest = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 ") and b"application/grpc" in head, head
-    assert b"grpc-status: 12" in rest and b"fallback: true" in rest, rest
-
 
 @test
 def a_region_comes_from_the_path_in_front_or_the_routing_header():

@@ -3,6 +3,17 @@
 
 #include <stdlib.h>
 
+/* True: the call's transport has sent BODY, and the call has ended. */
+static bool sent_otherwise(struct api_call *call, const json_t *body)
+{
+    if (call->transport == NULL) {
+        return false;
+    }
+    call->transport->document(call, body);
+    api_end(call);
+    return true;
+}
+
 static void write_answer(struct api_call *call, int http_status, const char *content_type,
                          struct slice text, const char *allow)
 {
@@ -28,11 +39,23 @@ static void write_answer(struct api_call *call, int http_status, const char *con
 void api_reply_text(struct api_call *call, int http_status, const char *content_type,
                     struct slice text)
 {
+    auto_json *none = call->transport == NULL
+                          ? NULL
+                          : json_pack("{s{ssss}}", "error", "status", "UNIMPLEMENTED", "message",
+                                      "This answer is a text, which has no "
+                                      "message of gRPC. Ask by REST.");
+    if (sent_otherwise(call, none)) {
+        return;
+    }
     write_answer(call, http_status, content_type, text, NULL);
 }
 
 void api_reply_status(struct api_call *call, int http_status, json_t *body)
 {
+    if (sent_otherwise(call, body)) {
+        json_decref(body);
+        return;
+    }
     struct slice text = json_write(&call->arena, body);
     json_decref(body);
     write_answer(call, http_status, "application/json; charset=UTF-8", text, NULL);
@@ -136,6 +159,9 @@ void api_fail_http(struct api_call *call, int http_status, const char *status, c
 {
     auto_json *body = json_pack("{s:{s:i, s:o, s:s}}", "error", "code", http_status, "message",
                                 json_slice(slice_of(message)), "status", status);
+    if (sent_otherwise(call, body)) {
+        return;
+    }
     struct slice text = json_write(&call->arena, body);
     write_answer(call, http_status, "application/json; charset=UTF-8", text, allow);
 }

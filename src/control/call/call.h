@@ -22,13 +22,22 @@ struct caller {
 
 struct tag_set;
 
+/* How answers leave that are not sent as HTTP has them. */
+struct api_transport {
+    /* A document, or an error in Google's shape ({"error": {"status", "message", "details"}});
+     * lent. */
+    void (*document)(struct api_call *call, const json_t *body);
+    /* The call is about to go. */
+    void (*end)(struct api_call *call);
+};
+
 struct api_call {
     struct control *control;
     const struct api_route *route;
     struct exchange *exchange; /* NULL once the client has left: answers then go nowhere */
     struct arena arena;
     struct caller caller;
-    struct slice path, query;
+    struct slice verb, path, query;
     struct slice raw_body;
     json_t *body;       /* NULL if none; owned by the call */
     const char *region; /* of the path, else of the host's prefix, else the default; "" if the path
@@ -39,15 +48,17 @@ struct api_call {
     } params[8];
     size_t param_count;
     const char *nameless; /* the parameter that can be the name of nothing (router.c); NULL: none */
-    const char *peer; /* "127.0.0.1" */
+    const char *peer;     /* "127.0.0.1" */
     const char *denied_permission,
         *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */
     bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */
     const char *disabled_api; /* the project has switched it off: for ErrorInfo; or NULL */
+    const struct api_transport *transport; /* NULL: HTTP as it is */
+    void *wire;             /* the transport's own */
     void *user;             /* the handler's, for calls that are answered later */
     const struct tag_set *new_tags; /* that the resource of the call is being made with; or NULL */
-    json_t *policy_details; /* what organization policy has to say of a refusal: for
-                               orgpolicy_fail() */
+    json_t *policy_details;         /* what organization policy has to say of a refusal: for
+                                       orgpolicy_fail() */
 };
 
 /* ---- what was asked (request.c) ---- */

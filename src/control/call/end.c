@@ -5,6 +5,9 @@
 
 void api_end(struct api_call *call)
 {
+    if (call->transport != NULL) {
+        call->transport->end(call);
+    }
     if (call->exchange != NULL) {
         exchange_set_user(call->exchange, NULL);
     }

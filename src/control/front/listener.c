@@ -13,14 +13,15 @@
 #include "control/front/console.h"
 #include "control/front/events.h"
 #include "control/front/gathering.h"
-#include "control/front/grpc_refuse.h"
+#include "control/front/grpc.h"
+#include "control/front/grpc_command.h"
 #include "control/front/listener.h"
 #include "control/front/query.h"
 #include "control/front/router.h"
 #include "control/front/scopes.h"
-#include "control/identity/sessions.h"
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
+#include "control/identity/sessions.h"
 #include "control/record/apis.h"
 #include "control/record/projects.h"
 #include "control/record/regions.h"
@@ -187,6 +188,9 @@ static bool read_body(struct api_call *call, struct slice bytes, struct error *e
         call->raw_body = arena_slice(&call->arena, bytes);
         bytes = SLICE_NONE;
     }
+    if (call->body != NULL) {
+        return true; /* the transport has read it */
+    }
     if (bytes.len == 0) {
         call->body = json_object();
         return true;
@@ -301,8 +305,7 @@ static bool admit(struct api_call *call, struct error *err)
     if (!anonymous && !authenticate(call, err)) {
         return false;
     }
-    if (!anonymous && !scopes_suffice(call->caller.scope, route->method,
-                                      verb_of(exchange_request(call->exchange)))) {
+    if (!anonymous && !scopes_suffice(call->caller.scope, route->method, call->verb)) {
         call->scope_lacking = true;
         return error_set(err, STATUS_PERMISSION_DENIED,
                          "Request had insufficient authentication scopes.");
@@ -356,8 +359,16 @@ static bool find_row(struct api_call *call)
 {
     struct error err = {0};
     char allowed[64];
-    struct slice verb = verb_of(exchange_request(call->exchange));
-    switch (api_find_route(call, verb, call->path, allowed)) {
+    struct slice verb = call->verb;
+    enum api_match match = api_find_route(call, verb, call->path, allowed);
+    if (match != API_MATCH_FOUND && call->transport != NULL) {
+        error_set(&err, STATUS_UNIMPLEMENTED,
+                  "%s is not implemented by Homerun. docs/api.md lists what is.",
+                  call->route->method);
+        api_fail(call, &err);
+        return false;
+    }
+    switch (match) {
     case API_MATCH_NONE:
         err = no_such_path(call, verb);
         api_fail(call, &err);
@@ -386,6 +397,7 @@ static struct api_call *call_make(struct control *control, struct exchange *exch
     call->exchange = exchange;
     net_address_text((const struct sockaddr *)exchange_peer(exchange), peer, false);
     call->peer = arena_string(&call->arena, slice_of(peer));
+    call->verb = arena_slice(&call->arena, verb_of(request));
     call->path = arena_slice(&call->arena, url_path(request->path));
     call->query = arena_slice(&call->arena, url_query(request->path));
     call->region = control->settings.region;
@@ -512,13 +524,39 @@ static bool is_stale(const struct gathering *gathering)
 
 /* ---- events of the exchange ---- */
 
+/* The client's deadline has passed. What a handler has begun ends, and its answer goes nowhere. */
+static void on_late(struct api_call *call)
+{
+    struct exchange *exchange = call->exchange;
+    struct gathering *gathering = exchange == NULL ? NULL : gathering_of(exchange);
+    if (gathering != NULL) {
+        struct error err = fault(STATUS_DEADLINE_EXCEEDED,
+                                 "The request did not come in full before its deadline.");
+        api_fail(give_up(gathering), &err);
+    } else if (exchange != NULL) {
+        auto_json *body = json_pack("{s{ssss}}", "error", "status", "DEADLINE_EXCEEDED", "message",
+                                    "The call's deadline passed before it was answered.");
+        call->transport->document(call, body);
+        exchange_set_user(exchange, NULL);
+        call->exchange = NULL;
+    }
+}
+
+/* By gRPC, the row is found now: by what the message says. False: the call has been answered. */
+static bool take_message(struct api_call *call, struct slice bytes)
+{
+    struct error err = {0};
+    if (!grpc_read_request(call, bytes, &err)) {
+        api_fail(call, &err);
+        return false;
+    }
+    return find_row(call);
+}
+
 static void on_request(struct exchange *exchange, void *ctx)
 {
     struct control *control = ctx;
     const struct http_request *request = exchange_request(exchange);
-    if (grpc_refuse(exchange)) {
-        return;
-    }
     struct error err = {0};
     bool connect = slice_is(request->method, "CONNECT");
     if (connect && connect_take(control, exchange, &err)) {
@@ -528,6 +566,9 @@ static void on_request(struct exchange *exchange, void *ctx)
     if (connect) {
         api_fail(call, &err);
         return;
+    }
+    if (grpc_is_call(request)) {
+        grpc_begin(call, on_late);
     }
     struct slice host;
     uint16_t port;
@@ -553,12 +594,17 @@ static void on_request(struct exchange *exchange, void *ctx)
     if (region != NULL) {
         call->region = region;
     }
-    cut_region(call);
+    if (call->transport == NULL) {
+        cut_region(call);
+    }
     region_of_header(call, request);
-    if (!find_row(call)) {
+    bool grpc = call->transport != NULL;
+    if (!grpc && !find_row(call)) {
         return;
     }
-    if (!admit(call, &err)) {
+    /* What a call by gRPC is about stands in its message: at its head, who calls is all that is
+     * asked. */
+    if (grpc ? !grpc_read_head(call, &err) || !authenticate(call, &err) : !admit(call, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -589,9 +635,21 @@ static void on_body_end(struct exchange *exchange, const struct http_headers *tr
     struct api_call *call = gathering->call;
     struct error err = {0};
     exchange_set_user(exchange, (void *)((uintptr_t)call | USER_CALL));
-    bool good = (!is_stale(gathering) || admit(call, &err)) &&
-                check_request(call, buffer_slice(&gathering->body), &err);
-    gathering_free(gathering);
+    bool stale = call->transport != NULL || is_stale(gathering);
+    struct slice bytes = call->transport == NULL
+                             ? buffer_slice(&gathering->body)
+                             : arena_slice(&call->arena, buffer_slice(&gathering->body));
+    if (call->transport != NULL) {
+        gathering_free(gathering);
+        gathering = NULL;
+        if (!take_message(call, bytes)) {
+            return;
+        }
+    }
+    bool good = (!stale || admit(call, &err)) && check_request(call, bytes, &err);
+    if (gathering != NULL) {
+        gathering_free(gathering);
+    }
     if (good) {
         call->route->handle(call);
     } else {
@@ -614,8 +672,8 @@ static void on_close(struct exchange *exchange, bool aborted)
         events_close(stream);
     } else if (gathering != NULL) {
         call = give_up(gathering);
-        arena_done(&call->arena);
-        free(call);
+        call->exchange = NULL;
+        api_end(call);
     } else if (call != NULL) {
         call->exchange = NULL; /* the change goes on; the answer goes nowhere */
     }

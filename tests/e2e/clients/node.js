@@ -67,15 +67,6 @@ async function byRest() {
   await assert.rejects(services.getService({name}), (error) => error.code === 404);
 }
 
-async function byGrpc() {
-  const {credentials} = require('@grpc/grpc-js');
-  const services = new ServicesClient({apiEndpoint: '127.0.0.1', port: Number(port), keyFilename,
-    sslCreds: credentials.createInsecure()});
-  await assert.rejects(services.getService({name: `${parent}/services/x`}),
-    (error) => error.code === 12 && /fallback: true/.test(error.message));
-  await services.close();
-}
-
 async function byDiscovery() {
   const auth = new OAuth2Client();
   auth.setCredentials({access_token: token});
@@ -90,7 +81,7 @@ async function byDiscovery() {
   assert.equal(gone.done, true);
 }
 
-const parts = {byRest, byGrpc, byDiscovery};
+const parts = {byRest, byDiscovery};
 parts[process.argv[5]]().catch((error) => {
   console.error(error);
   process.exit(1);

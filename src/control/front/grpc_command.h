@@ -1,10 +1,7 @@
-/* gRPC, which this server does not speak: clients are told how to choose REST. */
+/* Commands of gcloud that begin by REST and go on by gRPC. */
 #pragma once
 
 #include "net/net.h"
-
-/* Answers EXCHANGE, and true, if it is a gRPC call. */
-bool grpc_refuse(struct exchange *exchange);
 
 /*
  * Why the command of gcloud that REQUEST is made for cannot succeed, if all that matters of it goes

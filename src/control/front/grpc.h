@@ -1,0 +1,25 @@
+/*
+ * The gRPC transport. A call's request takes its place in the REST form of the API, so that the
+ * same row, the same permission and the same handler answer both.
+ */
+#pragma once
+
+#include "control/call/call.h"
+
+/* Whether the request is one of gRPC: its content type. */
+bool grpc_is_call(const struct http_request *request);
+
+/*
+ * CALL, whose exchange is there, is answered by gRPC from now on. ON_LATE is called if the client's
+ * deadline passes before it has been answered; not after api_end().
+ */
+void grpc_begin(struct api_call *call, void (*on_late)(struct api_call *call));
+
+/*
+ * What the head says: the method is known, and has a row to stand for it until the body says which
+ * one it is. UNIMPLEMENTED, or DEADLINE_EXCEEDED, on failure.
+ */
+bool grpc_read_head(struct api_call *call, struct error *err);
+
+/* Reads the one message in BYTES: sets verb, path, query and body of CALL. */
+bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *err);

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""gRPC on the wire, sent by hand: what is broken, too large or too late gets a status, and never a silence.
+
+gRPC wants HTTP/2; the same frames and trailers by HTTP/1.1 are as good for looking at them.
+"""
+import base64
+import gzip
+import socket
+import struct
+import subprocess
+import tempfile
+import urllib.parse
+
+from homerun import main, need, stand, test
+
+SERVICES = "google.cloud.run.v2.Services"
+PARENT = "projects/demo/locations/us-central1"
+OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, PERMISSION_DENIED = 0, 3, 4, 5, 7
+RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAUTHENTICATED = 8, 12, 13, 16
+
+
+def frame(message, flag=0):
+    return bytes([flag]) + struct.pack(">I", len(message)) + message
+
+
+def text(number, value):
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(number):
+    out = b""
+    while number >= 0x80:
+        out, number = out + bytes([number & 0x7f | 0x80]), number >> 7
+    return out + bytes([number])
+
+
+def call(method, body, headers=(), token=None, length=None, service=SERVICES):
+    """(grpc-status, grpc-message, all trailers, messages)."""
+    url = urllib.parse.urlsplit(stand().api_url)
+    lines = [f"POST /{service}/{method} HTTP/1.1", "Host: localhost", "Connection: close", "TE: trailers"]
+    lines += [f"{name}: {value}" for name, value in dict([("Content-Type", "application/grpc"), *headers]).items()]
+    if token != "":
+        lines.append(f"Authorization: Bearer {token or stand().token()}")
+    lines.append(f"Content-Length: {len(body) if length is None else length}")
+    with socket.create_connection(("127.0.0.1", url.port), timeout=30) as client:
+        client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+        try:
+            client.sendall(body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = b""
+        try:
+            while chunk := client.recv(65536):
+                answer += chunk
+        except ConnectionResetError:
+            pass
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ") and b"application/grpc" in head, answer[:500]
+    messages = b""
+    while (size := int(rest.partition(b"\r\n")[0], 16)) > 0:
+        rest = rest.partition(b"\r\n")[2]
+        messages, rest = messages + rest[:size], rest[size + 2:]
+    trailers = dict(line.split(": ", 1) for line in rest.decode().split("\r\n")[1:] if ": " in line)
+    return int(trailers["grpc-status"]), urllib.parse.unquote(trailers.get("grpc-message", "")), trailers, messages
+
+
+def get(name, **more):
+    return call("GetService", frame(text(1, name)), **more)
+
+
+def is_refused(answer, status, words=""):
+    assert answer[0] == status and words in answer[1] and answer[3] == b"", answer
+
+
+@test
+def a_call_is_answered_with_a_message_and_a_status():
+    status, message, _, messages = call("ListServices", frame(text(1, PARENT)))
+    assert (status, message, messages[:5]) == (OK, "", b"\0\0\0\0\0"), (status, message, messages)
+
+
+@test
+def who_does_not_say_who_they_are_is_refused_before_the_body_is_read():
+    is_refused(get(f"{PARENT}/services/x", token=""), UNAUTHENTICATED, "credential")
+    is_refused(get(f"{PARENT}/services/x", token="nonsense"), UNAUTHENTICATED)
+    is_refused(call("GetService", b"", token="", length=4 << 20), UNAUTHENTICATED)
+
+
+@test
+def a_permission_is_asked_and_the_refusal_has_its_details():
+    token = stand().token(member="user:nobody@example.com")
+    answer = get(f"{PARENT}/services/x", token=token)
+    is_refused(answer, PERMISSION_DENIED, "run.services.get")
+    details = base64.b64decode(answer[2]["grpc-status-details-bin"] + "==")
+    for part in (b"type.googleapis.com/google.rpc.ErrorInfo", b"IAM_PERMISSION_DENIED", b"run.services.get"):
+        assert part in details, details
+    by_rest = stand().api("GET", f"/v2/{PARENT}/services/x", token=token).json["error"]
+    assert by_rest["message"] == answer[1], (by_rest, answer)
+
+
+@test
+def what_does_not_exist_says_so():
+    is_refused(get(f"{PARENT}/services/x"), NOT_FOUND, "does not exist")
+    is_refused(call("NoSuchMethod", frame(b"")), UNIMPLEMENTED, "NoSuchMethod")
+    is_refused(call("GetService", frame(b""), service="no.such.Service"), UNIMPLEMENTED)
+    is_refused(call("ListJobs", frame(text(1, PARENT)), service="google.cloud.run.v2.Jobs"), UNIMPLEMENTED, "ListJobs")
+    is_refused(call("ListWorkerPools", frame(text(1, PARENT)), service="google.cloud.run.v2.WorkerPools"),
+               UNIMPLEMENTED, "ListWorkerPools")
+
+
+@test
+def broken_frames_and_messages_are_refused():
+    whole = frame(text(1, f"{PARENT}/services/x"))
+    is_refused(call("GetService", b""), INTERNAL)
+    is_refused(call("GetService", whole[:-1]), INTERNAL)
+    is_refused(call("GetService", whole + whole), INTERNAL)
+    is_refused(call("GetService", frame(b"", flag=7)), INTERNAL)
+    is_refused(call("GetService", b"\0\xff\xff\xff\xff"), RESOURCE_EXHAUSTED)
+    is_refused(call("GetService", frame(b"\x0a\x50abc")), INVALID_ARGUMENT)
+    is_refused(call("GetService", frame(b"\x0a\x02\xff\xfe")), INVALID_ARGUMENT)
+    is_refused(get("projects/demo"), INVALID_ARGUMENT, "projects/*/locations/*/services/*")
+    is_refused(get(""), INVALID_ARGUMENT)
+    is_refused(get(f"{PARENT}/services/x?y=z"), NOT_FOUND)
+    is_refused(get(f"{PARENT}/services/../services/x"), INVALID_ARGUMENT)
+
+
+@test
+def gzip_is_read_and_a_bomb_is_not():
+    whole = text(1, f"{PARENT}/services/x")
+    packed = (("grpc-encoding", "gzip"),)
+    is_refused(call("GetService", frame(gzip.compress(whole), flag=1), packed), NOT_FOUND)
+    is_refused(call("GetService", frame(gzip.compress(whole), flag=1)), INTERNAL)
+    is_refused(call("GetService", frame(whole, flag=1), packed), INVALID_ARGUMENT)
+    is_refused(call("GetService", frame(whole, flag=1), (("grpc-encoding", "br"),)), UNIMPLEMENTED)
+    bomb = gzip.compress(bytes(500 << 20), 9)
+    assert len(bomb) < 1 << 20
+    is_refused(call("GetService", frame(bomb, flag=1), packed), RESOURCE_EXHAUSTED)
+    many = frame(gzip.compress(text(1, b"") * 1_000_000), flag=1)
+    is_refused(call("CreateService", frame(text(2, text(11, text(10, b"") * 500_000)))), INVALID_ARGUMENT)
+    is_refused(call("GetService", many, packed), INVALID_ARGUMENT)
+
+
+@test
+def a_body_over_the_limit_is_refused():
+    is_refused(call("GetService", frame(bytes(5 << 20))), INVALID_ARGUMENT, "larger than")
+
+
+@test
+def a_deadline_holds():
+    name = text(1, f"{PARENT}/services/x")
+    is_refused(call("GetService", frame(name), (("grpc-timeout", "0n"),)), DEADLINE_EXCEEDED)
+    is_refused(call("GetService", frame(name), (("grpc-timeout", "soon"),)), INVALID_ARGUMENT)
+    is_refused(call("GetService", frame(name), (("grpc-timeout", "20S"),)), NOT_FOUND)
+    # The body never comes.
+    is_refused(call("GetService", b"", (("grpc-timeout", "50m"),), length=100), DEADLINE_EXCEEDED)
+
+
+@test
+def other_content_types_are_not_grpc():
+    port = urllib.parse.urlsplit(stand().api_url).port
+    for kind in ("application/grpc-web", "application/grpcx", "application/json"):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(f"POST /{SERVICES}/GetService HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+                           "Connection: close\r\nContent-Length: 0\r\n\r\n".encode())
+            assert client.makefile("rb").readline().startswith(b"HTTP/1.1 404 "), kind
+
+
+@test
+def ten_thousand_streams_get_their_answers():
+    h2load = need("h2load")
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(frame(text(1, f"{PARENT}/services/x")))
+        body.flush()
+        done = subprocess.run([h2load, "-n10000", "-c4", "-m100", "-d", body.name, "-H", "content-type: application/grpc",
+                               "-H", "te: trailers", "-H", f"authorization: Bearer {stand().token()}",
+                               f"{stand().api_url}/{SERVICES}/GetService"], capture_output=True, text=True, timeout=120)
+    assert "10000 succeeded, 0 failed" in done.stdout, done.stdout[-800:]
+    status, _, _, _ = call("ListServices", frame(text(1, PARENT)))
+    assert status == OK
+
+
+@test
+def a_change_leaves_the_same_audit_rows_as_by_rest():
+    name, image = f"{PARENT}/services/audited", "us-docker.pkg.dev/cloudrun/container/hello"
+
+    def rows():
+        history = stand().api("GET", f"/homerun/v1/access:history?resource={name}").json
+        return [{key: value for key, value in row.items() if key != "time"}
+                for row in next(value for value in history.values() if isinstance(value, list)) if "peer" in row]
+
+    service = text(18, text(10, text(2, image)))
+    status, why, _, _ = call("CreateService", frame(text(1, PARENT) + text(2, service) + text(3, "audited")))
+    assert status == OK, (status, why)
+    by_grpc = rows()
+    status, why, _, _ = call("DeleteService", frame(text(1, name)))
+    assert status == OK, (status, why)
+    body = {"template": {"containers": [{"image": image}]}}
+    assert stand().api("POST", f"/v2/{PARENT}/services?serviceId=audited", body).status == 200
+    by_rest = rows()
+    assert stand().api("DELETE", f"/v2/{name}").status == 200
+    assert by_grpc and by_grpc == by_rest[-len(by_grpc):], (by_grpc, by_rest)
+
+
+if __name__ == "__main__":
+    main()
