@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -144,6 +145,12 @@ def programs(only):
 
 
 def main():
+    # What tests make is of this run alone and goes with it, also where a test was killed; instances,
+    # users of their own, can come to it whatever our umask.
+    os.umask(0o022)
+    folder = tempfile.TemporaryDirectory(prefix="homerun-test-")
+    os.chmod(folder.name, 0o755)
+    os.environ["TMPDIR"] = folder.name
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--build", default="build")
     options.add_argument("--only", default="", help="only what has this in its name")

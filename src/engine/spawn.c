@@ -11,9 +11,13 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -111,6 +115,38 @@ __attribute__((noinline)) static pid_t child_start(struct plan *plan)
     return pid;
 }
 
+/*
+ * A program of ours, open so that the instance's user can execute it. Its folder may be closed to
+ * them: that does not matter to an open file. The file itself may be too, where it was built with a
+ * umask of 077: then a copy in memory stands in, which anybody may execute. -1: there is none.
+ */
+static int program_open(const char *path)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (file < 0 || fstat(file, &status) != 0 ||
+        (status.st_mode & (S_IROTH | S_IXOTH)) == (S_IROTH | S_IXOTH)) {
+        return file;
+    }
+    int copy = memfd_create("program", MFD_CLOEXEC);
+    off_t at = 0;
+    while (copy >= 0 && at < status.st_size) {
+        if (sendfile(copy, file, &at, (size_t)(status.st_size - at)) <= 0) {
+            close(copy);
+            copy = -1;
+        }
+    }
+    close(file);
+    int program = -1;
+    if (copy >= 0) { /* a file that is open for writing cannot be executed */
+        char name[64];
+        snprintf(name, sizeof(name), "/proc/self/fd/%d", copy);
+        program = open(name, O_RDONLY | O_CLOEXEC);
+        close(copy);
+    }
+    return program;
+}
+
 pid_t spawn(const struct spawn_order *order, struct error *err)
 {
     struct plan plan = {
@@ -122,7 +158,7 @@ pid_t spawn(const struct spawn_order *order, struct error *err)
     };
     plan.change_user = geteuid() == 0;
     if (plan.change_user && order->open_program) {
-        plan.program_fd = open(order->path, O_RDONLY | O_CLOEXEC);
+        plan.program_fd = program_open(order->path);
     }
     getrlimit(RLIMIT_NOFILE, &plan.descriptors);
     if (plan.descriptors.rlim_max > DESCRIPTORS_MAX) {

@@ -33,6 +33,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HOMERUN", str(ROOT / "build" / "homerun"))
 START_SECONDS = 60
 CALL_SECONDS = 60
+# Instances are users of their own: what tests write for them has to be readable, whatever the umask
+# of whoever runs the tests. The folders that it is written to are as private as the test makes them.
+os.umask(0o022)
 GCLOUD_CLIENT_ID = "32555940559.apps.googleusercontent.com"
 
 
@@ -204,8 +207,10 @@ class Homerun:
         self.flags = flags
         self.folder = tempfile.mkdtemp(prefix="homerun-e2e-")
         self.user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        self.binary = BINARY
         if user is not None:
             os.chown(self.folder, user, user)
+            self.binary = self._copy_program()
         self.data = data or os.path.join(self.folder, "data")
         self.ready_file = os.path.join(self.folder, "ready.json")
         self.process = None
@@ -220,11 +225,20 @@ class Homerun:
     def __exit__(self, *ignored):
         self.close()
 
+    def _copy_program(self):
+        """The program where another user can start it: the checkout may be private."""
+        built = os.path.dirname(os.path.realpath(BINARY))
+        for path in (os.path.realpath(BINARY), f"{built}/engine/hello/homerun-hello",
+                     f"{built}/homerun-hello"):
+            if os.path.exists(path):
+                os.chmod(shutil.copy(path, self.folder), 0o755)
+        return os.path.join(self.folder, os.path.basename(os.path.realpath(BINARY)))
+
     def command(self):
         named = " ".join(self.flags)
         ports = [part for name in ("api", "https", "http", "metadata") if f"--{name}=" not in named
                  for part in (f"--{name}=127.0.0.1:0",)]
-        return [BINARY, "up", f"--data={self.data}", f"--ready-file={self.ready_file}", *ports,
+        return [self.binary, "up", f"--data={self.data}", f"--ready-file={self.ready_file}", *ports,
                 *self.flags]
 
     def spawn(self):
