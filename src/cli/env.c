@@ -23,6 +23,7 @@ static const struct {
     const char *name, *value;
 } variables[] = {
     {BOTH, "HOMERUN_API", "{api}"},
+    {BOTH, "HOMERUN_API_TLS", "{apiTls}"},
     {BOTH, "HOMERUN_CA", "{ca}"},
     {BOTH, "HOMERUN_DATA", "{data}"},
     /* Both spellings: curl and Python read the small one first. */

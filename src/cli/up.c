@@ -44,6 +44,9 @@ static void on_ready(const struct settings *settings, void *ctx)
            settings->project_number, settings->region, settings->domain, settings->https_port,
            paint.off);
     printf("  %s      %s\n", settings->plain ? "Plain HTTP  " : "Redirects to", settings->http_url);
+    if (settings->api_tls_url[0] != '\0') {
+        printf("  API over TLS      %s\n", settings->api_tls_url);
+    }
     if (settings->metadata_url[0] != '\0') {
         printf("  Metadata server   %s\n", settings->metadata_url);
     }

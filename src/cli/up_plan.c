@@ -118,6 +118,7 @@ static const char a_cidr[] = "a network such as 10.0.0.0/8 or fd00::/8";
 
 static const struct place places[] = {
     {TEXT("api", api), is_address, an_address},
+    {TEXT("api-tls", api_tls), is_address, an_address},
     {TEXT("https", https), is_address, an_address},
     {TEXT("http", http), is_address, an_address},
     {TEXT("metadata", metadata), is_address_or_off, "ADDR:PORT, such as 127.0.0.1:8082, or off"},

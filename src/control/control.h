@@ -18,6 +18,8 @@ struct control {
     uv_loop_t *loop;
     struct net *net;
     struct net_listener *listener;
+    struct net_listener *tls_listener; /* NULL: the API is not served over TLS */
+    struct net_tls *api_tls;           /* of that listener */
     struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;

@@ -11,9 +11,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "control/front/connect.h"
+#include "control/front/events.h"
 #include "control/front/gathering.h"
 #include "control/front/listener.h"
-#include "control/front/events.h"
 #include "control/front/tls_leaf.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
@@ -67,6 +67,9 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     struct control *control = ctx;
     if (type == MSG_DRAIN) {
         net_listener_drain(control->listener);
+        if (control->tls_listener != NULL) {
+            net_listener_drain(control->tls_listener);
+        }
         uv_stop(control->loop);
     } else if (type == MSG_WORKER_GONE) {
         index_writer_check_readers(control->index);
@@ -144,6 +147,25 @@ static void on_change(struct control *control, const char *kind, const char *nam
     events_tell(control->events, kind, name);
 }
 
+static bool listen_tls(struct control *control, const struct net_limits *limits, struct error *err)
+{
+    auto_arena arena = {0};
+    int fd = ipc_inherited("api-tls");
+    if (fd < 0) {
+        return true;
+    }
+    struct net_certificate leaf = {
+        .chain_file = settings_path(&control->settings, &arena, "tls/leaf.pem"),
+        .key_file = settings_path(&control->settings, &arena, "tls/leaf.key"),
+    };
+    control->api_tls = net_tls_new(&leaf, 1, true, NULL, err);
+    control->tls_listener =
+        control->api_tls == NULL
+            ? NULL
+            : net_listen(control->net, fd, control->api_tls, limits, &api_events, control, err);
+    return control->tls_listener != NULL;
+}
+
 static bool start(struct control *control, struct error *err)
 {
     struct net_limits limits;
@@ -176,7 +198,7 @@ static bool start(struct control *control, struct error *err)
     index_reader_release(control->published);
     control->listener =
         net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
-    return control->listener != NULL;
+    return control->listener != NULL && listen_tls(control, &limits, err);
 }
 
 static void finish(struct control *control)
@@ -187,6 +209,8 @@ static void finish(struct control *control)
     control->on_change = NULL;
     events_free(control->events);
     net_listener_free(control->listener);
+    net_listener_free(control->tls_listener);
+    net_tls_free(control->api_tls);
     connect_close(control);
     net_free(control->net);
     index_reader_free(control->published);

@@ -121,10 +121,16 @@ static bool open_sockets(struct estate *estate, const struct supervisor_plan *pl
         size_t room;
     } rows[] = {
         {HOLD_API, plan->api, "http", settings->api_url, sizeof(settings->api_url)},
+        {HOLD_API_TLS, plan->api_tls, "https", settings->api_tls_url,
+         sizeof(settings->api_tls_url)},
         {HOLD_HTTPS, plan->https, "https", settings->https_url, sizeof(settings->https_url)},
         {HOLD_HTTP, plan->http, "http", settings->http_url, sizeof(settings->http_url)},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].address[0] == '\0') {
+            rows[i].url[0] = '\0';
+            continue;
+        }
         int fd = listen_at(rows[i].address, holding_name(rows[i].holding), err);
         if (fd < 0) {
             return false;

@@ -39,6 +39,9 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
     add_member(out, indent, "api", settings->api_url);
     add_member(out, indent, "https", settings->https_url);
     add_member(out, indent, "http", settings->http_url);
+    if (settings->api_tls_url[0] != '\0') {
+        add_member(out, indent, "apiTls", settings->api_tls_url);
+    }
     if (settings->metadata_url[0] != '\0') {
         add_member(out, indent, "metadata", settings->metadata_url);
     }

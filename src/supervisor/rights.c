@@ -28,7 +28,7 @@ const struct role_rights role_rights[] = {
     {
         .role = PROCESS_CONTROL,
         .stage = 1,
-        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_API),
+        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_API) | BIT(HOLD_API_TLS),
         .capabilities = CAPS_FILES | CAPS_SHED,
     },
     {
@@ -70,6 +70,7 @@ static const char *const holding_names[HOLDINGS] = {
     [HOLD_SETTINGS] = "settings",
     [HOLD_BOARD] = "board",
     [HOLD_API] = "api",
+    [HOLD_API_TLS] = "api-tls",
     [HOLD_HTTPS] = "https",
     [HOLD_HTTP] = "http",
     [HOLD_METADATA] = "metadata",

@@ -8,6 +8,7 @@ enum holding {
     HOLD_SETTINGS,
     HOLD_BOARD,
     HOLD_API,
+    HOLD_API_TLS, /* may be missing */
     HOLD_HTTPS,
     HOLD_HTTP,
     HOLD_METADATA, /* may be missing: then there is no such process */

@@ -58,6 +58,7 @@ static void keep_fixed(const struct settings *now, struct settings *next)
     }
     memcpy(next->data, now->data, sizeof(next->data));
     memcpy(next->api_url, now->api_url, sizeof(next->api_url));
+    memcpy(next->api_tls_url, now->api_tls_url, sizeof(next->api_tls_url));
     memcpy(next->https_url, now->https_url, sizeof(next->https_url));
     memcpy(next->http_url, now->http_url, sizeof(next->http_url));
     memcpy(next->metadata_url, now->metadata_url, sizeof(next->metadata_url));

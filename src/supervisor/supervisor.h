@@ -14,6 +14,7 @@
 struct supervisor_plan {
     struct settings settings; /* the URLs and ports in it are filled in once the sockets are open */
     char api[128];            /* where to listen, "127.0.0.1:8080"; port 0: any */
+    char api_tls[128];        /* the same API over TLS; "" for none */
     char https[128];
     char http[128];
     char metadata[128];    /* "off"; "" for the usual port, or any if that is taken */

@@ -378,6 +378,9 @@ def a_self_signed_token_is_a_bearer_for_the_api_alone():
         assert status(scope=None, aud=foreign) == 401, foreign
         assert status(aud=foreign) == 401, foreign
     assert status(scope=None) == 401, "neither scope nor audience"
+    assert status(aud="") == 200, "Go's library says so beside a scope"
+    assert status(aud="", scope=None) == 401, "an audience that names nobody, and no scope"
+    assert status(aud=["", "https://evil.example/"]) == 401, "one that names somebody else"
     assert status(iat=now - 7200, exp=now - 3600) == 401
     assert status(exp=now + 48 * 3600) == 401
     assert status(sub="owner@demo.iam.gserviceaccount.com") == 401

@@ -66,7 +66,7 @@ def python():
 def go():
     """The Go program, built: that is what takes the time, not the download."""
     program = need("go")
-    sources = [CLIENTS / "go" / name for name in ("go.mod", "main.go")]
+    sources = [CLIENTS / "go" / name for name in ("go.mod", "main.go", "grpc.go")]
     folder = install("Go's libraries", "go", [path.read_text() for path in sources],
                      ["cp", *map(str, sources), "."], [program, "mod", "tidy"],
                      [program, "build", "-o", "access", "."])
@@ -76,10 +76,10 @@ def go():
 def java():
     """The Java program, compiled, and the path of its classes."""
     program = need("java")
-    sources = [CLIENTS / "java" / name for name in ("pom.xml", "Access.java")]
+    sources = [CLIENTS / "java" / name for name in ("pom.xml", "Access.java", "ByGrpc.java")]
     folder = install("Java's libraries", "java", [path.read_text() for path in sources],
                      ["mkdir", "source"], ["cp", str(sources[0]), "."],
-                     ["cp", str(sources[1]), "source"],
+                     ["cp", *map(str, sources[1:]), "source"],
                      [need("mvn"), "--batch-mode", "--quiet", "compile",
                       "dependency:build-classpath", "-Dmdep.outputFile=classpath"])
     classes = (folder / "classpath").read_text().strip()

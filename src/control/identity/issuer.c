@@ -299,10 +299,12 @@ static bool meant_for_us(struct control *control, struct arena *arena, const str
 {
     struct slice ours = SLICE_NONE;
     uint16_t our_port = 0;
+    size_t named = 0;
     url_place(arena, slice_of(control->settings.api_url), &ours, &our_port);
     for (size_t i = 0; i < token->audience_count; i++) {
         struct slice host;
         uint16_t port;
+        named += token->audiences[i].len > 0; /* Go's library says "aud": "" beside a scope */
         if (!url_place(arena, token->audiences[i], &host, &port)) {
             continue;
         }
@@ -311,7 +313,7 @@ static bool meant_for_us(struct control *control, struct arena *arena, const str
             return true;
         }
     }
-    return token->audience_count == 0 && token->scope.len > 0;
+    return named == 0 && token->scope.len > 0;
 }
 
 bool issuer_assertion_lives(const struct token *token)

@@ -1,5 +1,5 @@
-"""The official library with its default transport, which is gRPC: only the environment is changed.
-by_grpc.py: made of nothing but `homerun env --connect`."""
+"""The official library with its default transport, gRPC. What `homerun env --connect` prints is all that is
+set; or HOMERUN_GRPC names the API over TLS, "localhost:8444"."""
 import os
 
 from google.api_core import exceptions
@@ -10,7 +10,8 @@ PARENT = f"projects/{os.environ['GOOGLE_PROJECT']}/locations/{os.environ['GOOGLE
 IMAGE = "us-docker.pkg.dev/cloudrun/container/hello"
 NAME = f"{PARENT}/services/by-grpc"
 
-services = run_v2.ServicesClient()
+options = {"api_endpoint": os.environ["HOMERUN_GRPC"]} if "HOMERUN_GRPC" in os.environ else {}
+services = run_v2.ServicesClient(client_options=options)
 assert type(services.transport).__name__ == "ServicesGrpcTransport", services.transport
 
 
@@ -61,7 +62,7 @@ dry = services.update_service(run_v2.UpdateServiceRequest(
 assert services.get_service(name=NAME).labels == {"k": "v"}
 
 # Revisions.
-revisions = run_v2.RevisionsClient()
+revisions = run_v2.RevisionsClient(client_options=options)
 listed = list(revisions.list_revisions(parent=NAME))
 assert listed and revisions.get_revision(name=listed[0].name) == listed[0], listed
 
@@ -76,9 +77,9 @@ assert empty.details, empty
 stale = refused(exceptions.Aborted, update, run_v2.Service(name=NAME, etag='"1"'), "labels")
 
 # What is not there says so, in words.
-absent = refused(exceptions.MethodNotImplemented, run_v2.JobsClient().list_jobs, parent=PARENT)
+absent = refused(exceptions.MethodNotImplemented, run_v2.JobsClient(client_options=options).list_jobs, parent=PARENT)
 assert "not implemented by Homerun" in absent.message or "not part of Homerun" in absent.message, absent
-absent = refused(exceptions.MethodNotImplemented, run_v2.WorkerPoolsClient().list_worker_pools, parent=PARENT)
+absent = refused(exceptions.MethodNotImplemented, run_v2.WorkerPoolsClient(client_options=options).list_worker_pools, parent=PARENT)
 
 for one in list(services.list_services(parent=PARENT)):
     services.delete_service(name=one.name).result(timeout=60)

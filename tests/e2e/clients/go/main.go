@@ -100,6 +100,10 @@ func setMembers(ctx context.Context, services *run.ServicesClient, name string, 
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "grpc" {
+		byGRPC()
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	services, err := run.NewServicesRESTClient(ctx, option.WithEndpoint(os.Getenv("HOMERUN_API")))
