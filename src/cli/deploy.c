@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "cli/actions.h"
 #include "cli/outcome.h"
+#include "cli/progress.h"
 
 static const char invoker[] = "roles/run.invoker";
 
@@ -197,7 +198,11 @@ static int finish(struct cli *cli, const char *name, const char *path, const jso
     drop_outputs(doc);
     const char *full =
         arena_printf(&cli->arena, "%s?allowMissing=%s", path, is_new ? "true" : "false");
-    if (!session_call(cli, "PATCH", full, doc, &operation, &err)) {
+    const char *what = arena_printf(&cli->arena, "Waiting for %s to be ready", name);
+    progress_begin(cli, what);
+    bool taken = session_call(cli, "PATCH", full, doc, &operation, &err);
+    progress_end(cli);
+    if (!taken) {
         return cli_fail(&err);
     }
     /* A grant that is refused does not stop the revision: both are told. */
@@ -207,7 +212,6 @@ static int finish(struct cli *cli, const char *name, const char *path, const jso
                name, name);
         return granted ? 0 : 1;
     }
-    const char *what = arena_printf(&cli->arena, "Waiting for %s to be ready", name);
     bool done = client_wait(cli, what, &operation, &waited);
     auto_json *after = NULL;
     if (!session_call(cli, "GET", path, NULL, &after, &err)) {
