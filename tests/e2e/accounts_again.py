@@ -119,8 +119,8 @@ def bindings_and_memberships_stay_with_the_one_that_had_them():
     second = new_account("comes-again")
     assert sees() == (set(), 403), "the successor has what its predecessor had"
     assert good(api("GET", f"/homerun/v1/groups/{group}"))["members"] == [gone]
-    assert members_of(accounts(f"/{second['email']}"), "roles/iam.serviceAccountUser") == {
-        f"serviceAccount:{stand().ready['owner']['email']}"}
+    assert "user:friend@example.com" not in members_of(accounts(f"/{second['email']}"),
+                                                       "roles/iam.serviceAccountUser")
     # A group keeps the deleted one when it is written back, and takes none that it did not have.
     good(api("PUT", f"/homerun/v1/groups/{group}", {"members": [gone, "user:a@example.com"]}))
     other = f"deleted:serviceAccount:{second['email']}?uid={second['uniqueId']}"
