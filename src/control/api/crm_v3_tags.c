@@ -498,16 +498,16 @@ static void tags_delete(struct api_call *call)
      NULL,                                                                                         \
      API_SELF_CHECKED | API_VALIDATE_ONLY,                                                         \
      tags_create,                                                                                  \
-     METHOD method "s.Create"},                                                                    \
-        {"GET", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_list, METHOD method "s.List"},     \
+     METHOD method "s.Create" method},                                                                    \
+        {"GET", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_list, METHOD method "s.List" method "s"},     \
         {"GET",           "/v3/" kind "/namespaced",      NULL, NULL, API_SELF_CHECKED,            \
-         tags_namespaced, METHOD method "s.GetNamespaced"},                                        \
+         tags_namespaced, METHOD method "s.GetNamespaced" method},                                        \
         {"GET",    "/v3/" kind "/{tag}", NULL, NULL, API_SELF_CHECKED,                             \
-         tags_get, METHOD method "s.Get"},                                                         \
+         tags_get, METHOD method "s.Get" method},                                                         \
         {"PATCH",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY,    \
-         tags_patch, METHOD method "s.Update"},                                                    \
+         tags_patch, METHOD method "s.Update" method},                                                    \
         {"DELETE",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY,   \
-         tags_delete, METHOD method "s.Delete"},                                                   \
+         tags_delete, METHOD method "s.Delete" method},                                                   \
         {"POST",                                                                                   \
          "/v3/" kind "/{tag}:getIamPolicy",                                                        \
          MAY kind ".getIamPolicy",                                                                 \

@@ -226,3 +226,25 @@ bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *
     call->body = request.body == NULL ? json_object() : request.body;
     return true;
 }
+
+bool grpc_is_row(const struct proto_method *method, const struct api_route *row)
+{
+    struct slice name = slice_of(method->name), service, wanted = slice_of(row->method);
+    slice_cut(&name, '/', &service);
+    if (slice_is(service, "google.iam.v1.IAMPolicy")) {
+        return slice_ends(wanted, name); /* of any resource */
+    }
+    ptrdiff_t remark = slice_find(wanted, ' ');
+    wanted = remark < 0 ? wanted : slice_upto(wanted, (size_t)remark);
+    if (slice_ends(service, SLICE(".IAM"))) {
+        service = slice_upto(service, service.len - strlen(".IAM"));
+    }
+    return wanted.len == service.len + 1 + name.len && slice_starts(wanted, service) &&
+           slice_ends(wanted, name) && wanted.data[service.len] == '.';
+}
+
+bool grpc_has_its_row(const struct api_call *call)
+{
+    const struct wire *wire = call->wire;
+    return grpc_is_row(wire->method, call->route);
+}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "control/call/call.h"
+#include "grpc/schema.h"
 
 /* Whether the request is one of gRPC: its content type. */
 bool grpc_is_call(const struct http_request *request);
@@ -20,6 +21,12 @@ void grpc_begin(struct api_call *call, void (*on_late)(struct api_call *call));
  * one it is. UNIMPLEMENTED, or DEADLINE_EXCEEDED, on failure.
  */
 bool grpc_read_head(struct api_call *call, struct error *err);
+
+/* Whether ROW is that of METHOD. Rows name methods as audit logs do: with dots, without the service
+ * where that is "IAM", and with a remark in parentheses where two rows are one method. */
+bool grpc_is_row(const struct proto_method *method, const struct api_route *row);
+/* The same of what the call asks for, once its row was found. */
+bool grpc_has_its_row(const struct api_call *call);
 
 /* Reads the one message in BYTES: sets verb, path, query and body of CALL. */
 bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *err);

@@ -550,7 +550,16 @@ static bool take_message(struct api_call *call, struct slice bytes)
         api_fail(call, &err);
         return false;
     }
-    return find_row(call);
+    const struct api_route *asked = call->route;
+    if (!find_row(call)) {
+        return false;
+    }
+    if (!grpc_has_its_row(call)) {
+        error_set(&err, STATUS_UNIMPLEMENTED, "%s is not implemented by Homerun.", asked->method);
+        api_fail(call, &err);
+        return false;
+    }
+    return true;
 }
 
 static void on_request(struct exchange *exchange, void *ctx)

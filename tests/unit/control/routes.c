@@ -10,8 +10,10 @@
 
 #include "base/buffer.h"
 #include "control/call/call.h"
+#include "control/front/grpc.h"
 #include "control/front/router.h"
 #include "control/front/routes.h"
+#include "grpc/rest.h"
 
 /* Handlers that decide by themselves who may: a row joins them when its handler has been read for
    exactly that. */
@@ -65,20 +67,20 @@ static const char *const self_checked[] = {
     "google.cloud.resourcemanager.v3.TagBindings.DeleteTagBinding",
     "google.cloud.resourcemanager.v3.TagBindings.ListEffectiveTags",
     "google.cloud.resourcemanager.v3.TagBindings.ListTagBindings",
-    "google.cloud.resourcemanager.v3.TagKeys.Create",
-    "google.cloud.resourcemanager.v3.TagKeys.Delete",
-    "google.cloud.resourcemanager.v3.TagKeys.Get",
-    "google.cloud.resourcemanager.v3.TagKeys.GetNamespaced",
-    "google.cloud.resourcemanager.v3.TagKeys.List",
+    "google.cloud.resourcemanager.v3.TagKeys.CreateTagKey",
+    "google.cloud.resourcemanager.v3.TagKeys.DeleteTagKey",
+    "google.cloud.resourcemanager.v3.TagKeys.GetTagKey",
+    "google.cloud.resourcemanager.v3.TagKeys.GetNamespacedTagKey",
+    "google.cloud.resourcemanager.v3.TagKeys.ListTagKeys",
     "google.cloud.resourcemanager.v3.TagKeys.TestIamPermissions",
-    "google.cloud.resourcemanager.v3.TagKeys.Update",
-    "google.cloud.resourcemanager.v3.TagValues.Create",
-    "google.cloud.resourcemanager.v3.TagValues.Delete",
-    "google.cloud.resourcemanager.v3.TagValues.Get",
-    "google.cloud.resourcemanager.v3.TagValues.GetNamespaced",
-    "google.cloud.resourcemanager.v3.TagValues.List",
+    "google.cloud.resourcemanager.v3.TagKeys.UpdateTagKey",
+    "google.cloud.resourcemanager.v3.TagValues.CreateTagValue",
+    "google.cloud.resourcemanager.v3.TagValues.DeleteTagValue",
+    "google.cloud.resourcemanager.v3.TagValues.GetTagValue",
+    "google.cloud.resourcemanager.v3.TagValues.GetNamespacedTagValue",
+    "google.cloud.resourcemanager.v3.TagValues.ListTagValues",
     "google.cloud.resourcemanager.v3.TagValues.TestIamPermissions",
-    "google.cloud.resourcemanager.v3.TagValues.Update",
+    "google.cloud.resourcemanager.v3.TagValues.UpdateTagValue",
     "google.cloud.run.v1.Configurations.GetConfiguration",
     "google.cloud.run.v1.Routes.GetRoute",
     "google.cloud.run.v1.Services.DeleteService",
@@ -310,6 +312,70 @@ static void a_permission_is_asked_for_on_what_the_path_names(void **state)
     }
 }
 
+/* A name that fits the pattern of RULE's variable, put where the variable says. */
+static void fill(json_t *message, struct arena *arena, const struct proto_rule *rule)
+{
+    struct slice path = slice_of(rule->path);
+    ptrdiff_t open = slice_find(path, '{');
+    if (open < 0) {
+        return;
+    }
+    struct slice variable =
+        slice_from(slice_upto(path, (size_t)slice_find(path, '}')), (size_t)open + 1);
+    ptrdiff_t equals = slice_find(variable, '=');
+    struct buffer value = BUFFER_INIT(4096), name = BUFFER_INIT(256);
+    struct slice pattern = equals < 0 ? SLICE("*") : slice_from(variable, (size_t)equals + 1);
+    for (size_t i = 0; i < pattern.len; i++) {
+        buffer_add_byte(&value, pattern.data[i] == '*' ? 'x' : pattern.data[i]);
+    }
+    struct slice field = equals < 0 ? variable : slice_upto(variable, (size_t)equals);
+    for (size_t i = 0; i < field.len; i++) {
+        bool joint = field.data[i] == '_';
+        i += joint;
+        buffer_add_byte(&name, joint ? (char)(field.data[i] - 32) : field.data[i]);
+    }
+    json_put(message, arena_string(arena, buffer_slice(&name)), json_string(buffer_text(&value)));
+    buffer_done(&value);
+    buffer_done(&name);
+}
+
+/* What comes by gRPC is the row of that very method. */
+static void a_method_of_grpc_is_the_row_of_its_name(void **state)
+{
+    (void)state;
+    /* Their paths are those of IAMCredentials, whose methods of that name took their place. */
+    static const char *const elsewhere[] = {"google.iam.admin.v1.IAM/SignBlob",
+                                            "google.iam.admin.v1.IAM/SignJwt"};
+    size_t reached = 0;
+    char allowed[64];
+    for (size_t i = 0; i < proto_method_count; i++) {
+        const struct proto_method *method = &proto_methods[i];
+        for (size_t k = 0; k < method->rule_count; k++) {
+            struct api_call call = {0};
+            struct error err = {0};
+            struct rest_request request = {0};
+            auto_json *message = json_object();
+            fill(message, &call.arena, &method->rules[k]);
+            if (!grpc_to_rest(&call.arena, method, message, &request, &err)) {
+                fail_msg("%s: %s", method->name, err.text);
+            }
+            if (api_find_route(&call, request.verb, request.path, allowed) == API_MATCH_FOUND &&
+                call.route->handle != NULL) {
+                bool named = grpc_is_row(method, call.route);
+                bool other = is_in(method->name, elsewhere, 2);
+                if (named == other) {
+                    fail_msg("%s would be answered by the row of %s", method->name,
+                             call.route->method);
+                }
+                reached += named;
+            }
+            json_decref(request.body);
+            arena_done(&call.arena);
+        }
+    }
+    assert_true(reached > 80);
+}
+
 static void both_listings_hold_every_row(void **state)
 {
     (void)state;
@@ -339,6 +405,7 @@ int main(void)
         cmocka_unit_test(every_row_is_found_by_its_own_path),
         cmocka_unit_test(a_slash_may_stand_behind_a_collection_alone),
         cmocka_unit_test(a_permission_is_asked_for_on_what_the_path_names),
+        cmocka_unit_test(a_method_of_grpc_is_the_row_of_its_name),
         cmocka_unit_test(both_listings_hold_every_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
