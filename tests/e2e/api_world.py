@@ -307,6 +307,8 @@ class World:
             "Create": {"parent": above if "tagKeys" in row["path"] else f"tagKeys/{self.tag_key}",
                        "shortName": "another"},
             "Update": {"description": "a"},
+            "CreateLien": {"parent": f"projects/{PROJECT}",
+                           "restrictions": ["resourcemanager.projects.delete"]},
             "CreateTagBinding": {
                 "parent": f"//cloudresourcemanager.googleapis.com/projects/{PROJECT}",
                 "tagValue": f"tagValues/{self.tag_value}"},

@@ -3,8 +3,7 @@
 
 HOMERUN_TERRAFORM_PROVIDER names the programs, a line each (`make test-terraform` gets one by name,
 terraform/provider.sh); without it, those of that script's cache. Without any, every test is
-skipped, and terraform_wire.py and its neighbours play the provider's part instead: so far that is
-all that has ever run. Per configuration of tests/e2e/terraform/: apply, a plan that finds nothing,
+skipped, and terraform_wire.py and its neighbours play the provider's part instead. Per configuration of tests/e2e/terraform/: apply, a plan that finds nothing,
 a second apply that writes nothing, import, destroy, and nothing left.
 """
 import json

@@ -126,6 +126,31 @@ def a_project_has_no_default_network():
         call("GET", "/compute/v1/projects/demo/regions/us-central1/subnetworks/own")
 
 
+@test
+def a_project_with_a_lien_is_not_deleted():
+    with project("held-back-1") as read:
+        parent = f"projects/{read['projectNumber']}"
+        lien = {"parent": parent, "restrictions": ["resourcemanager.projects.delete"],
+                "origin": "machine-readable", "reason": "It is important"}
+        made = call("POST", "/v1/liens", lien)
+        assert {name: made[name] for name in lien} == lien and made["createTime"], made
+        listed = call("GET", f"/v1/liens?parent={parent}")["liens"]
+        assert listed == [made] == call("GET", "/v3/liens?parent=projects/held-back-1")["liens"]
+        assert call("GET", f"/v3/{made['name']}") == made
+        stranger = stand().token(member="user:stranger@example.com")
+        assert request("DELETE", f"/v1/{made['name']}", token=stranger).status == 403
+        assert request("POST", "/v1/liens", lien, token=stranger).status == 403
+        with refuses(400, "A lien to prevent deletion", "machine-readable", "It is important"):
+            call("DELETE", "/v1/projects/held-back-1")
+        with refuses(400, "restrictions"):
+            call("POST", "/v1/liens", {**lien, "restrictions": ["run.services.delete"]})
+        with refuses(400, "restrictions"):
+            call("POST", "/v3/liens", {**lien, "restrictions": []})
+        call("DELETE", f"/v1/{made['name']}")
+        with refuses(404):
+            call("GET", f"/v1/{made['name']}")
+
+
 # ---- APIs ----
 
 def enabled(project_id="demo"):

@@ -5,6 +5,7 @@
  */
 #include "control/api/crm_tree.h"
 
+#include "control/api/crm_liens.h"
 #include "control/api/crm_operation.h"
 
 void crm_mark(struct api_call *call, json_t *node, bool live)
@@ -53,7 +54,12 @@ static bool check_state(struct api_call *call, const json_t *node, bool live, st
                               : "Project '%s' is being deleted already.",
                          json_text_or(node, "projectId", ""));
     }
-    return !live || crm_check_parent(call, json_text_or(node, "parent", ""), err);
+    if (!live) {
+        return crm_liens_allow_deletion(
+            call, arena_printf(&call->arena, "projects/%s", json_text_or(node, "projectId", "")),
+            err);
+    }
+    return crm_check_parent(call, json_text_or(node, "parent", ""), err);
 }
 
 static bool set_live(struct api_call *call, bool live, json_t **operation, struct error *err)

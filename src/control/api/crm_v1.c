@@ -25,9 +25,5 @@ const struct api_route crm_v1_routes[] = {
      METHOD "SetIamPolicy"},
     {"POST", PROJECT ":testIamPermissions", NULL, ON, API_SELF_CHECKED, iam_test_permissions,
      METHOD "TestIamPermissions"},
-    {"GET", "/v1/liens", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "Liens.ListLiens"},
-    {"POST", "/v1/liens", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "Liens.CreateLien"},
-    {"GET", "/v1/liens/{lien}", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "Liens.GetLien"},
-    {"DELETE", "/v1/liens/{lien}", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "Liens.DeleteLien"},
 };
 const size_t crm_v1_route_count = sizeof(crm_v1_routes) / sizeof(crm_v1_routes[0]);

@@ -4,6 +4,7 @@
 #include "control/api/access.h"
 #include "control/api/cloudbilling.h"
 #include "control/api/compute.h"
+#include "control/api/crm_liens.h"
 #include "control/api/crm_operation.h"
 #include "control/api/crm_v1.h"
 #include "control/api/crm_v1_orgpolicy.h"
@@ -50,6 +51,7 @@ const struct api_table api_tables[] = {
     {crm_v3_routes, &crm_v3_route_count},
     {crm_v3_tags_routes, &crm_v3_tags_route_count},
     {crm_v3_bindings_routes, &crm_v3_bindings_route_count},
+    {crm_liens_routes, &crm_liens_route_count},
     {crm_operation_routes, &crm_operation_route_count},
     {link_routes, &link_route_count},       {console_routes, &console_route_count},
 };

@@ -1,0 +1,241 @@
+/*
+ * Liens of projects. One kind is known, as in Resource Manager: against deletion
+ * (resourcemanager.projects.delete). v1 and v3 are alike.
+ */
+#include "control/api/crm_liens.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "control/call/paging.h"
+#include "control/record/projects.h"
+
+enum { PAGE_MAX = 1000, LIENS_MAX = 100 };
+
+static const char deletion[] = "resourcemanager.projects.delete";
+static const char may_change[] = "resourcemanager.projects.updateLiens";
+
+static const struct field lien_fields[] = {
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "parent", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "restrictions", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "reason", .kind = FIELD_STRING, .max = 200},
+    {.name = "origin", .kind = FIELD_STRING, .max = 200},
+    {.name = "createTime", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
+    {0},
+};
+
+/* "projects/ID" of a parent that names a project by ID or number; as it is otherwise. */
+static const char *node_of(struct api_call *call, const char *parent)
+{
+    const char *id = strncmp(parent, "projects/", 9) == 0
+                         ? project_id(call->control, &call->arena, parent + 9)
+                         : NULL;
+    return id == NULL ? parent : arena_printf(&call->arena, "projects/%s", id);
+}
+
+static json_t *lien_json(struct api_call *call, const struct store_doc *doc)
+{
+    const char *node = json_text_or(doc->body, "parent", "");
+    const char *number = project_number(call->control, &call->arena, node + strlen("projects/"));
+    json_t *out = json_copy(doc->body);
+    json_object_set_new(out, "name", json_string(doc->key));
+    if (number != NULL) {
+        json_object_set_new(out, "parent",
+                            json_string(arena_printf(&call->arena, "projects/%s", number)));
+    }
+    return out;
+}
+
+static bool load(struct api_call *call, const char *permission, struct store_doc *out,
+                 struct error *err)
+{
+    const char *name = arena_printf(&call->arena, "liens/%s", api_param(call, "lien"));
+    if (!store_load(call->control->store, STORE_SETTING, name, out, err, "%s was not found.",
+                    name)) {
+        return false;
+    }
+    if (api_allowed(call, permission, json_text_or(out->body, "parent", ""), err)) {
+        return true;
+    }
+    json_decref(out->body);
+    return false;
+}
+
+static void liens_get(struct api_call *call)
+{
+    struct error err = {0};
+    struct store_doc doc;
+    if (!load(call, "resourcemanager.projects.get", &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = lien_json(call, &doc);
+    json_decref(doc.body);
+    api_reply(call, answer);
+}
+
+struct listing {
+    struct api_call *call;
+    struct paging paging;
+    const char *node;
+    json_t *items;
+};
+
+static bool list_one(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    if (strcmp(json_text_or(doc->body, "parent", ""), listing->node) != 0) {
+        return true;
+    }
+    enum paging_step step = paging_step(&listing->paging, doc->key);
+    if (step == PAGING_TAKE) {
+        json_array_append_new(listing->items, lien_json(listing->call, doc));
+    }
+    return step != PAGING_STOP;
+}
+
+static void liens_list(struct api_call *call)
+{
+    struct error err = {0};
+    const char *parent = api_query(call, "parent");
+    struct listing listing = {
+        .call = call, .node = node_of(call, parent == NULL ? "" : parent), .items = json_array()};
+    if (!api_allowed(call, "resourcemanager.projects.get", listing.node, &err) ||
+        !paging_init(&listing.paging, call, PAGE_MAX, &err) ||
+        !store_each(call->control->store, STORE_SETTING, "liens/", list_one, &listing, &err)) {
+        json_decref(listing.items);
+        api_fail(call, &err);
+        return;
+    }
+    json_t *answer = json_pack("{s:o}", "liens", listing.items);
+    paging_put(&listing.paging, answer);
+    api_reply(call, answer);
+}
+
+static bool is_lien(const struct store_doc *doc, void *ctx)
+{
+    struct listing *listing = ctx;
+    if (strcmp(json_text_or(doc->body, "parent", ""), listing->node) == 0) {
+        json_array_append(listing->items, doc->body);
+    }
+    return true;
+}
+
+bool crm_liens_allow_deletion(struct api_call *call, const char *node, struct error *err)
+{
+    auto_json *found = json_array();
+    struct listing listing = {.node = node, .items = found};
+    if (!store_each(call->control->store, STORE_SETTING, "liens/", is_lien, &listing, err)) {
+        return false;
+    }
+    const json_t *lien = json_array_get(found, 0);
+    return lien == NULL ||
+           error_set(err, STATUS_FAILED_PRECONDITION,
+                     "A lien to prevent deletion was placed on the project by [%.200s]: %.200s. "
+                     "Remove the lien to allow deletion.",
+                     json_text_or(lien, "origin", ""), json_text_or(lien, "reason", ""));
+}
+
+static bool restrictions_valid(const json_t *asked, struct error *err)
+{
+    const json_t *list = json_object_get(asked, "restrictions");
+    bool good = json_array_size(list) > 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        good = good && strcmp(json_string_value(json_array_get(list, i)), deletion) == 0;
+    }
+    return good || error_field(err, "restrictions",
+                               "A lien restricts resourcemanager.projects.delete, and nothing "
+                               "else.");
+}
+
+static bool lien_create(struct api_call *call, json_t **answer, struct error *err)
+{
+    struct store_doc doc = {0};
+    char digits[20];
+    const char *node = node_of(call, json_text_or(call->body, "parent", ""));
+    auto_json *found = json_array();
+    struct listing listing = {.node = node, .items = found};
+    if (!api_allowed(call, may_change, node, err) ||
+        !store_load(call->control->store, STORE_NODE, node, NULL, err, "%s was not found.", node) ||
+        !project_must_live(call->control, &call->arena, node, err) ||
+        !restrictions_valid(call->body, err) ||
+        !store_each(call->control->store, STORE_SETTING, "liens/", is_lien, &listing, err)) {
+        return false;
+    }
+    if (json_array_size(found) >= LIENS_MAX) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "%s has %d liens, the most.", node,
+                         LIENS_MAX);
+    }
+    random_text(digits, 19, "123456789");
+    snprintf(doc.key, sizeof(doc.key), "liens/p%s", digits);
+    auto_json *body = json_copy(call->body);
+    json_object_set_new(body, "parent", json_string(node));
+    json_object_set_new(body, "createTime", json_slice(time_text(&call->arena, clock_wall_us())));
+    auto_change *change = api_change(call, err);
+    if (change == NULL ||
+        !store_put(call->control->store, STORE_SETTING, doc.key, body, NULL, NULL, err) ||
+        !change_audit(change, node, "create-lien", NULL, body, err) ||
+        !change_commit(&change, err)) {
+        return false;
+    }
+    doc.body = body;
+    *answer = lien_json(call, &doc);
+    return true;
+}
+
+static bool lien_delete(struct api_call *call, json_t **answer, struct error *err)
+{
+    struct store_doc doc;
+    if (!load(call, may_change, &doc, err)) {
+        return false;
+    }
+    auto_json *body = doc.body;
+    auto_change *change = api_change(call, err);
+    if (change == NULL || !store_delete(call->control->store, STORE_SETTING, doc.key, err) ||
+        !change_audit(change, json_text_or(body, "parent", ""), "delete-lien", body, NULL, err) ||
+        !change_commit(&change, err)) {
+        return false;
+    }
+    *answer = json_object();
+    return true;
+}
+
+static void answer(struct api_call *call,
+                   bool (*change)(struct api_call *, json_t **, struct error *))
+{
+    struct error err = {0};
+    json_t *body = NULL;
+    if (change(call, &body, &err)) {
+        api_reply(call, body);
+    } else {
+        api_fail(call, &err);
+    }
+}
+
+static void liens_create(struct api_call *call)
+{
+    answer(call, lien_create);
+}
+
+static void liens_delete(struct api_call *call)
+{
+    answer(call, lien_delete);
+}
+
+#define ROWS(version, method)                                                                       \
+    {"GET", version "liens", NULL, NULL, API_SELF_CHECKED, liens_list, method "ListLiens"},         \
+        {"POST",       version "liens",     NULL,       NULL, API_SELF_CHECKED,                     \
+         liens_create, method "CreateLien", lien_fields},                                           \
+        {"GET", version "liens/{lien}", NULL, NULL, API_SELF_CHECKED, liens_get, method "GetLien"}, \
+    {                                                                                               \
+        "DELETE", version "liens/{lien}", NULL, NULL, API_SELF_CHECKED, liens_delete,               \
+            method "DeleteLien"                                                                     \
+    }
+
+const struct api_route crm_liens_routes[] = {
+    ROWS("/v1/", "google.cloud.resourcemanager.v1.Liens."),
+    ROWS("/v3/", "google.cloud.resourcemanager.v3.Liens."),
+};
+const size_t crm_liens_route_count = sizeof(crm_liens_routes) / sizeof(crm_liens_routes[0]);
