@@ -86,9 +86,9 @@ static bool seed_owner(struct change *change, struct control *control, struct ar
     /* Everything that the tree, its tags and its policies take: the organization is theirs. */
     static const char *const organization_roles[] = {
         "roles/resourcemanager.organizationAdmin", "roles/orgpolicy.policyAdmin",
-        "roles/resourcemanager.projectCreator",    "roles/resourcemanager.folderAdmin",
-        "roles/resourcemanager.tagAdmin",          "roles/resourcemanager.tagUser",
-        "roles/iam.organizationRoleAdmin",
+        "roles/resourcemanager.projectCreator",    "roles/resourcemanager.projectDeleter",
+        "roles/resourcemanager.folderAdmin",       "roles/resourcemanager.tagAdmin",
+        "roles/resourcemanager.tagUser",           "roles/iam.organizationRoleAdmin",
     };
     const char *email = arena_printf(arena, "owner@%s.iam.gserviceaccount.com", project);
     const char *member = arena_printf(arena, "serviceAccount:%s", email);

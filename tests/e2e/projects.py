@@ -263,7 +263,7 @@ def a_list_shows_only_what_its_reader_may_see():
 
 @test
 def what_stays_unimplemented_says_so():
-    for path in ("/v1/liens", "/v3/liens", f"/v3/{folder('Able')}/capabilities/x",
+    for path in (f"/v3/{folder('Able')}/capabilities/x",
                  "/v3/locations/global/tagBindingCollections/x",
                  "/v3/locations/global/effectiveTagBindingCollections/x"):
         assert api("GET", path, None, 501)["error"]["status"] == "UNIMPLEMENTED"

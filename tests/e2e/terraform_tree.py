@@ -127,6 +127,15 @@ def a_project_has_no_default_network():
 
 
 @test
+def a_project_whose_policy_was_emptied_is_deleted_by_who_holds_the_organization():
+    with project("emptied-1"):
+        call("POST", "/v1/projects/emptied-1:setIamPolicy",
+             {"policy": {"bindings": [{"role": "roles/viewer", "members": []}]}})
+    with refuses(400, "being deleted"):
+        call("DELETE", "/v1/projects/emptied-1")
+
+
+@test
 def a_project_with_a_lien_is_not_deleted():
     with project("held-back-1") as read:
         parent = f"projects/{read['projectNumber']}"
