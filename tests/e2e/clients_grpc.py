@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Google's libraries with their default transport, gRPC: nothing but the environment is changed."""
+import json
 import subprocess
 import urllib.parse
 
@@ -60,6 +61,25 @@ def java_does_the_same_by_grpc():
     options = (f"-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={port} -Dhttp.nonProxyHosts=localhost|127.* "
                f"-Djavax.net.ssl.trustStore={roots} -Djavax.net.ssl.trustStorePassword=changeit")
     client_cache.run(stand(), [*program, "ByGrpc"], connect=True, JAVA_TOOL_OPTIONS=options, **environment)
+
+
+@test
+def a_log_is_followed():
+    """Entries come while the call goes on; whoever may not read logs is refused."""
+    program, environment = client_cache.python()
+    homerun = stand()
+    homerun.cli("deploy", "followed", "--image=us-docker.pkg.dev/cloudrun/container/hello", "--allow-unauthenticated")
+    variables = {**homerun.client_environment(), **json.loads(homerun.cli("env", "--connect", "--format=json").stdout)}
+    with subprocess.Popen([*program, str(CLIENTS / "tail.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env={**variables, **environment}) as tail:
+        first = tail.stdout.readline()
+        assert first == "following\n", first + tail.stderr.read()
+        for path in ("/one", "/two", "/three"):
+            assert homerun.get(homerun.url("followed") + path).status == 200
+        told = tail.stdout.read()
+        assert tail.wait(60) == 0, tail.stderr.read()
+    # Workers write at their own pace: the order between two of them is not that of the requests.
+    assert sorted(url[url.rindex("/"):] for url in told.split()) == ["/one", "/three", "/two"], told
 
 
 @test

@@ -5,6 +5,8 @@
  */
 #include "control/api/logging.h"
 
+#include "control/api/logging_entries.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,19 +17,7 @@
 #include "control/call/call.h"
 #include "control/record/projects.h"
 
-enum { TAIL_BYTES = 8 << 20, PAGE_DEFAULT = 50, PAGE_MAX = 1000, FILTER_MAX = 20 };
-
-/* One comparison of the filter. */
-struct term {
-    struct slice name;
-    char op[3]; /* "=", ">=", "<=", ">", "<", "!=" */
-    struct slice value;
-};
-
-struct filter {
-    struct term terms[FILTER_MAX];
-    size_t count;
-};
+enum { TAIL_BYTES = 8 << 20, PAGE_DEFAULT = 50, PAGE_MAX = 1000 };
 
 static struct slice skip_space(struct slice s)
 {
@@ -72,7 +62,7 @@ static int severity_rank(struct slice name)
 }
 
 /* A value that could be compared with nothing would silently find nothing. */
-static bool term_check(const struct term *term, struct error *err)
+static bool term_check(const struct log_term *term, struct error *err)
 {
     int64_t us;
     uint64_t number;
@@ -93,16 +83,16 @@ static bool term_check(const struct term *term, struct error *err)
 
 /* "NAME OP VALUE AND NAME OP VALUE …": the shape that gcloud sends; anything else is refused, never
  * half understood. */
-static bool filter_read(struct slice text, struct filter *out, struct error *err)
+bool log_filter_read(struct slice text, struct log_filter *out, struct error *err)
 {
     text = skip_space(text);
     while (text.len > 0) {
-        if (out->count == FILTER_MAX) {
+        if (out->count == LOG_FILTER_MAX) {
             return error_field(err, "filter", "The filter has more than %d comparisons.",
-                               FILTER_MAX);
+                               LOG_FILTER_MAX);
         }
-        struct term *term = &out->terms[out->count++];
-        *term = (struct term){0};
+        struct log_term *term = &out->terms[out->count++];
+        *term = (struct log_term){0};
         term->name = take_word(&text, " \n\t=<>!:");
         text = skip_space(text);
         size_t length = 0;
@@ -146,10 +136,10 @@ static bool compare(int order, const char *op)
     }
 }
 
-static bool matches(const struct filter *filter, const json_t *entry)
+static bool matches(const struct log_filter *filter, const json_t *entry)
 {
     for (size_t i = 0; i < filter->count; i++) {
-        const struct term *term = &filter->terms[i];
+        const struct log_term *term = &filter->terms[i];
         char name[128];
         snprintf(name, sizeof(name), "%.*s", SLICE_ARG(slice_upto(term->name, 120)));
         struct slice have = slice_of(json_text_or(entry, name, ""));
@@ -326,45 +316,60 @@ static bool read_tail(const struct control *control, const char *name, struct bu
 
 struct search {
     struct arena *arena;
-    const struct filter *filter;
+    const struct log_filter *filter;
     const char *project;
     size_t max;
     json_t *found; /* newest first */
 };
 
 /* Where the line stands names it for good: clients drop entries of a name that they have seen. */
-static void name_entry(struct search *search, json_t *entry, const char *file, off_t offset)
+static void name_entry(struct arena *arena, json_t *entry, const char *file, off_t offset)
 {
     if (json_object_get(entry, "insertId") == NULL) {
         json_object_set_new(
             entry, "insertId",
-            json_string(arena_printf(search->arena, "%c%012jx", file[0], (uintmax_t)offset)));
+            json_string(arena_printf(arena, "%c%012jx", file[0], (uintmax_t)offset)));
     }
 }
 
+const char *const log_files[LOG_FILES] = {"instances.jsonl", "requests.jsonl"};
+
+json_t *log_entry_read(struct arena *arena, int file, struct slice text, off_t offset,
+                       const char *project, const struct log_filter *filter)
+{
+    static json_t *(*const forms[LOG_FILES])(struct arena *, const json_t *) = {instance_entry,
+                                                                                request_entry};
+    auto_json *line = json_read(text, NULL);
+    if (line == NULL || strcmp(json_text_or(line, "project", ""), project) != 0) {
+        return NULL;
+    }
+    json_t *entry = forms[file](arena, line);
+    name_entry(arena, entry, log_files[file], offset);
+    if (!matches(filter, entry)) {
+        json_decref(entry);
+        return NULL;
+    }
+    return entry;
+}
+
 /* Lines from the last to the first, until enough have been found. */
-static void search_file(const struct control *control, struct search *search, const char *name,
-                        json_t *(*form)(struct arena *, const json_t *))
+static void search_file(const struct control *control, struct search *search, int file)
 {
     struct buffer content = BUFFER_INIT(TAIL_BYTES);
     size_t before = json_array_size(search->found);
     off_t offset = 0;
-    if (read_tail(control, name, &content, &offset)) {
+    if (read_tail(control, log_files[file], &content, &offset)) {
         struct slice left = buffer_slice(&content);
         while (left.len > 0 && json_array_size(search->found) - before < search->max) {
             if (left.data[left.len - 1] == '\n') {
                 left.len--;
             }
             ptrdiff_t start = slice_find_last(left, '\n') + 1;
-            auto_json *line = json_read(slice_from(left, (size_t)start), NULL);
+            json_t *entry = log_entry_read(search->arena, file, slice_from(left, (size_t)start),
+                                           offset + start, search->project, search->filter);
             left.len = (size_t)start;
-            if (line == NULL || strcmp(json_text_or(line, "project", ""), search->project) != 0) {
-                continue;
-            }
-            auto_json *entry = form(search->arena, line);
-            name_entry(search, entry, name, offset + start);
-            if (matches(search->filter, entry)) {
-                json_array_append(search->found, entry);
+            if (entry != NULL) {
+                json_array_append_new(search->found, entry);
             }
         }
     }
@@ -427,7 +432,7 @@ static json_t *answer(struct search *search, bool oldest_first, bool with_text)
 }
 
 /* "projects/P" of the first resource name. */
-static const char *project_asked(struct api_call *call, struct error *err)
+const char *log_project_asked(struct api_call *call, struct error *err)
 {
     const char *name = json_text(call->body, "resourceNames[0]");
     if (name == NULL || strncmp(name, "projects/", 9) != 0) {
@@ -441,12 +446,12 @@ static const char *project_asked(struct api_call *call, struct error *err)
 static void entries_list(struct api_call *call)
 {
     struct error err;
-    struct filter filter = {.count = 0};
-    const char *project = project_asked(call, &err);
+    struct log_filter filter = {.count = 0};
+    const char *project = log_project_asked(call, &err);
     if (project == NULL ||
         !api_allowed(call, "logging.logEntries.list",
                      arena_printf(&call->arena, "projects/%s", project), &err) ||
-        !filter_read(slice_of(json_text_or(call->body, "filter", "")), &filter, &err)) {
+        !log_filter_read(slice_of(json_text_or(call->body, "filter", "")), &filter, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -460,8 +465,9 @@ static void entries_list(struct api_call *call)
                                  : (size_t)size,
         .found = json_array(),
     };
-    search_file(call->control, &search, "instances.jsonl", instance_entry);
-    search_file(call->control, &search, "requests.jsonl", request_entry);
+    for (int file = 0; file < LOG_FILES; file++) {
+        search_file(call->control, &search, file);
+    }
     bool oldest_first = strstr(json_text_or(call->body, "orderBy", ""), "desc") == NULL;
     json_t *body = answer(&search, oldest_first, api_from_gcloud(call));
     json_decref(search.found);
@@ -478,9 +484,18 @@ static const struct field list_fields[] = {
     {0},
 };
 
+static const struct field tail_fields[] = {
+    {.name = "resourceNames", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "filter", .kind = FIELD_STRING},
+    {.name = "bufferWindow", .kind = FIELD_DURATION},
+    {0},
+};
+
 const struct api_route logging_routes[] = {
     {"POST", "/v2/entries:list", "logging.logEntries.list", NULL, API_SELF_CHECKED, entries_list,
      "google.logging.v2.LoggingServiceV2.ListLogEntries", list_fields},
+    {"POST", "/v2/entries:tail", "logging.logEntries.list", NULL, API_SELF_CHECKED, log_tail,
+     "google.logging.v2.LoggingServiceV2.TailLogEntries", tail_fields},
     {"POST", "/v2/entries:write", NULL, NULL, API_SELF_CHECKED, NULL,
      "google.logging.v2.LoggingServiceV2.WriteLogEntries"},
 };

@@ -8,9 +8,6 @@
 void api_fail_http(struct api_call *call, int http_status, const char *status, const char *allow,
                    const char *message);
 
-/* Frees the call; its exchange, if it has one, forgets it. */
-void api_end(struct api_call *call);
-
 struct api_header {
     const char *name, *value;
 };

@@ -27,6 +27,8 @@ struct api_transport {
     /* A document, or an error in Google's shape ({"error": {"status", "message", "details"}});
      * lent. */
     void (*document)(struct api_call *call, const json_t *body);
+    /* A part of an answer that goes on; lent. The call's congested says whether to wait. */
+    void (*part)(struct api_call *call, const json_t *body);
     /* The call is about to go. */
     void (*end)(struct api_call *call);
 };
@@ -54,6 +56,7 @@ struct api_call {
     bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */
     const char *disabled_api; /* the project has switched it off: for ErrorInfo; or NULL */
     const struct api_transport *transport; /* NULL: HTTP as it is */
+    bool congested; /* of answers that go on: more waits for the client than should */
     void *wire;             /* the transport's own */
     void *user;             /* the handler's, for calls that are answered later */
     const struct tag_set *new_tags; /* that the resource of the call is being made with; or NULL */
@@ -93,6 +96,9 @@ void api_reply_text(struct api_call *call, int http_status, const char *content_
 void api_fail(struct api_call *call, const struct error *err);
 /* The same with DETAILS (an array, taken) in front of what api_fail adds. */
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details);
+
+/* Frees the call without an answer: its client has left. */
+void api_end(struct api_call *call);
 
 /* ---- permissions (permission.c) ---- */
 

@@ -16,6 +16,7 @@ struct wire {
     struct slice encoding;             /* of the request */
     bool has_deadline;
     int64_t timeout_us;
+    bool head_sent;
     uv_timer_t *deadline; /* on the heap: it outlives the call until the loop has closed it */
     void (*on_late)(struct api_call *call);
 };
@@ -55,37 +56,45 @@ static void write_end(struct exchange *exchange, enum status status, const char 
     exchange_end(exchange, &trailers);
 }
 
-static void write_head(struct exchange *exchange)
+static void write_head(struct api_call *call)
 {
+    struct wire *wire = call->wire;
+    struct exchange *exchange = call->exchange;
+    if (wire->head_sent) {
+        return;
+    }
+    wire->head_sent = true;
     struct http_response head = {.status = 200, .framing = HTTP_CHUNKED};
     http_headers_add(&head.headers, exchange_arena(exchange), SLICE("content-type"),
                      SLICE("application/grpc"));
     exchange_respond(exchange, &head);
 }
 
-static void write_message(struct api_call *call, const json_t *body)
+/* False if the document is no message; then the call has been ended. */
+static bool write_message(struct api_call *call, const json_t *body)
 {
     struct wire *wire = call->wire;
     struct buffer out = BUFFER_INIT(ANSWER_BYTES_MAX);
     struct error err = {0};
     const char *unknown = NULL;
     char head[GRPC_HEAD_BYTES];
-    write_head(call->exchange);
-    if (proto_write(wire->method->out, body, &out, &unknown, &err)) {
+    write_head(call);
+    bool good = proto_write(wire->method->out, body, &out, &unknown, &err);
+    if (good) {
         if (unknown != NULL) {
             log_warn("grpc: method=%s: the answer's %s is not in the schema", wire->method->name,
                      unknown);
         }
         grpc_frame_head(head, buffer_len(&out));
         exchange_write(call->exchange, (struct slice){head, sizeof(head)});
-        exchange_write(call->exchange, buffer_slice(&out));
-        write_end(call->exchange, STATUS_OK, "", NULL);
+        call->congested = !exchange_write(call->exchange, buffer_slice(&out));
     } else {
         log_error("grpc: method=%s: %s", wire->method->name, err.text);
         write_end(call->exchange, STATUS_INTERNAL,
                   "The answer cannot be written as a message of gRPC. Ask by REST.", NULL);
     }
     buffer_done(&out);
+    return good;
 }
 
 static void on_document(struct api_call *call, const json_t *body)
@@ -98,13 +107,15 @@ static void on_document(struct api_call *call, const json_t *body)
     }
     /* An operation that failed has an "error" too, which is a status and has a number for it. */
     if (name == NULL) {
-        write_message(call, body);
+        if (write_message(call, body)) {
+            write_end(call->exchange, STATUS_OK, "", NULL);
+        }
         return;
     }
     if (!status_find(name, &status)) {
         status = STATUS_UNKNOWN;
     }
-    write_head(call->exchange);
+    write_head(call);
     write_end(call->exchange, status, json_text_or(error, "message", ""),
               json_object_get(error, "details"));
 }
@@ -123,7 +134,19 @@ static void on_end(struct api_call *call)
     }
 }
 
-static const struct api_transport transport = {.document = on_document, .end = on_end};
+static void on_part(struct api_call *call, const json_t *body)
+{
+    if (call->exchange != NULL && !write_message(call, body)) {
+        exchange_set_user(call->exchange, NULL);
+        call->exchange = NULL; /* whoever goes on sees that there is nobody left */
+    }
+}
+
+static const struct api_transport transport = {
+    .document = on_document,
+    .part = on_part,
+    .end = on_end,
+};
 
 /* ---- the head ---- */
 
@@ -200,6 +223,15 @@ bool grpc_read_head(struct api_call *call, struct error *err)
     return true;
 }
 
+bool grpc_may_begin(const struct api_call *call, struct slice bytes)
+{
+    const struct wire *wire = call->wire;
+    const unsigned char *head = (const unsigned char *)bytes.data;
+    return wire->method->client_streams && bytes.len >= GRPC_HEAD_BYTES &&
+           bytes.len - GRPC_HEAD_BYTES >=
+               ((size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4]);
+}
+
 bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *err)
 {
     struct wire *wire = call->wire;
@@ -213,7 +245,7 @@ bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *
     case GRPC_MESSAGE:
         break;
     }
-    if (rest.len > 0) {
+    if (rest.len > 0 && !wire->method->client_streams) {
         return error_set(err, STATUS_INTERNAL, "The request has more than one message.");
     }
     auto_json *document = proto_read(wire->method->in, message, err);

@@ -28,5 +28,9 @@ bool grpc_is_row(const struct proto_method *method, const struct api_route *row)
 /* The same of what the call asks for, once its row was found. */
 bool grpc_has_its_row(const struct api_call *call);
 
+/* Whether the call can begin before its client has ended: a method to which messages stream begins
+ * with the first of them. Further ones are not read. */
+bool grpc_may_begin(const struct api_call *call, struct slice bytes);
+
 /* Reads the one message in BYTES: sets verb, path, query and body of CALL. */
 bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *err);

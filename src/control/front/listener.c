@@ -276,8 +276,8 @@ static bool project_takes(struct api_call *call, struct error *err)
 }
 
 /*
- * Cloud Run's own methods, in a project where its API is switched off. Rows that check by themselves
- * say so only to whom it is no news.
+ * Cloud Run's own methods, in a project where its API is switched off. Rows that check by
+ * themselves say so only to whom it is no news.
  */
 static bool run_is_enabled(struct api_call *call, struct error *err)
 {
@@ -286,7 +286,8 @@ static bool run_is_enabled(struct api_call *call, struct error *err)
     if (strncmp(call->route->method, "google.cloud.run.", 17) != 0 || project[0] == '\0' ||
         project_api(call->control, &call->arena, project, run).enabled ||
         ((call->route->flags & API_SELF_CHECKED) != 0 &&
-         !api_holds(call, "run.services.list", arena_printf(&call->arena, "projects/%s", project)))) {
+         !api_holds(call, "run.services.list",
+                    arena_printf(&call->arena, "projects/%s", project)))) {
         return true;
     }
     call->disabled_api = run;
@@ -620,27 +621,9 @@ static void on_request(struct exchange *exchange, void *ctx)
     await_body(call);
 }
 
-static void on_body(struct exchange *exchange, struct slice data)
+/* All of the request is there that is waited for. */
+static void take_request(struct exchange *exchange, struct gathering *gathering)
 {
-    struct gathering *gathering = gathering_of(exchange);
-    if (gathering == NULL || (gathering->call->route->flags & API_NO_BODY) != 0) {
-        return;
-    }
-    struct gathering_room *room = gathering->room;
-    if (gathering_add(gathering, data)) {
-        keep_bounds(room);
-    } else {
-        refuse_size(give_up(gathering));
-    }
-}
-
-static void on_body_end(struct exchange *exchange, const struct http_headers *trailers)
-{
-    (void)trailers;
-    struct gathering *gathering = gathering_of(exchange);
-    if (gathering == NULL) {
-        return;
-    }
     struct api_call *call = gathering->call;
     struct error err = {0};
     exchange_set_user(exchange, (void *)((uintptr_t)call | USER_CALL));
@@ -666,9 +649,41 @@ static void on_body_end(struct exchange *exchange, const struct http_headers *tr
     }
 }
 
+static void on_body(struct exchange *exchange, struct slice data)
+{
+    struct gathering *gathering = gathering_of(exchange);
+    if (gathering == NULL || (gathering->call->route->flags & API_NO_BODY) != 0) {
+        return;
+    }
+    struct gathering_room *room = gathering->room;
+    struct api_call *call = gathering->call;
+    if (gathering_add(gathering, data)) {
+        bool begins =
+            call->transport != NULL && grpc_may_begin(call, buffer_slice(&gathering->body));
+        if (begins) {
+            take_request(exchange, gathering);
+        }
+        keep_bounds(room);
+    } else {
+        refuse_size(give_up(gathering));
+    }
+}
+
+static void on_body_end(struct exchange *exchange, const struct http_headers *trailers)
+{
+    (void)trailers;
+    struct gathering *gathering = gathering_of(exchange);
+    if (gathering != NULL) {
+        take_request(exchange, gathering);
+    }
+}
+
 static void on_writable(struct exchange *exchange)
 {
-    (void)exchange;
+    struct api_call *call = call_of(exchange);
+    if (call != NULL) {
+        call->congested = false;
+    }
 }
 
 static void on_close(struct exchange *exchange, bool aborted)

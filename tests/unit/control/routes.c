@@ -120,6 +120,7 @@ static const char *const self_checked[] = {
     "google.iam.credentials.v1.IAMCredentials.SignBlob",
     "google.iam.credentials.v1.IAMCredentials.SignJwt",
     "google.logging.v2.LoggingServiceV2.ListLogEntries",
+    "google.logging.v2.LoggingServiceV2.TailLogEntries",
     "google.longrunning.Operations.GetOperation",
     "homerun.v1.Access.Explain",
     "homerun.v1.Access.ExplainRequest",
