@@ -12,6 +12,7 @@
 #include "engine/logs.h"
 #include "engine/run_record.h"
 #include "ipc/board.h"
+#include "ipc/settings.h"
 
 struct backend;           /* one of a kind, opened */
 struct backend_home;      /* opaque: of one instance */
@@ -39,13 +40,22 @@ struct backend_usage {
 
 struct engine_backend {
     const char *name;
-    struct backend *(*open)(uv_loop_t *loop, struct error *err);
+    struct backend *(*open)(uv_loop_t *loop, const struct settings *settings, struct error *err);
     void (*close)(struct backend *backend); /* every container has been freed */
 
     /* For one instance that asked for PORT; ADDRESS is where it will listen. NULL on failure. */
     struct backend_home *(*home_open)(struct backend *backend, uint16_t port,
                                       struct board_address *address, struct error *err);
-    void (*home_close)(struct backend_home *home); /* its containers have been freed */
+    /*
+     * Makes what the containers of RECORD need, such as their images; DONE comes from the loop, once,
+     * WHY being NULL or a sentence. NULL where nothing has to be made.
+     */
+    void (*prepare)(struct backend_home *home, const struct run_record *record,
+                    void (*done)(void *ctx, const char *why), void *ctx);
+    /* Its containers have been freed. Also ends a preparation, whose DONE then never comes. */
+    void (*home_close)(struct backend_home *home);
+    /* A TCP socket inside of its network, not connected; -1 and errno. NULL: there is one network. */
+    int (*socket)(struct backend_home *home);
     /* True if somebody else listens at its address: the instance cannot be blamed. */
     bool (*address_lost)(const struct backend_home *home);
     /*

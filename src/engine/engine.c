@@ -286,7 +286,7 @@ static bool engine_open(struct engine *engine, const struct settings *settings, 
     engine->idle_us = (int64_t)settings->idle_s * 1000000;
     snprintf(engine->index_dir, sizeof(engine->index_dir), "%s/index", settings->data);
     engine->logs = logs_new(ipc_inherited("log-instances"), LOG_BYTES_MAX);
-    engine->backend = engine->kind->open(engine->loop, err);
+    engine->backend = engine->kind->open(engine->loop, settings, err);
     if (engine->backend == NULL || !open_board(engine, err)) {
         return false;
     }

@@ -16,15 +16,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/map.h"
 #include "base/random.h"
 #include "engine/backend.h"
+#include "engine/children.h"
 #include "engine/images.h"
+#include "engine/output.h"
 #include "engine/spawn.h"
 #include "ipc/users.h"
 
@@ -32,15 +30,11 @@ enum {
     PORT_FIRST = 20000, /* below what the kernel hands out for outgoing connections */
     PORT_LAST = 32500,
     PORT_TRIES = 200,
-    OUTPUT_BYTES = 64 * 1024,
-    OUTPUT_READS = 8, /* in one turn of the loop */
-    OUTPUT_READS_LAST = 64,
 };
 
 struct backend {
     uv_loop_t *loop;
-    uv_signal_t child_signal;
-    struct map *by_pid;
+    struct children *children;
     int null_fd;
     unsigned char port_used[65536 / 8];
     struct users users; /* a count of 0: instances are who we are */
@@ -55,22 +49,13 @@ struct backend_home {
     struct backend_container *containers;
 };
 
-struct output {
-    uv_poll_t poll;
-    struct backend_container *container;
-    enum log_stream stream;
-    int fd; /* -1: at its end */
-};
-
 struct backend_container {
     struct backend *backend;
     struct backend_home *home;
     struct backend_container *next; /* of the same home */
     pid_t pid;
     bool exited;
-    struct output outputs[2];
-    int open_handles;
-    bool freed;
+    struct output *outputs[2];
     const struct backend_events *events;
     void *ctx;
 };
@@ -250,107 +235,22 @@ static bool process_owns(const struct backend_home *home, const struct listener 
     return home->backend->users.count > 0 || session_owns(home, listener->inode);
 }
 
-/* ---- output ---- */
+/* ---- containers ---- */
 
-static void on_output_closed(uv_handle_t *handle)
+static void on_bytes(void *ctx, enum log_stream stream, struct slice bytes)
 {
-    struct output *output = handle->data;
-    struct backend_container *container = output->container;
-    if (--container->open_handles == 0 && container->freed) {
-        free(container);
-    }
+    struct backend_container *container = ctx;
+    container->events->on_output(container->ctx, stream, bytes);
 }
 
-static void output_end(struct output *output)
+static void on_exit_of(void *ctx, int status)
 {
-    if (output->fd < 0) {
-        return;
-    }
-    uv_close((uv_handle_t *)&output->poll, on_output_closed);
-    close(output->fd);
-    output->fd = -1;
-}
-
-static void output_read(struct output *output, int reads)
-{
-    static char bytes[OUTPUT_BYTES];
-    for (int i = 0; i < reads && output->fd >= 0; i++) {
-        ssize_t got = read(output->fd, bytes, sizeof(bytes));
-        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
-        }
-        if (got <= 0) {
-            output_end(output);
-            return;
-        }
-        output->container->events->on_output(output->container->ctx, output->stream,
-                                             (struct slice){bytes, (size_t)got});
-    }
-}
-
-static void on_output_ready(uv_poll_t *poll, int status, int events)
-{
-    (void)status;
-    (void)events;
-    output_read(poll->data, OUTPUT_READS);
-}
-
-static bool output_open(struct backend_container *container, int i, int *write_fd)
-{
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) != 0) {
-        return false;
-    }
-    struct output *output = &container->outputs[i];
-    output->container = container;
-    output->stream = i == 0 ? LOG_STDOUT : LOG_STDERR;
-    output->fd = fds[0];
-    *write_fd = fds[1];
-    uv_poll_init(container->backend->loop, &output->poll, fds[0]); /* makes it non-blocking */
-    output->poll.data = output;
-    container->open_handles++;
-    uv_poll_start(&output->poll, UV_READABLE, on_output_ready);
-    return true;
-}
-
-/* ---- children ---- */
-
-static struct slice pid_key(const pid_t *pid)
-{
-    return (struct slice){(const char *)pid, sizeof(*pid)};
-}
-
-static void container_exited(struct backend_container *container, int status)
-{
-    map_remove(container->backend->by_pid, pid_key(&container->pid));
+    struct backend_container *container = ctx;
     container->exited = true;
     for (int i = 0; i < 2; i++) {
-        output_read(&container->outputs[i], OUTPUT_READS_LAST);
-        output_end(&container->outputs[i]);
+        output_drain(container->outputs[i]);
     }
     container->events->on_exit(container->ctx, status);
-}
-
-static void on_child_signal(uv_signal_t *signal, int number)
-{
-    struct backend *backend = signal->data;
-    (void)number;
-    for (;;) {
-        siginfo_t info = {0};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
-            return;
-        }
-        pid_t pid = info.si_pid;
-        struct backend_container *container = map_find(backend->by_pid, pid_key(&pid));
-        if (container != NULL) {
-            kill(-pid, SIGKILL); /* what it started goes with it; its number is still its own */
-        }
-        int status = 0;
-        waitpid(pid, &status, 0);
-        if (container != NULL) {
-            container_exited(container, status);
-        }
-    }
 }
 
 /* ---- environment ---- */
@@ -426,13 +326,10 @@ static void process_free(struct backend_container *container)
     if (*link != NULL) {
         *link = container->next;
     }
-    container->freed = true;
     for (int i = 0; i < 2; i++) {
-        output_end(&container->outputs[i]);
+        output_close(container->outputs[i]);
     }
-    if (container->open_handles == 0) {
-        free(container);
-    }
+    free(container);
 }
 
 static bool process_spawn(struct backend_container *container, const struct backend_order *order,
@@ -443,8 +340,11 @@ static bool process_spawn(struct backend_container *container, const struct back
     if (!image_resolve(&arena, order->container, &command, err)) {
         return false;
     }
+    uv_loop_t *loop = container->backend->loop;
     int out_fd = -1, err_fd = -1;
-    bool piped = output_open(container, 0, &out_fd) && output_open(container, 1, &err_fd);
+    container->outputs[0] = output_new(loop, LOG_STDOUT, on_bytes, container, &out_fd);
+    container->outputs[1] = output_new(loop, LOG_STDERR, on_bytes, container, &err_fd);
+    bool piped = container->outputs[0] != NULL && container->outputs[1] != NULL;
     if (piped) {
         container->pid = spawn(
             &(struct spawn_order){
@@ -483,7 +383,6 @@ static struct backend_container *process_start(struct backend_home *home,
         .backend = backend,
         .home = home,
         .pid = -1,
-        .outputs = {{.fd = -1}, {.fd = -1}},
         .events = order->events,
         .ctx = order->ctx,
     };
@@ -493,7 +392,7 @@ static struct backend_container *process_start(struct backend_home *home,
     }
     container->next = home->containers;
     home->containers = container;
-    map_put(backend->by_pid, pid_key(&container->pid), container);
+    children_watch(backend->children, container->pid, true, on_exit_of, container);
     return container;
 }
 
@@ -539,62 +438,32 @@ static bool process_usage(const struct backend_container *container, struct back
     return true;
 }
 
-static struct backend *process_open(uv_loop_t *loop, struct error *err)
+static struct backend *process_open(uv_loop_t *loop, const struct settings *settings,
+                                    struct error *err)
 {
     struct backend *backend = calloc(1, sizeof(*backend));
+    (void)settings;
     if (backend == NULL) {
         abort();
     }
     backend->loop = loop;
     backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (backend->null_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
-        error_errno(err, "prepare for children");
+    backend->children = children_new(loop, err);
+    if (backend->children == NULL) {
+        close(backend->null_fd);
         free(backend);
         return NULL;
     }
-    backend->by_pid = map_new();
     users_open(backend);
-    uv_signal_init(loop, &backend->child_signal);
-    backend->child_signal.data = backend;
-    uv_signal_start(&backend->child_signal, on_child_signal, SIGCHLD);
-    uv_unref((uv_handle_t *)&backend->child_signal);
     return backend;
-}
-
-/* What containers left behind in other groups has come to us: it ends too. */
-static void kill_orphans(void)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-    for (int rounds = 0; rounds < 100; rounds++) {
-        FILE *children = fopen(path, "re");
-        int pid = 0, found = 0;
-        while (children != NULL && fscanf(children, "%d", &pid) == 1) {
-            found++;
-            kill(pid, SIGKILL);
-            waitpid(pid, NULL, 0);
-        }
-        if (children != NULL) {
-            fclose(children);
-        }
-        if (found == 0) {
-            return;
-        }
-    }
-}
-
-static void on_backend_closed(uv_handle_t *handle)
-{
-    free(handle->data);
 }
 
 static void process_close(struct backend *backend)
 {
-    kill_orphans();
-    map_free(backend->by_pid);
+    children_free(backend->children);
     free(backend->user_used);
     close(backend->null_fd);
-    uv_close((uv_handle_t *)&backend->child_signal, on_backend_closed);
+    free(backend);
 }
 
 const struct engine_backend process_backend = {

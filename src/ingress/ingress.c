@@ -110,6 +110,8 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
     (void)bytes;
     if (type == MSG_START_FAILED) {
         dispatch_start_failed(process->worker.dispatch, body);
+    } else if (type == MSG_SOCKETS) {
+        sockets_come(&process->worker, body);
     } else if (type == MSG_NONE) {
         process->worker.engine = NULL;
         ipc_close(channel);
@@ -280,6 +282,7 @@ static bool worker_open(struct process *process, struct error *err)
     worker->pools = pools_new(worker->net);
     worker->dispatch = dispatch_new(worker);
     TAILQ_INIT(&worker->requests);
+    TAILQ_INIT(&worker->starved);
     trace_source_init(&worker->random);
     keys_init(worker);
     start_handles(process);

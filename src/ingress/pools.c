@@ -1,7 +1,9 @@
 /* An array by slot: a place names its slot, so finding a pool is one look. */
 #include "ingress/pools.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { IDLE_MS = 60000, SWEEP_US = 10 * 1000000, UNUSED_US = 65 * 1000000 };
 
@@ -23,9 +25,23 @@ struct pools *pools_new(struct net *net)
     return pools;
 }
 
+/* Never one of this network: what listens there on the same port is somebody else. */
+static int no_socket(void *ctx)
+{
+    (void)ctx;
+    errno = ENOTCONN;
+    return -1;
+}
+
 static void upstream_free(struct upstream *upstream)
 {
+    if (upstream->own_network) {
+        net_pool_set_source(upstream->pool, no_socket, NULL);
+    }
     net_pool_free(upstream->pool);
+    while (upstream->spare_count > 0) {
+        close(upstream->spare[--upstream->spare_count]);
+    }
     free(upstream);
 }
 
@@ -66,7 +82,12 @@ static struct upstream *upstream_new(struct net *net, const struct board_place *
     upstream->pool = net_pool_new(net, (const struct sockaddr *)&address, sizeof(address),
                                   upstream->http2, IDLE_MS);
     upstream->generation = place->generation;
+    upstream->slot = place->slot;
+    upstream->own_network = place->address.own_network != 0;
     upstream->current = true;
+    if (upstream->own_network) {
+        net_pool_set_source(upstream->pool, upstream_spare, upstream);
+    }
     return upstream;
 }
 
@@ -85,6 +106,12 @@ struct upstream *pools_take(struct pools *pools, const struct board_place *place
     }
     (*slot)->users++;
     return *slot;
+}
+
+struct upstream *pools_find(struct pools *pools, uint32_t slot, uint32_t generation)
+{
+    struct upstream *upstream = slot < BOARD_INSTANCES ? pools->slots[slot] : NULL;
+    return upstream != NULL && upstream->generation == generation ? upstream : NULL;
 }
 
 void pools_give(struct pools *pools, struct upstream *upstream, int64_t now_us)

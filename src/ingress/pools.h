@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ipc/board.h"
+#include "ipc/ipc.h"
 #include "net/net.h"
 
 struct pools; /* opaque */
@@ -17,12 +18,23 @@ struct upstream {
     bool current; /* still in its slot */
     bool http2;
     int64_t used_us; /* of the loop's clock */
+    /* Of an instance with a network of its own (sockets.c): */
+    bool own_network;
+    int slot;
+    int spare[SOCKETS_MAX]; /* made inside, not connected */
+    unsigned spare_count;
+    int64_t asked_us; /* clock_mono_us(), for more of them; 0: not lately */
 };
+
+/* A spare socket of the upstream CTX, for its pool; -1 if there is none. */
+int upstream_spare(void *ctx);
 
 struct pools *pools_new(struct net *net);
 void pools_free(struct pools *pools);
 
 struct upstream *pools_take(struct pools *pools, const struct board_place *place);
+/* The one that is current; NULL if there is none of this generation. */
+struct upstream *pools_find(struct pools *pools, uint32_t slot, uint32_t generation);
 void pools_give(struct pools *pools, struct upstream *upstream, int64_t now_us);
 /* Lets go of what nobody has used for a minute. Cheap when called often. */
 void pools_sweep(struct pools *pools, int64_t now_us);

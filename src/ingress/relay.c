@@ -88,6 +88,13 @@ void relay_start(struct request *request)
         request_fail(request, FAILURE_HEADERS);
         return;
     }
+    if (!sockets_wait(request)) {
+        relay_begin(request);
+    }
+}
+
+void relay_begin(struct request *request)
+{
     call_begin(request);
     if (!request->upgrade) {
         exchange_resume(request->exchange);
@@ -101,6 +108,7 @@ void relay_stop(struct request *request)
         request->call = NULL;
         call_cancel(call);
     }
+    sockets_leave(request);
     if (request->upstream != NULL) {
         pools_give(request->worker->pools, request->upstream,
                    (int64_t)uv_now(request->worker->loop) * 1000);
@@ -293,7 +301,9 @@ static void on_close(struct call *call, const char *failure, bool unsent)
     }
     if (may_retry(request, unsent)) {
         request->retried = true;
-        call_begin(request);
+        if (!sockets_wait(request)) {
+            call_begin(request);
+        }
         return;
     }
     request_fail(request, FAILURE_INSTANCE);

@@ -301,6 +301,7 @@ void request_tick(uv_timer_t *timer)
         request_due(at, now);
     }
     dispatch_tick(worker->dispatch, now);
+    sockets_tick(worker);
     pools_sweep(worker->pools, (int64_t)uv_now(worker->loop) * 1000);
     access_log_flush(worker->log);
     if (worker->request_count == 0) {

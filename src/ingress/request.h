@@ -71,6 +71,7 @@ struct worker {
     uint8_t affinity_key[16];
     uv_timer_t tick; /* runs while there are requests */
     TAILQ_HEAD(, request) requests;
+    TAILQ_HEAD(, request) starved; /* have a place, and wait for a socket */
     unsigned request_count;
     unsigned key_waiters;
     struct key_ask *key_asks;
@@ -100,6 +101,7 @@ struct request {
     int64_t queue_deadline_us;
     struct board_place place;
     bool has_place;
+    bool starved; /* in the worker's list of this name, by its `queue` */
     bool cold; /* no instance was ready when it began to wait */
 
     /* relay */
@@ -131,11 +133,23 @@ bool keys_ask(struct worker *worker, const struct unknown_key *key, int64_t now_
 
 /* relay.c */
 void relay_start(struct request *request);
+/* The second half: the way to the instance is open. */
+void relay_begin(struct request *request);
 /* The exchange has closed, or the request is over: lets go of the call. */
 void relay_stop(struct request *request);
 void relay_body(struct exchange *exchange, struct slice data);
 void relay_body_end(struct exchange *exchange, const struct http_headers *trailers);
 void relay_writable(struct exchange *exchange);
+
+/* sockets.c */
+/* True if REQUEST has to wait for a socket of its instance; relay_begin() comes when there is one.
+ */
+bool sockets_wait(struct request *request);
+void sockets_leave(struct request *request);
+/* The engine's answer, with its descriptors. */
+void sockets_come(struct worker *worker, const struct msg_sockets *message);
+/* Now and then: asks again for those that wait. */
+void sockets_tick(struct worker *worker);
 
 /* dispatch.c */
 struct dispatch *dispatch_new(struct worker *worker);

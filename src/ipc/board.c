@@ -318,6 +318,11 @@ uint32_t board_taken(const struct board *board, int number)
     return word_open(atomic_load(&slot_at(board, number)->word)).taken;
 }
 
+uint32_t board_generation(const struct board *board, int number)
+{
+    return word_open(atomic_load(&slot_at(board, number)->word)).generation;
+}
+
 int64_t board_idle_since_us(const struct board *board, int number)
 {
     return atomic_load(&slot_at(board, number)->idle_since_us);

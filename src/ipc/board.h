@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { BOARD_INSTANCES = 8192, BOARD_REVISIONS = 16384, BOARD_WORKERS = 64, BOARD_LAYOUT = 1 };
+enum { BOARD_INSTANCES = 8192, BOARD_REVISIONS = 16384, BOARD_WORKERS = 64, BOARD_LAYOUT = 2 };
 
 enum instance_state {
     INSTANCE_FREE, /* the slot is empty */
@@ -35,6 +35,7 @@ struct board_address {
     uint32_t ipv4; /* network order */
     uint16_t port; /* host order */
     uint8_t http2;
+    uint8_t own_network; /* in a network of its own: its sockets come from the engine */
 };
 
 /* A slot for a starting instance of REVISION; -1 if all are taken. LIMIT: places (concurrency). */
@@ -44,6 +45,7 @@ void board_set_state(struct board *board, int slot, enum instance_state state);
 /* Frees the slot: no worker can take a place any more (a CAS of an old view fails). */
 void board_remove(struct board *board, int slot);
 uint32_t board_taken(const struct board *board, int slot);
+uint32_t board_generation(const struct board *board, int slot);
 /* When the last place was given back: clock_mono_us(). */
 int64_t board_idle_since_us(const struct board *board, int slot);
 /* Gives back every place that WORKER held. */

@@ -100,7 +100,8 @@ static inline bool cell_pending(uint64_t cell, uint32_t generation)
 
 static inline uint64_t address_close(struct board_address address)
 {
-    return (uint64_t)address.ipv4 << 32 | (uint64_t)address.port << 8 | address.http2;
+    return (uint64_t)address.ipv4 << 32 | (uint64_t)address.port << 8 |
+           (uint64_t)(address.own_network != 0) << 1 | (address.http2 != 0);
 }
 
 static inline struct board_address address_open(uint64_t address)
@@ -108,6 +109,7 @@ static inline struct board_address address_open(uint64_t address)
     return (struct board_address){
         .ipv4 = (uint32_t)(address >> 32),
         .port = (uint16_t)(address >> 8),
-        .http2 = (uint8_t)address,
+        .http2 = (uint8_t)(address & 1),
+        .own_network = (uint8_t)(address >> 1 & 1),
     };
 }

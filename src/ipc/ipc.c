@@ -12,6 +12,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,6 +37,9 @@ struct ipc_channel {
     void *ctx;
     struct packet *first, *last; /* waiting to be sent */
     size_t queued_bytes;
+    unsigned fds_max; /* that a message of this peer may bring */
+    int fds[SOCKETS_MAX];
+    unsigned fd_count, fd_next;
     bool ended; /* the peer is gone for good, or broke a rule */
     bool closing;
 };
@@ -131,6 +135,54 @@ static ssize_t packet_receive(int fd, char packet[IPC_PACKET_MAX])
     return got;
 }
 
+/* The same, keeping the descriptors that came with it. */
+static ssize_t packet_receive_fds(struct ipc_channel *channel, char packet[IPC_PACKET_MAX])
+{
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * SOCKETS_MAX)];
+    struct iovec part = {.iov_base = packet, .iov_len = IPC_PACKET_MAX};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t got;
+    do {
+        got = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    channel->fd_count = channel->fd_next = 0;
+    if (got < 0) {
+        return got;
+    }
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(&message); at != NULL; at = CMSG_NXTHDR(&message, at)) {
+        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(at) + i * sizeof(int), sizeof(fd));
+            if (channel->fd_count < SOCKETS_MAX) {
+                channel->fds[channel->fd_count++] = fd;
+            } else {
+                close(fd);
+            }
+        }
+    }
+    return got;
+}
+
+static void fds_forget(struct ipc_channel *channel)
+{
+    while (channel->fd_next < channel->fd_count) {
+        close(channel->fds[channel->fd_next++]);
+    }
+    channel->fd_count = channel->fd_next = 0;
+}
+
+int ipc_take_fd(struct ipc_channel *channel)
+{
+    return channel->fd_next < channel->fd_count ? channel->fds[channel->fd_next++] : -1;
+}
+
 static bool is_full(int number)
 {
     return number == EAGAIN || number == EWOULDBLOCK || number == ENOBUFS;
@@ -193,7 +245,8 @@ static void channel_read(struct ipc_channel *channel)
 {
     alignas(max_align_t) char packet[IPC_PACKET_MAX];
     for (int i = 0; i < PACKETS_PER_TURN && !channel->closing && !channel->ended; i++) {
-        ssize_t got = packet_receive(channel->fd, packet);
+        ssize_t got = channel->fds_max > 0 ? packet_receive_fds(channel, packet)
+                                           : packet_receive(channel->fd, packet);
         if (got < 0 && is_full(errno)) {
             return;
         }
@@ -206,13 +259,18 @@ static void channel_read(struct ipc_channel *channel)
         if (fault == NULL && !may_say(head.type, channel->peer, channel->self)) {
             fault = "sender";
         }
+        if (fault == NULL && channel->fd_count > message_rules[head.type].fds_max) {
+            fault = "number of descriptors";
+        }
         if (fault != NULL) {
+            fds_forget(channel);
             log_error("ipc: peer=%s type=%u bytes=%zd: wrong %s, channel closed",
                       process_role_name(channel->peer), head.type, got, fault);
             channel_end(channel);
             return;
         }
         channel->receive(channel, head.type, packet + sizeof(head), head.bytes, channel->ctx);
+        fds_forget(channel);
     }
 }
 
@@ -248,6 +306,11 @@ struct ipc_channel *ipc_open(uv_loop_t *loop, int fd, enum process_role self,
         error_set(err, STATUS_INTERNAL, "channel to %s: %s", process_role_name(peer),
                   uv_strerror(status));
         return NULL;
+    }
+    for (unsigned type = MSG_NONE + 1; type < MSG_TYPES; type++) {
+        if (may_say(type, peer, self) && message_rules[type].fds_max > channel->fds_max) {
+            channel->fds_max = message_rules[type].fds_max;
+        }
     }
     channel->poll.data = channel;
     channel_watch(channel);
@@ -314,6 +377,38 @@ bool ipc_send(struct ipc_channel *channel, enum message_type type, const void *b
         }
     }
     return channel_queue(channel, &head, body);
+}
+
+bool ipc_send_fds(struct ipc_channel *channel, enum message_type type, const void *body,
+                  size_t bytes, const int *fds, unsigned count)
+{
+    assert(may_say(type, channel->self, channel->peer));
+    assert(fits_rule(type, bytes) && count <= message_rules[type].fds_max);
+    if (channel->closing || channel->ended || channel->first != NULL) {
+        return false;
+    }
+    struct message_head head = head_of(type, bytes);
+    char packet[sizeof(head) + 256];
+    assert(bytes <= 256);
+    memcpy(packet, &head, sizeof(head));
+    memcpy(packet + sizeof(head), body, bytes);
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * SOCKETS_MAX)] = {0};
+    struct iovec part = {.iov_base = packet, .iov_len = sizeof(head) + bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (count > 0) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(rights), fds, sizeof(int) * count);
+    }
+    ssize_t sent;
+    do {
+        sent = sendmsg(channel->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent >= 0;
 }
 
 /* ---- before a loop runs ---- */

@@ -41,6 +41,8 @@ enum message_type {
     MSG_SIGNED,         /* signer → the asker */
     MSG_WORKLOAD_ASK,   /* metadata → control: the default runtime account, or a token of it */
     MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
+    MSG_SOCKETS_ASK,    /* ingress → engine: sockets inside the network of an instance are wanted */
+    MSG_SOCKETS,        /* engine → ingress: here they are, as descriptors; none: it has gone */
     MSG_ENGINE_STARTED, /* engine → control: whatever a predecessor was asked is forgotten */
     MSG_TYPES,
 };
@@ -117,6 +119,15 @@ enum workload_kind {
     WORKLOAD_ACCESS,   /* content = scopes with spaces between, or none; answer = an access token */
     WORKLOAD_IDENTITY, /* content = audience; answer = an ID token */
 };
+enum { SOCKETS_MAX = 8 }; /* in one message */
+struct msg_sockets_ask {
+    uint32_t slot, generation; /* of the board */
+    uint32_t count;
+};
+struct msg_sockets {
+    uint32_t slot, generation;
+    uint32_t count;
+};
 struct msg_workload_ask {
     uint64_t id; /* chosen by the asker */
     uint32_t kind;
@@ -138,6 +149,7 @@ struct message_rule {
     unsigned senders; /* bits 1 << process_role */
     unsigned receivers;
     size_t bytes_min, bytes_max;
+    unsigned fds_max; /* descriptors that may come with it */
 };
 extern const struct message_rule message_rules[MSG_TYPES];
 
@@ -163,6 +175,16 @@ void ipc_close(struct ipc_channel *channel);
 /* Queues up to 1 MiB while the peer is slow or away; false (and the message is dropped) beyond
  * that. */
 bool ipc_send(struct ipc_channel *channel, enum message_type type, const void *body, size_t bytes);
+
+/*
+ * The same with COUNT descriptors, copies of which the peer gets. Never queues: false if the peer is
+ * slow or away, and nothing was sent.
+ */
+bool ipc_send_fds(struct ipc_channel *channel, enum message_type type, const void *body,
+                  size_t bytes, const int *fds, unsigned count);
+/* Within ipc_receive: the next descriptor that came with the message, now the caller's; -1 after
+ * the last. Those that are not taken are closed. */
+int ipc_take_fd(struct ipc_channel *channel);
 
 /* Before a loop runs: blocking, with a timeout. Used to talk to the signer. */
 bool ipc_send_now(int fd, enum message_type type, const void *body, size_t bytes,

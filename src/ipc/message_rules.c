@@ -31,6 +31,8 @@ const struct message_rule message_rules[MSG_TYPES] = {
                           sizeof(struct msg_workload_ask),
                           sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX},
     [MSG_WORKLOAD_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_METADATA), FROM(msg_workload_told)},
+    [MSG_SOCKETS_ASK] = {BIT(PROCESS_INGRESS), BIT(PROCESS_ENGINE), ONE(msg_sockets_ask)},
+    [MSG_SOCKETS] = {BIT(PROCESS_ENGINE), BIT(PROCESS_INGRESS), ONE(msg_sockets), SOCKETS_MAX},
     [MSG_ENGINE_STARTED] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), EMPTY},
 };
 

@@ -65,6 +65,8 @@ struct net_pool {
     struct net *net;
     struct sockaddr_storage addr;
     socklen_t addr_len;
+    int (*source)(void *ctx); /* of sockets; NULL: made here */
+    void *source_ctx;
     bool http2;
     bool freed;
     unsigned idle_ms;

@@ -143,6 +143,14 @@ struct call_events {
 
 struct net_pool *net_pool_new(struct net *net, const struct sockaddr *addr, socklen_t addr_len,
                               bool http2, unsigned idle_ms);
+/*
+ * Where new sockets come from, if not from this network namespace: OPEN answers with one of the
+ * pool's family that is not connected, does not block and is closed on exec; -1 and errno if it
+ * has none now.
+ */
+void net_pool_set_source(struct net_pool *pool, int (*open)(void *ctx), void *ctx);
+/* Whether a call that began now would need a new socket. */
+bool net_pool_needs_socket(const struct net_pool *pool);
 /* Calls under way go on; idle connections are closed; the pool goes when the last call has ended. */
 void net_pool_free(struct net_pool *pool);
 

@@ -32,6 +32,17 @@ struct net_pool *net_pool_new(struct net *net, const struct sockaddr *addr, sock
     return pool;
 }
 
+void net_pool_set_source(struct net_pool *pool, int (*open)(void *ctx), void *ctx)
+{
+    pool->source = open;
+    pool->source_ctx = ctx;
+}
+
+bool net_pool_needs_socket(const struct net_pool *pool)
+{
+    return link_alone(&pool->idle) && (!pool->http2 || link_alone(&pool->busy));
+}
+
 void net_pool_release(struct net_pool *pool)
 {
     if (pool->users == 0) {
@@ -77,7 +88,9 @@ static void set_options(const struct net_pool *pool, int fd)
 
 static int open_socket(const struct net_pool *pool)
 {
-    int fd = socket(pool->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = pool->source != NULL
+                 ? pool->source(pool->source_ctx)
+                 : socket(pool->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -1;
     }

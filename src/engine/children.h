@@ -1,0 +1,23 @@
+/* The processes that the engine started, and those that were left to it: who ends is reaped. */
+#pragma once
+
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/error.h"
+
+struct children; /* opaque; one in a process */
+
+/* Makes this process the reaper of what its children leave behind. NULL and *err on failure. */
+struct children *children_new(uv_loop_t *loop, struct error *err);
+/* Kills what is left, and frees itself when the loop has closed its handle. */
+void children_free(struct children *children);
+
+/* STATUS as waitpid() gives it; comes from the loop, once. */
+typedef void (*child_exit)(void *ctx, int status);
+
+/* GROUP: PID leads a process group, the rest of which is killed when it ends. */
+void children_watch(struct children *children, pid_t pid, bool group, child_exit on_exit,
+                    void *ctx);
+/* Nobody wants to hear of it any more. */
+void children_forget(struct children *children, pid_t pid);
