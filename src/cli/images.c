@@ -1,10 +1,13 @@
 /* Local images: a name for a program of this machine, which the process engine starts. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/actions.h"
 #include "cli/client.h"
 #include "model/image_rules.h"
@@ -31,6 +34,9 @@ int action_images_list(struct cli *cli)
         for (size_t p = 0; p < json_array_size(program); p++) {
             text = arena_printf(&cli->arena, "%s%s%s", text, p > 0 ? " " : "",
                                 json_string_value(json_array_get(program, p)));
+        }
+        if (json_text(image, "manifest") != NULL) {
+            text = arena_printf(&cli->arena, "container %.19s", json_text(image, "manifest"));
         }
         if (json_flag(image, "builtIn", false)) {
             text = arena_printf(&cli->arena, "%s (built in)", text);
@@ -187,6 +193,69 @@ int action_images_add(struct cli *cli)
            cli->in.arguments[0]);
     warn_of_rules(cli, body);
     warn_of_folder(cli, dir);
+    return 0;
+}
+
+/* ---- images of containers ---- */
+
+/* Runs a tool with our terminal, and waits. */
+static bool run(const char *const *argv)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        char **words;
+        memcpy(&words, &argv, sizeof(words)); /* execvp() only reads, yet has no const */
+        execvp(argv[0], words);
+        fprintf(stderr, "homerun: %s: %s\n", argv[0],
+                errno == ENOENT ? "is not installed (apt-get install skopeo umoci)"
+                                : strerror(errno));
+        _exit(127);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Into the layout below the data folder, under the digest of the copy's manifest. */
+static bool copy_image(struct cli *cli, const char *source, struct slice *digest, struct error *err)
+{
+    const char *dir = arena_printf(&cli->arena, "%s/images", session_data(cli));
+    const char *name = arena_printf(&cli->arena, "import-%d", (int)getpid());
+    const char *target = arena_printf(&cli->arena, "oci:%s/oci:%s", dir, name);
+    const char *layout = arena_printf(&cli->arena, "%s/oci:%s", dir, name);
+    const char *file = arena_printf(&cli->arena, "%s/.%s", dir, name);
+    if (!file_make_dir(dir, 0700, err)) {
+        return false;
+    }
+    bool good = run((const char *[]){"skopeo", "copy", "--digestfile", file, source, target, NULL}) &&
+                file_read(&cli->arena, file, 256, digest, err);
+    unlink(file);
+    if (!good) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "%s could not be imported", source);
+    }
+    *digest = slice_trim(*digest);
+    const char *tag = arena_printf(&cli->arena, "%.*s", SLICE_ARG(slice_from(*digest, 7)));
+    good = run((const char *[]){"umoci", "tag", "--image", layout, tag, NULL});
+    run((const char *[]){"umoci", "rm", "--image", layout, NULL});
+    return good || error_set(err, STATUS_FAILED_PRECONDITION, "%s could not be imported", source);
+}
+
+int action_images_import(struct cli *cli)
+{
+    struct error err = {0};
+    struct slice digest;
+    auto_json *answer = NULL;
+    if (!session_open(cli, &err) || !copy_image(cli, cli->in.arguments[1], &digest, &err)) {
+        return cli_fail(&err);
+    }
+    auto_json *body = json_pack("{s:s, s:o}", "name", cli->in.arguments[0], "manifest",
+                                json_slice(digest));
+    if (!session_call(cli, "POST", images_path, body, &answer, &err)) {
+        return cli_fail(&err);
+    }
+    printf("Image %s is there (%.*s): homerun deploy SERVICE --image=%s\n", cli->in.arguments[0],
+           SLICE_ARG(slice_upto(digest, 19)), cli->in.arguments[0]);
     return 0;
 }
 

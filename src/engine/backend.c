@@ -7,7 +7,7 @@ static const struct {
 } backends[] = {
     {"auto", &process_backend},
     {"process", &process_backend},
-    {"oci", NULL},
+    {"oci", &container_backend},
     {"kubernetes", NULL},
 };
 

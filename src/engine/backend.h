@@ -77,3 +77,4 @@ struct engine_backend {
 const struct engine_backend *backend_find(const char *name, struct error *err);
 
 extern const struct engine_backend process_backend;
+extern const struct engine_backend container_backend;

@@ -20,9 +20,17 @@ struct child {
     void *ctx;
 };
 
+enum { STRAYS = 256 };
+
 struct children {
     uv_signal_t signal;
     struct map *by_pid;
+    /* The last ones that nobody watched: one that is left to us may end before we know its number. */
+    struct {
+        pid_t pid;
+        int status;
+    } strays[STRAYS];
+    unsigned stray_next;
 };
 
 static struct slice pid_key(const pid_t *pid)
@@ -49,8 +57,24 @@ static void on_child_signal(uv_signal_t *signal, int number)
         if (child != NULL) {
             child->on_exit(child->ctx, status);
             free(child);
+        } else {
+            children->strays[children->stray_next].pid = pid;
+            children->strays[children->stray_next].status = status;
+            children->stray_next = (children->stray_next + 1) % STRAYS;
         }
     }
+}
+
+bool children_take_stray(struct children *children, pid_t pid, int *status)
+{
+    for (unsigned i = 0; i < STRAYS; i++) {
+        if (children->strays[i].pid == pid) {
+            *status = children->strays[i].status;
+            children->strays[i].pid = 0;
+            return true;
+        }
+    }
+    return false;
 }
 
 struct children *children_new(uv_loop_t *loop, struct error *err)

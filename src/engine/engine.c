@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "engine/inside.h"
+#include "engine/instance.h"
 #include "ipc/settings.h"
 #include "net/net.h"
 
@@ -184,6 +185,20 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     }
 }
 
+static void send_sockets(const struct engine *engine, struct ipc_channel *channel, const void *body)
+{
+    struct msg_sockets_ask ask;
+    memcpy(&ask, body, sizeof(ask));
+    struct instance *instance = ask.slot < BOARD_INSTANCES ? engine->by_slot[ask.slot] : NULL;
+    if (instance != NULL && engine->kind->socket != NULL &&
+        board_generation(engine->board, instance->slot) == ask.generation) {
+        instance_send_sockets(instance, channel, ask.count);
+        return;
+    }
+    struct msg_sockets gone = {.slot = ask.slot, .generation = ask.generation};
+    ipc_send(channel, MSG_SOCKETS, &gone, sizeof(gone));
+}
+
 static void on_worker(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)
 {
@@ -199,6 +214,8 @@ static void on_worker(struct ipc_channel *channel, enum message_type type, const
     if (type == MSG_NONE) {
         engine->workers[worker] = NULL;
         ipc_close(channel);
+    } else if (type == MSG_SOCKETS_ASK && bytes == sizeof(struct msg_sockets_ask)) {
+        send_sockets(engine, channel, body);
     } else if (type == MSG_DEMAND && bytes == sizeof(message)) {
         memcpy(&message, body, sizeof(message));
         revision_demand(engine, message.revision_id, worker, message.waiting);

@@ -24,6 +24,7 @@ struct engine {
     struct ipc_channel *supervisor;
     struct ipc_channel *workers[BOARD_WORKERS];
     struct map *revisions; /* by ID; only those that have something going on */
+    struct instance *by_slot[BOARD_INSTANCES];
     unsigned instances;    /* of all revisions, also those that are ending */
     uv_timer_t tick;       /* once a second while revisions is not empty */
     uv_timer_t walk;       /* over all revisions, for minimums, when something has changed */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -105,6 +106,7 @@ void instance_end(struct instance *instance, const char *why)
     }
     if (instance->slot >= 0) {
         board_remove(engine->board, instance->slot);
+        engine->by_slot[instance->slot] = NULL;
         instance->slot = -1;
     }
     stop_probes(instance);
@@ -206,6 +208,12 @@ static bool may_ask(void *ctx)
     return listens && !stranger;
 }
 
+static int socket_inside(void *ctx)
+{
+    const struct container *container = ctx;
+    return engine_of(container->instance)->kind->socket(container->instance->home);
+}
+
 static struct probe *start_probe(struct container *container, const struct run_probe *probe,
                                  bool startup, probe_report report)
 {
@@ -218,6 +226,7 @@ static struct probe *start_probe(struct container *container, const struct run_p
                     .sin_port = htons(container->asked_port),
                     .sin_addr.s_addr = instance->address.ipv4},
         .startup = startup,
+        .socket = engine_of(instance)->kind->socket == NULL ? NULL : socket_inside,
         .may_ask = shared && container->asked_port != instance->address.port ? may_ask : NULL,
         .report = report,
         .ctx = container,
@@ -494,6 +503,9 @@ static bool take_slot(struct instance *instance)
     instance->address.http2 = ingress->http2;
     instance->slot = board_add(engine->board, instance->revision->id, instance->record->concurrency,
                                instance->address);
+    if (instance->slot >= 0) {
+        engine->by_slot[instance->slot] = instance;
+    }
     if (instance->slot < 0) {
         instance_fail(instance, START_FAILED_LIMIT, "%d instances run already", BOARD_INSTANCES);
         return false;
@@ -501,14 +513,57 @@ static bool take_slot(struct instance *instance)
     return true;
 }
 
+static void start_containers(struct instance *instance)
+{
+    instance_advance(instance);
+    logs_system(engine_of(instance)->logs, &instance->source, "", "A new instance was started.");
+}
+
+static void on_prepared(void *ctx, const char *why)
+{
+    struct instance *instance = ctx;
+    if (instance->phase != PHASE_STARTING) {
+        return; /* it ended meanwhile */
+    }
+    if (why != NULL) {
+        instance_fail(instance, START_FAILED_IMAGE, "%.250s", why);
+        return;
+    }
+    start_containers(instance);
+}
+
 static void on_start_timer(uv_timer_t *timer)
 {
     struct instance *instance = timer->data;
-    if (take_slot(instance)) {
-        instance_advance(instance);
-        logs_system(engine_of(instance)->logs, &instance->source, "",
-                    "A new instance was started.");
+    const struct engine *engine = engine_of(instance);
+    if (!take_slot(instance)) {
+        return;
     }
+    if (engine->kind->prepare != NULL) {
+        engine->kind->prepare(instance->home, instance->record, on_prepared, instance);
+    } else {
+        start_containers(instance);
+    }
+}
+
+bool instance_send_sockets(const struct instance *instance, struct ipc_channel *channel,
+                           unsigned count)
+{
+    const struct engine *engine = engine_of(instance);
+    int fds[SOCKETS_MAX];
+    unsigned made = 0;
+    while (made < count && made < SOCKETS_MAX &&
+           (fds[made] = engine->kind->socket(instance->home)) >= 0) {
+        made++;
+    }
+    struct msg_sockets message = {.slot = (uint32_t)instance->slot,
+                                  .generation = board_generation(engine->board, instance->slot),
+                                  .count = made};
+    bool sent = made > 0 && ipc_send_fds(channel, MSG_SOCKETS, &message, sizeof(message), fds, made);
+    for (unsigned i = 0; i < made; i++) {
+        close(fds[i]);
+    }
+    return sent;
 }
 
 static void new_id(char out[41])

@@ -61,6 +61,11 @@ struct instance {
 /* Begins to start one; what becomes of it is told to the revision, never from within. */
 struct instance *instance_new(struct revision *revision);
 
+/* Sockets inside of its network, at most COUNT, to the worker at the other end of CHANNEL. False if
+ * the worker has to ask again. */
+bool instance_send_sockets(const struct instance *instance, struct ipc_channel *channel,
+                           unsigned count);
+
 /* No new requests; it ends when the last has been answered, or at the request timeout. */
 void instance_drain(struct instance *instance);
 /* SIGTERM now, SIGKILL ten seconds later. WHY goes into the log. */

@@ -157,7 +157,7 @@ static void connected(struct probe *probe)
     probe->state = PROBE_CALLING;
     set_timer(probe, probe->attempt_deadline_us - clock_mono_us());
     probe->call =
-        probe_call_new(probe->net, probe->order.probe, &probe->order.address, on_call_done, probe);
+        probe_call_new(probe->net, &probe->order, on_call_done, probe);
 }
 
 /* Whether the connection stands, was refused, or is still being made. */
@@ -195,7 +195,9 @@ static void attempt(struct probe *probe)
         fail(probe, "no program of this instance listens there", false);
         return;
     }
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = probe->order.socket != NULL
+                 ? probe->order.socket(probe->order.ctx)
+                 : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         fail(probe, strerror(errno), false);
         return;

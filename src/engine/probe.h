@@ -26,6 +26,8 @@ struct probe_order {
     const struct run_probe *probe; /* outlives it */
     struct sockaddr_in address;
     bool startup;
+    /* A socket of the network that the address is in; NULL: this one. */
+    int (*socket)(void *ctx);
     /* Whether what listens at the address may be asked. NULL: it may. */
     bool (*may_ask)(void *ctx);
     probe_report report;

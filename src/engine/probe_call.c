@@ -160,10 +160,11 @@ static void add_headers(struct http_request *request, struct arena *arena,
     }
 }
 
-struct probe_call *probe_call_new(struct net *net, const struct run_probe *probe,
-                                  const struct sockaddr_in *address, probe_call_done done,
-                                  void *ctx)
+struct probe_call *probe_call_new(struct net *net, const struct probe_order *order,
+                                  probe_call_done done, void *ctx)
 {
+    const struct run_probe *probe = order->probe;
+    const struct sockaddr_in *address = &order->address;
     struct probe_call *out = calloc(1, sizeof(*out));
     if (out == NULL) {
         abort();
@@ -189,6 +190,9 @@ struct probe_call *probe_call_new(struct net *net, const struct run_probe *probe
     }
     struct net_pool *pool =
         net_pool_new(net, (const struct sockaddr *)address, sizeof(*address), out->grpc, 1);
+    if (order->socket != NULL) {
+        net_pool_set_source(pool, order->socket, order->ctx);
+    }
     out->call = call_new(pool, &request, &events, out);
     if (out->grpc) {
         send_check(out->call, probe->service);

@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "engine/backend.h"
 #include "engine/children.h"
+#include "engine/environment.h"
 #include "engine/images.h"
 #include "engine/output.h"
 #include "engine/spawn.h"
@@ -253,68 +254,6 @@ static void on_exit_of(void *ctx, int status)
     container->events->on_exit(container->ctx, status);
 }
 
-/* ---- environment ---- */
-
-/* What a user may not set: control refuses these; they are ours here in any case. PORT is ours only
- * in the container that takes the requests. */
-static bool is_ours(const char *name, bool ingress)
-{
-    static const char *const names[] = {"K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return true;
-        }
-    }
-    return ingress && strcmp(name, "PORT") == 0;
-}
-
-static bool has_env(const struct run_container *container, const char *name)
-{
-    for (size_t i = 0; i < container->env_count; i++) {
-        if (strcmp(container->env[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const char *const *environment_of(struct arena *arena, const struct backend_order *order)
-{
-    const struct run_record *record = order->record;
-    const struct run_container *container = order->container;
-    char port[8];
-    snprintf(port, sizeof(port), "%u", order->port);
-    /* Ours; those that a user may replace come last. */
-    const struct {
-        const char *name, *value;
-        bool given;
-    } ours[] = {
-        {"PORT", port, order->port != 0},
-        {"K_SERVICE", record->service, true},
-        {"K_REVISION", record->revision, true},
-        {"K_CONFIGURATION", record->service, true},
-        {"HOME", *container->dir != '\0' ? container->dir : "/home", !has_env(container, "HOME")},
-        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-         !has_env(container, "PATH")},
-        {"TMPDIR", "/tmp", !has_env(container, "TMPDIR")},
-    };
-    enum { OURS = sizeof(ours) / sizeof(ours[0]) };
-    const char **out = arena_array(arena, const char *, OURS + container->env_count + 1);
-    size_t count = 0;
-    for (size_t i = 0; i < OURS; i++) {
-        if (ours[i].given) {
-            out[count++] = arena_printf(arena, "%s=%s", ours[i].name, ours[i].value);
-        }
-    }
-    for (size_t i = 0; i < container->env_count; i++) {
-        const struct run_pair *pair = &container->env[i];
-        if (!is_ours(pair->name, order->port != 0)) {
-            out[count++] = arena_printf(arena, "%s=%s", pair->name, pair->value);
-        }
-    }
-    return out;
-}
-
 /* ---- the backend ---- */
 
 static void process_free(struct backend_container *container)
@@ -335,6 +274,7 @@ static void process_free(struct backend_container *container)
 static bool process_spawn(struct backend_container *container, const struct backend_order *order,
                           struct error *err)
 {
+    static const char *const none[] = {NULL};
     auto_arena arena = {0};
     struct image_command command;
     if (!image_resolve(&arena, order->container, &command, err)) {
@@ -350,7 +290,7 @@ static bool process_spawn(struct backend_container *container, const struct back
             &(struct spawn_order){
                 .path = command.path,
                 .argv = command.argv,
-                .envp = environment_of(&arena, order),
+                .envp = environment_of(&arena, order, none),
                 .dir_fd = command.dir_fd,
                 .user = container->home->user,
                 .open_program = command.built_in,

@@ -115,6 +115,7 @@ static void container(struct arena *arena, const json_t *value, struct run_conta
         .image = text(arena, value, "image"),
         .dir = text(arena, value, "dir"),
         .working_dir = text(arena, value, "working_dir"),
+        .manifest = text(arena, value, "manifest"),
         .rules = image_rules_read(arena, json_object_get(value, "rules")),
         .program = texts(arena, value, "program", RUN_ARGUMENTS_MAX),
         .command = texts(arena, value, "command", RUN_ARGUMENTS_MAX),

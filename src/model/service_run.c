@@ -82,6 +82,7 @@ static void container_image(json_t *record, const json_t *container, const json_
     json_object_set_new(record, "dir", json_string(json_text_or(image, "dir", "")));
     json_object_set_new(record, "program",
                         program == NULL ? json_array() : json_deep_copy(program));
+    json_object_set_new(record, "manifest", json_string(json_text_or(image, "manifest", "")));
     json_object_set_new(record, "rules", image_rules_record(image));
 }
 

@@ -38,7 +38,8 @@ static const struct field image_fields[] = {
      .min = 1,
      .max = NAME_BYTES_MAX},
     {.name = "dir", .kind = FIELD_STRING, .max = DIR_BYTES_MAX},
-    {.name = "program", .kind = FIELD_LIST, .item = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "program", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "manifest", .kind = FIELD_STRING, .max = 80},
     {.name = "env", .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = variable_fields},
     {.name = "allowArgs", .kind = FIELD_BOOL},
     {.name = "allowEnv", .kind = FIELD_LIST, .item = FIELD_STRING},
@@ -106,11 +107,27 @@ static bool name_valid(struct api_call *call, const char *name, struct error *er
     return true;
 }
 
+/* An image of containers, whose manifest of that digest is in DATA/images. */
+static bool manifest_valid(const json_t *image, struct error *err)
+{
+    const char *digest = json_text_or(image, "manifest", "");
+    if (strncmp(digest, "sha256:", 7) != 0 || strlen(digest) != 71 ||
+        strspn(digest + 7, "0123456789abcdef") != 64) {
+        return error_field(err, "manifest", "'%.80s' is not a digest: sha256:…", digest);
+    }
+    return (json_array_size(json_object_get(image, "program")) == 0 &&
+            json_text_or(image, "dir", "")[0] == '\0') ||
+           error_field(err, "manifest", "an image of containers has neither program nor dir");
+}
+
 static bool program_valid(const json_t *image, struct error *err)
 {
     const json_t *program = json_object_get(image, "program");
     const char *dir = json_text_or(image, "dir", "");
     size_t bytes = 0;
+    if (json_text(image, "manifest") != NULL) {
+        return manifest_valid(image, err);
+    }
     if (json_array_size(program) < 1 || json_array_size(program) > PROGRAM_ARGS_MAX) {
         return error_field(err, "program", "has 1 to %d parts: the program and its arguments",
                            PROGRAM_ARGS_MAX);
@@ -233,6 +250,19 @@ static bool image_put(struct api_call *call, const char *key, const json_t *imag
            change_commit(&change, err);
 }
 
+static json_t *image_document(struct api_call *call, const char *key, const json_t *asked)
+{
+    const char *manifest = json_text(asked, "manifest");
+    const char *dir = json_text_or(asked, "dir", "");
+    json_t *program = json_object_get(asked, "program");
+    if (manifest != NULL) {
+        return json_pack("{ss s[] ss ss}", "dir", "", "program", "digest", manifest, "manifest",
+                         manifest);
+    }
+    return json_pack("{ss sO so}", "dir", dir, "program", program, "digest",
+                     json_slice(image_digest(&call->arena, key, dir, program)));
+}
+
 static void images_add(struct api_call *call)
 {
     struct error err = {0};
@@ -246,10 +276,7 @@ static void images_add(struct api_call *call)
         return;
     }
     const char *key = image_key(&call->arena, json_text(asked, "name"));
-    const char *dir = json_text_or(asked, "dir", "");
-    json_t *program = json_object_get(asked, "program");
-    auto_json *image = json_pack("{ss sO so}", "dir", dir, "program", program, "digest",
-                                 json_slice(image_digest(&call->arena, key, dir, program)));
+    auto_json *image = image_document(call, key, asked);
     auto_json *rules = image_rules_record(asked);
     json_object_update(image, rules);
     if (!image_put(call, key, image, &err)) {

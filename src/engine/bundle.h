@@ -1,0 +1,18 @@
+/* config.json of the OCI runtime specification (1.0.2): all the walls of a container in one place. */
+#pragma once
+
+#include "codec/codec.h"
+#include "engine/namespaces.h"
+
+struct bundle {
+    const char *dir; /* of the bundle: rootfs, hosts and resolv.conf are in it */
+    const char *id;  /* of the container */
+    const char *const *argv, *const *env; /* each ends with NULL */
+    const char *cwd;
+    unsigned uid, gid; /* inside */
+    const struct namespaces *namespaces;
+    int64_t memory_bytes, cpu_m; /* 0: no limit */
+};
+
+/* The caller owns the object. */
+json_t *bundle_config(const struct bundle *bundle);

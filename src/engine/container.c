@@ -1,0 +1,656 @@
+/*
+ * The container backend: crun, driven directly, for images of containers and for programs of this
+ * machine. The home of an instance is a pair of namespaces (users and network) that all its
+ * containers join; each container has a bundle of its own below RUN_DIR, in the engine's mount
+ * namespace, so that everything is gone with the last process that uses it.
+ *
+ * `crun run --detach` makes a container and ends; its first process is then left to us, as the
+ * reaper, and waited for like any child. Containers do not die with the engine: the next one ends
+ * what it finds in crun's own folder before it serves.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "engine/backend.h"
+#include "engine/bundle.h"
+#include "engine/environment.h"
+#include "engine/images.h"
+#include "engine/oci_store.h"
+#include "engine/output.h"
+#include "engine/rootfs.h"
+#include "engine/spawn.h"
+#include "engine/tool.h"
+
+#define RUN_DIR "/run/homerun"
+
+/* From 2^31 on: no account has such a number, and containers of other tools are far below. */
+#define USERS_FIRST UINT32_C(0x80000000)
+
+enum {
+    HOMES_MAX = 16384,
+    PATH_BYTES = 4500,
+    DELETE_S = 20,
+    LAYER_BYTES = 512 * 1024 * 1024, /* where no memory limit is known */
+};
+
+struct backend {
+    uv_loop_t *loop;
+    struct children *children;
+    struct oci_store *store;
+    char state[PATH_BYTES]; /* crun's --root */
+    int null_fd, dir_fd;
+    unsigned char used[HOMES_MAX];
+    unsigned next;
+    struct backend_container *deleting; /* have exited; crun forgets them */
+};
+
+struct backend_home {
+    struct backend *backend;
+    unsigned number;
+    struct namespaces namespaces;
+    /* of the preparation */
+    const struct run_record *record;
+    size_t prepared;
+    struct oci_get *get;
+    void (*done)(void *ctx, const char *why);
+    void *done_ctx;
+    char roots[RUN_CONTAINERS_MAX][PATH_BYTES]; /* unpacked images; "" for programs */
+    uv_timer_t timer;
+};
+
+enum container_state { CREATING, RUNNING, EXITED };
+
+struct backend_container {
+    struct backend_home *home;
+    struct backend *backend;
+    enum container_state state;
+    char id[64];
+    char dir[PATH_BYTES]; /* of the bundle */
+    pid_t crun, pid;      /* the one that makes it; its first process */
+    int pending_signal;   /* asked for while it was being made */
+    struct output *outputs[2];
+    struct tool *delete;
+    struct backend_container *next; /* among those that are deleted */
+    const struct backend_events *events;
+    void *ctx;
+};
+
+/* ---- homes ---- */
+
+static bool take_number(struct backend *backend, unsigned *out)
+{
+    for (unsigned i = 0; i < HOMES_MAX; i++) {
+        unsigned at = (backend->next + i) % HOMES_MAX;
+        if (backend->used[at] == 0) {
+            backend->used[at] = 1;
+            backend->next = at + 1;
+            *out = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct backend_home *container_home_open(struct backend *backend, uint16_t port,
+                                                struct board_address *address, struct error *err)
+{
+    unsigned number;
+    if (!take_number(backend, &number)) {
+        error_set(err, STATUS_RESOURCE_EXHAUSTED, "no users are left for another instance");
+        return NULL;
+    }
+    struct backend_home *home = calloc(1, sizeof(*home));
+    if (home == NULL) {
+        abort();
+    }
+    home->backend = backend;
+    home->number = number;
+    if (!namespaces_open(&home->namespaces, USERS_FIRST + number * NAMESPACE_USERS, err)) {
+        backend->used[number] = 0;
+        free(home);
+        return NULL;
+    }
+    uv_timer_init(backend->loop, &home->timer);
+    home->timer.data = home;
+    *address =
+        (struct board_address){.ipv4 = htonl(INADDR_LOOPBACK), .port = port, .own_network = 1};
+    return home;
+}
+
+static void on_home_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void container_home_close(struct backend_home *home)
+{
+    if (home->get != NULL) {
+        oci_get_cancel(home->get);
+    }
+    namespaces_close(&home->namespaces);
+    home->backend->used[home->number] = 0;
+    uv_close((uv_handle_t *)&home->timer, on_home_closed);
+}
+
+static int container_socket(struct backend_home *home)
+{
+    return namespaces_socket(&home->namespaces);
+}
+
+static bool never_lost(const struct backend_home *home)
+{
+    (void)home;
+    return false; /* nobody else is in its network */
+}
+
+/* ---- preparing: the images ---- */
+
+static void prepare_next(struct backend_home *home);
+
+static void on_image(void *ctx, const char *root, const char *why)
+{
+    struct backend_home *home = ctx;
+    home->get = NULL;
+    if (root == NULL) {
+        home->done(home->done_ctx, why);
+        return;
+    }
+    snprintf(home->roots[home->prepared], PATH_BYTES, "%s", root);
+    home->prepared++;
+    prepare_next(home);
+}
+
+static bool is_program(const struct run_container *container)
+{
+    return container->program[0] != NULL;
+}
+
+static void prepare_next(struct backend_home *home)
+{
+    const struct run_record *record = home->record;
+    while (home->prepared < record->container_count &&
+           is_program(&record->containers[home->prepared])) {
+        home->prepared++;
+    }
+    if (home->prepared == record->container_count) {
+        home->done(home->done_ctx, NULL);
+        return;
+    }
+    const struct run_container *container = &record->containers[home->prepared];
+    char key[64];
+    snprintf(key, sizeof(key), "%llu-%zu", (unsigned long long)record->revision_id, home->prepared);
+    home->get = oci_store_get(home->backend->store, key, container->image, container->manifest,
+                              on_image, home);
+}
+
+static void on_prepare(uv_timer_t *timer)
+{
+    prepare_next(timer->data);
+}
+
+static void container_prepare(struct backend_home *home, const struct run_record *record,
+                              void (*done)(void *ctx, const char *why), void *ctx)
+{
+    home->record = record;
+    home->done = done;
+    home->done_ctx = ctx;
+    uv_timer_start(&home->timer, on_prepare, 0, 0);
+}
+
+/* ---- bundles ---- */
+
+static const char *const *joined(struct arena *arena, const char *const *a, const char *const *b)
+{
+    size_t a_count = 0, b_count = 0;
+    while (a[a_count] != NULL) {
+        a_count++;
+    }
+    while (b[b_count] != NULL) {
+        b_count++;
+    }
+    const char **out = arena_array(arena, const char *, a_count + b_count + 1);
+    memcpy(out, a, a_count * sizeof(*out));
+    memcpy(out + a_count, b, b_count * sizeof(*out));
+    return out;
+}
+
+/* As containers have it: `command` replaces the entry point and with it the image's arguments;
+ * `args` replace those alone. */
+static const char *const *image_argv(struct arena *arena, const struct run_container *container,
+                                     const struct oci_image *image)
+{
+    static const char *const none[] = {NULL};
+    const char *const *own = image->command;
+    if (container->command[0] != NULL) {
+        return joined(arena, container->command, container->args);
+    }
+    own = container->args[0] != NULL ? container->args : own;
+    return joined(arena, image->entrypoint == NULL ? none : image->entrypoint, own);
+}
+
+static bool bundle_of_image(struct backend_container *container, struct arena *arena,
+                            const char *root, const struct backend_order *order,
+                            struct bundle *bundle, struct error *err)
+{
+    const struct run_container *spec = order->container;
+    struct oci_image image;
+    if (!oci_image_read(arena, root, &image, err)) {
+        return false;
+    }
+    bundle->argv = image_argv(arena, spec, &image);
+    if (bundle->argv[0] == NULL) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "image \"%.200s\" says nothing of what to run: give the container a "
+                         "command",
+                         spec->image);
+    }
+    bundle->env = environment_of(arena, order, image.env);
+    bundle->uid = image.uid;
+    bundle->gid = image.gid;
+    const char *cwd = *spec->working_dir != '\0' ? spec->working_dir : image.working_dir;
+    bundle->cwd = cwd[0] == '/' ? cwd : arena_printf(arena, "/%s", cwd);
+    return rootfs_of_image(container->dir, root, bundle->namespaces,
+                           spec->memory_bytes > 0 ? spec->memory_bytes : LAYER_BYTES, err);
+}
+
+/* Where FD leads, as a path. */
+static const char *path_of_fd(struct arena *arena, int fd)
+{
+    char name[64], path[PATH_MAX];
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(name, path, sizeof(path));
+    return length <= 0 ? "/" : arena_string(arena, (struct slice){path, (size_t)length});
+}
+
+static bool bundle_of_program(struct backend_container *container, struct arena *arena,
+                              const struct backend_order *order, struct bundle *bundle,
+                              struct error *err)
+{
+    static const char *const none[] = {NULL};
+    const struct run_container *spec = order->container;
+    struct image_command command;
+    if (!image_resolve(arena, spec, &command, err)) {
+        return false;
+    }
+    const char **argv = arena_array(arena, const char *, 1001);
+    size_t count = 0;
+    for (; command.argv[count] != NULL && count < 1000; count++) {
+        argv[count] = command.argv[count];
+    }
+    argv[0] = command.built_in ? "/homerun-hello" : command.path;
+    bundle->argv = argv;
+    bundle->env = environment_of(arena, order, none);
+    bundle->cwd = path_of_fd(arena, command.dir_fd);
+    close(command.dir_fd);
+    return rootfs_of_machine(container->dir, command.built_in ? NULL : spec->dir,
+                             command.built_in ? command.path : NULL, bundle->namespaces,
+                             spec->memory_bytes > 0 ? spec->memory_bytes : LAYER_BYTES, err);
+}
+
+/* Names of the other containers lead to the loopback that they share. */
+static bool write_hosts(const struct backend_container *container, struct arena *arena,
+                        const struct run_record *record, struct error *err)
+{
+    const char *text = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n";
+    for (size_t i = 0; i < record->container_count; i++) {
+        if (*record->containers[i].name != '\0') {
+            text = arena_printf(arena, "%s127.0.0.1 %s\n", text, record->containers[i].name);
+        }
+    }
+    return file_write(arena_printf(arena, "%s/hosts", container->dir), slice_of(text), 0644, err) &&
+           file_write(arena_printf(arena, "%s/resolv.conf", container->dir),
+                      SLICE("options timeout:1 attempts:1\n"), 0644, err);
+}
+
+static bool write_bundle(struct backend_container *container, struct arena *arena,
+                         const struct backend_order *order, struct error *err)
+{
+    struct backend_home *home = container->home;
+    size_t number = (size_t)(order->container - order->record->containers);
+    struct bundle bundle = {
+        .dir = container->dir,
+        .id = container->id,
+        .namespaces = &home->namespaces,
+        .memory_bytes = order->container->memory_bytes,
+        .cpu_m = order->container->cpu_m,
+    };
+    bool made = is_program(order->container)
+                    ? bundle_of_program(container, arena, order, &bundle, err)
+                    : bundle_of_image(container, arena, home->roots[number], order, &bundle, err);
+    if (!made || !write_hosts(container, arena, order->record, err)) {
+        return false;
+    }
+    auto_json *config = bundle_config(&bundle);
+    return file_write(arena_printf(arena, "%s/config.json", container->dir),
+                      json_write(arena, config), 0644, err);
+}
+
+/* ---- the life of a container ---- */
+
+/* Its last process has ended, or it was never made. */
+static void on_init_exit(void *ctx, int status)
+{
+    struct backend_container *container = ctx;
+    container->state = EXITED;
+    for (int i = 0; i < 2; i++) {
+        output_drain(container->outputs[i]);
+    }
+    container->events->on_exit(container->ctx, status);
+}
+
+/* Whether the process PID has a handler of its own for SIGTERM: the first one of a PID namespace
+ * that has none does not hear it. */
+static bool hears_term(pid_t pid)
+{
+    auto_arena arena = {0};
+    char path[64];
+    struct slice text;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    if (!file_read(&arena, path, 65536, &text, NULL)) {
+        return true;
+    }
+    ptrdiff_t at = slice_find_slice(text, SLICE("\nSigCgt:"));
+    ptrdiff_t blocked_at = slice_find_slice(text, SLICE("\nSigBlk:")); /* signalfd, sigwait */
+    if (at < 0 || blocked_at < 0) {
+        return true;
+    }
+    unsigned long long caught = strtoull(text.data + at + 8, NULL, 16);
+    unsigned long long blocked = strtoull(text.data + blocked_at + 8, NULL, 16);
+    return ((caught | blocked) >> (SIGTERM - 1) & 1) != 0;
+}
+
+static void container_signal(struct backend_container *container, int number)
+{
+    if (container->state == RUNNING) {
+        kill(container->pid, number == SIGTERM && !hears_term(container->pid) ? SIGKILL : number);
+    } else if (container->state == CREATING) {
+        container->pending_signal = number;
+    }
+}
+
+static pid_t read_pid(const struct backend_container *container)
+{
+    auto_arena arena = {0};
+    struct slice text;
+    uint64_t number = 0;
+    const char *path = arena_printf(&arena, "%s/pid", container->dir);
+    if (!file_read(&arena, path, 32, &text, NULL)) {
+        return -1;
+    }
+    text = slice_upto(text, strspn(text.data, "0123456789"));
+    return slice_to_u64(text, &number) && number > 1 ? (pid_t)number : -1;
+}
+
+static void on_crun_exit(void *ctx, int status)
+{
+    struct backend_container *container = ctx;
+    int init_status;
+    container->pid = status == 0 ? read_pid(container) : -1;
+    if (container->pid < 0) {
+        on_init_exit(container, status == 0 ? 1 << 8 : status);
+        return;
+    }
+    container->state = RUNNING;
+    if (children_take_stray(container->backend->children, container->pid, &init_status)) {
+        on_init_exit(container, init_status);
+        return;
+    }
+    children_watch(container->backend->children, container->pid, false, on_init_exit, container);
+    if (container->pending_signal != 0) {
+        container_signal(container, container->pending_signal);
+    }
+}
+
+static void on_bytes(void *ctx, enum log_stream stream, struct slice bytes)
+{
+    struct backend_container *container = ctx;
+    container->events->on_output(container->ctx, stream, bytes);
+}
+
+static bool run_crun(struct backend_container *container, struct error *err)
+{
+    static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    struct backend *backend = container->backend;
+    char path[4096], pid_file[PATH_BYTES + 8];
+    int fds[2] = {-1, -1};
+    if (!tool_find("crun", path)) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "crun is not installed");
+    }
+    snprintf(pid_file, sizeof(pid_file), "%s/pid", container->dir);
+    for (int i = 0; i < 2; i++) {
+        container->outputs[i] = output_new(backend->loop, i == 0 ? LOG_STDOUT : LOG_STDERR,
+                                           on_bytes, container, &fds[i]);
+    }
+    if (container->outputs[0] != NULL && container->outputs[1] != NULL) {
+        container->crun = spawn(
+            &(struct spawn_order){
+                .path = path,
+                .argv = (const char *[]){"crun", "--root", backend->state,
+                                         "--cgroup-manager=cgroupfs", "run", "--detach",
+                                         "--pid-file", pid_file, "--bundle", container->dir,
+                                         container->id, NULL},
+                .envp = environment,
+                .dir_fd = backend->dir_fd,
+                .in_fd = backend->null_fd,
+                .out_fd = fds[0],
+                .err_fd = fds[1],
+            },
+            err);
+    } else {
+        error_errno(err, "no pipe could be made");
+    }
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+    return container->crun > 0;
+}
+
+static struct backend_container *container_start(struct backend_home *home,
+                                                 const struct backend_order *order,
+                                                 struct error *err)
+{
+    auto_arena arena = {0};
+    struct backend_container *container = calloc(1, sizeof(*container));
+    if (container == NULL) {
+        abort();
+    }
+    *container = (struct backend_container){
+        .home = home,
+        .backend = home->backend,
+        .crun = -1,
+        .pid = -1,
+        .events = order->events,
+        .ctx = order->ctx,
+    };
+    snprintf(container->id, sizeof(container->id), "%.40s-%d", order->instance,
+             (int)(order->container - order->record->containers));
+    snprintf(container->dir, sizeof(container->dir), RUN_DIR "/%s", container->id);
+    if (mkdir(container->dir, 0755) != 0) {
+        error_errno(err, "%s", container->dir);
+    } else if (write_bundle(container, &arena, order, err) && run_crun(container, err)) {
+        children_watch(home->backend->children, container->crun, false, on_crun_exit, container);
+        return container;
+    }
+    for (int i = 0; i < 2; i++) {
+        output_close(container->outputs[i]);
+    }
+    rootfs_remove(container->dir);
+    free(container);
+    return NULL;
+}
+
+/* ---- figures ---- */
+
+static int64_t read_number(const char *format, const char *id, const char *name)
+{
+    auto_arena arena = {0};
+    struct slice text;
+    if (!file_read(&arena, arena_printf(&arena, "%s%s%s", format, id, name), 4096, &text, NULL)) {
+        return -1;
+    }
+    ptrdiff_t at = slice_find_slice(text, SLICE("usage_usec "));
+    return strtoll(text.data + (at >= 0 ? at + 11 : 0), NULL, 10);
+}
+
+static bool container_usage(const struct backend_container *container, struct backend_usage *out)
+{
+    if (container->state != RUNNING) {
+        return false;
+    }
+    int64_t memory =
+        read_number("/sys/fs/cgroup/memory/homerun/", container->id, "/memory.usage_in_bytes");
+    int64_t cpu_ns =
+        read_number("/sys/fs/cgroup/cpuacct/homerun/", container->id, "/cpuacct.usage");
+    if (memory < 0) {
+        memory = read_number("/sys/fs/cgroup/homerun/", container->id, "/memory.current");
+        cpu_ns = read_number("/sys/fs/cgroup/homerun/", container->id, "/cpu.stat") * 1000;
+    }
+    /* The kernel holds the limit: what is cached up to it is no excess. */
+    *out = (struct backend_usage){.memory_bytes = 0, .cpu_us = cpu_ns / 1000};
+    return memory >= 0;
+}
+
+/* ---- the end of a container ---- */
+
+static void container_over(struct backend_container *container)
+{
+    struct backend_container **link = &container->backend->deleting;
+    while (*link != container) {
+        link = &(*link)->next;
+    }
+    *link = container->next;
+    rootfs_remove(container->dir);
+    free(container);
+}
+
+static void on_deleted(void *ctx, bool good, const char *text)
+{
+    struct backend_container *container = ctx;
+    if (!good) {
+        log_debug("crun delete %s: %s", container->id, text);
+    }
+    container_over(container);
+}
+
+static void container_free(struct backend_container *container)
+{
+    struct backend *backend = container->backend;
+    struct error err = {0};
+    for (int i = 0; i < 2; i++) {
+        output_close(container->outputs[i]);
+    }
+    container->next = backend->deleting;
+    backend->deleting = container;
+    container->delete = tool_run(
+        backend->loop, backend->children,
+        (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs", "delete",
+                         "--force", container->id, NULL},
+        DELETE_S, on_deleted, container, &err);
+    if (container->delete == NULL) {
+        container_over(container);
+    }
+}
+
+/* ---- the backend ---- */
+
+/* What an engine before us left running. */
+static void end_leftovers(const struct backend *backend)
+{
+    DIR *folder = opendir(backend->state);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        log_info("a container of an engine before this one ends: %s", entry->d_name);
+        tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
+                                      "delete", "--force", entry->d_name, NULL});
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+}
+
+static bool tools_there(struct error *err)
+{
+    static const char *const names[] = {"crun", "skopeo", "umoci"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!tool_find(names[i], path)) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "containers need %s: install it (apt-get install crun skopeo umoci), "
+                             "or choose --engine=process, which has no such walls",
+                             names[i]);
+        }
+    }
+    return geteuid() == 0 ||
+           error_set(err, STATUS_UNIMPLEMENTED,
+                     "containers without root are not in this version: start Homerun as root, or "
+                     "choose --engine=process, which has no such walls");
+}
+
+static void container_close(struct backend *backend)
+{
+    for (struct backend_container *c = backend->deleting; c != NULL; c = c->next) {
+        tool_cancel(c->delete);
+    }
+    end_leftovers(backend);
+    while (backend->deleting != NULL) {
+        container_over(backend->deleting);
+    }
+    oci_store_free(backend->store);
+    children_free(backend->children);
+    close(backend->null_fd);
+    close(backend->dir_fd);
+    free(backend);
+}
+
+static struct backend *container_open(uv_loop_t *loop, const struct settings *settings,
+                                      struct error *err)
+{
+    if (!tools_there(err) || !rootfs_prepare(RUN_DIR, err)) {
+        return NULL;
+    }
+    struct backend *backend = calloc(1, sizeof(*backend));
+    if (backend == NULL) {
+        abort();
+    }
+    backend->loop = loop;
+    backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    backend->dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(backend->state, sizeof(backend->state), "%.4096s/run/crun", settings->data);
+    backend->children = children_new(loop, err);
+    if (backend->children == NULL || !file_make_dir(backend->state, 0700, err) ||
+        (backend->store = oci_store_new(loop, backend->children, settings->data, err)) == NULL) {
+        return NULL; /* the engine ends */
+    }
+    end_leftovers(backend);
+    return backend;
+}
+
+const struct engine_backend container_backend = {
+    .name = "oci",
+    .open = container_open,
+    .close = container_close,
+    .home_open = container_home_open,
+    .prepare = container_prepare,
+    .home_close = container_home_close,
+    .socket = container_socket,
+    .address_lost = never_lost,
+    .start = container_start,
+    .signal = container_signal,
+    .usage = container_usage,
+    .free = container_free,
+};

@@ -1,0 +1,136 @@
+/*
+ * A namespace lives as long as a descriptor of it. A short-lived child makes both, we write its
+ * maps and open them, and it may go. The network belongs to the user namespace, so that a container
+ * can mount its /sys.
+ */
+#include "engine/namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* In the child: makes them, says so, and waits until it is told to go. */
+static void make_and_wait(int told_fd, int go_fd)
+{
+    char byte = unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 ? 'y' : 'n';
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (write(told_fd, &byte, 1) == 1) {
+        ssize_t ignored = read(go_fd, &byte, 1);
+        (void)ignored;
+    }
+    _exit(0);
+}
+
+static bool write_map(pid_t pid, const char *name, uid_t first)
+{
+    char path[64], text[64];
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+    int length = snprintf(text, sizeof(text), "0 %u %d\n", first, NAMESPACE_USERS);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && write(fd, text, (size_t)length) == length;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
+}
+
+static int open_namespace(pid_t pid, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool raise_loopback(const struct namespaces *namespaces)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int fd = namespaces_socket(namespaces);
+    bool good = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
+}
+
+/* Of the child PID, which has made them. */
+static bool take(struct namespaces *out, pid_t pid, uid_t first)
+{
+    *out = (struct namespaces){.first = first, .user_fd = -1, .net_fd = -1};
+    return write_map(pid, "uid_map", first) && write_map(pid, "gid_map", first) &&
+           (out->user_fd = open_namespace(pid, "user")) >= 0 &&
+           (out->net_fd = open_namespace(pid, "net")) >= 0 && raise_loopback(out);
+}
+
+bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)
+{
+    int told[2], go[2];
+    char answer = 'n';
+    *out = (struct namespaces){.user_fd = -1, .net_fd = -1};
+    if (pipe2(told, O_CLOEXEC) != 0) {
+        return error_errno(err, "no namespaces could be made");
+    }
+    if (pipe2(go, O_CLOEXEC) != 0) {
+        close(told[0]);
+        close(told[1]);
+        return error_errno(err, "no namespaces could be made");
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(go[1]);
+        make_and_wait(told[1], go[0]);
+    }
+    close(told[1]);
+    close(go[0]);
+    bool good = pid > 0 && read(told[0], &answer, 1) == 1 && answer == 'y';
+    if (!good) {
+        error_set(err, STATUS_FAILED_PRECONDITION,
+                  "this kernel lets no user and network namespaces be made");
+    } else if (!take(out, pid, first)) {
+        good = error_errno(err, "the namespaces of the instance could not be set up");
+        namespaces_close(out);
+    }
+    close(told[0]);
+    close(go[1]); /* it may go; whoever reaps our children reaps it */
+    return good;
+}
+
+void namespaces_close(struct namespaces *namespaces)
+{
+    int *fds[] = {&namespaces->user_fd, &namespaces->net_fd};
+    for (size_t i = 0; i < 2; i++) {
+        if (*fds[i] >= 0) {
+            close(*fds[i]);
+        }
+        *fds[i] = -1;
+    }
+}
+
+int namespaces_socket(const struct namespaces *namespaces)
+{
+    int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (home < 0 || setns(namespaces->net_fd, CLONE_NEWNET) != 0) {
+        int number = errno;
+        if (home >= 0) {
+            close(home);
+        }
+        errno = number;
+        return -1;
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int number = errno;
+    if (setns(home, CLONE_NEWNET) != 0) {
+        _exit(1); /* never go on in the network of an instance */
+    }
+    close(home);
+    errno = number;
+    return fd;
+}

@@ -1,0 +1,24 @@
+/*
+ * The walls that all containers of one instance stand within: a user namespace with a range of
+ * users that nobody else has, and a network that has a loopback and nothing more.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+enum { NAMESPACE_USERS = 65536 };
+
+struct namespaces {
+    int user_fd, net_fd; /* -1: not open */
+    uid_t first;         /* of the machine's users: root inside */
+};
+
+/* Its users are FIRST and the NAMESPACE_USERS - 1 after it. */
+bool namespaces_open(struct namespaces *out, uid_t first, struct error *err);
+void namespaces_close(struct namespaces *namespaces);
+
+/* A TCP socket of IPv4 inside, not connected, that does not block; -1 and errno. */
+int namespaces_socket(const struct namespaces *namespaces);

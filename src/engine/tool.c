@@ -1,0 +1,158 @@
+#include "engine/tool.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/output.h"
+#include "engine/spawn.h"
+
+enum { TEXT_BYTES = 600 };
+
+static const char standard_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static const char *const environment[] = {
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+    "LC_ALL=C.UTF-8", NULL};
+
+struct tool {
+    struct children *children;
+    struct output *output;
+    uv_timer_t timer;
+    pid_t pid;
+    tool_done done;
+    void *ctx;
+    size_t text_len;
+    char text[TEXT_BYTES]; /* the last line, so far */
+    bool fresh;            /* the next byte begins a line */
+};
+
+bool tool_find(const char *name, char out[4096])
+{
+    struct slice rest = slice_of(standard_path), part;
+    while (slice_cut(&rest, ':', &part)) {
+        snprintf(out, 4096, "%.*s/%s", SLICE_ARG(part), name);
+        if (access(out, X_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps the last line that is not empty. */
+static void on_bytes(void *ctx, enum log_stream stream, struct slice bytes)
+{
+    struct tool *tool = ctx;
+    (void)stream;
+    for (size_t i = 0; i < bytes.len; i++) {
+        char byte = bytes.data[i];
+        if (byte == '\n' || byte == '\r') {
+            tool->fresh = true;
+            continue;
+        }
+        if (tool->fresh) {
+            tool->text_len = 0;
+            tool->fresh = false;
+        }
+        if (tool->text_len + 1 < sizeof(tool->text)) {
+            tool->text[tool->text_len++] = byte;
+        }
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void tool_end(struct tool *tool)
+{
+    output_close(tool->output);
+    uv_close((uv_handle_t *)&tool->timer, on_closed);
+}
+
+static void on_exit_of(void *ctx, int status)
+{
+    struct tool *tool = ctx;
+    output_drain(tool->output);
+    tool->text[tool->text_len] = '\0';
+    tool->done(tool->ctx, WIFEXITED(status) && WEXITSTATUS(status) == 0, tool->text);
+    tool_end(tool);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    struct tool *tool = timer->data;
+    kill(-tool->pid, SIGKILL);
+}
+
+static pid_t start(const char *const *argv, int out_fd, struct error *err)
+{
+    char path[4096];
+    if (!tool_find(argv[0], path)) {
+        error_set(err, STATUS_FAILED_PRECONDITION, "%s is not installed", argv[0]);
+        return -1;
+    }
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int to_fd = out_fd >= 0 ? out_fd : null_fd;
+    pid_t pid = spawn(&(struct spawn_order){.path = path,
+                                            .argv = argv,
+                                            .envp = environment,
+                                            .dir_fd = dir_fd,
+                                            .in_fd = null_fd,
+                                            .out_fd = to_fd,
+                                            .err_fd = to_fd},
+                      err);
+    close(null_fd);
+    close(dir_fd);
+    return pid;
+}
+
+struct tool *tool_run(uv_loop_t *loop, struct children *children, const char *const *argv,
+                      unsigned timeout_s, tool_done done, void *ctx, struct error *err)
+{
+    int write_fd = -1;
+    struct tool *tool = calloc(1, sizeof(*tool));
+    if (tool == NULL) {
+        abort();
+    }
+    *tool = (struct tool){.children = children, .done = done, .ctx = ctx, .fresh = true};
+    uv_timer_init(loop, &tool->timer);
+    tool->timer.data = tool;
+    tool->output = output_new(loop, LOG_STDOUT, on_bytes, tool, &write_fd);
+    if (tool->output == NULL) {
+        error_errno(err, "no pipe could be made");
+        tool_end(tool);
+        return NULL;
+    }
+    tool->pid = start(argv, write_fd, err);
+    close(write_fd);
+    if (tool->pid < 0) {
+        tool_end(tool);
+        return NULL;
+    }
+    children_watch(children, tool->pid, false, on_exit_of, tool);
+    uv_timer_start(&tool->timer, on_late, (uint64_t)timeout_s * 1000, 0);
+    return tool;
+}
+
+void tool_cancel(struct tool *tool)
+{
+    if (tool != NULL) {
+        kill(-tool->pid, SIGKILL);
+        children_forget(tool->children, tool->pid);
+        tool_end(tool);
+    }
+}
+
+bool tool_run_now(const char *const *argv)
+{
+    struct error err = {0};
+    int status = -1;
+    pid_t pid = start(argv, -1, &err);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
+}
