@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up build test test-clients test-revocation test-agreement test-terraform asan fuzz bench format clean install packages test-packages
+.PHONY: up build test test-clients test-revocation test-agreement test-terraform asan fuzz bench format clean install packages test-packages containers
 
 # Builds the program alone: no test, no benchmark.
 up: packages console/node_modules $(BUILD)/build.ninja
@@ -31,8 +31,12 @@ console/node_modules: console/package-lock.json
 	    echo "npm is missing: Homerun is built without its browser console."; \
 	fi
 
+# crun, skopeo and umoci: for --engine=oci.
+containers:
+	@packaging/install.sh containers
+
 test-packages: packages
-	@packaging/install.sh test
+	@packaging/install.sh test containers containers-test
 
 build: packages console/node_modules $(BUILD)/build.ninja
 	@$(NINJA) --quiet

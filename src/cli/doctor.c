@@ -197,8 +197,8 @@ static void check_terraform(struct doctor *doctor)
 
 static void check_runtime(struct doctor *doctor)
 {
-    check_program(doctor, "{ crun --version || runc --version; } 2>/dev/null",
-                  "neither crun nor runc: services run as plain processes (--engine=process)");
+    check_program(doctor, "crun --version 2>/dev/null",
+                  "crun is not installed: only needed for --engine=oci");
 }
 
 /* What keeps instances from the data folder. */
@@ -207,12 +207,19 @@ static void check_walls(struct doctor *doctor)
     const char *walls = doctor->serves   ? session_text(doctor->cli, "walls")
                         : geteuid() == 0 ? "users"
                                          : "none";
-    if (strcmp(walls, "none") == 0) {
+    if (strcmp(walls, "containers") == 0) {
+        tell(doctor, FINDING_GOOD,
+             "each instance in a container: users, processes, files and network of its own, no "
+             "capabilities, listed system calls, limits");
+    } else if (strcmp(walls, "none") == 0) {
         tell(doctor, FINDING_ODD,
              "Homerun does not run as root, so instances run as the same user: they can read the "
              "data folder and its keys. Register only programs that you would run by hand");
     } else {
-        tell(doctor, FINDING_GOOD, "each instance is a user of its own");
+        tell(
+            doctor, FINDING_GOOD,
+            "each instance is a user of its own, but in no container: it sees this machine's files "
+            "and loopback (--engine=oci has more)");
     }
 }
 

@@ -52,9 +52,11 @@ static void on_ready(const struct settings *settings, void *ctx)
     }
     printf("  Console           %s/console/ (`homerun console` opens it signed in)\n",
            settings->api_url);
-    printf("  Instances         %s\n",
-           geteuid() == 0 ? "each is a user of its own"
-                          : "run as the same user: no wall keeps them from the data folder");
+    printf("  Walls             %s\n",
+           strcmp(settings->engine, "oci") == 0 ? "each instance in a container of its own (crun)"
+           : geteuid() == 0
+               ? "no containers (--engine=oci has them); each instance is a user of its own"
+               : "none: instances run as you do, and can read the data folder");
     printf("  Local CA          %s/ca.pem\n", settings->data);
     printf("  Data              %s\n", settings->data);
     printf("  Project, region   %s, %s\n", settings->project, settings->region);

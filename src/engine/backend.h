@@ -47,14 +47,15 @@ struct engine_backend {
     struct backend_home *(*home_open)(struct backend *backend, uint16_t port,
                                       struct board_address *address, struct error *err);
     /*
-     * Makes what the containers of RECORD need, such as their images; DONE comes from the loop, once,
-     * WHY being NULL or a sentence. NULL where nothing has to be made.
+     * Makes what the containers of RECORD need, such as their images; DONE comes from the loop,
+     * once, WHY being NULL or a sentence. NULL where nothing has to be made.
      */
     void (*prepare)(struct backend_home *home, const struct run_record *record,
                     void (*done)(void *ctx, const char *why), void *ctx);
     /* Its containers have been freed. Also ends a preparation, whose DONE then never comes. */
     void (*home_close)(struct backend_home *home);
-    /* A TCP socket inside of its network, not connected; -1 and errno. NULL: there is one network. */
+    /* A TCP socket inside of its network, not connected; -1 and errno. NULL: there is one network.
+     */
     int (*socket)(struct backend_home *home);
     /* True if somebody else listens at its address: the instance cannot be blamed. */
     bool (*address_lost)(const struct backend_home *home);
@@ -73,7 +74,8 @@ struct engine_backend {
     void (*free)(struct backend_container *container); /* after on_exit */
 };
 
-/* "auto" is "process". NULL and UNIMPLEMENTED for one that is not in this version. */
+/* "auto" is "process", which says at the start that it has no containers. NULL and UNIMPLEMENTED
+ * for one that is not in this version. */
 const struct engine_backend *backend_find(const char *name, struct error *err);
 
 extern const struct engine_backend process_backend;

@@ -56,8 +56,8 @@ static json_t *seccomp(void)
     /* Of Linux as it is, with and without a fixed address layout, and the question. */
     static const json_int_t personalities[] = {0, 0x40000, 0xffffffff};
     json_t *calls = json_array();
-    json_array_append_new(calls, json_pack("{soss}", "names", texts(seccomp_calls), "action",
-                                           "SCMP_ACT_ALLOW"));
+    json_array_append_new(
+        calls, json_pack("{soss}", "names", texts(seccomp_calls), "action", "SCMP_ACT_ALLOW"));
     json_array_append_new(calls, allow_if("clone", "SCMP_CMP_MASKED_EQ", CLONE_NAMESPACES, 0));
     /* Its flags are in memory, where a filter cannot look: libc falls back to clone(). */
     json_array_append_new(calls, json_pack("{s[s]sssi}", "names", "clone3", "action",
@@ -84,9 +84,8 @@ static json_t *namespace_at(const char *type, int fd)
 static json_t *linux_part(const struct bundle *bundle)
 {
     const struct namespaces *namespaces = bundle->namespaces;
-    json_t *map =
-        json_pack("[{sisIsi}]", "containerID", 0, "hostID", (json_int_t)namespaces->first, "size",
-                  NAMESPACE_USERS);
+    json_t *map = json_pack("[{sisIsi}]", "containerID", 0, "hostID", (json_int_t)namespaces->first,
+                            "size", NAMESPACE_USERS);
     json_t *resources = json_pack("{s{si}}", "pids", "limit", PROCESSES_MAX);
     if (bundle->memory_bytes > 0) {
         json_object_set_new(resources, "memory",
@@ -113,8 +112,8 @@ static json_t *linux_part(const struct bundle *bundle)
 static json_t *mount_of(const char *target, const char *type, const char *source,
                         const char *const *options)
 {
-    return json_pack("{ssssssso}", "destination", target, "type", type, "source", source,
-                     "options", texts(options));
+    return json_pack("{ssssssso}", "destination", target, "type", type, "source", source, "options",
+                     texts(options));
 }
 
 static json_t *file_mount(const struct bundle *bundle, const char *target, const char *name)
@@ -130,25 +129,24 @@ static json_t *mounts(const struct bundle *bundle)
     static const char *const proc[] = {"nosuid", "noexec", "nodev", NULL};
     static const char *const dev[] = {"nosuid", "noexec", "mode=755", "size=65536", NULL};
     static const char *const shm[] = {"nosuid", "noexec", "nodev", "mode=1777", "size=64m", NULL};
-    static const char *const pts[] = {"nosuid", "noexec", "newinstance", "ptmxmode=0666",
-                                      "mode=0620", NULL};
+    static const char *const pts[] = {"nosuid",        "noexec",    "newinstance",
+                                      "ptmxmode=0666", "mode=0620", NULL};
     static const char *const sys[] = {"nosuid", "noexec", "nodev", "ro", NULL};
-    return json_pack("[ooooooo]", mount_of("/proc", "proc", "proc", proc),
-                     mount_of("/dev", "tmpfs", "tmpfs", dev),
-                     mount_of("/dev/pts", "devpts", "devpts", pts),
-                     mount_of("/dev/shm", "tmpfs", "shm", shm),
-                     mount_of("/sys", "sysfs", "sysfs", sys),
-                     file_mount(bundle, "/etc/hosts", "hosts"),
-                     file_mount(bundle, "/etc/resolv.conf", "resolv.conf"));
+    return json_pack(
+        "[ooooooo]", mount_of("/proc", "proc", "proc", proc),
+        mount_of("/dev", "tmpfs", "tmpfs", dev), mount_of("/dev/pts", "devpts", "devpts", pts),
+        mount_of("/dev/shm", "tmpfs", "shm", shm), mount_of("/sys", "sysfs", "sysfs", sys),
+        file_mount(bundle, "/etc/hosts", "hosts"),
+        file_mount(bundle, "/etc/resolv.conf", "resolv.conf"));
 }
 
 json_t *bundle_config(const struct bundle *bundle)
 {
     json_t *process = json_pack(
-        "{sb s{sIsI} soso ss s{} sb si}", "terminal", 0, "user", "uid",
-        (json_int_t)bundle->uid, "gid", (json_int_t)bundle->gid, "args", texts(bundle->argv), "env",
-        texts(bundle->env), "cwd", bundle->cwd, "capabilities", "noNewPrivileges", 1,
-        "oomScoreAdj", 500); /* how many files it may open, crun hands down as it was started */
+        "{sb s{sIsI} soso ss s{} sb si}", "terminal", 0, "user", "uid", (json_int_t)bundle->uid,
+        "gid", (json_int_t)bundle->gid, "args", texts(bundle->argv), "env", texts(bundle->env),
+        "cwd", bundle->cwd, "capabilities", "noNewPrivileges", 1, "oomScoreAdj",
+        500); /* how many files it may open, crun hands down as it was started */
     return json_pack("{ss so s{sssb} ss so so}", "ociVersion", "1.0.2", "process", process, "root",
                      "path", "rootfs", "readonly", 0, "hostname", "localhost", "mounts",
                      mounts(bundle), "linux", linux_part(bundle));

@@ -1,4 +1,5 @@
-/* config.json of the OCI runtime specification (1.0.2): all the walls of a container in one place. */
+/* config.json of the OCI runtime specification (1.0.2): all the walls of a container in one place.
+ */
 #pragma once
 
 #include "codec/codec.h"

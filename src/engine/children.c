@@ -25,7 +25,8 @@ enum { STRAYS = 256 };
 struct children {
     uv_signal_t signal;
     struct map *by_pid;
-    /* The last ones that nobody watched: one that is left to us may end before we know its number. */
+    /* The last ones that nobody watched: one that is left to us may end before we know its number.
+     */
     struct {
         pid_t pid;
         int status;

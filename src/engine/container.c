@@ -436,10 +436,10 @@ static bool run_crun(struct backend_container *container, struct error *err)
         container->crun = spawn(
             &(struct spawn_order){
                 .path = path,
-                .argv = (const char *[]){"crun", "--root", backend->state,
-                                         "--cgroup-manager=cgroupfs", "run", "--detach",
-                                         "--pid-file", pid_file, "--bundle", container->dir,
-                                         container->id, NULL},
+                .argv =
+                    (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
+                                     "run", "--detach", "--pid-file", pid_file, "--bundle",
+                                     container->dir, container->id, NULL},
                 .envp = environment,
                 .dir_fd = backend->dir_fd,
                 .in_fd = backend->null_fd,
@@ -458,9 +458,8 @@ static bool run_crun(struct backend_container *container, struct error *err)
     return container->crun > 0;
 }
 
-static struct backend_container *container_start(struct backend_home *home,
-                                                 const struct backend_order *order,
-                                                 struct error *err)
+static struct backend_container *
+container_start(struct backend_home *home, const struct backend_order *order, struct error *err)
 {
     auto_arena arena = {0};
     struct backend_container *container = calloc(1, sizeof(*container));
@@ -554,11 +553,11 @@ static void container_free(struct backend_container *container)
     }
     container->next = backend->deleting;
     backend->deleting = container;
-    container->delete = tool_run(
-        backend->loop, backend->children,
-        (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs", "delete",
-                         "--force", container->id, NULL},
-        DELETE_S, on_deleted, container, &err);
+    container->delete =
+        tool_run(backend->loop, backend->children,
+                 (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
+                                  "delete", "--force", container->id, NULL},
+                 DELETE_S, on_deleted, container, &err);
     if (container->delete == NULL) {
         container_over(container);
     }

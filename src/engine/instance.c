@@ -559,7 +559,8 @@ bool instance_send_sockets(const struct instance *instance, struct ipc_channel *
     struct msg_sockets message = {.slot = (uint32_t)instance->slot,
                                   .generation = board_generation(engine->board, instance->slot),
                                   .count = made};
-    bool sent = made > 0 && ipc_send_fds(channel, MSG_SOCKETS, &message, sizeof(message), fds, made);
+    bool sent =
+        made > 0 && ipc_send_fds(channel, MSG_SOCKETS, &message, sizeof(message), fds, made);
     for (unsigned i = 0; i < made; i++) {
         close(fds[i]);
     }

@@ -33,7 +33,7 @@ struct oci_get {
     struct tool *tool;
     uv_timer_t timer;
     char key[128], reference[600];
-    char digest[80];       /* "sha256:…" */
+    char digest[80];         /* "sha256:…" */
     char beside[PATH_BYTES]; /* where it is unpacked */
     bool imported;
     const char *why;
@@ -92,6 +92,14 @@ static void get_done(struct oci_get *get)
 
 static void get_advance(struct oci_get *get);
 
+/* From now on this is what the tag means to whoever asked. */
+static bool write_pin(const struct oci_get *get)
+{
+    char pin[PATH_BYTES];
+    pin_of(get, pin);
+    return file_write(pin, slice_of(get->digest), 0600, NULL);
+}
+
 static void on_tool(void *ctx, bool good, const char *text)
 {
     static const char *const failures[] = {
@@ -103,7 +111,7 @@ static void on_tool(void *ctx, bool good, const char *text)
     get->tool = NULL;
     if (good && get->step == GET_DIGEST) {
         snprintf(get->digest, sizeof(get->digest), "%.79s", text);
-        good = digest_valid(get->digest);
+        good = digest_valid(get->digest) && write_pin(get);
     }
     if (!good) {
         get_fail(get, failures[get->step], text);
@@ -115,8 +123,8 @@ static void on_tool(void *ctx, bool good, const char *text)
 static void get_run(struct oci_get *get, const char *const *argv, unsigned timeout_s)
 {
     struct error err = {0};
-    get->tool = tool_run(get->store->loop, get->store->children, argv, timeout_s, on_tool, get,
-                         &err);
+    get->tool =
+        tool_run(get->store->loop, get->store->children, argv, timeout_s, on_tool, get, &err);
     if (get->tool == NULL) {
         get_fail(get, "cannot be had", err.text);
     }
@@ -140,8 +148,8 @@ static void ask_digest(struct oci_get *get)
     const char *verify = on_loopback(get->reference) ? "--tls-verify=false" : "--tls-verify=true";
     snprintf(source, sizeof(source), "docker://%s", get->reference);
     get->step = GET_DIGEST;
-    get_run(get, (const char *[]){"skopeo", "inspect", verify, "--format", "{{.Digest}}", source,
-                                  NULL},
+    get_run(get,
+            (const char *[]){"skopeo", "inspect", verify, "--format", "{{.Digest}}", source, NULL},
             PULL_S);
 }
 
@@ -220,7 +228,7 @@ static bool save_config(struct oci_get *get, struct error *err)
 
 static void finish_unpack(struct oci_get *get)
 {
-    char root[PATH_BYTES], pin[PATH_BYTES];
+    char root[PATH_BYTES];
     struct error err = {0};
     root_of(get, root);
     if (!save_config(get, &err)) {
@@ -231,8 +239,6 @@ static void finish_unpack(struct oci_get *get)
         get_fail(get, "cannot be unpacked", "its folder cannot be renamed");
         return;
     }
-    pin_of(get, pin);
-    file_write(pin, slice_of(get->digest), 0600, NULL);
     get_done(get);
 }
 

@@ -14,13 +14,14 @@ struct oci_store *oci_store_new(uv_loop_t *loop, struct children *children, cons
                                 struct error *err);
 void oci_store_free(struct oci_store *store);
 
-/* ROOT: of the unpacked image, good during the call; NULL, and WHY a sentence, if it cannot be had. */
+/* ROOT: of the unpacked image, good during the call; NULL, and WHY a sentence, if it cannot be had.
+ */
 typedef void (*oci_got)(void *ctx, const char *root, const char *why);
 
 /*
  * The image with the manifest DIGEST ("sha256:…"), which was imported; or, with DIGEST "", the one
- * that REFERENCE (HOST/NAME:TAG) names in its registry now. KEY is what asks: the digest that it was
- * given once stays its own, whatever the tag says later. DONE comes from the loop, once.
+ * that REFERENCE (HOST/NAME:TAG) names in its registry now. KEY is what asks: the digest that it
+ * was given once stays its own, whatever the tag says later. DONE comes from the loop, once.
  */
 struct oci_get *oci_store_get(struct oci_store *store, const char *key, const char *reference,
                               const char *digest, oci_got done, void *ctx);

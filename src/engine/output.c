@@ -55,8 +55,7 @@ struct output *output_new(uv_loop_t *loop, enum log_stream stream, output_bytes 
     if (output == NULL) {
         abort();
     }
-    *output =
-        (struct output){.stream = stream, .on_bytes = on_bytes, .ctx = ctx, .fd = fds[0]};
+    *output = (struct output){.stream = stream, .on_bytes = on_bytes, .ctx = ctx, .fd = fds[0]};
     *write_fd = fds[1];
     uv_poll_init(loop, &output->poll, fds[0]); /* makes it non-blocking */
     output->poll.data = output;

@@ -156,8 +156,7 @@ static void connected(struct probe *probe)
     }
     probe->state = PROBE_CALLING;
     set_timer(probe, probe->attempt_deadline_us - clock_mono_us());
-    probe->call =
-        probe_call_new(probe->net, &probe->order, on_call_done, probe);
+    probe->call = probe_call_new(probe->net, &probe->order, on_call_done, probe);
 }
 
 /* Whether the connection stands, was refused, or is still being made. */

@@ -85,8 +85,8 @@ bool rootfs_of_image(const char *dir, const char *root, const struct namespaces 
     mapped.attr_set |= MOUNT_ATTR_IDMAP;
     mapped.userns_fd = (unsigned)namespaces->user_fd;
     snprintf(size, sizeof(size), "mode=0755,size=%lld", (long long)bytes);
-    if (!join(source, root, "rootfs") || !folder(lower, dir, "lower", 0755) || !folder(layer, dir, "layer", 0755) ||
-        !folder(rootfs, dir, "rootfs", 0755)) {
+    if (!join(source, root, "rootfs") || !folder(lower, dir, "lower", 0755) ||
+        !folder(layer, dir, "layer", 0755) || !folder(rootfs, dir, "rootfs", 0755)) {
         return error_errno(err, "the file system of the container could not be made");
     }
     if (!place(source, lower, mapped)) {
@@ -111,7 +111,8 @@ bool rootfs_of_image(const char *dir, const char *root, const struct namespaces 
 static bool write_fixed(const char *rootfs, const char *name, const char *text)
 {
     char etc[PATH_BYTES], path[PATH_BYTES];
-    return join(etc, rootfs, "etc") && join(path, etc, name) && file_write(path, slice_of(text), 0644, NULL);
+    return join(etc, rootfs, "etc") && join(path, etc, name) &&
+           file_write(path, slice_of(text), 0644, NULL);
 }
 
 /* SOURCE, a file or a folder, at the same place inside, if it is there. */
@@ -157,8 +158,12 @@ static bool show_beside_usr(const char *rootfs)
 
 static bool show_system(const char *rootfs)
 {
-    static const char *const names[] = {"/usr", "/etc/ssl", "/etc/ca-certificates",
-                                        "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime",
+    static const char *const names[] = {"/usr",
+                                        "/etc/ssl",
+                                        "/etc/ca-certificates",
+                                        "/etc/ld.so.cache",
+                                        "/etc/alternatives",
+                                        "/etc/localtime",
                                         "/etc/mime.types"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!show(rootfs, names[i], names[i])) {
@@ -170,20 +175,22 @@ static bool show_system(const char *rootfs)
            write_fixed(rootfs, "nsswitch.conf", fixed_switch);
 }
 
-static bool make_folders(const char *rootfs)
+/* Of root inside, who puts the rest there: mounts, and what the program writes. */
+static bool make_folders(const char *rootfs, uid_t first)
 {
     static const struct {
         const char *name;
         mode_t mode;
-    } folders[] = {{"etc", 0755}, {"proc", 0755}, {"sys", 0755},  {"dev", 0755}, {"tmp", 01777},
+    } folders[] = {{"etc", 0755}, {"proc", 0755}, {"sys", 0755},  {"dev", 0755},     {"tmp", 01777},
                    {"var", 0755}, {"run", 01777}, {"home", 0755}, {"var/tmp", 01777}};
     char path[PATH_BYTES];
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        if (!folder(path, rootfs, folders[i].name, folders[i].mode)) {
+        if (!folder(path, rootfs, folders[i].name, folders[i].mode) ||
+            chown(path, first, first) != 0) {
             return false;
         }
     }
-    return true;
+    return write_fixed(rootfs, "hosts", "") && write_fixed(rootfs, "resolv.conf", "");
 }
 
 bool rootfs_of_machine(const char *dir, const char *own, const char *program,
@@ -194,7 +201,7 @@ bool rootfs_of_machine(const char *dir, const char *own, const char *program,
              namespaces->first, (long long)bytes);
     if (!folder(rootfs, dir, "rootfs", 0755) ||
         mount("tmpfs", rootfs, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0 ||
-        !make_folders(rootfs)) {
+        !make_folders(rootfs, namespaces->first)) {
         return error_errno(err, "the file system of the program could not be made");
     }
     if (program != NULL) {

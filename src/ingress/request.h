@@ -102,7 +102,7 @@ struct request {
     struct board_place place;
     bool has_place;
     bool starved; /* in the worker's list of this name, by its `queue` */
-    bool cold; /* no instance was ready when it began to wait */
+    bool cold;    /* no instance was ready when it began to wait */
 
     /* relay */
     struct call *call;

@@ -32,9 +32,8 @@ int upstream_spare(void *ctx)
 static void ask(struct worker *worker, struct upstream *upstream)
 {
     int64_t now_us = clock_mono_us();
-    struct msg_sockets_ask message = {.slot = (uint32_t)upstream->slot,
-                                      .generation = upstream->generation,
-                                      .count = ASK_COUNT};
+    struct msg_sockets_ask message = {
+        .slot = (uint32_t)upstream->slot, .generation = upstream->generation, .count = ASK_COUNT};
     if (worker->engine != NULL && now_us - upstream->asked_us > ASK_AGAIN_US &&
         ipc_send(worker->engine, MSG_SOCKETS_ASK, &message, sizeof(message))) {
         upstream->asked_us = now_us;

@@ -41,8 +41,8 @@ enum message_type {
     MSG_SIGNED,         /* signer → the asker */
     MSG_WORKLOAD_ASK,   /* metadata → control: the default runtime account, or a token of it */
     MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
-    MSG_SOCKETS_ASK,    /* ingress → engine: sockets inside the network of an instance are wanted */
-    MSG_SOCKETS,        /* engine → ingress: here they are, as descriptors; none: it has gone */
+    MSG_SOCKETS_ASK, /* ingress → engine: sockets inside the network of an instance are wanted */
+    MSG_SOCKETS,     /* engine → ingress: here they are, as descriptors; none: it has gone */
     MSG_ENGINE_STARTED, /* engine → control: whatever a predecessor was asked is forgotten */
     MSG_TYPES,
 };
@@ -177,8 +177,8 @@ void ipc_close(struct ipc_channel *channel);
 bool ipc_send(struct ipc_channel *channel, enum message_type type, const void *body, size_t bytes);
 
 /*
- * The same with COUNT descriptors, copies of which the peer gets. Never queues: false if the peer is
- * slow or away, and nothing was sent.
+ * The same with COUNT descriptors, copies of which the peer gets. Never queues: false if the peer
+ * is slow or away, and nothing was sent.
  */
 bool ipc_send_fds(struct ipc_channel *channel, enum message_type type, const void *body,
                   size_t bytes, const int *fds, unsigned count);

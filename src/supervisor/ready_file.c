@@ -56,8 +56,11 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
     add_member(out, indent, "projectNumber", settings->project_number);
     add_member(out, indent, "region", settings->region);
     add_member(out, indent, "domain", settings->domain);
-    /* What keeps instances from our files: users of their own, or nothing. */
-    add_member(out, indent, "walls", geteuid() == 0 ? "users" : "none");
+    /* What keeps instances from our files: containers, users of their own, or nothing. */
+    add_member(out, indent, "walls",
+               strcmp(settings->engine, "oci") == 0 ? "containers"
+               : geteuid() == 0                     ? "users"
+                                                    : "none");
     buffer_add_text(out, "  \"owner\": {\n");
     snprintf(path, sizeof(path), "owner@%s.iam.gserviceaccount.com", settings->project);
     add_member(out, "    ", "email", path);

@@ -289,7 +289,7 @@ def a_user_who_is_not_root_is_told_what_that_means():
         done = plain.cli("images", "add", "site", f"--dir={folder}/site", "--", "sh", "-c", SITE)
         assert "can read its data folder and keys" in done.stderr, done.stderr
         assert "can read the data folder" in plain.cli("doctor").stdout
-        assert "no wall" in plain.printed()
+        assert "none: instances run as you do" in plain.printed()
         deploy(plain, "site", "site")
         plain.cli("images", "add", "wide", f"--dir={folder}/site", "--", "sh", "-c",
                   f'{PYTHON} -m http.server --bind 0.0.0.0 0 & sleep 1; {SITE}')

@@ -1,0 +1,422 @@
+#!/usr/bin/env python3
+"""Containers (--engine=oci): an image of one's own is deployed, guarded by the gate, sleeps and
+wakes, and what runs in it sees nothing of this machine. Everything is made here, from busybox."""
+import concurrent.futures
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from by_api import SCALE, SERVICES, deploy, put_service, wait_settled
+from homerun import Homerun, Skip, finally_do, free_port, main, need, test, wait_until
+
+folder = tempfile.mkdtemp(prefix="homerun-oci-")
+os.chmod(folder, 0o755)
+stand = Homerun("--engine=oci", "--idle=1", "--plain")
+LAYOUT = os.path.join(folder, "layout")
+# What the page /cgi-bin/run is sent, it does: we are the attacker that has got in.
+RUN = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\neval \"$(cat)\" 2>&1\n"
+APPLETS = ("sh httpd cat ls id ps mount umount unshare chroot mknod nc wget sleep echo dd touch env "
+           "dmesg ifconfig kill printf grep wc ln mkdir rm true nslookup setsid head hostname pwd "
+           "nsenter ping trap seq hexdump timeout").split()
+
+
+@finally_do
+def close():
+    stand.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(*words):
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def why_not():
+    """Why no container can start on this machine; None if one can."""
+    if os.geteuid() != 0:
+        return "containers need root in this version"
+    for program in ("crun", "skopeo", "umoci", "busybox"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    probe = subprocess.run(["unshare", "--user", "--net", "--mount", "true"], capture_output=True)
+    return "this kernel forbids namespaces" if probe.returncode != 0 else None
+
+
+def make_image(tag, *config, serves="/bin/httpd -f -p 0.0.0.0:$PORT -h /www"):
+    """An image in the layout, with busybox and our page."""
+    base = os.path.join(folder, "base")
+    if not os.path.exists(base):
+        for name in ("bin", "www/cgi-bin", "tmp", "etc"):
+            os.makedirs(os.path.join(base, name))
+        os.chmod(os.path.join(base, "tmp"), 0o1777)
+        shutil.copy(shutil.which("busybox"), os.path.join(base, "bin", "busybox"))
+        for name in APPLETS:
+            os.symlink("busybox", os.path.join(base, "bin", name))
+        for name, text in (("www/page", "a page\n"), ("www/cgi-bin/run", RUN),
+                           ("etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:1000:1000::/:/bin/sh\n")):
+            with open(os.path.join(base, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        os.chmod(os.path.join(base, "www/cgi-bin/run"), 0o755)
+        run("umoci", "init", "--layout", LAYOUT)
+    image = f"{LAYOUT}:{tag}"
+    run("umoci", "new", "--image", image)
+    run("umoci", "insert", "--image", image, base, "/")
+    command = ["--config.cmd=/bin/sh", "--config.cmd=-c", f"--config.cmd=exec {serves}"]
+    run("umoci", "config", "--image", image, *(config or command))
+    return f"oci:{image}"
+
+
+def homerun():
+    if stand.process is None:
+        reason = why_not()
+        if reason is not None:
+            raise Skip(reason)
+        stand.start()
+        stand.cli("images", "import", "web:1", make_image("web"))
+    return stand
+
+
+def service(name, image="web:1", **how):
+    homerun()
+    deploy(stand, name, image, **how)
+    return name
+
+
+def ask(name, path="/page", **how):
+    return homerun().get(homerun().url(name) + path, **how)
+
+
+def inside(name, script):
+    """What SCRIPT says when it runs in the container."""
+    got = ask(name, "/cgi-bin/run", method="POST", body=script.encode())
+    assert got.status == 200, got
+    return got.text
+
+
+def instances(service_name):
+    """The first processes of the containers of a service, as this machine numbers them."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                names = file.read().split(b"\0")
+            with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+                status = file.read()
+        except OSError:
+            continue
+        own = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+        if f"K_SERVICE={service_name}".encode() in names and own[-1] == "1" and len(own) > 2:
+            found.append(int(pid))
+    return found
+
+
+# ---- what a user sees ----
+
+@test
+def an_imported_image_is_private_then_answers_then_sleeps_and_wakes():
+    service("first", public=False)
+    assert ask("first").status == 403
+    token = homerun().token("identity")
+    assert ask("first", token=token).text == "a page\n"
+    wait_until(lambda: not instances("first"), "asleep", 20)
+    assert ask("first").status == 403
+    assert not instances("first"), "a refused request woke it"
+    assert ask("first", token=token).text == "a page\n"
+    rows = homerun().cli("images", "list").stdout
+    assert "web:1" in rows and "container sha256:" in rows, rows
+
+
+@test
+def gcloud_deploys_it():
+    need("gcloud")
+    homerun().gcloud("run", "deploy", "by-gcloud", "--image=web:1", "--no-allow-unauthenticated")
+    assert ask("by-gcloud").status == 403
+    assert ask("by-gcloud", token=homerun().token("identity")).text == "a page\n"
+
+
+@test
+def an_image_of_a_registry_is_resolved_to_a_digest_and_stays_what_it_was():
+    registry = need("docker-registry")
+    port = free_port()
+    config = os.path.join(folder, "registry.yml")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\n"
+                   f"http: {{addr: '127.0.0.1:{port}'}}\n")
+    server = subprocess.Popen([registry, "serve", config], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    try:
+        def answers():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        wait_until(answers, "the registry answers")
+        homerun()
+        image = f"127.0.0.1:{port}/team/web:1"
+        push = ["skopeo", "copy", "--dest-tls-verify=false"]
+        run(*push, f"oci:{LAYOUT}:web", f"docker://{image}")
+        service("pulled", image)
+        assert ask("pulled").text == "a page\n"
+        other = make_image("other", serves="/bin/httpd -f -p 0.0.0.0:$PORT -h /etc")
+        run(*push, other, f"docker://{image}")
+        wait_until(lambda: not instances("pulled"), "asleep", 20)
+        assert ask("pulled").text == "a page\n", "the tag has moved, the revision has not"
+        got = put_service(stand, "missing", f"127.0.0.1:{port}/team/none:1")
+        assert got.status == 200, got
+        message = wait_settled(stand, "missing")["message"]
+        assert "cannot be found in its registry" in message, message
+    finally:
+        server.kill()
+        server.wait()
+    wait_until(lambda: not instances("pulled"), "asleep", 20)
+    assert ask("pulled").text == "a page\n", "what was pulled once needs no registry"
+
+
+@test
+def a_program_of_this_machine_runs_in_a_container_too():
+    site = os.path.join(folder, "site")
+    os.makedirs(site)
+    with open(os.path.join(site, "page"), "w", encoding="utf-8") as file:
+        file.write("of this machine\n")
+    homerun().cli("images", "add", "site:1", f"--dir={site}", "--", "sh", "-c",
+                  'exec /usr/bin/python3 -m http.server "$PORT"')
+    service("site", "site:1")
+    assert ask("site").text == "of this machine\n"
+    service("builtin", "homerun.test/hello")
+    assert ask("builtin", "/").status == 200
+
+
+@test
+def command_arguments_variables_folder_and_user_are_the_deployments():
+    make_image("user", "--config.user=web", "--config.env=COLOUR=red", "--config.env=SIZE=big",
+               "--config.workingdir=/www", "--config.entrypoint=/bin/httpd", "--config.cmd=-f",
+               "--config.cmd=-p", "--config.cmd=0.0.0.0:8080")
+    homerun().cli("images", "import", "user:1", f"oci:{LAYOUT}:user")
+    service("user", "user:1", container={"env": [{"name": "SIZE", "value": "small"}]})
+    told = inside("user", "id; env; pwd")
+    assert "uid=1000(web)" in told and "COLOUR=red" in told and "SIZE=small" in told, told
+    assert "K_SERVICE=user" in told and "PORT=8080" in told, told
+    service("args", "user:1", container={"args": ["-f", "-p", "8080", "-h", "/etc"]})
+    assert "root:x:0" in ask("args", "/passwd").text
+    service("command", "user:1", container={
+        "command": ["/bin/sh", "-c", "exec httpd -f -p $PORT -h /etc"],
+        "ports": [{"containerPort": 9000}]})
+    assert "root:x:0" in ask("command", "/passwd").text
+    make_image("nothing", "--config.env=A=b")
+    homerun().cli("images", "import", "nothing:1", f"oci:{LAYOUT}:nothing")
+    assert put_service(stand, "nothing", "nothing:1").status == 200
+    assert "says nothing of what to run" in wait_settled(stand, "nothing")["message"]
+
+
+@test
+def what_it_writes_goes_to_the_log_line_by_line():
+    service("talks", container={"command": ["/bin/sh", "-c",
+                                            "echo one line; echo another >&2; "
+                                            "exec httpd -f -p $PORT -h /www"]})
+    wait_until(lambda: all(text in homerun().cli("services", "logs", "talks").stdout
+                           for text in ("one line", "another")), "both lines")
+
+
+@test
+def sidecars_share_the_network_and_names():
+    homerun()
+    body = {"template": {"containers": [
+        {"name": "web", "image": "web:1", "ports": [{"containerPort": 8080}], "dependsOn": ["side"]},
+        {"name": "side", "image": "web:1", "command": ["/bin/httpd"],
+         "args": ["-f", "-p", "9000", "-h", "/etc"],
+         "startupProbe": {"tcpSocket": {"port": 9000}, "periodSeconds": 1}}]},
+        "invokerIamDisabled": True}
+    got = stand.api("POST", "/v2/projects/demo/locations/us-central1/services?serviceId=pair", body)
+    assert got.status == 200, got
+    assert wait_settled(stand, "pair")["status"] == "True"
+    assert "root:x:0" in inside("pair", "wget -q -O - http://side:9000/passwd")
+
+
+@test
+def sigterm_is_heard_and_who_does_not_hear_it_is_killed():
+    service("polite", container={"command": ["/bin/sh", "-c",
+                                             "trap 'echo goodbye; exit 0' TERM; "
+                                             "httpd -p $PORT -h /www; while :; do sleep 0.1; done"]})
+    assert homerun().api("DELETE", f"{SERVICES}/polite").status == 200
+    wait_until(lambda: "goodbye" in open(os.path.join(stand.data, "log", "instances.jsonl"),
+                                         encoding="utf-8").read(), "it said goodbye", 10)
+
+
+# ---- the walls ----
+
+@test
+def root_inside_is_nobody_outside_and_has_no_capability():
+    service("walls")
+    service("walls-too")
+    told = inside("walls", "cat /proc/self/uid_map; grep Cap /proc/self/status; "
+                  "grep -E 'NoNewPrivs|Seccomp:' /proc/self/status; id")
+    first = int(told.split()[1])
+    other = int(inside("walls-too", "cat /proc/self/uid_map").split()[1])
+    assert first >= 1 << 31 and other >= 1 << 31 and abs(first - other) >= 65536, told
+    assert told.count("0000000000000000") == 5, told
+    assert "NoNewPrivs:\t1" in told and "Seccomp:\t2" in told and "uid=0" in told, told
+
+
+@test
+def nothing_of_this_machine_is_seen():
+    service("walls")
+    data = os.path.abspath(stand.data)
+    told = inside("walls", f"ls {data}; ls {folder}; ls /root /home; ps; ls /proc; hostname")
+    assert "owner.json" not in told and "layout" not in told, told
+    assert socket.gethostname() not in told.split(), told
+    numbers = [word for word in told.split() if word.isdigit()]
+    assert all(int(number) < 100 for number in numbers), told
+    host = open("/proc/sys/kernel/random/boot_id", encoding="utf-8").read()
+    assert host  # the machine's, which is no secret
+    for path in ("/proc/kcore", "/proc/keys", "/proc/timer_list"):
+        assert not inside("walls", f"head -c 100 {path}").startswith("\x7f"), path
+    site = inside_program("ls /root /home /etc; cat /etc/shadow; ls /proc; cat " +
+                          os.path.join(data, "owner.json"))
+    assert "private_key" not in site and "root:" not in site, site
+
+
+def inside_program(script):
+    """The same of a program of this machine, by a page of python's."""
+    homerun()
+    site = os.path.join(folder, "cgi", "cgi-bin")
+    if not os.path.exists(site):
+        os.makedirs(site)
+        with open(os.path.join(site, "run"), "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n"
+                       'eval "$(head -c $CONTENT_LENGTH)" 2>&1\n')
+        os.chmod(os.path.join(site, "run"), 0o755)
+        stand.cli("images", "add", "cgi:1", f"--dir={folder}/cgi", "--", "sh", "-c",
+                  'exec /usr/bin/python3 -m http.server --cgi "$PORT"')
+        service("cgi", "cgi:1")
+    got = ask("cgi", "/cgi-bin/run", method="POST", body=script.encode())
+    assert got.status == 200, got
+    return got.text
+
+
+@test
+def the_ways_out_that_are_tried_lead_nowhere():
+    service("walls")
+    for script in ("mount -t tmpfs none /tmp && echo OUT", "mount -o remount,rw /proc/sys && echo OUT",
+                   "umount /proc && echo OUT", "unshare -m true && echo OUT",
+                   "unshare -U true && echo OUT", "unshare -n true && echo OUT",
+                   "unshare -p true && echo OUT",
+                   "chroot / true && echo OUT", "mknod /tmp/d b 8 0 && echo OUT",
+                   "mknod /tmp/m c 1 1 && echo OUT", "nsenter -t 1 -n true && echo OUT",
+                   "dmesg && echo OUT", "hostname other && echo OUT",
+                   "echo 1 > /proc/sys/kernel/panic && echo OUT",
+                   "echo b > /proc/sysrq-trigger && echo OUT",
+                   "echo /tmp/x > /proc/sys/kernel/core_pattern && echo OUT",
+                   "echo x > /sys/kernel/uevent_helper && echo OUT",
+                   "echo 1 > /sys/fs/cgroup/memory.max && echo OUT",
+                   "mkdir /sys/fs/cgroup/x && echo OUT",
+                   "kill -9 -1; ls /proc/1/root/etc/shadow && echo OUT",
+                   "cat /proc/1/environ | grep HOMERUN && echo OUT"):
+        got = ask("walls", "/cgi-bin/run", method="POST", body=script.encode())
+        assert "OUT" not in got.text, (script, got)
+
+
+@test
+def there_is_a_loopback_of_its_own_and_no_other_network():
+    service("walls")
+    told = inside("walls", "ifconfig -a")
+    assert "lo" in told and "eth" not in told and "127.0.0.1" in told, told
+    api = homerun().api_url.rsplit(":", 1)[1]
+    for host in ("127.0.0.1", "10.0.2.2", "169.254.169.254"):
+        told = inside("walls", f"timeout 2 nc -w 1 {host} {api} </dev/null && echo OUT")
+        assert "OUT" not in told, (host, told)
+    engine_ports = [line.split()[1] for line in open("/proc/net/tcp", encoding="utf-8")
+                    if line.split()[3] == "0A"]
+    assert not [port for port in engine_ports if port.endswith(":1F90")
+                and port.startswith("0100007F") and int(api) != 8080], \
+        "an instance's port is open on this machine"
+
+
+@test
+def what_one_instance_writes_is_gone_with_it_and_never_in_the_image():
+    service("writes")
+    assert inside("writes", "echo mine > /www/page; cat /www/page") == "mine\n"
+    wait_until(lambda: not instances("writes"), "asleep", 20)
+    assert ask("writes").text == "a page\n"
+
+
+# ---- limits ----
+
+@test
+def a_fork_bomb_ends_at_its_limit_and_nobody_else_feels_it():
+    service("bomb")
+    service("walls")
+    told = inside("bomb", "n=0; for i in $(seq 1 1500); do sleep 20 & done; ls /proc | grep -c '^[0-9]'")
+    assert ask("walls").status == 200
+    numbers = [int(word) for word in told.split() if word.isdigit()]
+    assert not numbers or numbers[-1] <= 1024, told[-300:]
+
+
+@test
+def memory_is_held_to_its_limit():
+    service("eats", container={"resources": {"limits": {"memory": "64Mi", "cpu": "1"}}},
+            spec={"containerConcurrency": 1})
+    got = ask("eats", "/cgi-bin/run", method="POST",
+              body=b"dd if=/dev/zero of=/tmp/big bs=1M count=300; echo; ls -s /tmp/big")
+    written = [int(word) for word in got.text.split() if word.isdigit()]
+    assert got.status in (200, 503) and all(size < 70000 or size > 10**7 for size in written), got
+    wait_until(lambda: ask("eats").status == 200, "it serves again", 20)
+
+
+@test
+def concurrency_is_strict_and_many_wake_at_once():
+    for number in range(6):
+        service(f"many{number}", spec={"containerConcurrency": 1}, template_notes={
+            SCALE + "maxScale": "2"})
+    wait_until(lambda: not any(instances(f"many{n}") for n in range(6)), "asleep", 30)
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        got = list(pool.map(lambda n: ask(f"many{n % 6}").status, range(24)))
+    assert got == [200] * 24, got
+
+
+# ---- faults ----
+
+@test
+def the_engine_killed_leaves_nothing_behind_and_serves_again():
+    service("killed")
+    assert instances("killed")
+    before = homerun().pids("engine")[0]
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: homerun().pids("engine") not in ([], [before]), "another engine", 20)
+    wait_until(lambda: ask("killed").status == 200, "it serves again", 20)
+    assert len(instances("killed")) == 1
+    wait_until(lambda: not instances("killed"), "asleep", 20)
+
+
+@test
+def the_end_of_all_leaves_no_process_mount_or_group():
+    service("last")
+    data = stand.data
+    stand.stop()
+    assert not instances("last")
+    mounts = open("/proc/self/mounts", encoding="utf-8").read()
+    assert "/run/homerun" not in mounts and data not in mounts
+    assert os.listdir(os.path.join(data, "run", "crun")) == []
+    for place in ("/sys/fs/cgroup/memory/homerun", "/sys/fs/cgroup/homerun"):
+        left = [name for name in os.listdir(place) if os.path.isdir(os.path.join(place, name))] \
+            if os.path.isdir(place) else []
+        assert left == [], left
+
+
+@test
+def who_is_not_root_is_told_at_once():
+    if os.geteuid() != 0:
+        raise Skip("only root can be somebody else")
+    plain = Homerun("--engine=oci", user=65534)
+    try:
+        plain.spawn()
+        assert plain.process.wait(30) == 1
+        assert "--engine=process" in plain.printed(), plain.printed()
+    finally:
+        plain.close()
+
+
+if __name__ == "__main__":
+    main()
