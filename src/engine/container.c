@@ -22,6 +22,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "engine/backend.h"
 #include "engine/bundle.h"
 #include "engine/environment.h"
@@ -338,13 +339,39 @@ static bool write_bundle(struct backend_container *container, struct arena *aren
 
 /* ---- the life of a container ---- */
 
+/* Whether the kernel has killed something in it for want of memory. */
+static bool out_of_memory(const struct backend_container *container)
+{
+    static const struct {
+        const char *folder, *file;
+    } places[] = {{"/sys/fs/cgroup/memory/homerun", "memory.oom_control"},
+                  {"/sys/fs/cgroup/homerun", "memory.events"}};
+    auto_arena arena = {0};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        struct slice text;
+        const char *path =
+            arena_printf(&arena, "%s/%s/%s", places[i].folder, container->id, places[i].file);
+        ptrdiff_t at = file_read(&arena, path, 4096, &text, NULL)
+                           ? slice_find_slice(text, SLICE("oom_kill "))
+                           : -1;
+        if (at >= 0 && strtoll(text.data + at + 9, NULL, 10) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Its last process has ended, or it was never made. */
 static void on_init_exit(void *ctx, int status)
 {
+    static const char text[] = "the memory limit was reached, and the kernel ended a process\n";
     struct backend_container *container = ctx;
     container->state = EXITED;
     for (int i = 0; i < 2; i++) {
         output_drain(container->outputs[i]);
+    }
+    if (WIFSIGNALED(status) && out_of_memory(container)) {
+        container->events->on_output(container->ctx, LOG_STDERR, slice_of(text));
     }
     container->events->on_exit(container->ctx, status);
 }
@@ -493,11 +520,11 @@ container_start(struct backend_home *home, const struct backend_order *order, st
 
 /* ---- figures ---- */
 
-static int64_t read_number(const char *format, const char *id, const char *name)
+static int64_t read_number(const char *folder, const char *id, const char *name)
 {
     auto_arena arena = {0};
     struct slice text;
-    if (!file_read(&arena, arena_printf(&arena, "%s%s%s", format, id, name), 4096, &text, NULL)) {
+    if (!file_read(&arena, arena_printf(&arena, "%s%s%s", folder, id, name), 4096, &text, NULL)) {
         return -1;
     }
     ptrdiff_t at = slice_find_slice(text, SLICE("usage_usec "));
@@ -636,6 +663,8 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
         return NULL; /* the engine ends */
     }
     end_leftovers(backend);
+    /* Not where another Homerun of this machine begins. */
+    backend->next = (unsigned)(random_u64() % HOMES_MAX);
     return backend;
 }
 

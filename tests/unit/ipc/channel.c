@@ -18,6 +18,9 @@ struct ear {
     uint64_t last_revision;
     bool text_ends; /* of the last MSG_REVISION_STATE */
     bool close_at_once;
+    unsigned take; /* descriptors of the next message */
+    int taken[SOCKETS_MAX];
+    unsigned taken_count;
 };
 
 static void on_message(struct ipc_channel *channel, enum message_type type, const void *body,
@@ -25,6 +28,9 @@ static void on_message(struct ipc_channel *channel, enum message_type type, cons
 {
     struct ear *ear = ctx;
     ear->heard[type]++;
+    for (int fd; ear->take > 0 && (fd = ipc_take_fd(channel)) >= 0; ear->take--) {
+        ear->taken[ear->taken_count++] = fd;
+    }
     if (type == MSG_DEMAND) {
         struct msg_demand demand;
         assert_int_equal(bytes, sizeof(demand));
@@ -305,6 +311,73 @@ static void a_process_finds_by_name_what_it_was_born_with(void **state)
     close(fds[1]);
 }
 
+/* How many descriptors this process has open. */
+static int open_count(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        count += fcntl(fd, F_GETFD) >= 0;
+    }
+    return count;
+}
+
+static void descriptors_come_with_their_message_and_none_is_lost_or_kept(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    int ends[2], pipe_ends[2];
+    char byte = 'x', heard = 0;
+    struct ear ear = {.take = 1}, none = {0};
+    uv_loop_init(&loop);
+    pair(ends);
+    assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
+    struct ipc_channel *engine = open_at(&loop, ends[0], PROCESS_ENGINE, PROCESS_INGRESS, &none);
+    struct ipc_channel *worker = open_at(&loop, ends[1], PROCESS_INGRESS, PROCESS_ENGINE, &ear);
+    int before = open_count();
+    struct msg_sockets message = {.slot = 1, .count = 3};
+    const int fds[] = {pipe_ends[1], pipe_ends[1], pipe_ends[1]};
+    assert_true(ipc_send_fds(engine, MSG_SOCKETS, &message, sizeof(message), fds, 3));
+    turn(&loop, 3);
+    assert_int_equal(ear.heard[MSG_SOCKETS], 1);
+    assert_int_equal(ear.taken_count, 1); /* the two others were closed */
+    assert_int_equal(open_count(), before + 1);
+    assert_int_equal(fcntl(ear.taken[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(write(ear.taken[0], &byte, 1), 1);
+    assert_int_equal(read(pipe_ends[0], &heard, 1), 1);
+    close(ear.taken[0]);
+    /* A message that may bring none ends the channel, and what it brought is closed. */
+    struct message_head head = {
+        .version = IPC_VERSION, .type = MSG_START_FAILED, .bytes = sizeof(struct msg_start_failed)};
+    char packet[sizeof(head) + sizeof(struct msg_start_failed)] = {0};
+    memcpy(packet, &head, sizeof(head));
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct iovec part = {packet, sizeof(packet)};
+    struct msghdr raw = {.msg_iov = &part,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = sizeof(control.bytes)};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&raw);
+    *rights = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(rights), &pipe_ends[0], sizeof(int));
+    assert_true(sendmsg(ends[0], &raw, 0) > 0);
+    turn(&loop, 3);
+    assert_int_equal(ear.heard[MSG_START_FAILED], 0);
+    assert_int_equal(ear.heard[MSG_NONE], 1);
+    assert_int_equal(open_count(), before);
+    ipc_close(engine);
+    ipc_close(worker);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    for (int i = 0; i < 2; i++) {
+        close(ends[i]);
+        close(pipe_ends[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_blocking_wait_ends_at_its_time),
         cmocka_unit_test(every_message_has_a_sender_and_a_receiver),
         cmocka_unit_test(a_process_finds_by_name_what_it_was_born_with),
+        cmocka_unit_test(descriptors_come_with_their_message_and_none_is_lost_or_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
