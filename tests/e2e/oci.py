@@ -364,7 +364,7 @@ def memory_is_held_to_its_limit():
     assert got.status in (200, 503) and all(size < 70000 or size > 10**7 for size in written), got
     wait_until(lambda: ask("eats").status == 200, "it serves again", 20)
     service("hungry", container={"resources": {"limits": {"memory": "64Mi", "cpu": "1"}},
-                                 "command": ["/bin/sh", "-c", "httpd -p $PORT -h /www; sleep 2; "
+                                 "command": ["/bin/sh", "-c", "httpd -p $PORT -h /www; sleep 0.5; "
                                              "x=0123456789; while :; do x=$x$x; done"]})
     wait_until(lambda: "the memory limit was reached" in
                homerun().cli("services", "logs", "hungry").stdout, "the log says so", 20)
