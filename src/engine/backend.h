@@ -54,6 +54,9 @@ struct engine_backend {
                     void (*done)(void *ctx, const char *why), void *ctx);
     /* Its containers have been freed. Also ends a preparation, whose DONE then never comes. */
     void (*home_close)(struct backend_home *home);
+    /* The digest of the image of container NUMBER, once it is prepared; "" for a program. NULL
+     * where there are only those. Good until the next call. */
+    const char *(*digest)(const struct backend_home *home, size_t number);
     /* A TCP socket inside of its network, not connected; -1 and errno. NULL: there is one network.
      */
     int (*socket)(struct backend_home *home);

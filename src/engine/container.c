@@ -144,6 +144,16 @@ static void container_home_close(struct backend_home *home)
     uv_close((uv_handle_t *)&home->timer, on_home_closed);
 }
 
+/* The folder of an unpacked image is named for it. */
+static const char *container_digest(const struct backend_home *home, size_t number)
+{
+    static char text[80];
+    const char *slash = strrchr(home->roots[number], '/');
+    snprintf(text, sizeof(text), "%s%.64s",
+             slash == NULL ? "" : "sha256:", slash == NULL ? "" : slash + 1);
+    return text;
+}
+
 static int container_socket(struct backend_home *home)
 {
     return namespaces_socket(&home->namespaces);
@@ -675,6 +685,7 @@ const struct engine_backend container_backend = {
     .home_open = container_home_open,
     .prepare = container_prepare,
     .home_close = container_home_close,
+    .digest = container_digest,
     .socket = container_socket,
     .address_lost = never_lost,
     .start = container_start,

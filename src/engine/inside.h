@@ -81,6 +81,6 @@ void revisions_tick(struct engine *engine);
 void revisions_drain(struct engine *engine);
 
 /* What instances report. */
-void revision_on_ready(struct revision *revision);
+void revision_on_ready(struct revision *revision, const struct instance *instance);
 void revision_on_failed(struct revision *revision, struct instance *instance);
 void revision_on_gone(struct revision *revision, struct instance *instance);

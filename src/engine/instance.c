@@ -458,7 +458,7 @@ static void instance_ready(struct instance *instance)
                 start_probe(container, &container->spec->liveness, false, on_liveness);
         }
     }
-    revision_on_ready(instance->revision);
+    revision_on_ready(instance->revision, instance);
 }
 
 /* Starts what may start now; ready when everything has started and passed. */

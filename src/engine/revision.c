@@ -171,7 +171,8 @@ static void check_answer(struct revision *revision, enum revision_ready state, c
     tell_control(revision->engine, revision->id, state, port, text);
 }
 
-/* Whether somebody configured a start-up probe: the one by default is TCP, once, for 240 seconds. */
+/* Whether somebody configured a start-up probe: the one by default is TCP, once, for 240 seconds.
+ */
 static bool has_own_probe(const struct run_record *record)
 {
     for (size_t i = 0; i < record->container_count; i++) {
@@ -424,10 +425,13 @@ void revisions_worker_gone(struct engine *engine, unsigned worker)
 
 /* ---- what instances report ---- */
 
-void revision_on_ready(struct revision *revision)
+void revision_on_ready(struct revision *revision, const struct instance *instance)
 {
+    const struct engine_backend *kind = revision->engine->kind;
+    size_t ingress = (size_t)(run_record_ingress(instance->record) - instance->record->containers);
     revision->lost_ports = 0;
-    check_answer(revision, REVISION_STARTED, "");
+    check_answer(revision, REVISION_STARTED,
+                 kind->digest == NULL ? "" : kind->digest(instance->home, ingress));
     if (revision->gone || revision->engine->draining) {
         for (struct instance *i = revision->instances; i != NULL; i = i->next) {
             instance_drain(i);

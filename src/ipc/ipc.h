@@ -79,7 +79,8 @@ struct msg_revision_state {
     uint64_t revision_id;
     uint32_t state; /* enum revision_ready */
     uint32_t port;
-    char text[1024]; /* why it failed: whole sentences for the user; "" */
+    char text[1024]; /* why it failed: whole sentences for the user; else the digest of the image,
+                        if the engine knows one; "" */
 };
 struct msg_unknown_key {
     char issuer[512];

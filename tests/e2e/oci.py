@@ -17,6 +17,7 @@ folder = tempfile.mkdtemp(prefix="homerun-oci-")
 os.chmod(folder, 0o755)
 stand = Homerun("--engine=oci", "--idle=1", "--plain")
 LAYOUT = os.path.join(folder, "layout")
+REVISIONS = "/apis/serving.knative.dev/v1/namespaces/demo/revisions"
 # What the page /cgi-bin/run is sent, it does: we are the attacker that has got in.
 RUN = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\neval \"$(cat)\" 2>&1\n"
 APPLETS = ("sh httpd cat ls id ps mount umount unshare chroot mknod nc wget sleep echo dd touch env "
@@ -160,6 +161,8 @@ def an_image_of_a_registry_is_resolved_to_a_digest_and_stays_what_it_was():
         run(*push, f"oci:{LAYOUT}:web", f"docker://{image}")
         service("pulled", image)
         assert ask("pulled").text == "a page\n"
+        shown = homerun().api("GET", REVISIONS).text
+        assert f"127.0.0.1:{port}/team/web@sha256:" in shown, shown
         other = make_image("other", serves="/bin/httpd -f -p 0.0.0.0:$PORT -h /etc")
         run(*push, other, f"docker://{image}")
         wait_until(lambda: not instances("pulled"), "asleep", 20)

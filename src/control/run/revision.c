@@ -267,6 +267,21 @@ static void finding_apply(struct finding *finding)
                    finding->now);
 }
 
+/* The engine has pulled the image of the container that takes the requests. */
+static void put_digest(struct finding *finding, const char *digest)
+{
+    const json_t *containers = json_at(finding->revision, "template.containers");
+    const json_t *taker = json_array_get(containers, 0);
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const json_t *one = json_array_get(containers, i);
+        taker = json_array_size(json_object_get(one, "ports")) > 0 ? one : taker;
+    }
+    auto_json *image = json_pack("{ss}", "digest", digest);
+    json_object_set_new(
+        finding->revision, "imageDigest",
+        text_value(image_pinned(&finding->arena, json_text_or(taker, "image", ""), image)));
+}
+
 static bool finding_record(struct finding *finding, struct error *err)
 {
     struct control *control = finding->control;
@@ -315,6 +330,9 @@ void run_revision_state(struct control *control, const struct msg_revision_state
         finding.message = strncmp(text, "Revision ", 9) == 0
                               ? text
                               : not_ready_message(&finding.arena, finding.name, text);
+    }
+    if (finding.ready && strncmp(text, "sha256:", 7) == 0) {
+        put_digest(&finding, text);
     }
     if (finding_record(&finding, &err)) {
         log_info("revision: name=%s ready=%d", finding.name, finding.ready);
