@@ -156,7 +156,11 @@ static void connected(struct probe *probe)
     }
     probe->state = PROBE_CALLING;
     set_timer(probe, probe->attempt_deadline_us - clock_mono_us());
-    probe->call = probe_call_new(probe->net, &probe->order, on_call_done, probe);
+    const struct probe_target target = {.probe = probe->order.probe,
+                                        .address = probe->order.address,
+                                        .socket = probe->order.socket,
+                                        .socket_ctx = probe->order.ctx};
+    probe->call = probe_call_new(probe->net, &target, on_call_done, probe);
 }
 
 /* Whether the connection stands, was refused, or is still being made. */

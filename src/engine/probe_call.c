@@ -160,11 +160,11 @@ static void add_headers(struct http_request *request, struct arena *arena,
     }
 }
 
-struct probe_call *probe_call_new(struct net *net, const struct probe_order *order,
+struct probe_call *probe_call_new(struct net *net, const struct probe_target *target,
                                   probe_call_done done, void *ctx)
 {
-    const struct run_probe *probe = order->probe;
-    const struct sockaddr_in *address = &order->address;
+    const struct run_probe *probe = target->probe;
+    const struct sockaddr_in *address = &target->address;
     struct probe_call *out = calloc(1, sizeof(*out));
     if (out == NULL) {
         abort();
@@ -190,8 +190,8 @@ struct probe_call *probe_call_new(struct net *net, const struct probe_order *ord
     }
     struct net_pool *pool =
         net_pool_new(net, (const struct sockaddr *)address, sizeof(*address), out->grpc, 1);
-    if (order->socket != NULL) {
-        net_pool_set_source(pool, order->socket, order->ctx);
+    if (target->socket != NULL) {
+        net_pool_set_source(pool, target->socket, target->socket_ctx);
     }
     out->call = call_new(pool, &request, &events, out);
     if (out->grpc) {

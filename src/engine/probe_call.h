@@ -1,14 +1,23 @@
 /* One question over HTTP or gRPC. Private to probes. */
 #pragma once
 
-#include "engine/probe.h"
+#include "engine/run_record.h"
+#include "net/net.h"
 
 struct probe_call; /* opaque */
 
 /* WHY is NULL if the answer was good. Comes once, never from within probe_call_new(). */
 typedef void (*probe_call_done)(void *ctx, const char *why);
 
-struct probe_call *probe_call_new(struct net *net, const struct probe_order *order,
+/* Whom to ask. */
+struct probe_target {
+    const struct run_probe *probe;
+    struct sockaddr_in address;
+    int (*socket)(void *ctx); /* see struct probe_order */
+    void *socket_ctx;
+};
+
+struct probe_call *probe_call_new(struct net *net, const struct probe_target *target,
                                   probe_call_done done, void *ctx);
 /* Nothing is reported after it. Not to be called once done has come. */
 void probe_call_cancel(struct probe_call *call);
