@@ -415,7 +415,7 @@ const struct command commands[] = {
      action_images_add},
     {"images import",
      "NAME SOURCE",
-     "Import a container image: oci:DIR, oci-archive:FILE, docker-archive:FILE, docker://…",
+     "Import a container image, such as oci:DIR:TAG",
      2,
      2,
      false,
