@@ -196,6 +196,33 @@ static json_t *whole_body(const struct following *following)
     return body;
 }
 
+/* The rule that FOLLOWING's message fits; of several the one that binds most fields, since one that
+ * binds none ("/v1/roles") fits everything. NULL if there is none. */
+static const struct proto_rule *choose_rule(struct following *following,
+                                            const struct proto_method *method, struct slice *path)
+{
+    const struct proto_rule *best = NULL;
+    size_t most = 0;
+    for (size_t i = 0; i < method->rule_count; i++) {
+        following->path = BUFFER_INIT(PATH_BYTES_MAX);
+        following->bound_count = 0;
+        bool good = follow_path(following, method->rules[i].path);
+        if (good && (best == NULL || following->bound_count > most)) {
+            best = &method->rules[i];
+            most = following->bound_count;
+            *path = arena_slice(following->arena, buffer_slice(&following->path));
+        }
+        buffer_done(&following->path);
+    }
+    if (best != NULL) { /* once more, for the fields that it binds */
+        following->path = BUFFER_INIT(PATH_BYTES_MAX);
+        following->bound_count = 0;
+        follow_path(following, best->path);
+        buffer_done(&following->path);
+    }
+    return best;
+}
+
 bool grpc_to_rest(struct arena *arena, const struct proto_method *method, const json_t *message,
                   struct rest_request *out, struct error *err)
 {
@@ -204,31 +231,23 @@ bool grpc_to_rest(struct arena *arena, const struct proto_method *method, const 
         return error_set(err, STATUS_UNIMPLEMENTED, "%s is not implemented by Homerun.",
                          method->name);
     }
-    for (size_t i = 0; i < method->rule_count; i++) {
-        const struct proto_rule *rule = &method->rules[i];
-        bool whole = strcmp(rule->body, "*") == 0;
-        following.path = BUFFER_INIT(PATH_BYTES_MAX);
-        following.bound_count = 0;
-        bool good = follow_path(&following, rule->path);
-        out->path = arena_slice(arena, buffer_slice(&following.path));
-        buffer_done(&following.path);
-        if (!good) {
-            continue;
-        }
-        out->verb = slice_of(rule->verb);
-        out->query = SLICE("");
-        const char *body = rule->body[0] == '\0' ? "" : camel_path(arena, slice_of(rule->body));
-        if (!whole && !write_query(&following, body, &out->query, err)) {
-            return false;
-        }
-        json_t *part = json_object_get(message, body);
-        out->body = whole                   ? whole_body(&following)
-                    : rule->body[0] == '\0' ? NULL
-                    : part != NULL          ? json_incref(part)
-                                            : json_object();
-        return true;
+    const struct proto_rule *rule = choose_rule(&following, method, &out->path);
+    if (rule == NULL) {
+        const char *field = following.misfit == NULL ? "name" : following.misfit;
+        return error_field(err, field, "%s must have the form %s.", field,
+                           following.pattern == NULL ? "of a resource name" : following.pattern);
     }
-    const char *field = following.misfit == NULL ? "name" : following.misfit;
-    return error_field(err, field, "%s must have the form %s.", field,
-                       following.pattern == NULL ? "of a resource name" : following.pattern);
+    bool whole = strcmp(rule->body, "*") == 0;
+    const char *body = rule->body[0] == '\0' ? "" : camel_path(arena, slice_of(rule->body));
+    out->verb = slice_of(rule->verb);
+    out->query = SLICE("");
+    if (!whole && !write_query(&following, body, &out->query, err)) {
+        return false;
+    }
+    json_t *part = json_object_get(message, body);
+    out->body = whole                   ? whole_body(&following)
+                : rule->body[0] == '\0' ? NULL
+                : part != NULL          ? json_incref(part)
+                                        : json_object();
+    return true;
 }

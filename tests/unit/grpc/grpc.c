@@ -267,6 +267,13 @@ static void a_request_finds_its_place(void **state)
                                       "{\"name\": \"organizations/1/policies/iam.managed.x\"}");
     assert_true(slice_is(policy.path, "/v2/organizations/1/policies/iam.managed.x"));
 
+    struct rest_request roles = rest(&arena, "google.iam.admin.v1.IAM/ListRoles",
+                                     "{\"parent\": \"projects/p\", \"pageSize\": 3}");
+    assert_true(slice_is(roles.path, "/v1/projects/p/roles"));
+    assert_true(slice_is(roles.query, "pageSize=3"));
+    roles = rest(&arena, "google.iam.admin.v1.IAM/ListRoles", "{}");
+    assert_true(slice_is(roles.path, "/v1/roles"));
+
     struct rest_request options = rest(&arena, "google.cloud.run.v2.Services/GetIamPolicy",
                                        "{\"resource\": \"projects/p/locations/l/services/s\", "
                                        "\"options\": {\"requestedPolicyVersion\": 3}}");
