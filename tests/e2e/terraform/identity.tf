@@ -43,5 +43,5 @@ output "number" {
 }
 
 output "certificate" {
-  value = data.google_service_account_key.caller.public_key
+  value = base64decode(data.google_service_account_key.caller.public_key)
 }
