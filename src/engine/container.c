@@ -413,6 +413,10 @@ static void container_signal(struct backend_container *container, int number)
         kill(container->pid, number == SIGTERM && !hears_term(container->pid) ? SIGKILL : number);
     } else if (container->state == CREATING) {
         container->pending_signal = number;
+        if (number ==
+            SIGKILL) { /* crun itself hangs; what it has made by then is deleted after it */
+            kill(container->crun, SIGKILL);
+        }
     }
 }
 
