@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "grpc/inside.h"
@@ -16,40 +17,41 @@ enum { PATH_MAX_BYTES = 4096 };
 
 static int64_t plain_number(const json_t *plain, const char *name)
 {
-    return json_number(plain, name, 0);
+    const json_t *value = json_object_get(plain, name);
+    const char *text = json_string_value(value); /* of an int64 */
+    return text != NULL ? strtoll(text, NULL, 10) : json_integer_value(value);
 }
 
 /* ---- times ---- */
 
-/* None, three, six or nine digits. */
-static const char *fraction_text(struct arena *arena, int64_t nanos)
+/* None, three, six or nine digits behind a point. */
+static const char *fraction_text(char out[16], int64_t nanos)
 {
-    if (nanos == 0) {
-        return "";
+    int digits = nanos == 0 ? 0 : nanos % 1000000 == 0 ? 3 : nanos % 1000 == 0 ? 6 : 9;
+    int64_t shown = digits == 3 ? nanos / 1000000 : digits == 6 ? nanos / 1000 : nanos;
+    out[0] = '\0';
+    if (digits > 0) {
+        snprintf(out, 16, ".%0*" PRId64, digits, shown);
     }
-    if (nanos % 1000000 == 0) {
-        return arena_printf(arena, ".%03" PRId64, nanos / 1000000);
-    }
-    return nanos % 1000 == 0 ? arena_printf(arena, ".%06" PRId64, nanos / 1000)
-                             : arena_printf(arena, ".%09" PRId64, nanos);
+    return out;
 }
 
 static json_t *timestamp_read(const json_t *plain)
 {
     auto_arena arena = {0};
+    char fraction[16];
     int64_t seconds = plain_number(plain, "seconds");
     int64_t nanos = plain_number(plain, "nanos");
     if (seconds < TIMESTAMP_FIRST || seconds > TIMESTAMP_LAST || nanos < 0 || nanos > 999999999) {
         return NULL;
     }
     struct slice text = slice_upto(time_text(&arena, seconds * SECOND_US), 19);
-    return json_string(
-        arena_printf(&arena, "%.*s%sZ", SLICE_ARG(text), fraction_text(&arena, nanos)));
+    return json_sprintf("%.*s%sZ", SLICE_ARG(text), fraction_text(fraction, nanos));
 }
 
 static json_t *duration_read_plain(const json_t *plain)
 {
-    auto_arena arena = {0};
+    char fraction[16];
     int64_t seconds = plain_number(plain, "seconds");
     int64_t nanos = plain_number(plain, "nanos");
     if (seconds < -DURATION_LAST || seconds > DURATION_LAST || nanos < -999999999 ||
@@ -57,8 +59,7 @@ static json_t *duration_read_plain(const json_t *plain)
         return NULL;
     }
     const char *sign = seconds < 0 || nanos < 0 ? "-" : "";
-    return json_string(arena_printf(&arena, "%s%" PRIu64 "%ss", sign, (uint64_t)llabs(seconds),
-                                    fraction_text(&arena, llabs(nanos))));
+    return json_sprintf("%s%lld%ss", sign, llabs(seconds), fraction_text(fraction, llabs(nanos)));
 }
 
 /* What stands in the seventh to ninth digit behind the point: time_read() knows microseconds. */

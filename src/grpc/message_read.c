@@ -234,13 +234,13 @@ static bool put(struct target *target, const struct proto_field *field, json_t *
     }
     if (!field->is_list) {
         clear_oneof(target, field);
-        json_object_set_new(target->out, field->name, value);
+        json_object_set_new_nocheck(target->out, field->name, value);
         return true;
     }
     json_t *list = json_object_get(target->out, field->name);
     if (list == NULL) {
         list = json_array();
-        json_object_set_new(target->out, field->name, list);
+        json_object_set_new_nocheck(target->out, field->name, list);
     }
     json_array_append_new(list, value);
     return true;
@@ -317,7 +317,7 @@ static bool put_entry(struct target *target, const struct proto_field *field, st
     json_t *map = json_object_get(target->out, field->name);
     if (map == NULL) {
         map = json_object();
-        json_object_set_new(target->out, field->name, map);
+        json_object_set_new_nocheck(target->out, field->name, map);
     }
     json_t *one = read_sized(reading, field, value, target->depth);
     if (one == NULL) {
@@ -463,7 +463,7 @@ static json_t *read_message(struct reading *reading, const struct proto_message 
             json_t *value = read_sized(reading, field, parts[i], depth);
             good = value != NULL;
             if (good) {
-                json_object_set_new(target.out, field->name, value);
+                json_object_set_new_nocheck(target.out, field->name, value);
             }
         }
     }

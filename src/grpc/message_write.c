@@ -133,7 +133,7 @@ static bool number_of(const struct proto_field *field, const json_t *value, uint
     return true;
 }
 
-/* A value without its tag. *EMPTY: it is the default of its kind. */
+/* A value without its tag. */
 static bool add_value(struct writing *writing, const struct proto_field *field, const json_t *value,
                       int depth)
 {

@@ -106,7 +106,7 @@ def gzip_is_read_and_a_bomb_is_not():
 
 @test
 def a_body_over_the_limit_is_refused():
-    is_refused(call("GetService", frame(bytes(5 << 20))), INVALID_ARGUMENT, "larger than")
+    is_refused(call("GetService", frame(bytes(5 << 20))), RESOURCE_EXHAUSTED, "larger than")
 
 
 @test

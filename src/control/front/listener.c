@@ -465,7 +465,8 @@ static void refuse(struct api_call *call, int http_status, const char *name, con
 
 static void refuse_size(struct api_call *call)
 {
-    refuse(call, 413, "INVALID_ARGUMENT", "invalid_request",
+    const char *status = call->transport == NULL ? "INVALID_ARGUMENT" : "RESOURCE_EXHAUSTED";
+    refuse(call, 413, status, "invalid_request",
            arena_printf(&call->arena, "The request body is larger than %zu KiB.",
                         body_max(call) >> 10));
 }
