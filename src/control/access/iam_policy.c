@@ -319,8 +319,7 @@ static bool set_policy(struct api_call *call, const char *resource, struct polic
  */
 static void fail_set(struct api_call *call, const struct error *err)
 {
-    bool run_v1 = slice_starts(call->path, SLICE("/v1/")) &&
-                  slice_find_slice(call->path, SLICE("/locations/")) >= 0;
+    bool run_v1 = api_is_of(call, "google.cloud.run.v1.");
     if (run_v1 && err->status == STATUS_ABORTED) {
         api_fail_http(call, 412, status_name(err->status), NULL, err->text);
     } else {

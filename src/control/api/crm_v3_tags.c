@@ -173,7 +173,7 @@ static const struct kind values = {"tagValues", "TagValue", "resourcemanager.tag
 
 static const struct kind *kind_of(const struct api_call *call)
 {
-    return slice_starts(call->path, SLICE("/v3/tagKeys")) ? &keys : &values;
+    return api_is_of(call, "google.cloud.resourcemanager.v3.TagKeys.") ? &keys : &values;
 }
 
 static const char *permission(struct api_call *call, const char *verb)

@@ -24,7 +24,7 @@ static json_t *operation_service(struct api_call *call, const char *service_key)
     }
     if (run_service_load(call, name.project, name.location, name.service, &service, NULL) &&
         service.body != NULL) {
-        bool v2 = slice_starts(call->path, SLICE("/v2/"));
+        bool v2 = !api_is_of(call, "google.cloud.run.v1.");
         out = v2 ? service_to_v2(&call->arena, &service.view)
                  : service_to_v1(&call->arena, &service.view);
     }
@@ -43,7 +43,7 @@ static json_t *typed(const char *type, json_t *part)
 
 json_t *operation_form(struct api_call *call, const char *key, const json_t *operation)
 {
-    bool v2 = slice_starts(call->path, SLICE("/v2/"));
+    bool v2 = !api_is_of(call, "google.cloud.run.v1.");
     const char *type = arena_printf(&call->arena, "type.googleapis.com/google.cloud.run.%s.%s",
                                     v2 ? "v2" : "v1", json_text_or(operation, "type", "Service"));
     bool done = json_flag(operation, "done", false);

@@ -74,6 +74,10 @@ bool api_query_flag(struct api_call *call, const char *name); /* "true", "1", an
 /* Whether the client reads enums as numbers: "$alt=json;enum-encoding=int". */
 bool api_numbers_asked(struct api_call *call);
 
+/* Whether the call's row is one of that API: "google.cloud.run.v1.". The row says which form an answer
+ * has; the path that a client wrote does not. */
+bool api_is_of(const struct api_call *call, const char *api);
+
 /* "projects/{project}" with the call's parameters, in its arena. */
 const char *api_expand(struct api_call *call, const char *pattern);
 

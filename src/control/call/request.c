@@ -48,6 +48,11 @@ bool api_query_flag(struct api_call *call, const char *name)
     return value != NULL && (strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0);
 }
 
+bool api_is_of(const struct api_call *call, const char *api)
+{
+    return slice_starts(slice_of(call->route->method), slice_of(api));
+}
+
 const char *api_expand(struct api_call *call, const char *pattern)
 {
     struct buffer out = BUFFER_INIT(4096);
