@@ -168,7 +168,10 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
 {
     struct engine *engine = ctx;
     struct msg_worker_gone message;
-    if (type == MSG_NONE) {
+    int fd;
+    if (type == MSG_LOG && (fd = ipc_take_fd(channel)) >= 0) {
+        logs_turn(engine->logs, fd);
+    } else if (type == MSG_NONE) {
         log_error("the supervisor has gone");
         engine->supervisor = NULL;
         ipc_close(channel);

@@ -18,6 +18,8 @@ struct logs; /* opaque */
 /* FD is not closed; -1: lines go nowhere. Over MAX bytes the file keeps its newest quarter. */
 struct logs *logs_new(int fd, off_t bytes_max);
 void logs_free(struct logs *logs);
+/* Closes the file, and goes on in FD, a fresh one, which is the log's from now on. */
+void logs_turn(struct logs *logs, int fd);
 
 /* Who speaks, and how much it may still say now. Texts are the caller's. */
 struct log_source {

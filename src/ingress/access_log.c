@@ -51,6 +51,16 @@ void access_log_free(struct access_log *log)
     }
 }
 
+void access_log_turn(struct access_log *log, int fd)
+{
+    access_log_flush(log);
+    if (log->fd >= 0) {
+        close(log->fd);
+    }
+    log->fd = fd;
+    log->failing = false;
+}
+
 bool access_log_is_full(const struct access_log *log)
 {
     return buffer_len(&log->lines) >= WORTH_WRITING;

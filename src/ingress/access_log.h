@@ -31,6 +31,8 @@ struct access_log; /* opaque */
 /* FD stays the caller's; -1: lines are thrown away. */
 struct access_log *access_log_new(int fd);
 void access_log_free(struct access_log *log);
+/* Writes what was gathered, closes the file, and goes on in FD, which is the log's from now on. */
+void access_log_turn(struct access_log *log, int fd);
 
 void access_log_add(struct access_log *log, const struct access_record *record);
 /* Writes what was gathered. */

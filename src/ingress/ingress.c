@@ -93,11 +93,13 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
                           size_t bytes, void *ctx)
 {
     struct process *process = ctx;
-    (void)channel;
     (void)body;
     (void)bytes;
+    int fd;
     if (type == MSG_DRAIN) {
         drain(process);
+    } else if (type == MSG_LOG && (fd = ipc_take_fd(channel)) >= 0) {
+        access_log_turn(process->worker.log, fd);
     } else if (type == MSG_NONE) {
         uv_stop(&process->loop); /* nobody would restart us, or end us */
     }

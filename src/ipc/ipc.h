@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { IPC_VERSION = 2, IPC_PACKET_MAX = 65536 };
+enum { IPC_VERSION = 3, IPC_PACKET_MAX = 65536 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -43,6 +43,8 @@ enum message_type {
     MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
     MSG_SOCKETS_ASK, /* ingress → engine: sockets inside the network of an instance are wanted */
     MSG_SOCKETS,     /* engine → ingress: here they are, as descriptors; none: it has gone */
+    MSG_LOG,            /* supervisor → ingress, engine: its log was turned over; the descriptor is
+                           the fresh file's, for appending */
     MSG_ENGINE_STARTED, /* engine → control: whatever a predecessor was asked is forgotten */
     MSG_TYPES,
 };

@@ -387,6 +387,19 @@ static void judge(struct crew *crew, struct crew_role *role, const struct post *
                 before->state == POST_READY && clock_mono_us() - before->since_us >= HEALTHY_US);
 }
 
+bool crew_hand_log(struct crew *crew, enum holding holding)
+{
+    bool all = true;
+    for (unsigned i = 0; i < crew->post_count; i++) {
+        struct post *post = &crew->posts[i];
+        if (post->state != POST_EMPTY && post->channel != NULL &&
+            (post->rights->holds >> holding & 1) != 0) {
+            all &= ipc_send_fds(post->channel, MSG_LOG, "", 0, &crew->estate->holdings[holding], 1);
+        }
+    }
+    return all;
+}
+
 void crew_on_death(struct crew *crew, pid_t pid, int status)
 {
     struct post *post = NULL;

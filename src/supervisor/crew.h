@@ -81,6 +81,12 @@ void crew_reload(struct crew *crew, unsigned roles);
 /* Drains all, in the reverse order of starting, then on_ended(STATUS). Asked again: kills. */
 void crew_end(struct crew *crew, int status);
 
+/*
+ * Hands the descriptor of the log HOLDING to every process that holds it. False if one could not take
+ * it now: it has more to read than it can, so try again later.
+ */
+bool crew_hand_log(struct crew *crew, enum holding holding);
+
 /* Process PID has ended with STATUS, as of waitpid(). */
 void crew_on_death(struct crew *crew, pid_t pid, int status);
 

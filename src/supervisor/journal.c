@@ -1,7 +1,7 @@
 /*
  * The pipe's reader never waits for a terminal that was stopped or a pipe that nobody reads: such
- * lines are only in the file then. Writers of logs hold their descriptors for good and may not
- * open files, so a log is turned over by copying and cutting, not by renaming.
+ * lines are only in the file then. Writers of logs may not open files, so a log that is turned over
+ * is renamed, and each writer is handed a descriptor of the fresh file; nothing is ever copied.
  */
 #include "supervisor/journal.h"
 
@@ -49,46 +49,41 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* From AT on, as far as there is something. */
-static off_t copy_from(int from, int to, off_t at)
-{
-    char bytes[65536];
-    ssize_t got;
-    while ((got = pread(from, bytes, sizeof(bytes), at)) > 0) {
-        if (write(to, bytes, (size_t)got) != got) {
-            break; /* no room: the old lines are worth less than the new */
-        }
-        at += got;
-    }
-    return at;
-}
-
-void journal_rotate(const struct journal_log *log, long long max)
+bool journal_rotate(const struct journal_log *log, long long max)
 {
     struct stat now;
     char old[4096 + 2], fresh[4096 + 8];
     if (fstat(log->fd, &now) < 0 || now.st_size <= max) {
-        return;
+        return false;
     }
     snprintf(old, sizeof(old), "%s.1", log->path);
-    snprintf(fresh, sizeof(fresh), "%s.1.new", log->path);
-    int to = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (to >= 0) {
-        off_t at = copy_from(log->fd, to, 0);
-        copy_from(log->fd, to,
-                  at); /* what came meanwhile: the gap before the cut is microseconds */
-        close(to);
-        rename(fresh, old);
+    snprintf(fresh, sizeof(fresh), "%s.new", log->path);
+    int fd =
+        open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || rename(log->path, old) < 0 || rename(fresh, log->path) < 0) {
+        /* No room for a second file: the old lines are worth less than the new, and the bound. */
+        int ignored = ftruncate(log->fd, 0);
+        (void)ignored;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return false;
     }
-    int ignored = ftruncate(log->fd, 0);
-    (void)ignored;
+    dup3(fd, log->fd, O_CLOEXEC);
+    close(fd);
+    return true;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    const struct journal *journal = timer->data;
-    for (size_t i = 0; i < JOURNAL_LOGS; i++) {
-        journal_rotate(&journal->logs[i], log_bytes_max);
+    struct journal *journal = timer->data;
+    for (unsigned i = 0; i < JOURNAL_LOGS; i++) {
+        if (journal_rotate(&journal->logs[i], log_bytes_max) && i != JOURNAL_OWN) {
+            journal->untold |= 1u << i;
+        }
+    }
+    if (journal->untold != 0 && journal->hand_over != NULL) {
+        journal->untold = journal->hand_over(journal->untold, journal->ctx);
     }
 }
 
@@ -114,7 +109,10 @@ bool journal_init(struct journal *journal, uv_loop_t *loop, const char *data, in
         int fd;
         const char *name;
     } rows[JOURNAL_LOGS] = {
-        {requests, "requests.jsonl"}, {instances, "instances.jsonl"}, {log, "homerun.log"}};
+        [JOURNAL_REQUESTS] = {requests, "requests.jsonl"},
+        [JOURNAL_INSTANCES] = {instances, "instances.jsonl"},
+        [JOURNAL_OWN] = {log, "homerun.log"},
+    };
     for (size_t i = 0; i < JOURNAL_LOGS; i++) {
         journal->logs[i].fd = rows[i].fd;
         snprintf(journal->logs[i].path, sizeof(journal->logs[i].path), "%.4000s/log/%s", data,

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-enum { JOURNAL_LOGS = 3 };
+enum journal_which { JOURNAL_REQUESTS, JOURNAL_INSTANCES, JOURNAL_OWN, JOURNAL_LOGS };
 
 struct journal {
     uv_poll_t poll;
@@ -21,6 +21,13 @@ struct journal {
         int fd;
         char path[4096];
     } logs[JOURNAL_LOGS];
+    /*
+     * Logs that were turned over, as bits 1 << enum journal_which: to be called until it answers 0,
+     * which says that every writer has the fresh file.
+     */
+    unsigned (*hand_over)(unsigned logs, void *ctx);
+    void *ctx;
+    unsigned untold;
 };
 
 /*
@@ -32,5 +39,9 @@ bool journal_init(struct journal *journal, uv_loop_t *loop, const char *data, in
 /* Writes what is left, and gives standard error back. */
 void journal_done(struct journal *journal);
 
-/* Turns the log over if it has more than MAX bytes. Lines appended meanwhile by others are kept. */
-void journal_rotate(const struct journal_log *log, long long max);
+/*
+ * If the log has more than MAX bytes, it becomes NAME.1, and the descriptor is a fresh file's under
+ * the old name. True then: other writers still append to NAME.1 until they are handed the fresh one,
+ * and none of their lines is lost.
+ */
+bool journal_rotate(const struct journal_log *log, long long max);

@@ -212,18 +212,37 @@ static void raise_file_limit(void)
     }
 }
 
+static unsigned hand_logs(unsigned logs, void *ctx)
+{
+    static const enum holding holdings[] = {
+        [JOURNAL_REQUESTS] = HOLD_LOG_REQUESTS,
+        [JOURNAL_INSTANCES] = HOLD_LOG_INSTANCES,
+    };
+    struct supervisor *supervisor = ctx;
+    unsigned untold = 0;
+    for (unsigned i = 0; i < sizeof(holdings) / sizeof(holdings[0]); i++) {
+        if ((logs >> i & 1) != 0 && !crew_hand_log(&supervisor->crew, holdings[i])) {
+            untold |= 1u << i;
+        }
+    }
+    return untold;
+}
+
 static void serve(struct supervisor *supervisor)
 {
     struct estate *estate = &supervisor->estate;
     signals_open(supervisor);
     crew_init(&supervisor->crew, &supervisor->loop, estate, supervisor->journal.pipe[1],
               &crew_events, supervisor);
+    supervisor->journal.hand_over = hand_logs;
+    supervisor->journal.ctx = supervisor;
     log_info("start: version=%s pid=%d data=%s workers=%d", supervisor->plan->version,
              (int)getpid(), supervisor->settings.data, supervisor->settings.workers);
     crew_step(&supervisor->crew);
     uv_run(&supervisor->loop, UV_RUN_DEFAULT);
     ready_file_remove(&supervisor->settings, supervisor->plan->ready_file);
     log_info("end: status=%d", supervisor->status);
+    supervisor->journal.hand_over = NULL;
     crew_done(&supervisor->crew);
     for (size_t i = 0; i < SIGNALS; i++) {
         uv_close((uv_handle_t *)&supervisor->signals[i], NULL);

@@ -57,11 +57,14 @@ static void a_log_that_is_too_long_becomes_the_old_one_and_its_writers_go_on(voi
     struct journal_log log = {.fd = data_folder_log(dir, "x", &err)};
     assert_true(log.fd >= 0);
     snprintf(log.path, sizeof(log.path), "%s/x", folder);
+    int other = fcntl(log.fd, F_DUPFD_CLOEXEC, 3); /* another process's, not handed over yet */
     assert_int_equal(write(log.fd, "first\n", 6), 6);
-    journal_rotate(&log, 6); /* not longer than that: stays */
+    assert_false(journal_rotate(&log, 6)); /* not longer than that: stays */
     assert_int_equal(write(log.fd, "second\n", 7), 7);
-    journal_rotate(&log, 6);
+    assert_true(journal_rotate(&log, 6));
     assert_int_equal(write(log.fd, "third\n", 6), 6);
+    assert_int_equal(write(other, "late\n", 5), 5);
+    close(other);
 
     struct arena arena = {0};
     struct slice text;
@@ -69,7 +72,7 @@ static void a_log_that_is_too_long_becomes_the_old_one_and_its_writers_go_on(voi
     assert_true(slice_is(text, "third\n"));
     snprintf(path, sizeof(path), "%s/x.1", folder);
     assert_true(file_read(&arena, path, 1000, &text, &err));
-    assert_true(slice_is(text, "first\nsecond\n"));
+    assert_true(slice_is(text, "first\nsecond\nlate\n"));
     arena_done(&arena);
     close(log.fd);
     unlink(path);
