@@ -64,10 +64,10 @@ test-agreement: test-packages build
 	@AGREEMENT_PAIRS=500000 $(BUILD)/tests/unit/ingress/test-ingress-agreement
 	@AGREEMENT=full HOMERUN=$(BUILD)/homerun tests/robustness/agreement.py
 
-# Terraform: the provider's part replayed, and the provider itself where it can be had: by name from
-# the Go module proxy (PROVIDER_VERSION, built once), or PROVIDER=/path/to/terraform-provider-google.
+# Terraform: the provider's part replayed, and with PROVIDER=/path/to/terraform-provider-google the
+# provider itself.
 test-terraform: build
-	@HOMERUN_TERRAFORM_PROVIDER="$(or $(PROVIDER),$$(tests/e2e/terraform/provider.sh))" \
+	@HOMERUN_TERRAFORM_PROVIDER="$(PROVIDER)" \
 	    tests/run.py --build $(BUILD) --only e2e/terraform --count-skips
 
 # The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.

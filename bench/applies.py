@@ -1,5 +1,5 @@
-"""`terraform apply` of a hundred services: by the real provider where it is in the cache, else by its
-part played (tests/e2e/terraform_provider.py), ten at a time as Terraform does it."""
+"""`terraform apply` of a hundred services: by the real provider where HOMERUN_TERRAFORM_PROVIDER
+names it, else by its part played (tests/e2e/terraform_provider.py), ten at a time as Terraform does it."""
 import pathlib
 import sys
 import threading
@@ -96,7 +96,6 @@ def bench_terraform():
         print(f" real provider {pathlib.Path(program).parent.name}:")
         bench_real(program)
     if not programs:
-        print(" real provider: left out, for none is in the cache (`make test-terraform` puts it there, "
-              "where the Go module proxy has it)")
+        print(" real provider: left out, for HOMERUN_TERRAFORM_PROVIDER names none")
     print(" replayed (the provider's requests and comparison, played by Python; each service starts once):")
     bench_replayed()

@@ -306,10 +306,10 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
 static size_t line_bound(const struct access_record *record)
 {
     const struct slice texts[] = {
-        record->project, record->region, record->service,   record->revision, record->tag,
-        record->method,  record->scheme, record->host,      record->path,     record->remote_ip,
-        record->user_agent, record->denial, record->rung,   record->principal, record->fault,
-        record->text,
+        record->project, record->region,    record->service,    record->revision,
+        record->tag,     record->method,    record->scheme,     record->host,
+        record->path,    record->remote_ip, record->user_agent, record->denial,
+        record->rung,    record->principal, record->fault,      record->text,
     };
     size_t bytes = 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

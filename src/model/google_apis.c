@@ -204,12 +204,12 @@ const struct google_api google_apis_elsewhere[] = {
 
 /* What is here, of which some methods are not: docs/api.md has them all. */
 static const char *const labels_here[] = {
-    "cloudbilling", "cloudresourcemanager",
-    "iam",          "iamcredentials",
-    "logging",      "oauth2",
-    "orgpolicy",    "run",
-    "serviceusage", "sts",
-    "www",
+    "cloudbilling",  "cloudresourcemanager",
+    "iam",           "iamcredentials",
+    "logging",       "oauth2",
+    "openidconnect", "orgpolicy",
+    "run",           "serviceusage",
+    "sts",           "www",
 };
 
 static const struct google_api *api_find(struct slice label)

@@ -58,8 +58,7 @@ bool journal_rotate(const struct journal_log *log, long long max)
     }
     snprintf(old, sizeof(old), "%s.1", log->path);
     snprintf(fresh, sizeof(fresh), "%s.new", log->path);
-    int fd =
-        open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || rename(log->path, old) < 0 || rename(fresh, log->path) < 0) {
         /* No room for a second file: the old lines are worth less than the new, and the bound. */
         int ignored = ftruncate(log->fd, 0);

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The real Terraform `google` provider against a Homerun of its own.
 
-HOMERUN_TERRAFORM_PROVIDER names the programs, a line each (`make test-terraform` gets one by name,
-terraform/provider.sh); without it, those of that script's cache. Without any, every test is
-skipped, and terraform_wire.py and its neighbours play the provider's part instead. Per configuration of tests/e2e/terraform/: apply, a plan that finds nothing,
-a second apply that writes nothing, import, destroy, and nothing left.
+HOMERUN_TERRAFORM_PROVIDER names the programs, with spaces between. Without any, every test is skipped,
+and terraform_wire.py and its neighbours play the provider's part instead. Per configuration of
+tests/e2e/terraform/: apply, a plan that finds nothing, a second apply that writes nothing, import,
+destroy, and nothing left.
 """
 import json
 import os
@@ -26,11 +26,8 @@ SERVICES = "/v2/projects/demo/locations/us-central1/services"
 
 
 def providers():
-    """The programs to test, none is not at hand."""
+    """The programs to test."""
     named = os.environ.get("HOMERUN_TERRAFORM_PROVIDER", "").split()
-    if not named:
-        named = subprocess.run([HERE / "provider.sh", "--cached"], capture_output=True,
-                               text=True).stdout.split()
     return [os.path.abspath(name) for name in named]
 
 
@@ -48,7 +45,7 @@ class Folder:
 
     def __init__(self, provider, name, homerun):
         if not provider:
-            raise Skip("no google provider: none in HOMERUN_TERRAFORM_PROVIDER, none in the cache")
+            raise Skip("HOMERUN_TERRAFORM_PROVIDER names no google provider")
         self.terraform = need("terraform")
         self.homerun = homerun
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="homerun-tf-"))
