@@ -169,6 +169,8 @@ struct index_writer; /* opaque */
 struct index_txn;    /* opaque: one write over both environments */
 
 struct index_writer *index_writer_new(const char *dir, struct error *err);
+/* The same with a map of MAP_BYTES at first, for tests: it grows by itself. */
+struct index_writer *index_writer_new_sized(const char *dir, size_t map_bytes, struct error *err);
 void index_writer_free(struct index_writer *writer);
 /*
  * A reader of the front index in the writer's own process, which must not open it twice: to be
@@ -182,6 +184,11 @@ void index_writer_check_readers(struct index_writer *writer);
  * then. */
 uint64_t index_writer_change_number(struct index_writer *writer);
 
+/* True if the last change did not fit into the map (RESOURCE_EXHAUSTED), and the next will have more
+ * room: worth another try. */
+bool index_writer_grows(const struct index_writer *writer);
+
+/* Grows the map where it has become narrow; no transaction of this process may be open. */
 struct index_txn *index_txn_begin(struct index_writer *writer, struct error *err);
 /* Committed in both, run first, so that a route never leads to a revision that the engine cannot
  * find. Takes it: *txn is NULL after. */

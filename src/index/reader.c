@@ -152,14 +152,26 @@ void index_reader_free(struct index_reader *reader)
     free(reader);
 }
 
+/* The newest committed transaction. If control has made its map larger, so do we: the system calls
+ * that it takes are left to a worker in its sandbox. */
+static void renew(MDB_env *env, MDB_txn *txn)
+{
+    int code = mdb_txn_renew(txn);
+    while (code == MDB_MAP_RESIZED) {
+        code = mdb_env_set_mapsize(env, 0);
+        code = code == 0 ? mdb_txn_renew(txn) : code;
+    }
+    if (code != 0) {
+        abort(); /* without a view of the index nothing may be decided */
+    }
+}
+
 uint64_t index_reader_renew(struct index_reader *reader)
 {
     if (reader->live) {
         mdb_txn_reset(reader->txn);
     }
-    if (mdb_txn_renew(reader->txn) != 0) {
-        abort(); /* without a view of the index nothing may be decided */
-    }
+    renew(reader->env, reader->txn);
     reader->live = true;
     return mdb_txn_id(reader->txn);
 }
@@ -365,9 +377,7 @@ uint64_t index_run_renew(struct index_run *run)
     if (run->live) {
         mdb_txn_reset(run->txn);
     }
-    if (mdb_txn_renew(run->txn) != 0) {
-        abort();
-    }
+    renew(run->env, run->txn);
     run->live = true;
     return mdb_txn_id(run->txn);
 }

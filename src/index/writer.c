@@ -19,9 +19,12 @@
 #include "index/record.h"
 
 enum { RECORD_BYTES_MAX = 4 * 1024 * 1024 };
-static const size_t map_bytes = (size_t)8 << 30; /* address space, not memory */
+static const size_t map_least = (size_t)256 << 20; /* address space, not memory */
+static const size_t map_most = (size_t)1 << 40;
 
 struct index_writer {
+    size_t map_least;
+    bool full; /* something did not fit into a map: the next change gets a larger one */
     MDB_env *front;
     MDB_env *run;
     MDB_dbi tables[FRONT_TABLES];
@@ -110,9 +113,10 @@ static int check_length(MDB_env *env)
     return (size_t)file.st_size / stat.ms_psize > info.me_last_pgno ? 0 : MDB_CORRUPTED;
 }
 
-/* An error of LMDB. */
-static int open_env(const char *dir, const char *part, bool strict, MDB_env **out)
+/* The map is as large as it was when last written to, and LEAST bytes. An error of LMDB. */
+static int open_env(const char *dir, const char *part, size_t least, bool strict, MDB_env **out)
 {
+    MDB_envinfo info;
     char path[PATH_MAX];
     MDB_env *env = NULL;
     snprintf(path, sizeof(path), "%s/%s", dir, part);
@@ -120,9 +124,12 @@ static int open_env(const char *dir, const char *part, bool strict, MDB_env **ou
     if (code == 0) {
         mdb_env_set_maxdbs(env, FRONT_TABLES + 4);
         mdb_env_set_maxreaders(env, 126);
-        mdb_env_set_mapsize(env, map_bytes);
         code =
             mdb_env_open(env, path, MDB_NOSYNC | MDB_NOMETASYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    }
+    if (code == 0) {
+        mdb_env_info(env, &info);
+        code = info.me_mapsize < least ? mdb_env_set_mapsize(env, least) : 0;
     }
     if (code == 0 && strict) {
         code = check_length(env);
@@ -137,9 +144,9 @@ static int open_env(const char *dir, const char *part, bool strict, MDB_env **ou
 
 static int open_both(struct index_writer *writer, const char *dir, bool strict)
 {
-    int code = open_env(dir, "front", strict, &writer->front);
+    int code = open_env(dir, "front", writer->map_least, strict, &writer->front);
     if (code == 0) {
-        code = open_env(dir, "run", strict, &writer->run);
+        code = open_env(dir, "run", writer->map_least, strict, &writer->run);
     }
     if (code != 0 && writer->front != NULL) {
         mdb_env_close(writer->front);
@@ -151,7 +158,7 @@ static int open_both(struct index_writer *writer, const char *dir, bool strict)
 static bool is_damage(int code)
 {
     return code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_VERSION_MISMATCH ||
-           code == MDB_PAGE_NOTFOUND;
+           code == MDB_PAGE_NOTFOUND || code == ENOMEM; /* a size that cannot be */
 }
 
 static bool open_or_wipe(struct index_writer *writer, const char *dir, struct error *err)
@@ -202,6 +209,11 @@ static bool make_tables(struct index_writer *writer, struct error *err)
 
 struct index_writer *index_writer_new(const char *dir, struct error *err)
 {
+    return index_writer_new_sized(dir, map_least, err);
+}
+
+struct index_writer *index_writer_new_sized(const char *dir, size_t map_bytes, struct error *err)
+{
     if (!file_make_dir(dir, 0700, err) || !wipe_after_boot(dir, err)) {
         return NULL;
     }
@@ -209,6 +221,7 @@ struct index_writer *index_writer_new(const char *dir, struct error *err)
     if (writer == NULL) {
         abort();
     }
+    writer->map_least = map_bytes;
     if (!open_or_wipe(writer, dir, err) || !make_tables(writer, err)) {
         index_writer_free(writer);
         return NULL;
@@ -265,8 +278,42 @@ uint64_t index_writer_change_number(struct index_writer *writer)
     return number;
 }
 
+/*
+ * Makes the map of ENV larger until what is there fills a quarter of it, and twice as large if it
+ * was FULL. So one change may write three times as much as there is: more than to make all anew.
+ * Readers in other processes take the new size up when they meet a page that is beyond theirs.
+ */
+static void grow(MDB_env *env, bool full)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &stat) != 0) {
+        return;
+    }
+    size_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+    size_t size = full ? 2 * info.me_mapsize : info.me_mapsize;
+    while (size / 4 < used) {
+        size *= 2;
+    }
+    size = size < map_most ? size : map_most;
+    if (size > info.me_mapsize && mdb_env_set_mapsize(env, size) != 0) {
+        abort(); /* the old map has gone already */
+    }
+}
+
+bool index_writer_grows(const struct index_writer *writer)
+{
+    MDB_envinfo front, run;
+    return writer->full && mdb_env_info(writer->front, &front) == 0 &&
+           mdb_env_info(writer->run, &run) == 0 && front.me_mapsize < map_most &&
+           run.me_mapsize < map_most;
+}
+
 struct index_txn *index_txn_begin(struct index_writer *writer, struct error *err)
 {
+    grow(writer->front, writer->full);
+    grow(writer->run, writer->full);
+    writer->full = false;
     struct index_txn *txn = calloc(1, sizeof(*txn));
     if (txn == NULL) {
         abort();
@@ -285,6 +332,41 @@ struct index_txn *index_txn_begin(struct index_writer *writer, struct error *err
     return txn;
 }
 
+/* A fault of a change; one that finds the map full makes room for the next. */
+static bool refuse(struct index_txn *txn, struct error *err, const char *what, int code)
+{
+    if (code != MDB_MAP_FULL) {
+        return fail(err, what, code);
+    }
+    txn->writer->full = true;
+    return error_set(err, STATUS_RESOURCE_EXHAUSTED,
+                     "The index has no room for a change of this size, and nothing was changed. "
+                     "It gets more room with the next change: try again.");
+}
+
+/* Grows both at once, and has the files say so: whoever opens them next may be our successor, who
+ * would meet the same end. The size is written with any change, so one is made and taken back. */
+static void grow_for_successor(struct index_writer *writer)
+{
+    MDB_env *const envs[] = {writer->front, writer->run};
+    const MDB_dbi tables[] = {writer->tables[FRONT_META], writer->revisions};
+    for (int i = 0; i < 2; i++) {
+        MDB_val k = {4, (void *)(uintptr_t) "size"};
+        MDB_val v = k;
+        MDB_txn *txn;
+        grow(envs[i], true);
+        if (mdb_txn_begin(envs[i], NULL, 0, &txn) != 0) {
+            continue;
+        }
+        if (mdb_put(txn, tables[i], &k, &v, 0) != 0 || mdb_del(txn, tables[i], &k, NULL) != 0) {
+            mdb_txn_abort(txn);
+        } else {
+            mdb_txn_commit(txn);
+        }
+    }
+    writer->full = false;
+}
+
 bool index_txn_commit(struct index_txn **txn, struct error *err)
 {
     struct index_txn *taken = *txn;
@@ -295,9 +377,13 @@ bool index_txn_commit(struct index_txn **txn, struct error *err)
     } else {
         mdb_txn_abort(taken->front);
     }
+    bool good = code == 0 || refuse(taken, err, "commit", code);
+    if (!good && taken->writer->full) {
+        grow_for_successor(taken->writer);
+    }
     buffer_done(&taken->scratch);
     free(taken);
-    return code == 0 || fail(err, "commit", code);
+    return good;
 }
 
 void index_txn_abort(struct index_txn **txn)
@@ -320,7 +406,7 @@ static bool put(struct index_txn *txn, enum front_table table, struct slice key,
     MDB_val k = {key.len, (void *)(uintptr_t)key.data};
     MDB_val v = {value.len, (void *)(uintptr_t)value.data};
     int code = mdb_put(txn->front, txn->writer->tables[table], &k, &v, 0);
-    return code == 0 || fail(err, front_table_names[table], code);
+    return code == 0 || refuse(txn, err, front_table_names[table], code);
 }
 
 static bool put_scratch(struct index_txn *txn, enum front_table table, struct slice key,
@@ -341,7 +427,7 @@ static bool drop(struct index_txn *txn, enum front_table table, struct slice key
 {
     MDB_val k = {key.len, (void *)(uintptr_t)key.data};
     int code = mdb_del(txn->front, txn->writer->tables[table], &k, NULL);
-    return code == 0 || code == MDB_NOTFOUND || fail(err, front_table_names[table], code);
+    return code == 0 || code == MDB_NOTFOUND || refuse(txn, err, front_table_names[table], code);
 }
 
 bool index_txn_clear(struct index_txn *txn, struct error *err)
@@ -349,11 +435,11 @@ bool index_txn_clear(struct index_txn *txn, struct error *err)
     for (int i = 0; i < FRONT_TABLES; i++) {
         int code = mdb_drop(txn->front, txn->writer->tables[i], 0);
         if (code != 0) {
-            return fail(err, front_table_names[i], code);
+            return refuse(txn, err, front_table_names[i], code);
         }
     }
     int code = mdb_drop(txn->run, txn->writer->revisions, 0);
-    return code == 0 || fail(err, "revision", code);
+    return code == 0 || refuse(txn, err, "revision", code);
 }
 
 bool index_txn_put_route(struct index_txn *txn, struct slice host, const struct index_route *route,
@@ -400,7 +486,7 @@ static bool drop_grants(struct index_txn *txn, uint64_t node, struct error *err)
     MDB_cursor *cursor;
     int code = mdb_cursor_open(txn->front, txn->writer->tables[FRONT_GRANT], &cursor);
     if (code != 0) {
-        return fail(err, "grant", code);
+        return refuse(txn, err, "grant", code);
     }
     for (;;) {
         MDB_val key = {prefix.len, (void *)(uintptr_t)prefix.data};
@@ -416,7 +502,7 @@ static bool drop_grants(struct index_txn *txn, uint64_t node, struct error *err)
         }
     }
     mdb_cursor_close(cursor);
-    return code == 0 || code == MDB_NOTFOUND || fail(err, "grant", code);
+    return code == 0 || code == MDB_NOTFOUND || refuse(txn, err, "grant", code);
 }
 
 /* Adds one grant behind those that MEMBER already has on NODE. */
@@ -493,7 +579,7 @@ bool index_txn_put_groups(struct index_txn *txn, struct slice member, const stru
 bool index_txn_delete_all_groups(struct index_txn *txn, struct error *err)
 {
     int code = mdb_drop(txn->front, txn->writer->tables[FRONT_GROUP], 0);
-    return code == 0 || fail(err, "group", code);
+    return code == 0 || refuse(txn, err, "group", code);
 }
 
 bool index_txn_put_issuer(struct index_txn *txn, struct slice iss,
@@ -543,11 +629,11 @@ bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error 
         if (code != 0 || key.mv_size < prefix.len ||
             memcmp(key.mv_data, prefix.data, prefix.len) != 0) {
             mdb_cursor_close(cursor);
-            return code == 0 || code == MDB_NOTFOUND || fail(err, "key", code);
+            return code == 0 || code == MDB_NOTFOUND || refuse(txn, err, "key", code);
         }
         code = mdb_cursor_del(cursor, 0);
     }
-    return fail(err, "key", code);
+    return refuse(txn, err, "key", code);
 }
 
 bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct slice json,
@@ -558,7 +644,7 @@ bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct 
     MDB_val k = {key.len, (void *)(uintptr_t)key.data};
     MDB_val v = {json.len, (void *)(uintptr_t)json.data};
     int code = mdb_put(txn->run, txn->writer->revisions, &k, &v, 0);
-    return code == 0 || fail(err, "revision", code);
+    return code == 0 || refuse(txn, err, "revision", code);
 }
 
 bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, struct error *err)
@@ -567,7 +653,7 @@ bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, stru
     struct slice key = record_key(text, true, revision_id, SLICE_NONE);
     MDB_val k = {key.len, (void *)(uintptr_t)key.data};
     int code = mdb_del(txn->run, txn->writer->revisions, &k, NULL);
-    return code == 0 || code == MDB_NOTFOUND || fail(err, "revision", code);
+    return code == 0 || code == MDB_NOTFOUND || refuse(txn, err, "revision", code);
 }
 
 bool index_txn_put_note(struct index_txn *txn, struct slice key, struct slice note,

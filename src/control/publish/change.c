@@ -199,7 +199,7 @@ static bool rebuild_services(struct change *change, struct error *err)
     return good;
 }
 
-bool publish_all(struct control *control, struct own_issuer own, struct error *err)
+static bool publish_once(struct control *control, struct own_issuer own, struct error *err)
 {
     auto_change *change = change_begin(control, NULL, err);
     return change != NULL && index_txn_clear(change->txn, err) &&
@@ -214,4 +214,14 @@ bool publish_all(struct control *control, struct own_issuer own, struct error *e
            rebuild_services(change, err) &&
            rebuild_kind(change, STORE_REVISION, change_revision, err) &&
            change_commit(&change, err);
+}
+
+bool publish_all(struct control *control, struct own_issuer own, struct error *err)
+{
+    do {
+        if (publish_once(control, own, err)) {
+            return true;
+        }
+    } while (index_writer_grows(control->index));
+    return false;
 }

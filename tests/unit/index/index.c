@@ -233,6 +233,117 @@ static void accounts_keys_and_groups_come_back_as_they_went_in(void **state)
     index_reader_free(reader);
 }
 
+/* ---- a full map ---- */
+
+enum { SMALL = 1024 * 1024, ACCOUNT_BYTES = 2000 };
+static int full_at_put, full_at_commit;
+
+static void make_small(void)
+{
+    struct error err;
+    index_writer_free(writer);
+    char command[256];
+    snprintf(command, sizeof(command), "rm -rf %s/front %s/run", dir, dir);
+    assert_int_equal(system(command), 0);
+    writer = index_writer_new_sized(dir, SMALL, &err);
+    assert_non_null(writer);
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_set_change_number(txn, 1, &err));
+    assert_true(index_txn_commit(&txn, &err));
+}
+
+/* A change with COUNT accounts and a revision, all of change NUMBER. */
+static bool put_many(int count, uint64_t number, struct error *err)
+{
+    static char text[ACCOUNT_BYTES];
+    memset(text, 'x', sizeof(text));
+    struct index_account account = {.member = {text, sizeof(text)}};
+    struct index_txn *txn = index_txn_begin(writer, err);
+    assert_non_null(txn);
+    bool good = index_txn_put_revision(txn, number, SLICE("{}"), err);
+    for (int i = 0; i < count && good; i++) {
+        char sub[16];
+        snprintf(sub, sizeof(sub), "%d", i);
+        good = index_txn_put_account(txn, slice_of(sub), &account, err);
+    }
+    if (!good || !index_txn_set_change_number(txn, number, err)) {
+        index_txn_abort(&txn);
+        full_at_put++;
+        return false;
+    }
+    good = index_txn_commit(&txn, err);
+    full_at_commit += !good;
+    return good;
+}
+
+static bool has_account(struct index_reader *reader, int number)
+{
+    char sub[16];
+    struct index_account account;
+    snprintf(sub, sizeof(sub), "%d", number);
+    return index_reader_account(reader, slice_of(sub), &account);
+}
+
+static void what_does_not_fit_is_refused_whole_and_fits_the_next_time(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    full_at_put = full_at_commit = 0;
+    /* Around the size of the map, so that it is full at a put, or only at the commit. */
+    for (int count = 262; count < 290; count++) {
+        make_small();
+        struct index_reader *reader = index_reader_new(dir, &err);
+        struct index_run *run = index_run_new(dir, &err);
+        assert_non_null(reader);
+        assert_non_null(run);
+        for (int tries = 0; !put_many(count, 2, &err); tries++) {
+            assert_int_equal(err.status, STATUS_RESOURCE_EXHAUSTED);
+            assert_true(tries < 4);
+            index_reader_renew(reader);
+            assert_false(has_account(reader, 0));
+            assert_false(has_account(reader, count - 1));
+            assert_int_equal(index_writer_change_number(writer), 1);
+        }
+        index_reader_renew(reader);
+        index_run_renew(run);
+        struct slice json;
+        assert_true(has_account(reader, 0));
+        assert_true(has_account(reader, count - 1));
+        assert_true(index_run_revision(run, 2, &json));
+        index_reader_free(reader);
+        index_run_free(run);
+    }
+    assert_true(full_at_put > 0);
+    assert_true(full_at_commit > 0);
+}
+
+static void the_map_grows_with_what_is_there_and_stays_large_after_a_restart(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct slice json;
+    make_small();
+    struct index_reader *reader = index_reader_new(dir, &err);
+    struct index_run *run = index_run_new(dir, &err);
+    for (int change = 2; change < 40; change++) {
+        assert_true(put_many(20 * change, (uint64_t)change, &err)); /* never refused: it was time */
+        index_reader_renew(reader);
+        index_run_renew(run);
+        assert_true(has_account(reader, 20 * change - 1));
+        assert_true(index_run_revision(run, (uint64_t)change, &json));
+    }
+    index_reader_free(reader);
+    index_run_free(run);
+    index_writer_free(writer);
+    writer = index_writer_new_sized(dir, SMALL, &err);
+    assert_non_null(writer);
+    assert_int_equal(index_writer_change_number(writer), 39);
+    assert_true(put_many(2000, 40, &err));
+    reader = index_reader_new(dir, &err);
+    assert_true(has_account(reader, 1999));
+    index_reader_free(reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +355,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_transaction_that_is_given_up_leaves_nothing, make, clear),
         cmocka_unit_test_setup_teardown(accounts_keys_and_groups_come_back_as_they_went_in, make,
                                         clear),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused_whole_and_fits_the_next_time,
+                                        make, clear),
+        cmocka_unit_test_setup_teardown(
+            the_map_grows_with_what_is_there_and_stays_large_after_a_restart, make, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

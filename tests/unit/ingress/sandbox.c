@@ -158,6 +158,82 @@ static void ordinary_work_goes_on(void **state)
     assert_good(ordinary_work);
 }
 
+/* ---- an index that grows meanwhile ---- */
+
+/* Accounts FROM to TO. */
+static void put_accounts(struct index_writer *writer, int from, int to)
+{
+    static char text[2000];
+    struct error err;
+    memset(text, 'x', sizeof(text));
+    struct index_account account = {.member = {text, sizeof(text)}};
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_non_null(txn);
+    for (int i = from; i < to; i++) {
+        char sub[16];
+        snprintf(sub, sizeof(sub), "%d", i);
+        assert_true(index_txn_put_account(txn, slice_of(sub), &account, &err));
+    }
+    assert_true(index_txn_set_change_number(txn, (uint64_t)to, &err));
+    assert_true(index_txn_commit(&txn, &err));
+}
+
+/* A worker: looks once, shuts itself in, says so, and looks again when it is told to. */
+static int look_twice(const char *dir, int tell, int told)
+{
+    struct error err;
+    char byte = 0;
+    struct index_account account;
+    struct index_reader *reader = index_reader_new(dir, &err);
+    alarm(30);
+    if (reader == NULL || !index_reader_account(reader, SLICE("9"), &account) ||
+        !sandbox_enter(&err) || write(tell, &byte, 1) != 1 || read(told, &byte, 1) != 1) {
+        return 1;
+    }
+    index_reader_renew(reader);
+    return index_reader_account(reader, SLICE("2999"), &account) && account.member.len == 2000 ? 0
+                                                                                               : 2;
+}
+
+static void a_worker_sees_what_an_index_that_grew_has(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/homerun-grows-XXXXXX", command[64], byte = 0;
+    struct error err;
+    int ready[2], go[2], status;
+    enum { SMALL = 1 << 20 };
+    assert_non_null(mkdtemp(dir));
+    struct index_writer *writer = index_writer_new_sized(dir, SMALL, &err);
+    assert_non_null(writer);
+    put_accounts(writer, 0, 10);
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(look_twice(dir, ready[1], go[0]));
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    for (int at = 10; at < 3000; at += at < 100 ? 90 : 100) {
+        put_accounts(writer, at, at < 100 ? 100 : at + 100); /* 12 MiB in the end */
+    }
+    index_writer_free(writer);
+    writer = index_writer_new_sized(dir, SMALL, &err); /* control was restarted */
+    assert_non_null(writer);
+    assert_int_equal(index_writer_change_number(writer), 3000);
+    put_accounts(writer, 0, 10);
+    assert_int_equal(write(go[1], &byte, 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    index_writer_free(writer);
+    close(ready[0]);
+    close(go[0]);
+    close(go[1]);
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +242,7 @@ int main(void)
         cmocka_unit_test(only_tcp_sockets_can_be_made),
         cmocka_unit_test(other_processes_are_out_of_reach),
         cmocka_unit_test(ordinary_work_goes_on),
+        cmocka_unit_test(a_worker_sees_what_an_index_that_grew_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
