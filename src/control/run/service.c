@@ -340,37 +340,48 @@ static bool plan_publish(struct change *change, struct plan *plan, struct error 
            (plan->revision.body == NULL || change_revision(change, plan->revision.key, err));
 }
 
-static bool plan_commit(struct api_call *call, struct plan *plan, struct error *err)
+/* The operation that the change is the work of. A change that is only tried has none. */
+static bool plan_operation(struct api_call *call, struct plan *plan, struct error *err)
 {
-    struct control *control = call->control;
-    struct run_service *service = plan->service;
-    struct service_view *view = &service->view;
-    bool pending = strcmp(json_text_or(plan->next, "status.ready", ""), "CONDITION_PENDING") == 0;
-    auto_change *change = api_change(call, err);
-    auto_json *before = service_access_facts(service->body);
-    auto_json *after = service_access_facts(plan->next);
-    if (change == NULL) {
-        return false;
-    }
-    const char *operation = operation_new(control, &call->arena, view->project, view->region,
-                                          service->key, deed_of(plan), err);
+    const struct service_view *view = &plan->service->view;
+    const char *operation = operation_new(call->control, &call->arena, view->project, view->region,
+                                          plan->service->key, deed_of(plan), err);
     if (operation == NULL) {
         return false;
     }
     json_put(plan->next, "status.operation", text_value(operation));
-    if (!plan_put_revision(call, plan, err) ||
-        !store_put(control->store, STORE_SERVICE, service->key, plan->next, &service->id, NULL,
-                   err) ||
+    return true;
+}
+
+/*
+ * Makes the change, or only TRIES it: then it is made up to the commit, so that whatever refuses it
+ * refuses the trial too, and is given up.
+ */
+static bool plan_commit(struct api_call *call, struct plan *plan, bool tries, struct error *err)
+{
+    struct control *control = call->control;
+    struct run_service *service = plan->service;
+    uint64_t id = service->id;
+    bool pending = strcmp(json_text_or(plan->next, "status.ready", ""), "CONDITION_PENDING") == 0;
+    auto_change *change = api_change(call, err);
+    auto_json *before = service_access_facts(service->body);
+    auto_json *after = service_access_facts(plan->next);
+    if (change == NULL || (!tries && !plan_operation(call, plan, err)) ||
+        !plan_put_revision(call, plan, err) ||
+        !store_put(control->store, STORE_SERVICE, service->key, plan->next, &id, NULL, err) ||
         (call->new_tags != NULL &&
-         !new_tags_put(change, call, service->key, service->id, call->new_tags, err)) ||
-        (!pending && !run_service_finish(control, service->key, err)) ||
+         !new_tags_put(change, call, service->key, id, call->new_tags, err)) ||
+        (!pending && !tries && !run_service_finish(control, service->key, err)) ||
         !revisions_trim(change, control, service->key, plan->next, &plan->gone_id, err) ||
         !plan_publish(change, plan, err) ||
-        !change_audit(change, service->key, deed_of(plan), before, after, err) ||
-        !change_commit(&change, err)) {
+        !change_audit(change, service->key, deed_of(plan), before, after, err)) {
         return false;
     }
-    return true;
+    if (tries) {
+        return true;
+    }
+    service->id = id;
+    return change_commit(&change, err);
 }
 
 static void plan_tell(struct control *control, const struct plan *plan)
@@ -461,8 +472,7 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         return version_matches(service, wish->version, err) &&
                orgpolicy_check_service(call, service->key, wish->method, wish->doc, err);
     }
-    bool good =
-        plan_make(call, wish, &plan, err) && (wish->dry_run || plan_commit(call, &plan, err));
+    bool good = plan_make(call, wish, &plan, err) && plan_commit(call, &plan, wish->dry_run, err);
     if (good) {
         json_decref(service->body);
         service->body = json_incref(plan.next);

@@ -172,6 +172,41 @@ static void a_host_that_was_shortened_cannot_be_taken(void **state)
     answer_expect(&free_now, 200);
 }
 
+/* validateOnly and dryRun say what the real call would, and leave nothing behind. */
+static void a_trial_is_refused_as_the_call_would_be(void **state)
+{
+    struct harness *harness = *state;
+    static const char v1_body[] =
+        "{\"apiVersion\":\"serving.knative.dev/v1\",\"kind\":\"Service\",\"metadata\":{"
+        "\"name\":\"blue---victim\",\"namespace\":\"demo\"},\"spec\":{\"template\":{\"spec\":{"
+        "\"containers\":[{\"image\":\"homerun.test/hello:1\"}]}}}}";
+    create_ready(harness, "victim", BODY);
+    put_old_service(harness, "blue---victim", "victim");
+    auto_answer trial =
+        harness_call(harness, OWNER, "PATCH", SERVICES "/victim?validateOnly=true", BLUE);
+    answer_expect(&trial, 409);
+    auto_answer real = harness_call(harness, OWNER, "PATCH", SERVICES "/victim", BLUE);
+    answer_expect(&real, 409);
+    assert_string_equal(json_text(trial.body, "message"), json_text(real.body, "message"));
+    auto_answer v1 =
+        harness_call(harness, OWNER, "PUT", V1 "/blue---victim?dryRun=all", v1_body);
+    answer_expect(&v1, 200); /* its own host, which it has */
+    remove_service(harness, "blue---victim");
+    uint64_t change = store_change_number(harness->control.store);
+    for (int i = 0; i < 2; i++) { /* a trial takes no host, and makes no service or revision */
+        auto_answer free_now =
+            harness_call(harness, OWNER, "PATCH", SERVICES "/victim?validateOnly=true", BLUE);
+        answer_expect(&free_now, 200);
+        auto_answer made = harness_call(harness, OWNER, "POST",
+                                        SERVICES "?serviceId=other&validateOnly=true", BLUE);
+        answer_expect(&made, 200);
+    }
+    assert_int_equal(store_change_number(harness->control.store), change);
+    assert_int_equal(id_of(harness, "other"), 0);
+    assert_int_equal(leads_to(harness, HOST("other")), 0);
+    assert_int_equal(leads_to(harness, HOST("blue---victim")), 0);
+}
+
 /* ---- records of before ---- */
 
 static void of_older_services_the_first_has_the_host_and_gives_it_back(void **state)
@@ -228,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HARNESS_TEST(new_services_have_no_name_that_a_tag_could_have),
         HARNESS_TEST(a_host_that_was_shortened_cannot_be_taken),
+        HARNESS_TEST(a_trial_is_refused_as_the_call_would_be),
         HARNESS_TEST(of_older_services_the_first_has_the_host_and_gives_it_back),
         HARNESS_TEST(one_that_goes_takes_nothing_of_anothers_with_it),
     };
