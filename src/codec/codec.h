@@ -29,6 +29,8 @@ static inline void json_auto_decref(json_t **value)
  * owns the value.
  */
 json_t *json_read(struct slice text, struct error *err);
+/* The same of at most VALUES_MAX values. */
+json_t *json_read_at_most(struct slice text, size_t values_max, struct error *err);
 /* Compact, in ARENA; keys in insertion order. */
 struct slice json_write(struct arena *arena, const json_t *value);
 /* Indented by two, with a newline at the end. */
@@ -37,6 +39,7 @@ struct slice json_write_pretty(struct arena *arena, const json_t *value);
 /* YAML 1.2, core schema, one document of at most 1 MiB; the same limits. Merge keys are refused;
  * aliases are expanded up to 10,000 nodes in all. */
 json_t *yaml_read(struct slice text, struct error *err);
+json_t *yaml_read_at_most(struct slice text, size_t values_max, struct error *err);
 /* Block style, for people. */
 struct slice yaml_write(struct arena *arena, const json_t *value);
 

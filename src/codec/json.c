@@ -16,7 +16,7 @@
  * strings do not count. A value is at the front, behind a ',', or the first behind a bracket: empty
  * brackets count for one more than they are.
  */
-static bool bounds_check(struct slice text, struct error *err)
+static bool bounds_check(struct slice text, size_t values_max, struct error *err)
 {
     size_t depth = 0, values = 1, line = 1, line_start = 0;
     bool in_string = false;
@@ -44,10 +44,10 @@ static bool bounds_check(struct slice text, struct error *err)
             depth--;
         }
         values += !in_string && (byte == '{' || byte == '[' || byte == ',');
-        if (values > CODEC_VALUES_MAX) {
+        if (values > values_max) {
             return error_set(err, STATUS_INVALID_ARGUMENT,
-                             "JSON, line %zu, column %zu: more than %d values.", line,
-                             i - line_start + 1, CODEC_VALUES_MAX);
+                             "JSON, line %zu, column %zu: more than %zu values.", line,
+                             i - line_start + 1, values_max);
         }
     }
     return true;
@@ -99,11 +99,16 @@ static void explain(struct slice text, const json_error_t *fault, struct error *
 
 json_t *json_read(struct slice text, struct error *err)
 {
+    return json_read_at_most(text, CODEC_VALUES_MAX, err);
+}
+
+json_t *json_read_at_most(struct slice text, size_t values_max, struct error *err)
+{
     if (slice_trim(text).len == 0) {
         error_set(err, STATUS_INVALID_ARGUMENT, "JSON, line 1, column 1: the text is empty.");
         return NULL;
     }
-    if (!bounds_check(text, err)) {
+    if (!bounds_check(text, values_max, err)) {
         return NULL;
     }
     json_error_t fault;

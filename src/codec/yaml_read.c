@@ -5,6 +5,7 @@
  * memory are bounded by the length of the text (tests/e2e/cost.py). Of YAML are left out: %TAG, tags but
  * those of JSON's types, names that are no texts, merge keys, and more than one document.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/map.h"
@@ -22,7 +23,7 @@ struct reader {
     struct arena arena;
     struct map *anchors; /* name → value, which the map holds a reference on */
     int depth;
-    size_t values;
+    size_t values, values_max;
     size_t alias_nodes;
     struct error *err;
 };
@@ -113,8 +114,12 @@ static json_t *anchored(struct reader *reader, const struct properties *properti
 
 static bool value_count(struct reader *reader)
 {
-    return ++reader->values <= CODEC_VALUES_MAX ||
-           yaml_refuse(reader->err, &reader->cursor, "more than 100000 values");
+    char why[64];
+    if (++reader->values <= reader->values_max) {
+        return true;
+    }
+    snprintf(why, sizeof(why), "more than %zu values", reader->values_max);
+    return yaml_refuse(reader->err, &reader->cursor, why);
 }
 
 /* Before a collection whose first character is at PLACE. */
@@ -811,7 +816,12 @@ static struct slice lines_of(struct arena *arena, struct slice text)
 
 json_t *yaml_read(struct slice text, struct error *err)
 {
-    struct reader reader = {.err = err};
+    return yaml_read_at_most(text, CODEC_VALUES_MAX, err);
+}
+
+json_t *yaml_read_at_most(struct slice text, size_t values_max, struct error *err)
+{
+    struct reader reader = {.values_max = values_max, .err = err};
     if (text.len == 0) {
         error_set(err, STATUS_INVALID_ARGUMENT, "YAML, line 1, column 1: the text is empty.");
         return NULL;

@@ -10,8 +10,8 @@
 
 enum {
     PROTO_DEPTH_MAX = 64,
-    PROTO_VALUES_MAX =
-        65536, /* two bytes can ask for an object of 200: so that none asks for many */
+    /* As of a body by REST. Two bytes can ask for an object of 200: so that none asks for many. */
+    PROTO_VALUES_MAX = 20000,
 };
 
 /*

@@ -213,6 +213,19 @@ def callers_together_have_a_bound_and_others_are_served():
 
 
 @test
+def a_body_of_more_values_than_any_call_means_is_not_read():
+    with Homerun() as homerun:
+        template = {"template": {"containers": [{"image": "hello"}]}}
+        path = f"{SERVICES}?serviceId=many"
+        for parts in ({"labels": {f"k{i}": "v" for i in range(20000)}}, {"labels": [[]] * 20000},
+                      {"annotations": {"a": [{"b": i} for i in range(10000)]}}):
+            answer = homerun.api("POST", path, template | parts)
+            assert answer.status == 400 and "more than 20000 values" in answer.text, answer
+        fewer = homerun.api("POST", path, template | {"labels": {f"k{i}": "v" for i in range(19990)}})
+        assert fewer.status == 400 and "values" not in fewer.text and "labels" in fewer.text, fewer
+
+
+@test
 def a_permission_that_ends_before_the_body_does_is_no_permission():
     with Homerun() as homerun:
         caller = "user:late@example.com"
