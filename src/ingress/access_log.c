@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +19,10 @@ enum {
     WORTH_WRITING = 64 << 10,
     TEXT_MAX = 2048,
     ESCAPED_MAX = 6,
-    FIXED_MAX = 1024
+    FIXED_MAX = 1024,
+    /* The supervisor turns the file over at half of it, a few times a minute: whoever writes faster
+     * than that, or is not handed a new one, loses lines and not the disk. */
+    FILE_MAX = 128 << 20,
 };
 
 struct access_log {
@@ -334,8 +338,29 @@ void access_log_add(struct access_log *log, const struct access_record *record)
     buffer_commit(&log->lines, (size_t)(line.at - room));
 }
 
+/* Drops what waits if the file is as long as it may become. */
+static void keep_bounded(struct access_log *log)
+{
+    struct stat file;
+    if (fstat(log->fd, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size < FILE_MAX) {
+        return;
+    }
+    struct slice rest = buffer_slice(&log->lines), line;
+    while (slice_cut(&rest, '\n', &line)) {
+        log->lost += line.len > 0;
+    }
+    if (!log->failing) {
+        log_warn("request log: %d MiB, and no new file yet: lines are dropped", FILE_MAX >> 20);
+    }
+    log->failing = true;
+    buffer_clear(&log->lines);
+}
+
 void access_log_flush(struct access_log *log)
 {
+    if (buffer_len(&log->lines) > 0) {
+        keep_bounded(log);
+    }
     while (buffer_len(&log->lines) > 0) {
         struct slice rest = buffer_slice(&log->lines);
         ssize_t written = write(log->fd, rest.data, rest.len);

@@ -43,10 +43,13 @@ static bool journal_move(struct journal *journal)
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
+    struct journal *journal = poll->data;
     (void)status;
     (void)events;
-    for (int i = 0; i < CHUNKS_PER_TURN && journal_move(poll->data); i++) {
+    for (int i = 0; i < CHUNKS_PER_TURN && journal_move(journal); i++) {
     }
+    /* Nobody else writes there, so it need not wait for the timer, however much is said. */
+    journal_rotate(&journal->logs[JOURNAL_OWN], log_bytes_max);
 }
 
 bool journal_rotate(const struct journal_log *log, long long max)

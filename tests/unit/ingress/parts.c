@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "ingress/access_log.h"
@@ -257,6 +258,32 @@ static void a_log_that_cannot_be_written_loses_lines_and_nothing_else(void **sta
     access_log_free(log);
 }
 
+static void a_log_that_nobody_turns_over_stays_within_its_bound(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/homerun-log-XXXXXX";
+    int fd = mkstemp(path), fresh = memfd_create("fresh", MFD_CLOEXEC);
+    const off_t bound = 128 << 20;
+    struct access_record record = {.method = SLICE("GET"), .path = SLICE("/")};
+    struct access_log *log = access_log_new(fd);
+    assert_int_equal(ftruncate(fd, bound - 1), 0); /* a hole: nothing is written */
+    lseek(fd, 0, SEEK_END);
+    for (int i = 0; i < 3; i++) {
+        access_log_add(log, &record);
+        access_log_flush(log);
+    }
+    assert_int_equal(access_log_lost(log), 2); /* the first still went in */
+    assert_in_range(lseek(fd, 0, SEEK_END), bound, bound + 4096);
+    access_log_turn(log, fresh);
+    access_log_add(log, &record);
+    access_log_flush(log);
+    assert_int_equal(access_log_lost(log), 2);
+    assert_true(lseek(fresh, 0, SEEK_END) > 0);
+    access_log_free(log);
+    close(fresh);
+    unlink(path);
+}
+
 /*
  * Who a caller is. 10.0.0.0/8 is internal, 198.51.100.0/24 and fd00::1 are trusted proxies. What a
  * stranger writes into X-Forwarded-For must never make them anybody.
@@ -379,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_log_line_is_json_whatever_a_client_sends),
         cmocka_unit_test(a_head_that_could_not_be_read_has_a_line_without_a_service),
         cmocka_unit_test(a_log_that_cannot_be_written_loses_lines_and_nothing_else),
+        cmocka_unit_test(a_log_that_nobody_turns_over_stays_within_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }
