@@ -18,7 +18,11 @@
 #include "base/log.h"
 #include "base/random.h"
 
-enum { FILE_BYTES_MAX = 65536, CA_RENEW_S = 30 * 86400 };
+enum {
+    FILE_BYTES_MAX = 65536,
+    /* Longer than a leaf lives, so that no leaf ends with its CA. */
+    CA_RENEW_S = 430 * 86400,
+};
 
 static void path_of(const struct keyring *keyring, const char *name, char out[KEYRING_PATH_MAX])
 {
@@ -287,6 +291,21 @@ static bool ca_make(struct keyring *keyring, int64_t now_s, struct error *err)
            write_file(keyring, "ca.crt", keyring->ca_cert, err);
 }
 
+/* With the same key, so that trust stores that have the old one keep working. */
+static bool ca_renew(struct keyring *keyring, int64_t now_s, struct error *err)
+{
+    struct slice fresh;
+    if (!trust_ca_renew(&keyring->arena, keyring->ca_cert, keyring->ca_key, now_s, &fresh, err) ||
+        !write_file(keyring, "ca.crt", fresh, err)) {
+        return false;
+    }
+    log_warn("the local CA was renewed with the same key: clients that trust ca.pem go on until "
+             "the old certificate ends (in %lld days), and need the new ca.pem by then",
+             (long long)(trust_cert_not_after(keyring->ca_cert) - now_s) / 86400);
+    keyring->ca_cert = fresh;
+    return true;
+}
+
 static bool ca_load(struct keyring *keyring, int64_t now_s, struct error *err)
 {
     struct error cert_fault = {0}, key_fault = {0};
@@ -303,8 +322,15 @@ static bool ca_load(struct keyring *keyring, int64_t now_s, struct error *err)
     if (has_cert && has_key && trust_cert_not_after(keyring->ca_cert) > now_s + CA_RENEW_S) {
         return true;
     }
+    struct error fault;
+    if (has_cert && has_key) {
+        if (ca_renew(keyring, now_s, &fault)) {
+            return true;
+        }
+        log_warn("the local CA cannot be renewed: %s", fault.text);
+    }
     if (has_cert) {
-        log_warn("the local CA has ended or has no key: clients must trust the new one");
+        log_warn("the local CA is made anew: clients must trust the new one");
     }
     return ca_make(keyring, now_s, err);
 }

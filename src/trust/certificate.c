@@ -249,6 +249,28 @@ bool trust_ca_make(struct arena *arena, const char *common_name, int64_t now_s,
     return good;
 }
 
+bool trust_ca_renew(struct arena *arena, struct slice old_pem, struct slice key_pem, int64_t now_s,
+                    struct slice *out, struct error *err)
+{
+    faults_begin();
+    auto_x509 *old = cert_read(old_pem);
+    auto_pkey *key = key_read(key_pem);
+    auto_x509 *cert = NULL;
+    char name[COMMON_NAME_MAX + 1];
+    int length = 0;
+    if (old != NULL && key != NULL && X509_check_private_key(old, key) == 1) {
+        length = X509_NAME_get_text_by_NID(X509_get_subject_name(old), NID_commonName, name,
+                                           sizeof(name));
+        cert = cert_begin(key, now_s - EARLY_S, now_s + (int64_t)CA_DAYS * DAY_S);
+    }
+    bool good = (cert != NULL && length > 0 &&
+                 ca_sign(cert, key, (struct slice){name, (size_t)length}) &&
+                 cert_pem(arena, cert, NULL, out)) ||
+                fault_report(err, "renew a CA");
+    faults_end();
+    return good;
+}
+
 bool trust_self_signed(struct arena *arena, struct slice key_pem, const char *common_name,
                        int64_t now_s, struct slice *out, struct error *err)
 {

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509_vfy.h>
 
 #include "base/file.h"
 #include "folder.h"
@@ -167,7 +169,7 @@ static void an_account_keeps_its_key_and_has_a_name_of_digits(void **state)
     folder_free(data);
 }
 
-static void a_ca_near_its_end_is_made_anew(void **state)
+static void a_ca_near_its_end_is_renewed_with_the_same_key(void **state)
 {
     (void)state;
     auto_arena arena = {0};
@@ -177,14 +179,38 @@ static void a_ca_near_its_end_is_made_anew(void **state)
     assert_non_null(folder_new(data));
     open_in(&keyring, data);
     struct slice cert = arena_slice(&arena, keyring.ca_cert);
+    struct slice key = arena_slice(&arena, keyring.ca_key);
     keyring_close(&keyring);
     int kept = dup(STDERR_FILENO);
     assert_non_null(freopen("/dev/null", "w", stderr)); /* it warns, as it should */
-    bool good = keyring_open(&keyring, data, trust_cert_not_after(cert) - 86400, &err);
+    int64_t late_s = trust_cert_not_after(cert) - 400 * 86400;
+    bool good = keyring_open(&keyring, data, late_s, &err);
     dup2(kept, STDERR_FILENO);
     close(kept);
     assert_true(good);
     assert_false(slice_equal(keyring.ca_cert, cert));
+    assert_true(slice_equal(keyring.ca_key, key));
+    assert_true(trust_cert_not_after(keyring.ca_cert) > trust_cert_not_after(cert));
+    /* A client that has the old certificate alone believes a leaf of the new. */
+    struct slice chain, leaf_key;
+    assert_true(trust_leaf_make(&arena, keyring.ca_cert, keyring.ca_key, &(struct slice){"a.test", 6},
+                                1, late_s, 397, &chain, &leaf_key, &err));
+    BIO *bio = BIO_new_mem_buf(chain.data, (int)chain.len);
+    BIO *old_bio = BIO_new_mem_buf(cert.data, (int)cert.len);
+    X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    X509 *old = PEM_read_bio_X509(old_bio, NULL, NULL, NULL);
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *check = X509_STORE_CTX_new();
+    assert_int_equal(X509_STORE_add_cert(store, old), 1);
+    assert_int_equal(X509_STORE_CTX_init(check, store, leaf, NULL), 1);
+    X509_STORE_CTX_set_time(check, 0, (time_t)late_s);
+    assert_int_equal(X509_verify_cert(check), 1);
+    X509_STORE_CTX_free(check);
+    X509_STORE_free(store);
+    X509_free(leaf);
+    X509_free(old);
+    BIO_free(bio);
+    BIO_free(old_bio);
     keyring_close(&keyring);
     folder_free(data);
 }
@@ -197,7 +223,7 @@ int main(void)
         cmocka_unit_test(a_crash_between_two_writes_loses_no_key_and_revives_none),
         cmocka_unit_test(a_file_with_another_key_than_its_name_says_stops_the_start),
         cmocka_unit_test(an_account_keeps_its_key_and_has_a_name_of_digits),
-        cmocka_unit_test(a_ca_near_its_end_is_made_anew),
+        cmocka_unit_test(a_ca_near_its_end_is_renewed_with_the_same_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
