@@ -39,6 +39,7 @@ struct control {
     void (*on_change)(struct control *control, const char *kind, const char *name);
     char owner_sub[24];         /* unique ID of the installation's owner; "": not known */
     struct map *issuer_fetches; /* other issuers: when their keys were last asked for */
+    struct key_fetch *key_fetches; /* calls that wait for such keys (federation_keys.c) */
 };
 
 /* Entry of the role: argv as exec gave it. Returns the exit status. */

@@ -25,6 +25,8 @@ struct store; /* opaque */
 #define STORE_GROUP           "group"     /* groups/E */
 #define STORE_OPERATION       "operation" /* projects/P/locations/L/operations/O */
 #define STORE_ISSUER          "issuer"    /* issuers/NAME */
+#define STORE_POOL            "identity-pool" /* projects/P/locations/global/workloadIdentityPools/W */
+#define STORE_PROVIDER        "identity-provider" /* POOL/providers/X */
 #define STORE_IMAGE           "image"     /* image reference */
 #define STORE_SETTING         "setting"   /* names of ours */
 #define STORE_ORGPOLICY       "orgpolicy" /* NODE/policies/C */

@@ -77,7 +77,7 @@ def routes():
         row["schema"] = OWN_METHODS.get(shape) or request.removeprefix("ref:")
         row["query"] = facts.get("query", {})
         row["takes_body"] = row["verb"] in ("POST", "PUT", "PATCH")
-        row["oauth"] = row["method"].startswith("oauth2.Token")
+        row["oauth"] = row["method"].startswith(("oauth2.Token", "sts.v1."))
     return sorted(rows, key=lambda row: row["method"].endswith("SetIamPolicy")
                   + row["method"].endswith("SetIamPolicy") * ("organization" in row["path"]))
 

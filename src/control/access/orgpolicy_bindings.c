@@ -5,6 +5,7 @@
 #include "control/access/orgpolicy.h"
 #include "control/access/orgpolicy_ask.h"
 #include "control/identity/accounts.h"
+#include "control/identity/federation.h"
 
 struct grant_check {
     struct api_call *call;
@@ -94,7 +95,8 @@ static bool belongs(struct grant_check *check, const struct member *member,
     case MEMBER_PRINCIPAL:
     case MEMBER_PRINCIPAL_SET:
         store_each(check->call->control->store, STORE_ISSUER, "", is_pool, &search, NULL);
-        return search.found;
+        return search.found ||
+               federation_pool_known(check->call->control, arena, search.pool);
     case MEMBER_ALL_USERS:
     case MEMBER_ALL_AUTHENTICATED:
     case MEMBER_DELETED:

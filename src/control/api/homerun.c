@@ -209,25 +209,6 @@ static void issuers_list(struct api_call *call)
     list(call, STORE_ISSUER, "issuers");
 }
 
-/*
- * By https, or from a port of this machine. The authority is read as URLs are, since what begins
- * like a loopback address may be the user of another host: "http://localhost:1@elsewhere/".
- */
-static bool may_be_fetched(struct arena *arena, const char *uri)
-{
-    struct slice rest = slice_of(uri), host;
-    uint16_t port;
-    bool tls = slice_starts(rest, SLICE("https://"));
-    if (!(tls || slice_starts(rest, SLICE("http://"))) || !text_is_plain(rest) ||
-        strpbrk(uri, " \\") != NULL) {
-        return false;
-    }
-    rest = slice_from(rest, tls ? strlen("https://") : strlen("http://"));
-    struct slice authority = slice_upto(rest, strcspn(rest.data, "/?#"));
-    return url_authority(arena, authority, &host, &port) &&
-           (tls || (port != 0 && (slice_is(host, "localhost") || slice_is(host, "127.0.0.1"))));
-}
-
 static bool issuer_check(struct api_call *call, const json_t *asked, struct error *err)
 {
     const char *name = json_text_or(asked, "name", "");
@@ -248,7 +229,7 @@ static bool issuer_check(struct api_call *call, const json_t *asked, struct erro
     if (uri == NULL && json_object_get(asked, "jwks") == NULL) {
         return error_field(err, "jwksUri", "Either jwks or jwksUri is needed.");
     }
-    if (uri != NULL && !may_be_fetched(&call->arena, uri)) {
+    if (uri != NULL && !jwks_may_be_fetched(&call->arena, uri)) {
         return error_field(err, "jwksUri", "Keys are fetched by https, or from this machine.");
     }
     return true;
@@ -366,6 +347,12 @@ static void tokens_create(struct api_call *call)
     struct error err;
     struct account account;
     struct slice token;
+    if (call->caller.federated) {
+        error_set(&err, STATUS_PERMISSION_DENIED,
+                  "A federated identity has no account here, and makes no tokens for others.");
+        api_fail(call, &err);
+        return;
+    }
     auto_json *asked = fields_read(token_fields, call->body, "", &err);
     if (asked == NULL || !account_of_member(call->control, &call->arena,
                                             json_text_or(asked, "member", ""), &account, &err)) {

@@ -19,6 +19,12 @@ static void links_create(struct api_call *call)
     struct account account;
     struct slice code;
     const char *member = json_text_or(call->body, "member", "");
+    if (call->caller.federated) {
+        error_set(&err, STATUS_PERMISSION_DENIED,
+                  "A federated identity has no account here, and makes no sign-in links.");
+        api_fail(call, &err);
+        return;
+    }
     if (member[0] == '\0') {
         member = arena_string(&call->arena, call->caller.member);
     }

@@ -225,6 +225,10 @@ static void jwks_get(struct api_call *call)
 
 static void userinfo_get(struct api_call *call)
 {
+    if (call->caller.federated) {
+        api_reply(call, json_pack("{s:o}", "sub", json_slice(call->caller.sub)));
+        return;
+    }
     api_reply(call, json_pack("{s:o, s:o, s:b}", "sub", json_slice(call->caller.sub), "email",
                               json_slice(call->caller.email), "email_verified", 1));
 }

@@ -12,9 +12,10 @@
 /* Who is calling, after the access token has been believed. */
 struct caller {
     bool authenticated;
-    struct slice sub; /* unique ID of the account */
+    bool federated;   /* of an identity pool: has no account here */
+    struct slice sub; /* unique ID of the account; of a federated caller: its member */
     struct slice email;
-    struct slice member;             /* "serviceAccount:e" or "user:e" */
+    struct slice member;             /* "serviceAccount:e", "user:e", "principal://…" */
     struct slice user_key;           /* key that the token was minted through; "" */
     struct slice scope;              /* what the token is good for (scopes.h); "" */
     struct principal_set principals; /* member, groups, domain, allAuthenticatedUsers, allUsers */

@@ -43,6 +43,8 @@ static const struct {
     {"updateMask", TEXT},
     {"validateOnly", FLAG, API_VALIDATE_ONLY},
     {"view", TEXT},
+    {"workloadIdentityPoolId", TEXT},
+    {"workloadIdentityPoolProviderId", TEXT},
     /* Knative's, and what kubectl adds. */
     {"apiVersion", TEXT},
     {"fieldManager", TEXT},

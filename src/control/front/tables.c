@@ -16,6 +16,7 @@
 #include "control/api/homerun.h"
 #include "control/api/iam_v1.h"
 #include "control/api/iamcredentials.h"
+#include "control/api/identity_pools.h"
 #include "control/api/links.h"
 #include "control/api/logging.h"
 #include "control/api/oauth.h"
@@ -27,6 +28,7 @@
 #include "control/api/run_v1.h"
 #include "control/api/run_v2.h"
 #include "control/api/serviceusage.h"
+#include "control/api/sts.h"
 #include "control/front/console.h"
 
 const struct api_table api_tables[] = {
@@ -43,6 +45,8 @@ const struct api_table api_tables[] = {
     {access_routes, &access_route_count},
     {homerun_routes, &homerun_route_count}, {health_routes, &health_route_count},
     {cloudbilling_routes, &cloudbilling_route_count},
+    {identity_pools_routes, &identity_pools_route_count},
+    {sts_routes, &sts_route_count},
     {compute_routes, &compute_route_count},
     {custom_roles_routes, &custom_roles_route_count},
     {orgpolicy_v2_routes, &orgpolicy_v2_route_count},

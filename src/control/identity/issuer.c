@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "control/identity/accounts.h"
+#include "control/identity/federation.h"
 #include "control/publish/publish.h"
 #include "http/url.h"
 #include "ipc/signer_client.h"
@@ -169,6 +170,21 @@ bool issuer_access_token(struct control *control, struct arena *arena,
            put_claim(claims, "email", grant->email, err) &&
            put_claim(claims, "aud", control->url, err) &&
            put_claim(claims, "scope", grant->scope != NULL ? grant->scope : everything, err) &&
+           issuer_mint(control, arena, claims, token, err);
+}
+
+bool issuer_federated_token(struct control *control, struct arena *arena,
+                            const struct token_grant *grant, const json_t *sets,
+                            struct slice *token, struct error *err)
+{
+    auto_json *claims = json_object();
+    if (json_array_size(sets) > 0) {
+        json_object_set_new(claims, "homerun_sets", json_deep_copy(sets));
+    }
+    return base_claims(claims, grant, err) &&
+           put_claim(claims, "homerun_use", "federated", err) &&
+           put_claim(claims, "aud", control->url, err) &&
+           put_claim(claims, "scope", grant->scope, err) &&
            issuer_mint(control, arena, claims, token, err);
 }
 
@@ -361,6 +377,11 @@ bool issuer_caller(struct control *control, struct arena *arena, struct slice te
     }
     if (token_parse(arena, text, &token) != TOKEN_OK) {
         return refuse(err, "the token is malformed");
+    }
+    if (slice_is(token.token_use, "federated")) {
+        return issuer_believe(control, arena, text, "federated", &token, err) &&
+               (federation_caller(control, arena, &token, out) ||
+                refuse(err, "its pool or provider is disabled or deleted"));
     }
     bool self_signed = token.token_use.len == 0 && slice_equal(token.iss, token.sub);
     bool good = self_signed ? believe_self_signed(control, arena, text, &token, err)

@@ -51,6 +51,14 @@ bool issuer_id_token(struct control *control, struct arena *arena, const struct 
 bool issuer_refresh_token(struct control *control, struct arena *arena,
                           const struct token_grant *grant, struct slice *token, struct error *err);
 
+/*
+ * An access token for a member of an identity pool: SUB is "principal://…", USER_KEY what it was
+ * exchanged through (federation.h). SETS, an array of texts, may be NULL.
+ */
+bool issuer_federated_token(struct control *control, struct arena *arena,
+                            const struct token_grant *grant, const json_t *sets,
+                            struct slice *token, struct error *err);
+
 /* Signs CLAIMS (JSON; iat, exp, iss are filled in if absent) with the issuer's newest key. */
 bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, struct slice *token,
                  struct error *err);
@@ -63,7 +71,7 @@ const char *issuer_url(const struct control *control); /* the API's base URL, wi
 /* Whether a JWT that an account has signed itself is of now, and for an hour at most: longer ones
  * would outlive what the account's tokens may. */
 bool issuer_assertion_lives(const struct token *token);
-/* Believes a token of ours with that use ("access", "refresh"): signature, time, account, key. */
+/* Believes a token of ours with that use ("access", "refresh", "federated"): signature and time. */
 bool issuer_believe(struct control *control, struct arena *arena, struct slice text,
                     const char *use, struct token *out, struct error *err);
 

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/url.h"
 
 struct fetch {
     uv_work_t work;
@@ -122,6 +123,21 @@ void jwks_fetch(struct control *control, const char *uri, jwks_done done, void *
     uv_queue_work(control->loop, &fetch->work, run, finish);
 }
 
+bool jwks_may_be_fetched(struct arena *arena, const char *uri)
+{
+    struct slice rest = slice_of(uri), host;
+    uint16_t port;
+    bool tls = slice_starts(rest, SLICE("https://"));
+    if (!(tls || slice_starts(rest, SLICE("http://"))) || !text_is_plain(rest) ||
+        strpbrk(uri, " \\") != NULL) {
+        return false;
+    }
+    rest = slice_from(rest, tls ? strlen("https://") : strlen("http://"));
+    struct slice authority = slice_upto(rest, strcspn(rest.data, "/?#"));
+    return url_authority(arena, authority, &host, &port) &&
+           (tls || (port != 0 && (slice_is(host, "localhost") || slice_is(host, "127.0.0.1"))));
+}
+
 /* ---- refreshing ---- */
 
 enum { REFRESH_PAUSE_US = 60 * 1000000 };
@@ -144,21 +160,21 @@ static bool find_issuer(const struct store_doc *doc, void *ctx)
     return false;
 }
 
-static bool store_keys(struct control *control, const char *key, const char *text,
-                       struct error *err)
+bool jwks_store(struct control *control, const char *kind, const char *key, const char *text,
+                struct error *err)
 {
     struct store_doc doc;
     json_t *jwks = json_read(slice_of(text), err);
-    if (jwks == NULL || store_get(control->store, STORE_ISSUER, key, &doc, err) != STORE_FOUND) {
+    if (jwks == NULL || store_get(control->store, kind, key, &doc, err) != STORE_FOUND) {
         json_decref(jwks);
         return false;
     }
     json_object_set_new(doc.body, "jwks", jwks);
     auto_change *change = change_begin(control, NULL, err);
-    bool good =
-        change != NULL && store_put(control->store, STORE_ISSUER, key, doc.body, NULL, NULL, err) &&
-        change_issuer(change, key, err) &&
-        change_audit(change, key, "refresh-issuer", NULL, NULL, err) && change_commit(&change, err);
+    bool good = change != NULL && store_put(control->store, kind, key, doc.body, NULL, NULL, err) &&
+                (strcmp(kind, STORE_ISSUER) != 0 || change_issuer(change, key, err)) &&
+                change_audit(change, key, "refresh-issuer", NULL, NULL, err) &&
+                change_commit(&change, err);
     json_decref(doc.body);
     return good;
 }
@@ -169,7 +185,7 @@ static void refreshed(struct control *control, void *ctx, const char *text, cons
     char *key = ctx;
     if (text == NULL) {
         log_warn("issuer: %s: keys could not be fetched: %s; the known ones stay", key, why);
-    } else if (!store_keys(control, key, text, &err)) {
+    } else if (!jwks_store(control, STORE_ISSUER, key, text, &err)) {
         log_warn("issuer: %s: %s; the known keys stay", key, err.text);
     } else {
         log_info("issuer: %s: keys fetched anew", key);
@@ -177,24 +193,28 @@ static void refreshed(struct control *control, void *ctx, const char *text, cons
     free(key);
 }
 
-void jwks_unknown_key(struct control *control, const char *issuer)
+bool jwks_due(struct control *control, const char *key)
 {
-    struct wanted wanted = {.issuer = issuer};
     int64_t now = clock_mono_us();
-    if (!store_each(control->store, STORE_ISSUER, "", find_issuer, &wanted, NULL) ||
-        wanted.key[0] == '\0') {
-        return;
-    }
-    int64_t *last = map_find(control->issuer_fetches, slice_of(wanted.key));
+    int64_t *last = map_find(control->issuer_fetches, slice_of(key));
     if (last == NULL) {
         last = calloc(1, sizeof(*last));
         if (last == NULL) {
             abort();
         }
-        map_put(control->issuer_fetches, slice_of(wanted.key), last);
+        map_put(control->issuer_fetches, slice_of(key), last);
     } else if (now - *last < REFRESH_PAUSE_US) {
-        return; /* a stranger's made-up key ids must not make us hammer somebody's server */
+        return false; /* a stranger's made-up key ids must not make us hammer somebody's server */
     }
     *last = now;
-    jwks_fetch(control, wanted.uri, refreshed, strdup(wanted.key));
+    return true;
+}
+
+void jwks_unknown_key(struct control *control, const char *issuer)
+{
+    struct wanted wanted = {.issuer = issuer};
+    if (store_each(control->store, STORE_ISSUER, "", find_issuer, &wanted, NULL) &&
+        wanted.key[0] != '\0' && jwks_due(control, wanted.key)) {
+        jwks_fetch(control, wanted.uri, refreshed, strdup(wanted.key));
+    }
 }

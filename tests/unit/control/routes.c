@@ -146,6 +146,8 @@ static const char *const anonymous[] = {
     "oauth2.TokenInfo",
     "openid.Configuration",
     "openid.Keys",
+    "sts.v1.Introspect",
+    "sts.v1.Token",
 };
 enum { ANONYMOUS_COUNT = sizeof(anonymous) / sizeof(anonymous[0]) };
 
