@@ -27,6 +27,7 @@ OWN_SCHEMAS = {
     "own.Entries": {"resourceNames": "list:string", "filter": "string", "orderBy": "string",
                     "pageSize": "int32", "pageToken": "string"},
     "own.Enable": {"serviceIds": "list:string"},
+    "own.Pool": {"displayName": "string", "description": "string", "disabled": "bool"},
     "own.Link": {"member": "string"},
     "own.SignIn": {"code": "string"},
     "own.Disable": {"disableDependentServices": "bool", "checkIfServiceHasUsage": "string"},
@@ -42,6 +43,10 @@ OWN_SCHEMAS = {
     "own.SearchFolders": {"query": "string", "pageSize": "int32", "pageToken": "string"},
 }
 OWN_METHODS = {
+    "POST /v1/projects/{}/locations/global/workloadIdentityPools": "own.Pool",
+    "PATCH /v1/projects/{}/locations/global/workloadIdentityPools/{}": "own.Pool",
+    "POST /v1/projects/{}/locations/global/workloadIdentityPools/{}/providers": "own.Pool",
+    "PATCH /v1/projects/{}/locations/global/workloadIdentityPools/{}/providers/{}": "own.Pool",
     "POST /homerun/v1/groups": "own.Group", "PUT /homerun/v1/groups/{}": "own.Group",
     "POST /homerun/v1/issuers": "own.Issuer", "POST /homerun/v1/tokens": "own.Token",
     "POST /homerun/v1/links": "own.Link", "POST /console/session": "own.SignIn",
