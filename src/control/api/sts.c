@@ -224,8 +224,11 @@ static void introspect_post(struct api_call *call)
     struct caller caller;
     struct error err;
     struct slice text;
-    if (!url_query_find(&call->arena, call->raw_body, "token", &text) ||
-        !issuer_believe(call->control, &call->arena, text, "federated", &token, &err) ||
+    if (!url_query_find(&call->arena, call->raw_body, "token", &text)) {
+        refuse(call, "invalid_request", "The form has no token.");
+        return;
+    }
+    if (!issuer_believe(call->control, &call->arena, text, "federated", &token, &err) ||
         !federation_caller(call->control, &call->arena, &token, &caller)) {
         api_reply(call, json_pack("{s:b}", "active", 0));
         return;
