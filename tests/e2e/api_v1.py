@@ -162,8 +162,8 @@ def the_region_of_a_knative_path_is_in_the_host():
 def paths_verbs_and_sizes_have_their_own_refusals():
     fault(api("GET", "/none"), 404, "NOT_FOUND")
     fault(api("GET", "/v1/none"), 501, "UNIMPLEMENTED")
-    fault(api("GET", KNATIVE + "/services//"), 404, "NOT_FOUND")
-    fault(api("GET", KNATIVE + "/services/x/"), 404, "NOT_FOUND")
+    fault(api("GET", KNATIVE + "/services//"), 501, "UNIMPLEMENTED")
+    fault(api("GET", KNATIVE + "/services/x/"), 501, "UNIMPLEMENTED")
     answer = api("PATCH", KNATIVE + "/services/x", {})
     assert answer.status == 405 and "PUT" in answer.headers["Allow"], answer
     answer = api("POST", KNATIVE + "/services", b"x" * (5 << 20))
