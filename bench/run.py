@@ -34,7 +34,6 @@ ISSUER = "https://issuer.bench.test"
 DOMAIN = "bench.test"
 TOKENS = 1000
 CONNECTIONS = 64
-RATE, RATE_CLIENTS = 20000, 32
 LOAD, PROXY = ["taskset", "-c", "1"], ["taskset", "-c", "0"]
 
 
@@ -105,18 +104,6 @@ def h2load(url, host, seconds, token=""):
                           capture_output=True, text=True, check=True, start_new_session=True)
     line = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout)
     return int(line.group(1)), sum(int(line.group(i)) for i in (2, 3, 4)), None, None
-
-
-def times_at_rate(url, host, seconds, token, old, folder):
-    """Milliseconds of each request at RATE requests a second, which leaves every contestant time to spare."""
-    log = f"{folder}/times"
-    header = ["-H", f"authorization: Bearer {token}"] if token else []
-    subprocess.run([*LOAD, "h2load", *(["--h1"] if old else []), "-t1", f"-c{RATE_CLIENTS}", f"--rps={RATE // RATE_CLIENTS}",
-                    "-D", str(seconds), f"--log-file={log}", "-H", f"{'host' if old else ':authority'}: {host}", *header, url],
-                   capture_output=True, text=True, check=True, start_new_session=True)
-    rows = [line.split("\t") for line in open(log)]
-    os.unlink(log)
-    return [int(row[2]) / 1000 for row in rows if row[1] == "200"]
 
 
 # ---- contestants ----
@@ -247,22 +234,6 @@ def bench_load(stand, rivals, folder, options):
             for who, (pids, run) in contestants.items():
                 rows[who].append(measure(who, pids, everyone, run))
         report_load(name, rows)
-    report_times(folder, options, {
-        "private, TLS, HTTP/1.1": (True, first, private, https, "https://127.0.0.1:8112/", "https://127.0.0.1:8102/"),
-        "public, plain HTTP/1.1": (True, "", public, plain, "http://127.0.0.1:8111/", "http://127.0.0.1:8101/"),
-        "private, TLS, HTTP/2": (False, first, private, https, "https://127.0.0.1:8112/", "https://127.0.0.1:8102/"),
-    })
-
-
-def report_times(folder, options, cases):
-    print(f"\nUntil the answer has come, at {RATE} requests/s (ms; a wait for a core counts, so a busy machine shows here)")
-    for name, (old, token, host, *urls) in cases.items():
-        rows = {who: [] for who in ("homerun", "haproxy", "nginx")}
-        for _ in range(options.rounds):
-            for who, url in zip(rows, urls):
-                rows[who] += times_at_rate(url, host, options.seconds, token, old, folder)
-        print(f"  {name:24} " + "   ".join(f"{who} p50 {percentile(t, .5):.2f} p99 {percentile(t, .99):.2f}"
-                                            for who, t in rows.items()))
 
 
 def instances(stand):
