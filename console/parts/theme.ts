@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, or as the person chose.
+// Light or dark: as the system has it, or as the person chose. The style knows only the outcome.
 import { effect, signal } from "@preact/signals";
 
 export const THEMES = ["system", "light", "dark"] as const;
@@ -7,12 +7,16 @@ type Theme = (typeof THEMES)[number];
 const stored = window.localStorage.getItem("theme");
 export const theme = signal<Theme>(THEMES.find((one) => one === stored) ?? "system");
 
+const system = window.matchMedia("(prefers-color-scheme: dark)");
+const systemIsDark = signal(system.matches);
+system.addEventListener("change", () => (systemIsDark.value = system.matches));
+
 effect(() => {
+  const dark = theme.value === "system" ? systemIsDark.value : theme.value === "dark";
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
   if (theme.value === "system") {
-    delete document.documentElement.dataset.theme;
     window.localStorage.removeItem("theme");
   } else {
-    document.documentElement.dataset.theme = theme.value;
     window.localStorage.setItem("theme", theme.value);
   }
 });
