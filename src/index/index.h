@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { INDEX_LAYOUT = 3 }; /* a reader refuses any other */
+enum { INDEX_LAYOUT = 4 }; /* a reader refuses any other */
 
 enum index_ingress {
     INDEX_INGRESS_ALL,
@@ -104,6 +104,25 @@ struct index_key {
     struct slice spki; /* DER SubjectPublicKeyInfo */
 };
 
+enum { INDEX_SESSION_KEY = 32, INDEX_SESSION_GROUPS_MAX = 200 };
+
+/*
+ * A signed-in browser. Its key is the SHA-256 of the cookie's value. The sign-on session is the one
+ * of the auth host; a session of any other host hangs on it, and ends with it.
+ */
+struct index_session {
+    struct slice host;    /* the one host where the cookie counts; "" for the auth host */
+    struct slice sub;     /* of a local account; "" for a person of an identity provider */
+    struct slice issuer;  /* the provider's; "" for a local account */
+    struct slice subject; /* the provider's sub */
+    struct slice email;   /* lower case; "" if it may not be used as user:E */
+    struct slice groups[INDEX_SESSION_GROUPS_MAX]; /* as the provider names them */
+    size_t group_count;
+    int64_t signed_in_us; /* wall clock of the sign-in itself, not of its handover to this host */
+    int64_t expire_us;    /* wall clock; never later than the parent's */
+    uint8_t parent[INDEX_SESSION_KEY]; /* key of the sign-on session; zeroes for that one itself */
+};
+
 /* ---- reader: front ---- */
 
 struct index_reader; /* opaque */
@@ -151,6 +170,12 @@ bool index_reader_key(const struct index_reader *reader, uint32_t issuer, struct
 /* True if the service account key KID exists and is enabled: tokens that name another are refused.
  */
 bool index_reader_user_key(const struct index_reader *reader, struct slice kid);
+/*
+ * The session under KEY. False if there is none, and also if the sign-on session that it hangs on
+ * is gone. Whether it has expired, and whether its person still exists, is the caller's to judge.
+ */
+bool index_reader_session(const struct index_reader *reader, const uint8_t key[INDEX_SESSION_KEY],
+                          struct index_session *out);
 
 /* ---- reader: run ---- */
 
@@ -233,6 +258,10 @@ bool index_txn_delete_key(struct index_txn *txn, uint32_t issuer, struct slice k
                           struct error *err);
 /* All keys of an issuer: before its new set is put. */
 bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error *err);
+bool index_txn_put_session(struct index_txn *txn, const uint8_t key[INDEX_SESSION_KEY],
+                           const struct index_session *session, struct error *err);
+bool index_txn_delete_session(struct index_txn *txn, const uint8_t key[INDEX_SESSION_KEY],
+                              struct error *err);
 bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct slice json,
                             struct error *err);
 bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, struct error *err);

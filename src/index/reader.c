@@ -327,6 +327,23 @@ bool index_reader_user_key(const struct index_reader *reader, struct slice kid)
            record.len == 1 && record.data[0] == 1;
 }
 
+static bool find_session(const struct index_reader *reader, const uint8_t key[INDEX_SESSION_KEY],
+                         struct slice *record)
+{
+    return front(reader, FRONT_SESSION, (struct slice){(const char *)key, INDEX_SESSION_KEY},
+                 record);
+}
+
+bool index_reader_session(const struct index_reader *reader, const uint8_t key[INDEX_SESSION_KEY],
+                          struct index_session *out)
+{
+    static const uint8_t none[INDEX_SESSION_KEY];
+    struct slice record, parent;
+    return find_session(reader, key, &record) && record_session(record, out) &&
+           (memcmp(out->parent, none, INDEX_SESSION_KEY) == 0 ||
+            find_session(reader, out->parent, &parent));
+}
+
 /* ---- run ---- */
 
 struct index_run *index_run_new(const char *dir, struct error *err)

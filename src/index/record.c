@@ -9,6 +9,7 @@ const char *const front_table_names[FRONT_TABLES] = {
     [FRONT_GRANT] = "grant",       [FRONT_TAG] = "tag",     [FRONT_ACCOUNT] = "account",
     [FRONT_USER_KEY] = "user_key", [FRONT_GROUP] = "group", [FRONT_ISSUER] = "issuer",
     [FRONT_KEY] = "key",           [FRONT_NOTE] = "note",
+    [FRONT_SESSION] = "session",
 };
 
 static bool take(struct record_reader *reader, void *out, size_t bytes)
@@ -208,6 +209,43 @@ bool record_route(struct slice record, struct index_route *out)
     out->service_id = record_u64(&reader);
     out->default_url = record_u8(&reader) != 0;
     out->tag = record_slice(&reader);
+    return !reader.broken && reader.left == 0;
+}
+
+void record_put_session(struct buffer *out, const struct index_session *session)
+{
+    record_put_slice(out, session->host);
+    record_put_slice(out, session->sub);
+    record_put_slice(out, session->issuer);
+    record_put_slice(out, session->subject);
+    record_put_slice(out, session->email);
+    record_put_u64(out, (uint64_t)session->signed_in_us);
+    record_put_u64(out, (uint64_t)session->expire_us);
+    buffer_add(out, (struct slice){(const char *)session->parent, INDEX_SESSION_KEY});
+    record_put_u8(out, (uint8_t)session->group_count);
+    for (size_t i = 0; i < session->group_count; i++) {
+        record_put_slice(out, session->groups[i]);
+    }
+}
+
+bool record_session(struct slice record, struct index_session *out)
+{
+    struct record_reader reader = {.at = record.data, .left = record.len};
+    out->host = record_slice(&reader);
+    out->sub = record_slice(&reader);
+    out->issuer = record_slice(&reader);
+    out->subject = record_slice(&reader);
+    out->email = record_slice(&reader);
+    out->signed_in_us = (int64_t)record_u64(&reader);
+    out->expire_us = (int64_t)record_u64(&reader);
+    take(&reader, out->parent, INDEX_SESSION_KEY);
+    out->group_count = record_u8(&reader);
+    if (out->group_count > INDEX_SESSION_GROUPS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < out->group_count; i++) {
+        out->groups[i] = record_slice(&reader);
+    }
     return !reader.broken && reader.left == 0;
 }
 

@@ -30,6 +30,8 @@ void record_put_tag(struct buffer *out, const struct index_tag *tag);
 void record_tag(struct record_reader *reader, struct index_tag *out);
 void record_put_route(struct buffer *out, const struct index_route *route);
 bool record_route(struct slice record, struct index_route *out);
+void record_put_session(struct buffer *out, const struct index_session *session);
+bool record_session(struct slice record, struct index_session *out);
 
 enum { RECORD_KEY_MAX = 500 }; /* LMDB takes 511 */
 
@@ -53,6 +55,7 @@ enum front_table {
     FRONT_ISSUER,
     FRONT_KEY,
     FRONT_NOTE,
+    FRONT_SESSION,
     FRONT_TABLES,
 };
 extern const char *const front_table_names[FRONT_TABLES];

@@ -636,6 +636,24 @@ bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error 
     return refuse(txn, err, "key", code);
 }
 
+bool index_txn_put_session(struct index_txn *txn, const uint8_t key[INDEX_SESSION_KEY],
+                           const struct index_session *session, struct error *err)
+{
+    if (session->group_count > INDEX_SESSION_GROUPS_MAX) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "a session has at most %d groups",
+                         INDEX_SESSION_GROUPS_MAX);
+    }
+    record_put_session(&txn->scratch, session);
+    return put_scratch(txn, FRONT_SESSION, (struct slice){(const char *)key, INDEX_SESSION_KEY},
+                       err);
+}
+
+bool index_txn_delete_session(struct index_txn *txn, const uint8_t key[INDEX_SESSION_KEY],
+                              struct error *err)
+{
+    return drop(txn, FRONT_SESSION, (struct slice){(const char *)key, INDEX_SESSION_KEY}, err);
+}
+
 bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct slice json,
                             struct error *err)
 {

@@ -233,6 +233,76 @@ static void accounts_keys_and_groups_come_back_as_they_went_in(void **state)
     index_reader_free(reader);
 }
 
+/* ---- sessions ---- */
+
+static bool put_session(const uint8_t *key, const struct index_session *session)
+{
+    struct error err;
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    bool good = index_txn_put_session(txn, key, session, &err);
+    assert_true(index_txn_commit(&txn, &err));
+    return good;
+}
+
+static void a_session_comes_back_as_it_went_in(void **state)
+{
+    (void)state;
+    struct error err;
+    const uint8_t key[INDEX_SESSION_KEY] = {0, 1}, other[INDEX_SESSION_KEY] = {0, 2};
+    struct index_session seen;
+    struct index_session session = {
+        .issuer = SLICE("https://idp"),
+        .subject = SLICE("42"),
+        .email = SLICE("a@x"),
+        .signed_in_us = 5,
+        .expire_us = INT64_MAX,
+        .group_count = INDEX_SESSION_GROUPS_MAX,
+    };
+    for (size_t i = 0; i < INDEX_SESSION_GROUPS_MAX; i++) {
+        session.groups[i] = i == 7 ? SLICE("/staff") : SLICE("");
+    }
+    assert_true(put_session(key, &session));
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_false(index_reader_session(reader, other, &seen));
+    assert_true(index_reader_session(reader, key, &seen));
+    assert_int_equal(seen.host.len, 0);
+    assert_int_equal(seen.sub.len, 0);
+    assert_true(slice_is(seen.issuer, "https://idp"));
+    assert_true(slice_is(seen.subject, "42"));
+    assert_true(slice_is(seen.email, "a@x"));
+    assert_int_equal(seen.signed_in_us, 5);
+    assert_int_equal(seen.expire_us, INT64_MAX);
+    assert_int_equal(seen.group_count, INDEX_SESSION_GROUPS_MAX);
+    assert_true(slice_is(seen.groups[7], "/staff"));
+    session.group_count++;
+    assert_false(put_session(other, &session));
+    index_reader_free(reader);
+}
+
+static void a_session_ends_with_the_one_that_it_hangs_on(void **state)
+{
+    (void)state;
+    struct error err;
+    const uint8_t sign_on[INDEX_SESSION_KEY] = {1}, key[INDEX_SESSION_KEY] = {2};
+    struct index_session seen;
+    struct index_session session = {.sub = SLICE("100"), .expire_us = 9};
+    assert_true(put_session(sign_on, &session));
+    session.host = SLICE("hello.test");
+    session.parent[0] = 1;
+    assert_true(put_session(key, &session));
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_true(index_reader_session(reader, key, &seen));
+    assert_true(slice_is(seen.host, "hello.test"));
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_delete_session(txn, sign_on, &err));
+    assert_true(index_txn_delete_session(txn, sign_on, &err)); /* once more does no harm */
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_false(index_reader_session(reader, sign_on, &seen));
+    assert_false(index_reader_session(reader, key, &seen));
+    index_reader_free(reader);
+}
+
 /* ---- a full map ---- */
 
 enum { SMALL = 1024 * 1024, ACCOUNT_BYTES = 2000 };
@@ -355,6 +425,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_transaction_that_is_given_up_leaves_nothing, make, clear),
         cmocka_unit_test_setup_teardown(accounts_keys_and_groups_come_back_as_they_went_in, make,
                                         clear),
+        cmocka_unit_test_setup_teardown(a_session_comes_back_as_it_went_in, make, clear),
+        cmocka_unit_test_setup_teardown(a_session_ends_with_the_one_that_it_hangs_on, make, clear),
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused_whole_and_fits_the_next_time,
                                         make, clear),
         cmocka_unit_test_setup_teardown(
