@@ -53,6 +53,7 @@ def heading(text, started, count):
 
 def run_layers(count):
     run_program(count, TESTS / "layers.py", {})
+    run_program(count, TESTS / "rules.py", {})
 
 
 def run_unit(count, build, only):

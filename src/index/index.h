@@ -5,7 +5,7 @@
  *
  * A reader sees one committed transaction at a time, and renews for every request: what control has
  * committed before it answered a call is therefore seen by every request that arrives after that
- * answer. What a lookup returns points into the map and is good until the next renew.
+ * answer (docs/access.md, P1, and P3, since no reader needs the writer). What a lookup returns points into the map and is good until the next renew.
  */
 #pragma once
 

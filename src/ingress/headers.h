@@ -1,5 +1,6 @@
 /*
- * What a container gets to see of a request's headers, and a client of a response's: one table.
+ * What a container gets to see of a request's headers, and a client of a response's: one table
+ * (docs/access.md, C9).
  */
 #pragma once
 

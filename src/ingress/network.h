@@ -1,6 +1,6 @@
 /*
  * Where a request comes from: the socket's peer, or, when that is a proxy that the operator trusts,
- * the right-most entry of X-Forwarded-For that is not one (docs/access.md, A6).
+ * the right-most entry of X-Forwarded-For that is not one (docs/access.md, A6, C10).
  */
 #pragma once
 

@@ -94,14 +94,14 @@ const char *token_fault_name(enum token_fault fault);
  */
 enum token_fault token_parse(struct arena *arena, struct slice text, struct token *out);
 
-/* alg is the key's own, and the signature fits. */
+/* docs/access.md C3: alg is the key's own, and the signature fits. */
 enum token_fault token_verify_signature(const struct token *token, const struct trust_key *key);
 
 /* docs/access.md C4: leeway 10 s on exp, 60 s on iat and nbf; exp needed; at most 24 h long
  * (from iat, or now if absent). */
 enum token_fault token_verify_time(const struct token *token, int64_t now_s);
 
-/* A token in the shape of three parts, its signature replaced:
+/* docs/access.md C8: a token in the shape of three parts, its signature replaced:
  * "HEADER.PAYLOAD.SIGNATURE_REMOVED_BY_GOOGLE" in ARENA. */
 struct slice token_strip(struct arena *arena, struct slice text);
 /* Three dot-separated parts of base64url characters, none empty. */

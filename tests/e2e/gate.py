@@ -17,6 +17,7 @@ from homerun import GCLOUD_CLIENT_ID, Homerun, fetch, main, test
 
 @test
 def row_1_an_unknown_host_is_404():
+    # docs/access.md: A2
     s = stand()
     for host in ("nothing-123.us-central1.run.localhost", "localhost", "127.0.0.1:8443"):
         s.refused(404, "private", bearer(s.token("p")), host=host)
@@ -24,6 +25,7 @@ def row_1_an_unknown_host_is_404():
 
 @test
 def row_2_an_internal_service_does_not_exist_outside():
+    # docs/access.md: A6
     s = stand()
     s.refused(404, "inside")
     s.refused(404, "inside", ("X-Forwarded-For", "10.0.0.1"))
@@ -31,6 +33,7 @@ def row_2_an_internal_service_does_not_exist_outside():
 
 @test
 def row_3_no_header_is_403():
+    # docs/access.md: A9
     page = stand().refused(403, "private", path="/a?b=c").text
     assert page == (
         "<html><head>\n"
@@ -42,6 +45,7 @@ def row_3_no_header_is_403():
 
 @test
 def row_4_an_empty_header_is_403():
+    # docs/access.md: C2
     stand().refused(403, "private", ("Authorization", ""))
     stand().refused(403, "private", ("Authorization", "  "))
 
@@ -53,6 +57,7 @@ def row_5_another_scheme_is_401():
 
 @test
 def row_6_an_access_token_is_401():
+    # docs/access.md: A10, C3
     s = stand()
     s.refused(401, "private", bearer(s.homerun.token("access", member=s.member("p"))))
     s.refused(401, "private", bearer(s.homerun.token("access")))
@@ -60,6 +65,7 @@ def row_6_an_access_token_is_401():
 
 @test
 def row_7_a_token_that_cannot_be_believed_is_401():
+    # docs/access.md: C4, C5
     s = stand()
     now = int(time.time())
     foreign, _ = s.new_key("foreign")
@@ -91,12 +97,14 @@ def row_7_a_token_that_cannot_be_believed_is_401():
 
 @test
 def row_8_a_caller_who_is_not_on_the_list_is_403():
+    # docs/access.md: A12
     s = stand()
     s.refused(403, "private", bearer(s.token("q")))
 
 
 @test
 def row_9_a_caller_who_may_invoke_passes():
+    # docs/access.md: A11
     s = stand()
     token = s.token("p")
     seen = s.passed("private", bearer(token), ("Cookie", "a=b"), path="/a%41?b=c%2f")
@@ -143,6 +151,7 @@ def both_urls_lead_to_the_service_and_through_the_same_gate():
 
 @test
 def row_10_gclouds_audience_passes_and_the_signature_is_replaced():
+    # docs/access.md: C5, C8
     s = stand()
     token = s.token("p", aud=GCLOUD_CLIENT_ID)
     assert s.passed("private", bearer(token))["authorization"] == f"Bearer {strip(token)}"
@@ -150,6 +159,7 @@ def row_10_gclouds_audience_passes_and_the_signature_is_replaced():
 
 @test
 def row_11_the_serverless_header_decides_and_is_stripped():
+    # docs/access.md: C1, C8
     s = stand()
     token = s.token("p")
     seen = s.passed("private", special(token), ("Authorization", "Bearer app"))
@@ -194,6 +204,7 @@ def rows_16_and_17_a_tag_takes_tokens_for_the_service_alone():
 
 @test
 def row_18_with_the_check_off_no_token_is_looked_at():
+    # docs/access.md: A7
     s = stand()
     s.set_policy("switch", [])
     s.set_check("switch", False)
@@ -206,6 +217,7 @@ def row_18_with_the_check_off_no_token_is_looked_at():
 
 @test
 def rows_19_and_20_all_users_means_no_token_is_looked_at():
+    # docs/access.md: A8
     s = stand()
     s.allow("switch", ["allUsers"])
     assert s.passed("switch", ("Authorization", "Bearer garbage"))["authorization"] == \
@@ -253,6 +265,7 @@ def rows_24_to_26_the_check_and_the_policy_are_two_switches():
 
 @test
 def row_27_a_condition_on_the_path_decides_by_the_path():
+    # docs/access.md: K2
     s = stand()
     s.allow("switch", [s.member("p")], 'request.path.startsWith("/a")')
     caller = bearer(s.token("p", "switch"))
@@ -267,6 +280,7 @@ def row_27_a_condition_on_the_path_decides_by_the_path():
 
 @test
 def row_28_what_was_taken_away_after_minting_is_401():
+    # docs/access.md: C6, P1
     s = stand()
     path = "/v1/projects/demo/serviceAccounts/" + s.email("gone")
     s.subs["gone"] = s.account("gone")
@@ -351,6 +365,7 @@ def rows_29_and_30_roles_of_the_project_reach_down_if_they_may_invoke():
 
 @test
 def plain_http_leads_to_https():
+    # docs/access.md: A1
     s = stand()
     host = urllib.parse.urlsplit(s.url("private")).hostname
     port = urllib.parse.urlsplit(s.homerun.ready["http"]).port
@@ -372,12 +387,14 @@ def plain_http_sends_nobody_to_a_host_that_is_not_ours():
 
 @test
 def trace_and_connect_never_reach_a_container():
+    # docs/access.md: A4
     s = stand()
     s.refused(405, "private", bearer(s.token("p")), method="TRACE")
 
 
 @test
 def what_a_client_may_not_claim_is_taken_away():
+    # docs/access.md: C9
     s = stand()
     seen = s.passed("private", bearer(s.token("p")),
                     ("X-Goog-IAP-JWT-Assertion", "x"),
@@ -474,6 +491,7 @@ def a_large_upload_that_is_refused_is_answered_at_once():
 
 @test
 def a_request_that_is_open_at_the_end_is_finished():
+    # docs/access.md: P2
     with Homerun("--workers=1") as homerun:
         add_mirror(homerun)
         homerun.cli("deploy", "open", "--image=mirror", "--no-invoker-iam-check")

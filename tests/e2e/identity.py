@@ -158,6 +158,7 @@ def a_key_made_elsewhere_works_as_one_made_here_until_it_is_disabled_or_deleted(
 
 @test
 def an_assertion_that_names_no_key_is_tried_with_each_enabled_one():
+    # docs/access.md: C11
     email = new_account("names-no-key")["email"]
     may_invoke(f"serviceAccount:{email}")
     kids = {}

@@ -81,6 +81,7 @@ def keys_are_fetched_once_and_again_when_an_unknown_one_signs():
 
 @test
 def an_issuer_speaks_for_its_domains_and_for_nobody_else():
+    # docs/access.md: C7
     homerun, provider = stand()
     key = provider.folder.name + "/second.pem"
     assert status(homerun, provider.token(key, "second")) == 200

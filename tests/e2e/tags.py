@@ -27,7 +27,7 @@ def done(operation):
 
 
 class World:
-    """A service for each kind of condition, for a caller of its own; a key with two values."""
+    """A service for each kind of condition (docs/access.md, K5), for a caller of its own; a key with two values."""
 
     def __init__(self):
         self.organization = api("GET", "/v3/organizations:search")["organizations"][0]["name"]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Promise 1 and 3 under load: access changes are linearizable, and the front door stays up.
+"""Promises P1 and P3 of docs/access.md under load: access changes are linearizable, and the front door stays up.
 
 Four connections (two plain HTTP/1.1, one TLS HTTP/1.1, one HTTP/2) ask as fast as they can, of
 seventeen targets that are opened and closed all the while, each by another kind of change, and of a

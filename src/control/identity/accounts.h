@@ -39,8 +39,8 @@ void account_caller(struct control *control, struct arena *arena, const struct a
 bool account_key_enabled(struct control *control, struct arena *arena,
                          const struct account *account, struct slice kid);
 /*
- * Whether TOKEN was signed with an enabled key of ACCOUNT: the one that its header names, or, where
- * that names none (Node's library writes no "kid"), any. On true token->kid is the key's: a token
+ * docs/access.md C11: whether TOKEN was signed with an enabled key of ACCOUNT: the one that its header
+ * names, or, where that names none (Node's library writes no "kid"), any. On true token->kid is the key's: a token
  * that is minted for this one dies with it.
  */
 bool account_verify(struct control *control, struct arena *arena, const struct account *account,

@@ -103,6 +103,7 @@ static const char *answer_of(struct arena *arena, struct slice expression,
     return names[cel_eval(program, env, arena)];
 }
 
+/* docs/access.md: K1, K3, K4 */
 static void conditions_mean_what_the_table_says(void **state)
 {
     (void)state;

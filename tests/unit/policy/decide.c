@@ -130,6 +130,7 @@ static void rows_21_and_26_what_is_not_for_allusers_needs_a_credential(void **st
 
 /* ---- the order of the rungs ---- */
 
+/* docs/access.md: A1 to A12 */
 static void each_rung_answers_before_those_below_it(void **state)
 {
     (void)state;

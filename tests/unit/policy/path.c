@@ -1,4 +1,4 @@
-/* The spellings of a path that containers read in two ways, one row each. */
+/* The spellings of a path that containers read in two ways, one row each (docs/access.md, K2). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
