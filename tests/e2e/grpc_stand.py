@@ -24,21 +24,26 @@ def varint(number):
     return out + bytes([number])
 
 
-def call(method, body, headers=(), token=None, length=None, service=SERVICES):
-    """(grpc-status, grpc-message, all trailers, messages)."""
+def begin(method, body, headers=(), token=None, length=None, service=SERVICES):
+    """The socket of a call that has been sent."""
     url = urllib.parse.urlsplit(stand().api_url)
     lines = [f"POST /{service}/{method} HTTP/1.1", "Host: localhost", "Connection: close", "TE: trailers"]
     lines += [f"{name}: {value}" for name, value in dict([("Content-Type", "application/grpc"), *headers]).items()]
     if token != "":
         lines.append(f"Authorization: Bearer {token or stand().token()}")
     lines.append(f"Content-Length: {len(body) if length is None else length}")
-    with socket.create_connection(("127.0.0.1", url.port), timeout=30) as client:
-        client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
-        try:
-            client.sendall(body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        answer = b""
+    client = socket.create_connection(("127.0.0.1", url.port), timeout=30)
+    client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+    try:
+        client.sendall(body)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return client
+
+
+def end(client, answer=b""):
+    """(grpc-status, grpc-message, all trailers, messages) of the call on a socket, once it is over. ANSWER: what was read."""
+    with client:
         try:
             while chunk := client.recv(65536):
                 answer += chunk
@@ -52,3 +57,7 @@ def call(method, body, headers=(), token=None, length=None, service=SERVICES):
         messages, rest = messages + rest[:size], rest[size + 2:]
     trailers = dict(line.split(": ", 1) for line in rest.decode().split("\r\n")[1:] if ": " in line)
     return int(trailers["grpc-status"]), urllib.parse.unquote(trailers.get("grpc-message", "")), trailers, messages
+
+
+def call(method, body, headers=(), **more):
+    return end(begin(method, body, headers, **more))

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import urllib.parse
 
-from grpc_stand import SERVICES, call, frame, text
+from grpc_stand import SERVICES, begin, call, end, frame, text
 from homerun import main, need, stand, test
 
 PARENT = "projects/demo/locations/us-central1"
@@ -141,6 +141,38 @@ def ten_thousand_streams_get_their_answers():
     assert "10000 succeeded, 0 failed" in done.stdout, done.stdout[-800:]
     status, _, _, _ = call("ListServices", frame(text(1, PARENT)))
     assert status == OK
+
+
+@test
+def a_log_is_followed_no_further_than_its_caller_may():
+    """What was allowed when the call began is judged again: the account, its token, its permission."""
+    homerun = stand()
+    homerun.cli("deploy", "followed", "--image=us-docker.pkg.dev/cloudrun/container/hello", "--allow-unauthenticated")
+    reader = homerun.api("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "log-reader"}).json["email"]
+    account = f"/v1/projects/demo/serviceAccounts/{reader}"
+
+    def grant(members):
+        policy = homerun.api("POST", "/v1/projects/demo:getIamPolicy", {}).json
+        bindings = [b for b in policy["bindings"] if b["role"] != "roles/logging.viewer"]
+        bindings += [{"role": "roles/logging.viewer", "members": members}] if members else []
+        changed = homerun.api("POST", "/v1/projects/demo:setIamPolicy", {"policy": {**policy, "bindings": bindings}})
+        assert changed.status == 200, changed.text
+
+    for take, give, status in (
+            (lambda: homerun.api("POST", account + ":disable", {}), lambda: homerun.api("POST", account + ":enable", {}),
+             UNAUTHENTICATED),
+            (lambda: grant([]), lambda: grant([f"serviceAccount:{reader}"]), PERMISSION_DENIED)):
+        grant([f"serviceAccount:{reader}"])
+        token = homerun.token(member=f"serviceAccount:{reader}")
+        followed = begin("TailLogEntries", frame(text(1, "projects/demo")), token=token,
+                         service="google.logging.v2.LoggingServiceV2")
+        head = followed.recv(4, socket.MSG_WAITALL)
+        assert head == b"HTTP", head
+        take()
+        assert homerun.get(homerun.url("followed") + "/after").status == 200
+        ended, _, _, messages = end(followed, head)
+        assert ended == status and b"/after" not in messages, (ended, messages)
+        give()
 
 
 @test

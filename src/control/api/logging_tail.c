@@ -1,6 +1,7 @@
 /*
  * TailLogEntries: a call that goes on. Twice a second it is given what was written to the log files
- * since it looked last; each time it is asked anew whether its caller may still read them.
+ * since it looked last; each time it is asked anew who its caller is, by the token that it came with,
+ * and whether they may still read them.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "control/api/logging_entries.h"
+#include "control/identity/issuer.h"
 
 enum {
     TAILS_MAX = 64,
@@ -153,7 +155,7 @@ static void on_look(uv_timer_t *timer)
     if (json_array_size(entries) == 0) {
         return;
     }
-    if (!may_read(tail, &err)) {
+    if (!issuer_caller_lives(tail->call, &err) || !may_read(tail, &err)) {
         tail_end(tail, &err);
         return;
     }

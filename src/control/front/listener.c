@@ -119,25 +119,11 @@ static bool host_is_ours(const struct control *control, struct slice host)
     return inet_pton(AF_INET, text, &v4) == 1 || slice_find(host, ':') >= 0;
 }
 
-static struct slice bearer_token(const struct http_request *request, bool *several)
-{
-    *several = http_headers_count(&request->headers, SLICE("authorization")) > 1;
-    const struct http_header *header = http_headers_find(&request->headers, SLICE("authorization"));
-    if (header == NULL || header->value.len < 8 ||
-        !slice_equal_nocase(slice_upto(header->value, 6), SLICE("bearer")) ||
-        (header->value.data[6] != ' ' && header->value.data[6] != '\t')) {
-        return SLICE_NONE;
-    }
-    return slice_trim(slice_from(header->value, 7));
-}
-
 static bool authenticate(struct api_call *call, struct error *err)
 {
-    bool several;
-    struct slice token = bearer_token(exchange_request(call->exchange), &several);
-    if (several) {
-        return error_set(err, STATUS_UNAUTHENTICATED,
-                         "The request has more than one Authorization header.");
+    struct slice token;
+    if (!issuer_bearer(exchange_request(call->exchange), &token, err)) {
+        return false;
     }
     struct slice cookie = console_cookie(exchange_request(call->exchange));
     if (token.len == 0 && cookie.len > 0) {

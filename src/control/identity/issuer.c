@@ -388,3 +388,33 @@ bool issuer_caller(struct control *control, struct arena *arena, struct slice te
                             : issuer_believe(control, arena, text, "access", &token, err);
     return good && fill_caller(control, arena, &token, out, err);
 }
+
+bool issuer_bearer(const struct http_request *request, struct slice *token, struct error *err)
+{
+    const struct http_header *header = http_headers_find(&request->headers, SLICE("authorization"));
+    *token = SLICE_NONE;
+    if (http_headers_count(&request->headers, SLICE("authorization")) > 1) {
+        return error_set(err, STATUS_UNAUTHENTICATED,
+                         "The request has more than one Authorization header.");
+    }
+    if (header != NULL && header->value.len >= 8 &&
+        slice_equal_nocase(slice_upto(header->value, 6), SLICE("bearer")) &&
+        (header->value.data[6] == ' ' || header->value.data[6] == '\t')) {
+        *token = slice_trim(slice_from(header->value, 7));
+    }
+    return true;
+}
+
+bool issuer_caller_lives(struct api_call *call, struct error *err)
+{
+    auto_arena arena = {0};
+    struct caller now = {0};
+    struct slice token;
+    if (call->exchange == NULL) {
+        return true;
+    }
+    return issuer_bearer(exchange_request(call->exchange), &token, err) &&
+           issuer_caller(call->control, &arena, token, &now, err) &&
+           (slice_equal(now.sub, call->caller.sub) ||
+            error_set(err, STATUS_UNAUTHENTICATED, "The token is another caller's by now."));
+}

@@ -62,10 +62,18 @@ bool issuer_federated_token(struct control *control, struct arena *arena,
 /* Signs CLAIMS (JSON; iat, exp, iss are filled in if absent) with the issuer's newest key. */
 bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, struct slice *token,
                  struct error *err);
+/* The bearer token that a request has; "" if it has none. UNAUTHENTICATED if it has two. */
+bool issuer_bearer(const struct http_request *request, struct slice *token, struct error *err);
 /* Believes an access token of ours, or a self-signed JWT of an account's key: fills CALLER.
  * UNAUTHENTICATED on failure. */
 bool issuer_caller(struct control *control, struct arena *arena, struct slice token,
                    struct caller *out, struct error *err);
+/*
+ * For calls that go on after their head was judged: whether the token that CALL came with would be
+ * believed now, and is the same caller's. UNAUTHENTICATED once the token, its key or its account has
+ * ended. True as well if the client has left.
+ */
+bool issuer_caller_lives(struct api_call *call, struct error *err);
 const char *issuer_url(const struct control *control); /* the API's base URL, without slash */
 
 /* Whether a JWT that an account has signed itself is of now, and for an hour at most: longer ones
