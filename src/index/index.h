@@ -5,7 +5,8 @@
  *
  * A reader sees one committed transaction at a time, and renews for every request: what control has
  * committed before it answered a call is therefore seen by every request that arrives after that
- * answer (docs/access.md, P1, and P3, since no reader needs the writer). What a lookup returns points into the map and is good until the next renew.
+ * answer (docs/access.md, P1, and P3, since no reader needs the writer). What a lookup returns
+ * points into the map and is good until the next renew.
  */
 #pragma once
 
@@ -13,7 +14,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { INDEX_LAYOUT = 4 }; /* a reader refuses any other */
+enum { INDEX_LAYOUT = 5 }; /* a reader refuses any other */
 
 enum index_ingress {
     INDEX_INGRESS_ALL,
@@ -37,6 +38,33 @@ struct index_target {
 
 enum { INDEX_TARGETS_MAX = 64, INDEX_AUDIENCES_MAX = 64, INDEX_NODES_MAX = 16 };
 
+enum { INDEX_DOOR_NODES_MAX = INDEX_NODES_MAX + 2, INDEX_DOOR_LIST_MAX = 64 };
+
+/*
+ * The door of a service: Identity-Aware Proxy, which asks for iap.webServiceVersions.accessViaIAP
+ * before the invoker check. Its settings are the effective ones: what a level does not set comes
+ * from the next above. With `on` false nothing else of it is meant, nor stored.
+ */
+struct index_door {
+    bool on;
+    bool allow_http_options; /* CORS preflights pass without an identity */
+    uint32_t max_age_s;      /* sign in anew after this; 0: never */
+    struct slice audience;   /* "/projects/N/locations/L/services/S", N the project's number */
+    struct slice agent;      /* "serviceAccount:service-N@gcp-sa-iap.iam.gserviceaccount.com": calls
+                                the service for those who come in by the door */
+    /* Nodes whose grants of the door apply: iap_web of the service (by the service's own id), of
+     * the region, of the project, then project, folders, organization: nearest first. Those of
+     * iap_web that have neither policy nor settings are left out. */
+    uint64_t nodes[INDEX_DOOR_NODES_MAX];
+    size_t node_count;
+    struct slice clients[INDEX_DOOR_LIST_MAX]; /* audiences of programs besides the URLs */
+    size_t client_count;
+    bool domains_limited; /* only people of `domains` come in; with none of those, nobody does */
+    struct slice domains[INDEX_DOOR_LIST_MAX]; /* lower case */
+    size_t domain_count;
+    struct slice denied_page; /* URL to send to who is refused; "" for our own page */
+};
+
 /* Everything that gate and dispatch need of a service, in one record. */
 struct index_service {
     uint64_t id;
@@ -57,6 +85,7 @@ struct index_service {
     struct index_target targets[INDEX_TARGETS_MAX];
     size_t target_count;
     int64_t created_us;
+    struct index_door door;
 };
 
 /* Where a host leads. */
@@ -66,7 +95,8 @@ struct index_route {
     bool default_url; /* a host made by us, not a domain of the operator's */
 };
 
-/* One binding's grant of run.routes.invoke to one member on one node. */
+/* One binding's grant to one member on one node: of run.routes.invoke, or, in a table of its own,
+ * of iap.webServiceVersions.accessViaIAP. */
 struct index_grant {
     struct slice role;
     struct slice program; /* compiled condition (policy/cel.h); empty: unconditional */
@@ -148,6 +178,9 @@ bool index_reader_service(const struct index_reader *reader, uint64_t id,
  */
 size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
                            struct index_grant *out, size_t max);
+/* The same of the door: who may come in by it on NODE, one of index_door's. */
+size_t index_reader_door_grants(const struct index_reader *reader, uint64_t node,
+                                struct slice member, struct index_grant *out, size_t max);
 
 enum index_found { INDEX_ABSENT, INDEX_FOUND, INDEX_UNREADABLE };
 
@@ -209,8 +242,8 @@ void index_writer_check_readers(struct index_writer *writer);
  * then. */
 uint64_t index_writer_change_number(struct index_writer *writer);
 
-/* True if the last change did not fit into the map (RESOURCE_EXHAUSTED), and the next will have more
- * room: worth another try. */
+/* True if the last change did not fit into the map (RESOURCE_EXHAUSTED), and the next will have
+ * more room: worth another try. */
 bool index_writer_grows(const struct index_writer *writer);
 
 /* Grows the map where it has become narrow; no transaction of this process may be open. */
@@ -236,6 +269,9 @@ struct index_grant_row {
 /* Replaces all grants on NODE. */
 bool index_txn_put_grants(struct index_txn *txn, uint64_t node, const struct index_grant_row *rows,
                           size_t count, struct error *err);
+/* The same of the door. */
+bool index_txn_put_door_grants(struct index_txn *txn, uint64_t node,
+                               const struct index_grant_row *rows, size_t count, struct error *err);
 
 /* Replaces all tags that are bound to NODE. A node without any takes no room. */
 bool index_txn_put_tags(struct index_txn *txn, uint64_t node, const struct index_tag *tags,

@@ -206,12 +206,12 @@ bool index_reader_service(const struct index_reader *reader, uint64_t id, struct
            record_service(record, out);
 }
 
-size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
-                           struct index_grant *out, size_t max)
+static size_t find_grants(const struct index_reader *reader, enum front_table table, uint64_t node,
+                          struct slice member, struct index_grant *out, size_t max)
 {
     char key[RECORD_KEY_MAX + 8];
     struct slice record;
-    if (!front(reader, FRONT_GRANT, record_key(key, true, node, member), &record)) {
+    if (!front(reader, table, record_key(key, true, node, member), &record)) {
         return 0;
     }
     struct record_reader at = {.at = record.data, .left = record.len};
@@ -224,6 +224,18 @@ size_t index_reader_grants(const struct index_reader *reader, uint64_t node, str
         out[count++] = grant;
     }
     return count;
+}
+
+size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
+                           struct index_grant *out, size_t max)
+{
+    return find_grants(reader, FRONT_GRANT, node, member, out, max);
+}
+
+size_t index_reader_door_grants(const struct index_reader *reader, uint64_t node,
+                                struct slice member, struct index_grant *out, size_t max)
+{
+    return find_grants(reader, FRONT_DOOR_GRANT, node, member, out, max);
 }
 
 enum index_found index_reader_tag(const struct index_reader *reader, uint64_t node, bool by_id,

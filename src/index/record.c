@@ -5,11 +5,19 @@
 #include "base/map.h"
 
 const char *const front_table_names[FRONT_TABLES] = {
-    [FRONT_META] = "meta",         [FRONT_ROUTE] = "route", [FRONT_SERVICE] = "service",
-    [FRONT_GRANT] = "grant",       [FRONT_TAG] = "tag",     [FRONT_ACCOUNT] = "account",
-    [FRONT_USER_KEY] = "user_key", [FRONT_GROUP] = "group", [FRONT_ISSUER] = "issuer",
-    [FRONT_KEY] = "key",           [FRONT_NOTE] = "note",
+    [FRONT_META] = "meta",
+    [FRONT_ROUTE] = "route",
+    [FRONT_SERVICE] = "service",
+    [FRONT_GRANT] = "grant",
+    [FRONT_TAG] = "tag",
+    [FRONT_ACCOUNT] = "account",
+    [FRONT_USER_KEY] = "user_key",
+    [FRONT_GROUP] = "group",
+    [FRONT_ISSUER] = "issuer",
+    [FRONT_KEY] = "key",
+    [FRONT_NOTE] = "note",
     [FRONT_SESSION] = "session",
+    [FRONT_DOOR_GRANT] = "door_grant",
 };
 
 static bool take(struct record_reader *reader, void *out, size_t bytes)
@@ -80,7 +88,8 @@ void record_put_slice(struct buffer *out, struct slice value)
     buffer_add(out, value);
 }
 
-enum { SERVICE_CHECK_OFF = 1, SERVICE_DEFAULT_URL_DISABLED = 2 };
+enum { SERVICE_CHECK_OFF = 1, SERVICE_DEFAULT_URL_DISABLED = 2, SERVICE_DOOR = 4 };
+enum { DOOR_ALLOW_HTTP_OPTIONS = 1, DOOR_DOMAINS_LIMITED = 2 };
 enum { TARGET_HTTP2 = 1, TARGET_AFFINITY = 2 };
 
 static void put_target(struct buffer *out, const struct index_target *target)
@@ -110,12 +119,81 @@ static void read_target(struct record_reader *reader, struct index_target *out)
     out->tag = record_slice(reader);
 }
 
+static void put_slices(struct buffer *out, const struct slice *list, size_t count)
+{
+    record_put_u8(out, (uint8_t)count);
+    for (size_t i = 0; i < count; i++) {
+        record_put_slice(out, list[i]);
+    }
+}
+
+static bool read_slices(struct record_reader *reader, struct slice *out, size_t max, size_t *count)
+{
+    *count = record_u8(reader);
+    if (*count > max) {
+        return false;
+    }
+    for (size_t i = 0; i < *count; i++) {
+        out[i] = record_slice(reader);
+    }
+    return true;
+}
+
+static void put_nodes(struct buffer *out, const uint64_t *nodes, size_t count)
+{
+    record_put_u8(out, (uint8_t)count);
+    for (size_t i = 0; i < count; i++) {
+        record_put_u64(out, nodes[i]);
+    }
+}
+
+static bool read_nodes(struct record_reader *reader, uint64_t *out, size_t max, size_t *count)
+{
+    *count = record_u8(reader);
+    if (*count > max) {
+        return false;
+    }
+    for (size_t i = 0; i < *count; i++) {
+        out[i] = record_u64(reader);
+    }
+    return true;
+}
+
+static void put_door(struct buffer *out, const struct index_door *door)
+{
+    record_put_u8(out, (uint8_t)((door->allow_http_options ? DOOR_ALLOW_HTTP_OPTIONS : 0) |
+                                 (door->domains_limited ? DOOR_DOMAINS_LIMITED : 0)));
+    record_put_u32(out, door->max_age_s);
+    record_put_slice(out, door->audience);
+    record_put_slice(out, door->agent);
+    put_nodes(out, door->nodes, door->node_count);
+    put_slices(out, door->clients, door->client_count);
+    put_slices(out, door->domains, door->domain_count);
+    record_put_slice(out, door->denied_page);
+}
+
+static bool read_door(struct record_reader *reader, struct index_door *out)
+{
+    uint8_t flags = record_u8(reader);
+    out->allow_http_options = (flags & DOOR_ALLOW_HTTP_OPTIONS) != 0;
+    out->domains_limited = (flags & DOOR_DOMAINS_LIMITED) != 0;
+    out->max_age_s = record_u32(reader);
+    out->audience = record_slice(reader);
+    out->agent = record_slice(reader);
+    bool good = read_nodes(reader, out->nodes, INDEX_DOOR_NODES_MAX, &out->node_count) &&
+                read_slices(reader, out->clients, INDEX_DOOR_LIST_MAX, &out->client_count) &&
+                read_slices(reader, out->domains, INDEX_DOOR_LIST_MAX, &out->domain_count);
+    out->denied_page = record_slice(reader);
+    return good;
+}
+
 void record_put_service(struct buffer *out, const struct index_service *service)
 {
     record_put_u64(out, service->id);
     record_put_u8(out,
                   (uint8_t)((service->invoker_check_off ? SERVICE_CHECK_OFF : 0) |
-                            (service->default_url_disabled ? SERVICE_DEFAULT_URL_DISABLED : 0)));
+                            (service->default_url_disabled ? SERVICE_DEFAULT_URL_DISABLED : 0) |
+                            (service->door.on ? SERVICE_DOOR : 0)));
     record_put_u8(out, (uint8_t)service->ingress);
     record_put_u64(out, (uint64_t)service->created_us);
     record_put_slice(out, service->project);
@@ -123,10 +201,7 @@ void record_put_service(struct buffer *out, const struct index_service *service)
     record_put_slice(out, service->region);
     record_put_slice(out, service->name);
     record_put_slice(out, service->resource_name);
-    record_put_u8(out, (uint8_t)service->node_count);
-    for (size_t i = 0; i < service->node_count; i++) {
-        record_put_u64(out, service->nodes[i]);
-    }
+    put_nodes(out, service->nodes, service->node_count);
     record_put_u8(out, (uint8_t)service->target_count);
     for (size_t i = 0; i < service->target_count; i++) {
         put_target(out, &service->targets[i]);
@@ -135,6 +210,9 @@ void record_put_service(struct buffer *out, const struct index_service *service)
     record_put_u8(out, (uint8_t)service->url_audience_count);
     for (size_t i = 0; i < service->audience_count; i++) {
         record_put_slice(out, service->audiences[i]);
+    }
+    if (service->door.on) {
+        put_door(out, &service->door);
     }
 }
 
@@ -154,12 +232,8 @@ bool record_service(struct slice record, struct index_service *out)
     out->region = record_slice(&reader);
     out->name = record_slice(&reader);
     out->resource_name = record_slice(&reader);
-    out->node_count = record_u8(&reader);
-    if (out->node_count > INDEX_NODES_MAX) {
+    if (!read_nodes(&reader, out->nodes, INDEX_NODES_MAX, &out->node_count)) {
         return false;
-    }
-    for (size_t i = 0; i < out->node_count; i++) {
-        out->nodes[i] = record_u64(&reader);
     }
     out->target_count = record_u8(&reader);
     if (out->target_count > INDEX_TARGETS_MAX) {
@@ -176,6 +250,11 @@ bool record_service(struct slice record, struct index_service *out)
     }
     for (size_t i = 0; i < out->audience_count; i++) {
         out->audiences[i] = record_slice(&reader);
+    }
+    /* A door that cannot be read is no service without a door: nobody gets in. */
+    out->door.on = (flags & SERVICE_DOOR) != 0;
+    if (out->door.on && !read_door(&reader, &out->door)) {
+        return false;
     }
     return !reader.broken && reader.left == 0;
 }

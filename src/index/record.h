@@ -56,6 +56,7 @@ enum front_table {
     FRONT_KEY,
     FRONT_NOTE,
     FRONT_SESSION,
+    FRONT_DOOR_GRANT,
     FRONT_TABLES,
 };
 extern const char *const front_table_names[FRONT_TABLES];

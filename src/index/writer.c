@@ -478,15 +478,16 @@ bool index_txn_delete_service(struct index_txn *txn, uint64_t id, struct error *
     return drop(txn, FRONT_SERVICE, record_key(key, true, id, SLICE_NONE), err);
 }
 
-/* Deletes every key of NODE in the table of grants. */
-static bool drop_grants(struct index_txn *txn, uint64_t node, struct error *err)
+/* Deletes every key of NODE in TABLE, one of grants. */
+static bool drop_grants(struct index_txn *txn, enum front_table table, uint64_t node,
+                        struct error *err)
 {
     char text[RECORD_KEY_MAX + 8];
     struct slice prefix = record_key(text, true, node, SLICE_NONE);
     MDB_cursor *cursor;
-    int code = mdb_cursor_open(txn->front, txn->writer->tables[FRONT_GRANT], &cursor);
+    int code = mdb_cursor_open(txn->front, txn->writer->tables[table], &cursor);
     if (code != 0) {
-        return refuse(txn, err, "grant", code);
+        return refuse(txn, err, front_table_names[table], code);
     }
     for (;;) {
         MDB_val key = {prefix.len, (void *)(uintptr_t)prefix.data};
@@ -502,38 +503,50 @@ static bool drop_grants(struct index_txn *txn, uint64_t node, struct error *err)
         }
     }
     mdb_cursor_close(cursor);
-    return code == 0 || code == MDB_NOTFOUND || refuse(txn, err, "grant", code);
+    return code == 0 || code == MDB_NOTFOUND || refuse(txn, err, front_table_names[table], code);
 }
 
 /* Adds one grant behind those that MEMBER already has on NODE. */
-static bool add_grant(struct index_txn *txn, uint64_t node, const struct index_grant_row *row,
-                      struct error *err)
+static bool add_grant(struct index_txn *txn, enum front_table table, uint64_t node,
+                      const struct index_grant_row *row, struct error *err)
 {
     char text[RECORD_KEY_MAX + 8];
     struct slice key = record_key(text, true, node, row->member);
     MDB_val k = {key.len, (void *)(uintptr_t)key.data};
     MDB_val before;
-    if (mdb_get(txn->front, txn->writer->tables[FRONT_GRANT], &k, &before) == 0) {
+    if (mdb_get(txn->front, txn->writer->tables[table], &k, &before) == 0) {
         buffer_add(&txn->scratch, (struct slice){before.mv_data, before.mv_size});
     }
     record_put_slice(&txn->scratch, row->grant.role);
     record_put_slice(&txn->scratch, row->grant.program);
     record_put_slice(&txn->scratch, row->grant.title);
-    return put_scratch(txn, FRONT_GRANT, key, err);
+    return put_scratch(txn, table, key, err);
+}
+
+static bool put_grants(struct index_txn *txn, enum front_table table, uint64_t node,
+                       const struct index_grant_row *rows, size_t count, struct error *err)
+{
+    if (!drop_grants(txn, table, node, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!add_grant(txn, table, node, &rows[i], err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool index_txn_put_grants(struct index_txn *txn, uint64_t node, const struct index_grant_row *rows,
                           size_t count, struct error *err)
 {
-    if (!drop_grants(txn, node, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!add_grant(txn, node, &rows[i], err)) {
-            return false;
-        }
-    }
-    return true;
+    return put_grants(txn, FRONT_GRANT, node, rows, count, err);
+}
+
+bool index_txn_put_door_grants(struct index_txn *txn, uint64_t node,
+                               const struct index_grant_row *rows, size_t count, struct error *err)
+{
+    return put_grants(txn, FRONT_DOOR_GRANT, node, rows, count, err);
 }
 
 bool index_txn_put_tags(struct index_txn *txn, uint64_t node, const struct index_tag *tags,

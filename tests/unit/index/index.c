@@ -125,6 +125,87 @@ static void grants_of_a_node_are_replaced_as_one(void **state)
     index_reader_free(reader);
 }
 
+static void grants_of_the_door_are_a_table_of_their_own(void **state)
+{
+    (void)state;
+    struct error err;
+    struct index_grant grants[4];
+    const struct index_grant_row invoke[] = {
+        {SLICE("user:a@b.c"), {.role = SLICE("roles/run.invoker")}},
+    };
+    const struct index_grant_row enter[] = {
+        {SLICE("user:a@b.c"), {.role = SLICE("roles/iap.httpsResourceAccessor")}},
+        {SLICE("allUsers"), {.role = SLICE("roles/iap.httpsResourceAccessor")}},
+    };
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_non_null(reader);
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_grants(txn, 7, invoke, 1, &err));
+    assert_true(index_txn_put_door_grants(txn, 7, enter, 2, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_int_equal(index_reader_grants(reader, 7, SLICE("allUsers"), grants, 4), 0);
+    assert_int_equal(index_reader_door_grants(reader, 7, SLICE("allUsers"), grants, 4), 1);
+    assert_int_equal(index_reader_door_grants(reader, 7, SLICE("user:a@b.c"), grants, 4), 1);
+    assert_true(slice_is(grants[0].role, "roles/iap.httpsResourceAccessor"));
+    assert_int_equal(index_reader_door_grants(reader, 8, SLICE("user:a@b.c"), grants, 4), 0);
+    txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_door_grants(txn, 7, NULL, 0, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_int_equal(index_reader_door_grants(reader, 7, SLICE("user:a@b.c"), grants, 4), 0);
+    assert_int_equal(index_reader_grants(reader, 7, SLICE("user:a@b.c"), grants, 4), 1);
+    index_reader_free(reader);
+}
+
+static void a_door_comes_back_as_it_went_in(void **state)
+{
+    (void)state;
+    struct error err;
+    struct index_service service = a_service();
+    struct index_service seen = {.door.on = true};
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_non_null(reader);
+    struct index_txn *txn = index_txn_begin(writer, &err);
+    assert_true(index_txn_put_service(txn, &service, &err));
+    service.id = 8;
+    service.door = (struct index_door){
+        .on = true,
+        .max_age_s = 3600,
+        .audience = SLICE("/projects/123/locations/us-central1/services/hello"),
+        .agent = SLICE("serviceAccount:service-123@gcp-sa-iap.iam.gserviceaccount.com"),
+        .nodes = {8, 21, 20, 3, 1},
+        .node_count = 5,
+        .clients = {SLICE("my-client")},
+        .client_count = 1,
+        .domains_limited = true,
+        .domains = {SLICE("example.com"), SLICE("example.org")},
+        .domain_count = 2,
+        .denied_page = SLICE("https://help.example.com/no"),
+    };
+    assert_true(index_txn_put_service(txn, &service, &err));
+    assert_true(index_txn_commit(&txn, &err));
+    index_reader_renew(reader);
+    assert_true(index_reader_service(reader, 7, &seen));
+    assert_false(seen.door.on);
+    assert_true(index_reader_service(reader, 8, &seen));
+    assert_true(seen.door.on);
+    assert_false(seen.door.allow_http_options);
+    assert_int_equal(seen.door.max_age_s, 3600);
+    assert_true(slice_equal(seen.door.audience, service.door.audience));
+    assert_true(slice_equal(seen.door.agent, service.door.agent));
+    assert_int_equal(seen.door.node_count, 5);
+    assert_int_equal(seen.door.nodes[4], 1);
+    assert_int_equal(seen.door.client_count, 1);
+    assert_true(slice_is(seen.door.clients[0], "my-client"));
+    assert_true(seen.door.domains_limited);
+    assert_int_equal(seen.door.domain_count, 2);
+    assert_true(slice_is(seen.door.domains[1], "example.org"));
+    assert_true(slice_is(seen.door.denied_page, "https://help.example.com/no"));
+    assert_true(slice_is(seen.audiences[1], "custom"));
+    index_reader_free(reader);
+}
+
 static void tags_of_a_node_are_found_by_name_and_by_number(void **state)
 {
     (void)state;
@@ -420,6 +501,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_committed_is_seen_by_the_next_renew_and_not_before,
                                         make, clear),
         cmocka_unit_test_setup_teardown(grants_of_a_node_are_replaced_as_one, make, clear),
+        cmocka_unit_test_setup_teardown(grants_of_the_door_are_a_table_of_their_own, make, clear),
+        cmocka_unit_test_setup_teardown(a_door_comes_back_as_it_went_in, make, clear),
         cmocka_unit_test_setup_teardown(tags_of_a_node_are_found_by_name_and_by_number, make,
                                         clear),
         cmocka_unit_test_setup_teardown(a_transaction_that_is_given_up_leaves_nothing, make, clear),
