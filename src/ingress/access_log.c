@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "ipc/denial_index.h"
 
 enum {
     GATHERED_MAX = 1 << 20,
@@ -23,24 +24,37 @@ enum {
     /* The supervisor turns the file over at half of it, a few times a minute: whoever writes faster
      * than that, or is not handed a new one, loses lines and not the disk. */
     FILE_MAX = 128 << 20,
+    UNINDEXED_MAX = 256, /* refusals whose lines wait to be written */
+};
+
+/* A refusal whose line is gathered. */
+struct unindexed {
+    char id[32];
+    size_t length;
+    size_t at; /* of its line, in what is gathered */
+    uint32_t time_s;
 };
 
 struct access_log {
     int fd;
+    int denials;
     struct buffer lines;
+    struct unindexed unindexed[UNINDEXED_MAX];
+    size_t unindexed_count;
     uint64_t lost;
     bool failing; /* said so once */
     int64_t second;
     char second_text[32]; /* "2026-01-02T03:04:05" */
 };
 
-struct access_log *access_log_new(int fd)
+struct access_log *access_log_new(int fd, int denials)
 {
     struct access_log *log = calloc(1, sizeof(*log));
     if (log == NULL) {
         abort();
     }
     log->fd = fd;
+    log->denials = denials;
     log->lines = BUFFER_INIT(GATHERED_MAX);
     log->second = -1;
     return log;
@@ -322,15 +336,68 @@ static size_t line_bound(const struct access_record *record)
     return bytes * ESCAPED_MAX + FIXED_MAX;
 }
 
+/* Remembers that the line which comes next is of a refusal. */
+static void note_denial(struct access_log *log, const struct access_record *record)
+{
+    if (log->denials < 0 || record->denial.len == 0 ||
+        record->denial.len > sizeof(log->unindexed[0].id)) {
+        return;
+    }
+    if (log->unindexed_count == UNINDEXED_MAX) {
+        access_log_flush(log);
+    }
+    if (log->unindexed_count < UNINDEXED_MAX) {
+        struct unindexed *note = &log->unindexed[log->unindexed_count++];
+        *note = (struct unindexed){.length = record->denial.len,
+                                   .at = buffer_len(&log->lines),
+                                   .time_s = (uint32_t)(record->received_us / 1000000)};
+        memcpy(note->id, record->denial.data, record->denial.len);
+    }
+}
+
+/* The line could not be gathered. */
+static void forget_denial(struct access_log *log)
+{
+    if (log->unindexed_count > 0 &&
+        log->unindexed[log->unindexed_count - 1].at == buffer_len(&log->lines)) {
+        log->unindexed_count--;
+    }
+}
+
+/*
+ * WRITTEN bytes of what was gathered stand in the log, which had FILE's size before: their lines
+ * begin there or, if other workers have written meanwhile, a little later.
+ */
+static void index_denials(struct access_log *log, const struct stat *file, size_t written)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < log->unindexed_count; i++) {
+        struct unindexed *note = &log->unindexed[i];
+        if (note->at >= written) {
+            note->at -= written;
+            log->unindexed[left++] = *note;
+            continue;
+        }
+        denial_index_put(
+            log->denials, (struct slice){note->id, note->length},
+            (struct denial_entry){.time_s = note->time_s,
+                                  .file = (uint32_t)file->st_ino,
+                                  .offset = (uint32_t)(file->st_size + (off_t)note->at)});
+    }
+    log->unindexed_count = left;
+}
+
 void access_log_add(struct access_log *log, const struct access_record *record)
 {
     if (log->fd < 0) {
         return;
     }
+    note_denial(log, record);
     char *room = buffer_reserve(&log->lines, line_bound(record));
     if (room == NULL) {
         log->lines.overflow = false;
         log->lost++;
+        forget_denial(log);
         return;
     }
     struct line line = {room};
@@ -354,6 +421,7 @@ static void keep_bounded(struct access_log *log)
     }
     log->failing = true;
     buffer_clear(&log->lines);
+    log->unindexed_count = 0;
 }
 
 void access_log_flush(struct access_log *log)
@@ -363,6 +431,10 @@ void access_log_flush(struct access_log *log)
     }
     while (buffer_len(&log->lines) > 0) {
         struct slice rest = buffer_slice(&log->lines);
+        struct stat file = {0};
+        if (log->unindexed_count > 0) {
+            fstat(log->fd, &file);
+        }
         ssize_t written = write(log->fd, rest.data, rest.len);
         if (written < 0 && errno == EINTR) {
             continue;
@@ -375,6 +447,7 @@ void access_log_flush(struct access_log *log)
             return;
         }
         log->failing = false;
+        index_denials(log, &file, (size_t)written);
         buffer_drop(&log->lines, (size_t)written);
     }
 }

@@ -28,8 +28,11 @@ struct access_record {
 
 struct access_log; /* opaque */
 
-/* FD stays the caller's; -1: lines are thrown away. */
-struct access_log *access_log_new(int fd);
+/*
+ * FD and DENIALS (ipc/denial_index.h) stay the caller's. FD -1: lines are thrown away; DENIALS -1:
+ * refusals are not indexed.
+ */
+struct access_log *access_log_new(int fd, int denials);
 void access_log_free(struct access_log *log);
 /* Writes what was gathered, closes the file, and goes on in FD, which is the log's from now on. */
 void access_log_turn(struct access_log *log, int fd);

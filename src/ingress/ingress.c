@@ -215,7 +215,7 @@ static bool open_shared(struct worker *worker, struct error *err)
         snprintf(name, sizeof(name), "wake%u", i);
         worker->wakes[i] = ipc_inherited(name);
     }
-    worker->log = access_log_new(ipc_inherited("log-requests"));
+    worker->log = access_log_new(ipc_inherited("log-requests"), ipc_inherited("denials"));
     return worker->wakes[worker->number] >= 0 ||
            error_set(err, STATUS_FAILED_PRECONDITION, "the wake descriptor is missing");
 }

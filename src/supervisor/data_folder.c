@@ -101,7 +101,7 @@ bool data_folder_take(const char *data, int *lock, struct error *err)
     return true;
 }
 
-int data_folder_log(const char *data, const char *name, struct error *err)
+static int open_file(const char *data, const char *name, int how, struct error *err)
 {
     char path[PATH_MAX];
     int bytes = snprintf(path, sizeof(path), "%s/log/%s", data, name);
@@ -109,9 +109,19 @@ int data_folder_log(const char *data, const char *name, struct error *err)
         error_set(err, STATUS_INVALID_ARGUMENT, "the path of the data folder is too long");
         return -1;
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | how, 0600);
     if (fd < 0) {
         error_errno(err, "open %s", path);
     }
     return fd;
+}
+
+int data_folder_log(const char *data, const char *name, struct error *err)
+{
+    return open_file(data, name, O_APPEND, err);
+}
+
+int data_folder_table(const char *data, const char *name, struct error *err)
+{
+    return open_file(data, name, 0, err);
 }

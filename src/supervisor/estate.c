@@ -225,6 +225,10 @@ static bool open_logs(struct estate *estate, const char *data, struct error *err
     if (estate->holdings[HOLD_LOG_INSTANCES] < 0) {
         return false;
     }
+    estate->holdings[HOLD_DENIALS] = data_folder_table(data, "denials.index", err);
+    if (estate->holdings[HOLD_DENIALS] < 0) {
+        return false;
+    }
     estate->log = data_folder_log(data, "homerun.log", err);
     return estate->log >= 0;
 }

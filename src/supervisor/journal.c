@@ -16,6 +16,7 @@ enum {
     CHUNK = 4096, /* a pipe that polls writable takes as much without waiting */
     CHUNKS_PER_TURN = 64,
     ROTATE_MS = 10000,
+    OLDER_REQUESTS = 9, /* with the one that is written: about a million refusals */
 };
 static const long long log_bytes_max = 64LL * 1024 * 1024;
 
@@ -52,6 +53,18 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     journal_rotate(&journal->logs[JOURNAL_OWN], log_bytes_max);
 }
 
+/* NAME.1 becomes NAME.2, and so on: NAME.1 is free then. A number that is missing ends nothing. */
+static void move_older(const struct journal_log *log)
+{
+    char from[4096 + 16], to[4096 + 16];
+    for (unsigned i = log->older; i > 1; i--) {
+        snprintf(from, sizeof(from), "%s.%u", log->path, i - 1);
+        snprintf(to, sizeof(to), "%s.%u", log->path, i);
+        int ignored = rename(from, to);
+        (void)ignored;
+    }
+}
+
 bool journal_rotate(const struct journal_log *log, long long max)
 {
     struct stat now;
@@ -62,6 +75,9 @@ bool journal_rotate(const struct journal_log *log, long long max)
     snprintf(old, sizeof(old), "%s.1", log->path);
     snprintf(fresh, sizeof(fresh), "%s.new", log->path);
     int fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0) {
+        move_older(log);
+    }
     if (fd < 0 || rename(log->path, old) < 0 || rename(fresh, log->path) < 0) {
         /* No room for a second file: the old lines are worth less than the new, and the bound. */
         int ignored = ftruncate(log->fd, 0);
@@ -117,6 +133,7 @@ bool journal_init(struct journal *journal, uv_loop_t *loop, const char *data, in
     };
     for (size_t i = 0; i < JOURNAL_LOGS; i++) {
         journal->logs[i].fd = rows[i].fd;
+        journal->logs[i].older = i == JOURNAL_REQUESTS ? OLDER_REQUESTS : 1;
         snprintf(journal->logs[i].path, sizeof(journal->logs[i].path), "%.4000s/log/%s", data,
                  rows[i].name);
     }

@@ -1,7 +1,8 @@
 /*
  * The log of all processes: what they write to standard error goes to the supervisor's own, and to
  * DATA/log/homerun.log, which stays when the terminal is closed. Logs are bounded: one that has
- * grown too long becomes NAME.1, and starts anew.
+ * grown too long becomes NAME.1, and starts anew; what was NAME.1 becomes NAME.2, as far as older
+ * ones are kept.
  */
 #pragma once
 
@@ -20,6 +21,7 @@ struct journal {
     struct journal_log {
         int fd;
         char path[4096];
+        unsigned older; /* files that are kept beside it; 0 is taken for 1 */
     } logs[JOURNAL_LOGS];
     /*
      * Logs that were turned over, as bits 1 << enum journal_which: to be called until it answers 0,
@@ -41,7 +43,7 @@ void journal_done(struct journal *journal);
 
 /*
  * If the log has more than MAX bytes, it becomes NAME.1, and the descriptor is a fresh file's under
- * the old name. True then: other writers still append to NAME.1 until they are handed the fresh one,
- * and none of their lines is lost.
+ * the old name. True then: other writers still append to NAME.1 until they are handed the fresh
+ * one, and none of their lines is lost.
  */
 bool journal_rotate(const struct journal_log *log, long long max);

@@ -44,7 +44,7 @@ const struct role_rights role_rights[] = {
         .stage = 2,
         .many = true,
         .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_HTTPS) | BIT(HOLD_HTTP) |
-                 BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS),
+                 BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS) | BIT(HOLD_DENIALS),
         .wakes = true,
         .user = 2, /* to 2 + BOARD_WORKERS */
         .capabilities = CAPS_FILES | CAPS_SHED,
@@ -77,6 +77,7 @@ static const char *const holding_names[HOLDINGS] = {
     [HOLD_TICKETS] = "tickets",
     [HOLD_LOG_REQUESTS] = "log-requests",
     [HOLD_LOG_INSTANCES] = "log-instances",
+    [HOLD_DENIALS] = "denials",
 };
 
 const char *holding_name(enum holding holding)

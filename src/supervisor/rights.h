@@ -15,6 +15,7 @@ enum holding {
     HOLD_TICKETS,  /* 80 random bytes: key of the TLS session tickets */
     HOLD_LOG_REQUESTS,
     HOLD_LOG_INSTANCES,
+    HOLD_DENIALS, /* the index of refusals (ipc/denial_index.h) */
     HOLDINGS,
 };
 const char *holding_name(enum holding holding); /* as in HOMERUN_FDS */

@@ -41,5 +41,35 @@ def writers_are_handed_the_fresh_file():
     assert homerun.cli("services", "list").returncode == 0
 
 
+@test
+def a_refusal_is_explained_however_long_the_logs_are():
+    homerun = stand()
+    log = os.path.join(homerun.data, "log", "requests.jsonl")
+
+    def refused():
+        answer = homerun.get(homerun.url("hello"), headers={"User-Agent": "me"})
+        assert answer.status == 403, answer
+        return answer.headers["Homerun-Denial"]
+
+    def explained(denial):
+        answer = homerun.api("GET", f"/homerun/v1/access:explain?denial={denial}")
+        return answer.status == 200 and answer.json["denial"] == denial
+
+    first = refused()
+    wait_until(lambda: explained(first), "the refusal is explained")
+    for turn in range(2, 3):  # as if there had been many more since
+        with open(log, "a", encoding="utf-8") as file:
+            file.write("x" * LOG_BYTES_MAX + "\n")
+        wait_until(lambda: os.path.exists(f"{log}.{turn}"), "the log is turned over")
+        middle = refused()
+        wait_until(lambda: explained(middle), "one from the fresh file is explained")
+    assert explained(first)
+    answer = homerun.api("GET", "/homerun/v1/access:explain?denial=d-" + "a" * 20)
+    assert answer.status == 404, answer
+    for wrong in ("d-", "d-A", "d-" + "a" * 21, "x" * 22, "d-../../../../../../.."):
+        answer = homerun.api("GET", f"/homerun/v1/access:explain?denial={wrong}")
+        assert answer.status == 400, (wrong, answer)
+
+
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/file.h"
+#include "control/access/denial.h"
 #include "control/access/explain.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
@@ -12,7 +12,7 @@
 
 static const char invoke[] = "run.routes.invoke";
 
-enum { HISTORY_MAX = 500, LOG_TAIL_MAX = 64 << 20 };
+enum { HISTORY_MAX = 500 };
 
 static bool invokes(struct control *control, struct slice name)
 {
@@ -128,31 +128,14 @@ static void access_who(struct api_call *call)
 
 /* ---- explain ---- */
 
-/* The line of the request log that a denial's id names. */
-static json_t *find_denial(struct api_call *call, const char *id)
+/* What a line of the request log tells of a refusal. */
+static json_t *denial_shown(const json_t *line)
 {
-    static const char *const shown[] = {"time",   "service", "region",    "method", "url",
-                                        "status", "rung",    "principal", "fault",  "text"};
-    struct slice content;
-    const char *path = settings_path(&call->control->settings, &call->arena, "log/requests.jsonl");
-    if (!file_read(&call->arena, path, LOG_TAIL_MAX, &content, NULL)) {
-        return NULL;
-    }
-    const char *needle = arena_printf(&call->arena, "\"denial\":\"%s\"", id);
-    ptrdiff_t at = slice_find_slice(content, slice_of(needle));
-    if (at < 0) {
-        return NULL;
-    }
-    ptrdiff_t start = slice_find_last(slice_upto(content, (size_t)at), '\n') + 1;
-    struct slice left = slice_from(content, (size_t)start);
-    struct slice line;
-    auto_json *row = slice_cut(&left, '\n', &line) ? json_read(line, NULL) : NULL;
-    if (row == NULL || strcmp(json_text_or(row, "denial", ""), id) != 0) {
-        return NULL;
-    }
-    json_t *out = json_pack("{s:s}", "denial", id);
+    static const char *const shown[] = {"denial", "time", "service",   "region", "method", "url",
+                                        "status", "rung", "principal", "fault",  "text"};
+    json_t *out = json_object();
     for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-        json_t *value = json_object_get(row, shown[i]);
+        json_t *value = json_object_get(line, shown[i]);
         if (value != NULL) {
             json_object_set(out, shown[i], value);
         }
@@ -165,18 +148,15 @@ static void explain_denial(struct api_call *call, const char *id)
     struct error err;
     const char *project =
         arena_printf(&call->arena, "projects/%s", call->control->settings.project);
-    for (const char *c = id; *c != '\0'; c++) {
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-')) {
-            error_field(&err, "denial", "A denial is d- and lower-case letters and digits.");
-            api_fail(call, &err);
-            return;
-        }
+    if (!denial_id_check(id, &err)) {
+        api_fail(call, &err);
+        return;
     }
     if (!api_allowed(call, "logging.logEntries.list", project, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *found = find_denial(call, id);
+    auto_json *found = denial_find(call->control, &call->arena, id);
     if (found == NULL) {
         error_set(&err, STATUS_NOT_FOUND,
                   "No denial %.40s is in the request log. It may be older than the log reaches.",
@@ -184,7 +164,7 @@ static void explain_denial(struct api_call *call, const char *id)
         api_fail(call, &err);
         return;
     }
-    api_reply(call, found);
+    api_reply(call, denial_shown(found));
 }
 
 /* What the gate would be asked, as a body. The query has the same names, but no credentials: they

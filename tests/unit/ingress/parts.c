@@ -174,7 +174,7 @@ static const char *logged(const struct access_record *record)
 {
     char path[] = "/tmp/homerun-log-XXXXXX";
     int fd = mkstemp(path);
-    struct access_log *log = access_log_new(fd);
+    struct access_log *log = access_log_new(fd, -1);
     char *text = arena_alloc(&arena, 16384);
     access_log_add(log, record);
     access_log_flush(log);
@@ -246,7 +246,7 @@ static void a_log_that_cannot_be_written_loses_lines_and_nothing_else(void **sta
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
-    struct access_log *log = access_log_new(ends[1]);
+    struct access_log *log = access_log_new(ends[1], -1);
     struct access_record record = {.method = SLICE("GET"), .path = SLICE("/")};
     for (int i = 0; i < 20000; i++) {
         access_log_add(log, &record);
@@ -265,7 +265,7 @@ static void a_log_that_nobody_turns_over_stays_within_its_bound(void **state)
     int fd = mkstemp(path), fresh = memfd_create("fresh", MFD_CLOEXEC);
     const off_t bound = 128 << 20;
     struct access_record record = {.method = SLICE("GET"), .path = SLICE("/")};
-    struct access_log *log = access_log_new(fd);
+    struct access_log *log = access_log_new(fd, -1);
     assert_int_equal(ftruncate(fd, bound - 1), 0); /* a hole: nothing is written */
     lseek(fd, 0, SEEK_END);
     for (int i = 0; i < 3; i++) {

@@ -336,7 +336,7 @@ int stand_make(void **state)
         worker.wakes[i] = -1;
     }
     worker.wakes[0] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    worker.log = access_log_new(-1);
+    worker.log = access_log_new(-1, -1);
     worker.pools = pools_new(worker.net);
     worker.dispatch = dispatch_new(&worker);
     worker.settings.https_port = 8443;

@@ -81,6 +81,34 @@ static void a_log_that_is_too_long_becomes_the_old_one_and_its_writers_go_on(voi
     rmdir(dir);
 }
 
+static void older_logs_move_up_until_the_last_falls_off(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/homerun-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    struct error err = {0};
+    struct journal_log log = {.older = 3};
+    snprintf(log.path, sizeof(log.path), "%s/x", dir);
+    log.fd = open(log.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    for (unsigned i = 0; i < 5; i++) {
+        dprintf(log.fd, "%u\n", i);
+        assert_true(journal_rotate(&log, 0));
+    }
+    static const char *const texts[] = {"", "4\n", "3\n", "2\n"};
+    struct arena arena = {0};
+    for (unsigned i = 0; i < 4; i++) {
+        char path[64];
+        struct slice text;
+        snprintf(path, sizeof(path), i == 0 ? "%s/x" : "%s/x.%u", dir, i);
+        assert_true(file_read(&arena, path, 10, &text, &err));
+        assert_true(slice_is(text, texts[i]));
+        unlink(path);
+    }
+    arena_done(&arena);
+    close(log.fd);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 /* The rows that keep the processes apart: a change here is a change of the threat model. */
 static void no_process_holds_what_belongs_to_another(void **state)
 {
@@ -112,6 +140,7 @@ int main(void)
         cmocka_unit_test(the_first_death_is_made_good_at_once_and_later_ones_wait_longer),
         cmocka_unit_test(the_ready_file_escapes_what_json_must),
         cmocka_unit_test(a_log_that_is_too_long_becomes_the_old_one_and_its_writers_go_on),
+        cmocka_unit_test(older_logs_move_up_until_the_last_falls_off),
         cmocka_unit_test(no_process_holds_what_belongs_to_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
