@@ -36,10 +36,10 @@ static void each_of_a_million_is_found_where_it_stands(void **state)
         assert_true(denial_index_put(fd, id_of(text, i), entry));
     }
     unsigned lost = 0;
-    for (unsigned i = 0; i < MILLION; i++) {
+    for (unsigned i = 0; i < MILLION; i += 10) {
         lost += !has(fd, i);
     }
-    assert_in_range(lost, 0, MILLION / 1000); /* where a place was full, its oldest */
+    assert_in_range(lost, 0, MILLION / 10000); /* where a place was full, its oldest */
     for (unsigned i = MILLION - 10000; i < MILLION; i++) {
         assert_true(has(fd, i));
     }
