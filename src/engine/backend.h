@@ -29,6 +29,7 @@ struct backend_order {
     const struct run_container *container;
     const char *instance; /* its ID */
     uint16_t port;        /* for PORT; 0: not the ingress container */
+    bool metadata;        /* there is a metadata server at its own address */
     const struct backend_events *events;
     void *ctx;
 };
@@ -57,6 +58,11 @@ struct engine_backend {
     /* The digest of the image of container NUMBER, once it is prepared; "" for a program. NULL
      * where there are only those. Good until the next call. */
     const char *(*digest)(const struct backend_home *home, size_t number);
+    /*
+     * The listening socket of its metadata server, and what else must stay open for it, both
+     * borrowed. How many there are; 0: none. NULL where instances share a network.
+     */
+    unsigned (*metadata)(const struct backend_home *home, int out[2]);
     /* A TCP socket inside of its network, not connected; -1 and errno. NULL: there is one network.
      */
     int (*socket)(struct backend_home *home);

@@ -27,6 +27,7 @@
 #include "engine/bundle.h"
 #include "engine/environment.h"
 #include "engine/images.h"
+#include "engine/metadata_socket.h"
 #include "engine/oci_store.h"
 #include "engine/output.h"
 #include "engine/rootfs.h"
@@ -49,6 +50,7 @@ struct backend {
     uv_loop_t *loop;
     struct children *children;
     struct oci_store *store;
+    bool metadata;          /* there is a metadata server */
     char state[PATH_BYTES]; /* crun's --root */
     int null_fd, dir_fd;
     unsigned char used[HOMES_MAX];
@@ -60,6 +62,7 @@ struct backend_home {
     struct backend *backend;
     unsigned number;
     struct namespaces namespaces;
+    struct metadata_socket metadata;
     /* of the preparation */
     const struct run_record *record;
     size_t prepared;
@@ -117,10 +120,16 @@ static struct backend_home *container_home_open(struct backend *backend, uint16_
     }
     home->backend = backend;
     home->number = number;
+    home->metadata = (struct metadata_socket){-1, -1};
     if (!namespaces_open(&home->namespaces, USERS_FIRST + number * NAMESPACE_USERS, err)) {
         backend->used[number] = 0;
         free(home);
         return NULL;
+    }
+    struct error why = {0};
+    if (backend->metadata &&
+        !metadata_socket_open(&home->namespaces, port == 80, &home->metadata, &why)) {
+        log_warn("%s", why.text);
     }
     uv_timer_init(backend->loop, &home->timer);
     home->timer.data = home;
@@ -139,6 +148,7 @@ static void container_home_close(struct backend_home *home)
     if (home->get != NULL) {
         oci_get_cancel(home->get);
     }
+    metadata_socket_close(&home->metadata);
     namespaces_close(&home->namespaces);
     home->backend->used[home->number] = 0;
     uv_close((uv_handle_t *)&home->timer, on_home_closed);
@@ -152,6 +162,13 @@ static const char *container_digest(const struct backend_home *home, size_t numb
     snprintf(text, sizeof(text), "%s%.64s",
              slash == NULL ? "" : "sha256:", slash == NULL ? "" : slash + 1);
     return text;
+}
+
+static unsigned container_metadata(const struct backend_home *home, int out[2])
+{
+    out[0] = home->metadata.fd;
+    out[1] = home->metadata.link_fd;
+    return out[0] < 0 ? 0 : out[1] < 0 ? 1 : 2;
 }
 
 static int container_socket(struct backend_home *home)
@@ -314,6 +331,10 @@ static bool write_hosts(const struct backend_container *container, struct arena 
                         const struct run_record *record, struct error *err)
 {
     const char *text = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n";
+    if (container->home->metadata.fd >= 0) {
+        text =
+            arena_printf(arena, "%s" METADATA_ADDRESS " metadata.google.internal metadata\n", text);
+    }
     for (size_t i = 0; i < record->container_count; i++) {
         if (*record->containers[i].name != '\0') {
             text = arena_printf(arena, "%s127.0.0.1 %s\n", text, record->containers[i].name);
@@ -668,6 +689,7 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
         abort();
     }
     backend->loop = loop;
+    backend->metadata = settings->metadata_url[0] != '\0';
     backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     backend->dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(backend->state, sizeof(backend->state), "%.4096s/run/crun", settings->data);
@@ -690,6 +712,7 @@ const struct engine_backend container_backend = {
     .prepare = container_prepare,
     .home_close = container_home_close,
     .digest = container_digest,
+    .metadata = container_metadata,
     .socket = container_socket,
     .address_lost = never_lost,
     .start = container_start,

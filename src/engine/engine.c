@@ -163,6 +163,19 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
     }
 }
 
+static void on_metadata(struct ipc_channel *channel, enum message_type type, const void *body,
+                        size_t bytes, void *ctx)
+{
+    struct engine *engine = ctx;
+    (void)body, (void)bytes;
+    if (type == MSG_METADATA_STARTED) {
+        revisions_tell_metadata(engine);
+    } else if (type == MSG_NONE) {
+        engine->metadata = NULL;
+        ipc_close(channel);
+    }
+}
+
 static void on_supervisor(struct ipc_channel *channel, enum message_type type, const void *body,
                           size_t bytes, void *ctx)
 {
@@ -245,6 +258,13 @@ static bool open_channels(struct engine *engine, const struct settings *settings
     engine->supervisor = open_channel(engine, "supervisor", PROCESS_SUPERVISOR, on_supervisor, err);
     if (engine->control == NULL || engine->supervisor == NULL) {
         return false;
+    }
+    if (settings->metadata_url[0] != '\0') {
+        engine->metadata = open_channel(engine, "metadata", PROCESS_METADATA, on_metadata, err);
+        if (engine->metadata == NULL) {
+            return false;
+        }
+        ipc_send(engine->metadata, MSG_ENGINE_STARTED, NULL, 0);
     }
     ipc_send(engine->control, MSG_ENGINE_STARTED, NULL, 0);
     for (int i = 0; i < BOARD_WORKERS; i++) {
@@ -335,6 +355,7 @@ static void engine_close(struct engine *engine, uv_signal_t handles[2])
         ipc_close(engine->workers[i]);
     }
     ipc_close(engine->control);
+    ipc_close(engine->metadata);
     ipc_close(engine->supervisor);
     uv_close((uv_handle_t *)&engine->tick, NULL);
     uv_close((uv_handle_t *)&engine->walk, NULL);

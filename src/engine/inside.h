@@ -22,6 +22,7 @@ struct engine {
     int wake_fds[BOARD_WORKERS];
     struct ipc_channel *control;
     struct ipc_channel *supervisor;
+    struct ipc_channel *metadata; /* NULL if there is no metadata server */
     struct ipc_channel *workers[BOARD_WORKERS];
     struct map *revisions; /* by ID; only those that have something going on */
     struct instance *by_slot[BOARD_INSTANCES];
@@ -77,6 +78,8 @@ void revisions_changed(struct engine *engine);
 void revision_minimum(struct engine *engine, struct slice json);
 void revisions_worker_gone(struct engine *engine, unsigned worker);
 void revisions_tick(struct engine *engine);
+/* The metadata process has been restarted: it hears of every instance. */
+void revisions_tell_metadata(struct engine *engine);
 /* Ends all instances; nothing is started any more. */
 void revisions_drain(struct engine *engine);
 

@@ -37,9 +37,20 @@ static void on_timer_closed(uv_handle_t *handle)
     free(instance);
 }
 
+static void metadata_end(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    struct msg_metadata_close message;
+    if (instance->metadata_told && engine->metadata != NULL) {
+        snprintf(message.instance, sizeof(message.instance), "%s", instance->id);
+        ipc_send(engine->metadata, MSG_METADATA_CLOSE, &message, sizeof(message));
+    }
+}
+
 static void instance_gone(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
+    metadata_end(instance);
     if (instance->home != NULL) {
         engine->kind->home_close(instance->home);
     }
@@ -340,6 +351,7 @@ static bool container_start(struct container *container)
         .container = container->spec,
         .instance = instance->id,
         .port = container->spec->port != 0 ? instance->address.port : 0,
+        .metadata = instance->metadata,
         .events = &container_events,
         .ctx = container,
     };
@@ -487,6 +499,35 @@ static void instance_advance(struct instance *instance)
     }
 }
 
+/* ---- its metadata server ---- */
+
+/* The copies that the metadata process gets outlive ours. */
+void instance_tell_metadata(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    const struct run_record *record = instance->record;
+    int fds[2];
+    unsigned count = 0;
+    if (instance->home != NULL && engine->kind->metadata != NULL) {
+        count = engine->kind->metadata(instance->home, fds);
+    }
+    instance->metadata = count > 0;
+    if (count == 0 || engine->metadata == NULL || instance->metadata_told) {
+        return;
+    }
+    struct msg_metadata_open message = {.revision_id = record->revision_id};
+    snprintf(message.instance, sizeof(message.instance), "%s", instance->id);
+    int length = snprintf(message.revision, sizeof(message.revision),
+                          "projects/%s/locations/%s/services/%s/revisions/%s", record->project,
+                          record->region, record->service, record->revision);
+    snprintf(message.project, sizeof(message.project), "%s", record->project);
+    snprintf(message.project_number, sizeof(message.project_number), "%s", record->project_number);
+    snprintf(message.region, sizeof(message.region), "%s", record->region);
+    instance->metadata_told =
+        length < (int)sizeof(message.revision) &&
+        ipc_send_fds(engine->metadata, MSG_METADATA_OPEN, &message, sizeof(message), fds, count);
+}
+
 /* ---- the start ---- */
 
 static bool take_slot(struct instance *instance)
@@ -501,6 +542,7 @@ static bool take_slot(struct instance *instance)
         return false;
     }
     instance->address.http2 = ingress->http2;
+    instance_tell_metadata(instance);
     instance->slot = board_add(engine->board, instance->revision->id, instance->record->concurrency,
                                instance->address);
     if (instance->slot >= 0) {

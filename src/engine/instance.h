@@ -43,6 +43,8 @@ struct instance {
     int slot; /* on the board; -1: none */
     struct board_address address;
     struct backend_home *home; /* NULL: not yet */
+    bool metadata;             /* it has a metadata server of its own */
+    bool metadata_told;        /* whose process knows of it */
     bool killed;               /* SIGKILL was sent */
     uv_timer_t timer;
     int64_t started_us, ready_us, drained_us;
@@ -65,6 +67,10 @@ struct instance *instance_new(struct revision *revision);
  * the worker has to ask again. */
 bool instance_send_sockets(const struct instance *instance, struct ipc_channel *channel,
                            unsigned count);
+
+/* Hands the listening socket of its metadata server over, if it has one; tried again each second
+ * until the metadata process has taken it. */
+void instance_tell_metadata(struct instance *instance);
 
 /* No new requests; it ends when the last has been answered, or at the request timeout. */
 void instance_drain(struct instance *instance);

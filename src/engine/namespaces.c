@@ -50,16 +50,72 @@ static int open_namespace(pid_t pid, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static bool raise_loopback(const struct namespaces *namespaces)
+/* ---- inside of the network ---- */
+
+/* Our own network, to go back to; -1 and errno if that of NAMESPACES could not be entered. */
+static int enter(const struct namespaces *namespaces)
 {
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    int fd = namespaces_socket(namespaces);
-    bool good = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (home >= 0 && setns(namespaces->net_fd, CLONE_NEWNET) != 0) {
+        int number = errno;
+        close(home);
+        errno = number;
+        return -1;
+    }
+    return home;
+}
+
+/* Keeps errno. */
+static void leave(int home)
+{
+    int number = errno;
+    if (setns(home, CLONE_NEWNET) != 0) {
+        _exit(1); /* never go on in the network of an instance */
+    }
+    close(home);
+    errno = number;
+}
+
+int namespaces_socket(const struct namespaces *namespaces)
+{
+    int home = enter(namespaces);
+    if (home < 0) {
+        return -1;
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    leave(home);
+    return fd;
+}
+
+/* As on Cloud Run, a container needs no right to listen on a port below 1024: it has a network of
+ * its own. */
+static bool free_ports(void)
+{
+    int fd = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && write(fd, "0", 1) == 1;
     if (fd >= 0) {
         close(fd);
     }
     return good;
 }
+
+static bool set_up_network(const struct namespaces *namespaces)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int home = enter(namespaces);
+    if (home < 0) {
+        return false;
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool good = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0 && free_ports();
+    if (fd >= 0) {
+        close(fd);
+    }
+    leave(home);
+    return good;
+}
+
+/* ---- making them ---- */
 
 /* Of the child PID, which has made them. */
 static bool take(struct namespaces *out, pid_t pid, uid_t first)
@@ -67,7 +123,7 @@ static bool take(struct namespaces *out, pid_t pid, uid_t first)
     *out = (struct namespaces){.first = first, .user_fd = -1, .net_fd = -1};
     return write_map(pid, "uid_map", first) && write_map(pid, "gid_map", first) &&
            (out->user_fd = open_namespace(pid, "user")) >= 0 &&
-           (out->net_fd = open_namespace(pid, "net")) >= 0 && raise_loopback(out);
+           (out->net_fd = open_namespace(pid, "net")) >= 0 && set_up_network(out);
 }
 
 bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)
@@ -112,25 +168,4 @@ void namespaces_close(struct namespaces *namespaces)
         }
         *fds[i] = -1;
     }
-}
-
-int namespaces_socket(const struct namespaces *namespaces)
-{
-    int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (home < 0 || setns(namespaces->net_fd, CLONE_NEWNET) != 0) {
-        int number = errno;
-        if (home >= 0) {
-            close(home);
-        }
-        errno = number;
-        return -1;
-    }
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int number = errno;
-    if (setns(home, CLONE_NEWNET) != 0) {
-        _exit(1); /* never go on in the network of an instance */
-    }
-    close(home);
-    errno = number;
-    return fd;
 }

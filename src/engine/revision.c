@@ -542,6 +542,7 @@ static void look_at_instances(struct revision *revision)
     for (struct instance *i = revision->instances; i != NULL; i = i->next) {
         instance_look_at_listeners(i, &revision->engine->listeners);
         instance_look(i, also_idle);
+        instance_tell_metadata(i);
         if (i->phase == PHASE_READY && now_us - i->ready_us > HEALTHY_US) {
             revision->failures = 0;
         }
@@ -576,6 +577,19 @@ void revisions_tick(struct engine *engine)
     }
     for_each(engine, tick);
     listeners_done(&engine->listeners);
+}
+
+static void tell_metadata(struct revision *revision)
+{
+    for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+        i->metadata_told = false;
+        instance_tell_metadata(i);
+    }
+}
+
+void revisions_tell_metadata(struct engine *engine)
+{
+    for_each(engine, tell_metadata);
 }
 
 void revisions_drain(struct engine *engine)

@@ -20,6 +20,7 @@
 enum {
     QUEUE_BYTES_MAX = 1024 * 1024,
     PACKETS_PER_TURN = 64,
+    WITH_FDS_MAX = 1024, /* bytes beside descriptors */
     BODY_MAX = IPC_PACKET_MAX - sizeof(struct message_head),
 };
 
@@ -46,17 +47,21 @@ struct ipc_channel {
 
 /* Texts in messages end with a NUL whatever the sender wrote, so that no reader can run past them.
  */
+#define END_OF(what, field) offsetof(struct what, field) + sizeof(((struct what *)NULL)->field) - 1
 static const struct {
     enum message_type type;
     size_t last;
 } texts[] = {
-    {MSG_REVISION_STATE, offsetof(struct msg_revision_state, text) +
-                             sizeof(((struct msg_revision_state *)NULL)->text) - 1},
-    {MSG_UNKNOWN_KEY, offsetof(struct msg_unknown_key, issuer) +
-                          sizeof(((struct msg_unknown_key *)NULL)->issuer) - 1},
-    {MSG_UNKNOWN_KEY,
-     offsetof(struct msg_unknown_key, kid) + sizeof(((struct msg_unknown_key *)NULL)->kid) - 1},
-    {MSG_SIGNED, offsetof(struct msg_signed, kid) + sizeof(((struct msg_signed *)NULL)->kid) - 1},
+    {MSG_REVISION_STATE, END_OF(msg_revision_state, text)},
+    {MSG_UNKNOWN_KEY, END_OF(msg_unknown_key, issuer)},
+    {MSG_UNKNOWN_KEY, END_OF(msg_unknown_key, kid)},
+    {MSG_SIGNED, END_OF(msg_signed, kid)},
+    {MSG_METADATA_OPEN, END_OF(msg_metadata_open, instance)},
+    {MSG_METADATA_OPEN, END_OF(msg_metadata_open, revision)},
+    {MSG_METADATA_OPEN, END_OF(msg_metadata_open, project)},
+    {MSG_METADATA_OPEN, END_OF(msg_metadata_open, project_number)},
+    {MSG_METADATA_OPEN, END_OF(msg_metadata_open, region)},
+    {MSG_METADATA_CLOSE, END_OF(msg_metadata_close, instance)},
 };
 
 /* ---- packets ---- */
@@ -388,8 +393,8 @@ bool ipc_send_fds(struct ipc_channel *channel, enum message_type type, const voi
         return false;
     }
     struct message_head head = head_of(type, bytes);
-    char packet[sizeof(head) + 256];
-    assert(bytes <= 256);
+    char packet[sizeof(head) + WITH_FDS_MAX];
+    assert(bytes <= WITH_FDS_MAX);
     memcpy(packet, &head, sizeof(head));
     memcpy(packet + sizeof(head), body, bytes);
     alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * SOCKETS_MAX)] = {0};

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { IPC_VERSION = 3, IPC_PACKET_MAX = 65536 };
+enum { IPC_VERSION = 4, IPC_PACKET_MAX = 65536 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -39,13 +39,19 @@ enum message_type {
     MSG_UNKNOWN_KEY,    /* ingress → control: a token names a key that the index lacks */
     MSG_SIGN,           /* control, metadata → signer */
     MSG_SIGNED,         /* signer → the asker */
-    MSG_WORKLOAD_ASK,   /* metadata → control: the default runtime account, or a token of it */
+    MSG_WORKLOAD_ASK,   /* metadata → control: the account of a revision, or the default runtime
+                           account, or a token of it */
     MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
     MSG_SOCKETS_ASK, /* ingress → engine: sockets inside the network of an instance are wanted */
     MSG_SOCKETS,     /* engine → ingress: here they are, as descriptors; none: it has gone */
     MSG_LOG,            /* supervisor → ingress, engine: its log was turned over; the descriptor is
                            the fresh file's, for appending */
-    MSG_ENGINE_STARTED, /* engine → control: whatever a predecessor was asked is forgotten */
+    MSG_ENGINE_STARTED, /* engine → control, metadata: whatever a predecessor was asked, or has
+                           told, is forgotten */
+    MSG_METADATA_STARTED, /* metadata → engine: tell me of every instance */
+    MSG_METADATA_OPEN,    /* engine → metadata: a listening socket inside the network of an
+                             instance, and what holds its address */
+    MSG_METADATA_CLOSE,   /* engine → metadata: that instance has ended */
     MSG_TYPES,
 };
 
@@ -116,7 +122,7 @@ struct msg_signed {
     char kid[64];   /* of the key used */
 };
 
-/* What a metadata server asks about the default runtime account of the project. */
+/* What a metadata server asks about an account. */
 enum workload_kind {
     WORKLOAD_ACCOUNT,  /* answer = its address */
     WORKLOAD_ACCESS,   /* content = scopes with spaces between, or none; answer = an access token */
@@ -133,10 +139,12 @@ struct msg_sockets {
 };
 struct msg_workload_ask {
     uint64_t id; /* chosen by the asker */
+    uint64_t revision_id; /* whose account; 0: the default runtime account of the project */
     uint32_t kind;
     /* Behind this struct: the account as the caller named it ("" or "default": whichever it is;
-     * anything but its address is STATUS_NOT_FOUND), and the content. */
-    uint32_t account_bytes, bytes;
+     * anything but its address is STATUS_NOT_FOUND), the content, and the name of the revision
+     * ("projects/P/locations/L/services/S/revisions/R"; none without a number). */
+    uint32_t account_bytes, bytes, revision_bytes;
 };
 struct msg_workload_told {
     uint64_t id;
@@ -144,7 +152,16 @@ struct msg_workload_told {
     uint32_t seconds; /* that a token is good for */
     uint32_t bytes;   /* behind this struct */
 };
-enum { WORKLOAD_BYTES_MAX = 4096 }; /* of an audience, or of scopes */
+enum { WORKLOAD_BYTES_MAX = 4096, REVISION_NAME_MAX = 512 }; /* of an audience, or of scopes */
+struct msg_metadata_open {
+    uint64_t revision_id;
+    char instance[41];
+    char revision[REVISION_NAME_MAX]; /* its name, from "projects/" on */
+    char project[64], project_number[32], region[64];
+};
+struct msg_metadata_close {
+    char instance[41];
+};
 
 /* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and
  * ends the channel's use. */

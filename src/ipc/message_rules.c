@@ -29,12 +29,16 @@ const struct message_rule message_rules[MSG_TYPES] = {
     [MSG_SIGNED] = {BIT(PROCESS_SIGNER), BIT(PROCESS_CONTROL), FROM(msg_signed)},
     [MSG_WORKLOAD_ASK] = {BIT(PROCESS_METADATA), BIT(PROCESS_CONTROL),
                           sizeof(struct msg_workload_ask),
-                          sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX},
+                          sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX + REVISION_NAME_MAX},
     [MSG_WORKLOAD_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_METADATA), FROM(msg_workload_told)},
     [MSG_SOCKETS_ASK] = {BIT(PROCESS_INGRESS), BIT(PROCESS_ENGINE), ONE(msg_sockets_ask)},
     [MSG_SOCKETS] = {BIT(PROCESS_ENGINE), BIT(PROCESS_INGRESS), ONE(msg_sockets), SOCKETS_MAX},
     [MSG_LOG] = {BIT(PROCESS_SUPERVISOR), BIT(PROCESS_INGRESS) | BIT(PROCESS_ENGINE), EMPTY, 1},
-    [MSG_ENGINE_STARTED] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), EMPTY},
+    [MSG_ENGINE_STARTED] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL) | BIT(PROCESS_METADATA),
+                            EMPTY},
+    [MSG_METADATA_STARTED] = {BIT(PROCESS_METADATA), BIT(PROCESS_ENGINE), EMPTY},
+    [MSG_METADATA_OPEN] = {BIT(PROCESS_ENGINE), BIT(PROCESS_METADATA), ONE(msg_metadata_open), 2},
+    [MSG_METADATA_CLOSE] = {BIT(PROCESS_ENGINE), BIT(PROCESS_METADATA), ONE(msg_metadata_close)},
 };
 
 static const char *const role_names[PROCESS_ROLES] = {

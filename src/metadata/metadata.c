@@ -1,21 +1,27 @@
 /* The process's life: read what it was told, open everything, shut itself in, serve, end. */
 #include "metadata/metadata.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "metadata/sandbox.h"
 #include "metadata/server.h"
+#include "metadata/workloads.h"
 
 enum { DRAIN_MS = 2000 };
 
 struct process {
     uv_loop_t loop;
     struct server server;
+    struct workload machine; /* the programs of this machine */
+    char instance_id[21];    /* of theirs */
     struct net_listener *listener;
-    struct ipc_channel *supervisor;
+    struct workloads *workloads;
+    struct ipc_channel *supervisor, *engine;
     uv_timer_t drain;
 };
 
@@ -37,6 +43,7 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     (void)channel, (void)body, (void)bytes;
     if (type == MSG_DRAIN) {
         net_listener_drain(process->listener);
+        workloads_drain(process->workloads);
         uv_timer_start(&process->drain, on_drained, 50, 0);
     } else if (type == MSG_NONE) {
         uv_stop(&process->loop); /* nobody would end us */
@@ -51,6 +58,36 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
         server_told(&process->server, body, bytes);
     } else if (type == MSG_NONE) {
         process->server.control = NULL;
+        ipc_close(channel);
+    }
+}
+
+static void take_workload(struct process *process, struct ipc_channel *channel, const void *body)
+{
+    struct msg_metadata_open message;
+    int fds[2];
+    unsigned count = 0;
+    memcpy(&message, body, sizeof(message));
+    while (count < 2 && (fds[count] = ipc_take_fd(channel)) >= 0) {
+        count++;
+    }
+    workloads_open(process->workloads, &message, fds, count);
+}
+
+static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
+                      size_t bytes, void *ctx)
+{
+    struct process *process = ctx;
+    struct msg_metadata_close message;
+    if (type == MSG_ENGINE_STARTED) {
+        workloads_close_all(process->workloads);
+    } else if (type == MSG_METADATA_OPEN && bytes == sizeof(struct msg_metadata_open)) {
+        take_workload(process, channel, body);
+    } else if (type == MSG_METADATA_CLOSE && bytes == sizeof(message)) {
+        memcpy(&message, body, sizeof(message));
+        workloads_close(process->workloads, message.instance);
+    } else if (type == MSG_NONE) {
+        process->engine = NULL;
         ipc_close(channel);
     }
 }
@@ -83,14 +120,29 @@ static bool open_all(struct process *process, struct error *err)
                                    PROCESS_SUPERVISOR, on_supervisor, process, err);
     server->control = ipc_open(&process->loop, ipc_inherited("control"), PROCESS_METADATA,
                                PROCESS_CONTROL, on_control, process, err);
-    if (process->supervisor == NULL || server->control == NULL || !metadata_sandbox_enter(err)) {
+    process->engine = ipc_open(&process->loop, ipc_inherited("engine"), PROCESS_METADATA,
+                               PROCESS_ENGINE, on_engine, process, err);
+    if (process->supervisor == NULL || server->control == NULL || process->engine == NULL ||
+        !metadata_sandbox_enter(err)) {
         return false;
     }
     net_limits_default(&limits);
     limits.connections_max = 500;
     limits.head_max = 16 * 1024;
-    process->listener = net_listen(net_new(&process->loop), ipc_inherited("metadata"), NULL,
-                                   &limits, &server_events, server, err);
+    random_text(process->instance_id, sizeof(process->instance_id) - 1, "123456789");
+    process->machine = (struct workload){
+        .server = server,
+        .revision = "",
+        .facts = {.project = server->settings.project,
+                  .project_number = server->settings.project_number,
+                  .region = server->settings.region,
+                  .instance_id = process->instance_id},
+        .pending_max = UINT_MAX,
+    };
+    struct net *net = net_new(&process->loop);
+    process->workloads = workloads_new(server, net);
+    process->listener = net_listen(net, ipc_inherited("metadata"), NULL, &limits, &server_events,
+                                   &process->machine, err);
     return process->listener != NULL;
 }
 
@@ -112,6 +164,7 @@ int metadata_main(int argc, char **argv)
         log_error("start: %s", err.text);
         return 1;
     }
+    ipc_send(process.engine, MSG_METADATA_STARTED, NULL, 0);
     ipc_send(process.supervisor, MSG_READY, NULL, 0);
     uv_run(&process.loop, UV_RUN_DEFAULT);
     return 0;

@@ -1,8 +1,9 @@
 /*
- * Three things keep this from handing tokens to whoever finds the port. The header that only a
- * client of metadata servers sends (a page in a browser cannot); the Host, which must be an address
- * or a name of this machine (a page whose name was rebound to it is of another name); and the user
- * at the other end, who must be one that could read the keys anyway.
+ * Three things keep the socket of this machine from handing tokens to whoever finds the port. The
+ * header that only a client of metadata servers sends (a page in a browser cannot); the Host, which
+ * must be an address or a name of this machine (a page whose name was rebound to it is of another
+ * name); and the user at the other end, who must be one that could read the keys anyway. Whoever
+ * can reach the socket of an instance is that instance.
  */
 #include "metadata/server.h"
 
@@ -16,14 +17,13 @@
 #include "base/random.h"
 #include "codec/codec.h"
 #include "http/url.h"
-#include "metadata/tree.h"
 
 enum { PENDING_MAX = 256, PENDING_MS = 5000, TICK_MS = 500 };
 
 /* A request that waits for control. */
 struct pending {
     TAILQ_ENTRY(pending) link;
-    struct server *server;
+    struct workload *workload;
     struct exchange *exchange;
     struct tree_place place;
     bool recursive, json;
@@ -144,9 +144,10 @@ static bool user_may_ask(struct server *server, const struct exchange *exchange)
 
 static void pending_free(struct pending *pending)
 {
-    struct server *server = pending->server;
+    struct server *server = pending->workload->server;
     TAILQ_REMOVE(&server->pending, pending, link);
     server->pending_count--;
+    pending->workload->pending_count--;
     exchange_set_user(pending->exchange, NULL);
     free(pending);
     if (server->pending_count == 0) {
@@ -168,17 +169,22 @@ static void on_tick(uv_timer_t *timer)
 }
 
 /* ACCOUNT and CONTENT have WORKLOAD_BYTES_MAX together at most. */
-static bool ask(struct server *server, uint64_t id, enum workload_kind kind, struct slice account,
-                struct slice content)
+static bool ask(const struct workload *workload, uint64_t id, enum workload_kind kind,
+                struct slice account, struct slice content)
 {
-    struct buffer body = BUFFER_INIT(sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX);
+    const struct server *server = workload->server;
+    struct slice revision = slice_of(workload->revision);
+    struct buffer body =
+        BUFFER_INIT(sizeof(struct msg_workload_ask) + WORKLOAD_BYTES_MAX + REVISION_NAME_MAX);
     struct msg_workload_ask head = {.id = id,
+                                    .revision_id = workload->revision_id,
                                     .kind = kind,
                                     .account_bytes = (uint32_t)account.len,
-                                    .bytes = (uint32_t)content.len};
+                                    .bytes = (uint32_t)content.len,
+                                    .revision_bytes = (uint32_t)revision.len};
     bool sent = buffer_add(&body, (struct slice){(const char *)&head, sizeof(head)}) &&
                 buffer_add(&body, account) && buffer_add(&body, content) &&
-                server->control != NULL &&
+                buffer_add(&body, revision) && server->control != NULL &&
                 ipc_send(server->control, MSG_WORKLOAD_ASK, buffer_slice(&body).data,
                          buffer_slice(&body).len);
     buffer_done(&body);
@@ -186,9 +192,11 @@ static bool ask(struct server *server, uint64_t id, enum workload_kind kind, str
 }
 
 /* The exchange is answered when control has spoken, or not within five seconds. */
-static void wait_for(struct server *server, struct exchange *exchange, const struct pending *what,
-                     enum workload_kind kind, struct slice bytes)
+static void wait_for(struct exchange *exchange, const struct pending *what, enum workload_kind kind,
+                     struct slice bytes)
 {
+    struct workload *workload = what->workload;
+    struct server *server = workload->server;
     struct slice account = kind == WORKLOAD_ACCOUNT ? SLICE_NONE : what->place.account;
     if (bytes.len + account.len > WORKLOAD_BYTES_MAX) {
         refuse(exchange, 400, "The account, the audience, or the list of scopes, is too long.");
@@ -200,20 +208,22 @@ static void wait_for(struct server *server, struct exchange *exchange, const str
                "characters.");
         return;
     }
-    struct pending *pending = server->pending_count < PENDING_MAX ? malloc(sizeof(*pending)) : NULL;
+    bool room =
+        server->pending_count < PENDING_MAX && workload->pending_count < workload->pending_max;
+    struct pending *pending = room ? malloc(sizeof(*pending)) : NULL;
     uint64_t id = ++server->next_id;
-    if (pending == NULL || !ask(server, id, kind, account, bytes)) {
+    if (pending == NULL || !ask(workload, id, kind, account, bytes)) {
         free(pending);
         refuse(exchange, 503, "Too many requests wait for an answer. Try again.");
         return;
     }
     *pending = *what;
-    pending->server = server;
     pending->exchange = exchange;
     pending->id = id;
     pending->since_ms = uv_now(server->loop);
     TAILQ_INSERT_TAIL(&server->pending, pending, link);
     exchange_set_user(exchange, pending);
+    workload->pending_count++;
     if (server->pending_count++ == 0) {
         uv_timer_start(&server->timer, on_tick, TICK_MS, TICK_MS);
     }
@@ -221,17 +231,20 @@ static void wait_for(struct server *server, struct exchange *exchange, const str
 
 /* ---- values ---- */
 
-static void show(struct server *server, struct exchange *exchange, const struct pending *what,
-                 struct slice email)
+static void show(struct exchange *exchange, const struct pending *what, struct slice email)
 {
     struct arena *arena = exchange_arena(exchange);
-    struct tree_facts facts = {&server->settings, server->instance_id, email};
+    struct tree_facts facts = what->workload->facts;
+    facts.email = email;
     const struct tree_place *place = &what->place;
     if (place->account.len > 0 && (email.len == 0 || (!slice_is(place->account, "default") &&
                                                       !slice_equal(place->account, email)))) {
         refuse(exchange, 404,
-               "There is no such service account here: only the project's default "
-               "runtime account.");
+               what->workload->revision_id == 0
+                   ? "There is no such service account here: only the project's default runtime "
+                     "account."
+                   : "There is no such service account here: only the one that this revision runs "
+                     "as.");
     } else if (what->json || what->recursive) {
         answer(exchange, 200, "application/json", tree_json(arena, place, &facts), NULL);
     } else if (place->kind == TREE_LEAF) {
@@ -297,7 +310,7 @@ void server_told(struct server *server, const void *body, size_t bytes)
     } else if (token) {
         show_token(what.exchange, &what, text, head.seconds);
     } else {
-        show(server, what.exchange, &what, absent ? SLICE_NONE : text);
+        show(what.exchange, &what, absent ? SLICE_NONE : text);
     }
 }
 
@@ -323,25 +336,26 @@ static struct slice scopes_of(struct arena *arena, struct slice query)
     return (struct slice){text, found.len};
 }
 
-static void serve_leaf_token(struct server *server, struct exchange *exchange,
-                             const struct pending *what, struct slice query)
+static void serve_leaf_token(struct exchange *exchange, const struct pending *what,
+                             struct slice query)
 {
     struct arena *arena = exchange_arena(exchange);
     struct slice audience;
     if (what->place.value == TREE_TOKEN) {
-        wait_for(server, exchange, what, WORKLOAD_ACCESS, scopes_of(arena, query));
+        wait_for(exchange, what, WORKLOAD_ACCESS, scopes_of(arena, query));
     } else if (!url_query_find(arena, query, "audience", &audience) || audience.len == 0) {
         refuse(exchange, 400, "non-empty audience parameter required");
     } else {
-        wait_for(server, exchange, what, WORKLOAD_IDENTITY, audience);
+        wait_for(exchange, what, WORKLOAD_IDENTITY, audience);
     }
 }
 
-static void serve(struct server *server, struct exchange *exchange, struct slice target)
+static void serve(struct workload *workload, struct exchange *exchange, struct slice target)
 {
     struct arena *arena = exchange_arena(exchange);
     struct slice path, query = url_query(target);
     struct pending what = {
+        .workload = workload,
         .recursive = query_is(arena, query, "recursive", "true"),
         .json = query_is(arena, query, "alt", "json"),
     };
@@ -361,33 +375,33 @@ static void serve(struct server *server, struct exchange *exchange, struct slice
                arena_printf(arena, "%.*s/", SLICE_ARG(to)));
     } else if (place->kind == TREE_LEAF &&
                (place->value == TREE_TOKEN || place->value == TREE_IDENTITY)) {
-        serve_leaf_token(server, exchange, &what, query);
+        serve_leaf_token(exchange, &what, query);
     } else {
         what.place.kind = place->kind == TREE_FOLDER_BARE ? TREE_FOLDER : place->kind;
         if (tree_needs_account(&what.place, what.recursive || what.json)) {
-            wait_for(server, exchange, &what, WORKLOAD_ACCOUNT, SLICE_NONE);
+            wait_for(exchange, &what, WORKLOAD_ACCOUNT, SLICE_NONE);
         } else {
-            show(server, exchange, &what, SLICE_NONE);
+            show(exchange, &what, SLICE_NONE);
         }
     }
 }
 
 static void on_request(struct exchange *exchange, void *ctx)
 {
-    struct server *server = ctx;
+    struct workload *workload = ctx;
     const struct http_request *request = exchange_request(exchange);
     const char *objection = server_objection(exchange_arena(exchange), request);
     exchange_set_user(exchange, NULL);
     if (objection != NULL) {
         refuse(exchange, 403, objection);
-    } else if (!user_may_ask(server, exchange)) {
+    } else if (workload->revision_id == 0 && !user_may_ask(workload->server, exchange)) {
         log_info("refused: a program of another user asked");
         refuse(exchange, 403,
                "This metadata server answers programs of the user who runs Homerun, and root's.");
     } else if (!slice_is(request->method, "GET") && !slice_is(request->method, "HEAD")) {
         refuse(exchange, 405, "Only GET and HEAD.");
     } else {
-        serve(server, exchange, request->path);
+        serve(workload, exchange, request->path);
     }
 }
 
@@ -427,7 +441,6 @@ void server_init(struct server *server)
 {
     TAILQ_INIT(&server->pending);
     server->next_id = random_u64() >> 1; /* answers to a predecessor may still be on their way */
-    random_text(server->instance_id, sizeof(server->instance_id) - 1, "123456789");
     uv_timer_init(server->loop, &server->timer);
     server->timer.data = server;
 }

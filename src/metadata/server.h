@@ -7,14 +7,27 @@
 #include "ipc/ipc.h"
 #include "ipc/settings.h"
 #include "metadata/peer.h"
+#include "metadata/tree.h"
 #include "net/net.h"
 
 struct pending;
+struct server;
+
+/*
+ * Who asks at one listening socket: the programs of this machine, or one instance in a network of
+ * its own, whom nobody else can reach there. Every instance asks for its own account alone.
+ */
+struct workload {
+    struct server *server;
+    uint64_t revision_id; /* 0: the programs of this machine */
+    const char *revision; /* its name in the record; "" for those */
+    struct tree_facts facts;
+    unsigned pending_count, pending_max;
+};
 
 struct server {
     uv_loop_t *loop;
     struct settings settings;
-    char instance_id[21];
     struct peer_finder peers;
     uid_t users[2]; /* who may ask, beside root: who started us, and who owns the data folder */
     struct ipc_channel *control;
@@ -27,7 +40,7 @@ struct server {
 /* LOOP and CONTROL are in place; the rest is made. */
 void server_init(struct server *server);
 
-extern const struct exchange_events server_events; /* ctx: struct server */
+extern const struct exchange_events server_events; /* ctx: struct workload */
 
 /* MSG_WORKLOAD_TOLD. */
 void server_told(struct server *server, const void *body, size_t bytes);

@@ -112,20 +112,19 @@ bool tree_needs_account(const struct tree_place *place, bool recursive)
 
 struct slice tree_text(struct arena *arena, enum tree_value value, const struct tree_facts *facts)
 {
-    const struct settings *settings = facts->settings;
     switch (value) {
     case TREE_PROJECT_ID:
-        return slice_of(settings->project);
+        return slice_of(facts->project);
     case TREE_PROJECT_NUMBER:
-        return slice_of(settings->project_number);
+        return slice_of(facts->project_number);
     case TREE_INSTANCE_ID:
         return slice_of(facts->instance_id);
     case TREE_REGION:
-        return slice_of(arena_printf(arena, "projects/%s/regions/%s", settings->project_number,
-                                     settings->region));
+        return slice_of(
+            arena_printf(arena, "projects/%s/regions/%s", facts->project_number, facts->region));
     case TREE_ZONE:
-        return slice_of(arena_printf(arena, "projects/%s/zones/%s-1", settings->project_number,
-                                     settings->region));
+        return slice_of(
+            arena_printf(arena, "projects/%s/zones/%s-1", facts->project_number, facts->region));
     case TREE_UNIVERSE:
         return SLICE("googleapis.com");
     case TREE_ALIASES:

@@ -6,7 +6,6 @@
 
 #include "base/arena.h"
 #include "base/slice.h"
-#include "ipc/settings.h"
 
 enum tree_value {
     TREE_PROJECT_ID,
@@ -29,11 +28,10 @@ enum tree_kind {
     TREE_LEAF,
 };
 
-/* What is known of the account: "" where it does not matter, or it does not exist. */
 struct tree_facts {
-    const struct settings *settings;
+    const char *project, *project_number, *region;
     const char *instance_id;
-    struct slice email;
+    struct slice email; /* of the account; "" where it does not matter, or does not exist */
 };
 
 struct tree_place {

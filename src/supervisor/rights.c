@@ -63,7 +63,7 @@ const unsigned role_rights_count = sizeof(role_rights) / sizeof(role_rights[0]);
 const struct edge edges[EDGES] = {
     {PROCESS_CONTROL, PROCESS_SIGNER},   {PROCESS_CONTROL, PROCESS_ENGINE},
     {PROCESS_INGRESS, PROCESS_ENGINE},   {PROCESS_INGRESS, PROCESS_CONTROL},
-    {PROCESS_METADATA, PROCESS_CONTROL},
+    {PROCESS_METADATA, PROCESS_CONTROL}, {PROCESS_ENGINE, PROCESS_METADATA},
 };
 
 static const char *const holding_names[HOLDINGS] = {

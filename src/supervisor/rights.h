@@ -41,5 +41,5 @@ extern const unsigned role_rights_count;
 struct edge {
     enum process_role a, b;
 };
-enum { EDGES = 5 };
+enum { EDGES = 6 };
 extern const struct edge edges[EDGES];

@@ -2,6 +2,7 @@
 """Containers (--engine=oci): an image of one's own is deployed, guarded by the gate, sleeps and
 wakes, and what runs in it sees nothing of this machine. Everything is made here, from busybox."""
 import concurrent.futures
+import json
 import os
 import shutil
 import signal
@@ -382,6 +383,66 @@ def concurrency_is_strict_and_many_wake_at_once():
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         got = list(pool.map(lambda n: ask(f"many{n % 6}").status, range(24)))
     assert got == [200] * 24, got
+
+
+# ---- the metadata server ----
+
+METADATA = "http://169.254.169.254/computeMetadata/v1/"
+
+
+def metadata(name, path, host="169.254.169.254"):
+    """What the metadata server of an instance answers from inside."""
+    return inside(name, f"wget -q -O - --header 'Metadata-Flavor: Google' "
+                  f"http://{host}/computeMetadata/v1/{path}")
+
+
+@test
+def each_instance_has_a_metadata_server_that_knows_its_account():
+    homerun()
+    runner = stand.api("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "runner"}).json
+    spec = {"containerConcurrency": 5, "serviceAccountName": runner["email"]}
+    service("plain-account")
+    service("own-account", spec=spec)
+    default = f"{stand.ready['projectNumber']}-compute@developer.gserviceaccount.com"
+    at = "instance/service-accounts/default/"
+    assert metadata("plain-account", at + "email") == default
+    assert metadata("own-account", at + "email", "metadata.google.internal") == runner["email"]
+    assert metadata("own-account", "project/project-id") == "demo"
+    ids = {metadata(name, "instance/id") for name in ("plain-account", "own-account")}
+    assert len(ids) == 2, ids
+    token = json.loads(metadata("own-account", at + "token"))["access_token"]
+    told = stand.api("GET", f"/tokeninfo?access_token={token}", token=None)
+    assert told.status == 200 and told.json["email"] == runner["email"], told
+    other = metadata("own-account", f"instance/service-accounts/{default}/token")
+    assert "access_token" not in other and "404" in other, other
+    refused = inside("own-account", f"wget -q -O - {METADATA}project/project-id")
+    assert "demo" not in refused and "403" in refused, refused
+
+
+@test
+def a_disabled_account_gets_no_token_and_a_restarted_metadata_server_answers_again():
+    homerun()
+    email = stand.api("POST", "/v1/projects/demo/serviceAccounts",
+                      {"accountId": "closing"}).json["email"]
+    service("closing", spec={"containerConcurrency": 5, "serviceAccountName": email},
+            template_notes={SCALE + "minScale": "1"})
+    at = "instance/service-accounts/default/token"
+    assert "access_token" in metadata("closing", at)
+    before = stand.pids("metadata")
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: stand.pids("metadata") not in ([], before), "another metadata server", 20)
+    wait_until(lambda: "access_token" in metadata("closing", at), "it answers again", 20)
+    stand.api("POST", f"/v1/projects/demo/serviceAccounts/{email}:disable", {})
+    assert "access_token" not in metadata("closing", at)
+    assert stand.api("DELETE", f"{SERVICES}/closing").status == 200
+
+
+@test
+def port_80_is_the_containers_and_the_metadata_server_answers_beside_it():
+    service("eighty", container={"ports": [{"containerPort": 80}]})
+    assert ask("eighty").text == "a page\n"
+    assert metadata("eighty", "project/project-id") == "demo"
+    assert inside("eighty", "wget -q -O - http://127.0.0.1/page") == "a page\n"
 
 
 # ---- faults ----

@@ -8,34 +8,66 @@
 #include "control/identity/issuer.h"
 #include "control/record/projects.h"
 
-static bool live_account(struct control *control, struct arena *arena, struct account *out,
-                         struct error *err)
+static bool load_account(struct control *control, struct arena *arena, const char *what,
+                         const char *email, struct account *out, struct error *err)
+{
+    if (!account_by_email(control, arena, slice_of(email), out)) {
+        return error_set(err, STATUS_NOT_FOUND, "%s, %s, does not exist.", what, email);
+    }
+    return !out->disabled ||
+           error_set(err, STATUS_PERMISSION_DENIED, "%s, %s, is disabled.", what, email);
+}
+
+/* The account that a revision runs as. Its name may have gone to another one meanwhile: the number
+ * must be the same. */
+static bool revision_account(struct control *control, struct arena *arena, uint64_t id,
+                             struct slice name, struct account *out, struct error *err)
+{
+    struct store_doc doc = {0};
+    const char *key = arena_string(arena, name);
+    if (!store_load(control->store, STORE_REVISION, key, &doc, err,
+                    "The revision of this instance has been deleted.")) {
+        return false;
+    }
+    const char *email =
+        arena_string(arena, slice_of(json_text_or(doc.body, "template.serviceAccount", "")));
+    json_decref(doc.body);
+    if (doc.id != id) {
+        return error_set(err, STATUS_NOT_FOUND, "The revision of this instance has been deleted.");
+    }
+    return load_account(control, arena, "The service account of this revision", email, out, err);
+}
+
+static bool default_account(struct control *control, struct arena *arena, struct account *out,
+                            struct error *err)
 {
     const char *number = project_number(control, arena, control->settings.project);
     const char *email = arena_printf(arena, "%s-compute@developer.gserviceaccount.com",
                                      number == NULL ? control->settings.project_number : number);
-    if (!account_by_email(control, arena, slice_of(email), out)) {
-        return error_set(err, STATUS_NOT_FOUND,
-                         "The project's default runtime account, %s, does not exist.", email);
-    }
-    if (out->disabled) {
-        return error_set(err, STATUS_PERMISSION_DENIED,
-                         "The project's default runtime account, %s, is disabled.", email);
-    }
-    return true;
+    return load_account(control, arena, "The project's default runtime account", email, out, err);
 }
 
+/* What an ask has behind its head. */
+struct asked {
+    struct slice account, content, revision;
+};
+
 static bool make(struct control *control, struct arena *arena, const struct msg_workload_ask *ask,
-                 struct slice named, struct slice content, struct slice *out, struct error *err)
+                 const struct asked *asked, struct slice *out, struct error *err)
 {
     struct account account;
-    if (!live_account(control, arena, &account, err)) {
+    struct slice named = asked->account, content = asked->content;
+    bool known = ask->revision_id == 0 ? default_account(control, arena, &account, err)
+                                       : revision_account(control, arena, ask->revision_id,
+                                                          asked->revision, &account, err);
+    if (!known) {
         return false;
     }
     if (named.len > 0 && !slice_is(named, "default") && !slice_is(named, account.email)) {
         return error_set(err, STATUS_NOT_FOUND,
-                         "There is no such service account here: only the project's default "
-                         "runtime account, %s.",
+                         "There is no such service account here: only %s, %s.",
+                         ask->revision_id == 0 ? "the project's default runtime account"
+                                               : "the one that this revision runs as",
                          account.email);
     }
     const char *text = arena_string(arena, content);
@@ -56,15 +88,18 @@ static bool make(struct control *control, struct arena *arena, const struct msg_
 }
 
 /* What comes from the process with the open port is checked again here. */
-static bool read_ask(const struct msg_workload_ask *ask, struct slice rest, struct slice *named,
-                     struct slice *content, struct error *err)
+static bool read_ask(const struct msg_workload_ask *ask, struct slice rest, struct asked *out,
+                     struct error *err)
 {
-    if ((uint64_t)ask->account_bytes + ask->bytes != rest.len || !text_is_plain(rest)) {
+    uint64_t all = (uint64_t)ask->account_bytes + ask->bytes + ask->revision_bytes;
+    if (all != rest.len || !text_is_plain(rest)) {
         return error_set(err, STATUS_INVALID_ARGUMENT,
                          "The question is malformed: it must be UTF-8 text.");
     }
-    *named = slice_upto(rest, ask->account_bytes);
-    *content = slice_from(rest, ask->account_bytes);
+    out->account = slice_upto(rest, ask->account_bytes);
+    rest = slice_from(rest, ask->account_bytes);
+    out->content = slice_upto(rest, ask->bytes);
+    out->revision = slice_from(rest, ask->bytes);
     return true;
 }
 
@@ -76,9 +111,9 @@ void workload_ask(struct control *control, const void *body, size_t bytes)
     struct slice out = SLICE_NONE;
     memcpy(&ask, body, sizeof(ask));
     struct slice rest = {(const char *)body + sizeof(ask), bytes - sizeof(ask)};
-    struct slice named = SLICE_NONE, content = SLICE_NONE;
-    bool good = read_ask(&ask, rest, &named, &content, &err) &&
-                make(control, &arena, &ask, named, content, &out, &err);
+    struct asked asked = {0};
+    bool good =
+        read_ask(&ask, rest, &asked, &err) && make(control, &arena, &ask, &asked, &out, &err);
     out = good ? out : slice_of(err.text);
     struct msg_workload_told told = {
         .id = ask.id,

@@ -18,15 +18,7 @@
 #include "metadata/server.h"
 #include "metadata/tree.h"
 
-static struct settings settings;
 static struct arena arena;
-
-static int start(void **state)
-{
-    (void)state;
-    settings_default(&settings);
-    return 0;
-}
 
 static int finish(void **state)
 {
@@ -86,7 +78,8 @@ static void only_what_shows_the_account_asks_for_it(void **state)
 
 static void an_account_that_does_not_exist_is_shown_nowhere(void **state)
 {
-    struct tree_facts facts = {&settings, "1", SLICE_NONE};
+    struct tree_facts facts = {
+        .project = "demo", .project_number = "1", .region = "r", .instance_id = "1"};
     struct tree_place accounts = at("/computeMetadata/v1/instance/service-accounts/");
     struct tree_place root = at("/computeMetadata/v1/");
     (void)state;
@@ -305,5 +298,5 @@ int main(void)
         cmocka_unit_test(the_user_of_a_connection_is_found_for_all_families),
         cmocka_unit_test(the_sandbox_opens_no_file_and_no_socket_and_still_asks_the_kernel),
     };
-    return cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests(tests, NULL, finish);
 }
