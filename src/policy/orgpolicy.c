@@ -8,9 +8,7 @@
  */
 #include "policy/orgpolicy.h"
 
-#include "policy/cel_token.h"
-
-enum { SUBEXPRESSIONS_MAX = 10, RULES_MAX = 10, VALUES_MAX = 500 };
+enum { RULES_MAX = 10, VALUES_MAX = 500 };
 
 /* ---- checking ---- */
 
@@ -34,56 +32,6 @@ __attribute__((format(printf, 3, 4))) static bool refuse(const struct place *pla
         text);
 }
 
-/* Tags alone: one to ten calls of these functions, joined by && or ||. */
-static bool condition_is_about_tags(struct arena *arena, struct slice source)
-{
-    static const char *const functions[] = {"matchTag", "matchTagId", "hasTagKey", "hasTagKeyId"};
-    struct cel_lexer lexer = {.arena = arena, .source = source, .line = 1};
-    struct cel_token token;
-    size_t calls = 0;
-    while (cel_token_next(&lexer, &token, NULL)) {
-        switch (token.kind) {
-        case TOKEN_END:
-            return calls >= 1 && calls <= SUBEXPRESSIONS_MAX;
-        case TOKEN_NAME:
-            if (slice_is(token.text, "resource")) {
-                break;
-            }
-            for (size_t i = 0; i < 4; i++) {
-                if (slice_is(token.text, functions[i])) {
-                    calls++;
-                    goto known;
-                }
-            }
-            return false;
-        case TOKEN_DOT:
-        case TOKEN_OPEN:
-        case TOKEN_CLOSE:
-        case TOKEN_STRING:
-        case TOKEN_COMMA:
-        case TOKEN_AND:
-        case TOKEN_OR:
-        case TOKEN_NOT:
-            break;
-        case TOKEN_INT:
-        case TOKEN_IN:
-        case TOKEN_OPEN_LIST:
-        case TOKEN_CLOSE_LIST:
-        case TOKEN_PLUS:
-        case TOKEN_MINUS:
-        case TOKEN_EQUAL:
-        case TOKEN_UNEQUAL:
-        case TOKEN_LESS:
-        case TOKEN_LESS_EQUAL:
-        case TOKEN_GREATER:
-        case TOKEN_GREATER_EQUAL:
-            return false;
-        }
-    known:;
-    }
-    return false;
-}
-
 static bool check_condition(const struct place *place, struct orgpolicy_rule *rule)
 {
     struct error why = {0};
@@ -93,12 +41,12 @@ static bool check_condition(const struct place *place, struct orgpolicy_rule *ru
     if (!cel_compile(place->arena, rule->condition, &rule->program, &why)) {
         return refuse(place, "condition", "Invalid condition: %s", why.text);
     }
-    if (!condition_is_about_tags(place->arena, rule->condition)) {
+    if (!orgpolicy_condition_about_tags(place->arena, rule->condition)) {
         return refuse(place, "condition",
                       "A condition of an organization policy has 1 to %d of resource.matchTag, "
                       "resource.matchTagId, resource.hasTagKey and resource.hasTagKeyId, joined by "
                       "&& or ||.",
-                      SUBEXPRESSIONS_MAX);
+                      ORGPOLICY_SUBEXPRESSIONS_MAX);
     }
     return true;
 }

@@ -88,6 +88,22 @@ struct orgpolicy_spec {
 bool orgpolicy_spec_check(struct arena *arena, const struct orgpolicy_constraint *constraint,
                           struct orgpolicy_spec *spec, const char *prefix, struct error *err);
 
+/* ---- conditions (orgpolicy_condition.c) ---- */
+
+enum { ORGPOLICY_SUBEXPRESSIONS_MAX = 10 };
+
+/*
+ * Whether a condition is one that a policy can have: 1 to 10 calls of resource.matchTag and its
+ * like, or the constants true and false, joined by && and || (Google: "Setting an organization
+ * policy with tags").
+ */
+bool orgpolicy_condition_about_tags(struct arena *arena, struct slice source);
+/*
+ * SOURCE with resource.matchTagId('tagKeys/1', 'tagValues/2') where it has the old name of that,
+ * resource.matchLabels('labelKeys/1', 'labelValues/2'). Everything else as it was. In ARENA.
+ */
+struct slice orgpolicy_condition_modern(struct arena *arena, struct slice source);
+
 /* ---- what holds at a node ---- */
 
 /* Policies of one constraint, from the node upwards; nodes without one are left out. */

@@ -432,6 +432,22 @@ def a_project_that_may_not_use_cloud_run_takes_no_services():
 
 
 @test
+def a_condition_by_the_old_name_of_a_tag_is_one_of_today():
+    """resource.matchLabels is what resource.matchTagId was called; and constants are conditions."""
+    old = "resource.matchLabels('labelKeys/1', 'labelValues/2')"
+    now = "resource.matchTagId('tagKeys/1', 'tagValues/2')"
+    one = Policy(REQUIRE)
+    for given, shown in ((old, now), (f"!{old}", f"!{now}"), (now, now), ("false", "false")):
+        rules = [{"enforce": True, "condition": {"expression": given}}, {"enforce": False}]
+        call("POST", "/v2/projects/demo/policies", {"name": one.name, "spec": {"rules": rules},
+                                                    "dryRunSpec": {"rules": rules}})
+        read = call("GET", one.path)
+        for spec in (read["spec"], read["dryRunSpec"]):
+            assert spec["rules"][0]["condition"]["expression"] == shown, spec
+        call("DELETE", one.path)
+
+
+@test
 def only_listed_apis_are_enabled():
     one = Policy("serviceuser.services")
     one.apply({"rules": [{"values": {"deniedValues": ["doubleclicksearch.googleapis.com"]}}]})

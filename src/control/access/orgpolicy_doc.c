@@ -114,6 +114,22 @@ void orgpolicy_spec_read(struct arena *arena, const json_t *spec, struct orgpoli
     }
 }
 
+void orgpolicy_spec_modernize(struct arena *arena, json_t *spec)
+{
+    size_t i;
+    json_t *rule;
+    json_array_foreach(json_object_get(spec, "rules"), i, rule)
+    {
+        json_t *condition = json_object_get(rule, "condition");
+        const char *expression = json_text(condition, "expression");
+        if (expression != NULL) {
+            json_object_set_new(
+                condition, "expression",
+                json_slice(orgpolicy_condition_modern(arena, slice_of(expression))));
+        }
+    }
+}
+
 bool orgpolicy_spec_valid(struct api_call *call, const struct orgpolicy_constraint *constraint,
                           const json_t *spec, const char *prefix, struct error *err)
 {

@@ -54,6 +54,8 @@ const char *orgpolicy_public_node(struct control *control, struct arena *arena, 
  */
 bool orgpolicy_store(struct api_call *call, const char *key, const json_t *body, const char *etag,
                      int64_t *version, struct error *err);
+/* Writes SPEC's conditions as they are kept: see orgpolicy_condition_modern(). */
+void orgpolicy_spec_modernize(struct arena *arena, json_t *spec);
 /* Checks SPEC for CONSTRAINT. */
 bool orgpolicy_spec_valid(struct api_call *call, const struct orgpolicy_constraint *constraint,
                           const json_t *spec, const char *prefix, struct error *err);

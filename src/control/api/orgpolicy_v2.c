@@ -160,7 +160,7 @@ static bool put_spec(struct api_call *call, const struct orgpolicy_constraint *c
                      json_t *body, const json_t *asked, const char *which, const char *time_name,
                      struct error *err)
 {
-    const json_t *spec = json_object_get(asked, which);
+    json_t *spec = json_object_get(asked, which);
     if (spec == NULL) {
         json_object_del(body, which);
         json_object_del(body, time_name);
@@ -170,6 +170,7 @@ static bool put_spec(struct api_call *call, const struct orgpolicy_constraint *c
         return error_field(err, which, "constraints/%s does not support a dry run.",
                            json_text_or(body, "constraint", ""));
     }
+    orgpolicy_spec_modernize(&call->arena, spec);
     if (!orgpolicy_spec_valid(call, constraint, spec, which, err)) {
         return false;
     }

@@ -208,7 +208,7 @@ static void conditions_are_about_tags_alone(void **state)
     static const char *const wrong[] = {
         "request.time > timestamp('2026-01-01T00:00:00Z')",
         "resource.name == 'x'",
-        "true",
+        "'true'",
         "resource.matchTag('7/open'",
         "resource.matchTag('a/b','c') || request.path == '/'",
     };
@@ -220,10 +220,41 @@ static void conditions_are_about_tags_alone(void **state)
     auto_arena arena = {0};
     struct error err = {0};
     struct orgpolicy_rule rule = allowing(all, 1);
-    rule.condition =
-        SLICE("resource.hasTagKey('7/a') && (resource.matchTagId('tagKeys/1','tagValues/2') || "
-              "resource.hasTagKeyId('tagKeys/3'))");
-    assert_true(valid(&arena, INGRESS, &SPEC(rule), &err));
+    static const char *const right[] = {
+        "resource.hasTagKey('7/a') && (resource.matchTagId('tagKeys/1','tagValues/2') || "
+        "resource.hasTagKeyId('tagKeys/3'))",
+        "true",
+        "false",
+        "!resource.hasTagKey('7/a') || false",
+    };
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        rule.condition = slice_of(right[i]);
+        assert_true(valid(&arena, INGRESS, &SPEC(rule), &err));
+    }
+}
+
+static void the_old_name_of_a_tag_is_written_as_that_of_today(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    static const char *const cases[][2] = {
+        {"resource.matchLabels('labelKeys/1', 'labelValues/2')",
+         "resource.matchTagId('tagKeys/1', 'tagValues/2')"},
+        {"!resource.matchLabels(\"labelKeys/1\",\"labelValues/2\") || "
+         "resource.matchLabels('labelKeys/3', 'labelValues/4') && true",
+         "!resource.matchTagId(\"tagKeys/1\",\"tagValues/2\") || "
+         "resource.matchTagId('tagKeys/3', 'tagValues/4') && true"},
+        {"resource.matchLabels('tagKeys/1', 'tagValues/2')",
+         "resource.matchTagId('tagKeys/1', 'tagValues/2')"},
+        {"resource.matchTag('7/labelKeys', 'labelValues/')",
+         "resource.matchTag('7/labelKeys', 'labelValues/')"},
+        {"resource.matchLabels('labelKeys/1", "resource.matchTagId('labelKeys/1"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct slice now = orgpolicy_condition_modern(&arena, slice_of(cases[i][0]));
+        assert_string_equal(arena_string(&arena, now), cases[i][1]);
+    }
 }
 
 static void a_condition_has_ten_parts_at_most(void **state)
@@ -511,6 +542,7 @@ int main(void)
         cmocka_unit_test(rules_are_of_the_kind_of_their_constraint),
         cmocka_unit_test(a_boolean_policy_has_one_plain_rule_and_others_say_the_opposite),
         cmocka_unit_test(conditions_are_about_tags_alone),
+        cmocka_unit_test(the_old_name_of_a_tag_is_written_as_that_of_today),
         cmocka_unit_test(a_condition_has_ten_parts_at_most),
         cmocka_unit_test(prefixes_that_a_constraint_lacks_are_refused),
         cmocka_unit_test(parameters_fit_what_is_declared),
