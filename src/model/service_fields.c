@@ -122,8 +122,20 @@ static const struct field container_fields[] = {
     TEXTS("dependsOn"),
     TEXT("baseImageUri"),
     OUTPUT("buildInfo"),
+    FLAG("sandboxLauncher"),
     {0},
 };
+static const struct field sandbox_template_fields[] = {
+    TEXT("name"),
+    TEXT("image"),
+    TEXTS("command"),
+    TEXTS("args"),
+    OBJECTS("env", env_fields),
+    OBJECTS("volumeMounts", mount_fields),
+    TEXT("workingDir"),
+    {0},
+};
+static const struct field sandbox_fields[] = {OBJECTS("templates", sandbox_template_fields), {0}};
 static const struct field version_path_fields[] = {
     REQUIRED("path"),
     TEXT("version"),
@@ -192,6 +204,7 @@ static const struct field template_fields[] = {
     FLAG("healthCheckDisabled"),
     OBJECT("nodeSelector", selector_fields),
     FLAG("gpuZonalRedundancyDisabled"),
+    OBJECT("sandboxes", sandbox_fields),
     TEXT("client"),
     TEXT("clientVersion"),
     {0},

@@ -98,6 +98,7 @@ static const struct form container_forms[] = {
     TEXT("imagePullPolicy"),
     TEXT("terminationMessagePath"),
     TEXT("terminationMessagePolicy"),
+    SAME("sandboxLauncher"),
     {0},
 };
 static const struct form key_path_forms[] = {

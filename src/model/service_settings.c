@@ -24,6 +24,7 @@ enum { WARNING_BYTES_MAX = 16384 };
 #define NO_PROOF "no attestation is asked for: every image is admitted"
 #define NO_MESH  "there is no service mesh"
 #define NO_CPU   "CPU is limited neither at the start, nor later, nor when idle"
+#define NO_BOX   "containers are given nothing to launch sandboxes with"
 #define SECRET   "this server keeps no secrets: the revision does not become ready"
 
 const struct setting settings[] = {
@@ -144,6 +145,7 @@ const struct setting settings[] = {
     {T "nodeSelector", SPEC "nodeSelector", "--gpu-type", SETTING_IGNORED, NO_GPU, NULL},
     {T "gpuZonalRedundancyDisabled", TNOTE("gpu-zonal-redundancy-disabled"),
      "--no-gpu-zonal-redundancy", SETTING_IGNORED, NO_GPU, NULL},
+    {T "sandboxes", NULL, NULL, SETTING_IGNORED, NO_BOX, NULL},
     {NULL, SPEC "enableServiceLinks", NULL, SETTING_RECORDED, NULL, NULL},
     {NULL, SPEC "runtimeClassName", NULL, SETTING_RECORDED, NULL, NULL},
     {NULL, SPEC "imagePullSecrets", NULL, SETTING_REFUSED, "not supported by Cloud Run", NULL},
@@ -196,6 +198,7 @@ const struct setting settings[] = {
     {NULL, C1 "imagePullPolicy", NULL, SETTING_RECORDED, NULL, NULL},
     {NULL, C1 "terminationMessagePath", NULL, SETTING_RECORDED, NULL, NULL},
     {NULL, C1 "terminationMessagePolicy", NULL, SETTING_RECORDED, NULL, NULL},
+    {C "sandboxLauncher", C1 "sandboxLauncher", NULL, SETTING_IGNORED, NO_BOX, NULL},
     {NULL, C1 "securityContext", NULL, SETTING_REFUSED, "not supported by Cloud Run", NULL},
 
     /* ---- volumes ---- */

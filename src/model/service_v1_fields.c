@@ -74,6 +74,7 @@ static const struct field container_fields[] = {
     TEXT("terminationMessagePath"),
     TEXT("terminationMessagePolicy"),
     REFUSED("securityContext", NOT_IN_CLOUD_RUN),
+    FLAG("sandboxLauncher"),
     {0},
 };
 static const struct field key_path_fields[] = {

@@ -115,6 +115,7 @@ CONTAINER = [
     ("readinessProbe", HTTP, {"timeoutSeconds": 2, "periodSeconds": 5, "failureThreshold": 2,
                               "successThreshold": 2, "httpGet": {"path": "/x", "port": 8080}}),
     ("readinessProbe", {"grpc": {}}, {"grpc": {"service": "s"}}),
+    ("sandboxLauncher", True, False),
 ]
 TWO = [  # annotations of the template, with two containers
     ({DEPENDENCIES: '{"front": [ "side" ]}'}, {DEPENDENCIES: '{"side":["front"]}'}),

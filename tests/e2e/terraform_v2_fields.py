@@ -84,6 +84,11 @@ TEMPLATE = [
     ("scaling", {"minInstanceCount": 1}, {"minInstanceCount": 2}),
     ("revision", "{name}-chosen", "{name}-other"),
     ("containers", pair(dependsOn=["side"]), pair()),
+    ("sandboxes", {"templates": [{"name": "box", "image": IMAGE, "command": ["/bin/sh"],
+                                  "args": ["-c", "date"], "workingDir": "/srv",
+                                  "env": [{"name": "PORT", "value": "9000"}]}]},
+     {"templates": [{"name": "box", "image": IMAGE},
+                    {"name": "more", "image": IMAGE, "env": [{"name": "A", "value": "1"}]}]}),
 ]
 CONTAINER = [
     ("name", "front", "back"),
@@ -108,6 +113,7 @@ CONTAINER = [
     ("readinessProbe", HTTP, {"timeoutSeconds": 2, "periodSeconds": 5, "failureThreshold": 2,
                               "successThreshold": 2, "httpGet": {"path": "/x", "port": 8080}}),
     ("readinessProbe", GRPC, {"grpc": {"service": "s"}}),
+    ("sandboxLauncher", True, False),
 ]
 VOLUMES = [
     ("emptyDir", volume(emptyDir={"medium": "MEMORY"}),
@@ -133,8 +139,6 @@ REFUSED = [
                           "volumes": volume(nfs={"server": "10.0.0.1", "path": "/"})}}),
     ("gcs", {"template": {"containers": [{"image": IMAGE, **MOUNTED}],
                           "volumes": volume(gcs={"bucket": "b"})}}),
-    ("sandboxes", {"template": {"containers": [{"image": IMAGE}], "sandboxes": [{"name": "s"}]}}),
-    ("sandboxLauncher", {"template": {"containers": [{"image": IMAGE, "sandboxLauncher": True}]}}),
 ]
 
 
