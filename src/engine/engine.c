@@ -86,6 +86,7 @@ static void on_tick(uv_timer_t *timer)
     struct engine *engine = timer->data;
     engine->ticks++;
     revisions_tick(engine);
+    revisions_count(engine);
     if (map_count(engine->revisions) == 0) {
         uv_timer_stop(timer);
     }
@@ -294,6 +295,12 @@ static bool open_board(struct engine *engine, struct error *err)
         return false;
     }
     board_reset(engine->board);
+    fd = ipc_inherited("meter");
+    engine->meter = fd < 0 ? NULL : meter_map(fd, true, err);
+    if (engine->meter == NULL) {
+        return fd >= 0 || error_set(err, STATUS_INTERNAL, "no meter was handed down");
+    }
+    revisions_count(engine); /* none yet, whatever a predecessor said */
     return true;
 }
 
@@ -367,6 +374,7 @@ static void engine_close(struct engine *engine, uv_signal_t handles[2])
     map_free(engine->revisions);
     index_run_free(engine->run);
     board_unmap(engine->board);
+    meter_unmap(engine->meter);
 }
 
 int engine_main(int argc, char **argv)

@@ -6,6 +6,7 @@
 #include "engine/backend.h"
 #include "index/index.h"
 #include "ipc/ipc.h"
+#include "ipc/meter.h"
 
 struct instance;
 
@@ -13,6 +14,7 @@ struct engine {
     uv_loop_t *loop;
     struct net *net;
     struct board *board;
+    struct meter *meter;
     struct logs *logs;
     const struct engine_backend *kind;
     struct backend *backend;
@@ -80,6 +82,8 @@ void revisions_worker_gone(struct engine *engine, unsigned worker);
 void revisions_tick(struct engine *engine);
 /* The metadata process has been restarted: it hears of every instance. */
 void revisions_tell_metadata(struct engine *engine);
+/* Tells the meter what runs. */
+void revisions_count(struct engine *engine);
 /* Ends all instances; nothing is started any more. */
 void revisions_drain(struct engine *engine);
 

@@ -687,7 +687,7 @@ void instance_look(struct instance *instance, bool also_idle)
         (!also_idle && board_taken(engine->board, instance->slot) == 0)) {
         return;
     }
-    int64_t cpu_us = 0, now_us = clock_mono_us();
+    int64_t cpu_us = 0, memory_bytes = 0, now_us = clock_mono_us();
     for (size_t i = 0; i < instance->container_count; i++) {
         const struct container *container = &instance->containers[i];
         struct backend_usage usage;
@@ -695,6 +695,7 @@ void instance_look(struct instance *instance, bool also_idle)
             continue;
         }
         cpu_us += usage.cpu_us;
+        memory_bytes += usage.memory_bytes;
         look_at_memory(instance, container, usage.memory_bytes);
     }
     if (instance->cpu_at_us != 0 && now_us > instance->cpu_at_us) {
@@ -702,5 +703,6 @@ void instance_look(struct instance *instance, bool also_idle)
             (double)(cpu_us - instance->cpu_us) / (double)(now_us - instance->cpu_at_us);
     }
     instance->cpu_us = cpu_us;
+    instance->memory_bytes = memory_bytes;
     instance->cpu_at_us = now_us;
 }

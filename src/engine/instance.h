@@ -50,6 +50,8 @@ struct instance {
     int64_t started_us, ready_us, drained_us;
     int64_t cpu_us, cpu_at_us; /* at the last look */
     double cpu_used;           /* vCPUs */
+    int64_t cpu_counted_us;    /* of cpu_us, what the meter has been told */
+    int64_t memory_bytes;      /* at the last look */
     size_t container_count;
     struct container containers[RUN_CONTAINERS_MAX];
 

@@ -592,6 +592,36 @@ void revisions_tell_metadata(struct engine *engine)
     for_each(engine, tell_metadata);
 }
 
+static void count_revision(struct revision *revision)
+{
+    struct engine *engine = revision->engine;
+    const struct run_record *record = revision->record;
+    struct meter_running running = {0};
+    for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+        running.starting += i->phase == PHASE_STARTING;
+        running.ready += i->phase == PHASE_READY;
+        running.draining += i->phase == PHASE_DRAINING;
+        running.requests += i->slot >= 0 ? board_taken(engine->board, i->slot) : 0;
+        running.memory_bytes += (uint64_t)(i->memory_bytes > 0 ? i->memory_bytes : 0);
+        running.cpu_us +=
+            (uint64_t)(i->cpu_us > i->cpu_counted_us ? i->cpu_us - i->cpu_counted_us : 0);
+        i->cpu_counted_us = i->cpu_us;
+    }
+    if (record != NULL) {
+        meter_running_add(engine->meter,
+                          meter_name(slice_of(record->project), slice_of(record->region),
+                                     slice_of(record->service)),
+                          &running);
+    }
+}
+
+void revisions_count(struct engine *engine)
+{
+    meter_running_begin(engine->meter);
+    for_each(engine, count_revision);
+    meter_running_end(engine->meter);
+}
+
 void revisions_drain(struct engine *engine)
 {
     for_each(engine, revision_end);

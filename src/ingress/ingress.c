@@ -210,6 +210,11 @@ static bool open_shared(struct worker *worker, struct error *err)
     if (worker->board == NULL) {
         return board >= 0 || error_set(err, STATUS_FAILED_PRECONDITION, "the board is missing");
     }
+    int meter = ipc_inherited("meter");
+    worker->meter = meter < 0 ? NULL : meter_map(meter, true, err);
+    if (worker->meter == NULL) {
+        return meter >= 0 || error_set(err, STATUS_FAILED_PRECONDITION, "the meter is missing");
+    }
     for (unsigned i = 0; i < BOARD_WORKERS; i++) {
         char name[16];
         snprintf(name, sizeof(name), "wake%u", i);

@@ -66,6 +66,7 @@ static struct request *request_new(struct worker *worker, struct exchange *excha
     request->arena = arena;
     request->head = head;
     request->arrived_us = clock_mono_us();
+    request->refused = -1;
     request->record = (struct access_record){
         .method = head->method,
         .scheme = scheme_of(worker, exchange),
@@ -90,6 +91,7 @@ static struct request *request_new(struct worker *worker, struct exchange *excha
 static void request_refuse(struct request *request, const struct gate_answer *answer)
 {
     page_denial(request->denial);
+    request->refused = (int)answer->verdict.rung;
     request->state = REQUEST_ANSWERED;
     request->record.status = answer->verdict.status;
     request->record.denial = slice_of(request->denial);
@@ -134,6 +136,7 @@ static void request_note(struct request *request, const struct gate_answer *answ
         request->record.fault = slice_of(token_fault_name(answer->fault));
     }
     if (service != NULL) {
+        request->service_id = service->id;
         request->record.project = arena_slice(arena, service->project);
         request->record.region = arena_slice(arena, service->region);
         request->record.service = arena_slice(arena, service->name);
@@ -257,6 +260,16 @@ static void on_close(struct exchange *exchange, bool aborted)
     }
     request->record.latency_us = clock_mono_us() - request->arrived_us;
     access_log_add(worker->log, &request->record);
+    if (request->service_id != 0) {
+        meter_count(worker->meter, worker->number, request->service_id,
+                    &(struct meter_request){
+                        .status = request->record.status,
+                        .refused = request->refused,
+                        .latency_us = request->record.latency_us,
+                        .request_bytes = request->record.request_bytes,
+                        .response_bytes = request->record.response_bytes,
+                    });
+    }
     worker->log_now |= request->denial[0] != '\0';
     TAILQ_REMOVE(&worker->requests, request, all);
     worker->request_count--;

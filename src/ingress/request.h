@@ -16,6 +16,7 @@
 #include "ingress/pages.h"
 #include "ingress/pools.h"
 #include "ipc/board.h"
+#include "ipc/meter.h"
 #include "ipc/ipc.h"
 #include "ipc/settings.h"
 
@@ -64,6 +65,7 @@ struct worker {
     struct pools *pools;
     struct dispatch *dispatch;
     struct access_log *log;
+    struct meter *meter;
     bool log_now;               /* a line that somebody may ask for at once */
     struct ipc_channel *engine; /* NULL once it has ended */
     struct ipc_channel *control;
@@ -89,6 +91,8 @@ struct request {
     struct trace trace;
     struct access_record record;
     char denial[DENIAL_CHARS + 1];
+    uint64_t service_id; /* 0: it led to none */
+    int refused;         /* the rung of the gate's refusal; -1: it let it pass */
     bool strip_authorization;
     bool passed; /* the gate's way is over: count it as a request of the service */
 

@@ -266,7 +266,8 @@ bool estate_open(struct estate *estate, const struct supervisor_plan *plan,
                 open_tickets(estate, err) && estate_set_settings(estate, settings, err);
     if (good) {
         estate->holdings[HOLD_BOARD] = board_create(err);
-        good = estate->holdings[HOLD_BOARD] >= 0;
+        estate->holdings[HOLD_METER] = meter_create(err);
+        good = estate->holdings[HOLD_BOARD] >= 0 && estate->holdings[HOLD_METER] >= 0;
     }
     if (!good) {
         estate_close(estate);

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "ipc/board.h"
+#include "ipc/meter.h"
 #include "supervisor/rights.h"
 #include "supervisor/supervisor.h"
 

@@ -28,13 +28,13 @@ const struct role_rights role_rights[] = {
     {
         .role = PROCESS_CONTROL,
         .stage = 1,
-        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_API) | BIT(HOLD_API_TLS),
+        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_API) | BIT(HOLD_API_TLS) | BIT(HOLD_METER),
         .capabilities = CAPS_FILES | CAPS_SHED,
     },
     {
         .role = PROCESS_ENGINE,
         .stage = 2,
-        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_LOG_INSTANCES),
+        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_METER) | BIT(HOLD_LOG_INSTANCES),
         .wakes = true,
         .may_gain = true,
         .capabilities = CAPS_ALL,
@@ -44,7 +44,7 @@ const struct role_rights role_rights[] = {
         .stage = 2,
         .many = true,
         .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_HTTPS) | BIT(HOLD_HTTP) |
-                 BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS) | BIT(HOLD_DENIALS),
+                 BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS) | BIT(HOLD_DENIALS) | BIT(HOLD_METER),
         .wakes = true,
         .user = 2, /* to 2 + BOARD_WORKERS */
         .capabilities = CAPS_FILES | CAPS_SHED,
@@ -69,6 +69,7 @@ const struct edge edges[EDGES] = {
 static const char *const holding_names[HOLDINGS] = {
     [HOLD_SETTINGS] = "settings",
     [HOLD_BOARD] = "board",
+    [HOLD_METER] = "meter",
     [HOLD_API] = "api",
     [HOLD_API_TLS] = "api-tls",
     [HOLD_HTTPS] = "https",

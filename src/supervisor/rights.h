@@ -7,6 +7,7 @@
 enum holding {
     HOLD_SETTINGS,
     HOLD_BOARD,
+    HOLD_METER,
     HOLD_API,
     HOLD_API_TLS, /* may be missing */
     HOLD_HTTPS,

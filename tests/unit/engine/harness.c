@@ -67,7 +67,8 @@ void harness_open(struct harness *harness, int idle_s)
     harness->control_fd = pair(&control);
     harness->supervisor_fd = pair(&supervisor);
     harness->worker_fd = pair(&worker);
-    int fds[7] = {settings_fd, board_fd, log_fd, harness->wake_fd, control, supervisor, worker};
+    int fds[8] = {settings_fd, board_fd, log_fd, harness->wake_fd, control,
+                  supervisor,  worker,   meter_create(&err)};
     memcpy(harness->inherited, fds, sizeof(fds));
 }
 
@@ -76,8 +77,9 @@ void harness_start(struct harness *harness)
     const int *fds = harness->inherited;
     char text[256];
     snprintf(text, sizeof(text),
-             "settings=%d board=%d log-instances=%d wake0=%d control=%d supervisor=%d ingress0=%d",
-             fds[0], fds[1], fds[2], fds[3], fds[4], fds[5], fds[6]);
+             "settings=%d board=%d log-instances=%d wake0=%d control=%d supervisor=%d ingress0=%d "
+             "meter=%d",
+             fds[0], fds[1], fds[2], fds[3], fds[4], fds[5], fds[6], fds[7]);
     /* LMDB forbids use across fork(): the child touches nothing of the writer. */
     harness->pid = fork();
     assert_true(harness->pid >= 0);
@@ -116,7 +118,7 @@ void harness_close(struct harness *harness)
     }
     index_writer_free(harness->writer);
     board_unmap(harness->board);
-    for (size_t i = 0; i < 7; i++) {
+    for (size_t i = 0; i < 8; i++) {
         close(harness->inherited[i]);
     }
     close(harness->control_fd);

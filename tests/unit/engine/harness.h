@@ -8,6 +8,7 @@
 
 #include "index/index.h"
 #include "ipc/board.h"
+#include "ipc/meter.h"
 #include "ipc/ipc.h"
 #include "ipc/settings.h"
 
@@ -19,7 +20,7 @@ struct harness {
     struct index_writer *writer;
     pid_t pid;
     int control_fd, supervisor_fd, worker_fd, wake_fd; /* our ends */
-    int inherited[7];                                  /* what the engine is born with */
+    int inherited[8];                                  /* what the engine is born with */
 };
 
 /* Makes all but the engine. */

@@ -331,6 +331,9 @@ int stand_make(void **state)
     int board_fd = board_create(&err);
     worker.board = board_map(board_fd, &err);
     close(board_fd);
+    int meter_fd = meter_create(&err);
+    worker.meter = meter_map(meter_fd, true, &err);
+    close(meter_fd);
     board_reset(worker.board);
     for (int i = 0; i < BOARD_WORKERS; i++) {
         worker.wakes[i] = -1;
@@ -397,6 +400,7 @@ int stand_done(void **state)
     access_log_free(worker.log);
     keys_done(&worker);
     board_unmap(worker.board);
+    meter_unmap(worker.meter);
     close(worker.wakes[0]);
     close(listen_fds[0]);
     close(listen_fds[1]);

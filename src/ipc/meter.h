@@ -1,0 +1,83 @@
+/*
+ * The meter: one shared-memory segment in which workers count what they served and the engine says what
+ * runs. Each row has one writer, so counting is an addition without a lock; control reads, and may
+ * see a count of one request and not yet its latency. Nothing here blocks, and nothing is logged.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "ipc/board.h"
+
+enum {
+    METER_CLASSES = 5,    /* statuses 1xx to 5xx */
+    METER_REASONS = 32,   /* why the gate refused: numbers of rungs (policy/decide.h) */
+    METER_LATENCIES = 48, /* see meter_latency_bound_us() */
+    METER_SERVICES = 1024 /* that one worker counts apart; further ones are one row */
+};
+
+/* Sums since the start of Homerun. */
+struct meter_counts {
+    uint64_t classes[METER_CLASSES];
+    uint64_t refused[METER_REASONS];
+    uint64_t latencies[METER_LATENCIES]; /* of what was not refused */
+    uint64_t latency_us;                 /* the sum of them */
+    uint64_t request_bytes, response_bytes;
+};
+
+/* What the engine runs of a service now. cpu_us alone is a sum since the start: to the engine, what was used
+ * since it looked last. */
+struct meter_running {
+    uint64_t starting, ready, draining; /* instances */
+    uint64_t requests;                  /* in flight */
+    uint64_t memory_bytes;
+    uint64_t cpu_us;
+};
+
+struct meter; /* opaque: mapped */
+
+/* The supervisor makes it; the others map what they inherited. -1 / NULL and *err on failure. */
+int meter_create(struct error *err);
+/* WRITES: for workers and the engine; control maps it to read alone. */
+struct meter *meter_map(int fd, bool writes, struct error *err);
+void meter_unmap(struct meter *meter);
+
+/* ---- a worker's side ---- */
+
+struct meter_request {
+    int status;  /* 100 to 599; others are counted as 5xx */
+    int refused; /* the rung that refused; -1: the gate let it pass */
+    int64_t latency_us;
+    uint64_t request_bytes, response_bytes;
+};
+
+/* SERVICE: its id in the index, not 0. */
+void meter_count(struct meter *meter, unsigned worker, uint64_t service,
+                 const struct meter_request *request);
+
+/* ---- the engine's side ---- */
+
+/* What the name of a service, "projects/P/locations/L/services/S", is in the meter. */
+uint64_t meter_name(struct slice project, struct slice region, struct slice service);
+/* Begins a look at all that runs: what is added until meter_running_end() of one service is one sum. */
+void meter_running_begin(struct meter *meter);
+void meter_running_add(struct meter *meter, uint64_t name, const struct meter_running *running);
+/* Services to which nothing was added have nothing that runs; their cpu_us stays. */
+void meter_running_end(struct meter *meter);
+
+/* ---- control's side ---- */
+
+/* Once for each worker that served the service; SERVICE 0: those for which there was no row. */
+void meter_each_count(const struct meter *meter,
+                      void (*visit)(void *ctx, uint64_t service, const struct meter_counts *counts),
+                      void *ctx);
+void meter_each_running(const struct meter *meter,
+                        void (*visit)(void *ctx, uint64_t name, const struct meter_running *running),
+                        void *ctx);
+
+/* The bucket of a latency, and the bound below which all of that bucket are: two buckets for each doubling,
+ * from 128 µs to nine minutes; the last has no bound (INT64_MAX). */
+unsigned meter_latency_bucket(int64_t latency_us);
+int64_t meter_latency_bound_us(unsigned bucket);
