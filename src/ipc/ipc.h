@@ -10,7 +10,8 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { IPC_VERSION = 4, IPC_PACKET_MAX = 65536 };
+/* A packet holds the value of a secret, of up to 64 KiB, beside its names. */
+enum { IPC_VERSION = 4, IPC_PACKET_MAX = 68 * 1024 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -109,6 +110,9 @@ enum sign_kind {
     SIGN_FORGET, /* bytes = kid: remove an issuer key (not the newest) on purpose; answer = JWKS */
     SIGN_ACCOUNT_KEY, /* bytes = account's sub, NUL: what SIGN_ACCOUNT_… signs with; answer = SPKI
                          in base64, NUL, a certificate in PEM */
+    SIGN_SEAL, /* encrypts: bytes = a name, NUL, a value; answer = what may lie in the record */
+    SIGN_OPEN, /* the way back: bytes = the same name, NUL, what SIGN_SEAL answered; answer = the
+                  value */
 };
 struct msg_sign {
     uint64_t id; /* chosen by the asker */

@@ -9,6 +9,7 @@ static const unsigned timeout_ms[] = {
     [SIGN_ISSUER_JWT] = 2000,       [SIGN_ACCOUNT_JWT] = 10000, [SIGN_ACCOUNT_BLOB] = 10000,
     [SIGN_NEW_ACCOUNT_KEY] = 10000, [SIGN_PUBLIC_KEYS] = 2000,  [SIGN_LEAF] = 2000,
     [SIGN_ROTATE] = 10000,          [SIGN_FORGET] = 2000,       [SIGN_ACCOUNT_KEY] = 10000,
+    [SIGN_SEAL] = 2000,             [SIGN_OPEN] = 2000,
 };
 
 static bool ask(int fd, uint64_t id, enum sign_kind kind, struct slice bytes, struct arena *arena,
@@ -82,15 +83,27 @@ bool signer_call(int fd, uint64_t *next_id, enum sign_kind kind, struct slice by
     return true;
 }
 
+/* NAME, NUL, BYTES. */
+static struct slice with_name(struct arena *arena, struct slice name, struct slice bytes)
+{
+    char *joined = arena_alloc(arena, name.len + 1 + bytes.len);
+    memcpy(joined, name.data, name.len);
+    if (bytes.len > 0) {
+        memcpy(joined + name.len + 1, bytes.data, bytes.len); /* the NUL between is there already */
+    }
+    return (struct slice){joined, name.len + 1 + bytes.len};
+}
+
 bool signer_call_account(int fd, uint64_t *next_id, enum sign_kind kind, struct slice sub,
                          struct slice bytes, struct arena *arena, struct slice *out, char kid[64],
                          struct error *err)
 {
-    char *joined = arena_alloc(arena, sub.len + 1 + bytes.len);
-    memcpy(joined, sub.data, sub.len);
-    if (bytes.len > 0) {
-        memcpy(joined + sub.len + 1, bytes.data, bytes.len); /* the NUL between is there already */
-    }
-    return signer_call(fd, next_id, kind, (struct slice){joined, sub.len + 1 + bytes.len}, arena,
-                       out, kid, err);
+    return signer_call(fd, next_id, kind, with_name(arena, sub, bytes), arena, out, kid, err);
+}
+
+bool signer_call_named(int fd, uint64_t *next_id, enum sign_kind kind, struct slice name,
+                       struct slice bytes, struct arena *arena, struct slice *out,
+                       struct error *err)
+{
+    return signer_call(fd, next_id, kind, with_name(arena, name, bytes), arena, out, NULL, err);
 }

@@ -31,3 +31,11 @@ bool signer_call(int fd, uint64_t *next_id, enum sign_kind kind, struct slice by
 bool signer_call_account(int fd, uint64_t *next_id, enum sign_kind kind, struct slice sub,
                          struct slice bytes, struct arena *arena, struct slice *out, char kid[64],
                          struct error *err);
+
+/*
+ * SIGN_SEAL and SIGN_OPEN of BYTES under NAME, which has no NUL. What was sealed under one name is
+ * opened under no other.
+ */
+bool signer_call_named(int fd, uint64_t *next_id, enum sign_kind kind, struct slice name,
+                       struct slice bytes, struct arena *arena, struct slice *out,
+                       struct error *err);

@@ -1,6 +1,7 @@
 /*
  * What may be signed. Control alone has a channel to ask by; and no key signs for two purposes: the
- * issuer's keys sign tokens that read as tokens, accounts sign with their own keys.
+ * issuer's keys sign tokens that read as tokens, accounts sign with their own keys, and the key of
+ * secrets encrypts.
  */
 #include "signer/answer.h"
 
@@ -244,6 +245,35 @@ static bool answer_leaf(const struct question *question, struct slice *out, stru
     return true;
 }
 
+/* ---- values of secrets ---- */
+
+/* Cuts the name off the question's bytes. */
+static bool name_cut(const struct question *question, struct slice *name, struct slice *rest,
+                     struct error *err)
+{
+    ptrdiff_t nul = slice_find(question->bytes, '\0');
+    if (nul <= 0) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "no secret is named");
+    }
+    *name = slice_upto(question->bytes, (size_t)nul);
+    *rest = slice_from(question->bytes, (size_t)nul + 1);
+    return true;
+}
+
+static bool answer_seal(const struct question *question, struct slice *out, struct error *err)
+{
+    struct slice name, value;
+    return name_cut(question, &name, &value, err) &&
+           seal_close(&question->keyring->seal, name, value, question->arena, out, err);
+}
+
+static bool answer_open(const struct question *question, struct slice *out, struct error *err)
+{
+    struct slice name, sealed;
+    return name_cut(question, &name, &sealed, err) &&
+           seal_open(&question->keyring->seal, name, sealed, question->arena, out, err);
+}
+
 /* ---- each kind of question ---- */
 
 static bool (*const makers[])(const struct question *question, struct slice *out,
@@ -257,6 +287,8 @@ static bool (*const makers[])(const struct question *question, struct slice *out
     [SIGN_ROTATE] = answer_rotate,
     [SIGN_FORGET] = answer_forget,
     [SIGN_ACCOUNT_KEY] = answer_account_key,
+    [SIGN_SEAL] = answer_seal,
+    [SIGN_OPEN] = answer_open,
 };
 
 bool answer_make(struct keyring *keyring, uint32_t kind, struct slice bytes, int64_t now_s,

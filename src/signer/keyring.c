@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -335,6 +336,32 @@ static bool ca_load(struct keyring *keyring, int64_t now_s, struct error *err)
     return ca_make(keyring, now_s, err);
 }
 
+/* ---- the key of secrets ---- */
+
+static bool seal_load(struct keyring *keyring, struct error *err)
+{
+    static const char name[] = "secrets.key";
+    auto_arena arena = {0};
+    struct slice bytes;
+    struct seal_key *key = &keyring->seal;
+    if (read_file(&arena, keyring, name, &bytes, err)) {
+        if (bytes.len != sizeof(key->key)) {
+            return error_set(err, STATUS_FAILED_PRECONDITION, "%s/%s does not hold %zu bytes",
+                             keyring->dir, name, sizeof(key->key));
+        }
+        memcpy(key->key, bytes.data, sizeof(key->key));
+        OPENSSL_cleanse((void *)(uintptr_t)bytes.data, bytes.len);
+        return seal_key_name(key, err);
+    }
+    if (err->status != STATUS_NOT_FOUND) {
+        return false;
+    }
+    random_bytes(key->key, sizeof(key->key));
+    return write_file(keyring, name, (struct slice){(const char *)key->key, sizeof(key->key)},
+                      err) &&
+           seal_key_name(key, err);
+}
+
 /* ---- all of it ---- */
 
 bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, struct error *err)
@@ -351,7 +378,8 @@ bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, stru
     }
     bool good =
         issuers_load(keyring, err) && (keyring->issuer_count > 0 || keyring_rotate(keyring, err)) &&
-        ca_load(keyring, now_s, err) && file_write(public_path, keyring->ca_cert, 0644, err);
+        seal_load(keyring, err) && ca_load(keyring, now_s, err) &&
+        file_write(public_path, keyring->ca_cert, 0644, err);
     if (!good) {
         keyring_close(keyring);
     }
@@ -364,5 +392,5 @@ void keyring_close(struct keyring *keyring)
         trust_secret_free(keyring->issuers[i].secret);
     }
     arena_done(&keyring->arena);
-    *keyring = (struct keyring){0};
+    OPENSSL_cleanse(keyring, sizeof(*keyring));
 }

@@ -1,6 +1,7 @@
 /* The private keys, on disk and in memory. */
 #pragma once
 
+#include "signer/seal.h"
 #include "trust/secret.h"
 
 enum {
@@ -20,6 +21,7 @@ struct keyring {
     struct issuer_key issuers[ISSUER_KEYS_MAX]; /* newest first; never empty once open */
     size_t issuer_count;
     struct slice ca_cert, ca_key; /* PEM, in the arena */
+    struct seal_key seal;         /* of the values of secrets */
     struct arena arena;
 };
 

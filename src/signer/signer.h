@@ -5,7 +5,8 @@
  *
  * On disk, under DATA/signer (0700; files 0600): ca.crt and ca.key, the local CA; issuer-KID.pem,
  * the keys of our issuer, with their order, newest first, in `issuers`; account-SUB.pem, the key of
- * a service account that the platform manages. DATA/ca.pem is the CA's certificate for everybody.
+ * a service account that the platform manages; secrets.key, what the values of secrets are
+ * encrypted with. DATA/ca.pem is the CA's certificate for everybody.
  */
 #pragma once
 

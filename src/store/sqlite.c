@@ -10,7 +10,7 @@
 
 #include "store/store.h"
 
-enum { SCHEMA = 1, BUSY_MS = 5000, CHECK_BYTES_MAX = 64 << 20 };
+enum { SCHEMA = 1, BUSY_MS = 5000, SCRUB_BUSY_MS = 200, CHECK_BYTES_MAX = 64 << 20 };
 
 enum statement {
     SQL_GET,
@@ -159,7 +159,9 @@ static bool prepare(struct store *store, const char *path, struct error *err)
     sqlite3_busy_timeout(store->db, BUSY_MS);
     sqlite3_extended_result_codes(store->db, 1);
     if (!ask(store, "PRAGMA journal_mode = WAL", "wal", err) ||
-        !ask(store, "PRAGMA synchronous = FULL", NULL, err)) {
+        !ask(store, "PRAGMA synchronous = FULL", NULL, err) ||
+        /* What is deleted is overwritten, not only unlinked: destroyed secrets are gone. */
+        !ask(store, "PRAGMA secure_delete = ON", "1", err)) {
         return false;
     }
     if (stat(path, &info) == 0 && info.st_size <= CHECK_BYTES_MAX &&
@@ -356,6 +358,18 @@ bool store_delete(struct store *store, const char *kind, const char *key, struct
     bind_text(stmt, 1, kind);
     bind_text(stmt, 2, key);
     return run(store, stmt, NULL, err);
+}
+
+/* The log of writes has older pages until it is written back and cut to nothing. Who else reads the
+ * database at this moment holds that up: control does not wait for them as it does for writers. */
+bool store_scrub(struct store *store, struct error *err)
+{
+    sqlite3_busy_timeout(store->db, SCRUB_BUSY_MS);
+    bool good = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                          NULL) == SQLITE_OK ||
+                fail(store, "database", err);
+    sqlite3_busy_timeout(store->db, BUSY_MS);
+    return good;
 }
 
 /* Binds PREFIX and the first text behind everything that starts with it. */

@@ -32,6 +32,9 @@ struct store; /* opaque */
 #define STORE_ORGPOLICY       "orgpolicy" /* NODE/policies/C */
 #define STORE_ROLE            "role"      /* projects/P/roles/R, organizations/N/roles/R */
 #define STORE_TAG             "tag"
+#define STORE_SECRET          "secret"         /* projects/P/secrets/S */
+#define STORE_SECRET_VERSION  "secret-version" /* SECRET/versions/N */
+#define STORE_SECRET_VALUE    "secret-value"   /* the same key: what the signer encrypted */
 #define STORE_LINK            "link"    /* links/SHA256: one-time sign-in links of the console */
 #define STORE_SESSION         "session" /* sessions/SHA256: who is signed in */
 
@@ -68,6 +71,9 @@ bool store_load(struct store *store, const char *kind, const char *key, struct s
 bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,
                uint64_t *out_id, int64_t *out_version, struct error *err);
 bool store_delete(struct store *store, const char *kind, const char *key, struct error *err);
+
+/* What was deleted is in none of the record's files any more. Outside of transactions. */
+bool store_scrub(struct store *store, struct error *err);
 
 /* In the order of keys, those that start with PREFIX. FN answers false to stop. doc->body is lent.
  */

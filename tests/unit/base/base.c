@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/crc32c.h"
 #include "base/encode.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -123,6 +124,17 @@ static void numbers_are_decimal_and_nothing_else(void **state)
     assert_false(slice_to_u64(SLICE("1234567890123456789"), &out));
 }
 
+static void crc32c_agrees_with_rfc_3720(void **state)
+{
+    (void)state;
+    char bytes[32] = {0};
+    assert_int_equal(crc32c(SLICE("")), 0);
+    assert_int_equal(crc32c(SLICE("123456789")), 0xe3069283);
+    assert_int_equal(crc32c((struct slice){bytes, sizeof(bytes)}), 0x8a9136aa);
+    memset(bytes, 0xff, sizeof(bytes));
+    assert_int_equal(crc32c((struct slice){bytes, sizeof(bytes)}), 0x62a8ab43);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +145,7 @@ int main(void)
         cmocka_unit_test(an_error_grows_as_it_rises),
         cmocka_unit_test(a_file_is_written_whole_or_not_at_all),
         cmocka_unit_test(numbers_are_decimal_and_nothing_else),
+        cmocka_unit_test(crc32c_agrees_with_rfc_3720),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

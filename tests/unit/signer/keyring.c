@@ -56,6 +56,7 @@ static void a_first_start_makes_what_a_second_one_finds(void **state)
     keyring_close(&keyring);
     assert_int_equal(mode_of(data, "signer"), 0700);
     assert_int_equal(mode_of(data, "signer/ca.key"), 0600);
+    assert_int_equal(mode_of(data, "signer/secrets.key"), 0600);
     assert_int_equal(mode_of(data, arena_printf(&arena, "signer/issuer-%s.pem", kid)), 0600);
     assert_int_equal(mode_of(data, "ca.pem"), 0644);
     folder_free(data);
@@ -193,8 +194,9 @@ static void a_ca_near_its_end_is_renewed_with_the_same_key(void **state)
     assert_true(trust_cert_not_after(keyring.ca_cert) > trust_cert_not_after(cert));
     /* A client that has the old certificate alone believes a leaf of the new. */
     struct slice chain, leaf_key;
-    assert_true(trust_leaf_make(&arena, keyring.ca_cert, keyring.ca_key, &(struct slice){"a.test", 6},
-                                1, late_s, 397, &chain, &leaf_key, &err));
+    assert_true(trust_leaf_make(&arena, keyring.ca_cert, keyring.ca_key,
+                                &(struct slice){"a.test", 6}, 1, late_s, 397, &chain, &leaf_key,
+                                &err));
     BIO *bio = BIO_new_mem_buf(chain.data, (int)chain.len);
     BIO *old_bio = BIO_new_mem_buf(cert.data, (int)cert.len);
     X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);

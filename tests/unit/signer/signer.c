@@ -303,6 +303,27 @@ static void a_leaf_is_signed_by_the_ca_that_everybody_may_read(void **state)
     assert_false(ask(fd, SIGN_LEAF, SLICE_NONE, &arena, &out, NULL));
 }
 
+static void a_value_of_64_kib_is_sealed_and_opened_also_after_a_restart(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct slice sealed, out;
+    int fd = stage.control[OURS];
+    char *bytes = arena_alloc(&arena, 65536);
+    memset(bytes, 0xe4, 65536);
+    struct slice value = {bytes, 65536}, name = SLICE("projects/p/secrets/s/versions/1#7");
+    assert_true(
+        signer_call_named(fd, &stage.next_id, SIGN_SEAL, name, value, &arena, &sealed, &err));
+    assert_int_equal(signer_end(), 0);
+    signer_start();
+    assert_true(signer_call_named(fd, &stage.next_id, SIGN_OPEN, name, sealed, &arena, &out, &err));
+    assert_true(slice_equal(out, value));
+    assert_false(signer_call_named(fd, &stage.next_id, SIGN_OPEN, SLICE("other"), sealed, &arena,
+                                   &out, &err));
+    assert_false(ask(fd, SIGN_SEAL, SLICE("no name in front"), &arena, &out, NULL));
+}
+
 static void a_question_of_a_wrong_length_or_kind_is_refused_and_the_next_one_answered(void **state)
 {
     (void)state;
@@ -314,7 +335,7 @@ static void a_question_of_a_wrong_length_or_kind_is_refused_and_the_next_one_ans
     size_t bytes;
     struct msg_sign questions[] = {
         {.id = 1, .kind = SIGN_PUBLIC_KEYS, .bytes = 1},
-        {.id = 2, .kind = SIGN_FORGET + 1},
+        {.id = 2, .kind = SIGN_OPEN + 1},
         {.id = 3, .kind = UINT32_MAX},
     };
     for (size_t i = 0; i < 3; i++) {
@@ -375,6 +396,7 @@ int main(void)
         ON_STAGE(a_users_key_is_given_out_once_and_not_kept),
         ON_STAGE(rotation_keeps_the_old_key_until_it_is_forgotten_also_over_a_restart),
         ON_STAGE(a_leaf_is_signed_by_the_ca_that_everybody_may_read),
+        ON_STAGE(a_value_of_64_kib_is_sealed_and_opened_also_after_a_restart),
         ON_STAGE(a_question_of_a_wrong_length_or_kind_is_refused_and_the_next_one_answered),
         cmocka_unit_test(the_sandbox_has_no_network_no_power_and_starts_nothing),
     };

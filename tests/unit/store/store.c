@@ -186,6 +186,47 @@ static void the_audit_log_gives_the_newest_first(void **state)
     store_close(store);
 }
 
+/* Whether a file of the record has NEEDLE. */
+static bool is_in_files(const char *needle)
+{
+    static const char *const endings[] = {"", "-wal"};
+    bool found = false;
+    for (size_t i = 0; i < 2; i++) {
+        auto_arena arena = {0};
+        struct slice content;
+        const char *file = arena_printf(&arena, "%s%s", path, endings[i]);
+        found = found || (file_read(&arena, file, 64 << 20, &content, NULL) &&
+                          slice_find_slice(content, slice_of(needle)) >= 0);
+    }
+    return found;
+}
+
+static void what_was_deleted_and_scrubbed_is_in_no_file(void **state)
+{
+    (void)state;
+    struct error err;
+    char text[9001];
+    struct store *store = store_open(path, &err);
+    for (size_t i = 0; i + 1 < sizeof(text); i++) {
+        text[i] = (char)('a' + (i * i / 7 + i) % 26);
+    }
+    text[sizeof(text) - 1] = '\0';
+    char needle[65];
+    snprintf(needle, sizeof(needle), "%.64s", text + 5000);
+    auto_json *body = json_pack("{s:s}", "sealed", text);
+    assert_true(store_begin(store, &err));
+    assert_true(store_put(store, STORE_SECRET_VALUE, "one", body, NULL, NULL, &err));
+    assert_true(store_commit(store, &err));
+    assert_true(store_scrub(store, &err)); /* it is in the file itself, not only in the log */
+    assert_true(is_in_files(needle));
+    assert_true(store_begin(store, &err));
+    assert_true(store_delete(store, STORE_SECRET_VALUE, "one", &err));
+    assert_true(store_commit(store, &err));
+    assert_true(store_scrub(store, &err));
+    assert_false(is_in_files(needle));
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_file_is_named_in_one_sentence, make, clear),
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make, clear),
         cmocka_unit_test_setup_teardown(the_audit_log_gives_the_newest_first, make, clear),
+        cmocka_unit_test_setup_teardown(what_was_deleted_and_scrubbed_is_in_no_file, make, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
