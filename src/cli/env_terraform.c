@@ -28,6 +28,7 @@ static const struct {
     {"TAGS", "{api}/v3/"},
     {"TAGS_LOCATION", "{api}/v3/"},
     {"COMPUTE", "{api}/compute/v1/"},
+    {"SECRET_MANAGER", "{api}/v1/"},
 };
 
 /* By the provider's own names, of its versions 6 to 8; tests/data/terraform_endpoints.txt has them
@@ -62,7 +63,7 @@ static const char *const absent[] = {
     "NOTEBOOKS", "OBSERVABILITY", "ORACLE_DATABASE", "OS_CONFIG", "OS_CONFIG_V2", "OS_LOGIN",
     "PARALLELSTORE", "PARAMETER_MANAGER", "PARAMETER_MANAGER_REGIONAL", "PRIVATECA",
     "PRIVILEGED_ACCESS_MANAGER", "PUBLIC_CA", "PUBSUB", "PUBSUB_LITE", "RECAPTCHA_ENTERPRISE",
-    "REDIS", "SECRET_MANAGER", "SECRET_MANAGER_REGIONAL", "SECURE_SOURCE_MANAGER",
+    "REDIS", "SECRET_MANAGER_REGIONAL", "SECURE_SOURCE_MANAGER",
     "SECURITYPOSTURE", "SECURITY_CENTER", "SECURITY_CENTER_MANAGEMENT", "SECURITY_CENTER_V2",
     "SERVICE_DIRECTORY", "SERVICE_MANAGEMENT", "SERVICE_NETWORKING", "SITE_VERIFICATION",
     "SOURCE_REPO", "SPANNER", "SQL", "STORAGE", "STORAGE_BATCH_OPERATIONS", "STORAGE_CONTROL",
@@ -75,7 +76,7 @@ enum {
     ABSENT = sizeof(absent) / sizeof(absent[0]),
 };
 
-/* "SECRET_MANAGER" → "secret-manager". */
+/* "CLOUD_TASKS" → "cloud-tasks". */
 static const char *spoken(struct arena *arena, const char *name)
 {
     char *out = arena_alloc(arena, strlen(name) + 1);

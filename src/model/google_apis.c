@@ -22,7 +22,6 @@ static const struct {
     {"keyRings", "cloudkms"},
     {"queues", "cloudtasks"},
     {"repositories", "artifactregistry"},
-    {"secrets", "secretmanager"},
     {"sql", "sqladmin"},
     {"storage", "storage"},
     {"subscriptions", "pubsub"},
@@ -167,7 +166,6 @@ const struct google_api google_apis_elsewhere[] = {
     {"saasservicemgmt", "SaaS Runtime", "saasservicemgmt"},
     {"sasportal", "SAS Portal", "sasportal"},
     {"sddc", "VMware Engine", "sddc"},
-    {"secretmanager", "Secret Manager", "secretmanager"},
     {"seclm", "seclm", "seclm"},
     {"securesourcemanager", "Secure Source Manager", "securesourcemanager"},
     {"securitycenter", "Security Command Center", "securitycenter"},
@@ -208,8 +206,9 @@ static const char *const labels_here[] = {
     "iam",           "iamcredentials",
     "logging",       "oauth2",
     "openidconnect", "orgpolicy",
-    "run",           "serviceusage",
-    "sts",           "www",
+    "run",           "secretmanager",
+    "serviceusage",  "sts",
+    "www",
 };
 
 static const struct google_api *api_find(struct slice label)

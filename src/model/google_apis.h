@@ -8,8 +8,8 @@
 #include "base/arena.h"
 
 struct google_api {
-    const char *label;  /* of its host: "secretmanager" of secretmanager.googleapis.com */
-    const char *title;  /* for people: "Secret Manager" */
+    const char *label;  /* of its host: "pubsub" of pubsub.googleapis.com */
+    const char *title;  /* for people: "Pub/Sub" */
     const char *gcloud; /* gcloud's name for it in `api_endpoint_overrides`; NULL: it has none */
 };
 
@@ -20,14 +20,14 @@ extern const struct google_api google_apis_elsewhere[];
 /*
  * What a request to HOST (lower case, no port) and PATH is told if it is meant for an API of Google
  * that is not here: a sentence in ARENA. NULL if the host is one that Homerun answers for itself.
- * HOST decides where it names an API ("secretmanager.googleapis.com", "secretmanager.localhost",
+ * HOST decides where it names an API ("pubsub.googleapis.com", "pubsub.localhost",
  * either with a region in front).
  */
 const char *google_api_absent(struct arena *arena, struct slice host);
 
 /*
  * The same for a PATH that no method of ours has, on a host that says nothing: by what the path
- * names ("/v1/projects/p/secrets", "/compute/v1/…"). NULL if it does not look like a path of
+ * names ("/v1/projects/p/topics", "/compute/v1/…"). NULL if it does not look like a path of
  * Google's.
  */
 const char *google_path_absent(struct arena *arena, struct slice verb, struct slice path);

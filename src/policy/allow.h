@@ -27,7 +27,8 @@ enum policy_node {
     POLICY_FOLDER,
     POLICY_ORGANIZATION,
     POLICY_ACCOUNT,
-    POLICY_TAG, /* a key or a value */
+    POLICY_TAG,    /* a key or a value */
+    POLICY_SECRET, /* a secret, or a version of one */
 };
 
 /* What the rules about existence need to ask. Any may be NULL: then everything exists. */

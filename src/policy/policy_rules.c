@@ -151,6 +151,7 @@ static bool role_is_supported(enum policy_node node, struct slice role,
     case POLICY_ORGANIZATION:
     case POLICY_ACCOUNT:
     case POLICY_TAG:
+    case POLICY_SECRET:
         return true; /* roles of products that we do not have are stored and grant nothing */
     }
     return false;

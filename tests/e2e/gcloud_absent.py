@@ -28,11 +28,11 @@ def absent(answer, *parts, status=501):
 
 @test
 def a_host_of_another_api_answers_by_name_whatever_the_path():
-    for host in ("secretmanager.googleapis.com", "secretmanager.localhost:8080",
-                 "europe-west1-secretmanager.googleapis.com"):
-        absent(ask("/v1/projects/demo/secrets", host), "Secret Manager (secretmanager.goo")
-        absent(ask("/v1/projects/demo/locations", host), "Secret Manager")
-        absent(ask("/", host, "POST"), "Secret Manager")
+    for host in ("pubsub.googleapis.com", "pubsub.localhost:8080",
+                 "europe-west1-pubsub.googleapis.com"):
+        absent(ask("/v1/projects/demo/topics", host), "Pub/Sub (pubsub.goo")
+        absent(ask("/v1/projects/demo/locations", host), "Pub/Sub")
+        absent(ask("/", host, "POST"), "Pub/Sub")
     absent(ask("/nobody/knows", "brandnew.googleapis.com"), "brandnew.googleapis.com")
     absent(ask("/v1/x", "pubsub.localhost", **{"User-Agent": "x gcloud/528.0.0"}), "Pub/Sub",
            status=400)
@@ -75,7 +75,7 @@ COMMANDS = (
     ("beta run worker-pools deploy pool --image=x", "Worker pools are not part of Homerun"),
     ("run jobs list", "Jobs.ListJobs"),
     ("beta run domain-mappings list", "DomainMappings.ListDomainMappings"),
-    ("secrets list", "Secret Manager"),
+    ("pubsub topics list", "Pub/Sub"),
     ("compute regions list", "Compute Engine"),
     ("storage ls", "Cloud Storage"),
 )
@@ -90,7 +90,7 @@ def gcloud_says_it_in_words_and_at_once():
 @test
 def so_it_does_under_connect():
     env = json.loads(connect().cli("env", "--connect", "--format=json").stdout)
-    assert not any("SECRETMANAGER" in name for name in env)
+    assert not any("PUBSUB" in name for name in env)
     connect()._env = env
     for command, words in COMMANDS[1:2] + COMMANDS[4:7]:
         done = connect().gcloud(*command.split(), status=1)

@@ -182,7 +182,7 @@ def finished(operation, what):
 
 @test
 def any_api_is_enabled_and_disabled_and_that_is_kept():
-    some = ["artifactregistry.googleapis.com", "secretmanager.googleapis.com",
+    some = ["artifactregistry.googleapis.com", "pubsub.googleapis.com",
             "example.endpoints.demo.cloud.goog", "compute.googleapis.com", "a1.googleapis.com"]
     base = "/v1/projects/demo/services"
     before = enabled()

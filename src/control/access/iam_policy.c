@@ -62,6 +62,7 @@ static bool exists(struct api_call *call, const char *resource, struct error *er
         [POLICY_SERVICE] = STORE_SERVICE, [POLICY_PROJECT] = STORE_NODE,
         [POLICY_FOLDER] = STORE_NODE,     [POLICY_ORGANIZATION] = STORE_NODE,
         [POLICY_ACCOUNT] = STORE_ACCOUNT, [POLICY_TAG] = STORE_TAG,
+        [POLICY_SECRET] = STORE_SECRET,
     };
     return store_load(call->control->store, kinds[policy_node_of(resource)], resource, NULL, err,
                       "Resource '%s' was not found.", resource);

@@ -6,13 +6,15 @@
 #include "control/call/call.h"
 #include "control/record/owner.h"
 #include "control/record/policy_doc.h"
+#include "control/record/secrets.h"
 #include "control/record/tags.h"
 
 enum { DEPTH_MAX = 16 };
 
 /* What conditions may ask about the resource of an admin call (docs/access.md, K3 to K5). */
-static struct cel_env env_of(struct arena *arena, const char *resource)
+static struct cel_env env_of(struct api_call *call, const char *resource)
 {
+    struct arena *arena = &call->arena;
     static const struct {
         const char *part, *type, *service;
     } types[] = {
@@ -31,6 +33,15 @@ static struct cel_env env_of(struct arena *arena, const char *resource)
         .resource_name = arena_slice(arena, slice_of(resource)),
         .modified_role_count = -1,
     };
+    if (policy_node_of(resource) == POLICY_SECRET) {
+        const char *name = secret_public_name(call->control, arena, resource);
+        env.resource_name = slice_of(name);
+        env.resource_type = strstr(name, "/versions/") != NULL
+                                ? SLICE("secretmanager.googleapis.com/SecretVersion")
+                                : SLICE("secretmanager.googleapis.com/Secret");
+        env.resource_service = SLICE("secretmanager.googleapis.com");
+        return env;
+    }
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         if (strstr(resource, types[i].part) != NULL) {
             env.resource_type = slice_of(types[i].type);
@@ -110,14 +121,14 @@ static bool holds(struct api_call *call, const char *permission, const char *res
 
 bool api_holds(struct api_call *call, const char *permission, const char *resource)
 {
-    struct cel_env env = env_of(&call->arena, resource);
+    struct cel_env env = env_of(call, resource);
     return holds(call, permission, resource, &env);
 }
 
 bool api_holds_for_roles(struct api_call *call, const char *permission, const char *resource,
                          const struct slice *roles, int count)
 {
-    struct cel_env env = env_of(&call->arena, resource);
+    struct cel_env env = env_of(call, resource);
     env.modified_roles = roles;
     env.modified_role_count = count;
     return holds(call, permission, resource, &env);

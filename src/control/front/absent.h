@@ -6,6 +6,6 @@
 
 #include "base/arena.h"
 
-/* What a request for "/absent/secret-manager/v1/projects/…" is told, naming the API, in ARENA. NULL
+/* What a request for "/absent/cloud-tasks/v1/projects/…" is told, naming the API, in ARENA. NULL
  * for every other path. */
 const char *absent_api(struct arena *arena, struct slice path);

@@ -266,26 +266,56 @@ static bool project_takes(struct api_call *call, struct error *err)
            project_must_live(call->control, &call->arena, place_of(call), err);
 }
 
-/*
- * Cloud Run's own methods, in a project where its API is switched off. Rows that check by
- * themselves say so only to whom it is no news.
- */
-static bool run_is_enabled(struct api_call *call, struct error *err)
+/* APIs that a project can do without. */
+static const struct optional_api {
+    const char *methods, *name, *title;
+    const char *shows; /* the permission that tells whom its being switched off is no news to */
+    bool always;       /* also what checks by itself is refused, whoever asks */
+} optional_apis[] = {
+    {"google.cloud.run.", "run.googleapis.com", "Cloud Run Admin", "run.services.list", false},
+    {"google.cloud.secretmanager.", "secretmanager.googleapis.com", "Secret Manager",
+     "secretmanager.secrets.list", true},
+};
+
+static const struct optional_api *optional_api(const char *method)
 {
-    static const char run[] = "run.googleapis.com";
+    for (size_t i = 0; i < sizeof(optional_apis) / sizeof(optional_apis[0]); i++) {
+        if (strncmp(method, optional_apis[i].methods, strlen(optional_apis[i].methods)) == 0) {
+            return &optional_apis[i];
+        }
+    }
+    return NULL;
+}
+
+/*
+ * An API's own methods, in a project where it is switched off. Rows that check by themselves say so
+ * only to whom it is no news.
+ */
+static bool api_is_enabled(struct api_call *call, struct error *err)
+{
+    const struct optional_api *api = optional_api(call->route->method);
     const char *project = api_param(call, "project");
-    if (strncmp(call->route->method, "google.cloud.run.", 17) != 0 || project[0] == '\0' ||
-        project_api(call->control, &call->arena, project, run).enabled ||
-        ((call->route->flags & API_SELF_CHECKED) != 0 &&
-         !api_holds(call, "run.services.list",
-                    arena_printf(&call->arena, "projects/%s", project)))) {
+    if (api == NULL || project[0] == '\0' ||
+        project_api(call->control, &call->arena, project, api->name).enabled) {
         return true;
     }
-    call->disabled_api = run;
+    if ((call->route->flags & API_SELF_CHECKED) != 0) {
+        struct error denied;
+        const char *node = arena_printf(&call->arena, "projects/%s", project);
+        bool shown = api_allowed(call, api->shows, node, &denied);
+        if (!shown && api->always) {
+            *err = denied;
+            return false;
+        }
+        if (!shown) {
+            return true;
+        }
+    }
+    call->disabled_api = api->name;
     return error_set(err, STATUS_PERMISSION_DENIED,
-                     "Cloud Run Admin API has not been used in project %s before or it is "
-                     "disabled. `gcloud services enable %s --project=%s` enables it.",
-                     project, run, project);
+                     "%s API has not been used in project %s before or it is disabled. `gcloud "
+                     "services enable %s --project=%s` enables it.",
+                     api->title, project, api->name, project);
 }
 
 /* What the head decides: who calls, whether they may, and whether there is anything to ask. */
@@ -316,7 +346,7 @@ static bool admit(struct api_call *call, struct error *err)
         !api_allowed(call, route->permission, api_expand(call, route->on), err)) {
         return false;
     }
-    if (!anonymous && (!project_takes(call, err) || !run_is_enabled(call, err))) {
+    if (!anonymous && (!project_takes(call, err) || !api_is_enabled(call, err))) {
         return false;
     }
     const char *grpc = anonymous ? NULL : grpc_command(exchange_request(call->exchange));

@@ -38,6 +38,7 @@ static const struct {
     {"publicKeyType", TEXT},
     {"query", TEXT},
     {"returnPartialSuccess", TEXT},
+    {"secretId", TEXT},
     {"serviceId", TEXT},
     {"showDeleted", FLAG},
     {"updateMask", TEXT},

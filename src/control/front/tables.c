@@ -27,6 +27,7 @@
 #include "control/api/run_images.h"
 #include "control/api/run_v1.h"
 #include "control/api/run_v2.h"
+#include "control/api/secrets.h"
 #include "control/api/serviceusage.h"
 #include "control/api/sts.h"
 #include "control/front/console.h"
@@ -47,6 +48,7 @@ const struct api_table api_tables[] = {
     {cloudbilling_routes, &cloudbilling_route_count},
     {identity_pools_routes, &identity_pools_route_count},
     {sts_routes, &sts_route_count},
+    {secrets_routes, &secrets_route_count},
     {compute_routes, &compute_route_count},
     {custom_roles_routes, &custom_roles_route_count},
     {orgpolicy_v2_routes, &orgpolicy_v2_route_count},

@@ -57,6 +57,7 @@ bool change_policy(struct change *change, const char *resource, struct error *er
         [POLICY_ORGANIZATION] = STORE_NODE,
         [POLICY_ACCOUNT] = NULL, /* nobody invokes an account */
         [POLICY_TAG] = NULL,
+        [POLICY_SECRET] = NULL,
     };
     const char *kind = kinds[policy_node_of(resource)];
     struct store_doc doc;

@@ -15,6 +15,7 @@ static const struct {
     {"logging.googleapis.com", "Logging"},
     {"orgpolicy.googleapis.com", "Organization Policy"},
     {"run.googleapis.com", "Run Admin"},
+    {"secretmanager.googleapis.com", "Secret Manager"},
     {"serviceusage.googleapis.com", "Service Usage"},
 };
 enum { HERE = sizeof(here) / sizeof(here[0]) };

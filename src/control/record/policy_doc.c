@@ -177,9 +177,23 @@ bool policy_etag_matches(struct arena *arena, const char *etag, int64_t stored_v
            slice_equal(given, current);
 }
 
+/* "projects/P/secrets/S", and what is below. A service can be named "secrets", so that the word
+ * counts only at its place. */
+static bool is_secret(struct slice resource, struct slice *rest)
+{
+    struct slice word;
+    return slice_cut(&resource, '/', &word) && slice_is(word, "projects") &&
+           slice_cut(&resource, '/', &word) && slice_cut(&resource, '/', &word) &&
+           slice_is(word, "secrets") && slice_cut(&resource, '/', &word) &&
+           ((*rest = resource), true);
+}
+
 enum policy_node policy_node_of(const char *resource)
 {
-    struct slice text = slice_of(resource);
+    struct slice text = slice_of(resource), rest;
+    if (is_secret(text, &rest)) {
+        return POLICY_SECRET;
+    }
     if (slice_find_slice(text, SLICE("/serviceAccounts/")) >= 0) {
         return POLICY_ACCOUNT;
     }
@@ -201,6 +215,11 @@ bool resource_parent(struct store *store, struct arena *arena, const char *resou
     struct slice left = slice_of(resource);
     struct slice kind;
     struct slice id;
+    struct slice version;
+    if (is_secret(left, &version) && version.len > 0) {
+        *parent = arena_string(arena, slice_upto(left, left.len - version.len - 1));
+        return true;
+    }
     if (!slice_cut(&left, '/', &kind) || !slice_cut(&left, '/', &id)) {
         return false;
     }

@@ -37,7 +37,7 @@ bool policy_etag_matches(struct arena *arena, const char *etag, int64_t stored_v
 
 /* Kinds of node by store key. */
 enum policy_node policy_node_of(const char *resource);
-/* The parent of a resource: project of a service or account, then folders and the organization; a
+/* The parent of a resource: project of a service, account or secret, the secret of a version, then folders and the organization; a
  * tag value's is its key, a key's the node that it is of.
  * False at the top. In ARENA. */
 bool resource_parent(struct store *store, struct arena *arena, const char *resource,
