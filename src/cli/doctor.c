@@ -202,6 +202,13 @@ static void check_runtime(struct doctor *doctor)
 }
 
 /* What keeps instances from the data folder. */
+static void check_egress(struct doctor *doctor)
+{
+    check_program(
+        doctor, "slirp4netns --version 2>/dev/null | head -n 1",
+        "slirp4netns is not installed: containers (--engine=oci) have no outgoing network");
+}
+
 static void check_walls(struct doctor *doctor)
 {
     const char *walls = doctor->serves   ? session_text(doctor->cli, "walls")
@@ -366,19 +373,13 @@ static const struct {
     const char *name;
     void (*run)(struct doctor *doctor);
 } checks[] = {
-    {"data folder", check_data},
-    {"instance", check_instance},
-    {"ports", check_ports},
-    {"open files", check_files},
-    {"clock", check_clock},
-    {"names", check_names},
-    {"containers", check_runtime},
-    {"walls", check_walls},
-    {"gcloud", check_gcloud},
-    {"terraform", check_terraform},
-    {"this shell", check_environment},
-    {"CA bundles", check_bundles},
-    {"proxies", check_proxies},
+    {"data folder", check_data},    {"instance", check_instance},
+    {"ports", check_ports},         {"open files", check_files},
+    {"clock", check_clock},         {"names", check_names},
+    {"containers", check_runtime},  {"egress", check_egress},
+    {"walls", check_walls},         {"gcloud", check_gcloud},
+    {"terraform", check_terraform}, {"this shell", check_environment},
+    {"CA bundles", check_bundles},  {"proxies", check_proxies},
     {"services", check_services},
 };
 

@@ -41,6 +41,8 @@ const struct flag up_flags[] = {
     {"organization", FLAG_TEXT, "NUMBER", "the organization (100000000001)", NULL},
     {"engine", FLAG_TEXT, "KIND",
      "what instances run in: programs, or containers (oci); auto: programs", "auto|process|oci"},
+    {"egress", FLAG_TEXT, "KIND", "whether containers have a way out of their network (auto)",
+     "auto|none"},
     {"store", FLAG_TEXT, "STORE", "where the record is (sqlite)", "sqlite"},
     {"internal", FLAG_LIST, "CIDR", "networks that count as internal; may be repeated", NULL},
     {"trusted-proxy", FLAG_LIST, "CIDR", "proxies whose X-Forwarded-For is believed", NULL},

@@ -53,7 +53,10 @@ static void on_ready(const struct settings *settings, void *ctx)
     printf("  Console           %s/console/ (`homerun console` opens it signed in)\n",
            settings->api_url);
     printf("  Walls             %s\n",
-           strcmp(settings->engine, "oci") == 0 ? "each instance in a container of its own (crun)"
+           strcmp(settings->engine, "oci") == 0
+               ? strcmp(settings->egress, "none") == 0
+                     ? "each instance in a container of its own (crun), without outgoing network"
+                     : "each instance in a container of its own (crun)"
            : geteuid() == 0
                ? "no containers (--engine=oci has them); each instance is a user of its own"
                : "none: instances run as you do, and can read the data folder");

@@ -128,6 +128,7 @@ static const struct place places[] = {
     {TEXT("region", settings.region), is_region, "a region such as us-central1"},
     {TEXT("organization", settings.organization), is_number, "a number"},
     {TEXT("engine", settings.engine), NULL, NULL},
+    {TEXT("egress", settings.egress), NULL, NULL},
     {TEXT("store", settings.store), NULL, NULL},
     {TEXT("internal", settings.internal), is_cidr, a_cidr},
     {TEXT("trusted-proxy", settings.trusted_proxies), is_cidr, a_cidr},

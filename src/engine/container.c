@@ -25,6 +25,7 @@
 #include "base/random.h"
 #include "engine/backend.h"
 #include "engine/bundle.h"
+#include "engine/egress.h"
 #include "engine/environment.h"
 #include "engine/images.h"
 #include "engine/metadata_socket.h"
@@ -51,6 +52,7 @@ struct backend {
     struct children *children;
     struct oci_store *store;
     bool metadata;          /* there is a metadata server */
+    bool egress;            /* instances have a way out */
     char state[PATH_BYTES]; /* crun's --root */
     int null_fd, dir_fd;
     unsigned char used[HOMES_MAX];
@@ -63,9 +65,11 @@ struct backend_home {
     unsigned number;
     struct namespaces namespaces;
     struct metadata_socket metadata;
+    struct egress *egress; /* NULL: no way out */
     /* of the preparation */
     const struct run_record *record;
     size_t prepared;
+    bool egress_waits; /* it is not ready yet */
     struct oci_get *get;
     void (*done)(void *ctx, const char *why);
     void *done_ctx;
@@ -148,6 +152,7 @@ static void container_home_close(struct backend_home *home)
     if (home->get != NULL) {
         oci_get_cancel(home->get);
     }
+    egress_free(home->egress);
     metadata_socket_close(&home->metadata);
     namespaces_close(&home->namespaces);
     home->backend->used[home->number] = 0;
@@ -182,16 +187,26 @@ static bool never_lost(const struct backend_home *home)
     return false; /* nobody else is in its network */
 }
 
-/* ---- preparing: the images ---- */
+/* ---- preparing: the images, and the way out ---- */
 
 static void prepare_next(struct backend_home *home);
+
+/* The first that fails, or the last that is done. */
+static void prepare_end(struct backend_home *home, const char *why)
+{
+    void (*done)(void *ctx, const char *why) = home->done;
+    home->done = NULL;
+    if (done != NULL) {
+        done(home->done_ctx, why);
+    }
+}
 
 static void on_image(void *ctx, const char *root, const char *why)
 {
     struct backend_home *home = ctx;
     home->get = NULL;
     if (root == NULL) {
-        home->done(home->done_ctx, why);
+        prepare_end(home, why);
         return;
     }
     snprintf(home->roots[home->prepared], PATH_BYTES, "%s", root);
@@ -212,7 +227,9 @@ static void prepare_next(struct backend_home *home)
         home->prepared++;
     }
     if (home->prepared == record->container_count) {
-        home->done(home->done_ctx, NULL);
+        if (!home->egress_waits) {
+            prepare_end(home, NULL);
+        }
         return;
     }
     const struct run_container *container = &record->containers[home->prepared];
@@ -222,9 +239,37 @@ static void prepare_next(struct backend_home *home)
                               on_image, home);
 }
 
+static void on_egress(void *ctx, const char *why)
+{
+    struct backend_home *home = ctx;
+    char text[400];
+    home->egress_waits = false;
+    if (why != NULL) {
+        snprintf(text, sizeof(text),
+                 "its outgoing network could not be set up (%.250s): `homerun up --egress none` "
+                 "does without",
+                 why);
+        prepare_end(home, text);
+    } else if (home->get == NULL && home->prepared == home->record->container_count) {
+        prepare_end(home, NULL);
+    }
+}
+
 static void on_prepare(uv_timer_t *timer)
 {
-    prepare_next(timer->data);
+    struct backend_home *home = timer->data;
+    struct backend *backend = home->backend;
+    struct error err = {0};
+    if (backend->egress) {
+        home->egress =
+            egress_new(backend->loop, backend->children, &home->namespaces, on_egress, home, &err);
+        home->egress_waits = true;
+        if (home->egress == NULL) {
+            on_egress(home, err.text);
+            return;
+        }
+    }
+    prepare_next(home);
 }
 
 static void container_prepare(struct backend_home *home, const struct run_record *record,
@@ -340,9 +385,11 @@ static bool write_hosts(const struct backend_container *container, struct arena 
             text = arena_printf(arena, "%s127.0.0.1 %s\n", text, record->containers[i].name);
         }
     }
+    struct slice resolver = container->home->egress == NULL
+                                ? SLICE("options timeout:1 attempts:1\n")
+                                : SLICE("nameserver " EGRESS_RESOLVER "\noptions timeout:2\n");
     return file_write(arena_printf(arena, "%s/hosts", container->dir), slice_of(text), 0644, err) &&
-           file_write(arena_printf(arena, "%s/resolv.conf", container->dir),
-                      SLICE("options timeout:1 attempts:1\n"), 0644, err);
+           file_write(arena_printf(arena, "%s/resolv.conf", container->dir), resolver, 0644, err);
 }
 
 static bool write_bundle(struct backend_container *container, struct arena *arena,
@@ -690,6 +737,13 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
     }
     backend->loop = loop;
     backend->metadata = settings->metadata_url[0] != '\0';
+    struct error why = {0};
+    if (strcmp(settings->egress, "none") != 0) {
+        backend->egress = egress_there(&why);
+        if (!backend->egress) {
+            log_warn("containers have no outgoing network: %s", why.text);
+        }
+    }
     backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     backend->dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(backend->state, sizeof(backend->state), "%.4096s/run/crun", settings->data);

@@ -5,9 +5,11 @@
  */
 #include "engine/namespaces.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -99,6 +101,18 @@ static bool free_ports(void)
     return good;
 }
 
+/* Whatever way out there is, it leads to no neighbour by link: the machine's own metadata server,
+ * if it is one of a cloud, is among them. */
+static bool refuse_link_local(int fd)
+{
+    struct rtentry route = {.rt_flags = RTF_UP | RTF_REJECT};
+    *(struct sockaddr_in *)&route.rt_dst =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xa9fe0000)};
+    *(struct sockaddr_in *)&route.rt_genmask =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xffff0000)};
+    return ioctl(fd, SIOCADDRT, &route) == 0;
+}
+
 static bool set_up_network(const struct namespaces *namespaces)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
@@ -107,7 +121,8 @@ static bool set_up_network(const struct namespaces *namespaces)
         return false;
     }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0 && free_ports();
+    bool good =
+        fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0 && free_ports() && refuse_link_local(fd);
     if (fd >= 0) {
         close(fd);
     }

@@ -32,6 +32,25 @@ static bool join(char out[PATH_BYTES], const char *dir, const char *name)
     return length > 0 && length < PATH_BYTES;
 }
 
+/*
+ * The device that makes network interfaces is for everybody on most machines, and for root alone on
+ * some: what leads out of an instance's network runs as its users. In our mounts alone it is for
+ * everybody; it lets nobody make an interface in a network that is not theirs.
+ */
+static void open_tunnels(const char *dir)
+{
+    static const char device[] = "/dev/net/tun";
+    char own[PATH_BYTES];
+    struct stat status;
+    if (stat(device, &status) != 0 || (status.st_mode & 06) == 06 || !join(own, dir, "dev") ||
+        mkdir(own, 0755) != 0 || mount("tmpfs", own, "tmpfs", MS_NOSUID, "mode=0755") != 0 ||
+        !join(own, dir, "dev/tun") || mknod(own, S_IFCHR, status.st_rdev) != 0 ||
+        chmod(own, 0666) != 0) {
+        return;
+    }
+    mount(own, device, NULL, MS_BIND, NULL);
+}
+
 bool rootfs_prepare(const char *dir, struct error *err)
 {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) {
@@ -41,6 +60,7 @@ bool rootfs_prepare(const char *dir, struct error *err)
         mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0) {
         return error_errno(err, "%s cannot be mounted", dir);
     }
+    open_tunnels(dir);
     /* crun refuses a machine that has both versions of control groups; where the first one does the
      * work, the second is in the way. */
     if (access("/sys/fs/cgroup/memory", F_OK) == 0) {

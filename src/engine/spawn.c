@@ -61,7 +61,8 @@ static bool child_descriptors(const struct spawn_order *order)
 {
     return dup2(order->in_fd, 0) == 0 && dup2(order->out_fd, 1) == 1 &&
            dup2(order->err_fd, 2) == 2 &&
-           syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+           syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0 &&
+           (order->pass_fd == 0 || (dup2(order->pass_fd, 3) == 3 && fcntl(3, F_SETFD, 0) == 0));
 }
 
 /* Returns only if it fails, with the step that did. */

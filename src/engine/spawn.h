@@ -13,10 +13,11 @@ struct spawn_order {
     uid_t user;        /* to run as, if we are root */
     bool open_program; /* the user need not be able to enter the program's folder */
     int in_fd, out_fd, err_fd;
+    int pass_fd;       /* becomes its descriptor 3; 0: none */
 };
 
 /*
- * In a session and process group of its own, with no descriptor but those three, no new
+ * In a session and process group of its own, with no descriptor but those, no new
  * privileges, 25,000 descriptors at most, and killed when this process ends. -1 and a sentence
  * ("cannot be executed: …") on failure.
  */

@@ -45,6 +45,7 @@ static const struct row rows[] = {
     TEXT(region, "us-central1"),
     TEXT(organization, ""),
     TEXT(engine, "auto"),
+    TEXT(egress, "auto"),
     TEXT(store, "sqlite"),
     TEXT(internal, ""),
     TEXT(trusted_proxies, ""),

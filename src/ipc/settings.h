@@ -22,6 +22,7 @@ struct settings {
     char region[64];
     char organization[32];
     char engine[16];     /* auto, process, oci, kubernetes */
+    char egress[16];     /* of containers: auto, none */
     char store[512];     /* "sqlite" or a postgresql:// URL */
     char internal[1024]; /* CIDRs, comma-separated */
     char trusted_proxies[1024];

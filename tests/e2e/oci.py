@@ -2,6 +2,7 @@
 """Containers (--engine=oci): an image of one's own is deployed, guarded by the gate, sleeps and
 wakes, and what runs in it sees nothing of this machine. Everything is made here, from busybox."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from by_api import SCALE, SERVICES, deploy, put_service, wait_settled
@@ -322,15 +324,83 @@ def the_ways_out_that_are_tried_lead_nowhere():
         assert "OUT" not in got.text, (script, got)
 
 
+def own_address():
+    """An address of this machine that is no loopback."""
+    told = subprocess.run(["ip", "-4", "-o", "addr", "show", "scope", "global"],
+                          capture_output=True, text=True).stdout.split()
+    if "inet" not in told:
+        raise Skip("this machine has no address but its loopback")
+    return told[told.index("inet") + 1].split("/")[0]
+
+
+def call(name, host, port):
+    """What comes of connecting to HOST from inside: what the other end says, or why not."""
+    return inside(name, f"timeout 4 nc -w 2 {host} {port} </dev/null || echo failed: $?")
+
+
+@contextlib.contextmanager
+def greeter():
+    """A server on all addresses of this machine that greets and closes; its port."""
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    other = server.accept()[0]
+                    with other:
+                        other.sendall(b"HELLO")
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
 @test
-def there_is_a_loopback_of_its_own_and_no_other_network():
+def the_way_out_leads_to_the_network_and_to_no_loopback_nor_neighbour():
+    need("slirp4netns")
     service("walls")
-    told = inside("walls", "ifconfig -a")
-    assert "lo" in told and "eth" not in told and "127.0.0.1" in told, told
+    service("neighbour")
     api = homerun().api_url.rsplit(":", 1)[1]
-    for host in ("127.0.0.1", "10.0.2.2", "169.254.169.254"):
-        told = inside("walls", f"timeout 2 nc -w 1 {host} {api} </dev/null && echo OUT")
-        assert "OUT" not in told, (host, told)
+    with greeter() as port:
+        assert call("walls", own_address(), port) == "HELLO"
+        for host in ("127.0.0.1", "10.0.2.2", "10.0.2.3", "0.0.0.0"):
+            told = call("walls", host, port)
+            assert "HELLO" not in told and "failed" in told, (host, told)
+            assert "failed" in call("walls", host, api), host
+    assert "refused" in call("walls", own_address(), api), "what listens on the loopback alone"
+    assert "refused" in call("walls", "10.0.2.100", 9999), "each has this address, and for itself"
+    assert "No route" in inside("walls", "nc -w 2 169.254.170.2 80 </dev/null"), \
+        "a cloud's servers by link"
+    process = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+               if (read(f"/proc/{pid}/comm") or "").startswith("slirp4netns")]
+    assert process
+    for pid in process:
+        status = read(f"/proc/{pid}/status")
+        assert int(status.split("Uid:")[1].split()[0]) >= 1 << 31 and "Seccomp:\t2" in status, status
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+@test
+def without_a_way_out_there_is_a_loopback_and_nothing_else():
+    homerun()
+    with Homerun("--engine=oci", "--egress=none", "--plain") as other:
+        other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        deploy(other, "alone", "web:1")
+        got = other.get(other.url("alone") + "/cgi-bin/run", method="POST",
+                        body=b"ifconfig -a; nc -w 2 192.0.2.1 80 </dev/null")
+        assert "127.0.0.1" in got.text and "eth" not in got.text, got
+        assert "unreachable" in got.text, got
+
+
+@test
+def no_port_of_an_instance_is_open_on_this_machine():
+    service("walls")
+    api = homerun().api_url.rsplit(":", 1)[1]
     engine_ports = [line.split()[1] for line in open("/proc/net/tcp", encoding="utf-8")
                     if line.split()[3] == "0A"]
     assert not [port for port in engine_ports if port.endswith(":1F90")

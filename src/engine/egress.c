@@ -1,0 +1,201 @@
+/*
+ * slirp4netns writes a byte to a pipe once the interface is up. It keeps nothing of this machine
+ * but sockets: a file system of its own (empty), system calls listed, no right but to low ports.
+ */
+#include "engine/egress.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "engine/output.h"
+#include "engine/spawn.h"
+#include "engine/tool.h"
+
+enum { READY_MS = 10000, AGAIN_MS = 1000, SAID_BYTES = 200 };
+
+struct egress {
+    uv_loop_t *loop;
+    struct children *children;
+    const struct namespaces *namespaces;
+    void (*ready)(void *ctx, const char *why); /* NULL once it was called */
+    void *ctx;
+    pid_t pid;              /* -1: none runs */
+    struct output *signals; /* that it is ready */
+    struct output *words;   /* what it says */
+    char said[SAID_BYTES];  /* its last words */
+    uv_timer_t timer;       /* it is late, or is to be started again */
+};
+
+bool egress_there(struct error *err)
+{
+    char path[4096];
+    if (!tool_find("slirp4netns", path) || !tool_find("nsenter", path)) {
+        return error_set(err, STATUS_FAILED_PRECONDITION, "slirp4netns is not installed");
+    }
+    return access("/dev/net/tun", F_OK) == 0 ||
+           error_set(err, STATUS_FAILED_PRECONDITION, "this machine has no /dev/net/tun");
+}
+
+static void tell(struct egress *egress, const char *why)
+{
+    void (*ready)(void *ctx, const char *why) = egress->ready;
+    uv_timer_stop(&egress->timer);
+    if (ready != NULL) {
+        egress->ready = NULL;
+        ready(egress->ctx, why);
+    } else if (why != NULL) {
+        log_warn("outgoing network: %s", why);
+    }
+}
+
+static void on_signal(void *ctx, enum log_stream stream, struct slice bytes)
+{
+    (void)stream, (void)bytes;
+    tell(ctx, NULL);
+}
+
+static void on_words(void *ctx, enum log_stream stream, struct slice bytes)
+{
+    struct egress *egress = ctx;
+    (void)stream;
+    struct slice last = slice_trim(bytes);
+    if (last.len > 0) {
+        snprintf(egress->said, sizeof(egress->said), "%.*s",
+                 (int)(last.len < SAID_BYTES ? last.len : SAID_BYTES - 1), last.data);
+    }
+}
+
+static void close_outputs(struct egress *egress)
+{
+    output_close(egress->signals);
+    output_close(egress->words);
+    egress->signals = egress->words = NULL;
+}
+
+static void on_again(uv_timer_t *timer);
+
+static void on_exit_of_it(void *ctx, int status)
+{
+    struct egress *egress = ctx;
+    char why[SAID_BYTES + 100];
+    (void)status;
+    egress->pid = -1;
+    output_drain(egress->words);
+    snprintf(why, sizeof(why), "slirp4netns has ended: %s", egress->said);
+    close_outputs(egress);
+    if (egress->ready == NULL) {
+        uv_timer_start(&egress->timer, on_again, AGAIN_MS, 0);
+        log_warn("outgoing network: %s: it is started again", why);
+    } else {
+        tell(egress, why);
+    }
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    struct egress *egress = timer->data;
+    tell(egress, "the outgoing network was not ready within 10 s");
+}
+
+static bool start(struct egress *egress, struct error *err)
+{
+    static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    char nsenter[4096], slirp[4096], user[64];
+    int signal_fd = -1, words_fd = -1;
+    int dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (!tool_find("nsenter", nsenter) || !tool_find("slirp4netns", slirp)) {
+        close(dir_fd);
+        return error_set(err, STATUS_FAILED_PRECONDITION, "slirp4netns is not installed");
+    }
+    snprintf(user, sizeof(user), "--user=/proc/%d/fd/%d", (int)getpid(),
+             egress->namespaces->user_fd);
+    egress->signals = output_new(egress->loop, LOG_STDOUT, on_signal, egress, &signal_fd);
+    egress->words = output_new(egress->loop, LOG_STDERR, on_words, egress, &words_fd);
+    if (egress->signals != NULL && egress->words != NULL) {
+        egress->pid = spawn(
+            &(struct spawn_order){
+                .path = nsenter,
+                .argv = (const char *[]){"nsenter", user, "--setuid=0", "--setgid=0", slirp,
+                                         "--configure", "--mtu=65520", "--disable-host-loopback",
+                                         "--enable-sandbox", "--enable-seccomp", "--ready-fd=3",
+                                         "--netns-type=path", "/proc/self/fd/0", "eth0", NULL},
+                .envp = environment,
+                .dir_fd = dir_fd,
+                .in_fd = egress->namespaces->net_fd,
+                .out_fd = words_fd,
+                .err_fd = words_fd,
+                .pass_fd = signal_fd,
+            },
+            err);
+    } else {
+        error_errno(err, "no pipe could be made");
+    }
+    const int fds[] = {signal_fd, words_fd, dir_fd};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+    if (egress->pid <= 0) {
+        close_outputs(egress);
+        return false;
+    }
+    children_watch(egress->children, egress->pid, false, on_exit_of_it, egress);
+    return true;
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    struct egress *egress = timer->data;
+    struct error err = {0};
+    if (!start(egress, &err)) {
+        log_error("outgoing network: %s", err.text);
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+struct egress *egress_new(uv_loop_t *loop, struct children *children,
+                          const struct namespaces *namespaces,
+                          void (*ready)(void *ctx, const char *why), void *ctx, struct error *err)
+{
+    struct egress *egress = calloc(1, sizeof(*egress));
+    if (egress == NULL) {
+        abort();
+    }
+    *egress = (struct egress){.loop = loop,
+                              .children = children,
+                              .namespaces = namespaces,
+                              .ready = ready,
+                              .ctx = ctx,
+                              .pid = -1};
+    uv_timer_init(loop, &egress->timer);
+    egress->timer.data = egress;
+    if (!start(egress, err)) {
+        egress_free(egress);
+        return NULL;
+    }
+    uv_timer_start(&egress->timer, on_late, READY_MS, 0);
+    return egress;
+}
+
+void egress_free(struct egress *egress)
+{
+    if (egress == NULL) {
+        return;
+    }
+    if (egress->pid > 0) {
+        children_forget(egress->children, egress->pid);
+        kill(egress->pid, SIGKILL);
+    }
+    close_outputs(egress);
+    uv_close((uv_handle_t *)&egress->timer, on_closed);
+}
