@@ -8,3 +8,7 @@ int64_t clock_wall_us(void);
 
 /* Microseconds since some moment. Never steps back. */
 int64_t clock_mono_us(void);
+
+/* Microseconds since the machine started, the same for all processes, time asleep included. Never
+ * steps back: what ends by the wall clock and by this one cannot be prolonged by setting a clock. */
+int64_t clock_boot_us(void);

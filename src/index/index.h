@@ -150,6 +150,8 @@ struct index_session {
     size_t group_count;
     int64_t signed_in_us; /* wall clock of the sign-in itself, not of its handover to this host */
     int64_t expire_us;    /* wall clock; never later than the parent's */
+    int64_t expire_boot_us; /* the same moment by clock_boot_us(): over when either has come, so that
+                               a wall clock that is set back prolongs nothing */
     uint8_t parent[INDEX_SESSION_KEY]; /* key of the sign-on session; zeroes for that one itself */
 };
 

@@ -300,6 +300,7 @@ void record_put_session(struct buffer *out, const struct index_session *session)
     record_put_slice(out, session->email);
     record_put_u64(out, (uint64_t)session->signed_in_us);
     record_put_u64(out, (uint64_t)session->expire_us);
+    record_put_u64(out, (uint64_t)session->expire_boot_us);
     buffer_add(out, (struct slice){(const char *)session->parent, INDEX_SESSION_KEY});
     record_put_u8(out, (uint8_t)session->group_count);
     for (size_t i = 0; i < session->group_count; i++) {
@@ -317,6 +318,7 @@ bool record_session(struct slice record, struct index_session *out)
     out->email = record_slice(&reader);
     out->signed_in_us = (int64_t)record_u64(&reader);
     out->expire_us = (int64_t)record_u64(&reader);
+    out->expire_boot_us = (int64_t)record_u64(&reader);
     take(&reader, out->parent, INDEX_SESSION_KEY);
     out->group_count = record_u8(&reader);
     if (out->group_count > INDEX_SESSION_GROUPS_MAX) {

@@ -337,6 +337,7 @@ static void a_session_comes_back_as_it_went_in(void **state)
         .email = SLICE("a@x"),
         .signed_in_us = 5,
         .expire_us = INT64_MAX,
+        .expire_boot_us = 6,
         .group_count = INDEX_SESSION_GROUPS_MAX,
     };
     for (size_t i = 0; i < INDEX_SESSION_GROUPS_MAX; i++) {
@@ -353,6 +354,7 @@ static void a_session_comes_back_as_it_went_in(void **state)
     assert_true(slice_is(seen.email, "a@x"));
     assert_int_equal(seen.signed_in_us, 5);
     assert_int_equal(seen.expire_us, INT64_MAX);
+    assert_int_equal(seen.expire_boot_us, 6);
     assert_int_equal(seen.group_count, INDEX_SESSION_GROUPS_MAX);
     assert_true(slice_is(seen.groups[7], "/staff"));
     session.group_count++;
