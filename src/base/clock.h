@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "base/arena.h"
+
 /* Microseconds since 1970-01-01T00:00:00Z. May step. */
 int64_t clock_wall_us(void);
 
@@ -12,3 +14,5 @@ int64_t clock_mono_us(void);
 /* Microseconds since the machine started, the same for all processes, time asleep included. Never
  * steps back: what ends by the wall clock and by this one cannot be prolonged by setting a clock. */
 int64_t clock_boot_us(void);
+/* What names this start of the machine, in ARENA; "" if the kernel does not say. */
+const char *clock_boot_id(struct arena *arena);

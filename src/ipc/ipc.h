@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 /* A packet holds the value of a secret, of up to 64 KiB, beside its names. */
-enum { IPC_VERSION = 4, IPC_PACKET_MAX = 68 * 1024 };
+enum { IPC_VERSION = 5, IPC_PACKET_MAX = 68 * 1024 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -47,6 +47,7 @@ enum message_type {
     MSG_SOCKETS,     /* engine → ingress: here they are, as descriptors; none: it has gone */
     MSG_LOG,            /* supervisor → ingress, engine: its log was turned over; the descriptor is
                            the fresh file's, for appending */
+    MSG_DOOR, /* ingress → control: one end of a pair, for requests to hosts that are ours */
     MSG_ENGINE_STARTED, /* engine → control, metadata: whatever a predecessor was asked, or has
                            told, is forgotten */
     MSG_METADATA_STARTED, /* metadata → engine: tell me of every instance */

@@ -228,3 +228,17 @@ const char *settings_path(const struct settings *settings, struct arena *arena, 
 {
     return arena_printf(arena, "%s/%s", settings->data, name);
 }
+
+const char *settings_own_host(const struct settings *settings, struct arena *arena,
+                              const char *name)
+{
+    return arena_printf(arena, "%s.%s", name, settings->domain);
+}
+
+const char *settings_own_url(const struct settings *settings, struct arena *arena, const char *name)
+{
+    return settings->https_port == 443
+               ? arena_printf(arena, "https://%s.%s", name, settings->domain)
+               : arena_printf(arena, "https://%s.%s:%d", name, settings->domain,
+                              settings->https_port);
+}

@@ -48,5 +48,14 @@ void settings_default(struct settings *settings);
 bool settings_write(const struct settings *settings, int fd, struct error *err);
 bool settings_read(struct settings *out, int fd, struct error *err);
 
+/*
+ * A host that is ours, on the services' listener: "auth.DOMAIN" of "auth" and "console.DOMAIN" of
+ * "console", and its URL, without a slash at the end. No container ever answers there.
+ */
+const char *settings_own_host(const struct settings *settings, struct arena *arena,
+                              const char *name);
+const char *settings_own_url(const struct settings *settings, struct arena *arena,
+                             const char *name);
+
 /* The path of NAME below the data folder, in ARENA. */
 const char *settings_path(const struct settings *settings, struct arena *arena, const char *name);

@@ -242,6 +242,16 @@ static void take_connection(struct net_listener *listener, int fd,
                  net_now(listener->net) + listener->limits.head_timeout_ms);
 }
 
+void net_listener_take(struct net_listener *listener, int fd)
+{
+    const struct sockaddr_storage nobody = {.ss_family = AF_UNIX};
+    if (listener->draining) {
+        close(fd);
+        return;
+    }
+    take_connection(listener, fd, &nobody);
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events);
 
 static void on_pause_over(uv_timer_t *timer)
@@ -290,7 +300,7 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
         error_set(err, STATUS_RESOURCE_EXHAUSTED, "no memory for a listener");
         return NULL;
     }
-    int failure = uv_poll_init(net->loop, &listener->poll, fd);
+    int failure = fd < 0 ? 0 : uv_poll_init(net->loop, &listener->poll, fd);
     if (failure != 0) {
         error_set(err, STATUS_INTERNAL, "watch a listening socket: %s", uv_strerror(failure));
         free(listener);
@@ -300,7 +310,7 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     uv_timer_init(net->loop, &listener->pause);
     listener->poll.data = listener->pause.data = listener;
-    listener->handles_open = 2;
+    listener->handles_open = fd < 0 ? 1 : 2;
     listener->net = net;
     listener->fd = fd;
     listener->tls = tls;
@@ -312,7 +322,9 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
     listener->ctx = ctx;
     link_init(&listener->idle);
     link_init(&listener->busy);
-    uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+    if (fd >= 0) {
+        uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+    }
     return listener;
 }
 
@@ -333,7 +345,9 @@ static void for_each(struct link *list, void (*deed)(struct server_conn *conn))
 void net_listener_drain(struct net_listener *listener)
 {
     listener->draining = true;
-    uv_poll_stop(&listener->poll);
+    if (listener->fd >= 0) {
+        uv_poll_stop(&listener->poll);
+    }
     uv_timer_stop(&listener->pause);
     for_each(&listener->idle, drain_conn);
     for_each(&listener->busy, drain_conn);
@@ -368,6 +382,8 @@ void net_listener_free(struct net_listener *listener)
     while (!link_alone(&listener->busy)) {
         transport_close(&link_owner(listener->busy.next, struct server_conn, link)->t, true);
     }
-    uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+    if (listener->fd >= 0) {
+        uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+    }
     uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
 }

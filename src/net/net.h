@@ -73,6 +73,9 @@ struct exchange_events {
 struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
                                 const struct net_limits *limits,
                                 const struct exchange_events *events, void *ctx, struct error *err);
+/* Serves a connection that did not come through the listening socket: FD, taken, is its end of a
+ * pair. FD of net_listen() may be -1: then there are only such. */
+void net_listener_take(struct net_listener *listener, int fd);
 /* Stops accepting; idle connections are closed, busy ones say "Connection: close" or GOAWAY and end. */
 void net_listener_drain(struct net_listener *listener);
 /* Connections that are still open. */
@@ -146,7 +149,7 @@ struct net_pool *net_pool_new(struct net *net, const struct sockaddr *addr, sock
 /*
  * Where new sockets come from, if not from this network namespace: OPEN answers with one of the
  * pool's family that is not connected, does not block and is closed on exec; -1 and errno if it
- * has none now.
+ * has none now. A pool of the family AF_UNIX always has a source: it gives one end of a pair.
  */
 void net_pool_set_source(struct net_pool *pool, int (*open)(void *ctx), void *ctx);
 /* Whether a call that began now would need a new socket. */
