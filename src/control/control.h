@@ -20,6 +20,9 @@ struct control {
     struct net_listener *listener;
     struct net_listener *tls_listener; /* NULL: the API is not served over TLS */
     struct net_tls *api_tls;           /* of that listener */
+    struct net_listener *door_listener; /* of what ingress relays */
+    struct handovers *handovers;        /* sign-ins that are under way */
+    struct guesses *guesses;            /* who has tried wrong links */
     struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;

@@ -15,6 +15,8 @@
 #include "control/front/gathering.h"
 #include "control/front/listener.h"
 #include "control/front/tls_leaf.h"
+#include "control/identity/guesses.h"
+#include "control/identity/handover.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/owner_file.h"
@@ -42,7 +44,13 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
 static void on_ingress(struct ipc_channel *channel, enum message_type type, const void *body,
                        size_t bytes, void *ctx)
 {
-    (void)channel;
+    struct control *control = ctx;
+    if (type == MSG_DOOR) {
+        int fd = ipc_take_fd(channel);
+        if (fd >= 0) {
+            net_listener_take(control->door_listener, fd);
+        }
+    }
     if (type == MSG_UNKNOWN_KEY && bytes == sizeof(struct msg_unknown_key)) {
         struct msg_unknown_key unknown;
         memcpy(&unknown, body, sizeof(unknown));
@@ -67,6 +75,7 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     struct control *control = ctx;
     if (type == MSG_DRAIN) {
         net_listener_drain(control->listener);
+        net_listener_drain(control->door_listener);
         if (control->tls_listener != NULL) {
             net_listener_drain(control->tls_listener);
         }
@@ -174,6 +183,8 @@ static bool start(struct control *control, struct error *err)
     limits.head_max = 32 * 1024;
     limits.body_whole_ms = 60000;
     control->gatherings = gatherings_new();
+    control->handovers = handovers_new();
+    control->guesses = guesses_new();
     if (!open_record(control, err)) {
         return false;
     }
@@ -198,7 +209,10 @@ static bool start(struct control *control, struct error *err)
     index_reader_release(control->published);
     control->listener =
         net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
-    return control->listener != NULL && listen_tls(control, &limits, err);
+    control->door_listener =
+        net_listen(control->net, -1, NULL, &limits, &door_events, control, err);
+    return control->listener != NULL && control->door_listener != NULL &&
+           listen_tls(control, &limits, err);
 }
 
 static void finish(struct control *control)
@@ -210,10 +224,13 @@ static void finish(struct control *control)
     events_free(control->events);
     net_listener_free(control->listener);
     net_listener_free(control->tls_listener);
+    net_listener_free(control->door_listener);
     net_tls_free(control->api_tls);
     connect_close(control);
     net_free(control->net);
     index_reader_free(control->published);
+    handovers_free(control->handovers);
+    guesses_free(control->guesses);
     store_close(control->store); /* checkpoints the write-ahead log */
     index_writer_free(control->index);
 }

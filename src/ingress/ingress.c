@@ -293,6 +293,7 @@ static bool worker_open(struct process *process, struct error *err)
     TAILQ_INIT(&worker->starved);
     trace_source_init(&worker->random);
     keys_init(worker);
+    own_hosts_open(worker);
     start_handles(process);
     return open_channels(process, err);
 }

@@ -64,7 +64,9 @@ static bool forward_make(struct request *request)
         .upgrade = request->upgrade ? head->upgrade : SLICE_NONE,
         .wants_trailers = head->wants_trailers,
     };
-    if (!headers_to_container(request->arena, &forwarding, &forward->headers)) {
+    if (request->own != OWN_NONE
+            ? !own_headers_to_control(request, &forward->headers)
+            : !headers_to_container(request->arena, &forwarding, &forward->headers)) {
         return false;
     }
     if (request->upgrade && head->version == HTTP_2) {
@@ -81,9 +83,13 @@ static void call_begin(struct request *request)
 
 void relay_start(struct request *request)
 {
-    struct worker *worker = request->worker;
+    relay_start_over(request, pools_take(request->worker->pools, &request->place));
+}
+
+void relay_start_over(struct request *request, struct upstream *upstream)
+{
     request->state = REQUEST_RELAYED;
-    request->upstream = pools_take(worker->pools, &request->place);
+    request->upstream = upstream;
     if (!forward_make(request)) {
         request_fail(request, FAILURE_HEADERS);
         return;
@@ -124,8 +130,8 @@ void relay_body(struct exchange *exchange, struct slice data)
         return;
     }
     request->record.request_bytes += data.len;
-    if (!request->tunnel && !request->upstream->http2 &&
-        request->record.request_bytes > BODY_MAX_HTTP1) {
+    uint64_t most = request->own != OWN_NONE ? request->body_max : BODY_MAX_HTTP1;
+    if (!request->tunnel && !request->upstream->http2 && request->record.request_bytes > most) {
         request_fail(request, FAILURE_TOO_LARGE);
         return;
     }
@@ -230,7 +236,9 @@ static void on_response(struct call *call, const struct http_response *response)
     if (request->affinity.len > 0) {
         http_headers_add(&from, arena, SLICE("set-cookie"), request->affinity);
     }
-    if (!headers_to_client(arena, &from, &request->trace, &own.headers)) {
+    if (request->own != OWN_NONE
+            ? !own_headers_to_client(arena, &from, &own.headers)
+            : !headers_to_client(arena, &from, &request->trace, &own.headers)) {
         request_fail(request, FAILURE_INSTANCE);
         return;
     }

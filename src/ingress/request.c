@@ -114,9 +114,13 @@ void request_fail(struct request *request, enum failure failure)
         exchange_abort(request->exchange, H2_INTERNAL_ERROR);
         return;
     }
-    request->record.status = failures[failure].status;
+    bool away = request->own != OWN_NONE && failures[failure].status != 413 &&
+                failures[failure].status != 431;
+    request->record.status = away ? 503 : failures[failure].status;
     request->record.response_bytes =
-        page_reply(request->exchange, failures[failure].status, request->record.path, "", NULL);
+        away ? own_host_unavailable(request)
+             : page_reply(request->exchange, failures[failure].status, request->record.path, "",
+                          NULL);
     exchange_resume(request->exchange);
 }
 
@@ -240,6 +244,10 @@ static void on_request(struct exchange *exchange, void *ctx)
     if (request->head->framing != HTTP_NO_BODY) {
         exchange_pause(exchange); /* nothing of the body is wanted before there is a container */
     }
+    if (own_host_is(request)) {
+        own_host_relay(request, OWN_HOST);
+        return;
+    }
     request_judge(request);
 }
 
@@ -351,7 +359,8 @@ static void on_plain_request(struct exchange *exchange, void *ctx)
     gate_decide_plain(request->worker->gate, request->arena, request->head, exchange_peer(exchange),
                       request->record.received_us, &answer);
     struct slice url = https_url(request);
-    if (answer.verdict.rung != RUNG_PLAIN_HTTP || url.len == 0) {
+    bool leads_on = answer.verdict.rung == RUNG_PLAIN_HTTP || own_host_is(request);
+    if (!leads_on || url.len == 0) {
         request_note(request, &answer);
         request_refuse(request, &answer);
         return;

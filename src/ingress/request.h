@@ -23,6 +23,7 @@
 enum {
     BODY_MAX_HTTP1 = 32 << 20, /* of a request to a container that speaks HTTP/1, and of an answer
                                   of it whose length is declared */
+    OWN_BODY_MAX = 64 << 10,   /* of a request that the door answers */
     TICK_MS = 100,
     KEY_WAIT_MS = 2000,
     KEY_WAITERS_MAX = 256,
@@ -34,6 +35,16 @@ enum request_state {
     REQUEST_WAITS_FOR_PLACE,
     REQUEST_RELAYED,
     REQUEST_ANSWERED, /* by the container in full, or by us */
+};
+
+/* What control is asked for with a request. Travels as a field that no client can send. */
+enum own_errand {
+    OWN_NONE,        /* the request goes to a container */
+    OWN_HOST,        /* to a host of ours: as it is */
+    OWN_PATH,        /* a path of the door on the host of a service: as it is */
+    OWN_LOGIN,       /* the caller has to sign in: make a login record and lead them there */
+    OWN_LOGIN_ANEW,  /* the same, and a sign-in that has been is not enough */
+    OWN_CLEAR,       /* gcp-iap-mode=CLEAR_LOGIN_COOKIE: end the session, lead back */
 };
 
 /* Why a request that passed the gate gets an answer of ours. */
@@ -49,6 +60,7 @@ enum failure {
     FAILURE_HEADERS,
 };
 
+struct own_hosts; /* own_host.c */
 struct waiting; /* of one revision: dispatch.c */
 struct dispatch;
 
@@ -63,6 +75,7 @@ struct worker {
     unsigned number;
     int wakes[BOARD_WORKERS];
     struct pools *pools;
+    struct own_hosts *own;
     struct dispatch *dispatch;
     struct access_log *log;
     struct meter *meter;
@@ -109,6 +122,8 @@ struct request {
     bool cold;    /* no instance was ready when it began to wait */
 
     /* relay */
+    enum own_errand own; /* OWN_NONE: to a container */
+    uint64_t body_max;   /* of a body that goes to control */
     struct call *call;
     struct upstream *upstream;
     const struct http_request *forward; /* as it was sent to the container */
@@ -137,6 +152,8 @@ bool keys_ask(struct worker *worker, const struct unknown_key *key, int64_t now_
 
 /* relay.c */
 void relay_start(struct request *request);
+/* The same to UPSTREAM, which has been taken, and not to a place of the board. */
+void relay_start_over(struct request *request, struct upstream *upstream);
 /* The second half: the way to the instance is open. */
 void relay_begin(struct request *request);
 /* The exchange has closed, or the request is over: lets go of the call. */
@@ -174,3 +191,30 @@ void dispatch_tick(struct dispatch *dispatch, int64_t now_us);
 /* Whether REQUEST, whose time in the queue is over, should still wait: its instance is starting. */
 bool dispatch_may_wait_on(const struct request *request);
 enum failure dispatch_failure(const struct request *request);
+
+/*
+ * own_host.c: hosts that are ours, on the services' listener: auth.DOMAIN (sign-in) and console.DOMAIN.
+ * Their requests go to control like to any target, and so do the few paths of the door on the hosts of
+ * services. No container ever answers them. While control is away the answer is a page with 503.
+ */
+void own_hosts_open(struct worker *worker);
+void own_hosts_close(struct worker *worker);
+
+/* Whether REQUEST is for a host that is ours. */
+bool own_host_is(struct request *request);
+
+/*
+ * Has control answer REQUEST, whose body has not been read yet. For OWN_LOGIN… the method is GET or
+ * HEAD, and the answer the 302 of IAP with the nonce's cookie; the caller has decided that the host
+ * leads to a service whose door is shut.
+ */
+void own_host_relay(struct request *request, enum own_errand errand);
+
+/* ---- for relay.c and request.c ---- */
+
+/* The fields that control gets, and those that its answer has for the client. */
+bool own_headers_to_control(struct request *request, struct http_headers *out);
+bool own_headers_to_client(struct arena *arena, const struct http_headers *from,
+                           struct http_headers *out);
+/* The page for when control does not answer. The length of its body. */
+size_t own_host_unavailable(struct request *request);

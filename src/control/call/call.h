@@ -52,6 +52,8 @@ struct api_call {
     size_t param_count;
     const char *nameless; /* the parameter that can be the name of nothing (router.c); NULL: none */
     const char *peer;     /* "127.0.0.1" */
+    enum api_door door;
+    const char *scheme; /* of the request as the client sent it: "http", "https" */
     const char *denied_permission,
         *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */
     bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */

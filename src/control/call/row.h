@@ -16,6 +16,20 @@ enum api_flag {
      */
     API_VALIDATE_ONLY = 32, /* "validateOnly" */
     API_DRY_RUN = 64,       /* "dryRun", as Knative calls it */
+    /* Rows of the door (front/door.c), which stand nowhere else. */
+    API_ON_AUTH = 128,    /* at the auth host */
+    API_ON_SERVICE = 256, /* at the hosts of services, and at the console's */
+    API_ON_ERRAND = 512,  /* asked for by ingress alone */
+    API_ON_DOOR = API_ON_AUTH | API_ON_SERVICE | API_ON_ERRAND,
+};
+
+/* Where a call came in. */
+enum api_door {
+    API_AT_API,     /* the API's own listener */
+    API_AT_CONSOLE, /* console.DOMAIN, by ingress */
+    API_AT_AUTH,    /* auth.DOMAIN, by ingress */
+    API_AT_SERVICE, /* a path of the door on the host of a service, by ingress */
+    API_AT_ERRAND,  /* what ingress asks for by itself */
 };
 
 struct api_route {

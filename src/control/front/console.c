@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "control/call/answer.h"
 #include "control/front/assets.h"
+#include "control/front/cookies.h"
+#include "control/front/door.h"
 #include "control/front/events.h"
-#include "control/identity/sessions.h"
+#include "control/identity/one_time_link.h"
 
 /* Over plain loopback a browser refuses the prefix "__Host-", which asks for TLS. */
 static const char cookie_plain[] = "homerun";
@@ -26,42 +28,52 @@ enum { PAGE_HEADERS = sizeof(page_headers) / sizeof(page_headers[0]), ANSWER_HEA
 
 /* ---- cookies and origins ---- */
 
-static bool is_cookie(struct slice name)
+/* The names that count where the call came in. At the API's own address a cookie of the door is none:
+ * cookies do not know ports. */
+static struct slice cookie_of_call(const struct api_call *call, bool *several)
 {
-    return slice_is(name, cookie_plain) || slice_is(name, cookie_tls);
-}
-
-struct slice console_cookie(const struct http_request *request)
-{
-    struct slice found = SLICE_NONE;
-    unsigned count = 0;
-    for (unsigned i = 0; i < request->headers.count; i++) {
-        const struct http_header *header = &request->headers.items[i];
-        struct slice rest = header->value, part, name;
-        if (!slice_is(header->name, "cookie")) {
-            continue;
-        }
-        while (slice_cut(&rest, ';', &part)) {
-            part = slice_trim(part);
-            if (slice_cut(&part, '=', &name) && is_cookie(name)) {
-                found = part;
-                count++;
-            }
-        }
+    const struct http_request *request = exchange_request(call->exchange);
+    bool both = false;
+    if (call->door != API_AT_API) {
+        return cookie_find(request, COOKIE_SESSION, several);
     }
-    /* Two of them means that somebody else has set one: neither is believed. */
-    return count == 1 && found.len <= 64 ? found : SLICE_NONE;
+    struct slice plain = cookie_find(request, cookie_plain, several);
+    struct slice tls = cookie_find(request, cookie_tls, &both);
+    *several = *several || both || (plain.len > 0 && tls.len > 0);
+    return *several ? SLICE_NONE : plain.len > 0 ? plain : tls;
 }
 
-static bool origin_is_ours(const struct http_request *request)
+bool console_has_cookie(struct api_call *call)
 {
+    bool several;
+    return cookie_of_call(call, &several).len > 0;
+}
+
+static const char *host_of_call(struct api_call *call)
+{
+    return call->door == API_AT_API
+               ? SESSION_AT_API
+               : settings_own_host(&call->control->settings, &call->arena, "console");
+}
+
+bool console_session(struct api_call *call, struct session *out, struct error *err)
+{
+    bool several;
+    struct slice id = cookie_of_call(call, &several);
+    return session_find(call->control, &call->arena, id, host_of_call(call), out, err);
+}
+
+static bool origin_is_ours(const struct api_call *call)
+{
+    const struct http_request *request = exchange_request(call->exchange);
     const struct http_header *origin = http_headers_find(&request->headers, SLICE("origin"));
     if (origin == NULL || http_headers_count(&request->headers, SLICE("origin")) != 1) {
         return false;
     }
-    struct slice scheme = slice_is(request->scheme, "https") ? SLICE("https://") : SLICE("http://");
-    return slice_starts(origin->value, scheme) &&
-           slice_equal_nocase(slice_from(origin->value, scheme.len), request->authority);
+    struct slice rest = origin->value, scheme = slice_of(call->scheme);
+    return slice_starts(rest, scheme) &&
+           slice_starts(slice_from(rest, scheme.len), SLICE("://")) &&
+           slice_equal_nocase(slice_from(rest, scheme.len + 3), request->authority);
 }
 
 static bool type_is_no_forms(const struct http_request *request)
@@ -72,14 +84,15 @@ static bool type_is_no_forms(const struct http_request *request)
                                             slice_equal_nocase(slice_trim(name), SLICE("application/yaml")));
 }
 
-bool console_request_is_ours(const struct http_request *request, struct error *err)
+bool console_request_is_ours(const struct api_call *call, struct error *err)
 {
+    const struct http_request *request = exchange_request(call->exchange);
     const struct http_header *mark =
         http_headers_find(&request->headers, SLICE("x-homerun-console"));
     if (slice_is(request->method, "GET")) {
         return true;
     }
-    return (mark != NULL && slice_is(mark->value, "1") && origin_is_ours(request) &&
+    return (mark != NULL && slice_is(mark->value, "1") && origin_is_ours(call) &&
             type_is_no_forms(request)) ||
            error_set(err, STATUS_PERMISSION_DENIED,
                      "A session's cookie alone changes nothing: this request does not come from "
@@ -139,6 +152,13 @@ static void reply_asset(struct api_call *call, const struct console_asset *asset
                    headers, count);
 }
 
+/* At console.DOMAIN, who opens a page and is not signed in is led to sign-in by the door. */
+static bool must_sign_in(struct api_call *call)
+{
+    auto_session session = {0};
+    return call->door == API_AT_CONSOLE && !console_session(call, &session, NULL);
+}
+
 /* Every view has a path of its own; all of them are the one page. */
 static void page_get(struct api_call *call)
 {
@@ -147,6 +167,10 @@ static void page_get(struct api_call *call)
     /* Names of constraints have dots: only what looks like a file of the top is one. */
     if (asset == NULL && (strchr(path, '.') == NULL || strchr(path, '/') != NULL)) {
         asset = asset_find("index.html");
+        if (must_sign_in(call)) {
+            door_login(call, false);
+            return;
+        }
     }
     if (asset != NULL) {
         reply_asset(call, asset);
@@ -192,30 +216,53 @@ static void reply_cookie(struct api_call *call, struct slice id, long lasts_s)
     api_reply_with(call, 200, "application/json; charset=UTF-8", SLICE("{}"), &header, 1);
 }
 
+static bool begin(struct api_call *call, struct slice *id, struct error *err)
+{
+    struct account account;
+    struct link_terms terms;
+    struct slice code = slice_of(json_text_or(call->body, "code", ""));
+    if (!link_find(call, code, LINK_CONSOLE, &account, &terms, err)) {
+        return false;
+    }
+    struct session_plan plan = {
+        .host = SLICE(SESSION_AT_API),
+        .person = {.sub = slice_of(account.sub), .shown = slice_of(account.email)},
+        .deed = "sign-in",
+    };
+    auto_change *change = api_change(call, err);
+    return change != NULL && link_use(call->control, code, err) &&
+           session_begin(call, change, &plan, id, err) && change_commit(&change, err);
+}
+
 static void session_post(struct api_call *call)
 {
     struct error err;
     struct slice id;
-    if (!console_request_is_ours(exchange_request(call->exchange), &err) ||
-        !session_begin(call, slice_of(json_text_or(call->body, "code", "")), &id, &err)) {
+    if (call->door != API_AT_API) {
+        error_set(&err, STATUS_INVALID_ARGUMENT,
+                  "Here one signs in by the door: load the page again. The links of `homerun "
+                  "console` are for the console at the API's own address.");
         api_fail(call, &err);
         return;
     }
-    reply_cookie(call, id, SESSION_S);
+    if (!console_request_is_ours(call, &err) || !begin(call, &id, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    reply_cookie(call, id, SESSION_CONSOLE_S);
 }
 
 static void session_delete(struct api_call *call)
 {
     struct error err;
-    struct slice id = console_cookie(exchange_request(call->exchange));
-    if (id.len == 0) {
-        error_set(&err, STATUS_UNAUTHENTICATED,
-                  "There is no session to end: the request has no cookie of the console.");
+    auto_session session = {0};
+    if (!console_session(call, &session, &err) || !session_end(call, &session, &err)) {
         api_fail(call, &err);
         return;
     }
-    if (!session_end(call, id, &err)) {
-        api_fail(call, &err);
+    if (call->door != API_AT_API) {
+        struct api_header header = cookie_set(call, COOKIE_SESSION, SLICE("-"), 0);
+        api_reply_with(call, 200, "application/json; charset=UTF-8", SLICE("{}"), &header, 1);
         return;
     }
     reply_cookie(call, SLICE("-"), 0);
@@ -227,15 +274,15 @@ static void session_get(struct api_call *call)
     const struct settings *settings = &call->control->settings;
     struct error err;
     struct caller caller;
-    int64_t until;
-    struct slice id = console_cookie(exchange_request(call->exchange));
-    if (!session_caller(call->control, &call->arena, id, &caller, NULL, &until, &err)) {
+    auto_session session = {0};
+    if (!console_session(call, &session, &err) ||
+        !session_caller(call->control, &call->arena, &session, &caller, &err)) {
         api_fail(call, &err);
         return;
     }
     api_reply(call, json_pack("{s:o, s:o, s:s, s:s, s:s, s:s}", "member",
                               json_slice(caller.member), "expireTime",
-                              json_slice(time_text(&call->arena, until)), "project",
+                              json_slice(time_text(&call->arena, session.expire_us)), "project",
                               settings->project, "region", settings->region, "organization",
                               settings->organization, "domain", settings->domain));
 }
@@ -243,14 +290,12 @@ static void session_get(struct api_call *call)
 static void events_get(struct api_call *call)
 {
     struct error err;
-    struct caller caller;
-    struct session_key key;
-    struct slice id = console_cookie(exchange_request(call->exchange));
-    if (!session_caller(call->control, &call->arena, id, &caller, &key, NULL, &err)) {
+    auto_session session = {0};
+    if (!console_session(call, &session, &err)) {
         api_fail(call, &err);
         return;
     }
-    events_open(call, &key);
+    events_open(call, &session.key);
 }
 
 #define METHOD "homerun.v1.Console."

@@ -131,8 +131,10 @@ void events_open(struct api_call *call, const struct session_key *key)
 static bool watcher(struct event_stream *stream, struct api_call *probe)
 {
     probe->control = stream->events->control;
-    return session_caller_by_key(probe->control, &probe->arena, &stream->session, &probe->caller,
-                                 NULL, NULL);
+    auto_session session = {0};
+    return session_find_by_key(probe->control, &probe->arena, &stream->session, NULL, &session,
+                               NULL) &&
+           session_caller(probe->control, &probe->arena, &session, &probe->caller, NULL);
 }
 
 static bool may_be_told(struct api_call *probe, const char *kind, const char *name)

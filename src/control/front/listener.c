@@ -11,6 +11,7 @@
 #include "control/front/absent.h"
 #include "control/front/connect.h"
 #include "control/front/console.h"
+#include "control/front/door.h"
 #include "control/front/events.h"
 #include "control/front/gathering.h"
 #include "control/front/grpc.h"
@@ -125,10 +126,15 @@ static bool authenticate(struct api_call *call, struct error *err)
     if (!issuer_bearer(exchange_request(call->exchange), &token, err)) {
         return false;
     }
-    struct slice cookie = console_cookie(exchange_request(call->exchange));
-    if (token.len == 0 && cookie.len > 0) {
-        return console_request_is_ours(exchange_request(call->exchange), err) &&
-               session_caller(call->control, &call->arena, cookie, &call->caller, NULL, NULL, err);
+    if (token.len == 0 && console_has_cookie(call)) {
+        auto_session session = {0};
+        return console_request_is_ours(call, err) && console_session(call, &session, err) &&
+               session_caller(call->control, &call->arena, &session, &call->caller, err);
+    }
+    if (call->door == API_AT_CONSOLE) {
+        return error_set(err, STATUS_UNAUTHENTICATED,
+                         "At this host there is only the console, for whoever is signed in. "
+                         "Programs call the API at its own address.");
     }
     if (token.len == 0) {
         return error_set(
@@ -383,6 +389,10 @@ static bool find_row(struct api_call *call)
     char allowed[64];
     struct slice verb = call->verb;
     enum api_match match = api_find_route(call, verb, call->path, allowed);
+    if (match != API_MATCH_FOUND && (call->door == API_AT_AUTH || call->door == API_AT_SERVICE)) {
+        door_no_page(call);
+        return false;
+    }
     if (match != API_MATCH_FOUND && call->transport != NULL) {
         error_set(&err, STATUS_UNIMPLEMENTED,
                   "%s is not implemented by Homerun. docs/api.md lists what is.",
@@ -423,6 +433,7 @@ static struct api_call *call_make(struct control *control, struct exchange *exch
     call->path = arena_slice(&call->arena, url_path(request->path));
     call->query = arena_slice(&call->arena, url_query(request->path));
     call->region = control->settings.region;
+    call->scheme = exchange_is_tls(exchange) ? "https" : "http";
     return call;
 }
 
@@ -644,6 +655,62 @@ static void on_request(struct exchange *exchange, void *ctx)
     await_body(call);
 }
 
+/* ---- what ingress relays ---- */
+
+static struct slice said_by_ingress(const struct http_request *request, struct slice name)
+{
+    const struct http_header *field = http_headers_find(&request->headers, name);
+    return field == NULL ? SLICE_NONE : field->value;
+}
+
+/* Where a request of ingress came in; false if the host is none of ours. */
+static bool find_door(struct api_call *call, struct slice errand)
+{
+    const struct settings *settings = &call->control->settings;
+    const struct http_request *request = exchange_request(call->exchange);
+    struct slice host;
+    uint16_t port;
+    if (slice_is(errand, "path")) {
+        call->door = API_AT_SERVICE;
+    } else if (!slice_is(errand, "host")) {
+        call->door = API_AT_ERRAND;
+        call->verb = SLICE("GET");
+        call->path = slice_of(
+            arena_printf(&call->arena, "/_homerun/errand/%.*s", SLICE_ARG(slice_upto(errand, 16))));
+    } else if (!url_authority(&call->arena, request->authority, &host, &port)) {
+        return false;
+    } else if (slice_is(host, settings_own_host(settings, &call->arena, "auth"))) {
+        call->door = API_AT_AUTH;
+    } else if (slice_is(host, settings_own_host(settings, &call->arena, "console"))) {
+        call->door = API_AT_CONSOLE;
+    } else {
+        return false;
+    }
+    if (slice_is(call->verb, "HEAD")) {
+        call->verb = SLICE("GET"); /* the answer's body is left out */
+    }
+    return true;
+}
+
+static void on_door_request(struct exchange *exchange, void *ctx)
+{
+    const struct http_request *request = exchange_request(exchange);
+    struct api_call *call = call_make(ctx, exchange);
+    struct error err = {0};
+    call->peer = arena_string(&call->arena, said_by_ingress(request, SLICE("homerun-door-peer")));
+    call->scheme =
+        arena_string(&call->arena, said_by_ingress(request, SLICE("homerun-door-scheme")));
+    if (!find_door(call, said_by_ingress(request, SLICE("homerun-door-errand")))) {
+        api_fail_http(call, 421, "INVALID_ARGUMENT", NULL, "This host is not one of Homerun's.");
+    } else if (find_row(call)) {
+        if (admit(call, &err)) {
+            await_body(call);
+        } else {
+            api_fail(call, &err);
+        }
+    }
+}
+
 /* All of the request is there that is waited for. */
 static void take_request(struct exchange *exchange, struct gathering *gathering)
 {
@@ -728,6 +795,14 @@ static void on_close(struct exchange *exchange, bool aborted)
 
 const struct exchange_events api_events = {
     .on_request = on_request,
+    .on_body = on_body,
+    .on_body_end = on_body_end,
+    .on_writable = on_writable,
+    .on_close = on_close,
+};
+
+const struct exchange_events door_events = {
+    .on_request = on_door_request,
     .on_body = on_body,
     .on_body_end = on_body_end,
     .on_writable = on_writable,

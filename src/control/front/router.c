@@ -101,6 +101,28 @@ static void note_verb(char allowed[64], const char *verb)
     }
 }
 
+/* Whether ROW is there for calls that came in at DOOR. */
+static bool stands_at(const struct api_route *row, enum api_door door)
+{
+    switch (door) {
+    case API_AT_API:
+        return (row->flags & API_ON_DOOR) == 0;
+    case API_AT_CONSOLE:
+        /* Of what strangers may ask, only what the console is made of. */
+        return (row->flags & API_ON_SERVICE) != 0 ||
+               ((row->flags & API_ON_DOOR) == 0 &&
+                ((row->flags & API_ANONYMOUS) == 0 || strcmp(row->path, "/") == 0 ||
+                 strncmp(row->path, "/console", 8) == 0));
+    case API_AT_AUTH:
+        return (row->flags & API_ON_AUTH) != 0;
+    case API_AT_SERVICE:
+        return (row->flags & API_ON_SERVICE) != 0;
+    case API_AT_ERRAND:
+        return (row->flags & API_ON_ERRAND) != 0;
+    }
+    return false;
+}
+
 enum api_match api_find_route(struct api_call *call, struct slice verb, struct slice path,
                               char allowed[64])
 {
@@ -108,7 +130,7 @@ enum api_match api_find_route(struct api_call *call, struct slice verb, struct s
     for (size_t t = 0; t < api_table_count; t++) {
         for (size_t i = 0; i < *api_tables[t].count; i++) {
             const struct api_route *row = &api_tables[t].rows[i];
-            if (!match(call, row->path, path)) {
+            if (!stands_at(row, call->door) || !match(call, row->path, path)) {
                 continue;
             }
             if (slice_is(verb, row->verb)) {

@@ -11,6 +11,7 @@ struct api_table {
 extern const struct api_table api_tables[];
 extern const size_t api_table_count;
 
+/* Which rows there are depends on where the call came in (call->door). */
 enum api_match { API_MATCH_NONE, API_MATCH_OTHER_VERB, API_MATCH_FOUND };
 /* Finds the row for VERB and PATH, and fills the call's route and parameters. ALLOWED: verbs of the
  * path, for 405. */

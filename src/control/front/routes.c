@@ -18,6 +18,8 @@ static const struct {
 } flag_names[] = {
     {API_ANONYMOUS, "anonymous"},       {API_FORM, "form"},         {API_NO_BODY, "no-body"},
     {API_SELF_CHECKED, "self-checked"}, {API_YAML_TOO, "yaml-too"},
+    {API_ON_AUTH, "on-auth-host"},      {API_ON_SERVICE, "on-service-hosts"},
+    {API_ON_ERRAND, "by-ingress"},
 };
 
 static const char *state_of(const struct api_route *row)

@@ -31,6 +31,7 @@
 #include "control/api/serviceusage.h"
 #include "control/api/sts.h"
 #include "control/front/console.h"
+#include "control/front/door.h"
 
 const struct api_table api_tables[] = {
     {run_v1_routes, &run_v1_route_count},
@@ -61,5 +62,6 @@ const struct api_table api_tables[] = {
     {crm_liens_routes, &crm_liens_route_count},
     {crm_operation_routes, &crm_operation_route_count},
     {link_routes, &link_route_count},       {console_routes, &console_route_count},
+    {door_routes, &door_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);

@@ -1,162 +1,239 @@
 /*
- * A session names its account by unique ID, so that a successor of the same address inherits none.
- * What has ended is taken away when something new comes: nothing here needs a timer.
+ * A session ends by two clocks (index.h), and with its person. What is over is taken away when
+ * something new comes: nothing here needs a timer.
  */
 #include "control/identity/sessions.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "base/random.h"
 
-enum { LINK_BYTES = 16, SESSION_BYTES = 32, SWEEP_MAX = 256 };
+enum { SWEEP_MAX = 512, TOUCH_US_PER_S = 1000000, TOUCH_AFTER_S = 24 * 60 * 60, BROWSER_MAX = 200 };
 
-static struct session_key key_of(const char *prefix, struct slice secret)
+void session_done(struct session *session)
 {
-    struct session_key key;
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
+    json_decref(session->body);
+    session->body = NULL;
+}
+
+static struct session_key key_of(struct slice id)
+{
     auto_arena arena = {0};
-    EVP_Digest(secret.data, secret.len, digest, &length, EVP_sha256(), NULL);
-    struct slice hex = hex_encode(&arena, (struct slice){(const char *)digest, length});
-    snprintf(key.text, sizeof(key.text), "%s/%.*s", prefix, SLICE_ARG(hex));
+    struct session_key key;
+    snprintf(key.text, sizeof(key.text), "%s", secret_key(&arena, "sessions", id));
     return key;
 }
 
-static struct slice secret_new(struct arena *arena, size_t bytes)
+static int64_t number_of(const json_t *body, const char *name)
 {
-    unsigned char random[SESSION_BYTES];
-    random_bytes(random, bytes);
-    return base64url_encode(arena, (struct slice){(const char *)random, bytes});
+    return json_integer_value(json_object_get(body, name));
 }
 
-static int64_t expiry_of(const json_t *body)
+/* ---- time ---- */
+
+/* Of the wall clock and of the time since the machine's start, whichever comes first. The second
+ * counts only until the machine starts again. */
+static bool is_over(const json_t *body)
 {
-    return json_integer_value(json_object_get(body, "expireUs"));
+    auto_arena arena = {0};
+    bool same_start = strcmp(json_text_or(body, "boot", ""), clock_boot_id(&arena)) == 0;
+    return number_of(body, "expireUs") <= clock_wall_us() ||
+           (same_start && number_of(body, "expireBootUs") <= clock_boot_us());
 }
 
-/* ---- what is over goes when something new comes ---- */
+static void set_end(json_t *body, int64_t now_us, int64_t expire_us)
+{
+    auto_arena arena = {0};
+    json_object_set_new(body, "expireUs", json_integer((json_int_t)expire_us));
+    json_object_set_new(body, "boot", json_string(clock_boot_id(&arena)));
+    json_object_set_new(body, "expireBootUs",
+                        json_integer((json_int_t)(clock_boot_us() + (expire_us - now_us))));
+}
+
+/* ---- taking away ---- */
 
 struct sweep {
     struct arena *arena;
-    int64_t now_us;
-    size_t count, over_count;
+    bool (*matches)(const json_t *body, void *ctx);
+    void *ctx;
+    size_t left_count, over_count;
     const char *over[SWEEP_MAX];
 };
 
 static bool sweep_one(const struct store_doc *doc, void *ctx)
 {
     struct sweep *sweep = ctx;
-    if (expiry_of(doc->body) > sweep->now_us) {
-        sweep->count++;
+    if (!sweep->matches(doc->body, sweep->ctx)) {
+        sweep->left_count++;
     } else if (sweep->over_count < SWEEP_MAX) {
         sweep->over[sweep->over_count++] =
-            arena_printf(sweep->arena, "%s", doc->key); /* the walk must end before they go */
+            arena_string(sweep->arena, slice_of(doc->key)); /* the walk ends before they go */
     }
     return true;
+}
+
+static bool take_away(struct change *change, struct control *control, const char *key,
+                      struct error *err)
+{
+    return store_delete(control->store, STORE_SESSION, key, err) &&
+           change_session(change, key, err);
+}
+
+static bool hangs_on(const json_t *body, void *ctx)
+{
+    return strcmp(json_text_or(body, "parent", ""), ctx) == 0;
+}
+
+/* Takes away what MATCHES, a walk at a time, until there is none. */
+static bool sweep_all(struct change *change, struct control *control, struct arena *arena,
+                      bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
+                      struct error *err)
+{
+    struct sweep sweep;
+    do {
+        sweep = (struct sweep){.arena = arena, .matches = matches, .ctx = ctx};
+        if (!store_each(control->store, STORE_SESSION, "", sweep_one, &sweep, err)) {
+            return false;
+        }
+        for (size_t i = 0; i < sweep.over_count; i++) {
+            if (!take_away(change, control, sweep.over[i], err)) {
+                return false;
+            }
+        }
+        *count += (unsigned)sweep.over_count;
+    } while (sweep.over_count == SWEEP_MAX);
+    return true;
+}
+
+static bool end_tree(struct change *change, struct control *control, struct arena *arena,
+                     const char *key, struct error *err)
+{
+    unsigned count = 0;
+    return take_away(change, control, key, err) &&
+           sweep_all(change, control, arena, hangs_on, (void *)(uintptr_t)key, &count, err);
+}
+
+/* ---- beginning ---- */
+
+struct same_place {
+    const char *parent;
+    struct slice host;
+};
+
+static bool is_over_or_replaced(const json_t *body, void *ctx)
+{
+    const struct same_place *place = ctx;
+    return is_over(body) ||
+           (place->parent[0] != '\0' && strcmp(json_text_or(body, "parent", ""), place->parent) == 0 &&
+            slice_is(place->host, json_text_or(body, "host", "")));
 }
 
 /* In the running change. */
-static bool make_room(struct api_call *call, const char *kind, struct error *err)
+static bool make_room(struct api_call *call, struct change *change, struct same_place *place,
+                      struct error *err)
 {
-    struct store *store = call->control->store;
-    struct sweep sweep = {.arena = &call->arena, .now_us = clock_wall_us()};
-    if (!store_each(store, kind, "", sweep_one, &sweep, err)) {
+    struct sweep sweep = {.arena = &call->arena, .matches = is_over_or_replaced, .ctx = place};
+    if (!store_each(call->control->store, STORE_SESSION, "", sweep_one, &sweep, err)) {
         return false;
     }
     for (size_t i = 0; i < sweep.over_count; i++) {
-        if (!store_delete(store, kind, sweep.over[i], err)) {
+        if (!take_away(change, call->control, sweep.over[i], err)) {
             return false;
         }
     }
-    return sweep.count < SESSIONS_MAX ||
+    return sweep.left_count < SESSIONS_MAX ||
            error_set(err, STATUS_RESOURCE_EXHAUSTED,
-                     "There are %d of them already, which is the most that are kept. They end "
-                     "by themselves; `homerun console` works again then.",
+                     "%d sessions are open already, which is the most that are kept. They end by "
+                     "themselves, or by `homerun signout EMAIL`.",
                      SESSIONS_MAX);
 }
 
-static bool put_secret(struct api_call *call, const char *kind, const struct session_key *key,
-                       const char *sub, int64_t lasts_s, struct error *err)
+static json_t *person_json(const struct person *person)
 {
-    auto_json *body = json_pack("{s:s, s:I}", "sub", sub, "expireUs",
-                                (json_int_t)(clock_wall_us() + lasts_s * 1000000));
-    return make_room(call, kind, err) &&
-           store_put(call->control->store, kind, key->text, body, NULL, NULL, err);
+    json_t *body = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "sub", json_slice(person->sub),
+                             "issuer", json_slice(person->issuer), "subject",
+                             json_slice(person->subject), "provider", json_slice(person->provider),
+                             "email", json_slice(person->email), "shown",
+                             json_slice(person->shown));
+    if (person->groups != NULL) {
+        json_object_set_new(body, "groups", json_deep_copy(person->groups));
+    }
+    return body;
 }
 
-bool session_link_new(struct api_call *call, const struct account *account, struct slice *code,
-                      struct error *err)
+static int64_t absolute_of(const struct session_plan *plan, int64_t now_us)
 {
-    struct slice secret = secret_new(&call->arena, LINK_BYTES);
-    struct session_key key = key_of("links", secret);
-    auto_change *change = api_change(call, err);
-    if (change == NULL ||
-        !put_secret(call, STORE_LINK, &key, account->sub, SESSION_LINK_S, err) ||
-        !change_audit(change, account->key, "make-sign-in-link", NULL, NULL, err) ||
-        !change_commit(&change, err)) {
-        return false;
-    }
-    *code = secret;
-    return true;
+    int64_t most_s = plan->parent != NULL                        ? SESSION_HOST_S
+                     : slice_is(plan->host, SESSION_AT_API) ? SESSION_CONSOLE_S
+                                                                 : SESSION_ABSOLUTE_S;
+    int64_t end_us = now_us + (plan->lasts_s > 0 ? plan->lasts_s : most_s) * TOUCH_US_PER_S;
+    return plan->parent != NULL && end_us > plan->parent->expire_us ? plan->parent->expire_us
+                                                                    : end_us;
 }
 
-static bool refused(struct error *err)
+bool session_begin(struct api_call *call, struct change *change, const struct session_plan *plan,
+                   struct slice *id, struct error *err)
 {
-    return error_set(err, STATUS_UNAUTHENTICATED,
-                     "This sign-in link is not known, was used already, or is older than five "
-                     "minutes. `homerun console` makes a new one.");
-}
-
-bool session_begin(struct api_call *call, struct slice code, struct slice *id, struct error *err)
-{
-    struct store *store = call->control->store;
-    struct session_key link = key_of("links", code);
-    struct store_doc doc;
-    switch (store_get(store, STORE_LINK, link.text, &doc, err)) {
-    case STORE_ABSENT:
-        return refused(err);
-    case STORE_FAILED:
-        return false;
-    case STORE_FOUND:
-        break;
-    }
-    auto_json *body = doc.body;
-    struct account account;
-    if (expiry_of(body) <= clock_wall_us() ||
-        !account_by_sub(call->control, &call->arena, slice_of(json_text_or(body, "sub", "")),
-                        &account) ||
-        account.disabled) {
-        return refused(err);
-    }
-    struct slice secret = secret_new(&call->arena, SESSION_BYTES);
-    struct session_key key = key_of("sessions", secret);
-    auto_change *change = api_change(call, err);
-    if (change == NULL || !store_delete(store, STORE_LINK, link.text, err) ||
-        !put_secret(call, STORE_SESSION, &key, account.sub, SESSION_S, err) ||
-        !change_audit(change, account.key, "sign-in", NULL, NULL, err) ||
-        !change_commit(&change, err)) {
-        return false;
-    }
+    const struct person *person = plan->parent == NULL ? &plan->person : &plan->parent->person;
+    struct same_place place = {plan->parent == NULL ? "" : plan->parent->key.text, plan->host};
+    struct slice secret = secret_new(&call->arena);
+    struct session_key key = key_of(secret);
+    int64_t now_us = clock_wall_us();
+    int64_t absolute_us = absolute_of(plan, now_us);
+    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * TOUCH_US_PER_S;
+    int64_t signed_in_us = plan->parent == NULL ? now_us : plan->parent->signed_in_us;
+    auto_json *body = person_json(person);
+    json_object_set_new(body, "host", json_slice(plan->host));
+    json_object_set_new(body, "parent", json_string(place.parent));
+    json_object_set_new(body, "signedInUs", json_integer((json_int_t)signed_in_us));
+    json_object_set_new(body, "absoluteUs", json_integer((json_int_t)absolute_us));
+    set_end(body, now_us, absolute_us < idle_us ? absolute_us : idle_us);
+    auto_json *told = json_pack("{s:o, s:o, s:o}", "person", json_slice(person->shown), "host",
+                                json_slice(plan->host), "browser",
+                                json_slice(slice_upto(plan->browser, BROWSER_MAX)));
     *id = secret;
-    return true;
+    return make_room(call, change, &place, err) &&
+           store_put(call->control->store, STORE_SESSION, key.text, body, NULL, NULL, err) &&
+           change_session(change, key.text, err) &&
+           change_audit(change, arena_printf(&call->arena, "people/%.*s", SLICE_ARG(person->shown)),
+                        plan->deed, NULL, told, err);
 }
+
+/* ---- finding ---- */
 
 static bool ended(struct error *err)
 {
-    return error_set(err, STATUS_UNAUTHENTICATED,
-                     "The session has ended. `homerun console` begins a new one.");
+    return error_set(err, STATUS_UNAUTHENTICATED, "The session has ended. Sign in again.");
 }
 
-bool session_caller_by_key(struct control *control, struct arena *arena,
-                           const struct session_key *key, struct caller *out, int64_t *expire_us,
-                           struct error *err)
+static bool person_stands(struct control *control, struct arena *arena, const struct person *person)
+{
+    struct account account;
+    struct store_doc doc;
+    if (person->sub.len > 0) {
+        return account_by_sub(control, arena, person->sub, &account) && !account.disabled;
+    }
+    if (person->provider.len == 0 ||
+        store_get(control->store, STORE_ISSUER, arena_string(arena, person->provider), &doc,
+                  NULL) != STORE_FOUND) {
+        return false;
+    }
+    bool same = slice_is(person->issuer, json_text_or(doc.body, "issuer", "")) &&
+                json_object_get(doc.body, "signIn") != NULL;
+    json_decref(doc.body);
+    return same;
+}
+
+static struct slice text_of(const json_t *body, const char *name)
+{
+    return slice_of(json_text_or(body, name, ""));
+}
+
+static bool load(struct control *control, const char *key, struct session *out, struct error *err)
 {
     struct store_doc doc;
-    struct account account;
-    switch (store_get(control->store, STORE_SESSION, key->text, &doc, err)) {
+    switch (store_get(control->store, STORE_SESSION, key, &doc, err)) {
     case STORE_ABSENT:
         return ended(err);
     case STORE_FAILED:
@@ -164,38 +241,116 @@ bool session_caller_by_key(struct control *control, struct arena *arena,
     case STORE_FOUND:
         break;
     }
-    auto_json *body = doc.body;
-    int64_t until = expiry_of(body);
-    if (until <= clock_wall_us() ||
-        !account_by_sub(control, arena, slice_of(json_text_or(body, "sub", "")), &account) ||
-        account.disabled) {
-        return ended(err);
+    *out = (struct session){
+        .host = text_of(doc.body, "host"),
+        .person = {.sub = text_of(doc.body, "sub"),
+                   .issuer = text_of(doc.body, "issuer"),
+                   .subject = text_of(doc.body, "subject"),
+                   .provider = text_of(doc.body, "provider"),
+                   .email = text_of(doc.body, "email"),
+                   .shown = text_of(doc.body, "shown"),
+                   .groups = json_object_get(doc.body, "groups")},
+        .signed_in_us = number_of(doc.body, "signedInUs"),
+        .expire_us = number_of(doc.body, "expireUs"),
+        .absolute_us = number_of(doc.body, "absoluteUs"),
+        .body = doc.body,
+    };
+    snprintf(out->key.text, sizeof(out->key.text), "%s", key);
+    snprintf(out->parent.text, sizeof(out->parent.text), "%s",
+             json_text_or(doc.body, "parent", ""));
+    return true;
+}
+
+bool session_find_by_key(struct control *control, struct arena *arena,
+                         const struct session_key *key, const char *host, struct session *out,
+                         struct error *err)
+{
+    auto_session parent = {0};
+    if (!load(control, key->text, out, err)) {
+        return false;
     }
-    account_caller(control, arena, &account, out);
-    if (expire_us != NULL) {
-        *expire_us = until;
+    bool alive = (host == NULL || slice_is(out->host, host)) && !is_over(out->body) &&
+                 person_stands(control, arena, &out->person) &&
+                 (out->parent.text[0] == '\0' ||
+                  (load(control, out->parent.text, &parent, err) && !is_over(parent.body)));
+    if (!alive) {
+        session_done(out);
+        return ended(err);
     }
     return true;
 }
 
-bool session_caller(struct control *control, struct arena *arena, struct slice id,
-                    struct caller *out, struct session_key *key, int64_t *expire_us,
-                    struct error *err)
+bool session_find(struct control *control, struct arena *arena, struct slice id, const char *host,
+                  struct session *out, struct error *err)
 {
-    struct session_key found = key_of("sessions", id);
-    if (key != NULL) {
-        *key = found;
+    if (!secret_is_whole(id)) {
+        return ended(err);
     }
-    return session_caller_by_key(control, arena, &found, out, expire_us, err);
+    struct session_key key = key_of(id);
+    return session_find_by_key(control, arena, &key, host, out, err);
 }
 
-bool session_end(struct api_call *call, struct slice id, struct error *err)
+bool session_caller(struct control *control, struct arena *arena, const struct session *session,
+                    struct caller *out, struct error *err)
 {
-    struct session_key key = key_of("sessions", id);
+    struct account account;
+    if (session->person.sub.len == 0 ||
+        !account_by_sub(control, arena, session->person.sub, &account)) {
+        return error_set(err, STATUS_PERMISSION_DENIED,
+                         "Only accounts of this installation use the console: sign in by "
+                         "`homerun console` or `homerun login`.");
+    }
+    account_caller(control, arena, &account, out);
+    return true;
+}
+
+/* ---- using and ending ---- */
+
+bool session_touch(struct api_call *call, const struct session *session, struct error *err)
+{
+    int64_t now_us = clock_wall_us();
+    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * TOUCH_US_PER_S;
+    int64_t end_us = idle_us < session->absolute_us ? idle_us : session->absolute_us;
+    if (session->parent.text[0] != '\0' ||
+        end_us - session->expire_us < (int64_t)TOUCH_AFTER_S * TOUCH_US_PER_S) {
+        return true;
+    }
+    auto_json *body = json_deep_copy(session->body);
+    set_end(body, now_us, end_us);
     auto_change *change = api_change(call, err);
     return change != NULL &&
-           store_delete(call->control->store, STORE_SESSION, key.text, err) &&
-           change_audit(change, arena_string(&call->arena, call->caller.member), "sign-out", NULL,
-                        NULL, err) &&
+           store_put(call->control->store, STORE_SESSION, session->key.text, body, NULL, NULL,
+                     err) &&
+           change_session(change, session->key.text, err) && change_commit(&change, err);
+}
+
+bool session_replace(struct api_call *call, struct change *change, const struct session *session,
+                     struct error *err)
+{
+    return end_tree(change, call->control, &call->arena, session->key.text, err);
+}
+
+bool session_end(struct api_call *call, const struct session *session, struct error *err)
+{
+    const char *key =
+        session->parent.text[0] == '\0' ? session->key.text : session->parent.text;
+    auto_change *change = api_change(call, err);
+    return change != NULL && end_tree(change, call->control, &call->arena, key, err) &&
+           change_audit(change,
+                        arena_printf(&call->arena, "people/%.*s",
+                                     SLICE_ARG(session->person.shown)),
+                        "sign-out", NULL, NULL, err) &&
            change_commit(&change, err);
+}
+
+bool session_end_all(struct api_call *call, const char *resource, const char *deed,
+                     bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
+                     struct error *err)
+{
+    /* A session that hangs on another has the same person: it matches by itself. */
+    *count = 0;
+    auto_change *change = api_change(call, err);
+    return change != NULL &&
+           sweep_all(change, call->control, &call->arena, matches, ctx, count, err) &&
+           change_audit(change, resource, deed, NULL, NULL, err) && change_commit(&change, err);
 }

@@ -1,46 +1,101 @@
 /*
- * Sessions of the console, and the one-time links that begin them. Both are secrets of a browser: the
- * record holds only their SHA-256, so that whoever reads it can use none of them. A session is the
- * principal who signed in: it ends with the account, and is asked about at each request.
+ * Who is signed in: sessions of browsers. The sign-on session is the one of the auth host; sessions
+ * of the hosts of services and of the console hang on it, and end with it. A console that is opened at
+ * the API's own address (`homerun console`) has a session of its own, which counts nowhere else.
+ *
+ * The record holds only the SHA-256 of a cookie's value, so that whoever reads it can use none. A
+ * session names its person by what never comes again (an account's unique ID, or a provider's issuer
+ * and subject), and is judged at each request: the person's end is its end.
  */
 #pragma once
 
 #include "control/call/call.h"
 #include "control/identity/accounts.h"
+#include "control/identity/secret.h"
 
 enum {
-    SESSION_LINK_S = 5 * 60,  /* how long a link can be used */
-    SESSION_S = 12 * 60 * 60, /* how long a session lasts */
-    SESSIONS_MAX = 10000,     /* of either kind at once; more is RESOURCE_EXHAUSTED */
+    SESSION_CONSOLE_S = 12 * 60 * 60,         /* of the console at the API's address */
+    SESSION_IDLE_S = 30 * 24 * 60 * 60,       /* a sign-on session that is not used */
+    SESSION_ABSOLUTE_S = 90 * 24 * 60 * 60,   /* any sign-on session */
+    SESSION_HOST_S = 7 * 24 * 60 * 60,        /* of a host: then it is handed over once more */
+    SESSIONS_MAX = 20000,                     /* at once; more is RESOURCE_EXHAUSTED */
 };
+
+/* Where a session counts that is no host's: the console at the API's address. */
+#define SESSION_AT_API ":api"
 
 /* The key of a session in the record: "sessions/" and 64 hexadecimal digits. */
 struct session_key {
     char text[80];
 };
 
-/*
- * A link for ACCOUNT, in a change of its own with an audit row for CALL. *code is what the link
- * carries (22 characters of base64url, 128 random bits), in the call's arena.
- */
-bool session_link_new(struct api_call *call, const struct account *account, struct slice *code,
-                      struct error *err);
+/* The person of a session. Strings are the caller's. */
+struct person {
+    struct slice sub;             /* of a local account; "" for a person of a provider */
+    struct slice issuer, subject; /* of a provider; "" for a local account */
+    struct slice provider;        /* "issuers/NAME" */
+    struct slice email;           /* "" if it may not be used as user:E */
+    struct slice shown;           /* what people know them by: never decides anything */
+    const json_t *groups;         /* of the provider; may be NULL */
+};
+
+struct session {
+    struct session_key key, parent; /* of a sign-on session the parent is "" */
+    struct slice host;
+    struct person person; /* strings and groups in the arena, or lent by `body` */
+    int64_t signed_in_us, expire_us, absolute_us;
+    json_t *body; /* owned: session_done() */
+};
+void session_done(struct session *session);
+#define auto_session __attribute__((cleanup(session_done))) struct session
+
+/* What a new session is. */
+struct session_plan {
+    struct slice host;   /* "" for a sign-on session */
+    const struct session *parent; /* NULL for a sign-on session, and at the API's address */
+    struct person person;         /* without a parent */
+    int64_t lasts_s;  /* absolute; 0: as the kind has it */
+    struct slice browser; /* the User-Agent, for the audit log and lists */
+    const char *deed;     /* of the audit row: "sign-in" */
+};
 
 /*
- * Uses a link up and begins a session for its account. *id is the cookie's value (43 characters, 256
- * random bits). UNAUTHENTICATED for a code that is unknown, used or too old: the three are one answer.
+ * Begins a session in the running CHANGE, with its audit row. *id is the cookie's value, in the call's
+ * arena. A session that the same parent had for the same host ends.
  */
-bool session_begin(struct api_call *call, struct slice code, struct slice *id, struct error *err);
+bool session_begin(struct api_call *call, struct change *change, const struct session_plan *plan,
+                   struct slice *id, struct error *err);
 
-/* Who the session with the cookie's value ID is. UNAUTHENTICATED if it has ended. KEY and
- * *expire_us (wall clock) may be NULL. */
-bool session_caller(struct control *control, struct arena *arena, struct slice id,
-                    struct caller *out, struct session_key *key, int64_t *expire_us,
-                    struct error *err);
-/* The same by the key, for what stays open after its request. */
-bool session_caller_by_key(struct control *control, struct arena *arena,
-                           const struct session_key *key, struct caller *out, int64_t *expire_us,
-                           struct error *err);
+/*
+ * The living session of the cookie's value ID that counts at HOST, and whose person may still sign in.
+ * False for any other, with UNAUTHENTICATED.
+ */
+bool session_find(struct control *control, struct arena *arena, struct slice id, const char *host,
+                  struct session *out, struct error *err);
+/* The same by the key, for what stays open after its request; NULL for any host. */
+bool session_find_by_key(struct control *control, struct arena *arena,
+                         const struct session_key *key, const char *host, struct session *out,
+                         struct error *err);
 
-/* Ends it. True as well if it has ended already. */
-bool session_end(struct api_call *call, struct slice id, struct error *err);
+/* The caller that a session is, for calls of the API. UNAUTHENTICATED for a person of a provider who
+ * may not be used as user:E. */
+bool session_caller(struct control *control, struct arena *arena, const struct session *session,
+                    struct caller *out, struct error *err);
+
+/* A sign-on session has been used: it lasts longer, up to its absolute end. Seldom a change. */
+bool session_touch(struct api_call *call, const struct session *session, struct error *err);
+
+/* Ends a sign-on session, since another one begins in its browser, in the running CHANGE. */
+bool session_replace(struct api_call *call, struct change *change, const struct session *session,
+                     struct error *err);
+
+/* Ends the session with all that hang on it; if it hangs on one, that one with all of its. */
+bool session_end(struct api_call *call, const struct session *session, struct error *err);
+
+/*
+ * Ends all sessions that MATCHES says yes to (and what hangs on them), in a change of its own with one
+ * audit row of RESOURCE. *count says how many there were.
+ */
+bool session_end_all(struct api_call *call, const char *resource, const char *deed,
+                     bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
+                     struct error *err);

@@ -41,6 +41,7 @@ bool change_account(struct change *change, const char *key, struct error *err);
 bool change_key(struct change *change, const char *key, struct error *err);
 bool change_groups(struct change *change, struct error *err);
 bool change_issuer(struct change *change, const char *key, struct error *err);
+bool change_session(struct change *change, const char *key, struct error *err);
 /*
  * The audit row: who, when, from where, by which method, RESOURCE, and BEFORE and AFTER of what
  * decides access (may be NULL; not taken).

@@ -147,6 +147,17 @@ static const char *const anonymous[] = {
     "homerun.v1.Console.Page",
     "homerun.v1.Console.Root",
     "homerun.v1.Console.SignIn",
+    "homerun.v1.Door.BeginLogin",
+    "homerun.v1.Door.BeginLoginAnew",
+    "homerun.v1.Door.ClearCookie",
+    "homerun.v1.Door.Done",
+    "homerun.v1.Door.Home",
+    "homerun.v1.Door.Link",
+    "homerun.v1.Door.SignInByLink",
+    "homerun.v1.Door.SignOut",
+    "homerun.v1.Door.SignOutPage",
+    "homerun.v1.Door.Start",
+    "homerun.v1.Door.Style",
     "homerun.v1.OrganizationPolicyPage",
     "oauth2.Token",
     "oauth2.TokenInfo",
@@ -177,6 +188,15 @@ static const struct api_route *row_at(size_t at)
         at -= *api_tables[t].count;
     }
     return NULL;
+}
+
+/* A place where ROW can be asked for. */
+static enum api_door door_of(const struct api_route *row)
+{
+    return (row->flags & API_ON_AUTH) != 0      ? API_AT_AUTH
+           : (row->flags & API_ON_SERVICE) != 0 ? API_AT_SERVICE
+           : (row->flags & API_ON_ERRAND) != 0  ? API_AT_ERRAND
+                                                : API_AT_API;
 }
 
 static void every_row_has_a_verb_a_path_and_a_name(void **state)
@@ -254,7 +274,7 @@ static void no_two_rows_are_the_same_request(void **state)
     for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
         const char *mine = shape(&arena, row->path);
         for (size_t j = 0; j < i && (other = row_at(j)) != NULL; j++) {
-            if (strcmp(row->verb, other->verb) == 0 &&
+            if (strcmp(row->verb, other->verb) == 0 && door_of(row) == door_of(other) &&
                 strcmp(mine, shape(&arena, other->path)) == 0) {
                 fail_msg("%s %s stands in the table twice (%s, %s)", row->verb, row->path,
                          other->method, row->method);
@@ -269,7 +289,7 @@ static void every_row_is_found_by_its_own_path(void **state)
     const struct api_route *row;
     char allowed[64];
     for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
-        struct api_call call = {0};
+        struct api_call call = {.door = door_of(row)};
         struct slice path = slice_of(shape(&call.arena, row->path));
         enum api_match match = api_find_route(&call, slice_of(row->verb), path, allowed);
         if (match != API_MATCH_FOUND || call.route != row) {
@@ -286,7 +306,7 @@ static void a_slash_may_stand_behind_a_collection_alone(void **state)
     const struct api_route *row;
     char allowed[64];
     for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
-        struct api_call call = {0};
+        struct api_call call = {.door = door_of(row)};
         const char *path = shape(&call.arena, row->path);
         bool collection = strpbrk(strrchr(row->path, '/'), "{:") == NULL;
         bool rest = slice_ends(slice_of(row->path), SLICE("=**}"));
@@ -303,6 +323,29 @@ static void a_slash_may_stand_behind_a_collection_alone(void **state)
         api_find_route(&call, slice_of(row->verb), twice, allowed);
         assert_true(rest || call.route != row);
         arena_done(&call.arena);
+    }
+}
+
+/* What strangers reach by the services' listener, and what they do not. */
+static void rows_of_the_door_stand_nowhere_else(void **state)
+{
+    (void)state;
+    const struct api_route *row;
+    char allowed[64];
+    for (size_t i = 0; (row = row_at(i)) != NULL; i++) {
+        for (int door = API_AT_API; door <= API_AT_ERRAND; door++) {
+            struct api_call call = {.door = (enum api_door)door};
+            struct slice path = slice_of(shape(&call.arena, row->path));
+            bool found = api_find_route(&call, slice_of(row->verb), path, allowed) ==
+                             API_MATCH_FOUND && call.route == row;
+            bool of_door = (row->flags & API_ON_DOOR) != 0;
+            bool allowed_here = of_door ? door != API_AT_API
+                                        : door == API_AT_API || door == API_AT_CONSOLE;
+            if (found && !allowed_here) {
+                fail_msg("%s %s is found at door %d", row->verb, row->path, door);
+            }
+            arena_done(&call.arena);
+        }
     }
 }
 
@@ -422,6 +465,7 @@ int main(void)
         cmocka_unit_test(no_two_rows_are_the_same_request),
         cmocka_unit_test(every_row_is_found_by_its_own_path),
         cmocka_unit_test(a_slash_may_stand_behind_a_collection_alone),
+        cmocka_unit_test(rows_of_the_door_stand_nowhere_else),
         cmocka_unit_test(a_permission_is_asked_for_on_what_the_path_names),
         cmocka_unit_test(a_method_of_grpc_is_the_row_of_its_name),
         cmocka_unit_test(both_listings_hold_every_row),

@@ -1,0 +1,21 @@
+/* Cookies of ours: their names, how they are read, and how they are set. */
+#pragma once
+
+#include "control/call/answer.h"
+
+/* RFC 6265bis section 4.1.3.2: with this prefix no other host, and no plain HTTP, can have set one. */
+#define COOKIE_SSO     "__Host-homerun_sso"     /* of the auth host: the sign-on session */
+#define COOKIE_SESSION "__Host-homerun_session" /* of any other host */
+#define COOKIE_LOGIN   "__Host-homerun_login"   /* of the auth host: where a person is going */
+#define COOKIE_NONCE   "__Host-homerun_nonce_"  /* of any other host, with 8 characters of the record */
+#define COOKIE_STATE   "__Host-homerun_state_"  /* of the auth host: a sign-in at a provider */
+
+enum { COOKIE_VALUE_MAX = 64 };
+
+/* The value of cookie NAME, "" if there is none. *several: there is more than one, so that somebody
+ * else has set one; none is believed. */
+struct slice cookie_find(const struct http_request *request, const char *name, bool *several);
+
+/* A Set-Cookie field, in the call's arena. LASTS_S 0 takes the cookie away. */
+struct api_header cookie_set(struct api_call *call, const char *name, struct slice value,
+                             long lasts_s);

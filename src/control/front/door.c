@@ -1,0 +1,592 @@
+/*
+ * The way of a person: a service's host (login record, nonce in a cookie) → the auth host (who is it?)
+ * → back with a code that counts once, on that host, in that browser.
+ *
+ * A form's answer never redirects to another host: browsers hold form-action against redirects too. It
+ * is a page that leads on by itself, and has a link.
+ */
+#include "control/front/door.h"
+
+#include "base/clock.h"
+#include "control/front/cookies.h"
+#include "control/front/door_inside.h"
+#include "control/front/door_pages.h"
+#include "control/identity/handover.h"
+#include "control/identity/one_time_link.h"
+#include "http/url.h"
+
+/* ---- what requests are ---- */
+
+static const struct http_request *request_of(const struct api_call *call)
+{
+    static const struct http_request nothing = {0};
+    return call->exchange == NULL ? &nothing : exchange_request(call->exchange);
+}
+
+static struct slice field_of(const struct api_call *call, struct slice name)
+{
+    const struct http_header *field = http_headers_find(&request_of(call)->headers, name);
+    return field == NULL ? SLICE_NONE : field->value;
+}
+
+/* The host of the request, lower case and without its port; "" if it has none. */
+static struct slice host_of(struct api_call *call)
+{
+    struct slice host = SLICE_NONE;
+    uint16_t port;
+    return url_authority(&call->arena, request_of(call)->authority, &host, &port) ? host
+                                                                                  : SLICE_NONE;
+}
+
+/* "https://HOST:PORT" of a host behind the services' listener. */
+static const char *url_of_host(struct api_call *call, struct slice host)
+{
+    int port = call->control->settings.https_port;
+    return port == 443
+               ? arena_printf(&call->arena, "https://%.*s", SLICE_ARG(host))
+               : arena_printf(&call->arena, "https://%.*s:%d", SLICE_ARG(host), port);
+}
+
+const char *door_auth_url(struct api_call *call)
+{
+    return settings_own_url(&call->control->settings, &call->arena, "auth");
+}
+
+/* What a click on a page of ours sends, and no page of another origin can (S4). */
+static bool comes_from_own_page(struct api_call *call)
+{
+    struct slice site = field_of(call, SLICE("sec-fetch-site"));
+    struct slice origin = field_of(call, SLICE("origin"));
+    if (site.len > 0) {
+        return slice_is(site, "same-origin");
+    }
+    return slice_equal_nocase(origin, slice_of(arena_printf(&call->arena, "%s://%.*s", call->scheme,
+                                                            SLICE_ARG(request_of(call)->authority))));
+}
+
+/* A session counts on a host that leads somewhere now: one of a service, or the console's. */
+static bool host_is_live(struct api_call *call, struct slice host)
+{
+    struct index_reader *published = call->control->published;
+    struct index_route route;
+    if (slice_is(host, settings_own_host(&call->control->settings, &call->arena, "console"))) {
+        return true;
+    }
+    index_reader_renew(published);
+    bool live = index_reader_route(published, host, &route);
+    index_reader_release(published);
+    return live;
+}
+
+/* ---- pages that say no ---- */
+
+static void add_again(struct door_page *page)
+{
+    door_page_add(page, "<p class=\"soft\">Go back to the page that you wanted, and load it again. "
+                        "Nothing was changed.</p>");
+}
+
+static void refuse(struct api_call *call, int status, const char *title, const char *why)
+{
+    struct door_page page = door_page(status, title);
+    door_page_add(&page, "<p>");
+    door_page_text(call, &page, slice_of(why));
+    door_page_add(&page, "</p>");
+    add_again(&page);
+    door_page_reply(call, &page);
+}
+
+void door_fail(struct api_call *call, const struct error *err)
+{
+    int status = status_http(err->status);
+    refuse(call, status == 401 ? 400 : status, status == 429 ? "Too many tries" : "That did not work",
+           err->text);
+}
+
+static bool cookies_are_single(struct api_call *call, const char *name, struct slice *value)
+{
+    bool several;
+    *value = cookie_find(request_of(call), name, &several);
+    if (several) {
+        refuse(call, 400, "This browser sent two sign-ins",
+               "Two cookies with the name of Homerun's came with the request, so neither is "
+               "believed. Delete the cookies of this site, and sign in again.");
+    }
+    return !several;
+}
+
+static void not_from_here(struct api_call *call)
+{
+    refuse(call, 403, "That came from another page",
+           "Signing in and out is done by the buttons of Homerun's own pages alone.");
+}
+
+/* ---- the sign-on session of the request ---- */
+
+/* False: the call has been answered. *found: *out is it. */
+static bool sign_on_session(struct api_call *call, struct session *out, bool *found)
+{
+    struct slice id;
+    if (!cookies_are_single(call, COOKIE_SSO, &id)) {
+        return false;
+    }
+    *found = id.len > 0 && session_find(call->control, &call->arena, id, "", out, NULL);
+    if (*found) {
+        call->caller.member = out->person.shown;
+    }
+    return true;
+}
+
+/* ---- handing over ---- */
+
+static const char *done_url(struct api_call *call, const struct login *login,
+                            const struct session *session)
+{
+    struct slice code = handover_code_new(call->control->handovers, &call->arena, login,
+                                          &session->key, clock_boot_us());
+    return arena_printf(&call->arena, "%s/_homerun/auth/done?c=%.*s&l=%.*s",
+                        url_of_host(call, login->host), SLICE_ARG(code), SLICE_ARG(login->id));
+}
+
+/* The login record of the query's "l", or of the cookie. */
+static bool login_of(struct api_call *call, struct slice id, struct login *out)
+{
+    return login_find(call->control->handovers, &call->arena, id, clock_boot_us(), out) &&
+           host_is_live(call, out->host);
+}
+
+static void add_host(struct api_call *call, struct door_page *page, struct slice host)
+{
+    door_page_add(page, "<span class=\"who\">");
+    door_page_text(call, page, host);
+    door_page_add(page, "</span>");
+}
+
+static void add_terminal_help(struct door_page *page)
+{
+    door_page_add(page,
+                  "<p>On the machine that Homerun runs on, type</p>"
+                  "<span class=\"command\">homerun login</span>"
+                  "<p class=\"soft\">and open the link that it shows, in this browser. Not your "
+                  "machine? Ask its owner to type <code>homerun invite</code> with your e-mail "
+                  "address, and to send you the link.</p>");
+}
+
+static void sign_in_page(struct api_call *call, const struct login *login)
+{
+    struct door_page page = door_page(200, "Sign in");
+    if (login != NULL) {
+        door_page_add(&page, "<p>to go on to</p>");
+        add_host(call, &page, login->host);
+        door_page_header(&page, cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S));
+    }
+    door_providers_add(call, &page, login);
+    add_terminal_help(&page);
+    door_page_reply(call, &page);
+}
+
+static void start_get(struct api_call *call)
+{
+    auto_session session = {0};
+    struct login login;
+    struct slice id = SLICE_NONE;
+    bool found;
+    struct error err;
+    if (!sign_on_session(call, &session, &found)) {
+        return;
+    }
+    url_query_find(&call->arena, call->query, "l", &id);
+    if (!login_of(call, id, &login)) {
+        refuse(call, 400, "This sign-in is over",
+               "It took longer than ten minutes, or Homerun was restarted meanwhile.");
+        return;
+    }
+    if (!found || (login.anew && session.signed_in_us < login.made_us)) {
+        sign_in_page(call, &login);
+        return;
+    }
+    if (!session_touch(call, &session, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    door_redirect(call, 302, done_url(call, &login, &session), NULL, 0);
+}
+
+/* The end of a sign-in: on to where the person was going, or to the home page. HEADERS: cookies. */
+static void lead_on(struct api_call *call, const struct session *session,
+                    const struct api_header *headers, size_t count)
+{
+    struct login login;
+    bool several;
+    struct slice id = cookie_find(request_of(call), COOKIE_LOGIN, &several);
+    bool going = login_of(call, id, &login);
+    struct door_page page = door_page(200, "You are signed in");
+    add_host(call, &page, session->person.shown);
+    page.go_on = going ? done_url(call, &login, session)
+                       : arena_printf(&call->arena, "%s/", door_auth_url(call));
+    door_page_add(&page, "<p><a class=\"button\" href=\"");
+    door_page_text(call, &page, slice_of(page.go_on));
+    door_page_add(&page, "\">Go on");
+    if (going) {
+        door_page_add(&page, " to ");
+        door_page_text(call, &page, login.host);
+    }
+    door_page_add(&page, "</a></p>");
+    for (size_t i = 0; i < count; i++) {
+        door_page_header(&page, headers[i]);
+    }
+    door_page_header(&page, cookie_set(call, COOKIE_LOGIN, SLICE("-"), 0));
+    door_page_reply(call, &page);
+}
+
+void door_signed_in(struct api_call *call, struct slice id)
+{
+    auto_session session = {0};
+    struct error err;
+    if (!session_find(call->control, &call->arena, id, "", &session, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    const struct api_header cookie = cookie_set(call, COOKIE_SSO, id, SESSION_ABSOLUTE_S);
+    lead_on(call, &session, &cookie, 1);
+}
+
+bool door_replace_session(struct api_call *call, struct change *change, struct error *err)
+{
+    bool several;
+    struct slice id = cookie_find(request_of(call), COOKIE_SSO, &several);
+    auto_session before = {0};
+    return !session_find(call->control, &call->arena, id, "", &before, NULL) ||
+           session_replace(call, change, &before, err);
+}
+
+static void done_get(struct api_call *call)
+{
+    struct slice code = SLICE_NONE, id = SLICE_NONE, nonce = SLICE_NONE, cookie;
+    struct slice host = host_of(call);
+    struct login login;
+    struct session_key key;
+    struct error err;
+    auto_session parent = {0};
+    url_query_find(&call->arena, call->query, "c", &code);
+    url_query_find(&call->arena, call->query, "l", &id);
+    const char *nonce_name =
+        arena_printf(&call->arena, COOKIE_NONCE "%.*s", SLICE_ARG(slice_upto(id, 8)));
+    if (!cookies_are_single(call, nonce_name, &nonce)) {
+        return;
+    }
+    /* Taken whatever follows: a code that was shown once is worth nothing any more. */
+    if (!handover_code_take(call->control->handovers, &call->arena, code, id, host, nonce,
+                            clock_boot_us(), &login, &key) ||
+        !host_is_live(call, host)) {
+        refuse(call, 400, "This sign-in cannot be used",
+               "It was used already, took longer than a minute, or began in another browser. If it "
+               "happens again, this browser does not keep cookies for this site.");
+        return;
+    }
+    if (!session_find_by_key(call->control, &call->arena, &key, "", &parent, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    call->caller.member = parent.person.shown;
+    struct session_plan plan = {.host = host,
+                                .parent = &parent,
+                                .browser = field_of(call, SLICE("user-agent")),
+                                .deed = "enter"};
+    auto_change *change = api_change(call, &err);
+    if (change == NULL || !session_begin(call, change, &plan, &cookie, &err) ||
+        !change_commit(&change, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    const struct api_header headers[] = {
+        cookie_set(call, COOKIE_SESSION, cookie, SESSION_HOST_S),
+        cookie_set(call, nonce_name, SLICE("-"), 0),
+    };
+    door_redirect(call, 303,
+                  arena_printf(&call->arena, "%s%.*s", url_of_host(call, host),
+                               SLICE_ARG(login.target)),
+                  headers, 2);
+}
+
+/* ---- errands of ingress ---- */
+
+void door_login(struct api_call *call, bool anew)
+{
+    struct slice host = host_of(call), id, nonce;
+    if (!host_is_live(call, host)) {
+        refuse(call, 404, "There is nothing here", "This host leads to no service.");
+        return;
+    }
+    login_new(call->control->handovers, &call->arena, host, request_of(call)->path, anew,
+              call->peer, clock_wall_us(), clock_boot_us(), &id, &nonce);
+    const char *url =
+        arena_printf(&call->arena, "%s/_homerun/auth/start?l=%.*s", door_auth_url(call),
+                     SLICE_ARG(id));
+    const struct api_header headers[] = {
+        {"location", url},
+        {"cache-control", "no-store"},
+        {"referrer-policy", "no-referrer"},
+        {"x-goog-iap-generated-response", "true"},
+        cookie_set(call, arena_printf(&call->arena, COOKIE_NONCE "%.*s", SLICE_ARG(slice_upto(id, 8))),
+                   nonce, LOGIN_S),
+    };
+    api_reply_with(call, 302, "text/html; charset=UTF-8",
+                   SLICE("Invalid IAP credentials: empty token"), headers, 5);
+}
+
+static void errand_login(struct api_call *call)
+{
+    door_login(call, false);
+}
+
+static void errand_anew(struct api_call *call)
+{
+    door_login(call, true);
+}
+
+/* The session of the host that the request came to. False: the call has been answered. */
+static bool host_session(struct api_call *call, struct session *out, bool *found)
+{
+    struct slice id;
+    if (!cookies_are_single(call, COOKIE_SESSION, &id)) {
+        return false;
+    }
+    *found = id.len > 0 && session_find(call->control, &call->arena, id,
+                                        arena_string(&call->arena, host_of(call)), out, NULL);
+    if (*found) {
+        call->caller.member = out->person.shown;
+    }
+    return true;
+}
+
+static void errand_clear(struct api_call *call)
+{
+    auto_session session = {0};
+    bool found;
+    struct error err;
+    if (!host_session(call, &session, &found)) {
+        return;
+    }
+    if (found && !session_end(call, &session, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    const struct api_header headers[] = {
+        cookie_set(call, COOKIE_SESSION, SLICE("-"), 0),
+        {"x-goog-iap-generated-response", "true"},
+    };
+    door_redirect(call, 302, arena_printf(&call->arena, "%s/", url_of_host(call, host_of(call))),
+                  headers, 2);
+}
+
+/* ---- one-time links ---- */
+
+/* Takes the secret out of the address, and asks who it is for. Nothing is used up by that. */
+static const char link_script[] =
+    "var t=location.hash.slice(1);history.replaceState(null,\"\",location.pathname);"
+    "if(t){document.forms[0].elements.t.value=t;document.forms[0].submit()}"
+    "else{document.getElementById(\"none\").hidden=false;"
+    "document.getElementById(\"wait\").hidden=true}";
+
+static void link_get(struct api_call *call)
+{
+    struct door_page page = door_page(200, "Sign in by a link");
+    page.script = link_script;
+    door_page_add(
+        &page,
+        "<p id=\"wait\">One moment: the link is being looked at.</p>"
+        "<p id=\"none\" hidden>The link was not opened in full: what stands behind the # is "
+        "missing. Copy the whole of it.</p>"
+        "<noscript><p>This page needs JavaScript, to keep the secret of the link out of logs.</p>"
+        "</noscript>"
+        "<form method=\"post\" action=\"/_homerun/auth/link\">"
+        "<input type=\"hidden\" name=\"t\" value=\"\"></form>");
+    door_page_reply(call, &page);
+}
+
+static void confirm_page(struct api_call *call, struct slice secret, const struct account *account)
+{
+    struct door_page page = door_page(200, "Sign in on this browser?");
+    door_page_add(&page, "<p>You will be signed in as</p>");
+    add_host(call, &page, slice_of(account->email));
+    door_page_add(&page, "<form method=\"post\" action=\"/_homerun/auth/link\">"
+                         "<input type=\"hidden\" name=\"t\" value=\"");
+    door_page_text(call, &page, secret);
+    door_page_add(&page, "\"><input type=\"hidden\" name=\"go\" value=\"1\">"
+                         "<button type=\"submit\">Sign in</button></form>"
+                         "<p class=\"soft\">The link works once. If you did not ask for it, close "
+                         "this page.</p>");
+    door_page_reply(call, &page);
+}
+
+static bool sign_in_by_link(struct api_call *call, struct slice secret,
+                            const struct account *account, const struct link_terms *terms,
+                            struct slice *id, struct error *err)
+{
+    struct session_plan plan = {
+        .person = {.sub = slice_of(account->sub),
+                   .email = account->user ? slice_of(account->email) : SLICE_NONE,
+                   .shown = slice_of(account->email)},
+        .lasts_s = terms->session_s,
+        .browser = field_of(call, SLICE("user-agent")),
+        .deed = "sign-in",
+    };
+    call->caller.member = slice_of(arena_printf(
+        &call->arena, "%s:%s", account->user ? "user" : "serviceAccount", account->email));
+    auto_change *change = api_change(call, err);
+    return change != NULL && link_use(call->control, secret, err) &&
+           door_replace_session(call, change, err) &&
+           session_begin(call, change, &plan, id, err) && change_commit(&change, err);
+}
+
+static void link_post(struct api_call *call)
+{
+    struct slice secret = SLICE_NONE, go = SLICE_NONE, id;
+    struct account account;
+    struct link_terms terms;
+    struct error err;
+    if (!comes_from_own_page(call)) {
+        not_from_here(call);
+        return;
+    }
+    url_query_find(&call->arena, call->raw_body, "t", &secret);
+    url_query_find(&call->arena, call->raw_body, "go", &go);
+    if (!link_find(call, secret, LINK_SIGN_IN, &account, &terms, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    if (go.len == 0) {
+        confirm_page(call, secret, &account);
+        return;
+    }
+    if (!sign_in_by_link(call, secret, &account, &terms, &id, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    door_signed_in(call, id);
+}
+
+void door_no_page(struct api_call *call)
+{
+    struct door_page page = door_page(404, "There is no such page");
+    door_page_add(&page, "<p>Homerun's sign-in has no page at this address.</p>"
+                         "<p><a class=\"button quiet\" href=\"");
+    door_page_text(call, &page, slice_of(door_auth_url(call)));
+    door_page_add(&page, "/\">To the start</a></p>");
+    door_page_reply(call, &page);
+}
+
+/* ---- home and sign-out ---- */
+
+static void add_sign_out(struct door_page *page)
+{
+    door_page_add(page, "<form method=\"post\" action=\"/_homerun/auth/signout\">"
+                        "<button type=\"submit\" class=\"quiet\">Sign out</button></form>");
+}
+
+static void home_get(struct api_call *call)
+{
+    auto_session session = {0};
+    bool found;
+    if (!sign_on_session(call, &session, &found)) {
+        return;
+    }
+    if (!found) {
+        sign_in_page(call, NULL);
+        return;
+    }
+    struct door_page page = door_page(200, "You are signed in");
+    add_host(call, &page, session.person.shown);
+    door_page_add(&page, "<p>Open any service of this Homerun that you may use: you will not be "
+                         "asked again.</p><p><a class=\"button\" href=\"");
+    door_page_text(call, &page,
+                   slice_of(settings_own_url(&call->control->settings, &call->arena, "console")));
+    door_page_add(&page, "/\">Open the console</a></p>");
+    add_sign_out(&page);
+    door_page_reply(call, &page);
+}
+
+/* The session whose end is asked for: the sign-on session here, or that which the host's hangs on. */
+static bool session_to_end(struct api_call *call, struct session *out, bool *found)
+{
+    return call->door == API_AT_AUTH ? sign_on_session(call, out, found)
+                                     : host_session(call, out, found);
+}
+
+static void sign_out_get(struct api_call *call)
+{
+    auto_session session = {0};
+    bool found;
+    if (!session_to_end(call, &session, &found)) {
+        return;
+    }
+    struct door_page page = door_page(200, found ? "Sign out?" : "You are not signed in");
+    if (found) {
+        door_page_add(&page, "<p>You are signed in as</p>");
+        add_host(call, &page, session.person.shown);
+        door_page_add(&page, "<p>Signing out ends it on every service of this Homerun, in this "
+                             "browser.</p>");
+        add_sign_out(&page);
+    } else {
+        door_page_add(&page, "<p>There is nothing to sign out of in this browser.</p>");
+    }
+    door_page_reply(call, &page);
+}
+
+static void sign_out_post(struct api_call *call)
+{
+    auto_session session = {0};
+    bool found;
+    struct error err;
+    if (!comes_from_own_page(call)) {
+        not_from_here(call);
+        return;
+    }
+    if (!session_to_end(call, &session, &found)) {
+        return;
+    }
+    const char *provider_url = found ? door_provider_sign_out(call, &session) : NULL;
+    if (found && !session_end(call, &session, &err)) {
+        door_fail(call, &err);
+        return;
+    }
+    struct door_page page = door_page(200, "You are signed out");
+    door_page_add(&page, "<p>On every service of this Homerun, in this browser. What was open keeps "
+                         "running until you close it; nothing new is let in.</p>");
+    if (provider_url != NULL) {
+        page.go_on = provider_url;
+        door_page_add(&page, "<p><a class=\"button\" href=\"");
+        door_page_text(call, &page, slice_of(provider_url));
+        door_page_add(&page, "\">Sign out of your identity provider too</a></p>");
+    }
+    door_page_header(&page, cookie_set(call,
+                                       call->door == API_AT_AUTH ? COOKIE_SSO : COOKIE_SESSION,
+                                       SLICE("-"), 0));
+    door_page_reply(call, &page);
+}
+
+#define METHOD "homerun.v1.Door."
+#define OPEN   NULL, NULL, API_ANONYMOUS
+
+const struct api_route door_routes[] = {
+    {"GET", "/", OPEN | API_ON_AUTH, home_get, METHOD "Home"},
+    {"GET", "/_homerun/auth/style.css", OPEN | API_ON_AUTH | API_ON_SERVICE, door_style_reply,
+     METHOD "Style"},
+    {"GET", "/_homerun/auth/start", OPEN | API_ON_AUTH, start_get, METHOD "Start"},
+    {"GET", "/_homerun/auth/done", OPEN | API_ON_SERVICE, done_get, METHOD "Done"},
+    {"GET", "/_homerun/auth/link", OPEN | API_ON_AUTH, link_get, METHOD "Link"},
+    {"POST", "/_homerun/auth/link", OPEN | API_ON_AUTH | API_FORM, link_post,
+     METHOD "SignInByLink"},
+    {"GET", "/_homerun/auth/signout", OPEN | API_ON_AUTH | API_ON_SERVICE, sign_out_get,
+     METHOD "SignOutPage"},
+    {"POST", "/_homerun/auth/signout", OPEN | API_ON_AUTH | API_ON_SERVICE | API_FORM,
+     sign_out_post, METHOD "SignOut"},
+    {"GET", "/_homerun/errand/login", OPEN | API_ON_ERRAND | API_NO_BODY, errand_login,
+     METHOD "BeginLogin"},
+    {"GET", "/_homerun/errand/anew", OPEN | API_ON_ERRAND | API_NO_BODY, errand_anew,
+     METHOD "BeginLoginAnew"},
+    {"GET", "/_homerun/errand/clear", OPEN | API_ON_ERRAND | API_NO_BODY, errand_clear,
+     METHOD "ClearCookie"},
+};
+const size_t door_route_count = sizeof(door_routes) / sizeof(door_routes[0]);

@@ -1,0 +1,206 @@
+/* A list in the order of age, which is the order of ending: what is over is at its front. */
+#include "control/identity/handover.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/map.h"
+#include "http/url.h"
+
+struct record {
+    TAILQ_ENTRY(record) by_age;
+    struct arena arena;
+    struct login login;
+    struct slice address;
+    unsigned char nonce[SECRET_HASH];
+    int64_t end_us;
+    struct slice code; /* the one that is out; "" if none */
+    int64_t code_end_us;
+    struct session_key session;
+};
+
+struct handovers {
+    TAILQ_HEAD(, record) records; /* oldest first */
+    struct map *by_id;
+    struct map *by_code;
+    unsigned count;
+};
+
+struct handovers *handovers_new(void)
+{
+    struct handovers *handovers = calloc(1, sizeof(*handovers));
+    if (handovers == NULL) {
+        abort();
+    }
+    TAILQ_INIT(&handovers->records);
+    handovers->by_id = map_new();
+    handovers->by_code = map_new();
+    return handovers;
+}
+
+static void forget_code(struct handovers *handovers, struct record *record)
+{
+    if (record->code.len > 0) {
+        map_remove(handovers->by_code, record->code);
+        record->code = SLICE_NONE;
+    }
+}
+
+static void drop(struct handovers *handovers, struct record *record)
+{
+    forget_code(handovers, record);
+    map_remove(handovers->by_id, record->login.id);
+    TAILQ_REMOVE(&handovers->records, record, by_age);
+    handovers->count--;
+    arena_done(&record->arena);
+    free(record);
+}
+
+void handovers_free(struct handovers *handovers)
+{
+    if (handovers == NULL) {
+        return;
+    }
+    while (!TAILQ_EMPTY(&handovers->records)) {
+        drop(handovers, TAILQ_FIRST(&handovers->records));
+    }
+    map_free(handovers->by_id);
+    map_free(handovers->by_code);
+    free(handovers);
+}
+
+/* Drops what is over, and makes room for one more: of the same address first. */
+static void make_room(struct handovers *handovers, struct slice address, int64_t boot_us)
+{
+    struct record *first = TAILQ_FIRST(&handovers->records), *oldest = NULL, *at;
+    unsigned of_address = 0;
+    while (first != NULL && first->end_us <= boot_us) {
+        drop(handovers, first);
+        first = TAILQ_FIRST(&handovers->records);
+    }
+    TAILQ_FOREACH(at, &handovers->records, by_age)
+    {
+        if (slice_equal(at->address, address)) {
+            oldest = oldest == NULL ? at : oldest;
+            of_address++;
+        }
+    }
+    if (of_address >= LOGINS_OF_ADDRESS_MAX) {
+        drop(handovers, oldest);
+    } else if (handovers->count >= LOGINS_MAX) {
+        drop(handovers, first);
+    }
+}
+
+struct slice login_target_clean(struct arena *arena, struct slice target)
+{
+    bool good = target.len > 0 && target.len <= LOGIN_TARGET_MAX && target.data[0] == '/' &&
+                !(target.len > 1 && (target.data[1] == '/' || target.data[1] == '\\'));
+    for (size_t i = 0; i < target.len && good; i++) {
+        unsigned char byte = (unsigned char)target.data[i];
+        good = byte > ' ' && byte < 0x7f;
+    }
+    if (!good) {
+        return SLICE("/");
+    }
+    /* A mode of the door has been answered once the person is back: it would be asked for again. */
+    struct slice path = url_path(target), query = url_query(target), part;
+    char *out = arena_alloc(arena, target.len + 1);
+    size_t used = path.len;
+    memcpy(out, path.data, path.len);
+    while (slice_cut(&query, '&', &part)) {
+        if (slice_starts(part, SLICE("gcp-iap-mode="))) {
+            continue;
+        }
+        out[used] = used == path.len ? '?' : '&';
+        memcpy(out + used + 1, part.data, part.len);
+        used += part.len + 1;
+    }
+    return (struct slice){out, used};
+}
+
+void login_new(struct handovers *handovers, struct arena *arena, struct slice host,
+               struct slice target, bool anew, const char *address, int64_t wall_us,
+               int64_t boot_us, struct slice *id, struct slice *nonce)
+{
+    make_room(handovers, slice_of(address), boot_us);
+    struct record *record = calloc(1, sizeof(*record));
+    if (record == NULL) {
+        abort();
+    }
+    *nonce = secret_new(arena);
+    secret_hash(*nonce, record->nonce);
+    record->login = (struct login){
+        .id = secret_new(&record->arena),
+        .host = arena_slice(&record->arena, host),
+        .target = login_target_clean(&record->arena, target),
+        .anew = anew,
+        .made_us = wall_us,
+    };
+    record->login.target = arena_slice(&record->arena, record->login.target);
+    record->address = arena_slice(&record->arena, slice_of(address));
+    record->end_us = boot_us + (int64_t)LOGIN_S * 1000000;
+    TAILQ_INSERT_TAIL(&handovers->records, record, by_age);
+    map_put(handovers->by_id, record->login.id, record);
+    handovers->count++;
+    *id = arena_slice(arena, record->login.id);
+}
+
+static void copy_login(struct arena *arena, const struct login *from, struct login *out)
+{
+    *out = *from;
+    out->id = arena_slice(arena, from->id);
+    out->host = arena_slice(arena, from->host);
+    out->target = arena_slice(arena, from->target);
+}
+
+bool login_find(struct handovers *handovers, struct arena *arena, struct slice id, int64_t boot_us,
+                struct login *out)
+{
+    struct record *record = id.len == SECRET_CHARS ? map_find(handovers->by_id, id) : NULL;
+    if (record == NULL || record->end_us <= boot_us) {
+        return false;
+    }
+    copy_login(arena, &record->login, out);
+    return true;
+}
+
+struct slice handover_code_new(struct handovers *handovers, struct arena *arena,
+                               const struct login *login, const struct session_key *session,
+                               int64_t boot_us)
+{
+    struct record *record = map_find(handovers->by_id, login->id);
+    if (record == NULL) {
+        return SLICE_NONE;
+    }
+    forget_code(handovers, record);
+    record->code = secret_new(&record->arena);
+    record->code_end_us = boot_us + (int64_t)HANDOVER_CODE_S * 1000000;
+    record->session = *session;
+    map_put(handovers->by_code, record->code, record);
+    return arena_slice(arena, record->code);
+}
+
+bool handover_code_take(struct handovers *handovers, struct arena *arena, struct slice code,
+                        struct slice id, struct slice host, struct slice nonce, int64_t boot_us,
+                        struct login *login, struct session_key *session)
+{
+    unsigned char hash[SECRET_HASH];
+    struct record *record = code.len == SECRET_CHARS ? map_find(handovers->by_code, code) : NULL;
+    if (record == NULL) {
+        return false;
+    }
+    secret_hash(nonce, hash);
+    bool good = record->code_end_us > boot_us && record->end_us > boot_us &&
+                slice_equal(record->login.id, id) && slice_equal(record->login.host, host) &&
+                CRYPTO_memcmp(hash, record->nonce, sizeof(hash)) == 0;
+    if (!good) {
+        forget_code(handovers, record);
+        return false;
+    }
+    copy_login(arena, &record->login, login);
+    *session = record->session;
+    drop(handovers, record);
+    return true;
+}
