@@ -66,6 +66,9 @@ int action_issuers_add(struct cli *cli);
 int action_issuers_remove(struct cli *cli);
 
 int action_console(struct cli *cli);
+int action_login(struct cli *cli);
+int action_invite(struct cli *cli);
+int action_signout(struct cli *cli);
 
 int action_access_who(struct cli *cli);
 int action_access_explain(struct cli *cli);

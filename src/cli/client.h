@@ -43,3 +43,7 @@ void service_print(struct cli *cli, const json_t *service);
 bool service_edit(struct cli *cli, const char *name, json_t *doc, bool is_new, struct error *err);
 /* traffic.c: the flags of `services update-traffic`. */
 bool traffic_edit(struct cli *cli, json_t *doc, struct error *err);
+
+/* Puts MEMBER into the group NAME, or takes it out. FAILED_PRECONDITION if it is so already. */
+bool group_change(struct cli *cli, const char *name, const char *member, bool add,
+                  struct error *err);

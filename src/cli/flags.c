@@ -78,6 +78,12 @@ const struct flag console_flags[] = {
     {"as", FLAG_TEXT, "MEMBER", "whom it signs in (else the owner)", NULL},
     {0},
 };
+const struct flag invite_flags[] = {
+    {"days", FLAG_NUMBER, "N", "how long the sign-in lasts at most (90)", NULL},
+    {"group", FLAG_TEXT, "GROUP", "put them into this group first", NULL},
+    {"print", FLAG_SWITCH, NULL, "print the link only", NULL},
+    {0},
+};
 
 /* ---- services, in gcloud's words ---- */
 

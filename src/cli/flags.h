@@ -11,6 +11,7 @@ extern const struct flag up_flags[];
 extern const struct flag env_flags[];
 extern const struct flag token_flags[];
 extern const struct flag console_flags[];
+extern const struct flag invite_flags[];
 extern const struct flag service_flags[];
 extern const struct flag traffic_flags[];
 extern const struct flag binding_flags[];

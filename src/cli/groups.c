@@ -6,9 +6,9 @@
 
 static const char groups_path[] = "/homerun/v1/groups";
 
-static const char *group_path(struct cli *cli)
+static const char *path_of(struct cli *cli, const char *group)
 {
-    return arena_printf(&cli->arena, "%s/%s", groups_path, encoded(cli, cli->in.arguments[0]));
+    return arena_printf(&cli->arena, "%s/%s", groups_path, encoded(cli, group));
 }
 
 int action_groups_list(struct cli *cli)
@@ -60,18 +60,19 @@ int action_groups_delete(struct cli *cli)
 {
     struct error err = {0};
     auto_json *answer = NULL;
-    if (!session_call(cli, "DELETE", group_path(cli), NULL, &answer, &err)) {
+    if (!session_call(cli, "DELETE", path_of(cli, cli->in.arguments[0]), NULL, &answer, &err)) {
         return cli_fail(&err);
     }
     printf("Group %s is deleted.\n", cli->in.arguments[0]);
     return 0;
 }
 
-static bool members_change(struct cli *cli, const char *member, bool add, struct error *err)
+bool group_change(struct cli *cli, const char *name, const char *member, bool add,
+                  struct error *err)
 {
     auto_json *group = NULL;
     auto_json *answer = NULL;
-    if (!session_call(cli, "GET", group_path(cli), NULL, &group, err)) {
+    if (!session_call(cli, "GET", path_of(cli, name), NULL, &group, err)) {
         return false;
     }
     json_t *members = json_object_get(group, "members");
@@ -83,15 +84,15 @@ static bool members_change(struct cli *cli, const char *member, bool add, struct
     bool is_there = at < json_array_size(members);
     if (add == is_there) {
         return error_set(err, STATUS_FAILED_PRECONDITION, "%s is %s in %s", member,
-                         add ? "already" : "not", cli->in.arguments[0]);
+                         add ? "already" : "not", name);
     }
     if (add) {
         json_array_append_new(members, json_string(member));
     } else {
         json_array_remove(members, at);
     }
-    auto_json *body = json_pack("{s:s, s:O}", "email", cli->in.arguments[0], "members", members);
-    return session_call(cli, "PUT", group_path(cli), body, &answer, err);
+    auto_json *body = json_pack("{s:s, s:O}", "email", name, "members", members);
+    return session_call(cli, "PUT", path_of(cli, name), body, &answer, err);
 }
 
 static int member_command(struct cli *cli, bool add)
@@ -101,7 +102,7 @@ static int member_command(struct cli *cli, bool add)
     if (member == NULL) {
         return cli_refuse_with("`homerun %s` needs --member=MEMBER", cli->in.command->name);
     }
-    if (!members_change(cli, member, add, &err)) {
+    if (!group_change(cli, cli->in.arguments[0], member, add, &err)) {
         return cli_fail(&err);
     }
     printf("%s is %s %s.\n", member, add ? "in" : "no longer in", cli->in.arguments[0]);

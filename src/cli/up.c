@@ -52,6 +52,8 @@ static void on_ready(const struct settings *settings, void *ctx)
     }
     printf("  Console           %s/console/ (`homerun console` opens it signed in)\n",
            settings->api_url);
+    printf("  Sign-in           %s%s%s (`homerun login` signs a browser in)\n", paint.green,
+           settings_own_url(settings, &cli->arena, "auth"), paint.off);
     printf("  Walls             %s\n",
            strcmp(settings->engine, "oci") == 0
                ? strcmp(settings->egress, "none") == 0

@@ -48,6 +48,9 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
     if (settings->connect != 0) {
         add_member(out, indent, "connect", settings->api_url);
     }
+    auto_arena arena = {0};
+    add_member(out, indent, "auth", settings_own_url(settings, &arena, "auth"));
+    add_member(out, indent, "console", settings_own_url(settings, &arena, "console"));
     snprintf(path, sizeof(path), "%.4000s/ca.pem", settings->data);
     add_member(out, indent, "ca", path);
     add_member(out, indent, "data", settings->data);
