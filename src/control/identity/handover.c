@@ -13,7 +13,7 @@ struct record {
     struct arena arena;
     struct login login;
     struct slice address;
-    unsigned char nonce[SECRET_HASH];
+    unsigned char nonce[TICKET_HASH];
     int64_t end_us;
     struct slice code; /* the one that is out; "" if none */
     int64_t code_end_us;
@@ -129,10 +129,10 @@ void login_new(struct handovers *handovers, struct arena *arena, struct slice ho
     if (record == NULL) {
         abort();
     }
-    *nonce = secret_new(arena);
-    secret_hash(*nonce, record->nonce);
+    *nonce = ticket_new(arena);
+    ticket_hash(*nonce, record->nonce);
     record->login = (struct login){
-        .id = secret_new(&record->arena),
+        .id = ticket_new(&record->arena),
         .host = arena_slice(&record->arena, host),
         .target = login_target_clean(&record->arena, target),
         .anew = anew,
@@ -158,7 +158,7 @@ static void copy_login(struct arena *arena, const struct login *from, struct log
 bool login_find(struct handovers *handovers, struct arena *arena, struct slice id, int64_t boot_us,
                 struct login *out)
 {
-    struct record *record = id.len == SECRET_CHARS ? map_find(handovers->by_id, id) : NULL;
+    struct record *record = id.len == TICKET_CHARS ? map_find(handovers->by_id, id) : NULL;
     if (record == NULL || record->end_us <= boot_us) {
         return false;
     }
@@ -175,7 +175,7 @@ struct slice handover_code_new(struct handovers *handovers, struct arena *arena,
         return SLICE_NONE;
     }
     forget_code(handovers, record);
-    record->code = secret_new(&record->arena);
+    record->code = ticket_new(&record->arena);
     record->code_end_us = boot_us + (int64_t)HANDOVER_CODE_S * 1000000;
     record->session = *session;
     map_put(handovers->by_code, record->code, record);
@@ -186,12 +186,12 @@ bool handover_code_take(struct handovers *handovers, struct arena *arena, struct
                         struct slice id, struct slice host, struct slice nonce, int64_t boot_us,
                         struct login *login, struct session_key *session)
 {
-    unsigned char hash[SECRET_HASH];
-    struct record *record = code.len == SECRET_CHARS ? map_find(handovers->by_code, code) : NULL;
+    unsigned char hash[TICKET_HASH];
+    struct record *record = code.len == TICKET_CHARS ? map_find(handovers->by_code, code) : NULL;
     if (record == NULL) {
         return false;
     }
-    secret_hash(nonce, hash);
+    ticket_hash(nonce, hash);
     bool good = record->code_end_us > boot_us && record->end_us > boot_us &&
                 slice_equal(record->login.id, id) && slice_equal(record->login.host, host) &&
                 CRYPTO_memcmp(hash, record->nonce, sizeof(hash)) == 0;

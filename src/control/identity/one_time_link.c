@@ -57,7 +57,7 @@ static bool make_room(struct api_call *call, struct error *err)
 bool link_new(struct api_call *call, const struct account *account, const struct link_terms *terms,
               struct slice *code, struct error *err)
 {
-    struct slice secret = secret_new(&call->arena);
+    struct slice secret = ticket_new(&call->arena);
     int64_t lasts_us = purposes[terms->purpose].lasts_s * 1000000;
     auto_json *body = json_pack(
         "{s:s, s:s, s:I, s:I, s:s, s:I}", "sub", account->sub, "purpose",
@@ -67,7 +67,7 @@ bool link_new(struct api_call *call, const struct account *account, const struct
     auto_change *change = api_change(call, err);
     *code = secret;
     return change != NULL && make_room(call, err) &&
-           store_put(call->control->store, STORE_LINK, secret_key(&call->arena, "links", secret),
+           store_put(call->control->store, STORE_LINK, ticket_key(&call->arena, "links", secret),
                      body, NULL, NULL, err) &&
            change_audit(change, account->key, "make-sign-in-link", NULL, NULL, err) &&
            change_commit(&change, err);
@@ -104,10 +104,10 @@ bool link_find(struct api_call *call, struct slice code, enum link_purpose purpo
         return error_set(err, STATUS_RESOURCE_EXHAUSTED,
                          "Too many wrong sign-in links came from your address. Wait a minute.");
     }
-    if (!secret_is_whole(code)) {
+    if (!ticket_is_whole(code)) {
         return refused(call, purpose, err);
     }
-    switch (store_get(call->control->store, STORE_LINK, secret_key(&call->arena, "links", code),
+    switch (store_get(call->control->store, STORE_LINK, ticket_key(&call->arena, "links", code),
                       &doc, err)) {
     case STORE_ABSENT:
         return refused(call, purpose, err);
@@ -128,5 +128,5 @@ bool link_find(struct api_call *call, struct slice code, enum link_purpose purpo
 bool link_use(struct control *control, struct slice code, struct error *err)
 {
     auto_arena arena = {0};
-    return store_delete(control->store, STORE_LINK, secret_key(&arena, "links", code), err);
+    return store_delete(control->store, STORE_LINK, ticket_key(&arena, "links", code), err);
 }

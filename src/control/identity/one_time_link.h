@@ -7,7 +7,7 @@
 
 #include "control/call/call.h"
 #include "control/identity/accounts.h"
-#include "control/identity/secret.h"
+#include "control/identity/ticket.h"
 
 enum link_purpose {
     LINK_CONSOLE, /* the console at the API's address; five minutes */

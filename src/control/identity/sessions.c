@@ -21,7 +21,7 @@ static struct session_key key_of(struct slice id)
 {
     auto_arena arena = {0};
     struct session_key key;
-    snprintf(key.text, sizeof(key.text), "%s", secret_key(&arena, "sessions", id));
+    snprintf(key.text, sizeof(key.text), "%s", ticket_key(&arena, "sessions", id));
     return key;
 }
 
@@ -177,7 +177,7 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
 {
     const struct person *person = plan->parent == NULL ? &plan->person : &plan->parent->person;
     struct same_place place = {plan->parent == NULL ? "" : plan->parent->key.text, plan->host};
-    struct slice secret = secret_new(&call->arena);
+    struct slice secret = ticket_new(&call->arena);
     struct session_key key = key_of(secret);
     int64_t now_us = clock_wall_us();
     int64_t absolute_us = absolute_of(plan, now_us);
@@ -283,7 +283,7 @@ bool session_find_by_key(struct control *control, struct arena *arena,
 bool session_find(struct control *control, struct arena *arena, struct slice id, const char *host,
                   struct session *out, struct error *err)
 {
-    if (!secret_is_whole(id)) {
+    if (!ticket_is_whole(id)) {
         return ended(err);
     }
     struct session_key key = key_of(id);

@@ -11,7 +11,7 @@
 
 #include "control/call/call.h"
 #include "control/identity/accounts.h"
-#include "control/identity/secret.h"
+#include "control/identity/ticket.h"
 
 enum {
     SESSION_CONSOLE_S = 12 * 60 * 60,         /* of the console at the API's address */
