@@ -222,6 +222,15 @@ static void put_number(struct line *line, uint64_t number)
     put(line, (struct slice){at, (size_t)(digits + sizeof(digits) - at)});
 }
 
+/* Nothing is written for a time that is not there, or before 1970. */
+static void put_second(struct line *line, struct slice name, int64_t second)
+{
+    if (second > 0) {
+        put(line, name);
+        put_number(line, (uint64_t)second);
+    }
+}
+
 static void put_micros(struct line *line, int64_t micros)
 {
     *line->at++ = '.';
@@ -317,6 +326,16 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
     put_field(line, FIELD("principal"), record->principal);
     put_field(line, FIELD("fault"), record->fault);
     put_field(line, FIELD("text"), record->text);
+    put_field(line, FIELD("network"), record->network);
+    put_field(line, FIELD("form"), record->form);
+    put_field(line, FIELD("header"), record->header);
+    put_field(line, FIELD("iss"), record->claim_iss);
+    put_field(line, FIELD("sub"), record->claim_sub);
+    put_field(line, FIELD("email"), record->claim_email);
+    put_field(line, FIELD("aud"), record->claim_aud);
+    put_field(line, FIELD("use"), record->claim_use);
+    put_second(line, SLICE(",\"exp\":"), record->claim_exp_s);
+    put_second(line, SLICE(",\"iat\":"), record->claim_iat_s);
     put(line, SLICE("}\n"));
 }
 
@@ -324,10 +343,12 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
 static size_t line_bound(const struct access_record *record)
 {
     const struct slice texts[] = {
-        record->project, record->region,    record->service,    record->revision,
-        record->tag,     record->method,    record->scheme,     record->host,
-        record->path,    record->remote_ip, record->user_agent, record->denial,
-        record->rung,    record->principal, record->fault,      record->text,
+        record->project,   record->region,      record->service,    record->revision,
+        record->tag,       record->method,      record->scheme,     record->host,
+        record->path,      record->remote_ip,   record->user_agent, record->denial,
+        record->rung,      record->principal,   record->fault,      record->text,
+        record->network,   record->form,        record->header,     record->claim_iss,
+        record->claim_sub, record->claim_email, record->claim_aud,  record->claim_use,
     };
     size_t bytes = 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -178,6 +178,7 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
     out->service = facts->route == NULL ? NULL : whole_route(facts->route)->service;
     out->host = facts->host;
     out->tag = facts->route == NULL ? SLICE_NONE : facts->route->tag;
+    out->network = facts->ladder.network;
     out->principal = facts->caller.principal;
     out->fault = fault_of(facts);
     out->strip_authorization = facts->caller.fault == FACTS_NO_FAULT &&

@@ -22,6 +22,7 @@ struct gate_answer {
     struct slice host;                   /* lower case, no port; "" if it is none */
     struct slice tag;
     struct address client;    /* who the caller is, behind trusted proxies */
+    enum network network;     /* that the caller is in */
     struct slice principal;   /* "" if nobody is known */
     enum token_fault fault;   /* why a credential cannot be believed */
     bool strip_authorization; /* the container must not see the signature in Authorization */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "http/url.h"
+#include "ingress/refusal.h"
 #include "policy/decide.h"
 
 static const struct {
@@ -92,6 +93,9 @@ static void request_refuse(struct request *request, const struct gate_answer *an
 {
     page_denial(request->denial);
     request->refused = (int)answer->verdict.rung;
+    if (answer->verdict.rung == RUNG_NO_CREDENTIAL || answer->verdict.rung == RUNG_BAD_CREDENTIAL) {
+        refusal_note(request->arena, request->head, &request->record);
+    }
     request->state = REQUEST_ANSWERED;
     request->record.status = answer->verdict.status;
     request->record.denial = slice_of(request->denial);
@@ -126,6 +130,20 @@ void request_fail(struct request *request, enum failure failure)
 
 /* ---- the steps ---- */
 
+/* As `access explain --network` has it. */
+static struct slice network_name(enum network network)
+{
+    switch (network) {
+    case NETWORK_OUTSIDE:
+        return SLICE("");
+    case NETWORK_LOAD_BALANCER:
+        return SLICE("load-balancer");
+    case NETWORK_INSIDE:
+        return SLICE("internal");
+    }
+    return SLICE("");
+}
+
 /* What the log, and the steps behind the gate, keep of the gate's answer. */
 static void request_note(struct request *request, const struct gate_answer *answer)
 {
@@ -135,6 +153,7 @@ static void request_note(struct request *request, const struct gate_answer *answ
     request->record.remote_ip = arena_slice(arena, address_text(&answer->client, address));
     request->record.rung = slice_of(rung_name(answer->verdict.rung));
     request->record.principal = arena_slice(arena, answer->principal);
+    request->record.network = network_name(answer->network);
     request->strip_authorization = answer->strip_authorization;
     if (answer->fault != TOKEN_OK) {
         request->record.fault = slice_of(token_fault_name(answer->fault));
