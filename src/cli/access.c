@@ -7,7 +7,7 @@
 #include "cli/client.h"
 #include "cli/node.h"
 
-enum { EXPLAIN_TOKEN_MAX = 32768 };
+enum { EXPLAIN_TOKEN_MAX = 32768, EXPLAIN_CURL_MAX = 65536 };
 
 /* GET of an access method, with the service (NULL: none) as its resource. */
 static bool access_get(struct cli *cli, const char *method, const char *service, const char *more,
@@ -82,6 +82,25 @@ static bool add_token(struct cli *cli, const char *file, json_t *question, struc
     return true;
 }
 
+/* "curl …" in the place of a service is a command that was pasted. */
+static const char *curl_given(struct cli *cli)
+{
+    const char *first = cli->in.arguments[0];
+    bool pasted = first != NULL && strncmp(first, "curl ", 5) == 0;
+    return pasted ? first : option_text(&cli->in, "curl", NULL);
+}
+
+static bool add_curl(struct cli *cli, const char *curl, json_t *question, struct error *err)
+{
+    struct slice text = slice_of(curl);
+    if (strcmp(curl, "-") == 0 &&
+        !file_read(&cli->arena, "/dev/stdin", EXPLAIN_CURL_MAX, &text, err)) {
+        return false;
+    }
+    json_object_set_new(question, "curl", json_slice(text));
+    return true;
+}
+
 /* What the flags say of the request; NULL and *err if the token cannot be read. */
 static json_t *explain_question(struct cli *cli, const char *service, struct error *err)
 {
@@ -92,10 +111,12 @@ static json_t *explain_question(struct cli *cli, const char *service, struct err
         {"path", "path"},     {"network", "network"}, {"at", "time"},
     };
     json_t *question = json_object();
-    const char *resource = arena_printf(&cli->arena, "projects/%s/locations/%s/services/%s",
-                                        session_project(cli), session_region(cli), service);
-    json_object_set_new(question, "resource",
-                        json_string(strchr(service, '/') == NULL ? resource : service));
+    if (service != NULL) {
+        const char *resource = arena_printf(&cli->arena, "projects/%s/locations/%s/services/%s",
+                                            session_project(cli), session_region(cli), service);
+        json_object_set_new(question, "resource",
+                            json_string(strchr(service, '/') == NULL ? resource : service));
+    }
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         const char *value = option_text(&cli->in, texts[i].flag, NULL);
         if (value != NULL) {
@@ -104,6 +125,11 @@ static json_t *explain_question(struct cli *cli, const char *service, struct err
     }
     if (option_given(&cli->in, "internal")) {
         json_object_set_new(question, "internal", json_true());
+    }
+    const char *curl = curl_given(cli);
+    if (curl != NULL && !add_curl(cli, curl, question, err)) {
+        json_decref(question);
+        return NULL;
     }
     const char *file = option_text(&cli->in, "token-file", NULL);
     if (file != NULL && !add_token(cli, file, question, err)) {
@@ -143,19 +169,83 @@ static void print_rungs(struct cli *cli, const json_t *rungs)
     }
 }
 
+/* TEXT over as many lines as it takes, each behind INDENT. */
+static void print_indented(const char *indent, const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n");
+        printf("%s%.*s\n", indent, (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
+static void print_change(struct cli *cli, const json_t *change)
+{
+    static const char *const forms[][2] = {
+        {"homerun", "      "}, {"gcloud", "      "}, {"console", "      "}};
+    struct paint paint = paint_of(cli);
+    const json_t *policy = json_object_get(change, "organizationPolicy");
+    printf("  - %s\n", json_text_or(change, "what", ""));
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        const char *text = json_text(change, forms[i][0]);
+        if (text != NULL) {
+            print_indented(forms[i][1], text);
+        }
+    }
+    if (!json_flag(policy, "allowed", true)) {
+        printf("    %sOrganization policy says no:%s %s\n", paint.red, paint.off,
+               json_text_or(policy, "text", ""));
+    }
+}
+
+static void print_texts(const char *head, const json_t *texts)
+{
+    for (size_t i = 0; i < json_array_size(texts); i++) {
+        const char *text = json_string_value(json_array_get(texts, i));
+        if (i == 0) {
+            printf("%s\n", head);
+        }
+        printf("  - %s\n", text == NULL ? "" : text);
+    }
+}
+
+/* What comes near, and what would let the caller in. */
+static void print_ways(struct cli *cli, const json_t *answer)
+{
+    const json_t *changes = json_object_get(answer, "changes");
+    print_texts("Near to it:", json_object_get(answer, "near"));
+    if (json_array_size(changes) > 0) {
+        printf("What lets exactly this caller in:\n");
+    }
+    for (size_t i = 0; i < json_array_size(changes); i++) {
+        print_change(cli, json_array_get(changes, i));
+    }
+    print_texts(json_array_size(changes) > 0 ? "Or:" : "What can be done:",
+                json_object_get(answer, "instead"));
+}
+
 static void print_verdict(struct cli *cli, const json_t *answer)
 {
     struct paint paint = paint_of(cli);
     bool allowed = json_flag(answer, "allowed", false);
-    printf("%s%s%s: %s may%s invoke %s (HTTP %lld): %s.\n", allowed ? paint.green : paint.red,
-           allowed ? "Yes" : "No", paint.off, json_text_or(answer, "member", ""),
-           allowed ? "" : " not", json_text_or(answer, "resource", ""),
-           (long long)json_number(answer, "status", 0), json_text_or(answer, "fact", ""));
+    if (allowed) {
+        printf("%sYes%s: %s may invoke %s (HTTP %lld): %s.\n", paint.green, paint.off,
+               json_text_or(answer, "member", ""), json_text_or(answer, "resource", ""),
+               (long long)json_number(answer, "status", 0), json_text_or(answer, "fact", ""));
+    } else {
+        printf("%sNo%s: %s (HTTP %lld).\n", paint.red, paint.off,
+               json_text_or(answer, "cause", json_text_or(answer, "fact", "")),
+               (long long)json_number(answer, "status", 0));
+    }
     const char *note = json_text(answer, "note");
     if (note != NULL) {
         printf("  %s\n", note);
     }
     printf("\n");
+    if (!allowed) {
+        print_ways(cli, answer);
+        printf("\n");
+    }
     print_rungs(cli, json_object_get(answer, "rungs"));
 }
 
@@ -177,9 +267,15 @@ int action_access_explain(struct cli *cli)
     const char *service = cli->in.argument_count > 0 ? cli->in.arguments[0] : NULL;
     struct error err = {0};
     auto_json *answer = NULL;
-    if (denial_of(cli) == NULL && service == NULL) {
-        return cli_refuse_with("name a service (and --member=MEMBER), or the Homerun-Denial of a "
-                               "refused request");
+    bool pasted = curl_given(cli) != NULL;
+    if (denial_of(cli) == NULL && service == NULL && !pasted &&
+        option_text(&cli->in, "token-file", NULL) == NULL &&
+        option_text(&cli->in, "host", NULL) == NULL) {
+        return cli_refuse_with("name a service (and --member=MEMBER), the Homerun-Denial of a "
+                               "refused request, a token, or paste a curl command");
+    }
+    if (pasted && service != NULL && strncmp(service, "curl ", 5) == 0) {
+        service = NULL;
     }
     if (!session_open(cli, &err) || !explain_ask(cli, service, &answer, &err)) {
         return cli_fail(&err);

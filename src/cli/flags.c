@@ -195,6 +195,8 @@ const struct flag explain_flags[] = {
     {"network", FLAG_TEXT, "NETWORK", "outside (the default), load-balancer or internal", NULL},
     {"internal", FLAG_SWITCH, NULL, "the same as --network=internal", NULL},
     {"at", FLAG_TEXT, "TIME", "the time of the request (now), such as 2030-01-31T12:00:00Z", NULL},
+    {"curl", FLAG_TEXT, "COMMAND", "instead: a curl command as it was typed (- for standard input)",
+     NULL},
     {"denial", FLAG_TEXT, "ID", "instead: why was that request refused", NULL},
     {0},
 };

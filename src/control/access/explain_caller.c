@@ -157,3 +157,49 @@ void explain_imagine(struct control *control, struct arena *arena, const struct 
         return;
     }
 }
+
+/* The account that a token is of, or claims to be of. */
+static const char *claimed_account(const struct explanation *explanation, const struct token *token)
+{
+    struct facts_issuer issuer;
+    struct facts_account account;
+    struct what_if *world = explanation->world;
+    if (!lookup_issuer(world, token->iss, &issuer)) {
+        return NULL;
+    }
+    if (issuer.ours && token->sub.len > 0 && lookup_account(world, token->sub, &account) &&
+        account.member.len > 0) {
+        return arena_string(explanation->arena, account.member);
+    }
+    return NULL;
+}
+
+const char *explain_caller(const struct explanation *explanation)
+{
+    struct arena *arena = explanation->arena;
+    const struct explain_question *question = explanation->question;
+    const struct token *token = &explanation->look.token;
+    struct member member;
+    if (question->member != NULL) {
+        return question->member->kind == MEMBER_ALL_USERS
+                   ? NULL
+                   : arena_string(arena, question->member->text);
+    }
+    struct slice principal = explanation->facts.caller.principal;
+    if (principal.len > 0 && member_parse(arena, principal, &member, NULL)) {
+        return arena_string(arena, principal);
+    }
+    if (!explanation->look.readable) {
+        return NULL;
+    }
+    const char *known = claimed_account(explanation, token);
+    if (known != NULL) {
+        return known;
+    }
+    bool robot = slice_ends(token->email, SLICE(".gserviceaccount.com"));
+    const char *named =
+        arena_printf(arena, "%s:%.*s", robot ? "serviceAccount" : "user", SLICE_ARG(token->email));
+    return token->email.len > 0 && member_parse(arena, slice_of(named), &member, NULL)
+               ? arena_string(arena, member.text)
+               : NULL;
+}

@@ -169,8 +169,8 @@ static const char *path_fact(const struct explanation *explanation)
 static const char *credential_fact(const struct explanation *explanation)
 {
     if (explanation->request.claims != NULL || explanation->request.names != NULL) {
-        return arena_printf(explanation->arena, "supposed is a token of %.*s for this service",
-                            SLICE_ARG(explanation->question->member->text));
+        return arena_printf(explanation->arena, "supposed is a token of %s for this service",
+                            explanation->caller == NULL ? "the caller" : explanation->caller);
     }
     switch (explanation->facts.source) {
     case CREDENTIAL_AUTHORIZATION:

@@ -171,6 +171,14 @@ bool orgpolicy_check_service(struct api_call *call, const char *resource, const 
     return orgpolicy_ask_service(ask, method, doc, err) && orgpolicy_note_dry_run(call, ask, err);
 }
 
+bool orgpolicy_would_update(struct api_call *call, const char *resource, const json_t *doc,
+                            struct error *err)
+{
+    struct orgpolicy_ask *ask = orgpolicy_ask_new(call->control, &call->arena, resource, err);
+    return ask != NULL && orgpolicy_ask_service(ask, "UpdateService", doc, err) &&
+           orgpolicy_conclude(call, ask, err);
+}
+
 /* ---- keys, accounts, tokens ---- */
 
 static bool ask_flag(struct orgpolicy_ask *ask, const struct orgpolicy_constraint *constraint,

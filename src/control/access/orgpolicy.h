@@ -16,6 +16,13 @@ bool orgpolicy_check_bindings(struct api_call *call, const char *resource,
  * words of model/service.h. */
 bool orgpolicy_check_service(struct api_call *call, const char *resource, const char *method,
                              const json_t *doc, struct error *err);
+/* The same questions of changes that nobody makes yet: nothing is written into the audit log. The
+ * second is of an update. */
+bool orgpolicy_would_bind(struct api_call *call, const char *resource,
+                          const struct policy_doc *before, const struct binding *bindings,
+                          size_t count, struct error *err);
+bool orgpolicy_would_update(struct api_call *call, const char *resource, const json_t *doc,
+                            struct error *err);
 /* Creation of keys and accounts, by the legacy constraint, whose managed twin is asked as well.
  * CONSTRAINT "iam.disableServiceAccountKeyCreation". */
 bool orgpolicy_check_flag(struct api_call *call, const char *constraint, const char *resource,

@@ -292,6 +292,20 @@ static void find_customer(struct grant_check *check)
     }
 }
 
+bool orgpolicy_would_bind(struct api_call *call, const char *resource,
+                          const struct policy_doc *before, const struct binding *bindings,
+                          size_t count, struct error *err)
+{
+    struct grant_check check = {.call = call};
+    check.ask = orgpolicy_ask_new(call->control, &call->arena, resource, err);
+    if (check.ask == NULL) {
+        return false;
+    }
+    find_customer(&check);
+    return ask_bindings(&check, before, bindings, count, err) &&
+           orgpolicy_conclude(call, check.ask, err);
+}
+
 bool orgpolicy_check_bindings(struct api_call *call, const char *resource,
                               const struct policy_doc *before, const struct binding *bindings,
                               size_t count, struct error *err)

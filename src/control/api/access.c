@@ -1,43 +1,33 @@
 /* Questions of access: who may, why, what is public, and since when. */
 #include "control/api/access.h"
 
+#include "control/api/access_inside.h"
+
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "control/access/denial.h"
-#include "control/access/explain.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "model/service.h"
 
-static const char invoke[] = "run.routes.invoke";
-
 enum { HISTORY_MAX = 500 };
 
-static bool invokes(struct control *control, struct slice name)
-{
-    const struct role *role = roles_find(name);
-    return role != NULL ? role_holds(role, slice_of(invoke))
-                        : custom_role_holds(control->store, name, slice_of(invoke));
-}
-
 /* Where the question stands: the body of a method that has one; NULL: in the query. */
-static const json_t *question_body(const struct api_call *call)
+const json_t *access_body(const struct api_call *call)
 {
     return call->route->body == NULL ? NULL : call->body;
 }
 
-static const char *asked(struct api_call *call, const char *name)
+const char *access_asked(struct api_call *call, const char *name)
 {
-    const json_t *body = question_body(call);
+    const json_t *body = access_body(call);
     return body != NULL ? json_text(body, name) : api_query(call, name);
 }
 
 /* The service that the query names: "projects/P/locations/L/services/S", or a bare name in the
  * default place. */
-static bool load_service(struct api_call *call, struct store_doc *out, struct error *err)
+bool access_service(struct api_call *call, struct store_doc *out, struct error *err)
 {
-    const char *resource = asked(call, "resource");
+    const char *resource = access_asked(call, "resource");
     if (resource == NULL) {
         return error_field(err, "resource",
                            "The question needs resource=projects/…/services/NAME.");
@@ -56,7 +46,7 @@ static bool load_service(struct api_call *call, struct store_doc *out, struct er
 /* The same for questions about what is served now. */
 static bool load_served(struct api_call *call, struct store_doc *out, struct error *err)
 {
-    if (!load_service(call, out, err)) {
+    if (!access_service(call, out, err)) {
         return false;
     }
     if (project_is_live(call->control, &call->arena, out->key)) {
@@ -94,7 +84,7 @@ static bool collect_bindings(struct api_call *call, const char *key, json_t *row
             return false;
         }
         for (size_t i = 0; i < policy.count; i++) {
-            if (invokes(call->control, policy.bindings[i].role)) {
+            if (role_invokes_services(call->control->store, policy.bindings[i].role)) {
                 add_binding(rows, node, &policy.bindings[i]);
             }
         }
@@ -126,159 +116,6 @@ static void access_who(struct api_call *call)
     api_reply(call, answer);
 }
 
-/* ---- explain ---- */
-
-/* What a line of the request log tells of a refusal. */
-static json_t *denial_shown(const json_t *line)
-{
-    static const char *const shown[] = {"denial", "time", "service",   "region", "method", "url",
-                                        "status", "rung", "principal", "fault",  "text"};
-    json_t *out = json_object();
-    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-        json_t *value = json_object_get(line, shown[i]);
-        if (value != NULL) {
-            json_object_set(out, shown[i], value);
-        }
-    }
-    return out;
-}
-
-static void explain_denial(struct api_call *call, const char *id)
-{
-    struct error err;
-    const char *project =
-        arena_printf(&call->arena, "projects/%s", call->control->settings.project);
-    if (!denial_id_check(id, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    if (!api_allowed(call, "logging.logEntries.list", project, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    auto_json *found = denial_find(call->control, &call->arena, id);
-    if (found == NULL) {
-        error_set(&err, STATUS_NOT_FOUND,
-                  "No denial %.40s is in the request log. It may be older than the log reaches.",
-                  id);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, denial_shown(found));
-}
-
-/* What the gate would be asked, as a body. The query has the same names, but no credentials: they
- * would be in logs. */
-static const struct field explain_fields[] = {
-    {.name = "resource", .kind = FIELD_STRING},
-    {.name = "method", .kind = FIELD_STRING, .max = 32},
-    {.name = "host", .kind = FIELD_STRING, .max = 300},
-    {.name = "path", .kind = FIELD_STRING, .max = 8192},
-    {.name = "network", .kind = FIELD_STRING},
-    {.name = "internal", .kind = FIELD_BOOL},
-    {.name = "time", .kind = FIELD_STRING},
-    {.name = "member", .kind = FIELD_STRING},
-    {.name = "authorization", .kind = FIELD_LIST, .item = FIELD_STRING},
-    {.name = "serverlessAuthorization", .kind = FIELD_LIST, .item = FIELD_STRING},
-    {0},
-};
-
-static bool network_read(struct api_call *call, enum network *out, struct error *err)
-{
-    static const struct {
-        const char *name;
-        enum network network;
-    } names[] = {
-        {"outside", NETWORK_OUTSIDE},
-        {"load-balancer", NETWORK_LOAD_BALANCER},
-        {"internal", NETWORK_INSIDE},
-    };
-    const char *text = asked(call, "network");
-    const json_t *body = question_body(call);
-    bool internal =
-        body != NULL ? json_flag(body, "internal", false) : api_query_flag(call, "internal");
-    *out = internal ? NETWORK_INSIDE : NETWORK_OUTSIDE;
-    for (size_t i = 0; text != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i].name, text) == 0) {
-            *out = names[i].network;
-            return true;
-        }
-    }
-    return text == NULL ||
-           error_field(err, "network", "A network is outside, load-balancer or internal.");
-}
-
-/* Lines of one header: how many, and the last of them. */
-static unsigned lines_read(const json_t *body, const char *name, struct slice *last)
-{
-    const json_t *lines = body == NULL ? NULL : json_object_get(body, name);
-    size_t count = json_array_size(lines);
-    if (count > 0) {
-        *last = slice_of(json_string_value(json_array_get(lines, count - 1)));
-    }
-    return (unsigned)count;
-}
-
-static bool question_read(struct api_call *call, struct explain_question *out, struct error *err)
-{
-    const char *named = asked(call, "member");
-    const char *time = asked(call, "time");
-    const char *method = asked(call, "method");
-    const char *path = asked(call, "path");
-    struct member *member = arena_new(&call->arena, struct member);
-    *out = (struct explain_question){
-        .method = method == NULL ? "GET" : method,
-        .host = asked(call, "host"),
-        .path = path == NULL ? "/" : path,
-        .now_us = clock_wall_us(),
-    };
-    out->credential.authorization_count =
-        lines_read(question_body(call), "authorization", &out->credential.authorization);
-    out->credential.serverless_count =
-        lines_read(question_body(call), "serverlessAuthorization", &out->credential.serverless);
-    if (time != NULL && !time_read(slice_of(time), &out->now_us)) {
-        return error_field(err, "time", "'%.60s' is no time such as 2030-01-31T12:00:00Z.", time);
-    }
-    if (named != NULL) {
-        if (out->credential.authorization_count + out->credential.serverless_count > 0) {
-            return error_field(err, "member", "Ask for a member or with a credential, not both.");
-        }
-        if (!member_parse(&call->arena, slice_of(named), member, err)) {
-            return false;
-        }
-        out->member = member;
-    }
-    return network_read(call, &out->network, err);
-}
-
-static void access_explain(struct api_call *call)
-{
-    struct error err;
-    struct store_doc doc;
-    struct explain_question question;
-    const char *denial = api_query(call, "denial");
-    if (denial != NULL) {
-        explain_denial(call, denial);
-        return;
-    }
-    if (!question_read(call, &question, &err) || !load_service(call, &doc, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    json_decref(doc.body);
-    json_t *answer = explain(call->control, &call->arena, doc.key, &question, &err);
-    if (answer == NULL) {
-        api_fail(call, &err);
-        return;
-    }
-    if (!project_is_live(call->control, &call->arena, doc.key)) {
-        json_object_set_new(answer, "note",
-                            json_string("The project is being deleted: its services answer "
-                                        "nobody (404)."));
-    }
-    api_reply(call, answer);
-}
-
 /* ---- public ---- */
 
 struct public_walk {
@@ -297,7 +134,7 @@ static const char *all_users_role(struct api_call *call, const char *key, bool *
     for (size_t i = 0; i < policy.count; i++) {
         for (size_t k = 0; k < policy.bindings[i].member_count; k++) {
             if (slice_is(policy.bindings[i].members[k], "allUsers") &&
-                invokes(call->control, policy.bindings[i].role)) {
+                role_invokes_services(call->control->store, policy.bindings[i].role)) {
                 found = arena_string(&call->arena, policy.bindings[i].role);
                 *conditional = policy.bindings[i].condition.expression.len > 0;
             }
@@ -454,7 +291,7 @@ static const char *history_node(struct api_call *call, struct error *err)
         return api_allowed(call, kinds[i].permission, resource, err) ? resource : NULL;
     }
     struct store_doc doc;
-    if (!load_service(call, &doc, err)) {
+    if (!access_service(call, &doc, err)) {
         return NULL;
     }
     json_decref(doc.body);

@@ -262,3 +262,10 @@ bool custom_role_holds(void *ctx, struct slice role, struct slice permission)
     json_decref(doc.body);
     return holds;
 }
+
+bool role_invokes_services(struct store *store, struct slice role)
+{
+    const struct role *known = roles_find(role);
+    return known != NULL ? role_holds(known, SLICE("run.routes.invoke"))
+                         : custom_role_holds(store, role, SLICE("run.routes.invoke"));
+}

@@ -42,5 +42,8 @@ enum policy_node policy_node_of(const char *resource);
  * False at the top. In ARENA. */
 bool resource_parent(struct store *store, struct arena *arena, const char *resource,
                      const char **parent);
+/* Whether ROLE, predefined or of the record, lets its members invoke services. */
+bool role_invokes_services(struct store *store, struct slice role);
+
 /* Custom roles of the record: callback of policy_grants(). CTX: struct store. */
 bool custom_role_holds(void *ctx, struct slice role, struct slice permission);

@@ -1,0 +1,332 @@
+/* `access:explain`: a refusal of the past, a pasted command, a token, or a request that is
+ * imagined. */
+#include "control/api/access_inside.h"
+
+#include "base/clock.h"
+#include "control/access/denial.h"
+#include "control/access/explain.h"
+#include "control/record/projects.h"
+#include "http/curl_line.h"
+
+/* What a line of the request log tells of a refusal. */
+static json_t *denial_shown(const json_t *line)
+{
+    static const char *const shown[] = {"denial", "time", "service",   "region", "method", "url",
+                                        "status", "rung", "principal", "fault",  "text"};
+    json_t *out = json_object();
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        json_t *value = json_object_get(line, shown[i]);
+        if (value != NULL) {
+            json_object_set(out, shown[i], value);
+        }
+    }
+    return out;
+}
+
+/* "https://HOST/PATH" of the log. The query was not kept. */
+static void read_url(struct api_call *call, const char *url, struct explain_question *out)
+{
+    struct slice rest = slice_of(url);
+    ptrdiff_t at = slice_find_slice(rest, SLICE("://"));
+    out->plain = slice_starts(rest, SLICE("http://"));
+    rest = at < 0 ? rest : slice_from(rest, (size_t)at + 3);
+    ptrdiff_t end = slice_find(rest, '/');
+    out->host = arena_string(&call->arena, end < 0 ? rest : slice_upto(rest, (size_t)end));
+    out->path = end < 0 ? "/" : arena_string(&call->arena, slice_from(rest, (size_t)end));
+}
+
+static enum network network_of_line(const json_t *line)
+{
+    const char *network = json_text_or(line, "network", "");
+    return strcmp(network, "internal") == 0        ? NETWORK_INSIDE
+           : strcmp(network, "load-balancer") == 0 ? NETWORK_LOAD_BALANCER
+                                                   : NETWORK_OUTSIDE;
+}
+
+/* The service that a refused request was for, or meant; "" if none is known. */
+static const char *resource_of_line(struct api_call *call, const json_t *line, const char *host)
+{
+    const char *service = json_text_or(line, "service", "");
+    return service[0] == '\0' ? explain_service_of(call, host)
+                              : arena_printf(&call->arena, "projects/%s/locations/%s/services/%s",
+                                             json_text_or(line, "project", ""),
+                                             json_text_or(line, "region", ""), service);
+}
+
+/* The explanation of LINE; NULL for those who may read the log and not the policy. */
+static json_t *explain_line(struct api_call *call, const json_t *line)
+{
+    struct error ignored = {0};
+    struct explain_question question = {
+        .method = arena_string(&call->arena, slice_of(json_text_or(line, "method", "GET"))),
+        .network = network_of_line(line),
+        .denial = line,
+        .now_us = clock_wall_us(),
+    };
+    read_url(call, json_text_or(line, "url", "https://-/"), &question);
+    time_read(slice_of(json_text_or(line, "time", "")), &question.now_us);
+    const char *resource = resource_of_line(call, line, question.host);
+    if (resource[0] != '\0' && !api_holds(call, "run.services.getIamPolicy", resource)) {
+        return NULL;
+    }
+    return explain(call, resource, &question, &ignored);
+}
+
+static void explain_denial(struct api_call *call, const char *id)
+{
+    struct error err;
+    const char *project =
+        arena_printf(&call->arena, "projects/%s", call->control->settings.project);
+    if (!denial_id_check(id, &err) ||
+        !api_allowed(call, "logging.logEntries.list", project, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    auto_json *line = denial_find(call->control, &call->arena, id);
+    const char *of = json_text_or(line, "project", "");
+    if (line == NULL ||
+        (of[0] != '\0' && !api_holds(call, "logging.logEntries.list",
+                                     arena_printf(&call->arena, "projects/%s", of)))) {
+        error_set(&err, STATUS_NOT_FOUND,
+                  "No denial %.40s is in the request log. It may be older than the log reaches.",
+                  id);
+        api_fail(call, &err);
+        return;
+    }
+    auto_json *shown = denial_shown(line);
+    json_t *answer = explain_line(call, line);
+    if (answer == NULL) {
+        api_reply(call, json_incref(shown));
+        return;
+    }
+    json_object_update(answer, shown);
+    json_object_set(answer, "fact", json_object_get(answer, "cause"));
+    api_reply(call, answer);
+}
+
+/* What the gate would be asked, as a body. The query has the same names, but no credentials: they
+ * would be in logs. */
+const struct field explain_fields[] = {
+    {.name = "resource", .kind = FIELD_STRING},
+    {.name = "method", .kind = FIELD_STRING, .max = 32},
+    {.name = "host", .kind = FIELD_STRING, .max = 300},
+    {.name = "path", .kind = FIELD_STRING, .max = 8192},
+    {.name = "network", .kind = FIELD_STRING},
+    {.name = "internal", .kind = FIELD_BOOL},
+    {.name = "time", .kind = FIELD_STRING},
+    {.name = "member", .kind = FIELD_STRING},
+    {.name = "curl", .kind = FIELD_STRING, .max = CURL_LINE_MAX},
+    {.name = "token", .kind = FIELD_STRING, .max = 32768},
+    {.name = "authorization", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "serverlessAuthorization", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {0},
+};
+
+static bool network_read(struct api_call *call, enum network *out, struct error *err)
+{
+    static const struct {
+        const char *name;
+        enum network network;
+    } names[] = {
+        {"outside", NETWORK_OUTSIDE},
+        {"load-balancer", NETWORK_LOAD_BALANCER},
+        {"internal", NETWORK_INSIDE},
+    };
+    const char *text = access_asked(call, "network");
+    const json_t *body = access_body(call);
+    bool internal =
+        body != NULL ? json_flag(body, "internal", false) : api_query_flag(call, "internal");
+    *out = internal ? NETWORK_INSIDE : NETWORK_OUTSIDE;
+    for (size_t i = 0; text != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i].name, text) == 0) {
+            *out = names[i].network;
+            return true;
+        }
+    }
+    return text == NULL ||
+           error_field(err, "network", "A network is outside, load-balancer or internal.");
+}
+
+/* Lines of one header: how many, and the last of them. */
+static unsigned lines_read(const json_t *body, const char *name, struct slice *last)
+{
+    const json_t *lines = body == NULL ? NULL : json_object_get(body, name);
+    size_t count = json_array_size(lines);
+    if (count > 0) {
+        *last = slice_of(json_string_value(json_array_get(lines, count - 1)));
+    }
+    return (unsigned)count;
+}
+
+/*
+ * What a shell would have put into the credential of a pasted command: a token of gcloud or of
+ * homerun is imagined for who asks, or for whom the command names; anything else is not known.
+ */
+static bool imagine_expansion(struct api_call *call, const struct curl_header *header,
+                              struct explain_question *out, struct error *err)
+{
+    struct arena *arena = &call->arena;
+    struct slice as = curl_command_flag(header->command, "as");
+    struct slice account = curl_command_flag(header->command, "impersonate-service-account");
+    struct slice audience = curl_command_flag(header->command, "audience");
+    struct member *member = arena_new(arena, struct member);
+    if (header->expands == CURL_UNKNOWN) {
+        return error_field(
+            err, "curl",
+            "What the shell puts in the place of %.*s cannot be known here: paste the "
+            "command with the token in it, or name who calls (member).",
+            SLICE_ARG(slice_upto(header->command, 80)));
+    }
+    if (account.len > 0) {
+        as = slice_of(arena_printf(arena, "serviceAccount:%.*s", SLICE_ARG(account)));
+    }
+    if (audience.len == 0) {
+        audience = curl_command_flag(header->command, "audiences");
+    }
+    if (header->expands == CURL_ACCESS_TOKEN) {
+        out->wants = "access";
+        return true;
+    }
+    if (!member_parse(arena, as.len > 0 ? as : call->caller.member, member, err)) {
+        return false;
+    }
+    out->member = member;
+    out->audience = audience.len > 0 ? arena_string(arena, audience) : GCLOUD_AUDIENCE;
+    return true;
+}
+
+/* The request that a pasted command would make. */
+static bool curl_read(struct api_call *call, const char *text, struct explain_question *out,
+                      struct error *err)
+{
+    struct curl_line *line = arena_new(&call->arena, struct curl_line);
+    const struct curl_header *deciding = NULL;
+    if (!curl_line_read(&call->arena, slice_of(text), line, err)) {
+        return false;
+    }
+    out->method = arena_string(&call->arena, line->method);
+    out->host = arena_string(&call->arena, line->authority);
+    out->path = arena_string(&call->arena, line->target);
+    out->plain = slice_is(line->scheme, "http");
+    for (size_t i = 0; i < line->header_count; i++) {
+        const struct curl_header *header = &line->headers[i];
+        if (slice_is(header->name, "authorization")) {
+            out->credential.authorization = header->value;
+            out->credential.authorization_count++;
+        } else if (slice_is(header->name, "x-serverless-authorization")) {
+            out->credential.serverless = header->value;
+            out->credential.serverless_count++;
+        } else {
+            continue;
+        }
+        if (header->expands != CURL_LITERAL) {
+            deciding = header;
+        }
+    }
+    return out->member != NULL || deciding == NULL || imagine_expansion(call, deciding, out, err);
+}
+
+static bool question_read(struct api_call *call, struct explain_question *out, struct error *err)
+{
+    const char *named = access_asked(call, "member");
+    const char *time = access_asked(call, "time");
+    const char *method = access_asked(call, "method");
+    const char *path = access_asked(call, "path");
+    struct member *member = arena_new(&call->arena, struct member);
+    *out = (struct explain_question){
+        .method = method == NULL ? "GET" : method,
+        .host = access_asked(call, "host"),
+        .path = path == NULL ? "/" : path,
+        .now_us = clock_wall_us(),
+    };
+    out->credential.authorization_count =
+        lines_read(access_body(call), "authorization", &out->credential.authorization);
+    out->credential.serverless_count =
+        lines_read(access_body(call), "serverlessAuthorization", &out->credential.serverless);
+    const char *token = access_body(call) == NULL ? NULL : access_asked(call, "token");
+    if (token != NULL && out->credential.authorization_count == 0) {
+        out->credential.authorization = slice_of(arena_printf(&call->arena, "Bearer %s", token));
+        out->credential.authorization_count = 1;
+    }
+    if (time != NULL && !time_read(slice_of(time), &out->now_us)) {
+        return error_field(err, "time", "'%.60s' is no time such as 2030-01-31T12:00:00Z.", time);
+    }
+    if (named != NULL) {
+        if (out->credential.authorization_count + out->credential.serverless_count > 0) {
+            return error_field(err, "member", "Ask for a member or with a credential, not both.");
+        }
+        if (!member_parse(&call->arena, slice_of(named), member, err)) {
+            return false;
+        }
+        out->member = member;
+    }
+    const char *curl = access_body(call) == NULL ? NULL : access_asked(call, "curl");
+    return (curl == NULL || curl_read(call, curl, out, err)) &&
+           network_read(call, &out->network, err);
+}
+
+/* The service that is asked about: named, or the one that the request leads to. */
+static const char *resource_asked(struct api_call *call, const struct explain_question *question)
+{
+    struct credential_look look;
+    if (access_asked(call, "resource") != NULL) {
+        return NULL;
+    }
+    if (question->host != NULL) {
+        return explain_service_of(call, question->host);
+    }
+    credential_look(&call->arena, &question->credential, &look);
+    if (!look.readable || look.token.audience_count == 0) {
+        return NULL;
+    }
+    struct explain_question of_audience = {0};
+    read_url(call, arena_string(&call->arena, look.token.audiences[0]), &of_audience);
+    const char *found = explain_service_of(call, of_audience.host);
+    return found[0] == '\0' ? NULL : found;
+}
+
+/* The resource to explain, for those who may know: a store key, or "" for a host that leads
+ * nowhere. NULL and *err. */
+static const char *resource_for(struct api_call *call, const struct explain_question *question,
+                                struct error *err)
+{
+    struct store_doc doc;
+    const char *found = resource_asked(call, question);
+    if (found == NULL) {
+        if (!access_service(call, &doc, err)) {
+            return NULL;
+        }
+        json_decref(doc.body);
+        return arena_string(&call->arena, slice_of(doc.key));
+    }
+    const char *project =
+        arena_printf(&call->arena, "projects/%s", call->control->settings.project);
+    return api_allowed(call, found[0] != '\0' ? "run.services.getIamPolicy" : "run.services.list",
+                       found[0] != '\0' ? found : project, err)
+               ? found
+               : NULL;
+}
+
+void access_explain(struct api_call *call)
+{
+    struct error err;
+    struct explain_question question;
+    const char *denial = api_query(call, "denial");
+    if (denial != NULL) {
+        explain_denial(call, denial);
+        return;
+    }
+    const char *resource =
+        question_read(call, &question, &err) ? resource_for(call, &question, &err) : NULL;
+    json_t *answer = resource == NULL ? NULL : explain(call, resource, &question, &err);
+    if (answer == NULL) {
+        api_fail(call, &err);
+        return;
+    }
+    if (resource[0] != '\0' && !project_is_live(call->control, &call->arena, resource)) {
+        json_object_set_new(answer, "note",
+                            json_string("The project is being deleted: its services answer "
+                                        "nobody (404)."));
+    }
+    api_reply(call, answer);
+}

@@ -1,0 +1,18 @@
+/* What the questions of access share. */
+#pragma once
+
+#include "control/call/call.h"
+#include "control/record/policy_doc.h"
+
+/* Where the question stands: the body of a method that has one; NULL: in the query. */
+const json_t *access_body(const struct api_call *call);
+/* The text NAME of the question; NULL if it is absent. */
+const char *access_asked(struct api_call *call, const char *name);
+
+/* The service that the question names: "projects/P/locations/L/services/S", or a bare name in the
+ * default place. It needs run.services.getIamPolicy. */
+bool access_service(struct api_call *call, struct store_doc *out, struct error *err);
+
+/* access:explain (access_explain.c), and the fields of its body. */
+void access_explain(struct api_call *call);
+extern const struct field explain_fields[];
