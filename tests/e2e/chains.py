@@ -2,10 +2,12 @@
 """Nobody ends with more than their roles give, and the accounts that these let them act as.
 
 A search: for each predefined role an account of its own, in another project, holds it on the project
-that is attacked. It makes every call of the route table that could give something, on every account
-and node; after each that succeeded, every call that gives a credential; and each credential is asked
-what it may. HOMERUN_CHAINS=all takes all roles; else those that can change anything of accounts,
-policies or roles, and a few others.
+that is attacked, or on one account of it alone. It makes every call of the route table that could
+give something, on every account and node; after each that succeeded, every call that gives a
+credential; and each credential is asked what it may. Who may deploy also tries to make of a program
+what its image does not allow, and what that hands out is a credential like any other.
+HOMERUN_CHAINS=all takes all roles; else those that can change anything of accounts, policies or
+roles, and a few others.
 """
 import base64
 import json
@@ -14,7 +16,8 @@ import time
 import urllib.parse
 
 from api_world import Client
-from homerun import main, stand, test
+from chains_programs import Programs, assertion
+from homerun import Homerun, finally_do, main, test
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 ALL = os.environ.get("HOMERUN_CHAINS") == "all"
@@ -38,7 +41,9 @@ class Attack:
     """The world: a project with accounts of several ranks, and who else holds more than it."""
 
     def __init__(self):
-        self.homerun = stand()
+        # A plain user's: there a program could read the owner's key (chains_programs.py).
+        self.homerun = Homerun(user=65534 if os.geteuid() == 0 else None).start()
+        finally_do(self.homerun.close)
         self.client = Client(self.homerun)
         self.owner = self.homerun.token()
         self.project = self.homerun.ready["project"]
@@ -56,6 +61,8 @@ class Attack:
         self.grant(self.org, "roles/resourcemanager.organizationAdmin", "user:boss@example.com")
         self.ok("POST", "/homerun/v1/groups", {"email": "bosses@example.com", "members": []})
         self.grant(self.org, "roles/resourcemanager.organizationAdmin", "group:bosses@example.com")
+        self.programs = Programs(self.homerun)
+        self.policy = {"bindings": self.ok("POST", f"/v1/{demo}:getIamPolicy", {})["bindings"]}
         self.nodes = {"project": f"/v1/{demo}", "organization": f"/v3/{self.org}",
                       "other": "/v1/projects/others-home",
                       **{name: f"/v1/{demo}/serviceAccounts/{email}"
@@ -78,9 +85,13 @@ class Attack:
 
     def grant(self, node, role, member):
         version = "v3" if node.startswith("organizations") else "v1"
-        policy = self.ok("POST", f"/{version}/{node}:getIamPolicy", {})
+        self.ok("POST", f"/{version}/{node}:setIamPolicy",
+                {"policy": self.with_binding(f"/{version}/{node}", role, member)})
+
+    def with_binding(self, path, role, member):
+        policy = self.ok("POST", path + ":getIamPolicy", {})
         policy.setdefault("bindings", []).append({"role": role, "members": [member]})
-        self.ok("POST", f"/{version}/{node}:setIamPolicy", {"policy": policy})
+        return policy
 
     def token_of(self, member):
         return self.ok("POST", "/homerun/v1/tokens", {"kind": "access", "member": member})["token"]
@@ -94,9 +105,21 @@ class Attack:
 
     # -- what may be had --
 
+    def perms(self, role):
+        return set(self.ok("GET", f"/v1/{role}").get("includedPermissions", []))
+
+    def allowed_on_one(self, role, own, name):
+        """What ROLE on the account NAME alone gives: that account, and nobody else's."""
+        got = set(own)
+        if self.perms(role) & BECOMES:
+            got |= self.may(self.token_of(f"serviceAccount:{self.accounts[name]}"))
+        if "iam.serviceAccounts.setIamPolicy" in self.perms(role):
+            got |= {(name, one) for one in WATCHED}
+        return got
+
     def allowed(self, role, own):
         """What the roles of the caller, and those of the accounts that it may act as, give."""
-        perms = set(self.ok("GET", f"/v1/{role}").get("includedPermissions", []))
+        perms = self.perms(role)
         got = set(own)
         within = {"project", *self.accounts} - {"owner"}
         if perms & BECOMES or "resourcemanager.projects.setIamPolicy" in perms:
@@ -119,6 +142,8 @@ class Attack:
                     ("PATCH", "", {"serviceAccount": {"displayName": "x"},
                                    "updateMask": "displayName"})):
                 yield f"{name}{rest or ':patch'}", verb, at + rest, body
+        yield "project:setIamPolicy", "POST", self.nodes["project"] + ":setIamPolicy", {
+            "policy": self.with_binding(self.nodes["project"], "roles/iam.roleAdmin", member)}
         for node in ("organization", "other"):
             yield node + ":setIamPolicy", "POST", self.nodes[node] + ":setIamPolicy", {
                 "policy": {"bindings": [{"role": "roles/resourcemanager.organizationAdmin",
@@ -185,6 +210,7 @@ class Attack:
 
     def mend(self):
         """What an attack may break, as it was."""
+        self.ok("POST", self.nodes["project"] + ":setIamPolicy", {"policy": self.policy})
         for name, email in self.accounts.items():
             at = f"/v1/projects/{self.project}/serviceAccounts/{email}"
             if name != "owner":
@@ -202,7 +228,7 @@ def attack():
     return world[0]
 
 
-def roles_to_try(here):
+def roles_to_try(here, all_of_them=ALL):
     names, page = [], ""
     while page is not None:
         got = here.ok("GET", f"/v1/roles?view=FULL&pageSize=1000&pageToken={page}")
@@ -212,46 +238,107 @@ def roles_to_try(here):
               or any(one.endswith((".setIamPolicy", "iam.roles.update", "serviceAccounts.delete",
                                    "serviceAccounts.undelete")) for one in held)]
     rest = [name for name, _ in names if name not in strong]
-    return strong + (rest if ALL else rest[::6])
+    return strong + (rest if all_of_them else rest[::6])
+
+
+def search(here, member, token, allowed):
+    """(how many calls, chains): all credentials, then all firsts, then all credentials again."""
+    opened, tried = [], 0
+    for again in (False, True):
+        if again:
+            for name, verb, path, body in here.firsts(member):
+                tried += 1
+                if here.ask(verb, path, body, token).status == 200:
+                    opened.append(name)
+                    if name.endswith(":disable"):
+                        here.ok("POST", path.replace(":disable", ":enable"), {})
+            if not opened:
+                break
+        gains = [("", token), *here.credentials(token)]
+        tried += len(gains)
+        found = []
+        for how, gained in gains:
+            more = here.may(gained) - allowed if gained else set()
+            if more:
+                found.append(f"after {opened}, {how}: {sorted(more)[:3]}")
+        if found:
+            return tried, found  # who has it could shut us out
+    return tried, []
 
 
 @test
 def no_pair_of_calls_gives_more_than_roles_and_accounts_do():
     here = attack()
-    found, tried = [], 0
+    total, number = 0, 0
     for number, role in enumerate(roles_to_try(here)):
-        caller = here.new("callers-home", f"caller-{number:03}")
-        member = f"serviceAccount:{caller}"
+        member = f"serviceAccount:{here.new('callers-home', f'caller-{number:03}')}"
         try:
             here.grant(f"projects/{here.project}", role, member)
         except AssertionError:
             continue  # a role of organizations alone
         token = here.token_of(member)
-        allowed = here.allowed(role, here.may(token))
-        opened = []
-        for again in (False, True):
-            if found:
-                break  # who has it could shut us out
-            if again:
-                for name, verb, path, body in here.firsts(member):
-                    tried += 1
-                    if here.ask(verb, path, body, token).status == 200:
-                        opened.append(name)
-                        if name.endswith(":disable"):
-                            here.ok("POST", path.replace(":disable", ":enable"), {})
-                if not opened:
-                    break
-            gains = [("", token), *here.credentials(token)]
-            tried += len(gains)
-            for how, gained in gains:
-                more = here.may(gained) - allowed if gained else set()
-                if more:
-                    found.append(f"{role}: after {opened}, {how}: {sorted(more)[:3]}")
-        if found:
-            break
+        tried, found = search(here, member, token, here.allowed(role, here.may(token)))
+        assert not found, f"{role}: {len(found)} chains:\n" + "\n".join(found[:40])
         here.mend()
-    print(f"{tried} calls of {here.client.calls}, {number + 1} roles")
-    assert not found, f"{len(found)} chains:\n" + "\n".join(found[:40])
+        total += tried
+    print(f"{total} calls of {here.client.calls}, {number + 1} roles")
+
+
+@test
+def a_role_on_one_account_gives_that_account_alone():
+    here = attack()
+    total, number = 0, 0
+    node = f"projects/{here.project}/serviceAccounts/{here.accounts['has-little']}"
+    for number, role in enumerate(roles_to_try(here)):
+        member = f"serviceAccount:{here.new('callers-home', f'one-{number:03}')}"
+        try:
+            here.grant(node, role, member)
+        except AssertionError:
+            continue
+        token = here.token_of(member)
+        allowed = here.allowed_on_one(role, here.may(token), "has-little")
+        tried, found = search(here, member, token, allowed)
+        assert not found, f"{role}: {len(found)} chains:\n" + "\n".join(found[:40])
+        here.mend()
+        total += tried
+    print(f"{total} calls, {number + 1} roles")
+
+
+@test
+def no_deployment_hands_out_more():
+    here = attack()
+    services = f"/v2/projects/{here.project}/locations/{here.homerun.ready['region']}/services"
+    deployers = [role for role in roles_to_try(here, all_of_them=True)
+                 if "run.services.create" in here.perms(role)]
+    assert "roles/run.developer" in deployers, deployers
+    tried, may_deploy = 0, 0
+    for number, role in enumerate(deployers):
+        member = f"serviceAccount:{here.new('callers-home', f'deploys-{number:03}')}"
+        here.grant(f"projects/{here.project}", role, member)
+        here.grant(f"projects/{here.project}/serviceAccounts/{here.accounts['has-little']}",
+                   "roles/iam.serviceAccountUser", member)
+        token = here.token_of(member)
+        allowed = here.allowed(role, here.may(token)) | here.may(
+            here.token_of(f"serviceAccount:{here.accounts['has-little']}"))
+        name = f"program-{number}"
+        template = {"serviceAccount": here.accounts["has-little"],
+                    "containers": [{"image": "site:1"}]}
+        got = here.ask("POST", f"{services}?serviceId={name}", {"template": template}, token)
+        assert got.status == 200, (role, got.status, got.text)
+        assert here.programs.handed_out(name) == ["a page", None], role
+        may_deploy += 1
+        for at, (how, container) in enumerate(here.programs.ways()):
+            template["containers"] = [container]
+            for verb, path, which in (("POST", f"{services}?serviceId={name}-{at}", f"{name}-{at}"),
+                                      ("PATCH", f"{services}/{name}", name)):
+                tried += 1
+                if here.ask(verb, path, {"template": template}, token).status != 200:
+                    continue
+                key = here.programs.handed_out(which)[1]
+                more = here.may(here.exchange(assertion(key, SCOPE))) - allowed if key else set()
+                assert not more, f"{role}: {verb} with {how}: {sorted(more)[:3]}"
+        here.mend()
+    print(f"{tried} deployments by {may_deploy} roles")
 
 
 @test
