@@ -11,12 +11,15 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "cli/actions.h"
 #include "cli/client.h"
 #include "cli/resolve.h"
 #include "net/net.h"
+#include "trust/trust.h"
 
-enum { FILES_MIN = 4096 };
+enum { FILES_MIN = 4096, CERTIFICATE_BYTES_MAX = 65536, DAY_S = 86400, RENEWED_DAYS = 430 };
 
 enum finding { FINDING_GOOD, FINDING_ODD, FINDING_BROKEN };
 
@@ -138,6 +141,47 @@ static void check_clock(struct doctor *doctor)
              "expired, or not yet valid");
     } else {
         tell(doctor, FINDING_GOOD, "kept by a time service");
+    }
+}
+
+/* The CA that clients are given. A running signer renews it 430 days before its end. */
+static void check_ca(struct doctor *doctor)
+{
+    struct arena *arena = &doctor->cli->arena;
+    const char *path = doctor->serves ? session_text(doctor->cli, "ca") : "";
+    struct slice pem;
+    struct error err = {0};
+    if (path[0] == '\0') {
+        path = arena_printf(arena, "%s/ca.pem", session_data(doctor->cli));
+    }
+    if (!file_read(arena, path, CERTIFICATE_BYTES_MAX, &pem, &err)) {
+        tell(doctor, doctor->serves ? FINDING_BROKEN : FINDING_ODD,
+             doctor->serves ? "%s: clients cannot check our certificates; send SIGHUP to write it"
+                            : "%s: the first start makes it",
+             err.text);
+        return;
+    }
+    int64_t now_s = clock_wall_us() / 1000000, ends_s = trust_cert_not_after(pem);
+    int day = 10; /* of RFC 3339 */
+    struct slice end = slice_upto(time_text(arena, ends_s * 1000000), (size_t)day);
+    if (ends_s == 0) {
+        tell(doctor, FINDING_BROKEN, "%s holds no certificate: end Homerun and start it", path);
+    } else if (ends_s <= now_s) {
+        tell(doctor, FINDING_BROKEN, "%s ended on %.*s: a running Homerun renews it, so start it",
+             path, SLICE_ARG(end));
+    } else if (!trust_cert_is_good(pem, now_s, 0)) {
+        tell(doctor, FINDING_BROKEN,
+             "%s is one of the future: the clock was set back. A running Homerun renews it within "
+             "a minute",
+             path);
+    } else if (!trust_cert_is_good(pem, now_s, (int64_t)RENEWED_DAYS * DAY_S)) {
+        tell(doctor, FINDING_ODD,
+             "%s ends on %.*s, and has not been renewed: a running Homerun does it within a "
+             "minute, or its log says why not",
+             path, SLICE_ARG(end));
+    } else {
+        tell(doctor, FINDING_GOOD, "%s is good until %.*s; Homerun renews it by itself", path,
+             SLICE_ARG(end));
     }
 }
 
@@ -375,8 +419,9 @@ static const struct {
 } checks[] = {
     {"data folder", check_data},    {"instance", check_instance},
     {"ports", check_ports},         {"open files", check_files},
-    {"clock", check_clock},         {"names", check_names},
-    {"containers", check_runtime},  {"egress", check_egress},
+    {"clock", check_clock},         {"local CA", check_ca},
+    {"names", check_names},         {"containers", check_runtime},
+    {"egress", check_egress},
     {"walls", check_walls},         {"gcloud", check_gcloud},
     {"terraform", check_terraform}, {"this shell", check_environment},
     {"CA bundles", check_bundles},  {"proxies", check_proxies},

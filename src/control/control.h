@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "index/index.h"
+#include "ipc/board.h"
 #include "ipc/ipc.h"
 #include "ipc/settings.h"
 #include "net/net.h"
@@ -31,6 +32,8 @@ struct control {
     struct ipc_channel *engine;
     struct ipc_channel *supervisor;
     struct ipc_channel *metadata; /* NULL if there is no metadata server */
+    struct ipc_channel *ingress[BOARD_WORKERS]; /* NULL: no worker has that number */
+    uv_timer_t leaf_timer; /* looks after the certificates (front/tls_leaf.c) */
     int signer_fd;                /* used with blocking calls of at most two seconds */
     uint64_t signer_next_id;
     struct operations *operations;

@@ -98,9 +98,12 @@ static bool open_channels(struct control *control, struct error *err)
     }
     for (int i = 0; i < control->settings.workers; i++) {
         snprintf(name, sizeof(name), "ingress%d", i);
-        if (ipc_inherited(name) >= 0 &&
-            ipc_open(control->loop, ipc_inherited(name), PROCESS_CONTROL, PROCESS_INGRESS,
-                     on_ingress, control, err) == NULL) {
+        if (ipc_inherited(name) < 0) {
+            continue;
+        }
+        control->ingress[i] = ipc_open(control->loop, ipc_inherited(name), PROCESS_CONTROL,
+                                       PROCESS_INGRESS, on_ingress, control, err);
+        if (control->ingress[i] == NULL) {
             return false;
         }
     }
@@ -211,8 +214,12 @@ static bool start(struct control *control, struct error *err)
         net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
     control->door_listener =
         net_listen(control->net, -1, NULL, &limits, &door_events, control, err);
-    return control->listener != NULL && control->door_listener != NULL &&
-           listen_tls(control, &limits, err);
+    if (control->listener == NULL || control->door_listener == NULL ||
+        !listen_tls(control, &limits, err)) {
+        return false;
+    }
+    tls_leaf_watch(control);
+    return true;
 }
 
 static void finish(struct control *control)

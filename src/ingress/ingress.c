@@ -121,13 +121,24 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
     }
 }
 
+/* We read no files any more, so control sends what it has made. */
+static void renew_leaf(struct process *process, struct slice chain_and_key)
+{
+    struct error err = {0};
+    ptrdiff_t end = slice_find(chain_and_key, '\0');
+    if (end < 0 || !net_tls_renew(process->tls, slice_upto(chain_and_key, (size_t)end),
+                                  slice_from(chain_and_key, (size_t)end + 1), &err)) {
+        log_error("%s", end < 0 ? "a certificate without a key" : err.text);
+    }
+}
+
 static void on_control(struct ipc_channel *channel, enum message_type type, const void *body,
                        size_t bytes, void *ctx)
 {
     struct process *process = ctx;
-    (void)body;
-    (void)bytes;
-    if (type == MSG_NONE) {
+    if (type == MSG_LEAF) {
+        renew_leaf(process, (struct slice){body, bytes});
+    } else if (type == MSG_NONE) {
         process->worker.control = NULL;
         ipc_close(channel);
     }

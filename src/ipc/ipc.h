@@ -54,6 +54,7 @@ enum message_type {
     MSG_METADATA_OPEN,    /* engine → metadata: a listening socket inside the network of an
                              instance, and what holds its address */
     MSG_METADATA_CLOSE,   /* engine → metadata: that instance has ended */
+    MSG_LEAF, /* control → ingress: the services' certificate: chain PEM, NUL, key PEM */
     MSG_TYPES,
 };
 

@@ -40,6 +40,7 @@ const struct message_rule message_rules[MSG_TYPES] = {
     [MSG_METADATA_STARTED] = {BIT(PROCESS_METADATA), BIT(PROCESS_ENGINE), EMPTY},
     [MSG_METADATA_OPEN] = {BIT(PROCESS_ENGINE), BIT(PROCESS_METADATA), ONE(msg_metadata_open), 2},
     [MSG_METADATA_CLOSE] = {BIT(PROCESS_ENGINE), BIT(PROCESS_METADATA), ONE(msg_metadata_close)},
+    [MSG_LEAF] = {BIT(PROCESS_CONTROL), BIT(PROCESS_INGRESS), 1, BODY_MAX},
 };
 
 static const char *const role_names[PROCESS_ROLES] = {

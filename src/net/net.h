@@ -187,6 +187,11 @@ struct net_certificate {
 struct net_tls *net_tls_new(const struct net_certificate *certificates, size_t count, bool http2,
                             const unsigned char ticket_key[80], struct error *err);
 void net_tls_free(struct net_tls *tls);
+/*
+ * A new certificate, for the same names, in place of the first one: for handshakes from now on. Open connections go on as
+ * they are, and tickets of before are still taken. On failure the old one stays.
+ */
+bool net_tls_renew(struct net_tls *tls, struct slice chain_pem, struct slice key_pem, struct error *err);
 
 /* ---- sockets ---- */
 

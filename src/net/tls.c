@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -19,7 +20,7 @@ struct net_tls {
     SSL_CTX **contexts; /* one for each certificate; the first is the fallback */
     size_t count;
     BIO_METHOD *method;
-    struct map *names; /* "a.example" or "*.example", lower case → SSL_CTX */
+    struct map *names; /* "a.example" or "*.example", lower case → a place in contexts */
     bool http2;
 };
 
@@ -117,9 +118,9 @@ static bool lower_name(struct slice name, char out[NAME_MAX_BYTES + 1])
     return true;
 }
 
-static void add_names(struct net_tls *tls, SSL_CTX *context)
+static void add_names(struct net_tls *tls, SSL_CTX **place)
 {
-    X509 *leaf = SSL_CTX_get0_certificate(context);
+    X509 *leaf = SSL_CTX_get0_certificate(*place);
     GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         int kind;
@@ -130,7 +131,7 @@ static void add_names(struct net_tls *tls, SSL_CTX *context)
                                       (size_t)ASN1_STRING_length(value)},
                        lower) &&
             map_find(tls->names, slice_of(lower)) == NULL) {
-            map_put(tls->names, slice_of(lower), context);
+            map_put(tls->names, slice_of(lower), place);
         }
     }
     GENERAL_NAMES_free(names);
@@ -143,13 +144,13 @@ static SSL_CTX *find_context(const struct net_tls *tls, const char *asked)
     if (!lower_name(slice_of(asked), lower)) {
         return NULL;
     }
-    SSL_CTX *found = map_find(tls->names, slice_of(lower));
+    SSL_CTX **found = map_find(tls->names, slice_of(lower));
     char *dot = strchr(lower, '.');
     if (found == NULL && dot != NULL && dot > lower) {
         dot[-1] = '*';
         found = map_find(tls->names, slice_of(dot - 1));
     }
-    return found;
+    return found == NULL ? NULL : *found;
 }
 
 static int on_server_name(SSL *ssl, int *alert, void *arg)
@@ -261,11 +262,64 @@ struct net_tls *net_tls_new(const struct net_certificate *certificates, size_t c
             break;
         }
         set_options(context, tls, key);
-        add_names(tls, context);
         tls->contexts[tls->count] = context;
+        add_names(tls, &tls->contexts[tls->count]);
     }
     OPENSSL_cleanse(key, sizeof(key));
     return tls;
+}
+
+static int no_passphrase(char *buffer, int size, int writing, void *ctx)
+{
+    (void)buffer, (void)size, (void)writing, (void)ctx;
+    return -1;
+}
+
+static bool use_chain(SSL_CTX *context, BIO *bio)
+{
+    X509 *cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+    bool good = cert != NULL && SSL_CTX_use_certificate(context, cert) == 1;
+    X509_free(cert);
+    while (good && (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
+        good = SSL_CTX_add0_chain_cert(context, cert) == 1;
+        if (!good) {
+            X509_free(cert);
+        }
+    }
+    ERR_clear_error(); /* the end of the text is an error to the reader */
+    return good;
+}
+
+static bool use_key(SSL_CTX *context, BIO *bio)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    bool good = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1 &&
+                SSL_CTX_check_private_key(context) == 1;
+    EVP_PKEY_free(key);
+    return good;
+}
+
+bool net_tls_renew(struct net_tls *tls, struct slice chain_pem, struct slice key_pem,
+                   struct error *err)
+{
+    unsigned char tickets[80];
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    BIO *chain = BIO_new_mem_buf(chain_pem.data, (int)chain_pem.len);
+    BIO *key = BIO_new_mem_buf(key_pem.data, (int)key_pem.len);
+    bool good = context != NULL && chain != NULL && key != NULL && use_chain(context, chain) &&
+                use_key(context, key);
+    BIO_free(chain);
+    BIO_free(key);
+    if (!good) {
+        SSL_CTX_free(context);
+        return ssl_failed(err, "the new certificate");
+    }
+    SSL_CTX_get_tlsext_ticket_keys(tls->contexts[0], tickets, sizeof(tickets));
+    set_options(context, tls, tickets);
+    OPENSSL_cleanse(tickets, sizeof(tickets));
+    SSL_CTX_free(tls->contexts[0]); /* connections that began with it hold it */
+    tls->contexts[0] = context;
+    return true;
 }
 
 void net_tls_free(struct net_tls *tls)

@@ -231,6 +231,9 @@ static bool answer_leaf(const struct question *question, struct slice *out, stru
     struct slice names[LEAF_NAMES_MAX];
     size_t count = 0;
     struct slice rest = question->bytes, name, chain, key;
+    if (!keyring_keep_ca(question->keyring, question->now_s, err)) {
+        return error_wrap(err, "renew the local CA");
+    }
     while (slice_cut(&rest, ',', &name)) {
         if (count == LEAF_NAMES_MAX) {
             return error_set(err, STATUS_INVALID_ARGUMENT, "more than %d names", LEAF_NAMES_MAX);

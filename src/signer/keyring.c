@@ -295,16 +295,43 @@ static bool ca_make(struct keyring *keyring, int64_t now_s, struct error *err)
 /* With the same key, so that trust stores that have the old one keep working. */
 static bool ca_renew(struct keyring *keyring, int64_t now_s, struct error *err)
 {
+    auto_arena arena = {0};
     struct slice fresh;
-    if (!trust_ca_renew(&keyring->arena, keyring->ca_cert, keyring->ca_key, now_s, &fresh, err) ||
+    if (!trust_ca_renew(&arena, keyring->ca_cert, keyring->ca_key, now_s, &fresh, err) ||
         !write_file(keyring, "ca.crt", fresh, err)) {
         return false;
     }
-    log_warn("the local CA was renewed with the same key: clients that trust ca.pem go on until "
-             "the old certificate ends (in %lld days), and need the new ca.pem by then",
-             (long long)(trust_cert_not_after(keyring->ca_cert) - now_s) / 86400);
-    keyring->ca_cert = fresh;
+    int64_t left_s = trust_cert_not_after(keyring->ca_cert) - now_s;
+    if (trust_cert_is_good(keyring->ca_cert, now_s, 0)) {
+        log_warn("the local CA was renewed with the same key: clients that trust ca.pem go on "
+                 "until the old certificate ends (in %lld days), and need the new ca.pem by then",
+                 (long long)left_s / 86400);
+    } else {
+        log_warn("the local CA was %s: it was renewed with the same key, and clients need the new "
+                 "ca.pem",
+                 left_s <= 0 ? "at its end" : "one of the future (the clock was set back)");
+    }
+    keyring->ca_cert = arena_slice(&keyring->arena, fresh);
+    keyring->ca_is_shown = false;
     return true;
+}
+
+static bool ca_is_good(const struct keyring *keyring, int64_t now_s)
+{
+    return trust_cert_is_good(keyring->ca_cert, now_s, CA_RENEW_S);
+}
+
+static bool ca_publish(struct keyring *keyring, struct error *err)
+{
+    keyring->ca_is_shown =
+        keyring->ca_is_shown || file_write(keyring->ca_public, keyring->ca_cert, 0644, err);
+    return keyring->ca_is_shown;
+}
+
+bool keyring_keep_ca(struct keyring *keyring, int64_t now_s, struct error *err)
+{
+    return (ca_is_good(keyring, now_s) || ca_renew(keyring, now_s, err)) &&
+           ca_publish(keyring, err);
 }
 
 static bool ca_load(struct keyring *keyring, int64_t now_s, struct error *err)
@@ -320,7 +347,7 @@ static bool ca_load(struct keyring *keyring, int64_t now_s, struct error *err)
         *err = key_fault;
         return false;
     }
-    if (has_cert && has_key && trust_cert_not_after(keyring->ca_cert) > now_s + CA_RENEW_S) {
+    if (has_cert && has_key && ca_is_good(keyring, now_s)) {
         return true;
     }
     struct error fault;
@@ -368,18 +395,16 @@ bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, stru
 {
     *keyring = (struct keyring){0};
     snprintf(keyring->dir, sizeof(keyring->dir), "%s/signer", data);
-    char public_path[KEYRING_PATH_MAX];
-    snprintf(public_path, sizeof(public_path), "%s/ca.pem", data);
+    snprintf(keyring->ca_public, sizeof(keyring->ca_public), "%s/ca.pem", data);
     if (!file_make_dir(keyring->dir, 0700, err)) {
         return false;
     }
     if (chmod(keyring->dir, 0700) != 0) {
         return error_errno(err, "%s", keyring->dir);
     }
-    bool good =
-        issuers_load(keyring, err) && (keyring->issuer_count > 0 || keyring_rotate(keyring, err)) &&
-        seal_load(keyring, err) && ca_load(keyring, now_s, err) &&
-        file_write(public_path, keyring->ca_cert, 0644, err);
+    bool good = issuers_load(keyring, err) &&
+                (keyring->issuer_count > 0 || keyring_rotate(keyring, err)) &&
+                seal_load(keyring, err) && ca_load(keyring, now_s, err) && ca_publish(keyring, err);
     if (!good) {
         keyring_close(keyring);
     }

@@ -22,12 +22,21 @@ struct keyring {
     size_t issuer_count;
     struct slice ca_cert, ca_key; /* PEM, in the arena */
     struct seal_key seal;         /* of the values of secrets */
+    char ca_public[4096 + 16];    /* DATA/ca.pem */
+    bool ca_is_shown;             /* it holds ca_cert */
     struct arena arena;
 };
 
 /* Reads DATA/signer, makes what is missing, and writes DATA/ca.pem. NOW_S: for the CA. */
 bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, struct error *err);
 void keyring_close(struct keyring *keyring);
+
+/*
+ * Renews the CA with its own key if it ends within 430 days (longer than a leaf lives), or begins
+ * after now, since the clock was set back; and writes DATA/ca.pem. Called as often as one likes.
+ * On failure the old one stays.
+ */
+bool keyring_keep_ca(struct keyring *keyring, int64_t now_s, struct error *err);
 
 /* NULL if it is not one of ours. */
 const struct issuer_key *keyring_find(const struct keyring *keyring, struct slice kid);

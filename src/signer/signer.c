@@ -13,7 +13,8 @@
 #include "signer/sandbox.h"
 
 enum {
-    ANSWER_BYTES_MAX = IPC_PACKET_MAX - sizeof(struct message_head) - sizeof(struct msg_signed)
+    ANSWER_BYTES_MAX = IPC_PACKET_MAX - sizeof(struct message_head) - sizeof(struct msg_signed),
+    CA_LOOK_MS = 60 * 1000, /* the clock may jump at any time */
 };
 
 struct signer {
@@ -21,6 +22,7 @@ struct signer {
     struct keyring keyring;
     struct ipc_channel *supervisor;
     struct ipc_channel *control; /* NULL: none was inherited, or it has ended */
+    uv_timer_t ca_timer;
 };
 
 /* ---- questions ---- */
@@ -77,6 +79,15 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
 
 /* ---- life ---- */
 
+static void on_ca_timer(uv_timer_t *timer)
+{
+    struct signer *signer = timer->data;
+    struct error err = {0};
+    if (!keyring_keep_ca(&signer->keyring, clock_wall_us() / 1000000, &err)) {
+        log_error("the local CA cannot be renewed: %s", err.text);
+    }
+}
+
 static void on_supervisor(struct ipc_channel *channel, enum message_type type, const void *body,
                           size_t bytes, void *ctx)
 {
@@ -123,8 +134,14 @@ static bool serve(struct signer *signer, const struct settings *settings, struct
     if (!ipc_send(signer->supervisor, MSG_READY, NULL, 0)) {
         return error_set(err, STATUS_UNAVAILABLE, "the supervisor does not listen");
     }
+    uv_timer_init(&signer->loop, &signer->ca_timer);
+    signer->ca_timer.data = signer;
+    uv_timer_start(&signer->ca_timer, on_ca_timer, CA_LOOK_MS, CA_LOOK_MS);
+    uv_unref((uv_handle_t *)&signer->ca_timer);
     log_info("ready, issuer keys=%zu", signer->keyring.issuer_count);
     uv_run(&signer->loop, UV_RUN_DEFAULT); /* until all channels are closed */
+    uv_close((uv_handle_t *)&signer->ca_timer, NULL);
+    uv_run(&signer->loop, UV_RUN_DEFAULT);
     return true;
 }
 

@@ -125,10 +125,15 @@ static EVP_PKEY *key_read(struct slice pem)
     return bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 }
 
-static int64_t cert_not_after(const X509 *cert)
+static int64_t time_seconds(const ASN1_TIME *time)
 {
     struct tm when;
-    return ASN1_TIME_to_tm(X509_get0_notAfter(cert), &when) == 1 ? (int64_t)timegm(&when) : 0;
+    return ASN1_TIME_to_tm(time, &when) == 1 ? (int64_t)timegm(&when) : 0;
+}
+
+static int64_t cert_not_after(const X509 *cert)
+{
+    return time_seconds(X509_get0_notAfter(cert));
 }
 
 /* ---- names ---- */
@@ -368,4 +373,14 @@ int64_t trust_cert_not_after(struct slice pem)
     int64_t when_s = cert == NULL ? 0 : cert_not_after(cert);
     faults_end();
     return when_s;
+}
+
+bool trust_cert_is_good(struct slice pem, int64_t now_s, int64_t left_s)
+{
+    faults_begin();
+    auto_x509 *cert = cert_read(pem);
+    bool good = cert != NULL && time_seconds(X509_get0_notBefore(cert)) <= now_s &&
+                cert_not_after(cert) > now_s + left_s;
+    faults_end();
+    return good;
 }

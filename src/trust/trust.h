@@ -135,3 +135,7 @@ bool trust_public_pem(struct arena *arena, struct slice spki, struct slice *pem,
 
 /* Seconds since 1970 at which the first certificate in PEM ends; 0 if unreadable. */
 int64_t trust_cert_not_after(struct slice pem);
+
+/* Whether that certificate is good now, and for LEFT_S seconds more. A clock that was set back
+ * makes one of the future: it is not good either. */
+bool trust_cert_is_good(struct slice pem, int64_t now_s, int64_t left_s);

@@ -9,5 +9,11 @@
  */
 bool tls_leaf_services(struct control *control, struct error *err);
 bool tls_leaf_google(struct control *control, struct error *err);
+/*
+ * Looks after them from now on, once a minute: what has come near its end, or is one of the future
+ * because the clock was set back, is made anew, and used for handshakes from then on. Tells the
+ * workers what there is, too, since a predecessor may have died before it could.
+ */
+void tls_leaf_watch(struct control *control);
 /* A key for such names does not lie about when nobody needs it. */
 void tls_leaf_forget_google(const struct control *control);

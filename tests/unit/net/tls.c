@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "net/server.h"
 
 static char dir[] = "/tmp/net-tls-XXXXXX";
@@ -289,6 +290,80 @@ static void a_certificate_is_chosen_by_its_own_names(void **state)
     }
 }
 
+static struct slice read_file(struct arena *arena, const char *path)
+{
+    struct error err;
+    struct slice out;
+    assert_true(file_read(arena, path, 65536, &out, &err));
+    return out;
+}
+
+static bool shows(struct client *client, const char *common_name)
+{
+    char name[64] = "";
+    X509 *cert = SSL_get1_peer_certificate(client->ssl);
+    assert_non_null(cert);
+    X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name, sizeof(name));
+    X509_free(cert);
+    return strcmp(name, common_name) == 0;
+}
+
+static void a_renewed_certificate_is_for_those_who_come_now(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct rig rig;
+    struct client before, after;
+    struct net_tls *tls = two_certificates(NULL);
+    struct slice chain = read_file(&arena, chains[1]), key = read_file(&arena, keys[1]);
+    static const char text[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    rig_start(&rig, tls);
+    client_open(&before, &rig, "first.example", NULL, 0, NULL);
+    assert_true(shows(&before, "first"));
+    /* What does not fit together changes nothing. */
+    assert_false(net_tls_renew(tls, chain, read_file(&arena, keys[0]), &err));
+    assert_false(net_tls_renew(tls, SLICE("none"), key, &err));
+    assert_false(net_tls_renew(tls, chain, SLICE_NONE, &err));
+    assert_true(net_tls_renew(tls, chain, key, &err));
+    client_open(&after, &rig, "first.example", NULL, 0, NULL);
+    assert_true(shows(&after, "second"));
+    client_close(&after);
+    client_open(&after, &rig, NULL, NULL, 0, NULL);
+    assert_true(shows(&after, "second"));
+    client_close(&after);
+    client_send(&before, text, sizeof(text) - 1);
+    client_until(&before, "hello");
+    client_close(&before);
+    rig_stop(&rig);
+    net_tls_free(tls);
+}
+
+static void a_ticket_outlives_the_certificate(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct rig rig;
+    struct client client;
+    struct net_tls *tls = two_certificates(NULL);
+    static const char text[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    rig_start(&rig, tls);
+    client_open(&client, &rig, "first.example", NULL, TLS1_3_VERSION, NULL);
+    client_send(&client, text, sizeof(text) - 1);
+    client_until(&client, "hello");
+    SSL_SESSION *session = SSL_get1_session(client.ssl);
+    client_close(&client);
+    assert_true(net_tls_renew(tls, read_file(&arena, chains[0]), read_file(&arena, keys[0]), &err));
+    client_open(&client, &rig, "first.example", NULL, TLS1_3_VERSION, session);
+    assert_false(client.failed);
+    assert_int_equal(SSL_session_reused(client.ssl), 1);
+    client_close(&client);
+    SSL_SESSION_free(session);
+    rig_stop(&rig);
+    net_tls_free(tls);
+}
+
 static void old_versions_are_refused(void **state)
 {
     (void)state;
@@ -413,8 +488,10 @@ static void fill_sockets(struct rig *rig, struct exchange *exchange)
     }
 }
 
-/* A connection whose CONNECT is granted while an answer is still on its way. */
-static void tunnel_open(struct tunnels *tunnels, struct rig *rig, struct raw *raw)
+/* A connection whose CONNECT is granted while an answer is still on its way; WITHIN_MS: for the
+ * handshake. */
+static void tunnel_open(struct tunnels *tunnels, struct rig *rig, struct raw *raw,
+                        unsigned within_ms)
 {
     static const struct exchange_events events = {
         .on_request = on_tunnel_request,
@@ -427,7 +504,7 @@ static void tunnel_open(struct tunnels *tunnels, struct rig *rig, struct raw *ra
     net_limits_default(&limits);
     rig_start(rig, NULL);
     net_listener_free(rig->listener);
-    limits.head_timeout_ms = 100;
+    limits.head_timeout_ms = within_ms;
     rig->listener = net_listen(rig->net, rig->fd, NULL, &limits, &events, tunnels, &err);
     raw_open(raw, rig);
     raw_send(raw, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -447,7 +524,7 @@ static void a_handshake_behind_a_slow_answer_has_its_time(void **state)
     struct rig rig;
     struct raw raw;
     struct tunnels tunnels;
-    tunnel_open(&tunnels, &rig, &raw);
+    tunnel_open(&tunnels, &rig, &raw, 100);
     raw_until(&raw, NULL);
     assert_true(slice_ends(buffer_slice(&raw.in), SLICE("established\r\n\r\n")));
     raw_close(&raw);
@@ -462,7 +539,7 @@ static void what_is_said_in_the_clear_before_a_reset_is_not_heard(void **state)
     struct rig rig;
     struct raw raw;
     struct tunnels tunnels;
-    tunnel_open(&tunnels, &rig, &raw);
+    tunnel_open(&tunnels, &rig, &raw, 60000);
     assert_int_equal(send(raw.fd, late, sizeof(late) - 1, MSG_NOSIGNAL), sizeof(late) - 1);
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     setsockopt(raw.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
@@ -510,6 +587,8 @@ int main(void)
         cmocka_unit_test(a_large_upload_passes_through_tls),
         cmocka_unit_test(alpn_chooses_the_version_of_http),
         cmocka_unit_test(a_certificate_is_chosen_by_its_own_names),
+        cmocka_unit_test(a_renewed_certificate_is_for_those_who_come_now),
+        cmocka_unit_test(a_ticket_outlives_the_certificate),
         cmocka_unit_test(old_versions_are_refused),
         cmocka_unit_test(a_session_is_resumed_by_whoever_shares_the_key),
         cmocka_unit_test(a_handshake_has_its_time),

@@ -217,6 +217,64 @@ static void a_ca_near_its_end_is_renewed_with_the_same_key(void **state)
     folder_free(data);
 }
 
+static void a_running_signer_keeps_its_ca_good(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    char data[64];
+    struct keyring keyring;
+    struct slice shown, leaf, leaf_key;
+    struct slice name = SLICE("a.test");
+    assert_non_null(folder_new(data));
+    open_in(&keyring, data);
+    char *public = arena_printf(&arena, "%s/ca.pem", data);
+    int64_t now_s = time(NULL), ends_s = trust_cert_not_after(keyring.ca_cert);
+    const struct {
+        int64_t at_s;
+        bool renewed;
+    } moments[] = {
+        {now_s, false},
+        {ends_s - 431 * 86400, false},
+        {ends_s - 429 * 86400, true},        /* near its end */
+        {ends_s - 429 * 86400, false},       /* and once is enough */
+        {now_s, true},                       /* the clock is set back: it was one of the future */
+        {now_s - 3000, false},               /* less than an hour does nothing */
+        {now_s + 20 * 365 * 86400LL, true},  /* long after its end */
+        {now_s - 20 * 365 * 86400LL, true},
+    };
+    int kept = dup(STDERR_FILENO);
+    assert_non_null(freopen("/dev/null", "w", stderr)); /* it warns, as it should */
+    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+        int64_t at_s = moments[i].at_s;
+        struct slice before = arena_slice(&arena, keyring.ca_cert);
+        struct slice key = arena_slice(&arena, keyring.ca_key);
+        assert_true(keyring_keep_ca(&keyring, at_s, &err));
+        assert_int_equal(slice_equal(keyring.ca_cert, before), !moments[i].renewed);
+        assert_true(slice_equal(keyring.ca_key, key));
+        assert_true(trust_cert_is_good(keyring.ca_cert, at_s, 430 * 86400));
+        assert_true(file_read(&arena, public, 65536, &shown, &err));
+        assert_true(slice_equal(shown, keyring.ca_cert));
+        assert_true(trust_leaf_make(&arena, keyring.ca_cert, keyring.ca_key, &name, 1, at_s, 397,
+                                    &leaf, &leaf_key, &err));
+        assert_true(trust_cert_is_good(leaf, at_s, 390 * 86400));
+        assert_true(slice_ends(leaf, shown));
+    }
+    /* One that could not be shown is shown later. */
+    assert_int_equal(unlink(public), 0);
+    assert_int_equal(mkdir(public, 0700), 0);
+    int64_t later_s = now_s + 40 * 365 * 86400LL;
+    assert_false(keyring_keep_ca(&keyring, later_s, &err));
+    assert_int_equal(rmdir(public), 0);
+    assert_true(keyring_keep_ca(&keyring, later_s, &err));
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    assert_true(file_read(&arena, public, 65536, &shown, &err));
+    assert_true(slice_equal(shown, keyring.ca_cert));
+    keyring_close(&keyring);
+    folder_free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_file_with_another_key_than_its_name_says_stops_the_start),
         cmocka_unit_test(an_account_keeps_its_key_and_has_a_name_of_digits),
         cmocka_unit_test(a_ca_near_its_end_is_renewed_with_the_same_key),
+        cmocka_unit_test(a_running_signer_keeps_its_ca_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,12 +143,33 @@ static void a_leaf_needs_a_ca_that_fits_and_lives(void **state)
     assert_int_equal(trust_cert_not_after(SLICE("no certificate")), 0);
 }
 
+static void a_certificate_is_good_from_its_begin_to_its_end(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err;
+    struct slice pem, key;
+    int64_t now_s = time(NULL);
+    assert_true(trust_ca_make(&arena, "CA", now_s, &pem, &key, &err));
+    int64_t ends_s = trust_cert_not_after(pem);
+    assert_true(trust_cert_is_good(pem, now_s, 0));
+    assert_true(trust_cert_is_good(pem, now_s - 3600, 0)); /* it begins an hour early */
+    assert_false(trust_cert_is_good(pem, now_s - 3601, 0));
+    assert_true(trust_cert_is_good(pem, ends_s - 1, 0));
+    assert_false(trust_cert_is_good(pem, ends_s, 0));
+    assert_true(trust_cert_is_good(pem, ends_s - DAY_S - 1, DAY_S));
+    assert_false(trust_cert_is_good(pem, ends_s - DAY_S, DAY_S));
+    assert_false(trust_cert_is_good(SLICE("no certificate"), now_s, 0));
+    assert_false(trust_cert_is_good(SLICE_NONE, now_s, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leaf_is_good_for_its_names_and_its_time_only),
         cmocka_unit_test(names_that_are_none_are_refused),
         cmocka_unit_test(a_leaf_needs_a_ca_that_fits_and_lives),
+        cmocka_unit_test(a_certificate_is_good_from_its_begin_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
