@@ -61,12 +61,12 @@ export async function statusOf(url, ...more) {
 let browser;
 const faults = [];
 
-/** A page that is signed in as MEMBER ("" for the owner), in a browser context of its own. */
-export async function signedIn({ member = "", width = 1280, dark = false } = {}) {
-  const link = await homerun("console", "--print", ...(member ? [`--as=${member}`] : []));
+/** A page in a browser context of its own. MORE: options of that. */
+export async function freshPage({ width = 1280, dark = false, ...more } = {}) {
   const context = await browser.newContext({
     viewport: { width, height: 900 },
     colorScheme: dark ? "dark" : "light",
+    ...more,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(10000);
@@ -76,6 +76,13 @@ export async function signedIn({ member = "", width = 1280, dark = false } = {})
       faults.push(`CSP: ${said.text()}`);
     }
   });
+  return page;
+}
+
+/** A page that is signed in as MEMBER ("" for the owner). */
+export async function signedIn({ member = "", ...look } = {}) {
+  const link = await homerun("console", "--print", ...(member ? [`--as=${member}`] : []));
+  const page = await freshPage(look);
   await page.goto(link);
   await page.getByRole("heading", { name: "Services", level: 1 }).waitFor();
   page.base = new URL(link).origin;

@@ -106,7 +106,7 @@ static void sessions_sign_out(struct api_call *call)
     if (account_by_email(call->control, &call->arena, member.value, &account)) {
         wanted.sub = slice_of(account.sub);
     }
-    const char *resource = arena_printf(&call->arena, "people/%.*s", SLICE_ARG(member.value));
+    const char *resource = person_resource(call->control, &call->arena, member.value);
     if (!session_end_all(call, resource, "sign-out-everywhere", is_wanted, &wanted, &count, &err)) {
         api_fail(call, &err);
         return;

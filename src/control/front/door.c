@@ -155,10 +155,14 @@ static bool login_of(struct api_call *call, struct slice id, struct login *out)
            host_is_live(call, out->host);
 }
 
-static void add_host(struct api_call *call, struct door_page *page, struct slice host)
+static void add_name(struct api_call *call, struct door_page *page, struct slice host)
 {
+    /* An address may be broken behind its @. */
+    size_t at = (size_t)(slice_find(host, '@') + 1);
     door_page_add(page, "<span class=\"who\">");
-    door_page_text(call, page, host);
+    door_page_text(call, page, slice_upto(host, at));
+    door_page_add(page, at > 0 ? "<wbr>" : "");
+    door_page_text(call, page, slice_from(host, at));
     door_page_add(page, "</span>");
 }
 
@@ -177,7 +181,7 @@ static void sign_in_page(struct api_call *call, const struct login *login)
     struct door_page page = door_page(200, "Sign in");
     if (login != NULL) {
         door_page_add(&page, "<p>to go on to</p>");
-        add_host(call, &page, login->host);
+        add_name(call, &page, login->host);
         door_page_header(&page, cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S));
     }
     door_providers_add(call, &page, login);
@@ -221,7 +225,7 @@ static void lead_on(struct api_call *call, const struct session *session,
     struct slice id = cookie_find(request_of(call), COOKIE_LOGIN, &several);
     bool going = login_of(call, id, &login);
     struct door_page page = door_page(200, "You are signed in");
-    add_host(call, &page, session->person.shown);
+    add_name(call, &page, session->person.shown);
     page.go_on = going ? done_url(call, &login, session)
                        : arena_printf(&call->arena, "%s/", door_auth_url(call));
     door_page_add(&page, "<p><a class=\"button\" href=\"");
@@ -409,7 +413,7 @@ static void confirm_page(struct api_call *call, struct slice secret, const struc
 {
     struct door_page page = door_page(200, "Sign in on this browser?");
     door_page_add(&page, "<p>You will be signed in as</p>");
-    add_host(call, &page, slice_of(account->email));
+    add_name(call, &page, slice_of(account->email));
     door_page_add(&page, "<form method=\"post\" action=\"/_homerun/auth/link\">"
                          "<input type=\"hidden\" name=\"t\" value=\"");
     door_page_text(call, &page, secret);
@@ -497,7 +501,7 @@ static void home_get(struct api_call *call)
         return;
     }
     struct door_page page = door_page(200, "You are signed in");
-    add_host(call, &page, session.person.shown);
+    add_name(call, &page, session.person.shown);
     door_page_add(&page, "<p>Open any service of this Homerun that you may use: you will not be "
                          "asked again.</p><p><a class=\"button\" href=\"");
     door_page_text(call, &page,
@@ -524,7 +528,7 @@ static void sign_out_get(struct api_call *call)
     struct door_page page = door_page(200, found ? "Sign out?" : "You are not signed in");
     if (found) {
         door_page_add(&page, "<p>You are signed in as</p>");
-        add_host(call, &page, session.person.shown);
+        add_name(call, &page, session.person.shown);
         door_page_add(&page, "<p>Signing out ends it on every service of this Homerun, in this "
                              "browser.</p>");
         add_sign_out(&page);

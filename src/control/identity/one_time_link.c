@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "control/identity/guesses.h"
+#include "control/identity/sessions.h"
 
 enum { SWEEP_MAX = 256 };
 
@@ -69,7 +70,9 @@ bool link_new(struct api_call *call, const struct account *account, const struct
     return change != NULL && make_room(call, err) &&
            store_put(call->control->store, STORE_LINK, ticket_key(&call->arena, "links", secret),
                      body, NULL, NULL, err) &&
-           change_audit(change, account->key, "make-sign-in-link", NULL, NULL, err) &&
+           change_audit(change,
+                        person_resource(call->control, &call->arena, slice_of(account->email)),
+                        "make-sign-in-link", NULL, NULL, err) &&
            change_commit(&change, err);
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
+#include "control/record/projects.h"
 
 enum { SWEEP_MAX = 512, TOUCH_US_PER_S = 1000000, TOUCH_AFTER_S = 24 * 60 * 60, BROWSER_MAX = 200 };
 
@@ -15,6 +15,12 @@ void session_done(struct session *session)
 {
     json_decref(session->body);
     session->body = NULL;
+}
+
+const char *person_resource(struct control *control, struct arena *arena, struct slice shown)
+{
+    return arena_printf(arena, "%s/people/%.*s", organization_node(control, arena),
+                        SLICE_ARG(shown));
 }
 
 static struct session_key key_of(struct slice id)
@@ -196,7 +202,7 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
     return make_room(call, change, &place, err) &&
            store_put(call->control->store, STORE_SESSION, key.text, body, NULL, NULL, err) &&
            change_session(change, key.text, err) &&
-           change_audit(change, arena_printf(&call->arena, "people/%.*s", SLICE_ARG(person->shown)),
+           change_audit(change, person_resource(call->control, &call->arena, person->shown),
                         plan->deed, NULL, told, err);
 }
 
@@ -337,8 +343,7 @@ bool session_end(struct api_call *call, const struct session *session, struct er
     auto_change *change = api_change(call, err);
     return change != NULL && end_tree(change, call->control, &call->arena, key, err) &&
            change_audit(change,
-                        arena_printf(&call->arena, "people/%.*s",
-                                     SLICE_ARG(session->person.shown)),
+                        person_resource(call->control, &call->arena, session->person.shown),
                         "sign-out", NULL, NULL, err) &&
            change_commit(&change, err);
 }

@@ -21,6 +21,10 @@ enum {
     SESSIONS_MAX = 20000,                     /* at once; more is RESOURCE_EXHAUSTED */
 };
 
+/* What audit rows of PERSON's sign-ins are about: "organizations/N/people/SHOWN", in ARENA, so that the
+ * organization's history has them. */
+const char *person_resource(struct control *control, struct arena *arena, struct slice shown);
+
 /* Where a session counts that is no host's: the console at the API's address. */
 #define SESSION_AT_API ":api"
 
