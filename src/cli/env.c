@@ -47,6 +47,7 @@ static const struct {
     {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM", "{api}/"},
     /* gcloud asks for identity tokens past its proxy. */
     {BOTH, "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", "{api}/"},
+    {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAP", "{api}/"},
     {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS", "{api}/"},
     {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_ORGPOLICY", "{api}/"},
     {SET, "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING", "{api}/"},

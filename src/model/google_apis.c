@@ -17,8 +17,6 @@ static const struct {
     {"dashboards", "monitoring"},
     {"dns", "dns"},
     {"functions", "cloudfunctions"},
-    {"iap_tunnel", "iap"},
-    {"iap_web", "iap"},
     {"keyRings", "cloudkms"},
     {"queues", "cloudtasks"},
     {"repositories", "artifactregistry"},
@@ -116,7 +114,6 @@ const struct google_api google_apis_elsewhere[] = {
     {"gkeonprem", "GKE On-Prem", "gkeonprem"},
     {"gkerecommender", "GKE Recommender", "gkerecommender"},
     {"healthcare", "Cloud Healthcare", "healthcare"},
-    {"iap", "Identity-Aware Proxy", "iap"},
     {"ids", "Cloud IDS", "ids"},
     {"krmapihosting", "Config Controller", "krmapihosting"},
     {"language", "Natural Language", "language"},
@@ -204,11 +201,11 @@ const struct google_api google_apis_elsewhere[] = {
 static const char *const labels_here[] = {
     "cloudbilling",  "cloudresourcemanager",
     "iam",           "iamcredentials",
-    "logging",       "oauth2",
-    "openidconnect", "orgpolicy",
-    "run",           "secretmanager",
-    "serviceusage",  "sts",
-    "www",
+    "iap",           "logging",
+    "oauth2",        "openidconnect",
+    "orgpolicy",     "run",
+    "secretmanager", "serviceusage",
+    "sts",           "www",
 };
 
 static const struct google_api *api_find(struct slice label)

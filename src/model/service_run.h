@@ -55,6 +55,8 @@ void service_settle(json_t *doc, revision_ready_fn *ready, void *ctx, const char
 
 /* Whether the Invoker IAM check is off. */
 bool service_check_off(const json_t *doc);
+/* Whether Identity-Aware Proxy stands before the service. DOC may be NULL. */
+bool service_door_on(const json_t *doc);
 /* What of a service decides access, for the audit log; NULL for NULL. Owned by the caller. */
 json_t *service_access_facts(const json_t *doc);
 

@@ -108,6 +108,11 @@ bool service_check_off(const json_t *doc)
     return json_flag(doc, "invokerIamDisabled", false);
 }
 
+bool service_door_on(const json_t *doc)
+{
+    return json_flag(doc, "iapEnabled", false);
+}
+
 json_t *service_access_facts(const json_t *doc)
 {
     if (doc == NULL) {
@@ -117,6 +122,9 @@ json_t *service_access_facts(const json_t *doc)
                               "defaultUriDisabled", json_flag(doc, "defaultUriDisabled", false),
                               "ingress", json_text_or(doc, "ingress", "INGRESS_TRAFFIC_ALL"));
     json_t *audiences = json_object_get(doc, "customAudiences");
+    if (service_door_on(doc)) {
+        json_object_set_new(facts, "iapEnabled", json_true());
+    }
     if (json_array_size(audiences) > 0) {
         json_object_set(facts, "customAudiences", audiences);
     }

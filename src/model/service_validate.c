@@ -118,11 +118,6 @@ static bool audiences_valid(struct check *check, const json_t *audiences)
 
 static bool settings_valid(struct check *check, const json_t *doc)
 {
-    if (json_flag(doc, "iapEnabled", false)) {
-        return refuse(check, "metadata.annotations[run.googleapis.com/iap-enabled]", "iapEnabled",
-                      "Identity-Aware Proxy is not supported: use IAM, or turn the Invoker IAM "
-                      "check off.");
-    }
     if (json_text(doc, "binaryAuthorization.policy") != NULL &&
         json_flag(doc, "binaryAuthorization.useDefault", false)) {
         return refuse(check, "metadata.annotations[run.googleapis.com/binary-authorization]",

@@ -29,6 +29,7 @@ enum policy_node {
     POLICY_ACCOUNT,
     POLICY_TAG,    /* a key or a value */
     POLICY_SECRET, /* a secret, or a version of one */
+    POLICY_DOOR,   /* of a service, a region or a project: Identity-Aware Proxy */
 };
 
 /* What the rules about existence need to ask. Any may be NULL: then everything exists. */

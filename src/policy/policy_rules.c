@@ -145,6 +145,8 @@ static bool role_is_supported(enum policy_node node, struct slice role,
     switch (node) {
     case POLICY_SERVICE:
         return known != NULL && role_fits_service(known);
+    case POLICY_DOOR:
+        return known != NULL && role_fits_door(known);
     case POLICY_PROJECT:
     case POLICY_FOLDER:
         return !slice_is(role, "roles/orgpolicy.policyAdmin"); /* on organizations only */
@@ -224,7 +226,7 @@ bool policy_check_member(struct arena *arena, enum policy_node node, struct slic
         member.text = arena_slice(arena, *stored);
         member.value = slice_from(member.text, strlen("deleted:"));
     } else if (stored == NULL || !slice_equal(*stored, member.text)) {
-        if (is_public(member.kind) && node != POLICY_SERVICE) {
+        if (is_public(member.kind) && node != POLICY_SERVICE && node != POLICY_DOOR) {
             return error_set(err, STATUS_INVALID_ARGUMENT,
                              "The member %.*s is not supported for this resource.",
                              SLICE_ARG(member.text));

@@ -81,17 +81,28 @@ bool role_holds(const struct role *role, struct slice permission)
     return number >= 0 && role_holds_number(role, number);
 }
 
-bool role_fits_service(const struct role *role)
+/* Basic roles, and those with a permission that begins so. */
+static bool role_fits(const struct role *role, struct slice prefix)
 {
     if (role_is_basic(slice_of(role->name))) {
         return true;
     }
     for (size_t i = 0; i < role->permission_count; i++) {
-        if (slice_starts(slice_of(permissions_table[role->permissions[i]]), SLICE("run."))) {
+        if (slice_starts(slice_of(permissions_table[role->permissions[i]]), prefix)) {
             return true;
         }
     }
     return false;
+}
+
+bool role_fits_service(const struct role *role)
+{
+    return role_fits(role, SLICE("run."));
+}
+
+bool role_fits_door(const struct role *role)
+{
+    return role_fits(role, SLICE("iap.web"));
 }
 
 bool role_is_basic(struct slice name)

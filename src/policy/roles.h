@@ -1,6 +1,7 @@
 /*
- * The predefined roles, generated at build time from src/policy/roles.json: names, titles, permissions.
- * Permissions are numbered, so that a role is a bit set and "does the role hold it" is one test.
+ * The predefined roles, generated at build time from src/policy/roles.json: names, titles,
+ * permissions. Permissions are numbered, so that a role is a bit set and "does the role hold it" is
+ * one test.
  */
 #pragma once
 
@@ -25,5 +26,8 @@ const char *permission_name(size_t number);
 bool role_holds(const struct role *role, struct slice permission);
 /* May stand in the policy of a service: basic roles, and those with a permission of run. */
 bool role_fits_service(const struct role *role);
+/* May stand in the policy of a door: basic roles, and those with a permission of IAP's web
+ * resources. */
+bool role_fits_door(const struct role *role);
 /* roles/owner, roles/editor, roles/viewer: no conditions on them. */
 bool role_is_basic(struct slice name);

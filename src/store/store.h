@@ -35,6 +35,7 @@ struct store; /* opaque */
 #define STORE_SECRET          "secret"         /* projects/P/secrets/S */
 #define STORE_SECRET_VERSION  "secret-version" /* SECRET/versions/N */
 #define STORE_SECRET_VALUE    "secret-value"   /* the same key: what the signer encrypted */
+#define STORE_DOOR            "door"           /* settings of Identity-Aware Proxy: record/door.h */
 #define STORE_LINK            "link"    /* links/SHA256: one-time sign-in links of the console */
 #define STORE_SESSION         "session" /* sessions/SHA256: who is signed in */
 

@@ -4,6 +4,7 @@
 #include "control/access/orgpolicy.h"
 #include "control/call/answer.h"
 #include "control/identity/accounts.h"
+#include "control/record/door.h"
 #include "control/record/policy_doc.h"
 
 enum { TEST_PERMISSIONS_MAX = 100 };
@@ -64,6 +65,14 @@ static bool exists(struct api_call *call, const char *resource, struct error *er
         [POLICY_ACCOUNT] = STORE_ACCOUNT, [POLICY_TAG] = STORE_TAG,
         [POLICY_SECRET] = STORE_SECRET,
     };
+    if (door_is(resource)) {
+        /* The door is there with its service, whether it is on or not; above it with the project.
+         */
+        const char *service = door_service(&call->arena, resource);
+        return service == NULL ||
+               store_load(call->control->store, STORE_SERVICE, service, NULL, err,
+                          "Resource '%s' was not found: there is no such service.", resource);
+    }
     return store_load(call->control->store, kinds[policy_node_of(resource)], resource, NULL, err,
                       "Resource '%s' was not found.", resource);
 }
@@ -104,6 +113,9 @@ static bool has_account(void *ctx, struct slice email)
     struct api_call *call = ctx;
     struct store_doc doc;
     const char *key = account_key_of(call->control, &call->arena, email);
+    if (door_agent_project(call->control, &call->arena, email) != NULL) {
+        return true;
+    }
     if (key == NULL ||
         store_get(call->control->store, STORE_ACCOUNT, key, &doc, NULL) != STORE_FOUND) {
         return false;
@@ -282,6 +294,16 @@ static bool may_alter_roles(struct api_call *call, const char *resource,
                      call->route->permission, resource);
 }
 
+/* The door of a service is in the service's history: whoever asks for that wants both. */
+static bool audit_policy(struct change *change, struct arena *arena, const char *resource,
+                         const json_t *before, const json_t *after, struct error *err)
+{
+    const char *service = door_is(resource) ? door_service(arena, resource) : NULL;
+    return change_audit(change, service != NULL ? service : resource,
+                        door_is(resource) ? "set-iap-policy" : "set-iam-policy", before, after,
+                        err);
+}
+
 static bool set_policy(struct api_call *call, const char *resource, struct policy_doc *before,
                        json_t **answer, struct error *err)
 {
@@ -306,7 +328,7 @@ static bool set_policy(struct api_call *call, const char *resource, struct polic
     if (change == NULL ||
         !store_put(call->control->store, STORE_POLICY, resource, body, NULL, &stored, err) ||
         !change_policy(change, resource, err) ||
-        !change_audit(change, resource, "set-iam-policy", before->body, body, err) ||
+        !audit_policy(change, &call->arena, resource, before->body, body, err) ||
         !change_commit(&change, err)) {
         return false;
     }

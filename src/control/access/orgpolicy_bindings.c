@@ -6,6 +6,7 @@
 #include "control/access/orgpolicy_ask.h"
 #include "control/identity/accounts.h"
 #include "control/identity/federation.h"
+#include "control/record/door.h"
 
 struct grant_check {
     struct api_call *call;
@@ -80,8 +81,14 @@ static bool belongs(struct grant_check *check, const struct member *member,
     ptrdiff_t at = slice_find_last(member->value, '@');
     struct slice domain = at < 0 ? SLICE_NONE : slice_from(member->value, (size_t)at + 1);
     struct pool_search search = {.pool = member_pool(member)};
+    const char *agents;
     switch (member->kind) {
     case MEMBER_SERVICE_ACCOUNT:
+        agents = door_agent_project(check->call->control, arena, member->value);
+        if (agents != NULL) {
+            *account_key = arena_printf(arena, "projects/%s/serviceAccounts/%s", agents, value);
+            return true;
+        }
         *account_key = account_key_of(check->call->control, arena, member->value);
         return *account_key != NULL && exists(check, STORE_ACCOUNT, *account_key);
     case MEMBER_USER:

@@ -5,9 +5,14 @@
 
 #include <stdio.h>
 
+#include "control/record/door.h"
+#include "control/record/groups.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
-#include "model/service.h"
+#include "model/service_run.h"
+
+static const char invoke[] = "run.routes.invoke";
+static const char enter[] = "iap.webServiceVersions.accessViaIAP";
 
 enum { HISTORY_MAX = 500 };
 
@@ -43,6 +48,15 @@ bool access_service(struct api_call *call, struct store_doc *out, struct error *
                       "Service '%s' was not found.", resource);
 }
 
+/* ID of the project of the service KEY. */
+static const char *project_of(struct api_call *call, const char *key)
+{
+    struct slice left = slice_of(key), kind, id = SLICE_NONE;
+    slice_cut(&left, '/', &kind);
+    slice_cut(&left, '/', &id);
+    return arena_string(&call->arena, id);
+}
+
 /* The same for questions about what is served now. */
 static bool load_served(struct api_call *call, struct store_doc *out, struct error *err)
 {
@@ -72,9 +86,9 @@ static void add_binding(json_t *rows, const char *node, const struct binding *bi
     }
 }
 
-/* Every binding that lets someone invoke, own and inherited. */
-static bool collect_bindings(struct api_call *call, const char *key, json_t *rows,
-                             struct error *err)
+/* Every binding that gives PERMISSION on the resource KEY, own and inherited. */
+static bool collect_bindings(struct api_call *call, const char *key, const char *permission,
+                             json_t *rows, struct error *err)
 {
     struct store *store = call->control->store;
     const char *node = key;
@@ -84,13 +98,67 @@ static bool collect_bindings(struct api_call *call, const char *key, json_t *row
             return false;
         }
         for (size_t i = 0; i < policy.count; i++) {
-            if (role_invokes_services(call->control->store, policy.bindings[i].role)) {
+            if (role_gives(store, policy.bindings[i].role, slice_of(permission))) {
                 add_binding(rows, node, &policy.bindings[i]);
             }
         }
         json_decref(policy.body);
     } while (resource_parent(store, &call->arena, node, &node));
     return true;
+}
+
+/*
+ * Whether requests that came in by the door may go on: they do as the service agent, whom the
+ * invoker check asks like any other caller. The binding that lets it invoke is given in *WHY
+ * (lent), an unconditional one if there is one; NULL where the check is off.
+ */
+static bool agent_may_invoke(struct api_call *call, bool check_off, const char *agent,
+                             const json_t *rows, const json_t **why)
+{
+    struct slice groups[GROUPS_MAX];
+    size_t count = groups_of(call->control, &call->arena, slice_of(agent), groups);
+    size_t i;
+    json_t *row;
+    *why = NULL;
+    json_array_foreach(rows, i, row)
+    {
+        const char *member = json_text_or(row, "member", "");
+        bool means = strcmp(member, agent) == 0 || strcmp(member, "allUsers") == 0 ||
+                     strcmp(member, "allAuthenticatedUsers") == 0;
+        for (size_t g = 0; g < count && !means; g++) {
+            means = slice_is(groups[g], member);
+        }
+        if (means && (*why == NULL || json_text(*why, "condition") != NULL)) {
+            *why = row;
+        }
+    }
+    return check_off || *why != NULL;
+}
+
+/* What the door adds: who may come in by it, and whether they get any further. */
+static bool add_door(struct api_call *call, const struct store_doc *doc, json_t *answer,
+                     struct error *err)
+{
+    const char *door = door_of_service(&call->arena, doc->key);
+    const char *number = project_number(call->control, &call->arena, project_of(call, doc->key));
+    const char *agent = arena_printf(&call->arena, "serviceAccount:%s",
+                                     door_agent(&call->arena, number == NULL ? "" : number));
+    const json_t *why;
+    bool off = json_flag(answer, "invokerIamDisabled", false);
+    bool passes = agent_may_invoke(call, off, agent, json_object_get(answer, "bindings"), &why);
+    bool shown = api_holds(call, "iap.webServices.getIamPolicy", door);
+    json_object_set_new(answer, "iapEnabled", json_true());
+    json_object_set_new(answer, "iapAgent", json_string(agent));
+    json_object_set_new(answer, "iapAgentMayInvoke", json_boolean(passes));
+    if (!shown) {
+        json_object_set_new(answer, "iapHidden",
+                            json_string("Who may come in by Identity-Aware Proxy is shown to those "
+                                        "who hold iap.webServices.getIamPolicy."));
+        return true;
+    }
+    json_t *rows = json_array();
+    json_object_set_new(answer, "iapBindings", rows);
+    return collect_bindings(call, door, enter, rows, err);
 }
 
 static void access_who(struct api_call *call)
@@ -105,8 +173,9 @@ static void access_who(struct api_call *call)
     json_t *answer = json_pack("{s:s, s:b, s:s}", "resource", doc.key, "invokerIamDisabled", off,
                                "ingress", json_text_or(doc.body, "ingress", ""));
     json_t *rows = json_array();
-    bool good = collect_bindings(call, doc.key, rows, &err);
     json_object_set_new(answer, "bindings", rows);
+    bool good = collect_bindings(call, doc.key, invoke, rows, &err) &&
+                (!service_door_on(doc.body) || add_door(call, &doc, answer, &err));
     json_decref(doc.body);
     if (!good) {
         json_decref(answer);
@@ -123,41 +192,42 @@ struct public_walk {
     json_t *services;
 };
 
-/* "allUsers" of the service's own policy: above it, no policy may name them. */
-static const char *all_users_role(struct api_call *call, const char *key, bool *conditional)
+/* The first row of "allUsers" in ROWS; NULL: there is none. One without a condition comes first. */
+static const json_t *all_users(const json_t *rows)
 {
-    struct policy_doc policy;
-    const char *found = NULL;
-    if (!policy_doc_load(call->control->store, &call->arena, key, &policy, NULL)) {
-        return NULL;
-    }
-    for (size_t i = 0; i < policy.count; i++) {
-        for (size_t k = 0; k < policy.bindings[i].member_count; k++) {
-            if (slice_is(policy.bindings[i].members[k], "allUsers") &&
-                role_invokes_services(call->control->store, policy.bindings[i].role)) {
-                found = arena_string(&call->arena, policy.bindings[i].role);
-                *conditional = policy.bindings[i].condition.expression.len > 0;
-            }
+    const json_t *found = NULL;
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        if (strcmp(json_text_or(row, "member", ""), "allUsers") == 0 &&
+            (found == NULL || json_text(found, "condition") != NULL)) {
+            found = row;
         }
     }
-    json_decref(policy.body);
     return found;
 }
+
+/* What the audit log can tell of how a service came to be public: the ways that stand open now. */
+enum way { WAY_CHECK, WAY_POLICY, WAY_DOOR_POLICY, WAY_DOOR_OFF, WAYS };
 
 /* Since when, and by whose hand: the newest row of the audit log that made it so. */
 struct opening {
     const char *key;
-    bool by_policy; /* allUsers, else the check */
+    enum way way;
     char since[40];
     char by[320];
 };
 
-static bool facts_open(const json_t *facts, bool by_policy)
+static bool facts_open(const json_t *facts, enum way way)
 {
     size_t b, m;
     json_t *binding, *member;
-    if (!by_policy) {
+    if (way == WAY_CHECK) {
         return json_flag(facts, "invokerIamDisabled", false);
+    }
+    if (way == WAY_DOOR_OFF) {
+        return facts != NULL && !service_door_on(facts);
     }
     json_array_foreach(json_object_get(facts, "bindings"), b, binding)
     {
@@ -171,13 +241,34 @@ static bool facts_open(const json_t *facts, bool by_policy)
     return false;
 }
 
+/* Whether a row is of the kind that could have opened that way: policies have rows of their own. */
+static bool row_is_of(const json_t *row, enum way way)
+{
+    const char *deed = json_text_or(row, "deed", "");
+    bool policy = strcmp(deed, "set-iam-policy") == 0, door = strcmp(deed, "set-iap-policy") == 0;
+    bool settings = strcmp(deed, "iap-settings") == 0;
+    switch (way) {
+    case WAY_CHECK:
+        return !policy && !door && !settings;
+    case WAY_POLICY:
+        return policy;
+    case WAY_DOOR_POLICY:
+        return door;
+    case WAY_DOOR_OFF:
+        return !policy && !door && !settings && json_object_get(row, "before") != NULL;
+    case WAYS:
+        break;
+    }
+    return false;
+}
+
 static bool find_opening(int64_t number, const json_t *row, void *ctx)
 {
     struct opening *opening = ctx;
     (void)number;
     if (strcmp(json_text_or(row, "resource", ""), opening->key) != 0 ||
-        !facts_open(json_object_get(row, "after"), opening->by_policy) ||
-        facts_open(json_object_get(row, "before"), opening->by_policy)) {
+        !row_is_of(row, opening->way) || !facts_open(json_object_get(row, "after"), opening->way) ||
+        facts_open(json_object_get(row, "before"), opening->way)) {
         return true;
     }
     snprintf(opening->since, sizeof(opening->since), "%s", json_text_or(row, "time", ""));
@@ -185,18 +276,29 @@ static bool find_opening(int64_t number, const json_t *row, void *ctx)
     return false;
 }
 
-/* The earlier of the two openings, if both doors stand open. */
-static void put_opening(struct api_call *call, json_t *row, const char *key, bool off, bool granted)
+static struct opening opening_of(struct api_call *call, const char *key, enum way way)
+{
+    struct opening opening = {.key = key, .way = way};
+    store_audit_each(call->control->store, key, HISTORY_MAX, find_opening, &opening, NULL);
+    return opening;
+}
+
+/*
+ * Of the invoker check the earlier of the ways that stand open; and the door, which stands before
+ * it, must be open too: the later of both is when it became public.
+ */
+static void put_opening(struct api_call *call, json_t *row, const char *key, const bool open[WAYS])
 {
     struct opening found = {.since = ""};
-    for (int by_policy = 0; by_policy <= 1; by_policy++) {
-        struct opening opening = {.key = key, .by_policy = by_policy != 0};
-        if (!(by_policy != 0 ? granted : off)) {
+    for (enum way way = 0; way < WAYS; way++) {
+        bool door = way == WAY_DOOR_POLICY || way == WAY_DOOR_OFF;
+        if (!open[way]) {
             continue;
         }
-        store_audit_each(call->control->store, key, HISTORY_MAX, find_opening, &opening, NULL);
+        struct opening opening = opening_of(call, key, way);
+        int order = strcmp(opening.since, found.since);
         if (opening.since[0] != '\0' &&
-            (found.since[0] == '\0' || strcmp(opening.since, found.since) < 0)) {
+            (found.since[0] == '\0' || (door ? order > 0 : order < 0))) {
             found = opening;
         }
     }
@@ -206,29 +308,76 @@ static void put_opening(struct api_call *call, json_t *row, const char *key, boo
     }
 }
 
+static void add_reason(json_t *reasons, const char *text)
+{
+    json_array_append_new(reasons, json_string(text));
+}
+
+static void add_grant(struct arena *arena, json_t *reasons, const char *before, const json_t *row)
+{
+    add_reason(reasons,
+               arena_printf(arena, "%s%s has %s%s.", before, json_text_or(row, "member", ""),
+                            json_text_or(row, "role", ""),
+                            json_text(row, "condition") != NULL ? ", under a condition" : ""));
+}
+
+/*
+ * Why everybody gets to the service, sentence by sentence; false if not everybody does. Behind a
+ * door, everybody must be let in by it, and its agent by the service.
+ */
+static bool reasons_of(struct api_call *call, const struct store_doc *doc, json_t *reasons,
+                       bool open[WAYS])
+{
+    struct error ignored;
+    auto_json *rows = json_array(), *guests = json_array();
+    struct arena *arena = &call->arena;
+    const char *door = door_of_service(arena, doc->key);
+    bool door_on = service_door_on(doc->body);
+    if (!collect_bindings(call, doc->key, invoke, rows, &ignored) ||
+        (door_on && !collect_bindings(call, door, enter, guests, &ignored))) {
+        return false;
+    }
+    const json_t *granted = all_users(rows), *let_in = all_users(guests), *why = NULL;
+    open[WAY_CHECK] = service_check_off(doc->body);
+    open[WAY_POLICY] = granted != NULL;
+    open[WAY_DOOR_POLICY] = door_on;
+    open[WAY_DOOR_OFF] = !door_on;
+    if (door_on) {
+        const char *number = project_number(call->control, arena, project_of(call, doc->key));
+        const char *agent = arena_printf(arena, "serviceAccount:%s",
+                                         door_agent(arena, number == NULL ? "" : number));
+        if (let_in == NULL ||
+            !agent_may_invoke(call, service_check_off(doc->body), agent, rows, &why)) {
+            return false;
+        }
+        add_grant(arena, reasons, "Identity-Aware Proxy asks nobody who they are: ", let_in);
+    }
+    if (service_check_off(doc->body)) {
+        add_reason(reasons, "The Invoker IAM check is off.");
+    }
+    if (granted != NULL) {
+        add_grant(arena, reasons, "", granted);
+    } else if (why != NULL && !service_check_off(doc->body)) {
+        add_grant(arena, reasons, "", why);
+    }
+    return json_array_size(reasons) > 0;
+}
+
 static bool public_one(const struct store_doc *doc, void *ctx)
 {
     struct public_walk *walk = ctx;
-    bool conditional = false;
-    bool off = json_flag(doc->body, "invokerIamDisabled", false);
-    const char *role = all_users_role(walk->call, doc->key, &conditional);
-    if ((!off && role == NULL) || !api_holds(walk->call, "run.services.getIamPolicy", doc->key) ||
-        !project_is_live(walk->call->control, &walk->call->arena, doc->key)) {
+    struct api_call *call = walk->call;
+    bool open[WAYS] = {false};
+    auto_json *reasons = json_array();
+    if (!reasons_of(call, doc, reasons, open) ||
+        !api_holds(call, "run.services.getIamPolicy", doc->key) ||
+        !project_is_live(call->control, &call->arena, doc->key)) {
         return true;
     }
     json_t *row = json_pack("{s:s, s:s}", "resource", doc->key, "ingress",
                             json_text_or(doc->body, "ingress", "INGRESS_TRAFFIC_ALL"));
-    json_t *reasons = json_array();
-    if (off) {
-        json_array_append_new(reasons, json_string("The Invoker IAM check is off."));
-    }
-    if (role != NULL) {
-        json_array_append_new(
-            reasons, json_string(arena_printf(&walk->call->arena, "allUsers has %s%s.", role,
-                                              conditional ? ", under a condition" : "")));
-    }
-    json_object_set_new(row, "reasons", reasons);
-    put_opening(walk->call, row, doc->key, off, role != NULL);
+    json_object_set(row, "reasons", reasons);
+    put_opening(call, row, doc->key, open);
     json_array_append_new(walk->services, row);
     return true;
 }

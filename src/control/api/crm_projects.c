@@ -107,6 +107,11 @@ static bool project_id_valid(const char *id, struct error *err)
     for (size_t i = 0; i < length && good; i++) {
         good = (id[i] >= 'a' && id[i] <= 'z') || (id[i] >= '0' && id[i] <= '9') || id[i] == '-';
     }
+    if (strncmp(id, "gcp-sa-", 7) == 0) {
+        return error_field(err, "projectId",
+                           "Project IDs that begin with \"gcp-sa-\" are not to be had: accounts of "
+                           "service agents have their addresses there.");
+    }
     return good || error_field(err, "projectId",
                                "The project ID \"%.64s\" must have %d to %d lower-case letters, "
                                "digits or hyphens, begin with a letter and not end with a hyphen.",

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "control/call/call.h"
+#include "control/record/door.h"
 #include "control/record/owner.h"
 #include "control/record/policy_doc.h"
 #include "control/record/secrets.h"
@@ -40,6 +41,11 @@ static struct cel_env env_of(struct api_call *call, const char *resource)
                                 ? SLICE("secretmanager.googleapis.com/SecretVersion")
                                 : SLICE("secretmanager.googleapis.com/Secret");
         env.resource_service = SLICE("secretmanager.googleapis.com");
+        return env;
+    }
+    if (door_is(resource)) {
+        env.resource_type = slice_of(door_type(resource));
+        env.resource_service = SLICE("iap.googleapis.com");
         return env;
     }
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

@@ -16,6 +16,7 @@
 #include "control/api/homerun.h"
 #include "control/api/iam_v1.h"
 #include "control/api/iamcredentials.h"
+#include "control/api/iap.h"
 #include "control/api/identity_pools.h"
 #include "control/api/links.h"
 #include "control/api/logging.h"
@@ -41,6 +42,7 @@ const struct api_table api_tables[] = {
     {iam_v1_routes, &iam_v1_route_count},
     {role_routes, &role_route_count},
     {iamcredentials_routes, &iamcredentials_route_count},
+    {iap_routes, &iap_route_count},
     {crm_v1_routes, &crm_v1_route_count},
     {serviceusage_routes, &serviceusage_route_count},
     {logging_routes, &logging_route_count},

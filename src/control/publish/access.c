@@ -1,6 +1,7 @@
 /* Policies, accounts, keys, groups and issuers: what the gate judges callers by. */
 #include "control/publish/change.h"
 #include "control/publish/publish.h"
+#include "control/record/door.h"
 #include "control/record/groups.h"
 #include "control/record/policy_doc.h"
 
@@ -10,20 +11,15 @@
 #include "trust/trust.h"
 
 static const char invoke[] = "run.routes.invoke";
+static const char enter[] = "iap.webServiceVersions.accessViaIAP";
 
 enum { JWKS_KEYS_MAX = 64 };
 
 /* ---- policies ---- */
 
-static bool role_invokes(struct control *control, struct slice name)
-{
-    const struct role *role = roles_find(name);
-    return role != NULL ? role_holds(role, slice_of(invoke))
-                        : custom_role_holds(control->store, name, slice_of(invoke));
-}
-
+/* The grants of PERMISSION: one row for each member. */
 static size_t grant_rows(struct change *change, const struct policy_doc *policy,
-                         struct index_grant_row **out)
+                         const char *permission, struct index_grant_row **out)
 {
     size_t total = 0;
     size_t used = 0;
@@ -33,7 +29,7 @@ static size_t grant_rows(struct change *change, const struct policy_doc *policy,
     *out = arena_array(&change->arena, struct index_grant_row, total);
     for (size_t i = 0; i < policy->count; i++) {
         const struct binding *binding = &policy->bindings[i];
-        if (!role_invokes(change->control, binding->role)) {
+        if (!role_gives(change->control->store, binding->role, slice_of(permission))) {
             continue;
         }
         for (size_t k = 0; k < binding->member_count; k++) {
@@ -48,40 +44,74 @@ static size_t grant_rows(struct change *change, const struct policy_doc *policy,
     return used;
 }
 
-bool change_policy(struct change *change, const char *resource, struct error *err)
+/* Under which number the index has the grants on a resource: that of its document. The levels of
+ * doors above the services have none, so it is that of the policy. 0: the resource is gone. */
+static bool grants_node(struct change *change, const char *resource, uint64_t *out,
+                        struct error *err)
 {
     static const char *const kinds[] = {
         [POLICY_SERVICE] = STORE_SERVICE,
         [POLICY_PROJECT] = STORE_NODE,
         [POLICY_FOLDER] = STORE_NODE,
         [POLICY_ORGANIZATION] = STORE_NODE,
+        [POLICY_DOOR] = STORE_POLICY,
         [POLICY_ACCOUNT] = NULL, /* nobody invokes an account */
         [POLICY_TAG] = NULL,
         [POLICY_SECRET] = NULL,
     };
-    const char *kind = kinds[policy_node_of(resource)];
+    enum policy_node node = policy_node_of(resource);
+    const char *service = node == POLICY_DOOR ? door_service(&change->arena, resource) : NULL;
+    const char *kind = service != NULL ? STORE_SERVICE : kinds[node];
     struct store_doc doc;
-    struct policy_doc policy;
-    struct index_grant_row *rows;
-    change_touch(change, "policy", resource);
+    *out = 0;
     if (kind == NULL) {
         return true;
     }
-    switch (store_get(change->control->store, kind, resource, &doc, err)) {
+    switch (
+        store_get(change->control->store, kind, service != NULL ? service : resource, &doc, err)) {
     case STORE_ABSENT:
         return true; /* its grants went with it */
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
-        json_decref(doc.body);
         break;
+    }
+    json_decref(doc.body);
+    *out = doc.id;
+    return true;
+}
+
+bool publish_policy(struct change *change, const char *resource, struct error *err)
+{
+    struct policy_doc policy;
+    struct index_grant_row *invokers, *guests;
+    bool door = policy_node_of(resource) == POLICY_DOOR;
+    uint64_t node;
+    change_touch(change, "policy", resource);
+    if (!grants_node(change, resource, &node, err)) {
+        return false;
+    }
+    if (node == 0) {
+        return true;
     }
     if (!policy_doc_load(change->control->store, &change->arena, resource, &policy, err)) {
         return false;
     }
     json_decref(policy.body);
-    size_t count = grant_rows(change, &policy, &rows);
-    return index_txn_put_grants(change->txn, doc.id, rows, count, err);
+    size_t invoker_count = grant_rows(change, &policy, invoke, &invokers);
+    size_t guest_count = grant_rows(change, &policy, enter, &guests);
+    /* A service and its door have one number: each writes its own table, and leaves the other's. */
+    bool service = policy_node_of(resource) == POLICY_SERVICE;
+    return (door || index_txn_put_grants(change->txn, node, invokers, invoker_count, err)) &&
+           (service || index_txn_put_door_grants(change->txn, node, guests, guest_count, err));
+}
+
+bool change_policy(struct change *change, const char *resource, struct error *err)
+{
+    /* A level of doors above the services is named in their records once it has a policy. */
+    bool above =
+        policy_node_of(resource) == POLICY_DOOR && door_service(&change->arena, resource) == NULL;
+    return publish_policy(change, resource, err) && (!above || change_door(change, resource, err));
 }
 
 /* ---- accounts and their keys ---- */

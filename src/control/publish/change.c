@@ -209,7 +209,7 @@ static bool publish_once(struct control *control, struct own_issuer own, struct 
            rebuild_kind(change, STORE_KEY, change_key, err) &&
            rebuild_kind(change, STORE_ISSUER, change_issuer, err) &&
            publish_own_issuer(change, own, err) && change_groups(change, err) &&
-           rebuild_kind(change, STORE_POLICY, change_policy, err) &&
+           rebuild_kind(change, STORE_POLICY, publish_policy, err) &&
            rebuild_kind(change, STORE_TAG, publish_tag_binding, err) &&
            rebuild_services(change, err) &&
            rebuild_kind(change, STORE_REVISION, change_revision, err) &&

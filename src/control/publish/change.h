@@ -35,6 +35,9 @@ static inline void change_auto_abort(struct change **change)
 bool change_service(struct change *change, const char *key, struct error *err);
 bool change_revision(struct change *change, const char *key, struct error *err);
 bool change_policy(struct change *change, const char *resource, struct error *err);
+/* The services behind DOOR, a resource of Identity-Aware Proxy or a project: after its settings
+ * have changed. */
+bool change_door(struct change *change, const char *door, struct error *err);
 /* The tags that are bound to RESOURCE: after a binding has come or gone. */
 bool change_tags(struct change *change, const char *resource, struct error *err);
 bool change_account(struct change *change, const char *key, struct error *err);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/control.h"
+#include "model/service.h"
 
 struct author;
 
@@ -32,6 +33,14 @@ bool publish_all(struct control *control, struct own_issuer own, struct error *e
 
 /* Our own issuer, under each of its names, with its keys: after a rotation. */
 bool publish_own_issuer(struct change *change, struct own_issuer own, struct error *err);
+
+/* The grants of RESOURCE's policy alone: for a rebuild, which makes the services after. */
+bool publish_policy(struct change *change, const char *resource, struct error *err);
+
+/* The door of the service KEY, whose number and nodes SERVICE has already: off or on, with the
+ * settings that count there. */
+bool publish_door(struct change *change, const char *key, const struct service_view *view,
+                  struct index_service *service, struct error *err);
 
 /* The tags that are bound to RESOURCE, which the record has, or had, under ID. */
 bool publish_tags(struct change *change, const char *resource, uint64_t id, struct error *err);

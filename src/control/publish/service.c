@@ -218,6 +218,7 @@ static bool forget_service(struct change *change, const char *key, struct slice 
     change->touched_run = true;
     return index_txn_delete_service(change->txn, id, err) &&
            index_txn_put_grants(change->txn, id, NULL, 0, err) &&
+           index_txn_put_door_grants(change->txn, id, NULL, 0, err) &&
            publish_tags(change, key, id, err) &&
            index_txn_put_note(change->txn, note_key(&change->arena, key), SLICE_NONE, err) &&
            give_back_hosts(change, key, note, SLICE_NONE, err);
@@ -269,6 +270,9 @@ static bool publish_service(struct change *change, const char *key, const struct
     time_read(slice_of(json_text_or(doc->body, "createTime", "")), &service->created_us);
     add_nodes(control, arena, key, service);
     add_audiences(arena, &view, service);
+    if (!publish_door(change, key, &view, service, err)) {
+        return false;
+    }
     struct buffer new_note = BUFFER_INIT(1 << 20);
     buffer_printf(&new_note, "%llu\n", (unsigned long long)doc->id);
     size_t count = service_targets(doc->body, targets, INDEX_TARGETS_MAX);

@@ -12,6 +12,7 @@ static const struct {
     {"cloudresourcemanager.googleapis.com", "Resource Manager"},
     {"iam.googleapis.com", "Identity and Access Management"},
     {"iamcredentials.googleapis.com", "IAM Service Account Credentials"},
+    {"iap.googleapis.com", "Identity-Aware Proxy"},
     {"logging.googleapis.com", "Logging"},
     {"orgpolicy.googleapis.com", "Organization Policy"},
     {"run.googleapis.com", "Run Admin"},

@@ -1,6 +1,7 @@
 #include "control/record/policy_doc.h"
 
 #include "base/encode.h"
+#include "control/record/door.h"
 
 static const struct field expr_fields[] = {
     {.name = "title", .kind = FIELD_STRING},
@@ -194,6 +195,9 @@ enum policy_node policy_node_of(const char *resource)
     if (is_secret(text, &rest)) {
         return POLICY_SECRET;
     }
+    if (door_is(resource)) {
+        return POLICY_DOOR;
+    }
     if (slice_find_slice(text, SLICE("/serviceAccounts/")) >= 0) {
         return POLICY_ACCOUNT;
     }
@@ -218,6 +222,10 @@ bool resource_parent(struct store *store, struct arena *arena, const char *resou
     struct slice version;
     if (is_secret(left, &version) && version.len > 0) {
         *parent = arena_string(arena, slice_upto(left, left.len - version.len - 1));
+        return true;
+    }
+    if (door_is(resource)) {
+        *parent = door_parent(arena, resource);
         return true;
     }
     if (!slice_cut(&left, '/', &kind) || !slice_cut(&left, '/', &id)) {
@@ -263,9 +271,14 @@ bool custom_role_holds(void *ctx, struct slice role, struct slice permission)
     return holds;
 }
 
-bool role_invokes_services(struct store *store, struct slice role)
+bool role_gives(struct store *store, struct slice role, struct slice permission)
 {
     const struct role *known = roles_find(role);
-    return known != NULL ? role_holds(known, SLICE("run.routes.invoke"))
-                         : custom_role_holds(store, role, SLICE("run.routes.invoke"));
+    return known != NULL ? role_holds(known, permission)
+                         : custom_role_holds(store, role, permission);
+}
+
+bool role_invokes_services(struct store *store, struct slice role)
+{
+    return role_gives(store, role, SLICE("run.routes.invoke"));
 }

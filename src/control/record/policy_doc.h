@@ -37,13 +37,15 @@ bool policy_etag_matches(struct arena *arena, const char *etag, int64_t stored_v
 
 /* Kinds of node by store key. */
 enum policy_node policy_node_of(const char *resource);
-/* The parent of a resource: project of a service, account or secret, the secret of a version, then folders and the organization; a
+/* The parent of a resource: the next level of a door, project of a service, account or secret, the
+ * secret of a version, then folders and the organization; a
  * tag value's is its key, a key's the node that it is of.
  * False at the top. In ARENA. */
 bool resource_parent(struct store *store, struct arena *arena, const char *resource,
                      const char **parent);
+/* Whether ROLE, a predefined one or one of the record, holds PERMISSION. */
+bool role_gives(struct store *store, struct slice role, struct slice permission);
 /* Whether ROLE, predefined or of the record, lets its members invoke services. */
 bool role_invokes_services(struct store *store, struct slice role);
-
 /* Custom roles of the record: callback of policy_grants(). CTX: struct store. */
 bool custom_role_holds(void *ctx, struct slice role, struct slice permission);

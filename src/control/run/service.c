@@ -15,7 +15,9 @@
 #include "control/access/orgpolicy.h"
 #include "control/identity/accounts.h"
 #include "control/operations/operations.h"
+#include "control/record/door.h"
 #include "control/record/images.h"
+#include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "control/record/regions.h"
 #include "control/run/checks.h"
@@ -127,7 +129,8 @@ static const char *runtime_account(struct api_call *call, const struct service_v
                                         view->project_number);
 }
 
-/* Whether the account's project lets its accounts be used elsewhere, if the service is elsewhere. */
+/* Whether the account's project lets its accounts be used elsewhere, if the service is elsewhere.
+ */
 static bool may_leave_its_project(struct api_call *call, const struct run_service *service,
                                   const char *account, struct error *err)
 {
@@ -167,15 +170,60 @@ static bool may_act_as(struct api_call *call, const struct run_service *service,
                      email);
 }
 
-/* Turning the Invoker IAM check either way decides who may call: it takes the permission to set the
- * policy as well. */
+/* Whether the policy lets everybody invoke, once nothing else stands before the service. Under a
+ * condition too: and where the policy cannot be read. */
+static bool lets_everybody_in(struct api_call *call, const char *key)
+{
+    struct policy_doc policy;
+    struct store *store = call->control->store;
+    if (!policy_doc_load(store, &call->arena, key, &policy, NULL)) {
+        return true;
+    }
+    json_decref(policy.body);
+    for (size_t i = 0; i < policy.count; i++) {
+        for (size_t k = 0; k < policy.bindings[i].member_count; k++) {
+            if (slice_is(policy.bindings[i].members[k], "allUsers") &&
+                role_gives(store, policy.bindings[i].role, SLICE("run.routes.invoke"))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/*
+ * Turning the Invoker IAM check either way decides who may call: it takes the permission to set the
+ * policy as well. So does turning IAP off where nothing is behind it, which makes the service
+ * public.
+ */
 static bool may_toggle(struct api_call *call, const struct run_service *service,
                        const json_t *wished, struct error *err)
 {
-    if (service_check_off(service->body) == service_check_off(wished)) {
+    bool opens = service_door_on(service->body) && !service_door_on(wished) &&
+                 (service_check_off(wished) || lets_everybody_in(call, service->key));
+    if (!opens && service_check_off(service->body) == service_check_off(wished)) {
         return true;
     }
     return api_allowed(call, "run.services.setIamPolicy", service->key, err);
+}
+
+/* Browsers keep the cookies of a sign-in from hosts without TLS, but for those of this machine. */
+static bool door_can_be(struct api_call *call, const struct run_service *service,
+                        const struct run_wish *wish, struct error *err)
+{
+    const struct settings *settings = &call->control->settings;
+    struct slice domain = slice_of(settings->domain);
+    bool local = slice_is(domain, "localhost") || slice_ends(domain, SLICE(".localhost"));
+    if (!settings->plain || local || !service_door_on(wish->doc) ||
+        service_door_on(service->body)) {
+        return true;
+    }
+    return error_field(
+        err, wish->v1_words ? "metadata.annotations[run.googleapis.com/iap-enabled]" : "iapEnabled",
+        "Identity-Aware Proxy needs HTTPS: services are served over plain HTTP "
+        "here (--plain), where browsers keep no cookie of a sign-in for names "
+        "below %s. Start Homerun without --plain.",
+        settings->domain);
 }
 
 static bool version_matches(const struct run_service *service, const char *version,
@@ -324,6 +372,9 @@ static const char *deed_of(const struct plan *plan)
     if (before != after) {
         return after ? "invoker-check-off" : "invoker-check-on";
     }
+    if (service_door_on(plan->service->body) != service_door_on(plan->next)) {
+        return service_door_on(plan->next) ? "iap-on" : "iap-off";
+    }
     return plan->service->body == NULL ? "create" : "update";
 }
 
@@ -462,7 +513,7 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         .service = service,
         .now = arena_string(&call->arena, time_text(&call->arena, clock_wall_us())),
     };
-    if (!may_toggle(call, service, wish->doc, err) ||
+    if (!may_toggle(call, service, wish->doc, err) || !door_can_be(call, service, wish, err) ||
         (service->body == NULL && !service_name_valid(slice_of(service->view.name), err)) ||
         !service_validate(service->view.name, wish->doc, wish->v1_words, err)) {
         return false;
@@ -539,8 +590,11 @@ static bool delete_all(struct api_call *call, struct change *change, const char 
                        const json_t *revisions, struct error *err)
 {
     struct store *store = call->control->store;
+    const char *door = door_of_service(&call->arena, key);
     if (!store_delete(store, STORE_SERVICE, key, err) ||
-        !store_delete(store, STORE_POLICY, key, err)) {
+        !store_delete(store, STORE_POLICY, key, err) ||
+        !store_delete(store, STORE_POLICY, door, err) ||
+        !store_delete(store, STORE_DOOR, door, err)) {
         return false;
     }
     for (size_t i = 0; i < json_array_size(revisions); i++) {
@@ -551,7 +605,7 @@ static bool delete_all(struct api_call *call, struct change *change, const char 
         }
     }
     return change_service(change, key, err) && change_policy(change, key, err) &&
-           run_service_finish(call->control, key, err);
+           change_policy(change, door, err) && run_service_finish(call->control, key, err);
 }
 
 static void tell_gone(struct control *control, const json_t *revisions)

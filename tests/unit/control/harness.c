@@ -131,6 +131,10 @@ struct harness *harness_new(void)
         fail_msg("%s", err.text);
     }
     seed(harness);
+    control->published = index_writer_reader(control->index, &err);
+    if (control->published == NULL) {
+        fail_msg("%s", err.text);
+    }
     return harness;
 }
 
@@ -142,6 +146,7 @@ void harness_free(struct harness *harness)
     uv_run(&harness->loop, UV_RUN_DEFAULT);
     uv_loop_close(&harness->loop);
     store_close(harness->control.store);
+    index_reader_free(harness->control.published);
     index_writer_free(harness->control.index);
     snprintf(command, sizeof(command), "rm -r %s", harness->dir);
     assert_int_equal(system(command), 0);

@@ -92,6 +92,7 @@ static const char *const self_checked[] = {
     "google.cloud.run.v1.Configurations.GetConfiguration",
     "google.cloud.run.v1.Routes.GetRoute",
     "google.cloud.run.v1.Services.DeleteService",
+    "google.cloud.iap.v1.IdentityAwareProxyAdminService.TestIamPermissions",
     "google.cloud.run.v1.Services.GetService",
     "google.cloud.run.v1.Services.ReplaceService",
     "google.cloud.run.v1.Services.TestIamPermissions",

@@ -35,7 +35,7 @@ static const struct row rows[] = {
      "spec.template.metadata.annotations[autoscaling.knative.dev/maxScale]"},
     {"template.scaling", "{\"cpuUtilization\":0.99}", "spec.template.metadata.annotations"},
     {"template.containers", "[]", "spec.template.spec.containers"},
-    {"iapEnabled", "true", "metadata.annotations[run.googleapis.com/iap-enabled]"},
+    {"iapEnabled", "true", NULL},
     {"iapEnabled", "false", NULL},
     {"customAudiences", "[\"\"]", "metadata.annotations[run.googleapis.com/custom-audiences]"},
     {C "image", "\"\"", V1C "image"},

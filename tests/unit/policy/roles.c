@@ -21,7 +21,7 @@ static bool holds(const char *role, const char *permission)
 static void roles_stand_in_the_order_of_their_names_and_are_found_by_them(void **state)
 {
     (void)state;
-    assert_int_equal(roles_count(), 67);
+    assert_int_equal(roles_count(), 70);
     for (size_t i = 0; i < roles_count(); i++) {
         const struct role *role = roles_at(i);
         assert_ptr_equal(roles_find(slice_of(role->name)), role);
@@ -105,6 +105,24 @@ static void a_service_takes_basic_roles_and_those_of_run(void **state)
     assert_false(role_is_basic(SLICE("roles/browser")));
 }
 
+static void nobody_comes_in_by_a_door_but_with_the_role_for_it(void **state)
+{
+    (void)state;
+    const char *enter = "iap.webServiceVersions.accessViaIAP";
+    for (size_t i = 0; i < roles_count(); i++) {
+        const char *name = roles_at(i)->name;
+        assert_int_equal(holds(name, enter), strcmp(name, "roles/iap.httpsResourceAccessor") == 0);
+    }
+    assert_true(holds("roles/owner", "iap.webServices.setIamPolicy"));
+    assert_false(holds("roles/editor", "iap.webServices.setIamPolicy"));
+    assert_true(holds("roles/editor", "iap.webServices.updateSettings"));
+    assert_false(holds("roles/viewer", "iap.webServices.updateSettings"));
+    assert_true(role_fits_door(roles_find(SLICE("roles/iap.httpsResourceAccessor"))));
+    assert_true(role_fits_door(roles_find(SLICE("roles/iap.settingsAdmin"))));
+    assert_true(role_fits_door(roles_find(SLICE("roles/viewer"))));
+    assert_false(role_fits_door(roles_find(SLICE("roles/run.invoker"))));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +132,7 @@ int main(void)
         cmocka_unit_test(an_owner_cannot_mint_tokens_for_accounts),
         cmocka_unit_test(a_developer_may_not_change_policies),
         cmocka_unit_test(a_service_takes_basic_roles_and_those_of_run),
+        cmocka_unit_test(nobody_comes_in_by_a_door_but_with_the_role_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
