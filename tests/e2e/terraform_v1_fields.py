@@ -40,6 +40,7 @@ NOTES = [  # annotations of the service: first value, second value
     notes(f"{RUN}custom-audiences", '["https://b.example", "a"]', '["a","https://b.example"]'),
     notes(f"{RUN}custom-audiences", '[ "a" ]', "[\"a\"]\n"),
     notes(f"{RUN}default-url-disabled", "true", "false"),
+    notes(f"{RUN}iap-enabled", "true", "false"),
     notes(f"{RUN}description", "first", "second <&>"),
     notes(f"{RUN}description", "", "second"),
     notes(f"{RUN}launch-stage", "BETA", "ALPHA"),
@@ -137,7 +138,6 @@ REFUSED = [  # attribute, where, value, what the refusal names
     ("envFrom", "container", [{"configMapRef": {"name": "x"}}]),
     ("csi", "spec", volume(csi={"driver": "gcsfuse.run.googleapis.com"})),
     ("nfs", "spec", volume(nfs={"server": "10.0.0.1", "path": "/"})),
-    (f"{RUN}iap-enabled", "notes", {f"{RUN}iap-enabled": "true"}),
     (f"{RUN}regions", "notes", {f"{RUN}regions": "us-central1,us-east1"}),
 ]
 

@@ -43,6 +43,7 @@ SERVICE = [  # attribute, first value, second value
     ("launchStage", "BETA", "ALPHA"),
     ("invokerIamDisabled", True, False),
     ("defaultUriDisabled", True, False),
+    ("iapEnabled", True, False),
     ("customAudiences", ["https://b.example", "a"], ["a", "https://b.example"]),
     ("binaryAuthorization", {"useDefault": True},
      {"policy": "projects/demo/platforms/x/policies/y"}),
@@ -131,7 +132,6 @@ NEVER_READY = [
 # What Homerun cannot do, and says so by name.
 REFUSED = [
     ("command", {"template": {"containers": [{"image": IMAGE, "command": ["/other", "--x"]}]}}),
-    ("iapEnabled", {"iapEnabled": True}),
     ("multiRegionSettings", {"multiRegionSettings": {"regions": ["us-central1", "us-east1"]}}),
     ("sourceCode", {"template": {"containers": [{"image": IMAGE, "sourceCode": {
         "cloudStorageSource": {"bucket": "b", "object": "o"}}}]}}),
