@@ -9,14 +9,20 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up build test test-clients test-revocation test-agreement test-terraform asan fuzz bench format clean install packages test-packages containers
+.PHONY: up may-start build test test-clients test-revocation test-agreement test-terraform asan fuzz bench format clean install packages test-packages containers
 
 # Builds the program alone: no test, no benchmark.
-up: packages console/node_modules $(BUILD)/build.ninja
+up: may-start packages containers console/node_modules $(BUILD)/build.ninja
 	@echo "Building Homerun in $(BUILD)."
 	@if [ -t 1 ]; then $(NINJA) src/homerun.link; else $(NINJA) --quiet src/homerun.link; fi
 	@echo "Starting Homerun with its data in $(DATA)."
 	@exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
+
+# Who cannot start what they ask for hears it before anything is built.
+may-start:
+	@case "$(ARGS)" in *--engine*|*--config*) ;; *) [ "$$(id -u)" = 0 ] || { \
+	    echo "Homerun runs each service in a container, which takes root. As root (sudo -s): make up"; \
+	    echo "As yourself: make up ARGS=--engine=process  (plain programs, without walls)"; exit 1; };; esac
 
 packages:
 	@packaging/install.sh build run console
@@ -31,9 +37,9 @@ console/node_modules: console/package-lock.json
 	    echo "npm is missing: Homerun is built without its browser console."; \
 	fi
 
-# crun, skopeo and umoci: for --engine=oci.
+# crun, skopeo, umoci and slirp4netns; not for --engine=process.
 containers:
-	@packaging/install.sh containers
+	@case "$(ARGS)" in *--engine=process*) ;; *) packaging/install.sh containers;; esac
 
 test-packages: packages
 	@packaging/install.sh test containers containers-test

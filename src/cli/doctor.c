@@ -242,26 +242,29 @@ static void check_terraform(struct doctor *doctor)
 static void check_runtime(struct doctor *doctor)
 {
     check_program(doctor, "crun --version 2>/dev/null",
-                  "crun is not installed: only needed for --engine=oci");
+                  "crun is not installed: `homerun up` needs it, but with --engine=process");
 }
 
 /* What keeps instances from the data folder. */
 static void check_egress(struct doctor *doctor)
 {
-    check_program(
-        doctor, "slirp4netns --version 2>/dev/null | head -n 1",
-        "slirp4netns is not installed: containers (--engine=oci) have no outgoing network");
+    check_program(doctor, "slirp4netns --version 2>/dev/null | head -n 1",
+                  "slirp4netns is not installed: containers have no outgoing network");
 }
 
 static void check_walls(struct doctor *doctor)
 {
     const char *walls = doctor->serves   ? session_text(doctor->cli, "walls")
-                        : geteuid() == 0 ? "users"
-                                         : "none";
+                        : geteuid() == 0 ? "containers"
+                                         : "refused";
     if (strcmp(walls, "containers") == 0) {
         tell(doctor, FINDING_GOOD,
              "each instance in a container: users, processes, files and network of its own, no "
              "capabilities, listed system calls, limits");
+    } else if (strcmp(walls, "refused") == 0) {
+        tell(doctor, FINDING_ODD,
+             "you are not root, which containers need: start Homerun as root, or with "
+             "--engine=process, as plain programs that can read the data folder and its keys");
     } else if (strcmp(walls, "none") == 0) {
         tell(doctor, FINDING_ODD,
              "Homerun does not run as root, so instances run as the same user: they can read the "
@@ -270,7 +273,7 @@ static void check_walls(struct doctor *doctor)
         tell(
             doctor, FINDING_GOOD,
             "each instance is a user of its own, but in no container: it sees this machine's files "
-            "and loopback (--engine=oci has more)");
+            "and loopback (without --engine=process there is more)");
     }
 }
 

@@ -55,13 +55,13 @@ static void on_ready(const struct settings *settings, void *ctx)
     printf("  Sign-in           %s%s%s (`homerun login` signs a browser in)\n", paint.green,
            settings_own_url(settings, &cli->arena, "auth"), paint.off);
     printf("  Walls             %s\n",
-           strcmp(settings->engine, "oci") == 0
+           strcmp(settings->engine, "process") != 0
                ? strcmp(settings->egress, "none") == 0
                      ? "each instance in a container of its own (crun), without outgoing network"
                      : "each instance in a container of its own (crun)"
            : geteuid() == 0
-               ? "no containers (--engine=oci has them); each instance is a user of its own"
-               : "none: instances run as you do, and can read the data folder");
+               ? "no containers (--engine=process): each instance is a user of its own"
+               : "none (--engine=process): instances run as you do, and can read the data folder");
     printf("  Local CA          %s/ca.pem\n", settings->data);
     printf("  Data              %s\n", settings->data);
     printf("  Project, region   %s, %s\n", settings->project, settings->region);

@@ -5,7 +5,7 @@ static const struct {
     const char *name;
     const struct engine_backend *backend; /* NULL: known, but not in this version */
 } backends[] = {
-    {"auto", &process_backend},
+    {"auto", &container_backend},
     {"process", &process_backend},
     {"oci", &container_backend},
     {"kubernetes", NULL},

@@ -83,8 +83,8 @@ struct engine_backend {
     void (*free)(struct backend_container *container); /* after on_exit */
 };
 
-/* "auto" is "process", which says at the start that it has no containers. NULL and UNIMPLEMENTED
- * for one that is not in this version. */
+/* "auto" is "oci": programs without walls are chosen by name. NULL and UNIMPLEMENTED for one that is
+ * not in this version. */
 const struct engine_backend *backend_find(const char *name, struct error *err);
 
 extern const struct engine_backend process_backend;

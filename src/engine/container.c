@@ -35,7 +35,8 @@
 #include "engine/spawn.h"
 #include "engine/tool.h"
 
-#define RUN_DIR "/run/homerun"
+#define RUN_DIR  "/run/homerun"
+#define PROBE_ID "probe"
 
 /* From 2^31 on: no account has such a number, and containers of other tools are far below. */
 #define USERS_FIRST UINT32_C(0x80000000)
@@ -691,6 +692,70 @@ static void end_leftovers(const struct backend *backend)
     }
 }
 
+/* ---- whether a container can start here ---- */
+
+static bool write_probe(const char *dir, const struct namespaces *namespaces, struct error *err)
+{
+    static const char *const argv[] = {"/homerun-hello", "--probe", NULL};
+    static const char *const env[] = {NULL};
+    auto_arena arena = {0};
+    struct image_command command;
+    /* As a service of the built-in container has it. */
+    static const char *const program[] = {"homerun-hello", NULL};
+    const struct run_container spec = {.name = "",
+                                       .image = "",
+                                       .dir = "",
+                                       .working_dir = "",
+                                       .program = program,
+                                       .command = env,
+                                       .args = env};
+    if (!image_resolve(&arena, &spec, &command, err)) {
+        return false;
+    }
+    if (command.dir_fd >= 0) {
+        close(command.dir_fd);
+    }
+    const struct bundle bundle = {.dir = dir,
+                                  .id = PROBE_ID,
+                                  .argv = argv,
+                                  .env = env,
+                                  .cwd = "/",
+                                  .namespaces = namespaces,
+                                  .memory_bytes = LAYER_BYTES,
+                                  .cpu_m = 1000};
+    auto_json *config = bundle_config(&bundle);
+    return rootfs_of_machine(dir, NULL, command.path, namespaces, LAYER_BYTES, err) &&
+           file_write(arena_printf(&arena, "%s/hosts", dir), SLICE(""), 0644, err) &&
+           file_write(arena_printf(&arena, "%s/resolv.conf", dir), SLICE(""), 0644, err) &&
+           file_write(arena_printf(&arena, "%s/config.json", dir), json_write(&arena, config), 0644,
+                      err);
+}
+
+/* Really starts one, with all the walls: nothing else tells whether the kernel, and what we run in
+ * ourselves, let it. */
+static bool container_starts(const struct backend *backend, struct error *err)
+{
+    static const char dir[] = RUN_DIR "/" PROBE_ID;
+    struct namespaces namespaces;
+    char said[300] = "";
+    if (!namespaces_open(&namespaces, USERS_FIRST, err)) {
+        return false;
+    }
+    bool good = mkdir(dir, 0755) == 0 || errno == EEXIST || error_errno(err, "%s", dir);
+    good = good && write_probe(dir, &namespaces, err);
+    if (good && !tool_ask_now((const char *[]){"crun", "--root", backend->state,
+                                               "--cgroup-manager=cgroupfs", "run", "--bundle", dir,
+                                               PROBE_ID, NULL},
+                              said, sizeof(said))) {
+        good = error_set(err, STATUS_FAILED_PRECONDITION, "crun: %s", said);
+        tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
+                                      "delete", "--force", PROBE_ID, NULL});
+    }
+    rootfs_remove(dir);
+    namespaces_close(&namespaces);
+    return good;
+}
+
 static bool tools_there(struct error *err)
 {
     static const char *const names[] = {"crun", "skopeo", "umoci"};
@@ -698,15 +763,22 @@ static bool tools_there(struct error *err)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!tool_find(names[i], path)) {
             return error_set(err, STATUS_FAILED_PRECONDITION,
-                             "containers need %s: install it (apt-get install crun skopeo umoci), "
-                             "or choose --engine=process, which has no such walls",
+                             "containers need %s: install it (make containers, or apt-get install "
+                             "crun skopeo umoci slirp4netns), or choose --engine=process: plain "
+                             "programs, without such walls",
                              names[i]);
         }
     }
     return geteuid() == 0 ||
            error_set(err, STATUS_UNIMPLEMENTED,
-                     "containers without root are not in this version: start Homerun as root, or "
-                     "choose --engine=process, which has no such walls");
+                     "each service runs in a container, and containers need root: start Homerun as "
+                     "root (sudo), or choose --engine=process: plain programs, without such walls");
+}
+
+static void cannot_start(struct error *err)
+{
+    error_wrap(err, "no container can start on this machine; --engine=process does without: plain "
+                    "programs, without such walls. Why not");
 }
 
 static void container_close(struct backend *backend)
@@ -728,7 +800,11 @@ static void container_close(struct backend *backend)
 static struct backend *container_open(uv_loop_t *loop, const struct settings *settings,
                                       struct error *err)
 {
-    if (!tools_there(err) || !rootfs_prepare(RUN_DIR, err)) {
+    if (!tools_there(err)) {
+        return NULL;
+    }
+    if (!rootfs_prepare(RUN_DIR, err)) {
+        cannot_start(err);
         return NULL;
     }
     struct backend *backend = calloc(1, sizeof(*backend));
@@ -753,6 +829,10 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
         return NULL; /* the engine ends */
     }
     end_leftovers(backend);
+    if (!container_starts(backend, err)) {
+        cannot_start(err);
+        return NULL;
+    }
     /* Not where another Homerun of this machine begins. */
     backend->next = (unsigned)(random_u64() % HOMES_MAX);
     return backend;

@@ -148,6 +148,33 @@ void tool_cancel(struct tool *tool)
     }
 }
 
+bool tool_ask_now(const char *const *argv, char *text, size_t size)
+{
+    struct error err = {0};
+    int fds[2], status = -1;
+    size_t used = 0;
+    text[0] = '\0';
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return false;
+    }
+    pid_t pid = start(argv, fds[1], &err);
+    close(fds[1]);
+    for (ssize_t got;
+         pid > 0 && used + 1 < size && (got = read(fds[0], text + used, size - 1 - used)) > 0;) {
+        used += (size_t)got;
+    }
+    close(fds[0]);
+    text[used] = '\0';
+    struct slice said = slice_trim(slice_of(text));
+    memmove(text, said.data, said.len);
+    text[said.len] = '\0';
+    if (pid < 0) {
+        snprintf(text, size, "%s", err.text);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
+}
+
 bool tool_run_now(const char *const *argv)
 {
     struct error err = {0};

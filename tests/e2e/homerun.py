@@ -203,8 +203,11 @@ class Homerun:
     """`homerun up` on free ports, with a data folder of its own, which goes with it."""
 
     def __init__(self, *flags, data=None, user=None):
-        """USER: the number of another user to run as, if we are root."""
+        """USER: the number of another user to run as, if we are root. Without --engine instances
+        are plain programs, which start anywhere; HOMERUN_TEST_ENGINE says otherwise."""
         self.flags = flags
+        if not any(flag.startswith("--engine") for flag in flags):
+            self.flags = (*flags, f"--engine={os.environ.get('HOMERUN_TEST_ENGINE', 'process')}")
         self.folder = tempfile.mkdtemp(prefix="homerun-e2e-")
         self.user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         self.binary = BINARY
@@ -214,6 +217,7 @@ class Homerun:
         self.data = data or os.path.join(self.folder, "data")
         self.ready_file = os.path.join(self.folder, "ready.json")
         self.process = None
+        self.wrap = ()  # a program, and its arguments, that starts it
         self.ready = None
         self._env = None
         self._tokens = {}
@@ -238,7 +242,7 @@ class Homerun:
         named = " ".join(self.flags)
         ports = [part for name in ("api", "https", "http", "metadata") if f"--{name}=" not in named
                  for part in (f"--{name}=127.0.0.1:0",)]
-        return [self.binary, "up", f"--data={self.data}", f"--ready-file={self.ready_file}", *ports,
+        return [*self.wrap, self.binary, "up", f"--data={self.data}", f"--ready-file={self.ready_file}", *ports,
                 *self.flags]
 
     def spawn(self):

@@ -548,13 +548,30 @@ def the_end_of_all_leaves_no_process_mount_or_group():
 def who_is_not_root_is_told_at_once():
     if os.geteuid() != 0:
         raise Skip("only root can be somebody else")
-    plain = Homerun("--engine=oci", user=65534)
+    plain = Homerun("--engine=auto", user=65534)
     try:
         plain.spawn()
         assert plain.process.wait(30) == 1
-        assert "--engine=process" in plain.printed(), plain.printed()
+        assert "need root" in plain.printed() and "--engine=process" in plain.printed()
     finally:
         plain.close()
+
+
+@test
+def without_a_flag_it_is_containers_and_where_none_can_start_it_says_so_and_ends():
+    homerun()
+    with Homerun("--engine=auto") as chosen:
+        assert chosen.ready["walls"] == "containers", chosen.ready
+    forbidden = Homerun("--engine=auto")
+    forbidden.wrap = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro none '
+                      '/sys/fs/cgroup; exec "$@"', "sh")
+    try:
+        forbidden.spawn()
+        assert forbidden.process.wait(60) == 1
+        told = forbidden.printed()
+        assert "no container can start" in told and "--engine=process" in told, told
+    finally:
+        forbidden.close()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ void harness_open(struct harness *harness, int idle_s)
     assert_non_null(harness->writer);
     settings_default(&harness->settings);
     snprintf(harness->settings.data, sizeof(harness->settings.data), "%s", harness->dir);
+    snprintf(harness->settings.engine, sizeof(harness->settings.engine), "process");
     harness->settings.idle_s = idle_s;
     harness->settings.workers = 1;
     harness->settings.log_level = 0;

@@ -72,7 +72,7 @@ static void engines_that_are_not_built_say_so(void **state)
 {
     (void)state;
     struct error err = {0};
-    assert_ptr_equal(backend_find("auto", &err), &process_backend);
+    assert_ptr_equal(backend_find("auto", &err), &container_backend);
     assert_ptr_equal(backend_find("process", &err), &process_backend);
     assert_ptr_equal(backend_find("oci", &err), &container_backend);
     assert_null(backend_find("kubernetes", &err));
