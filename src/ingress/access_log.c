@@ -329,6 +329,7 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
     put_field(line, FIELD("network"), record->network);
     put_field(line, FIELD("form"), record->form);
     put_field(line, FIELD("header"), record->header);
+    put_field(line, FIELD("scheme"), record->scheme_sent);
     put_field(line, FIELD("iss"), record->claim_iss);
     put_field(line, FIELD("sub"), record->claim_sub);
     put_field(line, FIELD("email"), record->claim_email);
@@ -343,12 +344,13 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
 static size_t line_bound(const struct access_record *record)
 {
     const struct slice texts[] = {
-        record->project,   record->region,      record->service,    record->revision,
-        record->tag,       record->method,      record->scheme,     record->host,
-        record->path,      record->remote_ip,   record->user_agent, record->denial,
-        record->rung,      record->principal,   record->fault,      record->text,
-        record->network,   record->form,        record->header,     record->claim_iss,
-        record->claim_sub, record->claim_email, record->claim_aud,  record->claim_use,
+        record->project,   record->region,    record->service,     record->revision,
+        record->tag,       record->method,    record->scheme,      record->host,
+        record->path,      record->remote_ip, record->user_agent,  record->denial,
+        record->rung,      record->principal, record->fault,       record->text,
+        record->network,   record->form,      record->scheme_sent, record->header,
+        record->claim_iss, record->claim_sub, record->claim_email, record->claim_aud,
+        record->claim_use,
     };
     size_t bytes = 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

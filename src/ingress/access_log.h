@@ -25,7 +25,7 @@ struct access_record {
     struct slice denial, rung, principal, fault, text;
     struct slice network; /* "internal", "load-balancer"; "" for outside */
     /* Of a refused credential (refusal.h), unverified. Times in seconds since 1970; 0: none. */
-    struct slice form, header, claim_iss, claim_sub, claim_email, claim_aud, claim_use;
+    struct slice form, header, scheme_sent, claim_iss, claim_sub, claim_email, claim_aud, claim_use;
     int64_t claim_exp_s, claim_iat_s;
     bool is_error; /* severity ERROR whatever the status */
 };

@@ -25,10 +25,13 @@ void refusal_note(struct arena *arena, const struct http_request *head,
     struct credential_lines lines = credential_lines_of(&head->headers);
     struct credential_look look;
     credential_look(arena, &lines, &look);
-    record->form = slice_of(credential_form_name(look.form));
+    if (look.form != FORM_NONE) {
+        record->form = slice_of(credential_form_name(look.form));
+    }
     if (look.source == CREDENTIAL_SERVERLESS) {
         record->header = SLICE("x-serverless-authorization");
     }
+    record->scheme_sent = look.scheme;
     if (!look.readable) {
         return;
     }

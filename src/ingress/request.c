@@ -93,9 +93,7 @@ static void request_refuse(struct request *request, const struct gate_answer *an
 {
     page_denial(request->denial);
     request->refused = (int)answer->verdict.rung;
-    if (answer->verdict.rung == RUNG_NO_CREDENTIAL || answer->verdict.rung == RUNG_BAD_CREDENTIAL) {
-        refusal_note(request->arena, request->head, &request->record);
-    }
+    refusal_note(request->arena, request->head, &request->record);
     request->state = REQUEST_ANSWERED;
     request->record.status = answer->verdict.status;
     request->record.denial = slice_of(request->denial);

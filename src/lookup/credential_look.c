@@ -91,6 +91,24 @@ static void look_at_token(struct arena *arena, struct slice text, struct credent
     }
 }
 
+/* The scheme's own spelling; "" for a word that is not known to be a scheme. */
+static struct slice known_scheme(struct slice word)
+{
+    static const struct slice known[] = {
+        SLICE_INIT("Basic"),       SLICE_INIT("Digest"),
+        SLICE_INIT("Negotiate"),   SLICE_INIT("Token"),
+        SLICE_INIT("OAuth"),       SLICE_INIT("JWT"),
+        SLICE_INIT("ApiKey"),      SLICE_INIT("DPoP"),
+        SLICE_INIT("GoogleLogin"), SLICE_INIT("AWS4-HMAC-SHA256"),
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (slice_equal_nocase(word, known[i])) {
+            return known[i];
+        }
+    }
+    return SLICE("");
+}
+
 static void look_at_value(struct arena *arena, struct slice value, struct credential_look *out)
 {
     struct slice rest = value;
@@ -98,7 +116,7 @@ static void look_at_value(struct arena *arena, struct slice value, struct creden
     if (!slice_equal_nocase(scheme, SLICE("bearer"))) {
         bool bare = rest.len == 0 && token_looks_like_jwt(scheme);
         out->form = bare ? FORM_BARE : is_placeholder(scheme) ? FORM_UNEXPANDED : FORM_SCHEME;
-        out->scheme = rest.len > 0 ? slice_upto(scheme, 32) : SLICE("");
+        out->scheme = known_scheme(scheme);
         out->readable = bare && token_parse(arena, scheme, &out->token) == TOKEN_OK;
         return;
     }

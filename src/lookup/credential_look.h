@@ -31,9 +31,10 @@ enum { FORMS = FORM_JWT + 1 };
 struct credential_look {
     enum credential_form form;
     enum credential_source source;
-    struct slice scheme; /* of FORM_SCHEME: "Basic" */
-    struct slice text;   /* the token itself: never to be shown or logged */
-    bool readable;       /* of FORM_JWT and FORM_STRIPPED: the claims could be read */
+    struct slice
+        scheme; /* of FORM_SCHEME: "Basic"; "" if it is not a known one, and may be a secret */
+    struct slice text; /* the token itself: never to be shown or logged */
+    bool readable;     /* of FORM_JWT and FORM_STRIPPED: the claims could be read */
     struct token token;
 };
 

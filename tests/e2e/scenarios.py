@@ -32,7 +32,7 @@ from homerun import BINARY, ROOT, Homerun, clean_environment, finally_do, main, 
 FILES = sorted((ROOT / "tests" / "scenarios").glob("*.toml"))
 REGION = "projects/demo/locations/us-central1"
 SERVICES = ("shop", "stock")
-ACCOUNTS = ("worker", "nightly")
+ACCOUNTS = ("worker", "nightly", "gone", "again")
 
 _stand = None
 
@@ -52,8 +52,18 @@ class Stand:
             **{f"{service}_host": self.homerun.url(service).removeprefix("https://") for service in SERVICES},
             **{name: self.email(name) for name in ACCOUNTS},
             "api": self.homerun.api_url, "ca": self.homerun.ca, "region": REGION,
+            "plain_shop": f"http://{self.homerun.url('shop').removeprefix('https://').split(':')[0]}:"
+                          f"{self.homerun.ready['http'].rsplit(':', 1)[1]}",
+            "port": self.homerun.url("shop").rsplit(":", 1)[1],
+            "folder": self.homerun.folder, "jwks": self.jwks(),
             "organization": self.homerun.api("GET", "/v1/projects/demo").json["parent"]["id"],
         }
+
+    def jwks(self):
+        """A key set of somebody else's."""
+        path = os.path.join(self.homerun.folder, "jwks.json")
+        shutil.copy(ROOT / "tests" / "scenarios" / "jwks.json", path)
+        return path
 
     def email(self, name):
         return f"{name}-acct@demo.iam.gserviceaccount.com"
@@ -78,7 +88,7 @@ class Stand:
     def reset(self):
         """Two private services that nobody may invoke, and accounts in good order."""
         for service in SERVICES:
-            answer = self.homerun.api("POST", f"/v2/{REGION}/services/{service}:setIamPolicy", {"policy": {}})
+            answer = self.homerun.api("POST", f"/v2/{REGION}/services/{service}:setIamPolicy", {"policy": {"version": 3}})
             assert answer.status == 200, answer
             answer = self.homerun.api(
                 "PATCH", f"/v2/{REGION}/services/{service}?updateMask=ingress,invokerIamDisabled,customAudiences,"
@@ -113,8 +123,9 @@ class Stand:
         kid = claims.pop("kid", (folder / "issuers").read_text().split()[-1])
         key = folder / f"issuer-{(folder / 'issuers').read_text().split()[-1]}.pem"
         late = claims.pop("late", 0)
+        life = claims.pop("life", 600)
         whole = {"iss": self.homerun.api_url, "sub": self.subs.get(member, "1"), "aud": audience,
-                 "iat": now - late, "exp": now - late + 600, **claims}
+                 "iat": now - late, "exp": now - late + life, **claims}
         return sign({name: value for name, value in whole.items() if value != ""}, str(key), kid)
 
     def changed(self, token, change):
@@ -136,11 +147,14 @@ class Stand:
         headers = [self.fill(header) for header in request.get("headers", [])]
         if "token" in request:
             name = request.get("header", "Authorization")
-            headers.append(f"{name}: Bearer {self.token(dict(request['token']))}")
+            prefix = request.get("prefix", "Bearer ")
+            headers.append(f"{name}: {prefix}{self.token(dict(request['token']))}{request.get('suffix', '')}")
         command = ["curl", "-sS", "--cacert", self.homerun.ca, "--path-as-is", "-o", "/dev/null", "-D", "-",
                    "-X", request.get("method", "GET")]
         for header in headers:
             command += ["-H", header]
+        if request.get("http1"):  # a value that ends in a blank is no HTTP/2
+            command.append("--http1.1")
         if "host" in request:
             command += ["-H", f"Host: {self.fill(request['host'])}"]
         done = subprocess.run([*command, self.fill(request.get("url", url + request.get("path", "/")))],
@@ -258,7 +272,7 @@ def a_scenario_that_is_wrong_is_noticed():
 
 @test
 def the_scenarios_are_there():
-    assert len(FILES) >= 8, len(FILES)
+    assert len(FILES) >= 40, len(FILES)
     assert shutil.which("curl"), "the scenarios are asked with curl"
 
 

@@ -155,6 +155,7 @@ static void look_at_line(struct explanation *explanation)
         .form = credential_form_of(text_of(explanation, "form")),
         .source = text_of(explanation, "header").len > 0 ? CREDENTIAL_SERVERLESS
                                                          : CREDENTIAL_AUTHORIZATION,
+        .scheme = text_of(explanation, "scheme"),
         .readable = text_of(explanation, "iss").len > 0 || count > 0,
         .token = {.iss = text_of(explanation, "iss"),
                   .sub = text_of(explanation, "sub"),

@@ -361,7 +361,12 @@ static void tell_request(struct trial *trial, json_t *changes, json_t *instead)
     if (trial->host.len == 0 && explanation->question->host != NULL) {
         const char *host = explanation->question->host;
         const char *port = strrchr(url + 8, ':');
-        bool has_port = strrchr(host, ':') != NULL && strchr(host, ']') == NULL;
+        const char *colon = strrchr(host, ':');
+        bool has_port = colon != NULL && strchr(host, ']') == NULL;
+        if (has_port && explanation->question->plain) { /* the port of plain HTTP */
+            host = arena_printf(arena, "%.*s", (int)(colon - host), host);
+            has_port = false;
+        }
         url = arena_printf(arena, "https://%s%s", host, has_port || port == NULL ? "" : port);
     }
     const struct explain_change change = {
