@@ -61,6 +61,7 @@ static const struct {
     {BOTH, "GCE_METADATA_HOST", "{metadata.authority}"},
     {BOTH, "GCE_METADATA_IP", "{metadata.authority}"}, /* google-auth for Python asks there first */
     {BOTH, "GOOGLE_PROJECT", "{project}"},
+    {BOTH, "GOOGLE_CLOUD_PROJECT", "{project}"}, /* what Google's libraries ask first */
     {BOTH, "GOOGLE_REGION", "{region}"},
 };
 enum { VARIABLES = sizeof(variables) / sizeof(variables[0]) };

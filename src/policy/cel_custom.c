@@ -481,12 +481,23 @@ static struct custom_value eval(struct walk *walk, const struct custom_node *nod
     return none;
 }
 
+bool cel_custom_value(const struct custom_program *program, const struct custom_value *about,
+                      struct arena *arena, struct custom_value *out)
+{
+    struct walk walk = {.arena = arena, .resource = about};
+    struct custom_value result = eval(&walk, program->root);
+    if (walk.steps > STEPS_MAX || result.kind == CUSTOM_ERROR) {
+        return false;
+    }
+    *out = result;
+    return true;
+}
+
 enum cel_result cel_custom_eval(const struct custom_program *program,
                                 const struct custom_value *resource, struct arena *arena)
 {
-    struct walk walk = {.arena = arena, .resource = resource};
-    struct custom_value result = eval(&walk, program->root);
-    if (walk.steps > STEPS_MAX || result.kind != CUSTOM_BOOL) {
+    struct custom_value result;
+    if (!cel_custom_value(program, resource, arena, &result) || result.kind != CUSTOM_BOOL) {
         return CEL_ERROR;
     }
     return result.number != 0 ? CEL_TRUE : CEL_FALSE;

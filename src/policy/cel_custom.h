@@ -1,6 +1,7 @@
 /*
- * CEL for custom constraints: a condition over `resource`, whose fields
- * are known only when it is evaluated. Beside what IAM conditions have: field and index access,
+ * CEL for custom constraints, whose conditions are about `resource`, and for providers of identity
+ * pools, whose conditions are about the claims of a token: fields are known only when it is
+ * evaluated. Beside what IAM conditions have: field and index access,
  * `in` on maps, has(), the macros all, exists, exists_one, filter and map, size, contains, matches,
  * ?:, and list literals of anything.
  *
@@ -40,6 +41,16 @@ struct custom_program; /* in the arena it was compiled in */
 /* NULL and INVALID_ARGUMENT, with line and column, on failure. */
 const struct custom_program *cel_custom_compile(struct arena *arena, struct slice source,
                                                 struct error *err);
+/*
+ * The same about NAMES (ends with NULL) instead of `resource`: what is evaluated is then given as a
+ * map of them. SOURCE has at most MOST bytes.
+ */
+const struct custom_program *cel_custom_compile_about(struct arena *arena, struct slice source,
+                                                      size_t most, const char *const *names,
+                                                      struct error *err);
+/* The value of an expression; false if it is an error, or took too many steps. */
+bool cel_custom_value(const struct custom_program *program, const struct custom_value *about,
+                      struct arena *arena, struct custom_value *out);
 /* ARENA is for lists on the way. CEL_ERROR also if it took too many steps. */
 enum cel_result cel_custom_eval(const struct custom_program *program,
                                 const struct custom_value *resource, struct arena *arena);

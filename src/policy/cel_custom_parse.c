@@ -13,6 +13,7 @@ struct parser {
     size_t nodes;
     struct slice variables[CUSTOM_VARIABLES_MAX];
     unsigned variable_count;
+    const char *const *names; /* what it is about: fields of what is evaluated; NULL: resource */
     struct error *err;
 };
 
@@ -120,6 +121,18 @@ static const struct {
     {"filter", NODE_FILTER}, {"map", NODE_MAP},
 };
 
+static bool is_about(const struct parser *parser, struct slice name)
+{
+    static const char *const resource[] = {"resource", NULL};
+    const char *const *names = parser->names == NULL ? resource : parser->names;
+    for (; *names != NULL; names++) {
+        if (slice_is(name, *names)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "(v, body)" of a macro over LIST. */
 static const struct custom_node *parse_macro(struct parser *parser, enum custom_node_kind kind,
                                              const struct custom_node *list)
@@ -128,7 +141,7 @@ static const struct custom_node *parse_macro(struct parser *parser, enum custom_
     if (!is_next(parser, TOKEN_NAME)) {
         return fail(parser, &name, "expected the name of a variable");
     }
-    if (slice_is(name.text, "resource") || slice_is(name.text, "true") ||
+    if (is_about(parser, name.text) || slice_is(name.text, "true") ||
         slice_is(name.text, "false") || slice_is(name.text, "null")) {
         return fail(parser, &name, "a variable cannot have this name");
     }
@@ -284,11 +297,21 @@ static const struct custom_node *parse_name(struct parser *parser)
             return node;
         }
     }
-    if (slice_is(name.text, "resource")) {
-        return node_new(parser, NODE_RESOURCE);
+    if (!is_about(parser, name.text)) {
+        return fail(parser, &name, "unknown name '%.*s'%s",
+                    (int)(name.text.len < 80 ? name.text.len : 80), name.text.data,
+                    parser->names == NULL ? ": a condition is about resource" : "");
     }
-    return fail(parser, &name, "unknown name '%.*s': a condition is about resource",
-                (int)(name.text.len < 80 ? name.text.len : 80), name.text.data);
+    struct custom_node *whole = node_new(parser, NODE_RESOURCE);
+    if (parser->names == NULL || whole == NULL) {
+        return whole;
+    }
+    struct custom_node *node = node_new(parser, NODE_FIELD);
+    if (node != NULL) {
+        node->args[0] = whole;
+        node->text = name.text;
+    }
+    return node;
 }
 
 static const struct custom_node *parse_primary(struct parser *parser)
@@ -436,12 +459,13 @@ static const struct custom_node *parse_expression(struct parser *parser)
     return left;
 }
 
-const struct custom_program *cel_custom_compile(struct arena *arena, struct slice source,
-                                                struct error *err)
+const struct custom_program *cel_custom_compile_about(struct arena *arena, struct slice source,
+                                                      size_t most, const char *const *names,
+                                                      struct error *err)
 {
-    struct parser parser = {.arena = arena, .err = err};
-    if (source.len > CEL_CUSTOM_SOURCE_MAX) {
-        error_set(err, STATUS_INVALID_ARGUMENT, "over %d characters", CEL_CUSTOM_SOURCE_MAX);
+    struct parser parser = {.arena = arena, .names = names, .err = err};
+    if (source.len > most) {
+        error_set(err, STATUS_INVALID_ARGUMENT, "over %zu characters", most);
         return NULL;
     }
     parser.lexer =
@@ -459,4 +483,10 @@ const struct custom_program *cel_custom_compile(struct arena *arena, struct slic
     struct custom_program *program = arena_new(arena, struct custom_program);
     program->root = root;
     return program;
+}
+
+const struct custom_program *cel_custom_compile(struct arena *arena, struct slice source,
+                                                struct error *err)
+{
+    return cel_custom_compile_about(arena, source, CEL_CUSTOM_SOURCE_MAX, NULL, err);
 }

@@ -90,7 +90,8 @@ struct slice orgpolicy_condition_modern(struct arena *arena, struct slice source
     bool old = false;
     while (cel_token_next(&lexer, &token, NULL) && token.kind != TOKEN_END) {
         const struct renaming *renaming = renaming_of(&token);
-        ptrdiff_t in_token = renaming == NULL ? -1 : slice_find_slice(token.text, slice_of(renaming->old));
+        ptrdiff_t in_token =
+            renaming == NULL ? -1 : slice_find_slice(token.text, slice_of(renaming->old));
         old |= token.kind == TOKEN_NAME && in_token == 0;
         if (in_token < 0 || !old) {
             continue;

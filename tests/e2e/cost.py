@@ -137,6 +137,13 @@ SHAPES = {
         ("", "(", ""), ("", "a:b ", ""), ("", "projectId:web OR ", "a:b"), ("", "NOT ", "a:b"), ("", '"', ""),
         ("name:", "*", ""), ("", "labels.a:* ", ""), ("", "(a:b)", ""), ("", " ", "a:b"), ("name:", "w*", ""),
     ],
+    "federation": [
+        ("assertion.sub\nassertion.a\n", "!", "true\n{\"sub\":\"1\",\"a\":\"2\"}"),
+        ("assertion.sub\nassertion.a\ntrue", "||true", "\n{\"sub\":\"1\",\"a\":\"2\"}"),
+        ("assertion.sub\nassertion.a\nassertion.b.all(x, x != '2')\n{\"sub\":\"1\",\"a\":\"2\",\"b\":[", "\"\",", "0]}"),
+        ("assertion.sub\nassertion.a\n\n{\"sub\":\"1\",\"a\":\"2\"", ",\"k%d\":0", "}"),
+        ("assertion.sub\nassertion.a\n\n{\"sub\":\"1\",\"a\":\"", "x", "\"}"),
+    ],
     "grpc": [("", "\0", ""), ("", "\n\1a", ""), ("", "\x80", ""), ("", "\n", ""), ("", "\x0a\x02\x0a\0", ""),
              ("", "\xff", "")],
 }

@@ -296,12 +296,41 @@ def attributes_are_names_that_bindings_know():
 
 
 @test
+def a_condition_lets_in_only_whom_it_is_true_of():
+    w = world()
+    name, here = "conditioned", "assertion.repository_owner == 'corp' && attribute.ref.startsWith('refs/heads/')"
+    w.provider(name, attributeCondition=here, attributeMapping={
+        "google.subject": "'ci::' + assertion.sub", "attribute.ref": "assertion.ref"})
+    where = w.audience(provider=name)
+
+    def ask_for(**claims):
+        return w.exchange(w.token(aud="https:" + where, **claims), audience=where)
+
+    got = ask_for(repository_owner="corp", ref="refs/heads/main")
+    assert got.status == 200, got
+    w.bind(w.member("ci::42"))
+    assert w.impersonate(got.json["access_token"]).status == 200
+    for claims in ({"repository_owner": "other", "ref": "refs/heads/main"},
+                   {"repository_owner": "corp", "ref": "refs/tags/1"}, {"ref": "refs/heads/main"}):
+        refused(ask_for(**claims), "unauthorized_client", "rejected by the attribute condition")
+    path = f"/v1/{w.base}/builds/providers/{name}"
+    assert w.make("GET", path)["attributeCondition"] == here
+    w.make("PATCH", f"{path}?updateMask=attributeCondition", {"attributeCondition": "assertion.sub == '43'"})
+    refused(ask_for(repository_owner="corp", ref="refs/heads/main"), "unauthorized_client", "condition")
+    w.make("PATCH", f"{path}?updateMask=attributeCondition", {})
+    assert ask_for(repository_owner="other", ref="refs/tags/1").status == 200
+    assert "attributeCondition" not in w.make("GET", path)
+
+
+@test
 def what_providers_cannot_say_here_is_refused_by_name():
     w = world()
     good = {"oidc": {"issuerUri": ISSUER}, "attributeMapping": {"google.subject": "assertion.sub"}}
     cases = [
-        ({"attributeCondition": "assertion.x == 'y'"}, "attributeCondition"),
-        ({"attributeMapping": {"google.subject": "'ci::' + assertion.sub"}}, "'ci::'"),
+        ({"attributeCondition": "assertion.x = 'y'"}, "attributeCondition"),
+        ({"attributeCondition": "resource.name == 'y'"}, "attributeCondition"),
+        ({"attributeMapping": {"google.subject": "assertion.sub.extract('{x}')"}}, "extract"),
+        ({"attributeMapping": {"google.subject": "sub"}}, "sub"),
         ({"attributeMapping": {"google.groups": "assertion.groups"}}, "google.groups"),
         ({"attributeMapping": {}}, "google.subject"),
         ({"aws": {"accountId": "1"}}, "aws"),
@@ -358,6 +387,28 @@ def python_takes_the_external_account_file_unchanged():
             token = ask(command, environment, "-c", program, external_account(w, folder, impersonates), CLOUD)
         about = w.homerun.api("GET", "/v1/userinfo", token=token).json
         assert about == {"sub": w.member()} or about["email"] == w.account and impersonates, about
+
+
+@test
+def python_finds_the_file_and_the_project_by_itself():
+    """google.auth.default, with what `homerun env` sets and no way out of the machine."""
+    w = world()
+    command, environment = client_cache.python()
+    w.bind(w.member())
+    program = (
+        "import sys, google.auth, google.auth.transport.requests\n"
+        "made, project = google.auth.default()\n"
+        "made = made.with_scopes([sys.argv[1]])\n"
+        "made.refresh(google.auth.transport.requests.Request())\n"
+        "print(project, made.token)\n")
+    with tempfile.TemporaryDirectory(prefix="homerun-federation-") as folder:
+        ours = json.loads(w.homerun.cli("env", "--format=json").stdout)
+        environment = {**environment, **{name: ours[name] for name in ("GOOGLE_CLOUD_PROJECT", "GCE_METADATA_HOST")},
+                       "GOOGLE_APPLICATION_CREDENTIALS": external_account(w, folder),
+                       "HTTPS_PROXY": "http://127.0.0.1:9"}
+        project, token = ask(command, environment, "-c", program, CLOUD).split()
+    assert project == "demo", project
+    assert w.homerun.api("GET", "/v1/userinfo", token=token).json["email"] == w.account
 
 
 @test

@@ -2,11 +2,11 @@
  * whole of the v1 form. */
 #include "control/access/orgpolicy_ask.h"
 
+#include "control/record/custom_json.h"
 #include "control/record/service_view.h"
 
 #include "base/clock.h"
 #include "model/service_run.h"
-#include "policy/cel_custom.h"
 #include "policy/locations.h"
 
 struct orgpolicy_ask *orgpolicy_ask_new(struct control *control, struct arena *arena,
@@ -209,49 +209,6 @@ static bool ask_invoker(struct orgpolicy_ask *ask, const json_t *doc, struct err
 
 /* ---- custom constraints ---- */
 
-static struct custom_value value_of(struct arena *arena, json_t *json)
-{
-    struct custom_value out = {.kind = CUSTOM_NULL};
-    size_t i = 0;
-    const char *name;
-    json_t *part;
-    if (json_is_string(json)) {
-        out.kind = CUSTOM_STRING;
-        out.text = (struct slice){json_string_value(json), json_string_length(json)};
-    } else if (json_is_integer(json)) {
-        out.kind = CUSTOM_INT;
-        out.number = json_integer_value(json);
-    } else if (json_is_real(json)) {
-        out.kind = CUSTOM_DOUBLE;
-        out.real = json_real_value(json);
-    } else if (json_is_boolean(json)) {
-        out.kind = CUSTOM_BOOL;
-        out.number = json_is_true(json);
-    } else if (json_is_array(json)) {
-        struct custom_value *items = arena_array(arena, struct custom_value, json_array_size(json));
-        out.kind = CUSTOM_LIST;
-        json_array_foreach(json, i, part)
-        {
-            items[i] = value_of(arena, part);
-        }
-        out.items = items;
-        out.count = json_array_size(json);
-    } else if (json_is_object(json)) {
-        struct custom_value *items =
-            arena_array(arena, struct custom_value, json_object_size(json));
-        struct slice *names = arena_array(arena, struct slice, json_object_size(json));
-        out.kind = CUSTOM_MAP;
-        json_object_foreach(json, name, part)
-        {
-            names[out.count] = slice_of(name);
-            items[out.count++] = value_of(arena, part);
-        }
-        out.items = items;
-        out.names = names;
-    }
-    return out;
-}
-
 struct custom_walk {
     struct orgpolicy_ask *ask;
     const char *method; /* "CREATE", "UPDATE" */
@@ -326,7 +283,7 @@ static bool ask_customs(struct orgpolicy_ask *ask, const char *method, const jso
     view.doc = doc;
     view.version = 1;
     auto_json *v1 = service_to_v1(ask->arena, &view);
-    struct custom_value resource = value_of(ask->arena, v1);
+    struct custom_value resource = custom_value_of(ask->arena, v1);
     struct custom_walk walk = {
         .ask = ask,
         .method = strcmp(method, "CreateService") == 0 ? "CREATE" : "UPDATE",

@@ -19,7 +19,6 @@ enum {
     PAGE_MOST = 100,
     AUDIENCES_MAX = 10,
     KEYS_MOST = 64,
-    EXPRESSION_MAX = 2048
 };
 
 #define OUTPUT(text)                                                                               \
@@ -60,9 +59,7 @@ static const struct field oidc_fields[] = {
 static const struct field provider_fields[] = {
     COMMON,
     {.name = "attributeMapping", .kind = FIELD_MAP, .item = FIELD_STRING},
-    REFUSED("attributeCondition",
-            "Homerun evaluates no conditions on tokens: bind principal:// or an attribute's "
-            "principalSet:// instead of the whole pool."),
+    {.name = "attributeCondition", .kind = FIELD_STRING, .max = FEDERATION_CONDITION_MAX},
     {.name = "oidc", .kind = FIELD_OBJECT, .fields = oidc_fields},
     REFUSED("aws", only_openid),
     REFUSED("saml", only_openid),
@@ -213,8 +210,7 @@ static bool mapping_valid(const json_t *mapping, struct error *err)
     }
     json_object_foreach((json_t *)(uintptr_t)mapping, key, value)
     {
-        if (json_string_length(value) > EXPRESSION_MAX ||
-            !federation_mapping_valid(key, json_string_value(value), err)) {
+        if (!federation_mapping_valid(key, json_string_value(value), err)) {
             return false;
         }
     }
@@ -265,7 +261,9 @@ static bool provider_valid(struct api_call *call, json_t *body, struct error *er
             return error_field(err, "oidc.allowedAudiences", "An audience has 1 to 256 bytes.");
         }
     }
+    const char *condition = json_text_or(body, "attributeCondition", "");
     return mapping_valid(json_object_get(body, "attributeMapping"), err) &&
+           (condition[0] == '\0' || federation_condition_valid(condition, err)) &&
            take_keys(call, body, err);
 }
 

@@ -198,7 +198,9 @@ static void exchange_token(struct api_call *call, bool may_wait)
         return;
     }
     if (fault != TOKEN_OK) {
-        refuse(call, "invalid_grant", err.text);
+        refuse(call,
+               err.status == STATUS_PERMISSION_DENIED ? "unauthorized_client" : "invalid_grant",
+               err.text);
         return;
     }
     answer(call, &federation, &who, asked.scope);

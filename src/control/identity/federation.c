@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "control/record/groups.h"
 #include "control/record/projects.h"
-#include "policy/members.h"
 
 enum { NAME_MAX_BYTES = 400, PROVIDER_MAX = 63, KEYS_MAX = 64 };
 
@@ -195,124 +194,6 @@ static enum token_fault verify_signature(struct arena *arena, const struct feder
     return TOKEN_UNKNOWN_KEY;
 }
 
-/* ---- mapping ---- */
-
-static bool is_word(const char *text)
-{
-    if (text[0] == '\0' || (text[0] >= '0' && text[0] <= '9')) {
-        return false;
-    }
-    for (const char *c = text; *c != '\0'; c++) {
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-              *c == '_')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The claim that "assertion.CLAIM" names; NULL if EXPRESSION is anything else. */
-static const char *claim_of(const char *expression)
-{
-    static const char before[] = "assertion.";
-    bool named = strncmp(expression, before, strlen(before)) == 0;
-    return named && is_word(expression + strlen(before)) ? expression + strlen(before) : NULL;
-}
-
-static bool is_attribute(const char *key)
-{
-    static const char before[] = "attribute.";
-    if (strncmp(key, before, strlen(before)) != 0 || !is_word(key + strlen(before))) {
-        return false;
-    }
-    for (const char *c = key + strlen(before); *c != '\0'; c++) {
-        if (*c >= 'A' && *c <= 'Z') {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool federation_mapping_valid(const char *key, const char *expression, struct error *err)
-{
-    if (strcmp(key, "google.subject") != 0 && !is_attribute(key)) {
-        return error_field(err, "attributeMapping",
-                           "Homerun maps google.subject and attribute.NAME (lower-case letters, "
-                           "digits, underscores), not %.100s.",
-                           key);
-    }
-    if (claim_of(expression) == NULL) {
-        return error_field(err, "attributeMapping",
-                           "%.100s: Homerun takes a claim as it is (assertion.CLAIM); the "
-                           "expression %.200s is not one.",
-                           key, expression);
-    }
-    return true;
-}
-
-/* A claim's text, as it may stand in the name of a member. */
-static const char *mapped(const json_t *claims, const char *expression, struct error *err)
-{
-    const char *claim = claim_of(expression);
-    const json_t *value = claim == NULL ? NULL : json_object_get(claims, claim);
-    if (!json_is_string(value) || json_string_length(value) == 0 ||
-        json_string_length(value) > FEDERATION_VALUE_MAX) {
-        error_set(err, STATUS_INVALID_ARGUMENT,
-                  "The mapping asks for %.100s: the token has no such claim, or it is no text of "
-                  "1 to %d bytes.",
-                  expression, FEDERATION_VALUE_MAX);
-        return NULL;
-    }
-    return json_string_value(value);
-}
-
-static const char *member_of(struct arena *arena, const char *text, struct error *err)
-{
-    struct member member;
-    if (!text_is_plain(slice_of(text)) || !member_parse(arena, slice_of(text), &member, NULL)) {
-        error_set(err, STATUS_INVALID_ARGUMENT,
-                  "A mapped claim of the token cannot be part of a member's name.");
-        return NULL;
-    }
-    return arena_string(arena, member.text);
-}
-
-static bool map_claims(struct arena *arena, const struct federation *federation,
-                       const struct token *token, struct federated *out, struct error *err)
-{
-    auto_json *claims = json_read(token->payload, err);
-    json_t *mapping = json_object_get(federation->body, "attributeMapping");
-    const char *key;
-    json_t *one;
-    const char *subject = json_string_value(json_object_get(mapping, "google.subject"));
-    const char *sub =
-        claims == NULL ? NULL : mapped(claims, subject != NULL ? subject : "assertion.sub", err);
-    if (sub == NULL || (out->member = member_of(arena,
-                                                arena_printf(arena, "principal://%.*s/subject/%s",
-                                                             SLICE_ARG(federation->pool), sub),
-                                                err)) == NULL) {
-        return false;
-    }
-    json_object_foreach(mapping, key, one)
-    {
-        if (!is_attribute(key)) {
-            continue;
-        }
-        const char *value = mapped(claims, json_string_value(one), err);
-        const char *set = value == NULL
-                              ? NULL
-                              : member_of(arena,
-                                          arena_printf(arena, "principalSet://%.*s/%s/%s",
-                                                       SLICE_ARG(federation->pool), key, value),
-                                          err);
-        if (set == NULL) {
-            return false;
-        }
-        json_array_append_new(out->sets, json_string(set));
-    }
-    return true;
-}
-
 static enum token_fault judge(struct arena *arena, const struct federation *federation,
                               struct slice text, struct token *token)
 {
@@ -366,18 +247,16 @@ enum token_fault federation_believe(struct arena *arena, const struct federation
 {
     struct token token;
     enum token_fault fault = judge(arena, federation, text, &token);
-    *out = (struct federated){.sets = NULL};
+    *out = (struct federated){0};
     if (fault != TOKEN_OK) {
         error_set(err, STATUS_UNAUTHENTICATED, "%s", fault_sentence(fault));
         return fault;
     }
-    out->sets = json_array();
-    if (!map_claims(arena, federation, &token, out, err)) {
-        json_decref(out->sets);
-        out->sets = NULL;
-        return TOKEN_SUBJECT;
-    }
-    return TOKEN_OK;
+    auto_json *claims = json_read(token.payload, err);
+    return claims != NULL &&
+                   federation_map(arena, federation->pool, federation->body, claims, out, err)
+               ? TOKEN_OK
+               : TOKEN_SUBJECT;
 }
 
 /* ---- our own token ---- */

@@ -7,9 +7,8 @@
 #pragma once
 
 #include "control/call/call.h"
+#include "control/identity/federation_mapping.h"
 #include "trust/trust.h"
-
-enum { FEDERATION_ATTRIBUTES_MAX = 16, FEDERATION_VALUE_MAX = 127 };
 
 /*
  * A provider that may be believed now: neither it nor its pool is disabled. Either a provider of
@@ -37,16 +36,11 @@ bool federation_find(struct control *control, struct arena *arena, struct slice 
 /* Whether POOL ("iam.googleapis.com/projects/N/…") was made by its project, disabled or not. */
 bool federation_pool_known(struct control *control, struct arena *arena, struct slice pool);
 
-/* Who has shown a token. */
-struct federated {
-    const char *member; /* "principal://…" */
-    json_t *sets; /* "principalSet://…/attribute.NAME/VALUE", as the mapping has them; owned */
-};
-
 /*
  * Believes TEXT, a token of the provider's issuer: issuer, key, signature, time, audience, subject
  * and mapping. TOKEN_OK; or why not, with a sentence in *err. TOKEN_UNKNOWN_KEY: all before the key
- * was good, so its keys may be worth asking for (federation_keys.h).
+ * was good, so its keys may be worth asking for (federation_keys.h). PERMISSION_DENIED in *err: the
+ * provider's condition does not hold.
  */
 enum token_fault federation_believe(struct arena *arena, const struct federation *federation,
                                     struct slice text, struct federated *out, struct error *err);
@@ -58,7 +52,3 @@ const char *federation_handle(struct arena *arena, const struct federation *fede
  * there any more, is another one, or is disabled. */
 bool federation_caller(struct control *control, struct arena *arena, const struct token *token,
                        struct caller *out);
-
-/* Whether KEY ("google.subject", "attribute.NAME") and EXPRESSION ("assertion.CLAIM") are a mapping
- * that is here. INVALID_ARGUMENT, by name, else. */
-bool federation_mapping_valid(const char *key, const char *expression, struct error *err);
