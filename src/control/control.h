@@ -40,6 +40,7 @@ struct control {
     struct revision_checks *checks; /* of revisions that the engine was asked about */
     struct issuer *issuer;          /* our own: public keys, kid of the newest */
     char url[256];              /* the API's base URL as tokens and links have it, without slash */
+    struct metrics *metrics; /* what services did; NULL before the listener is open */
     struct events *events;      /* who watches what changes; NULL before the listener is open */
     /* After each change that is in force: a kind of the record and a key. NULL: nobody watches. */
     void (*on_change)(struct control *control, const char *kind, const char *name);

@@ -24,6 +24,7 @@
 #include "control/operations/operations.h"
 #include "control/publish/publish.h"
 #include "control/run/checks.h"
+#include "control/run/metrics.h"
 #include "control/run/service.h"
 #include "control/seed.h"
 
@@ -210,6 +211,10 @@ static bool start(struct control *control, struct error *err)
         return false;
     }
     index_reader_release(control->published);
+    control->metrics = metrics_new(control, err);
+    if (control->metrics == NULL) {
+        return false;
+    }
     control->listener =
         net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
     control->door_listener =
@@ -229,6 +234,7 @@ static void finish(struct control *control)
     uv_run(control->loop, UV_RUN_NOWAIT);
     control->on_change = NULL;
     events_free(control->events);
+    metrics_free(control->metrics);
     net_listener_free(control->listener);
     net_listener_free(control->tls_listener);
     net_listener_free(control->door_listener);

@@ -607,11 +607,8 @@ static void count_revision(struct revision *revision)
             (uint64_t)(i->cpu_us > i->cpu_counted_us ? i->cpu_us - i->cpu_counted_us : 0);
         i->cpu_counted_us = i->cpu_us;
     }
-    if (record != NULL) {
-        meter_running_add(engine->meter,
-                          meter_name(slice_of(record->project), slice_of(record->region),
-                                     slice_of(record->service)),
-                          &running);
+    if (record != NULL && record->service_id != 0) {
+        meter_running_add(engine->meter, record->service_id, &running);
     }
 }
 

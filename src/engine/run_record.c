@@ -139,6 +139,7 @@ static bool fill(struct run_record *record, const json_t *value, struct error *e
     struct arena *arena = &record->arena;
     const json_t *containers = json_object_get(value, "containers");
     record->revision_id = (uint64_t)json_number(value, "revision_id", 0);
+    record->service_id = (uint64_t)json_number(value, "service_id", 0);
     record->revision = text(arena, value, "revision");
     record->service = text(arena, value, "service");
     record->project = text(arena, value, "project");

@@ -47,6 +47,7 @@ struct run_record {
     unsigned refs;
     struct arena arena;
     uint64_t revision_id;
+    uint64_t service_id; /* for the meter; 0: not known */
     const char *revision, *service, *project, *project_number, *region;
     uint32_t concurrency, timeout_s, min_instances, max_instances;
     bool reachable; /* by traffic or tag: only then is the minimum kept */

@@ -1,7 +1,7 @@
 /*
- * Rows are given away from the front, so that a reader looks only at those that are used and the rest of the
- * segment is never touched. A writer finds its row by a table of its own, which a successor makes
- * anew from the rows.
+ * Rows are given away from the front, so that a reader looks only at those that are used and the
+ * rest of the segment is never touched. A writer finds its row by a table of its own, which a
+ * successor makes anew from the rows.
  */
 #include "ipc/meter.h"
 
@@ -28,7 +28,7 @@ struct count_row {
 };
 
 struct running_row {
-    _Atomic uint64_t name;
+    _Atomic uint64_t service;
     _Atomic uint64_t gauges[GAUGES];
 };
 
@@ -39,7 +39,7 @@ struct shared {
     struct running_row running[METER_SERVICES];
 };
 
-/* Row + 1 by name; 0: free. */
+/* Row + 1 by service; 0: free. */
 struct table {
     uint16_t places[PLACES];
 };
@@ -82,8 +82,8 @@ struct meter *meter_map(int fd, bool writes, struct error *err)
         error_set(err, STATUS_FAILED_PRECONDITION, "the meter has another size: other version");
         return NULL;
     }
-    struct shared *shared = mmap(NULL, sizeof(*shared), writes ? PROT_READ | PROT_WRITE : PROT_READ,
-                                 MAP_SHARED, fd, 0);
+    struct shared *shared =
+        mmap(NULL, sizeof(*shared), writes ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
     if (shared == MAP_FAILED) {
         error_errno(err, "map the meter");
         return NULL;
@@ -122,21 +122,21 @@ static uint32_t rows_used(const struct meter *meter, unsigned writer)
     return used < METER_SERVICES ? used : METER_SERVICES;
 }
 
-static _Atomic uint64_t *row_name(struct meter *meter, unsigned writer, uint32_t row)
+static _Atomic uint64_t *row_service(struct meter *meter, unsigned writer, uint32_t row)
 {
-    return writer == BOARD_WORKERS ? &meter->shared->running[row].name
+    return writer == BOARD_WORKERS ? &meter->shared->running[row].service
                                    : &meter->shared->counts[writer][row].service;
 }
 
-/* The place where NAME is, or would be: a table is never more than a quarter full. */
-static uint16_t *place_of(struct meter *meter, unsigned writer, uint64_t name)
+/* The place where SERVICE is, or would be: a table is never more than a quarter full. */
+static uint16_t *place_of(struct meter *meter, unsigned writer, uint64_t service)
 {
     struct table *table = meter->tables[writer];
-    size_t at = (name * UINT64_C(0x9e3779b97f4a7c15)) >> 40;
+    size_t at = (service * UINT64_C(0x9e3779b97f4a7c15)) >> 40;
     for (;; at++) {
         uint16_t *place = &table->places[at & (PLACES - 1)];
-        if (*place == 0 || atomic_load_explicit(row_name(meter, writer, *place - 1u),
-                                                memory_order_relaxed) == name) {
+        if (*place == 0 || atomic_load_explicit(row_service(meter, writer, *place - 1u),
+                                                memory_order_relaxed) == service) {
             return place;
         }
     }
@@ -149,18 +149,18 @@ static void table_make(struct meter *meter, unsigned writer)
         abort();
     }
     for (uint32_t row = 0; row < rows_used(meter, writer); row++) {
-        uint64_t name = atomic_load(row_name(meter, writer, row));
-        *place_of(meter, writer, name) = (uint16_t)(row + 1);
+        uint64_t service = atomic_load(row_service(meter, writer, row));
+        *place_of(meter, writer, service) = (uint16_t)(row + 1);
     }
 }
 
-/* The row of NAME; the first row, whose name is 0, once all others are given away. */
-static uint32_t row_of(struct meter *meter, unsigned writer, uint64_t name)
+/* The row of SERVICE; the first row, which is of none, once all others are given away. */
+static uint32_t row_of(struct meter *meter, unsigned writer, uint64_t service)
 {
     if (meter->tables[writer] == NULL) {
         table_make(meter, writer);
     }
-    uint16_t *place = place_of(meter, writer, name);
+    uint16_t *place = place_of(meter, writer, service);
     if (*place != 0) {
         return *place - 1u;
     }
@@ -171,7 +171,7 @@ static uint32_t row_of(struct meter *meter, unsigned writer, uint64_t name)
     if (used == METER_SERVICES) {
         return 0;
     }
-    atomic_store_explicit(row_name(meter, writer, used), name, memory_order_relaxed);
+    atomic_store_explicit(row_service(meter, writer, used), service, memory_order_relaxed);
     atomic_store_explicit(&meter->shared->used[writer], used + 1, memory_order_release);
     *place = (uint16_t)(used + 1);
     return used;
@@ -208,20 +208,6 @@ void meter_count(struct meter *meter, unsigned worker, uint64_t service,
 
 /* ---- the engine ---- */
 
-uint64_t meter_name(struct slice project, struct slice region, struct slice service)
-{
-    /* FNV-1a, with a slash behind each part, which no part has. */
-    const struct slice parts[] = {project, region, service};
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        for (size_t k = 0; k <= parts[i].len; k++) {
-            unsigned char byte = k < parts[i].len ? (unsigned char)parts[i].data[k] : '/';
-            hash = (hash ^ byte) * UINT64_C(0x100000001b3);
-        }
-    }
-    return hash == 0 ? 1 : hash;
-}
-
 /* All but the sum. */
 static void running_clear(struct meter *meter, uint32_t row)
 {
@@ -237,9 +223,9 @@ void meter_running_begin(struct meter *meter)
     memset(meter->said, 0, sizeof(meter->said));
 }
 
-void meter_running_add(struct meter *meter, uint64_t name, const struct meter_running *running)
+void meter_running_add(struct meter *meter, uint64_t service, const struct meter_running *running)
 {
-    uint32_t row = row_of(meter, BOARD_WORKERS, name);
+    uint32_t row = row_of(meter, BOARD_WORKERS, service);
     uint64_t gauges[GAUGES];
     memcpy(gauges, running, sizeof(gauges));
     if (!meter->said[row]) {
@@ -281,7 +267,8 @@ void meter_each_count(const struct meter *meter,
 }
 
 void meter_each_running(const struct meter *meter,
-                        void (*visit)(void *ctx, uint64_t name, const struct meter_running *running),
+                        void (*visit)(void *ctx, uint64_t service,
+                                      const struct meter_running *running),
                         void *ctx)
 {
     for (uint32_t i = 0; i < rows_used(meter, BOARD_WORKERS); i++) {
@@ -292,7 +279,7 @@ void meter_each_running(const struct meter *meter,
             gauges[k] = atomic_load_explicit(&row->gauges[k], memory_order_relaxed);
         }
         memcpy(&running, gauges, sizeof(running));
-        visit(ctx, atomic_load_explicit(&row->name, memory_order_relaxed), &running);
+        visit(ctx, atomic_load_explicit(&row->service, memory_order_relaxed), &running);
     }
 }
 

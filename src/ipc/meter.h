@@ -1,7 +1,8 @@
 /*
- * The meter: one shared-memory segment in which workers count what they served and the engine says what
- * runs. Each row has one writer, so counting is an addition without a lock; control reads, and may
- * see a count of one request and not yet its latency. Nothing here blocks, and nothing is logged.
+ * The meter: one shared-memory segment in which workers count what they served and the engine says
+ * what runs. Each row has one writer, so counting is an addition without a lock; control reads, and
+ * may see a count of one request and not yet its latency. Nothing here blocks, and nothing is
+ * logged.
  */
 #pragma once
 
@@ -27,8 +28,8 @@ struct meter_counts {
     uint64_t request_bytes, response_bytes;
 };
 
-/* What the engine runs of a service now. cpu_us alone is a sum since the start: to the engine, what was used
- * since it looked last. */
+/* What the engine runs of a service now. cpu_us alone is a sum since the start: to the engine, what
+ * was used since it looked last. */
 struct meter_running {
     uint64_t starting, ready, draining; /* instances */
     uint64_t requests;                  /* in flight */
@@ -59,11 +60,10 @@ void meter_count(struct meter *meter, unsigned worker, uint64_t service,
 
 /* ---- the engine's side ---- */
 
-/* What the name of a service, "projects/P/locations/L/services/S", is in the meter. */
-uint64_t meter_name(struct slice project, struct slice region, struct slice service);
-/* Begins a look at all that runs: what is added until meter_running_end() of one service is one sum. */
+/* Begins a look at all that runs: what is added until meter_running_end() of one service is one
+ * sum. */
 void meter_running_begin(struct meter *meter);
-void meter_running_add(struct meter *meter, uint64_t name, const struct meter_running *running);
+void meter_running_add(struct meter *meter, uint64_t service, const struct meter_running *running);
 /* Services to which nothing was added have nothing that runs; their cpu_us stays. */
 void meter_running_end(struct meter *meter);
 
@@ -74,10 +74,11 @@ void meter_each_count(const struct meter *meter,
                       void (*visit)(void *ctx, uint64_t service, const struct meter_counts *counts),
                       void *ctx);
 void meter_each_running(const struct meter *meter,
-                        void (*visit)(void *ctx, uint64_t name, const struct meter_running *running),
+                        void (*visit)(void *ctx, uint64_t service,
+                                      const struct meter_running *running),
                         void *ctx);
 
-/* The bucket of a latency, and the bound below which all of that bucket are: two buckets for each doubling,
- * from 128 µs to nine minutes; the last has no bound (INT64_MAX). */
+/* The bucket of a latency, and the bound below which all of that bucket are: two buckets for each
+ * doubling, from 128 µs to nine minutes; the last has no bound (INT64_MAX). */
 unsigned meter_latency_bucket(int64_t latency_us);
 int64_t meter_latency_bound_us(unsigned bucket);

@@ -66,6 +66,7 @@ static const struct {
     {"method", TEXT},
     {"network", TEXT},
     {"path", TEXT},
+    {"period", TEXT},
     {"resource", TEXT},
     {"time", TEXT},
     /* Of all Google's APIs, with and without '$' in front, and sometimes both. */

@@ -348,6 +348,7 @@ static bool publish_revision(struct change *change, const char *service_key, str
         is_target(service.body, name) && project_is_live(change->control, arena, service_key);
     auto_json *record =
         service_run_record(&view, doc->id, arena_string(arena, name), doc->body, images, reachable);
+    json_object_set_new(record, "service_id", json_integer((json_int_t)service.id));
     struct slice text = json_write(arena, record);
     json_decref(service.body);
     change->touched_run = true;

@@ -1,0 +1,326 @@
+/*
+ * What services did. A service's own history takes what looking at it takes; overviews show those
+ * that the caller may list.
+ */
+#include "control/api/metrics.h"
+
+#include "base/buffer.h"
+#include "control/call/call.h"
+#include "control/run/metrics.h"
+#include "policy/decide.h"
+
+enum { TEXT_BYTES_MAX = 16 << 20, PERIOD_DEFAULT_S = 3600, PERIOD_MAX_S = 7 * 24 * 3600 };
+
+/* ---- one service ---- */
+
+static bool read_period(struct api_call *call, int64_t *out, struct error *err)
+{
+    const char *text = api_query(call, "period");
+    int64_t us;
+    *out = PERIOD_DEFAULT_S;
+    if (text == NULL) {
+        return true;
+    }
+    if (!duration_read(slice_of(text), &us) || us < 60 * INT64_C(1000000) ||
+        us > PERIOD_MAX_S * INT64_C(1000000)) {
+        return error_field(err, "period",
+                           "The period is 60s to 604800s (a week): \"%.40s\" is not.", text);
+    }
+    *out = us / 1000000;
+    return true;
+}
+
+static json_t *requests_of(const struct metrics_row *row)
+{
+    json_t *out = json_object();
+    for (int i = 0; i < METER_CLASSES; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "%dxx", i + 1);
+        if (row->classes[i] > 0) {
+            json_object_set_new(out, name, json_integer(row->classes[i]));
+        }
+    }
+    return out;
+}
+
+static json_t *refused_of(const struct metrics_row *row)
+{
+    json_t *out = json_object();
+    for (int i = 0; i < RUNG_COUNT && i < METER_REASONS; i++) {
+        if (row->refused[i] > 0) {
+            json_object_set_new(out, rung_name((enum rung)i), json_integer(row->refused[i]));
+        }
+    }
+    return out;
+}
+
+static double seconds(int64_t us)
+{
+    return (double)us / 1000000;
+}
+
+static json_t *latency_of(const struct metrics_row *row)
+{
+    uint64_t timed = 0;
+    for (int i = 0; i < METER_LATENCIES; i++) {
+        timed += row->latencies[i];
+    }
+    return timed == 0
+               ? json_object()
+               : json_pack("{sfsfsf}", "p50", seconds(metrics_quantile_us(row->latencies, 0.5)),
+                           "p95", seconds(metrics_quantile_us(row->latencies, 0.95)), "p99",
+                           seconds(metrics_quantile_us(row->latencies, 0.99)));
+}
+
+static json_t *point_of(struct arena *arena, const struct metrics_row *row)
+{
+    return json_pack("{so so so so s{sisisi} si sI sf}", "time",
+                     json_slice(time_text(arena, row->time_s * 1000000)), "requests",
+                     requests_of(row), "refused", refused_of(row), "latency", latency_of(row),
+                     "instances", "starting", (int)row->starting, "ready", (int)row->ready,
+                     "draining", (int)row->draining, "requestsInFlight", (int)row->requests,
+                     "memoryBytes", (json_int_t)row->memory_kib * 1024, "cpuSeconds",
+                     (double)row->cpu_ms / 1000);
+}
+
+static void service_metrics(struct api_call *call)
+{
+    struct error err = {0};
+    struct store_doc doc;
+    int64_t period_s;
+    unsigned span_s;
+    size_t count;
+    const char *key = api_expand(call, call->route->on);
+    if (!read_period(call, &period_s, &err) ||
+        !store_load(call->control->store, STORE_SERVICE, key, &doc, &err,
+                    "Resource '%s' was not found.", key)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_decref(doc.body);
+    const struct metrics_row *rows =
+        metrics_rows(call->control->metrics, &call->arena, doc.id, period_s, &span_s, &count);
+    json_t *points = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(points, point_of(&call->arena, &rows[i]));
+    }
+    api_reply(call,
+              json_pack("{so so so}", "period",
+                        json_slice(duration_text(&call->arena, period_s * 1000000)), "interval",
+                        json_slice(duration_text(&call->arena, span_s * INT64_C(1000000))),
+                        "points", points));
+}
+
+/* ---- all services ---- */
+
+struct overview {
+    struct api_call *call;
+    struct index_reader *reader;
+    const char *project;  /* whose; NULL: every one that the caller may list */
+    struct slice allowed; /* the last project that was asked for, and the answer */
+    bool is_allowed;
+    void (*show)(struct overview *overview, const struct index_service *service,
+                 const struct metrics_now *now);
+    json_t *rows;
+    struct buffer *text;
+    unsigned part; /* of the text: see metric_rows */
+};
+
+static bool may_list(struct overview *overview, struct slice project)
+{
+    struct api_call *call = overview->call;
+    if (overview->project != NULL) {
+        return slice_is(project, overview->project);
+    }
+    if (!slice_equal(overview->allowed, project)) {
+        overview->allowed = arena_slice(&call->arena, project);
+        overview->is_allowed =
+            api_holds(call, "run.services.list",
+                      arena_printf(&call->arena, "projects/%.*s", SLICE_ARG(project)));
+    }
+    return overview->is_allowed;
+}
+
+static void visit(void *ctx, const struct metrics_now *now)
+{
+    struct overview *overview = ctx;
+    struct index_service service;
+    if (index_reader_service(overview->reader, now->service, &service) &&
+        may_list(overview, service.project)) {
+        overview->show(overview, &service, now);
+    }
+}
+
+static void walk(struct overview *overview)
+{
+    struct control *control = overview->call->control;
+    overview->reader = control->published;
+    index_reader_renew(control->published);
+    metrics_each_now(control->metrics, visit, overview);
+    index_reader_release(control->published);
+}
+
+static void show_row(struct overview *overview, const struct index_service *service,
+                     const struct metrics_now *now)
+{
+    json_array_append_new(overview->rows,
+                          json_pack("{so s{sisisi} si sf sf}", "service",
+                                    json_slice(service->resource_name), "instances", "starting",
+                                    (int)now->running->starting, "ready", (int)now->running->ready,
+                                    "draining", (int)now->running->draining, "requestsInFlight",
+                                    (int)now->running->requests, "requestsPerSecond",
+                                    now->requests_per_s, "refusedPerSecond", now->refused_per_s));
+}
+
+static void project_metrics(struct api_call *call)
+{
+    struct overview overview = {.call = call,
+                                .project = api_param(call, "project"),
+                                .show = show_row,
+                                .rows = json_array()};
+    walk(&overview);
+    api_reply(call, json_pack("{so}", "services", overview.rows));
+}
+
+/* ---- for Prometheus ---- */
+
+enum metric_part {
+    PART_REQUESTS,
+    PART_REFUSED,
+    PART_LATENCY,
+    PART_INSTANCES,
+    PART_FLIGHT,
+    PART_MEMORY,
+    PART_CPU
+};
+
+static const struct {
+    const char *name, *type, *help;
+} metric_rows[] = {
+    [PART_REQUESTS] = {"homerun_requests_total", "counter", "Answers by class of status."},
+    [PART_REFUSED] = {"homerun_refused_total", "counter",
+                      "Requests that the gate refused, by rung of docs/access.md."},
+    [PART_LATENCY] = {"homerun_request_duration_seconds", "histogram",
+                      "How long requests took that the gate let pass."},
+    [PART_INSTANCES] = {"homerun_instances", "gauge", "Instances by state."},
+    [PART_FLIGHT] = {"homerun_requests_in_flight", "gauge", "Requests in instances now."},
+    [PART_MEMORY] = {"homerun_instance_memory_bytes", "gauge", "Memory of all instances."},
+    [PART_CPU] = {"homerun_instance_cpu_seconds_total", "counter",
+                  "Processor time of all instances."},
+};
+
+/* Names of services, regions and projects need no escape: they are letters, digits and hyphens. */
+static void put_name(struct buffer *out, enum metric_part part, const char *suffix,
+                     const struct index_service *service, const char *label, const char *value)
+{
+    buffer_printf(out, "%s%s{project=\"%.*s\",region=\"%.*s\",service=\"%.*s\"",
+                  metric_rows[part].name, suffix, SLICE_ARG(service->project),
+                  SLICE_ARG(service->region), SLICE_ARG(service->name));
+    if (label != NULL) {
+        buffer_printf(out, ",%s=\"%s\"", label, value);
+    }
+    buffer_printf(out, "} ");
+}
+
+static void put_histogram(struct buffer *out, const struct index_service *service,
+                          const struct meter_counts *counts)
+{
+    uint64_t below = 0;
+    for (unsigned i = 0; i < METER_LATENCIES; i++) {
+        below += counts->latencies[i];
+        /* One bucket for each doubling is enough there. */
+        if (i % 2 == 0 && i < METER_LATENCIES - 1) {
+            char bound[32];
+            snprintf(bound, sizeof(bound), "%g", seconds(meter_latency_bound_us(i)));
+            put_name(out, PART_LATENCY, "_bucket", service, "le", bound);
+            buffer_printf(out, "%llu\n", (unsigned long long)below);
+        }
+    }
+    put_name(out, PART_LATENCY, "_bucket", service, "le", "+Inf");
+    buffer_printf(out, "%llu\n", (unsigned long long)below);
+    put_name(out, PART_LATENCY, "_sum", service, NULL, NULL);
+    buffer_printf(out, "%.6f\n", seconds((int64_t)counts->latency_us));
+    put_name(out, PART_LATENCY, "_count", service, NULL, NULL);
+    buffer_printf(out, "%llu\n", (unsigned long long)below);
+}
+
+static void put_each(struct buffer *out, enum metric_part part, const struct index_service *service,
+                     const char *label, const char *value, uint64_t number)
+{
+    put_name(out, part, "", service, label, value);
+    buffer_printf(out, "%llu\n", (unsigned long long)number);
+}
+
+static void show_text(struct overview *overview, const struct index_service *service,
+                      const struct metrics_now *now)
+{
+    static const char *const classes[METER_CLASSES] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+    struct buffer *out = overview->text;
+    const struct meter_running *running = now->running;
+    switch ((enum metric_part)overview->part) {
+    case PART_REQUESTS:
+        for (unsigned i = 0; i < METER_CLASSES; i++) {
+            put_each(out, PART_REQUESTS, service, "class", classes[i], now->counts->classes[i]);
+        }
+        break;
+    case PART_REFUSED:
+        for (unsigned i = 0; i < RUNG_COUNT && i < METER_REASONS; i++) {
+            if (now->counts->refused[i] > 0) {
+                put_each(out, PART_REFUSED, service, "rung", rung_name((enum rung)i),
+                         now->counts->refused[i]);
+            }
+        }
+        break;
+    case PART_LATENCY:
+        put_histogram(out, service, now->counts);
+        break;
+    case PART_INSTANCES:
+        put_each(out, PART_INSTANCES, service, "state", "starting", running->starting);
+        put_each(out, PART_INSTANCES, service, "state", "ready", running->ready);
+        put_each(out, PART_INSTANCES, service, "state", "draining", running->draining);
+        break;
+    case PART_FLIGHT:
+        put_each(out, PART_FLIGHT, service, NULL, NULL, running->requests);
+        break;
+    case PART_MEMORY:
+        put_each(out, PART_MEMORY, service, NULL, NULL, running->memory_bytes);
+        break;
+    case PART_CPU:
+        put_name(out, PART_CPU, "", service, NULL, NULL);
+        buffer_printf(out, "%.6f\n", seconds((int64_t)running->cpu_us));
+        break;
+    }
+}
+
+static void all_metrics(struct api_call *call)
+{
+    struct buffer text = BUFFER_INIT(TEXT_BYTES_MAX);
+    struct overview overview = {.call = call, .show = show_text, .text = &text};
+    for (unsigned i = 0; i < sizeof(metric_rows) / sizeof(metric_rows[0]); i++) {
+        buffer_printf(&text, "# HELP %s %s\n# TYPE %s %s\n", metric_rows[i].name,
+                      metric_rows[i].help, metric_rows[i].name, metric_rows[i].type);
+        overview.part = i;
+        walk(&overview);
+    }
+    if (text.overflow) {
+        struct error err;
+        error_set(&err, STATUS_RESOURCE_EXHAUSTED, "There are more metrics than fit in %d MiB.",
+                  TEXT_BYTES_MAX >> 20);
+        api_fail(call, &err);
+    } else {
+        api_reply_text(call, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_slice(&text));
+    }
+    buffer_done(&text);
+}
+
+#define SERVICE "projects/{project}/locations/{region}/services/{service}"
+
+const struct api_route metrics_routes[] = {
+    {"GET", "/homerun/v1/" SERVICE ":metrics", "run.services.get", SERVICE, API_NO_BODY,
+     service_metrics, "homerun.v1.GetServiceMetrics"},
+    {"GET", "/homerun/v1/projects/{project}:metrics", "run.services.list", "projects/{project}",
+     API_NO_BODY, project_metrics, "homerun.v1.ListMetrics"},
+    {"GET", "/metrics", NULL, NULL, API_SELF_CHECKED | API_NO_BODY, all_metrics,
+     "homerun.v1.Metrics"},
+};
+const size_t metrics_route_count = sizeof(metrics_routes) / sizeof(metrics_routes[0]);
