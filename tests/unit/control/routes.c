@@ -136,6 +136,7 @@ static const char *const self_checked[] = {
     "homerun.v1.Access.Who",
     "homerun.v1.Images.CreateImage",
     "homerun.v1.Images.DeleteImage",
+    "homerun.v1.Metrics", /* shows the services of those projects whose services the caller may list */
     "homerun.v1.Images.ListImages",
     "homerun.v1.ListViolations",
     "openid.UserInfo",
