@@ -305,7 +305,7 @@ static const char *joined(struct cli *cli, const json_t *texts)
 
 int action_access_public(struct cli *cli)
 {
-    static const char *const heads[] = {"RESOURCE", "INGRESS", "WHY", "SINCE", "BY", NULL};
+    static const char *const heads[] = {"RESOURCE", "INGRESS", "WHY", "SINCE", "BY", "UNTIL", "REASON", NULL};
     struct error err = {0};
     auto_json *answer = NULL;
     if (!session_open(cli, &err) || !access_get(cli, "public", NULL, "", &answer, &err)) {
@@ -324,6 +324,8 @@ int action_access_public(struct cli *cli)
         table_add(&table, joined(cli, json_object_get(row, "reasons")));
         table_add(&table, json_text(row, "since"));
         table_add(&table, json_text(row, "by"));
+        table_add(&table, json_text(row, "publicUntil"));
+        table_add(&table, json_text(row, "publicReason"));
     }
     if (json_array_size(rows) == 0) {
         printf("Nothing is public.\n");

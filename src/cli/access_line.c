@@ -68,8 +68,14 @@ static const char *public_text(struct cli *cli, const json_t *answer, const stru
     const char *grant = open->everyone == NULL ? "" : grant_text(cli, open->everyone);
     const char *limited =
         !off && json_text(open->everyone, "condition") != NULL ? " under a condition" : "";
+    const char *until = json_text(answer, "publicUntil");
+    const char *check =
+        until == NULL
+            ? "the Invoker IAM check is off"
+            : arena_printf(&cli->arena, "the Invoker IAM check is off until %s (%s)", until,
+                           json_text_or(answer, "publicReason", "no reason given"));
     return arena_printf(&cli->arena, "PUBLIC%s: %s%s%s", limited,
-                        off ? "the Invoker IAM check is off" : "",
+                        off ? check : "",
                         off && grant[0] != '\0' ? ", and " : "", grant);
 }
 

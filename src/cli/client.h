@@ -34,6 +34,28 @@ json_t *list_all(struct cli *cli, const char *path, const char *name, struct err
 bool binding_change(struct cli *cli, const char *resource, const char *member, const char *role,
                     const json_t *condition, bool grant, json_t **policy, struct error *err);
 
+/* ---- until.c ---- */
+
+/* --public-until and --reason, checked. */
+struct until {
+    const char *time; /* "2030-01-31T12:00:00Z"; NULL: not given */
+    const char *reason;
+};
+bool until_given(struct cli *cli, struct until *out, struct error *err);
+/* Sets, or takes away, the annotations beside the switch, as the flags say. */
+bool until_edit(struct cli *cli, json_t *doc, struct error *err);
+/* The condition of a grant that ends then. Owned by the caller. */
+json_t *until_condition(struct cli *cli, const struct until *until);
+/* The annotation of a service; NULL if there is none. */
+const char *until_of_service(const json_t *service);
+
+/*
+ * Lets allUsers invoke the service RESOURCE, until CONDITION ends or (NULL) for good, in place of any
+ * such grant that stood; or, with OPEN false, takes those away. NOT_FOUND if there is none.
+ */
+bool binding_open(struct cli *cli, const char *resource, const json_t *condition, bool open,
+                  json_t **policy, struct error *err);
+
 /* Prints a service as --format says, else for people (services_show.c). */
 void service_print(struct cli *cli, const json_t *service);
 

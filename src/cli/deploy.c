@@ -7,8 +7,6 @@
 #include "cli/outcome.h"
 #include "cli/progress.h"
 
-static const char invoker[] = "roles/run.invoker";
-
 /* What the server says about itself and takes from nobody. */
 static void drop_outputs(json_t *doc)
 {
@@ -47,7 +45,15 @@ static bool grant_as_asked(struct cli *cli, const char *path, bool is_new, struc
     }
     auto_json *policy = NULL;
     struct error why = {0};
-    if (binding_change(cli, path, "allUsers", invoker, NULL, allow, &policy, &why)) {
+    struct until until = {0};
+    auto_json *condition = NULL;
+    if (allow && !until_given(cli, &until, err)) {
+        return false;
+    }
+    if (until.time != NULL) {
+        condition = until_condition(cli, &until);
+    }
+    if (binding_open(cli, path, condition, allow, &policy, &why)) {
         return true;
     }
     if (deny && why.status == STATUS_NOT_FOUND) {

@@ -94,6 +94,9 @@ const struct flag service_flags[] = {
     {"no-allow-unauthenticated", FLAG_SWITCH, NULL, "take that grant away", NULL},
     {"no-invoker-iam-check", FLAG_SWITCH, NULL, "public: let everyone invoke, unchecked", NULL},
     {"invoker-iam-check", FLAG_SWITCH, NULL, "check that callers may invoke (default)", NULL},
+    {"public-until", FLAG_TEXT, "TIME",
+     "either way ends then by itself: 2030-01-31T12:00:00Z, or 90m, 12h, 7d from now", NULL},
+    {"reason", FLAG_TEXT, "TEXT", "why it is public until then", NULL},
     {"ingress", FLAG_TEXT, "FROM", "where requests may come from (all)",
      "all|internal|internal-and-cloud-load-balancing"},
     {"default-url", FLAG_SWITCH, NULL, "serve at the default URL (default)", NULL},
@@ -145,6 +148,8 @@ const struct flag binding_flags[] = {
     {"role", FLAG_TEXT, "ROLE", "such as roles/run.invoker", NULL},
     {"condition", FLAG_TEXT, "CONDITION",
      "expression=EXPR,title=TITLE (and description=TEXT), or None", NULL},
+    {"public-until", FLAG_TEXT, "TIME", "the grant ends then by itself (needs --reason)", NULL},
+    {"reason", FLAG_TEXT, "TEXT", "why it is given until then", NULL},
     {0},
 };
 const struct flag logs_flags[] = {

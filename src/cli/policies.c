@@ -91,20 +91,23 @@ static bool take_in(json_t *policy, const char *member, const char *role, const 
     return true;
 }
 
-bool binding_change(struct cli *cli, const char *resource, const char *member, const char *role,
-                    const json_t *condition, bool grant, json_t **policy, struct error *err)
+/* One change of a policy; EDIT is false, with *err, if it makes no sense. */
+struct policy_wish {
+    const char *member, *role;
+    const json_t *condition;
+    bool grant;
+    bool (*edit)(const struct policy_wish *wish, json_t *policy, struct error *err);
+};
+
+/* Reads, changes and writes, again if somebody else changed it meanwhile. */
+static bool policy_edit(struct cli *cli, const char *resource, const struct policy_wish *wish,
+                        json_t **policy, struct error *err)
 {
     struct error why = {0};
     for (int i = 0; i < TRIES; i++) {
         auto_json *now = NULL;
-        if (!policy_get(cli, resource, &now, err)) {
+        if (!policy_get(cli, resource, &now, err) || !wish->edit(wish, now, err)) {
             return false;
-        }
-        if (grant) {
-            grant_in(now, member, role, condition);
-        } else if (!take_in(now, member, role, condition)) {
-            return error_set(err, STATUS_NOT_FOUND, "%s does not have %s%s there", member, role,
-                             condition == NULL ? "" : " under that condition");
         }
         json_object_set_new(now, "version", json_integer(3));
         auto_json *body = json_pack("{s:O}", "policy", now);
@@ -118,6 +121,65 @@ bool binding_change(struct cli *cli, const char *resource, const char *member, c
         }
     }
     return error_set(err, why.status, "%s", why.text);
+}
+
+static bool edit_binding(const struct policy_wish *wish, json_t *policy, struct error *err)
+{
+    if (wish->grant) {
+        grant_in(policy, wish->member, wish->role, wish->condition);
+        return true;
+    }
+    return take_in(policy, wish->member, wish->role, wish->condition) ||
+           error_set(err, STATUS_NOT_FOUND, "%s does not have %s%s there", wish->member, wish->role,
+                     wish->condition == NULL ? "" : " under that condition");
+}
+
+bool binding_change(struct cli *cli, const char *resource, const char *member, const char *role,
+                    const json_t *condition, bool grant, json_t **policy, struct error *err)
+{
+    const struct policy_wish wish = {member, role, condition, grant, edit_binding};
+    return policy_edit(cli, resource, &wish, policy, err);
+}
+
+/* Takes the first grant away that is without a condition, or that --public-until made. */
+static bool take_opening(const struct policy_wish *wish, json_t *policy)
+{
+    static const char title[] = "public until ";
+    const json_t *bindings = json_object_get(policy, "bindings");
+    if (take_in(policy, wish->member, wish->role, NULL)) {
+        return true;
+    }
+    for (size_t i = 0; i < json_array_size(bindings); i++) {
+        auto_json *condition =
+            json_deep_copy(json_object_get(json_array_get(bindings, i), "condition"));
+        const char *named = json_text_or(condition, "title", "");
+        if (strncmp(named, title, sizeof(title) - 1) == 0 &&
+            take_in(policy, wish->member, wish->role, condition)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool edit_opening(const struct policy_wish *wish, json_t *policy, struct error *err)
+{
+    bool found = false;
+    while (take_opening(wish, policy)) {
+        found = true;
+    }
+    if (wish->grant) {
+        grant_in(policy, wish->member, wish->role, wish->condition);
+    }
+    return wish->grant || found ||
+           error_set(err, STATUS_NOT_FOUND, "%s does not have %s there", wish->member, wish->role);
+}
+
+bool binding_open(struct cli *cli, const char *resource, const json_t *condition, bool open,
+                  json_t **policy, struct error *err)
+{
+    const struct policy_wish wish = {"allUsers", "roles/run.invoker", condition, open,
+                                     edit_opening};
+    return policy_edit(cli, resource, &wish, policy, err);
 }
 
 /* ---- commands ---- */
@@ -195,9 +257,19 @@ static int change(struct cli *cli, bool grant)
     struct error err = {0};
     auto_json *policy = NULL;
     auto_json *condition = NULL;
+    struct until until;
+    if (!until_given(cli, &until, &err)) {
+        return cli_refuse_with("%s", err.text);
+    }
+    if (until.time != NULL && option_given(&cli->in, "condition")) {
+        return cli_refuse_with("--public-until is a condition: give it or --condition");
+    }
     if (member == NULL || role == NULL) {
         return cli_refuse_with("`homerun %s` needs --member=MEMBER and --role=ROLE",
                                cli->in.command->name);
+    }
+    if (until.time != NULL) {
+        condition = until_condition(cli, &until);
     }
     if (!condition_read(cli, &condition, &err) || !session_open(cli, &err) ||
         !binding_change(cli, service_path(cli, cli->in.arguments[0]), member, role, condition,

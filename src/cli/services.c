@@ -8,7 +8,7 @@
 int action_services_list(struct cli *cli)
 {
     static const char *const heads[] = {
-        "SERVICE", "READY", "REGION", "URL", "LAST DEPLOYED BY", "LAST DEPLOYED AT", NULL};
+        "SERVICE", "READY", "REGION", "URL", "LAST DEPLOYED BY", "LAST DEPLOYED AT", "PUBLIC UNTIL", NULL};
     struct error err = {0};
     if (!session_open(cli, &err)) {
         return cli_fail(&err);
@@ -37,6 +37,9 @@ int action_services_list(struct cli *cli)
         table_add(&table, json_text(service, "uri"));
         table_add(&table, json_text(service, "lastModifier"));
         table_add(&table, json_text(service, "updateTime"));
+        table_add(&table, json_flag(service, "invokerIamDisabled", false)
+                              ? until_of_service(service)
+                              : NULL);
     }
     if (json_array_size(services) == 0) {
         fprintf(stderr, "There is no service: `homerun deploy SERVICE --image=IMAGE` makes one.\n");

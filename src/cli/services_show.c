@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "cli/outcome.h"
 
 static const char *joined(struct cli *cli, const char *text, const char *more)
@@ -93,6 +94,23 @@ static void print_tags(struct cli *cli, const json_t *service)
     }
 }
 
+/* "off: public until 2030-01-31T12:00:00Z". */
+static const char *check_text(struct cli *cli, const json_t *service)
+{
+    const char *until = until_of_service(service);
+    int64_t until_us = 0;
+    if (!json_flag(service, "invokerIamDisabled", false)) {
+        return "on";
+    }
+    if (until == NULL || !time_read(slice_of(until), &until_us)) {
+        return "off: public";
+    }
+    return arena_printf(&cli->arena,
+                        until_us > clock_wall_us() ? "off: public until %s"
+                                                   : "on: it was off until %s",
+                        until);
+}
+
 void service_print(struct cli *cli, const json_t *service)
 {
     if (print_formatted(cli, service)) {
@@ -111,8 +129,7 @@ void service_print(struct cli *cli, const json_t *service)
     print_tags(cli, service);
     print_row("Latest ready", ready);
     print_row("Latest created", strcmp(created, ready) == 0 ? "" : created);
-    print_row("Invoker IAM check",
-              json_flag(service, "invokerIamDisabled", false) ? "off: public" : "on");
+    print_row("Invoker IAM check", check_text(cli, service));
     print_row("Ingress", json_text_or(service, "ingress", ""));
     print_row("Scaling", scaling_text(cli, service));
     print_row("Timeout", json_text_or(service, "template.timeout", ""));

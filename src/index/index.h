@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { INDEX_LAYOUT = 5 }; /* a reader refuses any other */
+enum { INDEX_LAYOUT = 6 }; /* a reader refuses any other */
 
 enum index_ingress {
     INDEX_INGRESS_ALL,
@@ -69,6 +69,7 @@ struct index_door {
 struct index_service {
     uint64_t id;
     bool invoker_check_off;
+    int64_t check_off_until_us; /* the check is on again from then on; 0: it stays off */
     bool default_url_disabled;
     enum index_ingress ingress;
     struct slice project, project_number, region, name;

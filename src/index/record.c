@@ -195,6 +195,7 @@ void record_put_service(struct buffer *out, const struct index_service *service)
                             (service->default_url_disabled ? SERVICE_DEFAULT_URL_DISABLED : 0) |
                             (service->door.on ? SERVICE_DOOR : 0)));
     record_put_u8(out, (uint8_t)service->ingress);
+    record_put_u64(out, (uint64_t)service->check_off_until_us);
     record_put_u64(out, (uint64_t)service->created_us);
     record_put_slice(out, service->project);
     record_put_slice(out, service->project_number);
@@ -226,6 +227,7 @@ bool record_service(struct slice record, struct index_service *out)
     uint8_t ingress = record_u8(&reader);
     /* A setting that we do not know lets nobody in. */
     out->ingress = ingress <= INDEX_INGRESS_NONE ? (enum index_ingress)ingress : INDEX_INGRESS_NONE;
+    out->check_off_until_us = (int64_t)record_u64(&reader);
     out->created_us = (int64_t)record_u64(&reader);
     out->project = record_slice(&reader);
     out->project_number = record_slice(&reader);

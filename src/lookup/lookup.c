@@ -23,6 +23,7 @@ void lookup_service_view(const struct index_service *from, struct facts_service 
     *out = (struct facts_service){
         .id = from->id,
         .invoker_check_off = from->invoker_check_off,
+        .check_off_until_us = from->check_off_until_us,
         .default_url_disabled = from->default_url_disabled,
         .ingress = ingress_of(from->ingress),
         .resource_name = from->resource_name,

@@ -13,6 +13,7 @@ static const struct facts_service *changed_service(void *ctx, const struct facts
     struct facts_service *service = &what_if->service;
     service->invoker_check_off =
         what_if->sets_check ? what_if->check_off : found->invoker_check_off;
+    service->check_off_until_us = what_if->sets_check ? 0 : found->check_off_until_us;
     service->ingress = what_if->sets_ingress ? what_if->ingress : found->ingress;
     service->default_url_disabled = found->default_url_disabled && !what_if->default_url;
     if (what_if->audience.len > 0) {

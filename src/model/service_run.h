@@ -53,8 +53,17 @@ typedef bool revision_ready_fn(const char *revision, void *ctx);
 void service_settle(json_t *doc, revision_ready_fn *ready, void *ctx, const char *condition,
                     const char *reason, const char *message, const char *now);
 
-/* Whether the Invoker IAM check is off. */
+/* Annotations beside the switch: until when it is off (RFC 3339), and why. */
+#define SERVICE_PUBLIC_UNTIL  "homerun.dev/public-until"
+#define SERVICE_PUBLIC_REASON "homerun.dev/public-reason"
+
+/* Whether the Invoker IAM check is off by its switch, be it until a time that is over. */
 bool service_check_off(const json_t *doc);
+/* Until when it is off: microseconds since 1970; 0: no time is set, or it is on. */
+int64_t service_check_off_until(const json_t *doc);
+const char *service_public_reason(const json_t *doc);
+/* Whether it is off at NOW_US, as the gate judges. */
+bool service_check_off_at(const json_t *doc, int64_t now_us);
 /* Whether Identity-Aware Proxy stands before the service. DOC may be NULL. */
 bool service_door_on(const json_t *doc);
 /* What of a service decides access, for the audit log; NULL for NULL. Owned by the caller. */

@@ -122,6 +122,11 @@ json_t *service_access_facts(const json_t *doc)
                               "defaultUriDisabled", json_flag(doc, "defaultUriDisabled", false),
                               "ingress", json_text_or(doc, "ingress", "INGRESS_TRAFFIC_ALL"));
     json_t *audiences = json_object_get(doc, "customAudiences");
+    const json_t *notes = json_object_get(doc, "annotations");
+    if (service_check_off_until(doc) != 0) {
+        json_object_set(facts, "publicUntil", json_object_get(notes, SERVICE_PUBLIC_UNTIL));
+        json_object_set_new(facts, "publicReason", json_string(service_public_reason(doc)));
+    }
     if (service_door_on(doc)) {
         json_object_set_new(facts, "iapEnabled", json_true());
     }

@@ -274,7 +274,7 @@ bool service_validate(const char *name, const json_t *doc, bool v1_words, struct
            labels_valid(&check, json_object_get(doc, "labels"), "metadata.labels", "labels") &&
            annotations_valid(&check, json_object_get(doc, "annotations"), "metadata.annotations",
                              "annotations") &&
-           settings_valid(&check, doc) &&
+           until_valid(&check, doc) && settings_valid(&check, doc) &&
            template_valid(&check, json_object_get(doc, "template")) &&
            traffic_valid(&check, json_object_get(doc, "traffic"));
 }

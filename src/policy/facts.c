@@ -219,7 +219,9 @@ void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *
     out->ladder.default_url = out->route->default_url;
     out->ladder.default_url_disabled = out->service->default_url_disabled;
     out->ladder.ingress = out->service->ingress;
-    out->ladder.invoker_check_off = out->service->invoker_check_off;
+    out->ladder.invoker_check_off =
+        out->service->invoker_check_off && (out->service->check_off_until_us == 0 ||
+                                            request->now_us < out->service->check_off_until_us);
     struct gathering gathering = {
         .lookups = lookups, .ctx = ctx, .arena = arena, .request = request, .facts = out};
     if (!policy_needs_credential(&out->ladder)) {

@@ -29,6 +29,7 @@ struct facts_route {
 struct facts_service {
     uint64_t id;
     bool invoker_check_off;
+    int64_t check_off_until_us; /* it is on again from then on; 0: it stays off */
     bool default_url_disabled;
     enum ingress_setting ingress;
     struct slice resource_name;    /* projects/P/locations/L/services/S */

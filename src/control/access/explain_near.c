@@ -22,6 +22,11 @@ struct names {
     bool federated;
 };
 
+static bool lets_invoke(const struct explanation *explanation, struct slice role)
+{
+    return role_gives(explanation->control->store, role, SLICE("run.routes.invoke"));
+}
+
 static void names_find(const struct explanation *explanation, struct names *out)
 {
     struct arena *arena = explanation->arena;
@@ -173,8 +178,7 @@ static const char *condition_near(const struct explanation *explanation, const s
     for (size_t i = 0; i < policy->count; i++) {
         const struct binding *binding = &policy->bindings[i];
         struct slice member;
-        if (binding->condition.program.len == 0 ||
-            !role_invokes_services(explanation->control->store, binding->role) ||
+        if (binding->condition.program.len == 0 || !lets_invoke(explanation, binding->role) ||
             !binding_has(binding, names, &member)) {
             continue;
         }
@@ -195,8 +199,7 @@ static const char *role_near(const struct explanation *explanation, const struct
     for (size_t i = 0; i < policy->count; i++) {
         const struct binding *binding = &policy->bindings[i];
         struct slice member;
-        if (!role_invokes_services(explanation->control->store, binding->role) &&
-            binding_has(binding, names, &member)) {
+        if (!lets_invoke(explanation, binding->role) && binding_has(binding, names, &member)) {
             bool known = roles_find(binding->role) != NULL;
             return arena_printf(explanation->arena,
                                 "%.*s has %.*s on %s, which does not let invoke services "
@@ -311,7 +314,7 @@ static const char *spelling_near(const struct explanation *explanation, const st
 {
     for (size_t i = 0; i < policy->count; i++) {
         const struct binding *binding = &policy->bindings[i];
-        if (!role_invokes_services(explanation->control->store, binding->role)) {
+        if (!lets_invoke(explanation, binding->role)) {
             continue;
         }
         for (size_t k = 0; k < binding->member_count; k++) {
@@ -331,7 +334,7 @@ static const char *group_near(const struct explanation *explanation, const struc
 {
     for (size_t i = 0; i < policy->count; i++) {
         const struct binding *binding = &policy->bindings[i];
-        if (!role_invokes_services(explanation->control->store, binding->role)) {
+        if (!lets_invoke(explanation, binding->role)) {
             continue;
         }
         for (size_t k = 0; k < binding->member_count; k++) {
@@ -360,8 +363,7 @@ static const char *account_near(const struct explanation *explanation, const str
 {
     for (size_t i = 0; names->self.kind == MEMBER_SERVICE_ACCOUNT && i < policy->count; i++) {
         const struct binding *binding = &policy->bindings[i];
-        if (!role_invokes_services(explanation->control->store, binding->role) ||
-            strcmp(node, explanation->resource) != 0) {
+        if (!lets_invoke(explanation, binding->role) || strcmp(node, explanation->resource) != 0) {
             continue;
         }
         for (size_t k = 0; k < binding->member_count; k++) {
@@ -420,7 +422,7 @@ static bool look_elsewhere(const struct store_doc *doc, void *ctx)
     }
     for (size_t i = 0; i < policy.count && search->found == NULL; i++) {
         const struct binding *binding = &policy.bindings[i];
-        if (!role_invokes_services(explanation->control->store, binding->role) ||
+        if (!lets_invoke(explanation, binding->role) ||
             !binding_has(binding, search->names, &member)) {
             continue;
         }
@@ -548,6 +550,11 @@ static void near_of_stranger(const struct explanation *explanation, const struct
     const char *elsewhere = elsewhere_near(explanation, everybody);
     store_audit_each(explanation->control->store, explanation->resource, HISTORY_MAX,
                      look_for_closing, &closing, NULL);
+    const struct facts_service *service = explanation->facts.service;
+    if (service != NULL && service->invoker_check_off && service->check_off_until_us != 0) {
+        explain_near(explanation, "%s was public until %.*s, as its check was set to be off", name,
+                     SLICE_ARG(time_text(explanation->arena, service->check_off_until_us)));
+    }
     if (closing.time[0] != '\0') {
         explain_near(explanation, "%s was public until %s, when %s %s", name, closing.time,
                      closing.by,

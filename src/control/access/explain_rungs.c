@@ -134,9 +134,21 @@ static const char *plain_fact(const struct explanation *explanation)
 
 static const char *check_fact(const struct explanation *explanation)
 {
-    return explanation->facts.ladder.invoker_check_off
-               ? "the Invoker IAM check is off: everybody may, and no token is looked at"
-               : "the Invoker IAM check is on";
+    const struct facts_service *service = explanation->facts.service;
+    bool off = explanation->facts.ladder.invoker_check_off;
+    if (service == NULL || !service->invoker_check_off || service->check_off_until_us == 0) {
+        return off ? "the Invoker IAM check is off: everybody may, and no token is looked at"
+                   : "the Invoker IAM check is on";
+    }
+    struct slice until = time_text(explanation->arena, service->check_off_until_us);
+    return off ? arena_printf(
+                     explanation->arena,
+                     "the Invoker IAM check is off until %.*s: everybody may, and no token "
+                     "is looked at",
+                     SLICE_ARG(until))
+               : arena_printf(explanation->arena,
+                              "the Invoker IAM check is on again: it was off until %.*s",
+                              SLICE_ARG(until));
 }
 
 static const char *all_users_fact(const struct explanation *explanation)

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "control/record/door.h"
 #include "control/record/groups.h"
 #include "control/record/policy_doc.h"
@@ -81,6 +82,10 @@ static void add_binding(json_t *rows, const char *node, const struct binding *bi
                                 "role", json_slice(binding->role), "on", node);
         if (binding->condition.expression.len > 0) {
             json_object_set_new(row, "condition", json_slice(binding->condition.expression));
+            int64_t until_us;
+            if (condition_ends(binding->condition.expression, &until_us)) {
+                json_object_set_new(row, "reason", json_slice(binding->condition.description));
+            }
         }
         json_array_append_new(rows, row);
     }
@@ -161,6 +166,17 @@ static bool add_door(struct api_call *call, const struct store_doc *doc, json_t 
     return collect_bindings(call, door, enter, rows, err);
 }
 
+/* Until when a way stands open, or stood; and why. Nothing where no time is set. */
+static void put_until(struct api_call *call, json_t *out, int64_t until_us, const char *reason)
+{
+    if (until_us != 0) {
+        json_object_set_new(out, "publicUntil", json_slice(time_text(&call->arena, until_us)));
+        if (reason[0] != '\0') {
+            json_object_set_new(out, "publicReason", json_string(reason));
+        }
+    }
+}
+
 static void access_who(struct api_call *call)
 {
     struct error err;
@@ -169,10 +185,11 @@ static void access_who(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    bool off = json_flag(doc.body, "invokerIamDisabled", false);
+    bool off = service_check_off_at(doc.body, clock_wall_us());
     json_t *answer = json_pack("{s:s, s:b, s:s}", "resource", doc.key, "invokerIamDisabled", off,
                                "ingress", json_text_or(doc.body, "ingress", ""));
     json_t *rows = json_array();
+    put_until(call, answer, service_check_off_until(doc.body), service_public_reason(doc.body));
     json_object_set_new(answer, "bindings", rows);
     bool good = collect_bindings(call, doc.key, invoke, rows, &err) &&
                 (!service_door_on(doc.body) || add_door(call, &doc, answer, &err));
@@ -196,10 +213,15 @@ struct public_walk {
 static const json_t *all_users(const json_t *rows)
 {
     const json_t *found = NULL;
+    int64_t until_us;
     size_t i;
     json_t *row;
     json_array_foreach(rows, i, row)
     {
+        struct slice condition = slice_of(json_text_or(row, "condition", ""));
+        if (condition_ends(condition, &until_us) && until_us <= clock_wall_us()) {
+            continue; /* over */
+        }
         if (strcmp(json_text_or(row, "member", ""), "allUsers") == 0 &&
             (found == NULL || json_text(found, "condition") != NULL)) {
             found = row;
@@ -322,11 +344,32 @@ static void add_grant(struct arena *arena, json_t *reasons, const char *before, 
 }
 
 /*
+ * Until when all ways that stand open do: nothing if one of them has no end. BODY: of the service
+ * whose check is off, else NULL; GRANTED: the row of allUsers, or NULL.
+ */
+static void until_of(struct api_call *call, const json_t *body, const json_t *granted, json_t *out)
+{
+    int64_t check_us = body == NULL ? 0 : service_check_off_until(body);
+    int64_t grant_us = 0;
+    if (granted != NULL &&
+        !condition_ends(slice_of(json_text_or(granted, "condition", "")), &grant_us)) {
+        grant_us = 0;
+    }
+    if ((body != NULL && check_us == 0) || (granted != NULL && grant_us == 0)) {
+        return;
+    }
+    bool by_check = check_us >= grant_us;
+    put_until(call, out, by_check ? check_us : grant_us,
+              by_check && body != NULL ? service_public_reason(body)
+                                       : json_text_or(granted, "reason", ""));
+}
+
+/*
  * Why everybody gets to the service, sentence by sentence; false if not everybody does. Behind a
  * door, everybody must be let in by it, and its agent by the service.
  */
 static bool reasons_of(struct api_call *call, const struct store_doc *doc, json_t *reasons,
-                       bool open[WAYS])
+                       bool open[WAYS], json_t *until)
 {
     struct error ignored;
     auto_json *rows = json_array(), *guests = json_array();
@@ -338,7 +381,8 @@ static bool reasons_of(struct api_call *call, const struct store_doc *doc, json_
         return false;
     }
     const json_t *granted = all_users(rows), *let_in = all_users(guests), *why = NULL;
-    open[WAY_CHECK] = service_check_off(doc->body);
+    bool check_off = service_check_off_at(doc->body, clock_wall_us());
+    open[WAY_CHECK] = check_off;
     open[WAY_POLICY] = granted != NULL;
     open[WAY_DOOR_POLICY] = door_on;
     open[WAY_DOOR_OFF] = !door_on;
@@ -346,18 +390,18 @@ static bool reasons_of(struct api_call *call, const struct store_doc *doc, json_
         const char *number = project_number(call->control, arena, project_of(call, doc->key));
         const char *agent = arena_printf(arena, "serviceAccount:%s",
                                          door_agent(arena, number == NULL ? "" : number));
-        if (let_in == NULL ||
-            !agent_may_invoke(call, service_check_off(doc->body), agent, rows, &why)) {
+        if (let_in == NULL || !agent_may_invoke(call, check_off, agent, rows, &why)) {
             return false;
         }
         add_grant(arena, reasons, "Identity-Aware Proxy asks nobody who they are: ", let_in);
     }
-    if (service_check_off(doc->body)) {
+    if (check_off) {
         add_reason(reasons, "The Invoker IAM check is off.");
     }
+    until_of(call, check_off ? doc->body : NULL, granted, until);
     if (granted != NULL) {
         add_grant(arena, reasons, "", granted);
-    } else if (why != NULL && !service_check_off(doc->body)) {
+    } else if (why != NULL && !check_off) {
         add_grant(arena, reasons, "", why);
     }
     return json_array_size(reasons) > 0;
@@ -369,7 +413,8 @@ static bool public_one(const struct store_doc *doc, void *ctx)
     struct api_call *call = walk->call;
     bool open[WAYS] = {false};
     auto_json *reasons = json_array();
-    if (!reasons_of(call, doc, reasons, open) ||
+    auto_json *until = json_object();
+    if (!reasons_of(call, doc, reasons, open, until) ||
         !api_holds(call, "run.services.getIamPolicy", doc->key) ||
         !project_is_live(call->control, &call->arena, doc->key)) {
         return true;
@@ -377,6 +422,7 @@ static bool public_one(const struct store_doc *doc, void *ctx)
     json_t *row = json_pack("{s:s, s:s}", "resource", doc->key, "ingress",
                             json_text_or(doc->body, "ingress", "INGRESS_TRAFFIC_ALL"));
     json_object_set(row, "reasons", reasons);
+    json_object_update(row, until);
     put_opening(call, row, doc->key, open);
     json_array_append_new(walk->services, row);
     return true;

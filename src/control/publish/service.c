@@ -258,7 +258,8 @@ static bool publish_service(struct change *change, const char *key, const struct
     view.doc = doc->body;
     *service = (struct index_service){
         .id = doc->id,
-        .invoker_check_off = json_flag(doc->body, "invokerIamDisabled", false),
+        .invoker_check_off = service_check_off(doc->body),
+        .check_off_until_us = service_check_off_until(doc->body),
         .default_url_disabled = json_flag(doc->body, "defaultUriDisabled", false),
         .ingress = ingress_of(doc->body),
         .project = slice_of(view.project),

@@ -45,7 +45,11 @@ bool resource_parent(struct store *store, struct arena *arena, const char *resou
                      const char **parent);
 /* Whether ROLE, a predefined one or one of the record, holds PERMISSION. */
 bool role_gives(struct store *store, struct slice role, struct slice permission);
-/* Whether ROLE, predefined or of the record, lets its members invoke services. */
-bool role_invokes_services(struct store *store, struct slice role);
+/*
+ * Whether a condition says nothing but when a grant ends: `request.time < timestamp("T")`. *end_us
+ * is T then, in microseconds since 1970.
+ */
+bool condition_ends(struct slice expression, int64_t *end_us);
+
 /* Custom roles of the record: callback of policy_grants(). CTX: struct store. */
 bool custom_role_holds(void *ctx, struct slice role, struct slice permission);

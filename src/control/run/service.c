@@ -192,16 +192,17 @@ static bool lets_everybody_in(struct api_call *call, const char *key)
 }
 
 /*
- * Turning the Invoker IAM check either way decides who may call: it takes the permission to set the
- * policy as well. So does turning IAP off where nothing is behind it, which makes the service
- * public.
+ * Turning the Invoker IAM check either way, or setting until when it is off, decides who may call:
+ * it takes the permission to set the policy as well. So does turning IAP off where nothing is
+ * behind it, which makes the service public.
  */
 static bool may_toggle(struct api_call *call, const struct run_service *service,
                        const json_t *wished, struct error *err)
 {
     bool opens = service_door_on(service->body) && !service_door_on(wished) &&
                  (service_check_off(wished) || lets_everybody_in(call, service->key));
-    if (!opens && service_check_off(service->body) == service_check_off(wished)) {
+    if (!opens && service_check_off(service->body) == service_check_off(wished) &&
+        service_check_off_until(service->body) == service_check_off_until(wished)) {
         return true;
     }
     return api_allowed(call, "run.services.setIamPolicy", service->key, err);
@@ -371,6 +372,10 @@ static const char *deed_of(const struct plan *plan)
     bool after = service_check_off(plan->next);
     if (before != after) {
         return after ? "invoker-check-off" : "invoker-check-on";
+    }
+    if (after &&
+        service_check_off_until(plan->service->body) != service_check_off_until(plan->next)) {
+        return "invoker-check-off-until";
     }
     if (service_door_on(plan->service->body) != service_door_on(plan->next)) {
         return service_door_on(plan->next) ? "iap-on" : "iap-off";
