@@ -25,6 +25,7 @@
 #include "control/publish/publish.h"
 #include "control/run/checks.h"
 #include "control/run/metrics.h"
+#include "control/run/secrets.h"
 #include "control/run/service.h"
 #include "control/seed.h"
 
@@ -39,6 +40,11 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
         run_revision_state(ctx, &state);
     } else if (type == MSG_ENGINE_STARTED) {
         revision_checks_ask_again(ctx);
+    } else if (type == MSG_SECRETS_ASK && bytes == sizeof(struct msg_secrets_ask)) {
+        struct msg_secrets_ask ask;
+        memcpy(&ask, body, sizeof(ask));
+        ask.revision[sizeof(ask.revision) - 1] = '\0';
+        run_secrets_ask(ctx, &ask);
     }
 }
 

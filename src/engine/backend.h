@@ -11,6 +11,7 @@
 #include "engine/listeners.h"
 #include "engine/logs.h"
 #include "engine/run_record.h"
+#include "engine/secrets.h"
 #include "ipc/board.h"
 #include "ipc/settings.h"
 
@@ -27,7 +28,8 @@ struct backend_events {
 struct backend_order {
     const struct run_record *record;
     const struct run_container *container;
-    const char *instance; /* its ID */
+    const struct secrets *secrets; /* of all containers of the instance; read within start() */
+    const char *instance;          /* its ID */
     uint16_t port;        /* for PORT; 0: not the ingress container */
     bool metadata;        /* there is a metadata server at its own address */
     const struct backend_events *events;

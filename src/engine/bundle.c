@@ -124,6 +124,15 @@ static json_t *file_mount(const struct bundle *bundle, const char *target, const
     return mount_of(target, "bind", source, options);
 }
 
+static void add_secrets(const struct bundle *bundle, json_t *list)
+{
+    static const char *const options[] = {"bind", "ro", "nosuid", "nodev", "noexec", NULL};
+    for (size_t i = 0; i < bundle->mount_count; i++) {
+        json_array_append_new(
+            list, mount_of(bundle->mounts[i].target, "bind", bundle->mounts[i].source, options));
+    }
+}
+
 static json_t *mounts(const struct bundle *bundle)
 {
     static const char *const proc[] = {"nosuid", "noexec", "nodev", NULL};
@@ -132,12 +141,14 @@ static json_t *mounts(const struct bundle *bundle)
     static const char *const pts[] = {"nosuid",        "noexec",    "newinstance",
                                       "ptmxmode=0666", "mode=0620", NULL};
     static const char *const sys[] = {"nosuid", "noexec", "nodev", "ro", NULL};
-    return json_pack(
+    json_t *list = json_pack(
         "[ooooooo]", mount_of("/proc", "proc", "proc", proc),
         mount_of("/dev", "tmpfs", "tmpfs", dev), mount_of("/dev/pts", "devpts", "devpts", pts),
         mount_of("/dev/shm", "tmpfs", "shm", shm), mount_of("/sys", "sysfs", "sysfs", sys),
         file_mount(bundle, "/etc/hosts", "hosts"),
         file_mount(bundle, "/etc/resolv.conf", "resolv.conf"));
+    add_secrets(bundle, list);
+    return list;
 }
 
 json_t *bundle_config(const struct bundle *bundle)

@@ -4,6 +4,7 @@
 
 #include "codec/codec.h"
 #include "engine/namespaces.h"
+#include "engine/secrets.h"
 
 struct bundle {
     const char *dir; /* of the bundle: rootfs, hosts and resolv.conf are in it */
@@ -13,6 +14,8 @@ struct bundle {
     unsigned uid, gid; /* inside */
     const struct namespaces *namespaces;
     int64_t memory_bytes, cpu_m; /* 0: no limit */
+    const struct secret_mount *mounts; /* folders with secrets in them */
+    size_t mount_count;
 };
 
 /* The caller owns the object. */

@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +57,7 @@ struct backend {
     bool metadata;          /* there is a metadata server */
     bool egress;            /* instances have a way out */
     char state[PATH_BYTES]; /* crun's --root */
+    bool state_on_disk;     /* no folder of this machine is in memory */
     int null_fd, dir_fd;
     unsigned char used[HOMES_MAX];
     unsigned next;
@@ -393,6 +396,29 @@ static bool write_hosts(const struct backend_container *container, struct arena 
            file_write(arena_printf(arena, "%s/resolv.conf", container->dir), resolver, 0644, err);
 }
 
+/* Who registered a program of this machine decides what it runs: nothing that a deployer chooses is
+ * put over what it reads. */
+static bool mounts_suit_program(const struct bundle *bundle, struct error *err)
+{
+    static const char *const places[] = {"/secrets", "/run/secrets", "/mnt"};
+    for (size_t i = 0; i < bundle->mount_count; i++) {
+        struct slice target = slice_of(bundle->mounts[i].target);
+        bool suits = false;
+        for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
+            struct slice place = slice_of(places[k]);
+            suits = suits || (slice_starts(target, place) &&
+                              (target.len == place.len || target.data[place.len] == '/'));
+        }
+        if (!suits) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "secrets of a program of this machine are mounted below /secrets, "
+                             "/run/secrets or /mnt, not at %.200s",
+                             bundle->mounts[i].target);
+        }
+    }
+    return true;
+}
+
 static bool write_bundle(struct backend_container *container, struct arena *arena,
                          const struct backend_order *order, struct error *err)
 {
@@ -408,12 +434,24 @@ static bool write_bundle(struct backend_container *container, struct arena *aren
     bool made = is_program(order->container)
                     ? bundle_of_program(container, arena, order, &bundle, err)
                     : bundle_of_image(container, arena, home->roots[number], order, &bundle, err);
-    if (!made || !write_hosts(container, arena, order->record, err)) {
+    struct secret_mount *mounts;
+    if (!made || !write_hosts(container, arena, order->record, err) ||
+        !secret_files_write(order->secrets, number, container->dir, home->namespaces.first, arena,
+                            &mounts, &bundle.mount_count, err)) {
+        return false;
+    }
+    bundle.mounts = mounts;
+    if (home->backend->state_on_disk && order->container->secret_env[0] != NULL) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "neither /run nor /dev/shm of this machine is in memory (tmpfs): secrets "
+                         "in the environment would be written to disk");
+    }
+    if (is_program(order->container) && !mounts_suit_program(&bundle, err)) {
         return false;
     }
     auto_json *config = bundle_config(&bundle);
     return file_write(arena_printf(arena, "%s/config.json", container->dir),
-                      json_write(arena, config), 0644, err);
+                      json_write(arena, config), 0600, err);
 }
 
 /* ---- the life of a container ---- */
@@ -708,7 +746,8 @@ static bool write_probe(const char *dir, const struct namespaces *namespaces, st
                                        .working_dir = "",
                                        .program = program,
                                        .command = env,
-                                       .args = env};
+                                       .args = env,
+                                       .secret_env = env};
     if (!image_resolve(&arena, &spec, &command, err)) {
         return false;
     }
@@ -756,6 +795,39 @@ static bool container_starts(const struct backend *backend, struct error *err)
     return good;
 }
 
+/*
+ * crun keeps a copy of each configuration, and with it the environment, in which there may be
+ * secrets: so its folder lies in memory, named for the data folder. It has to outlive the engine,
+ * whose own mounts do not, for its successor to find what was left running.
+ */
+static bool state_make(struct backend *backend, const char *data, struct error *err)
+{
+    static const char *const places[] = {"/run", "/dev/shm"};
+    struct statfs kind;
+    struct stat found;
+    if (stat(data, &found) != 0) {
+        return error_errno(err, "%s", data);
+    }
+    unsigned long long device = found.st_dev, number = found.st_ino;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (statfs(places[i], &kind) != 0 || kind.f_type != TMPFS_MAGIC) {
+            continue;
+        }
+        snprintf(backend->state, sizeof(backend->state), "%s/homerun-crun-%llx-%llx", places[i],
+                 device, number);
+        if (mkdir(backend->state, 0700) != 0 && errno != EEXIST) {
+            return error_errno(err, "%s", backend->state);
+        }
+        bool ours = lstat(backend->state, &found) == 0 && S_ISDIR(found.st_mode) &&
+                    found.st_uid == geteuid() && (found.st_mode & 0077) == 0;
+        return ours || error_set(err, STATUS_FAILED_PRECONDITION,
+                                 "%s is not a folder of ours alone: remove it", backend->state);
+    }
+    backend->state_on_disk = true;
+    snprintf(backend->state, sizeof(backend->state), "%.4096s/run/crun", data);
+    return file_make_dir(backend->state, 0700, err);
+}
+
 static bool tools_there(struct error *err)
 {
     static const char *const names[] = {"crun", "skopeo", "umoci"};
@@ -787,6 +859,7 @@ static void container_close(struct backend *backend)
         tool_cancel(c->delete);
     }
     end_leftovers(backend);
+    rmdir(backend->state); /* if it is empty */
     while (backend->deleting != NULL) {
         container_over(backend->deleting);
     }
@@ -822,9 +895,8 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
     }
     backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     backend->dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    snprintf(backend->state, sizeof(backend->state), "%.4096s/run/crun", settings->data);
     backend->children = children_new(loop, err);
-    if (backend->children == NULL || !file_make_dir(backend->state, 0700, err) ||
+    if (backend->children == NULL || !state_make(backend, settings->data, err) ||
         (backend->store = oci_store_new(loop, backend->children, settings->data, err)) == NULL) {
         return NULL; /* the engine ends */
     }

@@ -153,6 +153,10 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
         walk_soon(engine);
         return;
     }
+    if (type == MSG_SECRET || type == MSG_SECRETS_TOLD) {
+        secrets_hear(&engine->secrets_asks, type, body, bytes);
+        return;
+    }
     if (bytes != sizeof(message)) {
         return;
     }

@@ -15,14 +15,20 @@ static bool is_ours(struct slice name, bool ingress)
     return ingress && slice_is(name, "PORT");
 }
 
-static bool has_env(const struct run_container *container, struct slice name)
+static size_t number_of(const struct backend_order *order)
 {
+    return (size_t)(order->container - order->record->containers);
+}
+
+static bool has_env(const struct backend_order *order, struct slice name)
+{
+    const struct run_container *container = order->container;
     for (size_t i = 0; i < container->env_count; i++) {
         if (slice_is(name, container->env[i].name)) {
             return true;
         }
     }
-    return false;
+    return secrets_have(order->secrets, number_of(order), name);
 }
 
 static struct slice name_of(const char *pair)
@@ -42,10 +48,27 @@ static bool base_has(const char *const *base, const char *name)
     return false;
 }
 
+static bool list_has(const char *const *list, const char *name)
+{
+    while (*list != NULL && strcmp(*list, name) != 0) {
+        list++;
+    }
+    return *list != NULL;
+}
+
 static size_t count_of(const char *const *list)
 {
     size_t count = 0;
     while (list[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static size_t count_of_secrets(const struct backend_order *order)
+{
+    size_t count = 0;
+    for (const struct secret *one = order->secrets->first; one != NULL; one = one->next) {
         count++;
     }
     return count;
@@ -75,17 +98,18 @@ const char *const *environment_of(struct arena *arena, const struct backend_orde
     };
     enum { OURS = sizeof(ours) / sizeof(ours[0]) };
     const char **out =
-        arena_array(arena, const char *, OURS + count_of(base) + container->env_count + 1);
+        arena_array(arena, const char *,
+                    OURS + count_of(base) + container->env_count + count_of_secrets(order) + 1);
     size_t count = 0;
     for (size_t i = 0; i < OURS; i++) {
-        bool given = has_env(container, slice_of(ours[i].name)) || base_has(base, ours[i].name);
+        bool given = has_env(order, slice_of(ours[i].name)) || base_has(base, ours[i].name);
         if (ours[i].value != NULL && (ours[i].always || !given)) {
             out[count++] = arena_printf(arena, "%s=%s", ours[i].name, ours[i].value);
         }
     }
     for (size_t i = 0; base[i] != NULL; i++) {
         struct slice name = name_of(base[i]);
-        if (!is_ours(name, order->port != 0) && !has_env(container, name)) {
+        if (!is_ours(name, order->port != 0) && !has_env(order, name)) {
             out[count++] = base[i];
         }
     }
@@ -93,6 +117,13 @@ const char *const *environment_of(struct arena *arena, const struct backend_orde
         const struct run_pair *pair = &container->env[i];
         if (!is_ours(slice_of(pair->name), order->port != 0)) {
             out[count++] = arena_printf(arena, "%s=%s", pair->name, pair->value);
+        }
+    }
+    for (const struct secret *one = order->secrets->first; one != NULL; one = one->next) {
+        if (one->container == number_of(order) && one->name != NULL &&
+            list_has(container->secret_env, one->name) &&
+            !is_ours(slice_of(one->name), order->port != 0)) {
+            out[count++] = arena_printf(arena, "%s=%s", one->name, one->value.data);
         }
     }
     return out;

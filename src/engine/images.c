@@ -97,10 +97,13 @@ static bool find_program(struct arena *arena, const struct run_container *contai
 static bool is_allowed(struct arena *arena, const struct run_container *container,
                        struct error *err)
 {
-    const char **names = arena_array(arena, const char *, container->env_count + 1);
-    size_t count = 0;
+    size_t secret_count = count_of(container->secret_env), count = 0;
+    const char **names = arena_array(arena, const char *, container->env_count + secret_count + 1);
     for (size_t i = 0; i < container->env_count; i++) {
         names[count++] = container->env[i].name;
+    }
+    for (size_t i = 0; i < secret_count; i++) {
+        names[count++] = container->secret_env[i];
     }
     const struct image_ask ask = {
         .program = container->program,

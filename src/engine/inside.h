@@ -36,6 +36,7 @@ struct engine {
     bool draining;
     uint64_t ticks;
     struct listeners listeners; /* of the machine, during a tick */
+    struct secrets_asks secrets_asks;
 };
 
 /* ---- engine.c ---- */

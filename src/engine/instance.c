@@ -20,6 +20,7 @@
 enum {
     TERM_MS = 10000,
     DRAIN_LOOK_MS = 20,
+    SECRETS_MS = 10000,          /* control answers in a millisecond, or is being started anew */
     DRAIN_LEAVING_US = 10000000, /* for requests, when the engine itself leaves */
 };
 
@@ -50,6 +51,7 @@ static void metadata_end(struct instance *instance)
 static void instance_gone(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
+    secrets_done(&instance->secrets);
     metadata_end(instance);
     if (instance->home != NULL) {
         engine->kind->home_close(instance->home);
@@ -112,6 +114,7 @@ void instance_end(struct instance *instance, const char *why)
         return;
     }
     instance->phase = PHASE_ENDING;
+    secrets_forget(&engine->secrets_asks, &instance->secrets_ask);
     if (why != instance->why) {
         snprintf(instance->why, sizeof(instance->why), "%s", why);
     }
@@ -349,6 +352,7 @@ static bool container_start(struct container *container)
     struct backend_order order = {
         .record = instance->record,
         .container = container->spec,
+        .secrets = &instance->secrets,
         .instance = instance->id,
         .port = container->spec->port != 0 ? instance->address.port : 0,
         .metadata = instance->metadata,
@@ -453,6 +457,7 @@ static bool listens_well(struct instance *instance)
 static void instance_ready(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
+    secrets_done(&instance->secrets); /* every container has its own by now */
     if (!listens_well(instance)) {
         return;
     }
@@ -574,17 +579,56 @@ static void on_prepared(void *ctx, const char *why)
     start_containers(instance);
 }
 
-static void on_start_timer(uv_timer_t *timer)
+/* Its image and the like; then its containers. */
+static void prepare(struct instance *instance)
 {
-    struct instance *instance = timer->data;
     const struct engine *engine = engine_of(instance);
-    if (!take_slot(instance)) {
-        return;
-    }
     if (engine->kind->prepare != NULL) {
         engine->kind->prepare(instance->home, instance->record, on_prepared, instance);
     } else {
         start_containers(instance);
+    }
+}
+
+/* ---- secrets ---- */
+
+static void on_secrets_told(void *ctx, const char *why)
+{
+    struct instance *instance = ctx;
+    uv_timer_stop(&instance->timer);
+    if (why != NULL) {
+        instance_fail(instance, START_FAILED_SECRETS, "%.1000s", why);
+    } else {
+        prepare(instance);
+    }
+}
+
+static void on_secrets_late(uv_timer_t *timer)
+{
+    instance_fail(timer->data, START_FAILED_SECRETS,
+                  "Its secrets did not come within %d seconds: the control process, which has "
+                  "them, does not answer",
+                  SECRETS_MS / 1000);
+}
+
+static void on_start_timer(uv_timer_t *timer)
+{
+    struct instance *instance = timer->data;
+    struct engine *engine = engine_of(instance);
+    if (!take_slot(instance)) {
+        return;
+    }
+    if (!instance->record->secrets) {
+        prepare(instance);
+        return;
+    }
+    instance->secrets_ask =
+        (struct secrets_ask){.into = &instance->secrets, .done = on_secrets_told, .ctx = instance};
+    uv_timer_start(timer, on_secrets_late, SECRETS_MS, 0);
+    if (!secrets_ask(&engine->secrets_asks, engine->control, instance->record,
+                     &instance->secrets_ask)) {
+        instance_fail(instance, START_FAILED_SECRETS,
+                      "Its secrets could not be asked for: there is no control process");
     }
 }
 

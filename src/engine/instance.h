@@ -50,6 +50,8 @@ struct instance {
     int64_t started_us, ready_us, drained_us;
     int64_t cpu_us, cpu_at_us; /* at the last look */
     double cpu_used;           /* vCPUs */
+    struct secrets secrets;    /* until its containers have been started */
+    struct secrets_ask secrets_ask;
     int64_t cpu_counted_us;    /* of cpu_us, what the meter has been told */
     int64_t memory_bytes;      /* at the last look */
     size_t container_count;
@@ -59,7 +61,7 @@ struct instance {
     bool ever_ready;
     bool crashed; /* after it was ready: of itself, or found unwell */
     bool lost_port;
-    char why[256]; /* why it failed or ended */
+    char why[1024]; /* why it failed or ended */
 };
 
 /* Begins to start one; what becomes of it is told to the revision, never from within. */

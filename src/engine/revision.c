@@ -217,6 +217,10 @@ static void failure_text(const struct instance *instance, char *out, size_t size
                  "Seen: %.240s%s. Logs: gcloud run services logs read %.63s",
                  record->revision, port, instance->why, given, record->service);
         return;
+    case START_FAILED_SECRETS:
+        snprintf(out, size, "Revision '%.80s' is not ready and cannot serve traffic. %.850s",
+                 record->revision, instance->why);
+        return;
     case START_FAILED_LIMIT:
     case START_FAILED_IMAGE:
         snprintf(out, size,

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "engine/secrets.h"
 
 enum { PATH_BYTES = 4600 };
 
@@ -252,5 +253,6 @@ void rootfs_remove(const char *dir)
             unlink(path);
         }
     }
+    secret_files_remove(dir);
     rmdir(dir);
 }

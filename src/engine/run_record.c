@@ -120,6 +120,7 @@ static void container(struct arena *arena, const json_t *value, struct run_conta
         .program = texts(arena, value, "program", RUN_ARGUMENTS_MAX),
         .command = texts(arena, value, "command", RUN_ARGUMENTS_MAX),
         .args = texts(arena, value, "args", RUN_ARGUMENTS_MAX),
+        .secret_env = texts(arena, value, "secret_env", RUN_ENV_MAX),
         .port = (uint16_t)number(value, "port", 0, 0, 65535),
         .http2 = json_flag(value, "http2", false),
         .startup = probe(arena, json_object_get(value, "startup_probe")),
@@ -150,6 +151,7 @@ static bool fill(struct run_record *record, const json_t *value, struct error *e
     record->max_instances = (uint32_t)number(value, "max_instances", 100, 0, 100000);
     record->min_instances = (uint32_t)number(value, "min_instances", 0, 0, 100000);
     record->reachable = json_flag(value, "reachable", true);
+    record->secrets = json_flag(value, "secrets", false);
     record->container_count = json_array_size(containers);
     if (record->revision_id == 0 || *record->revision == '\0') {
         return error_set(err, STATUS_INTERNAL, "a run record without a revision");

@@ -35,6 +35,7 @@ struct run_container {
     const char *const *args;
     const struct run_pair *env;
     size_t env_count;
+    const char *const *secret_env; /* variables whose values are secrets; ends with NULL */
     uint16_t port; /* 0: not the ingress container */
     bool http2;
     struct run_probe startup, liveness;
@@ -51,6 +52,7 @@ struct run_record {
     const char *revision, *service, *project, *project_number, *region;
     uint32_t concurrency, timeout_s, min_instances, max_instances;
     bool reachable; /* by traffic or tag: only then is the minimum kept */
+    bool secrets;   /* control has values for its containers (engine/secrets.h) */
     struct run_container containers[RUN_CONTAINERS_MAX];
     size_t container_count;
 };

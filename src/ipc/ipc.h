@@ -55,6 +55,9 @@ enum message_type {
                              instance, and what holds its address */
     MSG_METADATA_CLOSE,   /* engine → metadata: that instance has ended */
     MSG_LEAF, /* control → ingress: the services' certificate: chain PEM, NUL, key PEM */
+    MSG_SECRETS_ASK,  /* engine → control: an instance is about to start: what are its secrets? */
+    MSG_SECRET,       /* control → engine: one of them */
+    MSG_SECRETS_TOLD, /* control → engine: that was all, or why there are none */
     MSG_TYPES,
 };
 
@@ -80,7 +83,8 @@ enum start_failure {
     START_FAILED_EXIT,
     START_FAILED_PROBE,
     START_FAILED_LIMIT,
-    START_FAILED_IMAGE
+    START_FAILED_IMAGE,
+    START_FAILED_SECRETS,
 };
 struct msg_revision {
     uint64_t revision_id;
@@ -167,6 +171,30 @@ struct msg_metadata_open {
 };
 struct msg_metadata_close {
     char instance[41];
+};
+
+/*
+ * Values of secrets, for one instance. Control decides by its own record which ones a revision has,
+ * and asks for the rights of its account at the moment of the question.
+ */
+enum { SECRETS_BYTES_MAX = 512 * 1024 }; /* of all values of one instance */
+struct msg_secrets_ask {
+    uint64_t id; /* chosen by the asker */
+    uint64_t revision_id;
+    char revision[REVISION_NAME_MAX]; /* its name, from "projects/" on */
+};
+struct msg_secret {
+    uint64_t id;
+    uint32_t container; /* its place in the revision */
+    uint32_t mode;      /* of a file; 0: a variable of the environment */
+    /* Behind this struct: the variable's name, or the folder where the volume is mounted, a NUL and
+     * the file's path below it; and the value. */
+    uint32_t name_bytes, bytes;
+};
+struct msg_secrets_told {
+    uint64_t id;
+    uint32_t ok;
+    char text[1024]; /* why not: sentences for the user */
 };
 
 /* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and

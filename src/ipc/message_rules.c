@@ -41,6 +41,9 @@ const struct message_rule message_rules[MSG_TYPES] = {
     [MSG_METADATA_OPEN] = {BIT(PROCESS_ENGINE), BIT(PROCESS_METADATA), ONE(msg_metadata_open), 2},
     [MSG_METADATA_CLOSE] = {BIT(PROCESS_ENGINE), BIT(PROCESS_METADATA), ONE(msg_metadata_close)},
     [MSG_LEAF] = {BIT(PROCESS_CONTROL), BIT(PROCESS_INGRESS), 1, BODY_MAX},
+    [MSG_SECRETS_ASK] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), ONE(msg_secrets_ask)},
+    [MSG_SECRET] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), FROM(msg_secret)},
+    [MSG_SECRETS_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), ONE(msg_secrets_told)},
 };
 
 static const char *const role_names[PROCESS_ROLES] = {

@@ -55,9 +55,27 @@ static json_t *env_record(const json_t *image, const json_t *container)
         if (json_object_get(variable, "valueSource") == NULL) {
             json_object_set_new(env, json_text_or(variable, "name", ""),
                                 json_string(json_text_or(variable, "value", "")));
+        } else {
+            /* A secret stands in the place of what the image declares. */
+            json_object_del(env, json_text_or(variable, "name", ""));
         }
     }
     return env;
+}
+
+/* The names of variables whose values are secrets. */
+static json_t *secret_env_record(const json_t *container)
+{
+    json_t *names = json_array();
+    size_t i;
+    json_t *variable;
+    json_array_foreach(json_object_get(container, "env"), i, variable)
+    {
+        if (json_object_get(variable, "valueSource") != NULL) {
+            json_array_append_new(names, json_string(json_text_or(variable, "name", "")));
+        }
+    }
+    return names;
 }
 
 static json_t *list_record(const json_t *container, const char *name)
@@ -107,6 +125,7 @@ static json_t *container_record(const json_t *container, bool ingress, const jso
     json_object_set_new(record, "command", list_record(container, "command"));
     json_object_set_new(record, "args", list_record(container, "args"));
     json_object_set_new(record, "env", env_record(image, container));
+    json_object_set_new(record, "secret_env", secret_env_record(container));
     json_object_set_new(record, "working_dir",
                         json_string(json_text_or(container, "workingDir", "")));
     if (ingress) {
@@ -172,6 +191,29 @@ static const char *state_record(const json_t *revision)
     return strcmp(ready, "CONDITION_FAILED") == 0 ? "failed" : "pending";
 }
 
+/* Whether an instance needs values of secrets: control has them, and says where they belong. */
+static bool has_secrets(const json_t *template)
+{
+    size_t i, j;
+    json_t *part, *one;
+    json_array_foreach(json_object_get(template, "containers"), i, part)
+    {
+        json_array_foreach(json_object_get(part, "env"), j, one)
+        {
+            if (json_object_get(one, "valueSource") != NULL) {
+                return true;
+            }
+        }
+    }
+    json_array_foreach(json_object_get(template, "volumes"), i, part)
+    {
+        if (json_object_get(part, "secret") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static json_t *containers_record(const json_t *template, const json_t *images)
 {
     const json_t *ingress = ingress_container(template);
@@ -211,6 +253,7 @@ json_t *service_run_record(const struct service_view *service, uint64_t revision
                         json_boolean(json_flag(template, "healthCheckDisabled", false)));
     json_object_set_new(record, "session_affinity",
                         json_boolean(json_flag(template, "sessionAffinity", false)));
+    json_object_set_new(record, "secrets", json_boolean(has_secrets(template)));
     json_object_set_new(record, "state", json_string(state_record(revision_doc)));
     json_object_set_new(record, "volumes", list_record(template, "volumes"));
     json_object_set_new(record, "containers", containers_record(template, image));

@@ -25,7 +25,7 @@ enum { WARNING_BYTES_MAX = 16384 };
 #define NO_MESH  "there is no service mesh"
 #define NO_CPU   "CPU is limited neither at the start, nor later, nor when idle"
 #define NO_BOX   "containers are given nothing to launch sandboxes with"
-#define SECRET   "this server keeps no secrets: the revision does not become ready"
+#define FILES    "as files only where there are containers (--engine oci); their values are those at the start"
 
 const struct setting settings[] = {
     /* ---- the service ---- */
@@ -148,8 +148,7 @@ const struct setting settings[] = {
     {NULL, SPEC "enableServiceLinks", NULL, SETTING_RECORDED, NULL, NULL},
     {NULL, SPEC "runtimeClassName", NULL, SETTING_RECORDED, NULL, NULL},
     {NULL, SPEC "imagePullSecrets", NULL, SETTING_REFUSED, "not supported by Cloud Run", NULL},
-    {NULL, TNOTE("secrets"), "--set-secrets", SETTING_IGNORED, "this server keeps no secrets",
-     NULL},
+    {NULL, TNOTE("secrets"), "--set-secrets", SETTING_DONE, NULL, NULL},
     {NULL, TNOTE("secure-session-agent"), NULL, SETTING_IGNORED, "there is no such agent", NULL},
     {NULL, TNOTE("overflow-scaling"), NULL, SETTING_IGNORED,
      "instances beyond the maximum are never started", NULL},
@@ -171,7 +170,11 @@ const struct setting settings[] = {
     {C "workingDir", C1 "workingDir", "--workdir", SETTING_DONE, NULL, NULL},
     {C "ports", C1 "ports", "--port", SETTING_DONE, NULL, NULL},
     {C "env", C1 "env", "--set-env-vars", SETTING_DONE, NULL, NULL},
-    {C "env.valueSource", C1 "env.valueFrom", "--set-secrets", SETTING_REFUSED, SECRET, NULL},
+    {C "env.valueSource", C1 "env.valueFrom", "--set-secrets", SETTING_DONE, NULL, NULL},
+    {NULL, C1 "env.valueFrom.secretKeyRef.localObjectReference", NULL, SETTING_REFUSED,
+     "not supported by Cloud Run", NULL},
+    {NULL, C1 "env.valueFrom.configMapKeyRef", NULL, SETTING_REFUSED, "not supported by Cloud Run",
+     NULL},
     {NULL, C1 "envFrom", NULL, SETTING_REFUSED, "not supported by Cloud Run", NULL},
     {C "dependsOn", TNOTE("container-dependencies"), "--depends-on", SETTING_DONE, NULL, NULL},
     {C "baseImageUri", TNOTE("base-images"), "--base-image", SETTING_IGNORED, NO_BUILD, NULL},
@@ -204,7 +207,7 @@ const struct setting settings[] = {
     {T "volumes.name", SPEC "volumes.name", "--add-volume", SETTING_DONE, NULL, NULL},
     {T "volumes.emptyDir", SPEC "volumes.emptyDir", "--add-volume", SETTING_IGNORED,
      "no volume is made", NULL},
-    {T "volumes.secret", SPEC "volumes.secret", "--set-secrets", SETTING_REFUSED, SECRET, NULL},
+    {T "volumes.secret", SPEC "volumes.secret", "--set-secrets", SETTING_PARTLY, FILES, NULL},
     {T "volumes.cloudSqlInstance", TNOTE("cloudsql-instances"), "--add-cloudsql-instances",
      SETTING_IGNORED, "there are no sockets under /cloudsql", NULL},
     {T "volumes.gcs", SPEC "volumes.csi", "--add-volume", SETTING_REFUSED, "not supported", NULL},

@@ -50,7 +50,9 @@ _cleanups = []
 
 
 def test(function):
-    _tests.append(function)
+    """A test of the file that is run. A file whose helpers it uses has its own tests for itself."""
+    if function.__module__ == "__main__":
+        _tests.append(function)
     return function
 
 

@@ -13,6 +13,7 @@
 #include "control/operations/operations.h"
 #include "control/record/images.h"
 #include "control/run/checks.h"
+#include "control/run/secrets.h"
 
 #define PENDING   "CONDITION_PENDING"
 #define SUCCEEDED "CONDITION_SUCCEEDED"
@@ -75,31 +76,6 @@ static bool revision_name(struct api_call *call, const struct service_view *serv
     return true;
 }
 
-/* A secret that a container wants: there is no store of secrets, so the revision cannot start. */
-static const char *secret_wanted(struct arena *arena, const json_t *template)
-{
-    size_t i, j;
-    json_t *container, *variable, *volume;
-    json_array_foreach(json_object_get(template, "containers"), i, container)
-    {
-        json_array_foreach(json_object_get(container, "env"), j, variable)
-        {
-            const char *secret = json_text(variable, "valueSource.secretKeyRef.secret");
-            if (secret != NULL) {
-                return arena_string(arena, slice_of(secret));
-            }
-        }
-    }
-    json_array_foreach(json_object_get(template, "volumes"), i, volume)
-    {
-        const char *secret = json_text(volume, "secret.secret");
-        if (secret != NULL) {
-            return arena_string(arena, slice_of(secret));
-        }
-    }
-    return NULL;
-}
-
 /* Engines that pull images themselves say so when they cannot. */
 static bool engine_pulls(const struct control *control)
 {
@@ -123,12 +99,12 @@ static void status_put(json_t *doc, const char *condition, const char *reason, c
 }
 
 /* What can be known without an engine. */
-static void revision_judge(struct api_call *call, struct run_revision *revision, const char *now)
+static void revision_judge(struct api_call *call, const char *project,
+                           struct run_revision *revision, const char *now)
 {
     struct arena *arena = &call->arena;
     const json_t *template = json_object_get(revision->body, "template");
     const json_t *containers = json_object_get(template, "containers");
-    const char *secret = secret_wanted(arena, template);
     struct error fault = {0};
     if (json_flag(template, "healthCheckDisabled", false)) {
         status_put(revision->body, SUCCEEDED, "HealthCheckSkipped", "", now);
@@ -149,11 +125,9 @@ static void revision_judge(struct api_call *call, struct run_revision *revision,
             return;
         }
     }
-    if (secret != NULL) {
-        const char *why = arena_printf(
-            arena, "Secret '%.200s' was not found: this server keeps no secrets.", secret);
+    if (!run_secrets_check(call->control, arena, project, template, &fault)) {
         status_put(revision->body, FAILED, "SecretsAccessCheckFailed",
-                   not_ready_message(arena, revision->name, why), now);
+                   not_ready_message(arena, revision->name, fault.text), now);
     }
 }
 
@@ -182,7 +156,7 @@ bool run_revision_new(struct api_call *call, const struct service_view *service,
                           text_value(service->name), "generation",
                           (json_int_t)json_number(service->doc, "generation", 1), "template",
                           revision_template(call, service));
-    revision_judge(call, out, now);
+    revision_judge(call, service->project, out, now);
     return true;
 }
 

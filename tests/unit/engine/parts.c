@@ -132,6 +132,7 @@ static struct run_container a_program(void)
                                   .rules = {.env = none},
                                   .program = program,
                                   .command = none,
+                                  .secret_env = none,
                                   .args = none};
 }
 

@@ -149,14 +149,23 @@ static void a_deployments_variables_are_over_the_images_and_under_the_contracts(
     static const struct run_pair pairs[] = {
         {"SIZE", "small"}, {"PORT", "2"}, {"K_REVISION", "mine"}};
     struct run_record record = {.service = "s", .revision = "r"};
-    struct run_container container = {.dir = "", .env = pairs, .env_count = 3};
-    struct backend_order order = {.record = &record, .container = &container, .port = 8080};
+    static const char *const secret_names[] = {"PASSWORD", "K_SERVICE", NULL};
+    record.containers[0] =
+        (struct run_container){.dir = "", .env = pairs, .env_count = 3, .secret_env = secret_names};
+    struct secret smuggled = {.name = "UNASKED", .value = SLICE("x")};
+    struct secret ours = {.name = "K_SERVICE", .value = SLICE("x"), .next = &smuggled};
+    struct secret others = {.container = 1, .name = "PASSWORD", .value = SLICE("y"), .next = &ours};
+    struct secret password = {.name = "PASSWORD", .value = SLICE("secret"), .next = &others};
+    struct secrets secrets = {.first = &password};
+    struct backend_order order = {
+        .record = &record, .container = &record.containers[0], .secrets = &secrets, .port = 8080};
     const char *const *env = environment_of(&arena, &order, image);
     static const char *const there[] = {"PATH=/image",       "COLOUR=red",  "SIZE=small",
                                         "PORT=8080",         "K_SERVICE=s", "K_REVISION=r",
-                                        "K_CONFIGURATION=s", "HOME=/home"};
-    static const char *const gone[] = {"SIZE=big", "PORT=1", "PORT=2", "K_SERVICE=image",
-                                       "K_REVISION=mine"};
+                                        "K_CONFIGURATION=s", "HOME=/home",  "PASSWORD=secret"};
+    static const char *const gone[] = {"SIZE=big",        "PORT=1",          "PORT=2",
+                                       "K_SERVICE=image", "K_REVISION=mine", "PASSWORD=y",
+                                       "UNASKED=x",       "K_SERVICE=x"};
     for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
         assert_true(has(env, there[i]));
     }

@@ -1,0 +1,426 @@
+/*
+ * What the engine gets is decided here, by the record alone: it says which revision it starts, and
+ * nothing of secrets. The account is asked about each time, so that a grant which was taken away
+ * opens nothing to the next instance. Values pass through one arena and the channel.
+ */
+#include "control/run/secrets.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "control/identity/accounts.h"
+#include "control/record/projects.h"
+#include "control/record/secrets.h"
+
+enum { MODE_BY_DEFAULT = 0444, NAME_BYTES_MAX = 3072 };
+
+/* One use of a secret. */
+struct use {
+    size_t container;
+    const char *secret; /* as the template has it */
+    const char *version;
+    const char *variable; /* NULL: a file */
+    const char *folder, *path;
+    uint32_t mode;
+};
+
+typedef bool (*use_fn)(const struct use *use, void *ctx, struct error *err);
+
+/* ---- what a template names ---- */
+
+static bool each_variable(const json_t *container, size_t at, use_fn fn, void *ctx,
+                          struct error *err)
+{
+    size_t i;
+    json_t *variable;
+    json_array_foreach(json_object_get(container, "env"), i, variable)
+    {
+        const json_t *ref = json_at(variable, "valueSource.secretKeyRef");
+        struct use use = {
+            .container = at,
+            .secret = json_text_or(ref, "secret", ""),
+            .version = json_text_or(ref, "version", "latest"),
+            .variable = json_text_or(variable, "name", ""),
+        };
+        if (ref != NULL && !fn(&use, ctx, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *file_name(const char *secret)
+{
+    const char *last = strrchr(secret, '/');
+    return last == NULL ? secret : last + 1;
+}
+
+/* Without items there is one file, named for the secret, of its latest version. */
+static bool each_file(const json_t *volume, struct use *use, use_fn fn, void *ctx,
+                      struct error *err)
+{
+    const json_t *items = json_object_get(volume, "items");
+    uint32_t mode = (uint32_t)json_number(volume, "defaultMode", 0) & 0777;
+    size_t i;
+    json_t *item;
+    use->secret = json_text_or(volume, "secret", "");
+    use->mode = mode == 0 ? MODE_BY_DEFAULT : mode;
+    if (json_array_size(items) == 0) {
+        use->version = "latest";
+        use->path = file_name(use->secret);
+        return fn(use, ctx, err);
+    }
+    json_array_foreach(items, i, item)
+    {
+        struct use one = *use;
+        uint32_t own = (uint32_t)json_number(item, "mode", 0) & 0777;
+        one.mode = own == 0 ? use->mode : own;
+        one.version = json_text_or(item, "version", "latest");
+        one.path = json_text_or(item, "path", "");
+        if (!fn(&one, ctx, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const json_t *secret_volume(const json_t *template, const char *name)
+{
+    size_t i;
+    json_t *volume;
+    json_array_foreach(json_object_get(template, "volumes"), i, volume)
+    {
+        if (strcmp(json_text_or(volume, "name", ""), name) == 0) {
+            return json_object_get(volume, "secret");
+        }
+    }
+    return NULL;
+}
+
+static bool each_mount(const json_t *template, const json_t *container, size_t at, use_fn fn,
+                       void *ctx, struct error *err)
+{
+    size_t i;
+    json_t *mount;
+    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount)
+    {
+        const json_t *volume = secret_volume(template, json_text_or(mount, "name", ""));
+        struct use use = {.container = at, .folder = json_text_or(mount, "mountPath", "")};
+        if (volume != NULL && !each_file(volume, &use, fn, ctx, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool each_use(const json_t *template, use_fn fn, void *ctx, struct error *err)
+{
+    size_t i;
+    json_t *container;
+    json_array_foreach(json_object_get(template, "containers"), i, container)
+    {
+        if (!each_variable(container, i, fn, ctx, err) ||
+            !each_mount(template, container, i, fn, ctx, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool found_one(const struct use *use, void *ctx, struct error *err)
+{
+    (void)use;
+    (void)err;
+    *(bool *)ctx = true;
+    return false;
+}
+
+bool run_has_secrets(const json_t *template)
+{
+    bool found = false;
+    struct error ignored;
+    each_use(template, found_one, &found, &ignored);
+    return found;
+}
+
+/* ---- one secret, for an account ---- */
+
+/* For whom values are read. */
+struct reading {
+    struct control *control;
+    struct arena *arena;
+    const char *project; /* of the service */
+    const json_t *template;
+    struct api_call as; /* the revision's account, as if it called */
+    const char *email;
+    /* For the engine; NULL while it is only asked whether all is well. */
+    const struct msg_secrets_ask *ask;
+    size_t bytes;
+};
+
+/* v1 names a secret of another project by an alias of this annotation:
+ * "ALIAS:projects/P/secrets/S,…". */
+static struct slice without_alias(const json_t *template, const char *name)
+{
+    const json_t *notes = json_object_get(template, "annotations");
+    const json_t *note = json_object_get(notes, "run.googleapis.com/secrets");
+    struct slice rest = slice_of(json_is_string(note) ? json_string_value(note) : ""), pair;
+    while (slice_cut(&rest, ',', &pair)) {
+        ptrdiff_t colon = slice_find(pair, ':');
+        if (colon > 0 && slice_is(slice_trim(slice_upto(pair, (size_t)colon)), name)) {
+            return slice_trim(slice_from(pair, (size_t)colon + 1));
+        }
+    }
+    return slice_of(name);
+}
+
+/* The record's key of the secret that NAME says: "S", or "projects/P/secrets/S". NULL if it says
+ * none. */
+static const char *key_of(const struct reading *reading, const char *name)
+{
+    struct slice full = without_alias(reading->template, name), rest = full, word, project, id;
+    if (slice_find(full, '/') < 0) {
+        return secret_id_valid(full) ? secret_key(reading->arena, reading->project,
+                                                  arena_string(reading->arena, full))
+                                     : NULL;
+    }
+    if (!slice_cut(&rest, '/', &word) || !slice_is(word, "projects") ||
+        !slice_cut(&rest, '/', &project) || !slice_cut(&rest, '/', &word) ||
+        !slice_is(word, "secrets") || !slice_cut(&rest, '/', &id) || rest.len > 0 ||
+        !secret_id_valid(id)) {
+        return NULL;
+    }
+    const char *named = arena_string(reading->arena, project);
+    const char *known = project_id(reading->control, reading->arena, named);
+    return secret_key(reading->arena, known == NULL ? named : known,
+                      arena_string(reading->arena, id));
+}
+
+static bool denied(const struct reading *reading, const char *key, const char *version,
+                   struct error *err)
+{
+    return error_set(
+        err, STATUS_PERMISSION_DENIED,
+        "Permission denied on secret: %.*s/versions/%.100s for Revision service account %.100s. "
+        "The "
+        "service account used must be granted the 'Secret Manager Secret Accessor' role "
+        "(roles/secretmanager.secretAccessor) at the secret, project or higher level.",
+        SECRET_SHOWN_MAX, secret_public_name(reading->control, reading->arena, key), version,
+        reading->email);
+}
+
+/* The permission is asked first, so that a refusal does not tell whether there is such a secret. */
+static bool read_value(struct reading *reading, const struct use *use, struct slice *value,
+                       struct error *err)
+{
+    struct control *control = reading->control;
+    struct arena *arena = reading->arena;
+    struct store_doc secret = {0}, version = {0};
+    struct error fault = {0};
+    const char *key = key_of(reading, use->secret);
+    if (key == NULL) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "'%.200s' is the name of no secret.",
+                         use->secret);
+    }
+    const char *asked = arena_printf(arena, "%s/versions/%s", key, use->version);
+    bool found = secret_load(control, arena, key, &secret, &fault) &&
+                 secret_version_load(control, arena, &secret, use->version, &version, &fault);
+    bool good = false;
+    if (!api_holds(&reading->as, "secretmanager.versions.access", found ? version.key : asked)) {
+        denied(reading, key, use->version, err);
+    } else if (!found) {
+        error_set(err, STATUS_NOT_FOUND, "Secret %.*s was not found.", SECRET_SHOWN_MAX,
+                  secret_public_name(control, arena, asked));
+    } else {
+        good = secret_value_read(control, arena, secret.id, &version, value, err);
+    }
+    json_decref(secret.body);
+    json_decref(version.body);
+    return good;
+}
+
+/* "a/b": below where it is put, whatever that is. */
+static bool leads_below(const char *path)
+{
+    struct slice rest = slice_of(path), part;
+    bool good = rest.len > 0 && path[0] != '/' && path[rest.len - 1] != '/';
+    while (good && slice_cut(&rest, '/', &part)) {
+        good = part.len > 0 && !slice_is(part, ".") && !slice_is(part, "..");
+    }
+    return good;
+}
+
+/* What the kernel has there is no place for files. */
+static bool is_mountable(const char *folder)
+{
+    static const char *const kept[] = {"/dev", "/proc", "/sys"};
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        size_t length = strlen(kept[i]);
+        if (strncmp(folder, kept[i], length) == 0 &&
+            (folder[length] == '\0' || folder[length] == '/')) {
+            return false;
+        }
+    }
+    return folder[0] == '/' && leads_below(folder + 1);
+}
+
+/* Whether an instance can be given it in this way. */
+static bool use_valid(const struct reading *reading, const struct use *use, struct slice value,
+                      struct error *err)
+{
+    const char *engine = reading->control->settings.engine;
+    if (use->variable == NULL && strcmp(engine, "oci") != 0) {
+        return error_set(err, STATUS_UNIMPLEMENTED,
+                         "The secret '%.200s' is mounted as a file, which takes containers: start "
+                         "Homerun with --engine oci, or give the secret to the environment.",
+                         use->secret);
+    }
+    if (use->variable == NULL && !is_mountable(use->folder)) {
+        return error_set(
+            err, STATUS_INVALID_ARGUMENT,
+            "No secret can be mounted at '%.200s': it takes an absolute path, and none "
+            "in /dev, /proc or /sys.",
+            use->folder);
+    }
+    if (use->variable == NULL && !leads_below(use->path)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "'%.200s' is the path of no file: it leads below the folder where the "
+                         "secret is mounted.",
+                         use->path);
+    }
+    /* Variables are texts that end with a NUL, and JSON on their way to a container. */
+    auto_json *text = json_stringn(value.data, value.len);
+    return use->variable == NULL || (text != NULL && memchr(value.data, '\0', value.len) == NULL) ||
+           error_set(err, STATUS_FAILED_PRECONDITION,
+                     "The value of the secret '%.200s' is not UTF-8 text, which a variable of the "
+                     "environment has to be: mount it as a file.",
+                     use->secret);
+}
+
+/* "VARIABLE", or "FOLDER", NUL, "PATH". */
+static struct slice name_of(struct arena *arena, const struct use *use)
+{
+    if (use->variable != NULL) {
+        return slice_of(use->variable);
+    }
+    struct slice folder = slice_of(use->folder), path = slice_of(use->path);
+    char *name = arena_alloc(arena, folder.len + 1 + path.len);
+    memcpy(name, folder.data, folder.len);
+    memcpy(name + folder.len + 1, path.data, path.len); /* the NUL between is there already */
+    return (struct slice){name, folder.len + 1 + path.len};
+}
+
+static bool give(const struct reading *reading, const struct use *use, struct slice value)
+{
+    struct slice name = name_of(reading->arena, use);
+    struct msg_secret head = {
+        .id = reading->ask->id,
+        .container = (uint32_t)use->container,
+        .mode = use->mode,
+        .name_bytes = (uint32_t)name.len,
+        .bytes = (uint32_t)value.len,
+    };
+    size_t all = sizeof(head) + name.len + value.len;
+    if (name.len > NAME_BYTES_MAX || all > IPC_PACKET_MAX - sizeof(struct message_head)) {
+        return false;
+    }
+    char *body = arena_alloc(reading->arena, all);
+    memcpy(body, &head, sizeof(head));
+    memcpy(body + sizeof(head), name.data, name.len);
+    memcpy(body + sizeof(head) + name.len, value.data, value.len);
+    bool sent = ipc_send(reading->control->engine, MSG_SECRET, body, all);
+    OPENSSL_cleanse(body, all);
+    return sent;
+}
+
+static bool take_use(const struct use *use, void *ctx, struct error *err)
+{
+    struct reading *reading = ctx;
+    struct slice value;
+    if (!read_value(reading, use, &value, err)) {
+        return false;
+    }
+    bool good = use_valid(reading, use, value, err);
+    reading->bytes += value.len;
+    if (good && reading->bytes > SECRETS_BYTES_MAX) {
+        good = error_set(err, STATUS_RESOURCE_EXHAUSTED,
+                         "The secrets of an instance have at most %d bytes together.",
+                         SECRETS_BYTES_MAX);
+    }
+    if (good && reading->ask != NULL && !give(reading, use, value)) {
+        good = error_set(err, STATUS_UNAVAILABLE,
+                         "The engine could not take the secrets: it will ask again.");
+    }
+    OPENSSL_cleanse((void *)(uintptr_t)value.data, value.len);
+    return good;
+}
+
+/* The account is one that exists and is enabled now. */
+static bool reading_begin(struct reading *reading, struct error *err)
+{
+    struct account account;
+    reading->email = json_text_or(reading->template, "serviceAccount", "");
+    if (!account_by_email(reading->control, reading->arena, slice_of(reading->email), &account) ||
+        account.disabled) {
+        return error_set(err, STATUS_PERMISSION_DENIED,
+                         "The service account of the revision, %.200s, does not exist or is "
+                         "disabled: it reads no secrets.",
+                         reading->email);
+    }
+    reading->as = (struct api_call){.control = reading->control};
+    account_caller(reading->control, &reading->as.arena, &account, &reading->as.caller);
+    return true;
+}
+
+static bool read_all(struct reading *reading, struct error *err)
+{
+    bool good = reading_begin(reading, err) && each_use(reading->template, take_use, reading, err);
+    arena_done(&reading->as.arena);
+    return good;
+}
+
+bool run_secrets_check(struct control *control, struct arena *arena, const char *project,
+                       const json_t *template, struct error *err)
+{
+    struct reading reading = {
+        .control = control, .arena = arena, .project = project, .template = template};
+    return !run_has_secrets(template) || read_all(&reading, err);
+}
+
+/* ---- the engine's question ---- */
+
+static bool answer(struct control *control, const struct msg_secrets_ask *ask, struct error *err)
+{
+    auto_arena arena = {0};
+    struct store_doc doc = {0};
+    struct slice rest = slice_of(ask->revision), word, project;
+    static const char absent[] = "The revision of this instance has been deleted.";
+    if (!slice_cut(&rest, '/', &word) || !slice_cut(&rest, '/', &project) ||
+        !store_load(control->store, STORE_REVISION, ask->revision, &doc, err, "%s", absent)) {
+        return false;
+    }
+    auto_json *body = doc.body;
+    struct reading reading = {
+        .control = control,
+        .arena = &arena,
+        .project = arena_string(&arena, project),
+        .template = json_object_get(body, "template"),
+        .ask = ask,
+    };
+    return doc.id == ask->revision_id ? read_all(&reading, err)
+                                      : error_set(err, STATUS_NOT_FOUND, "%s", absent);
+}
+
+void run_secrets_ask(struct control *control, const struct msg_secrets_ask *ask)
+{
+    struct error err = {0};
+    struct msg_secrets_told told = {.id = ask->id, .ok = answer(control, ask, &err)};
+    if (!told.ok) {
+        snprintf(told.text, sizeof(told.text), "%s", err.text);
+        log_info("secrets: revision=%s: refused: %s", ask->revision, err.text);
+    }
+    if (!ipc_send(control->engine, MSG_SECRETS_TOLD, &told, sizeof(told))) {
+        log_warn("secrets: revision=%s: the engine does not read", ask->revision);
+    }
+}

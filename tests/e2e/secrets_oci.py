@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Secrets in containers (--engine=oci): as variables and as files, and what of them lies on disk."""
+import base64
+import os
+import subprocess
+
+from by_api import put_service, wait_settled
+from homerun import main, test
+from oci import homerun, inside, instances, make_image, service
+
+SECRETS = "/v1/projects/demo/secrets"
+
+
+def api(method, path, body=None, status=200):
+    answer = homerun().api(method, path, body)
+    assert answer.status == status, f"{method} {path}: {answer}"
+    return answer.json
+
+
+def secret(name, *values):
+    """Of which the default runtime account may read every version."""
+    api("POST", f"{SECRETS}?secretId={name}", {"replication": {"automatic": {}}})
+    for value in values:
+        data = base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()
+        api("POST", f"{SECRETS}/{name}:addVersion", {"payload": {"data": data}})
+    member = f"serviceAccount:{homerun().ready['projectNumber']}-compute@developer.gserviceaccount.com"
+    api("POST", f"{SECRETS}/{name}:setIamPolicy", {"policy": {"bindings": [
+        {"role": "roles/secretmanager.secretAccessor", "members": [member]}]}})
+
+
+def mounted(volume, folder, **how):
+    """What deploy() takes for a secret as files in FOLDER."""
+    how.setdefault("container", {}).setdefault("volumeMounts", []).append({"name": "v", "mountPath": folder})
+    how.setdefault("spec", {})["volumes"] = [{"name": "v", "secret": volume}]
+    return how
+
+
+def from_secret(variable, name, version="latest"):
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": version}}}
+
+
+def on_disk(value):
+    """Files below the data folder, and those of crun's, that hold VALUE; those in memory do not count."""
+    found = []
+    for folder, _, names in os.walk(homerun().data):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, "rb") as file:
+                    if value in file.read():
+                        found.append(path)
+    return found
+
+
+@test
+def a_variable_has_its_value_and_no_file_on_disk_has():
+    secret("in-env", "a value for the environment 4712")
+    service("env", container={"env": [from_secret("PASSWORD", "in-env")]})
+    assert inside("env", "echo \"$PASSWORD\"") == "a value for the environment 4712\n"
+    assert on_disk(b"a value for the environment 4712") == []
+
+
+@test
+def files_have_the_modes_and_paths_that_were_asked_for():
+    secret("as-files", "first", b"\x00\xff second")
+    items = [{"key": "1", "path": "a/one", "mode": 0o400}, {"key": "latest", "path": "two"}]
+    service("files", **mounted({"secretName": "as-files", "items": items, "defaultMode": 0o440}, "/etc/keys"))
+    assert inside("files", "cat /etc/keys/a/one") == "first"
+    assert "00 ff 20 73" in inside("files", "hexdump -C /etc/keys/two")
+    listed = inside("files", "ls -ln /etc/keys /etc/keys/a")
+    assert "-r--------    1 0        0" in listed and "-r--r-----    1 0        0" in listed, listed
+    assert on_disk(b"\x00\xff second") == []
+
+
+@test
+def without_items_the_file_is_named_for_the_secret_and_everybody_reads_it():
+    image = make_image("reader", "--config.user=web", "--config.cmd=/bin/sh", "--config.cmd=-c",
+                       "--config.cmd=exec /bin/httpd -f -p 0.0.0.0:$PORT -h /www")
+    homerun().cli("images", "import", "reader:1", image)
+    secret("whole", "the latest")
+    service("whole", "reader:1", **mounted({"secretName": "whole"}, "/secrets"))
+    assert inside("whole", "id -u; cat /secrets/whole") == "1000\nthe latest"
+
+
+@test
+def nobody_inside_changes_a_secret_and_no_other_container_sees_it():
+    secret("kept", "only mine")
+    service("keeps", **mounted({"secretName": "kept"}, "/secrets"))
+    said = inside("keeps", "echo x > /secrets/kept; echo x > /secrets/more; mount -o remount,rw /secrets; "
+                           "rm -f /secrets/kept; umount /secrets; cat /secrets/kept")
+    assert said.endswith("only mine") and "Read-only" in said, said
+    service("other")
+    assert "only mine" not in inside("other", "cat /secrets/kept /run/homerun/*/secrets/*/*")
+
+
+@test
+def a_place_that_is_the_kernels_or_leads_out_is_refused():
+    secret("placed", "value")
+    for at, (folder, item) in enumerate((("/proc", "a"), ("/dev/shm", "a"), ("/sys/x", "a"), ("/", "a"),
+                                         ("/a/..", "b"), ("/ok", "../b"), ("/ok", "/b"), ("/ok", "a/../../b"))):
+        name = f"placed-{at}"
+        how = mounted({"secretName": "placed", "items": [{"key": "1", "path": item}]}, folder)
+        got = put_service(homerun(), name, "web:1", **how)
+        if got.status == 200:
+            condition = wait_settled(homerun(), name)
+            assert condition["status"] == "False" and ("mounted at" in condition["message"] or
+                                                       "path of no file" in condition["message"]), condition
+        else:
+            assert got.status == 400, got
+
+
+@test
+def a_program_of_this_machine_gets_no_secret_over_what_it_reads():
+    secret("program", "of this machine")
+    homerun().cli("images", "add", "prog:1", "--dir=/usr/share", "--", "sh", "-c",
+                  'exec /usr/bin/python3 -m http.server --directory /secrets "$PORT"')
+    how = mounted({"secretName": "program"}, "/usr/lib/python3")
+    assert put_service(homerun(), "prog-over", "prog:1", **how).status == 200
+    message = wait_settled(homerun(), "prog-over")["message"]
+    assert "below /secrets, /run/secrets or /mnt" in message, message
+    service("prog", "prog:1", **mounted({"secretName": "program"}, "/secrets"))
+    assert homerun().get(homerun().url("prog") + "/program").text == "of this machine"
+
+
+@test
+def what_a_container_had_goes_with_it():
+    secret("goes", "gone with the container")
+    service("goes", container={"env": [from_secret("A", "goes")]}, **{
+        "spec": {"volumes": [{"name": "v", "secret": {"secretName": "goes"}}]}})
+    assert inside("goes", "echo $A") == "gone with the container\n"
+    homerun().stop()
+    assert not instances("goes")
+    left = subprocess.run(["grep", "-rl", "gone with the container", "/dev/shm", "/run", homerun().data],
+                          capture_output=True, text=True).stdout
+    assert left == "", left
+
+
+main()
