@@ -25,7 +25,7 @@ enum { WARNING_BYTES_MAX = 16384 };
 #define NO_MESH  "there is no service mesh"
 #define NO_CPU   "CPU is limited neither at the start, nor later, nor when idle"
 #define NO_BOX   "containers are given nothing to launch sandboxes with"
-#define FILES    "as files only where there are containers (--engine oci); their values are those at the start"
+#define FILES    "as files only where there are containers (not with --engine process); values are those at the start"
 
 const struct setting settings[] = {
     /* ---- the service ---- */

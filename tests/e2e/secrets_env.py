@@ -225,7 +225,7 @@ def files_take_containers_and_that_is_said():
     let_read("as-file", email)
     service = deploy("with-file", email=email, container={"volumeMounts": [{"name": "v", "mountPath": "/secrets"}]},
                      volumes=[{"name": "v", "secret": {"secret": "as-file"}}])
-    assert "--engine oci" in why_not(service), service
+    assert "--engine process" in why_not(service), service
 
 
 @test

@@ -270,10 +270,10 @@ static bool use_valid(const struct reading *reading, const struct use *use, stru
                       struct error *err)
 {
     const char *engine = reading->control->settings.engine;
-    if (use->variable == NULL && strcmp(engine, "oci") != 0) {
+    if (use->variable == NULL && strcmp(engine, "process") == 0) {
         return error_set(err, STATUS_UNIMPLEMENTED,
                          "The secret '%.200s' is mounted as a file, which takes containers: start "
-                         "Homerun with --engine oci, or give the secret to the environment.",
+                         "Homerun without --engine process, or give the secret to the environment.",
                          use->secret);
     }
     if (use->variable == NULL && !is_mountable(use->folder)) {
