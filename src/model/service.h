@@ -81,10 +81,12 @@ int64_t service_version(const json_t *doc);
  * Reads what a client sent (POST, PUT) and gives the user's part of a document, defaults not filled
  * in. status, read-only metadata and our own annotations are ignored; resourceVersion comes out in
  * *resource_version ("" if absent). Unknown fields, wrong types, values out of range:
- * INVALID_ARGUMENT with the v1 field named. NULL on failure.
+ * INVALID_ARGUMENT with the v1 field named. NULL on failure. OLD is the document that it takes the
+ * place of (NULL: none): an unknown annotation or label of Google's that stands there already is
+ * not the sender's fault, since clients send back what they have read, and is kept.
  */
-json_t *service_from_v1(const json_t *in, const char **resource_version, struct arena *arena,
-                        struct error *err);
+json_t *service_from_v1(const json_t *in, const json_t *old, const char **resource_version,
+                        struct arena *arena, struct error *err);
 /*
  * The user's part of the document that OLD (its doc is NULL if there is none) becomes when WISH
  * takes its place: what v1 cannot say, and so WISH cannot mean to remove, stays. A service that is

@@ -387,8 +387,14 @@ bool note_is_free(enum note_place place, const char *name, const char *field, st
     return refuse_unknown(place, "annotation", name, part, field, err);
 }
 
-bool labels_read(enum note_place place, const json_t *labels, json_t *part, const char *field,
-                 struct error *err)
+bool note_stood(const json_t *old, const char *map, const char *name, const json_t *value)
+{
+    const json_t *before = json_object_get(json_object_get(old, map), name);
+    return before != NULL && json_equal(before, value);
+}
+
+bool labels_read(enum note_place place, const json_t *labels, const json_t *old, json_t *part,
+                 const char *field, struct error *err)
 {
     const char *name;
     json_t *value;
@@ -399,6 +405,10 @@ bool labels_read(enum note_place place, const json_t *labels, json_t *part, cons
         snprintf(at, sizeof(at), "%s[%.160s]", field, name);
         const struct note *row = row_find(label_notes, place, name);
         const char *rest = google_part(name);
+        if (note_stood(old, "labels", name, value)) {
+            json_object_set(own, name, value);
+            continue;
+        }
         if (row != NULL && row->kind == NOTE_REFUSED) {
             return error_field(err, at, "%s", row->path);
         }

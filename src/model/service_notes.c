@@ -482,8 +482,8 @@ static void spellings_keep(enum note_place place, const json_t *annotations, jso
     }
 }
 
-bool notes_read(enum note_place place, const json_t *annotations, json_t *part, const char *field,
-                struct error *err)
+bool notes_read(enum note_place place, const json_t *annotations, const json_t *old, json_t *part,
+                const char *field, struct error *err)
 {
     const char *name;
     json_t *value;
@@ -494,10 +494,12 @@ bool notes_read(enum note_place place, const json_t *annotations, json_t *part, 
         char at[256];
         snprintf(at, sizeof(at), "%s[%.160s]", field, name);
         const struct note *note = note_find(place, name);
-        if (note == NULL && !note_is_free(place, name, at, err)) {
+        bool unread = note == NULL || note->kind == NOTE_REFUSED;
+        bool stood = unread && note_stood(old, "annotations", name, value);
+        if (note == NULL && !stood && !note_is_free(place, name, at, err)) {
             return false;
         }
-        if (note == NULL || note->kind == NOTE_KEPT) {
+        if (note == NULL || stood || note->kind == NOTE_KEPT) {
             json_object_set(own, name, value);
             continue;
         }

@@ -6,6 +6,9 @@
 
 #include "model/service_run.h"
 
+/* Whether OLD, a part of a document, has NAME with VALUE in its map ("annotations", "labels"). */
+bool note_stood(const json_t *old, const char *map, const char *name, const json_t *value);
+
 /* What a Knative client may send, by name and type (service_v1_fields.c). */
 extern const struct field service_v1_fields[];
 extern const struct field network_interface_fields[];
@@ -47,14 +50,15 @@ enum note_place { NOTE_ON_SERVICE = 1, NOTE_ON_TEMPLATE = 2 };
 /*
  * Reads a map of annotations, checked to be text, into PART (the document, or its template): known
  * ones become fields, those that the server makes are dropped, unknown and misplaced ones of
- * Google's namespaces are refused, the rest is kept as the user's own. FIELD is the map's name for
+ * Google's namespaces are refused, the rest is kept as the user's own; so is what OLD, the part
+ * that this one takes the place of (NULL: none), has word for word. FIELD is the map's name for
  * errors.
  */
-bool notes_read(enum note_place place, const json_t *annotations, json_t *part, const char *field,
-                struct error *err);
+bool notes_read(enum note_place place, const json_t *annotations, const json_t *old, json_t *part,
+                const char *field, struct error *err);
 /* The same of labels; none of them is a field. */
-bool labels_read(enum note_place place, const json_t *labels, json_t *part, const char *field,
-                 struct error *err);
+bool labels_read(enum note_place place, const json_t *labels, const json_t *old, json_t *part,
+                 const char *field, struct error *err);
 /* The other way: into a map of annotations. */
 void notes_write(enum note_place place, const json_t *part, json_t *annotations);
 

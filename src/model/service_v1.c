@@ -23,7 +23,7 @@ static bool kind_matches(const json_t *v1, struct error *err)
     return true;
 }
 
-static json_t *template_read(const json_t *v1, struct error *err)
+static json_t *template_read(const json_t *v1, const json_t *old, struct error *err)
 {
     json_t *template = json_object();
     const char *name = json_text(v1, "metadata.name");
@@ -31,9 +31,9 @@ static json_t *template_read(const json_t *v1, struct error *err)
         json_object_set_new(template, "revision", json_string(name));
     }
     form_read(revision_spec_forms, json_object_get(v1, "spec"), template);
-    if (!labels_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.labels"), template,
+    if (!labels_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.labels"), old, template,
                      "spec.template.metadata.labels", err) ||
-        !notes_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.annotations"), template,
+        !notes_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.annotations"), old, template,
                     "spec.template.metadata.annotations", err)) {
         json_decref(template);
         return NULL;
@@ -55,16 +55,17 @@ static json_t *traffic_read(const json_t *v1)
     return traffic;
 }
 
-static json_t *document_read(const json_t *v1, struct error *err)
+static json_t *document_read(const json_t *v1, const json_t *old, struct error *err)
 {
     auto_json *doc = json_object();
-    if (!labels_read(NOTE_ON_SERVICE, json_at(v1, "metadata.labels"), doc, "metadata.labels",
+    if (!labels_read(NOTE_ON_SERVICE, json_at(v1, "metadata.labels"), old, doc, "metadata.labels",
                      err) ||
-        !notes_read(NOTE_ON_SERVICE, json_at(v1, "metadata.annotations"), doc,
+        !notes_read(NOTE_ON_SERVICE, json_at(v1, "metadata.annotations"), old, doc,
                     "metadata.annotations", err)) {
         return NULL;
     }
-    json_t *template = template_read(json_at(v1, "spec.template"), err);
+    json_t *template =
+        template_read(json_at(v1, "spec.template"), json_object_get(old, "template"), err);
     if (template == NULL) {
         return NULL;
     }
@@ -76,8 +77,8 @@ static json_t *document_read(const json_t *v1, struct error *err)
     return json_incref(doc);
 }
 
-json_t *service_from_v1(const json_t *in, const char **resource_version, struct arena *arena,
-                        struct error *err)
+json_t *service_from_v1(const json_t *in, const json_t *old, const char **resource_version,
+                        struct arena *arena, struct error *err)
 {
     auto_json *v1 = fields_read(service_v1_fields, in, "", err);
     if (v1 == NULL || !kind_matches(v1, err)) {
@@ -88,7 +89,7 @@ json_t *service_from_v1(const json_t *in, const char **resource_version, struct 
         error_field(err, "metadata.resourceVersion", "must be text");
         return NULL;
     }
-    json_t *doc = document_read(v1, err);
+    json_t *doc = document_read(v1, old, err);
     if (doc != NULL) {
         const char *text = json_text_or(in, "metadata.resourceVersion", "");
         *resource_version = arena_string(arena, slice_of(text));

@@ -12,7 +12,7 @@ static json_t *echo_of(struct arena *arena, const struct service_view *old)
     struct error err = {0};
     const char *version;
     auto_json *shown = service_to_v1(arena, old);
-    return service_from_v1(shown, &version, arena, &err);
+    return service_from_v1(shown, old->doc, &version, arena, &err);
 }
 
 /* v1 shows Cloud SQL's volumes after all others: a copy of VOLUMES in that order. */

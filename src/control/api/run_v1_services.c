@@ -175,7 +175,8 @@ static bool apply(struct api_call *call, struct run_service *service, const char
         !names_agree(call, service->view.project, service->view.name, err)) {
         return false;
     }
-    auto_json *sent = service_from_v1(call->body, &wish.version, &call->arena, err);
+    auto_json *sent =
+        service_from_v1(call->body, service->view.doc, &wish.version, &call->arena, err);
     if (sent == NULL) {
         return false;
     }

@@ -20,7 +20,7 @@ static json_t *put_v1(const json_t *old, const json_t *body)
     struct error err = {0};
     const char *version;
     struct service_view view = view_of(old);
-    auto_json *wish = service_from_v1(body, &version, &arena, &err);
+    auto_json *wish = service_from_v1(body, NULL, &version, &arena, &err);
     if (wish == NULL) {
         struct slice text = json_write(&arena, body);
         fail_msg("%s: %s: %.*s", err.field, err.text, SLICE_ARG(text));

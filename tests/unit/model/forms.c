@@ -14,7 +14,7 @@ static json_t *document_of(const char *text)
     struct error err = {0};
     const char *version;
     auto_json *in = json_of(text);
-    json_t *doc = service_from_v1(in, &version, &arena, &err);
+    json_t *doc = service_from_v1(in, NULL, &version, &arena, &err);
     if (doc == NULL) {
         fail_msg("%s: %s", err.field, err.text);
     }
@@ -141,7 +141,7 @@ static void what_was_read_can_be_sent_back_without_a_new_revision(void **state)
         json_put(doc, "status.operation", json_string("o"));
         struct service_view view = view_of(doc);
         auto_json *out = service_to_v1(&arena, &view);
-        auto_json *sent = service_from_v1(out, &version, &arena, &err);
+        auto_json *sent = service_from_v1(out, NULL, &version, &arena, &err);
         assert_non_null(sent);
         auto_json *back = service_v1_change(&arena, &view, sent);
         assert_false(template_differs(json_at(doc, "template"), json_at(back, "template")));
@@ -163,7 +163,7 @@ static json_t *changed_by_v1(struct arena *arena, const json_t *doc, const char 
     struct service_view view = view_of(doc);
     auto_json *shown = service_to_v1(arena, &view);
     json_put(shown, path, json_of(text));
-    auto_json *sent = service_from_v1(shown, &version, arena, &err);
+    auto_json *sent = service_from_v1(shown, NULL, &version, arena, &err);
     assert_non_null(sent);
     return service_v1_change(arena, &view, sent);
 }
@@ -260,7 +260,7 @@ static void unknown_and_unsupported_fields_are_named(void **state)
         const char *version;
         auto_json *in = json_of(gcloud_create);
         json_put(in, cases[i].where, json_of(cases[i].value));
-        auto_json *doc = service_from_v1(in, &version, &arena, &err);
+        auto_json *doc = service_from_v1(in, NULL, &version, &arena, &err);
         assert_null(doc);
         assert_int_equal(err.status, STATUS_INVALID_ARGUMENT);
         assert_string_equal(err.field, cases[i].field);

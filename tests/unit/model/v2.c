@@ -350,7 +350,7 @@ static void a_service_of_v1_is_the_same_after_a_visit_to_v2(void **state)
     struct error err = {0};
     const char *version;
     auto_json *in = json_of(v1_service);
-    auto_json *doc = service_from_v1(in, &version, &arena, &err);
+    auto_json *doc = service_from_v1(in, NULL, &version, &arena, &err);
     assert_non_null(doc);
     auto_json *out = shown(doc);
     assert_true(json_is_true(json_object_get(out, "invokerIamDisabled")));
