@@ -296,6 +296,25 @@ def attributes_are_names_that_bindings_know():
 
 
 @test
+def a_pool_has_no_attestation_rules_which_terraform_asks_for():
+    w = world()
+    assert w.make("GET", f"/v1/{w.base}/builds:listAttestationRules") == {"attestationRules": []}
+    assert w.homerun.api("GET", f"/v1/{w.base}/absent:listAttestationRules").status == 404
+    assert w.homerun.api("POST", f"/v1/{w.base}/builds:setAttestationRules", {}).status == 501
+
+
+@test
+def why_a_pools_identity_opens_no_service_is_explained():
+    w = world()
+    w.make("POST", "/v2/projects/demo/locations/us-central1/services?serviceId=pooled", {
+        "template": {"containers": [{"image": "us-docker.pkg.dev/cloudrun/container/hello"}]}})
+    said = w.homerun.cli("access", "explain", "pooled", f"--member={w.member()}").stdout
+    assert "exchanged" in said and "roles/iam.workloadIdentityUser" in said and "issuers add" not in said, said
+    other = w.homerun.cli("access", "explain", "pooled", f"--member={w.member(pool='absent')}").stdout
+    assert "exchanged" not in other and "issuers add" in other, other
+
+
+@test
 def a_condition_lets_in_only_whom_it_is_true_of():
     w = world()
     name, here = "conditioned", "assertion.repository_owner == 'corp' && attribute.ref.startsWith('refs/heads/')"

@@ -214,6 +214,16 @@ def tokens_of_an_account(provider):
 
 
 @with_each_provider
+def a_pool_of_workload_identities(provider):
+    with Folder(provider, "pool", stand()) as folder:
+        folder.apply()
+        folder.settle()
+        folder.apply("-var=owner=other")
+        folder.settle("-var=owner=other")
+        folder.destroy("-var=owner=other")
+
+
+@with_each_provider
 def organization_policies_of_each_shape(provider):
     homerun = stand()
     with Folder(provider, "org_policy", homerun) as folder:

@@ -232,8 +232,14 @@ static bool mend(struct trial *trial)
         return send_token(trial);
     case RUNG_BAD_CREDENTIAL:
         trial->instead =
-            "send an identity token of an account of this installation (homerun token identity "
-            "--as=MEMBER --audience=URL), or have its issuer believed (homerun issuers add)";
+            explain_is_exchanged(trial->explanation)
+                ? "let the pool's identity act as a service account that may invoke "
+                  "(roles/iam.workloadIdentityUser on the account), and send the identity token "
+                  "that "
+                  "generateIdToken gives it"
+                : "send an identity token of an account of this installation (homerun token "
+                  "identity --as=MEMBER --audience=URL), or have its issuer believed (homerun "
+                  "issuers add)";
         return mend_credential(trial);
     case RUNG_NO_BINDING:
         trial->instead = "call as a member whom a policy can name";

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "control/identity/federation.h"
 #include "control/identity/issuer.h"
 #include "control/record/projects.h"
 #include "http/url.h"
@@ -123,9 +124,23 @@ static bool look_at_issuer(const struct store_doc *doc, void *ctx)
     return true;
 }
 
+bool explain_is_exchanged(const struct explanation *explanation)
+{
+    const struct member *member = explanation->question->member;
+    struct slice pool = member == NULL ? SLICE_NONE : member_pool(member);
+    return pool.data != NULL &&
+           federation_pool_known(explanation->control, explanation->arena, pool);
+}
+
 static struct explain_cause issuer_cause(const struct explanation *explanation)
 {
     struct arena *arena = explanation->arena;
+    if (explain_is_exchanged(explanation)) {
+        return cause("exchanged",
+                     "services take no tokens of this identity pool: its providers' tokens are "
+                     "exchanged for access tokens, with which a job acts as a service account, and "
+                     "that account's identity token is what a service takes");
+    }
     const struct token *token = &explanation->look.token;
     struct slice iss = slice_upto(token->iss, 200);
     struct issuer_near near = {.iss = iss};

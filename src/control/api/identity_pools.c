@@ -533,6 +533,19 @@ static void operations_get(struct api_call *call)
                               "response", json_object_get(body, "response")));
 }
 
+/* A pool of this server has none: they are for certificates. Terraform asks whenever it reads. */
+static void rules_list(struct api_call *call)
+{
+    struct error err = {0};
+    struct store_doc doc;
+    if (!load(call, &pool_kind, pool_key(call), &doc, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    json_decref(doc.body);
+    api_reply(call, json_pack("{s:[]}", "attestationRules"));
+}
+
 #define POOLS     "/v1/projects/{project}/locations/global/workloadIdentityPools"
 #define POOL      POOLS "/{pool}"
 #define PROVIDERS POOL "/providers"
@@ -549,6 +562,13 @@ const struct api_route identity_pools_routes[] = {
     {"PATCH", POOL, MAY("s.update"), ON, 0, pools_patch, METHOD "UpdateWorkloadIdentityPool",
      pool_fields},
     {"DELETE", POOL, MAY("s.delete"), ON, 0, pools_delete, METHOD "DeleteWorkloadIdentityPool"},
+    {"GET", POOL ":listAttestationRules", MAY("s.get"), ON, 0, rules_list,
+     METHOD "ListAttestationRules"},
+    {"POST", POOL ":addAttestationRule", MAY("s.update"), ON, 0, NULL, METHOD "AddAttestationRule"},
+    {"POST", POOL ":removeAttestationRule", MAY("s.update"), ON, 0, NULL,
+     METHOD "RemoveAttestationRule"},
+    {"POST", POOL ":setAttestationRules", MAY("s.update"), ON, 0, NULL,
+     METHOD "SetAttestationRules"},
     {"GET", POOL "/operations/{operation}", MAY("s.get"), ON, 0, operations_get,
      METHOD "GetOperation"},
     {"GET", PROVIDERS, MAY("Providers.list"), ON, 0, providers_list,
