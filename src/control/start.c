@@ -27,6 +27,7 @@
 #include "control/run/metrics.h"
 #include "control/run/secrets.h"
 #include "control/run/service.h"
+#include "control/sandbox.h"
 #include "control/seed.h"
 
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
@@ -273,6 +274,7 @@ int control_main(int argc, char **argv)
         log_error("%s", err.text);
         return 1; /* at the first start that ends everything; later we are tried again */
     }
+    control_sandbox_enter(&control);
     ipc_send(control.supervisor, MSG_READY, NULL, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     finish(&control);

@@ -1,6 +1,7 @@
 #include "ipc/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <seccomp.h>
@@ -8,6 +9,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,25 +63,45 @@ struct landlock_rules {
     uint64_t scope;
 };
 
+struct landlock_below {
+    uint64_t files;
+    int32_t dir_fd;
+} __attribute__((packed));
+
 enum {
     LANDLOCK_VERSION_FLAG = 1,
     LANDLOCK_FILES_ABI1 = (1 << 13) - 1, /* everything that the first version knows */
+    LANDLOCK_EXECUTE = 1 << 0,
+    LANDLOCK_READ = 1 << 2 | 1 << 3, /* files and folders */
+    LANDLOCK_PATH_BENEATH = 1,
     LANDLOCK_BIND_TCP = 1,
     LANDLOCK_SCOPE_BOTH = 3, /* abstract sockets and signals outside */
 };
 
+static long landlock_version(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
+}
+
+/* All rights over files that VERSION knows. */
+static uint64_t landlock_files(long version)
+{
+    uint64_t files = LANDLOCK_FILES_ABI1;
+    files |= version >= 2 ? 1 << 13 : 0; /* refer */
+    files |= version >= 3 ? 1 << 14 : 0; /* truncate */
+    files |= version >= 5 ? 1 << 15 : 0; /* ioctl on devices */
+    return files;
+}
+
 static bool shut_files(unsigned *lacks, struct error *err)
 {
-    struct landlock_rules rules = {.files = LANDLOCK_FILES_ABI1};
+    long abi = landlock_version();
+    struct landlock_rules rules = {.files = landlock_files(abi)};
     size_t bytes = sizeof(rules.files);
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION_FLAG);
     if (abi < 1) {
         *lacks |= CONFINED_WITHOUT_LANDLOCK; /* seccomp lets nothing be opened anyway */
         return true;
     }
-    rules.files |= abi >= 2 ? 1 << 13 : 0; /* refer */
-    rules.files |= abi >= 3 ? 1 << 14 : 0; /* truncate */
-    rules.files |= abi >= 5 ? 1 << 15 : 0; /* ioctl on devices */
     if (abi >= 4) {
         rules.network = LANDLOCK_BIND_TCP;
         bytes += sizeof(rules.network);
@@ -165,4 +187,145 @@ bool confine(const struct confinement *what, unsigned *lacks, struct error *err)
         return true;
     }
     return drop_privileges(err) && shut_files(lacks, err) && shut_calls(what, lacks, err);
+}
+
+/* ---- those who keep their user ---- */
+
+/* What root keeps: reading and writing a data folder that belongs to another user. */
+static bool keep_power_over_files(const char *dir, struct error *err)
+{
+    static const uint32_t files = 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER | 1u << CAP_CHOWN;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{0}, {0}};
+    struct stat info;
+    if (stat(dir, &info) != 0) {
+        return error_errno(err, "%s", dir);
+    }
+    if (syscall(SYS_capget, &header, sets) != 0) {
+        return error_errno(err, "read the capabilities");
+    }
+    uint32_t kept = info.st_uid == geteuid() ? 0 : files & sets[0].permitted;
+    sets[0] = (struct __user_cap_data_struct){.effective = kept, .permitted = kept};
+    sets[1] = (struct __user_cap_data_struct){0};
+    return syscall(SYS_capset, &header, sets) == 0 || error_errno(err, "give up capabilities");
+}
+
+/* Writes below DIR alone, and nothing that could be executed. */
+static bool shut_writing(const char *dir, unsigned *lacks, struct error *err)
+{
+    long abi = landlock_version();
+    struct landlock_rules rules = {.files = landlock_files(abi) & ~(uint64_t)LANDLOCK_READ};
+    if (abi < 1) {
+        *lacks |= CONFINED_WITHOUT_LANDLOCK;
+        return true;
+    }
+    struct landlock_below below = {.files = rules.files & ~(uint64_t)LANDLOCK_EXECUTE,
+                                   .dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    if (below.dir_fd < 0) {
+        return error_errno(err, "%s", dir);
+    }
+    long fd = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules.files), 0);
+    bool good =
+        (fd >= 0 && syscall(SYS_landlock_add_rule, fd, LANDLOCK_PATH_BENEATH, &below, 0) == 0 &&
+         syscall(SYS_landlock_restrict_self, fd, 0) == 0) ||
+        error_errno(err, "enter the Landlock ruleset");
+    close(below.dir_fd);
+    if (fd >= 0) {
+        close((int)fd);
+    }
+    return good;
+}
+
+/*
+ * A list of what is refused, since libc and OpenSSL may use calls of their own choice for files and
+ * memory, and change their mind with a point release. What matters are the ways out: programs,
+ * other processes, the kernel.
+ */
+static const int ways_out[] = {
+    /* programs */
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(fork),
+    SCMP_SYS(vfork),
+    /* other processes */
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(pidfd_open),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(kcmp),
+    /* the kernel */
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(io_uring_enter),
+    SCMP_SYS(io_uring_register),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(unshare),
+    SCMP_SYS(setns),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(personality),
+};
+
+static int refuse_all(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
+        if (code != 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+static bool refuse_ways_out(const struct confinement_to_folder *what, unsigned *lacks,
+                            struct error *err)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (filter == NULL) {
+        return error_set(err, STATUS_INTERNAL, "make a seccomp filter");
+    }
+    int code = refuse_all(filter, ways_out, sizeof(ways_out) / sizeof(ways_out[0]));
+    code = code != 0 ? code : refuse_all(filter, what->refused, what->refused_count);
+    code = code != 0 ? code : seccomp_load(filter);
+    seccomp_release(filter);
+    if (code == -EINVAL || code == -ENOSYS || code == -EOPNOTSUPP) {
+        *lacks |= CONFINED_WITHOUT_SECCOMP;
+        return true;
+    }
+    errno = -code;
+    return code == 0 || error_errno(err, "load the seccomp filter");
+}
+
+bool confine_to_folder(const struct confinement_to_folder *what, unsigned *lacks, struct error *err)
+{
+    *lacks = 0;
+    if (UNDER_SANITIZER) {
+        *lacks = CONFINED_NOT;
+        return true;
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return error_errno(err, "give up new privileges");
+    }
+    return keep_power_over_files(what->dir, err) && shut_writing(what->dir, lacks, err) &&
+           refuse_ways_out(what, lacks, err);
+}
+
+const char *confinement_lacks(unsigned lacks)
+{
+    return (lacks & CONFINED_NOT) != 0                ? "a sanitizer runs: nothing was given up"
+           : (lacks & CONFINED_WITHOUT_SECCOMP) != 0  ? "this kernel has no seccomp"
+           : (lacks & CONFINED_WITHOUT_LANDLOCK) != 0 ? "this kernel has no Landlock"
+                                                      : NULL;
 }

@@ -30,3 +30,20 @@ enum { CONFINED_WITHOUT_LANDLOCK = 1, CONFINED_WITHOUT_SECCOMP = 2, CONFINED_NOT
  * something that the kernel has could not be entered: end then.
  */
 bool confine(const struct confinement *what, unsigned *lacks, struct error *err);
+
+/*
+ * For processes that keep their user, since the data folder is theirs: after this they write
+ * nothing outside of DIR, start no program, reach into no other process and change nothing of the
+ * kernel. Of root's power only that over files stays, and that only where DIR belongs to somebody
+ * else. What they may read stays as it is.
+ */
+struct confinement_to_folder {
+    const char *dir;
+    const int *refused; /* numbers of libseccomp that are refused besides */
+    size_t refused_count;
+};
+bool confine_to_folder(const struct confinement_to_folder *what, unsigned *lacks,
+                       struct error *err);
+
+/* What *LACKS means, for a log: "this kernel has no Landlock"; NULL if nothing is lacking. */
+const char *confinement_lacks(unsigned lacks);

@@ -128,7 +128,7 @@ static bool serve(struct signer *signer, const struct settings *settings, struct
     if (!channels_open(signer, err)) {
         return false;
     }
-    if (!signer_sandbox_enter(&fault)) {
+    if (!signer_sandbox_enter(settings->data, &fault)) {
         log_warn("no sandbox: %s", fault.text);
     }
     if (!ipc_send(signer->supervisor, MSG_READY, NULL, 0)) {

@@ -161,6 +161,7 @@ static bool prepare(struct store *store, const char *path, struct error *err)
     if (!ask(store, "PRAGMA journal_mode = WAL", "wal", err) ||
         !ask(store, "PRAGMA synchronous = FULL", NULL, err) ||
         /* What is deleted is overwritten, not only unlinked: destroyed secrets are gone. */
+        !ask(store, "PRAGMA temp_store = MEMORY", NULL, err) || /* no files but in our folder */
         !ask(store, "PRAGMA secure_delete = ON", "1", err)) {
         return false;
     }
