@@ -416,9 +416,9 @@ static bool listens_wide(const struct instance *instance, const struct listeners
         const struct listener *listener = &all->list[i];
         if (!listener->loopback && engine_of(instance)->kind->owns(instance->home, listener)) {
             snprintf(why, size,
-                     "it listens on %s port %u, where it can be reached past the gate: let it "
+                     "it listens on %s %sport %u, where it can be reached past the gate: let it "
                      "listen on 127.0.0.1, or register its image with --listens-wide",
-                     listener->address, listener->port);
+                     listener->address, listener->udp ? "UDP " : "", listener->port);
             return true;
         }
     }

@@ -1,6 +1,6 @@
 /*
- * One question and its answer over NETLINK_SOCK_DIAG, for both families. It costs a few tens of
- * microseconds whatever the number of connections, since only those that listen are walked;
+ * A question and its answer over NETLINK_SOCK_DIAG for each protocol and family. It costs a few
+ * tens of microseconds whatever the number of connections, since only those that listen are walked;
  * /proc/net/tcp would write out a line for every connection of the machine.
  */
 #include "engine/listeners.h"
@@ -21,8 +21,23 @@
 enum {
     ANSWER_BYTES = 32768,
     LISTENERS_MAX = 65536,
-    WAIT_S = 1, /* the kernel answers at once */
+    WAIT_S = 1,           /* the kernel answers at once */
+    UDP_OPEN = TCP_CLOSE, /* what the kernel calls a UDP socket that is connected to nobody */
 };
+
+/* A kind of sockets: how the kernel is asked for those that anybody may send to. */
+struct kind {
+    int protocol;
+    unsigned state;
+    const char *tables[2]; /* for kernels without sock_diag: IPv4, IPv6 */
+};
+
+static const struct kind kinds[] = {
+    {IPPROTO_TCP, TCP_LISTEN, {"/proc/self/net/tcp", "/proc/self/net/tcp6"}},
+    {IPPROTO_UDP, UDP_OPEN, {"/proc/self/net/udp", "/proc/self/net/udp6"}},
+};
+
+static const int families[] = {AF_INET, AF_INET6};
 
 static bool is_loopback(int family, const unsigned char *bytes)
 {
@@ -46,6 +61,12 @@ static bool takes_v4(int family, const unsigned char *bytes, bool v6only)
         return false;
     }
     return memcmp(last, any, 4) == 0 || memcmp(last, "\x7f\0\0\1", 4) == 0;
+}
+
+/* Whether a socket on PORT may be one of a client, that the kernel gave its port. */
+static bool is_clients(const struct listeners *out, const struct kind *kind, unsigned port)
+{
+    return kind->protocol == IPPROTO_UDP && port >= out->given_first && port <= out->given_last;
 }
 
 /* Room for one more; NULL if there is none. */
@@ -92,24 +113,31 @@ static bool is_v6only(const struct nlmsghdr *head)
     return false;
 }
 
-static bool add_message(struct listeners *out, const struct nlmsghdr *head)
+static bool add_message(struct listeners *out, const struct kind *kind, const struct nlmsghdr *head)
 {
     struct inet_diag_msg message;
-    struct listener *listener = NULL;
-    if (head->nlmsg_len < NLMSG_LENGTH(sizeof(message)) || (listener = add(out)) == NULL) {
+    if (head->nlmsg_len < NLMSG_LENGTH(sizeof(message))) {
         return false;
     }
     memcpy(&message, NLMSG_DATA(head), sizeof(message));
+    if (is_clients(out, kind, ntohs(message.id.idiag_sport))) {
+        return true;
+    }
+    struct listener *listener = add(out);
+    if (listener == NULL) {
+        return false;
+    }
     *listener = (struct listener){
         .port = ntohs(message.id.idiag_sport),
         .user = message.idiag_uid,
         .inode = message.idiag_inode,
+        .udp = kind->protocol == IPPROTO_UDP,
     };
     place(listener, message.idiag_family, message.id.idiag_src, is_v6only(head));
     return true;
 }
 
-static bool ask(int fd, int family)
+static bool ask(int fd, const struct kind *kind, int family)
 {
     struct {
         struct nlmsghdr head;
@@ -119,15 +147,15 @@ static bool ask(int fd, int family)
                  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
                  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
         .request = {.sdiag_family = (uint8_t)family,
-                    .sdiag_protocol = IPPROTO_TCP,
-                    .idiag_states = 1 << TCP_LISTEN},
+                    .sdiag_protocol = (uint8_t)kind->protocol,
+                    .idiag_states = 1u << kind->state},
     };
     return send(fd, &question, sizeof(question), 0) == sizeof(question);
 }
 
 /* Reads up to the end of an answer. False if there is no such end, or it says that there is a
  * fault. */
-static bool take_answer(int fd, struct listeners *out)
+static bool take_answer(int fd, const struct kind *kind, struct listeners *out)
 {
     static char answer[ANSWER_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
     for (;;) {
@@ -141,16 +169,15 @@ static bool take_answer(int fd, struct listeners *out)
             if (head->nlmsg_type == NLMSG_DONE) {
                 return true;
             }
-            if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY || !add_message(out, head)) {
+            if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY || !add_message(out, kind, head)) {
                 return false;
             }
         }
     }
 }
 
-static bool read_diag(struct listeners *out)
+static bool read_diag(const struct kind *kind, struct listeners *out)
 {
-    static const int families[] = {AF_INET, AF_INET6};
     const struct timeval wait = {.tv_sec = WAIT_S};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     bool good = fd >= 0;
@@ -158,7 +185,7 @@ static bool read_diag(struct listeners *out)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     }
     for (size_t i = 0; good && i < sizeof(families) / sizeof(families[0]); i++) {
-        good = ask(fd, families[i]) && take_answer(fd, out);
+        good = ask(fd, kind, families[i]) && take_answer(fd, kind, out);
     }
     if (fd >= 0) {
         close(fd);
@@ -166,18 +193,18 @@ static bool read_diag(struct listeners *out)
     return good;
 }
 
-/* ---- /proc/net/tcp, for kernels without it ---- */
+/* ---- /proc/net/tcp and its like, for kernels without it ---- */
 
-static bool add_line(struct listeners *out, const char *line, int family)
+static bool add_line(struct listeners *out, const struct kind *kind, const char *line, int family)
 {
-    enum { LISTENS = 0x0a };
     char text[33];
     unsigned port, state, user, inode;
     uint32_t words[4] = {0};
     /* number, own end, other end, state, queues, timer, retransmissions, user, timeout, inode */
     if (sscanf(line, " %*d: %32[0-9A-F]:%x %*s %x %*s %*s %*s %u %*s %u", text, &port, &state,
                &user, &inode) != 5 ||
-        state != LISTENS || strlen(text) != (family == AF_INET ? 8 : 32)) {
+        state != kind->state || is_clients(out, kind, port) ||
+        strlen(text) != (family == AF_INET ? 8 : 32)) {
         return true;
     }
     for (size_t i = 0; text[8 * i] != '\0'; i++) { /* words of 32 bits, as this machine's numbers */
@@ -189,18 +216,19 @@ static bool add_line(struct listeners *out, const char *line, int family)
     if (listener == NULL) {
         return false;
     }
-    *listener = (struct listener){.port = (uint16_t)port, .user = user, .inode = inode};
+    *listener = (struct listener){
+        .port = (uint16_t)port, .user = user, .inode = inode, .udp = kind->protocol == IPPROTO_UDP};
     place(listener, family, words, false);
     return true;
 }
 
-static bool read_table(struct listeners *out, const char *path, int family)
+static bool read_table(const struct kind *kind, size_t which, struct listeners *out)
 {
     char line[512];
-    FILE *file = fopen(path, "re");
+    FILE *file = fopen(kind->tables[which], "re");
     bool good = file != NULL;
     while (good && fgets(line, sizeof(line), file) != NULL) {
-        good = add_line(out, line, family);
+        good = add_line(out, kind, line, families[which]);
     }
     if (file != NULL) {
         fclose(file);
@@ -208,15 +236,40 @@ static bool read_table(struct listeners *out, const char *path, int family)
     return good;
 }
 
+/* ---- all of it ---- */
+
+static bool read_kind(const struct kind *kind, struct listeners *out)
+{
+    size_t before = out->count;
+    if (read_diag(kind, out)) {
+        return true;
+    }
+    out->count = before;
+    if (!read_table(kind, 0, out)) {
+        return false;
+    }
+    read_table(kind, 1, out); /* not there without IPv6 */
+    return true;
+}
+
+/* The ports that the kernel gives away by itself. */
+static void read_range(struct listeners *out)
+{
+    unsigned first, last;
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+    bool told = file != NULL && fscanf(file, "%u %u", &first, &last) == 2;
+    out->given_first = told ? first : 32768; /* the kernel's own, where it does not tell */
+    out->given_last = told ? last : 60999;
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
 bool listeners_read(struct listeners *out, struct error *err)
 {
     *out = (struct listeners){0};
-    if (read_diag(out)) {
-        return true;
-    }
-    listeners_done(out);
-    if (read_table(out, "/proc/self/net/tcp", AF_INET)) {
-        read_table(out, "/proc/self/net/tcp6", AF_INET6); /* not there without IPv6 */
+    read_range(out);
+    if (read_kind(&kinds[0], out) && read_kind(&kinds[1], out)) {
         return true;
     }
     return error_set(err, STATUS_UNAVAILABLE, "this kernel does not tell who listens");
@@ -230,5 +283,5 @@ void listeners_done(struct listeners *listeners)
 
 bool listener_takes(const struct listener *listener, uint16_t port)
 {
-    return listener->port == port && listener->v4;
+    return !listener->udp && listener->port == port && listener->v4;
 }

@@ -15,6 +15,7 @@ struct listener {
     uint16_t port;
     bool loopback; /* nobody outside of this machine can reach it */
     bool v4;       /* it takes connections to 127.0.0.1 */
+    bool udp;
     uid_t user;
     uint32_t inode;
     char address[46]; /* "0.0.0.0", "::" */
@@ -23,14 +24,17 @@ struct listener {
 struct listeners {
     struct listener *list;
     size_t count;
+    unsigned given_first, given_last; /* ports that the kernel gives to clients by itself */
 };
 
 /*
- * All TCP sockets of this network namespace that listen. UNAVAILABLE if the kernel does not tell.
- * The caller frees them with listeners_done(), also after a failure.
+ * All TCP sockets of this network namespace that listen, and all UDP sockets that take from anybody
+ * on a port that the kernel does not give away by itself: a client's port comes from that range
+ * (ip_local_port_range), and a socket with such a port looks as one of a server does. UNAVAILABLE
+ * if the kernel does not tell. The caller frees them with listeners_done(), also after a failure.
  */
 bool listeners_read(struct listeners *out, struct error *err);
 void listeners_done(struct listeners *listeners);
 
-/* Whether a connection to 127.0.0.1:PORT may end at LISTENER. */
+/* Whether a connection (of TCP) to 127.0.0.1:PORT may end at LISTENER. */
 bool listener_takes(const struct listener *listener, uint16_t port);

@@ -289,7 +289,7 @@ def a_user_who_is_not_root_is_told_what_that_means():
         done = plain.cli("images", "add", "site", f"--dir={folder}/site", "--", "sh", "-c", SITE)
         assert "can read its data folder and keys" in done.stderr, done.stderr
         assert "can read the data folder" in plain.cli("doctor").stdout
-        assert "none: instances run as you do" in plain.printed()
+        assert "instances run as you do, and can read the data folder" in plain.printed()
         deploy(plain, "site", "site")
         plain.cli("images", "add", "wide", f"--dir={folder}/site", "--", "sh", "-c",
                   f'{PYTHON} -m http.server --bind 0.0.0.0 0 & sleep 1; {SITE}')
@@ -344,6 +344,46 @@ def a_program_that_listens_wider_is_refused_unless_it_was_registered_so():
     assert v1("wide-allowed", "wide0").status == 200
     assert wait_settled(homerun(), "wide-allowed")["status"] == "True"
     assert ask("wide-allowed", "/page").text == "a page"
+
+
+UDP = "import http.server as h, os, socket, sys\n" \
+      "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind((sys.argv[1],int(sys.argv[2])))\n" \
+      "h.HTTPServer(('127.0.0.1',int(os.environ['PORT'])),h.SimpleHTTPRequestHandler).serve_forever()\n"
+
+
+def free_udp_port():
+    """One below those that the kernel gives to clients."""
+    for port in range(19000, 20000):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
+
+
+@test
+def a_program_that_serves_udp_wider_is_refused_and_a_client_is_not():
+    served = free_udp_port()
+    for name, address, port, allowed in (("wide", "0.0.0.0", served, False),
+                                         ("narrow", "127.0.0.1", served, True),
+                                         ("client", "0.0.0.0", 0, True)):
+        homerun().cli("images", "add", f"udp-{name}", f"--dir={folder}/site", "--", PYTHON, "-I", "-c",
+                      UDP, address, str(port))
+        assert v1(f"udp-{name}", f"udp-{name}").status == 200
+        condition = wait_settled(homerun(), f"udp-{name}")
+        assert condition["status"] == str(allowed), condition
+        if not allowed:
+            assert f"UDP port {served}" in condition["message"], condition
+            assert "--listens-wide" in condition["message"], condition
+            assert ask(f"udp-{name}").status in (403, 404, 503)
+        else:
+            assert homerun().api("DELETE", f"{SERVICES}/udp-{name}").status == 200
+    homerun().cli("images", "add", "udp-wide", f"--dir={folder}/site", "--listens-wide", "--", PYTHON,
+                  "-I", "-c", UDP, "0.0.0.0", str(served))
+    assert v1("udp-allowed", "udp-wide").status == 200
+    assert wait_settled(homerun(), "udp-allowed")["status"] == "True"
 
 
 LATER = "import http.server as h, os, socket, threading\n" \

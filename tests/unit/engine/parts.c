@@ -272,6 +272,52 @@ static void those_who_listen_are_known_with_their_address_and_user(void **state)
     }
 }
 
+/* A UDP socket on PORT (0: any), which a client would have, or connected to somebody. */
+static int udp_socket(uint16_t *port, bool connected)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
+    socklen_t bytes = sizeof(address);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    if (bind(fd, (struct sockaddr *)&address, bytes) != 0) {
+        close(fd);
+        return -1;
+    }
+    getsockname(fd, (struct sockaddr *)&address, &bytes);
+    *port = ntohs(address.sin_port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(!connected || connect(fd, (struct sockaddr *)&address, bytes) == 0);
+    return fd;
+}
+
+static void a_udp_server_is_seen_and_a_client_is_not(void **state)
+{
+    (void)state;
+    for (int connected = 0; connected < 2; connected++) {
+        uint16_t server_port = 19000, client_port = 0;
+        int server, client = udp_socket(&client_port, connected);
+        while ((server = udp_socket(&server_port, connected)) < 0) {
+            server_port++;
+        }
+        struct listeners all;
+        struct error err = {0};
+        assert_true(listeners_read(&all, &err));
+        unsigned found = 0;
+        for (size_t l = 0; l < all.count; l++) {
+            if (all.list[l].udp) {
+                assert_int_not_equal(all.list[l].port, client_port);
+                assert_false(listener_takes(&all.list[l], all.list[l].port));
+                found += all.list[l].port == server_port && !all.list[l].loopback &&
+                         all.list[l].user == geteuid();
+            }
+        }
+        assert_int_equal(found, !connected);
+        listeners_done(&all);
+        close(server);
+        close(client);
+    }
+}
+
 static void only_serving_is_well(void **state)
 {
     (void)state;
@@ -380,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_deployer_chooses_what_the_registrant_allows_and_nothing_else),
         cmocka_unit_test(a_program_runs_inside_of_its_folder),
         cmocka_unit_test(those_who_listen_are_known_with_their_address_and_user),
+        cmocka_unit_test(a_udp_server_is_seen_and_a_client_is_not),
         cmocka_unit_test(only_serving_is_well),
         cmocka_unit_test(bytes_become_lines_however_they_are_cut),
         cmocka_unit_test(a_line_that_is_too_long_is_split),
