@@ -135,6 +135,13 @@ struct index_key {
     struct slice spki; /* DER SubjectPublicKeyInfo */
 };
 
+/* An enabled key of a service account, RS256. */
+struct index_user_key {
+    struct slice sub;         /* of the account */
+    struct slice spki;        /* DER SubjectPublicKeyInfo; "" if only its being there is known */
+    int64_t from_s, until_s;  /* of what it signs itself: before, or from then on, it counts not */
+};
+
 enum { INDEX_SESSION_KEY = 32, INDEX_SESSION_GROUPS_MAX = 200 };
 
 /*
@@ -206,6 +213,9 @@ bool index_reader_key(const struct index_reader *reader, uint32_t issuer, struct
 /* True if the service account key KID exists and is enabled: tokens that name another are refused.
  */
 bool index_reader_user_key(const struct index_reader *reader, struct slice kid);
+/* That key itself. */
+bool index_reader_find_user_key(const struct index_reader *reader, struct slice kid,
+                                struct index_user_key *out);
 /*
  * The session under KEY. False if there is none, and also if the sign-on session that it hangs on
  * is gone. Whether it has expired, and whether its person still exists, is the caller's to judge.
@@ -282,8 +292,9 @@ bool index_txn_put_tags(struct index_txn *txn, uint64_t node, const struct index
 
 bool index_txn_put_account(struct index_txn *txn, struct slice sub,
                            const struct index_account *account, struct error *err);
-bool index_txn_put_user_key(struct index_txn *txn, struct slice kid, bool enabled,
-                            struct error *err);
+/* KEY NULL: it is disabled, or gone. */
+bool index_txn_put_user_key(struct index_txn *txn, struct slice kid,
+                            const struct index_user_key *key, struct error *err);
 /* Replaces the groups of MEMBER. */
 bool index_txn_put_groups(struct index_txn *txn, struct slice member, const struct slice *groups,
                           size_t count, struct error *err);

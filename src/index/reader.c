@@ -335,8 +335,23 @@ bool index_reader_user_key(const struct index_reader *reader, struct slice kid)
 {
     char key[RECORD_KEY_MAX + 8];
     struct slice record;
-    return front(reader, FRONT_USER_KEY, record_key(key, false, 0, kid), &record) &&
-           record.len == 1 && record.data[0] == 1;
+    return front(reader, FRONT_USER_KEY, record_key(key, false, 0, kid), &record);
+}
+
+bool index_reader_find_user_key(const struct index_reader *reader, struct slice kid,
+                                struct index_user_key *out)
+{
+    char key[RECORD_KEY_MAX + 8];
+    struct slice record;
+    if (!front(reader, FRONT_USER_KEY, record_key(key, false, 0, kid), &record)) {
+        return false;
+    }
+    struct record_reader at = {.at = record.data, .left = record.len};
+    out->sub = record_slice(&at);
+    out->spki = record_slice(&at);
+    out->from_s = (int64_t)record_u64(&at);
+    out->until_s = (int64_t)record_u64(&at);
+    return !at.broken && at.left == 0;
 }
 
 static bool find_session(const struct index_reader *reader, const uint8_t key[INDEX_SESSION_KEY],

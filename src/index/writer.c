@@ -570,13 +570,18 @@ bool index_txn_put_account(struct index_txn *txn, struct slice sub,
     return put_scratch(txn, FRONT_ACCOUNT, record_key(key, false, 0, sub), err);
 }
 
-bool index_txn_put_user_key(struct index_txn *txn, struct slice kid, bool enabled,
-                            struct error *err)
+bool index_txn_put_user_key(struct index_txn *txn, struct slice kid,
+                            const struct index_user_key *key, struct error *err)
 {
-    char key[RECORD_KEY_MAX + 8];
-    struct slice name = record_key(key, false, 0, kid);
-    return enabled ? put(txn, FRONT_USER_KEY, name, SLICE("\x01"), err)
-                   : drop(txn, FRONT_USER_KEY, name, err);
+    char name[RECORD_KEY_MAX + 8];
+    if (key == NULL) {
+        return drop(txn, FRONT_USER_KEY, record_key(name, false, 0, kid), err);
+    }
+    record_put_slice(&txn->scratch, key->sub);
+    record_put_slice(&txn->scratch, key->spki);
+    record_put_u64(&txn->scratch, (uint64_t)key->from_s);
+    record_put_u64(&txn->scratch, (uint64_t)key->until_s);
+    return put_scratch(txn, FRONT_USER_KEY, record_key(name, false, 0, kid), err);
 }
 
 bool index_txn_put_groups(struct index_txn *txn, struct slice member, const struct slice *groups,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/encode.h"
 #include "trust/trust.h"
 
 static const char invoke[] = "run.routes.invoke";
@@ -147,23 +148,54 @@ bool change_account(struct change *change, const char *key, struct error *err)
     return good;
 }
 
+/* The unique ID of the account that KEY, "ACCOUNT/keys/KID", is one of; "" if it is not there. */
+static const char *sub_of_key(struct change *change, const char *key)
+{
+    struct store_doc doc;
+    const char *end = strstr(key, "/keys/");
+    const char *account = arena_string(
+        &change->arena, (struct slice){key, end == NULL ? 0 : (size_t)(end - key)});
+    if (store_get(change->control->store, STORE_ACCOUNT, account, &doc, NULL) != STORE_FOUND) {
+        return "";
+    }
+    const char *sub =
+        arena_string(&change->arena, slice_of(json_text_or(doc.body, "uniqueId", "")));
+    json_decref(doc.body);
+    return sub;
+}
+
+static bool put_key(struct change *change, const char *key, const json_t *body, struct slice kid,
+                    struct error *err)
+{
+    int64_t from_us = 0, until_us = INT64_MAX;
+    struct index_user_key found = {.sub = slice_of(sub_of_key(change, key))};
+    base64_decode_any(&change->arena, slice_of(json_text_or(body, "spki", "")), &found.spki);
+    time_read(slice_of(json_text_or(body, "validAfterTime", "")), &from_us);
+    time_read(slice_of(json_text_or(body, "validBeforeTime", "")), &until_us);
+    found.from_s = from_us / 1000000;
+    found.until_s = until_us / 1000000;
+    return index_txn_put_user_key(change->txn, kid, &found, err);
+}
+
 bool change_key(struct change *change, const char *key, struct error *err)
 {
     struct store_doc doc;
-    bool enabled = false;
+    bool good = true;
     struct slice kid = slice_of(key);
     kid = slice_from(kid, (size_t)(slice_find_last(kid, '/') + 1));
     switch (store_get(change->control->store, STORE_KEY, key, &doc, err)) {
     case STORE_ABSENT:
-        break;
+        return index_txn_put_user_key(change->txn, kid, NULL, err);
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
-        enabled = !json_flag(doc.body, "disabled", false);
+        good = json_flag(doc.body, "disabled", false)
+                   ? index_txn_put_user_key(change->txn, kid, NULL, err)
+                   : put_key(change, key, doc.body, kid, err);
         json_decref(doc.body);
         break;
     }
-    return index_txn_put_user_key(change->txn, kid, enabled, err);
+    return good;
 }
 
 /* ---- groups ---- */

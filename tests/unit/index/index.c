@@ -278,13 +278,14 @@ static void accounts_keys_and_groups_come_back_as_they_went_in(void **state)
     struct error err;
     struct index_txn *txn = index_txn_begin(writer, &err);
     struct slice groups[] = {SLICE("group:a@x"), SLICE("group:b@x")};
+    const struct index_user_key user_key = {SLICE("100"), SLICE("der"), 5, INT64_MAX};
     assert_true(index_txn_put_account(
         txn, SLICE("100"),
         &(struct index_account){.state = INDEX_ACCOUNT_DISABLED, .member = SLICE("user:u@x")},
         &err));
-    assert_true(index_txn_put_user_key(txn, SLICE("k1"), true, &err));
-    assert_true(index_txn_put_user_key(txn, SLICE("k2"), true, &err));
-    assert_true(index_txn_put_user_key(txn, SLICE("k2"), false, &err));
+    assert_true(index_txn_put_user_key(txn, SLICE("k1"), &user_key, &err));
+    assert_true(index_txn_put_user_key(txn, SLICE("k2"), &user_key, &err));
+    assert_true(index_txn_put_user_key(txn, SLICE("k2"), NULL, &err));
     assert_true(index_txn_put_groups(txn, SLICE("user:u@x"), groups, 2, &err));
     assert_true(index_txn_put_issuer(txn, SLICE("https://i"),
                                      &(struct index_issuer){.id = 4, .ours = true}, &err));
@@ -301,6 +302,11 @@ static void accounts_keys_and_groups_come_back_as_they_went_in(void **state)
     assert_true(index_reader_user_key(reader, SLICE("k1")));
     assert_false(index_reader_user_key(reader, SLICE("k2")));
     assert_false(index_reader_user_key(reader, SLICE("")));
+    struct index_user_key own;
+    assert_false(index_reader_find_user_key(reader, SLICE("k2"), &own));
+    assert_true(index_reader_find_user_key(reader, SLICE("k1"), &own));
+    assert_true(slice_is(own.sub, "100") && slice_is(own.spki, "der"));
+    assert_true(own.from_s == 5 && own.until_s == INT64_MAX);
     assert_int_equal(index_reader_groups(reader, SLICE("user:u@x"), found, 4), 2);
     assert_true(index_reader_issuer(reader, SLICE("https://i"), &issuer));
     assert_true(issuer.ours);
