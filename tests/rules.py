@@ -14,10 +14,10 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = "docs/access.md"
 
-ROW = re.compile(r"^\| ([ACDKP]\d+) \|", re.M)
+ROW = re.compile(r"^\| ([ACDKPS]\d+) \|", re.M)
 # Not a part of a longer word, of a percent-encoded byte or of a path.
-NAME = re.compile(r"(?<![\w%+/=.-])([ACDKP][1-9]\d?)(?![\w%=-])")
-RANGE = re.compile(r"(?<![\w%+/=.-])([ACDKP])([1-9]\d?)(?: to |–)\1([1-9]\d?)(?![\w%])")
+NAME = re.compile(r"(?<![\w%+/=.-])([ACDKPS][1-9]\d?)(?![\w%=-])")
+RANGE = re.compile(r"(?<![\w%+/=.-])([ACDKPS])([1-9]\d?)(?: to |–)\1([1-9]\d?)(?![\w%])")
 # What of a file is said to people: comments and texts.
 SPOKEN = {
     ".c": re.compile(r"/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", re.S),

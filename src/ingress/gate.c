@@ -9,7 +9,9 @@
 
 #include <stdlib.h>
 
+#include "ingress/door_fields.h"
 #include "ingress/route.h"
+#include "ingress/session_cache.h"
 
 struct gate {
     struct lookup lookup; /* stands first: its look-ups are called with the gate itself */
@@ -17,6 +19,8 @@ struct gate {
     const struct networks *networks;
     struct route_cache *routes;
     struct token_cache *tokens;
+    struct session_cache *sessions;
+    struct verified_token *token; /* whose answers are asked for; NULL: a session's */
     bool strict_paths;
     uint64_t txn;
     struct facts facts; /* of the last decision */
@@ -34,6 +38,7 @@ struct gate *gate_new(struct index_reader *reader, const struct networks *networ
     gate->strict_paths = strict_paths;
     gate->routes = route_cache_new();
     gate->tokens = token_cache_new(TOKEN_CACHE_MAX);
+    gate->sessions = session_cache_new();
     return gate;
 }
 
@@ -42,6 +47,7 @@ void gate_free(struct gate *gate)
     if (gate != NULL) {
         route_cache_free(gate->routes);
         token_cache_free(gate->tokens);
+        session_cache_free(gate->sessions);
         free(gate);
     }
 }
@@ -77,41 +83,61 @@ static const struct facts_service *find_service(void *ctx, const struct facts_ro
     return &whole_route(route)->view;
 }
 
-static const struct facts_claims *find_token(void *ctx, struct slice text, int64_t now_s,
-                                             void **handle, int *fault)
+static void find_token(void *ctx, struct slice text, int64_t now_s, bool at_door,
+                       struct facts_token *out)
 {
     struct gate *gate = ctx;
     struct verified_token *token;
-    *fault = (int)token_cache_verify(gate->tokens, gate->reader, gate->txn, gate->lookup.arena,
-                                     text, now_s, &token, &gate->lookup.unknown_key);
-    if (*fault != TOKEN_OK) {
-        return NULL;
+    struct lookup_belief belief;
+    enum token_fault fault =
+        token_cache_verify(gate->tokens, gate->reader, gate->txn, gate->lookup.arena, text, now_s,
+                           at_door, &token, &belief);
+    gate->lookup.unknown_key = belief.unknown;
+    *out = (struct facts_token){.fault = (int)fault, .names_somebody = belief.names_somebody};
+    if (fault == TOKEN_OK) {
+        out->claims = &token->view;
+        out->handle = &token->memos;
+        gate->token = token;
     }
-    *handle = token;
-    return &token->view;
 }
 
-static const struct facts_answer *recall(void *ctx, const struct facts_route *route, void *handle)
-{
-    const struct gate *gate = ctx;
-    if (handle != NULL) {
-        return token_cache_recall(handle, route->service_id, gate->txn);
-    }
-    const struct route *whole = whole_route(route);
-    return whole->everyone_settled ? &whole->everyone : NULL;
-}
-
-static void remember(void *ctx, const struct facts_route *route, void *handle,
-                     const struct facts_answer *answer)
+static const struct facts_session *find_session(void *ctx, struct slice cookie, void **handle)
 {
     struct gate *gate = ctx;
-    if (handle != NULL) {
-        token_cache_remember(gate->tokens, handle, route->service_id, gate->txn, answer);
-        return;
+    struct known_session *session =
+        session_cache_find(gate->sessions, gate->reader, gate->txn, cookie);
+    gate->token = NULL;
+    if (session == NULL) {
+        return NULL;
     }
+    *handle = &session->memos;
+    return &session->view;
+}
+
+static const struct facts_answer *recall(void *ctx, const struct facts_route *route,
+                                         enum facts_whose whose, void *handle)
+{
+    const struct gate *gate = ctx;
+    const struct route *whole = whole_route(route);
+    if (whose == FACTS_CALLER) {
+        return memos_recall(handle, route->service_id, gate->txn);
+    }
+    return whole->of[whose].settled ? &whole->of[whose].answer : NULL;
+}
+
+static void remember(void *ctx, const struct facts_route *route, enum facts_whose whose,
+                     void *handle, const struct facts_answer *answer)
+{
+    struct gate *gate = ctx;
     struct route *whole = whole_route(route);
-    whole->everyone = *answer; /* "allUsers", and what lies in the index */
-    whole->everyone_settled = true;
+    if (whose != FACTS_CALLER) {
+        whole->of[whose].answer = *answer; /* its texts lie in the index, or in the code */
+        whole->of[whose].settled = true;
+    } else if (gate->token != NULL) {
+        token_cache_remember(gate->tokens, gate->token, route->service_id, gate->txn, answer);
+    } else {
+        memos_remember(handle, route->service_id, gate->txn, answer);
+    }
 }
 
 static const struct facts_lookups lookups = {
@@ -124,6 +150,7 @@ static const struct facts_lookups lookups = {
     .tag = lookup_tag,
     .issuer = lookup_issuer,
     .token = find_token,
+    .session = find_session,
     .recall = recall,
     .remember = remember,
 };
@@ -131,15 +158,15 @@ static const struct facts_lookups lookups = {
 /* ---- the decision ---- */
 
 /* What the log calls it. */
-static enum token_fault fault_of(const struct facts *facts)
+static enum token_fault fault_of(enum facts_fault fault, int token_fault)
 {
-    switch (facts->caller.fault) {
+    switch (fault) {
     case FACTS_NO_FAULT:
         return TOKEN_OK;
     case FACTS_CREDENTIAL:
         return TOKEN_MALFORMED;
     case FACTS_TOKEN:
-        return (enum token_fault)facts->token_fault;
+        return (enum token_fault)token_fault;
     case FACTS_ISSUER:
         return TOKEN_ISSUER;
     case FACTS_SUBJECT:
@@ -147,11 +174,52 @@ static enum token_fault fault_of(const struct facts *facts)
     case FACTS_ACCOUNT_IS_DISABLED:
     case FACTS_ACCOUNT_IS_DELETED:
     case FACTS_KEY_REVOKED:
+    case FACTS_EMAIL:
         return TOKEN_SUBJECT;
     case FACTS_AUDIENCE:
+    case FACTS_URL:
         return TOKEN_AUDIENCE;
     }
     return TOKEN_MALFORMED;
+}
+
+/* What the door's fields are read from. */
+struct seen {
+    const struct networks *networks;
+    const struct sockaddr_storage *peer;
+    const struct http_request *request;
+};
+
+static void read_door_fields(const void *ctx, struct door_fields *out)
+{
+    const struct seen *seen = ctx;
+    const struct http_request *request = seen->request;
+    door_fields_read(
+        request, network_scheme(seen->networks, seen->peer, request->scheme, &request->headers),
+        out);
+}
+
+/* Behind a door the caller of the check is the door's agent: who came stands with the door. */
+static void tell_door(const struct facts *facts, struct gate_answer *out)
+{
+    const struct facts_at_door *door = facts->door;
+    const struct door_facts *ladder = &facts->ladder.door;
+    out->door = (struct gate_door){
+        .facts = door,
+        .errand = ladder->errand,
+        .fault = ladder->token == CREDENTIAL_BAD ? door->caller.fault : FACTS_NO_FAULT,
+        .may_be_person = ladder->may_be_person,
+        .identified = door->identified,
+    };
+    if (door->identified) {
+        out->door.email = door->caller.email;
+        out->door.ours = door->caller.ours;
+        out->door.sub = door->sub;
+        out->door.issuer = door->issuer;
+    }
+    out->principal = door->identified ? door->caller.principal : SLICE_NONE;
+    out->fault = fault_of(out->door.fault, facts->token_fault);
+    out->strip_authorization = ladder->token == CREDENTIAL_VALID && !door->by_proxy_header;
 }
 
 static void decide(struct gate *gate, struct arena *arena, const struct http_request *request,
@@ -162,6 +230,7 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
     gate->txn = index_reader_renew(gate->reader);
     gate->lookup.arena = arena;
     gate->lookup.unknown_key = (struct unknown_key){0};
+    const struct seen seen = {gate->networks, peer, request};
     const struct facts_request asked = {
         .method = request->method,
         .websocket = request->upgrade.len > 0,
@@ -172,6 +241,8 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
         .network = network_of(gate->networks, peer, &request->headers, &out->client),
         .now_us = now_us,
         .credential = credential_lines_of(&request->headers),
+        .door_fields = read_door_fields,
+        .door_fields_ctx = &seen,
     };
     facts_gather(&lookups, gate, arena, &asked, facts);
     out->verdict = policy_decide(&facts->ladder);
@@ -179,13 +250,18 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
     out->host = facts->host;
     out->tag = facts->route == NULL ? SLICE_NONE : facts->route->tag;
     out->network = facts->ladder.network;
+    out->binding = facts_binding(facts, &out->verdict);
+    out->unknown_key = gate->lookup.unknown_key;
+    if (facts->door != NULL) {
+        tell_door(facts, out);
+        return;
+    }
+    out->door = (struct gate_door){.facts = NULL};
     out->principal = facts->caller.principal;
-    out->fault = fault_of(facts);
+    out->fault = fault_of(facts->caller.fault, facts->token_fault);
     out->strip_authorization = facts->caller.fault == FACTS_NO_FAULT &&
                                facts->caller.fits_everywhere &&
                                facts->source == CREDENTIAL_AUTHORIZATION;
-    out->binding = facts_binding(facts, &out->verdict);
-    out->unknown_key = gate->lookup.unknown_key;
 }
 
 void gate_decide(struct gate *gate, struct arena *arena, const struct http_request *request,

@@ -16,6 +16,18 @@ struct gate *gate_new(struct index_reader *reader, const struct networks *networ
                       bool strict_paths);
 void gate_free(struct gate *gate);
 
+/* What was found at the door of the service, for who answers in its name, and for the container. */
+struct gate_door {
+    const struct facts_at_door *facts; /* NULL: the climb came to no door */
+    enum door_errand errand;
+    enum facts_fault fault;   /* of a token that cannot be believed */
+    bool may_be_person;       /* the caller can be shown a page */
+    bool identified;          /* who comes is known: */
+    struct slice email;       /* bare; "" if they have none that counts */
+    struct slice sub, issuer; /* issuer "" or ours: `ours` is set */
+    bool ours;
+};
+
 struct gate_answer {
     struct verdict verdict;
     const struct index_service *service; /* NULL when the host leads nowhere */
@@ -28,6 +40,7 @@ struct gate_answer {
     bool strip_authorization; /* the container must not see the signature in Authorization */
     struct unknown_key unknown_key;
     const struct facts_binding *binding; /* that decided; NULL if none did */
+    struct gate_door door;
 };
 
 /*

@@ -4,7 +4,10 @@
  */
 #include "ingress/headers.h"
 
+#include "ingress/cookies.h"
 #include "ingress/credential.h"
+
+enum { ADDED_MAX = 12 }; /* fields of ours: room is made for them at once */
 
 enum treatment {
     PASS,
@@ -13,6 +16,8 @@ enum treatment {
     JOIN_FORWARDED,  /* Forwarded, likewise */
     STRIP,           /* X-Serverless-Authorization: signatures are replaced, always */
     STRIP_IF_GCLOUD, /* Authorization */
+    DROP_AT_DOOR,    /* what Google's door keeps to itself */
+    CUT_COOKIES,     /* Cookie: ours are cut out */
     CONNECTION,
 };
 
@@ -36,6 +41,8 @@ static const struct rule rules[] = {
     {SLICE_INIT("traceparent"), DROP, false},
     {SLICE_INIT("x-goog-iap-"), DROP, true},
     {SLICE_INIT("x-goog-authenticated-user-"), DROP, true},
+    {SLICE_INIT("x-goog-"), DROP_AT_DOOR, true},
+    {SLICE_INIT("cookie"), CUT_COOKIES, false},
     {SLICE_INIT("x-appengine-"), DROP, true},
     {SLICE_INIT("connection"), CONNECTION, false},
     {SLICE_INIT("keep-alive"), DROP, false},
@@ -144,6 +151,24 @@ static struct slice forwarded_entry(struct arena *arena, const struct forwarding
     return (struct slice){out, count};
 }
 
+/* Who came through the door. */
+static bool add_person(struct arena *arena, const struct forwarding *forwarding,
+                       struct http_headers *out)
+{
+    const struct http_header person[] = {
+        {SLICE("x-goog-iap-jwt-assertion"), forwarding->assertion},
+        {SLICE("x-goog-authenticated-user-email"), forwarding->user_email},
+        {SLICE("x-goog-authenticated-user-id"), forwarding->user_id},
+    };
+    bool good = true;
+    for (size_t i = 0; i < sizeof(person) / sizeof(person[0]); i++) {
+        if (person[i].value.len > 0) {
+            good = http_headers_add(out, arena, person[i].name, person[i].value) && good;
+        }
+    }
+    return good;
+}
+
 bool headers_to_container(struct arena *arena, const struct forwarding *forwarding,
                           struct http_headers *out)
 {
@@ -152,8 +177,8 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
     bool private_fields = has_private_fields(from);
     bool good = true;
     *out = (struct http_headers){
-        .items = arena_array(arena, struct http_header, (size_t)from->count + 8),
-        .capacity = (uint16_t)(from->count + 8),
+        .items = arena_array(arena, struct http_header, (size_t)from->count + ADDED_MAX),
+        .capacity = (uint16_t)(from->count + ADDED_MAX),
     };
     for (unsigned i = 0; i < from->count; i++) {
         struct http_header field = from->items[i];
@@ -171,7 +196,21 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
             forwarded = join(arena, forwarded, field.value);
             continue;
         case STRIP:
+            if (forwarding->behind_door) {
+                continue;
+            }
             field.value = credential_strip(arena, field.value);
+            break;
+        case DROP_AT_DOOR:
+            if (forwarding->behind_door) {
+                continue;
+            }
+            break;
+        case CUT_COOKIES:
+            field.value = cookies_without_ours(arena, field.value);
+            if (field.value.len == 0) {
+                continue;
+            }
             break;
         case STRIP_IF_GCLOUD:
             if (forwarding->strip_authorization) {
@@ -194,14 +233,14 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         good = http_headers_add(out, arena, ours[i].name, ours[i].value) && good;
     }
-    return good;
+    return add_person(arena, forwarding, out) && good;
 }
 
 /*
  * What no trailer may be (RFC 9110 section 6.5.1): framing, routing, credentials and what a body
  * is. A server that merges trailers into headers would believe them.
  */
-static bool may_be_trailer(struct slice name)
+static bool may_be_trailer(struct slice name, bool behind_door)
 {
     static const struct slice refused[] = {
         SLICE_INIT("host"),          SLICE_INIT("cookie"),
@@ -215,15 +254,16 @@ static bool may_be_trailer(struct slice name)
             return false;
         }
     }
-    return rule_find(name) == NULL;
+    const struct rule *rule = rule_find(name);
+    return rule == NULL || (rule->treatment == DROP_AT_DOOR && !behind_door);
 }
 
-void trailers_to_container(struct arena *arena, const struct http_headers *from,
+void trailers_to_container(struct arena *arena, const struct http_headers *from, bool behind_door,
                            struct http_headers *out)
 {
     *out = (struct http_headers){0};
     for (unsigned i = 0; from != NULL && i < from->count; i++) {
-        if (may_be_trailer(from->items[i].name)) {
+        if (may_be_trailer(from->items[i].name, behind_door)) {
             http_headers_add(out, arena, from->items[i].name, from->items[i].value);
         }
     }
@@ -232,9 +272,15 @@ void trailers_to_container(struct arena *arena, const struct http_headers *from,
 static bool is_dropped_in_answers(struct slice name)
 {
     static const struct slice names[] = {
-        SLICE_INIT("connection"),        SLICE_INIT("keep-alive"), SLICE_INIT("proxy-connection"),
-        SLICE_INIT("transfer-encoding"), SLICE_INIT("upgrade"),    SLICE_INIT("te"),
-        SLICE_INIT("homerun-denial"),    SLICE_INIT("alt-svc"),
+        SLICE_INIT("connection"),
+        SLICE_INIT("keep-alive"),
+        SLICE_INIT("proxy-connection"),
+        SLICE_INIT("transfer-encoding"),
+        SLICE_INIT("upgrade"),
+        SLICE_INIT("te"),
+        SLICE_INIT("homerun-denial"),
+        SLICE_INIT("alt-svc"),
+        SLICE_INIT("x-goog-iap-generated-response"),
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (slice_equal(name, names[i])) {
@@ -259,6 +305,8 @@ bool headers_to_client(struct arena *arena, const struct http_headers *from,
         if (is_dropped_in_answers(field.name) ||
             (private_fields && http_header_is_hop_by_hop(from, field.name)) ||
             (cookie && slice_equal(field.name, SLICE("cache-control"))) ||
+            (cookie && slice_equal(field.name, SLICE("set-cookie")) &&
+             cookie_is_ours(field.value)) ||
             slice_equal(field.name, SLICE("x-cloud-trace-context"))) {
             continue;
         }
@@ -270,4 +318,16 @@ bool headers_to_client(struct arena *arena, const struct http_headers *from,
     return http_headers_add(out, arena, SLICE("x-cloud-trace-context"),
                             (struct slice){trace->cloud, trace->cloud_len}) &&
            good;
+}
+
+void trailers_to_client(struct arena *arena, const struct http_headers *from,
+                        struct http_headers *out)
+{
+    *out = (struct http_headers){0};
+    for (unsigned i = 0; from != NULL && i < from->count; i++) {
+        const struct http_header *field = &from->items[i];
+        if (!slice_equal(field->name, SLICE("set-cookie")) || !cookie_is_ours(field->value)) {
+            http_headers_add(out, arena, field->name, field->value);
+        }
+    }
 }

@@ -13,6 +13,9 @@ struct forwarding {
     struct slice scheme;                /* "https" */
     const struct trace *trace;
     bool strip_authorization;
+    bool behind_door; /* what a door claims, and what it was shown, comes from nobody else */
+    /* Of who came through the door: "" leaves the field out. */
+    struct slice assertion, user_email, user_id;
     bool websocket; /* the handshake's own fields go along */
 };
 
@@ -21,10 +24,14 @@ struct forwarding {
 bool headers_to_container(struct arena *arena, const struct forwarding *forwarding,
                           struct http_headers *out);
 
-/* Of trailers only what means nothing to us goes on: none may pose as a header of ours. */
-void trailers_to_container(struct arena *arena, const struct http_headers *from,
+/* Of trailers only what means nothing to us goes on: none may pose as a header of ours, nor, behind
+ * a door, as one of the door's. */
+void trailers_to_container(struct arena *arena, const struct http_headers *from, bool behind_door,
                            struct http_headers *out);
 
 /* The same for the answer: hop-by-hop fields go, Set-Cookie makes it private, the trace comes. */
 bool headers_to_client(struct arena *arena, const struct http_headers *from,
                        const struct trace *trace, struct http_headers *out);
+/* Of the answer's trailers, all but cookies of ours. */
+void trailers_to_client(struct arena *arena, const struct http_headers *from,
+                        struct http_headers *out);

@@ -206,6 +206,21 @@ bool network_is_proxy(const struct networks *networks, const struct sockaddr_sto
     return cidr_list_holds(&networks->trusted_proxies, &address);
 }
 
+struct slice network_scheme(const struct networks *networks, const struct sockaddr_storage *peer,
+                            struct slice own, const struct http_headers *headers)
+{
+    if (network_is_proxy(networks, peer)) {
+        const struct http_header *said = http_headers_find(headers, SLICE("x-forwarded-proto"));
+        if (said != NULL && slice_is(said->value, "https")) {
+            return SLICE("https");
+        }
+        if (said != NULL && slice_is(said->value, "http")) {
+            return SLICE("http");
+        }
+    }
+    return own;
+}
+
 enum network network_of(const struct networks *networks, const struct sockaddr_storage *peer,
                         const struct http_headers *headers, struct address *client)
 {

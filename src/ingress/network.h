@@ -46,3 +46,6 @@ enum network network_of(const struct networks *networks, const struct sockaddr_s
                         const struct http_headers *headers, struct address *client);
 /* Whether the peer itself is a trusted proxy: then what it says of the scheme counts. */
 bool network_is_proxy(const struct networks *networks, const struct sockaddr_storage *peer);
+/* "https" or "http", as the client sees us: OWN, unless a trusted proxy says otherwise. */
+struct slice network_scheme(const struct networks *networks, const struct sockaddr_storage *peer,
+                            struct slice own, const struct http_headers *headers);

@@ -48,6 +48,10 @@ static bool forward_make(struct request *request)
         .scheme = request->record.scheme,
         .trace = &request->trace,
         .strip_authorization = request->strip_authorization,
+        .behind_door = request->behind_door,
+        .assertion = request->assertion,
+        .user_email = request->user_email,
+        .user_id = request->user_id,
     };
     address_of_peer(exchange_peer(request->exchange), &peer);
     forwarding.peer = arena_slice(request->arena, address_text(&peer, text));
@@ -149,7 +153,7 @@ void relay_body_end(struct exchange *exchange, const struct http_headers *traile
         return;
     }
     request->body_ended = request->forward->framing != HTTP_NO_BODY;
-    trailers_to_container(request->arena, trailers, &passed);
+    trailers_to_container(request->arena, trailers, request->behind_door, &passed);
     call_end(request->call, passed.count > 0 ? &passed : NULL);
 }
 
@@ -267,8 +271,10 @@ static void on_body(struct call *call, struct slice data)
 static void on_body_end(struct call *call, const struct http_headers *trailers)
 {
     struct request *request = call_user(call);
+    struct http_headers passed;
     request->state = REQUEST_ANSWERED;
-    exchange_end(request->exchange, trailers != NULL && trailers->count > 0 ? trailers : NULL);
+    trailers_to_client(request->arena, trailers, &passed);
+    exchange_end(request->exchange, passed.count > 0 ? &passed : NULL);
 }
 
 static void on_writable(struct call *call)

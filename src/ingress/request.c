@@ -40,22 +40,6 @@ enum { CLIENT_LEFT = 499, H2_INTERNAL_ERROR = 2 };
 
 /* ---- birth ---- */
 
-static struct slice scheme_of(const struct worker *worker, const struct exchange *exchange)
-{
-    struct slice scheme = exchange_is_tls(exchange) ? SLICE("https") : SLICE("http");
-    if (network_is_proxy(&worker->networks, exchange_peer(exchange))) {
-        const struct http_header *said =
-            http_headers_find(&exchange_request(exchange)->headers, SLICE("x-forwarded-proto"));
-        if (said != NULL && slice_is(said->value, "https")) {
-            return SLICE("https");
-        }
-        if (said != NULL && slice_is(said->value, "http")) {
-            return SLICE("http");
-        }
-    }
-    return scheme;
-}
-
 static struct request *request_new(struct worker *worker, struct exchange *exchange)
 {
     struct arena *arena = exchange_arena(exchange);
@@ -70,7 +54,9 @@ static struct request *request_new(struct worker *worker, struct exchange *excha
     request->refused = -1;
     request->record = (struct access_record){
         .method = head->method,
-        .scheme = scheme_of(worker, exchange),
+        .scheme = network_scheme(&worker->networks, exchange_peer(exchange),
+                                 exchange_is_tls(exchange) ? SLICE("https") : SLICE("http"),
+                                 &head->headers),
         .host = head->authority,
         .path = url_path(head->path),
         .user_agent = agent == NULL ? SLICE_NONE : agent->value,
@@ -91,6 +77,10 @@ static struct request *request_new(struct worker *worker, struct exchange *excha
 
 static void request_refuse(struct request *request, const struct gate_answer *answer)
 {
+    if (rung_is_of_door(answer->verdict.rung)) {
+        door_answer(request, answer);
+        return;
+    }
     page_denial(request->denial);
     request->refused = (int)answer->verdict.rung;
     refusal_note(request->arena, request->head, &request->record);
@@ -153,6 +143,7 @@ static void request_note(struct request *request, const struct gate_answer *answ
     request->record.principal = arena_slice(arena, answer->principal);
     request->record.network = network_name(answer->network);
     request->strip_authorization = answer->strip_authorization;
+    request->behind_door = answer->door.facts != NULL;
     if (answer->fault != TOKEN_OK) {
         request->record.fault = slice_of(token_fault_name(answer->fault));
     }
@@ -218,7 +209,9 @@ static bool waits_for_key(struct request *request, const struct gate_answer *ans
 {
     struct worker *worker = request->worker;
     int64_t now = clock_mono_us();
-    if (answer->verdict.rung != RUNG_BAD_CREDENTIAL || answer->unknown_key.issuer.len == 0) {
+    bool bad_token = answer->verdict.rung == RUNG_BAD_CREDENTIAL ||
+                     answer->verdict.rung == RUNG_DOOR_TOKEN;
+    if (!bad_token || answer->unknown_key.issuer.len == 0) {
         return false;
     }
     if (request->state == REQUEST_WAITS_FOR_KEY) {

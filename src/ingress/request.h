@@ -16,8 +16,8 @@
 #include "ingress/pages.h"
 #include "ingress/pools.h"
 #include "ipc/board.h"
-#include "ipc/meter.h"
 #include "ipc/ipc.h"
+#include "ipc/meter.h"
 #include "ipc/settings.h"
 
 enum {
@@ -107,6 +107,9 @@ struct request {
     uint64_t service_id; /* 0: it led to none */
     int refused;         /* the rung of the gate's refusal; -1: it let it pass */
     bool strip_authorization;
+    bool behind_door;                 /* of a service that has a door */
+    struct slice assertion;           /* who came through it, in the arena; "": nobody known */
+    struct slice user_email, user_id; /* the same, as fields */
     bool passed; /* the gate's way is over: count it as a request of the service */
 
     /* dispatch */
@@ -143,6 +146,10 @@ void request_fail(struct request *request, enum failure failure);
 /* The gate's answer has to be asked for again: the index has news, or time is up. */
 void request_judge(struct request *request);
 void request_tick(uv_timer_t *timer);
+
+/* door.c */
+/* Answers REQUEST, which a rung of the service's door has ended (docs/access.md, D1 to D8). */
+void door_answer(struct request *request, const struct gate_answer *answer);
 
 /* keys.c: what to do about a token that names a key which the index lacks. */
 void keys_init(struct worker *worker);

@@ -14,9 +14,12 @@ struct route {
     struct facts_route facts; /* stands first: a pointer to it is one to the whole */
     struct facts_service view;
     const struct index_service *service; /* good until the next renew */
-    /* What everybody may, once found for this transaction, if no condition was involved. */
-    bool everyone_settled;
-    struct facts_answer everyone;
+    /* What everybody may, at the check and at the door, and what the door's agent may: once found
+     * for this transaction, if no condition was involved. */
+    struct {
+        bool settled;
+        struct facts_answer answer;
+    } of[FACTS_CALLER];
 };
 
 struct route_cache *route_cache_new(void);

@@ -61,21 +61,13 @@ struct token_cache *token_cache_new(size_t max)
     return cache;
 }
 
-static void memos_forget(struct verified_token *token)
-{
-    for (unsigned i = 0; i < TOKEN_MEMOS; i++) {
-        free(token->memos[i].text);
-        token->memos[i] = (struct token_memo){0};
-    }
-}
-
 void token_cache_free(struct token_cache *cache)
 {
     if (cache == NULL) {
         return;
     }
     for (size_t i = 0; i < cache->filled; i++) {
-        memos_forget(&cache->entries[i]->token);
+        memos_forget(&cache->entries[i]->token.memos);
         free(cache->entries[i]->bytes);
         free(cache->entries[i]);
     }
@@ -116,7 +108,7 @@ static void entry_drop(struct token_cache *cache, struct entry *entry)
         at = &cache->entries[*at]->next;
     }
     *at = entry->next;
-    memos_forget(&entry->token);
+    memos_forget(&entry->token.memos);
     free(entry->bytes);
     entry->bytes = NULL;
     cache->bytes -= entry->size;
@@ -165,7 +157,8 @@ static char *move(char *at, struct slice *slice)
 }
 
 /* Copies what the gate reads of a token, and nothing else of it, into one piece of memory. */
-static void entry_fill(struct entry *entry, struct slice text, const struct token *from)
+static void entry_fill(struct entry *entry, struct slice text, const struct token *from,
+                       bool self_signed)
 {
     struct token *claims = &entry->token.claims;
     *claims = (struct token){
@@ -208,11 +201,12 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
     at = move(at, &claims->user_key);
     entry->text = text;
     move(at, &entry->text);
-    lookup_claims_view(claims, &entry->token.view);
+    lookup_claims_view(claims, self_signed, &entry->token.view);
 }
 
 static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct slice text,
-                               const struct token *token, uint64_t key_serial, uint64_t txn)
+                               const struct token *token, const struct lookup_belief *belief,
+                               uint64_t txn)
 {
     while (cache->bytes > TOKEN_CACHE_BYTES) {
         evict(cache);
@@ -222,12 +216,12 @@ static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct 
     int32_t *bucket = &cache->buckets[hash & cache->bucket_mask];
     *entry = (struct entry){
         .hash = hash,
-        .key_serial = key_serial,
+        .key_serial = belief->serial,
         .key_checked = txn,
         .next = *bucket,
         .used = true,
     };
-    entry_fill(entry, text, token);
+    entry_fill(entry, text, token, belief->self_signed);
     *bucket = at;
     cache->count++;
     cache->bytes += entry->size;
@@ -240,84 +234,50 @@ static const struct trust_key *find_key(void *ctx, uint32_t issuer, struct slice
     return key_cache_find(ctx, issuer, kid, record, serial);
 }
 
-/* Whether the key that ENTRY was verified with is still its issuer's. */
-static bool key_still_stands(struct token_cache *cache, const struct index_reader *reader,
-                             struct entry *entry)
-{
-    struct index_issuer issuer;
-    struct index_key record;
-    uint64_t serial;
-    const struct token *claims = &entry->token.claims;
-    return index_reader_issuer(reader, claims->iss, &issuer) &&
-           index_reader_key(reader, issuer.id, claims->kid, &record) &&
-           key_cache_find(cache->keys, issuer.id, claims->kid, &record, &serial) != NULL &&
-           serial == entry->key_serial;
-}
-
 enum token_fault token_cache_verify(struct token_cache *cache, const struct index_reader *reader,
                                     uint64_t txn, struct arena *arena, struct slice text,
-                                    int64_t now_s, struct verified_token **out,
-                                    struct unknown_key *unknown)
+                                    int64_t now_s, bool at_door, struct verified_token **out,
+                                    struct lookup_belief *belief)
 {
+    const struct lookup_keys keys = {cache->keys, find_key};
     struct token token;
-    uint64_t key_serial = 0;
     uint64_t hash = token_hash(cache, text);
     struct entry *entry = entry_find(cache, hash, text);
-    *unknown = (struct unknown_key){0};
+    *belief = (struct lookup_belief){.names_somebody = true};
     if (entry != NULL && entry->key_checked != txn) {
-        if (key_still_stands(cache, reader, entry)) {
+        const struct verified_token *known = &entry->token;
+        if (lookup_key_stands(reader, &keys, &known->claims, known->view.self_signed,
+                              entry->key_serial)) {
             entry->key_checked = txn;
         } else {
             entry_drop(cache, entry);
             entry = NULL;
         }
     }
-    if (entry != NULL) {
+    if (entry != NULL && (at_door || !entry->token.view.self_signed)) {
         entry->used = true;
         *out = &entry->token;
         return token_verify_time(&entry->token.claims, now_s);
     }
-    const struct lookup_keys keys = {cache->keys, find_key};
     enum token_fault fault = token_parse(arena, text, &token);
+    *belief = (struct lookup_belief){.serial = 0};
     if (fault == TOKEN_OK) {
-        fault = lookup_believe(reader, &keys, &token, now_s, &key_serial, unknown);
+        fault = lookup_believe(reader, &keys, &token, now_s, at_door, belief);
     }
     if (fault != TOKEN_OK) {
         return fault;
     }
-    *out = &entry_put(cache, hash, text, &token, key_serial, txn)->token;
+    *out = &entry_put(cache, hash, text, &token, belief, txn)->token;
     return TOKEN_OK;
-}
-
-const struct facts_answer *token_cache_recall(const struct verified_token *token,
-                                              uint64_t service_id, uint64_t txn)
-{
-    for (unsigned i = 0; i < TOKEN_MEMOS; i++) {
-        if (token->memos[i].txn == txn && token->memos[i].service_id == service_id) {
-            return &token->memos[i].answer;
-        }
-    }
-    return NULL;
 }
 
 void token_cache_remember(struct token_cache *cache, struct verified_token *token,
                           uint64_t service_id, uint64_t txn, const struct facts_answer *answer)
 {
     struct entry *entry = (struct entry *)(void *)token;
-    struct token_memo *memo = &token->memos[token->memo_next++ % TOKEN_MEMOS];
-    cache->bytes -= memo->text_bytes;
-    entry->size -= memo->text_bytes;
-    free(memo->text);
-    *memo = (struct token_memo){.txn = txn, .service_id = service_id, .answer = *answer};
-    struct slice *principal = &memo->answer.principal, *member = &memo->answer.binding.member;
-    *principal = slice_upto(*principal, TOKEN_NAME_MAX);
-    *member = slice_upto(*member, TOKEN_NAME_MAX);
-    memo->text_bytes = principal->len + member->len;
-    memo->text = malloc(memo->text_bytes + 1);
-    if (memo->text == NULL) {
-        abort();
-    }
-    move(move(memo->text, principal), member);
-    cache->bytes += memo->text_bytes;
-    entry->size += memo->text_bytes;
+    size_t before = memos_bytes(&token->memos);
+    memos_remember(&token->memos, service_id, txn, answer);
+    size_t after = memos_bytes(&token->memos);
+    cache->bytes += after - before; /* modulo what a size_t holds: exact also where it shrinks */
+    entry->size += after - before;
 }

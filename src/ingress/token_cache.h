@@ -8,29 +8,18 @@
  */
 #pragma once
 
+#include "ingress/memo.h"
 #include "lookup/lookup.h"
 
 enum {
     TOKEN_CACHE_MAX = 16384,
     TOKEN_CACHE_BYTES = 32 << 20,
-    TOKEN_MEMOS = 4,
-    TOKEN_NAME_MAX = 640 /* of a principal that is remembered */
-};
-
-/* What was found of one token at one service in one transaction: no condition was involved. */
-struct token_memo {
-    uint64_t txn; /* 0: empty */
-    uint64_t service_id;
-    struct facts_answer answer;
-    char *text; /* what the answer says that does not lie in the index */
-    size_t text_bytes;
 };
 
 struct verified_token {
     struct token claims;      /* no signature, no payload; slices point into this entry */
     struct facts_claims view; /* the same, as the gatherer sees it */
-    struct token_memo memos[TOKEN_MEMOS];
-    unsigned memo_next;
+    struct memos memos;
 };
 
 struct token_cache; /* opaque */
@@ -41,16 +30,14 @@ size_t token_cache_count(const struct token_cache *cache);
 
 /*
  * Checks form, issuer, signature, kind and time of TEXT against the transaction TXN of READER.
- * TOKEN_OK: *out is good until the next call. Else *unknown may say which key is missing.
+ * AT_DOOR: a self-signed JWT of a service account counts too. TOKEN_OK: *out is good until the next
+ * call. Else *belief says whether it names somebody, and perhaps which key is missing.
  */
 enum token_fault token_cache_verify(struct token_cache *cache, const struct index_reader *reader,
                                     uint64_t txn, struct arena *arena, struct slice text,
-                                    int64_t now_s, struct verified_token **out,
-                                    struct unknown_key *unknown);
+                                    int64_t now_s, bool at_door, struct verified_token **out,
+                                    struct lookup_belief *belief);
 
-/* What is remembered of TOKEN at that service in that transaction; NULL if nothing is. */
-const struct facts_answer *token_cache_recall(const struct verified_token *token,
-                                              uint64_t service_id, uint64_t txn);
-/* Copies ANSWER, whose role and condition lie in the index of TXN. */
+/* Remembers ANSWER with TOKEN, as memos_remember() does. */
 void token_cache_remember(struct token_cache *cache, struct verified_token *token,
                           uint64_t service_id, uint64_t txn, const struct facts_answer *answer);

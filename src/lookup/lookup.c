@@ -1,6 +1,8 @@
 /* One record of the index for each look-up, as the gatherer wants to see it. */
 #include "lookup/lookup.h"
 
+#include <openssl/evp.h>
+
 #include "http/url.h"
 
 static enum ingress_setting ingress_of(enum index_ingress ingress)
@@ -33,6 +35,21 @@ void lookup_service_view(const struct index_service *from, struct facts_service 
         .nodes = from->nodes,
         .node_count = from->node_count,
     };
+    if (from->door.on) {
+        out->door = (struct facts_door){
+            .on = true,
+            .allow_http_options = from->door.allow_http_options,
+            .max_age_s = from->door.max_age_s,
+            .agent = from->door.agent,
+            .nodes = from->door.nodes,
+            .node_count = from->door.node_count,
+            .clients = from->door.clients,
+            .client_count = from->door.client_count,
+            .domains_limited = from->door.domains_limited,
+            .domains = from->door.domains,
+            .domain_count = from->door.domain_count,
+        };
+    }
 }
 
 static const struct facts_route *lookup_route(void *ctx, struct slice authority, struct slice *host)
@@ -66,12 +83,19 @@ static const struct facts_service *lookup_service(void *ctx, const struct facts_
     return &lookup->service;
 }
 
-const struct facts_grant *lookup_grants(void *ctx, uint64_t node, struct slice member,
-                                        size_t *count)
+const struct facts_grant *lookup_grants(void *ctx, enum facts_permission permission, uint64_t node,
+                                        struct slice member, size_t *count)
 {
     struct lookup *lookup = ctx;
     struct index_grant found[LOOKUP_GRANTS_MAX];
-    *count = index_reader_grants(lookup->reader, node, member, found, LOOKUP_GRANTS_MAX);
+    switch (permission) {
+    case FACTS_INVOKE:
+        *count = index_reader_grants(lookup->reader, node, member, found, LOOKUP_GRANTS_MAX);
+        break;
+    case FACTS_PASS_DOOR:
+        *count = index_reader_door_grants(lookup->reader, node, member, found, LOOKUP_GRANTS_MAX);
+        break;
+    }
     for (size_t i = 0; i < *count; i++) {
         lookup->grants[i] = (struct facts_grant){
             .role = found[i].role, .program = found[i].program, .title = found[i].title};
@@ -142,9 +166,47 @@ bool lookup_issuer(void *ctx, struct slice iss, struct facts_issuer *out)
     return true;
 }
 
+/* ---- sessions ---- */
+
+void lookup_session_key(struct slice cookie, uint8_t out[INDEX_SESSION_KEY])
+{
+    memset(out, 0, INDEX_SESSION_KEY); /* the key of no session, should there be no SHA-256 */
+    EVP_Digest(cookie.data, cookie.len, out, NULL, EVP_sha256(), NULL);
+}
+
+void lookup_session_view(const struct index_session *from, struct facts_session *out)
+{
+    *out = (struct facts_session){
+        .host = from->host,
+        .sub = from->sub,
+        .issuer = from->issuer,
+        .subject = from->subject,
+        .email = from->email,
+        .groups = from->groups,
+        .group_count = from->group_count,
+        .signed_in_us = from->signed_in_us,
+        .expire_us = from->expire_us,
+    };
+}
+
+static const struct facts_session *lookup_session(void *ctx, struct slice cookie, void **handle)
+{
+    struct lookup *lookup = ctx;
+    uint8_t key[INDEX_SESSION_KEY];
+    *handle = NULL;
+    lookup_session_key(cookie, key);
+    if (!index_reader_session(lookup->reader, key, &lookup->session_record)) {
+        return NULL;
+    }
+    lookup_session_view(&lookup->session_record, &lookup->session);
+    return &lookup->session;
+}
+
 /* ---- tokens ---- */
 
-void lookup_claims_view(const struct token *from, struct facts_claims *out)
+enum { SELF_SIGNED_SECONDS = 3600 };
+
+void lookup_claims_view(const struct token *from, bool self_signed, struct facts_claims *out)
 {
     *out = (struct facts_claims){
         .iss = from->iss,
@@ -155,6 +217,7 @@ void lookup_claims_view(const struct token *from, struct facts_claims *out)
         .audiences = from->audiences,
         .audience_count = from->audience_count,
         .email_verified = from->email_verified,
+        .self_signed = self_signed,
     };
 }
 
@@ -165,34 +228,101 @@ static bool is_id_token(const struct token *token)
            (token->typ.len == 0 || slice_equal_nocase(token->typ, SLICE("JWT")));
 }
 
+/* The key of TOKEN, as its source made it usable. */
+static enum token_fault verify(const struct lookup_keys *keys, const struct token *token,
+                               uint32_t issuer, const struct index_key *record, uint64_t *serial)
+{
+    const struct trust_key *key = keys->find(keys->ctx, issuer, token->kid, record, serial);
+    if (key == NULL) {
+        return TOKEN_UNKNOWN_KEY;
+    }
+    enum token_fault fault = token_verify_signature(token, key);
+    return fault == TOKEN_OK && !is_id_token(token) ? TOKEN_KIND : fault;
+}
+
+/* Service accounts are issuers of a number that no issuer has: their keys are found by name alone.
+ */
+enum { ISSUER_SELF = 0 };
+
+static bool user_key_record(const struct index_user_key *key, struct index_key *out)
+{
+    *out = (struct index_key){.alg = SLICE("RS256"), .spki = key->spki};
+    return key->spki.len > 0;
+}
+
+/* A JWT that a service account has signed with a key of its own: it gives itself as its issuer. */
+static bool may_be_self_signed(const struct token *token)
+{
+    return token->iss.len > 0 && slice_equal(token->iss, token->sub) &&
+           slice_find(token->iss, '@') > 0;
+}
+
+static enum token_fault believe_self_signed(const struct index_reader *reader,
+                                            const struct lookup_keys *keys, struct token *token,
+                                            int64_t now_s, uint64_t *serial)
+{
+    struct index_user_key own;
+    struct index_key record;
+    if (token->iat == INT64_MIN || token->exp - token->iat > SELF_SIGNED_SECONDS) {
+        return TOKEN_LIFETIME;
+    }
+    if (token->kid.len == 0 || !index_reader_find_user_key(reader, token->kid, &own) ||
+        !user_key_record(&own, &record) || now_s < own.from_s || now_s >= own.until_s) {
+        return TOKEN_UNKNOWN_KEY;
+    }
+    enum token_fault fault = verify(keys, token, ISSUER_SELF, &record, serial);
+    if (fault == TOKEN_OK) {
+        token->email = token->iss;
+        token->sub = own.sub;
+        token->user_key = token->kid;
+        token->exp = token->exp < own.until_s ? token->exp : own.until_s;
+    }
+    return fault;
+}
+
 enum token_fault lookup_believe(const struct index_reader *reader, const struct lookup_keys *keys,
-                                const struct token *token, int64_t now_s, uint64_t *serial,
-                                struct unknown_key *unknown)
+                                struct token *token, int64_t now_s, bool at_door,
+                                struct lookup_belief *out)
 {
     struct index_issuer issuer;
     struct index_key record;
+    bool known = token->iss.len > 0 && index_reader_issuer(reader, token->iss, &issuer);
+    *out = (struct lookup_belief){
+        .self_signed = !known && at_door && may_be_self_signed(token),
+        .names_somebody = known || may_be_self_signed(token),
+    };
     enum token_fault fault = token_verify_time(token, now_s);
     if (fault != TOKEN_OK) {
         return fault;
     }
-    if (token->iss.len == 0 || !index_reader_issuer(reader, token->iss, &issuer)) {
+    if (out->self_signed) {
+        return believe_self_signed(reader, keys, token, now_s, &out->serial);
+    }
+    if (!known) {
         return TOKEN_ISSUER;
     }
     if (!index_reader_key(reader, issuer.id, token->kid, &record)) {
         if (!issuer.ours) { /* our own keys are published before they sign */
-            *unknown = (struct unknown_key){token->iss, token->kid};
+            out->unknown = (struct unknown_key){token->iss, token->kid};
         }
         return TOKEN_UNKNOWN_KEY;
     }
-    const struct trust_key *key = keys->find(keys->ctx, issuer.id, token->kid, &record, serial);
-    if (key == NULL) {
-        return TOKEN_UNKNOWN_KEY;
-    }
-    fault = token_verify_signature(token, key);
-    if (fault != TOKEN_OK) {
-        return fault;
-    }
-    return is_id_token(token) ? TOKEN_OK : TOKEN_KIND;
+    return verify(keys, token, issuer.id, &record, &out->serial);
+}
+
+bool lookup_key_stands(const struct index_reader *reader, const struct lookup_keys *keys,
+                       const struct token *token, bool self_signed, uint64_t serial)
+{
+    struct index_issuer issuer = {.id = ISSUER_SELF};
+    struct index_user_key own;
+    struct index_key record;
+    uint64_t found;
+    bool there = self_signed ? index_reader_find_user_key(reader, token->kid, &own) &&
+                                   user_key_record(&own, &record)
+                             : index_reader_issuer(reader, token->iss, &issuer) &&
+                                   index_reader_key(reader, issuer.id, token->kid, &record);
+    return there && keys->find(keys->ctx, issuer.id, token->kid, &record, &found) != NULL &&
+           found == serial;
 }
 
 /* A key that is made for one token. CTX: where to leave it, to be freed. */
@@ -206,27 +336,25 @@ static const struct trust_key *make_key(void *ctx, uint32_t issuer, struct slice
     return *made;
 }
 
-static const struct facts_claims *lookup_token(void *ctx, struct slice text, int64_t now_s,
-                                               void **handle, int *fault)
+static void lookup_token(void *ctx, struct slice text, int64_t now_s, bool at_door,
+                         struct facts_token *out)
 {
     struct lookup *lookup = ctx;
     struct trust_key *made = NULL;
     const struct lookup_keys keys = {&made, make_key};
+    struct lookup_belief belief = {.serial = 0};
     struct token token;
-    uint64_t serial;
     enum token_fault found = token_parse(lookup->arena, text, &token);
-    *handle = NULL;
-    lookup->unknown_key = (struct unknown_key){0};
     if (found == TOKEN_OK) {
-        found = lookup_believe(lookup->reader, &keys, &token, now_s, &serial, &lookup->unknown_key);
+        found = lookup_believe(lookup->reader, &keys, &token, now_s, at_door, &belief);
     }
     trust_key_free(made);
-    *fault = (int)found;
-    if (found != TOKEN_OK) {
-        return NULL;
+    lookup->unknown_key = belief.unknown;
+    *out = (struct facts_token){.fault = (int)found, .names_somebody = belief.names_somebody};
+    if (found == TOKEN_OK) {
+        lookup_claims_view(&token, belief.self_signed, &lookup->claims);
+        out->claims = &lookup->claims;
     }
-    lookup_claims_view(&token, &lookup->claims);
-    return &lookup->claims;
 }
 
 const struct facts_lookups lookup_table = {
@@ -239,4 +367,5 @@ const struct facts_lookups lookup_table = {
     .tag = lookup_tag,
     .issuer = lookup_issuer,
     .token = lookup_token,
+    .session = lookup_session,
 };

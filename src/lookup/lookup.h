@@ -29,6 +29,8 @@ struct lookup {
     struct index_service record;
     struct facts_service service;
     struct facts_claims claims;
+    struct index_session session_record;
+    struct facts_session session;
     struct facts_grant grants[LOOKUP_GRANTS_MAX];
     struct slice groups[LOOKUP_GROUPS_MAX];
 };
@@ -37,8 +39,8 @@ struct lookup {
 extern const struct facts_lookups lookup_table;
 
 /* One by one, for tables that replace some. CTX: struct lookup. */
-const struct facts_grant *lookup_grants(void *ctx, uint64_t node, struct slice member,
-                                        size_t *count);
+const struct facts_grant *lookup_grants(void *ctx, enum facts_permission permission, uint64_t node,
+                                        struct slice member, size_t *count);
 bool lookup_account(void *ctx, struct slice sub, struct facts_account *out);
 bool lookup_user_key(void *ctx, struct slice kid);
 const struct slice *lookup_groups(void *ctx, struct slice member, size_t *count);
@@ -48,7 +50,11 @@ bool lookup_issuer(void *ctx, struct slice iss, struct facts_issuer *out);
 
 /* FROM as the gatherer sees it: points into FROM. */
 void lookup_service_view(const struct index_service *from, struct facts_service *out);
-void lookup_claims_view(const struct token *from, struct facts_claims *out);
+void lookup_claims_view(const struct token *from, bool self_signed, struct facts_claims *out);
+void lookup_session_view(const struct index_session *from, struct facts_session *out);
+
+/* The key of the session whose cookie has the value COOKIE. */
+void lookup_session_key(struct slice cookie, uint8_t out[INDEX_SESSION_KEY]);
 
 /* ---- tokens ---- */
 
@@ -62,11 +68,23 @@ struct lookup_keys {
                                     const struct index_key *record, uint64_t *serial);
 };
 
+/* How a token was found to be. */
+struct lookup_belief {
+    bool self_signed; /* by the key of a service account: the token's `sub` is that account's now,
+                         its `email` the address that it gives as its issuer */
+    bool names_somebody; /* an issuer, or a service account, that may be one of those known here */
+    uint64_t serial;     /* of the key, as the source of keys gave it */
+    struct unknown_key unknown; /* of TOKEN_UNKNOWN_KEY: what is missing, perhaps */
+};
+
 /*
  * Whether TOKEN, which has been taken apart, is an ID token in its time that one of its issuer's
- * keys has signed; cheap checks come first. Accounts and audiences are not looked at.
- * TOKEN_UNKNOWN_KEY: *unknown may name the key that is missing.
+ * keys has signed; cheap checks come first. AT_DOOR: or a self-signed JWT of a service account.
+ * Accounts and audiences are not looked at. *out is set whatever the answer.
  */
 enum token_fault lookup_believe(const struct index_reader *reader, const struct lookup_keys *keys,
-                                const struct token *token, int64_t now_s, uint64_t *serial,
-                                struct unknown_key *unknown);
+                                struct token *token, int64_t now_s, bool at_door,
+                                struct lookup_belief *out);
+/* Whether the key that a believed token was signed with still is the one of that serial number. */
+bool lookup_key_stands(const struct index_reader *reader, const struct lookup_keys *keys,
+                       const struct token *token, bool self_signed, uint64_t serial);

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/slice.h"
+#include "policy/door.h"
 
 enum ingress_setting { INGRESS_ALL, INGRESS_INTERNAL_AND_LB, INGRESS_INTERNAL, INGRESS_NONE };
 enum network { NETWORK_OUTSIDE, NETWORK_LOAD_BALANCER, NETWORK_INSIDE };
@@ -18,6 +18,22 @@ enum credential {
 /* Whether bindings answer; PATH: one would, but the path has no normal form to judge by. */
 enum grant { GRANT_NO, GRANT_YES, GRANT_PATH_UNCLEAR };
 
+/* What the door of a service (Identity-Aware Proxy) goes by: docs/access.md, D1 to D9. */
+struct door_facts {
+    bool on;
+    enum door_errand errand;
+    bool preflight; /* a CORS preflight, and the settings let those through */
+    enum grant all_users;
+    enum credential token; /* BAD also for one that names nobody we know, where no session is */
+    bool two_cookies;      /* of the session's name: one of them is somebody else's doing */
+    bool session;          /* alive, of this host, of somebody who still is */
+    bool may_be_person;    /* a browser that can be led to sign-in */
+    bool cross_site;       /* a cookie must not count */
+    enum grant principal;  /* of whom the token names, else of whom the session does */
+    bool domain_barred;    /* the settings list domains, and the caller's is none of them */
+    bool sign_in_due;      /* the session's sign-in is too long ago for the settings */
+};
+
 struct decide_facts {
     bool host_known;
     bool reserved_path;    /* --strict-paths */
@@ -28,7 +44,9 @@ struct decide_facts {
     enum network network;
     bool plain_http; /* where plain HTTP only leads to HTTPS */
     bool invoker_check_off;
+    struct door_facts door;
     enum grant all_users; /* a binding for allUsers, own or inherited, whose condition holds */
+    /* Behind a door the caller is the door's own agent, whose credential nobody doubts. */
     enum credential credential;
     enum grant
         principal; /* a binding for the principal, their groups, domain, allAuthenticatedUsers */
@@ -42,6 +60,17 @@ enum rung {
     RUNG_DEFAULT_URL_DISABLED,
     RUNG_INGRESS,
     RUNG_PLAIN_HTTP,
+    RUNG_DOOR_ERRAND,
+    RUNG_DOOR_PREFLIGHT, /* this one, DOOR_ALL_USERS and DOOR_PASSED never end the climb */
+    RUNG_DOOR_ALL_USERS,
+    RUNG_DOOR_PATH_UNCLEAR,
+    RUNG_DOOR_TOKEN,
+    RUNG_DOOR_COOKIES,
+    RUNG_DOOR_NOBODY,
+    RUNG_DOOR_CROSS_SITE,
+    RUNG_DOOR_NO_GRANT,
+    RUNG_DOOR_SIGN_IN_DUE,
+    RUNG_DOOR_PASSED,
     RUNG_CHECK_OFF,
     RUNG_ALL_USERS,
     RUNG_PATH_UNCLEAR,
@@ -54,7 +83,8 @@ enum { RUNG_COUNT = RUNG_NO_BINDING + 1 };
 
 struct verdict {
     bool allowed;
-    int status; /* 200 when allowed; else of the answer: 404, 405, 302, 403, 401, 400 */
+    int status; /* 200 when allowed; else of the answer: 404, 405, 302, 403, 401, 400. Where the
+                   door answers for itself (RUNG_DOOR_ERRAND) it is 200, and nothing is allowed. */
     enum rung rung;
 };
 
@@ -62,6 +92,14 @@ struct verdict policy_decide(const struct decide_facts *facts);
 
 /* Whether the ladder will look at the credential at all, given the facts known before it. */
 bool policy_needs_credential(const struct decide_facts *facts);
+/* Whether the climb comes as far as the door, or where there is none, as the check. */
+bool policy_reaches_door(const struct decide_facts *facts);
+/* Whether the door needs to know who comes, given what it knows without. */
+bool policy_door_needs_caller(const struct decide_facts *facts);
+/* Whether the door, all of whose facts are known, lets the request on. */
+bool policy_door_passes(const struct decide_facts *facts);
+/* One of the door's own: of no meaning for a service without one. */
+bool rung_is_of_door(enum rung rung);
 
 /* "A7": its rule in docs/access.md. And what it asks: "Is the Invoker IAM check off?". */
 const char *rung_rule(enum rung rung);

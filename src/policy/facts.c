@@ -97,7 +97,7 @@ static enum grant node_judge(struct gathering *gathering, uint64_t node, struct 
 {
     size_t count;
     const struct facts_grant *grants =
-        gathering->lookups->grants(gathering->ctx, node, member, &count);
+        gathering->lookups->grants(gathering->ctx, gathering->permission, node, member, &count);
     for (size_t i = 0; i < count; i++) {
         if (grants[i].program.len == 0) {
             *out = (struct facts_binding){node, member, grants[i]};
@@ -118,57 +118,63 @@ enum grant gather_grants(struct gathering *gathering, struct slice member, enum 
                          struct facts_binding *out)
 {
     const struct facts_service *service = gathering->facts->service;
-    for (size_t i = 0; i < service->node_count && so_far != GRANT_YES; i++) {
-        so_far = node_judge(gathering, service->nodes[i], member, so_far, out);
+    bool at_door = gathering->permission == FACTS_PASS_DOOR;
+    const uint64_t *nodes = at_door ? service->door.nodes : service->nodes;
+    size_t count = at_door ? service->door.node_count : service->node_count;
+    for (size_t i = 0; i < count && so_far != GRANT_YES; i++) {
+        so_far = node_judge(gathering, nodes[i], member, so_far, out);
     }
     return so_far;
 }
 
 /* ---- the steps ---- */
 
-static bool recall(const struct gathering *gathering, void *handle, struct facts_answer *out)
+bool gather_recall(const struct gathering *gathering, enum facts_whose whose, void *handle,
+                   struct facts_answer *out)
 {
     const struct facts_lookups *lookups = gathering->lookups;
     const struct facts_answer *known =
-        lookups->recall == NULL ? NULL
-                                : lookups->recall(gathering->ctx, gathering->facts->route, handle);
+        lookups->recall == NULL
+            ? NULL
+            : lookups->recall(gathering->ctx, gathering->facts->route, whose, handle);
     if (known != NULL) {
         *out = *known;
     }
     return known != NULL;
 }
 
-static void remember(const struct gathering *gathering, void *handle,
+void gather_remember(const struct gathering *gathering, enum facts_whose whose, void *handle,
                      const struct facts_answer *answer)
 {
     if (gathering->lookups->remember != NULL && !gathering->conditional) {
-        gathering->lookups->remember(gathering->ctx, gathering->facts->route, handle, answer);
+        gathering->lookups->remember(gathering->ctx, gathering->facts->route, whose, handle,
+                                     answer);
     }
 }
 
-static void gather_everyone(struct gathering *gathering)
+void gather_everyone(struct gathering *gathering, enum facts_whose whose,
+                     struct facts_answer *answer)
 {
-    struct facts_answer *answer = &gathering->facts->everyone;
-    if (!recall(gathering, NULL, answer)) {
+    if (!gather_recall(gathering, whose, NULL, answer)) {
+        gathering->conditional = false;
         answer->grant = gather_grants(gathering, SLICE("allUsers"), GRANT_NO, &answer->binding);
-        remember(gathering, NULL, answer);
+        gather_remember(gathering, whose, NULL, answer);
     }
-    gathering->facts->ladder.all_users = answer->grant;
 }
 
 static void gather_token(struct gathering *gathering, struct slice text)
 {
-    void *handle = NULL;
+    struct facts_token token = {.claims = NULL};
     struct facts_answer *caller = &gathering->facts->caller;
-    const struct facts_claims *claims =
-        gathering->lookups->token(gathering->ctx, text, gathering->request->now_us / 1000000,
-                                  &handle, &gathering->facts->token_fault);
-    if (claims == NULL) {
+    gathering->lookups->token(gathering->ctx, text, gathering->request->now_us / 1000000, false,
+                              &token);
+    gathering->facts->token_fault = token.fault;
+    if (token.claims == NULL) {
         caller->fault = FACTS_TOKEN;
-    } else if (!recall(gathering, handle, caller)) {
+    } else if (!gather_recall(gathering, FACTS_CALLER, token.handle, caller)) {
         gathering->conditional = false;
-        gather_caller(gathering, claims, caller);
-        remember(gathering, handle, caller);
+        gather_caller(gathering, token.claims, caller);
+        gather_remember(gathering, FACTS_CALLER, token.handle, caller);
     }
 }
 
@@ -195,6 +201,19 @@ static void gather_credential(struct gathering *gathering)
     bool believed = facts->caller.fault == FACTS_NO_FAULT;
     facts->ladder.credential = believed ? CREDENTIAL_VALID : CREDENTIAL_BAD;
     facts->ladder.principal = believed ? facts->caller.grant : GRANT_NO;
+}
+
+/* Behind the door its agent is the caller: nothing that the client sent counts any more. */
+static void gather_behind_door(struct gathering *gathering)
+{
+    struct facts *facts = gathering->facts;
+    if (!gather_recall(gathering, FACTS_AGENT, NULL, &facts->caller)) {
+        gathering->conditional = false;
+        gather_agent(gathering, &facts->caller);
+        gather_remember(gathering, FACTS_AGENT, NULL, &facts->caller);
+    }
+    facts->ladder.credential = CREDENTIAL_VALID;
+    facts->ladder.principal = facts->caller.grant;
 }
 
 void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *arena,
@@ -224,13 +243,33 @@ void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *
                                             request->now_us < out->service->check_off_until_us);
     struct gathering gathering = {
         .lookups = lookups, .ctx = ctx, .arena = arena, .request = request, .facts = out};
+    if (out->service->door.on && policy_reaches_door(&out->ladder)) {
+        gathering.permission = FACTS_PASS_DOOR;
+        gather_door(&gathering);
+        gathering.permission = FACTS_INVOKE;
+    }
     if (!policy_needs_credential(&out->ladder)) {
         return;
     }
-    gather_everyone(&gathering);
-    if (policy_needs_credential(&out->ladder)) {
+    gather_everyone(&gathering, FACTS_EVERYONE, &out->everyone);
+    out->ladder.all_users = out->everyone.grant;
+    if (!policy_needs_credential(&out->ladder)) {
+        return;
+    }
+    if (out->door != NULL) {
+        gather_behind_door(&gathering);
+    } else {
         gather_credential(&gathering);
     }
+}
+
+const struct facts_binding *facts_door_binding(const struct facts *facts)
+{
+    const struct facts_at_door *door = facts->door;
+    if (door == NULL || door->everyone.grant == GRANT_YES) {
+        return door == NULL ? NULL : &door->everyone.binding;
+    }
+    return facts->ladder.door.principal == GRANT_YES ? &door->caller.binding : NULL;
 }
 
 const struct facts_binding *facts_binding(const struct facts *facts, const struct verdict *verdict)
@@ -243,12 +282,25 @@ const struct facts_binding *facts_binding(const struct facts *facts, const struc
     case RUNG_PATH_UNCLEAR:
         return facts->everyone.grant == GRANT_PATH_UNCLEAR ? &facts->everyone.binding
                                                            : &facts->caller.binding;
+    case RUNG_DOOR_PATH_UNCLEAR:
+        return facts->door->everyone.grant == GRANT_PATH_UNCLEAR ? &facts->door->everyone.binding
+                                                                 : &facts->door->caller.binding;
     case RUNG_UNKNOWN_HOST:
     case RUNG_RESERVED_PATH:
     case RUNG_METHOD:
     case RUNG_DEFAULT_URL_DISABLED:
     case RUNG_INGRESS:
     case RUNG_PLAIN_HTTP:
+    case RUNG_DOOR_ERRAND:
+    case RUNG_DOOR_PREFLIGHT:
+    case RUNG_DOOR_ALL_USERS:
+    case RUNG_DOOR_TOKEN:
+    case RUNG_DOOR_COOKIES:
+    case RUNG_DOOR_NOBODY:
+    case RUNG_DOOR_CROSS_SITE:
+    case RUNG_DOOR_NO_GRANT:
+    case RUNG_DOOR_SIGN_IN_DUE:
+    case RUNG_DOOR_PASSED:
     case RUNG_CHECK_OFF:
     case RUNG_NO_CREDENTIAL:
     case RUNG_BAD_CREDENTIAL:
@@ -271,6 +323,8 @@ const char *facts_fault_text(enum facts_fault fault)
         [FACTS_ACCOUNT_IS_DELETED] = "the account is deleted",
         [FACTS_KEY_REVOKED] = "the key that the token was made through is disabled or deleted",
         [FACTS_AUDIENCE] = "the token was made for another audience",
+        [FACTS_URL] = "its account signed it for another URL",
+        [FACTS_EMAIL] = "a token of an OAuth client has to say the e-mail address",
     };
     return texts[fault];
 }

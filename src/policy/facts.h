@@ -26,6 +26,21 @@ struct facts_route {
     bool default_url;  /* a host made by us, not a domain of the operator's */
 };
 
+/* The door of a service (Identity-Aware Proxy), as far as the ladder goes by it. */
+struct facts_door {
+    bool on;
+    bool allow_http_options;
+    uint32_t max_age_s;    /* of a sign-in; 0: no limit */
+    struct slice agent;    /* "serviceAccount:…": who goes on behind the door */
+    const uint64_t *nodes; /* where policies of the door stand, nearest first */
+    size_t node_count;
+    const struct slice *clients; /* audiences of tokens that are welcome too */
+    size_t client_count;
+    bool domains_limited;
+    const struct slice *domains; /* lower case */
+    size_t domain_count;
+};
+
 struct facts_service {
     uint64_t id;
     bool invoker_check_off;
@@ -38,9 +53,16 @@ struct facts_service {
     size_t url_audience_count; /* the first ones are URLs */
     const uint64_t *nodes;     /* the service itself, then what stands above it, nearest first */
     size_t node_count;
+    struct facts_door door;
 };
 
-/* A grant of run.routes.invoke. */
+/* Which permission grants are looked for. */
+enum facts_permission {
+    FACTS_INVOKE,   /* run.routes.invoke */
+    FACTS_PASS_DOOR /* iap.webServiceVersions.accessViaIAP */
+};
+
+/* A grant of one of them. */
 struct facts_grant {
     struct slice role;
     struct slice program; /* compiled condition (policy/cel.h); "": none */
@@ -68,13 +90,35 @@ struct facts_issuer {
     struct slice domains; /* comma-separated: domains that it is authoritative for */
 };
 
+/* A browser that has signed in at one host. */
+struct facts_session {
+    struct slice host;
+    struct slice sub;             /* of an account of our own; "" for a provider's person */
+    struct slice issuer, subject; /* of a provider's person */
+    struct slice email;           /* of theirs, if it may be used; "" */
+    const struct slice *groups;   /* as the provider names them */
+    size_t group_count;
+    int64_t signed_in_us;
+    int64_t expire_us;
+};
+
 /* What a token says, once its signature, kind and time are believed. */
 struct facts_claims {
+    /* Of a self-signed JWT, `sub` is the unique ID of the account that owns the key. */
     struct slice iss, sub, email, hd;
     struct slice user_key; /* the service account key that it was minted through; "" */
     const struct slice *audiences;
     size_t audience_count;
     bool email_verified;
+    bool self_signed; /* by a service account's own key, for the door alone */
+};
+
+/* How the look-up of a token has ended. */
+struct facts_token {
+    const struct facts_claims *claims; /* NULL: it cannot be believed */
+    void *handle;                      /* for the memory of answers */
+    int fault;                         /* the look-up's own code for why not */
+    bool names_somebody; /* its issuer, or the account that signed it, is one that is known here */
 };
 
 /* A binding that decides; role "": none does. */
@@ -96,6 +140,17 @@ enum facts_fault {
     FACTS_ACCOUNT_IS_DELETED,
     FACTS_KEY_REVOKED, /* the service account key that the token was minted through */
     FACTS_AUDIENCE,
+    FACTS_URL,   /* a self-signed JWT for another URL */
+    FACTS_EMAIL, /* a token of an OAuth client that does not say the address */
+};
+
+/* Whose answer it is. Of one service in one transaction, a caller has but one: at its door where
+ * there is one. */
+enum facts_whose {
+    FACTS_EVERYONE,
+    FACTS_EVERYONE_AT_DOOR,
+    FACTS_AGENT,
+    FACTS_CALLER,
 };
 
 /* What was found of a caller (or of everybody) at a service. */
@@ -103,7 +158,9 @@ struct facts_answer {
     enum facts_fault fault;
     enum grant grant;
     bool fits_everywhere;   /* gcloud's audience: the token would open other services too */
+    bool ours;              /* an account of our own issuer */
     struct slice principal; /* the caller's own name; "" if nobody is known */
+    struct slice email;     /* the caller's, lower case; "" if none may be used */
     struct facts_binding binding;
 };
 
@@ -116,9 +173,9 @@ struct facts_lookups {
      * none. */
     const struct facts_route *(*route)(void *ctx, struct slice authority, struct slice *host);
     const struct facts_service *(*service)(void *ctx, const struct facts_route *route);
-    /* *count grants to MEMBER on NODE, good until the next call. */
-    const struct facts_grant *(*grants)(void *ctx, uint64_t node, struct slice member,
-                                        size_t *count);
+    /* *count grants of PERMISSION to MEMBER on NODE, good until the next call. */
+    const struct facts_grant *(*grants)(void *ctx, enum facts_permission permission, uint64_t node,
+                                        struct slice member, size_t *count);
     bool (*account)(void *ctx, struct slice sub, struct facts_account *out);
     bool (*user_key)(void *ctx, struct slice kid); /* true: it exists and is enabled */
     /* *count groups of MEMBER, nested ones flattened, good until the next call. */
@@ -129,18 +186,25 @@ struct facts_lookups {
     bool (*issuer)(void *ctx, struct slice iss, struct facts_issuer *out);
     /*
      * The claims of TEXT if its issuer, key, signature, kind and time (at NOW_S) can be believed.
-     * NULL: *fault is the look-up's own code for why not. *handle is for the two below.
+     * AT_DOOR: self-signed JWTs of service accounts count too.
      */
-    const struct facts_claims *(*token)(void *ctx, struct slice text, int64_t now_s, void **handle,
-                                        int *fault);
+    void (*token)(void *ctx, struct slice text, int64_t now_s, bool at_door,
+                  struct facts_token *out);
+    /*
+     * The session of a cookie's value, if it and the sign-on session that it hangs on are there.
+     * *handle is for the memory of answers. May be NULL, where nobody brings cookies.
+     */
+    const struct facts_session *(*session)(void *ctx, struct slice cookie, void **handle);
     /*
      * A memory of answers that no condition was judged for; both may be NULL. HANDLE is the
-     * token's, NULL for everybody. A memory must forget when anything changes that a look-up says.
-     * What is remembered has to be copied: its texts may lie in the request's arena.
+     * token's or the session's, NULL for all but FACTS_CALLER. A memory must forget when anything
+     * changes that a look-up says. What is remembered has to be copied: its texts may lie in the
+     * request's arena.
      */
-    const struct facts_answer *(*recall)(void *ctx, const struct facts_route *route, void *handle);
-    void (*remember)(void *ctx, const struct facts_route *route, void *handle,
-                     const struct facts_answer *answer);
+    const struct facts_answer *(*recall)(void *ctx, const struct facts_route *route,
+                                         enum facts_whose whose, void *handle);
+    void (*remember)(void *ctx, const struct facts_route *route, enum facts_whose whose,
+                     void *handle, const struct facts_answer *answer);
 };
 
 /* ---- the question ---- */
@@ -163,9 +227,25 @@ struct facts_request {
     const struct facts_claims *claims;
     const struct slice *names;
     size_t name_count;
+    /* Reads what a door goes by: asked for only where there is one. NULL: there are no such fields,
+     * and the scheme is https. */
+    void (*door_fields)(const void *ctx, struct door_fields *out);
+    const void *door_fields_ctx;
 };
 
 /* ---- the answer ---- */
+
+/* What was found at a door, beyond what its rungs judge. */
+struct facts_at_door {
+    struct door_fields fields;
+    const struct facts_session *session; /* alive, of this host, and what counts; NULL: none */
+    bool app_authorization; /* Authorization is the app's own: it says nothing to the door */
+    bool by_proxy_header;   /* the token was in Proxy-Authorization */
+    bool identified;        /* who comes is known: `caller`, `sub` and `issuer` say who */
+    struct slice sub;       /* what the token or the session calls the caller */
+    struct slice issuer;    /* whose `sub` that is */
+    struct facts_answer everyone, caller; /* as far as the ladder asked for them */
+};
 
 struct facts {
     struct decide_facts ladder;
@@ -173,7 +253,9 @@ struct facts {
     const struct facts_route *route; /* NULL when the host leads nowhere */
     const struct facts_service *service;
     enum credential_source source;        /* of the credential, where the ladder asked for one */
-    struct facts_answer everyone, caller; /* as far as the ladder asked for them */
+    struct facts_answer everyone, caller; /* as far as the ladder asked for them; behind a door the
+                                             caller is its agent */
+    const struct facts_at_door *door;     /* NULL where the ladder came to none */
     int token_fault;                      /* of FACTS_TOKEN */
     enum path_fault path_fault;           /* of a path that a condition asked for */
 };
@@ -186,6 +268,8 @@ struct facts {
 void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *arena,
                   const struct facts_request *request, struct facts *out);
 
+/* The binding that let the caller through the door; NULL if none did, or there is no door. */
+const struct facts_binding *facts_door_binding(const struct facts *facts);
 /* The binding that decided VERDICT, or would have with a clear path; NULL if none did. */
 const struct facts_binding *facts_binding(const struct facts *facts, const struct verdict *verdict);
 

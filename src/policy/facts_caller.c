@@ -60,11 +60,71 @@ static bool audiences_fit(const struct facts_service *service, const struct fact
     return fits;
 }
 
+/* An OAuth client that the door's settings list: what a person's program got a token for. */
+static bool is_for_client(const struct facts_door *door, const struct facts_claims *claims)
+{
+    for (size_t i = 0; i < claims->audience_count; i++) {
+        for (size_t k = 0; k < door->client_count; k++) {
+            if (slice_equal(claims->audiences[i], door->clients[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* WHOLE without PREFIX in front of it; *whole as it was, and false, where there is none. */
+static bool drop_prefix(struct slice *whole, struct slice prefix)
+{
+    bool there = slice_starts(*whole, prefix);
+    *whole = there ? slice_from(*whole, prefix.len) : *whole;
+    return there;
+}
+
+/* Of a self-signed JWT: the URL that is called, without query, or "https://HOST/" and an asterisk. */
+static bool is_for_url(const struct gathering *gathering, struct slice audience)
+{
+    const struct facts_request *request = gathering->request;
+    struct slice path = path_of_target(request->target);
+    struct slice host = gathering->facts->host;
+    if (!drop_prefix(&audience, SLICE("https://")) &&
+        !(slice_is(gathering->facts->door->fields.scheme, "http") &&
+          drop_prefix(&audience, SLICE("http://")))) {
+        return false;
+    }
+    if (!drop_prefix(&audience, request->authority) && !drop_prefix(&audience, host)) {
+        return false;
+    }
+    return slice_equal(audience, path) || slice_is(audience, "/*") ||
+           (audience.len == 0 && slice_is(path, "/"));
+}
+
+static enum facts_fault audience_fault(struct gathering *gathering,
+                                       const struct facts_issuer *issuer,
+                                       const struct facts_claims *claims, bool *everywhere)
+{
+    const struct facts_service *service = gathering->facts->service;
+    if (claims->self_signed) {
+        gathering->conditional = true; /* it is good for this request's URL */
+        return claims->audience_count == 1 && is_for_url(gathering, claims->audiences[0])
+                   ? FACTS_NO_FAULT
+                   : FACTS_URL;
+    }
+    if (audiences_fit(service, issuer, claims, everywhere)) {
+        return FACTS_NO_FAULT;
+    }
+    if (gathering->permission == FACTS_PASS_DOOR && is_for_client(&service->door, claims)) {
+        return claims->email.len > 0 ? FACTS_NO_FAULT : FACTS_EMAIL;
+    }
+    return FACTS_AUDIENCE;
+}
+
 /* ---- names ---- */
 
 struct names {
     struct slice items[NAMES_MAX]; /* the first is the principal's own, if there is one */
     size_t count;
+    struct slice email; /* that may be used; "" */
 };
 
 static void add(struct names *names, struct slice name)
@@ -129,6 +189,10 @@ static enum facts_fault names_of_account(const struct gathering *gathering,
         !gathering->lookups->user_key(gathering->ctx, claims->user_key)) {
         return FACTS_KEY_REVOKED;
     }
+    out->email = slice_from(account.member, (size_t)(slice_find(account.member, ':') + 1));
+    if (claims->self_signed && !slice_equal(out->email, claims->email)) {
+        return FACTS_SUBJECT; /* the account that has the key is not the one that is named */
+    }
     add(out, account.member);
     add_text(out, gathering->arena, "domain:", account.domain);
     return FACTS_NO_FAULT;
@@ -154,6 +218,7 @@ static void add_email(const struct facts_issuer *issuer, const struct facts_clai
     if (!authority && (robot || !issuer->google_like)) {
         return;
     }
+    out->email = email;
     add_text(out, arena, robot ? "serviceAccount:" : "user:", email);
     if (authority && !robot) {
         add_text(out, arena, "domain:", domain);
@@ -199,34 +264,104 @@ static void names_judge(struct gathering *gathering, const struct slice *names, 
     }
 }
 
+/* What follows once NAMES are known: the principal is the first of them. */
+static void answer_names(const struct facts_issuer *issuer, struct names *names,
+                         struct facts_answer *out)
+{
+    out->ours = issuer->ours;
+    out->email = names->email;
+    if (names->count > 0) {
+        out->principal = names->items[0];
+    }
+    if (out->fault == FACTS_NO_FAULT && (issuer->ours || issuer->google_like)) {
+        add(names, SLICE("allAuthenticatedUsers"));
+    }
+}
+
 void gather_caller(struct gathering *gathering, const struct facts_claims *claims,
                    struct facts_answer *out)
 {
-    struct facts_issuer issuer;
+    struct facts_issuer issuer = {.ours = true};
     struct names names = {.count = 0};
-    *out = (struct facts_answer){.fault = FACTS_ISSUER};
-    if (!gathering->lookups->issuer(gathering->ctx, claims->iss, &issuer)) {
+    *out = (struct facts_answer){.fault = FACTS_ISSUER, .principal = claims->sub};
+    if (!claims->self_signed &&
+        !gathering->lookups->issuer(gathering->ctx, claims->iss, &issuer)) {
+        out->principal = SLICE_NONE;
         return;
     }
     out->fault = issuer.ours ? names_of_account(gathering, claims, &names)
                              : names_of_stranger(gathering, &issuer, claims, &names);
-    out->principal = names.count > 0 ? names.items[0] : claims->sub;
-    if (out->fault == FACTS_NO_FAULT &&
-        !audiences_fit(gathering->facts->service, &issuer, claims, &out->fits_everywhere)) {
-        out->fault = FACTS_AUDIENCE;
+    if (out->fault == FACTS_NO_FAULT) {
+        out->fault = audience_fault(gathering, &issuer, claims, &out->fits_everywhere);
     }
-    if (out->fault != FACTS_NO_FAULT) {
+    answer_names(&issuer, &names, out);
+    if (out->fault == FACTS_NO_FAULT) {
+        names_judge(gathering, names.items, names.count, out);
+    }
+}
+
+/* The groups that a provider names: sets of its pool, and never groups of ours (docs/access.md,
+ * C7). */
+static void judge_groups_of_pool(struct gathering *gathering, struct slice pool,
+                                 const struct facts_session *session, struct facts_answer *out)
+{
+    for (size_t i = 0; pool.len > 0 && i < session->group_count && out->grant != GRANT_YES; i++) {
+        struct slice name = slice_of(
+            arena_printf(gathering->arena, "principalSet://%.*s/group/%.*s", SLICE_ARG(pool),
+                         SLICE_ARG(session->groups[i])));
+        out->grant = gather_grants(gathering, name, out->grant, &out->binding);
+    }
+}
+
+void gather_session(struct gathering *gathering, const struct facts_session *session,
+                    struct facts_answer *out)
+{
+    bool local = session->sub.len > 0;
+    struct facts_issuer issuer = {.ours = true};
+    struct names names = {.count = 0};
+    const struct facts_claims claims = {
+        .iss = session->issuer,
+        .sub = local ? session->sub : session->subject,
+        .email = session->email,
+        .email_verified = true, /* or it would not be in the session */
+    };
+    *out = (struct facts_answer){.fault = FACTS_ISSUER};
+    if (!local && (!gathering->lookups->issuer(gathering->ctx, session->issuer, &issuer) ||
+                   issuer.ours)) {
         return;
     }
-    if (issuer.ours || issuer.google_like) {
-        add(&names, SLICE("allAuthenticatedUsers"));
+    out->fault = local ? names_of_account(gathering, &claims, &names)
+                       : names_of_stranger(gathering, &issuer, &claims, &names);
+    answer_names(&issuer, &names, out);
+    if (out->fault == FACTS_NO_FAULT) {
+        names_judge(gathering, names.items, names.count, out);
+        judge_groups_of_pool(gathering, issuer.pool, session, out);
     }
-    names_judge(gathering, names.items, names.count, out);
+}
+
+/* The part of a name behind its kind where that is an address, or "@" and a domain; else "". */
+static struct slice address_of(struct arena *arena, struct slice name)
+{
+    if (drop_prefix(&name, SLICE("user:")) || drop_prefix(&name, SLICE("serviceAccount:"))) {
+        return name;
+    }
+    return drop_prefix(&name, SLICE("domain:"))
+               ? slice_of(arena_printf(arena, "@%.*s", SLICE_ARG(name)))
+               : SLICE("");
 }
 
 void gather_names(struct gathering *gathering, struct facts_answer *out)
 {
     const struct facts_request *request = gathering->request;
-    *out = (struct facts_answer){.principal = request->names[0]};
+    *out = (struct facts_answer){.principal = request->names[0],
+                                 .email = address_of(gathering->arena, request->names[0])};
     names_judge(gathering, request->names, request->name_count, out);
+}
+
+void gather_agent(struct gathering *gathering, struct facts_answer *out)
+{
+    const struct slice names[] = {gathering->facts->service->door.agent,
+                                  SLICE("allAuthenticatedUsers")};
+    *out = (struct facts_answer){.principal = names[0]};
+    names_judge(gathering, names, names[0].len > 0 ? 2 : 0, out);
 }

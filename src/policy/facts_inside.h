@@ -10,6 +10,7 @@ struct gathering {
     struct arena *arena;
     const struct facts_request *request;
     struct facts *facts;
+    enum facts_permission permission; /* that is being looked for, and at whose nodes */
     struct cel_env env; /* made when the first condition is judged, its path when one asks for it */
     bool env_set, path_read;
     bool conditional; /* a condition was judged: the answer is good for this request alone */
@@ -20,8 +21,26 @@ struct gathering {
 enum grant gather_grants(struct gathering *gathering, struct slice member, enum grant so_far,
                          struct facts_binding *out);
 
+/* An answer that is remembered; false if there is none. And to remember one. */
+bool gather_recall(const struct gathering *gathering, enum facts_whose whose, void *handle,
+                   struct facts_answer *out);
+void gather_remember(const struct gathering *gathering, enum facts_whose whose, void *handle,
+                     const struct facts_answer *answer);
+
+/* What everybody may, at the check or at the door. */
+void gather_everyone(struct gathering *gathering, enum facts_whose whose,
+                     struct facts_answer *answer);
+
+/* What the door needs to know, in the order of its rungs (facts_door.c). */
+void gather_door(struct gathering *gathering);
+
 /* Who the caller is by CLAIMS, and what they may. Sets all of *out. */
 void gather_caller(struct gathering *gathering, const struct facts_claims *claims,
                    struct facts_answer *out);
 /* The same for a set of callers that is known by the names of the request. */
 void gather_names(struct gathering *gathering, struct facts_answer *out);
+/* The same for a browser that has signed in. */
+void gather_session(struct gathering *gathering, const struct facts_session *session,
+                    struct facts_answer *out);
+/* The same for the agent that goes on behind the door. */
+void gather_agent(struct gathering *gathering, struct facts_answer *out);

@@ -195,16 +195,16 @@ static const char *credential_fact(const struct explanation *explanation)
     return "neither Authorization nor X-Serverless-Authorization is there";
 }
 
-static const char *fault_fact(const struct explanation *explanation)
+static const char *fault_of(const struct explanation *explanation,
+                            const struct facts_answer *caller)
 {
-    const struct facts *facts = &explanation->facts;
-    switch (facts->caller.fault) {
+    switch (caller->fault) {
     case FACTS_NO_FAULT:
         return arena_printf(explanation->arena, "the caller is %.*s",
-                            SLICE_ARG(facts->caller.principal));
+                            SLICE_ARG(caller->principal));
     case FACTS_TOKEN:
-        return arena_printf(explanation->arena, "%s: %s", facts_fault_text(facts->caller.fault),
-                            token_fault_name((enum token_fault)facts->token_fault));
+        return arena_printf(explanation->arena, "%s: %s", facts_fault_text(caller->fault),
+                            token_fault_name((enum token_fault)explanation->facts.token_fault));
     case FACTS_CREDENTIAL:
     case FACTS_ISSUER:
     case FACTS_SUBJECT:
@@ -213,14 +213,28 @@ static const char *fault_fact(const struct explanation *explanation)
     case FACTS_ACCOUNT_IS_DELETED:
     case FACTS_KEY_REVOKED:
     case FACTS_AUDIENCE:
+    case FACTS_URL:
+    case FACTS_EMAIL:
         break;
     }
-    return facts_fault_text(facts->caller.fault);
+    return facts_fault_text(caller->fault);
+}
+
+static const char *fault_fact(const struct explanation *explanation)
+{
+    return fault_of(explanation, &explanation->facts.caller);
 }
 
 static const char *binding_fact(const struct explanation *explanation)
 {
     const struct facts_answer *caller = &explanation->facts.caller;
+    if (explanation->facts.door != NULL && caller->grant != GRANT_YES) {
+        return arena_printf(explanation->arena,
+                            "%.*s, the IAP service agent, which calls the service for everybody "
+                            "whom the door lets in, lacks run.invoker here: grant it "
+                            "roles/run.invoker on the service",
+                            SLICE_ARG(caller->principal));
+    }
     return caller->grant == GRANT_YES
                ? binding_text(explanation, &caller->binding)
                : arena_printf(explanation->arena,
@@ -229,10 +243,153 @@ static const char *binding_fact(const struct explanation *explanation)
                               SLICE_ARG(caller->principal));
 }
 
+/* ---- the door's rungs: asked only where the climb came to a door ---- */
+
+static const char *errand_fact(const struct explanation *explanation)
+{
+    return explanation->facts.ladder.door.errand == DOOR_NO_ERRAND
+               ? "the path and the query ask for nothing of the door's own"
+               : "the door answers this itself, and the container never sees it";
+}
+
+static const char *preflight_fact(const struct explanation *explanation)
+{
+    return explanation->facts.ladder.door.preflight
+               ? "a CORS preflight, and allowHttpOptions lets those pass without an identity"
+               : "it is no CORS preflight, or allowHttpOptions is off";
+}
+
+static const char *door_binding_text(const struct explanation *explanation,
+                                     const struct facts_binding *found)
+{
+    return arena_printf(explanation->arena, "%.*s has %.*s at the door%s%.*s",
+                        SLICE_ARG(found->member), SLICE_ARG(found->grant.role),
+                        found->grant.title.len > 0 ? ", under the condition " : "",
+                        SLICE_ARG(found->grant.title));
+}
+
+static const char *door_all_users_fact(const struct explanation *explanation)
+{
+    const struct facts_answer *everyone = &explanation->facts.door->everyone;
+    switch (everyone->grant) {
+    case GRANT_NO:
+        return "no binding of allUsers opens the door";
+    case GRANT_YES:
+        return door_binding_text(explanation, &everyone->binding);
+    case GRANT_PATH_UNCLEAR:
+        return arena_printf(explanation->arena, "perhaps: %s",
+                            door_binding_text(explanation, &everyone->binding));
+    }
+    return "";
+}
+
+static const char *door_path_fact(const struct explanation *explanation)
+{
+    return explanation->facts.path_fault == PATH_FINE
+               ? "no condition at the door asks for a path that has two readings"
+               : arena_printf(explanation->arena, "the path holds %s",
+                              path_fault_text(explanation->facts.path_fault));
+}
+
+static const char *door_token_fact(const struct explanation *explanation)
+{
+    const struct facts_at_door *door = explanation->facts.door;
+    switch (explanation->facts.ladder.door.token) {
+    case CREDENTIAL_NONE:
+        return door->app_authorization
+                   ? "Authorization is the application's own, and says nothing to the door"
+                   : "there is no token";
+    case CREDENTIAL_VALID:
+        return fault_of(explanation, &door->caller);
+    case CREDENTIAL_BAD:
+        break;
+    }
+    return door->caller.fault == FACTS_CREDENTIAL
+               ? "Authorization holds no single bearer token, and nobody is signed in"
+               : fault_of(explanation, &door->caller);
+}
+
+static const char *cookies_fact(const struct explanation *explanation)
+{
+    return explanation->facts.ladder.door.two_cookies
+               ? "the browser sent two cookies named " DOOR_COOKIE
+                 ": one of them was not set by the door; clear the cookies of this site"
+               : "there are no two session cookies";
+}
+
+static const char *nobody_fact(const struct explanation *explanation)
+{
+    const struct door_facts *door = &explanation->facts.ladder.door;
+    if (door->token == CREDENTIAL_VALID || door->session) {
+        return arena_printf(explanation->arena, "known as %.*s",
+                            SLICE_ARG(explanation->facts.door->caller.principal));
+    }
+    return door->may_be_person
+               ? "nobody is signed in at this host (never, no more, or the account has gone), and "
+                 "there is no token: a browser is led to sign-in"
+               : "nobody is signed in at this host, and there is no token: a program is told to "
+                 "bring one";
+}
+
+static const char *cross_site_fact(const struct explanation *explanation)
+{
+    const struct door_facts *door = &explanation->facts.ladder.door;
+    return door->token == CREDENTIAL_VALID ? "a token is never sent by a browser on its own"
+           : door->cross_site
+               ? "another site made the browser send this, so its cookie does not count"
+               : "the request was made by this host's own pages, or by the person";
+}
+
+static const char *door_grant_fact(const struct explanation *explanation)
+{
+    const struct facts_answer *caller = &explanation->facts.door->caller;
+    const struct door_facts *door = &explanation->facts.ladder.door;
+    if (door->domain_barred) {
+        return arena_printf(explanation->arena,
+                            "the settings of the door (allowedDomainsSettings) list domains, and "
+                            "that of %.*s is none of them",
+                            SLICE_ARG(caller->principal));
+    }
+    return door->principal == GRANT_YES
+               ? door_binding_text(explanation, &caller->binding)
+               : arena_printf(explanation->arena,
+                              "no role of %.*s, of a group of theirs, of their domain or of "
+                              "allAuthenticatedUsers grants iap.webServiceVersions.accessViaIAP "
+                              "here, as roles/iap.httpsResourceAccessor would",
+                              SLICE_ARG(caller->principal));
+}
+
+static const char *sign_in_due_fact(const struct explanation *explanation)
+{
+    const struct facts_service *service = explanation->facts.service;
+    return service->door.max_age_s == 0
+               ? "a sign-in is good for as long as the session"
+               : arena_printf(explanation->arena,
+                              "the settings of the door ask for a fresh sign-in every %u s",
+                              service->door.max_age_s);
+}
+
+static const char *passed_fact(const struct explanation *explanation)
+{
+    return arena_printf(explanation->arena, "the request goes on as %.*s, the IAP service agent",
+                        SLICE_ARG(explanation->facts.service->door.agent));
+}
+
 static const char *(*const sentences[RUNG_COUNT])(const struct explanation *) = {
     [RUNG_UNKNOWN_HOST] = host_fact,    [RUNG_RESERVED_PATH] = reserved_fact,
     [RUNG_METHOD] = method_fact,        [RUNG_DEFAULT_URL_DISABLED] = default_url_fact,
     [RUNG_INGRESS] = ingress_fact,      [RUNG_PLAIN_HTTP] = plain_fact,
+    [RUNG_DOOR_ERRAND] = errand_fact,
+    [RUNG_DOOR_PREFLIGHT] = preflight_fact,
+    [RUNG_DOOR_ALL_USERS] = door_all_users_fact,
+    [RUNG_DOOR_PATH_UNCLEAR] = door_path_fact,
+    [RUNG_DOOR_TOKEN] = door_token_fact,
+    [RUNG_DOOR_COOKIES] = cookies_fact,
+    [RUNG_DOOR_NOBODY] = nobody_fact,
+    [RUNG_DOOR_CROSS_SITE] = cross_site_fact,
+    [RUNG_DOOR_NO_GRANT] = door_grant_fact,
+    [RUNG_DOOR_SIGN_IN_DUE] = sign_in_due_fact,
+    [RUNG_DOOR_PASSED] = passed_fact,
     [RUNG_CHECK_OFF] = check_fact,      [RUNG_ALL_USERS] = all_users_fact,
     [RUNG_PATH_UNCLEAR] = path_fact,    [RUNG_NO_CREDENTIAL] = credential_fact,
     [RUNG_BAD_CREDENTIAL] = fault_fact, [RUNG_BINDING] = binding_fact,
@@ -249,6 +406,9 @@ json_t *explain_rungs(const struct explanation *explanation)
     json_t *rows = json_array();
     enum rung decided = explanation->verdict.rung;
     for (enum rung rung = RUNG_UNKNOWN_HOST; rung < (enum rung)RUNG_COUNT; rung++) {
+        if (rung_is_of_door(rung) && explanation->facts.door == NULL) {
+            continue;
+        }
         json_t *row =
             json_pack("{s:s, s:s, s:s, s:s}", "rung", rung_name(rung), "rule", rung_rule(rung),
                       "question", rung_question(rung), "result",

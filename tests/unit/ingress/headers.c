@@ -173,7 +173,7 @@ static void no_spelling_poses_as_a_field_that_the_gate_treats(void **state)
                     assert_true(slice_find_slice(out.items[n].value, SLICE("forged")) < 0);
                 }
                 struct http_headers from = LINES(line);
-                trailers_to_container(&arena, &from, &trailers);
+                trailers_to_container(&arena, &from, false, &trailers);
                 assert_int_equal(trailers.count, 0);
             }
         }
@@ -286,9 +286,97 @@ static void trailers_cannot_pose_as_headers_of_ours(void **state)
               "content-length: 5", "transfer_encoding: chunked", "host: evil", "cookie: a=b",
               "x-serverless-authorization: Bearer x", "x-checksum: 1");
     struct http_headers out;
-    trailers_to_container(&arena, &from, &out);
+    trailers_to_container(&arena, &from, false, &out);
     assert_int_equal(out.count, 1);
     assert_value(out, "x-checksum", "1");
+}
+
+/* ---- behind a door ---- */
+
+static struct http_headers sent_behind_door(struct http_headers from, struct forwarding forwarding)
+{
+    static struct trace trace;
+    struct http_headers out;
+    trace = a_trace();
+    forwarding.headers = &from;
+    forwarding.peer = SLICE("192.0.2.9");
+    forwarding.scheme = SLICE("https");
+    forwarding.trace = &trace;
+    forwarding.behind_door = true;
+    assert_true(headers_to_container(&arena, &forwarding, &out));
+    return out;
+}
+
+/* docs/access.md, D9. */
+static void behind_a_door_its_own_claims_alone_arrive(void **state)
+{
+    (void)state;
+    const struct forwarding forwarding = {
+        .assertion = SLICE("ours"), .user_email = SLICE("e"), .user_id = SLICE("i")};
+    struct http_headers out = sent_behind_door(
+        LINES("x-goog-iap-jwt-assertion: forged", "x_goog_iap_jwt_assertion: forged",
+              "x-goog-authenticated-user-email: forged", "x_goog_authenticated_user_id: forged",
+              "x-goog-anything: forged", "x_goog_anything: forged", "x.goog-more: forged",
+              "x-serverless-authorization: Bearer forged", "proxy-authorization: Bearer forged",
+              "x-google: mine"),
+        forwarding);
+    for (unsigned i = 0; i < out.count; i++) {
+        assert_true(slice_find_slice(out.items[i].value, SLICE("forged")) < 0);
+    }
+    assert_value(out, "x-goog-iap-jwt-assertion", "ours");
+    assert_value(out, "x-goog-authenticated-user-email", "e");
+    assert_value(out, "x-goog-authenticated-user-id", "i");
+    assert_value(out, "x-google", "mine");
+    struct http_headers nobody = sent_behind_door(LINES("a: b"), (struct forwarding){0});
+    assert_null(value(&nobody, "x-goog-iap-jwt-assertion"));
+    assert_null(value(&nobody, "x-goog-authenticated-user-email"));
+    struct http_headers from = LINES("x-goog-anything: 1", "x_goog_more: 1", "x-sum: 1"), trailers;
+    trailers_to_container(&arena, &from, true, &trailers);
+    assert_int_equal(trailers.count, 1);
+    trailers_to_container(&arena, &from, false, &trailers);
+    assert_int_equal(trailers.count, 3);
+}
+
+/* docs/access.md, S3: everywhere, with a door or without. */
+static void cookies_of_ours_are_cut_out_both_ways(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sent, *arrives;
+    } rows[] = {
+        {"a=b", "a=b"},
+        {"a=b; c=d", "a=b; c=d"},
+        {"__Host-homerun_session=s", NULL},
+        {"__Host-homerun_session=s; a=b", "a=b"},
+        {"a=b;__Host-homerun_session=s;c=d", "a=b; c=d"},
+        {"a=b; __host-HOMERUN_sso=s; c=d=e", "a=b; c=d=e"},
+        {"__Host-homerun_nonce_12345678=s;  a=b", "a=b"},
+        {"a=\"x; __Host-homerun_session=s\"", "a=\"x"},
+        {"=__Host-homerun_session=s; a=b", "a=b"},
+        {"__Host-homerun", NULL},
+        {"a=__Host-homerun_session=s", "a=__Host-homerun_session=s"},
+        {"__Host-homer=1", "__Host-homer=1"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_headers out =
+            sent(LINES(arena_printf(&arena, "cookie: %s", rows[i].sent)), false);
+        const char *found = value(&out, "cookie");
+        assert_int_equal(found == NULL, rows[i].arrives == NULL);
+        if (found != NULL) {
+            assert_string_equal(found, rows[i].arrives);
+        }
+    }
+    struct http_headers from =
+        LINES("set-cookie: __Host-homerun_session=evil; Path=/", "set-cookie: a=b",
+              "set-cookie:   __HOST-homerun_sso=evil; Domain=run.localhost",
+              "set-cookie: =__Host-homerun_session=evil; Domain=run.localhost");
+    struct http_headers out;
+    struct trace trace = a_trace();
+    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    assert_int_equal(http_headers_count(&out, SLICE("set-cookie")), 1);
+    assert_value(out, "set-cookie", "a=b");
+    trailers_to_client(&arena, &from, &out);
+    assert_int_equal(out.count, 1);
 }
 
 int main(void)
@@ -304,6 +392,8 @@ int main(void)
         cmocka_unit_test(an_odd_trace_is_replaced),
         cmocka_unit_test(a_cookie_makes_an_answer_private),
         cmocka_unit_test(trailers_cannot_pose_as_headers_of_ours),
+        cmocka_unit_test(behind_a_door_its_own_claims_alone_arrive),
+        cmocka_unit_test(cookies_of_ours_are_cut_out_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }

@@ -31,8 +31,9 @@ static struct slice numbered(int number)
 static enum token_fault verify(struct token_cache *cache, struct slice text, int64_t now_s,
                                struct verified_token **out)
 {
-    struct unknown_key unknown;
-    return token_cache_verify(cache, world.reader, txn, &world.arena, text, now_s, out, &unknown);
+    struct lookup_belief belief;
+    return token_cache_verify(cache, world.reader, txn, &world.arena, text, now_s, false, out,
+                              &belief);
 }
 
 static void a_cached_token_keeps_its_claims_and_not_its_signature(void **state)
@@ -112,7 +113,7 @@ static void large_tokens_do_not_fill_the_memory(void **state)
     memset(audience, 'a', AUDIENCE);
     for (int i = 0; i < 3000; i++) {
         struct arena scratch = {0};
-        struct unknown_key unknown;
+        struct lookup_belief belief;
         struct world once = world;
         once.arena = scratch;
         struct slice text = world_token(
@@ -120,7 +121,7 @@ static void large_tokens_do_not_fill_the_memory(void **state)
             arena_printf(&once.arena, "\"iss\":\"" OURS "\",\"sub\":\"%d\",\"aud\":\"%s\"", i,
                          audience));
         assert_int_equal(token_cache_verify(cache, world.reader, txn, &once.arena, text, NOW_S,
-                                            &token, &unknown),
+                                            false, &token, &belief),
                          TOKEN_OK);
         arena_done(&once.arena);
     }
@@ -169,18 +170,20 @@ static void a_memo_is_of_one_service_and_one_transaction(void **state)
     char name[] = "user:ada@example.com";
     struct facts_answer answer = {.grant = GRANT_YES, .principal = slice_of(name)};
     answer.binding.member = slice_of(name);
+    answer.email = slice_from(slice_of(name), 5);
     token_cache_remember(cache, token, 1, 5, &answer);
     memset(name, 'x', sizeof(name) - 1); /* the memory of a request ends with it */
-    const struct facts_answer *known = token_cache_recall(token, 1, 5);
+    const struct facts_answer *known = memos_recall(&token->memos, 1, 5);
     assert_non_null(known);
     assert_true(slice_is(known->principal, "user:ada@example.com"));
     assert_true(slice_is(known->binding.member, "user:ada@example.com"));
-    assert_null(token_cache_recall(token, 1, 6));
-    assert_null(token_cache_recall(token, 2, 5));
-    for (uint64_t id = 2; id < 2 + TOKEN_MEMOS; id++) {
+    assert_true(slice_is(known->email, "ada@example.com"));
+    assert_null(memos_recall(&token->memos, 1, 6));
+    assert_null(memos_recall(&token->memos, 2, 5));
+    for (uint64_t id = 2; id < 2 + MEMOS; id++) {
         token_cache_remember(cache, token, id, 5, &answer);
     }
-    assert_null(token_cache_recall(token, 1, 5));
+    assert_null(memos_recall(&token->memos, 1, 5));
     token_cache_free(cache);
 }
 

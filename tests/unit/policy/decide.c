@@ -297,6 +297,168 @@ static void where_no_credential_is_needed_none_changes_the_verdict(void **state)
     }
 }
 
+/* ---- the door: rows of docs/access.md, D1 to D9 ---- */
+
+/* A service with a door whose agent is bound; a granted person comes in a browser. */
+static struct decide_facts at_a_door(void)
+{
+    struct decide_facts facts = a_private_service();
+    facts.door = (struct door_facts){
+        .on = true, .session = true, .may_be_person = true, .principal = GRANT_YES};
+    facts.credential = CREDENTIAL_VALID;
+    facts.principal = GRANT_YES;
+    return facts;
+}
+
+static void behind_the_door_the_check_judges_its_agent(void **state)
+{
+    (void)state;
+    struct decide_facts facts = at_a_door();
+    assert_allowed(&facts, RUNG_BINDING);
+    facts.principal = GRANT_NO; /* row 4: the agent is not bound */
+    assert_refused(&facts, 403, RUNG_NO_BINDING);
+    facts.invoker_check_off = true; /* row 6 */
+    assert_allowed(&facts, RUNG_CHECK_OFF);
+    facts.invoker_check_off = false;
+    facts.all_users = GRANT_YES;
+    assert_allowed(&facts, RUNG_ALL_USERS);
+}
+
+static void public_is_not_public_with_a_door(void **state)
+{
+    (void)state;
+    struct decide_facts facts = at_a_door();
+    facts.door.session = false;
+    facts.door.principal = GRANT_NO;
+    facts.invoker_check_off = true;
+    facts.all_users = GRANT_YES;
+    assert_refused(&facts, 302, RUNG_DOOR_NOBODY); /* rows 7 and 8 */
+    facts.door.may_be_person = false;
+    assert_refused(&facts, 401, RUNG_DOOR_NOBODY);
+}
+
+static void each_rung_of_the_door_answers_before_those_below_it(void **state)
+{
+    (void)state;
+    struct decide_facts facts = at_a_door();
+    struct door_facts *door = &facts.door;
+    *door = (struct door_facts){
+        .on = true,
+        .errand = DOOR_METADATA,
+        .preflight = true,
+        .all_users = GRANT_YES,
+        .token = CREDENTIAL_BAD,
+        .two_cookies = true,
+        .may_be_person = true,
+        .cross_site = true,
+        .domain_barred = true,
+        .sign_in_due = true,
+    };
+    facts.ingress = INGRESS_NONE;
+    assert_refused(&facts, 404, RUNG_INGRESS); /* row 13: also for the door's own paths */
+    facts.ingress = INGRESS_ALL;
+    assert_refused(&facts, 200, RUNG_DOOR_ERRAND);
+    door->errand = DOOR_NO_ERRAND;
+    assert_allowed(&facts, RUNG_BINDING);
+    door->preflight = false;
+    assert_allowed(&facts, RUNG_BINDING);
+    door->all_users = GRANT_PATH_UNCLEAR;
+    assert_refused(&facts, 400, RUNG_DOOR_PATH_UNCLEAR);
+    door->all_users = GRANT_NO;
+    assert_refused(&facts, 401, RUNG_DOOR_TOKEN);
+    door->token = CREDENTIAL_NONE;
+    assert_refused(&facts, 400, RUNG_DOOR_COOKIES);
+    door->two_cookies = false;
+    assert_refused(&facts, 302, RUNG_DOOR_NOBODY);
+    door->session = true;
+    assert_refused(&facts, 403, RUNG_DOOR_CROSS_SITE);
+    door->cross_site = false;
+    assert_refused(&facts, 403, RUNG_DOOR_NO_GRANT);
+    door->principal = GRANT_YES;
+    assert_refused(&facts, 403, RUNG_DOOR_NO_GRANT); /* the domain is none of those listed */
+    door->domain_barred = false;
+    assert_refused(&facts, 302, RUNG_DOOR_SIGN_IN_DUE);
+    door->sign_in_due = false;
+    assert_allowed(&facts, RUNG_BINDING);
+}
+
+static void who_is_asked_about_has_to_be_known_wherever_the_door_stands_open(void **state)
+{
+    (void)state;
+    struct decide_facts facts = at_a_door();
+    facts.door.errand = DOOR_IDENTITY;
+    facts.door.all_users = GRANT_YES;
+    facts.door.session = false;
+    assert_refused(&facts, 302, RUNG_DOOR_NOBODY);
+    facts.door.session = true;
+    facts.door.principal = GRANT_NO; /* row 68: granted or not */
+    assert_refused(&facts, 200, RUNG_DOOR_ERRAND);
+    facts.door.cross_site = true;
+    assert_refused(&facts, 403, RUNG_DOOR_CROSS_SITE);
+}
+
+static void nobody_can_be_signed_out_by_another_site(void **state)
+{
+    (void)state;
+    struct decide_facts facts = at_a_door();
+    facts.door.errand = DOOR_CLEAR_COOKIE;
+    assert_refused(&facts, 200, RUNG_DOOR_ERRAND);
+    facts.door.cross_site = true;
+    assert_refused(&facts, 403, RUNG_DOOR_CROSS_SITE);
+}
+
+static void a_token_is_neither_cross_site_nor_too_old_to_be_asked_again(void **state)
+{
+    (void)state;
+    struct decide_facts facts = at_a_door();
+    facts.door.token = CREDENTIAL_VALID;
+    facts.door.session = false;
+    facts.door.two_cookies = true;
+    facts.door.cross_site = true;
+    facts.door.sign_in_due = true;
+    assert_allowed(&facts, RUNG_BINDING);
+}
+
+static void whatever_the_facts_nobody_passes_the_door_without_a_reason(void **state)
+{
+    (void)state;
+    for (unsigned number = 0; number < 3u * 3 * 3 * 3 << 9; number++) {
+        unsigned bits = number & 511, rest = number >> 9;
+        struct decide_facts facts = a_private_service();
+        const struct door_facts door = {
+            .on = true,
+            .errand = (bits & 1) != 0 ? DOOR_IDENTITY : DOOR_NO_ERRAND,
+            .preflight = (bits & 2) != 0,
+            .two_cookies = (bits & 4) != 0,
+            .session = (bits & 8) != 0,
+            .may_be_person = (bits & 16) != 0,
+            .cross_site = (bits & 32) != 0,
+            .domain_barred = (bits & 64) != 0,
+            .sign_in_due = (bits & 128) != 0,
+            .all_users = (enum grant)(rest % 3),
+            .token = (enum credential)(rest / 3 % 3),
+            .principal = (enum grant)(rest / 9 % 3),
+        };
+        facts.door = door;
+        facts.invoker_check_off = (bits & 256) != 0;
+        facts.credential = CREDENTIAL_VALID;
+        facts.principal = (enum grant)(rest / 27 % 3);
+        bool open =
+            door.errand == DOOR_NO_ERRAND && (door.preflight || door.all_users == GRANT_YES);
+        bool by_cookie = door.token == CREDENTIAL_NONE && door.session && !door.two_cookies &&
+                         !door.cross_site && !door.sign_in_due;
+        bool known = door.token == CREDENTIAL_VALID || by_cookie;
+        bool granted = known && door.principal == GRANT_YES && !door.domain_barred &&
+                       door.errand == DOOR_NO_ERRAND;
+        bool behind = facts.invoker_check_off || facts.principal == GRANT_YES;
+        struct verdict verdict = policy_decide(&facts);
+        assert_int_equal(verdict.allowed, (open || granted) && behind);
+        if (!open && !granted) {
+            assert_true(rung_is_of_door(verdict.rung)); /* the check is never reached */
+        }
+    }
+}
+
 static void the_log_has_the_sentences_that_users_search_for(void **state)
 {
     (void)state;
@@ -338,6 +500,13 @@ int main(void)
         cmocka_unit_test(an_unclear_path_tells_nothing_to_a_caller_who_is_not_known),
         cmocka_unit_test(whatever_the_facts_are_nobody_passes_without_one_of_three_reasons),
         cmocka_unit_test(where_no_credential_is_needed_none_changes_the_verdict),
+        cmocka_unit_test(behind_the_door_the_check_judges_its_agent),
+        cmocka_unit_test(public_is_not_public_with_a_door),
+        cmocka_unit_test(each_rung_of_the_door_answers_before_those_below_it),
+        cmocka_unit_test(who_is_asked_about_has_to_be_known_wherever_the_door_stands_open),
+        cmocka_unit_test(nobody_can_be_signed_out_by_another_site),
+        cmocka_unit_test(a_token_is_neither_cross_site_nor_too_old_to_be_asked_again),
+        cmocka_unit_test(whatever_the_facts_nobody_passes_the_door_without_a_reason),
         cmocka_unit_test(the_log_has_the_sentences_that_users_search_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,26 @@
+/* The pages of a service's door: what happened, and what to do. Without scripts; nothing frames
+ * them. */
+#pragma once
+
+#include "base/arena.h"
+#include "policy/decide.h"
+
+#define DOOR_PAGE_CSP                                                                              \
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; "  \
+    "base-uri 'none'"
+
+/* What a refusal says. All of it is escaped here. */
+struct door_page_words {
+    enum rung rung;
+    struct slice who; /* who is signed in; "" if nobody is */
+    struct slice host;
+    struct slice denial; /* "d-…" */
+};
+
+struct slice door_page_html(struct arena *arena, const struct door_page_words *words);
+/* The same in a line, for programs. */
+struct slice door_page_plain(struct arena *arena, const struct door_page_words *words);
+
+/* DO_SESSION_REFRESH, once signed in; and the page that comes back to that by itself. */
+struct slice door_page_refreshed(struct arena *arena);
+struct slice door_page_refresher(struct arena *arena);
