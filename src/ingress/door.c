@@ -159,13 +159,6 @@ static void refuse(struct request *request, const struct gate_answer *answer,
           door_page_html(request->arena, &words), headers);
 }
 
-/* Leads a person to sign-in. */
-static void lead_to_sign_in(struct request *request, const struct gate_answer *answer,
-                            struct http_headers *headers)
-{
-    refuse_unknown(request, answer, headers);
-}
-
 /* ---- errands ---- */
 
 static void identity(struct request *request, const struct gate_answer *answer)
@@ -179,17 +172,6 @@ static void identity(struct request *request, const struct gate_answer *answer)
                                 door_json_text(arena, person.shown_email),
                                 door_json_text(arena, person.shown_id))),
           &headers);
-}
-
-/* Who gives tokens for this service: the host of sign-in. */
-static const char *auth_origin(const struct request *request)
-{
-    const struct settings *settings = &request->worker->settings;
-    char port[16] = "";
-    if (settings->https_port != 443) {
-        snprintf(port, sizeof(port), ":%d", settings->https_port);
-    }
-    return arena_printf(request->arena, "https://auth.%s%s", settings->domain, port);
 }
 
 /* What may read the metadata: every page, as it says no more than a refusal does. */
@@ -214,11 +196,13 @@ static void metadata(struct request *request)
         return;
     }
     reply(request, 200, "application/json",
-          slice_of(arena_printf(request->arena,
-                                "{\"resource\":\"%.*s%.*s\",\"authorization_servers\":[\"%s\"],"
-                                "\"bearer_methods_supported\":[\"header\"],"
-                                "\"scopes_supported\":[\"openid\",\"email\"]}\n",
-                                SLICE_ARG(origin), SLICE_ARG(resource), auth_origin(request))),
+          slice_of(
+              arena_printf(request->arena,
+                           "{\"resource\":\"%.*s%.*s\",\"authorization_servers\":[\"%s\"],"
+                           "\"bearer_methods_supported\":[\"header\"],"
+                           "\"scopes_supported\":[\"openid\",\"email\"]}\n",
+                           SLICE_ARG(origin), SLICE_ARG(resource),
+                           settings_own_url(&request->worker->settings, request->arena, "auth"))),
           &headers);
 }
 
@@ -274,7 +258,11 @@ static void run_errand(struct request *request, const struct gate_answer *answer
         page(request, door_page_refresher(request->arena));
         return;
     case DOOR_SIGN_IN:
+        own_host_relay(request, OWN_PATH);
+        return;
     case DOOR_CLEAR_COOKIE:
+        own_host_relay(request, OWN_CLEAR);
+        return;
     case DOOR_KEYS_PEM:
     case DOOR_KEYS_JWK:
     case DOOR_NOT_FOUND:
@@ -297,7 +285,8 @@ void door_answer(struct request *request, const struct gate_answer *answer)
     add(request, &headers, "homerun-denial", slice_of(request->denial));
     switch (answer->verdict.status) {
     case 302:
-        lead_to_sign_in(request, answer, &headers);
+        own_host_relay(request,
+                       answer->verdict.rung == RUNG_DOOR_SIGN_IN_DUE ? OWN_LOGIN_ANEW : OWN_LOGIN);
         return;
     case 401:
         refuse_unknown(request, answer, &headers);

@@ -158,7 +158,7 @@ bool own_headers_to_control(struct request *request, struct http_headers *out)
            good;
 }
 
-bool own_headers_to_client(struct arena *arena, const struct http_headers *from,
+bool own_headers_to_client(struct request *request, const struct http_headers *from,
                            struct http_headers *out)
 {
     bool good = true;
@@ -166,8 +166,13 @@ bool own_headers_to_client(struct arena *arena, const struct http_headers *from,
     for (unsigned i = 0; i < from->count; i++) {
         struct http_header field = from->items[i];
         if (!http_header_is_hop_by_hop(from, field.name)) {
-            good = http_headers_add(out, arena, field.name, field.value) && good;
+            good = http_headers_add(out, request->arena, field.name, field.value) && good;
         }
+    }
+    if (request->denial[0] != '\0') {
+        good = http_headers_add(out, request->arena, SLICE("homerun-denial"),
+                                slice_of(request->denial)) &&
+               good;
     }
     return good;
 }

@@ -241,7 +241,7 @@ static void on_response(struct call *call, const struct http_response *response)
         http_headers_add(&from, arena, SLICE("set-cookie"), request->affinity);
     }
     if (request->own != OWN_NONE
-            ? !own_headers_to_client(arena, &from, &own.headers)
+            ? !own_headers_to_client(request, &from, &own.headers)
             : !headers_to_client(arena, &from, &request->trace, &own.headers)) {
         request_fail(request, FAILURE_INSTANCE);
         return;

@@ -221,7 +221,7 @@ void own_host_relay(struct request *request, enum own_errand errand);
 
 /* The fields that control gets, and those that its answer has for the client. */
 bool own_headers_to_control(struct request *request, struct http_headers *out);
-bool own_headers_to_client(struct arena *arena, const struct http_headers *from,
+bool own_headers_to_client(struct request *request, const struct http_headers *from,
                            struct http_headers *out);
 /* The page for when control does not answer. The length of its body. */
 size_t own_host_unavailable(struct request *request);

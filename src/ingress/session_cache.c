@@ -114,7 +114,7 @@ struct known_session *session_cache_find(struct session_cache *cache,
     struct set *set = &cache->sets[hash % SETS];
     struct entry *entry = entry_find(set, hash, cookie);
     if (entry != NULL && entry->txn == txn) {
-        return &entry->session;
+        return lookup_session_is_over(&entry->session.view) ? NULL : &entry->session;
     }
     uint8_t key[INDEX_SESSION_KEY];
     if (entry != NULL) {
@@ -136,5 +136,5 @@ struct known_session *session_cache_find(struct session_cache *cache,
         entry->cookie_len = (uint16_t)cookie.len;
     }
     entry_fill(entry, &cache->record, txn);
-    return &entry->session;
+    return lookup_session_is_over(&entry->session.view) ? NULL : &entry->session;
 }

@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/clock.h"
 #include "http/url.h"
 
 static enum ingress_setting ingress_of(enum index_ingress ingress)
@@ -186,7 +187,13 @@ void lookup_session_view(const struct index_session *from, struct facts_session 
         .group_count = from->group_count,
         .signed_in_us = from->signed_in_us,
         .expire_us = from->expire_us,
+        .expire_boot_us = from->expire_boot_us,
     };
+}
+
+bool lookup_session_is_over(const struct facts_session *session)
+{
+    return clock_boot_us() >= session->expire_boot_us;
 }
 
 static const struct facts_session *lookup_session(void *ctx, struct slice cookie, void **handle)
@@ -199,7 +206,7 @@ static const struct facts_session *lookup_session(void *ctx, struct slice cookie
         return NULL;
     }
     lookup_session_view(&lookup->session_record, &lookup->session);
-    return &lookup->session;
+    return lookup_session_is_over(&lookup->session) ? NULL : &lookup->session;
 }
 
 /* ---- tokens ---- */

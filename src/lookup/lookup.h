@@ -53,6 +53,8 @@ void lookup_service_view(const struct index_service *from, struct facts_service 
 void lookup_claims_view(const struct token *from, bool self_signed, struct facts_claims *out);
 void lookup_session_view(const struct index_session *from, struct facts_session *out);
 
+/* Whether it is over by the clock that nobody sets back. */
+bool lookup_session_is_over(const struct facts_session *session);
 /* The key of the session whose cookie has the value COOKIE. */
 void lookup_session_key(struct slice cookie, uint8_t out[INDEX_SESSION_KEY]);
 

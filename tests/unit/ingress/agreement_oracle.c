@@ -316,7 +316,7 @@ static bool session_lives(const struct chance_world *world, const struct chance_
         return false;
     }
     const struct session_row *row = &session_rows[request->session];
-    if (row->orphan || strcmp(row->host, host_rows[request->host].host) != 0 ||
+    if (row->orphan || row->by_boot || strcmp(row->host, host_rows[request->host].host) != 0 ||
         request->now_s >= NOW_S + row->until_s) {
         return false;
     }

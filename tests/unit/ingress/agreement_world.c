@@ -194,6 +194,7 @@ const struct session_row session_rows[SESSIONS] = {
     {"alice-elsewhere", "www.example.com", 0, ISSUER_OURS, NULL, false, false, 7200, -10},
     {"alice-before", HOST, 0, ISSUER_OURS, NULL, false, false, 1800, -10},
     {"alice-signed-out", HOST, 0, ISSUER_OURS, NULL, false, true, 7200, -10},
+    {"alice-by-boot", HOST, 0, ISSUER_OURS, NULL, false, false, 7200, -10, true},
     {"alice-at-auth", "", 0, ISSUER_OURS, NULL, false, false, 7200, -10},
     {"bob-of-google", HOST, -1, ISSUER_GOOGLE, "bob@gmail.com", false, false, 7200, -4000},
     {"eve-of-google", HOST, -1, ISSUER_GOOGLE, "eve@corp.example", true, false, 7200, -10},
@@ -473,7 +474,8 @@ static void put_sessions(struct index_txn *txn, const struct chance_world *world
 {
     struct error err;
     uint8_t key[INDEX_SESSION_KEY] = "parent";
-    struct index_session parent = {.sub = SLICE("1001"), .expire_us = INT64_MAX};
+    struct index_session parent = {
+        .sub = SLICE("1001"), .expire_us = INT64_MAX, .expire_boot_us = INT64_MAX};
     assert_true(index_txn_put_session(txn, key, &parent, &err));
     for (int i = 0; i < SESSIONS; i++) {
         const struct session_row *row = &session_rows[i];
@@ -488,6 +490,7 @@ static void put_sessions(struct index_txn *txn, const struct chance_world *world
             .group_count = row->grouped ? 2 : 1,
             .signed_in_us = (NOW_S + row->from_s) * 1000000,
             .expire_us = (NOW_S + row->until_s) * 1000000,
+            .expire_boot_us = row->by_boot ? 1 : INT64_MAX,
         };
         memcpy(session.parent, row->orphan ? "gone!!" : "parent", 6);
         lookup_session_key(slice_of(row->cookie), key);

@@ -18,7 +18,7 @@ enum {
     TOKENS = 38,
     PATHS = 26,
     DOOR_NODES = 6, /* iap_web of service, region and project, then project, folder, organization */
-    SESSIONS = 9,
+    SESSIONS = 10,
     BROWSERS = 16,
     PEERS = 7,
     HOSTS = 8,
@@ -36,7 +36,7 @@ enum audience_kind {
     AUDIENCE_CUSTOM_AND_PATH,
     AUDIENCE_GCLOUD,
     AUDIENCE_TAG,
-    AUDIENCE_OTHER, /* at the door an OAuth client, where the world lists it */
+    AUDIENCE_OTHER,     /* at the door an OAuth client, where the world lists it */
     AUDIENCE_ALL_PATHS, /* of self-signed JWTs: the host and an asterisk, or one path of it */
     AUDIENCE_ONE_PATH,
 };
@@ -75,7 +75,7 @@ extern const struct host_row host_rows[HOSTS];
 /* What a browser, or a program, tells of itself; NULL: no such field. Origin "own": the host's. */
 struct browser_row {
     const char *site, *mode, *dest, *origin, *requested_with, *accept;
-    bool not_a_person; /* a GET with these fields is no person's */
+    bool not_a_person;          /* a GET with these fields is no person's */
     bool cross_get, cross_post; /* whether a cookie does not count with a GET, or with another */
 };
 extern const struct browser_row browser_rows[BROWSERS];
@@ -86,9 +86,10 @@ struct session_row {
     int account; /* -1: of a provider */
     enum issuer issuer;
     const char *email;
-    bool grouped;   /* in the provider's group "eng" */
-    bool orphan;    /* its sign-on session is gone */
+    bool grouped;            /* in the provider's group "eng" */
+    bool orphan;             /* its sign-on session is gone */
     int64_t until_s, from_s; /* from NOW_S */
+    bool by_boot;            /* over by the clock of the machine's start */
 };
 extern const struct session_row session_rows[SESSIONS];
 
@@ -131,7 +132,7 @@ struct chance_request {
     int64_t now_s;
     int authorization, serverless; /* token; -1: none; -2: empty; -3: another scheme */
     bool authorization_twice, serverless_twice;
-    int proxy; /* token, as above */
+    int proxy;            /* token, as above */
     int browser, session; /* session: -1 none, -2 a cookie of nobody's */
     bool preflight, two_cookies;
 };
@@ -149,8 +150,8 @@ void chance_tokens(struct world *stand, struct slice out[TOKENS]);
 
 struct expected {
     struct verdict verdict;
-    int grant; /* of the world, that decided; -1: none did */
-    bool of_door; /* it is one of the door's */
+    int grant;       /* of the world, that decided; -1: none did */
+    bool of_door;    /* it is one of the door's */
     bool identified; /* where the door lets pass: whether the container is told who comes */
 };
 struct expected oracle_answer(const struct chance_world *world,
