@@ -8,6 +8,7 @@
 #include "http/url.h"
 #include "ingress/door_pages.h"
 #include "ingress/door_person.h"
+#include "ingress/refusal.h"
 #include "ingress/request.h"
 
 /* ---- answers ---- */
@@ -280,6 +281,10 @@ void door_answer(struct request *request, const struct gate_answer *answer)
         return;
     }
     page_denial(request->denial);
+    request->refused = (int)answer->verdict.rung;
+    if (answer->verdict.rung == RUNG_DOOR_TOKEN) {
+        refusal_note(request->arena, request->head, &request->record);
+    }
     request->record.denial = slice_of(request->denial);
     request->record.text = slice_of(rung_log_text(answer->verdict.rung));
     add(request, &headers, "homerun-denial", slice_of(request->denial));

@@ -55,16 +55,19 @@ static size_t first_of(const struct what_if *what_if, struct slice member)
     return low;
 }
 
-static const struct facts_grant *changed_grants(void *ctx, uint64_t node, struct slice member,
-                                                size_t *count)
+static const struct facts_grant *changed_grants(void *ctx, enum facts_permission permission,
+                                                uint64_t node, struct slice member, size_t *count)
 {
     struct what_if *what_if = ctx;
-    if (node != what_if->service_id || (!what_if->replaces && what_if->grant_count == 0)) {
-        return lookup_grants(ctx, node, member, count);
+    bool untouched = permission != FACTS_INVOKE || node != what_if->service_id ||
+                     (!what_if->replaces && what_if->grant_count == 0);
+    if (untouched) {
+        return lookup_grants(ctx, permission, node, member, count);
     }
     size_t found = 0;
     if (!what_if->replaces) {
-        const struct facts_grant *as_they_are = lookup_grants(ctx, node, member, &found);
+        const struct facts_grant *as_they_are =
+            lookup_grants(ctx, permission, node, member, &found);
         memcpy(what_if->found, as_they_are, found * sizeof(as_they_are[0]));
     }
     for (size_t i = first_of(what_if, member);

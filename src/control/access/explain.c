@@ -178,7 +178,7 @@ static void imagine_denied(struct explanation *explanation)
     look_at_line(explanation);
     if (explanation->look.readable) {
         struct facts_claims *claims = arena_new(explanation->arena, struct facts_claims);
-        lookup_claims_view(&explanation->look.token, claims);
+        lookup_claims_view(&explanation->look.token, false, claims);
         explanation->request.claims = claims;
     } else if (principal.len > 0 && member_parse(explanation->arena, principal, member, NULL)) {
         explain_imagine(explanation->control, explanation->arena, member,

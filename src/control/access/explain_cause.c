@@ -135,6 +135,18 @@ struct explain_cause explain_cause(const struct explanation *explanation)
         return explain_token_cause(explanation);
     case RUNG_NO_BINDING:
         return explain_binding_cause(explanation);
+    case RUNG_DOOR_PATH_UNCLEAR:
+        return path_cause(explanation);
+    case RUNG_DOOR_ERRAND:
+    case RUNG_DOOR_PREFLIGHT:
+    case RUNG_DOOR_ALL_USERS:
+    case RUNG_DOOR_TOKEN:
+    case RUNG_DOOR_COOKIES:
+    case RUNG_DOOR_NOBODY:
+    case RUNG_DOOR_CROSS_SITE:
+    case RUNG_DOOR_NO_GRANT:
+    case RUNG_DOOR_SIGN_IN_DUE:
+    case RUNG_DOOR_PASSED:
     case RUNG_CHECK_OFF:
     case RUNG_ALL_USERS:
     case RUNG_BINDING:

@@ -158,6 +158,8 @@ static bool mend_credential(struct trial *trial)
     case FACTS_SUBJECT:
     case FACTS_ACCOUNT_UNKNOWN:
     case FACTS_KEY_REVOKED:
+    case FACTS_URL:
+    case FACTS_EMAIL:
         break;
     }
     return send_token(trial);
@@ -168,6 +170,9 @@ static bool mend_binding(struct trial *trial)
     struct explanation *explanation = trial->explanation;
     struct member member;
     const char *who = trial->sends_token ? trial->who : explanation->caller;
+    if (trial->facts.door != NULL) { /* the check judges the door's agent, whoever came */
+        who = arena_string(explanation->arena, trial->facts.caller.principal);
+    }
     if (who == NULL || explanation->world->grant_count > 0 ||
         !member_parse(explanation->arena, slice_of(who), &member, NULL) ||
         member.kind == MEMBER_DELETED) {
@@ -244,6 +249,41 @@ static bool mend(struct trial *trial)
     case RUNG_NO_BINDING:
         trial->instead = "call as a member whom a policy can name";
         return mend_binding(trial);
+    case RUNG_DOOR_NOBODY:
+        trial->instead = "open the service in a browser and sign in (homerun login), or send an "
+                         "identity token: homerun token identity --audience=URL";
+        return false;
+    case RUNG_DOOR_TOKEN:
+        trial->instead = "send an identity token for the service's URL, or a JWT that a service "
+                         "account has signed with its own key for that URL; an access token of the "
+                         "API opens no door";
+        return false;
+    case RUNG_DOOR_COOKIES:
+        trial->instead = "delete the cookies of this host in the browser, and sign in again";
+        return false;
+    case RUNG_DOOR_CROSS_SITE:
+        trial->instead = "open the service itself in the browser; another site's program has to "
+                         "send a token";
+        return false;
+    case RUNG_DOOR_NO_GRANT:
+        trial->instead =
+            trial->facts.ladder.door.domain_barred
+                ? "add the domain to allowedDomainsSettings of the door (gcloud beta iap settings "
+                  "set), or use an account of a domain that is listed"
+                : "give the caller roles/iap.httpsResourceAccessor at the door: gcloud beta iap web "
+                  "add-iam-policy-binding --resource-type=cloud-run --region=REGION "
+                  "--service=SERVICE --role=roles/iap.httpsResourceAccessor --member=MEMBER";
+        return false;
+    case RUNG_DOOR_SIGN_IN_DUE:
+        trial->instead = "sign in anew: the door's settings (reauthSettings.maxAge) ask for it";
+        return false;
+    case RUNG_DOOR_PATH_UNCLEAR:
+        trial->instead = "send the path in its plain spelling (docs/access.md, K2)";
+        return false;
+    case RUNG_DOOR_ERRAND:
+    case RUNG_DOOR_PREFLIGHT:
+    case RUNG_DOOR_ALL_USERS:
+    case RUNG_DOOR_PASSED:
     case RUNG_CHECK_OFF:
     case RUNG_ALL_USERS:
     case RUNG_BINDING:

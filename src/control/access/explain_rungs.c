@@ -398,7 +398,9 @@ static const char *(*const sentences[RUNG_COUNT])(const struct explanation *) = 
 
 const char *explain_fact(const struct explanation *explanation, enum rung rung)
 {
-    return sentences[rung](explanation);
+    return rung_is_of_door(rung) && explanation->facts.door == NULL
+               ? "the service has no door now, or the request does not come as far"
+               : sentences[rung](explanation);
 }
 
 json_t *explain_rungs(const struct explanation *explanation)
@@ -407,6 +409,12 @@ json_t *explain_rungs(const struct explanation *explanation)
     enum rung decided = explanation->verdict.rung;
     for (enum rung rung = RUNG_UNKNOWN_HOST; rung < (enum rung)RUNG_COUNT; rung++) {
         if (rung_is_of_door(rung) && explanation->facts.door == NULL) {
+            continue;
+        }
+        /* D2, D3: whoever stands before an open door is not asked who they are. */
+        bool unasked = rung > RUNG_DOOR_ALL_USERS && rung < RUNG_DOOR_PASSED &&
+                       !policy_door_needs_caller(&explanation->facts.ladder);
+        if (unasked && explanation->facts.door != NULL) {
             continue;
         }
         json_t *row =

@@ -277,6 +277,8 @@ static struct explain_cause account_cause(const struct explanation *explanation)
     case FACTS_ISSUER:
     case FACTS_ACCOUNT_UNKNOWN:
     case FACTS_AUDIENCE:
+    case FACTS_URL:
+    case FACTS_EMAIL:
         break;
     }
     return cause("account_unknown",
@@ -414,6 +416,8 @@ struct explain_cause explain_token_cause(const struct explanation *explanation)
     case FACTS_ISSUER:
         return issuer_cause(explanation);
     case FACTS_AUDIENCE:
+    case FACTS_URL:
+    case FACTS_EMAIL:
         return audience_cause(explanation);
     case FACTS_NO_FAULT:
     case FACTS_SUBJECT:
