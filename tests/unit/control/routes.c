@@ -18,6 +18,7 @@
 /* Handlers that decide by themselves who may: a row joins them when its handler has been read for
    exactly that. */
 static const char *const self_checked[] = {
+    "homerun.v1.Metrics", /* says of each service what its caller may see of it */
     "google.cloud.billing.v1.CloudBilling.CreateBillingAccount",
     "google.cloud.billing.v1.CloudBilling.GetBillingAccount",
     "google.cloud.billing.v1.CloudBilling.ListBillingAccounts",
