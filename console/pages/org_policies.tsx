@@ -72,7 +72,7 @@ export function OrgPoliciesPage() {
             type="search"
             placeholder="Filter by name"
             value={queryOf("filter")}
-            onInput={(event) => setQuery("filter", (event.target as HTMLInputElement).value)}
+            onInput={(event) => setQuery("filter", (event.target as HTMLInputElement).value, true)}
           />
         </label>
       </div>

@@ -10,6 +10,7 @@ import { go, type Params } from "../parts/location";
 import { project, serviceView, view } from "../parts/session";
 import { Health } from "./services";
 import { ServiceLogs } from "./service_logs";
+import { ServiceMetrics } from "./service_metrics";
 import { ServiceNetworking } from "./service_networking";
 import { ServicePermissions } from "./service_permissions";
 import { ServiceRevisions } from "./service_revisions";
@@ -17,6 +18,7 @@ import { ServiceSecurity } from "./service_security";
 import { ServiceYaml } from "./service_yaml";
 
 const TABS: [string, string][] = [
+  ["metrics", "Metrics"],
   ["revisions", "Revisions"],
   ["logs", "Logs"],
   ["networking", "Networking"],
@@ -68,6 +70,7 @@ export function ServicePage(props: { params: Params }) {
       {condition?.state === "CONDITION_FAILED" && <Notice kind="warning">{condition.message ?? "The service is not ready."}</Notice>}
       <Tabs label="Service" tabs={TABS} current={tab} to={(to) => serviceView(name, to)} />
       {tab === "revisions" && <ServiceRevisions service={found} reload={service.reload} />}
+      {tab === "metrics" && <ServiceMetrics name={name} />}
       {tab === "logs" && <ServiceLogs name={name} />}
       {tab === "networking" && <ServiceNetworking service={found} reload={service.reload} />}
       {tab === "security" && (

@@ -1,6 +1,7 @@
 // The services of a project: what is there, and above all what is public.
 import { useEffect, useState } from "preact/hooks";
 import { getPolicy } from "../api/access";
+import { now, type Now } from "../api/metrics";
 import { listServices, place, ready, regionOf, shortName } from "../api/run";
 import type { Policy, Service } from "../api/types";
 import { AccessCell, accessOf, ingressText } from "../parts/access";
@@ -50,6 +51,11 @@ export function ServicesPage() {
   const [picked, setPicked] = useState<string[]>([]);
   const [panel, setPanel] = useState(false);
   const services = list.data.value;
+  const running = useLoad(`running ${project.value}`, () => now(project.value));
+  useEffect(() => {
+    const timer = window.setInterval(() => document.visibilityState === "visible" && running.reload(), 10000);
+    return () => window.clearInterval(timer);
+  }, [running.reload]);
   const onlyPublic = queryOf("access") === "public";
   const named = (services ?? []).filter((one) => fits({ ...one }, undefined) || queryOf("access") !== "");
   /* The public alone needs every policy; else those of the page are enough. */
@@ -84,7 +90,7 @@ export function ServicesPage() {
               type="search"
               placeholder="Filter by name or ingress"
               value={queryOf("filter")}
-              onInput={(event) => setQuery("filter", (event.target as HTMLInputElement).value)}
+              onInput={(event) => setQuery("filter", (event.target as HTMLInputElement).value, true)}
             />
           </label>
           <button
@@ -118,7 +124,7 @@ export function ServicesPage() {
             <Button onClick={() => go(view("/console/services"), true)}>Show all</Button>
           </Empty>
         ) : (
-          <ServiceTable rows={shown} policies={policies} picked={picked} pick={pick} />
+          <ServiceTable rows={shown} policies={policies} running={running.data.value} picked={picked} pick={pick} />
         )}
         <Pager page={page} pages={pages} total={rows.length} />
       </div>
@@ -130,6 +136,7 @@ export function ServicesPage() {
 function ServiceTable(props: {
   rows: Service[];
   policies: Policies;
+  running?: Map<string, Now>;
   picked: string[];
   pick: (name: string, on: boolean) => void;
 }) {
@@ -145,6 +152,8 @@ function ServiceTable(props: {
             <th scope="col">Authentication</th>
             <th scope="col">Ingress</th>
             <th scope="col">Revision / traffic</th>
+            <th scope="col" class="number">Instances</th>
+            <th scope="col" class="number">Req/sec</th>
             <th scope="col">Region</th>
             <th scope="col">Last deployed</th>
             <th scope="col">Deployed by</th>
@@ -156,6 +165,7 @@ function ServiceTable(props: {
               key={one.name}
               service={one}
               policy={props.policies.get(one.name)}
+              now={props.running === undefined ? null : props.running.get(one.name)}
               picked={props.picked.includes(one.name)}
               pick={props.pick}
             />
@@ -166,7 +176,15 @@ function ServiceTable(props: {
   );
 }
 
-function ServiceRow(props: { service: Service; policy?: Policy; picked: boolean; pick: (name: string, on: boolean) => void }) {
+interface RowProps {
+  service: Service;
+  policy?: Policy;
+  now?: Now | null; // null: not known
+  picked: boolean;
+  pick: (name: string, on: boolean) => void;
+}
+
+function ServiceRow(props: RowProps) {
   const { service } = props;
   const name = shortName(service.name);
   return (
@@ -195,6 +213,8 @@ function ServiceRow(props: { service: Service; policy?: Policy; picked: boolean;
       </td>
       <td>{ingressText(service.ingress)}</td>
       <td class="mono">{trafficText(service)}</td>
+      <td class="number">{instancesText(props.now)}</td>
+      <td class="number">{props.now === null ? "–" : (props.now?.requestsPerSecond ?? 0).toFixed(1)}</td>
       <td>{regionOf(service.name)}</td>
       <td>
         <Time at={service.updateTime} />
@@ -208,6 +228,15 @@ export function Health(props: { service: Service }) {
   const state = ready(props.service)?.state;
   const text = state === "CONDITION_SUCCEEDED" ? "Ready" : state === "CONDITION_FAILED" ? "Not ready" : "Deploying";
   return <span class={`dot ${text.toLowerCase().replace(" ", "-")}`} role="img" aria-label={text} title={text} />;
+}
+
+/** "2", "1 + 1 starting"; a service that sleeps has none. */
+function instancesText(running: Now | null | undefined): string {
+  if (running === null) {
+    return "–";
+  }
+  const { ready = 0, starting = 0 } = running?.instances ?? {};
+  return starting > 0 ? `${ready} + ${starting} starting` : ready > 0 ? String(ready) : "asleep";
 }
 
 function trafficText(service: Service): string {

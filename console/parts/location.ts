@@ -12,25 +12,30 @@ window.addEventListener("popstate", () => {
   here.value = new URL(window.location.href);
 });
 
+function move(url: URL, replace: boolean): void {
+  window.history[replace ? "replaceState" : "pushState"](null, "", url.pathname + url.search);
+  here.value = url;
+}
+
 export function go(href: string, replace = false): void {
   const url = new URL(href, window.location.href);
   if (url.origin !== window.location.origin) {
     return;
   }
-  window.history[replace ? "replaceState" : "pushState"](null, "", url.pathname + url.search);
-  here.value = url;
+  move(url, replace);
   if (!replace) {
     window.scrollTo(0, 0);
   }
 }
 
-/** Sets or takes away one value of the query, and keeps the rest. */
-export function setQuery(name: string, value: string): void {
+/** Sets or takes away one value of the query, and keeps the rest. A choice is a step that "back" takes again;
+ * what is TYPED is one step for all its letters. */
+export function setQuery(name: string, value: string, typed = false): void {
   const url = new URL(here.value);
   if (value === "") {
     url.searchParams.delete(name);
   } else {
     url.searchParams.set(name, value);
   }
-  go(url.href, true);
+  move(url, typed);
 }

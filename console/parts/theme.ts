@@ -1,5 +1,5 @@
 // Light or dark: as the system has it, or as the person chose. The style knows only the outcome.
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 
 export const THEMES = ["system", "light", "dark"] as const;
 type Theme = (typeof THEMES)[number];
@@ -11,9 +11,11 @@ const system = window.matchMedia("(prefers-color-scheme: dark)");
 const systemIsDark = signal(system.matches);
 system.addEventListener("change", () => (systemIsDark.value = system.matches));
 
+/** What it comes to. */
+export const dark = computed(() => (theme.value === "system" ? systemIsDark.value : theme.value === "dark"));
+
 effect(() => {
-  const dark = theme.value === "system" ? systemIsDark.value : theme.value === "dark";
-  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  document.documentElement.dataset.theme = dark.value ? "dark" : "light";
   if (theme.value === "system") {
     window.localStorage.removeItem("theme");
   } else {

@@ -7,6 +7,7 @@ const NAME = "projects/demo/locations/us-central1/services/one";
 const PAGES = {
   services: "services",
   deploy: "deploy",
+  metrics: `${SERVICE}/metrics`,
   revisions: `${SERVICE}/revisions`,
   logs: `${SERVICE}/logs`,
   networking: `${SERVICE}/networking`,

@@ -182,5 +182,10 @@ def every_page_in_a_browser():
     run_in_browser("pages.mjs")
 
 
+@test
+def what_services_did_is_plotted():
+    run_in_browser("metrics.mjs")
+
+
 if __name__ == "__main__":
     main()

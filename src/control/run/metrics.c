@@ -243,9 +243,10 @@ static void write_sums(struct metrics *metrics, unsigned level)
 
 static void keep(struct metrics *metrics)
 {
+    /* The timer comes just after the end of an interval. */
     int64_t now_s = clock_wall_us() / 1000000;
     look(metrics);
-    metrics->begun_s[0] = now_s - LOOK_S;
+    metrics->begun_s[0] = now_s - now_s % LOOK_S - LOOK_S;
     for_each(metrics, keep_one);
     for (unsigned level = 1; level < LEVELS; level++) {
         int64_t begun_s = now_s - now_s % levels[level].span_s;
@@ -256,9 +257,19 @@ static void keep(struct metrics *metrics)
     }
 }
 
+static void wait_for_next(uv_timer_t *timer);
+
 static void on_timer(uv_timer_t *timer)
 {
     keep(timer->data);
+    wait_for_next(timer);
+}
+
+/* Until the end of this interval of the wall clock, so that all points lie in one grid. */
+static void wait_for_next(uv_timer_t *timer)
+{
+    int64_t into_ms = clock_wall_us() / 1000 % (LOOK_S * 1000);
+    uv_timer_start(timer, on_timer, (uint64_t)(LOOK_S * 1000 - into_ms + 1), 0);
 }
 
 /* ---- the start and the end ---- */
@@ -304,7 +315,7 @@ struct metrics *metrics_new(struct control *control, struct error *err)
     uv_timer_init(control->loop, metrics->timer);
     metrics->timer->data = metrics;
     uv_unref((uv_handle_t *)metrics->timer);
-    uv_timer_start(metrics->timer, on_timer, LOOK_S * 1000, LOOK_S * 1000);
+    wait_for_next(metrics->timer);
     return metrics;
 }
 
@@ -354,8 +365,20 @@ const struct metrics_row *metrics_rows(struct metrics *metrics, struct arena *ar
         level++;
     }
     *span_s = levels[level].span_s;
-    return metrics_file_rows(metrics->files[level], arena, service,
-                             clock_wall_us() / 1000000 - period_s, METRICS_POINTS_MAX, count);
+    const struct metrics_row *kept =
+        metrics_file_rows(metrics->files[level], arena, service,
+                          clock_wall_us() / 1000000 - period_s, METRICS_POINTS_MAX, count);
+    const struct known *known = map_find(metrics->known, key_of(&service));
+    if (known == NULL || known->sums[level] == NULL) {
+        return kept;
+    }
+    /* The interval that is being filled. */
+    struct metrics_row *rows = arena_alloc(arena, (*count + 1) * sizeof(*rows));
+    memcpy(rows, kept, *count * sizeof(*rows));
+    rows[*count] = *known->sums[level];
+    rows[*count].time_s = metrics->begun_s[level];
+    (*count)++;
+    return rows;
 }
 
 void metrics_each_now(struct metrics *metrics,
