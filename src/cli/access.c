@@ -28,9 +28,23 @@ static bool access_get(struct cli *cli, const char *method, const char *service,
     return session_call(cli, "GET", path, NULL, answer, err);
 }
 
-int action_access_who(struct cli *cli)
+static void print_who(struct cli *cli, const json_t *rows)
 {
     static const char *const heads[] = {"MEMBER", "ROLE", "GRANTED ON", "CONDITION", NULL};
+    struct table table;
+    table_init(&table, cli, heads);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        table_add(&table, json_text(row, "member"));
+        table_add(&table, json_text(row, "role"));
+        table_add(&table, json_text(row, "on"));
+        table_add(&table, json_text(row, "condition"));
+    }
+    table_print(&table);
+}
+
+int action_access_who(struct cli *cli)
+{
     struct error err = {0};
     auto_json *answer = NULL;
     if (!session_open(cli, &err) ||
@@ -41,20 +55,24 @@ int action_access_who(struct cli *cli)
         return 0;
     }
     struct paint paint = paint_of(cli);
+    bool door = json_flag(answer, "iapEnabled", false);
+    if (door) {
+        printf("%sSign-in%s (Identity-Aware Proxy) comes first:\n\n", paint.bold, paint.off);
+        print_who(cli, json_object_get(answer, "iapBindings"));
+        const char *hidden = json_text(answer, "iapHidden");
+        printf("%s%s\nFrom there %s calls the service%s; others who may invoke it (below) get no "
+               "further than the sign-in.\n\n",
+               hidden == NULL ? "" : hidden, hidden == NULL ? "" : "\n",
+               json_text_or(answer, "iapAgent", ""),
+               json_flag(answer, "iapAgentMayInvoke", false)
+                   ? ""
+                   : ", which is refused: it lacks roles/run.invoker");
+    }
     if (json_flag(answer, "invokerIamDisabled", false)) {
-        printf("%sEveryone%s: the Invoker IAM check is off.\n\n", paint.yellow, paint.off);
+        printf("%s%s%s: the Invoker IAM check is off.\n\n", paint.yellow,
+               door ? "Everyone who came in" : "Everyone", paint.off);
     }
-    struct table table;
-    table_init(&table, cli, heads);
-    const json_t *rows = json_object_get(answer, "bindings");
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *row = json_array_get(rows, i);
-        table_add(&table, json_text(row, "member"));
-        table_add(&table, json_text(row, "role"));
-        table_add(&table, json_text(row, "on"));
-        table_add(&table, json_text(row, "condition"));
-    }
-    table_print(&table);
+    print_who(cli, json_object_get(answer, "bindings"));
     return 0;
 }
 

@@ -92,6 +92,41 @@ static const char *private_text(struct cli *cli, const struct openness *open)
                         open->members == 1 ? "member" : "members");
 }
 
+/*
+ * With a sign-in before the service: whom it lets in, if its agent gets on from there. Bindings of
+ * the service itself let nobody in then, and an open service is behind a shut door.
+ */
+static const char *door_text(struct cli *cli, const json_t *answer)
+{
+    const json_t *bindings = json_object_get(answer, "iapBindings");
+    struct openness door = openness_of(bindings);
+    if (!json_flag(answer, "iapAgentMayInvoke", false)) {
+        return arena_printf(&cli->arena,
+                            "sign-in (IAP), but nobody gets in: %s lacks roles/run.invoker on the "
+                            "service",
+                            json_text_or(answer, "iapAgent", "its service agent"));
+    }
+    if (bindings == NULL) {
+        return "sign-in (IAP); whom it lets in is not shown: it needs iap.webServices.getIamPolicy";
+    }
+    if (door.everyone != NULL) {
+        return arena_printf(&cli->arena, "PUBLIC%s: sign-in (IAP) asks nobody: %s",
+                            json_text(door.everyone, "condition") != NULL ? " under a condition"
+                                                                          : "",
+                            grant_text(cli, door.everyone));
+    }
+    if (door.signed_in != NULL) {
+        return arena_printf(&cli->arena, "sign-in (IAP), OPEN to everybody who signs in: %s",
+                            grant_text(cli, door.signed_in));
+    }
+    if (door.members == 0) {
+        return "sign-in (IAP), and nobody may come in yet: grant roles/iap.httpsResourceAccessor "
+               "with `homerun services add-iam-policy-binding --iap`";
+    }
+    return arena_printf(&cli->arena, "sign-in (IAP) (%zu %s may come in)", door.members,
+                        door.members == 1 ? "member" : "members");
+}
+
 const char *access_line_of(struct cli *cli, const char *resource)
 {
     struct error ignored = {0};
@@ -103,6 +138,9 @@ const char *access_line_of(struct cli *cli, const char *resource)
     }
     struct openness open = openness_of(json_object_get(answer, "bindings"));
     bool off = json_flag(answer, "invokerIamDisabled", false);
+    if (json_flag(answer, "iapEnabled", false)) {
+        return arena_printf(&cli->arena, "%s%s", door_text(cli, answer), ingress_text(answer));
+    }
     const char *text =
         off || open.everyone != NULL ? public_text(cli, answer, &open) : private_text(cli, &open);
     return arena_printf(&cli->arena, "%s%s", text, ingress_text(answer));
@@ -117,7 +155,7 @@ const char *access_line(struct cli *cli, const char *name)
 void access_line_print(struct cli *cli, const char *line, const char *before)
 {
     struct paint paint = paint_of(cli);
-    bool loud = strncmp(line, "private", 7) != 0;
+    bool loud = strstr(line, "PUBLIC") != NULL || strstr(line, "OPEN") != NULL;
     if (line[0] == '\0') {
         printf("access: not shown: it needs run.services.getIamPolicy\n");
         return;

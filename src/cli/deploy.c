@@ -64,11 +64,41 @@ static bool grant_as_asked(struct cli *cli, const char *path, bool is_new, struc
                      allow ? "allowing" : "refusing", why.text);
 }
 
+/*
+ * --iap and its opposite: behind the door the service is called by an account of IAP's, which needs
+ * to be let in like any caller. As gcloud does it, after the service is changed.
+ */
+static bool bind_agent_as_asked(struct cli *cli, const char *path, struct error *err)
+{
+    bool on = option_given(&cli->in, "iap"), off = option_given(&cli->in, "no-iap");
+    if (!on && !off) {
+        return true;
+    }
+    struct error why = {0};
+    auto_json *project = NULL, *policy = NULL;
+    const char *of =
+        arena_printf(&cli->arena, "/v1/projects/%s", encoded(cli, session_project(cli)));
+    if (session_call(cli, "GET", of, NULL, &project, &why)) {
+        const char *agent = arena_printf(
+            &cli->arena, "serviceAccount:service-%s@gcp-sa-iap.iam.gserviceaccount.com",
+            json_text_or(project, "projectNumber", ""));
+        if (binding_change(cli, path, agent, invoker, NULL, on, &policy, &why) ||
+            (off && why.status == STATUS_NOT_FOUND)) {
+            return true;
+        }
+    }
+    return error_set(err, why.status,
+                     "the service is there, but %s IAP's service agent roles/run.invoker on it "
+                     "failed: %s",
+                     on ? "granting" : "taking from", why.text);
+}
+
 static bool check_flags(const struct cli *cli, struct error *err)
 {
     static const char *const pairs[][2] = {
         {"allow-unauthenticated", "no-allow-unauthenticated"},
         {"invoker-iam-check", "no-invoker-iam-check"},
+        {"iap", "no-iap"},
         {"default-url", "no-default-url"},
         {"session-affinity", "no-session-affinity"},
     };
@@ -212,7 +242,9 @@ static int finish(struct cli *cli, const char *name, const char *path, const jso
         return cli_fail(&err);
     }
     /* A grant that is refused does not stop the revision: both are told. */
-    bool granted = grant_as_asked(cli, path, is_new, &err) || (cli_fail(&err), false);
+    bool granted =
+        (grant_as_asked(cli, path, is_new, &err) && bind_agent_as_asked(cli, path, &err)) ||
+        (cli_fail(&err), false);
     if (option_given(&cli->in, "async")) {
         printf("Service %s is being deployed: `homerun services describe %s` shows how it goes.\n",
                name, name);

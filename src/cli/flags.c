@@ -97,6 +97,8 @@ const struct flag service_flags[] = {
     {"public-until", FLAG_TEXT, "TIME",
      "either way ends then by itself: 2030-01-31T12:00:00Z, or 90m, 12h, 7d from now", NULL},
     {"reason", FLAG_TEXT, "TEXT", "why it is public until then", NULL},
+    {"iap", FLAG_SWITCH, NULL, "callers sign in first (Identity-Aware Proxy)", NULL},
+    {"no-iap", FLAG_SWITCH, NULL, "no sign-in before the service (default)", NULL},
     {"ingress", FLAG_TEXT, "FROM", "where requests may come from (all)",
      "all|internal|internal-and-cloud-load-balancing"},
     {"default-url", FLAG_SWITCH, NULL, "serve at the default URL (default)", NULL},
@@ -142,7 +144,13 @@ const struct flag traffic_flags[] = {
     {"clear-tags", FLAG_SWITCH, NULL, "removes all tags", NULL},
     {0},
 };
+#define OF_THE_DOOR "the policy of its Identity-Aware Proxy instead: who may come in by sign-in"
+const struct flag policy_flags[] = {
+    {"iap", FLAG_SWITCH, NULL, OF_THE_DOOR, NULL},
+    {0},
+};
 const struct flag binding_flags[] = {
+    {"iap", FLAG_SWITCH, NULL, OF_THE_DOOR, NULL},
     {"member", FLAG_TEXT, "MEMBER", "allUsers, user:EMAIL, serviceAccount:EMAIL, group:EMAIL …",
      NULL},
     {"role", FLAG_TEXT, "ROLE", "such as roles/run.invoker", NULL},

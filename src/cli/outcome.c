@@ -29,6 +29,7 @@ long long traffic_percent(const json_t *service, const char *revision)
 enum part_kind {
     PART_VALUE,  /* text, number or truth: "concurrency 80 -> 10" */
     PART_SWITCH, /* true is off: "Invoker IAM check on -> off" */
+    PART_ON,     /* true is on */
     PART_NAMES,  /* a list of objects with names: "env +A -B ~C" */
     PART_KEYS,   /* a map: the same */
     PART_WHOLE,  /* anything: only its name is said */
@@ -40,6 +41,7 @@ static const struct part {
     enum part_kind kind;
 } parts[] = {
     {"Invoker IAM check", "invokerIamDisabled", PART_SWITCH},
+    {"Identity-Aware Proxy", "iapEnabled", PART_ON},
     {"ingress", "ingress", PART_VALUE},
     {"default URL", "defaultUriDisabled", PART_SWITCH},
     {"image", "template.containers[0].image", PART_VALUE},
@@ -66,6 +68,9 @@ static const char *value_text(struct cli *cli, const struct part *part, const js
 {
     if (part->kind == PART_SWITCH) {
         return json_is_true(value) ? "off" : "on";
+    }
+    if (part->kind == PART_ON) {
+        return json_is_true(value) ? "on" : "off";
     }
     if (value == NULL) {
         return "default";
@@ -122,6 +127,7 @@ static const char *part_text(struct cli *cli, const struct part *part, const jso
     switch (part->kind) {
     case PART_VALUE:
     case PART_SWITCH:
+    case PART_ON:
         return arena_printf(&cli->arena, "%s %s -> %s", part->label, value_text(cli, part, before),
                             value_text(cli, part, after));
     case PART_NAMES:
@@ -137,7 +143,7 @@ static const char *part_text(struct cli *cli, const struct part *part, const jso
 /* Where the service has it, whatever the spelling of absence. */
 static bool part_same(const struct part *part, const json_t *before, const json_t *after)
 {
-    if (part->kind == PART_SWITCH) {
+    if (part->kind == PART_SWITCH || part->kind == PART_ON) {
         return json_is_true(before) == json_is_true(after);
     }
     bool no_before = before == NULL || (!json_is_string(before) && !json_is_number(before) &&

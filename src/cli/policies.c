@@ -1,4 +1,5 @@
-/* Allow policies of services: read, change, write with the etag that was read. */
+/* Allow policies of services, and of their doors: read, change, write with the etag that was read.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,11 @@ static const char *policy_path(struct cli *cli, const char *resource, const char
 
 static bool policy_get(struct cli *cli, const char *resource, json_t **policy, struct error *err)
 {
+    if (strstr(resource, "/iap_web/") != NULL) {
+        auto_json *asked = json_pack("{s:{s:i}}", "options", "requestedPolicyVersion", 3);
+        return session_call(cli, "POST", policy_path(cli, resource, "getIamPolicy"), asked, policy,
+                            err);
+    }
     const char *path =
         arena_printf(&cli->arena, "%s:getIamPolicy?options.requestedPolicyVersion=3", resource);
     return session_call(cli, "GET", path, NULL, policy, err);
@@ -184,6 +190,25 @@ bool binding_open(struct cli *cli, const char *resource, const json_t *condition
 
 /* ---- commands ---- */
 
+/* The service that is named, or with --iap its door. */
+static const char *policy_resource(struct cli *cli)
+{
+    const char *service = cli->in.arguments[0];
+    if (!option_given(&cli->in, "iap")) {
+        return service_path(cli, service);
+    }
+    return arena_printf(&cli->arena, "/v1/projects/%s/iap_web/cloud_run-%s/services/%s",
+                        encoded(cli, session_project(cli)), encoded(cli, session_region(cli)),
+                        encoded(cli, service));
+}
+
+static void say_updated(const struct cli *cli)
+{
+    fprintf(stderr, "Updated IAM policy for %s %s.\n",
+            option_given(&cli->in, "iap") ? "Identity-Aware Proxy of" : "service",
+            cli->in.arguments[0]);
+}
+
 static void policy_print(struct cli *cli, const json_t *policy)
 {
     static const char *const heads[] = {"ROLE", "MEMBER", "CONDITION", NULL};
@@ -209,8 +234,7 @@ int action_policy_get(struct cli *cli)
 {
     struct error err = {0};
     auto_json *policy = NULL;
-    if (!session_open(cli, &err) ||
-        !policy_get(cli, service_path(cli, cli->in.arguments[0]), &policy, &err)) {
+    if (!session_open(cli, &err) || !policy_get(cli, policy_resource(cli), &policy, &err)) {
         return cli_fail(&err);
     }
     policy_print(cli, policy);
@@ -253,7 +277,8 @@ static bool condition_read(struct cli *cli, json_t **out, struct error *err)
 static int change(struct cli *cli, bool grant)
 {
     const char *member = option_text(&cli->in, "member", NULL);
-    const char *role = option_text(&cli->in, "role", NULL);
+    const char *of_door = option_given(&cli->in, "iap") ? "roles/iap.httpsResourceAccessor" : NULL;
+    const char *role = option_text(&cli->in, "role", of_door);
     struct error err = {0};
     auto_json *policy = NULL;
     auto_json *condition = NULL;
@@ -272,11 +297,10 @@ static int change(struct cli *cli, bool grant)
         condition = until_condition(cli, &until);
     }
     if (!condition_read(cli, &condition, &err) || !session_open(cli, &err) ||
-        !binding_change(cli, service_path(cli, cli->in.arguments[0]), member, role, condition,
-                        grant, &policy, &err)) {
+        !binding_change(cli, policy_resource(cli), member, role, condition, grant, &policy, &err)) {
         return cli_fail(&err);
     }
-    fprintf(stderr, "Updated IAM policy for service %s.\n", cli->in.arguments[0]);
+    say_updated(cli);
     policy_print(cli, policy);
     return 0;
 }
@@ -301,11 +325,11 @@ int action_policy_set(struct cli *cli)
         return cli_fail(&err);
     }
     auto_json *body = json_pack("{s:O}", "policy", policy);
-    const char *path = policy_path(cli, service_path(cli, cli->in.arguments[0]), "setIamPolicy");
+    const char *path = policy_path(cli, policy_resource(cli), "setIamPolicy");
     if (!session_call(cli, "POST", path, body, &answer, &err)) {
         return cli_fail(&err);
     }
-    fprintf(stderr, "Updated IAM policy for service %s.\n", cli->in.arguments[0]);
+    say_updated(cli);
     policy_print(cli, answer);
     return 0;
 }

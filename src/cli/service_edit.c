@@ -28,6 +28,8 @@ static const struct edit {
     {"timeout", EDIT_TIME, "template.timeout", NULL},
     {"no-invoker-iam-check", EDIT_TRUE, "invokerIamDisabled", NULL},
     {"invoker-iam-check", EDIT_FALSE, "invokerIamDisabled", NULL},
+    {"iap", EDIT_TRUE, "iapEnabled", NULL},
+    {"no-iap", EDIT_FALSE, "iapEnabled", NULL},
     {"no-default-url", EDIT_TRUE, "defaultUriDisabled", NULL},
     {"default-url", EDIT_FALSE, "defaultUriDisabled", NULL},
     {"session-affinity", EDIT_TRUE, "template.sessionAffinity", NULL},

@@ -103,7 +103,10 @@ static const char *check_text(struct cli *cli, const json_t *service)
         return "on";
     }
     if (until == NULL || !time_read(slice_of(until), &until_us)) {
-        return "off: public";
+        return json_flag(service, "iapEnabled", false) ? "off" : "off: public";
+    }
+    if (json_flag(service, "iapEnabled", false) && until_us > clock_wall_us()) {
+        return arena_printf(&cli->arena, "off until %s", until);
     }
     return arena_printf(&cli->arena,
                         until_us > clock_wall_us() ? "off: public until %s"
@@ -130,6 +133,7 @@ void service_print(struct cli *cli, const json_t *service)
     print_row("Latest ready", ready);
     print_row("Latest created", strcmp(created, ready) == 0 ? "" : created);
     print_row("Invoker IAM check", check_text(cli, service));
+    print_row("Sign-in (IAP)", json_flag(service, "iapEnabled", false) ? "on" : "off");
     print_row("Ingress", json_text_or(service, "ingress", ""));
     print_row("Scaling", scaling_text(cli, service));
     print_row("Timeout", json_text_or(service, "template.timeout", ""));
