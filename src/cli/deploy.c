@@ -82,7 +82,7 @@ static bool bind_agent_as_asked(struct cli *cli, const char *path, struct error 
         const char *agent = arena_printf(
             &cli->arena, "serviceAccount:service-%s@gcp-sa-iap.iam.gserviceaccount.com",
             json_text_or(project, "projectNumber", ""));
-        if (binding_change(cli, path, agent, invoker, NULL, on, &policy, &why) ||
+        if (binding_change(cli, path, agent, "roles/run.invoker", NULL, on, &policy, &why) ||
             (off && why.status == STATUS_NOT_FOUND)) {
             return true;
         }
