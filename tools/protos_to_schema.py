@@ -28,7 +28,8 @@ google/cloud/resourcemanager/v3/projects.proto google/cloud/resourcemanager/v3/f
 google/cloud/resourcemanager/v3/organizations.proto google/cloud/resourcemanager/v3/tag_keys.proto
 google/cloud/resourcemanager/v3/tag_values.proto google/cloud/resourcemanager/v3/tag_bindings.proto
 google/cloud/resourcemanager/v3/tag_holds.proto
-google/logging/v2/logging.proto google/rpc/error_details.proto google/rpc/status.proto
+google/logging/v2/logging.proto google/cloud/secretmanager/v1/service.proto
+google/rpc/error_details.proto google/rpc/status.proto
 """.split()
 
 # grpc.health.v1 and grpc.reflection.v1, which come in no package of Google's API files.

@@ -294,13 +294,21 @@ static bool put_entry(struct target *target, const struct proto_field *field, st
     struct cursor cursor = {(const unsigned char *)bytes.data,
                             (const unsigned char *)bytes.data + bytes.len};
     struct slice key = SLICE(""), value = SLICE_NONE, part;
+    bool counts = wire_of(field->kind) != WIRE_BYTES; /* the value is a number */
+    uint64_t bits = 0;
     uint32_t number;
     enum wire wire;
     while (cursor.at < cursor.end) {
         if (!take_tag(&cursor, &number, &wire)) {
             return broken(reading, target->type, field->name);
         }
-        bool known = (number == 1 || number == 2) && wire == WIRE_BYTES;
+        if (counts && number == 2 && wire == wire_of(field->kind)) {
+            if (!take_number(&cursor, field, &bits)) {
+                return broken(reading, target->type, field->name);
+            }
+            continue;
+        }
+        bool known = (number == 1 || (number == 2 && !counts)) && wire == WIRE_BYTES;
         if (known ? !take_sized(&cursor, &part) : !skip(&cursor, number, wire)) {
             return broken(reading, target->type, field->name);
         }
@@ -319,7 +327,8 @@ static bool put_entry(struct target *target, const struct proto_field *field, st
         map = json_object();
         json_object_set_new_nocheck(target->out, field->name, map);
     }
-    json_t *one = read_sized(reading, field, value, target->depth);
+    json_t *one =
+        counts ? read_number(field, bits) : read_sized(reading, field, value, target->depth);
     if (one == NULL) {
         return put(target, field, NULL);
     }
@@ -356,7 +365,7 @@ static bool keep_part(struct target *target, const struct proto_field *field, st
 
 static bool put_sized(struct target *target, const struct proto_field *field, struct slice bytes)
 {
-    if (wire_of(field->kind) != WIRE_BYTES) {
+    if (!field->is_map && wire_of(field->kind) != WIRE_BYTES) {
         return put_packed(target, field, bytes);
     }
     if (!count_value(target)) {

@@ -36,6 +36,13 @@ def python_does_everything_over_tls():
 
 
 @test
+def secret_managers_library_does_everything_by_grpc():
+    program, environment = client_cache.python()
+    client_cache.run(stand(), [*program, str(CLIENTS / "secrets.py")], connect=True, **environment)
+    client_cache.run(stand(), [*program, str(CLIENTS / "secrets.py")], HOMERUN_GRPC=tls_authority(), **environment)
+
+
+@test
 def node_does_the_same_by_grpc():
     program, environment = client_cache.node()
     client_cache.run(stand(), [*program, str(CLIENTS / "by_grpc.js")], connect=True, **environment)

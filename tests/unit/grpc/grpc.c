@@ -119,6 +119,23 @@ static bool is_refused(const char *type, struct slice bytes)
     return document == NULL;
 }
 
+static void a_map_of_numbers_is_read(void **state)
+{
+    (void)state;
+    static const char secret[] = "google.cloud.secretmanager.v1.Secret";
+    struct error err;
+    /* versionAliases (11): {"a": 300}, {"b": absent, which is 0}, {"c": a value of a wrong kind} */
+    struct slice bytes = SLICE("\x5a\x06\x0a\x01"
+                               "a\x10\xac\x02\x5a\x03\x0a\x01"
+                               "b\x5a\x06\x0a\x01"
+                               "c\x12\x01x");
+    auto_json *document = proto_read(proto_message_find(slice_of(secret)), bytes, &err);
+    auto_json *wanted = json_pack("{s{ssssss}}", "versionAliases", "a", "300", "b", "0", "c", "0");
+    assert_true(json_same(document, wanted));
+    assert_true(is_refused(secret, SLICE("\x5a\x05\x0a\x01"
+                                         "a\x10\xac"))); /* the number has no end */
+}
+
 static void messages_that_are_none_are_refused(void **state)
 {
     (void)state;
@@ -321,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_frame_is_cut_when_all_of_it_has_come),
         cmocka_unit_test(a_frame_that_lies_is_refused),
         cmocka_unit_test(gzip_is_read_up_to_the_limit_and_no_bomb_passes_it),
+        cmocka_unit_test(a_map_of_numbers_is_read),
         cmocka_unit_test(messages_that_are_none_are_refused),
         cmocka_unit_test(small_messages_do_not_become_large_documents),
         cmocka_unit_test(depth_has_an_end),
