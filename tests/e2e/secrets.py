@@ -4,6 +4,7 @@ import base64
 import os
 import sqlite3
 import time
+import urllib.parse
 
 from gcloud_stand import account, grant, stand
 from homerun import main, test
@@ -134,6 +135,25 @@ def a_version_is_disabled_enabled_and_destroyed_for_good():
         why = api("POST", f"{SECRETS}/states/versions/2:{verb}", {}, status=400)["error"]
         assert why["message"] == f"Secret Version [{shown}] is in DESTROYED state.", why
     assert "DESTROYED" in read("states", status=400)["message"]
+
+
+@test
+def lists_are_filtered_by_what_they_show():
+    secret("filter-a", "one", "two", labels={"env": "prod"})
+    secret("filter-b", labels={"env": "test"}, annotations={"by": "me"})
+    api("POST", f"{SECRETS}/filter-a/versions/1:disable", {})
+    def names(text):
+        got = api("GET", f"{SECRETS}?filter={urllib.parse.quote(text)}")
+        return [one["name"].rsplit("/", 1)[1] for one in got.get("secrets", [])]
+    for text, wanted in (("name:filter-", ["filter-a", "filter-b"]), ("labels.env=prod", ["filter-a"]),
+                         ("name:filter AND NOT labels.env:prod", ["filter-b"]), ("annotations.by:me", ["filter-b"]),
+                         ("labels.env=prod OR annotations.by=me", ["filter-a", "filter-b"]),
+                         ("labels.env:*", ["filter-a", "filter-b"]), ("labels.none=x", [])):
+        assert names(text) == wanted, (text, names(text))
+    got = api("GET", f"{SECRETS}/filter-a/versions?filter=state=ENABLED")
+    assert [one["name"].rsplit("/", 1)[1] for one in got["versions"]] == ["2"] and got["totalSize"] == 1, got
+    for wrong in ("value:x", "name", "(name:a", "name:a)", "payload.data:b"):
+        api("GET", f"{SECRETS}?filter={urllib.parse.quote(wrong)}", status=400)
 
 
 @test

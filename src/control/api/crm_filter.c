@@ -1,129 +1,16 @@
-/*
- * By descent, evaluating as it reads: filters are short, and a list asks each once for a node.
- * Without a node it only checks. OR binds closer than AND, as in Google's other APIs.
- */
+/* What projects, folders and organizations can be filtered by. */
 #include "control/api/crm_filter.h"
 
 #include <stdio.h>
 
-enum { DEPTH_MAX = 16, FILTER_BYTES_MAX = 4096 };
-
-struct filter {
-    struct slice left;
-    const struct store_doc *doc; /* NULL: only checked */
-    int depth;
-    struct error *err;
-    bool failed;
-};
-
-static bool fail(struct filter *filter, const char *what)
-{
-    if (!filter->failed) {
-        filter->failed = true;
-        error_field(filter->err, "filter", "%s, at \"%.60s\".", what,
-                    filter->left.len > 0 ? filter->left.data : "");
-    }
-    return false;
-}
-
-static void skip_space(struct filter *filter)
-{
-    filter->left = slice_trim(filter->left);
-}
-
-static bool is_mark(char c)
-{
-    return strchr(" ()\":=!", c) != NULL;
-}
-
-/* The next word, which stays where it is. */
-static struct slice peek(const struct filter *filter)
-{
-    size_t len = 0;
-    while (len < filter->left.len && !is_mark(filter->left.data[len])) {
-        len++;
-    }
-    return slice_upto(filter->left, len);
-}
-
-static bool take(struct filter *filter, const char *text)
-{
-    skip_space(filter);
-    size_t len = strlen(text);
-    if (!slice_starts(filter->left, slice_of(text))) {
-        return false;
-    }
-    filter->left = slice_from(filter->left, len);
-    return true;
-}
-
-/* AND, OR, NOT: in capitals, as words of their own. */
-static bool take_word(struct filter *filter, const char *word)
-{
-    skip_space(filter);
-    struct slice next = peek(filter);
-    if (!slice_is(next, word)) {
-        return false;
-    }
-    filter->left = slice_from(filter->left, next.len);
-    return true;
-}
-
-static struct slice take_value(struct filter *filter)
-{
-    skip_space(filter);
-    struct slice value = SLICE_NONE;
-    if (take(filter, "\"")) {
-        ptrdiff_t end = slice_find(filter->left, '"');
-        if (end < 0) {
-            fail(filter, "A quotation mark is missing");
-            return value;
-        }
-        value = slice_upto(filter->left, (size_t)end);
-        filter->left = slice_from(filter->left, (size_t)end + 1);
-        return value;
-    }
-    size_t len = 0;
-    while (len < filter->left.len && strchr(" ()\"", filter->left.data[len]) == NULL) {
-        len++;
-    }
-    value = slice_upto(filter->left, len);
-    filter->left = slice_from(filter->left, len);
-    if (len == 0) {
-        fail(filter, "A value is missing");
-    }
-    return value;
-}
-
-/* "*", "a*", "*a", "*a*" or the text itself. */
-static bool like(struct slice held, struct slice pattern)
-{
-    bool open_start = pattern.len > 0 && pattern.data[0] == '*';
-    bool open_end = pattern.len > 1 && pattern.data[pattern.len - 1] == '*';
-    pattern = slice_from(pattern, open_start ? 1 : 0);
-    pattern = slice_upto(pattern, pattern.len - (open_end ? 1 : 0));
-    if (held.len == 0) {
-        return pattern.len == 0;
-    }
-    if (pattern.len > held.len || (!open_start && !open_end && pattern.len != held.len)) {
-        return false;
-    }
-    size_t first = open_start && !open_end ? held.len - pattern.len : 0;
-    size_t last = open_start ? held.len - pattern.len : 0;
-    for (size_t at = first; at <= last; at++) {
-        if (slice_equal_nocase(slice_upto(slice_from(held, at), pattern.len), pattern)) {
-            return true;
-        }
-    }
-    return false;
-}
+#include "control/call/filter.h"
 
 static bool label_holds(const json_t *labels, struct slice name, struct slice value)
 {
     char key[128];
     snprintf(key, sizeof(key), "%.*s", SLICE_ARG(name));
     const json_t *held = json_object_get(labels, key);
-    return json_is_string(held) && like(slice_of(json_string_value(held)), value);
+    return json_is_string(held) && filter_like(slice_of(json_string_value(held)), value);
 }
 
 /* "folder" or "organization", or the number, of "folders/1". */
@@ -134,11 +21,13 @@ static bool parent_holds(const json_t *body, bool kind, struct slice value)
     if (!slice_cut(&left, '/', &first)) {
         return false; /* nothing stands above it */
     }
-    return like(kind ? slice_upto(first, first.len > 0 ? first.len - 1 : 0) : left, value);
+    return filter_like(kind ? slice_upto(first, first.len > 0 ? first.len - 1 : 0) : left, value);
 }
 
-static bool field_holds(struct filter *filter, struct slice name, struct slice value)
+static bool field_holds(const void *item, const struct filter_term *term, bool *known)
 {
+    const struct store_doc *doc = item;
+    struct slice name = term->name, value = term->value;
     static const struct {
         const char *name, *field, *other; /* in the record: of projects; of folders */
     } fields[] = {
@@ -154,8 +43,8 @@ static bool field_holds(struct filter *filter, struct slice name, struct slice v
         {"owner.directoryCustomerId", "directoryCustomerId", NULL},
         {"directoryCustomerId", "directoryCustomerId", NULL},
     };
-    const json_t *body = filter->doc == NULL ? NULL : filter->doc->body;
-    bool project = filter->doc != NULL && strncmp(filter->doc->key, "projects/", 9) == 0;
+    const json_t *body = doc == NULL ? NULL : doc->body;
+    bool project = doc != NULL && strncmp(doc->key, "projects/", 9) == 0;
     if (slice_equal_nocase(slice_upto(name, 7), SLICE("labels."))) {
         return label_holds(json_object_get(body, "labels"), slice_from(name, 7), value);
     }
@@ -169,99 +58,23 @@ static bool field_holds(struct filter *filter, struct slice name, struct slice v
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (slice_equal_nocase(name, slice_of(fields[i].name))) {
             bool other = fields[i].other != NULL && !project;
-            return like(slice_of(json_text_or(body, other ? fields[i].other : fields[i].field, "")),
-                        value);
+            return filter_like(
+                slice_of(json_text_or(body, other ? fields[i].other : fields[i].field, "")), value);
         }
     }
-    return fail(filter, "Only names, IDs, states, parents and labels can be filtered by");
+    *known = false;
+    return false;
 }
 
-static bool expression(struct filter *filter);
-
-static bool term(struct filter *filter)
-{
-    struct slice name = peek(filter);
-    filter->left = slice_from(filter->left, name.len);
-    if (name.len == 0) {
-        return fail(filter, "A term is missing");
-    }
-    bool differs = take(filter, "!=");
-    if (!differs && !take(filter, ":") && !take(filter, "=")) {
-        return fail(filter, "A term reads FIELD:VALUE");
-    }
-    bool holds = field_holds(filter, name, take_value(filter));
-    return holds != differs;
-}
-
-static bool unary(struct filter *filter)
-{
-    if (++filter->depth > DEPTH_MAX) {
-        return fail(filter, "The filter is too deep");
-    }
-    bool negated = take_word(filter, "NOT") || take(filter, "-");
-    bool holds;
-    if (take(filter, "(")) {
-        holds = expression(filter);
-        if (!take(filter, ")")) {
-            fail(filter, "A parenthesis is missing");
-        }
-    } else {
-        skip_space(filter);
-        holds = term(filter);
-    }
-    filter->depth--;
-    return holds != negated;
-}
-
-static bool alternatives(struct filter *filter)
-{
-    bool holds = unary(filter);
-    while (!filter->failed && take_word(filter, "OR")) {
-        bool other = unary(filter);
-        holds = holds || other;
-    }
-    return holds;
-}
-
-static bool expression(struct filter *filter)
-{
-    bool holds = alternatives(filter);
-    skip_space(filter);
-    while (!filter->failed && filter->left.len > 0 && filter->left.data[0] != ')') {
-        take_word(filter, "AND");
-        bool other = alternatives(filter);
-        holds = holds && other;
-        skip_space(filter);
-    }
-    return holds;
-}
-
-static bool run(struct filter *filter)
-{
-    skip_space(filter);
-    if (filter->left.len == 0) {
-        return true;
-    }
-    bool holds = expression(filter);
-    if (!filter->failed && filter->left.len > 0) {
-        fail(filter, "There is a parenthesis too many");
-    }
-    return holds && !filter->failed;
-}
+static const struct filter_fields fields_of_nodes = {
+    field_holds, "Only names, IDs, states, parents and labels can be filtered by"};
 
 bool crm_filter_check(const char *text, struct error *err)
 {
-    struct filter filter = {.left = slice_of(text), .err = err};
-    if (strlen(text) > FILTER_BYTES_MAX) {
-        return error_field(err, "filter", "The filter is too long.");
-    }
-    run(&filter);
-    return !filter.failed;
+    return filter_check(&fields_of_nodes, text, err);
 }
 
 bool crm_filter_holds(const char *text, const struct store_doc *doc)
 {
-    struct error ignored;
-    struct filter filter = {.left = slice_of(text), .doc = doc, .err = &ignored};
-    return run(&filter);
+    return filter_holds(&fields_of_nodes, text, doc);
 }

@@ -107,41 +107,49 @@ void secrets_access_version(struct api_call *call)
 }
 
 /* Newest first, by numbers: what the record has in the order of their texts. */
+static bool list_versions(struct api_call *call, const struct store_doc *secret, json_t *answer,
+                          struct error *err)
+{
+    const char *filter = secrets_filter(call);
+    struct paging paging;
+    int64_t newest = json_number(secret->body, "nextVersion", 1) - 1, total = 0;
+    auto_json *found = json_array();
+    if (!filter_check(&secrets_fields, filter, err) ||
+        !paging_init(&paging, call, PAGE_MOST, err)) {
+        return false;
+    }
+    for (int64_t number = newest; number > 0; number--) {
+        struct store_doc version;
+        const char *place = arena_printf(&call->arena, "%012lld", (long long)(newest - number));
+        if (!store_load(call->control->store, STORE_SECRET_VERSION,
+                        secret_version_key(&call->arena, secret->key, number), &version, err,
+                        "Version %lld is not in the record.", (long long)number)) {
+            return false;
+        }
+        auto_json *one = version_json(call, secret, &version);
+        json_decref(version.body);
+        if (!filter_holds(&secrets_fields, filter, one)) {
+            continue;
+        }
+        total++;
+        if (paging_step(&paging, place) == PAGING_TAKE) {
+            json_array_append(found, one);
+        }
+    }
+    if (total > 0) {
+        json_object_set(answer, "versions", found);
+        json_object_set_new(answer, "totalSize", json_integer(total));
+        paging_put(&paging, answer);
+    }
+    return true;
+}
+
 void secrets_list_versions(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc secret = {0}, version;
-    struct paging paging;
-    const char *filter = api_query(call, "filter");
-    auto_json *found = json_array();
-    bool good = secrets_load(call, &secret, &err) && paging_init(&paging, call, PAGE_MOST, &err);
-    if (good && filter != NULL && filter[0] != '\0') {
-        good = error_field(&err, "filter",
-                           "Homerun's list of versions takes no filter: filter what it answers.");
-    }
-    int64_t newest = json_number(secret.body, "nextVersion", 1) - 1;
-    for (int64_t number = newest; good && number > 0; number--) {
-        const char *place = arena_printf(&call->arena, "%012lld", (long long)(newest - number));
-        enum paging_step step = paging_step(&paging, place);
-        if (step == PAGING_STOP) {
-            break;
-        }
-        if (step == PAGING_TAKE) {
-            good = store_load(call->control->store, STORE_SECRET_VERSION,
-                              secret_version_key(&call->arena, secret.key, number), &version, &err,
-                              "Secret Version [%lld] not found.", (long long)number);
-            if (good) {
-                json_array_append_new(found, version_json(call, &secret, &version));
-                json_decref(version.body);
-            }
-        }
-    }
+    struct store_doc secret = {0};
     json_t *answer = json_object();
-    if (good && newest > 0) {
-        json_object_set(answer, "versions", found);
-        json_object_set_new(answer, "totalSize", json_integer(newest));
-        paging_put(&paging, answer);
-    }
+    bool good = secrets_load(call, &secret, &err) && list_versions(call, &secret, answer, &err);
     json_decref(secret.body);
     secrets_answer(call, good, answer, &err);
 }

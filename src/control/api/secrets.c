@@ -4,6 +4,8 @@
  */
 #include "control/api/secrets.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "control/access/iam_policy.h"
 #include "control/api/secrets_inside.h"
@@ -430,8 +432,61 @@ static void get_secret(struct api_call *call)
     secrets_answer(call, good, answer, &err);
 }
 
+/* ---- lists ---- */
+
+static bool text_holds(const char *held, const struct filter_term *term)
+{
+    /* ':' asks whether the value is in it, without regard to case. */
+    struct slice text = slice_of(held), value = term->value;
+    if (!term->contains || slice_is(value, "*")) {
+        return filter_like(text, value);
+    }
+    for (size_t at = 0; at + value.len <= text.len; at++) {
+        if (slice_equal_nocase(slice_upto(slice_from(text, at), value.len), value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool secrets_field_holds(const void *item, const struct filter_term *term, bool *known)
+{
+    static const char *const plain[] = {"name", "state", "createTime", "expireTime", "destroyTime"};
+    static const char *const maps[] = {"labels.", "annotations."};
+    struct slice name = term->name;
+    char key[128];
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        if (slice_is(name, plain[i])) {
+            const char *held = json_text(item, plain[i]);
+            return held != NULL && text_holds(held, term);
+        }
+    }
+    for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+        if (slice_starts(name, slice_of(maps[i]))) {
+            struct slice of = slice_from(name, strlen(maps[i]));
+            snprintf(key, sizeof(key), "%.*s", (int)strlen(maps[i]) - 1, maps[i]);
+            const json_t *map = json_object_get(item, key);
+            snprintf(key, sizeof(key), "%.*s", SLICE_ARG(of));
+            const char *held = json_string_value(json_object_get(map, key));
+            return held != NULL && text_holds(held, term);
+        }
+    }
+    *known = false;
+    return false;
+}
+
+const struct filter_fields secrets_fields = {
+    secrets_field_holds, "Only name, state, times, labels and annotations can be filtered by"};
+
+const char *secrets_filter(struct api_call *call)
+{
+    const char *filter = api_query(call, "filter");
+    return filter == NULL ? "" : filter;
+}
+
 struct listing {
     struct api_call *call;
+    const char *filter;
     struct paging paging;
     json_t *list;
     int64_t total;
@@ -445,9 +500,13 @@ static bool list_one(const struct store_doc *doc, void *ctx)
     if (end != NULL && time_read(slice_of(end), &end_us) && end_us <= clock_wall_us()) {
         return true;
     }
+    auto_json *secret = secret_json(listing->call, doc);
+    if (!filter_holds(&secrets_fields, listing->filter, secret)) {
+        return true;
+    }
     listing->total++;
     if (paging_step(&listing->paging, doc->key) == PAGING_TAKE) {
-        json_array_append_new(listing->list, secret_json(listing->call, doc));
+        json_array_append(listing->list, secret);
     }
     return true;
 }
@@ -455,18 +514,11 @@ static bool list_one(const struct store_doc *doc, void *ctx)
 static void list_secrets(struct api_call *call)
 {
     struct error err = {0};
-    struct listing listing = {.call = call};
+    struct listing listing = {.call = call, .filter = secrets_filter(call)};
     auto_json *found = listing.list = json_array();
-    const char *filter = api_query(call, "filter");
     const char *prefix = secret_key(&call->arena, api_param(call, "project"), "");
-    if (filter != NULL && filter[0] != '\0') {
-        error_field(&err, "filter",
-                    "Homerun's list of secrets takes no filter: filter what it "
-                    "answers.");
-        api_fail(call, &err);
-        return;
-    }
-    if (!paging_init(&listing.paging, call, PAGE_MOST, &err) ||
+    if (!filter_check(&secrets_fields, listing.filter, &err) ||
+        !paging_init(&listing.paging, call, PAGE_MOST, &err) ||
         !store_each(call->control->store, STORE_SECRET, prefix, list_one, &listing, &err)) {
         api_fail(call, &err);
         return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/call/call.h"
+#include "control/call/filter.h"
 #include "control/record/secrets.h"
 
 /* The call's secret. */
@@ -16,6 +17,10 @@ bool secrets_etag_good(struct api_call *call, const char *etag, int64_t version,
 
 /* Exactly one answer: BODY (taken) if GOOD, else *ERR. */
 void secrets_answer(struct api_call *call, bool good, json_t *body, const struct error *err);
+
+/* What secrets and versions can be filtered by: as answers show them. */
+extern const struct filter_fields secrets_fields;
+const char *secrets_filter(struct api_call *call); /* "" if the call has none */
 
 /* secret_versions.c */
 void secrets_add_version(struct api_call *call);
