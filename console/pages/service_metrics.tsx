@@ -34,7 +34,7 @@ const rate = (value: number) => (value >= 100 ? value.toFixed(0) : value >= 10 ?
 const time = (value: number) =>
   value >= 1 ? `${value.toFixed(value >= 10 ? 0 : 1)} s` : `${(value * 1000).toFixed(value >= 0.01 ? 0 : 1)} ms`;
 const whole = (value: number) => (Number.isInteger(value) ? String(value) : value.toFixed(1));
-const mebibytes = (value: number) => `${(value / 1048576).toFixed(0)} MiB`;
+const mebibytes = (value: number) => `${(value / 1048576).toFixed(value < 10 * 1048576 ? 1 : 0)} MiB`;
 const cores = (value: number) => value.toFixed(value < 0.1 ? 3 : 2);
 
 const each = (found: History, value: (point: Point) => number | null, nothing: number | null = 0) =>

@@ -61,6 +61,10 @@ export async function statusOf(url, ...more) {
 let browser;
 const faults = [];
 
+/** What the browser reported that has PATTERN in it, which the test provoked. */
+export const takeFaults = (pattern) =>
+  faults.filter((one) => pattern.test(one)).map((one) => faults.splice(faults.indexOf(one), 1)[0]);
+
 /** A page in a browser context of its own. MORE: options of that. */
 export async function freshPage({ width = 1280, dark = false, ...more } = {}) {
   const context = await browser.newContext({

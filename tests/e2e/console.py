@@ -183,6 +183,11 @@ def every_page_in_a_browser():
 
 
 @test
+def other_sites_in_a_browser():
+    run_in_browser("trust.mjs")
+
+
+@test
 def what_services_did_is_plotted():
     run_in_browser("metrics.mjs")
 
