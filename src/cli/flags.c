@@ -55,6 +55,7 @@ const struct flag up_flags[] = {
     {"connect", FLAG_SWITCH, NULL,
      "let HTTPS_PROXY lead *.googleapis.com to the API (see homerun env --connect)", NULL},
     {"idle", FLAG_NUMBER, "SECONDS", "how long an instance may be idle (900)", NULL},
+    {"prepared", FLAG_NUMBER, "N", "how many sleeping containers may wait prepared (64)", NULL},
     {"workers", FLAG_NUMBER, "N", "ingress processes (one for each core, at most 8)", NULL},
     {"log-level", FLAG_TEXT, "LEVEL", "least urgent level that is logged (info)",
      "error|warn|info|debug"},

@@ -139,6 +139,7 @@ static const struct place places[] = {
     {NUMBER("large-responses", settings.large_responses), NULL, NULL},
     {NUMBER("connect", settings.connect), NULL, NULL},
     {NUMBER("idle", settings.idle_s), NULL, NULL},
+    {NUMBER("prepared", settings.prepared), NULL, NULL},
     {NUMBER("workers", settings.workers), NULL, NULL},
 };
 enum { PLACES = sizeof(places) / sizeof(places[0]) };

@@ -20,6 +20,8 @@ struct backend_home;      /* opaque: of one instance */
 struct backend_container; /* opaque: one that was started */
 
 struct backend_events {
+    /* One that was to be held is made, and waits for release(). */
+    void (*on_held)(void *ctx);
     void (*on_output)(void *ctx, enum log_stream stream, struct slice bytes);
     /* Always last, after all output. STATUS as waitpid() gives it. Call free() when you like. */
     void (*on_exit)(void *ctx, int status);
@@ -32,6 +34,7 @@ struct backend_order {
     const char *instance;          /* its ID */
     uint16_t port;        /* for PORT; 0: not the ingress container */
     bool metadata;        /* there is a metadata server at its own address */
+    bool hold;            /* make it, and let it wait for release() */
     const struct backend_events *events;
     void *ctx;
 };
@@ -79,14 +82,16 @@ struct engine_backend {
     /* NULL and a whole sentence if it cannot be started; then no event comes. */
     struct backend_container *(*start)(struct backend_home *home, const struct backend_order *order,
                                        struct error *err);
+    /* Lets one that is held run, now or as soon as it is made. NULL: none can be held. */
+    void (*release)(struct backend_container *container);
     /* To all its processes. */
     void (*signal)(struct backend_container *container, int number);
     bool (*usage)(const struct backend_container *container, struct backend_usage *out);
     void (*free)(struct backend_container *container); /* after on_exit */
 };
 
-/* "auto" is "oci": programs without walls are chosen by name. NULL and UNIMPLEMENTED for one that is
- * not in this version. */
+/* "auto" is "oci": programs without walls are chosen by name. NULL and UNIMPLEMENTED for one that
+ * is not in this version. */
 const struct engine_backend *backend_find(const char *name, struct error *err);
 
 extern const struct engine_backend process_backend;

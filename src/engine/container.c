@@ -81,16 +81,19 @@ struct backend_home {
     uv_timer_t timer;
 };
 
-enum container_state { CREATING, RUNNING, EXITED };
+enum container_state { CREATING, HELD, RUNNING, EXITED };
 
 struct backend_container {
     struct backend_home *home;
     struct backend *backend;
     enum container_state state;
     char id[64];
-    char dir[PATH_BYTES]; /* of the bundle */
-    pid_t crun, pid;      /* the one that makes it; its first process */
-    int pending_signal;   /* asked for while it was being made */
+    char dir[PATH_BYTES];  /* of the bundle */
+    pid_t crun, pid;       /* the one that makes it; its first process */
+    int pending_signal;    /* asked for while it was being made */
+    bool hold;             /* it is to wait when it is made */
+    bool released;         /* not any more */
+    struct tool *starting; /* crun, that lets it go */
     struct output *outputs[2];
     struct tool *delete;
     struct backend_container *next; /* among those that are deleted */
@@ -516,7 +519,9 @@ static bool hears_term(pid_t pid)
 
 static void container_signal(struct backend_container *container, int number)
 {
-    if (container->state == RUNNING) {
+    if (container->state == HELD) {
+        kill(container->pid, SIGKILL); /* nothing of its own runs yet */
+    } else if (container->state == RUNNING) {
         kill(container->pid, number == SIGTERM && !hears_term(container->pid) ? SIGKILL : number);
     } else if (container->state == CREATING) {
         container->pending_signal = number;
@@ -524,6 +529,56 @@ static void container_signal(struct backend_container *container, int number)
             SIGKILL) { /* crun itself hangs; what it has made by then is deleted after it */
             kill(container->crun, SIGKILL);
         }
+    }
+}
+
+/* ---- holding ---- */
+
+static void on_started(void *ctx, bool good, const char *text)
+{
+    struct backend_container *container = ctx;
+    container->starting = NULL;
+    if (!good && container->state == RUNNING) {
+        log_warn("crun start %s: %s", container->id, text);
+        kill(container->pid, SIGKILL);
+    }
+}
+
+/*
+ * What crun has made waits for a byte in a FIFO of crun's own folder. `crun start` writes it, and
+ * loads itself twice before (5 ms and more): so we write it; crun is asked where there is no such
+ * FIFO.
+ */
+static void let_go(struct backend_container *container)
+{
+    struct backend *backend = container->backend;
+    char path[PATH_BYTES + 100];
+    struct error err = {0};
+    container->state = RUNNING;
+    snprintf(path, sizeof(path), "%s/%s/exec.fifo", backend->state, container->id);
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    bool gone = fd >= 0 && unlink(path) == 0 && write(fd, "", 1) == 1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (gone) {
+        return;
+    }
+    container->starting =
+        tool_run(backend->loop, backend->children,
+                 (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
+                                  "start", container->id, NULL},
+                 DELETE_S, on_started, container, &err);
+    if (container->starting == NULL) {
+        kill(container->pid, SIGKILL);
+    }
+}
+
+static void container_release(struct backend_container *container)
+{
+    container->released = true;
+    if (container->state == HELD) {
+        let_go(container);
     }
 }
 
@@ -549,7 +604,7 @@ static void on_crun_exit(void *ctx, int status)
         on_init_exit(container, status == 0 ? 1 << 8 : status);
         return;
     }
-    container->state = RUNNING;
+    container->state = container->hold ? HELD : RUNNING;
     if (children_take_stray(container->backend->children, container->pid, &init_status)) {
         on_init_exit(container, init_status);
         return;
@@ -557,6 +612,10 @@ static void on_crun_exit(void *ctx, int status)
     children_watch(container->backend->children, container->pid, false, on_init_exit, container);
     if (container->pending_signal != 0) {
         container_signal(container, container->pending_signal);
+    } else if (container->hold && container->released) {
+        let_go(container);
+    } else if (container->hold) {
+        container->events->on_held(container->ctx);
     }
 }
 
@@ -586,8 +645,10 @@ static bool run_crun(struct backend_container *container, struct error *err)
                 .path = path,
                 .argv =
                     (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                     "run", "--detach", "--pid-file", pid_file, "--bundle",
-                                     container->dir, container->id, NULL},
+                                     container->hold ? "create" : "run", "--pid-file", pid_file,
+                                     "--bundle", container->dir,
+                                     container->hold ? container->id : "--detach",
+                                     container->hold ? NULL : container->id, NULL},
                 .envp = environment,
                 .dir_fd = backend->dir_fd,
                 .in_fd = backend->null_fd,
@@ -619,6 +680,7 @@ container_start(struct backend_home *home, const struct backend_order *order, st
         .backend = home->backend,
         .crun = -1,
         .pid = -1,
+        .hold = order->hold,
         .events = order->events,
         .ctx = order->ctx,
     };
@@ -699,6 +761,7 @@ static void container_free(struct backend_container *container)
     for (int i = 0; i < 2; i++) {
         output_close(container->outputs[i]);
     }
+    tool_cancel(container->starting);
     container->next = backend->deleting;
     backend->deleting = container;
     container->delete =
@@ -922,6 +985,7 @@ const struct engine_backend container_backend = {
     .socket = container_socket,
     .address_lost = never_lost,
     .start = container_start,
+    .release = container_release,
     .signal = container_signal,
     .usage = container_usage,
     .free = container_free,

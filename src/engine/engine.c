@@ -334,6 +334,7 @@ static bool engine_open(struct engine *engine, const struct settings *settings, 
     engine->loop = uv_default_loop();
     engine->net = net_new(engine->loop);
     engine->revisions = map_new();
+    pool_init(&engine->pool, (unsigned)settings->prepared);
     engine->idle_us = (int64_t)settings->idle_s * 1000000;
     snprintf(engine->index_dir, sizeof(engine->index_dir), "%s/index", settings->data);
     engine->logs = logs_new(ipc_inherited("log-instances"), LOG_BYTES_MAX);

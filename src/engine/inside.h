@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "engine/autoscale.h"
 #include "engine/backend.h"
+#include "engine/pool.h"
 #include "index/index.h"
 #include "ipc/ipc.h"
 #include "ipc/meter.h"
@@ -28,9 +29,10 @@ struct engine {
     struct ipc_channel *workers[BOARD_WORKERS];
     struct map *revisions; /* by ID; only those that have something going on */
     struct instance *by_slot[BOARD_INSTANCES];
-    unsigned instances; /* of all revisions, also those that are ending */
-    uv_timer_t tick;    /* once a second while revisions is not empty */
-    uv_timer_t walk;    /* over all revisions, for minimums, when something has changed */
+    unsigned instances; /* of all revisions, also those that wait or are ending */
+    struct pool pool;
+    uv_timer_t tick; /* once a second while revisions is not empty */
+    uv_timer_t walk; /* over all revisions, for minimums, when something has changed */
     uint64_t walk_at;
     bool walk_again;
     bool draining;

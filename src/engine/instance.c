@@ -64,7 +64,7 @@ static void instance_gone(struct instance *instance)
 static bool all_exited(const struct instance *instance)
 {
     for (size_t i = 0; i < instance->container_count; i++) {
-        if (instance->containers[i].started && !instance->containers[i].exited) {
+        if (instance->containers[i].made && !instance->containers[i].exited) {
             return false;
         }
     }
@@ -75,7 +75,7 @@ static void signal_all(struct instance *instance, int number)
 {
     for (size_t i = 0; i < instance->container_count; i++) {
         struct container *container = &instance->containers[i];
-        if (container->started && !container->exited) {
+        if (container->made && !container->exited) {
             engine_of(instance)->kind->signal(container->handle, number);
         }
     }
@@ -113,8 +113,10 @@ void instance_end(struct instance *instance, const char *why)
     if (instance->phase == PHASE_ENDING) {
         return;
     }
+    bool was_seen = instance->phase != PHASE_PREPARED;
     instance->phase = PHASE_ENDING;
     secrets_forget(&engine->secrets_asks, &instance->secrets_ask);
+    pool_forget(engine, instance);
     if (why != instance->why) {
         snprintf(instance->why, sizeof(instance->why), "%s", why);
     }
@@ -124,7 +126,9 @@ void instance_end(struct instance *instance, const char *why)
         instance->slot = -1;
     }
     stop_probes(instance);
-    logs_system(engine->logs, &instance->source, "", "The instance ends: %s.", instance->why);
+    if (was_seen) {
+        logs_system(engine->logs, &instance->source, "", "The instance ends: %s.", instance->why);
+    }
     log_info("instance ends: revision=%s instance=%.8s after_ms=%lld: %s",
              instance->record->revision, instance->id,
              (long long)(clock_mono_us() - instance->started_us) / 1000, instance->why);
@@ -140,6 +144,7 @@ instance_fail(struct instance *instance, enum start_failure failure, const char 
     if (instance->phase == PHASE_ENDING) {
         return;
     }
+    bool told = instance->phase != PHASE_PREPARED;
     va_start(args, format);
     vsnprintf(instance->why, sizeof(instance->why), format, args);
     va_end(args);
@@ -148,7 +153,9 @@ instance_fail(struct instance *instance, enum start_failure failure, const char 
     instance->lost_port = failure == START_FAILED_EXIT && instance->home != NULL &&
                           engine->kind->address_lost(instance->home);
     instance_end(instance, instance->why);
-    revision_on_failed(instance->revision, instance);
+    if (told) {
+        revision_on_failed(instance->revision, instance);
+    }
 }
 
 /* ---- draining ---- */
@@ -170,7 +177,7 @@ static void on_drain_timer(uv_timer_t *timer)
 
 void instance_drain(struct instance *instance)
 {
-    if (instance->phase == PHASE_STARTING) {
+    if (instance->phase == PHASE_STARTING || instance->phase == PHASE_PREPARED) {
         instance_end(instance, "it is not needed any more");
         return;
     }
@@ -283,6 +290,7 @@ static void on_exit_event(void *ctx, int status)
     char why[256];
     exit_text(container, status, why, sizeof(why));
     switch (instance->phase) {
+    case PHASE_PREPARED:
     case PHASE_STARTING:
         instance_fail(instance, START_FAILED_EXIT, "%s", why);
         return;
@@ -300,7 +308,15 @@ static void on_exit_event(void *ctx, int status)
     }
 }
 
+static void on_held(void *ctx)
+{
+    const struct container *container = ctx;
+    log_debug("prepared: revision=%s instance=%.8s", container->instance->record->revision,
+              container->instance->id);
+}
+
 static const struct backend_events container_events = {
+    .on_held = on_held,
     .on_output = on_output,
     .on_exit = on_exit_event,
 };
@@ -344,7 +360,7 @@ static void on_startup(void *ctx, const struct probe_result *result)
                 kind_name(probe->kind), container->name, after_ms);
 }
 
-static bool container_start(struct container *container)
+static bool container_make(struct container *container, bool hold)
 {
     struct instance *instance = container->instance;
     struct engine *engine = engine_of(instance);
@@ -356,6 +372,7 @@ static bool container_start(struct container *container)
         .instance = instance->id,
         .port = container->spec->port != 0 ? instance->address.port : 0,
         .metadata = instance->metadata,
+        .hold = hold,
         .events = &container_events,
         .ctx = container,
     };
@@ -364,11 +381,24 @@ static bool container_start(struct container *container)
         instance_fail(instance, START_FAILED_IMAGE, "%.240s", err.text);
         return false;
     }
-    container->started = true;
+    container->made = true;
     log_lines_init(&container->lines[0], engine->logs, &instance->source, LOG_STDOUT,
                    container->name);
     log_lines_init(&container->lines[1], engine->logs, &instance->source, LOG_STDERR,
                    container->name);
+    return true;
+}
+
+/* Makes it, or lets it go where that was done before. */
+static bool container_start(struct container *container)
+{
+    struct engine *engine = engine_of(container->instance);
+    if (container->made) {
+        engine->kind->release(container->handle);
+    } else if (!container_make(container, false)) {
+        return false;
+    }
+    container->started = true;
     if (container->spec->startup.kind == PROBE_NONE) {
         container->passed = true;
     } else {
@@ -535,7 +565,7 @@ void instance_tell_metadata(struct instance *instance)
 
 /* ---- the start ---- */
 
-static bool take_slot(struct instance *instance)
+static bool open_home(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
     const struct run_container *ingress = run_record_ingress(instance->record);
@@ -548,6 +578,12 @@ static bool take_slot(struct instance *instance)
     }
     instance->address.http2 = ingress->http2;
     instance_tell_metadata(instance);
+    return true;
+}
+
+static bool take_slot(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
     instance->slot = board_add(engine->board, instance->revision->id, instance->record->concurrency,
                                instance->address);
     if (instance->slot >= 0) {
@@ -560,8 +596,25 @@ static bool take_slot(struct instance *instance)
     return true;
 }
 
+static void hold_containers(struct instance *instance)
+{
+    for (size_t i = 0; i < instance->container_count; i++) {
+        if (!container_make(&instance->containers[i], true)) {
+            return; /* it has ended */
+        }
+    }
+}
+
 static void start_containers(struct instance *instance)
 {
+    instance->can_start = true;
+    if (instance->phase == PHASE_PREPARED) {
+        hold_containers(instance);
+        return;
+    }
+    if (instance->slot < 0) {
+        return; /* it was woken just now: on_wake_timer() comes */
+    }
     instance_advance(instance);
     logs_system(engine_of(instance)->logs, &instance->source, "", "A new instance was started.");
 }
@@ -569,7 +622,7 @@ static void start_containers(struct instance *instance)
 static void on_prepared(void *ctx, const char *why)
 {
     struct instance *instance = ctx;
-    if (instance->phase != PHASE_STARTING) {
+    if (instance->phase != PHASE_STARTING && instance->phase != PHASE_PREPARED) {
         return; /* it ended meanwhile */
     }
     if (why != NULL) {
@@ -615,7 +668,7 @@ static void on_start_timer(uv_timer_t *timer)
 {
     struct instance *instance = timer->data;
     struct engine *engine = engine_of(instance);
-    if (!take_slot(instance)) {
+    if (!open_home(instance) || (instance->phase == PHASE_STARTING && !take_slot(instance))) {
         return;
     }
     if (!instance->record->secrets) {
@@ -658,7 +711,7 @@ static void new_id(char out[41])
     random_text(out, 40, "0123456789abcdef");
 }
 
-struct instance *instance_new(struct revision *revision)
+static struct instance *instance_make(struct revision *revision, enum instance_phase phase)
 {
     struct instance *instance = calloc(1, sizeof(*instance));
     struct engine *engine = revision->engine;
@@ -669,6 +722,7 @@ struct instance *instance_new(struct revision *revision)
     instance->revision = revision;
     instance->record = record;
     instance->slot = -1;
+    instance->phase = phase;
     instance->started_us = clock_mono_us();
     new_id(instance->id);
     instance->source = (struct log_source){
@@ -692,6 +746,36 @@ struct instance *instance_new(struct revision *revision)
     uv_timer_start(&instance->timer, on_start_timer, 0, 0);
     engine_instance_added(engine);
     return instance;
+}
+
+struct instance *instance_new(struct revision *revision)
+{
+    return instance_make(revision, PHASE_STARTING);
+}
+
+struct instance *instance_prepare(struct revision *revision)
+{
+    struct instance *instance = instance_make(revision, PHASE_PREPARED);
+    instance->next = revision->instances;
+    revision->instances = instance;
+    return instance;
+}
+
+static void on_wake_timer(uv_timer_t *timer)
+{
+    struct instance *instance = timer->data;
+    if (instance->phase == PHASE_STARTING && take_slot(instance) && instance->can_start) {
+        start_containers(instance);
+    }
+}
+
+void instance_wake(struct instance *instance)
+{
+    instance->phase = PHASE_STARTING;
+    instance->started_us = clock_mono_us();
+    if (instance->home != NULL) { /* else its first timer has not fired yet */
+        uv_timer_start(&instance->timer, on_wake_timer, 0, 0);
+    }
 }
 
 /* ---- watching ---- */
@@ -727,7 +811,8 @@ void instance_look_at_listeners(struct instance *instance, const struct listener
 void instance_look(struct instance *instance, bool also_idle)
 {
     struct engine *engine = engine_of(instance);
-    if (instance->phase == PHASE_STARTING || instance->phase == PHASE_ENDING ||
+    if (instance->phase == PHASE_PREPARED || instance->phase == PHASE_STARTING ||
+        instance->phase == PHASE_ENDING ||
         (!also_idle && board_taken(engine->board, instance->slot) == 0)) {
         return;
     }

@@ -1,11 +1,13 @@
 /*
  * One instance: its containers, their order of starting, probes, its slot on the board, its end.
  *
- *     STARTING → READY → DRAINING → ENDING → (freed)
+ *     (PREPARED →) STARTING → READY → DRAINING → ENDING → (freed)
  *
  * An instance that fails to start, or loses a container, goes to ENDING from wherever it is.
  */
 #pragma once
+
+#include <sys/queue.h>
 
 #include "engine/backend.h"
 #include "engine/logs.h"
@@ -16,6 +18,7 @@ struct revision;
 struct instance;
 
 enum instance_phase {
+    PHASE_PREPARED, /* made as far as nothing of it runs, or on the way there; not on the board */
     PHASE_STARTING,
     PHASE_READY,
     PHASE_DRAINING, /* off the list for new requests; those it has are finished */
@@ -30,7 +33,7 @@ struct container {
     uint16_t asked_port; /* of its probes under way, where that is not the instance's address */
     struct probe *startup, *liveness;
     struct log_lines lines[2]; /* stdout, stderr */
-    bool started, passed, exited;
+    bool made, started, passed, exited;
 };
 
 struct instance {
@@ -42,10 +45,13 @@ struct instance {
     enum instance_phase phase;
     int slot; /* on the board; -1: none */
     struct board_address address;
-    struct backend_home *home; /* NULL: not yet */
-    bool metadata;             /* it has a metadata server of its own */
-    bool metadata_told;        /* whose process knows of it */
-    bool killed;               /* SIGKILL was sent */
+    struct backend_home *home;     /* NULL: not yet */
+    bool metadata;                 /* it has a metadata server of its own */
+    bool metadata_told;            /* whose process knows of it */
+    bool killed;                   /* SIGKILL was sent */
+    bool can_start;                /* what its containers need is there */
+    TAILQ_ENTRY(instance) waiting; /* in the pool, while is_waiting */
+    bool is_waiting;
     uv_timer_t timer;
     int64_t started_us, ready_us, drained_us;
     int64_t cpu_us, cpu_at_us; /* at the last look */
@@ -71,6 +77,11 @@ struct instance *instance_new(struct revision *revision);
  * the worker has to ask again. */
 bool instance_send_sockets(const struct instance *instance, struct ipc_channel *channel,
                            unsigned count);
+
+/* The same, but it waits when all is made, until it is woken. If that fails it ends, and nobody is
+ * told. */
+struct instance *instance_prepare(struct revision *revision);
+void instance_wake(struct instance *instance);
 
 /* Hands the listening socket of its metadata server over, if it has one; tried again each second
  * until the metadata process has taken it. */

@@ -269,7 +269,12 @@ static struct autoscale_facts facts_of(const struct revision *revision, const st
 static void start_instances(struct revision *revision, uint32_t count)
 {
     for (uint32_t i = 0; i < count && revision->engine->instances < BOARD_INSTANCES; i++) {
-        struct instance *instance = instance_new(revision);
+        struct instance *instance = pool_take(revision);
+        if (instance != NULL) {
+            instance_wake(instance);
+            continue;
+        }
+        instance = instance_new(revision);
         instance->next = revision->instances;
         revision->instances = instance;
     }
@@ -391,6 +396,12 @@ static void reread(struct revision *revision)
     run_record_unref(revision->record);
     revision->record = record;
     revision->gone = false;
+    if (!record->reachable || record->max_instances == 0) {
+        struct instance *waits = pool_take(revision);
+        if (waits != NULL) {
+            instance_end(waits, "no request can come to it any more");
+        }
+    }
     revision_scale(revision);
     revision_settle(revision);
 }
@@ -479,6 +490,10 @@ void revision_on_gone(struct revision *revision, struct instance *instance)
     *link = instance->next;
     if (instance->crashed && clock_mono_us() - instance->ready_us < HEALTHY_US) {
         count_failure(revision);
+    }
+    const struct tally tally = tally_of(revision);
+    if (instance->ever_ready && !instance->crashed && tally.ready + tally.starting == 0) {
+        pool_offer(revision);
     }
     revision_scale(revision);
     revision_settle(revision);

@@ -13,7 +13,7 @@ struct spawn_order {
     uid_t user;        /* to run as, if we are root */
     bool open_program; /* the user need not be able to enter the program's folder */
     int in_fd, out_fd, err_fd;
-    int pass_fd;       /* becomes its descriptor 3; 0: none */
+    int pass_fd; /* becomes its descriptor 3; 0: none */
 };
 
 /*

@@ -51,6 +51,7 @@ static const struct row rows[] = {
     TEXT(trusted_proxies, ""),
     TEXT(tls_certificates, ""),
     NUMBER(idle_s, 900),
+    NUMBER(prepared, 64),
     NUMBER(workers, 1),
     NUMBER(plain, 0),
     NUMBER(strict_paths, 0),

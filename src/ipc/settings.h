@@ -29,6 +29,7 @@ struct settings {
     char tls_certificates[2048]; /* operator's own: "chain.pem:key.pem", comma-separated; first is
                                     the fallback behind the local one */
     int idle_s;
+    int prepared; /* instances that may wait prepared, at most: fewer where memory is small */
     int workers;
     int plain; /* serve on the HTTP listener instead of redirecting */
     int strict_paths;

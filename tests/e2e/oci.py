@@ -515,6 +515,43 @@ def port_80_is_the_containers_and_the_metadata_server_answers_beside_it():
     assert inside("eighty", "wget -q -O - http://127.0.0.1/page") == "a page\n"
 
 
+# ---- waiting prepared ----
+
+def containers_of(homerun_stand, name):
+    """The IDs of the containers of a service that crun knows, whether they run or wait."""
+    state = os.path.join(homerun_stand.data, "run", "crun")
+    return {entry for entry in os.listdir(state)
+            if f"K_SERVICE={name}" in (read(os.path.join(state, entry, "config.json")) or "")}
+
+
+def waits_prepared(homerun_stand, name):
+    return containers_of(homerun_stand, name) if not instances(name) else set()
+
+
+@test
+def a_service_that_has_gone_to_sleep_waits_prepared_and_wakes_from_there():
+    service("waits")
+    waiting = wait_until(lambda: waits_prepared(stand, "waits"), "one is prepared", 30)
+    assert metadata("waits", "instance/id") == next(iter(waiting)).rsplit("-", 1)[0]
+    assert ask("waits").text == "a page\n"
+    wait_until(lambda: waits_prepared(stand, "waits") - waiting, "the next is prepared", 30)
+    assert stand.api("DELETE", f"{SERVICES}/waits").status == 200
+    wait_until(lambda: not containers_of(stand, "waits"), "none waits for a service that has gone")
+
+
+@test
+def so_many_wait_as_may_and_the_one_that_waits_longest_goes():
+    homerun()
+    with Homerun("--engine=oci", "--idle=1", "--plain", "--prepared=1") as other:
+        other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        for name in ("older", "newer"):
+            deploy(other, name, "web:1")
+            wait_until(lambda: waits_prepared(other, name), f"{name} is prepared", 30)
+        wait_until(lambda: not containers_of(other, "older"), "the older one goes")
+        assert waits_prepared(other, "newer")
+        assert other.get(other.url("older") + "/page").text == "a page\n", "it wakes all the same"
+
+
 # ---- faults ----
 
 @test
