@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "codec/codec.h"
 #include "engine/listeners.h"
 #include "engine/logs.h"
 #include "engine/run_record.h"
@@ -19,9 +20,12 @@ struct backend;           /* one of a kind, opened */
 struct backend_home;      /* opaque: of one instance */
 struct backend_container; /* opaque: one that was started */
 
+/* How a process has ended that was no child of ours. */
+enum { BACKEND_STATUS_UNKNOWN = -1 };
+
 struct backend_events {
-    /* One that was to be held is made, and waits for release(). */
-    void (*on_held)(void *ctx);
+    /* It is made: it runs (perhaps for a while already), or waits for release(). May be NULL. */
+    void (*on_made)(void *ctx);
     void (*on_output)(void *ctx, enum log_stream stream, struct slice bytes);
     /* Always last, after all output. STATUS as waitpid() gives it. Call free() when you like. */
     void (*on_exit)(void *ctx, int status);
@@ -84,6 +88,18 @@ struct engine_backend {
                                        struct error *err);
     /* Lets one that is held run, now or as soon as it is made. NULL: none can be held. */
     void (*release)(struct backend_container *container);
+    /*
+     * What it takes to find COUNT running containers of HOME again, for an engine after this one;
+     * and that engine's finding: OUT is all of them, in the order of ORDERS, or NULL is the answer.
+     * What was not adopted until settle() ends there. NULL: none outlives its engine. save() itself
+     * answers NULL while one of them is not made.
+     */
+    json_t *(*save)(const struct backend_home *home, struct backend_container *const *containers,
+                    size_t count);
+    struct backend_home *(*adopt)(struct backend *backend, const json_t *saved,
+                                  const struct backend_order *orders, size_t count,
+                                  struct backend_container **out, struct error *err);
+    void (*settle)(struct backend *backend);
     /* To all its processes. */
     void (*signal)(struct backend_container *container, int number);
     bool (*usage)(const struct backend_container *container, struct backend_usage *out);

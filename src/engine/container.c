@@ -33,6 +33,7 @@
 #include "engine/metadata_socket.h"
 #include "engine/oci_store.h"
 #include "engine/output.h"
+#include "engine/process_watch.h"
 #include "engine/rootfs.h"
 #include "engine/spawn.h"
 #include "engine/tool.h"
@@ -61,6 +62,9 @@ struct backend {
     int null_fd, dir_fd;
     unsigned char used[HOMES_MAX];
     unsigned next;
+    char notes[PATH_BYTES];             /* folder: of the ways out, see egress.h */
+    char outputs[PATH_BYTES];           /* folder: FIFOs of what containers write */
+    struct backend_container *adopted;  /* until settle(), by next */
     struct backend_container *deleting; /* have exited; crun forgets them */
 };
 
@@ -95,8 +99,9 @@ struct backend_container {
     bool released;         /* not any more */
     struct tool *starting; /* crun, that lets it go */
     struct output *outputs[2];
+    struct process_watch *watch; /* of one that was adopted */
     struct tool *delete;
-    struct backend_container *next; /* among those that are deleted */
+    struct backend_container *next; /* among those that are deleted, or were adopted */
     const struct backend_events *events;
     void *ctx;
 };
@@ -196,6 +201,12 @@ static bool never_lost(const struct backend_home *home)
 
 /* ---- preparing: the images, and the way out ---- */
 
+/* The path of the file that says which process leads out of the home with that NUMBER. */
+static void note_of(const struct backend *backend, unsigned number, char out[PATH_BYTES])
+{
+    snprintf(out, PATH_BYTES, "%.4400s/%u", backend->notes, number);
+}
+
 static void prepare_next(struct backend_home *home);
 
 /* The first that fails, or the last that is done. */
@@ -268,8 +279,10 @@ static void on_prepare(uv_timer_t *timer)
     struct backend *backend = home->backend;
     struct error err = {0};
     if (backend->egress) {
-        home->egress =
-            egress_new(backend->loop, backend->children, &home->namespaces, on_egress, home, &err);
+        char note[PATH_BYTES];
+        note_of(backend, home->number, note);
+        home->egress = egress_new(backend->loop, backend->children, &home->namespaces, note,
+                                  on_egress, home, &err);
         home->egress_waits = true;
         if (home->egress == NULL) {
             on_egress(home, err.text);
@@ -490,7 +503,7 @@ static void on_init_exit(void *ctx, int status)
     for (int i = 0; i < 2; i++) {
         output_drain(container->outputs[i]);
     }
-    if (WIFSIGNALED(status) && out_of_memory(container)) {
+    if ((status == BACKEND_STATUS_UNKNOWN || WIFSIGNALED(status)) && out_of_memory(container)) {
         container->events->on_output(container->ctx, LOG_STDERR, slice_of(text));
     }
     container->events->on_exit(container->ctx, status);
@@ -522,7 +535,12 @@ static void container_signal(struct backend_container *container, int number)
     if (container->state == HELD) {
         kill(container->pid, SIGKILL); /* nothing of its own runs yet */
     } else if (container->state == RUNNING) {
-        kill(container->pid, number == SIGTERM && !hears_term(container->pid) ? SIGKILL : number);
+        number = number == SIGTERM && !hears_term(container->pid) ? SIGKILL : number;
+        if (container->watch != NULL) {
+            process_watch_signal(container->watch, number);
+        } else {
+            kill(container->pid, number);
+        }
     } else if (container->state == CREATING) {
         container->pending_signal = number;
         if (number ==
@@ -614,15 +632,42 @@ static void on_crun_exit(void *ctx, int status)
         container_signal(container, container->pending_signal);
     } else if (container->hold && container->released) {
         let_go(container);
-    } else if (container->hold) {
-        container->events->on_held(container->ctx);
     }
+    container->events->on_made(container->ctx);
 }
 
 static void on_bytes(void *ctx, enum log_stream stream, struct slice bytes)
 {
     struct backend_container *container = ctx;
     container->events->on_output(container->ctx, stream, bytes);
+}
+
+static void output_path(const struct backend_container *container, int which, char out[PATH_BYTES])
+{
+    snprintf(out, PATH_BYTES, "%.4400s/%s.%d", container->backend->outputs, container->id,
+             which + 1);
+}
+
+/* WRITE_FDS NULL: they are there already. */
+static void open_outputs(struct backend_container *container, int *write_fds)
+{
+    char path[PATH_BYTES];
+    for (int i = 0; i < 2; i++) {
+        output_path(container, i, path);
+        container->outputs[i] =
+            output_at(container->backend->loop, i == 0 ? LOG_STDOUT : LOG_STDERR, path, on_bytes,
+                      container, write_fds == NULL ? NULL : &write_fds[i]);
+    }
+}
+
+static void close_outputs(struct backend_container *container)
+{
+    char path[PATH_BYTES];
+    for (int i = 0; i < 2; i++) {
+        output_close(container->outputs[i]);
+        output_path(container, i, path);
+        unlink(path);
+    }
 }
 
 static bool run_crun(struct backend_container *container, struct error *err)
@@ -635,10 +680,7 @@ static bool run_crun(struct backend_container *container, struct error *err)
         return error_set(err, STATUS_FAILED_PRECONDITION, "crun is not installed");
     }
     snprintf(pid_file, sizeof(pid_file), "%s/pid", container->dir);
-    for (int i = 0; i < 2; i++) {
-        container->outputs[i] = output_new(backend->loop, i == 0 ? LOG_STDOUT : LOG_STDERR,
-                                           on_bytes, container, &fds[i]);
-    }
+    open_outputs(container, fds);
     if (container->outputs[0] != NULL && container->outputs[1] != NULL) {
         container->crun = spawn(
             &(struct spawn_order){
@@ -657,7 +699,7 @@ static bool run_crun(struct backend_container *container, struct error *err)
             },
             err);
     } else {
-        error_errno(err, "no pipe could be made");
+        error_errno(err, "no pipe could be made below %s", backend->outputs);
     }
     for (int i = 0; i < 2; i++) {
         if (fds[i] >= 0) {
@@ -693,9 +735,7 @@ container_start(struct backend_home *home, const struct backend_order *order, st
         children_watch(home->backend->children, container->crun, false, on_crun_exit, container);
         return container;
     }
-    for (int i = 0; i < 2; i++) {
-        output_close(container->outputs[i]);
-    }
+    close_outputs(container);
     rootfs_remove(container->dir);
     free(container);
     return NULL;
@@ -758,9 +798,8 @@ static void container_free(struct backend_container *container)
 {
     struct backend *backend = container->backend;
     struct error err = {0};
-    for (int i = 0; i < 2; i++) {
-        output_close(container->outputs[i]);
-    }
+    close_outputs(container);
+    process_watch_free(container->watch);
     tool_cancel(container->starting);
     container->next = backend->deleting;
     backend->deleting = container;
@@ -776,21 +815,204 @@ static void container_free(struct backend_container *container)
 
 /* ---- the backend ---- */
 
-/* What an engine before us left running. */
-static void end_leftovers(const struct backend *backend)
+/* Calls DEED for what stands in the folder PATH. */
+static void each_entry(const struct backend *backend, const char *path,
+                       void (*deed)(const struct backend *backend, const char *name))
 {
-    DIR *folder = opendir(backend->state);
+    DIR *folder = opendir(path);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        if (entry->d_name[0] == '.') {
-            continue;
+        if (entry->d_name[0] != '.') {
+            deed(backend, entry->d_name);
         }
-        log_info("a container of an engine before this one ends: %s", entry->d_name);
-        tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                      "delete", "--force", entry->d_name, NULL});
     }
     if (folder != NULL) {
         closedir(folder);
     }
+}
+
+/* ID: of a container, or a name that begins so. */
+static bool is_adopted(const struct backend *backend, const char *id)
+{
+    const struct backend_container *container = backend->adopted;
+    while (container != NULL && strncmp(id, container->id, strlen(container->id)) != 0) {
+        container = container->next;
+    }
+    return container != NULL;
+}
+
+static void end_container(const struct backend *backend, const char *id)
+{
+    if (!is_adopted(backend, id)) {
+        log_info("a container of an engine before this one ends: %s", id);
+        tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
+                                      "delete", "--force", id, NULL});
+    }
+}
+
+static void end_output(const struct backend *backend, const char *name)
+{
+    char path[PATH_BYTES + 300];
+    if (!is_adopted(backend, name)) {
+        snprintf(path, sizeof(path), "%s/%s", backend->outputs, name);
+        unlink(path);
+    }
+}
+
+static void end_way_out(const struct backend *backend, const char *name)
+{
+    char note[PATH_BYTES];
+    unsigned long number = strtoul(name, NULL, 10);
+    if (number >= HOMES_MAX || backend->used[number] == 0) {
+        snprintf(note, sizeof(note), "%.4200s/%.200s", backend->notes, name);
+        egress_end_noted(note);
+    }
+}
+
+/* What an engine before us left running, and nobody has adopted. */
+static void end_leftovers(struct backend *backend)
+{
+    each_entry(backend, backend->state, end_container);
+    each_entry(backend, backend->outputs, end_output);
+    each_entry(backend, backend->notes, end_way_out);
+    backend->adopted = NULL;
+}
+
+/* ---- from one engine to the next ---- */
+
+static json_t *container_save(const struct backend_home *home,
+                              struct backend_container *const *containers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (containers[i]->state != RUNNING) {
+            return NULL;
+        }
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_pack("{ss sI sI ss}", "id", containers[i]->id, "pid",
+                                              (json_int_t)containers[i]->pid, "started",
+                                              (json_int_t)process_started(containers[i]->pid),
+                                              "root", home->roots[i]));
+    }
+    return json_pack("{sI sb so}", "number", (json_int_t)home->number, "egress",
+                     home->egress != NULL, "containers", list);
+}
+
+static void on_end_of_adopted(void *ctx)
+{
+    struct backend_container *container = ctx;
+    on_init_exit(container, BACKEND_STATUS_UNKNOWN);
+}
+
+static bool adopt_home(struct backend_home *home, const json_t *saved, pid_t first,
+                       struct error *err)
+{
+    struct backend *backend = home->backend;
+    char note[PATH_BYTES];
+    if (!namespaces_adopt(&home->namespaces, first, USERS_FIRST + home->number * NAMESPACE_USERS)) {
+        return error_set(err, STATUS_NOT_FOUND, "its first process stands in other namespaces");
+    }
+    if (backend->metadata &&
+        !metadata_socket_open(&home->namespaces, false, &home->metadata, err)) {
+        log_warn("%s", err->text);
+    }
+    note_of(backend, home->number, note);
+    if (json_flag(saved, "egress", false)) {
+        home->egress = egress_adopt(backend->loop, backend->children, &home->namespaces, note, err);
+        return home->egress != NULL;
+    }
+    return true;
+}
+
+static struct backend_container *adopt_one(struct backend_home *home, const json_t *saved,
+                                           const struct backend_order *order)
+{
+    struct backend *backend = home->backend;
+    struct backend_container *container = calloc(1, sizeof(*container));
+    if (container == NULL) {
+        abort();
+    }
+    *container = (struct backend_container){
+        .home = home,
+        .backend = backend,
+        .state = RUNNING,
+        .crun = -1,
+        .pid = (pid_t)json_number(saved, "pid", -1),
+        .events = order->events,
+        .ctx = order->ctx,
+    };
+    snprintf(container->id, sizeof(container->id), "%s", json_text_or(saved, "id", ""));
+    snprintf(container->dir, sizeof(container->dir), RUN_DIR "/%s", container->id);
+    container->watch =
+        process_watch_new(backend->loop, container->pid, (uint64_t)json_number(saved, "started", 0),
+                          on_end_of_adopted, container);
+    if (container->watch == NULL) {
+        free(container);
+        return NULL;
+    }
+    open_outputs(container, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (container->outputs[i] == NULL) {
+            log_warn("what container %s writes is lost", container->id);
+        }
+    }
+    container->next = backend->adopted;
+    backend->adopted = container;
+    return container;
+}
+
+/* Those of a home that cannot be adopted whole: settle() ends them. */
+static void let_them_go(struct backend *backend, struct backend_container **containers,
+                        size_t count)
+{
+    for (size_t i = count; i-- > 0;) {
+        backend->adopted = containers[i]->next; /* they were put there one after the other */
+        for (int k = 0; k < 2; k++) {
+            output_close(containers[i]->outputs[k]);
+        }
+        process_watch_free(containers[i]->watch);
+        free(containers[i]);
+    }
+}
+
+static struct backend_home *container_adopt(struct backend *backend, const json_t *saved,
+                                            const struct backend_order *orders, size_t count,
+                                            struct backend_container **out, struct error *err)
+{
+    const json_t *list = json_object_get(saved, "containers");
+    int64_t number = json_number(saved, "number", -1);
+    if (json_array_size(list) != count || number < 0 || number >= HOMES_MAX ||
+        backend->used[number] != 0) {
+        error_set(err, STATUS_DATA_LOSS, "what was noted of it cannot be read");
+        return NULL;
+    }
+    struct backend_home *home = calloc(1, sizeof(*home));
+    if (home == NULL) {
+        abort();
+    }
+    home->backend = backend;
+    home->number = (unsigned)number;
+    home->metadata = (struct metadata_socket){-1, -1};
+    home->namespaces = (struct namespaces){.user_fd = -1, .net_fd = -1};
+    uv_timer_init(backend->loop, &home->timer);
+    home->timer.data = home;
+    size_t made = 0;
+    while (made < count &&
+           (out[made] = adopt_one(home, json_array_get(list, made), &orders[made])) != NULL) {
+        snprintf(home->roots[made], PATH_BYTES, "%s",
+                 json_text_or(json_array_get(list, made), "root", ""));
+        made++;
+    }
+    if (made == count && adopt_home(home, saved, out[0]->pid, err)) {
+        backend->used[number] = 1;
+        return home;
+    }
+    if (made < count) {
+        error_set(err, STATUS_NOT_FOUND, "one of its containers has ended");
+    }
+    let_them_go(backend, out, made);
+    container_home_close(home);
+    return NULL;
 }
 
 /* ---- whether a container can start here ---- */
@@ -958,12 +1180,14 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
     }
     backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     backend->dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(backend->notes, sizeof(backend->notes), "%.4096s/run/egress", settings->data);
+    snprintf(backend->outputs, sizeof(backend->outputs), "%.4096s/run/out", settings->data);
     backend->children = children_new(loop, err);
     if (backend->children == NULL || !state_make(backend, settings->data, err) ||
+        !file_make_dir(backend->notes, 0700, err) || !file_make_dir(backend->outputs, 0700, err) ||
         (backend->store = oci_store_new(loop, backend->children, settings->data, err)) == NULL) {
         return NULL; /* the engine ends */
     }
-    end_leftovers(backend);
     if (!container_starts(backend, err)) {
         cannot_start(err);
         return NULL;
@@ -986,6 +1210,9 @@ const struct engine_backend container_backend = {
     .address_lost = never_lost,
     .start = container_start,
     .release = container_release,
+    .save = container_save,
+    .adopt = container_adopt,
+    .settle = end_leftovers,
     .signal = container_signal,
     .usage = container_usage,
     .free = container_free,

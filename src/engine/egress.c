@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "engine/output.h"
+#include "engine/process_watch.h"
 #include "engine/spawn.h"
 #include "engine/tool.h"
 
@@ -24,11 +26,13 @@ struct egress {
     const struct namespaces *namespaces;
     void (*ready)(void *ctx, const char *why); /* NULL once it was called */
     void *ctx;
-    pid_t pid;              /* -1: none runs */
-    struct output *signals; /* that it is ready */
-    struct output *words;   /* what it says */
-    char said[SAID_BYTES];  /* its last words */
-    uv_timer_t timer;       /* it is late, or is to be started again */
+    char note[4600];
+    pid_t pid;                   /* -1: none of ours runs */
+    struct process_watch *watch; /* of one that is not our child */
+    struct output *signals;      /* that it is ready */
+    struct output *words;        /* what it says */
+    char said[SAID_BYTES];       /* its last words */
+    uv_timer_t timer;            /* it is late, or is to be started again */
 };
 
 bool egress_there(struct error *err)
@@ -78,6 +82,47 @@ static void close_outputs(struct egress *egress)
 }
 
 static void on_again(uv_timer_t *timer);
+
+/* ---- the file that says which process it is ---- */
+
+static void write_note(const struct egress *egress)
+{
+    char text[64];
+    int fd = open(egress->note, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int length = snprintf(text, sizeof(text), "%d %llu\n", (int)egress->pid,
+                          (unsigned long long)process_started(egress->pid));
+    if (fd < 0 || write(fd, text, (size_t)length) != length) {
+        log_warn("%s cannot be written: another engine would not find this process", egress->note);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static bool read_note(const char *note, pid_t *pid, uint64_t *started)
+{
+    auto_arena arena = {0};
+    struct slice text;
+    int number = 0;
+    unsigned long long ticks = 0;
+    bool good = file_read(&arena, note, 64, &text, NULL) &&
+                sscanf(arena_string(&arena, text), "%d %llu", &number, &ticks) == 2 && number > 1;
+    *pid = number;
+    *started = ticks;
+    return good;
+}
+
+void egress_end_noted(const char *note)
+{
+    pid_t pid;
+    uint64_t started;
+    if (read_note(note, &pid, &started) && started != 0 && process_started(pid) == started) {
+        kill(pid, SIGKILL);
+    }
+    unlink(note);
+}
+
+/* ---- its life ---- */
 
 static void on_exit_of_it(void *ctx, int status)
 {
@@ -146,6 +191,7 @@ static bool start(struct egress *egress, struct error *err)
         return false;
     }
     children_watch(egress->children, egress->pid, false, on_exit_of_it, egress);
+    write_note(egress);
     return true;
 }
 
@@ -163,22 +209,28 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-struct egress *egress_new(uv_loop_t *loop, struct children *children,
-                          const struct namespaces *namespaces,
-                          void (*ready)(void *ctx, const char *why), void *ctx, struct error *err)
+static struct egress *make(uv_loop_t *loop, struct children *children,
+                           const struct namespaces *namespaces, const char *note)
 {
     struct egress *egress = calloc(1, sizeof(*egress));
     if (egress == NULL) {
         abort();
     }
-    *egress = (struct egress){.loop = loop,
-                              .children = children,
-                              .namespaces = namespaces,
-                              .ready = ready,
-                              .ctx = ctx,
-                              .pid = -1};
+    *egress =
+        (struct egress){.loop = loop, .children = children, .namespaces = namespaces, .pid = -1};
+    snprintf(egress->note, sizeof(egress->note), "%s", note);
     uv_timer_init(loop, &egress->timer);
     egress->timer.data = egress;
+    return egress;
+}
+
+struct egress *egress_new(uv_loop_t *loop, struct children *children,
+                          const struct namespaces *namespaces, const char *note,
+                          void (*ready)(void *ctx, const char *why), void *ctx, struct error *err)
+{
+    struct egress *egress = make(loop, children, namespaces, note);
+    egress->ready = ready;
+    egress->ctx = ctx;
     if (!start(egress, err)) {
         egress_free(egress);
         return NULL;
@@ -187,11 +239,41 @@ struct egress *egress_new(uv_loop_t *loop, struct children *children,
     return egress;
 }
 
+static void on_end_of_adopted(void *ctx)
+{
+    struct egress *egress = ctx;
+    process_watch_free(egress->watch);
+    egress->watch = NULL;
+    on_exit_of_it(egress, 0);
+}
+
+struct egress *egress_adopt(uv_loop_t *loop, struct children *children,
+                            const struct namespaces *namespaces, const char *note,
+                            struct error *err)
+{
+    struct egress *egress = make(loop, children, namespaces, note);
+    pid_t pid;
+    uint64_t started;
+    if (read_note(note, &pid, &started)) {
+        egress->watch = process_watch_new(loop, pid, started, on_end_of_adopted, egress);
+    }
+    if (egress->watch == NULL && !start(egress, err)) {
+        egress_free(egress);
+        return NULL;
+    }
+    return egress;
+}
+
 void egress_free(struct egress *egress)
 {
     if (egress == NULL) {
         return;
     }
+    if (egress->watch != NULL) {
+        process_watch_signal(egress->watch, SIGKILL);
+        process_watch_free(egress->watch);
+    }
+    unlink(egress->note);
     if (egress->pid > 0) {
         children_forget(egress->children, egress->pid);
         kill(egress->pid, SIGKILL);

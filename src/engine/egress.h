@@ -17,10 +17,19 @@ struct egress; /* opaque; one for each network */
 /* False, with a sentence that names what is missing, if this machine has no such way. */
 bool egress_there(struct error *err);
 
-/* READY comes from the loop, once: WHY is NULL, or a sentence. If the process ends after that it is
- * started again. NULL and a sentence if none can be started; NAMESPACES stay open meanwhile. */
+/*
+ * READY comes from the loop, once: WHY is NULL, or a sentence. If the process ends after that it is
+ * started again. NULL and a sentence if none can be started; NAMESPACES stay open meanwhile. The
+ * file NOTE says which process it is.
+ */
 struct egress *egress_new(uv_loop_t *loop, struct children *children,
-                          const struct namespaces *namespaces,
+                          const struct namespaces *namespaces, const char *note,
                           void (*ready)(void *ctx, const char *why), void *ctx, struct error *err);
+/* The one of the file NOTE, which an engine before us has started; another one if it has ended. */
+struct egress *egress_adopt(uv_loop_t *loop, struct children *children,
+                            const struct namespaces *namespaces, const char *note,
+                            struct error *err);
 /* Ends the process; READY does not come any more. NULL is fine. */
 void egress_free(struct egress *egress);
+/* Ends the process of the file NOTE, if it runs, and takes the file away. */
+void egress_end_noted(const char *note);

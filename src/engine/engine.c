@@ -1,7 +1,8 @@
 /*
  * The process: what it was born with, who it talks to, and how it leaves.
  *
- * It starts with an empty board: whatever a predecessor had started was killed with it. The run
+ * It starts with what its predecessor has left: containers that still run (adopt.c), while programs
+ * were killed with it. The run
  * index belongs to control, which may not have made it yet; until it is there, nothing can be
  * started, and it is tried again whenever somebody asks.
  */
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "engine/inside.h"
 #include "engine/instance.h"
@@ -298,7 +300,6 @@ static bool open_board(struct engine *engine, struct error *err)
     if (engine->board == NULL) {
         return false;
     }
-    board_reset(engine->board);
     fd = ipc_inherited("meter");
     engine->meter = fd < 0 ? NULL : meter_map(fd, true, err);
     if (engine->meter == NULL) {
@@ -337,12 +338,15 @@ static bool engine_open(struct engine *engine, const struct settings *settings, 
     pool_init(&engine->pool, (unsigned)settings->prepared);
     engine->idle_us = (int64_t)settings->idle_s * 1000000;
     snprintf(engine->index_dir, sizeof(engine->index_dir), "%s/index", settings->data);
+    snprintf(engine->notes_dir, sizeof(engine->notes_dir), "%.4096s/run/instances", settings->data);
     engine->logs = logs_new(ipc_inherited("log-instances"), LOG_BYTES_MAX);
     engine->backend = engine->kind->open(engine->loop, settings, err);
-    if (engine->backend == NULL || !open_board(engine, err)) {
+    if (engine->backend == NULL || !open_board(engine, err) ||
+        (engine->kind->save != NULL && !file_make_dir(engine->notes_dir, 0700, err))) {
         return false;
     }
     init_timers(engine);
+    adopt_all(engine);
     return open_channels(engine, settings, err);
 }
 
@@ -402,7 +406,8 @@ int engine_main(int argc, char **argv)
         return 1;
     }
     watch_signals(&engine, signals);
-    walk_soon(&engine); /* minimums, as soon as there is an index */
+    revisions_changed(&engine); /* those that were adopted, as they are now */
+    walk_soon(&engine);         /* minimums, as soon as there is an index */
     ipc_send(engine.supervisor, MSG_READY, NULL, 0);
     uv_run(engine.loop, UV_RUN_DEFAULT);
     engine_close(&engine, signals);

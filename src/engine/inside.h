@@ -1,15 +1,28 @@
 /* What the files of the engine share: its state, and what they ask of each other. */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "base/map.h"
 #include "engine/autoscale.h"
 #include "engine/backend.h"
-#include "engine/pool.h"
 #include "index/index.h"
 #include "ipc/ipc.h"
 #include "ipc/meter.h"
 
 struct instance;
+struct revision;
+
+/*
+ * Instances that were made ready to run and wait, one for each of the revisions that went to sleep
+ * last: a request then finds namespaces, mounts, limits and network in place, and only the program
+ * has to be started. Bounded by number and by the memory of the machine; the one that waits longest
+ * goes first.
+ */
+struct pool {
+    TAILQ_HEAD(, instance) waiting; /* oldest first */
+    unsigned count, max;
+};
 
 struct engine {
     uv_loop_t *loop;
@@ -19,7 +32,7 @@ struct engine {
     struct logs *logs;
     const struct engine_backend *kind;
     struct backend *backend;
-    char index_dir[4200];
+    char index_dir[4200], notes_dir[4200];
     struct index_run *run; /* NULL until control has made it */
     int64_t idle_us;
     int wake_fds[BOARD_WORKERS];
@@ -83,6 +96,9 @@ void revisions_changed(struct engine *engine);
 void revision_minimum(struct engine *engine, struct slice json);
 void revisions_worker_gone(struct engine *engine, unsigned worker);
 void revisions_tick(struct engine *engine);
+/* An instance that an engine before us has left, from what instance_save() noted. NULL and why if
+ * it does not run any more, or the board has it no more. */
+struct instance *revision_adopt(struct engine *engine, const json_t *note, struct error *err);
 /* The metadata process has been restarted: it hears of every instance. */
 void revisions_tell_metadata(struct engine *engine);
 /* Tells the meter what runs. */
@@ -94,3 +110,32 @@ void revisions_drain(struct engine *engine);
 void revision_on_ready(struct revision *revision, const struct instance *instance);
 void revision_on_failed(struct revision *revision, struct instance *instance);
 void revision_on_gone(struct revision *revision, struct instance *instance);
+
+/* ---- pool.c ---- */
+
+/* MOST: how many may wait, where the machine's memory allows it. */
+void pool_init(struct pool *pool, unsigned most);
+/* REVISION has gone to sleep: one instance is prepared for it, if there is none. */
+void pool_offer(struct revision *revision);
+/* One of REVISION that waits, or is still being prepared, now the caller's to wake; NULL: none. */
+struct instance *pool_take(struct revision *revision);
+/* INSTANCE has ended, whether it waits here or not. */
+void pool_forget(struct engine *engine, struct instance *instance);
+
+/* ---- adopt.c ---- */
+
+/*
+ * Instances outlive the engine that started them. For each one that is ready a file says what the
+ * next engine needs to take it over: as long as the board still has its slot, requests go on
+ * meanwhile. The files are for the life of the machine, and are not synced to disk.
+ */
+
+/* INSTANCE is ready: writes its file. */
+void adopt_note(const struct instance *instance);
+/* It ends: nobody is to adopt it. */
+void adopt_forget(const struct instance *instance);
+/*
+ * What the last engine has left: instances that run, and that the board has, are ours from here on;
+ * all others end, and their slots are free. Once, before anybody is talked to.
+ */
+void adopt_all(struct engine *engine);

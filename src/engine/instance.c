@@ -117,6 +117,7 @@ void instance_end(struct instance *instance, const char *why)
     instance->phase = PHASE_ENDING;
     secrets_forget(&engine->secrets_asks, &instance->secrets_ask);
     pool_forget(engine, instance);
+    adopt_forget(instance);
     if (why != instance->why) {
         snprintf(instance->why, sizeof(instance->why), "%s", why);
     }
@@ -266,7 +267,9 @@ static void exit_text(const struct container *container, int status, char *out, 
     const char *name = container->name;
     const char *last = container->lines[1].last;
     int len;
-    if (WIFSIGNALED(status)) {
+    if (status == BACKEND_STATUS_UNKNOWN) {
+        len = snprintf(out, size, "container \"%.64s\" has ended", name);
+    } else if (WIFSIGNALED(status)) {
         len = snprintf(out, size, "container \"%.64s\" was ended by signal %d (%s)", name,
                        WTERMSIG(status), strsignal(WTERMSIG(status)));
     } else {
@@ -308,15 +311,17 @@ static void on_exit_event(void *ctx, int status)
     }
 }
 
-static void on_held(void *ctx)
+/* What was found to serve before it was known to be made can be noted now. */
+static void on_made(void *ctx)
 {
     const struct container *container = ctx;
-    log_debug("prepared: revision=%s instance=%.8s", container->instance->record->revision,
-              container->instance->id);
+    if (container->instance->phase == PHASE_READY) {
+        adopt_note(container->instance);
+    }
 }
 
 static const struct backend_events container_events = {
-    .on_held = on_held,
+    .on_made = on_made,
     .on_output = on_output,
     .on_exit = on_exit_event,
 };
@@ -360,32 +365,44 @@ static void on_startup(void *ctx, const struct probe_result *result)
                 kind_name(probe->kind), container->name, after_ms);
 }
 
-static bool container_make(struct container *container, bool hold)
+static struct backend_order order_of(struct container *container)
 {
-    struct instance *instance = container->instance;
-    struct engine *engine = engine_of(instance);
-    struct error err = {0};
-    struct backend_order order = {
+    const struct instance *instance = container->instance;
+    return (struct backend_order){
         .record = instance->record,
         .container = container->spec,
         .secrets = &instance->secrets,
         .instance = instance->id,
         .port = container->spec->port != 0 ? instance->address.port : 0,
         .metadata = instance->metadata,
-        .hold = hold,
         .events = &container_events,
         .ctx = container,
     };
-    container->handle = engine->kind->start(instance->home, &order, &err);
-    if (container->handle == NULL) {
-        instance_fail(instance, START_FAILED_IMAGE, "%.240s", err.text);
-        return false;
-    }
+}
+
+static void made(struct container *container)
+{
+    struct instance *instance = container->instance;
+    struct engine *engine = engine_of(instance);
     container->made = true;
     log_lines_init(&container->lines[0], engine->logs, &instance->source, LOG_STDOUT,
                    container->name);
     log_lines_init(&container->lines[1], engine->logs, &instance->source, LOG_STDERR,
                    container->name);
+}
+
+static bool container_make(struct container *container, bool hold)
+{
+    struct instance *instance = container->instance;
+    struct error err = {0};
+    struct backend_order order = order_of(container);
+    order.hold = hold;
+    container->handle = engine_of(instance)->kind->start(instance->home, &order, &err);
+    if (container->handle == NULL) {
+        instance_fail(instance, START_FAILED_IMAGE, "%.240s", err.text);
+        return false;
+    }
+    made(container);
     return true;
 }
 
@@ -484,6 +501,17 @@ static bool listens_well(struct instance *instance)
     return instance->phase == PHASE_STARTING;
 }
 
+static void start_liveness(struct instance *instance)
+{
+    for (size_t i = 0; i < instance->container_count; i++) {
+        struct container *container = &instance->containers[i];
+        if (container->spec->liveness.kind != PROBE_NONE) {
+            container->liveness =
+                start_probe(container, &container->spec->liveness, false, on_liveness);
+        }
+    }
+}
+
 static void instance_ready(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
@@ -498,14 +526,11 @@ static void instance_ready(struct instance *instance)
     board_wake(engine->board, engine->wake_fds);
     log_info("instance ready: revision=%s instance=%.8s after_us=%lld", instance->record->revision,
              instance->id, (long long)(instance->ready_us - instance->started_us));
-    for (size_t i = 0; i < instance->container_count; i++) {
-        struct container *container = &instance->containers[i];
-        if (container->spec->liveness.kind != PROBE_NONE) {
-            container->liveness =
-                start_probe(container, &container->spec->liveness, false, on_liveness);
-        }
-    }
+    start_liveness(instance);
     revision_on_ready(instance->revision, instance);
+    if (instance->phase == PHASE_READY) {
+        adopt_note(instance);
+    }
 }
 
 /* Starts what may start now; ready when everything has started and passed. */
@@ -711,20 +736,21 @@ static void new_id(char out[41])
     random_text(out, 40, "0123456789abcdef");
 }
 
-static struct instance *instance_make(struct revision *revision, enum instance_phase phase)
+static struct instance *instance_make(struct revision *revision, struct run_record *record,
+                                      enum instance_phase phase, const char *id)
 {
     struct instance *instance = calloc(1, sizeof(*instance));
     struct engine *engine = revision->engine;
     if (instance == NULL) {
         abort();
     }
-    struct run_record *record = run_record_ref(revision->record);
+    run_record_ref(record);
     instance->revision = revision;
     instance->record = record;
     instance->slot = -1;
     instance->phase = phase;
     instance->started_us = clock_mono_us();
-    new_id(instance->id);
+    snprintf(instance->id, sizeof(instance->id), "%s", id);
     instance->source = (struct log_source){
         .service = record->service,
         .revision = record->revision,
@@ -743,19 +769,27 @@ static struct instance *instance_make(struct revision *revision, enum instance_p
     }
     uv_timer_init(engine->loop, &instance->timer);
     instance->timer.data = instance;
-    uv_timer_start(&instance->timer, on_start_timer, 0, 0);
     engine_instance_added(engine);
+    return instance;
+}
+
+static struct instance *instance_begin(struct revision *revision, enum instance_phase phase)
+{
+    char id[41];
+    new_id(id);
+    struct instance *instance = instance_make(revision, revision->record, phase, id);
+    uv_timer_start(&instance->timer, on_start_timer, 0, 0);
     return instance;
 }
 
 struct instance *instance_new(struct revision *revision)
 {
-    return instance_make(revision, PHASE_STARTING);
+    return instance_begin(revision, PHASE_STARTING);
 }
 
 struct instance *instance_prepare(struct revision *revision)
 {
-    struct instance *instance = instance_make(revision, PHASE_PREPARED);
+    struct instance *instance = instance_begin(revision, PHASE_PREPARED);
     instance->next = revision->instances;
     revision->instances = instance;
     return instance;
@@ -776,6 +810,77 @@ void instance_wake(struct instance *instance)
     if (instance->home != NULL) { /* else its first timer has not fired yet */
         uv_timer_start(&instance->timer, on_wake_timer, 0, 0);
     }
+}
+
+/* ---- from one engine to the next ---- */
+
+json_t *instance_save(const struct instance *instance)
+{
+    const struct engine *engine = engine_of(instance);
+    struct backend_container *handles[RUN_CONTAINERS_MAX];
+    for (size_t i = 0; i < instance->container_count; i++) {
+        handles[i] = instance->containers[i].handle;
+    }
+    json_t *home = engine->kind->save(instance->home, handles, instance->container_count);
+    if (home == NULL) {
+        return NULL;
+    }
+    return json_pack(
+        "{ss sI sI sI sI sI so ss}", "id", instance->id, "slot", (json_int_t)instance->slot,
+        "generation", (json_int_t)board_generation(engine->board, instance->slot), "port",
+        (json_int_t)instance->address.port, "started_us", (json_int_t)instance->started_us,
+        "ready_us", (json_int_t)instance->ready_us, "home", home, "record", instance->record->json);
+}
+
+struct instance *instance_adopt(struct revision *revision, struct run_record *record,
+                                const json_t *note, struct error *err)
+{
+    struct engine *engine = revision->engine;
+    struct backend_order orders[RUN_CONTAINERS_MAX];
+    struct backend_container *handles[RUN_CONTAINERS_MAX];
+    enum instance_state state;
+    int slot = (int)json_number(note, "slot", -1);
+    if (!board_holds(engine->board, slot, (uint32_t)json_number(note, "generation", 0),
+                     record->revision_id, &state)) {
+        error_set(err, STATUS_NOT_FOUND, "no request can come to it any more");
+        return NULL;
+    }
+    struct instance *instance =
+        instance_make(revision, record, PHASE_READY, json_text_or(note, "id", ""));
+    instance->address = (struct board_address){
+        .ipv4 = htonl(INADDR_LOOPBACK),
+        .port = (uint16_t)json_number(note, "port", 0),
+        .http2 = run_record_ingress(record)->http2,
+        .own_network = 1,
+    };
+    for (size_t i = 0; i < instance->container_count; i++) {
+        orders[i] = order_of(&instance->containers[i]);
+    }
+    instance->home = engine->kind->adopt(engine->backend, json_object_get(note, "home"), orders,
+                                         instance->container_count, handles, err);
+    if (instance->home == NULL) {
+        uv_close((uv_handle_t *)&instance->timer, on_timer_closed);
+        engine_instance_removed(engine);
+        return NULL;
+    }
+    instance->slot = slot;
+    engine->by_slot[slot] = instance;
+    instance->started_us = json_number(note, "started_us", instance->started_us);
+    instance->ready_us = json_number(note, "ready_us", instance->started_us);
+    instance->ever_ready = instance->can_start = true;
+    for (size_t i = 0; i < instance->container_count; i++) {
+        struct container *container = &instance->containers[i];
+        container->handle = handles[i];
+        container->started = container->passed = true;
+        made(container);
+    }
+    start_liveness(instance);
+    if (state == INSTANCE_DRAINING) {
+        instance_drain(instance);
+    }
+    logs_system(engine->logs, &instance->source, "",
+                "The engine was restarted; this instance goes on.");
+    return instance;
 }
 
 /* ---- watching ---- */

@@ -83,6 +83,13 @@ bool instance_send_sockets(const struct instance *instance, struct ipc_channel *
 struct instance *instance_prepare(struct revision *revision);
 void instance_wake(struct instance *instance);
 
+/* What an engine after this one needs to take INSTANCE over; the caller owns it. NULL: it is not
+ * made in full. */
+json_t *instance_save(const struct instance *instance);
+/* The other way round, for REVISION; in nobody's list yet. NULL and why. */
+struct instance *instance_adopt(struct revision *revision, struct run_record *record,
+                                const json_t *note, struct error *err);
+
 /* Hands the listening socket of its metadata server over, if it has one; tried again each second
  * until the metadata process has taken it. */
 void instance_tell_metadata(struct instance *instance);

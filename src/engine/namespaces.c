@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -171,6 +172,35 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)
     }
     close(told[0]);
     close(go[1]); /* it may go; whoever reaps our children reaps it */
+    return good;
+}
+
+static bool is_ours(int fd, const char *name)
+{
+    char path[64];
+    struct stat own, other;
+    snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+    return stat(path, &own) != 0 || fstat(fd, &other) != 0 || own.st_ino == other.st_ino;
+}
+
+bool namespaces_adopt(struct namespaces *out, pid_t pid, uid_t first)
+{
+    char path[64];
+    unsigned inside = 1, outside = 0, count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
+    FILE *map = fopen(path, "re");
+    bool good = map != NULL && fscanf(map, "%u %u %u", &inside, &outside, &count) == 3 &&
+                inside == 0 && outside == first && count == NAMESPACE_USERS;
+    if (map != NULL) {
+        fclose(map);
+    }
+    *out = (struct namespaces){.first = first, .user_fd = -1, .net_fd = -1};
+    good = good && (out->user_fd = open_namespace(pid, "user")) >= 0 &&
+           (out->net_fd = open_namespace(pid, "net")) >= 0 && !is_ours(out->user_fd, "user") &&
+           !is_ours(out->net_fd, "net");
+    if (!good) {
+        namespaces_close(out);
+    }
     return good;
 }
 

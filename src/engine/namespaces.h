@@ -18,6 +18,8 @@ struct namespaces {
 
 /* Its users are FIRST and the NAMESPACE_USERS - 1 after it. */
 bool namespaces_open(struct namespaces *out, uid_t first, struct error *err);
+/* Those that the process PID, of an engine before us, runs in; false if they are not of FIRST. */
+bool namespaces_adopt(struct namespaces *out, pid_t pid, uid_t first);
 void namespaces_close(struct namespaces *namespaces);
 
 /* A TCP socket of IPv4 inside, not connected, that does not block; -1 and errno. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -44,6 +45,20 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     output_read(poll->data, OUTPUT_READS);
 }
 
+static struct output *output_of(uv_loop_t *loop, enum log_stream stream, int fd,
+                                output_bytes on_bytes, void *ctx)
+{
+    struct output *output = calloc(1, sizeof(*output));
+    if (output == NULL) {
+        abort();
+    }
+    *output = (struct output){.stream = stream, .on_bytes = on_bytes, .ctx = ctx, .fd = fd};
+    uv_poll_init(loop, &output->poll, fd); /* makes it non-blocking */
+    output->poll.data = output;
+    uv_poll_start(&output->poll, UV_READABLE, on_ready);
+    return output;
+}
+
 struct output *output_new(uv_loop_t *loop, enum log_stream stream, output_bytes on_bytes, void *ctx,
                           int *write_fd)
 {
@@ -51,21 +66,37 @@ struct output *output_new(uv_loop_t *loop, enum log_stream stream, output_bytes 
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return NULL;
     }
-    struct output *output = calloc(1, sizeof(*output));
-    if (output == NULL) {
-        abort();
-    }
-    *output = (struct output){.stream = stream, .on_bytes = on_bytes, .ctx = ctx, .fd = fds[0]};
     *write_fd = fds[1];
-    uv_poll_init(loop, &output->poll, fds[0]); /* makes it non-blocking */
-    output->poll.data = output;
-    uv_poll_start(&output->poll, UV_READABLE, on_ready);
-    return output;
+    return output_of(loop, stream, fds[0], on_bytes, ctx);
+}
+
+struct output *output_at(uv_loop_t *loop, enum log_stream stream, const char *path,
+                         output_bytes on_bytes, void *ctx, int *write_fd)
+{
+    if (write_fd != NULL && mkfifo(path, 0600) != 0) {
+        return NULL;
+    }
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        return NULL;
+    }
+    if (write_fd != NULL) {
+        /* Open for both, so that it is never without a reader, whose absence would end the child.
+         */
+        *write_fd = open(path, O_RDWR | O_CLOEXEC);
+        if (*write_fd < 0) {
+            close(fd);
+            return NULL;
+        }
+    }
+    return output_of(loop, stream, fd, on_bytes, ctx);
 }
 
 void output_drain(struct output *output)
 {
-    output_read(output, OUTPUT_READS_LAST);
+    if (output != NULL) {
+        output_read(output, OUTPUT_READS_LAST);
+    }
 }
 
 static void on_closed(uv_handle_t *handle)

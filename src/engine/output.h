@@ -13,7 +13,13 @@ typedef void (*output_bytes)(void *ctx, enum log_stream stream, struct slice byt
 /* *WRITE_FD is the child's end, for the caller to close. NULL and errno if there is no pipe. */
 struct output *output_new(uv_loop_t *loop, enum log_stream stream, output_bytes on_bytes, void *ctx,
                           int *write_fd);
-/* The child has ended: reads what is left, up to a bound. */
+/*
+ * The same by a FIFO at PATH, so that the child goes on writing while nobody reads, and another
+ * process of ours can read on. With WRITE_FD NULL it is there already.
+ */
+struct output *output_at(uv_loop_t *loop, enum log_stream stream, const char *path,
+                         output_bytes on_bytes, void *ctx, int *write_fd);
+/* The child has ended: reads what is left, up to a bound. NULL is fine. */
 void output_drain(struct output *output);
 /* Nothing is reported after it; frees itself. NULL is fine. */
 void output_close(struct output *output);

@@ -1,5 +1,3 @@
-#include "engine/pool.h"
-
 #include <sys/sysinfo.h>
 
 #include "base/log.h"

@@ -598,6 +598,27 @@ void revisions_tick(struct engine *engine)
     listeners_done(&engine->listeners);
 }
 
+struct instance *revision_adopt(struct engine *engine, const json_t *note, struct error *err)
+{
+    struct run_record *record = run_record_read(slice_of(json_text_or(note, "record", "")), err);
+    if (record == NULL) {
+        return NULL;
+    }
+    struct revision *revision = map_find(engine->revisions, id_key(&record->revision_id));
+    if (revision == NULL) {
+        revision = revision_add(engine, run_record_ref(record));
+    }
+    struct instance *instance = instance_adopt(revision, record, note, err);
+    run_record_unref(record);
+    if (instance == NULL) {
+        revision_settle(revision);
+        return NULL;
+    }
+    instance->next = revision->instances;
+    revision->instances = instance;
+    return instance;
+}
+
 static void tell_metadata(struct revision *revision)
 {
     for (struct instance *i = revision->instances; i != NULL; i = i->next) {

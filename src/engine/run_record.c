@@ -181,6 +181,7 @@ struct run_record *run_record_read(struct slice json, struct error *err)
         abort();
     }
     record->refs = 1;
+    record->json = arena_string(&record->arena, json);
     if (!fill(record, value, err)) {
         run_record_unref(record);
         return NULL;

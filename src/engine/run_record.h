@@ -47,6 +47,7 @@ struct run_container {
 struct run_record {
     unsigned refs;
     struct arena arena;
+    const char *json; /* what it was read from */
     uint64_t revision_id;
     uint64_t service_id; /* for the meter; 0: not known */
     const char *revision, *service, *project, *project_number, *region;

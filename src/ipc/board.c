@@ -228,12 +228,14 @@ static void slot_free(struct slot *slot)
     }
 }
 
-void board_reset(struct board *board)
+void board_keep(struct board *board, const bool keep[BOARD_INSTANCES])
 {
     for (int i = 0; i < BOARD_INSTANCES; i++) {
         struct slot *slot = slot_at(board, i);
-        slot_free(slot);
-        atomic_store(&slot->doubt, 0);
+        if (!keep[i]) {
+            slot_free(slot);
+            atomic_store(&slot->doubt, 0);
+        }
     }
     for (int i = 0; i < BOARD_REVISIONS; i++) {
         struct bucket *bucket = &board->shared->buckets[i];
@@ -246,7 +248,31 @@ void board_reset(struct board *board)
         atomic_store(&bucket->first, 0);
         atomic_store(&bucket->version, (version | 1) + 1);
     }
+    for (int i = 0; i < BOARD_INSTANCES; i++) {
+        if (keep[i]) {
+            chain_add(board, atomic_load(&slot_at(board, i)->revision_id), i);
+        }
+    }
     board->next_free = 0;
+}
+
+void board_reset(struct board *board)
+{
+    static const bool none[BOARD_INSTANCES];
+    board_keep(board, none);
+}
+
+bool board_holds(const struct board *board, int number, uint32_t generation, uint64_t revision_id,
+                 enum instance_state *out)
+{
+    if (number < 0 || number >= BOARD_INSTANCES) {
+        return false;
+    }
+    const struct slot *slot = slot_at(board, number);
+    struct word word = word_open(atomic_load(&slot->word));
+    *out = word.state;
+    return word.generation == generation && atomic_load(&slot->revision_id) == revision_id &&
+           (word.state == INSTANCE_READY || word.state == INSTANCE_DRAINING);
 }
 
 static int find_free(const struct board *board)

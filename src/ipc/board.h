@@ -30,6 +30,12 @@ void board_unmap(struct board *board);
 
 /* Empties it: the engine has just started, so no instance lives. */
 void board_reset(struct board *board);
+/* The same, but for the slots of which KEEP is true: instances that the last engine has left. Their
+ * places stay taken. */
+void board_keep(struct board *board, const bool keep[BOARD_INSTANCES]);
+/* Whether slot NUMBER has this instance of the last engine, and may be kept. *OUT: its state. */
+bool board_holds(const struct board *board, int number, uint32_t generation, uint64_t revision_id,
+                 enum instance_state *out);
 
 struct board_address {
     uint32_t ipv4; /* network order */

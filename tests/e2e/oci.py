@@ -554,22 +554,95 @@ def so_many_wait_as_may_and_the_one_that_waits_longest_goes():
 
 # ---- faults ----
 
+def kill_engine():
+    before = homerun().pids("engine")
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: homerun().pids("engine") not in ([], before), "another engine", 20)
+
+
+def ways_out(homerun_stand):
+    """The processes that lead out of the networks of its instances."""
+    notes = os.path.join(homerun_stand.data, "run", "egress")
+    return [read(os.path.join(notes, name)).split()[0] for name in os.listdir(notes)]
+
+
 @test
-def the_engine_killed_leaves_nothing_behind_and_serves_again():
-    service("killed")
-    assert instances("killed")
-    before = homerun().pids("engine")[0]
-    os.kill(before, signal.SIGKILL)
-    wait_until(lambda: homerun().pids("engine") not in ([], [before]), "another engine", 20)
-    wait_until(lambda: ask("killed").status == 200, "it serves again", 20)
-    assert len(instances("killed")) == 1
-    wait_until(lambda: not instances("killed"), "asleep", 20)
+def containers_go_on_serving_while_the_engine_is_killed_and_the_next_adopts_them():
+    service("lives", template_notes={SCALE + "minScale": "1", SCALE + "maxScale": "1"})
+    service("prepared")
+    wait_until(lambda: waits_prepared(stand, "prepared"), "one is prepared", 30)
+    first = instances("lives")
+    assert len(first) == 1
+    before = metadata("lives", "instance/id")
+    statuses, over = [], threading.Event()
+
+    def ask_on():
+        while not over.is_set():
+            statuses.append(ask("lives").status)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask_on) for _ in range(2)]
+        kill_engine()
+        kill_engine()
+        over.set()
+        for one in asking:
+            one.result()
+    assert statuses and set(statuses) == {200}, statuses
+    assert instances("lives") == first, "it was not the same any more"
+    assert metadata("lives", "instance/id") == before
+    inside("lives", "echo after the engine > /proc/1/fd/1")
+    wait_until(lambda: "after the engine" in homerun().cli("services", "logs", "lives").stdout,
+               "what it writes is read on", 20)
+    assert ask("prepared").text == "a page\n"
+    assert stand.api("DELETE", f"{SERVICES}/lives").status == 200
+    wait_until(lambda: not instances("lives"), "an adopted one ends like any other", 30)
+
+
+@test
+def an_adopted_container_that_exits_or_is_killed_is_replaced():
+    service("falls", template_notes={SCALE + "minScale": "1", SCALE + "maxScale": "1"})
+    kill_engine()
+    first = instances("falls")
+    assert len(first) == 1
+    os.kill(first[0], signal.SIGKILL)
+    wait_until(lambda: instances("falls") not in ([], first), "another one", 30)
+    wait_until(lambda: ask("falls").status == 200, "it serves again", 20)
+    assert stand.api("DELETE", f"{SERVICES}/falls").status == 200
+
+
+@test
+def after_a_kill_of_all_nothing_of_it_is_left_once_it_starts_again():
+    homerun()
+    other = Homerun("--engine=oci", "--plain")
+    try:
+        other.start()
+        other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        deploy(other, "orphan", "web:1")
+        assert len(instances("orphan")) == 1
+        out = ways_out(other)
+        assert len(out) == (shutil.which("slirp4netns") is not None)
+        everybody = [p["pid"] for p in other.read_ready()["processes"]]
+        for pid in everybody:
+            os.kill(pid, signal.SIGKILL)
+        other.process.wait(10)
+        os.remove(other.ready_file)
+        other.start()
+        wait_until(lambda: not instances("orphan"), "the orphan has ended", 20)
+        assert not containers_of(other, "orphan")
+        wait_until(lambda: not [pid for pid in out if (read(f"/proc/{pid}/comm") or "")
+                                .startswith("slirp")], "its way out has ended", 10)
+        for place in ("out", "egress", "instances"):
+            assert os.listdir(os.path.join(other.data, "run", place)) == [], place
+        assert other.get(other.url("orphan") + "/page").status == 200
+    finally:
+        other.close()
 
 
 @test
 def the_end_of_all_leaves_no_process_mount_or_group():
     service("last")
     data = stand.data
+    known = os.listdir(os.path.join(data, "run", "crun"))
+    assert known
     stand.stop()
     assert not instances("last")
     mounts = open("/proc/self/mounts", encoding="utf-8").read()
@@ -579,9 +652,7 @@ def the_end_of_all_leaves_no_process_mount_or_group():
     assert not [one for one in ("/run", "/dev/shm") if os.path.exists(os.path.join(one, name))]
     assert not os.path.exists(os.path.join(data, "run", "crun")), "what crun knows is in memory"
     for place in ("/sys/fs/cgroup/memory/homerun", "/sys/fs/cgroup/homerun"):
-        left = [name for name in os.listdir(place) if os.path.isdir(os.path.join(place, name))] \
-            if os.path.isdir(place) else []
-        assert left == [], left
+        assert not [name for name in known if os.path.isdir(os.path.join(place, name))]
 
 
 @test

@@ -43,6 +43,39 @@ static int a_ready_instance(struct board *board, uint64_t revision_id, uint32_t 
 
 /* ---- one process ---- */
 
+static void what_is_kept_keeps_its_places_and_all_else_is_free(void **state)
+{
+    (void)state;
+    int fd;
+    struct board *board = a_board(&fd);
+    struct board_place kept, other;
+    enum instance_state found;
+    static bool keep[BOARD_INSTANCES];
+    int first = a_ready_instance(board, 7, 2);
+    int second = a_ready_instance(board, 7, 2);
+    int third = a_ready_instance(board, 8, 1);
+    assert_true(board_take(board, 8, 0, &other));
+    assert_true(board_take(board, 7, 0, &kept));
+    uint32_t generation = board_generation(board, kept.slot);
+    assert_true(board_holds(board, kept.slot, generation, 7, &found));
+    assert_false(board_holds(board, kept.slot, generation + 1, 7, &found));
+    assert_false(board_holds(board, kept.slot, generation, 8, &found));
+    assert_false(board_holds(board, BOARD_INSTANCES, generation, 7, &found));
+    keep[kept.slot] = true;
+    board_keep(board, keep);
+    assert_int_equal(board_taken(board, kept.slot), 1);
+    assert_int_equal(board_count(board, 7, INSTANCE_READY), 1);
+    assert_int_equal(board_count(board, 8, INSTANCE_READY), 0);
+    assert_false(board_holds(board, kept.slot == first ? second : first, generation, 7, &found));
+    assert_false(board_give(board, 0, &kept));
+    assert_false(board_give(board, 0, &other));
+    assert_int_equal(board_taken(board, kept.slot), 0);
+    assert_int_equal(board_taken(board, third), 0);
+    assert_true(board_take(board, 7, 1, &kept));
+    board_unmap(board);
+    close(fd);
+}
+
 static void only_a_ready_instance_gives_places(void **state)
 {
     (void)state;
@@ -380,6 +413,7 @@ static void workers_that_are_killed_anywhere_lose_no_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_kept_keeps_its_places_and_all_else_is_free),
         cmocka_unit_test(only_a_ready_instance_gives_places),
         cmocka_unit_test(the_limit_holds_and_the_least_loaded_is_taken),
         cmocka_unit_test(instances_behind_many_full_ones_are_found),

@@ -1,0 +1,20 @@
+/* A process that is not our child, such as one that an engine before us has started. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct process_watch; /* opaque */
+
+/* When PID was started, in ticks since the machine was: with it, a number names one process only. 0
+ * if there is no such process. */
+uint64_t process_started(pid_t pid);
+
+/* ENDED comes from the loop, once. NULL if PID is not there, or is not the process that was started
+ * then. */
+struct process_watch *process_watch_new(uv_loop_t *loop, pid_t pid, uint64_t started,
+                                        void (*ended)(void *ctx), void *ctx);
+void process_watch_signal(const struct process_watch *watch, int number);
+/* ENDED does not come any more. NULL is fine. */
+void process_watch_free(struct process_watch *watch);
