@@ -3,6 +3,7 @@
  * to show the record, and only then the listener. From then on everything happens in calls.
  */
 #include "control/control.h"
+#include "model/service_settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,6 +268,8 @@ int control_main(int argc, char **argv)
         return 1;
     }
     log_init("control", (enum log_level)control.settings.log_level);
+    settings_choose(strcmp(control.settings.engine, "process") == 0 ? SETTING_OF_PROGRAMS
+                                                                    : SETTING_IN_CONTAINERS);
     uv_loop_init(&loop);
     control.loop = &loop;
     control.net = net_new(&loop);

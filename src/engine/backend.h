@@ -100,6 +100,8 @@ struct engine_backend {
                                   const struct backend_order *orders, size_t count,
                                   struct backend_container **out, struct error *err);
     void (*settle)(struct backend *backend);
+    /* It has started: a boost of its CPU ends. NULL: there is none. */
+    void (*calm)(struct backend_container *container);
     /* To all its processes. */
     void (*signal)(struct backend_container *container, int number);
     bool (*usage)(const struct backend_container *container, struct backend_usage *out);

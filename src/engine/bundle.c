@@ -8,7 +8,6 @@
 
 enum {
     PROCESSES_MAX = 1024,
-    CPU_PERIOD_US = 100000,
     /* CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET */
     CLONE_NAMESPACES = 0x7e020000,
 };
@@ -94,8 +93,8 @@ static json_t *linux_part(const struct bundle *bundle)
     if (bundle->cpu_m > 0) {
         json_object_set_new(resources, "cpu",
                             json_pack("{sIsi}", "quota",
-                                      (json_int_t)(bundle->cpu_m * CPU_PERIOD_US / 1000), "period",
-                                      CPU_PERIOD_US));
+                                      (json_int_t)(bundle->cpu_m * BUNDLE_CPU_PERIOD_US / 1000),
+                                      "period", BUNDLE_CPU_PERIOD_US));
     }
     char group[160];
     snprintf(group, sizeof(group), "/homerun/%s", bundle->id);
@@ -148,6 +147,11 @@ static json_t *mounts(const struct bundle *bundle)
         file_mount(bundle, "/etc/hosts", "hosts"),
         file_mount(bundle, "/etc/resolv.conf", "resolv.conf"));
     add_secrets(bundle, list);
+    for (size_t i = 0; i < bundle->volume_count; i++) {
+        static const char *const volume[] = {"bind", "rw", "nosuid", "nodev", NULL};
+        json_array_append_new(
+            list, mount_of(bundle->volumes[i].target, "bind", bundle->volumes[i].source, volume));
+    }
     return list;
 }
 

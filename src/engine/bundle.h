@@ -6,6 +6,12 @@
 #include "engine/namespaces.h"
 #include "engine/secrets.h"
 
+enum { BUNDLE_CPU_PERIOD_US = 100000 };
+
+struct bundle_volume {
+    const char *source, *target; /* folders: of this machine, and inside */
+};
+
 struct bundle {
     const char *dir; /* of the bundle: rootfs, hosts and resolv.conf are in it */
     const char *id;  /* of the container */
@@ -16,6 +22,8 @@ struct bundle {
     int64_t memory_bytes, cpu_m; /* 0: no limit */
     const struct secret_mount *mounts; /* folders with secrets in them */
     size_t mount_count;
+    const struct bundle_volume *volumes;
+    size_t volume_count;
 };
 
 /* The caller owns the object. */

@@ -82,6 +82,8 @@ struct backend_home {
     void (*done)(void *ctx, const char *why);
     void *done_ctx;
     char roots[RUN_CONTAINERS_MAX][PATH_BYTES]; /* unpacked images; "" for programs */
+    char volumes[RUN_MOUNTS_MAX][64];           /* names of those that are made */
+    size_t volume_count;
     uv_timer_t timer;
 };
 
@@ -96,6 +98,7 @@ struct backend_container {
     pid_t crun, pid;       /* the one that makes it; its first process */
     int pending_signal;    /* asked for while it was being made */
     bool hold;             /* it is to wait when it is made */
+    int64_t calm_cpu_m;    /* its limit once it has started; 0: it has it already */
     bool released;         /* not any more */
     struct tool *starting; /* crun, that lets it go */
     struct output *outputs[2];
@@ -159,10 +162,20 @@ static void on_home_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+static void volume_path(const struct backend_home *home, size_t number, char out[64])
+{
+    snprintf(out, 64, RUN_DIR "/volume-%u-%zu", home->number, number);
+}
+
 static void container_home_close(struct backend_home *home)
 {
     if (home->get != NULL) {
         oci_get_cancel(home->get);
+    }
+    char path[64];
+    for (size_t i = 0; i < home->volume_count; i++) {
+        volume_path(home, i, path);
+        rootfs_volume_remove(path);
     }
     egress_free(home->egress);
     metadata_socket_close(&home->metadata);
@@ -414,25 +427,74 @@ static bool write_hosts(const struct backend_container *container, struct arena 
 
 /* Who registered a program of this machine decides what it runs: nothing that a deployer chooses is
  * put over what it reads. */
-static bool mounts_suit_program(const struct bundle *bundle, struct error *err)
+static bool suits_program(const char *path, struct error *err)
 {
     static const char *const places[] = {"/secrets", "/run/secrets", "/mnt"};
-    for (size_t i = 0; i < bundle->mount_count; i++) {
-        struct slice target = slice_of(bundle->mounts[i].target);
-        bool suits = false;
-        for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
-            struct slice place = slice_of(places[k]);
-            suits = suits || (slice_starts(target, place) &&
-                              (target.len == place.len || target.data[place.len] == '/'));
+    struct slice target = slice_of(path);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        struct slice place = slice_of(places[i]);
+        if (slice_starts(target, place) &&
+            (target.len == place.len || target.data[place.len] == '/')) {
+            return true;
         }
-        if (!suits) {
-            return error_set(err, STATUS_FAILED_PRECONDITION,
-                             "secrets of a program of this machine are mounted below /secrets, "
-                             "/run/secrets or /mnt, not at %.200s",
-                             bundle->mounts[i].target);
+    }
+    return error_set(err, STATUS_FAILED_PRECONDITION,
+                     "volumes and secrets of a program of this machine are mounted below /secrets, "
+                     "/run/secrets or /mnt, not at %.200s",
+                     path);
+}
+
+static bool mounts_suit_program(const struct bundle *bundle, struct error *err)
+{
+    for (size_t i = 0; i < bundle->mount_count; i++) {
+        if (!suits_program(bundle->mounts[i].target, err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < bundle->volume_count; i++) {
+        if (!suits_program(bundle->volumes[i].target, err)) {
+            return false;
         }
     }
     return true;
+}
+
+/* The volumes of a container; the first that asks for one makes it. */
+static bool add_volumes(struct backend_home *home, struct arena *arena,
+                        const struct run_container *spec, struct bundle *bundle, struct error *err)
+{
+    struct bundle_volume *list = arena_array(arena, struct bundle_volume, spec->mount_count + 1);
+    for (size_t i = 0; i < spec->mount_count; i++) {
+        const struct run_mount *mount = &spec->mounts[i];
+        char path[64];
+        size_t at = 0;
+        while (at < home->volume_count && strcmp(home->volumes[at], mount->volume) != 0) {
+            at++;
+        }
+        volume_path(home, at, path);
+        if (at == home->volume_count) {
+            if (at == RUN_MOUNTS_MAX || strlen(mount->volume) >= sizeof(home->volumes[at])) {
+                return error_set(err, STATUS_RESOURCE_EXHAUSTED, "the instance has %d volumes",
+                                 RUN_MOUNTS_MAX);
+            }
+            if (!rootfs_volume(path, home->namespaces.first, mount->bytes, err)) {
+                return false;
+            }
+            snprintf(home->volumes[at], sizeof(home->volumes[at]), "%s", mount->volume);
+            home->volume_count++;
+        }
+        list[i] = (struct bundle_volume){arena_string(arena, slice_of(path)), mount->path};
+    }
+    bundle->volumes = list;
+    bundle->volume_count = spec->mount_count;
+    return true;
+}
+
+/* As on Cloud Run: double, but one more at least and four more at most. */
+static int64_t boosted(int64_t cpu_m)
+{
+    int64_t more = cpu_m < 1000 ? 1000 : cpu_m > 4000 ? 4000 : cpu_m;
+    return cpu_m > 0 ? cpu_m + more : 0;
 }
 
 static bool write_bundle(struct backend_container *container, struct arena *arena,
@@ -445,13 +507,15 @@ static bool write_bundle(struct backend_container *container, struct arena *aren
         .id = container->id,
         .namespaces = &home->namespaces,
         .memory_bytes = order->container->memory_bytes,
-        .cpu_m = order->container->cpu_m,
+        .cpu_m = order->container->cpu_boost ? boosted(order->container->cpu_m)
+                                             : order->container->cpu_m,
     };
     bool made = is_program(order->container)
                     ? bundle_of_program(container, arena, order, &bundle, err)
                     : bundle_of_image(container, arena, home->roots[number], order, &bundle, err);
     struct secret_mount *mounts;
-    if (!made || !write_hosts(container, arena, order->record, err) ||
+    if (!made || !add_volumes(home, arena, order->container, &bundle, err) ||
+        !write_hosts(container, arena, order->record, err) ||
         !secret_files_write(order->secrets, number, container->dir, home->namespaces.first, arena,
                             &mounts, &bundle.mount_count, err)) {
         return false;
@@ -723,6 +787,7 @@ container_start(struct backend_home *home, const struct backend_order *order, st
         .crun = -1,
         .pid = -1,
         .hold = order->hold,
+        .calm_cpu_m = order->container->cpu_boost ? order->container->cpu_m : 0,
         .events = order->events,
         .ctx = order->ctx,
     };
@@ -739,6 +804,34 @@ container_start(struct backend_home *home, const struct backend_order *order, st
     rootfs_remove(container->dir);
     free(container);
     return NULL;
+}
+
+static bool write_group(const char *folder, const char *id, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s%s%s", folder, id, name);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return good;
+}
+
+static void container_calm(struct backend_container *container)
+{
+    char quota[64], both[96];
+    if (container->calm_cpu_m == 0) {
+        return;
+    }
+    snprintf(quota, sizeof(quota), "%lld",
+             (long long)(container->calm_cpu_m * BUNDLE_CPU_PERIOD_US / 1000));
+    snprintf(both, sizeof(both), "%s %d", quota, BUNDLE_CPU_PERIOD_US);
+    if (!write_group("/sys/fs/cgroup/cpu/homerun/", container->id, "/cpu.cfs_quota_us", quota) &&
+        !write_group("/sys/fs/cgroup/homerun/", container->id, "/cpu.max", both)) {
+        log_warn("the boost of container %s does not end: %s", container->id, strerror(errno));
+    }
+    container->calm_cpu_m = 0;
 }
 
 /* ---- figures ---- */
@@ -1209,6 +1302,7 @@ const struct engine_backend container_backend = {
     .socket = container_socket,
     .address_lost = never_lost,
     .start = container_start,
+    .calm = container_calm,
     .release = container_release,
     .save = container_save,
     .adopt = container_adopt,

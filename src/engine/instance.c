@@ -103,7 +103,8 @@ static void stop_probes(struct instance *instance)
         struct container *container = &instance->containers[i];
         probe_free(container->startup);
         probe_free(container->liveness);
-        container->startup = container->liveness = NULL;
+        probe_free(container->readiness);
+        container->startup = container->liveness = container->readiness = NULL;
     }
 }
 
@@ -236,8 +237,10 @@ static int socket_inside(void *ctx)
     return engine_of(container->instance)->kind->socket(container->instance->home);
 }
 
+enum probe_role { ROLE_STARTUP, ROLE_LIVENESS, ROLE_READINESS };
+
 static struct probe *start_probe(struct container *container, const struct run_probe *probe,
-                                 bool startup, probe_report report)
+                                 enum probe_role role, probe_report report)
 {
     const struct instance *instance = container->instance;
     bool shared = engine_of(instance)->kind->owns != NULL;
@@ -247,7 +250,8 @@ static struct probe *start_probe(struct container *container, const struct run_p
         .address = {.sin_family = AF_INET,
                     .sin_port = htons(container->asked_port),
                     .sin_addr.s_addr = instance->address.ipv4},
-        .startup = startup,
+        .startup = role == ROLE_STARTUP,
+        .readiness = role == ROLE_READINESS,
         .socket = engine_of(instance)->kind->socket == NULL ? NULL : socket_inside,
         .may_ask = shared && container->asked_port != instance->address.port ? may_ask : NULL,
         .report = report,
@@ -342,6 +346,30 @@ static void on_liveness(void *ctx, const struct probe_result *result)
     instance_end(container->instance, why);
 }
 
+/* No new requests while it fails; those it has go on, and it stays. */
+static void on_readiness(void *ctx, const struct probe_result *result)
+{
+    struct container *container = ctx;
+    struct instance *instance = container->instance;
+    struct engine *engine = engine_of(instance);
+    bool unready = false;
+    container->unready = !result->passed;
+    for (size_t i = 0; i < instance->container_count; i++) {
+        unready = unready || instance->containers[i].unready;
+    }
+    logs_system(engine->logs, &instance->source, container->name,
+                "READINESS %s probe of container \"%s\" %s%.100s.",
+                kind_name(container->spec->readiness.kind), container->name,
+                result->passed ? "passed again" : "failed: no new requests come here: ",
+                result->passed ? "" : result->why);
+    if (instance->phase == PHASE_READY && instance->unready != unready) {
+        instance->unready = unready;
+        board_set_state(engine->board, instance->slot,
+                        unready ? INSTANCE_STARTING : INSTANCE_READY);
+        board_wake(engine->board, engine->wake_fds);
+    }
+}
+
 static void on_startup(void *ctx, const struct probe_result *result)
 {
     struct container *container = ctx;
@@ -419,7 +447,8 @@ static bool container_start(struct container *container)
     if (container->spec->startup.kind == PROBE_NONE) {
         container->passed = true;
     } else {
-        container->startup = start_probe(container, &container->spec->startup, true, on_startup);
+        container->startup =
+            start_probe(container, &container->spec->startup, ROLE_STARTUP, on_startup);
     }
     return true;
 }
@@ -501,14 +530,26 @@ static bool listens_well(struct instance *instance)
     return instance->phase == PHASE_STARTING;
 }
 
-static void start_liveness(struct instance *instance)
+static void start_probes(struct instance *instance)
 {
     for (size_t i = 0; i < instance->container_count; i++) {
         struct container *container = &instance->containers[i];
         if (container->spec->liveness.kind != PROBE_NONE) {
             container->liveness =
-                start_probe(container, &container->spec->liveness, false, on_liveness);
+                start_probe(container, &container->spec->liveness, ROLE_LIVENESS, on_liveness);
         }
+        if (container->spec->readiness.kind != PROBE_NONE) {
+            container->readiness =
+                start_probe(container, &container->spec->readiness, ROLE_READINESS, on_readiness);
+        }
+    }
+}
+
+static void calm(struct instance *instance)
+{
+    const struct engine_backend *kind = engine_of(instance)->kind;
+    for (size_t i = 0; i < instance->container_count && kind->calm != NULL; i++) {
+        kind->calm(instance->containers[i].handle);
     }
 }
 
@@ -526,7 +567,8 @@ static void instance_ready(struct instance *instance)
     board_wake(engine->board, engine->wake_fds);
     log_info("instance ready: revision=%s instance=%.8s after_us=%lld", instance->record->revision,
              instance->id, (long long)(instance->ready_us - instance->started_us));
-    start_liveness(instance);
+    calm(instance);
+    start_probes(instance);
     revision_on_ready(instance->revision, instance);
     if (instance->phase == PHASE_READY) {
         adopt_note(instance);
@@ -874,9 +916,11 @@ struct instance *instance_adopt(struct revision *revision, struct run_record *re
         container->started = container->passed = true;
         made(container);
     }
-    start_liveness(instance);
+    start_probes(instance);
     if (state == INSTANCE_DRAINING) {
         instance_drain(instance);
+    } else if (state == INSTANCE_STARTING) { /* not ready just then: its probe says if it is not */
+        board_set_state(engine->board, slot, INSTANCE_READY);
     }
     logs_system(engine->logs, &instance->source, "",
                 "The engine was restarted; this instance goes on.");

@@ -31,9 +31,10 @@ struct container {
     const char *name; /* for logs */
     struct backend_container *handle;
     uint16_t asked_port; /* of its probes under way, where that is not the instance's address */
-    struct probe *startup, *liveness;
+    struct probe *startup, *liveness, *readiness;
     struct log_lines lines[2]; /* stdout, stderr */
     bool made, started, passed, exited;
+    bool unready; /* its readiness probe has failed */
 };
 
 struct instance {
@@ -52,6 +53,7 @@ struct instance {
     bool can_start;                /* what its containers need is there */
     TAILQ_ENTRY(instance) waiting; /* in the pool, while is_waiting */
     bool is_waiting;
+    bool unready; /* one of its containers is: no new requests */
     uv_timer_t timer;
     int64_t started_us, ready_us, drained_us;
     int64_t cpu_us, cpu_at_us; /* at the last look */

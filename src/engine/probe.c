@@ -41,6 +41,8 @@ struct probe {
     int64_t wait_us;
     unsigned attempts;
     unsigned failures; /* in a row */
+    unsigned passes;   /* in a row, of a readiness probe that has failed */
+    bool unready;      /* it has failed, and not passed again */
     char why[160];
 };
 
@@ -85,7 +87,9 @@ static void report(struct probe *probe, bool passed)
         .attempts = probe->order.startup ? probe->attempts : probe->failures,
         .why = probe->why,
     };
-    uv_poll_stop(&probe->poll);
+    if (!probe->order.readiness) {
+        uv_poll_stop(&probe->poll);
+    }
     probe->order.report(probe->order.ctx, &result); /* may free the probe */
 }
 
@@ -98,6 +102,10 @@ static void pass(struct probe *probe)
         return;
     }
     set_timer(probe, (int64_t)probe->order.probe->period_s * 1000000);
+    if (probe->unready && ++probe->passes >= probe->order.probe->success_threshold) {
+        probe->unready = false;
+        report(probe, true);
+    }
 }
 
 /* What to wait before the next start-up attempt. */
@@ -118,7 +126,16 @@ static void fail(struct probe *probe, const char *why, bool answered)
 {
     probe->state = PROBE_PAUSED;
     probe->failures++;
+    probe->passes = 0;
     snprintf(probe->why, sizeof(probe->why), "%s", why);
+    if (probe->order.readiness) {
+        set_timer(probe, (int64_t)probe->order.probe->period_s * 1000000);
+        if (!probe->unready && probe->failures >= probe->order.probe->failure_threshold) {
+            probe->unready = true;
+            report(probe, false);
+        }
+        return;
+    }
     if (!probe->order.startup) {
         if (probe->failures >= probe->order.probe->failure_threshold) {
             report(probe, false);
@@ -263,7 +280,7 @@ struct probe *probe_new(struct net *net, const struct probe_order *order)
     int64_t delay_us = (int64_t)run->initial_delay_s * 1000000;
     int64_t all_us = (int64_t)run->period_s * run->failure_threshold * 1000000;
     probe->deadline_us = clock_mono_us() + delay_us + all_us;
-    if (!order->startup && delay_us == 0) {
+    if (!order->startup && !order->readiness && delay_us == 0) {
         delay_us = (int64_t)run->period_s * 1000000; /* it has only just passed its start-up */
     }
     set_timer(probe, delay_us > 0 ? delay_us : WAIT_FIRST_US);

@@ -3,7 +3,8 @@
  *
  * A start-up probe asks as often as makes sense, first within microseconds, since somebody may be
  * waiting; its period and threshold only say when to give up. A liveness probe keeps to its period
- * and fails after so many failures in a row.
+ * and fails after so many failures in a row. A readiness probe goes on for ever, and says when so
+ * many in a row have failed, or passed again.
  */
 #pragma once
 
@@ -14,18 +15,18 @@ struct probe; /* opaque */
 
 struct probe_result {
     bool passed;
-    unsigned attempts; /* of a liveness probe that failed: the failures in a row */
+    unsigned attempts; /* of a probe that failed, but a start-up probe: the failures in a row */
     const char *why;   /* it did not pass; good during the call */
 };
 
-/* A start-up probe reports once. A liveness probe only reports that it has failed, once. The probe
- * may be freed in it. */
+/* A start-up probe reports once. A liveness probe only reports that it has failed, once. A readiness
+ * probe reports each change; at first it counts as passed. The probe may be freed in it. */
 typedef void (*probe_report)(void *ctx, const struct probe_result *result);
 
 struct probe_order {
     const struct run_probe *probe; /* outlives it */
     struct sockaddr_in address;
-    bool startup;
+    bool startup, readiness; /* neither: liveness */
     /* A socket of the network that the address is in; NULL: this one. */
     int (*socket)(void *ctx);
     /* Whether what listens at the address may be asked. NULL: it may. */

@@ -242,8 +242,9 @@ static struct tally tally_of(const struct revision *revision)
 {
     struct tally tally = {0};
     for (const struct instance *i = revision->instances; i != NULL; i = i->next) {
-        tally.starting += i->phase == PHASE_STARTING ? 1 : 0;
-        if (i->phase == PHASE_READY) {
+        bool unready = i->phase == PHASE_READY && i->unready; /* it is there, but takes nothing */
+        tally.starting += i->phase == PHASE_STARTING || unready ? 1 : 0;
+        if (i->phase == PHASE_READY && !unready) {
             tally.ready++;
             tally.taken += board_taken(revision->engine->board, i->slot);
             tally.cpu_used += i->cpu_used;

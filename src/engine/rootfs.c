@@ -237,6 +237,22 @@ bool rootfs_of_machine(const char *dir, const char *own, const char *program,
            error_errno(err, "the folder %s could not be shown to the container", own);
 }
 
+bool rootfs_volume(const char *path, uid_t first, int64_t bytes, struct error *err)
+{
+    char options[128];
+    snprintf(options, sizeof(options), "mode=0777,uid=%u,gid=%u,size=%lld", first, first,
+             (long long)bytes);
+    return (mkdir(path, 0755) == 0 &&
+            mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) == 0) ||
+           error_errno(err, "a volume in memory could not be made");
+}
+
+void rootfs_volume_remove(const char *path)
+{
+    umount2(path, MNT_DETACH);
+    rmdir(path);
+}
+
 void rootfs_remove(const char *dir)
 {
     static const char *const names[] = {"rootfs", "layer", "lower"};

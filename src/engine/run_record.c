@@ -69,6 +69,22 @@ static const struct run_pair *headers(struct arena *arena, const json_t *list, s
     return pairs;
 }
 
+static const struct run_mount *mounts(struct arena *arena, const json_t *list, size_t *count)
+{
+    size_t size = json_array_size(list);
+    *count = size < RUN_MOUNTS_MAX ? size : RUN_MOUNTS_MAX;
+    struct run_mount *out = arena_array(arena, struct run_mount, *count + 1);
+    for (size_t i = 0; i < *count; i++) {
+        const json_t *mount = json_array_get(list, i);
+        out[i] = (struct run_mount){
+            .volume = text(arena, mount, "volume"),
+            .path = text(arena, mount, "path"),
+            .bytes = number(mount, "bytes", 0, 0, INT64_MAX),
+        };
+    }
+    return out;
+}
+
 static const struct {
     const char *name;
     enum probe_kind kind;
@@ -94,6 +110,7 @@ static struct run_probe probe(struct arena *arena, const json_t *value)
     out.initial_delay_s = (unsigned)number(value, "initial_delay_s", 0, 0, 3600);
     out.period_s = (unsigned)number(value, "period_s", 10, 1, 3600);
     out.timeout_s = (unsigned)number(value, "timeout_s", 1, 1, 3600);
+    out.success_threshold = (unsigned)number(value, "success_threshold", 1, 1, 3600);
     out.failure_threshold = (unsigned)number(value, "failure_threshold", 3, 1, 3600);
     return out;
 }
@@ -125,10 +142,13 @@ static void container(struct arena *arena, const json_t *value, struct run_conta
         .http2 = json_flag(value, "http2", false),
         .startup = probe(arena, json_object_get(value, "startup_probe")),
         .liveness = probe(arena, json_object_get(value, "liveness_probe")),
+        .readiness = probe(arena, json_object_get(value, "readiness_probe")),
         .cpu_m = number(value, "cpu_m", 0, 0, 1000000),
+        .cpu_boost = json_flag(value, "cpu_boost", false),
         .memory_bytes = number(value, "memory_bytes", 0, 0, INT64_MAX),
         .depends_on = texts(arena, value, "depends_on", RUN_CONTAINERS_MAX),
     };
+    out->mounts = mounts(arena, json_object_get(value, "mounts"), &out->mount_count);
     out->env = env(arena, json_object_get(value, "env"), &out->env_count);
     if (out->port != 0 && out->startup.kind == PROBE_NONE) {
         out->startup = default_startup;

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "model/image_rules.h"
 
-enum { RUN_CONTAINERS_MAX = 16, RUN_ARGUMENTS_MAX = 1000, RUN_ENV_MAX = 1000 };
+enum { RUN_CONTAINERS_MAX = 16, RUN_MOUNTS_MAX = 32, RUN_ARGUMENTS_MAX = 1000, RUN_ENV_MAX = 1000 };
 
 enum probe_kind { PROBE_NONE, PROBE_TCP, PROBE_HTTP, PROBE_GRPC };
 
@@ -24,6 +24,14 @@ struct run_probe {
     const struct run_pair *headers;
     size_t header_count;
     unsigned initial_delay_s, period_s, timeout_s, failure_threshold;
+    unsigned success_threshold; /* of a readiness probe */
+};
+
+/* A volume, where a container sees it. */
+struct run_mount {
+    const char *volume; /* its name: containers of an instance share it */
+    const char *path;
+    int64_t bytes; /* at most; it is in memory */
 };
 
 struct run_container {
@@ -38,10 +46,13 @@ struct run_container {
     const char *const *secret_env; /* variables whose values are secrets; ends with NULL */
     uint16_t port; /* 0: not the ingress container */
     bool http2;
-    struct run_probe startup, liveness;
+    struct run_probe startup, liveness, readiness;
     int64_t cpu_m;        /* 0: no limit known */
     int64_t memory_bytes; /* 0: no limit */
+    bool cpu_boost;       /* more CPU while it starts */
     const char *const *depends_on;
+    const struct run_mount *mounts;
+    size_t mount_count;
 };
 
 struct run_record {

@@ -272,7 +272,7 @@ bool board_holds(const struct board *board, int number, uint32_t generation, uin
     struct word word = word_open(atomic_load(&slot->word));
     *out = word.state;
     return word.generation == generation && atomic_load(&slot->revision_id) == revision_id &&
-           (word.state == INSTANCE_READY || word.state == INSTANCE_DRAINING);
+           word.state != INSTANCE_FREE;
 }
 
 static int find_free(const struct board *board)

@@ -10,7 +10,7 @@
 
 /* ---- probes ---- */
 
-static json_t *probe_record(const json_t *probe)
+static json_t *probe_record(const json_t *probe, json_int_t successes)
 {
     static const struct {
         const char *name, *kind;
@@ -30,7 +30,7 @@ static json_t *probe_record(const json_t *probe)
             (json_int_t)json_number(probe, "periodSeconds", 10), "timeout_s",
             (json_int_t)json_number(probe, "timeoutSeconds", 1), "failure_threshold",
             (json_int_t)json_number(probe, "failureThreshold", 3), "success_threshold",
-            (json_int_t)json_number(probe, "successThreshold", 1));
+            (json_int_t)json_number(probe, "successThreshold", successes));
     }
     return json_null();
 }
@@ -135,15 +135,64 @@ static json_t *container_record(const json_t *container, bool ingress, const jso
         json_object_set_new(record, "http2", json_boolean(strcmp(name, "h2c") == 0));
     }
     json_object_set_new(record, "startup_probe",
-                        probe_record(json_object_get(container, "startupProbe")));
+                        probe_record(json_object_get(container, "startupProbe"), 1));
     json_object_set_new(record, "liveness_probe",
-                        probe_record(json_object_get(container, "livenessProbe")));
+                        probe_record(json_object_get(container, "livenessProbe"), 1));
     json_object_set_new(record, "readiness_probe",
-                        probe_record(json_object_get(container, "readinessProbe")));
+                        probe_record(json_object_get(container, "readinessProbe"), 2));
     json_object_set_new(record, "volume_mounts", list_record(container, "volumeMounts"));
     json_object_set_new(record, "depends_on", list_record(container, "dependsOn"));
     container_resources(record, container);
     return record;
+}
+
+/* ---- volumes ---- */
+
+static int64_t memory_of(const json_t *container)
+{
+    int64_t bytes = (int64_t)512 << 20;
+    quantity_bytes(slice_of(json_text_or(container, "resources.limits.memory", "512Mi")), &bytes);
+    return bytes;
+}
+
+/* As documented: without a limit of its own it may grow to the memory of all containers. */
+static int64_t volume_bytes(const json_t *template, const json_t *volume)
+{
+    int64_t bytes = 0;
+    size_t i;
+    json_t *container;
+    if (quantity_bytes(slice_of(json_text_or(volume, "emptyDir.sizeLimit", "")), &bytes) &&
+        bytes > 0) {
+        return bytes;
+    }
+    bytes = 0;
+    json_array_foreach(json_object_get(template, "containers"), i, container)
+    {
+        bytes += memory_of(container);
+    }
+    return bytes;
+}
+
+/* Where CONTAINER sees volumes in memory. */
+static json_t *mounts_record(const json_t *template, const json_t *container)
+{
+    json_t *list = json_array();
+    size_t i, k;
+    json_t *mount, *volume;
+    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount)
+    {
+        const char *name = json_text_or(mount, "name", "");
+        json_array_foreach(json_object_get(template, "volumes"), k, volume)
+        {
+            if (strcmp(json_text_or(volume, "name", ""), name) == 0 &&
+                json_object_get(volume, "emptyDir") != NULL) {
+                json_array_append_new(list, json_pack("{ss ss sI}", "volume", name, "path",
+                                                      json_text_or(mount, "mountPath", ""), "bytes",
+                                                      (json_int_t)volume_bytes(template, volume)));
+            }
+        }
+    }
+    return list;
 }
 
 /* ---- scaling ---- */
@@ -222,7 +271,9 @@ static json_t *containers_record(const json_t *template, const json_t *images)
     json_t *container;
     json_array_foreach(json_object_get(template, "containers"), i, container)
     {
-        json_array_append_new(list, container_record(container, container == ingress, images));
+        json_t *record = container_record(container, container == ingress, images);
+        json_object_set_new(record, "mounts", mounts_record(template, container));
+        json_array_append_new(list, record);
     }
     return list;
 }

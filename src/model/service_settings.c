@@ -25,7 +25,6 @@ enum { WARNING_BYTES_MAX = 16384 };
 #define NO_MESH  "there is no service mesh"
 #define NO_CPU   "CPU is limited neither at the start, nor later, nor when idle"
 #define NO_BOX   "containers are given nothing to launch sandboxes with"
-#define FILES    "as files only where there are containers (not with --engine process); values are those at the start"
 
 const struct setting settings[] = {
     /* ---- the service ---- */
@@ -179,20 +178,29 @@ const struct setting settings[] = {
     {C "dependsOn", TNOTE("container-dependencies"), "--depends-on", SETTING_DONE, NULL, NULL},
     {C "baseImageUri", TNOTE("base-images"), "--base-image", SETTING_IGNORED, NO_BUILD, NULL},
     {C "resources.limits", C1 "resources.limits", "--memory, --cpu", SETTING_DONE, NULL, NULL},
-    {C "resources.limits.cpu", C1 "resources.limits.cpu", "--cpu", SETTING_EXCEEDED, NO_CPU, NULL},
+    {C "resources.limits.cpu", C1 "resources.limits.cpu", "--cpu", SETTING_EXCEEDED, NO_CPU, NULL,
+     SETTING_OF_PROGRAMS},
+    {C "resources.limits.cpu", C1 "resources.limits.cpu", "--cpu", SETTING_DONE, NULL, NULL,
+     SETTING_IN_CONTAINERS},
     {C "resources.limits.nvidia.com/gpu", C1 "resources.limits.nvidia.com/gpu", "--gpu",
      SETTING_IGNORED, NO_GPU, NULL},
     {NULL, C1 "resources.requests", NULL, SETTING_RECORDED, NULL, NULL},
-    {C "resources.cpuIdle", TNOTE("cpu-throttling"), "--cpu-throttling", SETTING_EXCEEDED, NO_CPU,
-     NULL},
+    {C "resources.cpuIdle", TNOTE("cpu-throttling"), "--cpu-throttling", SETTING_EXCEEDED,
+     "an idle instance keeps its CPU", NULL},
     {C "resources.startupCpuBoost", TNOTE("startup-cpu-boost"), "--cpu-boost", SETTING_EXCEEDED,
-     NO_CPU, NULL},
+     NO_CPU, NULL, SETTING_OF_PROGRAMS},
+    {C "resources.startupCpuBoost", TNOTE("startup-cpu-boost"), "--cpu-boost", SETTING_DONE, NULL,
+     NULL, SETTING_IN_CONTAINERS},
     {C "startupProbe", C1 "startupProbe", "--startup-probe", SETTING_DONE, NULL, NULL},
     {C "livenessProbe", C1 "livenessProbe", "--liveness-probe", SETTING_DONE, NULL, NULL},
-    {C "readinessProbe", C1 "readinessProbe", "--readiness-probe", SETTING_IGNORED,
-     "it is not asked: an instance is ready once it has started", NULL},
+    {C "readinessProbe", C1 "readinessProbe", "--readiness-probe", SETTING_DONE, NULL, NULL},
     {C "volumeMounts", C1 "volumeMounts", "--add-volume-mount", SETTING_IGNORED,
-     "programs see the file system of this machine; nothing is mounted", NULL},
+     "with --engine=process programs see the file system of this machine; nothing is mounted", NULL,
+     SETTING_OF_PROGRAMS},
+    {C "volumeMounts", C1 "volumeMounts", "--add-volume-mount", SETTING_DONE, NULL, NULL,
+     SETTING_IN_CONTAINERS},
+    {C "volumeMounts.subPath", C1 "volumeMounts.subPath", "--add-volume-mount", SETTING_PARTLY,
+     "the whole volume is mounted", NULL},
     {NULL, C1 "volumeMounts.readOnly", NULL, SETTING_RECORDED, NULL, NULL},
     {NULL, C1 "startupProbe.exec", NULL, SETTING_REFUSED, "not supported by Cloud Run", NULL},
     {NULL, C1 "livenessProbe.exec", NULL, SETTING_REFUSED, "not supported by Cloud Run", NULL},
@@ -206,8 +214,13 @@ const struct setting settings[] = {
     /* ---- volumes ---- */
     {T "volumes.name", SPEC "volumes.name", "--add-volume", SETTING_DONE, NULL, NULL},
     {T "volumes.emptyDir", SPEC "volumes.emptyDir", "--add-volume", SETTING_IGNORED,
-     "no volume is made", NULL},
-    {T "volumes.secret", SPEC "volumes.secret", "--set-secrets", SETTING_PARTLY, FILES, NULL},
+     "with --engine=process no volume is made", NULL, SETTING_OF_PROGRAMS},
+    {T "volumes.emptyDir", SPEC "volumes.emptyDir", "--add-volume", SETTING_DONE, NULL, NULL,
+     SETTING_IN_CONTAINERS},
+    {T "volumes.secret", SPEC "volumes.secret", "--set-secrets", SETTING_PARTLY,
+     "values are those at the start", NULL, SETTING_IN_CONTAINERS},
+    {T "volumes.secret", SPEC "volumes.secret", "--set-secrets", SETTING_REFUSED,
+     "files are only there in containers", NULL, SETTING_OF_PROGRAMS},
     {T "volumes.cloudSqlInstance", TNOTE("cloudsql-instances"), "--add-cloudsql-instances",
      SETTING_IGNORED, "there are no sockets under /cloudsql", NULL},
     {T "volumes.gcs", SPEC "volumes.csi", "--add-volume", SETTING_REFUSED, "not supported", NULL},
@@ -217,6 +230,19 @@ const struct setting settings[] = {
 };
 
 /* ---- finding ---- */
+
+/* Said once, when the process starts. */
+static enum setting_engine chosen = SETTING_IN_CONTAINERS;
+
+void settings_choose(enum setting_engine engine)
+{
+    chosen = engine;
+}
+
+static bool counts(const struct setting *row)
+{
+    return row->engine == SETTING_ANY || row->engine == chosen;
+}
 
 static bool is_end(const struct setting *row)
 {
@@ -238,7 +264,7 @@ const struct setting *setting_find(const char *path, bool v1)
     size_t most = 0;
     for (const struct setting *row = settings; !is_end(row); row++) {
         size_t len = covers(v1 ? row->v1 : row->v2, path);
-        if (len > most) {
+        if (len > most && counts(row)) {
             most = len;
             best = row;
         }
@@ -334,7 +360,7 @@ const char *settings_warning(struct arena *arena, const json_t *doc, bool v1_wor
 {
     struct buffer text = BUFFER_INIT(WARNING_BYTES_MAX);
     for (const struct setting *row = settings; !is_end(row); row++) {
-        if (!setting_warns(row) ||
+        if (!setting_warns(row) || !counts(row) ||
             !(row->v2 != NULL ? asks_at(doc, row->v2, row->only) : has_note(doc, row->v1))) {
             continue;
         }

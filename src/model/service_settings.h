@@ -17,6 +17,9 @@ enum setting_effect {
     SETTING_REFUSED,  /* an error, or a revision that does not become ready */
 };
 
+/* Of which instances a row is true: some settings do more in containers than for plain programs. */
+enum setting_engine { SETTING_ANY, SETTING_IN_CONTAINERS, SETTING_OF_PROGRAMS };
+
 struct setting {
     const char *v2;   /* the field, which is also its place in the document; NULL if v2 has none */
     const char *v1;   /* field, or "metadata.annotations[NAME]"; NULL if v1 has none */
@@ -24,7 +27,11 @@ struct setting {
     enum setting_effect effect;
     const char *why;  /* a sentence; NULL where the effect says it all */
     const char *only; /* the one value that the effect is of; NULL: any */
+    enum setting_engine engine;
 };
+
+/* What instances of this server are: rows of the others do not count. Containers, until it is said. */
+void settings_choose(enum setting_engine engine);
 
 /* Each row stands for its field and all below; the longest path wins. Ends without v2 and v1. */
 extern const struct setting settings[];

@@ -312,9 +312,9 @@ static bool mounts_valid(struct check *check, const json_t *template, const json
             return refuse_at(check, "volumeMounts", "there is no volume '%.80s'", name);
         }
         if (path[0] != '/' || strchr(path, ':') != NULL || strlen(path) > PATH_BYTES_MAX ||
-            strstr(path, "/../") != NULL) {
-            return refuse_at(check, "volumeMounts", "'%.80s' must be an absolute path without ':'",
-                             path);
+            strstr(path, "/../") != NULL || slice_ends(slice_of(path), SLICE("/.."))) {
+            return refuse_at(check, "volumeMounts",
+                             "'%.80s' must be an absolute path without ':' and '..'", path);
         }
         if (json_text(mount, "subPath") != NULL && json_object_get(volume, "secret") != NULL) {
             return refuse_at(check, "volumeMounts", "subPath is not supported for secrets");

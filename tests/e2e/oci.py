@@ -455,6 +455,73 @@ def concurrency_is_strict_and_many_wake_at_once():
     assert got == [200] * 24, got
 
 
+# ---- the runtime contract ----
+
+@test
+def a_volume_in_memory_is_shared_by_the_containers_of_an_instance_and_goes_with_it():
+    homerun()
+    mount = {"name": "shared", "mountPath": "/shared"}
+    body = {"template": {
+        "volumes": [{"name": "shared", "emptyDir": {"medium": "MEMORY", "sizeLimit": "4Mi"}}],
+        "containers": [
+            {"name": "web", "image": "web:1", "ports": [{"containerPort": 8080}],
+             "volumeMounts": [mount]},
+            {"name": "side", "image": "web:1", "volumeMounts": [{**mount, "mountPath": "/deep/er"}],
+             "command": ["/bin/sh", "-c", "echo by the side > /deep/er/note; exec sleep 1000"]}]},
+        "invokerIamDisabled": True}
+    got = stand.api("POST", "/v2/projects/demo/locations/us-central1/services?serviceId=volumes",
+                    body)
+    assert got.status == 200, got
+    assert wait_settled(stand, "volumes")["status"] == "True"
+    wait_until(lambda: inside("volumes", "cat /shared/note") == "by the side\n", "the note is there")
+    told = inside("volumes", "dd if=/dev/zero of=/shared/big bs=1M count=8; ls -s /shared/big")
+    assert "No space" in told, told
+    shown = stand.api("GET", f"{SERVICES}/volumes").text
+    assert "has no effect here" not in shown, shown
+    ids = containers_of(stand, "volumes")
+    wait_until(lambda: not instances("volumes"), "asleep", 20)
+    wait_until(lambda: not containers_of(stand, "volumes") & ids, "they are gone", 20)
+    assert inside("volumes", "ls /shared/big") != "/shared/big\n", "of the instance before"
+
+
+@test
+def an_instance_whose_readiness_fails_gets_no_requests_until_it_passes_again():
+    page = {"httpGet": {"path": "/ready"}, "periodSeconds": 1, "failureThreshold": 1,
+            "successThreshold": 1}
+    service("ready", container={"readinessProbe": page,
+                                "command": ["/bin/sh", "-c", "echo yes > /www/ready; "
+                                            "exec httpd -f -p $PORT -h /www"]},
+            template_notes={SCALE + "minScale": "1", SCALE + "maxScale": "1"})
+    assert ask("ready").status == 200
+    first = instances("ready")
+    inside("ready", "rm /www/ready")
+    log = lambda: homerun().cli("services", "logs", "ready").stdout
+    wait_until(lambda: "READINESS HTTP probe" in log(), "it is found not ready", 20)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ask, "ready")
+        open(f"/proc/{first[0]}/root/www/ready", "w", encoding="utf-8").close()
+        wait_until(lambda: "passed again" in log(), "it is ready again", 20)
+        assert waiting.result().status == 200
+    assert instances("ready") == first, "it has stayed"
+    assert stand.api("DELETE", f"{SERVICES}/ready").status == 200
+
+
+@test
+def a_start_has_more_cpu_and_an_instance_that_serves_has_what_was_asked_for():
+    notes = {"run.googleapis.com/startup-cpu-boost": "true"}
+    service("boost", template_notes=notes,
+            container={"resources": {"limits": {"memory": "64Mi", "cpu": "1"}}})
+    for name in containers_of(stand, "boost"):
+        text = read(f"/sys/fs/cgroup/cpu/homerun/{name}/cpu.cfs_quota_us") or \
+            read(f"/sys/fs/cgroup/homerun/{name}/cpu.max").split()[0]
+        assert int(text) == 100000, text
+    wait_until(lambda: waits_prepared(stand, "boost"), "one is prepared", 30)
+    for name in waits_prepared(stand, "boost"):
+        text = read(f"/sys/fs/cgroup/cpu/homerun/{name}/cpu.cfs_quota_us") or \
+            read(f"/sys/fs/cgroup/homerun/{name}/cpu.max").split()[0]
+        assert int(text) == 200000, text
+
+
 # ---- the metadata server ----
 
 METADATA = "http://169.254.169.254/computeMetadata/v1/"

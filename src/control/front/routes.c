@@ -148,7 +148,11 @@ static void put_settings(struct buffer *out)
         put_name(out, row->v2);
         put_name(out, row->v1);
         put_name(out, row->flag);
-        buffer_printf(out, "| %s | %s |\n", setting_effect_text(row->effect), row->why);
+        buffer_printf(out, "| %s | %s%s |\n", setting_effect_text(row->effect), row->why,
+                      row->engine == SETTING_OF_PROGRAMS &&
+                              strstr(row->why, "--engine=process") == NULL
+                          ? " (with `--engine=process`)"
+                          : "");
     }
 }
 

@@ -165,6 +165,7 @@ static void whatever_has_no_effect_is_told(void **state)
         }
         auto_arena arena = {0};
         auto_json *doc = asking(row);
+        settings_choose(row->engine == SETTING_ANY ? SETTING_IN_CONTAINERS : row->engine);
         const char *text = settings_warning(&arena, doc, false);
         if (setting_warns(row) ? strstr(text, row->why) == NULL : text[0] != '\0') {
             fail_msg("%s: '%s'", row->v2 != NULL ? row->v2 : row->v1, text);
