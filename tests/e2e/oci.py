@@ -439,9 +439,11 @@ def memory_is_held_to_its_limit():
     wait_until(lambda: ask("eats").status == 200, "it serves again", 20)
     service("hungry", container={"resources": {"limits": {"memory": "64Mi", "cpu": "1"}},
                                  "command": ["/bin/sh", "-c", "httpd -p $PORT -h /www; sleep 0.5; "
-                                             "x=0123456789; while :; do x=$x$x; done"]})
+                                             "x=0123456789; while :; do x=$x$x; done"]},
+            template_notes={SCALE + "minScale": "1"})  # else it may go to sleep before
     wait_until(lambda: "the memory limit was reached" in
-               homerun().cli("services", "logs", "hungry").stdout, "the log says so", 20)
+               homerun().cli("services", "logs", "hungry").stdout, "the log says so", 30)
+    assert stand.api("DELETE", f"{SERVICES}/hungry").status == 200
 
 
 @test
@@ -584,9 +586,16 @@ def port_80_is_the_containers_and_the_metadata_server_answers_beside_it():
 
 # ---- waiting prepared ----
 
+def crun_state(data):
+    """Where crun keeps what it knows of the containers of a data folder: in memory."""
+    folder_of_it = os.stat(data)
+    name = f"homerun-crun-{folder_of_it.st_dev:x}-{folder_of_it.st_ino:x}"
+    return next(path for path in (f"/run/{name}", f"/dev/shm/{name}") if os.path.isdir(path))
+
+
 def containers_of(homerun_stand, name):
     """The IDs of the containers of a service that crun knows, whether they run or wait."""
-    state = os.path.join(homerun_stand.data, "run", "crun")
+    state = crun_state(homerun_stand.data)
     return {entry for entry in os.listdir(state)
             if f"K_SERVICE={name}" in (read(os.path.join(state, entry, "config.json")) or "")}
 
@@ -708,7 +717,7 @@ def after_a_kill_of_all_nothing_of_it_is_left_once_it_starts_again():
 def the_end_of_all_leaves_no_process_mount_or_group():
     service("last")
     data = stand.data
-    known = os.listdir(os.path.join(data, "run", "crun"))
+    known = os.listdir(crun_state(data))
     assert known
     stand.stop()
     assert not instances("last")
