@@ -9,7 +9,7 @@ import { Field, Select } from "./fields";
 import { Dialog } from "./dialog";
 import { useAction, useLoad } from "./load";
 import { go, here, setQuery } from "./location";
-import { project, region, resume, session, signIn, signOut, view } from "./session";
+import { behindDoor, project, region, resume, session, signIn, signOut, view } from "./session";
 import { theme, THEMES } from "./theme";
 
 const PLACES: [string, string][] = [
@@ -65,7 +65,24 @@ export function App() {
   );
 }
 
+/** Loading the page again leads to the door's sign-in, and back here. */
+function SignInAtDoor(props: { error: Error | null }) {
+  return (
+    <div class="signin">
+      <h1>Sign in to Homerun</h1>
+      <ErrorNote error={props.error} />
+      <Button kind="main" onClick={() => window.location.reload()}>
+        Sign in
+      </Button>
+    </div>
+  );
+}
+
 function SignIn(props: { error: Error | null; onDone?: () => void }) {
+  return behindDoor ? <SignInAtDoor error={props.error} /> : <SignInByLink {...props} />;
+}
+
+function SignInByLink(props: { error: Error | null; onDone?: () => void }) {
   const [code, setCode] = useState("");
   const { busy, error, run } = useAction();
   const submit = (event: Event) => {

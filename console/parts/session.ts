@@ -20,6 +20,9 @@ export const serviceView = (name: string, tab = "") => {
   return view(`/console/services/${region}/${service}${tab === "" ? "" : `/${tab}`}`);
 };
 
+/** Whether this is console.DOMAIN, where the door signs people in, and not the API's own address. */
+export const behindDoor = window.location.hostname.startsWith("console.");
+
 export async function resume(): Promise<void> {
   session.value = await call<Session>("GET", "/console/session");
   signedOut.value = false;
@@ -36,5 +39,9 @@ export async function signOut(): Promise<void> {
   await call("DELETE", "/console/session", {});
   silence();
   session.value = null;
-  go("/console/");
+  if (behindDoor) {
+    window.location.assign("/console/");
+  } else {
+    go("/console/");
+  }
 }

@@ -26,6 +26,18 @@ test("one_command_and_one_click_open_the_console", async () => {
   }
 });
 
+test("signing_out_of_the_console_leads_to_the_door", async () => {
+  const page = await freshPage({ ignoreHTTPSErrors: true });
+  await page.goto(`${ready().console}/console/services`);
+  await page.goto(await homerun("login", "--print"));
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Services", level: 1 }).waitFor();
+  await page.getByLabel("Signed in as").click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in", level: 1 }).waitFor();
+  equal(new URL(page.url()).origin, ready().auth, "where one gets to");
+});
+
 test("a_link_without_its_secret_says_so", async () => {
   const page = await freshPage({ ignoreHTTPSErrors: true });
   await page.goto(`${ready().auth}/_homerun/auth/link`);
