@@ -64,6 +64,7 @@ int action_groups_remove_member(struct cli *cli);
 int action_issuers_list(struct cli *cli);
 int action_issuers_add(struct cli *cli);
 int action_issuers_remove(struct cli *cli);
+int action_issuers_renew(struct cli *cli);
 
 int action_console(struct cli *cli);
 int action_login(struct cli *cli);

@@ -198,6 +198,12 @@ const struct flag issuer_flags[] = {
     {"jwks-uri", FLAG_TEXT, "URL", "where its public keys are", NULL},
     {"domains", FLAG_LIST, "DOMAIN", "domains whose e-mail addresses it may vouch for", NULL},
     {"pool", FLAG_TEXT, "POOL", "workforce or workload pool that it belongs to", NULL},
+    {"sign-in", FLAG_SWITCH, NULL, "people sign in with it; its keys are found by its URL", NULL},
+    {"client-id", FLAG_TEXT, "ID", "of the client that was registered there", NULL},
+    {"client-secret-file", FLAG_TEXT, "FILE", "its secret (none: a public client)", NULL},
+    {"scopes", FLAG_TEXT, "SCOPES", "asked for (openid profile email groups)", NULL},
+    {"groups-claim", FLAG_TEXT, "CLAIM", "that names a person's groups (groups)", NULL},
+    {"display-name", FLAG_TEXT, "TEXT", "what its button says (NAME)", NULL},
     {0},
 };
 const struct flag explain_flags[] = {

@@ -24,6 +24,9 @@ struct control {
     struct net_listener *door_listener; /* of what ingress relays */
     struct handovers *handovers;        /* sign-ins that are under way */
     struct guesses *guesses;            /* who has tried wrong links */
+    struct round_trips *round_trips;    /* sign-ins that are at a provider */
+    struct replays *replays;            /* logout tokens that were used */
+    struct renewals *renewals;          /* of people who are signed in by a provider */
     struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;

@@ -21,6 +21,9 @@
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/owner_file.h"
+#include "control/identity/renewal.h"
+#include "control/identity/replays.h"
+#include "control/identity/round_trip.h"
 #include "control/identity/workload.h"
 #include "control/operations/operations.h"
 #include "control/publish/publish.h"
@@ -197,6 +200,8 @@ static bool start(struct control *control, struct error *err)
     control->gatherings = gatherings_new();
     control->handovers = handovers_new();
     control->guesses = guesses_new();
+    control->round_trips = round_trips_new();
+    control->replays = replays_new();
     if (!open_record(control, err)) {
         return false;
     }
@@ -225,6 +230,7 @@ static bool start(struct control *control, struct error *err)
     }
     control->listener =
         net_listen(control->net, ipc_inherited("api"), NULL, &limits, &api_events, control, err);
+    control->renewals = renewals_new(control);
     control->door_listener =
         net_listen(control->net, -1, NULL, &limits, &door_events, control, err);
     if (control->listener == NULL || control->door_listener == NULL ||
@@ -238,6 +244,7 @@ static bool start(struct control *control, struct error *err)
 static void finish(struct control *control)
 {
     revision_checks_free(control->checks);
+    renewals_free(control->renewals);
     operations_free(control->operations); /* answers those who wait, while they can be answered */
     uv_run(control->loop, UV_RUN_NOWAIT);
     control->on_change = NULL;
@@ -251,6 +258,8 @@ static void finish(struct control *control)
     net_free(control->net);
     index_reader_free(control->published);
     handovers_free(control->handovers);
+    round_trips_free(control->round_trips);
+    replays_free(control->replays);
     guesses_free(control->guesses);
     store_close(control->store); /* checkpoints the write-ahead log */
     index_writer_free(control->index);

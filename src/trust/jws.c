@@ -51,15 +51,22 @@ bool jws_text(struct arena *arena, const json_t *object, const char *name, struc
     return true;
 }
 
-/* Tokens that are made for something else (logout, DPoP…) say so here: RFC 8725 section 3.11. */
-static bool is_known_type(struct slice typ)
+/* Tokens that are made for something else (logout, DPoP…) say so here: RFC 8725 section 3.11. A logout
+ * token is taken where one is expected, and nowhere else. */
+static bool is_known_type(struct slice typ, bool logout)
 {
+    if (logout) {
+        return typ.len == 0 || slice_equal_nocase(typ, SLICE("JWT")) ||
+               slice_equal_nocase(typ, SLICE("logout+jwt")) ||
+               slice_equal_nocase(typ, SLICE("application/logout+jwt"));
+    }
     return typ.len == 0 || slice_equal_nocase(typ, SLICE("JWT")) ||
            slice_equal_nocase(typ, SLICE("at+jwt")) ||
            slice_equal_nocase(typ, SLICE("application/at+jwt"));
 }
 
-static enum token_fault header_read(struct arena *arena, const json_t *header, struct token *out)
+static enum token_fault header_read(struct arena *arena, const json_t *header, bool logout,
+                                    struct token *out)
 {
     struct slice alg;
     if (!jws_text(arena, header, "alg", &alg) || !jws_text(arena, header, "kid", &out->kid) ||
@@ -74,10 +81,10 @@ static enum token_fault header_read(struct arena *arena, const json_t *header, s
     if (out->alg == TRUST_ALG_NONE) {
         return TOKEN_ALG;
     }
-    return is_known_type(out->typ) ? TOKEN_OK : TOKEN_KIND;
+    return is_known_type(out->typ, logout) ? TOKEN_OK : TOKEN_KIND;
 }
 
-enum token_fault jws_parse(struct arena *arena, struct slice text, struct token *out)
+enum token_fault jws_parse(struct arena *arena, struct slice text, bool logout, struct token *out)
 {
     if (text.len > TOKEN_BYTES_MAX) {
         return TOKEN_TOO_LONG;
@@ -96,7 +103,7 @@ enum token_fault jws_parse(struct arena *arena, struct slice text, struct token 
     if (header == NULL) {
         return TOKEN_MALFORMED;
     }
-    enum token_fault fault = header_read(arena, header, &token);
+    enum token_fault fault = header_read(arena, header, logout, &token);
     if (fault == TOKEN_OK) {
         *out = token;
     }

@@ -12,7 +12,7 @@ enum { KID_BYTES_MAX = 127 }; /* so that it fits into every message with its NUL
  * are zero. Three parts, base64url without padding, a JSON object as header, an algorithm of ours,
  * no "crit", no "b64".
  */
-enum token_fault jws_parse(struct arena *arena, struct slice text, struct token *out);
+enum token_fault jws_parse(struct arena *arena, struct slice text, bool logout, struct token *out);
 
 /* A JSON object, without repeated names; NULL if TEXT is anything else. The caller owns it. */
 json_t *jws_object(struct slice text);

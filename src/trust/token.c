@@ -93,10 +93,11 @@ static bool claims_read(struct arena *arena, const json_t *claims, struct token 
            verified_read(claims, &out->email_verified);
 }
 
-enum token_fault token_parse(struct arena *arena, struct slice text, struct token *out)
+static enum token_fault parse(struct arena *arena, struct slice text, bool logout,
+                              struct token *out)
 {
     struct token token;
-    enum token_fault fault = jws_parse(arena, text, &token);
+    enum token_fault fault = jws_parse(arena, text, logout, &token);
     if (fault != TOKEN_OK) {
         return fault;
     }
@@ -106,4 +107,14 @@ enum token_fault token_parse(struct arena *arena, struct slice text, struct toke
     }
     *out = token;
     return TOKEN_OK;
+}
+
+enum token_fault token_parse(struct arena *arena, struct slice text, struct token *out)
+{
+    return parse(arena, text, false, out);
+}
+
+enum token_fault token_parse_logout(struct arena *arena, struct slice text, struct token *out)
+{
+    return parse(arena, text, true, out);
 }

@@ -29,6 +29,11 @@ static struct slice field_of(const struct api_call *call, struct slice name)
     return field == NULL ? SLICE_NONE : field->value;
 }
 
+struct slice door_browser(const struct api_call *call)
+{
+    return field_of(call, SLICE("user-agent"));
+}
+
 /* The host of the request, lower case and without its port; "" if it has none. */
 static struct slice host_of(struct api_call *call)
 {
@@ -103,7 +108,7 @@ void door_fail(struct api_call *call, const struct error *err)
            err->text);
 }
 
-static bool cookies_are_single(struct api_call *call, const char *name, struct slice *value)
+bool door_cookie(struct api_call *call, const char *name, struct slice *value)
 {
     bool several;
     *value = cookie_find(request_of(call), name, &several);
@@ -127,7 +132,7 @@ static void not_from_here(struct api_call *call)
 static bool sign_on_session(struct api_call *call, struct session *out, bool *found)
 {
     struct slice id;
-    if (!cookies_are_single(call, COOKIE_SSO, &id)) {
+    if (!door_cookie(call, COOKIE_SSO, &id)) {
         return false;
     }
     *found = id.len > 0 && session_find(call->control, &call->arena, id, "", out, NULL);
@@ -184,7 +189,9 @@ static void sign_in_page(struct api_call *call, const struct login *login)
         add_name(call, &page, login->host);
         door_page_header(&page, cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S));
     }
-    door_providers_add(call, &page, login);
+    if (door_providers_add(call, &page, login)) {
+        door_page_add(&page, "<hr>");
+    }
     add_terminal_help(&page);
     door_page_reply(call, &page);
 }
@@ -217,7 +224,7 @@ static void start_get(struct api_call *call)
 }
 
 /* The end of a sign-in: on to where the person was going, or to the home page. HEADERS: cookies. */
-static void lead_on(struct api_call *call, const struct session *session,
+static void lead_on(struct api_call *call, const struct session *session, const char *note,
                     const struct api_header *headers, size_t count)
 {
     struct login login;
@@ -226,10 +233,16 @@ static void lead_on(struct api_call *call, const struct session *session,
     bool going = login_of(call, id, &login);
     struct door_page page = door_page(200, "You are signed in");
     add_name(call, &page, session->person.shown);
-    page.go_on = going ? done_url(call, &login, session)
-                       : arena_printf(&call->arena, "%s/", door_auth_url(call));
+    const char *next = going ? done_url(call, &login, session)
+                             : arena_printf(&call->arena, "%s/", door_auth_url(call));
+    page.go_on = note == NULL ? next : NULL; /* else there is something to read */
+    if (note != NULL) {
+        door_page_add(&page, "<p>");
+        door_page_text(call, &page, slice_of(note));
+        door_page_add(&page, " Services that let you in by your e-mail address will not.</p>");
+    }
     door_page_add(&page, "<p><a class=\"button\" href=\"");
-    door_page_text(call, &page, slice_of(page.go_on));
+    door_page_text(call, &page, slice_of(next));
     door_page_add(&page, "\">Go on");
     if (going) {
         door_page_add(&page, " to ");
@@ -243,7 +256,7 @@ static void lead_on(struct api_call *call, const struct session *session,
     door_page_reply(call, &page);
 }
 
-void door_signed_in(struct api_call *call, struct slice id)
+void door_signed_in(struct api_call *call, struct slice id, const char *note)
 {
     auto_session session = {0};
     struct error err;
@@ -252,7 +265,7 @@ void door_signed_in(struct api_call *call, struct slice id)
         return;
     }
     const struct api_header cookie = cookie_set(call, COOKIE_SSO, id, SESSION_ABSOLUTE_S);
-    lead_on(call, &session, &cookie, 1);
+    lead_on(call, &session, note, &cookie, 1);
 }
 
 bool door_replace_session(struct api_call *call, struct change *change, struct error *err)
@@ -276,7 +289,7 @@ static void done_get(struct api_call *call)
     url_query_find(&call->arena, call->query, "l", &id);
     const char *nonce_name =
         arena_printf(&call->arena, COOKIE_NONCE "%.*s", SLICE_ARG(slice_upto(id, 8)));
-    if (!cookies_are_single(call, nonce_name, &nonce)) {
+    if (!door_cookie(call, nonce_name, &nonce)) {
         return;
     }
     /* Taken whatever follows: a code that was shown once is worth nothing any more. */
@@ -295,7 +308,7 @@ static void done_get(struct api_call *call)
     call->caller.member = parent.person.shown;
     struct session_plan plan = {.host = host,
                                 .parent = &parent,
-                                .browser = field_of(call, SLICE("user-agent")),
+                                .browser = door_browser(call),
                                 .deed = "enter"};
     auto_change *change = api_change(call, &err);
     if (change == NULL || !session_begin(call, change, &plan, &cookie, &err) ||
@@ -353,7 +366,7 @@ static void errand_anew(struct api_call *call)
 static bool host_session(struct api_call *call, struct session *out, bool *found)
 {
     struct slice id;
-    if (!cookies_are_single(call, COOKIE_SESSION, &id)) {
+    if (!door_cookie(call, COOKIE_SESSION, &id)) {
         return false;
     }
     *found = id.len > 0 && session_find(call->control, &call->arena, id,
@@ -433,7 +446,7 @@ static bool sign_in_by_link(struct api_call *call, struct slice secret,
                    .email = account->user ? slice_of(account->email) : SLICE_NONE,
                    .shown = slice_of(account->email)},
         .lasts_s = terms->session_s,
-        .browser = field_of(call, SLICE("user-agent")),
+        .browser = door_browser(call),
         .deed = "sign-in",
     };
     call->caller.member = slice_of(arena_printf(
@@ -468,7 +481,7 @@ static void link_post(struct api_call *call)
         door_fail(call, &err);
         return;
     }
-    door_signed_in(call, id);
+    door_signed_in(call, id, NULL);
 }
 
 void door_no_page(struct api_call *call)

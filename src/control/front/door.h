@@ -9,6 +9,9 @@
 
 extern const struct api_route door_routes[];
 extern const size_t door_route_count;
+/* Those of identity providers (door_provider.c). */
+extern const struct api_route door_provider_routes[];
+extern const size_t door_provider_route_count;
 
 /*
  * Makes a login record for the host and the target of the call's request, and answers with 302 to the

@@ -18,6 +18,7 @@
 #include "control/api/iamcredentials.h"
 #include "control/api/iap.h"
 #include "control/api/identity_pools.h"
+#include "control/api/issuers.h"
 #include "control/api/links.h"
 #include "control/api/logging.h"
 #include "control/api/metrics.h"
@@ -66,6 +67,8 @@ const struct api_table api_tables[] = {
     {crm_liens_routes, &crm_liens_route_count},
     {crm_operation_routes, &crm_operation_route_count},
     {link_routes, &link_route_count},       {console_routes, &console_route_count},
+    {issuer_routes, &issuer_route_count},
     {door_routes, &door_route_count},
+    {door_provider_routes, &door_provider_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);

@@ -1,126 +1,41 @@
-/*
- * libcurl runs on libuv's thread pool: a fetch is rare, and its only shared data is its own struct.
- * The library is loaded when it is first needed: it brings some thirty others with it, which an
- * idle Homerun should not carry.
- */
 #include "control/identity/jwks_fetch.h"
 
-#include "control/publish/change.h"
-
-#include <curl/curl.h>
-#include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/identity/http_fetch.h"
+#include "control/publish/change.h"
 #include "http/url.h"
 
-struct fetch {
-    uv_work_t work;
-    struct control *control;
-    char *uri;
+struct ask {
     jwks_done done;
     void *ctx;
-    struct buffer body;
-    char why[256]; /* "" when it went well */
 };
 
-struct library {
-    CURL *(*init)(void);
-    CURLcode (*setopt)(CURL *, CURLoption, ...);
-    CURLcode (*perform)(CURL *);
-    CURLcode (*getinfo)(CURL *, CURLINFO, ...);
-    const char *(*strerror)(CURLcode);
-    void (*cleanup)(CURL *);
-};
-
-static bool load(struct library *out)
+static void answered(struct control *control, void *ctx, long status, const char *text,
+                     const char *why)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } symbols[] = {
-        {"curl_easy_init", offsetof(struct library, init)},
-        {"curl_easy_setopt", offsetof(struct library, setopt)},
-        {"curl_easy_perform", offsetof(struct library, perform)},
-        {"curl_easy_getinfo", offsetof(struct library, getinfo)},
-        {"curl_easy_strerror", offsetof(struct library, strerror)},
-        {"curl_easy_cleanup", offsetof(struct library, cleanup)},
-    };
-    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    for (size_t i = 0; handle != NULL && i < sizeof(symbols) / sizeof(symbols[0]); i++) {
-        void *symbol = dlsym(handle, symbols[i].name);
-        if (symbol == NULL) {
-            return false;
-        }
-        memcpy((char *)out + symbols[i].offset, &symbol, sizeof(symbol));
+    struct ask *ask = ctx;
+    char other[64];
+    if (text != NULL && status != 200) {
+        snprintf(other, sizeof(other), "it answered with status %ld", status);
+        text = NULL;
+        why = other;
     }
-    return handle != NULL;
-}
-
-static size_t on_bytes(char *data, size_t size, size_t count, void *ctx)
-{
-    struct fetch *fetch = ctx;
-    return buffer_add(&fetch->body, (struct slice){data, size * count}) ? size * count : 0;
-}
-
-static void run(uv_work_t *work)
-{
-    struct fetch *fetch = work->data;
-    struct library curl;
-    long status = 0;
-    if (!load(&curl)) {
-        snprintf(fetch->why, sizeof(fetch->why), "libcurl is not installed");
-        return;
-    }
-    CURL *easy = curl.init();
-    curl.setopt(easy, CURLOPT_URL, fetch->uri);
-    curl.setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
-    curl.setopt(easy, CURLOPT_WRITEDATA, fetch);
-    curl.setopt(easy, CURLOPT_TIMEOUT, (long)JWKS_TIMEOUT_S);
-    curl.setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl.setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl.setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl.setopt(easy, CURLOPT_NOPROXY, "localhost,127.0.0.1");
-    CURLcode code = curl.perform(easy);
-    if (code == CURLE_OK) {
-        curl.getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    }
-    if (fetch->body.overflow) {
-        snprintf(fetch->why, sizeof(fetch->why), "it is larger than %d bytes", JWKS_BYTES_MAX);
-    } else if (code != CURLE_OK) {
-        snprintf(fetch->why, sizeof(fetch->why), "%s", curl.strerror(code));
-    } else if (status != 200) {
-        snprintf(fetch->why, sizeof(fetch->why), "it answered with status %ld", status);
-    }
-    curl.cleanup(easy);
-}
-
-static void finish(uv_work_t *work, int status)
-{
-    struct fetch *fetch = work->data;
-    bool good = status == 0 && fetch->why[0] == '\0';
-    fetch->done(fetch->control, fetch->ctx, good ? buffer_text(&fetch->body) : NULL,
-                good ? NULL : fetch->why);
-    buffer_done(&fetch->body);
-    free(fetch->uri);
-    free(fetch);
+    ask->done(control, ask->ctx, text, why);
+    free(ask);
 }
 
 void jwks_fetch(struct control *control, const char *uri, jwks_done done, void *ctx)
 {
-    struct fetch *fetch = calloc(1, sizeof(*fetch));
-    if (fetch == NULL) {
+    struct ask *ask = calloc(1, sizeof(*ask));
+    if (ask == NULL) {
         abort();
     }
-    fetch->control = control;
-    fetch->uri = strdup(uri);
-    fetch->done = done;
-    fetch->ctx = ctx;
-    fetch->body = BUFFER_INIT(JWKS_BYTES_MAX);
-    fetch->work.data = fetch;
-    uv_queue_work(control->loop, &fetch->work, run, finish);
+    *ask = (struct ask){done, ctx};
+    http_fetch(control, &(struct fetch_plan){.uri = uri}, answered, ask);
 }
 
 bool jwks_may_be_fetched(struct arena *arena, const char *uri)

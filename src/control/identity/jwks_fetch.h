@@ -1,10 +1,7 @@
-/* Key sets of other issuers: fetched by libcurl beside the loop, with limits of time and size,
- * never following redirects. */
+/* Key sets of other issuers. */
 #pragma once
 
 #include "control/control.h"
-
-enum { JWKS_BYTES_MAX = 65536, JWKS_TIMEOUT_S = 5 };
 
 /* TEXT is the body (lent), NULL if it failed: then WHY is a sentence without a full stop. */
 typedef void (*jwks_done)(struct control *control, void *ctx, const char *text, const char *why);

@@ -190,6 +190,9 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
     int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * TOUCH_US_PER_S;
     int64_t signed_in_us = plan->parent == NULL ? now_us : plan->parent->signed_in_us;
     auto_json *body = person_json(person);
+    if (plan->more != NULL) {
+        json_object_update(body, (json_t *)(uintptr_t)plan->more);
+    }
     json_object_set_new(body, "host", json_slice(plan->host));
     json_object_set_new(body, "parent", json_string(place.parent));
     json_object_set_new(body, "signedInUs", json_integer((json_int_t)signed_in_us));
@@ -357,5 +360,74 @@ bool session_end_all(struct api_call *call, const char *resource, const char *de
     auto_change *change = api_change(call, err);
     return change != NULL &&
            sweep_all(change, call->control, &call->arena, matches, ctx, count, err) &&
+           change_audit(change, resource, deed, NULL, NULL, err) && change_commit(&change, err);
+}
+
+/* ---- by the system itself ---- */
+
+struct same_parent {
+    struct arena *arena;
+    const char *parent;
+    size_t count;
+    const char *keys[SWEEP_MAX];
+};
+
+static bool add_child(const struct store_doc *doc, void *ctx)
+{
+    struct same_parent *children = ctx;
+    if (strcmp(json_text_or(doc->body, "parent", ""), children->parent) == 0 &&
+        children->count < SWEEP_MAX) {
+        children->keys[children->count++] = arena_string(children->arena, slice_of(doc->key));
+    }
+    return true;
+}
+
+/* In the running change. */
+static bool put_person(struct change *change, struct control *control, const char *key,
+                       const struct person *person, const char *sealed, struct error *err)
+{
+    struct store_doc doc;
+    if (store_get(control->store, STORE_SESSION, key, &doc, err) != STORE_FOUND) {
+        return false;
+    }
+    auto_json *body = doc.body;
+    auto_json *fresh = person_json(person);
+    json_object_del(body, "groups");
+    json_object_update(body, fresh);
+    if (sealed != NULL) {
+        json_object_set_new(body, "sealed", json_string(sealed));
+        json_object_set_new(body, "renewedUs", json_integer((json_int_t)clock_wall_us()));
+    }
+    return store_put(control->store, STORE_SESSION, key, body, NULL, NULL, err) &&
+           change_session(change, key, err);
+}
+
+bool session_renew(struct control *control, const struct session_key *key,
+                   const struct person *person, const char *sealed, struct error *err)
+{
+    auto_arena arena = {0};
+    struct same_parent children = {.arena = &arena, .parent = key->text};
+    if (!store_each(control->store, STORE_SESSION, "", add_child, &children, err)) {
+        return false;
+    }
+    auto_change *change = change_begin(control, NULL, err);
+    bool good = change != NULL && put_person(change, control, key->text, person, sealed, err);
+    for (size_t i = 0; i < children.count && good; i++) {
+        good = put_person(change, control, children.keys[i], person, NULL, err);
+    }
+    return good && change_commit(&change, err);
+}
+
+bool session_end_now(struct control *control, const struct session_key *key, const char *deed,
+                     struct error *err)
+{
+    auto_arena arena = {0};
+    auto_session session = {0};
+    if (!load(control, key->text, &session, err)) {
+        return false;
+    }
+    const char *resource = person_resource(control, &arena, session.person.shown);
+    auto_change *change = change_begin(control, NULL, err);
+    return change != NULL && end_tree(change, control, &arena, key->text, err) &&
            change_audit(change, resource, deed, NULL, NULL, err) && change_commit(&change, err);
 }

@@ -61,6 +61,7 @@ struct session_plan {
     int64_t lasts_s;  /* absolute; 0: as the kind has it */
     struct slice browser; /* the User-Agent, for the audit log and lists */
     const char *deed;     /* of the audit row: "sign-in" */
+    const json_t *more;   /* members that its document has besides; NULL: none */
 };
 
 /*
@@ -102,4 +103,14 @@ bool session_end(struct api_call *call, const struct session *session, struct er
  */
 bool session_end_all(struct api_call *call, const char *resource, const char *deed,
                      bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
+                     struct error *err);
+
+/* ---- by the system itself ---- */
+
+/* What a provider says now of the person of a sign-on session: it and what hangs on it have that from now
+ * on. SEALED: renewal.h. */
+bool session_renew(struct control *control, const struct session_key *key,
+                   const struct person *person, const char *sealed, struct error *err);
+/* Ends a sign-on session, with all that hang on it. */
+bool session_end_now(struct control *control, const struct session_key *key, const char *deed,
                      struct error *err);

@@ -42,7 +42,7 @@ static bool accepts(struct arena *arena, const json_t *group, struct slice text)
     struct token token;
     struct error err;
     if (!trust_jwks_read(arena, set_of(arena, group), keys, KEYS_MAX, &count, &err) ||
-        jws_parse(arena, text, &token) != TOKEN_OK) {
+        jws_parse(arena, text, false, &token) != TOKEN_OK) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
