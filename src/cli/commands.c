@@ -505,7 +505,7 @@ const struct command commands[] = {
      action_issuers_remove},
     {"issuers renew",
      "NAME",
-     "Ask a provider anew about everybody who is signed in with it",
+     "Ask it anew about all who are signed in with it",
      1,
      1,
      false,
