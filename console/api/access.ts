@@ -1,9 +1,12 @@
 // Who may call what: allow policies, and the questions that only Homerun answers (homerun.v1).
 import { call } from "./http";
-import type { Binding, Denial, HistoryRow, Policy, PublicRow, WhoRow } from "./types";
+import type { Binding, Denial, HistoryRow, Policy, PublicRow, Who } from "./types";
 
 /** The API and the method's form differ by the kind of resource; the policy is the same. */
 function policyPath(resource: string): string {
+  if (resource.includes("/iap_web/")) {
+    return `/v1/${resource}`;
+  }
   if (resource.includes("/services/")) {
     return `/v2/${resource}`;
   }
@@ -17,8 +20,21 @@ export function getPolicy(resource: string): Promise<Policy> {
     : call<Policy>("POST", `${path}:getIamPolicy`, { options: { requestedPolicyVersion: 3 } });
 }
 
-export const setPolicy = (resource: string, policy: Policy) =>
-  call<Policy>("POST", `${policyPath(resource)}:setIamPolicy`, { policy: { ...policy, version: 3 } });
+export const setPolicy = (resource: string, { version, etag, bindings }: Policy) =>
+  call<Policy>("POST", `${policyPath(resource)}:setIamPolicy`, { policy: { etag, bindings, version: Math.max(version ?? 0, 3) } });
+
+/** The resource of Identity-Aware Proxy that stands before the service NAME. */
+export function doorOf(name: string): string {
+  const [, project = "", , region = "", , service = ""] = name.split("/");
+  return `projects/${project}/iap_web/cloud_run-${region}/services/${service}`;
+}
+
+/** The policy of the service NAME, with who its door lets in, if it may have one. */
+export async function policyWithDoor(name: string, door: boolean): Promise<Policy> {
+  const policy = await getPolicy(name);
+  const found = door ? await who(name) : undefined;
+  return found?.iapEnabled ? { ...policy, door: found } : policy;
+}
 
 export async function holds(resource: string, permissions: string[]): Promise<Set<string>> {
   const answer = await call<{ permissions?: string[] }>("POST", `${policyPath(resource)}:testIamPermissions`, {
@@ -56,6 +72,11 @@ export function withoutMember(policy: Policy, binding: Binding, member: string):
 /** Roles that hold run.routes.invoke and are usually given for it. */
 const INVOKES = new Set(["roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin", "roles/owner", "roles/editor"]);
 export const invokes = (role: string) => INVOKES.has(role);
+export const INVOKER = "roles/run.invoker";
+/** The role that lets in at the door. */
+export const ACCESSOR = "roles/iap.httpsResourceAccessor";
+/** Whether ROLE is one that lets everybody get somewhere, if everybody has it. */
+export const opens = (role: string) => invokes(role) || role === ACCESSOR;
 export const EVERYONE = ["allUsers", "allAuthenticatedUsers"];
 export const lets = (policy: Policy | undefined, member: string) =>
   (policy?.bindings ?? []).find((one) => invokes(one.role) && (one.members ?? []).includes(member));
@@ -66,11 +87,7 @@ const query = (values: Record<string, string>) => new URLSearchParams(values).to
 
 export const publicNow = async () =>
   (await call<{ services?: PublicRow[] }>("GET", "/homerun/v1/access:public")).services ?? [];
-export const who = (resource: string) =>
-  call<{ bindings?: WhoRow[]; invokerIamDisabled?: boolean; ingress?: string }>(
-    "GET",
-    `/homerun/v1/access:who?${query({ resource })}`,
-  );
+export const who = (resource: string) => call<Who>("GET", `/homerun/v1/access:who?${query({ resource })}`);
 export const history = async (resource: string) =>
   (await call<{ history?: HistoryRow[] }>("GET", `/homerun/v1/access:history?${query({ resource })}`)).history ?? [];
 export const explainDenial = (denial: string) =>

@@ -94,6 +94,19 @@ export interface Policy {
   version?: number;
   etag?: string;
   bindings?: Binding[];
+  /** Of a service with Identity-Aware Proxy: who that lets in. No part of the policy itself. */
+  door?: Who;
+}
+
+export interface Who {
+  bindings?: WhoRow[];
+  invokerIamDisabled?: boolean;
+  ingress?: string;
+  iapEnabled?: boolean;
+  iapBindings?: WhoRow[];
+  iapAgent?: string;
+  iapAgentMayInvoke?: boolean;
+  iapHidden?: string;
 }
 
 export interface PublicRow {

@@ -182,7 +182,14 @@ function WhoMay() {
         <ServicePicker label="Who may call" />
       </div>
       <ErrorNote error={list.error.value} again={list.reload} />
-      {found?.invokerIamDisabled && (
+      {found?.iapEnabled && (
+        <p class="effect" role="status">
+          Sign-in (IAP) comes first:{" "}
+          {found.iapHidden ?? `${(found.iapBindings ?? []).map((row) => row.member).join(", ") || "nobody"} may come in`}.
+          {found.iapAgentMayInvoke === false && " Its agent may not invoke the service, so nobody gets any further."}
+        </p>
+      )}
+      {found?.invokerIamDisabled && !found.iapEnabled && (
         <p class="effect public" role="status">
           Anyone: the Invoker IAM check of this service is off. The members below matter once it is on.
         </p>

@@ -328,12 +328,6 @@ export function Authentication(props: {
           value: "private",
           text: "Require authentication",
           about: "Switches the Invoker IAM check on: a request needs an identity that may invoke the service.",
-          below: (
-            <ul class="below">
-              <li class="on">Identity and Access Management (IAM)</li>
-              <li class="off">Identity-Aware Proxy (IAP): not in this version of Homerun</li>
-            </ul>
-          ),
         },
       ]}
     />

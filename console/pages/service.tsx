@@ -1,5 +1,5 @@
 // One service: its tabs, and what is true of it now.
-import { getPolicy } from "../api/access";
+import { policyWithDoor } from "../api/access";
 import { deleteService, getService, place, ready } from "../api/run";
 import { useState } from "preact/hooks";
 import { AccessCell } from "../parts/access";
@@ -30,7 +30,7 @@ const TABS: [string, string][] = [
 export function ServicePage(props: { params: Params }) {
   const name = `${place(project.value, props.params.region ?? "")}/services/${props.params.service}`;
   const service = useLoad(`service ${name}`, () => getService(name), name);
-  const policy = useLoad(`policy ${name}`, () => getPolicy(name), name);
+  const policy = useLoad(`policy ${name}`, () => policyWithDoor(name, true), name);
   const [deleting, setDeleting] = useState(false);
   const tab = props.params.tab ?? "revisions";
   const found = service.data.value;

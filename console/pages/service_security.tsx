@@ -2,7 +2,7 @@
 // "Require authentication" would otherwise not be what a stranger sees.
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api/http";
-import { holds, lets, setPolicy, withoutMember } from "../api/access";
+import { getPolicy, holds, INVOKER, lets, setPolicy, who, withMembers, withoutMember } from "../api/access";
 import { patchService, shortName } from "../api/run";
 import type { Policy, Service } from "../api/types";
 import { Button, ErrorNote, Fact, Link, Notice, needs, say } from "../parts/basics";
@@ -11,46 +11,66 @@ import { useAction, useLoad } from "../parts/load";
 import { quoted, SameChange, type Ways } from "../parts/same_change";
 import { serviceView, view } from "../parts/session";
 import { Authentication } from "./deploy";
+import { DoorPolicy, SignIn, type SignInBy } from "./service_door";
 
-function waysOf(service: Service, open: boolean): Ways {
+function waysOf(service: Service, open: boolean, by: SignInBy): Ways {
   const [, project = "", , region = ""] = service.name.split("/");
   const name = shortName(service.name);
-  const flag = open ? "--no-invoker-iam-check" : "--invoker-iam-check";
-  const line = (tool: string) => `${tool} services update ${quoted(name)} --region=${region} --project=${project} ${flag}`;
+  const door = by === "iap";
+  const turned = door !== (service.iapEnabled === true);
+  const flags = [open ? "--no-invoker-iam-check" : "--invoker-iam-check"];
+  if (turned) {
+    flags.push(door ? "--iap" : "--no-iap");
+  }
+  const line = (tool: string) =>
+    `${tool} services update ${quoted(name)} --region=${region} --project=${project} ${flags.join(" ")}`;
   return {
-    gcloud: line("gcloud run"),
+    gcloud: line(turned ? "gcloud beta run" : "gcloud run"),
     homerun: line("homerun"),
-    terraform: `resource "google_cloud_run_v2_service" "${name}" {\n  # …\n  invoker_iam_disabled = ${open}\n}`,
-    yaml: `metadata:\n  annotations:\n    run.googleapis.com/invoker-iam-disabled: '${open}'`,
+    terraform: `resource "google_cloud_run_v2_service" "${name}" {\n  # …\n  invoker_iam_disabled = ${open}${door ? "\n  iap_enabled          = true" : ""}\n}`,
+    yaml: `metadata:\n  annotations:\n    run.googleapis.com/invoker-iam-disabled: '${open}'${door ? "\n    run.googleapis.com/iap-enabled: 'true'" : ""}`,
   };
 }
 
 export function ServiceSecurity(props: { service: Service; policy?: Policy; reload: () => void }) {
   const { service, policy } = props;
   const now = service.invokerIamDisabled ? "open" : "private";
+  const by: SignInBy = service.iapEnabled ? "iap" : "iam";
   const [chosen, choose] = useState<"open" | "private" | null>(null);
+  const [chosenBy, chooseBy] = useState<SignInBy | null>(null);
   const may = useLoad(`may ${service.name}`, () => holds(service.name, ["run.services.update", "run.services.setIamPolicy"]));
   const { busy, error, run } = useAction();
   const value = chosen ?? now;
+  const valueBy = chosenBy ?? by;
   const everyone = lets(policy, "allUsers");
   /* Somebody else has saved the same thing meanwhile: there is nothing left to choose. */
   useEffect(() => {
     if (chosen === now) {
       choose(null);
     }
-  }, [now]);
+    if (chosenBy === by) {
+      chooseBy(null);
+    }
+  }, [now, by]);
   const save = () =>
     void run(async () => {
       const open = value === "open";
-      await patchService(service, { invokerIamDisabled: open }, ["invokerIamDisabled"]);
-      say(
-        open
-          ? "The Invoker IAM check is off: anyone may call the service."
-          : everyone
-            ? "The Invoker IAM check is on. allUsers may still invoke, so the service stays public."
-            : "The Invoker IAM check is on: a request needs an identity that may invoke the service.",
-      );
+      const door = valueBy === "iap";
+      await patchService(service, { invokerIamDisabled: open, iapEnabled: door }, ["invokerIamDisabled", "iapEnabled"]);
       choose(null);
+      chooseBy(null);
+      if (door !== (by === "iap")) {
+        await bindAgent(service.name, door);
+      }
+      say(
+        door
+          ? "Callers sign in first: who may come in stands in the policy of Identity-Aware Proxy."
+          : open
+            ? "The Invoker IAM check is off: anyone may call the service."
+            : everyone
+              ? "The Invoker IAM check is on. allUsers may still invoke, so the service stays public."
+              : "The Invoker IAM check is on: a request needs an identity that may invoke the service.",
+      );
       props.reload();
     });
   const missing = needs(may.data.value, "run.services.update");
@@ -58,11 +78,21 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
     <div class="columns">
       <section class="card">
         <Authentication value={value} onChange={choose} disabled={Boolean(missing)} />
+        <SignIn value={valueBy} onChange={chooseBy} disabled={Boolean(missing)} />
+        {by === "iap" && policy?.door?.iapAgentMayInvoke === false && (
+          <Notice kind="warning">
+            Nobody gets in: <code class="wrap">{policy.door.iapAgent}</code>, who calls the service for those who signed
+            in, lacks <code>{INVOKER}</code> here.
+          </Notice>
+        )}
         {everyone && (
-          <Notice kind="public">
+          <Notice kind={by === "iap" ? "warning" : "public"}>
             <p>
               <strong>allUsers</strong> has {everyone.role}
-              {everyone.condition ? " on a condition" : ""}: a stranger is let in whatever the radio says.
+              {everyone.condition ? " on a condition" : ""}:{" "}
+              {by === "iap"
+                ? "once Identity-Aware Proxy is off, a stranger is let in."
+                : "a stranger is let in whatever the radio says."}
             </p>
             <RemoveEveryone
               service={service}
@@ -74,12 +104,22 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
         )}
         <SaveFailed error={error.value} service={service} reload={props.reload} close={() => (error.value = null)} />
         <div class="form-actions">
-          <Button kind="main" onClick={save} busy={busy.value} why={missing || (chosen === null && "Nothing is changed yet.")}>
+          <Button kind="main" onClick={save} busy={busy.value} why={missing || (chosen === null && chosenBy === null && "Nothing is changed yet.")}>
             Save
           </Button>
-          {chosen !== null && <Button onClick={() => choose(null)}>Cancel</Button>}
+          {(chosen !== null || chosenBy !== null) && (
+            <Button
+              onClick={() => {
+                choose(null);
+                chooseBy(null);
+              }}
+            >
+              Cancel
+            </Button>
+          )}
         </div>
-        <SameChange ways={waysOf(service, value === "open")} />
+        <SameChange ways={waysOf(service, value === "open", valueBy)} />
+        {by === "iap" && <DoorPolicy name={service.name} changed={props.reload} />}
       </section>
       <section class="card">
         <h2>Identity</h2>
@@ -95,6 +135,23 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
       </section>
     </div>
   );
+}
+
+/** As gcloud does it: IAP's own account may invoke the service while it stands before it. */
+async function bindAgent(name: string, on: boolean): Promise<void> {
+  const policy = await getPolicy(name);
+  if (on) {
+    const agent = (await who(name)).iapAgent;
+    if (agent) {
+      await setPolicy(name, withMembers(policy, INVOKER, [agent]));
+    }
+    return;
+  }
+  const binding = (policy.bindings ?? []).find((one) => one.role === INVOKER && !one.condition);
+  const agent = (binding?.members ?? []).find((one) => one.endsWith("@gcp-sa-iap.iam.gserviceaccount.com"));
+  if (binding && agent) {
+    await setPolicy(name, withoutMember(policy, binding, agent));
+  }
 }
 
 function RemoveEveryone(props: { service: Service; policy: Policy; why: string | false; reload: () => void }) {

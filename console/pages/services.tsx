@@ -1,6 +1,6 @@
 // The services of a project: what is there, and above all what is public.
 import { useEffect, useState } from "preact/hooks";
-import { getPolicy } from "../api/access";
+import { policyWithDoor } from "../api/access";
 import { now, type Now } from "../api/metrics";
 import { listServices, place, ready, regionOf, shortName } from "../api/run";
 import type { Policy, Service } from "../api/types";
@@ -15,16 +15,16 @@ import { project, region, serviceView, view } from "../parts/session";
 type Policies = Map<string, Policy>;
 
 /** The policies of the services that are shown, asked for a few at a time and kept. */
-function usePolicies(names: string[], version: unknown): Policies {
+function usePolicies(services: Service[], version: unknown): Policies {
   const [policies, setPolicies] = useState<Policies>(new Map());
-  const key = names.join(" ");
+  const key = services.map((one) => one.name).join(" ");
   useEffect(() => {
     let alive = true;
     const found: Policies = new Map();
-    const waiting = [...names];
+    const waiting = [...services];
     const worker = async () => {
-      for (let name = waiting.shift(); name !== undefined && alive; name = waiting.shift()) {
-        found.set(name, await getPolicy(name).catch(() => ({})));
+      for (let one = waiting.shift(); one !== undefined && alive; one = waiting.shift()) {
+        found.set(one.name, await policyWithDoor(one.name, one.iapEnabled === true).catch(() => ({})));
       }
     };
     void Promise.all(Array.from({ length: 6 }, worker)).then(() => alive && setPolicies(found));
@@ -60,10 +60,7 @@ export function ServicesPage() {
   const named = (services ?? []).filter((one) => fits({ ...one }, undefined) || queryOf("access") !== "");
   /* The public alone needs every policy; else those of the page are enough. */
   const wanted = queryOf("access") !== "" ? named : pageOf(named).shown;
-  const policies = usePolicies(
-    wanted.map((one) => one.name),
-    services,
-  );
+  const policies = usePolicies(wanted, services);
   const rows = (services ?? []).filter((one) => fits(one, policies.get(one.name)));
   const { shown, page, pages } = pageOf(rows);
   const pick = (name: string, on: boolean) => {

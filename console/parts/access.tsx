@@ -10,7 +10,24 @@ export interface AccessFacts {
   facts: string[];
 }
 
+/** With a sign-in before it, the service's own policy opens nothing: the door's does, and its agent must get on. */
+function accessByDoor(door: Policy["door"]): AccessFacts {
+  const facts = ["Identity-Aware Proxy"];
+  const everyone = (door?.iapBindings ?? []).find((row) => row.member === "allUsers");
+  if (everyone) {
+    facts.push(everyone.condition ? "allUsers, on a condition" : "allUsers");
+  }
+  if (door?.iapAgentMayInvoke === false) {
+    facts.push("its agent may not invoke");
+  }
+  const open = everyone && !everyone.condition && door?.iapAgentMayInvoke;
+  return { openness: open ? "public" : "private", facts };
+}
+
 export function accessOf(service: Service, policy: Policy | undefined): AccessFacts {
+  if (service.iapEnabled) {
+    return accessByDoor(policy?.door);
+  }
   const facts: string[] = [];
   const checkOff = service.invokerIamDisabled === true;
   const everyone = lets(policy, "allUsers");
@@ -30,7 +47,9 @@ export function AccessCell(props: { service: Service; policy?: Policy }) {
   const { openness, facts } = accessOf(props.service, props.policy);
   return (
     <div class="access-cell">
-      <span class={`badge ${openness}`}>{openness === "public" ? "Public access" : "Require authentication"}</span>
+      <span class={`badge ${openness}`}>
+        {openness === "public" ? "Public access" : props.service.iapEnabled ? "Require sign-in" : "Require authentication"}
+      </span>
       {facts.length > 0 && <small>{facts.join(" · ")}</small>}
     </div>
   );

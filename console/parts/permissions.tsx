@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { all } from "../api/http";
-import { EVERYONE, getPolicy, holds, invokes, setPolicy, who, withMembers, withoutMember } from "../api/access";
+import { EVERYONE, getPolicy, holds, opens as lets, setPolicy, who, withMembers, withoutMember } from "../api/access";
 import type { Binding, Policy, WhoRow } from "../api/types";
 import { Button, Empty, ErrorNote, Loading, Notice, needs, say } from "./basics";
 import { Dialog } from "./dialog";
@@ -28,12 +28,16 @@ export interface PermissionsProps {
   resource: string; // projects/P/locations/L/services/S, projects/P, folders/N, organizations/N
   permission: string; // what it takes to change the policy
   ways: (members: string[], role: string, add: boolean) => Ways;
+  above?: () => Promise<WhoRow[]>; // what is inherited, where the resource is no service
   heading?: "h2" | "h3"; // of a role, below what stands above the permissions
 }
 
 export function Permissions(props: PermissionsProps) {
   const policy = useLoad(`policy ${props.resource}`, () => getPolicy(props.resource), props.resource);
   const inherited = useLoad(`who ${props.resource}`, async () => {
+    if (props.above) {
+      return props.above();
+    }
     return props.resource.includes("/services/") ? ((await who(props.resource)).bindings ?? []) : [];
   }, props.resource);
   const may = useLoad(`may ${props.resource} ${props.permission}`, () => holds(props.resource, [props.permission]));
@@ -69,7 +73,7 @@ export function Permissions(props: PermissionsProps) {
           condition={binding.condition?.expression}
         >
           {(binding.members ?? []).map((member) => (
-            <li key={member} class={EVERYONE.includes(member) && invokes(binding.role) ? "everyone" : undefined}>
+            <li key={member} class={EVERYONE.includes(member) && lets(binding.role) ? "everyone" : undefined}>
               <span class="mono wrap">{member}</span>
               <Button
                 kind="quiet"
@@ -172,7 +176,7 @@ function AddPrincipal(props: ChangeProps) {
   const { busy, error, run } = useAction();
   const chosen = roleOf(role, roles.data.value ?? []);
   const names = membersOf(members);
-  const opens = names.filter((one) => EVERYONE.includes(one)).length > 0 && invokes(chosen);
+  const opens = names.filter((one) => EVERYONE.includes(one)).length > 0 && lets(chosen);
   const fault = memberFault(members);
   const gains = names.filter(
     (one) => !(props.policy.bindings ?? []).some((b) => b.role === chosen && !b.condition && (b.members ?? []).includes(one)),

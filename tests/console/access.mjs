@@ -21,6 +21,33 @@ test("security_opens_and_closes_by_the_check", async () => {
   equal(await strangerSees("one"), 403, "a stranger after Require authentication");
 });
 
+test("security_puts_a_sign_in_before_the_service_and_edits_who_may_come_in", async () => {
+  const page = await signedIn();
+  await view(page, "services/us-central1/one/security");
+  await page.getByLabel("Identity-Aware Proxy (IAP)").check();
+  await page.getByRole("button", { name: "Save" }).click();
+  await said(page, "Callers sign in first");
+  equal(await strangerSees("one"), 302, "a stranger is led to the sign-in");
+  await page.getByRole("button", { name: "Edit policy" }).click();
+  await page.getByRole("button", { name: "Add principal" }).click();
+  await page.getByLabel("New principals").fill("user:guest@example.com");
+  await page.getByLabel("Select a role").fill("IAP-secured Web App User");
+  await page.getByText("Lets in what was not let in before").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await said(page, "user:guest@example.com now has");
+  await picture(page, "door");
+  const policy = JSON.parse(await homerun("services", "get-iam-policy", "one", "--iap", "--format=json"));
+  equal(policy.bindings[0].members.join(), "user:guest@example.com", "the door's policy");
+  const agents = JSON.parse(await homerun("services", "get-iam-policy", "one", "--format=json"));
+  equal(/@gcp-sa-iap/.test(JSON.stringify(agents.bindings)), true, "the agent is bound");
+  await page.getByLabel("Identity and Access Management (IAM)").check();
+  await page.getByRole("button", { name: "Save" }).click();
+  await said(page, "needs an identity");
+  equal(await strangerSees("one"), 403, "a stranger without a sign-in before the service");
+  const after = JSON.parse(await homerun("services", "get-iam-policy", "one", "--format=json"));
+  equal(/@gcp-sa-iap/.test(JSON.stringify(after.bindings ?? [])), false, "the agent is taken out");
+});
+
 test("info_panel_grants_allUsers_and_takes_it_away", async () => {
   const page = await signedIn();
   await page.getByRole("checkbox", { name: "Choose two" }).check();

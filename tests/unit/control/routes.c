@@ -140,7 +140,6 @@ static const char *const self_checked[] = {
     "homerun.v1.Metrics", /* shows the services of those projects whose services the caller may list */
     "homerun.v1.Images.ListImages",
     "homerun.v1.ListViolations",
-    "homerun.v1.Metrics",
     "openid.UserInfo",
 };
 enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };

@@ -1,0 +1,91 @@
+// The sign-in before a service: Identity-Aware Proxy, and who may come in by it.
+import { useState } from "preact/hooks";
+import { doorOf, who } from "../api/access";
+import { shortName } from "../api/run";
+import { Button } from "../parts/basics";
+import { Radios } from "../parts/fields";
+import { Permissions } from "../parts/permissions";
+import { quoted, type Ways } from "../parts/same_change";
+
+export type SignInBy = "iam" | "iap";
+
+export function SignIn(props: { value: SignInBy; onChange: (value: SignInBy) => void; disabled?: boolean }) {
+  return (
+    <Radios
+      legend="Callers are known by"
+      value={props.value}
+      onChange={props.onChange}
+      disabled={props.disabled}
+      choices={[
+        {
+          value: "iam",
+          text: "Identity and Access Management (IAM)",
+          about: "A request carries a token of an identity that may invoke the service. A browser has none, and is refused.",
+        },
+        {
+          value: "iap",
+          text: "Identity-Aware Proxy (IAP)",
+          about: "People sign in, programs send a token. Only who may come in by IAP's own policy gets to the service, whatever is chosen above.",
+        },
+      ]}
+    />
+  );
+}
+
+/** The change of a door's policy in the words of every other surface. */
+function doorWays(name: string) {
+  const [, project = "", , region = ""] = name.split("/");
+  const service = shortName(name);
+  return (members: string[], role: string, add: boolean): Ways => {
+    const list = members.length === 0 ? ["MEMBER"] : members;
+    const verb = add ? "add" : "remove";
+    const words = (member: string) => `--member=${quoted(member)} --role=${quoted(role || "ROLE")}`;
+    return {
+      gcloud: list
+        .map(
+          (member) =>
+            `gcloud beta iap web ${verb}-iam-policy-binding --resource-type=cloud-run --region=${region} --service=${quoted(service)} --project=${project} ${words(member)}`,
+        )
+        .join("\n"),
+      homerun: list
+        .map(
+          (member) =>
+            `homerun services ${verb}-iam-policy-binding ${quoted(service)} --iap --region=${region} --project=${project} ${words(member)}`,
+        )
+        .join("\n"),
+      terraform: list
+        .map(
+          (member) =>
+            `resource "google_iap_web_cloud_run_service_iam_member" "guest" {\n  project                = "${project}"\n  location               = "${region}"\n  cloud_run_service_name = "${service}"\n  role                   = "${role || "ROLE"}"\n  member                 = "${member}"\n}`,
+        )
+        .join("\n\n"),
+    };
+  };
+}
+
+export function DoorPolicy(props: { name: string; changed: () => void }) {
+  const [shown, show] = useState(false);
+  return (
+    <section aria-label="Policy of Identity-Aware Proxy">
+      <Button
+        onClick={() => {
+          if (shown) {
+            props.changed();
+          }
+          show(!shown);
+        }}
+      >
+        {shown ? "Close policy" : "Edit policy"}
+      </Button>
+      {shown && (
+        <Permissions
+          resource={doorOf(props.name)}
+          permission="iap.webServices.setIamPolicy"
+          ways={doorWays(props.name)}
+          above={async () => (await who(props.name)).iapBindings ?? []}
+          heading="h3"
+        />
+      )}
+    </section>
+  );
+}
