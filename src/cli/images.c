@@ -217,27 +217,29 @@ static bool run(const char *const *argv)
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Into the layout below the data folder, under the digest of the copy's manifest. */
+/* Into a layout of its own below the data folder, named for the digest of the copy's manifest. */
 static bool copy_image(struct cli *cli, const char *source, struct slice *digest, struct error *err)
 {
-    const char *dir = arena_printf(&cli->arena, "%s/images", session_data(cli));
-    const char *name = arena_printf(&cli->arena, "import-%d", (int)getpid());
-    const char *target = arena_printf(&cli->arena, "oci:%s/oci:%s", dir, name);
-    const char *layout = arena_printf(&cli->arena, "%s/oci:%s", dir, name);
-    const char *file = arena_printf(&cli->arena, "%s/.%s", dir, name);
+    const char *dir = arena_printf(&cli->arena, "%s/images/layouts", session_data(cli));
+    const char *beside = arena_printf(&cli->arena, "%s/import-%d", dir, (int)getpid());
+    const char *file = arena_printf(&cli->arena, "%s/.import-%d", dir, (int)getpid());
     if (!file_make_dir(dir, 0700, err)) {
         return false;
     }
-    bool good = run((const char *[]){"skopeo", "copy", "--digestfile", file, source, target, NULL}) &&
-                file_read(&cli->arena, file, 256, digest, err);
+    const char *target = arena_printf(&cli->arena, "oci:%s:import", beside);
+    const char *layout = arena_printf(&cli->arena, "%s:import", beside);
+    bool good =
+        run((const char *[]){"skopeo", "copy", "--digestfile", file, source, target, NULL}) &&
+        file_read(&cli->arena, file, 256, digest, err);
     unlink(file);
-    if (!good) {
-        return error_set(err, STATUS_FAILED_PRECONDITION, "%s could not be imported", source);
+    if (good) {
+        *digest = slice_trim(*digest);
+        const char *hex = arena_printf(&cli->arena, "%.*s", SLICE_ARG(slice_from(*digest, 7)));
+        const char *final = arena_printf(&cli->arena, "%s/%s", dir, hex);
+        good = run((const char *[]){"umoci", "tag", "--image", layout, hex, NULL}) &&
+               (rename(beside, final) == 0 || access(final, F_OK) == 0);
     }
-    *digest = slice_trim(*digest);
-    const char *tag = arena_printf(&cli->arena, "%.*s", SLICE_ARG(slice_from(*digest, 7)));
-    good = run((const char *[]){"umoci", "tag", "--image", layout, tag, NULL});
-    run((const char *[]){"umoci", "rm", "--image", layout, NULL});
+    run((const char *[]){"rm", "-rf", beside, NULL}); /* if it has still this name */
     return good || error_set(err, STATUS_FAILED_PRECONDITION, "%s could not be imported", source);
 }
 
@@ -249,8 +251,8 @@ int action_images_import(struct cli *cli)
     if (!session_open(cli, &err) || !copy_image(cli, cli->in.arguments[1], &digest, &err)) {
         return cli_fail(&err);
     }
-    auto_json *body = json_pack("{s:s, s:o}", "name", cli->in.arguments[0], "manifest",
-                                json_slice(digest));
+    auto_json *body =
+        json_pack("{s:s, s:o}", "name", cli->in.arguments[0], "manifest", json_slice(digest));
     if (!session_call(cli, "POST", images_path, body, &answer, &err)) {
         return cli_fail(&err);
     }

@@ -1,7 +1,11 @@
 /*
- * The steps of an image: its digest (from a pin, or by asking the registry), a copy into the
- * layout, the unpacking into a folder beside, and one rename: what has a name is whole. A step that
- * was cut off is begun anew by the next who asks; the folder it left is thrown away at the start.
+ * The steps of an image: its digest (from a pin, or by asking the registry), a copy into a layout
+ * of its own, the unpacking into a folder beside, and one rename: what has a name is whole. A step
+ * that was cut off is begun anew by the next who asks; what it left is thrown away at the start.
+ *
+ * Two copies into one layout lose each other's entries, so each has its own; and whoever asks for
+ * an image that is on its way waits for it. An image comes from outside, so its copy and its
+ * unpacking are bounded in time, in bytes and in files: what would fill the disk ends.
  */
 #include "engine/oci_store.h"
 
@@ -10,30 +14,48 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "codec/codec.h"
 #include "engine/tool.h"
 
-enum { PATH_BYTES = 4400, PULL_S = 300, UNPACK_S = 120, CONFIG_BYTES_MAX = 4 * 1024 * 1024 };
+enum {
+    PATH_BYTES = 4400,
+    ASK_S = 15,
+    REMOVE_S = 600,
+    PULL_S = 600,
+    UNPACK_S = 300,
+    CONFIG_BYTES_MAX = 4 * 1024 * 1024,
+    LOOK_MS = 200,           /* at the disk, while something is being written */
+    FILES_MAX = 2000000,     /* of one image */
+    SHARE_LEFT = 20,         /* one part in so many of the disk stays free, */
+    GIBIBYTES_LEFT_MAX = 10, /* or this, if it is less */
+    GIBIBYTES_MAX = 32,      /* of one image: what is copied and what is unpacked */
+};
 
 struct oci_store {
     uv_loop_t *loop;
     struct children *children;
-    char dir[4200]; /* DATA/images */
+    char dir[4200];       /* DATA/images */
+    struct oci_get *gets; /* all that are on their way */
 };
 
-enum get_step { GET_BEGIN, GET_DIGEST, GET_COPY, GET_UNPACK, GET_DONE };
+enum get_step { GET_BEGIN, GET_DIGEST, GET_WAIT, GET_COPY, GET_UNPACK, GET_DONE };
 
 struct oci_get {
     struct oci_store *store;
+    struct oci_get *next;
     enum get_step step;
     struct tool *tool;
     uv_timer_t timer;
+    struct statvfs disk; /* as it was when the step began */
     char key[128], reference[600];
     char digest[80];         /* "sha256:…" */
+    char layout[PATH_BYTES]; /* of its copy */
     char beside[PATH_BYTES]; /* where it is unpacked */
     bool imported;
     const char *why;
@@ -65,8 +87,44 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+static void on_thrown_away(void *ctx, bool good, const char *text)
+{
+    (void)ctx;
+    if (!good) {
+        log_warn("what is left of an image could not be removed: %s", text);
+    }
+}
+
+/* A folder that nobody will look for again; in the background, for it may be large. */
+static void throw_away(const struct oci_store *store, const char *path)
+{
+    struct error err = {0};
+    if (*path != '\0' && access(path, F_OK) == 0 &&
+        tool_run(store->loop, store->children,
+                 (const char *[]){"rm", "-rf", "--one-file-system", path, NULL}, REMOVE_S,
+                 on_thrown_away, NULL, &err) == NULL) {
+        log_warn("%s", err.text);
+    }
+}
+
+static void on_begin(uv_timer_t *timer);
+
 static void get_end(struct oci_get *get)
 {
+    struct oci_get **link = &get->store->gets;
+    while (*link != get) {
+        link = &(*link)->next;
+    }
+    *link = get->next;
+    throw_away(get->store, get->beside);
+    if (!get->imported) {
+        throw_away(get->store, get->layout);
+    }
+    for (struct oci_get *other = get->store->gets; other != NULL; other = other->next) {
+        if (other->step == GET_WAIT && strcmp(other->digest, get->digest) == 0) {
+            uv_timer_start(&other->timer, on_begin, 0, 0);
+        }
+    }
     uv_close((uv_handle_t *)&get->timer, on_closed);
 }
 
@@ -100,6 +158,49 @@ static bool write_pin(const struct oci_get *get)
     return file_write(pin, slice_of(get->digest), 0600, NULL);
 }
 
+/* ---- the disk ---- */
+
+static uint64_t gibibytes(unsigned count)
+{
+    return (uint64_t)count << 30;
+}
+
+/* Why what is being written must end; NULL: it may go on. */
+static const char *disk_objects(const struct oci_get *get)
+{
+    struct statvfs now;
+    if (statvfs(get->store->dir, &now) != 0) {
+        return NULL;
+    }
+    uint64_t free_bytes = (uint64_t)now.f_bavail * now.f_frsize;
+    uint64_t before_bytes = (uint64_t)get->disk.f_bavail * get->disk.f_frsize;
+    uint64_t keep = (uint64_t)now.f_blocks * now.f_frsize / SHARE_LEFT;
+    keep = keep < gibibytes(GIBIBYTES_LEFT_MAX) ? keep : gibibytes(GIBIBYTES_LEFT_MAX);
+    if (free_bytes < keep) {
+        return "the disk of the data folder is almost full";
+    }
+    if (before_bytes > free_bytes && before_bytes - free_bytes > gibibytes(GIBIBYTES_MAX)) {
+        return "it is larger than 32 GiB";
+    }
+    if (get->disk.f_favail > now.f_favail && get->disk.f_favail - now.f_favail > FILES_MAX) {
+        return "it has more than 2,000,000 files";
+    }
+    return NULL;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct oci_get *get = timer->data;
+    const char *why = disk_objects(get);
+    if (why == NULL) {
+        return;
+    }
+    tool_cancel(get->tool);
+    get->tool = NULL;
+    uv_timer_stop(timer);
+    get_fail(get, get->step == GET_COPY ? "cannot be pulled" : "cannot be unpacked", why);
+}
+
 static void on_tool(void *ctx, bool good, const char *text)
 {
     static const char *const failures[] = {
@@ -109,6 +210,7 @@ static void on_tool(void *ctx, bool good, const char *text)
     };
     struct oci_get *get = ctx;
     get->tool = NULL;
+    uv_timer_stop(&get->timer);
     if (good && get->step == GET_DIGEST) {
         snprintf(get->digest, sizeof(get->digest), "%.79s", text);
         good = digest_valid(get->digest) && write_pin(get);
@@ -127,6 +229,8 @@ static void get_run(struct oci_get *get, const char *const *argv, unsigned timeo
         tool_run(get->store->loop, get->store->children, argv, timeout_s, on_tool, get, &err);
     if (get->tool == NULL) {
         get_fail(get, "cannot be had", err.text);
+    } else if (get->step != GET_DIGEST && statvfs(get->store->dir, &get->disk) == 0) {
+        uv_timer_start(&get->timer, on_look, 0, LOOK_MS);
     }
 }
 
@@ -150,7 +254,7 @@ static void ask_digest(struct oci_get *get)
     get->step = GET_DIGEST;
     get_run(get,
             (const char *[]){"skopeo", "inspect", verify, "--format", "{{.Digest}}", source, NULL},
-            PULL_S);
+            ASK_S);
 }
 
 /* NAME@DIGEST of "NAME:TAG", "NAME" or "NAME@…". */
@@ -172,7 +276,9 @@ static void copy(struct oci_get *get)
     const char *verify =
         on_loopback(get->reference) ? "--src-tls-verify=false" : "--src-tls-verify=true";
     pinned_source(get, source);
-    snprintf(target, sizeof(target), "oci:%s/oci:%s", get->store->dir, get->digest + 7);
+    snprintf(get->layout, sizeof(get->layout), "%s/layouts/.%s-%016llx", get->store->dir,
+             get->digest + 7, (unsigned long long)random_u64());
+    snprintf(target, sizeof(target), "oci:%.4300s:%s", get->layout, get->digest + 7);
     get->step = GET_COPY;
     get_run(get, (const char *[]){"skopeo", "copy", "--quiet", verify, source, target, NULL},
             PULL_S);
@@ -181,7 +287,7 @@ static void copy(struct oci_get *get)
 static void unpack(struct oci_get *get)
 {
     char image[PATH_BYTES];
-    snprintf(image, sizeof(image), "%s/oci:%s", get->store->dir, get->digest + 7);
+    snprintf(image, sizeof(image), "%.4300s:%s", get->layout, get->digest + 7);
     snprintf(get->beside, sizeof(get->beside), "%s/roots/.%s-%016llx", get->store->dir,
              get->digest + 7, (unsigned long long)random_u64());
     get->step = GET_UNPACK;
@@ -194,8 +300,8 @@ static bool save_config(struct oci_get *get, struct error *err)
 {
     auto_arena arena = {0};
     struct slice text;
-    const char *dir = get->store->dir;
-    if (!file_read(&arena, arena_printf(&arena, "%s/oci/index.json", dir), CONFIG_BYTES_MAX, &text,
+    const char *dir = get->layout;
+    if (!file_read(&arena, arena_printf(&arena, "%s/index.json", dir), CONFIG_BYTES_MAX, &text,
                    err)) {
         return false;
     }
@@ -212,14 +318,14 @@ static bool save_config(struct oci_get *get, struct error *err)
         }
     }
     if (!digest_valid(digest) ||
-        !file_read(&arena, arena_printf(&arena, "%s/oci/blobs/sha256/%s", dir, digest + 7),
+        !file_read(&arena, arena_printf(&arena, "%s/blobs/sha256/%s", dir, digest + 7),
                    CONFIG_BYTES_MAX, &text, err)) {
         return error_set(err, STATUS_NOT_FOUND, "it has no manifest");
     }
     auto_json *manifest = json_read(text, err);
     const char *config = json_text_or(manifest, "config.digest", "");
     if (!digest_valid(config) ||
-        !file_read(&arena, arena_printf(&arena, "%s/oci/blobs/sha256/%s", dir, config + 7),
+        !file_read(&arena, arena_printf(&arena, "%s/blobs/sha256/%s", dir, config + 7),
                    CONFIG_BYTES_MAX, &text, err)) {
         return error_set(err, STATUS_NOT_FOUND, "it has no configuration");
     }
@@ -235,10 +341,11 @@ static void finish_unpack(struct oci_get *get)
         get_fail(get, "cannot be unpacked", err.text);
         return;
     }
-    if (rename(get->beside, root) != 0 && access(root, F_OK) != 0) {
+    if (rename(get->beside, root) != 0) {
         get_fail(get, "cannot be unpacked", "its folder cannot be renamed");
         return;
     }
+    get->beside[0] = '\0';
     get_done(get);
 }
 
@@ -255,6 +362,26 @@ static bool read_pin(struct oci_get *get)
     return digest_valid(get->digest);
 }
 
+/* Whether another one brings the same image. */
+static bool is_coming(const struct oci_get *get)
+{
+    const struct oci_get *other = get->store->gets;
+    while (other != NULL && (strcmp(other->digest, get->digest) != 0 ||
+                             (other->step != GET_COPY && other->step != GET_UNPACK))) {
+        other = other->next;
+    }
+    return other != NULL;
+}
+
+/* Where the image was imported to: a layout of its own, or the one of all in earlier versions. */
+static void find_import(struct oci_get *get)
+{
+    snprintf(get->layout, sizeof(get->layout), "%s/layouts/%s", get->store->dir, get->digest + 7);
+    if (access(get->layout, F_OK) != 0) {
+        snprintf(get->layout, sizeof(get->layout), "%s/oci", get->store->dir);
+    }
+}
+
 static void get_advance(struct oci_get *get)
 {
     char root[PATH_BYTES];
@@ -266,6 +393,7 @@ static void get_advance(struct oci_get *get)
         }
         break;
     case GET_DIGEST:
+    case GET_WAIT:
         break;
     case GET_COPY:
         unpack(get);
@@ -283,7 +411,10 @@ static void get_advance(struct oci_get *get)
     root_of(get, root);
     if (access(root, F_OK) == 0) {
         get_done(get);
+    } else if (is_coming(get)) {
+        get->step = GET_WAIT; /* get_end() of the other wakes it */
     } else if (get->imported) {
+        find_import(get);
         unpack(get);
     } else {
         copy(get);
@@ -308,6 +439,8 @@ struct oci_get *oci_store_get(struct oci_store *store, const char *key, const ch
     snprintf(get->digest, sizeof(get->digest), "%s", digest);
     uv_timer_init(store->loop, &get->timer);
     get->timer.data = get;
+    get->next = store->gets;
+    store->gets = get;
     uv_timer_start(&get->timer, on_begin, 0, 0);
     return get;
 }
@@ -358,15 +491,15 @@ bool oci_image_read(struct arena *arena, const char *root, struct oci_image *out
 
 /* ---- the store ---- */
 
-/* What was being unpacked when the last engine ended. */
-static void sweep(const struct oci_store *store)
+/* What was on its way in the folder NAME when the last engine ended. */
+static void sweep(const struct oci_store *store, const char *name)
 {
     char path[PATH_BYTES];
-    snprintf(path, sizeof(path), "%s/roots", store->dir);
+    snprintf(path, sizeof(path), "%s/%s", store->dir, name);
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         if (entry->d_name[0] == '.' && strlen(entry->d_name) > 64) {
-            snprintf(path, sizeof(path), "%s/roots/%s", store->dir, entry->d_name);
+            snprintf(path, sizeof(path), "%s/%s/%s", store->dir, name, entry->d_name);
             tool_run_now((const char *[]){"rm", "-rf", "--one-file-system", path, NULL});
         }
     }
@@ -378,7 +511,7 @@ static void sweep(const struct oci_store *store)
 struct oci_store *oci_store_new(uv_loop_t *loop, struct children *children, const char *data,
                                 struct error *err)
 {
-    static const char *const folders[] = {"roots", "pins"};
+    static const char *const folders[] = {"roots", "pins", "layouts"};
     char path[PATH_BYTES];
     struct oci_store *store = calloc(1, sizeof(*store));
     if (store == NULL) {
@@ -393,7 +526,8 @@ struct oci_store *oci_store_new(uv_loop_t *loop, struct children *children, cons
             return NULL;
         }
     }
-    sweep(store);
+    sweep(store, "roots");
+    sweep(store, "layouts");
     return store;
 }
 

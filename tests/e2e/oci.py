@@ -3,12 +3,16 @@
 wakes, and what runs in it sees nothing of this machine. Everything is made here, from busybox."""
 import concurrent.futures
 import contextlib
+import hashlib
+import http.server
+import io
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
@@ -179,6 +183,190 @@ def an_image_of_a_registry_is_resolved_to_a_digest_and_stays_what_it_was():
         server.wait()
     wait_until(lambda: not instances("pulled"), "asleep", 20)
     assert ask("pulled").text == "a page\n", "what was pulled once needs no registry"
+
+
+@contextlib.contextmanager
+def registry_that(answer):
+    """A registry of its own making on the loopback: ANSWER(handler) serves a GET or HEAD; its host."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            answer(self)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *ignored):
+            pass
+
+        def say(self, status, body=b"", kind="application/json", **headers):
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, "Content-Length": len(body), **headers}.items():
+                self.send_header(name.replace("_", "-"), str(value))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def digest_of(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def blob(kind, data):
+    return {"mediaType": kind, "digest": digest_of(data), "size": len(data)}
+
+
+def an_image(*layers):
+    """Manifest, and all blobs by digest, of an image with these layers (tar, not compressed)."""
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {
+        "type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
+        "config": {"Cmd": ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"]}}).encode()
+    oci = "application/vnd.oci.image."
+    manifest = json.dumps({
+        "schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
+        "config": blob(oci + "config.v1+json", config),
+        "layers": [blob(oci + "layer.v1.tar", layer) for layer in layers]}).encode()
+    return manifest, {digest_of(data): data for data in (manifest, config, *layers)}
+
+
+def serving(manifest, blobs):
+    def answer(request):
+        name = request.path.rsplit("/", 1)[1]
+        if "/manifests/" in request.path:
+            request.say(200, manifest, "application/vnd.oci.image.manifest.v1+json")
+        elif name in blobs:
+            request.say(200, blobs[name], "application/octet-stream")
+        else:
+            request.say(200, b"{}")
+    return answer
+
+
+def a_layer(*members):
+    """A tar: each member is a TarInfo and its content."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for info, data in members:
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def member(name, data=b"", **fields):
+    info = tarfile.TarInfo(name)
+    for field, value in {"mode": 0o755, **fields}.items():
+        setattr(info, field, value)
+    return info, data
+
+
+def busybox_layer(*more):
+    with open(shutil.which("busybox"), "rb") as file:
+        program = file.read()
+    links = [member(f"bin/{name}", type=tarfile.SYMTYPE, linkname="busybox") for name in APPLETS]
+    return a_layer(member("bin", type=tarfile.DIRTYPE), member("bin/busybox", program), *links,
+                   member("www", type=tarfile.DIRTYPE), member("www/page", b"a page\n"),
+                   member("www/cgi-bin", type=tarfile.DIRTYPE),
+                   member("www/cgi-bin/run", RUN.encode()), *more)
+
+
+@test
+def registries_that_stall_lie_or_send_elsewhere_are_told_of_and_hurt_nobody():
+    homerun()
+    manifest, blobs = an_image(busybox_layer())
+    layer = next(d for d in blobs if len(blobs[d]) > 100000)
+
+    def stall(request):
+        time.sleep(40)
+
+    def other_bytes(request):
+        good = serving(manifest, {**blobs, layer: blobs[layer][:-1] + b"x"})
+        good(request)
+
+    def other_manifest(request, seen=[]):
+        if "/manifests/sha256" in request.path:
+            serving(manifest + b" ", blobs)(request)
+        else:
+            serving(manifest, blobs)(request)
+
+    def elsewhere(request):
+        request.say(307, b"", Location=f"http://{request.headers['Host']}{request.path}x")
+
+    with contextlib.ExitStack() as all_of_them:
+        hosts = {what.__name__: all_of_them.enter_context(registry_that(what))
+                 for what in (stall, other_bytes, other_manifest, elsewhere)}
+        for name, host in hosts.items():
+            got = put_service(stand, "from-" + name.replace("_", "-"), f"{host}/team/app:1")
+            assert got.status == 200, got
+        for name in hosts:
+            settled = wait_settled(stand, "from-" + name.replace("_", "-"), 60)
+            assert settled["status"] == "False", (name, settled)
+            assert "cannot be" in settled["message"], (name, settled["message"])
+        service("walls")
+        assert ask("walls").status == 200
+    left = os.listdir(os.path.join(stand.data, "images", "layouts"))
+    assert not [name for name in left if name.startswith(".")], left
+
+
+@test
+def two_services_that_ask_for_one_image_at_once_share_its_pull():
+    homerun()
+    pulls = []
+    manifest, blobs = an_image(busybox_layer(member("only", b"of this test")))
+    layer = next(d for d in blobs if len(blobs[d]) > 100000)
+    plain = serving(manifest, blobs)
+
+    def count(request):
+        pulls.extend([1] if layer in request.path and request.command == "GET" else [])
+        plain(request)
+    with registry_that(count) as host:
+        names = [f"shared{n}" for n in range(4)]
+        for name in names:
+            assert put_service(stand, name, f"{host}/team/app:{name[-1]}").status == 200
+        for name in names:
+            assert wait_settled(stand, name, 60)["status"] == "True", name
+            assert ask(name).text == "a page\n"
+    assert len(pulls) == 1, pulls
+
+
+@test
+def a_hostile_layer_gets_nothing_out_of_its_folder_and_no_rights_in_the_container():
+    homerun()
+    mark = os.path.join(folder, "out-of-the-image")
+    up = "../" * 40
+    block = {"type": tarfile.BLKTYPE, "devmajor": 8, "devminor": 0}
+    memory = {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 1}
+    layers = [
+        busybox_layer(member("bin/own-id", b"#!/bin/sh\nid\n", mode=0o6755),
+                      member("dev-disk", **block), member("dev-mem", **memory),
+                      member("leads-out", type=tarfile.SYMTYPE, linkname=folder),
+                      member("to-shadow", type=tarfile.SYMTYPE, linkname="/etc/shadow")),
+        a_layer(member("leads-out/out-of-the-image", b"through a link")),
+    ]
+    for number, more in enumerate((
+            [member(up + mark, b"by its name")],
+            [member(mark, b"by an absolute name")],
+            [member("x", type=tarfile.LNKTYPE, linkname=up + "etc/shadow")],
+            [member("y", type=tarfile.SYMTYPE, linkname=up + folder),
+             member("y/out-of-the-image", b"through another link")])):
+        manifest, blobs = an_image(*layers, a_layer(*more))
+        with registry_that(serving(manifest, blobs)) as host:
+            name = f"hostile{number}"
+            assert put_service(stand, name, f"{host}/team/app:1").status == 200
+            settled = wait_settled(stand, name, 60)
+        assert not os.path.exists(mark), (number, "something was written outside")
+        if settled["status"] != "True":
+            assert "cannot be unpacked" in settled["message"], settled
+            continue
+        told = inside(name, "head -c 1 /dev-mem && echo OUT; head -c 1 /dev-disk && echo OUT; "
+                      "cat /to-shadow /x; /bin/own-id; grep -E 'Cap(Eff|Prm)' /proc/self/status")
+        assert "OUT" not in told and "root:" not in told, told
+        assert told.count("0000000000000000") == 2, told
 
 
 @test
