@@ -50,8 +50,8 @@ static json_t *allow_if(const char *call, const char *op, json_int_t value, json
 
 static json_t *seccomp(void)
 {
-    /* AF_UNIX, AF_INET, AF_INET6, AF_NETLINK */
-    static const json_int_t families[] = {1, 2, 10, 16};
+    /* AF_UNIX, AF_INET, AF_INET6 */
+    static const json_int_t families[] = {1, 2, 10};
     /* Of Linux as it is, with and without a fixed address layout, and the question. */
     static const json_int_t personalities[] = {0, 0x40000, 0xffffffff};
     json_t *calls = json_array();
@@ -64,6 +64,11 @@ static json_t *seccomp(void)
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         json_array_append_new(calls, allow_if("socket", "SCMP_CMP_EQ", families[i], 0));
     }
+    /* AF_NETLINK for NETLINK_ROUTE, which libc asks for the machine's addresses, and no other. */
+    json_array_append_new(calls, json_pack("{s[s]sss[{sisisiss}{sisisiss}]}", "names", "socket",
+                                           "action", "SCMP_ACT_ALLOW", "args", "index", 0, "value",
+                                           16, "valueTwo", 0, "op", "SCMP_CMP_EQ", "index", 2,
+                                           "value", 0, "valueTwo", 0, "op", "SCMP_CMP_EQ"));
     for (size_t i = 0; i < sizeof(personalities) / sizeof(personalities[0]); i++) {
         json_array_append_new(calls, allow_if("personality", "SCMP_CMP_EQ", personalities[i], 0));
     }

@@ -512,6 +512,101 @@ def the_ways_out_that_are_tried_lead_nowhere():
         assert "OUT" not in got.text, (script, got)
 
 
+# Calls that lead out of a container, or into the kernel's less trodden parts: what is not refused is
+# printed. A refusal is EPERM, EACCES or ENOSYS; EFAULT or EINVAL would mean that the kernel looked.
+ATTACKER = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void show(const char *name, long got)
+{
+    if (got >= 0 || (errno != EPERM && errno != EACCES && errno != ENOSYS)) {
+        printf("OUT %s (%ld, %d)\n", name, got, errno);
+    }
+}
+#define TRY(name, ...) (errno = 0, show(#name, syscall(SYS_##name, ##__VA_ARGS__)))
+int main(void)
+{
+    static char zero[4096];
+    TRY(bpf, 0, zero, 64); TRY(keyctl, 0, -3, 1); TRY(add_key, "user", "x", "y", 1, -3);
+    TRY(request_key, "user", "x", 0, -3); TRY(userfaultfd, 0); TRY(io_uring_setup, 4, zero);
+    TRY(io_uring_enter, 0, 0, 0, 0, 0); TRY(io_uring_register, 0, 0, 0, 0);
+    TRY(perf_event_open, zero, 0, -1, -1, 0); TRY(ptrace, PTRACE_ATTACH, 1, 0, 0);
+    TRY(ptrace, PTRACE_TRACEME, 0, 0, 0); TRY(process_vm_readv, 1, zero, 1, zero, 1, 0);
+    TRY(process_vm_writev, 1, zero, 1, zero, 1, 0); TRY(kcmp, 1, 1, 0, 0, 0);
+    TRY(mount, "none", "/tmp", "tmpfs", 0, 0); TRY(umount2, "/proc", 2);
+    TRY(pivot_root, "/", "/tmp"); TRY(chroot, "/"); TRY(fsopen, "tmpfs", 0);
+    TRY(open_tree, -100, "/", 1); TRY(move_mount, -100, "", -100, "/tmp", 0);
+    TRY(mount_setattr, -100, "/", 0, zero, 32); TRY(unshare, CLONE_NEWUSER);
+    TRY(unshare, CLONE_NEWNS); TRY(unshare, CLONE_NEWNET); TRY(unshare, CLONE_NEWPID);
+    TRY(setns, 0, 0); TRY(clone3, zero, 88);
+    TRY(clone, CLONE_NEWUSER | 17, 0, 0, 0, 0); TRY(clone, CLONE_NEWNET | 17, 0, 0, 0, 0);
+    TRY(open_by_handle_at, -100, zero, 0); TRY(init_module, zero, 1, "");
+    TRY(finit_module, 0, "", 0); TRY(delete_module, "x", 0); TRY(kexec_load, 0, 0, 0, 0);
+    TRY(kexec_file_load, 0, 0, 0, "", 0); TRY(reboot, 0xfee1dead, 672274793, 0, 0);
+    TRY(swapon, "/x", 0); TRY(swapoff, "/x"); TRY(acct, "/x"); TRY(quotactl, 0, "", 0, 0);
+    TRY(syslog, 3, zero, 100); TRY(settimeofday, zero, 0); TRY(clock_settime, 0, zero);
+    TRY(adjtimex, (int[64]){1}); TRY(sethostname, "x", 1); TRY(setdomainname, "x", 1);
+    TRY(iopl, 3); TRY(ioperm, 0, 1, 1); TRY(fanotify_init, 0, 0); TRY(vhangup);
+    TRY(lookup_dcookie, 0, zero, 1); TRY(pidfd_getfd, 0, 0, 0); TRY(personality, 0x0008000);
+    TRY(mknod, "/tmp/d", 0060600, 0x800); TRY(socket, 38, 5, 0); /* AF_ALG */
+    TRY(socket, 40, 1, 0); /* AF_VSOCK */ TRY(socket, 17, 3, 768); /* AF_PACKET */
+    TRY(socket, AF_INET, SOCK_RAW, 1); TRY(socket, AF_NETLINK, SOCK_RAW, 12); /* netfilter */
+    TRY(socket, 31, 3, 1); /* AF_BLUETOOTH */ TRY(socket, 29, 3, 1); /* AF_CAN */
+    TRY(socket, AF_NETLINK, SOCK_RAW, 4); /* sock_diag */ TRY(capset, (int[]){0x20080522, 0}, (int[]){-1, -1, -1, -1, -1, -1});
+    puts("tried");
+    return 0;
+}
+"""
+
+
+@test
+def a_program_that_tries_the_kernels_doors_finds_them_closed():
+    need("gcc")
+    source, program = os.path.join(folder, "attacker.c"), os.path.join(folder, "attacker")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(ATTACKER)
+    run("gcc", "-static", "-w", "-o", program, source)
+    with open(program, "rb") as file:
+        data = file.read()
+    homerun()
+    manifest, blobs = an_image(busybox_layer(member("attacker", data)))
+    with registry_that(serving(manifest, blobs)) as host:
+        service("attacks", f"{host}/team/attacker:1")
+    told = inside("attacks", "/attacker")
+    assert "tried" in told and "OUT" not in told, told
+
+
+@test
+def the_files_of_homerun_and_of_others_are_out_of_reach_from_inside():
+    service("walls")
+    service("walls-too")
+    other = instances("walls-too")[0]
+    data = os.path.abspath(stand.data)
+    told = inside("walls", f"""
+        for f in {data}/owner.json {data}/homerun.db {data}/index/front {data}/signer \
+                 /proc/1/root{data}/owner.json /run/homerun /proc/{other}/root \
+                 /proc/1/cwd/../../../../..{data}/owner.json /proc/self/root/../..{data}/signer \
+                 /sys/fs/cgroup/memory /sys/kernel/debug /proc/kcore /proc/sys/kernel/modprobe; do
+            [ -e $f ] && head -c 1 $f >/dev/null 2>&1 && echo OUT $f
+        done
+        for n in $(seq 3 40); do [ -e /proc/1/fd/$n ] && ls -l /proc/1/fd/$n; done
+        grep -v ' / ' /proc/self/mountinfo | grep -E '{folder}|{data}'
+        cat /proc/1/environ | tr '\\0' '\\n' | grep -E 'HOMERUN|CREDENTIALS'
+        ls /dev""")
+    assert "OUT" not in told and data not in told and "HOMERUN" not in told, told
+    devices = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm",
+               "mqueue", "fd", "stdin", "stdout", "stderr", "core"}
+    seen = set(told.splitlines()[-20:])
+    assert {name for name in seen if "/" not in name and " " not in name} <= devices, seen
+
+
 def own_address():
     """An address of this machine that is no loopback."""
     told = subprocess.run(["ip", "-4", "-o", "addr", "show", "scope", "global"],
