@@ -150,7 +150,7 @@ class Shell:
 class Page:
     """A page, an instance for it, and a folder in which it is typed."""
 
-    def __init__(self, name, homerun=None, wants=("gcloud", "curl")):
+    def __init__(self, name, homerun=None, wants=("gcloud", "curl"), environment=None):
         for program in wants:
             need(program)
         self.text = (ROOT / name).read_text(encoding="utf-8")
@@ -166,7 +166,7 @@ class Page:
         self.shell = Shell(self.folder, {
             **clean_environment(), "HOME": str(self.folder), "PATH": path,
             "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1", "CLOUDSDK_SURVEY_DISABLE_PROMPTS": "1",
-            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1"})
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1", **(environment or {})})
 
     def close(self):
         self.shell.close()

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """The pages of the docs that show commands, typed from top to bottom."""
-from homerun import main, test
+import os
+import pathlib
+import subprocess
+
+from homerun import ROOT, Homerun, Skip, main, need, test
 from page import Page, blocks, pattern_of, steps
 
 
-def typed(name, **more):
+def typed(name, least=4, **more):
     page = Page(name, **more)
     try:
         count = page.run()
     finally:
         page.close()
-    assert count > 3, f"{name}: only {count} commands"
+    assert count >= least, f"{name}: only {count} commands"
 
 
 @test
@@ -26,6 +30,56 @@ def the_page_on_gcloud_goes_as_written():
 @test
 def the_page_on_organization_policy_goes_as_written():
     typed("docs/organization-policy.md")
+
+
+@test
+def the_page_on_the_console_goes_as_written():
+    typed("docs/console.md", least=1, wants=())
+
+
+def configurations(text):
+    """The blocks of a page that are whole configurations; a block of a provider alone is none."""
+    return [block.text for block in blocks(text) if block.language == "hcl" and block.text.startswith("resource ")]
+
+
+@test
+def the_configurations_of_the_page_on_terraform_are_well_formed():
+    need("terraform")
+    text = (ROOT / "docs/terraform.md").read_text(encoding="utf-8")
+    for block in blocks(text):
+        if block.language == "hcl":
+            done = subprocess.run(["terraform", "fmt", "-check", "-diff", "-"], input=block.text, text=True,
+                                  capture_output=True, timeout=60, env={**os.environ, "CHECKPOINT_DISABLE": "1"})
+            assert done.returncode == 0, f"line {block.line}:\n{done.stdout}{done.stderr}"
+    assert len(configurations(text)) == 2, configurations(text)
+
+
+@test
+def the_page_on_terraform_goes_as_written():
+    """With the provider that is named, from a mirror of its own: nothing is fetched."""
+    provider = os.environ.get("HOMERUN_TERRAFORM_PROVIDER", "").split()
+    if not provider:
+        raise Skip("HOMERUN_TERRAFORM_PROVIDER names no google provider")
+    need("terraform")
+    first, second = configurations((ROOT / "docs/terraform.md").read_text(encoding="utf-8"))
+    second = second.replace("  # template as above\n", first[first.index("  template {"):first.index("\n}\n")] + "\n")
+    for configuration in (first, second):
+        with Homerun("--workers=1") as homerun:
+            mirror = pathlib.Path(homerun.folder) / "mirror"
+            place = mirror / "registry.terraform.io/hashicorp/google/99.0.0/linux_amd64"
+            place.mkdir(parents=True)
+            (place / "terraform-provider-google_v99.0.0").symlink_to(os.path.abspath(provider[0]))
+            rc = mirror / "rc"
+            rc.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
+            page = Page("docs/terraform.md", homerun=homerun, wants=(), environment={
+                "TF_CLI_CONFIG_FILE": str(rc), "TF_CLI_ARGS_apply": "-auto-approve", "TF_IN_AUTOMATION": "1",
+                "CHECKPOINT_DISABLE": "1", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1,localhost"})
+            (page.folder / "main.tf").write_text(configuration)
+            try:
+                assert page.run() == 4
+                assert homerun.get(homerun.url("public-service")).status == 200
+            finally:
+                page.close()
 
 
 @test
