@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../scratch.h"
 #include "control/call/answer.h"
 #include "control/front/query.h"
 #include "control/front/router.h"
@@ -111,7 +112,7 @@ struct harness *harness_new(void)
     struct harness *harness = calloc(1, sizeof(*harness));
     char path[128];
     snprintf(harness->dir, sizeof(harness->dir), "/tmp/homerun-test-XXXXXX");
-    assert_non_null(mkdtemp(harness->dir));
+    assert_non_null(scratch_new(harness->dir));
     struct control *control = &harness->control;
     settings_default(&control->settings);
     snprintf(control->settings.project, sizeof(control->settings.project), "demo");

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "../scratch.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -44,7 +45,7 @@ void harness_open(struct harness *harness, int idle_s)
 {
     struct error err = {0};
     *harness = (struct harness){.dir = "/tmp/homerun-engine-XXXXXX"};
-    assert_non_null(mkdtemp(harness->dir));
+    assert_non_null(scratch_new(harness->dir));
     char index[96];
     snprintf(index, sizeof(index), "%s/index", harness->dir);
     assert_int_equal(mkdir(index, 0700), 0);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../scratch.h"
 #include "engine/autoscale.h"
 #include "engine/backend.h"
 #include "engine/images.h"
@@ -190,7 +191,7 @@ static void a_program_runs_inside_of_its_folder(void **state)
     char dir[] = "/tmp/homerun-parts-XXXXXX", path[128];
     struct error err = {0};
     static const char *const links[] = {"/etc", "..", "sub/../..", "/proc/self/cwd"};
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     struct run_container container = a_program();
     container.dir = dir;
     container.working_dir = "sub";

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../scratch.h"
 #include "base/file.h"
 #include "engine/secrets.h"
 
@@ -173,7 +174,7 @@ static void files_are_written_with_their_modes_and_taken_away(void **state)
     struct secret_mount *mounts;
     size_t count;
     char dir[] = "/tmp/homerun-secrets-XXXXXX";
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     assert_true(adds(&secrets, 0444, FILE_NAME("/etc/one\0a/b"), SLICE("first")));
     assert_true(adds(&secrets, 0400, FILE_NAME("/etc/one\0c"), SLICE("second")));
     assert_true(adds(&secrets, 0444, FILE_NAME("/etc/two\0a"), SLICE("third")));

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../scratch.h"
 #include "index/index.h"
 
 static char dir[64];
@@ -18,7 +19,7 @@ static int make(void **state)
     (void)state;
     struct error err;
     strcpy(dir, "/tmp/homerun-index-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     writer = index_writer_new(dir, &err);
     assert_non_null(writer);
     struct index_txn *txn = index_txn_begin(writer, &err);

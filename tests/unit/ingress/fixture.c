@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "../scratch.h"
 #include "policy/cel.h"
 
 static struct index_txn *begin(struct world *world)
@@ -130,7 +131,7 @@ void world_make(struct world *world)
     struct error err;
     *world =
         (struct world){.dir = "/tmp/homerun-ingress-XXXXXX", .now_s = NOW_S, .token_iat_s = NOW_S};
-    assert_non_null(mkdtemp(world->dir));
+    assert_non_null(scratch_new(world->dir));
     world->writer = index_writer_new(world->dir, &err);
     assert_non_null(world->writer);
     struct index_txn *txn = begin(world);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../scratch.h"
 #include "ingress/sandbox.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -202,7 +203,7 @@ static void a_worker_sees_what_an_index_that_grew_has(void **state)
     struct error err;
     int ready[2], go[2], status;
     enum { SMALL = 1 << 20 };
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     struct index_writer *writer = index_writer_new_sized(dir, SMALL, &err);
     assert_non_null(writer);
     put_accounts(writer, 0, 10);

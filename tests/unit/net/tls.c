@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../scratch.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "net/server.h"
@@ -52,7 +53,7 @@ static void make_certificate(int at, const char *name, const char *alternatives)
 static int make_files(void **state)
 {
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     make_certificate(0, "first", "DNS:first.example,DNS:*.wild.example");
     make_certificate(1, "second", "DNS:second.example");
     return 0;

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../scratch.h"
+
 static inline char *folder_new(char path[64])
 {
     snprintf(path, 64, "/tmp/homerun-signer-XXXXXX");
-    return mkdtemp(path);
+    return scratch_new(path);
 }
 
 static inline int folder_remove_one(const char *path, const struct stat *info, int kind,

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../scratch.h"
 #include "base/file.h"
 #include "store/store.h"
 
@@ -20,7 +21,7 @@ static int make(void **state)
 {
     (void)state;
     strcpy(dir, "/tmp/homerun-store-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     snprintf(path, sizeof(path), "%s/homerun.db", dir);
     return 0;
 }

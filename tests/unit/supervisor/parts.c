@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../scratch.h"
 #include "base/file.h"
 #include "supervisor/crew.h"
 #include "supervisor/data_folder.h"
@@ -49,7 +50,7 @@ static void a_log_that_is_too_long_becomes_the_old_one_and_its_writers_go_on(voi
 {
     (void)state;
     char dir[] = "/tmp/homerun-test-XXXXXX";
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     char folder[128], path[160];
     snprintf(folder, sizeof(folder), "%s/log", dir);
     assert_int_equal(mkdir(folder, 0700), 0);
@@ -85,7 +86,7 @@ static void older_logs_move_up_until_the_last_falls_off(void **state)
 {
     (void)state;
     char dir[] = "/tmp/homerun-test-XXXXXX";
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(scratch_new(dir));
     struct error err = {0};
     struct journal_log log = {.older = 3};
     snprintf(log.path, sizeof(log.path), "%s/x", dir);

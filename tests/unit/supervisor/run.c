@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../scratch.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "ipc/ipc.h"
@@ -166,7 +167,7 @@ static int stage_open(void **state)
 {
     struct stage *stage = calloc(1, sizeof(*stage));
     snprintf(stage->dir, sizeof(stage->dir), "/tmp/homerun-test-XXXXXX");
-    assert_non_null(mkdtemp(stage->dir));
+    assert_non_null(scratch_new(stage->dir));
     snprintf(stage->data, sizeof(stage->data), "%s/data", stage->dir);
     *state = stage;
     return 0;
