@@ -34,6 +34,16 @@ json_t *list_all(struct cli *cli, const char *path, const char *name, struct err
 bool binding_change(struct cli *cli, const char *resource, const char *member, const char *role,
                     const json_t *condition, bool grant, json_t **policy, struct error *err);
 
+/* ---- plan.c ---- */
+
+/* Prints who would gain and lose by QUESTION (fields of access:plan). The exit status. */
+int plan_ask(struct cli *cli, const char *service, json_t *question);
+/* The same of what the flags say, and of POLICY (taken; NULL: none). */
+int plan_of_flags(struct cli *cli, const char *service, json_t *policy);
+/* policies.c: what binding_open() would make of the policy. NULL and *err. */
+json_t *binding_opened(struct cli *cli, const char *resource, const json_t *condition, bool open,
+                       struct error *err);
+
 /* ---- until.c ---- */
 
 /* --public-until and --reason, checked. */

@@ -263,6 +263,31 @@ static int finish(struct cli *cli, const char *name, const char *path, const jso
     return granted ? status : 1;
 }
 
+/* --dry-run: what the flags would do to access. Nothing is written. */
+static int dry_run(struct cli *cli, const char *name, const char *path, bool is_new)
+{
+    struct error err = {0};
+    struct until until = {0};
+    auto_json *condition = NULL;
+    json_t *policy = NULL;
+    bool allow = option_given(&cli->in, "allow-unauthenticated");
+    bool deny = option_given(&cli->in, "no-allow-unauthenticated");
+    if (is_new) {
+        printf("The service is not there yet: nobody calls it. Nothing was changed.\n");
+        return 0;
+    }
+    if (allow && !until_given(cli, &until, &err)) {
+        return cli_fail(&err);
+    }
+    if (until.time != NULL) {
+        condition = until_condition(cli, &until);
+    }
+    if ((allow || deny) && (policy = binding_opened(cli, path, condition, allow, &err)) == NULL) {
+        return cli_fail(&err);
+    }
+    return plan_of_flags(cli, name, policy);
+}
+
 /* Reads the service, lets EDIT change it, and writes it. */
 static int change(struct cli *cli, bool create,
                   bool (*edit)(struct cli *, const json_t *, json_t *, struct error *))
@@ -284,6 +309,9 @@ static int change(struct cli *cli, bool create,
                              name, session_region(cli));
     }
     auto_json *doc = json_deep_copy(before);
+    if (option_given(&cli->in, "dry-run")) {
+        return edit(cli, before, doc, &err) ? dry_run(cli, name, path, is_new) : cli_fail(&err);
+    }
     return edit(cli, before, doc, &err) ? finish(cli, name, path, before, doc) : cli_fail(&err);
 }
 

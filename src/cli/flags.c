@@ -95,6 +95,7 @@ const struct flag service_flags[] = {
     {"no-allow-unauthenticated", FLAG_SWITCH, NULL, "take that grant away", NULL},
     {"no-invoker-iam-check", FLAG_SWITCH, NULL, "public: let everyone invoke, unchecked", NULL},
     {"invoker-iam-check", FLAG_SWITCH, NULL, "check that callers may invoke (default)", NULL},
+    {"dry-run", FLAG_SWITCH, NULL, "only tell who would gain and who would lose access", NULL},
     {"public-until", FLAG_TEXT, "TIME",
      "either way ends then by itself: 2030-01-31T12:00:00Z, or 90m, 12h, 7d from now", NULL},
     {"reason", FLAG_TEXT, "TEXT", "why it is public until then", NULL},
@@ -157,6 +158,7 @@ const struct flag binding_flags[] = {
     {"role", FLAG_TEXT, "ROLE", "such as roles/run.invoker", NULL},
     {"condition", FLAG_TEXT, "CONDITION",
      "expression=EXPR,title=TITLE (and description=TEXT), or None", NULL},
+    {"dry-run", FLAG_SWITCH, NULL, "only tell who would gain and who would lose access", NULL},
     {"public-until", FLAG_TEXT, "TIME", "the grant ends then by itself (needs --reason)", NULL},
     {"reason", FLAG_TEXT, "TEXT", "why it is given until then", NULL},
     {0},
@@ -204,6 +206,15 @@ const struct flag issuer_flags[] = {
     {"scopes", FLAG_TEXT, "SCOPES", "asked for (openid profile email groups)", NULL},
     {"groups-claim", FLAG_TEXT, "CLAIM", "that names a person's groups (groups)", NULL},
     {"display-name", FLAG_TEXT, "TEXT", "what its button says (NAME)", NULL},
+    {0},
+};
+const struct flag plan_flags[] = {
+    {"policy", FLAG_TEXT, "FILE", "the policy as it would be (JSON or YAML; - for standard input)",
+     NULL},
+    {"invoker-iam-check", FLAG_SWITCH, NULL, "with the check on", NULL},
+    {"no-invoker-iam-check", FLAG_SWITCH, NULL, "with the check off", NULL},
+    {"ingress", FLAG_TEXT, "FROM", "with that ingress",
+     "all|internal|internal-and-cloud-load-balancing"},
     {0},
 };
 const struct flag explain_flags[] = {

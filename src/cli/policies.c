@@ -180,6 +180,27 @@ static bool edit_opening(const struct policy_wish *wish, json_t *policy, struct 
            error_set(err, STATUS_NOT_FOUND, "%s does not have %s there", wish->member, wish->role);
 }
 
+/* The policy as it would be. NULL and *err. */
+static json_t *policy_edited(struct cli *cli, const char *resource, const struct policy_wish *wish,
+                             struct error *err)
+{
+    json_t *policy = NULL;
+    if (policy_get(cli, resource, &policy, err) && wish->edit(wish, policy, err)) {
+        json_object_set_new(policy, "version", json_integer(3));
+        return policy;
+    }
+    json_decref(policy);
+    return NULL;
+}
+
+json_t *binding_opened(struct cli *cli, const char *resource, const json_t *condition, bool open,
+                       struct error *err)
+{
+    const struct policy_wish wish = {"allUsers", "roles/run.invoker", condition, open,
+                                     edit_opening};
+    return policy_edited(cli, resource, &wish, err);
+}
+
 bool binding_open(struct cli *cli, const char *resource, const json_t *condition, bool open,
                   json_t **policy, struct error *err)
 {
@@ -296,8 +317,20 @@ static int change(struct cli *cli, bool grant)
     if (until.time != NULL) {
         condition = until_condition(cli, &until);
     }
-    if (!condition_read(cli, &condition, &err) || !session_open(cli, &err) ||
-        !binding_change(cli, policy_resource(cli), member, role, condition, grant, &policy, &err)) {
+    if (!condition_read(cli, &condition, &err) || !session_open(cli, &err)) {
+        return cli_fail(&err);
+    }
+    const char *path = policy_resource(cli);
+    if (option_given(&cli->in, "dry-run") && option_given(&cli->in, "iap")) {
+        return cli_refuse_with("--dry-run is of the service's own policy, not of --iap");
+    }
+    if (option_given(&cli->in, "dry-run")) {
+        const struct policy_wish wish = {member, role, condition, grant, edit_binding};
+        policy = policy_edited(cli, path, &wish, &err);
+        return policy == NULL ? cli_fail(&err)
+                              : plan_of_flags(cli, cli->in.arguments[0], json_incref(policy));
+    }
+    if (!binding_change(cli, path, member, role, condition, grant, &policy, &err)) {
         return cli_fail(&err);
     }
     say_updated(cli);

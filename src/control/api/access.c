@@ -518,6 +518,8 @@ const struct api_route access_routes[] = {
      METHOD "Explain"},
     {"POST", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
      METHOD "ExplainRequest", explain_fields},
+    {"POST", "/homerun/v1/access:plan", NULL, NULL, API_SELF_CHECKED, access_plan, METHOD "Plan",
+     plan_fields},
     {"GET", "/homerun/v1/access:public", NULL, NULL, API_SELF_CHECKED, access_public,
      METHOD "Public"},
     {"GET", "/homerun/v1/access:history", NULL, NULL, API_SELF_CHECKED, access_history,

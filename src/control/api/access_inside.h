@@ -16,3 +16,7 @@ bool access_service(struct api_call *call, struct store_doc *out, struct error *
 /* access:explain (access_explain.c), and the fields of its body. */
 void access_explain(struct api_call *call);
 extern const struct field explain_fields[];
+
+/* access:plan (access_plan.c), and the fields of its body. */
+void access_plan(struct api_call *call);
+extern const struct field plan_fields[];

@@ -132,6 +132,7 @@ static const char *const self_checked[] = {
     "google.longrunning.Operations.GetOperation",
     "homerun.v1.Access.Explain",
     "homerun.v1.Access.ExplainRequest",
+    "homerun.v1.Access.Plan",
     "homerun.v1.Access.History",
     "homerun.v1.Access.Public",
     "homerun.v1.Access.Who",
