@@ -76,6 +76,51 @@ int action_access_who(struct cli *cli)
     return 0;
 }
 
+/* ---- at ---- */
+
+int action_access_at(struct cli *cli)
+{
+    static const char *const heads[] = {"MEMBER", "ROLE", "GRANTED ON", "CONDITION", NULL};
+    struct error err = {0};
+    auto_json *answer = NULL;
+    const char *more =
+        arena_printf(&cli->arena, "time=%s", encoded(cli, cli->in.arguments[0]));
+    if (!session_open(cli, &err) ||
+        !access_get(cli, "at", cli->in.arguments[1], more, &answer, &err)) {
+        return cli_fail(&err);
+    }
+    if (print_formatted(cli, answer)) {
+        return 0;
+    }
+    struct paint paint = paint_of(cli);
+    const json_t *next = json_object_get(answer, "nextChange");
+    const json_t *rows = json_object_get(answer, "bindings");
+    if (!json_flag(answer, "exists", false)) {
+        printf("There was no such service then.\n");
+    } else if (json_flag(answer, "public", false)) {
+        printf("%sPublic%s: everybody could invoke it.\n\n", paint.yellow, paint.off);
+    } else if (json_array_size(rows) == 0) {
+        printf("Private: nobody could invoke it.\n");
+    }
+    struct table table;
+    table_init(&table, cli, heads);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        table_add(&table, json_text(row, "member"));
+        table_add(&table, json_text(row, "role"));
+        table_add(&table, json_text(row, "on"));
+        table_add(&table, json_text(row, "condition"));
+    }
+    if (json_array_size(rows) > 0) {
+        table_print(&table);
+    }
+    if (next != NULL) {
+        printf("\nThe next change came at %s by %s (%s).\n", json_text_or(next, "time", ""),
+               json_text_or(next, "caller", ""), json_text_or(next, "deed", ""));
+    }
+    return 0;
+}
+
 /* ---- explain ---- */
 
 /* "d-…" in the place of a service is a denial: what the header Homerun-Denial said. */
@@ -94,7 +139,9 @@ static bool add_token(struct cli *cli, const char *file, json_t *question, struc
                    &text, err)) {
         return false;
     }
-    text = slice_trim(text);
+    while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]) != NULL) {
+        text.len--;
+    }
     const char *value = arena_printf(&cli->arena, "Bearer %.*s", SLICE_ARG(text));
     json_object_set_new(question, "authorization", json_pack("[s]", value));
     return true;

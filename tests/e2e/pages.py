@@ -28,6 +28,11 @@ def the_page_on_gcloud_goes_as_written():
 
 
 @test
+def the_page_on_explanations_goes_as_written():
+    typed("docs/explain.md")
+
+
+@test
 def the_page_on_organization_policy_goes_as_written():
     typed("docs/organization-policy.md")
 

@@ -518,6 +518,7 @@ const struct api_route access_routes[] = {
      METHOD "Explain"},
     {"POST", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
      METHOD "ExplainRequest", explain_fields},
+    {"GET", "/homerun/v1/access:at", NULL, NULL, API_SELF_CHECKED, access_at, METHOD "At"},
     {"POST", "/homerun/v1/access:plan", NULL, NULL, API_SELF_CHECKED, access_plan, METHOD "Plan",
      plan_fields},
     {"GET", "/homerun/v1/access:public", NULL, NULL, API_SELF_CHECKED, access_public,

@@ -50,17 +50,23 @@ static bool rename_among(json_t *members, const struct renaming *renaming)
     return found;
 }
 
-static bool rename_in_policy(const struct store_doc *doc, void *ctx)
+/* In all bindings of POLICY; whether there was one. */
+static bool rename_members(const json_t *policy, const struct renaming *renaming)
 {
-    const struct renaming *renaming = ctx;
     size_t b;
     json_t *binding;
     bool found = false;
-    json_array_foreach(json_object_get(doc->body, "bindings"), b, binding)
+    json_array_foreach(json_object_get(policy, "bindings"), b, binding)
     {
         found = rename_among(json_object_get(binding, "members"), renaming) || found;
     }
-    if (found) {
+    return found;
+}
+
+static bool rename_in_policy(const struct store_doc *doc, void *ctx)
+{
+    const struct renaming *renaming = ctx;
+    if (rename_members(doc->body, renaming)) {
         json_object_set(renaming->changed, doc->key, doc->body);
     }
     return true;
@@ -108,7 +114,12 @@ static bool rename_member(struct change *change, struct control *control, const 
     }
     json_object_foreach(changed, key, body)
     {
-        if (!change_policy(change, key, err)) {
+        auto_json *before = json_deep_copy(body);
+        const struct renaming back = {to, from, NULL};
+        rename_members(before, &back);
+        bool good = change_policy(change, key, err) &&
+                    change_audit(change, key, "set-iam-policy", before, body, err);
+        if (!good) {
             return false;
         }
     }

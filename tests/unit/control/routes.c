@@ -130,6 +130,7 @@ static const char *const self_checked[] = {
     "google.logging.v2.LoggingServiceV2.ListLogEntries",
     "google.logging.v2.LoggingServiceV2.TailLogEntries",
     "google.longrunning.Operations.GetOperation",
+    "homerun.v1.Access.At",
     "homerun.v1.Access.Explain",
     "homerun.v1.Access.ExplainRequest",
     "homerun.v1.Access.Plan",
