@@ -6,10 +6,9 @@ Numbers are rows of the truth table of identity-aware access.
 import json
 import os
 import signal
-import subprocess
 
-from homerun import Homerun, ROOT, Skip, fetch, main, need, stand, test, wait_until
-from signin_stand import Browser, next_url, parts_of
+from homerun import Homerun, fetch, main, stand, test, wait_until
+from signin_stand import Browser, next_url, run_in_browser
 
 SSO, SESSION = "__Host-homerun_sso", "__Host-homerun_session"
 
@@ -415,27 +414,9 @@ def what_happens_is_written_down_without_secrets():
                     assert secret.encode() not in file.read(), name
 
 
-def run_in_browser(name, **more):
-    """Runs tests/console/NAME and passes on what it prints."""
-    need("node")
-    chromium = need("chromium")
-    folder = ROOT / "console"
-    if not (folder / "node_modules" / "playwright-core").exists():
-        raise Skip("the console's packages are not there: npm ci --prefix console")
-    homerun = stand()
-    done = subprocess.run(
-        ["node", str(ROOT / "tests" / "console" / name)], text=True, capture_output=True, timeout=300,
-        env={**os.environ, "HOMERUN": os.environ.get("HOMERUN", str(ROOT / "build" / "homerun")),
-             "HOMERUN_DATA": homerun.data, "HOMERUN_CA": homerun.ca, "HOMERUN_CONSOLE": str(folder),
-             "CHROMIUM": chromium, "HOMERUN_SHOTS": os.environ.get("HOMERUN_SHOTS", ""), **more})
-    print(done.stdout, end="", flush=True)
-    assert "ok " in done.stdout and "not ok" not in done.stdout and done.returncode == 0, \
-        f"{name}: {(done.stdout + done.stderr)[-400:]}"
-
-
 @test
 def in_a_browser():
-    run_in_browser("signin.mjs")
+    run_in_browser("signin.mjs", stand())
 
 
 if __name__ == "__main__":

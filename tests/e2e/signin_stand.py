@@ -1,8 +1,10 @@
 """A browser of a few lines: cookies by host and by the rules of "__Host-", redirects only when asked."""
+import os
 import re
+import subprocess
 import urllib.parse
 
-from homerun import fetch, stand
+from homerun import BINARY, ROOT, Skip, fetch, need, stand
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -87,3 +89,20 @@ def next_url(answer):
 def parts_of(url):
     """The query of URL as a dictionary."""
     return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+
+
+def run_in_browser(name, homerun, **more):
+    """Runs tests/console/NAME at HOMERUN and passes on what it prints."""
+    need("node")
+    chromium = need("chromium")
+    folder = ROOT / "console"
+    if not (folder / "node_modules" / "playwright-core").exists():
+        raise Skip("the console's packages are not there: npm ci --prefix console")
+    done = subprocess.run(
+        ["node", str(ROOT / "tests" / "console" / name)], text=True, capture_output=True, timeout=300,
+        env={**os.environ, "HOMERUN": BINARY,
+             "HOMERUN_DATA": homerun.data, "HOMERUN_CA": homerun.ca, "HOMERUN_CONSOLE": str(folder),
+             "CHROMIUM": chromium, "HOMERUN_SHOTS": os.environ.get("HOMERUN_SHOTS", ""), **more})
+    print(done.stdout, end="", flush=True)
+    assert "ok " in done.stdout and "not ok" not in done.stdout and done.returncode == 0, \
+        f"{name}: {(done.stdout + done.stderr)[-400:]}"
