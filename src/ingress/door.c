@@ -240,6 +240,13 @@ static void not_found(struct request *request)
           SLICE("The door of this service has nothing at this path.\n"), &headers);
 }
 
+void door_keys(struct request *request, struct slice document)
+{
+    struct http_headers headers = {0};
+    add(request, &headers, "access-control-allow-origin", SLICE("*"));
+    reply(request, 200, "application/json", document, &headers);
+}
+
 static void run_errand(struct request *request, const struct gate_answer *answer)
 {
     switch (answer->door.errand) {
@@ -266,6 +273,8 @@ static void run_errand(struct request *request, const struct gate_answer *answer
         return;
     case DOOR_KEYS_PEM:
     case DOOR_KEYS_JWK:
+        person_keys(request, answer->door.errand);
+        return;
     case DOOR_NOT_FOUND:
     case DOOR_NO_ERRAND:
         break;

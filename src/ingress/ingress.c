@@ -144,6 +144,18 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
     }
 }
 
+static void on_signer(struct ipc_channel *channel, enum message_type type, const void *body,
+                      size_t bytes, void *ctx)
+{
+    struct process *process = ctx;
+    if (type == MSG_SIGNED) {
+        person_come(&process->worker, body, bytes);
+    } else if (type == MSG_NONE) {
+        process->worker.signer = NULL;
+        ipc_close(channel);
+    }
+}
+
 /* ---- opening ---- */
 
 static bool read_settings(struct worker *worker, struct error *err)
@@ -253,7 +265,8 @@ static bool open_channels(struct process *process, struct error *err)
     return open_channel(process, "supervisor", PROCESS_SUPERVISOR, on_supervisor,
                         &process->supervisor, err) &&
            open_channel(process, "engine", PROCESS_ENGINE, on_engine, &worker->engine, err) &&
-           open_channel(process, "control", PROCESS_CONTROL, on_control, &worker->control, err);
+           open_channel(process, "control", PROCESS_CONTROL, on_control, &worker->control, err) &&
+           open_channel(process, "signer", PROCESS_SIGNER, on_signer, &worker->signer, err);
 }
 
 static void start_handles(struct process *process)
@@ -302,6 +315,8 @@ static bool worker_open(struct process *process, struct error *err)
     worker->dispatch = dispatch_new(worker);
     TAILQ_INIT(&worker->requests);
     TAILQ_INIT(&worker->starved);
+    TAILQ_INIT(&worker->signer_waiters);
+    worker->assertions = assertions_new();
     trace_source_init(&worker->random);
     keys_init(worker);
     own_hosts_open(worker);

@@ -34,6 +34,9 @@ static const struct {
                                     "Response size was too large. Please consider reducing "
                                     "response size."},
     [FAILURE_HEADERS] = {431, false, ""},
+    [FAILURE_SIGNER] = {503, true,
+                        "The request failed because the assertion of who sent it could not be "
+                        "signed."},
 };
 
 enum { CLIENT_LEFT = 499, H2_INTERNAL_ERROR = 2 };
@@ -201,7 +204,8 @@ static void request_pass(struct request *request, const struct gate_answer *answ
         return;
     }
     request->deadline_us = request->arrived_us + (int64_t)request->target.timeout_s * 1000000;
-    dispatch_start(request);
+    person_keep(request, answer);
+    person_tell(request);
 }
 
 /* Whether the request should wait for the key that its token names. */
@@ -272,6 +276,7 @@ static void on_close(struct exchange *exchange, bool aborted)
     if (request->state == REQUEST_WAITS_FOR_KEY) {
         worker->key_waiters--;
     }
+    person_leave(request);
     relay_stop(request);
     if (aborted && request->record.status == 0) {
         request->record.status = CLIENT_LEFT;
@@ -303,6 +308,9 @@ static void request_due(struct request *request, int64_t now)
         if (now >= request->deadline_us || gate_has_news(request->worker->gate)) {
             request_judge(request);
         }
+        return;
+    case REQUEST_WAITS_FOR_SIGNER:
+        person_due(request, now);
         return;
     case REQUEST_WAITS_FOR_PLACE:
         if (now >= request->deadline_us) {

@@ -12,6 +12,7 @@
 
 #include "index/index.h"
 #include "ingress/access_log.h"
+#include "ingress/assertions.h"
 #include "ingress/gate.h"
 #include "ingress/pages.h"
 #include "ingress/pools.h"
@@ -27,11 +28,14 @@ enum {
     TICK_MS = 100,
     KEY_WAIT_MS = 2000,
     KEY_WAITERS_MAX = 256,
+    SIGNER_WAIT_MS = 5000,
+    SIGNER_WAITERS_MAX = 4096,
 };
 
 enum request_state {
     REQUEST_NEW,
     REQUEST_WAITS_FOR_KEY,
+    REQUEST_WAITS_FOR_SIGNER, /* for an assertion, or for its public keys */
     REQUEST_WAITS_FOR_PLACE,
     REQUEST_RELAYED,
     REQUEST_ANSWERED, /* by the container in full, or by us */
@@ -58,6 +62,7 @@ enum failure {
     FAILURE_TOO_LARGE,
     FAILURE_RESPONSE_TOO_LARGE,
     FAILURE_HEADERS,
+    FAILURE_SIGNER,
 };
 
 struct own_hosts; /* own_host.c */
@@ -82,6 +87,10 @@ struct worker {
     bool log_now;               /* a line that somebody may ask for at once */
     struct ipc_channel *engine; /* NULL once it has ended */
     struct ipc_channel *control;
+    struct ipc_channel *signer; /* for assertions of who came through a door */
+    struct assertions *assertions;
+    TAILQ_HEAD(, request) signer_waiters;
+    unsigned signer_waiter_count;
     struct trace_source random;
     uint8_t affinity_key[16];
     uv_timer_t tick; /* runs while there are requests */
@@ -108,6 +117,10 @@ struct request {
     int refused;         /* the rung of the gate's refusal; -1: it let it pass */
     bool strip_authorization;
     bool behind_door;                 /* of a service that has a door */
+    struct assertion_want *person;    /* who came through it; NULL: nobody who is known */
+    TAILQ_ENTRY(request) signer_wait; /* in the worker's list of those that wait for the signer */
+    int64_t signer_deadline_us;
+    enum door_errand keys_errand; /* it waits for the public keys, in this form; else NO_ERRAND */
     struct slice assertion;           /* who came through it, in the arena; "": nobody known */
     struct slice user_email, user_id; /* the same, as fields */
     bool passed; /* the gate's way is over: count it as a request of the service */
@@ -150,6 +163,21 @@ void request_tick(uv_timer_t *timer);
 /* door.c */
 /* Answers REQUEST, which a rung of the service's door has ended (docs/access.md, D1 to D8). */
 void door_answer(struct request *request, const struct gate_answer *answer);
+/* The answer that DOCUMENT, public keys of the assertions, is. */
+void door_keys(struct request *request, struct slice document);
+
+/* person.c: who came through the door, for the container. */
+/* Keeps what the gate has found of who came; the transaction ends before the request does. */
+void person_keep(struct request *request, const struct gate_answer *answer);
+/* Goes on to dispatch once there is an assertion, or nobody to tell of. */
+void person_tell(struct request *request);
+/* Answers with the public keys of the assertions, once they are there. */
+void person_keys(struct request *request, enum door_errand errand);
+/* The request is over. */
+void person_leave(struct request *request);
+/* The signer has answered, or time has passed. */
+void person_come(struct worker *worker, const void *body, size_t bytes);
+void person_due(struct request *request, int64_t now_us);
 
 /* keys.c: what to do about a token that names a key which the index lacks. */
 void keys_init(struct worker *worker);

@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 /* A packet holds the value of a secret, of up to 64 KiB, beside its names. */
-enum { IPC_VERSION = 5, IPC_PACKET_MAX = 68 * 1024 };
+enum { IPC_VERSION = 6, IPC_PACKET_MAX = 68 * 1024 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -38,7 +38,7 @@ enum message_type {
     MSG_REVISION_GONE,  /* control → engine: end the instances of a revision */
     MSG_CHANGED,        /* control → engine: the run index has news (scaling, idle) */
     MSG_UNKNOWN_KEY,    /* ingress → control: a token names a key that the index lacks */
-    MSG_SIGN,           /* control, metadata → signer */
+    MSG_SIGN,           /* control → signer; ingress → signer, for the doors alone */
     MSG_SIGNED,         /* signer → the asker */
     MSG_WORKLOAD_ASK,   /* metadata → control: the account of a revision, or the default runtime
                            account, or a token of it */
@@ -119,6 +119,9 @@ enum sign_kind {
     SIGN_SEAL, /* encrypts: bytes = a name, NUL, a value; answer = what may lie in the record */
     SIGN_OPEN, /* the way back: bytes = the same name, NUL, what SIGN_SEAL answered; answer = the
                   value */
+    SIGN_DOOR_ASSERTION, /* ingress asks: bytes = claims, a JSON object; answer = the whole JWT, by
+                            the doors' own key */
+    SIGN_DOOR_KEYS, /* answer = {"KID": "PEM"} of those keys, NUL, a JWK set of them */
 };
 struct msg_sign {
     uint64_t id; /* chosen by the asker */

@@ -6,10 +6,13 @@
 #include "base/random.h"
 
 static const unsigned timeout_ms[] = {
-    [SIGN_ISSUER_JWT] = 2000,       [SIGN_ACCOUNT_JWT] = 10000, [SIGN_ACCOUNT_BLOB] = 10000,
-    [SIGN_NEW_ACCOUNT_KEY] = 10000, [SIGN_PUBLIC_KEYS] = 2000,  [SIGN_LEAF] = 2000,
-    [SIGN_ROTATE] = 10000,          [SIGN_FORGET] = 2000,       [SIGN_ACCOUNT_KEY] = 10000,
-    [SIGN_SEAL] = 2000,             [SIGN_OPEN] = 2000,
+    [SIGN_ISSUER_JWT] = 2000,     [SIGN_ACCOUNT_JWT] = 10000,
+    [SIGN_ACCOUNT_BLOB] = 10000,  [SIGN_NEW_ACCOUNT_KEY] = 10000,
+    [SIGN_PUBLIC_KEYS] = 2000,    [SIGN_LEAF] = 2000,
+    [SIGN_ROTATE] = 10000,        [SIGN_FORGET] = 2000,
+    [SIGN_ACCOUNT_KEY] = 10000,   [SIGN_SEAL] = 2000,
+    [SIGN_OPEN] = 2000,           [SIGN_DOOR_KEYS] = 2000,
+    [SIGN_DOOR_ASSERTION] = 2000,
 };
 
 static bool ask(int fd, uint64_t id, enum sign_kind kind, struct slice bytes, struct arena *arena,

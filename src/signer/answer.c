@@ -1,7 +1,7 @@
 /*
- * What may be signed. Control alone has a channel to ask by; and no key signs for two purposes: the
- * issuer's keys sign tokens that read as tokens, accounts sign with their own keys, and the key of
- * secrets encrypts.
+ * What may be signed. Control and ingress have channels to ask by, ingress for the doors'
+ * assertions alone; and no key signs for two purposes: the issuer's keys sign tokens that read as
+ * tokens, accounts sign with their own keys, and the key of secrets encrypts.
  */
 #include "signer/answer.h"
 
@@ -277,6 +277,20 @@ static bool answer_open(const struct question *question, struct slice *out, stru
            seal_open(&question->keyring->seal, name, sealed, question->arena, out, err);
 }
 
+/* ---- the doors ---- */
+
+static bool answer_door_assertion(const struct question *question, struct slice *out,
+                                  struct error *err)
+{
+    return door_keys_sign(&question->keyring->doors, question->arena, question->bytes, out,
+                          question->kid, err);
+}
+
+static bool answer_door_keys(const struct question *question, struct slice *out, struct error *err)
+{
+    return door_keys_publish(&question->keyring->doors, question->arena, out, err);
+}
+
 /* ---- each kind of question ---- */
 
 static bool (*const makers[])(const struct question *question, struct slice *out,
@@ -292,7 +306,15 @@ static bool (*const makers[])(const struct question *question, struct slice *out
     [SIGN_ACCOUNT_KEY] = answer_account_key,
     [SIGN_SEAL] = answer_seal,
     [SIGN_OPEN] = answer_open,
+    [SIGN_DOOR_ASSERTION] = answer_door_assertion,
+    [SIGN_DOOR_KEYS] = answer_door_keys,
 };
+
+bool answer_may_ask(enum process_role who, uint32_t kind)
+{
+    bool of_door = kind == SIGN_DOOR_ASSERTION || kind == SIGN_DOOR_KEYS;
+    return who == PROCESS_INGRESS ? of_door : who == PROCESS_CONTROL && kind != SIGN_DOOR_ASSERTION;
+}
 
 bool answer_make(struct keyring *keyring, uint32_t kind, struct slice bytes, int64_t now_s,
                  struct arena *arena, struct slice *out, char kid[64], struct error *err)

@@ -4,6 +4,9 @@
 #include "ipc/ipc.h"
 #include "signer/keyring.h"
 
+/* Whether that process may ask a question of KIND: ingress of the doors' key and no other. */
+bool answer_may_ask(enum process_role who, uint32_t kind);
+
 /*
  * Answers KIND of BYTES. *OUT lies in ARENA; KID (given as "") names the key that was used. False:
  * refused, and *err is the sentence for who asks.

@@ -203,7 +203,8 @@ bool keyring_rotate(struct keyring *keyring, struct error *err)
     memmove(&keyring->issuers[1], &keyring->issuers[0], keyring->issuer_count * sizeof(made));
     keyring->issuers[0] = made;
     keyring->issuer_count++;
-    return list_write(keyring, err);
+    return list_write(keyring, err) &&
+           (keyring->doors.count == 0 || door_keys_rotate(&keyring->doors, keyring->dir, err));
 }
 
 bool keyring_forget(struct keyring *keyring, struct slice kid, struct error *err)
@@ -404,7 +405,8 @@ bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, stru
     }
     bool good = issuers_load(keyring, err) &&
                 (keyring->issuer_count > 0 || keyring_rotate(keyring, err)) &&
-                seal_load(keyring, err) && ca_load(keyring, now_s, err) && ca_publish(keyring, err);
+                seal_load(keyring, err) && door_keys_open(&keyring->doors, keyring->dir, err) &&
+                ca_load(keyring, now_s, err) && ca_publish(keyring, err);
     if (!good) {
         keyring_close(keyring);
     }
@@ -416,6 +418,7 @@ void keyring_close(struct keyring *keyring)
     for (size_t i = 0; i < keyring->issuer_count; i++) {
         trust_secret_free(keyring->issuers[i].secret);
     }
+    door_keys_close(&keyring->doors);
     arena_done(&keyring->arena);
     OPENSSL_cleanse(keyring, sizeof(*keyring));
 }

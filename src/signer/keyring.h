@@ -1,6 +1,7 @@
 /* The private keys, on disk and in memory. */
 #pragma once
 
+#include "signer/door_keys.h"
 #include "signer/seal.h"
 #include "trust/secret.h"
 
@@ -22,8 +23,9 @@ struct keyring {
     size_t issuer_count;
     struct slice ca_cert, ca_key; /* PEM, in the arena */
     struct seal_key seal;         /* of the values of secrets */
-    char ca_public[4096 + 16];    /* DATA/ca.pem */
-    bool ca_is_shown;             /* it holds ca_cert */
+    struct door_keys doors;
+    char ca_public[4096 + 16]; /* DATA/ca.pem */
+    bool ca_is_shown;          /* it holds ca_cert */
     struct arena arena;
 };
 
@@ -41,7 +43,8 @@ bool keyring_keep_ca(struct keyring *keyring, int64_t now_s, struct error *err);
 /* NULL if it is not one of ours. */
 const struct issuer_key *keyring_find(const struct keyring *keyring, struct slice kid);
 
-/* A new issuer key becomes the newest. The older ones stay, and are still published. */
+/* A new issuer key becomes the newest. The older ones stay, and are still published. The doors get
+ * a new key with it. */
 bool keyring_rotate(struct keyring *keyring, struct error *err);
 
 /* Ends an issuer key, and with it every token that it signed. Not the newest: rotate first. */

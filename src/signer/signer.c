@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/board.h"
 #include "ipc/ipc.h"
 #include "ipc/settings.h"
 #include "signer/answer.h"
@@ -21,13 +22,14 @@ struct signer {
     uv_loop_t loop;
     struct keyring keyring;
     struct ipc_channel *supervisor;
-    struct ipc_channel *control; /* NULL: none was inherited, or it has ended */
+    struct ipc_channel *control;                /* NULL: none was inherited, or it has ended */
+    struct ipc_channel *workers[BOARD_WORKERS]; /* likewise, one for each of ingress */
     uv_timer_t ca_timer;
 };
 
 /* ---- questions ---- */
 
-static void reply(struct signer *signer, uint64_t id, bool ok, const char kid[64],
+static void reply(struct ipc_channel *asker, uint64_t id, bool ok, const char kid[64],
                   struct slice content, struct arena *arena)
 {
     struct msg_signed head = {.id = id, .ok = ok, .bytes = (uint32_t)content.len};
@@ -37,12 +39,13 @@ static void reply(struct signer *signer, uint64_t id, bool ok, const char kid[64
     if (content.len > 0) {
         memcpy(body + sizeof(head), content.data, content.len);
     }
-    if (!ipc_send(signer->control, MSG_SIGNED, body, sizeof(head) + content.len)) {
-        log_warn("control does not read its answers: one was dropped");
+    if (!ipc_send(asker, MSG_SIGNED, body, sizeof(head) + content.len)) {
+        log_warn("the asker does not read its answers: one was dropped");
     }
 }
 
-static void on_question(struct signer *signer, const void *body, size_t bytes)
+static void on_question(struct signer *signer, struct ipc_channel *asker, enum process_role who,
+                        const void *body, size_t bytes)
 {
     auto_arena arena = {0};
     struct msg_sign question;
@@ -53,6 +56,9 @@ static void on_question(struct signer *signer, const void *body, size_t bytes)
     struct slice content = {(const char *)body + sizeof(question), bytes - sizeof(question)};
     bool good = question.bytes == content.len ||
                 error_set(&err, STATUS_INVALID_ARGUMENT, "a question of a wrong length");
+    good = good && (answer_may_ask(who, question.kind) ||
+                    error_set(&err, STATUS_PERMISSION_DENIED, "%s may not ask this question",
+                              process_role_name(who)));
     good = good &&
            answer_make(&signer->keyring, question.kind, content, clock_wall_us() / 1000000, &arena,
                        &out, kid, &err) &&
@@ -62,7 +68,7 @@ static void on_question(struct signer *signer, const void *body, size_t bytes)
         log_warn("kind=%u: refused: %s", question.kind, err.text);
         memset(kid, 0, sizeof(kid));
     }
-    reply(signer, question.id, good, kid, good ? out : slice_of(err.text), &arena);
+    reply(asker, question.id, good, kid, good ? out : slice_of(err.text), &arena);
 }
 
 static void on_control(struct ipc_channel *channel, enum message_type type, const void *body,
@@ -70,11 +76,25 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
 {
     struct signer *signer = ctx;
     if (type == MSG_SIGN) {
-        on_question(signer, body, bytes);
+        on_question(signer, channel, PROCESS_CONTROL, body, bytes);
     } else {
         signer->control = NULL;
         ipc_close(channel);
     }
+}
+
+static void on_worker(struct ipc_channel *channel, enum message_type type, const void *body,
+                      size_t bytes, void *ctx)
+{
+    struct signer *signer = ctx;
+    if (type == MSG_SIGN) {
+        on_question(signer, channel, PROCESS_INGRESS, body, bytes);
+        return;
+    }
+    for (size_t i = 0; i < BOARD_WORKERS; i++) {
+        signer->workers[i] = signer->workers[i] == channel ? NULL : signer->workers[i];
+    }
+    ipc_close(channel);
 }
 
 /* ---- life ---- */
@@ -100,7 +120,28 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     if (type == MSG_DRAIN || type == MSG_NONE) {
         ipc_close(signer->supervisor);
         ipc_close(signer->control);
+        for (size_t i = 0; i < BOARD_WORKERS; i++) {
+            ipc_close(signer->workers[i]);
+        }
     }
+}
+
+static bool workers_open(struct signer *signer, struct error *err)
+{
+    for (int i = 0; i < BOARD_WORKERS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "ingress%d", i);
+        int fd = ipc_inherited(name);
+        if (fd < 0) {
+            continue;
+        }
+        signer->workers[i] =
+            ipc_open(&signer->loop, fd, PROCESS_SIGNER, PROCESS_INGRESS, on_worker, signer, err);
+        if (signer->workers[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool channels_open(struct signer *signer, struct error *err)
@@ -116,7 +157,8 @@ static bool channels_open(struct signer *signer, struct error *err)
     signer->control = fd < 0 ? NULL
                              : ipc_open(&signer->loop, fd, PROCESS_SIGNER, PROCESS_CONTROL,
                                         on_control, signer, err);
-    return signer->supervisor != NULL && (fd < 0 || signer->control != NULL);
+    return signer->supervisor != NULL && (fd < 0 || signer->control != NULL) &&
+           workers_open(signer, err);
 }
 
 static bool serve(struct signer *signer, const struct settings *settings, struct error *err)

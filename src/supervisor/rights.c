@@ -1,7 +1,8 @@
 /*
  * Everybody has a channel to the supervisor, and those that edges[] names. What is not in a row
- * below is closed in that process: ingress cannot sign, the signer has no network, control cannot
- * accept a request to a service, and only the engine starts programs.
+ * below is closed in that process: ingress can have the doors' assertions signed and nothing else,
+ * the signer has no network, control cannot accept a request to a service, and only the engine
+ * starts programs.
  */
 #include "supervisor/rights.h"
 
@@ -64,6 +65,7 @@ const struct edge edges[EDGES] = {
     {PROCESS_CONTROL, PROCESS_SIGNER},   {PROCESS_CONTROL, PROCESS_ENGINE},
     {PROCESS_INGRESS, PROCESS_ENGINE},   {PROCESS_INGRESS, PROCESS_CONTROL},
     {PROCESS_METADATA, PROCESS_CONTROL}, {PROCESS_ENGINE, PROCESS_METADATA},
+    {PROCESS_INGRESS, PROCESS_SIGNER},
 };
 
 static const char *const holding_names[HOLDINGS] = {

@@ -42,5 +42,5 @@ extern const unsigned role_rights_count;
 struct edge {
     enum process_role a, b;
 };
-enum { EDGES = 6 };
+enum { EDGES = 7 };
 extern const struct edge edges[EDGES];

@@ -8,6 +8,7 @@
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
 #include "http/url.h"
+#include "ipc/signer_client.h"
 
 /* Google's token endpoint: its clients name it as the audience whatever URL they send to.
  */
@@ -218,6 +219,32 @@ static void discovery_get(struct api_call *call)
                         "email", "email_verified", "exp", "iat", "iss", "sub"));
 }
 
+/* The keys of the doors' assertions, in the two forms in which Google publishes its own. */
+static void door_keys_get(struct api_call *call, bool as_jwks)
+{
+    struct control *control = call->control;
+    struct slice both, pems;
+    struct error err;
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_DOOR_KEYS, SLICE_NONE,
+                     &call->arena, &both, NULL, &err) ||
+        (!slice_cut(&both, '\0', &pems) &&
+         !error_set(&err, STATUS_INTERNAL, "the signer's answer is empty"))) {
+        api_fail(call, &err);
+        return;
+    }
+    api_reply_text(call, 200, "application/json; charset=UTF-8", as_jwks ? both : pems);
+}
+
+static void door_pems_get(struct api_call *call)
+{
+    door_keys_get(call, false);
+}
+
+static void door_jwks_get(struct api_call *call)
+{
+    door_keys_get(call, true);
+}
+
 static void jwks_get(struct api_call *call)
 {
     api_reply_text(call, 200, "application/json; charset=UTF-8", call->control->issuer->jwks);
@@ -280,6 +307,10 @@ const struct api_route oauth_routes[] = {
     {"GET", "/.well-known/openid-configuration", NULL, NULL, API_ANONYMOUS, discovery_get,
      "openid.Configuration"},
     {"GET", "/oauth2/v3/certs", NULL, NULL, API_ANONYMOUS, jwks_get, "openid.Keys"},
+    {"GET", "/iap/verify/public_key", NULL, NULL, API_ANONYMOUS | API_NO_BODY, door_pems_get,
+     "iap.PublicKeys"},
+    {"GET", "/iap/verify/public_key-jwk", NULL, NULL, API_ANONYMOUS | API_NO_BODY, door_jwks_get,
+     "iap.PublicKeySet"},
     {"GET", "/oauth2/v3/userinfo", NULL, NULL, API_SELF_CHECKED, userinfo_get, "openid.UserInfo"},
     {"POST", "/oauth2/v3/userinfo", NULL, NULL, API_SELF_CHECKED | API_NO_BODY, userinfo_get,
      "openid.UserInfo"},

@@ -148,6 +148,8 @@ enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };
 
 /* What anybody may ask without a token: how to get one, and who signs them. */
 static const char *const anonymous[] = {
+    "iap.PublicKeySet",
+    "iap.PublicKeys",
     "grpc.health.v1.Health.Check",
     "homerun.v1.Console.Page",
     "homerun.v1.Console.Root",

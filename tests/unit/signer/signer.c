@@ -30,7 +30,7 @@ enum { OURS, ITS, ENDS };
 
 struct stage {
     char data[64];
-    int supervisor[ENDS], control[ENDS], metadata[ENDS];
+    int supervisor[ENDS], control[ENDS], metadata[ENDS], ingress[ENDS];
     uint64_t next_id;
     pid_t pid;
 };
@@ -45,8 +45,9 @@ static void pair(int fds[ENDS])
 static void signer_run(int settings)
 {
     char names[128];
-    snprintf(names, sizeof(names), "settings=%d supervisor=%d control=%d metadata=%d", settings,
-             stage.supervisor[ITS], stage.control[ITS], stage.metadata[ITS]);
+    snprintf(names, sizeof(names), "settings=%d supervisor=%d control=%d metadata=%d ingress0=%d",
+             settings, stage.supervisor[ITS], stage.control[ITS], stage.metadata[ITS],
+             stage.ingress[ITS]);
     setenv("HOMERUN_FDS", names, 1);
     char role[] = "homerun signer";
     char *argv[] = {role, NULL};
@@ -91,6 +92,7 @@ static int stage_set(void **state)
     pair(stage.supervisor);
     pair(stage.control);
     pair(stage.metadata);
+    pair(stage.ingress);
     signer_start();
     return 0;
 }
@@ -103,6 +105,7 @@ static int stage_strike(void **state)
         close(stage.supervisor[i]);
         close(stage.control[i]);
         close(stage.metadata[i]);
+        close(stage.ingress[i]);
     }
     folder_free(stage.data);
     return status;
@@ -397,6 +400,72 @@ static void the_sandbox_has_no_network_no_power_and_starts_nothing(void **state)
 
 #define ON_STAGE(test) cmocka_unit_test_setup_teardown(test, stage_set, stage_strike)
 
+/* ---- the doors ---- */
+
+static void ingress_has_the_doors_assertions_signed_and_nothing_else(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct slice out, keys, pems;
+    struct trust_jwk found[4];
+    struct token token;
+    struct error err;
+    size_t count;
+    char kid[64] = "";
+    int fd = stage.ingress[OURS];
+    assert_true(
+        ask(fd, SIGN_DOOR_ASSERTION, SLICE("{\"iss\":\"i\",\"exp\":1}"), &arena, &out, kid));
+    assert_int_equal(strlen(kid), 6);
+    assert_true(ask(fd, SIGN_DOOR_KEYS, SLICE_NONE, &arena, &keys, NULL));
+    assert_true(slice_cut(&keys, '\0', &pems));
+    assert_true(slice_find_slice(pems, slice_of(kid)) >= 0);
+    assert_true(trust_jwks_read(&arena, keys, found, 4, &count, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(token_parse(&arena, out, &token), TOKEN_OK);
+    assert_true(slice_is(token.kid, kid) && token.alg == TRUST_ES256);
+    struct trust_key *key = trust_key_from_spki(found[0].spki, TRUST_ES256, &err);
+    assert_int_equal(token_verify_signature(&token, key), TOKEN_OK);
+    trust_key_free(key);
+    static const enum sign_kind others[] = {
+        SIGN_ISSUER_JWT,      SIGN_ACCOUNT_JWT, SIGN_ACCOUNT_BLOB, SIGN_ROTATE,
+        SIGN_NEW_ACCOUNT_KEY, SIGN_PUBLIC_KEYS, SIGN_FORGET,       SIGN_LEAF,
+        SIGN_ACCOUNT_KEY,     SIGN_SEAL,        SIGN_OPEN};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_false(ask(fd, others[i], SLICE("1\0{}"), &arena, &out, NULL));
+    }
+    assert_false(ask(fd, SIGN_DOOR_ASSERTION, SLICE("[]"), &arena, &out, NULL));
+    assert_false(ask(fd, SIGN_DOOR_ASSERTION, SLICE("x"), &arena, &out, NULL));
+    assert_false(ask(stage.control[OURS], SIGN_DOOR_ASSERTION, SLICE("{}"), &arena, &out, NULL));
+}
+
+static void a_rotation_gives_the_doors_a_new_key_and_keeps_the_one_before(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct slice out, keys, pems;
+    struct trust_jwk found[4];
+    struct error err;
+    size_t count;
+    char before[64] = "", after[64] = "", later[64] = "";
+    int fd = stage.ingress[OURS];
+    assert_true(ask(fd, SIGN_DOOR_ASSERTION, SLICE("{}"), &arena, &out, before));
+    for (int i = 0; i < 2; i++) {
+        assert_true(ask(stage.control[OURS], SIGN_ROTATE, SLICE_NONE, &arena, &out, NULL));
+        assert_true(ask(fd, SIGN_DOOR_ASSERTION, SLICE("{}"), &arena, &out, after));
+        assert_string_not_equal(before, after);
+        assert_true(ask(fd, SIGN_DOOR_KEYS, SLICE_NONE, &arena, &keys, NULL));
+        assert_true(slice_cut(&keys, '\0', &pems));
+        assert_true(trust_jwks_read(&arena, keys, found, 4, &count, &err));
+        assert_int_equal(count, 2);
+        assert_true(slice_is(found[0].kid, after) && slice_is(found[1].kid, before));
+        snprintf(before, sizeof(before), "%s", after);
+    }
+    assert_int_equal(signer_end(), 0);
+    signer_start(); /* with the keys that lie on disk */
+    assert_true(ask(fd, SIGN_DOOR_ASSERTION, SLICE("{}"), &arena, &out, later));
+    assert_string_equal(later, after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +479,10 @@ int main(void)
         ON_STAGE(a_value_of_64_kib_is_sealed_and_opened_also_after_a_restart),
         ON_STAGE(a_question_of_a_wrong_length_or_kind_is_refused_and_the_next_one_answered),
         cmocka_unit_test(the_sandbox_has_no_network_no_power_and_starts_nothing),
+        cmocka_unit_test_setup_teardown(ingress_has_the_doors_assertions_signed_and_nothing_else,
+                                        stage_set, stage_strike),
+        cmocka_unit_test_setup_teardown(
+            a_rotation_gives_the_doors_a_new_key_and_keeps_the_one_before, stage_set, stage_strike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
