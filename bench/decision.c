@@ -7,7 +7,10 @@
  *   changed  every decision right after a change of the index: all memories are void but the
  *            signature's
  *
- * Usage: bench-decision [RS256|ES256|EdDSA]
+ * With a door (Identity-Aware Proxy), the callers come by token or by session cookie, and what stands
+ * behind is the door's agent.
+ *
+ * Usage: bench-decision [RS256|ES256|EdDSA] [check|token|session]
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -16,15 +19,18 @@
 
 #include "base/clock.h"
 #include "ingress/gate.h"
+#include "lookup/lookup.h"
 #include "trust/secret.h"
 
 enum { SERVICES = 1000, CALLERS = 1000, CACHED = 2000000, CHANGED = 2000 };
 
 #define NOW_S INT64_C(1800000000)
+#define AGENT "serviceAccount:service-123456789012@gcp-sa-iap.iam.gserviceaccount.com"
 
 static struct arena arena;
 static struct index_writer *writer;
 static struct http_request requests[CALLERS];
+static bool with_door, by_session;
 
 static void check(bool good, const struct error *err)
 {
@@ -59,7 +65,12 @@ static void put_service(struct index_txn *txn, int number, struct error *err)
         .node_count = 3,
         .targets = {{.revision_id = 1, .percent = 100, .revision = SLICE("r")}},
         .target_count = 1,
+        .door = {.on = with_door,
+                 .agent = SLICE(AGENT),
+                 .nodes = {100 + (uint64_t)number, 2, 1},
+                 .node_count = 3},
     };
+    const struct index_grant_row agent = {SLICE(AGENT), {.role = SLICE("roles/run.invoker")}};
     struct index_grant_row row = {
         slice_of(arena_printf(&arena, "serviceAccount:caller-%d@demo.iam.gserviceaccount.com",
                               number % CALLERS)),
@@ -67,8 +78,28 @@ static void put_service(struct index_txn *txn, int number, struct error *err)
     struct index_route route = {.service_id = service->id, .default_url = true};
     check(index_txn_put_service(txn, service, err) &&
               index_txn_put_route(txn, slice_of(host), &route, err) &&
-              index_txn_put_grants(txn, service->id, &row, 1, err),
+              index_txn_put_grants(txn, service->id, with_door ? &agent : &row, 1, err) &&
+              index_txn_put_door_grants(txn, service->id, &row, with_door ? 1 : 0, err),
           err);
+}
+
+static const char *cookie_of(int number)
+{
+    return arena_printf(&arena, "%043d", number);
+}
+
+static void put_session(struct index_txn *txn, int number, struct error *err)
+{
+    uint8_t key[INDEX_SESSION_KEY];
+    struct index_session session = {
+        .host = slice_of(host_of(number % SERVICES)),
+        .sub = slice_of(arena_printf(&arena, "1000000000%d", number)),
+        .signed_in_us = NOW_S * 1000000,
+        .expire_us = INT64_MAX,
+        .expire_boot_us = INT64_MAX,
+    };
+    lookup_session_key(slice_of(cookie_of(number)), key);
+    check(index_txn_put_session(txn, key, &session, err), err);
 }
 
 static void put_account(struct index_txn *txn, int number, struct error *err)
@@ -98,6 +129,7 @@ static void fill(struct trust_secret *secret, struct error *err)
     }
     for (int i = 0; i < CALLERS; i++) {
         put_account(txn, i, err);
+        put_session(txn, i, err);
     }
     check(index_txn_commit(&txn, err), err);
 }
@@ -106,7 +138,7 @@ static void fill(struct trust_secret *secret, struct error *err)
 static void touch(struct error *err)
 {
     struct index_txn *txn = index_txn_begin(writer, err);
-    check(txn != NULL && index_txn_put_user_key(txn, SLICE("k"), true, err) &&
+    check(txn != NULL && index_txn_put_user_key(txn, SLICE("k"), &(struct index_user_key){.sub = SLICE("1")}, err) &&
               index_txn_commit(&txn, err),
           err);
 }
@@ -128,6 +160,7 @@ static void make_request(int number, struct trust_secret *secret, struct error *
     struct http_request *request = &requests[number];
     *request = (struct http_request){
         .method = SLICE("GET"),
+        .scheme = SLICE("https"),
         .authority = slice_of(arena_printf(&arena, "%s:8443", host)),
         .path = SLICE("/"),
         .version = HTTP_1_1,
@@ -137,6 +170,11 @@ static void make_request(int number, struct trust_secret *secret, struct error *
         "content-type", "cookie",     "x-request-id"};
     for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
         http_headers_add(&request->headers, &arena, slice_of(usual[i]), SLICE("value"));
+    }
+    if (by_session) {
+        request->headers.items[5].value =
+            slice_of(arena_printf(&arena, "%s=%s", DOOR_COOKIE, cookie_of(number)));
+        return;
     }
     http_headers_add(&request->headers, &arena, SLICE("authorization"),
                      slice_of(arena_printf(&arena, "Bearer %.*s", SLICE_ARG(token))));
@@ -175,6 +213,9 @@ int main(int argc, char **argv)
     char dir[] = "/tmp/homerun-bench-XXXXXX";
     char command[64];
     enum trust_alg alg = argc > 1 ? trust_alg_of(slice_of(argv[1])) : TRUST_RS256;
+    const char *how = argc > 2 ? argv[2] : "check";
+    by_session = strcmp(how, "session") == 0;
+    with_door = by_session || strcmp(how, "token") == 0;
     struct trust_secret *secret = trust_secret_generate(alg, &err);
     check(secret != NULL, &err);
     check(mkdtemp(dir) != NULL, &err);
@@ -197,6 +238,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0, at = 0; i < CACHED; i++) {
         at = (at + 389) % CALLERS; /* a walk that visits all, in no order that helps */
         decide(gate, &scratch, at);
+        arena_reset(&scratch);
     }
     report("cached", start, CACHED);
     int64_t spent = 0;

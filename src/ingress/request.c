@@ -112,10 +112,14 @@ void request_fail(struct request *request, enum failure failure)
     bool away = request->own != OWN_NONE && failures[failure].status != 413 &&
                 failures[failure].status != 431;
     request->record.status = away ? 503 : failures[failure].status;
+    struct http_headers headers = {0};
+    if (failure == FAILURE_SIGNER) {
+        http_headers_add(&headers, request->arena, SLICE("retry-after"), SLICE("3"));
+    }
     request->record.response_bytes =
         away ? own_host_unavailable(request)
              : page_reply(request->exchange, failures[failure].status, request->record.path, "",
-                          NULL);
+                          &headers);
     exchange_resume(request->exchange);
 }
 

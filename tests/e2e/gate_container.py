@@ -30,6 +30,10 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             "revision": os.environ.get("K_REVISION"),
         }).encode()
         self.send_response(200)
+        if self.path == "/cookies":
+            for cookie in ("__Host-homerun_session=evil; Path=/; Secure", "__host-homerun_sso=evil; Domain=run.localhost",
+                           "=__Host-homerun_session=evil", "app=kept"):
+                self.send_header("Set-Cookie", cookie)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

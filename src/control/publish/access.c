@@ -168,10 +168,13 @@ static bool put_key(struct change *change, const char *key, const json_t *body, 
                     struct error *err)
 {
     int64_t from_us = 0, until_us = INT64_MAX;
+    bool made_here = strcmp(json_text_or(body, "keyOrigin", ""), "GOOGLE_PROVIDED") == 0;
     struct index_user_key found = {.sub = slice_of(sub_of_key(change, key))};
     base64_decode_any(&change->arena, slice_of(json_text_or(body, "spki", "")), &found.spki);
-    time_read(slice_of(json_text_or(body, "validAfterTime", "")), &from_us);
-    time_read(slice_of(json_text_or(body, "validBeforeTime", "")), &until_us);
+    if (!made_here) { /* a certificate's times; a key of ours is good from its first second on */
+        time_read(slice_of(json_text_or(body, "validAfterTime", "")), &from_us);
+        time_read(slice_of(json_text_or(body, "validBeforeTime", "")), &until_us);
+    }
     found.from_s = from_us / 1000000;
     found.until_s = until_us / 1000000;
     return index_txn_put_user_key(change->txn, kid, &found, err);
