@@ -18,7 +18,7 @@
 #include "engine/spawn.h"
 #include "engine/tool.h"
 
-enum { READY_MS = 10000, AGAIN_MS = 1000, SAID_BYTES = 200 };
+enum { READY_MS = 5000, ATTEMPTS = 4, AGAIN_MS = 1000, SAID_BYTES = 200 };
 
 struct egress {
     uv_loop_t *loop;
@@ -31,6 +31,7 @@ struct egress {
     struct process_watch *watch; /* of one that is not our child */
     struct output *signals;      /* that it is ready */
     struct output *words;        /* what it says */
+    unsigned attempts;           /* of the first start */
     char said[SAID_BYTES];       /* its last words */
     uv_timer_t timer;            /* it is late, or is to be started again */
 };
@@ -141,10 +142,14 @@ static void on_exit_of_it(void *ctx, int status)
     }
 }
 
-static void on_late(uv_timer_t *timer)
+static void stop(struct egress *egress)
 {
-    struct egress *egress = timer->data;
-    tell(egress, "the outgoing network was not ready within 10 s");
+    if (egress->pid > 0) {
+        children_forget(egress->children, egress->pid);
+        kill(egress->pid, SIGKILL);
+        egress->pid = -1;
+    }
+    close_outputs(egress);
 }
 
 static bool start(struct egress *egress, struct error *err)
@@ -193,6 +198,21 @@ static bool start(struct egress *egress, struct error *err)
     children_watch(egress->children, egress->pid, false, on_exit_of_it, egress);
     write_note(egress);
     return true;
+}
+
+/* On a machine that is very busy one was seen not to come up, and the next to do so at once. */
+static void on_late(uv_timer_t *timer)
+{
+    struct egress *egress = timer->data;
+    struct error err = {0};
+    stop(egress);
+    if (++egress->attempts == ATTEMPTS) {
+        tell(egress, "slirp4netns was not ready within 20 s");
+    } else if (start(egress, &err)) {
+        uv_timer_start(timer, on_late, READY_MS, 0);
+    } else {
+        tell(egress, err.text);
+    }
 }
 
 static void on_again(uv_timer_t *timer)
@@ -274,10 +294,6 @@ void egress_free(struct egress *egress)
         process_watch_free(egress->watch);
     }
     unlink(egress->note);
-    if (egress->pid > 0) {
-        children_forget(egress->children, egress->pid);
-        kill(egress->pid, SIGKILL);
-    }
-    close_outputs(egress);
+    stop(egress);
     uv_close((uv_handle_t *)&egress->timer, on_closed);
 }

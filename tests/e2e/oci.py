@@ -911,6 +911,38 @@ def so_many_wait_as_may_and_the_one_that_waits_longest_goes():
         assert other.get(other.url("older") + "/page").text == "a page\n", "it wakes all the same"
 
 
+@test
+def one_request_at_a_time_means_never_two_whoever_calls():
+    service("single", spec={"containerConcurrency": 1}, template_notes={SCALE + "maxScale": "2"})
+    script = "mkdir /tmp/one || echo TWICE; sleep 0.01; rmdir /tmp/one; echo done"
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        told = list(pool.map(lambda _: inside("single", script), range(300)))
+    assert set(told) == {"done\n"}, set(told)
+
+
+@test
+def roll_outs_under_load_lose_no_request():
+    def roll_out(version):
+        service("rolls", container={"env": [{"name": "V", "value": str(version)}]})
+    roll_out(0)
+    statuses, over = [], threading.Event()
+
+    def ask_on():
+        while not over.is_set():
+            statuses.append(ask("rolls").status)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask_on) for _ in range(4)]
+        try:
+            for version in range(1, 6):
+                roll_out(version)
+        finally:
+            over.set()
+        for one in asking:
+            one.result()
+    assert len(statuses) > 20 and set(statuses) == {200}, statuses
+    assert "V=5" in inside("rolls", "env")
+
+
 # ---- faults ----
 
 def kill_engine():
