@@ -4,7 +4,7 @@
 Each contestant is pinned to core 0, load and upstream to core 1. Rounds of the contestants alternate, so that what
 the machine does meanwhile falls on all of them. Only loopback addresses are ever a target.
 
-    python3 bench/run.py [--build DIR] [--seconds N] [--rounds N] [--services N] [--only load|calls|wake|memory|scale|terraform]
+    python3 bench/run.py [--build DIR] [--seconds N] [--rounds N] [--services N] [--only load|calls|wake|memory|scale|terraform|containers]
 """
 import argparse
 import http.client
@@ -27,6 +27,7 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import homerun as e2e  # noqa: E402
+import container_bench  # noqa: E402
 from applies import bench_terraform  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -394,13 +395,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--scale", type=int, default=int(os.environ.get("BENCH_SCALE", "0")))
-    parser.add_argument("--only", default="load,calls,wake,memory,decision,terraform")
+    parser.add_argument("--only", default="load,calls,wake,memory,decision,terraform,containers")
     options = parser.parse_args()
     build = str((ROOT / options.build).resolve())
     only = options.only.split(",")
     if "terraform" in only:
         bench_terraform()
         if only == ["terraform"]:
+            return
+    if "containers" in only:
+        container_bench.bench_containers()
+        if only == ["containers"]:
             return
     folder = tempfile.mkdtemp(prefix="homerun-bench-")
     os.chmod(folder, 0o755)

@@ -261,14 +261,45 @@ int action_images_import(struct cli *cli)
     return 0;
 }
 
+/* The layout that NAME was imported to, if no other image has it; NULL: there is none. */
+static const char *layout_of(struct cli *cli, const char *name)
+{
+    struct error err = {0};
+    auto_json *answer = NULL;
+    const char *found = NULL;
+    unsigned users = 0;
+    if (!session_call(cli, "GET", images_path, NULL, &answer, &err)) {
+        return NULL;
+    }
+    const json_t *images = json_object_get(answer, "images");
+    const char *wanted =
+        strchr(name, ':') == NULL ? arena_printf(&cli->arena, "%s:latest", name) : name;
+    for (size_t i = 0; i < json_array_size(images); i++) {
+        const json_t *image = json_array_get(images, i);
+        if (strcmp(json_text_or(image, "name", ""), wanted) == 0) {
+            found = json_text_or(image, "manifest", "");
+        }
+    }
+    for (size_t i = 0; found != NULL && i < json_array_size(images); i++) {
+        users += strcmp(json_text_or(json_array_get(images, i), "manifest", ""), found) == 0;
+    }
+    return found == NULL || users != 1 || strncmp(found, "sha256:", 7) != 0
+               ? NULL
+               : arena_printf(&cli->arena, "%s/images/layouts/%s", session_data(cli), found + 7);
+}
+
 int action_images_remove(struct cli *cli)
 {
     struct error err = {0};
     auto_json *answer = NULL;
+    const char *layout = layout_of(cli, cli->in.arguments[0]);
     const char *path =
         arena_printf(&cli->arena, "%s/%s", images_path, encoded(cli, cli->in.arguments[0]));
     if (!session_call(cli, "DELETE", path, NULL, &answer, &err)) {
         return cli_fail(&err);
+    }
+    if (layout != NULL && access(layout, F_OK) == 0) {
+        run((const char *[]){"rm", "-rf", layout, NULL});
     }
     printf("Image %s is removed.\n", cli->in.arguments[0]);
     return 0;

@@ -88,6 +88,10 @@ struct engine_backend {
                                        struct error *err);
     /* Lets one that is held run, now or as soon as it is made. NULL: none can be held. */
     void (*release)(struct backend_container *container);
+    /* What RECORD needs of the images on disk is kept by the next sweep, which removes what nobody
+     * has named since the last. NULL: there are none. */
+    void (*keep_images)(struct backend *backend, const struct run_record *record);
+    void (*sweep_images)(struct backend *backend);
     /*
      * What it takes to find COUNT running containers of HOME again, for an engine after this one;
      * and that engine's finding: OUT is all of them, in the order of ORDERS, or NULL is the answer.

@@ -64,12 +64,14 @@ struct backend {
     unsigned next;
     char notes[PATH_BYTES];             /* folder: of the ways out, see egress.h */
     char outputs[PATH_BYTES];           /* folder: FIFOs of what containers write */
+    struct backend_home *homes;         /* all */
     struct backend_container *adopted;  /* until settle(), by next */
     struct backend_container *deleting; /* have exited; crun forgets them */
 };
 
 struct backend_home {
     struct backend *backend;
+    struct backend_home *next; /* of all */
     unsigned number;
     struct namespaces namespaces;
     struct metadata_socket metadata;
@@ -125,6 +127,21 @@ static bool take_number(struct backend *backend, unsigned *out)
     return false;
 }
 
+static void list_home(struct backend_home *home)
+{
+    home->next = home->backend->homes;
+    home->backend->homes = home;
+}
+
+static void unlist_home(struct backend_home *home)
+{
+    struct backend_home **link = &home->backend->homes;
+    while (*link != home) {
+        link = &(*link)->next;
+    }
+    *link = home->next;
+}
+
 static struct backend_home *container_home_open(struct backend *backend, uint16_t port,
                                                 struct board_address *address, struct error *err)
 {
@@ -139,9 +156,11 @@ static struct backend_home *container_home_open(struct backend *backend, uint16_
     }
     home->backend = backend;
     home->number = number;
+    list_home(home);
     home->metadata = (struct metadata_socket){-1, -1};
     if (!namespaces_open(&home->namespaces, USERS_FIRST + number * NAMESPACE_USERS, err)) {
         backend->used[number] = 0;
+        unlist_home(home);
         free(home);
         return NULL;
     }
@@ -169,6 +188,7 @@ static void volume_path(const struct backend_home *home, size_t number, char out
 
 static void container_home_close(struct backend_home *home)
 {
+    unlist_home(home);
     if (home->get != NULL) {
         oci_get_cancel(home->get);
     }
@@ -250,6 +270,12 @@ static bool is_program(const struct run_container *container)
     return container->program[0] != NULL;
 }
 
+/* Who asks for the image of container NUMBER. */
+static void image_key(const struct run_record *record, size_t number, char out[64])
+{
+    snprintf(out, 64, "%llu-%zu", (unsigned long long)record->revision_id, number);
+}
+
 static void prepare_next(struct backend_home *home)
 {
     const struct run_record *record = home->record;
@@ -265,7 +291,7 @@ static void prepare_next(struct backend_home *home)
     }
     const struct run_container *container = &record->containers[home->prepared];
     char key[64];
-    snprintf(key, sizeof(key), "%llu-%zu", (unsigned long long)record->revision_id, home->prepared);
+    image_key(record, home->prepared, key);
     home->get = oci_store_get(home->backend->store, key, container->image, container->manifest,
                               on_image, home);
 }
@@ -834,6 +860,30 @@ static void container_calm(struct backend_container *container)
     container->calm_cpu_m = 0;
 }
 
+/* ---- images that nobody uses ---- */
+
+static void container_keep_images(struct backend *backend, const struct run_record *record)
+{
+    char key[64];
+    for (size_t i = 0; i < record->container_count; i++) {
+        if (!is_program(&record->containers[i])) {
+            image_key(record, i, key);
+            oci_store_keep(backend->store, key, record->containers[i].manifest);
+        }
+    }
+}
+
+/* What runs is kept, whatever the records say. */
+static void container_sweep_images(struct backend *backend)
+{
+    for (const struct backend_home *home = backend->homes; home != NULL; home = home->next) {
+        for (size_t i = 0; i < RUN_CONTAINERS_MAX; i++) {
+            oci_store_keep_root(backend->store, home->roots[i]);
+        }
+    }
+    oci_store_sweep(backend->store);
+}
+
 /* ---- figures ---- */
 
 static int64_t read_number(const char *folder, const char *id, const char *name)
@@ -1085,6 +1135,7 @@ static struct backend_home *container_adopt(struct backend *backend, const json_
     }
     home->backend = backend;
     home->number = (unsigned)number;
+    list_home(home);
     home->metadata = (struct metadata_socket){-1, -1};
     home->namespaces = (struct namespaces){.user_fd = -1, .net_fd = -1};
     uv_timer_init(backend->loop, &home->timer);
@@ -1304,6 +1355,8 @@ const struct engine_backend container_backend = {
     .start = container_start,
     .calm = container_calm,
     .release = container_release,
+    .keep_images = container_keep_images,
+    .sweep_images = container_sweep_images,
     .save = container_save,
     .adopt = container_adopt,
     .settle = end_leftovers,

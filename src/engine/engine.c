@@ -167,6 +167,7 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
         revision_check(engine, message.revision_id);
     } else if (type == MSG_REVISION_GONE) {
         revision_gone(engine, message.revision_id);
+        sweep_soon(engine);
     }
 }
 
@@ -324,6 +325,7 @@ static void init_timers(struct engine *engine)
     uv_timer_init(engine->loop, &engine->tick);
     uv_timer_init(engine->loop, &engine->walk);
     engine->tick.data = engine->walk.data = engine;
+    sweep_start(engine);
 }
 
 static bool engine_open(struct engine *engine, const struct settings *settings, struct error *err)
@@ -375,6 +377,7 @@ static void engine_close(struct engine *engine, uv_signal_t handles[2])
     ipc_close(engine->supervisor);
     uv_close((uv_handle_t *)&engine->tick, NULL);
     uv_close((uv_handle_t *)&engine->walk, NULL);
+    uv_close((uv_handle_t *)&engine->sweep, NULL);
     engine->kind->close(engine->backend);
     net_free(engine->net);
     uv_run(engine->loop, UV_RUN_DEFAULT);

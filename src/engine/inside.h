@@ -47,6 +47,9 @@ struct engine {
     uv_timer_t tick; /* once a second while revisions is not empty */
     uv_timer_t walk; /* over all revisions, for minimums, when something has changed */
     uint64_t walk_at;
+    uv_timer_t sweep; /* see sweep.c */
+    uint64_t sweep_at;
+    int64_t swept_us;
     bool walk_again;
     bool draining;
     uint64_t ticks;
@@ -139,3 +142,10 @@ void adopt_forget(const struct instance *instance);
  * all others end, and their slots are free. Once, before anybody is talked to.
  */
 void adopt_all(struct engine *engine);
+
+/* ---- sweep.c ---- */
+
+/* Images that no revision names are removed from time to time. */
+void sweep_start(struct engine *engine);
+/* A revision has gone, and perhaps the last use of its images. */
+void sweep_soon(struct engine *engine);

@@ -19,6 +19,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/random.h"
 #include "codec/codec.h"
 #include "engine/tool.h"
@@ -42,6 +43,7 @@ struct oci_store {
     struct children *children;
     char dir[4200];       /* DATA/images */
     struct oci_get *gets; /* all that are on their way */
+    struct map *kept;     /* names of files and folders that the next sweep leaves */
 };
 
 enum get_step { GET_BEGIN, GET_DIGEST, GET_WAIT, GET_COPY, GET_UNPACK, GET_DONE };
@@ -517,7 +519,7 @@ struct oci_store *oci_store_new(uv_loop_t *loop, struct children *children, cons
     if (store == NULL) {
         abort();
     }
-    *store = (struct oci_store){.loop = loop, .children = children};
+    *store = (struct oci_store){.loop = loop, .children = children, .kept = map_new()};
     snprintf(store->dir, sizeof(store->dir), "%.4096s/images", data);
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", store->dir, folders[i]);
@@ -531,7 +533,87 @@ struct oci_store *oci_store_new(uv_loop_t *loop, struct children *children, cons
     return store;
 }
 
+/* ---- what nobody uses ---- */
+
+static void keep(struct oci_store *store, const char *name)
+{
+    map_put(store->kept, slice_of(name), store);
+}
+
+void oci_store_keep(struct oci_store *store, const char *key, const char *digest)
+{
+    auto_arena arena = {0};
+    struct slice text;
+    const char *pin = arena_printf(&arena, "%s/pins/%s", store->dir, key);
+    if (*digest == '\0' && file_read(&arena, pin, 79, &text, NULL)) {
+        digest = arena_string(&arena, text);
+    }
+    keep(store, key);
+    if (digest_valid(digest)) {
+        keep(store, digest + 7);
+    }
+}
+
+void oci_store_keep_root(struct oci_store *store, const char *root)
+{
+    const char *slash = strrchr(root, '/');
+    if (slash != NULL) {
+        keep(store, slash + 1);
+    }
+}
+
+/* Takes each entry of the folder NAME that was not kept away, by DEED. */
+static void sweep_folder(struct oci_store *store, const char *name,
+                         void (*deed)(struct oci_store *store, const char *path))
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof(path), "%s/%s", store->dir, name);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] != '.' && map_find(store->kept, slice_of(entry->d_name)) == NULL) {
+            snprintf(path, sizeof(path), "%.4100s/%.20s/%.200s", store->dir, name, entry->d_name);
+            log_info("images: nobody uses %s/%.12s any more", name, entry->d_name);
+            deed(store, path);
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+}
+
+static void remove_pin(struct oci_store *store, const char *path)
+{
+    (void)store;
+    unlink(path);
+}
+
+/* Its name goes first, so that nobody finds half of it. */
+static void remove_root(struct oci_store *store, const char *path)
+{
+    char aside[PATH_BYTES];
+    snprintf(aside, sizeof(aside), "%s/roots/.%s-%016llx", store->dir, strrchr(path, '/') + 1,
+             (unsigned long long)random_u64());
+    if (rename(path, aside) == 0) {
+        throw_away(store, aside);
+    }
+}
+
+void oci_store_sweep(struct oci_store *store)
+{
+    for (const struct oci_get *get = store->gets; get != NULL; get = get->next) {
+        keep(store, get->key);
+        if (digest_valid(get->digest)) {
+            keep(store, get->digest + 7);
+        }
+    }
+    sweep_folder(store, "pins", remove_pin);
+    sweep_folder(store, "roots", remove_root);
+    map_free(store->kept);
+    store->kept = map_new();
+}
+
 void oci_store_free(struct oci_store *store)
 {
+    map_free(store->kept);
     free(store);
 }

@@ -27,6 +27,14 @@ struct oci_get *oci_store_get(struct oci_store *store, const char *key, const ch
                               const char *digest, oci_got done, void *ctx);
 void oci_get_cancel(struct oci_get *get);
 
+/*
+ * What is unpacked, and who was given which digest, is kept by the next sweep if it was named since
+ * the last: by the KEY of oci_store_get(), or as ROOT. Images on their way are left alone.
+ */
+void oci_store_keep(struct oci_store *store, const char *key, const char *digest);
+void oci_store_keep_root(struct oci_store *store, const char *root);
+void oci_store_sweep(struct oci_store *store);
+
 /* What an unpacked image says of how it is run. Lists end with NULL. */
 struct oci_image {
     const char *const *entrypoint, *const *command, *const *env;

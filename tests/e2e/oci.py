@@ -335,6 +335,31 @@ def two_services_that_ask_for_one_image_at_once_share_its_pull():
 
 
 @test
+def what_no_revision_uses_any_more_leaves_the_disk():
+    homerun()
+    manifest, blobs = an_image(busybox_layer(member("of", b"the registry")))
+    with Homerun("--engine=oci", "--idle=1", "--plain") as other, \
+            registry_that(serving(manifest, blobs)) as host:
+        def on_disk(name):
+            return os.listdir(os.path.join(other.data, "images", name))
+        other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        deploy(other, "pulled", f"{host}/team/app:1")
+        deploy(other, "imported", "web:1")
+        assert len(on_disk("roots")) == 2 and len(on_disk("layouts")) == 1
+        other.cli("images", "remove", "web:1", status=1)
+        assert other.api("DELETE", f"{SERVICES}/pulled").status == 200
+        pulled = digest_of(manifest)[7:]
+        wait_until(lambda: pulled not in on_disk("roots"), "what was pulled has gone", 30)
+        assert on_disk("pins") == []
+        assert other.get(other.url("imported") + "/page").text == "a page\n"
+        assert other.api("DELETE", f"{SERVICES}/imported").status == 200
+        other.cli("images", "remove", "web:1")
+        assert on_disk("layouts") == []
+        deploy(other, "pulled", f"{host}/team/app:1")
+        assert other.get(other.url("pulled") + "/page").text == "a page\n", "it is pulled again"
+
+
+@test
 def a_hostile_layer_gets_nothing_out_of_its_folder_and_no_rights_in_the_container():
     homerun()
     mark = os.path.join(folder, "out-of-the-image")

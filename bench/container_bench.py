@@ -1,7 +1,7 @@
 """Containers: what a wake costs, prepared and not, beside `podman run` of the same image; many sleeping
 services called at once; what Homerun adds to a warm request; one request at a time in each instance.
 
-    bench/containers.py [--wakes N] [--many N] [--requests N]
+    bench/container_bench.py [--wakes N] [--many N] [--requests N]
 
 Needs what tests/e2e/oci.py needs (root, crun, skopeo, umoci, busybox); says so where it is not there.
 """
@@ -95,7 +95,7 @@ def podman(image_folder, count):
         started = time.perf_counter()
         run = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", "umount /sys/fs/cgroup/unified 2>/dev/null; exec podman "
-             f"--cgroup-manager=cgroupfs run --rm --network=host --env PORT={port} --name b{number} "
+             f"--cgroup-manager=cgroupfs run --rm --ulimit=nofile=1024:1024 --ulimit=nproc=1024:1024 --network=host --env PORT={port} --name b{number} "
              f"{name[0]}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while run.poll() is None:
             try:
