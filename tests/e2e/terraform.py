@@ -239,6 +239,40 @@ def organization_policies_of_each_shape(provider):
 
 
 @with_each_provider
+def a_sign_in_before_services_and_who_may_come_in(provider):
+    homerun = stand()
+    door = "/v1/projects/demo/iap_web/cloud_run-us-central1/services/door"
+    with Folder(provider, "door", homerun) as folder:
+        folder.apply()
+        assert homerun.api("GET", f"{SERVICES}/door").json["iapEnabled"] is True
+        assert homerun.api("GET", f"{SERVICES}/old-door").json["iapEnabled"] is True
+        found = homerun.api("POST", f"{door}:getIamPolicy", {}).json["bindings"]
+        assert [(b["members"], b["condition"]["title"]) for b in found] == [
+            (["user:ann@example.com"], "apart")], found
+        assert "domain:example.com" in folder.run("output", "-raw", "read")
+        folder.settle()
+        words = ("-var=guest=user:bob@example.com", "-var=options=false")
+        folder.apply(*words)
+        folder.settle(*words)
+        off = (*words, "-var=iap=false")
+        folder.apply(*off)
+        folder.settle(*off)
+        assert "iapEnabled" not in homerun.api("GET", f"{SERVICES}/door").json
+        for address, name in [
+                ("google_iap_web_cloud_run_service_iam_binding.guests",
+                 "projects/demo/iap_web/cloud_run-us-central1/services/old-door "
+                 "roles/iap.httpsResourceAccessor"),
+                ("google_iap_settings.door", door[4:] + "/iapSettings")]:
+            folder.run("state", "rm", address)
+            folder.run("import", "-input=false", "-no-color",
+                       *(f"{word}" for word in off), address, name)
+        folder.settle(*off)
+        folder.destroy(*off)
+        left = homerun.api("POST", "/v1/projects/demo/iap_web:getIamPolicy", {}).json
+        assert "bindings" not in left, left
+
+
+@with_each_provider
 def a_violation_ends_the_apply_with_the_constraints_name(provider):
     with Folder(provider, "violation", stand()) as folder:
         try:
