@@ -37,7 +37,7 @@ struct backend_order {
     const struct secrets *secrets; /* of all containers of the instance; read within start() */
     const char *instance;          /* its ID */
     uint16_t port;        /* for PORT; 0: not the ingress container */
-    bool metadata;        /* there is a metadata server at its own address */
+    const char *metadata; /* HOST, or HOST:PORT, of its metadata server; NULL: it has none */
     bool hold;            /* make it, and let it wait for release() */
     const struct backend_events *events;
     void *ctx;
@@ -72,6 +72,9 @@ struct engine_backend {
      * borrowed. How many there are; 0: none. NULL where instances share a network.
      */
     unsigned (*metadata)(const struct backend_home *home, int out[2]);
+    /* The user whom nobody else of this machine is; 0: there is none. NULL where instances have a
+     * network of their own. */
+    uid_t (*user)(const struct backend_home *home);
     /* A TCP socket inside of its network, not connected; -1 and errno. NULL: there is one network.
      */
     int (*socket)(struct backend_home *home);

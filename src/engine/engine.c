@@ -272,6 +272,9 @@ static bool open_channels(struct engine *engine, const struct settings *settings
         if (engine->metadata == NULL) {
             return false;
         }
+        const char *host = strstr(settings->metadata_url, "://");
+        snprintf(engine->metadata_host, sizeof(engine->metadata_host), "%s",
+                 host == NULL ? "" : host + strlen("://"));
         ipc_send(engine->metadata, MSG_ENGINE_STARTED, NULL, 0);
     }
     ipc_send(engine->control, MSG_ENGINE_STARTED, NULL, 0);

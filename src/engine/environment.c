@@ -94,7 +94,7 @@ const char *const *environment_of(struct arena *arena, const struct backend_orde
         {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", false},
         {"TMPDIR", "/tmp", false},
         /* So that Google's libraries need not try the address first. */
-        {"GCE_METADATA_HOST", order->metadata ? "metadata.google.internal" : NULL, false},
+        {"GCE_METADATA_HOST", order->metadata, false},
     };
     enum { OURS = sizeof(ours) / sizeof(ours[0]) };
     const char **out =

@@ -39,6 +39,7 @@ struct engine {
     struct ipc_channel *control;
     struct ipc_channel *supervisor;
     struct ipc_channel *metadata; /* NULL if there is no metadata server */
+    char metadata_host[64];       /* HOST:PORT at this machine's loopback; "" likewise */
     struct ipc_channel *workers[BOARD_WORKERS];
     struct map *revisions; /* by ID; only those that have something going on */
     struct instance *by_slot[BOARD_INSTANCES];

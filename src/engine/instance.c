@@ -603,21 +603,28 @@ static void instance_advance(struct instance *instance)
 
 /* ---- its metadata server ---- */
 
-/* The copies that the metadata process gets outlive ours. */
+/* By a socket inside of its network, or by the user that it alone is. The copies of sockets that
+ * the metadata process gets outlive ours. */
 void instance_tell_metadata(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
     const struct run_record *record = instance->record;
     int fds[2];
     unsigned count = 0;
+    uid_t user = 0;
     if (instance->home != NULL && engine->kind->metadata != NULL) {
         count = engine->kind->metadata(instance->home, fds);
     }
-    instance->metadata = count > 0;
-    if (count == 0 || engine->metadata == NULL || instance->metadata_told) {
+    if (instance->home != NULL && engine->kind->user != NULL && engine->metadata_host[0] != '\0') {
+        user = engine->kind->user(instance->home);
+    }
+    instance->metadata = count > 0   ? "metadata.google.internal"
+                         : user != 0 ? engine->metadata_host
+                                     : NULL;
+    if (instance->metadata == NULL || engine->metadata == NULL || instance->metadata_told) {
         return;
     }
-    struct msg_metadata_open message = {.revision_id = record->revision_id};
+    struct msg_metadata_open message = {.revision_id = record->revision_id, .user = user};
     snprintf(message.instance, sizeof(message.instance), "%s", instance->id);
     int length = snprintf(message.revision, sizeof(message.revision),
                           "projects/%s/locations/%s/services/%s/revisions/%s", record->project,
@@ -627,7 +634,9 @@ void instance_tell_metadata(struct instance *instance)
     snprintf(message.region, sizeof(message.region), "%s", record->region);
     instance->metadata_told =
         length < (int)sizeof(message.revision) &&
-        ipc_send_fds(engine->metadata, MSG_METADATA_OPEN, &message, sizeof(message), fds, count);
+        (count > 0 ? ipc_send_fds(engine->metadata, MSG_METADATA_OPEN, &message, sizeof(message),
+                                  fds, count)
+                   : ipc_send(engine->metadata, MSG_METADATA_OPEN, &message, sizeof(message)));
 }
 
 /* ---- the start ---- */

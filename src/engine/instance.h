@@ -47,7 +47,7 @@ struct instance {
     int slot; /* on the board; -1: none */
     struct board_address address;
     struct backend_home *home;     /* NULL: not yet */
-    bool metadata;                 /* it has a metadata server of its own */
+    const char *metadata;          /* host of its metadata server; NULL: it has none */
     bool metadata_told;            /* whose process knows of it */
     bool killed;                   /* SIGKILL was sent */
     bool can_start;                /* what its containers need is there */

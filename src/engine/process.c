@@ -236,6 +236,11 @@ static bool process_owns(const struct backend_home *home, const struct listener 
     return home->backend->users.count > 0 || session_owns(home, listener->inode);
 }
 
+static uid_t process_user(const struct backend_home *home)
+{
+    return home->backend->users.count > 0 ? home->user : 0;
+}
+
 /* ---- containers ---- */
 
 static void on_bytes(void *ctx, enum log_stream stream, struct slice bytes)
@@ -414,6 +419,7 @@ const struct engine_backend process_backend = {
     .home_close = process_home_close,
     .address_lost = process_address_lost,
     .owns = process_owns,
+    .user = process_user,
     .start = process_start,
     .signal = process_signal,
     .usage = process_usage,

@@ -45,16 +45,16 @@ enum message_type {
     MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
     MSG_SOCKETS_ASK, /* ingress → engine: sockets inside the network of an instance are wanted */
     MSG_SOCKETS,     /* engine → ingress: here they are, as descriptors; none: it has gone */
-    MSG_LOG,            /* supervisor → ingress, engine: its log was turned over; the descriptor is
-                           the fresh file's, for appending */
+    MSG_LOG,         /* supervisor → ingress, engine: its log was turned over; the descriptor is
+                        the fresh file's, for appending */
     MSG_DOOR, /* ingress → control: one end of a pair, for requests to hosts that are ours */
-    MSG_ENGINE_STARTED, /* engine → control, metadata: whatever a predecessor was asked, or has
-                           told, is forgotten */
+    MSG_ENGINE_STARTED,   /* engine → control, metadata: whatever a predecessor was asked, or has
+                             told, is forgotten */
     MSG_METADATA_STARTED, /* metadata → engine: tell me of every instance */
     MSG_METADATA_OPEN,    /* engine → metadata: a listening socket inside the network of an
-                             instance, and what holds its address */
+                             instance, and what holds its address; or which user it is */
     MSG_METADATA_CLOSE,   /* engine → metadata: that instance has ended */
-    MSG_LEAF, /* control → ingress: the services' certificate: chain PEM, NUL, key PEM */
+    MSG_LEAF,         /* control → ingress: the services' certificate: chain PEM, NUL, key PEM */
     MSG_SECRETS_ASK,  /* engine → control: an instance is about to start: what are its secrets? */
     MSG_SECRET,       /* control → engine: one of them */
     MSG_SECRETS_TOLD, /* control → engine: that was all, or why there are none */
@@ -171,6 +171,7 @@ struct msg_metadata_open {
     char instance[41];
     char revision[REVISION_NAME_MAX]; /* its name, from "projects/" on */
     char project[64], project_number[32], region[64];
+    uint32_t user; /* without a socket: what this user asks at the socket of this machine is its */
 };
 struct msg_metadata_close {
     char instance[41];

@@ -141,6 +141,8 @@ static bool open_all(struct process *process, struct error *err)
     };
     struct net *net = net_new(&process->loop);
     process->workloads = workloads_new(server, net);
+    server->of_user = workloads_of_user;
+    server->of_user_ctx = process->workloads;
     process->listener = net_listen(net, ipc_inherited("metadata"), NULL, &limits, &server_events,
                                    &process->machine, err);
     return process->listener != NULL;

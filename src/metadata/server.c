@@ -120,24 +120,29 @@ static bool is_loopback(const struct sockaddr_storage *peer)
            IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)peer)->sin6_addr);
 }
 
-/* From elsewhere only comes what the operator's own choice of address lets in. */
-static bool user_may_ask(struct server *server, const struct exchange *exchange)
+/* Who asks at the socket of this machine; NULL: nobody whom we answer. From elsewhere only comes
+ * what the operator's own choice of address lets in. */
+static struct workload *asker(struct workload *machine, const struct exchange *exchange)
 {
+    struct server *server = machine->server;
     const struct sockaddr_storage *peer = exchange_peer(exchange);
     struct sockaddr_storage own;
     uid_t user;
     if (!exchange_own_end(exchange, &own)) {
-        return false;
+        return NULL;
     }
     switch (peer_find(&server->peers, peer, &own, &user)) {
     case PEER_USER:
-        return user == 0 || user == server->users[0] || user == server->users[1];
+        if (user == 0 || user == server->users[0] || user == server->users[1]) {
+            return machine;
+        }
+        return server->of_user == NULL ? NULL : server->of_user(server->of_user_ctx, user);
     case PEER_IN_DOUBT:
-        return false;
+        return NULL;
     case PEER_ELSEWHERE:
         break;
     }
-    return !is_loopback(peer);
+    return is_loopback(peer) ? NULL : machine;
 }
 
 /* ---- waiting for control ---- */
@@ -165,6 +170,18 @@ static void on_tick(uv_timer_t *timer)
         struct exchange *exchange = pending->exchange;
         pending_free(pending);
         refuse(exchange, 503, "Homerun's control process does not answer. Try again.");
+    }
+}
+
+void server_forget(struct server *server, const struct workload *workload)
+{
+    for (struct pending *next, *one = TAILQ_FIRST(&server->pending); one != NULL; one = next) {
+        next = TAILQ_NEXT(one, link);
+        if (one->workload == workload) {
+            struct exchange *exchange = one->exchange;
+            pending_free(one);
+            refuse(exchange, 503, "This instance has ended.");
+        }
     }
 }
 
@@ -394,7 +411,7 @@ static void on_request(struct exchange *exchange, void *ctx)
     exchange_set_user(exchange, NULL);
     if (objection != NULL) {
         refuse(exchange, 403, objection);
-    } else if (workload->revision_id == 0 && !user_may_ask(workload->server, exchange)) {
+    } else if (workload->revision_id == 0 && (workload = asker(workload, exchange)) == NULL) {
         log_info("refused: a program of another user asked");
         refuse(exchange, 403,
                "This metadata server answers programs of the user who runs Homerun, and root's.");

@@ -14,8 +14,9 @@ struct pending;
 struct server;
 
 /*
- * Who asks at one listening socket: the programs of this machine, or one instance in a network of
- * its own, whom nobody else can reach there. Every instance asks for its own account alone.
+ * Who asks: the programs of this machine, at its socket; or one instance, at a socket in a network
+ * of its own, whom nobody else can reach there, or at this machine's as a user that nobody else is.
+ * Every instance asks for its own account alone.
  */
 struct workload {
     struct server *server;
@@ -26,6 +27,9 @@ struct workload {
 };
 
 struct server {
+    /* Which instance USER alone is, at the socket of this machine; NULL: none. */
+    struct workload *(*of_user)(void *ctx, uid_t user);
+    void *of_user_ctx;
     uv_loop_t *loop;
     struct settings settings;
     struct peer_finder peers;
@@ -41,6 +45,9 @@ struct server {
 void server_init(struct server *server);
 
 extern const struct exchange_events server_events; /* ctx: struct workload */
+
+/* What WORKLOAD waits for is answered now: it goes. */
+void server_forget(struct server *server, const struct workload *workload);
 
 /* MSG_WORKLOAD_TOLD. */
 void server_told(struct server *server, const void *body, size_t bytes);

@@ -26,6 +26,7 @@ struct workloads {
     struct server *server;
     struct net *net;
     struct map *by_instance;
+    struct map *by_user; /* the bytes of a uid_t */
 };
 
 struct workloads *workloads_new(struct server *server, struct net *net)
@@ -34,13 +35,19 @@ struct workloads *workloads_new(struct server *server, struct net *net)
     if (workloads == NULL) {
         abort();
     }
-    *workloads = (struct workloads){server, net, map_new()};
+    *workloads = (struct workloads){server, net, map_new(), map_new()};
     return workloads;
+}
+
+static struct slice user_key(const uid_t *user)
+{
+    return (struct slice){(const char *)user, sizeof(*user)};
 }
 
 static void told_free(struct told *told)
 {
     net_listener_free(told->listener);
+    server_forget(told->workload.server, &told->workload);
     for (int i = 0; i < DESCRIPTORS; i++) {
         if (told->fds[i] >= 0) {
             close(told->fds[i]);
@@ -84,6 +91,11 @@ void workloads_open(struct workloads *workloads, const struct msg_metadata_open 
     limits.connections_max = CONNECTIONS_MAX;
     limits.head_max = 16 * 1024;
     /* Without a revision it would be taken for the programs of this machine. */
+    if (count == 0 && message->user != 0 && message->revision_id != 0) {
+        map_put(workloads->by_user, user_key(&told->message.user), told);
+        map_put(workloads->by_instance, slice_of(told->message.instance), told);
+        return;
+    }
     if (count > 0 && message->revision_id != 0) {
         told->listener = net_listen(workloads->net, fds[0], NULL, &limits, &server_events,
                                     &told->workload, &err);
@@ -101,8 +113,18 @@ void workloads_close(struct workloads *workloads, const char *instance)
     struct told *told = map_find(workloads->by_instance, slice_of(instance));
     if (told != NULL) {
         map_remove(workloads->by_instance, slice_of(instance));
+        if (map_find(workloads->by_user, user_key(&told->message.user)) == told) {
+            map_remove(workloads->by_user, user_key(&told->message.user));
+        }
         told_free(told);
     }
+}
+
+struct workload *workloads_of_user(void *ctx, uid_t user)
+{
+    struct workloads *workloads = ctx;
+    struct told *told = map_find(workloads->by_user, user_key(&user));
+    return told == NULL ? NULL : &told->workload;
 }
 
 /* The first that is found; NULL: none is left. */
@@ -126,6 +148,9 @@ void workloads_drain(struct workloads *workloads)
     struct slice key;
     size_t at = 0;
     for (void *value; map_next(workloads->by_instance, &at, &key, &value);) {
-        net_listener_drain(((struct told *)value)->listener);
+        struct told *told = value;
+        if (told->listener != NULL) {
+            net_listener_drain(told->listener);
+        }
     }
 }

@@ -1,6 +1,7 @@
 /*
- * The instances that ask, each at a listening socket inside of its own network that the engine has
- * opened and handed over.
+ * The instances that ask, as the engine tells: each at a listening socket inside of its own network
+ * that the engine has opened and handed over, or at the socket of this machine as a user of its
+ * own.
  */
 #pragma once
 
@@ -10,10 +11,12 @@ struct workloads; /* opaque */
 
 struct workloads *workloads_new(struct server *server, struct net *net);
 
-/* MSG_METADATA_OPEN: serves on FDS[0]; what else there is holds its address. Takes all COUNT. A
- * socket of the same instance from before is closed. */
+/* MSG_METADATA_OPEN: serves on FDS[0]; what else there is holds its address. Takes all COUNT.
+ * Without any, the instance is known by its user. What there was of the same instance is closed. */
 void workloads_open(struct workloads *workloads, const struct msg_metadata_open *message,
                     const int *fds, unsigned count);
+/* The instance that USER alone is, for struct server: CTX is a struct workloads. */
+struct workload *workloads_of_user(void *ctx, uid_t user);
 /* MSG_METADATA_CLOSE. INSTANCE need not be known. */
 void workloads_close(struct workloads *workloads, const char *instance);
 /* The engine has been restarted: all that it told is forgotten. */

@@ -4,12 +4,13 @@ import base64
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import urllib.parse
 
-from homerun import Homerun, Skip, fetch, finally_do, main, test, wait_until
+from homerun import PYTHON, Homerun, Skip, fetch, finally_do, main, test, wait_until
 
 FLAVOR = {"Metadata-Flavor": "Google"}
 V1 = "/computeMetadata/v1/"
@@ -124,6 +125,72 @@ def programs_of_other_users_get_nothing():
     ran = subprocess.run([python, "-I", "-c", program, url], capture_output=True, text=True,
                          env={}, cwd="/")
     assert ran.stdout.strip() == "200", ran
+
+
+# A program of this machine that passes on what its own metadata server says of a path.
+PASSES_ON = """
+import http.server, os, urllib.error, urllib.request
+class Pass(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = urllib.request.Request("http://" + os.environ["GCE_METADATA_HOST"] + self.path,
+                                       headers={"Metadata-Flavor": "Google"})
+        try:
+            got = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked)
+        except urllib.error.HTTPError as why:
+            got = why
+        body = got.read()
+        self.send_response(got.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *ignored):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Pass).serve_forever()
+"""
+
+
+@test
+def a_program_of_a_revision_gets_tokens_of_the_account_that_it_runs_as():
+    if os.geteuid() != 0:
+        raise Skip("without users of their own, programs are the operator's")
+    one = homerun()
+    at = "/v1/projects/" + one.ready["project"] + "/serviceAccounts"
+    one.cli("images", "add", "passes-on", "--dir=/usr", "--", PYTHON, "-I", "-c", PASSES_ON)
+    accounts = {}
+    for name in ("first", "second"):
+        made = one.api("POST", at, {"accountId": f"runs-{name}"})
+        assert made.status == 200, made
+        accounts[name] = made.json
+        one.cli("deploy", name, "--image=passes-on", f"--service-account={made.json['email']}",
+                "--no-invoker-iam-check")
+
+    def inside(name, path):
+        return one.get(one.url(name) + path)
+    for name, account in accounts.items():
+        assert inside(name, ACCOUNT + "email").text == account["email"], name
+        token = inside(name, ACCOUNT + "token").json["access_token"]
+        who = one.api("GET", "/oauth2/v3/userinfo", token=token).json
+        assert who["sub"] == account["uniqueId"], who
+        identity = inside(name, ACCOUNT + "identity?audience=a").text
+        assert claims_of(identity)["sub"] == account["uniqueId"], name
+        # Its own alone, by no other name.
+        for other in (compute(), *(a["email"] for a in accounts.values() if a is not account)):
+            path = ACCOUNT.replace("default", other)
+            for leaf in ("token", "email", "identity?audience=a"):
+                assert inside(name, path + leaf).status == 404, (name, other, leaf)
+    assert ask(ACCOUNT + "email").text == compute()
+    # A successor of the server is told of them, and a disabled account has no more tokens.
+    pid = one.pids("metadata")[0]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: one.pids("metadata") and pid not in one.pids("metadata"), "a new one")
+    wait_until(lambda: inside("first", ACCOUNT + "email").text == accounts["first"]["email"],
+               "it knows the instance")
+    assert one.api("POST", f"{at}/{accounts['second']['email']}:disable", {}).status == 200
+    assert inside("second", ACCOUNT + "token").status == 403
+    assert inside("first", ACCOUNT + "token").status == 200
+    for name in accounts:
+        assert one.api("DELETE", f"/v2/projects/{one.ready['project']}/locations/"
+                       f"{one.ready['region']}/services/{name}").status == 200
 
 
 # From each of the local ports that follow, asks the metadata server at ARGV[1]; prints the answers.
