@@ -270,7 +270,7 @@ int control_main(int argc, char **argv)
     (void)argc, (void)argv;
     static struct control control;
     struct error err = {0};
-    uv_loop_t loop;
+    static uv_loop_t loop;
     log_init("control", LOG_LEVEL_INFO);
     if (!settings_read(&control.settings, ipc_inherited("settings"), &err)) {
         log_error("settings: %s", err.text);
@@ -290,5 +290,6 @@ int control_main(int argc, char **argv)
     ipc_send(control.supervisor, MSG_READY, NULL, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     finish(&control);
+    uv_loop_close(&loop);
     return 0;
 }
