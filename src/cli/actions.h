@@ -75,6 +75,7 @@ int action_access_who(struct cli *cli);
 int action_access_explain(struct cli *cli);
 int action_access_at(struct cli *cli);
 int action_access_plan(struct cli *cli);
+int action_access_probe(struct cli *cli);
 int action_access_public(struct cli *cli);
 int action_access_history(struct cli *cli);
 

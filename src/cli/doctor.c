@@ -17,6 +17,7 @@
 #include "cli/client.h"
 #include "cli/resolve.h"
 #include "net/net.h"
+#include "cli/probe.h"
 #include "trust/trust.h"
 
 enum { FILES_MIN = 4096, CERTIFICATE_BYTES_MAX = 65536, DAY_S = 86400, RENEWED_DAYS = 430 };
@@ -416,6 +417,44 @@ static void check_services(struct doctor *doctor)
     }
 }
 
+struct strangers {
+    struct doctor *doctor;
+    unsigned asked, differ;
+};
+
+static void tell_stranger(const struct probe_result *result, void *ctx)
+{
+    struct strangers *strangers = ctx;
+    strangers->asked++;
+    strangers->differ += result->differs;
+    if (!result->answered) {
+        tell(strangers->doctor, FINDING_ODD, "%s does not answer: %s", result->service,
+             result->why.text);
+    } else if (result->differs) {
+        tell(strangers->doctor, FINDING_BROKEN,
+             "%s is declared %s, and a stranger is %s (%d): `homerun access explain %s` says what "
+             "the gate reads",
+             result->service, probe_word(result->declared), result->let_in ? "let in" : "refused",
+             result->status, result->service);
+    }
+}
+
+/* Only where it is asked for: a stranger wakes what is public. */
+static void check_stranger(struct doctor *doctor)
+{
+    struct error err = {0};
+    struct strangers strangers = {.doctor = doctor};
+    if (!doctor->serves || !option_given(&doctor->cli->in, "probe")) {
+        return;
+    }
+    if (!probe_all(doctor->cli, tell_stranger, &strangers, &err)) {
+        tell(doctor, FINDING_BROKEN, "%s", err.text);
+    } else if (strangers.differ == 0) {
+        tell(doctor, FINDING_GOOD, "%u services let a stranger in, or not, as declared",
+             strangers.asked);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(struct doctor *doctor);
@@ -429,6 +468,7 @@ static const struct {
     {"terraform", check_terraform}, {"this shell", check_environment},
     {"CA bundles", check_bundles},  {"proxies", check_proxies},
     {"services", check_services},
+    {"stranger", check_stranger},
 };
 
 int action_doctor(struct cli *cli)

@@ -208,6 +208,11 @@ const struct flag issuer_flags[] = {
     {"display-name", FLAG_TEXT, "TEXT", "what its button says (NAME)", NULL},
     {0},
 };
+const struct flag doctor_flags[] = {
+    {"probe", FLAG_SWITCH, NULL, "ask each service as a stranger too, which wakes the public ones",
+     NULL},
+    {0},
+};
 const struct flag plan_flags[] = {
     {"policy", FLAG_TEXT, "FILE", "the policy as it would be (JSON or YAML; - for standard input)",
      NULL},

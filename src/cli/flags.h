@@ -21,7 +21,7 @@ extern const struct flag image_flags[];
 extern const struct flag group_flags[];
 extern const struct flag member_flags[];
 extern const struct flag issuer_flags[];
-extern const struct flag explain_flags[], plan_flags[];
+extern const struct flag explain_flags[], plan_flags[], doctor_flags[];
 extern const struct flag open_flags[];
 extern const struct flag resolve_flags[];
 extern const struct flag node_flags[];

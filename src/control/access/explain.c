@@ -11,7 +11,7 @@
 #include "control/record/service_view.h"
 #include "http/url.h"
 
-enum { SEARCHED_MAX = 5000 };
+enum { SEARCHED_MAX = 1000 };
 
 const char *explain_short_name(const struct explanation *explanation, const char *resource)
 {

@@ -12,7 +12,7 @@
 #include "control/record/tags.h"
 #include "policy/path.h"
 
-enum { POLICIES_MAX = 2000, NEAR_MAX = 6, PARTS_MAX = 12, ADDRESS_MAX = 64, HISTORY_MAX = 200 };
+enum { POLICIES_MAX = 1000, NEAR_MAX = 6, PARTS_MAX = 12, ADDRESS_MAX = 64, HISTORY_MAX = 100 };
 
 /* Names that a binding may know the caller by. */
 struct names {
@@ -406,42 +406,66 @@ struct elsewhere {
     const char *found;
 };
 
-/* The caller's role that lets invoke, in a policy of another service or of an account. */
+/* The first of MEMBERS that is one of NAMES; NULL if none is. */
+static const char *member_among(const json_t *members, const struct names *names)
+{
+    size_t i;
+    json_t *member;
+    json_array_foreach(members, i, member)
+    {
+        const char *text = json_string_value(member);
+        if (text != NULL && names_hold(names, slice_of(text))) {
+            return text;
+        }
+    }
+    return NULL;
+}
+
+/* What DOC, whose policy gives the caller a role that lets invoke, is for them. */
+static const char *place_of(const struct explanation *explanation, const char *key)
+{
+    const char *name = explain_short_name(explanation, key);
+    switch (policy_node_of(key)) {
+    case POLICY_ACCOUNT:
+        return arena_printf(explanation->arena, "%s, a service account, where it opens no service",
+                            key);
+    case POLICY_PROJECT:
+        return arena_printf(explanation->arena, "%s, another project", key);
+    case POLICY_SERVICE:
+    case POLICY_FOLDER:
+    case POLICY_ORGANIZATION:
+    case POLICY_TAG:
+    case POLICY_SECRET:
+    case POLICY_DOOR:
+        break;
+    }
+    return strcmp(name, explain_short_name(explanation, explanation->resource)) == 0
+               ? arena_printf(explanation->arena, "%s, a service of the same name elsewhere", key)
+               : arena_printf(explanation->arena, "%s, another service", name);
+}
+
+/*
+ * The caller's role that lets invoke, in a policy of another service or of an account. The
+ * documents are read as they come: there may be many.
+ */
 static bool look_elsewhere(const struct store_doc *doc, void *ctx)
 {
     struct elsewhere *search = ctx;
     const struct explanation *explanation = search->explanation;
-    struct policy_doc policy;
-    struct slice member;
-    enum policy_node kind = policy_node_of(doc->key);
     bool below = strncmp(explanation->resource, doc->key, strlen(doc->key)) == 0;
-    if (below || (kind != POLICY_SERVICE && kind != POLICY_ACCOUNT && kind != POLICY_PROJECT) ||
-        !policy_doc_load(explanation->control->store, explanation->arena, doc->key, &policy,
-                         NULL)) {
-        return --search->left > 0;
-    }
-    for (size_t i = 0; i < policy.count && search->found == NULL; i++) {
-        const struct binding *binding = &policy.bindings[i];
-        if (!lets_invoke(explanation, binding->role) ||
-            !binding_has(binding, search->names, &member)) {
-            continue;
+    size_t i;
+    json_t *binding;
+    json_array_foreach(below ? NULL : json_object_get(doc->body, "bindings"), i, binding)
+    {
+        const char *role = json_text_or(binding, "role", "");
+        const char *member = member_among(json_object_get(binding, "members"), search->names);
+        if (member != NULL && lets_invoke(explanation, slice_of(role))) {
+            search->found = arena_printf(explanation->arena, "%s has %s on %s", member, role,
+                                         place_of(explanation, doc->key));
+            return false;
         }
-        const char *name = explain_short_name(explanation, doc->key);
-        const char *what =
-            kind == POLICY_ACCOUNT   ? "a service account, where it opens no service"
-            : kind == POLICY_PROJECT ? "another project"
-            : strcmp(name, explain_short_name(explanation, explanation->resource)) == 0
-                ? "a service of the same name elsewhere"
-                : "another service";
-        search->found = arena_printf(explanation->arena, "%.*s has %.*s on %s, %s",
-                                     SLICE_ARG(member), SLICE_ARG(binding->role),
-                                     kind == POLICY_SERVICE && strcmp(what, "another service") == 0
-                                         ? name
-                                         : arena_string(explanation->arena, slice_of(doc->key)),
-                                     what);
     }
-    json_decref(policy.body);
-    return search->found == NULL && --search->left > 0;
+    return --search->left > 0;
 }
 
 static const char *elsewhere_near(const struct explanation *explanation, const struct names *names)

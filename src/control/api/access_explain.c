@@ -2,6 +2,8 @@
  * imagined. */
 #include "control/api/access_inside.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "control/access/denial.h"
 #include "control/access/explain.h"
@@ -72,6 +74,72 @@ static json_t *explain_line(struct api_call *call, const json_t *line)
     return explain(call, resource, &question, &ignored);
 }
 
+/* False where no log has it. */
+static bool explain_found(struct api_call *call, const char *id)
+{
+    auto_json *line = denial_find(call->control, &call->arena, id);
+    const char *of = json_text_or(line, "project", "");
+    if (line == NULL ||
+        (of[0] != '\0' && !api_holds(call, "logging.logEntries.list",
+                                     arena_printf(&call->arena, "projects/%s", of)))) {
+        return false;
+    }
+    auto_json *shown = denial_shown(line);
+    json_t *answer = explain_line(call, line);
+    if (answer == NULL) {
+        api_reply(call, json_incref(shown));
+        return true;
+    }
+    json_object_update(answer, shown);
+    json_object_set(answer, "fact", json_object_get(answer, "cause"));
+    api_reply(call, answer);
+    return true;
+}
+
+static void refuse_denial(struct api_call *call, const char *id)
+{
+    struct error err;
+    error_set(&err, STATUS_NOT_FOUND,
+              "No denial %.40s is in the request log. It may be older than the log reaches.", id);
+    api_fail(call, &err);
+}
+
+/* ---- a refusal whose line is on its way ---- */
+
+/* A worker answers before it writes: who asks at once may be there before the line is. */
+enum { WAIT_MS = 50, WAITS = 10, WAITERS_MAX = 64 };
+
+struct waiter {
+    uv_timer_t timer;
+    struct api_call *call;
+    const char *id; /* in the call's arena */
+    unsigned looks;
+};
+
+/* Control is one thread: no locks. */
+static unsigned waiters;
+
+static void on_waiter_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+    waiters--;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct waiter *waiter = timer->data;
+    bool left = waiter->call->exchange == NULL;
+    if (left) {
+        api_end(waiter->call);
+    } else if (!explain_found(waiter->call, waiter->id)) {
+        if (++waiter->looks < WAITS) {
+            return;
+        }
+        refuse_denial(waiter->call, waiter->id);
+    }
+    uv_close((uv_handle_t *)timer, on_waiter_closed);
+}
+
 static void explain_denial(struct api_call *call, const char *id)
 {
     struct error err;
@@ -82,26 +150,20 @@ static void explain_denial(struct api_call *call, const char *id)
         api_fail(call, &err);
         return;
     }
-    auto_json *line = denial_find(call->control, &call->arena, id);
-    const char *of = json_text_or(line, "project", "");
-    if (line == NULL ||
-        (of[0] != '\0' && !api_holds(call, "logging.logEntries.list",
-                                     arena_printf(&call->arena, "projects/%s", of)))) {
-        error_set(&err, STATUS_NOT_FOUND,
-                  "No denial %.40s is in the request log. It may be older than the log reaches.",
-                  id);
-        api_fail(call, &err);
+    if (explain_found(call, id)) {
         return;
     }
-    auto_json *shown = denial_shown(line);
-    json_t *answer = explain_line(call, line);
-    if (answer == NULL) {
-        api_reply(call, json_incref(shown));
+    struct waiter *waiter = waiters < WAITERS_MAX ? calloc(1, sizeof(*waiter)) : NULL;
+    if (waiter == NULL) {
+        refuse_denial(call, id);
         return;
     }
-    json_object_update(answer, shown);
-    json_object_set(answer, "fact", json_object_get(answer, "cause"));
-    api_reply(call, answer);
+    waiters++;
+    waiter->call = call;
+    waiter->id = arena_string(&call->arena, slice_of(id));
+    uv_timer_init(call->control->loop, &waiter->timer);
+    waiter->timer.data = waiter;
+    uv_timer_start(&waiter->timer, on_look, WAIT_MS, WAIT_MS);
 }
 
 /* What the gate would be asked, as a body. The query has the same names, but no credentials: they
