@@ -275,6 +275,25 @@ static struct custom_value list_of(struct walk *walk, const struct custom_node *
     return (struct custom_value){.kind = CUSTOM_LIST, .items = items, .count = node->count};
 }
 
+/* Names are text, and each stands once. */
+static struct custom_value record_of(struct walk *walk, const struct custom_node *node)
+{
+    struct custom_value *items = arena_array(walk->arena, struct custom_value, node->count / 2);
+    struct slice *names = arena_array(walk->arena, struct slice, node->count / 2);
+    struct custom_value out = {.kind = CUSTOM_MAP, .items = items, .names = names};
+    for (size_t i = 0; i < node->count; i += 2) {
+        struct custom_value name = eval(walk, node->items[i]);
+        struct custom_value value = eval(walk, node->items[i + 1]);
+        if (name.kind != CUSTOM_STRING || value.kind == CUSTOM_ERROR ||
+            find_name(&out, name.text) != NULL) {
+            return none;
+        }
+        names[out.count] = name.text;
+        items[out.count++] = value;
+    }
+    return out;
+}
+
 /* ---- logic ---- */
 
 /* One side may decide alone; an error of the other is then of no matter. */
@@ -442,6 +461,8 @@ static struct custom_value eval(struct walk *walk, const struct custom_node *nod
         return walk->variables[node->variable];
     case NODE_LIST:
         return list_of(walk, node);
+    case NODE_RECORD:
+        return record_of(walk, node);
     case NODE_FIELD:
     case NODE_HAS:
         return field(node, eval(walk, node->args[0]));

@@ -3,7 +3,7 @@
  * pools, whose conditions are about the claims of a token: fields are known only when it is
  * evaluated. Beside what IAM conditions have: field and index access,
  * `in` on maps, has(), the macros all, exists, exists_one, filter and map, size, contains, matches,
- * ?:, and list literals of anything.
+ * ?:, and literals of lists and maps (whose names are text).
  *
  * Errors are values, as CEL has it: `true || error` is true. A condition that ends in an error is
  * not true.

@@ -8,7 +8,7 @@ struct parser {
     struct arena *arena;
     struct cel_lexer lexer;
     struct cel_token token;
-    char sign; /* '?' or ':', which conditions of IAM do not have; else 0, and token counts */
+    char sign; /* one of "?:{}", which conditions of IAM do not have; else 0, and token counts */
     unsigned depth;
     size_t nodes;
     struct slice variables[CUSTOM_VARIABLES_MAX];
@@ -37,10 +37,18 @@ static bool advance(struct parser *parser)
         at++;
     }
     parser->sign = 0;
-    if (at < lexer->source.len &&
-        (lexer->source.data[at] == '?' || lexer->source.data[at] == ':')) {
+    if (at < lexer->source.len && lexer->source.data[at] != '\0' &&
+        strchr("?:{}", lexer->source.data[at]) != NULL) {
+        for (; lexer->at < at; lexer->at++) {
+            if (lexer->source.data[lexer->at] == '\n') {
+                lexer->line++;
+                lexer->line_start = lexer->at + 1;
+            }
+        }
         parser->sign = lexer->source.data[at];
         lexer->at = at + 1;
+        parser->token.line = lexer->line;
+        parser->token.column = (unsigned)(at - lexer->line_start) + 1;
         parser->token.kind = TOKEN_END;
         parser->token.text = slice_upto(slice_from(lexer->source, at), 1);
         return true;
@@ -272,6 +280,34 @@ static const struct custom_node *parse_list(struct parser *parser)
     return advance(parser) ? node : NULL;
 }
 
+/* Behind "{": names and values of a map. */
+static const struct custom_node *parse_record(struct parser *parser)
+{
+    const struct custom_node *items[ITEMS_MAX];
+    struct custom_node *node = node_new(parser, NODE_RECORD);
+    if (node == NULL || !advance(parser)) {
+        return NULL;
+    }
+    while (parser->sign != '}') {
+        if (node->count == ITEMS_MAX) {
+            return fail(parser, &parser->token, "a map of more than %d", ITEMS_MAX / 2);
+        }
+        if ((items[node->count++] = parse_expression(parser)) == NULL) {
+            return NULL;
+        }
+        if (parser->sign != ':') {
+            return fail(parser, &parser->token, "expected ':'");
+        }
+        if (!advance(parser) || (items[node->count++] = parse_expression(parser)) == NULL ||
+            (parser->sign != '}' && !expect(parser, TOKEN_COMMA, "','"))) {
+            return NULL;
+        }
+    }
+    node->items = arena_alloc(parser->arena, node->count * sizeof(items[0]));
+    memcpy(node->items, items, node->count * sizeof(items[0]));
+    return advance(parser) ? node : NULL;
+}
+
 static const struct custom_node *parse_name(struct parser *parser)
 {
     struct cel_token name = parser->token;
@@ -323,6 +359,9 @@ static const struct custom_node *parse_primary(struct parser *parser)
     }
     if (is_next(parser, TOKEN_OPEN_LIST)) {
         return parse_list(parser);
+    }
+    if (parser->sign == '{') {
+        return parse_record(parser);
     }
     if (is_next(parser, TOKEN_STRING)) {
         return literal(parser,

@@ -9,9 +9,10 @@ enum custom_node_kind {
     NODE_RESOURCE,
     NODE_VARIABLE, /* of a macro, by its depth */
     NODE_LIST,
-    NODE_FIELD, /* args[0] . text */
-    NODE_HAS,   /* the same, as a question */
-    NODE_INDEX, /* args[0] [ args[1] ] */
+    NODE_RECORD, /* items: name, value, name, value… */
+    NODE_FIELD,  /* args[0] . text */
+    NODE_HAS,    /* the same, as a question */
+    NODE_INDEX,  /* args[0] [ args[1] ] */
     NODE_NOT,
     NODE_NEGATE,
     NODE_AND,
@@ -43,7 +44,7 @@ enum custom_node_kind {
 struct custom_node {
     enum custom_node_kind kind;
     const struct custom_node *args[3];
-    const struct custom_node **items; /* of NODE_LIST */
+    const struct custom_node **items; /* of NODE_LIST, NODE_RECORD */
     size_t count;
     struct custom_value value; /* of NODE_LITERAL */
     struct slice text;

@@ -49,6 +49,7 @@ static void a_mapping_makes_the_name(void **state)
         {"assertion.deep.x", "y"},
         {"has(assertion.absent) ? assertion.absent : assertion.email", "ann@corp.example"},
         {"assertion['sub']", "42"},
+        {" {\n \"41\":\"one\",\n \"42\":\"two\"\n }[assertion.sub]\n", "two"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         auto_arena arena = {0};
