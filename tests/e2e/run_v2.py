@@ -40,6 +40,18 @@ def jobs_and_other_resources_are_refused_by_name():
 
 
 @test
+def a_service_of_several_regions_is_refused_by_name_wherever_it_is_asked_for():
+    everywhere = SERVICES.replace("us-central1", "global")
+    for verb, path, body in (("GET", everywhere, None), ("GET", f"{everywhere}/one", None),
+                             ("POST", f"{everywhere}?serviceId=one", HELLO),
+                             ("POST", f"{SERVICES.replace('us-central1', 'nowhere')}?serviceId=one", HELLO)):
+        answer = stand().api(verb, path, body)
+        message = answer.json["error"]["message"]
+        assert answer.status == (404 if "nowhere" in path else 501), answer
+        assert ("several regions" in message) == ("global" in path), message
+
+
+@test
 def a_wait_ends_with_the_revision_and_a_poll_may_end_in_a_question_mark():
     homerun = stand()
     made = homerun.api("POST", f"{SERVICES}?serviceId=waited", HELLO).json

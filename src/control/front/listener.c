@@ -168,6 +168,11 @@ static bool choose_region(struct api_call *call, struct error *err)
         call->region = "";
         return true;
     }
+    if (strcmp(named, "global") == 0) { /* where Cloud Run has services of several regions */
+        return error_set(err, STATUS_UNIMPLEMENTED,
+                         "Services of several regions (location global) are not in Homerun: deploy "
+                         "to each region by itself.");
+    }
     if (!region_known(named)) {
         return error_set(
             err, STATUS_NOT_FOUND,
