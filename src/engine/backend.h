@@ -44,7 +44,8 @@ struct backend_order {
 };
 
 struct backend_usage {
-    int64_t memory_bytes;
+    int64_t memory_bytes; /* without what the kernel could give back at once */
+    bool memory_is_held;  /* by the kernel: nobody else has to look at the limit */
     int64_t cpu_us; /* since the start */
 };
 

@@ -886,32 +886,41 @@ static void container_sweep_images(struct backend *backend)
 
 /* ---- figures ---- */
 
-static int64_t read_number(const char *folder, const char *id, const char *name)
+/* The number behind WORD ("": the first) in a file of the control group ID; -1 if it is not there.
+ */
+static int64_t read_number(const char *folder, const char *id, const char *name, const char *word)
 {
     auto_arena arena = {0};
     struct slice text;
-    if (!file_read(&arena, arena_printf(&arena, "%s%s%s", folder, id, name), 4096, &text, NULL)) {
+    if (!file_read(&arena, arena_printf(&arena, "%s%s%s", folder, id, name), 16384, &text, NULL)) {
         return -1;
     }
-    ptrdiff_t at = slice_find_slice(text, SLICE("usage_usec "));
-    return strtoll(text.data + (at >= 0 ? at + 11 : 0), NULL, 10);
+    ptrdiff_t at = slice_find_slice(text, slice_of(word));
+    return at < 0 ? -1 : strtoll(text.data + at + strlen(word), NULL, 10);
 }
 
 static bool container_usage(const struct backend_container *container, struct backend_usage *out)
 {
+    static const char memory_v1[] = "/sys/fs/cgroup/memory/homerun/";
+    static const char cpu_v1[] = "/sys/fs/cgroup/cpuacct/homerun/";
+    static const char v2[] = "/sys/fs/cgroup/homerun/";
+    const char *id = container->id;
     if (container->state != RUNNING) {
         return false;
     }
-    int64_t memory =
-        read_number("/sys/fs/cgroup/memory/homerun/", container->id, "/memory.usage_in_bytes");
-    int64_t cpu_ns =
-        read_number("/sys/fs/cgroup/cpuacct/homerun/", container->id, "/cpuacct.usage");
+    int64_t cpu_us = read_number(cpu_v1, id, "/cpuacct.usage", "") / 1000;
+    int64_t memory = read_number(memory_v1, id, "/memory.usage_in_bytes", "");
+    int64_t cached = read_number(memory_v1, id, "/memory.stat", "total_inactive_file ");
     if (memory < 0) {
-        memory = read_number("/sys/fs/cgroup/homerun/", container->id, "/memory.current");
-        cpu_ns = read_number("/sys/fs/cgroup/homerun/", container->id, "/cpu.stat") * 1000;
+        memory = read_number(v2, id, "/memory.current", "");
+        cached = read_number(v2, id, "/memory.stat", "\ninactive_file ");
+        cpu_us = read_number(v2, id, "/cpu.stat", "usage_usec ");
     }
-    /* The kernel holds the limit: what is cached up to it is no excess. */
-    *out = (struct backend_usage){.memory_bytes = 0, .cpu_us = cpu_ns / 1000};
+    *out = (struct backend_usage){
+        .memory_bytes = cached > 0 && cached < memory ? memory - cached : memory,
+        .memory_is_held = true,
+        .cpu_us = cpu_us,
+    };
     return memory >= 0;
 }
 

@@ -983,7 +983,9 @@ void instance_look(struct instance *instance, bool also_idle)
         }
         cpu_us += usage.cpu_us;
         memory_bytes += usage.memory_bytes;
-        look_at_memory(instance, container, usage.memory_bytes);
+        if (!usage.memory_is_held) {
+            look_at_memory(instance, container, usage.memory_bytes);
+        }
     }
     if (instance->cpu_at_us != 0 && now_us > instance->cpu_at_us) {
         instance->cpu_used =

@@ -27,7 +27,7 @@ LAYOUT = os.path.join(folder, "layout")
 REVISIONS = "/apis/serving.knative.dev/v1/namespaces/demo/revisions"
 # What the page /cgi-bin/run is sent, it does: we are the attacker that has got in.
 RUN = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\neval \"$(cat)\" 2>&1\n"
-APPLETS = ("sh httpd cat ls id ps mount umount unshare chroot mknod nc wget sleep echo dd touch env "
+APPLETS = ("tr sh httpd cat ls id ps mount umount unshare chroot mknod nc wget sleep echo dd touch env "
            "dmesg ifconfig kill printf grep wc ln mkdir rm true nslookup setsid head hostname pwd "
            "nsenter ping trap seq hexdump timeout").split()
 
@@ -830,6 +830,24 @@ def a_start_has_more_cpu_and_an_instance_that_serves_has_what_was_asked_for():
         text = read(f"/sys/fs/cgroup/cpu/homerun/{name}/cpu.cfs_quota_us") or \
             read(f"/sys/fs/cgroup/homerun/{name}/cpu.max").split()[0]
         assert int(text) == 200000, text
+
+
+@test
+def what_a_container_uses_of_memory_and_cpu_is_in_the_metrics():
+    service("uses", template_notes={SCALE + "minScale": "1"},
+            container={"command": ["/bin/sh", "-c", "httpd -p $PORT -h /www; "
+                                   "x=$(head -c 20000000 /dev/zero | tr '\\0' a); "
+                                   "while :; do :; done"]})
+
+    def figures():
+        text = homerun().api("GET", "/metrics").text
+        return {line.split("{")[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                if 'service="uses"' in line and ("memory" in line or "cpu" in line)}
+    wait_until(lambda: any("memory" in name and 10**7 < value < 6 * 10**8
+                           for name, value in figures().items()) and
+               any("cpu" in name and value > 0.5 for name, value in figures().items()),
+               "its memory and its CPU are there", 40)
+    assert stand.api("DELETE", f"{SERVICES}/uses").status == 200
 
 
 # ---- the metadata server ----
