@@ -612,6 +612,7 @@ def a_program_that_tries_the_kernels_doors_finds_them_closed():
 def the_files_of_homerun_and_of_others_are_out_of_reach_from_inside():
     service("walls")
     service("walls-too")
+    assert ask("walls-too").status == 200  # it is awake now
     other = instances("walls-too")[0]
     data = os.path.abspath(stand.data)
     told = inside("walls", f"""
@@ -988,6 +989,13 @@ def roll_outs_under_load_lose_no_request():
 
 # ---- faults ----
 
+def is_noted(name):
+    """Whether another engine would find the instance of a service."""
+    notes = os.path.join(stand.data, "run", "instances")
+    return any(f'service\\":\\"{name}\\"' in (read(os.path.join(notes, note)) or "").replace(" ", "")
+               for note in os.listdir(notes))
+
+
 def kill_engine():
     before = homerun().pids("engine")
     os.kill(before[0], signal.SIGKILL)
@@ -1005,6 +1013,7 @@ def containers_go_on_serving_while_the_engine_is_killed_and_the_next_adopts_them
     service("lives", template_notes={SCALE + "minScale": "1", SCALE + "maxScale": "1"})
     service("prepared")
     wait_until(lambda: waits_prepared(stand, "prepared"), "one is prepared", 30)
+    wait_until(lambda: is_noted("lives"), "it is noted")
     first = instances("lives")
     assert len(first) == 1
     before = metadata("lives", "instance/id")
@@ -1034,6 +1043,7 @@ def containers_go_on_serving_while_the_engine_is_killed_and_the_next_adopts_them
 @test
 def an_adopted_container_that_exits_or_is_killed_is_replaced():
     service("falls", template_notes={SCALE + "minScale": "1", SCALE + "maxScale": "1"})
+    wait_until(lambda: is_noted("falls"), "it is noted")
     kill_engine()
     first = instances("falls")
     assert len(first) == 1
