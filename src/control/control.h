@@ -26,6 +26,8 @@ struct control {
     struct guesses *guesses;            /* who has tried wrong links */
     struct round_trips *round_trips;    /* sign-ins that are at a provider */
     struct replays *replays;            /* logout tokens that were used */
+    int64_t sessions_swept_us;          /* clock_mono_us() of the last look for those that are over */
+    size_t sessions_count;              /* then, and begun since */
     struct renewals *renewals;          /* of people who are signed in by a provider */
     struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */

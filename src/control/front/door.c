@@ -181,11 +181,13 @@ static void add_terminal_help(struct door_page *page)
                   "address, and to send you the link.</p>");
 }
 
-static void sign_in_page(struct api_call *call, const struct login *login)
+/* AGAIN: who is signed in already, and is asked to show once more who they are. */
+static void sign_in_page(struct api_call *call, const struct login *login, bool again)
 {
-    struct door_page page = door_page(200, "Sign in");
+    struct door_page page = door_page(200, again ? "Sign in again" : "Sign in");
     if (login != NULL) {
-        door_page_add(&page, "<p>to go on to</p>");
+        door_page_add(&page, again ? "<p>You are signed in. It was too long ago for</p>"
+                                   : "<p>to go on to</p>");
         add_name(call, &page, login->host);
         door_page_header(&page, cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S));
     }
@@ -213,7 +215,7 @@ static void start_get(struct api_call *call)
         return;
     }
     if (!found || (login.anew && session.signed_in_us < login.made_us)) {
-        sign_in_page(call, &login);
+        sign_in_page(call, &login, found);
         return;
     }
     if (!session_touch(call, &session, &err)) {
@@ -510,7 +512,7 @@ static void home_get(struct api_call *call)
         return;
     }
     if (!found) {
-        sign_in_page(call, NULL);
+        sign_in_page(call, NULL, false);
         return;
     }
     struct door_page page = door_page(200, "You are signed in");

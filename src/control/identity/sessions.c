@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "control/record/projects.h"
 
-enum { SWEEP_MAX = 512, TOUCH_US_PER_S = 1000000, TOUCH_AFTER_S = 24 * 60 * 60, BROWSER_MAX = 200 };
+enum { SWEEP_EVERY_US = 60 * 1000000, SWEEP_MAX = 512, TOUCH_US_PER_S = 1000000, TOUCH_AFTER_S = 24 * 60 * 60, BROWSER_MAX = 200 };
 
 void session_done(struct session *session)
 {
@@ -86,11 +86,6 @@ static bool take_away(struct change *change, struct control *control, const char
            change_session(change, key, err);
 }
 
-static bool hangs_on(const json_t *body, void *ctx)
-{
-    return strcmp(json_text_or(body, "parent", ""), ctx) == 0;
-}
-
 /* Takes away what MATCHES, a walk at a time, until there is none. */
 static bool sweep_all(struct change *change, struct control *control, struct arena *arena,
                       bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
@@ -112,47 +107,95 @@ static bool sweep_all(struct change *change, struct control *control, struct are
     return true;
 }
 
-static bool end_tree(struct change *change, struct control *control, struct arena *arena,
-                     const char *key, struct error *err)
+/* Those that hang on the sign-on session of BODY: host → key. */
+static const json_t *children_of(const json_t *body)
 {
-    unsigned count = 0;
-    return take_away(change, control, key, err) &&
-           sweep_all(change, control, arena, hangs_on, (void *)(uintptr_t)key, &count, err);
+    return json_object_get(body, "children");
+}
+
+/* The session with what hangs on it. One that is gone already has nothing left. */
+static bool end_tree(struct change *change, struct control *control, const char *key,
+                     struct error *err)
+{
+    struct store_doc doc;
+    const char *host;
+    json_t *child;
+    enum store_result found = store_get(control->store, STORE_SESSION, key, &doc, err);
+    if (found != STORE_FOUND) {
+        return found == STORE_ABSENT;
+    }
+    auto_json *body = doc.body;
+    json_object_foreach((json_t *)(uintptr_t)children_of(body), host, child)
+    {
+        if (!take_away(change, control, json_string_value(child), err)) {
+            return false;
+        }
+    }
+    return take_away(change, control, key, err);
 }
 
 /* ---- beginning ---- */
 
-struct same_place {
-    const char *parent;
-    struct slice host;
-};
-
-static bool is_over_or_replaced(const json_t *body, void *ctx)
+static bool is_over_now(const json_t *body, void *ctx)
 {
-    const struct same_place *place = ctx;
-    return is_over(body) ||
-           (place->parent[0] != '\0' && strcmp(json_text_or(body, "parent", ""), place->parent) == 0 &&
-            slice_is(place->host, json_text_or(body, "host", "")));
+    (void)ctx;
+    return is_over(body);
 }
 
-/* In the running change. */
-static bool make_room(struct api_call *call, struct change *change, struct same_place *place,
-                      struct error *err)
+/*
+ * What is over goes, in the running change. To look through all of them takes as long as there are
+ * many, so it is done once a minute, or when there seem to be too many.
+ */
+static bool make_room(struct api_call *call, struct change *change, struct error *err)
 {
-    struct sweep sweep = {.arena = &call->arena, .matches = is_over_or_replaced, .ctx = place};
-    if (!store_each(call->control->store, STORE_SESSION, "", sweep_one, &sweep, err)) {
+    struct control *control = call->control;
+    int64_t now_us = clock_mono_us();
+    if (control->sessions_swept_us != 0 && now_us - control->sessions_swept_us < SWEEP_EVERY_US &&
+        control->sessions_count < SESSIONS_MAX) {
+        control->sessions_count++;
+        return true;
+    }
+    struct sweep sweep = {.arena = &call->arena, .matches = is_over_now};
+    if (!store_each(control->store, STORE_SESSION, "", sweep_one, &sweep, err)) {
         return false;
     }
     for (size_t i = 0; i < sweep.over_count; i++) {
-        if (!take_away(change, call->control, sweep.over[i], err)) {
+        if (!take_away(change, control, sweep.over[i], err)) {
             return false;
         }
     }
+    control->sessions_swept_us = now_us;
+    control->sessions_count = sweep.left_count + 1;
     return sweep.left_count < SESSIONS_MAX ||
            error_set(err, STATUS_RESOURCE_EXHAUSTED,
                      "%d sessions are open already, which is the most that are kept. They end by "
                      "themselves, or by `homerun signout EMAIL`.",
                      SESSIONS_MAX);
+}
+
+/* Notes the session KEY for HOST with its parent; the one that was there for that host goes. */
+static bool hang_on(struct control *control, struct change *change, const char *parent,
+                    struct slice host, const char *key, struct error *err)
+{
+    auto_arena arena = {0};
+    struct store_doc doc;
+    if (parent[0] == '\0') {
+        return true;
+    }
+    if (store_get(control->store, STORE_SESSION, parent, &doc, err) != STORE_FOUND) {
+        return error_set(err, STATUS_UNAUTHENTICATED, "The sign-in has ended meanwhile.");
+    }
+    auto_json *body = doc.body;
+    const char *name = arena_string(&arena, host);
+    json_t *children = json_object_get(body, "children");
+    if (children == NULL) {
+        children = json_object();
+        json_object_set_new(body, "children", children);
+    }
+    const json_t *before = json_object_get(children, name);
+    bool good = before == NULL || take_away(change, control, json_string_value(before), err);
+    json_object_set_new(children, name, json_string(key));
+    return good && store_put(control->store, STORE_SESSION, parent, body, NULL, NULL, err);
 }
 
 static json_t *person_json(const struct person *person)
@@ -182,7 +225,7 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
                    struct slice *id, struct error *err)
 {
     const struct person *person = plan->parent == NULL ? &plan->person : &plan->parent->person;
-    struct same_place place = {plan->parent == NULL ? "" : plan->parent->key.text, plan->host};
+    const char *parent = plan->parent == NULL ? "" : plan->parent->key.text;
     struct slice secret = ticket_new(&call->arena);
     struct session_key key = key_of(secret);
     int64_t now_us = clock_wall_us();
@@ -194,7 +237,7 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
         json_object_update(body, (json_t *)(uintptr_t)plan->more);
     }
     json_object_set_new(body, "host", json_slice(plan->host));
-    json_object_set_new(body, "parent", json_string(place.parent));
+    json_object_set_new(body, "parent", json_string(parent));
     json_object_set_new(body, "signedInUs", json_integer((json_int_t)signed_in_us));
     json_object_set_new(body, "absoluteUs", json_integer((json_int_t)absolute_us));
     set_end(body, now_us, absolute_us < idle_us ? absolute_us : idle_us);
@@ -202,7 +245,8 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
                                 json_slice(plan->host), "browser",
                                 json_slice(slice_upto(plan->browser, BROWSER_MAX)));
     *id = secret;
-    return make_room(call, change, &place, err) &&
+    return make_room(call, change, err) &&
+           hang_on(call->control, change, parent, plan->host, key.text, err) &&
            store_put(call->control->store, STORE_SESSION, key.text, body, NULL, NULL, err) &&
            change_session(change, key.text, err) &&
            change_audit(change, person_resource(call->control, &call->arena, person->shown),
@@ -336,7 +380,7 @@ bool session_touch(struct api_call *call, const struct session *session, struct 
 bool session_replace(struct api_call *call, struct change *change, const struct session *session,
                      struct error *err)
 {
-    return end_tree(change, call->control, &call->arena, session->key.text, err);
+    return end_tree(change, call->control, session->key.text, err);
 }
 
 bool session_end(struct api_call *call, const struct session *session, struct error *err)
@@ -344,7 +388,7 @@ bool session_end(struct api_call *call, const struct session *session, struct er
     const char *key =
         session->parent.text[0] == '\0' ? session->key.text : session->parent.text;
     auto_change *change = api_change(call, err);
-    return change != NULL && end_tree(change, call->control, &call->arena, key, err) &&
+    return change != NULL && end_tree(change, call->control, key, err) &&
            change_audit(change,
                         person_resource(call->control, &call->arena, session->person.shown),
                         "sign-out", NULL, NULL, err) &&
@@ -365,30 +409,14 @@ bool session_end_all(struct api_call *call, const char *resource, const char *de
 
 /* ---- by the system itself ---- */
 
-struct same_parent {
-    struct arena *arena;
-    const char *parent;
-    size_t count;
-    const char *keys[SWEEP_MAX];
-};
-
-static bool add_child(const struct store_doc *doc, void *ctx)
-{
-    struct same_parent *children = ctx;
-    if (strcmp(json_text_or(doc->body, "parent", ""), children->parent) == 0 &&
-        children->count < SWEEP_MAX) {
-        children->keys[children->count++] = arena_string(children->arena, slice_of(doc->key));
-    }
-    return true;
-}
-
 /* In the running change. */
 static bool put_person(struct change *change, struct control *control, const char *key,
                        const struct person *person, const char *sealed, struct error *err)
 {
     struct store_doc doc;
-    if (store_get(control->store, STORE_SESSION, key, &doc, err) != STORE_FOUND) {
-        return false;
+    enum store_result found = store_get(control->store, STORE_SESSION, key, &doc, err);
+    if (found != STORE_FOUND) {
+        return found == STORE_ABSENT; /* one that hung on it, and is over */
     }
     auto_json *body = doc.body;
     auto_json *fresh = person_json(person);
@@ -405,15 +433,17 @@ static bool put_person(struct change *change, struct control *control, const cha
 bool session_renew(struct control *control, const struct session_key *key,
                    const struct person *person, const char *sealed, struct error *err)
 {
-    auto_arena arena = {0};
-    struct same_parent children = {.arena = &arena, .parent = key->text};
-    if (!store_each(control->store, STORE_SESSION, "", add_child, &children, err)) {
+    const char *host;
+    json_t *child;
+    auto_session session = {0};
+    if (!load(control, key->text, &session, err)) {
         return false;
     }
     auto_change *change = change_begin(control, NULL, err);
     bool good = change != NULL && put_person(change, control, key->text, person, sealed, err);
-    for (size_t i = 0; i < children.count && good; i++) {
-        good = put_person(change, control, children.keys[i], person, NULL, err);
+    json_object_foreach((json_t *)(uintptr_t)children_of(session.body), host, child)
+    {
+        good = good && put_person(change, control, json_string_value(child), person, NULL, err);
     }
     return good && change_commit(&change, err);
 }
@@ -428,6 +458,6 @@ bool session_end_now(struct control *control, const struct session_key *key, con
     }
     const char *resource = person_resource(control, &arena, session.person.shown);
     auto_change *change = change_begin(control, NULL, err);
-    return change != NULL && end_tree(change, control, &arena, key->text, err) &&
+    return change != NULL && end_tree(change, control, key->text, err) &&
            change_audit(change, resource, deed, NULL, NULL, err) && change_commit(&change, err);
 }

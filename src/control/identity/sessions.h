@@ -18,7 +18,7 @@ enum {
     SESSION_IDLE_S = 30 * 24 * 60 * 60,       /* a sign-on session that is not used */
     SESSION_ABSOLUTE_S = 90 * 24 * 60 * 60,   /* any sign-on session */
     SESSION_HOST_S = 7 * 24 * 60 * 60,        /* of a host: then it is handed over once more */
-    SESSIONS_MAX = 20000,                     /* at once; more is RESOURCE_EXHAUSTED */
+    SESSIONS_MAX = 10000,                     /* at once; more is RESOURCE_EXHAUSTED */
 };
 
 /* What audit rows of PERSON's sign-ins are about: "organizations/N/people/SHOWN", in ARENA, so that the
