@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`access explain` says what the gate says: the same ladder, the same facts, the same binding."""
+import subprocess
 import time
 
 from gate_stand import REGION, bearer, stand
@@ -132,6 +133,34 @@ def what_cannot_be_a_question_is_said():
         answer = s.homerun.api("POST", "/homerun/v1/access:explain",
                                {"resource": f"{REGION}/services/private", **question})
         assert answer.status == 400, (question, answer)
+
+
+@test
+def what_a_stranger_chose_is_no_command_of_a_terminal_or_a_shell():
+    s = stand()
+    for name, claims in (("iss", {"iss": "https://x.example/\x1b[2J\u009b1m"}),
+                         ("email", {"iss": "https://accounts.google.com", "email": "a'`id`$(id)@example.com"})):
+        token = s.token("p", **claims)
+        found = explain("private", authorization=[f"Bearer {token}"])
+        texts = [found["cause"], *found["near"], *(text for change in found["changes"] for text in change.values()
+                                                   if isinstance(text, str))]
+        assert not any(ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160 for text in texts for c in text), (name, texts)
+    path = "/a';echo${IFS}broken;'$(echo broken)`echo broken`"
+    found = explain("private", path=path)
+    command = found["changes"][-1]["homerun"]
+    done = subprocess.run(["bash", "-c", command.replace("curl ", "printf '%s\\n' ", 1).replace("$(homerun", "$(true")],
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].endswith(path), done.stdout
+
+
+@test
+def long_questions_cost_no_more_than_their_length():
+    found = explain("private", path="/" + "'" * 8000)
+    assert len(found["changes"][-1]["homerun"]) > 8000 * 4, "each quote is written in four bytes"
+    s = stand()
+    answer = s.homerun.api("POST", "/homerun/v1/access:explain",
+                           {"curl": "curl '" + s.url("private") + "/" + "a" * 60000 + "'"})
+    assert answer.status == 200 and answer.json["rung"] == "no_credential", answer.status
 
 
 @test

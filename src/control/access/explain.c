@@ -43,6 +43,20 @@ const char *explain_span(struct arena *arena, int64_t seconds)
     return arena_printf(arena, "%lld days", (long long)(seconds / 86400));
 }
 
+struct slice explain_plain(struct arena *arena, const char *text)
+{
+    char *out = arena_string(arena, slice_of(text));
+    for (char *at = out; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at, next = (unsigned char)at[1];
+        bool wide = c == 0xc2 && next >= 0x80 && next < 0xa0; /* U+0080 to U+009F */
+        if ((c < 0x20 && c != '\n') || c == 0x7f || wide) {
+            *at = '?';
+            at[1] = wide ? '?' : at[1];
+        }
+    }
+    return slice_of(out);
+}
+
 void explain_near(const struct explanation *explanation, const char *format, ...)
 {
     char text[1024];
@@ -50,7 +64,7 @@ void explain_near(const struct explanation *explanation, const char *format, ...
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    json_array_append_new(explanation->near, json_slice(slice_of(text)));
+    json_array_append_new(explanation->near, json_slice(explain_plain(explanation->arena, text)));
 }
 
 /* ---- services by host ---- */
@@ -301,7 +315,8 @@ static json_t *answer_of(struct explanation *explanation)
     }
     if (!allowed) {
         struct explain_cause cause = explain_cause(explanation);
-        json_object_set_new(answer, "cause", json_slice(slice_of(cause.text)));
+        json_object_set_new(answer, "cause",
+                            json_slice(explain_plain(explanation->arena, cause.text)));
         json_object_set_new(answer, "code", json_string(cause.code));
         json_object_set(answer, "near", explanation->near);
     }

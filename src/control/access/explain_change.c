@@ -103,6 +103,11 @@ static bool audience_is_chosen(const struct trial *trial, struct slice *out)
         return false;
     }
     *out = audiences[0];
+    for (size_t i = 0; i < out->len; i++) {
+        if (out->data[i] <= ' ' || out->data[i] > '~' || strchr("\"'\\", out->data[i]) != NULL) {
+            return false; /* nothing that could end a text in some language */
+        }
+    }
     return slice_starts(*out, SLICE("https://")) && slice_find(*out, '?') < 0 &&
            slice_find(*out, '#') < 0 && out->len < 200;
 }
@@ -270,7 +275,8 @@ static bool mend(struct trial *trial)
             trial->facts.ladder.door.domain_barred
                 ? "add the domain to allowedDomainsSettings of the door (gcloud beta iap settings "
                   "set), or use an account of a domain that is listed"
-                : "give the caller roles/iap.httpsResourceAccessor at the door: gcloud beta iap web "
+                : "give the caller roles/iap.httpsResourceAccessor at the door: gcloud beta iap "
+                  "web "
                   "add-iam-policy-binding --resource-type=cloud-run --region=REGION "
                   "--service=SERVICE --role=roles/iap.httpsResourceAccessor --member=MEMBER";
         return false;

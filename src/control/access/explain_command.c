@@ -12,11 +12,20 @@ static const char *quoted(struct arena *arena, const char *text)
     if (text[0] != '\0' && text[strspn(text, plain)] == '\0') {
         return text;
     }
-    const char *out = "'";
-    for (; *text != '\0'; text++) {
-        out = arena_printf(arena, *text == '\'' ? "%s'\\''" : "%s%c", out, *text);
+    size_t length = strlen(text);
+    char *out = arena_alloc(arena, length * 4 + 3); /* each quote becomes '\'' */
+    char *at = out;
+    *at++ = '\'';
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\'') {
+            memcpy(at, "'\\'", 3);
+            at += 3;
+        }
+        *at++ = text[i];
     }
-    return arena_printf(arena, "%s'", out);
+    *at++ = '\'';
+    *at = '\0';
+    return out;
 }
 
 /* " --project=P --region=R", each where it is not the instance's own. */
@@ -33,16 +42,17 @@ static const char *place(const struct explanation *explanation, const struct res
     return out;
 }
 
-static void put(json_t *out, const char *name, const char *text)
+static void put(struct arena *arena, json_t *out, const char *name, const char *text)
 {
-    json_object_set_new(out, name, json_slice(slice_of(text)));
+    json_object_set_new(out, name, json_slice(explain_plain(arena, text)));
 }
 
 static void put_console(const struct explanation *explanation, const struct resource_name *name,
                         const char *tab, json_t *out)
 {
-    put(out, "console",
-        arena_printf(explanation->arena, "%s/console/services/%s/%s/%s?project=%s",
+    struct arena *arena = explanation->arena;
+    put(arena, out, "console",
+        arena_printf(arena, "%s/console/services/%s/%s/%s?project=%s",
                      issuer_url(explanation->control), name->location, name->service, tab,
                      name->project));
 }
@@ -52,23 +62,23 @@ static void grant(const struct explanation *explanation, const struct resource_n
 {
     struct arena *arena = explanation->arena;
     const char *member = quoted(arena, change->member);
-    put(out, "what",
+    put(arena, out, "what",
         arena_printf(arena, "give %s the role roles/run.invoker on %s", change->member,
                      name->service));
-    put(out, "homerun",
+    put(arena, out, "homerun",
         arena_printf(arena,
                      "homerun services add-iam-policy-binding %s --member=%s "
                      "--role=roles/run.invoker%s",
                      name->service, member, place(explanation, name)));
-    put(out, "gcloud",
+    put(arena, out, "gcloud",
         arena_printf(arena,
                      "gcloud run services add-iam-policy-binding %s --member=%s "
                      "--role=roles/run.invoker --region=%s --project=%s",
                      name->service, member, name->location, name->project));
-    put(out, "yaml",
+    put(arena, out, "yaml",
         arena_printf(arena, "bindings:\n- role: roles/run.invoker\n  members:\n  - %s\n",
                      change->member));
-    put(out, "terraform",
+    put(arena, out, "terraform",
         arena_printf(arena,
                      "resource \"google_cloud_run_v2_service_iam_member\" \"invoker\" {\n"
                      "  project  = \"%s\"\n  location = \"%s\"\n  name     = \"%s\"\n"
@@ -86,15 +96,16 @@ static void setting(const struct explanation *explanation, const struct resource
                     const struct setting *is, json_t *out)
 {
     struct arena *arena = explanation->arena;
-    put(out, "what", is->what);
-    put(out, "homerun",
+    put(arena, out, "what", is->what);
+    put(arena, out, "homerun",
         arena_printf(arena, "homerun services update %s %s%s", name->service, is->flag,
                      place(explanation, name)));
-    put(out, "gcloud",
+    put(arena, out, "gcloud",
         arena_printf(arena, "gcloud run services update %s %s --region=%s --project=%s",
                      name->service, is->gcloud_flag, name->location, name->project));
-    put(out, "yaml", arena_printf(arena, "metadata:\n  annotations:\n    %s\n", is->annotation));
-    put(out, "terraform",
+    put(arena, out, "yaml",
+        arena_printf(arena, "metadata:\n  annotations:\n    %s\n", is->annotation));
+    put(arena, out, "terraform",
         arena_printf(arena, "resource \"google_cloud_run_v2_service\" \"%s\" {\n  # …\n  %s\n}\n",
                      name->service, is->argument));
     put_console(explanation, name, is->tab, out);
@@ -104,16 +115,17 @@ static void account(const struct explanation *explanation, const struct explain_
                     const char *verb, const char *gcloud, json_t *out)
 {
     struct arena *arena = explanation->arena;
-    put(out, "what", arena_printf(arena, "%s the account %s", verb, change->member));
-    put(out, "homerun",
+    put(arena, out, "what", arena_printf(arena, "%s the account %s", verb, change->member));
+    put(arena, out, "homerun",
         arena_printf(
             arena,
             "curl -sS -X POST -H \"Authorization: Bearer $(homerun token access)\" "
             "-H 'Content-Type: application/json' -d '{}' %s",
             quoted(arena, arena_printf(arena, "%s/v1/%s:%s", issuer_url(explanation->control),
                                        change->value, verb))));
-    put(out, "gcloud", gcloud);
-    put(out, "terraform", arena_printf(arena, "disabled = false   # of google_service_account\n"));
+    put(arena, out, "gcloud", gcloud);
+    put(arena, out, "terraform",
+        arena_printf(arena, "disabled = false   # of google_service_account\n"));
 }
 
 /* A request that is made anew: by this caller, with a token that fits. */
@@ -143,16 +155,16 @@ static void request(const struct explanation *explanation, const struct explain_
                                "--impersonate-service-account=%s --audiences=%s)\"",
                                change->member + 15, audience)
                 : " -H \"Authorization: Bearer $(gcloud auth print-identity-token)\"";
-        put(out, "what",
+        put(arena, out, "what",
             arena_printf(arena, "send an identity token of %s, made for %s", change->member,
                          audience));
     } else {
-        put(out, "what", arena_printf(arena, "call %s", change->url));
+        put(arena, out, "what", arena_printf(arena, "call %s", change->url));
     }
-    put(out, "homerun",
+    put(arena, out, "homerun",
         arena_printf(arena, "curl -sS --cacert %s%s%s %s", quoted(arena, ca), verb, token,
                      quoted(arena, change->url)));
-    put(out, "gcloud",
+    put(arena, out, "gcloud",
         arena_printf(arena, "curl -sS --cacert %s%s%s %s", quoted(arena, ca), verb, theirs,
                      quoted(arena, change->url)));
 }

@@ -200,8 +200,7 @@ static const char *fault_of(const struct explanation *explanation,
 {
     switch (caller->fault) {
     case FACTS_NO_FAULT:
-        return arena_printf(explanation->arena, "the caller is %.*s",
-                            SLICE_ARG(caller->principal));
+        return arena_printf(explanation->arena, "the caller is %.*s", SLICE_ARG(caller->principal));
     case FACTS_TOKEN:
         return arena_printf(explanation->arena, "%s: %s", facts_fault_text(caller->fault),
                             token_fault_name((enum token_fault)explanation->facts.token_fault));
@@ -376,9 +375,12 @@ static const char *passed_fact(const struct explanation *explanation)
 }
 
 static const char *(*const sentences[RUNG_COUNT])(const struct explanation *) = {
-    [RUNG_UNKNOWN_HOST] = host_fact,    [RUNG_RESERVED_PATH] = reserved_fact,
-    [RUNG_METHOD] = method_fact,        [RUNG_DEFAULT_URL_DISABLED] = default_url_fact,
-    [RUNG_INGRESS] = ingress_fact,      [RUNG_PLAIN_HTTP] = plain_fact,
+    [RUNG_UNKNOWN_HOST] = host_fact,
+    [RUNG_RESERVED_PATH] = reserved_fact,
+    [RUNG_METHOD] = method_fact,
+    [RUNG_DEFAULT_URL_DISABLED] = default_url_fact,
+    [RUNG_INGRESS] = ingress_fact,
+    [RUNG_PLAIN_HTTP] = plain_fact,
     [RUNG_DOOR_ERRAND] = errand_fact,
     [RUNG_DOOR_PREFLIGHT] = preflight_fact,
     [RUNG_DOOR_ALL_USERS] = door_all_users_fact,
@@ -390,9 +392,12 @@ static const char *(*const sentences[RUNG_COUNT])(const struct explanation *) = 
     [RUNG_DOOR_NO_GRANT] = door_grant_fact,
     [RUNG_DOOR_SIGN_IN_DUE] = sign_in_due_fact,
     [RUNG_DOOR_PASSED] = passed_fact,
-    [RUNG_CHECK_OFF] = check_fact,      [RUNG_ALL_USERS] = all_users_fact,
-    [RUNG_PATH_UNCLEAR] = path_fact,    [RUNG_NO_CREDENTIAL] = credential_fact,
-    [RUNG_BAD_CREDENTIAL] = fault_fact, [RUNG_BINDING] = binding_fact,
+    [RUNG_CHECK_OFF] = check_fact,
+    [RUNG_ALL_USERS] = all_users_fact,
+    [RUNG_PATH_UNCLEAR] = path_fact,
+    [RUNG_NO_CREDENTIAL] = credential_fact,
+    [RUNG_BAD_CREDENTIAL] = fault_fact,
+    [RUNG_BINDING] = binding_fact,
     [RUNG_NO_BINDING] = binding_fact,
 };
 
