@@ -15,7 +15,8 @@ struct record {
     struct slice address;
     unsigned char nonce[TICKET_HASH];
     int64_t end_us;
-    struct slice code; /* the one that is out; "" if none */
+    struct slice code; /* the one that is out, in code_text; "" if none */
+    char code_text[TICKET_CHARS];
     int64_t code_end_us;
     struct session_key session;
 };
@@ -175,11 +176,14 @@ struct slice handover_code_new(struct handovers *handovers, struct arena *arena,
         return SLICE_NONE;
     }
     forget_code(handovers, record);
-    record->code = ticket_new(&record->arena);
+    /* Not in the record's arena, which would grow with each code that is asked for. */
+    struct slice code = ticket_new(arena);
+    memcpy(record->code_text, code.data, sizeof(record->code_text));
+    record->code = (struct slice){record->code_text, sizeof(record->code_text)};
     record->code_end_us = boot_us + (int64_t)HANDOVER_CODE_S * 1000000;
     record->session = *session;
     map_put(handovers->by_code, record->code, record);
-    return arena_slice(arena, record->code);
+    return code;
 }
 
 bool handover_code_take(struct handovers *handovers, struct arena *arena, struct slice code,
