@@ -1,102 +1,21 @@
-// The resources as the API sends them: only what the console shows. Unknown fields are carried along.
+// The resources as the API sends them. Google's are made from the program's own table of fields (model.ts).
 
-export interface Condition {
-  type?: string;
-  state?: string;
-  message?: string;
-  reason?: string;
-  lastTransitionTime?: string;
-}
+import type * as model from "./model";
 
-export interface Container {
-  name?: string;
-  image?: string;
-  command?: string[];
-  args?: string[];
-  workingDir?: string;
-  env?: { name: string; value?: string; valueSource?: { secretKeyRef?: { secret: string; version?: string } } }[];
-  resources?: { limits?: Record<string, string>; cpuIdle?: boolean; startupCpuBoost?: boolean };
-  ports?: { name?: string; containerPort?: number }[];
-  [more: string]: unknown;
-}
-
-export interface RevisionTemplate {
-  revision?: string;
-  scaling?: { minInstanceCount?: number; maxInstanceCount?: number };
-  timeout?: string;
-  serviceAccount?: string;
-  containers?: Container[];
-  maxInstanceRequestConcurrency?: number;
-  [more: string]: unknown;
-}
-
-export interface TrafficTarget {
-  type?: string;
-  revision?: string;
-  percent?: number;
-  tag?: string;
-  uri?: string;
-}
-
-export type Ingress =
-  | "INGRESS_TRAFFIC_ALL"
-  | "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
-  | "INGRESS_TRAFFIC_INTERNAL_ONLY"
-  | "INGRESS_TRAFFIC_NONE";
-
-export interface Service {
-  name: string;
-  uid?: string;
-  etag?: string;
-  createTime?: string;
-  updateTime?: string;
-  creator?: string;
-  lastModifier?: string;
-  template?: RevisionTemplate;
-  traffic?: TrafficTarget[];
-  trafficStatuses?: TrafficTarget[];
-  invokerIamDisabled?: boolean;
-  iapEnabled?: boolean;
-  defaultUriDisabled?: boolean;
-  ingress?: Ingress;
-  terminalCondition?: Condition;
-  conditions?: Condition[];
-  latestReadyRevision?: string;
-  latestCreatedRevision?: string;
-  reconciling?: boolean;
-  uri?: string;
-  urls?: string[];
-  scaling?: { minInstanceCount?: number; maxInstanceCount?: number };
-  [more: string]: unknown;
-}
-
-export interface Revision extends RevisionTemplate {
-  name: string;
-  createTime?: string;
-  conditions?: Condition[];
-  creator?: string;
-}
-
-export interface Operation {
-  name: string;
-  done?: boolean;
-  error?: { code: number; message: string };
-  response?: Record<string, unknown>;
-}
-
-export interface Binding {
-  role: string;
-  members?: string[];
-  condition?: { title?: string; description?: string; expression: string };
-}
-
-export interface Policy {
-  version?: number;
-  etag?: string;
+export type { Condition, Container, RevisionTemplate } from "./model";
+export type Ingress = model.IngressTraffic;
+/* What the API always sends. */
+export type Binding = model.Binding & { role: string };
+export type Policy = Omit<model.Policy, "bindings"> & {
   bindings?: Binding[];
   /** Of a service with Identity-Aware Proxy: who that lets in. No part of the policy itself. */
   door?: Who;
-}
+};
+export type Service = model.Service & { name: string };
+export type Revision = model.Revision & { name: string };
+export type Operation = model.Operation & { name: string };
+/* Wishes and states of traffic, in one list on the page. */
+export type TrafficTarget = model.TrafficTarget & { uri?: string };
 
 export interface Who {
   bindings?: WhoRow[];

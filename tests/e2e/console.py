@@ -60,6 +60,16 @@ def the_root_leads_to_the_console_and_its_files_are_guarded():
 
 
 @test
+def its_types_are_those_of_the_api():
+    """api/model.ts is what the program's own table of fields makes, and the console is right by it."""
+    need("node")
+    if not (CONSOLE / "node_modules" / "typescript").exists():
+        raise Skip("the console's packages are not there: npm ci --prefix console")
+    done = subprocess.run(["npm", "run", "--silent", "check", "--prefix", str(CONSOLE)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@test
 def a_link_is_good_once():
     code, cookie = sign_in()
     assert as_session(cookie, "GET", "/console/session").status == 200
