@@ -96,7 +96,7 @@ def what_makes_no_sense_is_refused_by_name():
     refused({"rules": [{"enforce": True}, {"enforce": False}]}, "spec.rules")
     refused({"rules": [{"enforce": True}], "inheritFromParent": True}, "spec.inheritFromParent")
     refused({"rules": [{"allowAll": True}]}, "spec.rules[0].values")
-    refused({"rules": [{"enforce": True, "condition": {"expression": "true"}},
+    refused({"rules": [{"enforce": True, "condition": {"expression": "request.path == '/a'"}},
                        {"enforce": False}]}, "spec.rules[0].condition")
     refused({"rules": [{"enforce": True, "parameters": {"allowedMemberSubjects": ["allUsers"]}}]},
             "spec.rules[0].parameters", MEMBERS)
