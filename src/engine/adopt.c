@@ -61,7 +61,8 @@ void adopt_forget(const struct instance *instance)
     }
 }
 
-/* The instance of the file PATH; NULL if it cannot be taken over. */
+/* The instance of the file PATH; NULL if it cannot be taken over. The file goes first, and comes
+ * again when all is well: what it says must not end one engine after the other. */
 static struct instance *adopt_one(struct engine *engine, const char *path)
 {
     auto_arena arena = {0};
@@ -69,10 +70,10 @@ static struct instance *adopt_one(struct engine *engine, const char *path)
     struct error err = {0};
     auto_json *note =
         file_read(&arena, path, FILE_BYTES_MAX, &text, &err) ? json_read(text, &err) : NULL;
+    unlink(path);
     struct instance *instance = note == NULL ? NULL : revision_adopt(engine, note, &err);
     if (instance == NULL) {
         log_info("not adopted: %s: %s", path, err.text);
-        unlink(path);
     }
     return instance;
 }
@@ -96,6 +97,11 @@ void adopt_all(struct engine *engine)
     }
     if (folder != NULL) {
         closedir(folder);
+    }
+    for (int i = 0; i < BOARD_INSTANCES; i++) {
+        if (keep[i]) {
+            adopt_note(engine->by_slot[i]);
+        }
     }
     if (engine->kind->settle != NULL) {
         engine->kind->settle(engine->backend);
