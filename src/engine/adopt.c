@@ -1,3 +1,4 @@
+/* One file for each instance that is ready, below DATA/run/instances, named for its ID. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>

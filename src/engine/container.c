@@ -5,8 +5,9 @@
  * namespace, so that everything is gone with the last process that uses it.
  *
  * `crun run --detach` makes a container and ends; its first process is then left to us, as the
- * reaper, and waited for like any child. Containers do not die with the engine: the next one ends
- * what it finds in crun's own folder before it serves.
+ * reaper, and waited for like any child. `crun create` does the same of one that is to wait: it
+ * runs when a byte is written to a FIFO. Containers do not die with the engine: the next one adopts
+ * those that its notes and the board name, and ends what else it finds in crun's own folder.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -1020,9 +1021,39 @@ static void end_way_out(const struct backend *backend, const char *name)
     }
 }
 
-/* What an engine before us left running, and nobody has adopted. */
+/* Whether the process PID is crun at work on our containers, or what waits in its place for one to
+ * be started. */
+static bool is_our_crun(const struct backend *backend, const char *pid)
+{
+    auto_arena arena = {0};
+    struct slice words, word;
+    bool root = false, ours = false;
+    const char *path = arena_printf(&arena, "/proc/%.20s/cmdline", pid);
+    if (!file_read(&arena, path, 16384, &words, NULL) || !slice_cut(&words, '\0', &word) ||
+        !slice_ends(word, SLICE("crun"))) {
+        return false;
+    }
+    while (slice_cut(&words, '\0', &word)) {
+        ours = ours || (root && slice_is(word, backend->state));
+        root = slice_is(word, "--root");
+    }
+    return ours;
+}
+
+/* A crun that was killed, or whose engine was, may have made a process and not noted it yet. */
+static void end_stray(const struct backend *backend, const char *name)
+{
+    pid_t pid = (pid_t)strtol(name, NULL, 10);
+    if (name[0] >= '1' && name[0] <= '9' && pid > 1 && is_our_crun(backend, name)) {
+        log_info("what crun has left ends: pid=%d", (int)pid);
+        kill(pid, SIGKILL);
+    }
+}
+
+/* What an engine before us left running, and nobody has adopted. None of our own runs now. */
 static void end_leftovers(struct backend *backend)
 {
+    each_entry(backend, "/proc", end_stray);
     each_entry(backend, backend->state, end_container);
     each_entry(backend, backend->outputs, end_output);
     each_entry(backend, backend->notes, end_way_out);

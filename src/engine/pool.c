@@ -1,3 +1,4 @@
+/* A list, oldest first: it is short, so that finding one is walking it. */
 #include <sys/sysinfo.h>
 
 #include "base/log.h"

@@ -1053,6 +1053,34 @@ def an_adopted_container_that_exits_or_is_killed_is_replaced():
     assert stand.api("DELETE", f"{SERVICES}/falls").status == 200
 
 
+def cruns_of(homerun_stand):
+    """Processes of crun for the containers of a stand, also those that wait to become a program."""
+    state = crun_state(homerun_stand.data)
+    return [pid for pid in filter(str.isdigit, os.listdir("/proc"))
+            if f"crun\0--root\0{state}\0" in (read(f"/proc/{pid}/cmdline") or "")]
+
+
+@test
+def an_engine_killed_while_crun_works_leaves_no_half_of_a_container():
+    homerun()
+    with Homerun("--engine=oci", "--idle=1", "--plain", "--prepared=8") as other:
+        other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        for number in range(4):
+            deploy(other, f"half{number}", "web:1")
+        for _ in range(3):  # they go to sleep and are prepared anew while this happens
+            for number in range(4):
+                other.get(other.url(f"half{number}") + "/page")
+            wait_until(lambda: cruns_of(other), "crun is at work", 30)
+            before = other.pids("engine")
+            os.kill(before[0], signal.SIGKILL)
+            wait_until(lambda: other.pids("engine") not in ([], before), "another engine", 20)
+        assert other.get(other.url("half0") + "/page").status == 200
+        state = crun_state(other.data)
+    left = [pid for pid in filter(str.isdigit, os.listdir("/proc"))
+            if state in (read(f"/proc/{pid}/cmdline") or "")]
+    assert not left, left
+
+
 @test
 def after_a_kill_of_all_nothing_of_it_is_left_once_it_starts_again():
     homerun()
