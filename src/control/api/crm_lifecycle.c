@@ -41,8 +41,10 @@ static bool publish_project(struct api_call *call, struct change *change, const 
                             struct error *err)
 {
     const char *prefix = arena_printf(&call->arena, "%s/locations/", node);
+    const char *doors = arena_printf(&call->arena, "%s/iap_web/", node);
     return publish_kind(call, change, STORE_SERVICE, prefix, change_service, err) &&
            publish_kind(call, change, STORE_POLICY, prefix, change_policy, err) &&
+           publish_kind(call, change, STORE_POLICY, doors, change_policy, err) &&
            publish_kind(call, change, STORE_REVISION, prefix, change_revision, err);
 }
 

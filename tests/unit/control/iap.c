@@ -181,6 +181,17 @@ static void a_policy_outlives_the_switch_and_dies_with_the_service(void **state)
     assert_false(seen(*state)->door.allow_http_options);
 }
 
+static void a_project_that_comes_back_brings_its_doors(void **state)
+{
+    make(*state, "\"iapEnabled\":true,");
+    owner(*state, "POST", DOOR ":setIamPolicy", GRANT(ACCESSOR, DEVELOPER));
+    owner(*state, "POST", TYPE ":setIamPolicy", GRANT(ACCESSOR, NOBODY));
+    owner(*state, "DELETE", "/v1/projects/demo", NULL);
+    owner(*state, "POST", "/v1/projects/demo:undelete", "{}");
+    assert_true(comes_in(*state, DEVELOPER));
+    assert_true(comes_in(*state, NOBODY));
+}
+
 static void only_what_belongs_at_a_door_is_taken(void **state)
 {
     static const struct {
@@ -451,6 +462,7 @@ int main(void)
         HARNESS_TEST(a_rebuild_publishes_the_same),
         HARNESS_TEST(number_and_id_are_one_resource),
         HARNESS_TEST(a_policy_outlives_the_switch_and_dies_with_the_service),
+        HARNESS_TEST(a_project_that_comes_back_brings_its_doors),
         HARNESS_TEST(only_what_belongs_at_a_door_is_taken),
         HARNESS_TEST(a_condition_comes_with_its_program),
         HARNESS_TEST(who_may_say_so_is_asked_for_each_level),
