@@ -1,6 +1,7 @@
 /*
- * Signing people in and out: `console` and `login` make a one-time link, opened in the browser of this
- * machine where there is one; `invite` makes one to be sent to somebody; `signout` ends what they have.
+ * Signing people in and out: `console` and `login` make a one-time link, opened in the browser of
+ * this machine where there is one; `invite` makes one to be sent to somebody; `signout` ends what
+ * they have.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,8 @@ static bool open_in_browser(const char *url)
     pid_t child = fork();
     if (child == 0) {
         /* What the opener has to say is not for the person. */
-        if (freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL) {
+        if (freopen("/dev/null", "w", stdout) == NULL ||
+            freopen("/dev/null", "w", stderr) == NULL) {
             _exit(127);
         }
         execlp("xdg-open", "xdg-open", url, (char *)NULL);
@@ -119,7 +121,7 @@ int action_signout(struct cli *cli)
         return cli_fail(&err);
     }
     int64_t count = json_number(answer, "sessions", 0);
-    printf("%s is signed out everywhere (%d session%s ended).\n", cli->in.arguments[0],
-           (int)count, count == 1 ? "" : "s");
+    printf("%s is signed out everywhere (%d session%s ended).\n", cli->in.arguments[0], (int)count,
+           count == 1 ? "" : "s");
     return 0;
 }

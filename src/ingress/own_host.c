@@ -1,8 +1,9 @@
 /*
- * A connection to control is a pair of sockets, of which control gets one end over its channel: there
- * is no address that anybody else could connect to. One pool of them for the worker. A pair that control has not taken yet waits in the channel,
- * which outlives control: a request that comes while control is being restarted is answered by the
- * successor, if that is there within the time that a person waits.
+ * A connection to control is a pair of sockets, of which control gets one end over its channel:
+ * there is no address that anybody else could connect to. One pool of them for the worker. A pair
+ * that control has not taken yet waits in the channel, which outlives control: a request that comes
+ * while control is being restarted is answered by the successor, if that is there within the time
+ * that a person waits.
  */
 #include "ingress/request.h"
 
@@ -77,9 +78,9 @@ bool own_host_is(struct request *request)
     struct slice authority = request->head->authority, host;
     uint16_t port;
     /* Most requests are for services, whose hosts begin otherwise: they pay one comparison. */
-    bool maybe = own != NULL &&
-                 (slice_equal_nocase(slice_upto(authority, own->auth.len), own->auth) ||
-                  slice_equal_nocase(slice_upto(authority, own->console.len), own->console));
+    bool maybe =
+        own != NULL && (slice_equal_nocase(slice_upto(authority, own->auth.len), own->auth) ||
+                        slice_equal_nocase(slice_upto(authority, own->console.len), own->console));
     return maybe && url_authority(request->arena, authority, &host, &port) &&
            (slice_equal(host, own->auth) || slice_equal(host, own->console));
 }
@@ -114,8 +115,7 @@ void own_host_relay(struct request *request, enum own_errand errand)
                &client);
     request->record.remote_ip = arena_slice(request->arena, address_text(&client, text));
     request->own = errand;
-    request->body_max =
-        errand == OWN_HOST && is_console(request) ? BODY_MAX_HTTP1 : OWN_BODY_MAX;
+    request->body_max = errand == OWN_HOST && is_console(request) ? BODY_MAX_HTTP1 : OWN_BODY_MAX;
     request->deadline_us = request->arrived_us + wait_s(request, errand) * 1000000;
     if (slice_is(head->method, "CONNECT") || own->upstream.users >= RUNNING_MAX) {
         request_fail(request, FAILURE_FULL);

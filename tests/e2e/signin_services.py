@@ -12,6 +12,7 @@ import time
 
 from gate_stand import add_mirror
 from homerun import Homerun, finally_do, main, test, wait_until
+from idp_stand import LyingProvider
 from signin_stand import Browser, run_in_browser
 
 SSO, SESSION = "__Host-homerun_sso", "__Host-homerun_session"
@@ -248,6 +249,44 @@ def clearing_the_cookie_as_with_google_ends_the_session():
         assert answer.status == 302 and answer.headers["location"] == url("one"), (path, answer.headers)
         assert SESSION not in browser.cookies(url("one"))
         assert Browser(house()).ask(url("two"), Cookie=f"{SESSION}={kept}").status == 302
+
+
+def grant_at_the_door(members):
+    number = house().ready["projectNumber"]
+    put_policy(f"/v1/projects/{number}/iap_web/cloud_run-us-central1/services/two",
+               [{"role": "roles/iap.httpsResourceAccessor", "members": members}])
+
+
+@test
+def people_of_a_provider_enter_by_address_subject_or_group_and_lose_it_there():
+    """35, 36 in kind: what the provider says no longer ends at the next request."""
+    homerun = house()
+    provider = LyingProvider()
+    provider.add_to(homerun)
+    provider.token_answer = {"refresh_token": "r1"}
+    pool = "iam.googleapis.com/locations/global/workforcePools/corp"
+    browser = Browser(homerun)
+    browser.ask(provider.authorize(browser.ask(auth("/_homerun/auth/provider/corp")).headers["location"]))
+    grant_at_the_door([PEOPLE])
+    assert browser.enter(url("two")).status == 403
+    for member in ("user:ann@corp.example", "domain:corp.example", f"principal://{pool}/subject/42",
+                   f"principalSet://{pool}/group/staff"):
+        grant_at_the_door([member])
+        assert browser.ask(url("two")).status == 200, member
+    for member in (f"principal://{pool}/subject/43", f"principalSet://{pool}/group/staf", "user:eve@corp.example",
+                   "group:staff@corp.example"):
+        grant_at_the_door([member])
+        assert browser.ask(url("two")).status == 403, member
+    grant_at_the_door([f"principalSet://{pool}/group/staff"])
+    provider.token_answer = {"id_token": None}
+    provider.userinfo = {**provider.userinfo, "groups": ["others"]}
+    homerun.cli("issuers", "renew", "corp")
+    assert browser.ask(url("two")).status == 403
+    provider.userinfo = {**provider.userinfo, "groups": ["staff"]}
+    homerun.cli("issuers", "renew", "corp")
+    assert browser.ask(url("two")).status == 200
+    homerun.cli("issuers", "remove", "corp")
+    assert browser.ask(url("two")).status == 302
 
 
 @test

@@ -1,6 +1,6 @@
 /*
- * Other OpenID issuers whose tokens are believed, and those that people sign in with. The latter are asked
- * at once what they say of themselves: one that cannot be asked now is not added.
+ * Other OpenID issuers whose tokens are believed, and those that people sign in with. The latter
+ * are asked at once what they say of themselves: one that cannot be asked now is not added.
  */
 #include "control/api/issuers.h"
 
@@ -78,8 +78,9 @@ static bool issuer_check(struct api_call *call, const json_t *asked, struct erro
     }
     bool signs_in = json_object_get(asked, "signIn") != NULL;
     if (signs_in && (uri != NULL || json_object_get(asked, "jwks") != NULL)) {
-        return error_field(err, "jwksUri",
-                           "A provider that people sign in with says by itself where its keys are.");
+        return error_field(
+            err, "jwksUri",
+            "A provider that people sign in with says by itself where its keys are.");
     }
     if (signs_in &&
         !jwks_may_be_fetched(&call->arena, provider_description_url(&call->arena, url))) {
@@ -177,10 +178,10 @@ static bool sign_in_prepare(struct api_call *call, json_t *body, struct error *e
     }
     json_object_del(sign_in, "clientSecret");
     if (json_text(body, "pool") == NULL) {
-        json_object_set_new(body, "pool",
-                            json_string(arena_printf(
-                                &call->arena,
-                                "iam.googleapis.com/locations/global/workforcePools/%s", name)));
+        json_object_set_new(
+            body, "pool",
+            json_string(arena_printf(
+                &call->arena, "iam.googleapis.com/locations/global/workforcePools/%s", name)));
     }
     return true;
 }
@@ -193,8 +194,7 @@ static void issuer_described(struct control *control, void *ctx, long status, co
     struct error err;
     json_t *description = NULL;
     if (status != 200) {
-        error_field(&err, "issuer",
-                    "Its description, %s, could not be read: %s.",
+        error_field(&err, "issuer", "Its description, %s, could not be read: %s.",
                     provider_description_url(&call->arena, json_text_or(body, "issuer", "")),
                     why != NULL ? why : arena_printf(&call->arena, "it answered with %ld", status));
     } else {
@@ -205,7 +205,8 @@ static void issuer_described(struct control *control, void *ctx, long status, co
         api_fail(call, &err);
         return;
     }
-    const char *uri = arena_string(&call->arena, slice_of(json_text_or(description, "jwks_uri", "")));
+    const char *uri =
+        arena_string(&call->arena, slice_of(json_text_or(description, "jwks_uri", "")));
     json_object_set_new(body, "jwksUri", json_string(uri));
     json_object_set_new(body, "description", description);
     jwks_fetch(control, uri, issuer_fetched, call);

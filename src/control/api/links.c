@@ -15,8 +15,8 @@ enum { DAYS_MAX = 90, DAY_S = 24 * 60 * 60 };
 static const char *const purpose_names[] = {"CONSOLE", "SIGN_IN", "INVITE", NULL};
 
 static const struct field link_fields[] = {
-    {.name = "member", .kind = FIELD_STRING}, /* "" for the caller */
-    {.name = "purpose", .kind = FIELD_ENUM, .names = purpose_names}, /* CONSOLE if absent */
+    {.name = "member", .kind = FIELD_STRING},                         /* "" for the caller */
+    {.name = "purpose", .kind = FIELD_ENUM, .names = purpose_names},  /* CONSOLE if absent */
     {.name = "days", .kind = FIELD_INT32, .min = 1, .max = DAYS_MAX}, /* of the session, at most */
     {0},
 };
@@ -70,8 +70,8 @@ static void links_create(struct api_call *call)
             : arena_printf(&call->arena, "%s/_homerun/auth/link#%.*s",
                            settings_own_url(&call->control->settings, &call->arena, "auth"),
                            SLICE_ARG(code));
-    api_reply(call, json_pack("{s:s, s:o, s:s}", "member", member, "code", json_slice(code), "uri",
-                              url));
+    api_reply(call,
+              json_pack("{s:s, s:o, s:s}", "member", member, "code", json_slice(code), "uri", url));
 }
 
 /* ---- the end of all sessions of a person ---- */
@@ -111,8 +111,8 @@ static void sessions_sign_out(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{s:o, s:i}", "email", json_slice(member.value), "sessions",
-                              (int)count));
+    api_reply(call,
+              json_pack("{s:o, s:i}", "email", json_slice(member.value), "sessions", (int)count));
 }
 
 const struct api_route link_routes[] = {

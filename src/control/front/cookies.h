@@ -3,12 +3,14 @@
 
 #include "control/call/answer.h"
 
-/* RFC 6265bis section 4.1.3.2: with this prefix no other host, and no plain HTTP, can have set one. */
+/* RFC 6265bis section 4.1.3.2: with this prefix no other host, and no plain HTTP, can have set one.
+ */
 #define COOKIE_SSO     "__Host-homerun_sso"     /* of the auth host: the sign-on session */
 #define COOKIE_SESSION "__Host-homerun_session" /* of any other host */
 #define COOKIE_LOGIN   "__Host-homerun_login"   /* of the auth host: where a person is going */
-#define COOKIE_NONCE   "__Host-homerun_nonce_"  /* of any other host, with 8 characters of the record */
-#define COOKIE_STATE   "__Host-homerun_state_"  /* of the auth host: a sign-in at a provider */
+#define COOKIE_NONCE                                                                               \
+    "__Host-homerun_nonce_" /* of any other host, with 8 characters of the record */
+#define COOKIE_STATE "__Host-homerun_state_" /* of the auth host: a sign-in at a provider */
 
 enum { COOKIE_VALUE_MAX = 64 };
 

@@ -1,9 +1,9 @@
 /*
- * The way of a person: a service's host (login record, nonce in a cookie) → the auth host (who is it?)
- * → back with a code that counts once, on that host, in that browser.
+ * The way of a person: a service's host (login record, nonce in a cookie) → the auth host (who is
+ * it?) → back with a code that counts once, on that host, in that browser.
  *
- * A form's answer never redirects to another host: browsers hold form-action against redirects too. It
- * is a page that leads on by itself, and has a link.
+ * A form's answer never redirects to another host: browsers hold form-action against redirects too.
+ * It is a page that leads on by itself, and has a link.
  */
 #include "control/front/door.h"
 
@@ -47,9 +47,8 @@ static struct slice host_of(struct api_call *call)
 static const char *url_of_host(struct api_call *call, struct slice host)
 {
     int port = call->control->settings.https_port;
-    return port == 443
-               ? arena_printf(&call->arena, "https://%.*s", SLICE_ARG(host))
-               : arena_printf(&call->arena, "https://%.*s:%d", SLICE_ARG(host), port);
+    return port == 443 ? arena_printf(&call->arena, "https://%.*s", SLICE_ARG(host))
+                       : arena_printf(&call->arena, "https://%.*s:%d", SLICE_ARG(host), port);
 }
 
 const char *door_auth_url(struct api_call *call)
@@ -65,8 +64,9 @@ static bool comes_from_own_page(struct api_call *call)
     if (site.len > 0) {
         return slice_is(site, "same-origin");
     }
-    return slice_equal_nocase(origin, slice_of(arena_printf(&call->arena, "%s://%.*s", call->scheme,
-                                                            SLICE_ARG(request_of(call)->authority))));
+    return slice_equal_nocase(origin,
+                              slice_of(arena_printf(&call->arena, "%s://%.*s", call->scheme,
+                                                    SLICE_ARG(request_of(call)->authority))));
 }
 
 /* A session counts on a host that leads somewhere now: one of a service, or the console's. */
@@ -104,8 +104,8 @@ static void refuse(struct api_call *call, int status, const char *title, const c
 void door_fail(struct api_call *call, const struct error *err)
 {
     int status = status_http(err->status);
-    refuse(call, status == 401 ? 400 : status, status == 429 ? "Too many tries" : "That did not work",
-           err->text);
+    refuse(call, status == 401 ? 400 : status,
+           status == 429 ? "Too many tries" : "That did not work", err->text);
 }
 
 bool door_cookie(struct api_call *call, const char *name, struct slice *value)
@@ -308,10 +308,8 @@ static void done_get(struct api_call *call)
         return;
     }
     call->caller.member = parent.person.shown;
-    struct session_plan plan = {.host = host,
-                                .parent = &parent,
-                                .browser = door_browser(call),
-                                .deed = "enter"};
+    struct session_plan plan = {
+        .host = host, .parent = &parent, .browser = door_browser(call), .deed = "enter"};
     auto_change *change = api_change(call, &err);
     if (change == NULL || !session_begin(call, change, &plan, &cookie, &err) ||
         !change_commit(&change, &err)) {
@@ -322,10 +320,10 @@ static void done_get(struct api_call *call)
         cookie_set(call, COOKIE_SESSION, cookie, SESSION_HOST_S),
         cookie_set(call, nonce_name, SLICE("-"), 0),
     };
-    door_redirect(call, 303,
-                  arena_printf(&call->arena, "%s%.*s", url_of_host(call, host),
-                               SLICE_ARG(login.target)),
-                  headers, 2);
+    door_redirect(
+        call, 303,
+        arena_printf(&call->arena, "%s%.*s", url_of_host(call, host), SLICE_ARG(login.target)),
+        headers, 2);
 }
 
 /* ---- errands of ingress ---- */
@@ -339,15 +337,15 @@ void door_login(struct api_call *call, bool anew)
     }
     login_new(call->control->handovers, &call->arena, host, request_of(call)->path, anew,
               call->peer, clock_wall_us(), clock_boot_us(), &id, &nonce);
-    const char *url =
-        arena_printf(&call->arena, "%s/_homerun/auth/start?l=%.*s", door_auth_url(call),
-                     SLICE_ARG(id));
+    const char *url = arena_printf(&call->arena, "%s/_homerun/auth/start?l=%.*s",
+                                   door_auth_url(call), SLICE_ARG(id));
     const struct api_header headers[] = {
         {"location", url},
         {"cache-control", "no-store"},
         {"referrer-policy", "no-referrer"},
         {"x-goog-iap-generated-response", "true"},
-        cookie_set(call, arena_printf(&call->arena, COOKIE_NONCE "%.*s", SLICE_ARG(slice_upto(id, 8))),
+        cookie_set(call,
+                   arena_printf(&call->arena, COOKIE_NONCE "%.*s", SLICE_ARG(slice_upto(id, 8))),
                    nonce, LOGIN_S),
     };
     api_reply_with(call, 302, "text/html; charset=UTF-8",
@@ -455,8 +453,8 @@ static bool sign_in_by_link(struct api_call *call, struct slice secret,
         &call->arena, "%s:%s", account->user ? "user" : "serviceAccount", account->email));
     auto_change *change = api_change(call, err);
     return change != NULL && link_use(call->control, secret, err) &&
-           door_replace_session(call, change, err) &&
-           session_begin(call, change, &plan, id, err) && change_commit(&change, err);
+           door_replace_session(call, change, err) && session_begin(call, change, &plan, id, err) &&
+           change_commit(&change, err);
 }
 
 static void link_post(struct api_call *call)
@@ -526,7 +524,8 @@ static void home_get(struct api_call *call)
     door_page_reply(call, &page);
 }
 
-/* The session whose end is asked for: the sign-on session here, or that which the host's hangs on. */
+/* The session whose end is asked for: the sign-on session here, or that which the host's hangs on.
+ */
 static bool session_to_end(struct api_call *call, struct session *out, bool *found)
 {
     return call->door == API_AT_AUTH ? sign_on_session(call, out, found)
@@ -571,17 +570,18 @@ static void sign_out_post(struct api_call *call)
         return;
     }
     struct door_page page = door_page(200, "You are signed out");
-    door_page_add(&page, "<p>On every service of this Homerun, in this browser. What was open keeps "
-                         "running until you close it; nothing new is let in.</p>");
+    door_page_add(&page,
+                  "<p>On every service of this Homerun, in this browser. What was open keeps "
+                  "running until you close it; nothing new is let in.</p>");
     if (provider_url != NULL) {
         page.go_on = provider_url;
         door_page_add(&page, "<p><a class=\"button\" href=\"");
         door_page_text(call, &page, slice_of(provider_url));
         door_page_add(&page, "\">Sign out of your identity provider too</a></p>");
     }
-    door_page_header(&page, cookie_set(call,
-                                       call->door == API_AT_AUTH ? COOKIE_SSO : COOKIE_SESSION,
-                                       SLICE("-"), 0));
+    door_page_header(
+        &page,
+        cookie_set(call, call->door == API_AT_AUTH ? COOKIE_SSO : COOKIE_SESSION, SLICE("-"), 0));
     door_page_reply(call, &page);
 }
 

@@ -10,8 +10,8 @@ const char *door_auth_url(struct api_call *call);
 /* Answers with the page of what went wrong. */
 void door_fail(struct api_call *call, const struct error *err);
 
-/* The end of a sign-in whose session has the cookie ID: sets it, and leads the person on. NOTE: what they
- * should know first; NULL for nothing. */
+/* The end of a sign-in whose session has the cookie ID: sets it, and leads the person on. NOTE:
+ * what they should know first; NULL for nothing. */
 void door_signed_in(struct api_call *call, struct slice id, const char *note);
 /* The User-Agent of the request. */
 struct slice door_browser(const struct api_call *call);
@@ -23,8 +23,8 @@ bool door_replace_session(struct api_call *call, struct change *change, struct e
 
 /* ---- providers (door_provider.c) ---- */
 
-/* A button for each identity provider that people may sign in with; false if there is none. LOGIN may be
- * NULL. */
+/* A button for each identity provider that people may sign in with; false if there is none. LOGIN
+ * may be NULL. */
 bool door_providers_add(struct api_call *call, struct door_page *page, const struct login *login);
 /* Where SESSION's person is signed out of their provider; NULL if nowhere. */
 const char *door_provider_sign_out(struct api_call *call, const struct session *session);

@@ -38,16 +38,17 @@ static const char style[] =
     "form{margin:0 0 14px}\n"
     "button,.button{display:block;width:100%;margin:0 0 10px;padding:11px 16px;border-radius:8px;"
     "border:1px solid var(--accent);background:var(--accent);color:var(--on-accent);font:inherit;"
-    "font-weight:600;text-align:center;text-decoration:none;cursor:pointer;overflow-wrap:anywhere}\n"
-    ".button.quiet,button.quiet{background:transparent;color:var(--accent);border-color:var(--line)}\n"
+    "font-weight:600;text-align:center;text-decoration:none;cursor:pointer;overflow-wrap:anywhere}"
+    "\n"
+    ".button.quiet,button.quiet{background:transparent;color:var(--accent);border-color:var(--line)"
+    "}\n"
     "button:hover,.button:hover{filter:brightness(1.07)}\n"
     "a{color:var(--accent)}\n"
     "a:focus-visible,button:focus-visible{outline:3px solid var(--accent);outline-offset:2px}\n";
 
 struct door_page door_page(int status, const char *title)
 {
-    return (struct door_page){
-        .status = status, .title = title, .body = BUFFER_INIT(DOOR_PAGE_MAX)};
+    return (struct door_page){.status = status, .title = title, .body = BUFFER_INIT(DOOR_PAGE_MAX)};
 }
 
 void door_page_add(struct door_page *page, const char *html)
@@ -93,11 +94,10 @@ void door_page_reply(struct api_call *call, struct door_page *page)
 {
     struct buffer out = BUFFER_INIT(2 * DOOR_PAGE_MAX);
     struct slice title = escaped(call, page->title);
-    buffer_printf(&out,
-                  "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                  "<meta name=\"color-scheme\" content=\"light dark\">\n"
-                  "<meta name=\"robots\" content=\"noindex\">\n");
+    buffer_printf(&out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                        "<meta name=\"color-scheme\" content=\"light dark\">\n"
+                        "<meta name=\"robots\" content=\"noindex\">\n");
     if (page->go_on != NULL) {
         buffer_printf(&out, "<meta http-equiv=\"refresh\" content=\"0;url=%.*s\">\n",
                       SLICE_ARG(escaped(call, page->go_on)));

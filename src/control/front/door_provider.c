@@ -70,17 +70,20 @@ static void add_parameter(struct api_call *call, struct buffer *url, const char 
 {
     char last = buffer_len(url) == 0 ? '\0' : buffer_slice(url).data[buffer_len(url) - 1];
     bool begun = slice_find(buffer_slice(url), '?') >= 0;
-    buffer_printf(url, "%s%s=%.*s", !begun ? "?" : last == '?' || last == '&' ? "" : "&", name,
-                  SLICE_ARG(encoded(call, value)));
+    buffer_printf(url, "%s%s=%.*s",
+                  !begun                       ? "?"
+                  : last == '?' || last == '&' ? ""
+                                               : "&",
+                  name, SLICE_ARG(encoded(call, value)));
 }
 
 static const char *challenge_of(struct api_call *call, struct slice verifier)
 {
     unsigned char digest[TICKET_HASH];
     ticket_hash(verifier, digest);
-    return arena_string(&call->arena,
-                        base64url_encode(&call->arena,
-                                         (struct slice){(const char *)digest, sizeof(digest)}));
+    return arena_string(
+        &call->arena,
+        base64url_encode(&call->arena, (struct slice){(const char *)digest, sizeof(digest)}));
 }
 
 static void lead_to_provider(struct api_call *call, const struct provider *provider)
@@ -168,8 +171,7 @@ static void provider_get(struct api_call *call)
         return;
     }
     http_fetch(call->control,
-               &(struct fetch_plan){
-                   .uri = provider_description_url(&call->arena, provider.issuer)},
+               &(struct fetch_plan){.uri = provider_description_url(&call->arena, provider.issuer)},
                on_description, call);
 }
 
@@ -262,11 +264,11 @@ static bool begin_talk(struct api_call *call, const struct round_trip *trip, str
         .nonce = arena_slice(&talk->arena, trip->nonce),
         .auth_after_s = trip->auth_after_s,
     };
-    const char *form = arena_printf(
-        &call->arena,
-        "grant_type=authorization_code&code=%.*s&redirect_uri=%.*s&code_verifier=%.*s",
-        SLICE_ARG(url_encode(&call->arena, code)), SLICE_ARG(encoded(call, callback_url(call))),
-        SLICE_ARG(trip->verifier));
+    const char *form =
+        arena_printf(&call->arena,
+                     "grant_type=authorization_code&code=%.*s&redirect_uri=%.*s&code_verifier=%.*s",
+                     SLICE_ARG(url_encode(&call->arena, code)),
+                     SLICE_ARG(encoded(call, callback_url(call))), SLICE_ARG(trip->verifier));
     provider_talk_send(talk, form, on_talk, call);
     return true;
 }
@@ -329,7 +331,8 @@ static bool is_ending(const json_t *body, void *ctx)
 {
     const struct ending *ending = ctx;
     return slice_is(ending->provider, json_text_or(body, "provider", "")) &&
-           (ending->subject.len == 0 || slice_is(ending->subject, json_text_or(body, "subject", ""))) &&
+           (ending->subject.len == 0 ||
+            slice_is(ending->subject, json_text_or(body, "subject", ""))) &&
            (ending->sid.len == 0 || slice_is(ending->sid, json_text_or(body, "sid", "")));
 }
 

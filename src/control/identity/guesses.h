@@ -1,6 +1,6 @@
 /*
- * Who guesses secrets: wrong tries are counted by address, and after ten of them within a minute the
- * address has to wait. A table of fixed size; the oldest makes room.
+ * Who guesses secrets: wrong tries are counted by address, and after ten of them within a minute
+ * the address has to wait. A table of fixed size; the oldest makes room.
  */
 #pragma once
 

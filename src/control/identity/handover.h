@@ -1,7 +1,7 @@
 /*
  * One sign-in for many hosts. A person who has to sign in for a host gets a login record; once they
- * are signed in at the auth host, a code hands them over to the host where they began, in the browser
- * where they began. Nothing of where they go stands in a URL.
+ * are signed in at the auth host, a code hands them over to the host where they began, in the
+ * browser where they began. Nothing of where they go stands in a URL.
  *
  * Login records are made for strangers, so they live in memory alone, bounded in number, by address
  * and in time. A restart of control forgets them: the person begins again.
@@ -33,9 +33,9 @@ struct handovers *handovers_new(void);
 void handovers_free(struct handovers *handovers);
 
 /*
- * Makes a login record for HOST and TARGET (as asked for; what cannot be led to safely becomes "/"), on
- * behalf of ADDRESS. *id and *nonce are in ARENA; the nonce belongs into a cookie of HOST. BOOT_US is
- * clock_boot_us(), here and below.
+ * Makes a login record for HOST and TARGET (as asked for; what cannot be led to safely becomes
+ * "/"), on behalf of ADDRESS. *id and *nonce are in ARENA; the nonce belongs into a cookie of HOST.
+ * BOOT_US is clock_boot_us(), here and below.
  */
 void login_new(struct handovers *handovers, struct arena *arena, struct slice host,
                struct slice target, bool anew, const char *address, int64_t wall_us,
@@ -49,8 +49,8 @@ struct slice handover_code_new(struct handovers *handovers, struct arena *arena,
                                const struct login *login, const struct session_key *session,
                                int64_t boot_us);
 /*
- * Takes CODE, which is burnt whatever the answer is: true if it was made for the login record ID and
- * HOST, which NONCE belongs to, and is not too old. The login record goes with it.
+ * Takes CODE, which is burnt whatever the answer is: true if it was made for the login record ID
+ * and HOST, which NONCE belongs to, and is not too old. The login record goes with it.
  */
 bool handover_code_take(struct handovers *handovers, struct arena *arena, struct slice code,
                         struct slice id, struct slice host, struct slice nonce, int64_t boot_us,

@@ -11,14 +11,14 @@ enum { FETCH_BYTES_MAX = 65536, FETCH_TIMEOUT_S = 5 };
 /* What is asked. Copied. */
 struct fetch_plan {
     const char *uri;
-    const char *form;           /* body of a POST (application/x-www-form-urlencoded); NULL: GET */
-    const char *user, *secret;  /* HTTP Basic, as they are; NULL: none */
-    const char *bearer;         /* access token; NULL: none */
+    const char *form;          /* body of a POST (application/x-www-form-urlencoded); NULL: GET */
+    const char *user, *secret; /* HTTP Basic, as they are; NULL: none */
+    const char *bearer;        /* access token; NULL: none */
 };
 
 /*
- * The answer: STATUS of HTTP and TEXT (lent), or status 0 and WHY, a sentence without a full stop, if
- * none came. Called from the loop, once.
+ * The answer: STATUS of HTTP and TEXT (lent), or status 0 and WHY, a sentence without a full stop,
+ * if none came. Called from the loop, once.
  */
 typedef void (*fetch_done)(struct control *control, void *ctx, long status, const char *text,
                            const char *why);

@@ -22,15 +22,15 @@ struct link_terms {
     int64_t session_s; /* how long the session lasts at most; 0: as its kind has it */
 };
 
-/* A link for ACCOUNT, in a change of its own with an audit row for CALL. *code is the secret, in the
- * call's arena. */
+/* A link for ACCOUNT, in a change of its own with an audit row for CALL. *code is the secret, in
+ * the call's arena. */
 bool link_new(struct api_call *call, const struct account *account, const struct link_terms *terms,
               struct slice *code, struct error *err);
 
 /*
- * The account of a link that can be used now, for a console or (LINK_SIGN_IN stands for both kinds) for
- * a sign-on session. UNAUTHENTICATED for a code that is unknown, used or too old, three that are one
- * answer; RESOURCE_EXHAUSTED for a caller who has guessed ten times within a minute.
+ * The account of a link that can be used now, for a console or (LINK_SIGN_IN stands for both kinds)
+ * for a sign-on session. UNAUTHENTICATED for a code that is unknown, used or too old, three that
+ * are one answer; RESOURCE_EXHAUSTED for a caller who has guessed ten times within a minute.
  */
 bool link_find(struct api_call *call, struct slice code, enum link_purpose purpose,
                struct account *account, struct link_terms *terms, struct error *err);

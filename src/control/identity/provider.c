@@ -186,8 +186,8 @@ static bool keep_endpoint(json_t *out, const json_t *about, const char *name, bo
         return !needed || error_field(err, "issuer", "Its description names no %s.", name);
     }
     if (strlen(url) > 1000 || strchr(url, '#') != NULL || !jwks_may_be_fetched(&arena, url)) {
-        return error_field(err, "issuer",
-                           "Its %s is neither an https URL nor one of this machine.", name);
+        return error_field(err, "issuer", "Its %s is neither an https URL nor one of this machine.",
+                           name);
     }
     json_object_set_new(out, name, json_string(url));
     return true;
@@ -226,12 +226,12 @@ json_t *provider_description(const char *issuer, const char *text, struct error 
            keep_endpoint(out, about, "end_session_endpoint", false, err);
     if (good) {
         json_object_set_new(out, "secretInForm",
-                            json_boolean(methods != NULL && !lists(methods, "client_secret_basic") &&
+                            json_boolean(methods != NULL &&
+                                         !lists(methods, "client_secret_basic") &&
                                          lists(methods, "client_secret_post")));
-        json_object_set_new(
-            out, "namesItself",
-            json_boolean(json_is_true(
-                json_object_get(about, "authorization_response_iss_parameter_supported"))));
+        json_object_set_new(out, "namesItself",
+                            json_boolean(json_is_true(json_object_get(
+                                about, "authorization_response_iss_parameter_supported"))));
         if (json_is_array(algs)) {
             json_object_set_new(out, "algs", json_deep_copy(algs));
         }

@@ -1,7 +1,7 @@
 /*
- * Identity providers that people sign in with: issuers of the record that have "signIn" (OpenID Connect
- * Core 1.0, as a relying party). What they say of themselves is kept with them, so that a provider that
- * is down can still be believed; their client secret is sealed by the signer.
+ * Identity providers that people sign in with: issuers of the record that have "signIn" (OpenID
+ * Connect Core 1.0, as a relying party). What they say of themselves is kept with them, so that a
+ * provider that is down can still be believed; their client secret is sealed by the signer.
  */
 #pragma once
 
@@ -17,16 +17,17 @@ struct provider {
     const char *issuer, *client_id;
     const char *secret; /* "" of a public client; opened by provider_open() */
     const char *scopes, *groups_claim;
-    const char *authorize_url, *token_url, *userinfo_url, *end_session_url; /* NULL if there is none */
-    bool secret_in_form;   /* the token endpoint takes client_secret_post alone */
-    bool names_itself;     /* its answers have "iss" (RFC 9207) */
-    int64_t described_us;  /* wall clock of its description */
-    const json_t *body;    /* lent by the arena's owner: see provider_find() */
+    const char *authorize_url, *token_url, *userinfo_url,
+        *end_session_url; /* NULL if there is none */
+    bool secret_in_form;  /* the token endpoint takes client_secret_post alone */
+    bool names_itself;    /* its answers have "iss" (RFC 9207) */
+    int64_t described_us; /* wall clock of its description */
+    const json_t *body;   /* lent by the arena's owner: see provider_find() */
 };
 
 /*
- * The provider of the issuer's document KEY. False, with NOT_FOUND, if it is none that people sign in
- * with. Strings in ARENA; *body holds the document, owned by the caller.
+ * The provider of the issuer's document KEY. False, with NOT_FOUND, if it is none that people sign
+ * in with. Strings in ARENA; *body holds the document, owned by the caller.
  */
 bool provider_find(struct control *control, struct arena *arena, const char *key,
                    struct provider *out, json_t **body, struct error *err);
@@ -46,8 +47,8 @@ bool providers_each(struct control *control,
 /* "ISSUER/.well-known/openid-configuration", in ARENA. */
 const char *provider_description_url(struct arena *arena, const char *issuer);
 /*
- * What is kept of TEXT: only if it is ISSUER's own (byte for byte), and all that it names may be asked
- * (https, or this machine). NULL and INVALID_ARGUMENT, else a new document.
+ * What is kept of TEXT: only if it is ISSUER's own (byte for byte), and all that it names may be
+ * asked (https, or this machine). NULL and INVALID_ARGUMENT, else a new document.
  */
 json_t *provider_description(const char *issuer, const char *text, struct error *err);
 /* Keeps it, if the document is still the same. A change of the system's own. */
@@ -72,8 +73,8 @@ struct id_token_checks {
 };
 
 /*
- * Believes an ID token of PROVIDER (Core 3.1.3.7). TOKEN_UNKNOWN_KEY if only its key is missing: then its
- * keys may be worth asking for. Else the first fault, with a sentence for people in *err.
+ * Believes an ID token of PROVIDER (Core 3.1.3.7). TOKEN_UNKNOWN_KEY if only its key is missing:
+ * then its keys may be worth asking for. Else the first fault, with a sentence for people in *err.
  */
 enum token_fault provider_believe(struct arena *arena, const struct provider *provider,
                                   struct slice text, const struct id_token_checks *checks,
@@ -84,10 +85,10 @@ enum token_fault provider_believe_logout(struct arena *arena, const struct provi
                                          struct slice *jti, struct slice *sid, struct error *err);
 
 /*
- * Whom CLAIMS (of UserInfo, or of the ID token where there is no UserInfo) speak of. An e-mail address is
- * used only if it is verified, by JSON's true, and of a domain that the provider may speak for. *note: why
- * it is not, for people; NULL if it is. Strings and groups in ARENA and *groups (owned by the caller).
+ * Whom CLAIMS (of UserInfo, or of the ID token where there is no UserInfo) speak of. An e-mail
+ * address is used only if it is verified, by JSON's true, and of a domain that the provider may
+ * speak for. *note: why it is not, for people; NULL if it is. Strings and groups in ARENA and
+ * *groups (owned by the caller).
  */
 void provider_person(struct arena *arena, const struct provider *provider, struct slice subject,
-                     const json_t *claims, struct person *out, json_t **groups,
-                     const char **note);
+                     const json_t *claims, struct person *out, json_t **groups, const char **note);

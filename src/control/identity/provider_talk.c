@@ -219,10 +219,9 @@ void provider_talk_send(struct provider_talk *talk, const char *form,
         plan.user = encoded(talk, provider->client_id);
         plan.secret = encoded(talk, provider->secret);
     } else {
-        plan.form = arena_printf(&talk->arena, "%s&client_id=%s%s%s", form,
-                                 encoded(talk, provider->client_id),
-                                 secret ? "&client_secret=" : "",
-                                 secret ? encoded(talk, provider->secret) : "");
+        plan.form = arena_printf(
+            &talk->arena, "%s&client_id=%s%s%s", form, encoded(talk, provider->client_id),
+            secret ? "&client_secret=" : "", secret ? encoded(talk, provider->secret) : "");
     }
     http_fetch(talk->control, &plan, on_tokens, talk);
 }

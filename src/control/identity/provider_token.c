@@ -1,4 +1,5 @@
-/* What a provider's tokens and answers are worth. Nothing here asks anybody: time and keys are given. */
+/* What a provider's tokens and answers are worth. Nothing here asks anybody: time and keys are
+ * given. */
 #include <openssl/evp.h>
 
 #include "base/encode.h"
@@ -129,8 +130,8 @@ enum token_fault provider_believe(struct arena *arena, const struct provider *pr
                                   struct slice text, const struct id_token_checks *checks,
                                   struct token *out, struct error *err)
 {
-    enum token_fault fault = believe(arena, provider, token_parse(arena, text, out),
-                                     checks->now_s, out, err);
+    enum token_fault fault =
+        believe(arena, provider, token_parse(arena, text, out), checks->now_s, out, err);
     if (fault != TOKEN_OK) {
         return fault;
     }
@@ -218,8 +219,7 @@ static bool speaks_for(const struct provider *provider, struct slice email)
     json_t *one;
     json_array_foreach(json_object_get(provider->body, "domains"), i, one)
     {
-        if (json_is_string(one) &&
-            slice_equal_nocase(domain, slice_of(json_string_value(one)))) {
+        if (json_is_string(one) && slice_equal_nocase(domain, slice_of(json_string_value(one)))) {
             return true;
         }
     }

@@ -43,8 +43,7 @@ static bool seal(struct control *control, struct arena *arena, const struct prov
 {
     auto_json *kept =
         json_pack("{s:o, s:o}", "refresh", json_slice(refresh), "id", json_slice(id_token));
-    return provider_seal(control, arena,
-                         seal_name(arena, talk->provider.key, talk->person.subject),
+    return provider_seal(control, arena, seal_name(arena, talk->provider.key, talk->person.subject),
                          json_write(arena, kept), out, err);
 }
 
@@ -101,8 +100,8 @@ static void finish(struct due *due)
     }
 }
 
-static void keep(struct control *control, const struct session *session,
-                 struct provider_talk *talk, struct slice id_token, struct slice old_refresh)
+static void keep(struct control *control, const struct session *session, struct provider_talk *talk,
+                 struct slice id_token, struct slice old_refresh)
 {
     auto_arena arena = {0};
     struct error err = {0};
@@ -163,17 +162,16 @@ static bool ask(struct due *due)
     auto_json *kept = opened(control, &arena, &session);
     const char *refresh = json_text_or(kept, "refresh", "");
     struct provider_talk *talk =
-        refresh[0] == '\0' ? NULL
-                           : provider_talk_new(control, arena_string(&arena, session.person.provider),
-                                               0, &err);
+        refresh[0] == '\0'
+            ? NULL
+            : provider_talk_new(control, arena_string(&arena, session.person.provider), 0, &err);
     if (talk == NULL) {
         bear(control, &session, err.text);
         return false;
     }
     talk->subject = arena_slice(&talk->arena, session.person.subject);
-    const char *form =
-        arena_printf(&talk->arena, "grant_type=refresh_token&refresh_token=%.*s",
-                     SLICE_ARG(url_encode(&talk->arena, slice_of(refresh))));
+    const char *form = arena_printf(&talk->arena, "grant_type=refresh_token&refresh_token=%.*s",
+                                    SLICE_ARG(url_encode(&talk->arena, slice_of(refresh))));
     provider_talk_send(talk, form, on_talk, due);
     return true;
 }
@@ -220,7 +218,8 @@ static bool look_at(const struct store_doc *doc, void *ctx)
         abort();
     }
     one->renewals = look->renewals;
-    snprintf(one->key.text, sizeof(one->key.text), "%.*s", (int)sizeof(one->key.text) - 1, doc->key);
+    snprintf(one->key.text, sizeof(one->key.text), "%.*s", (int)sizeof(one->key.text) - 1,
+             doc->key);
     TAILQ_INSERT_TAIL(&look->renewals->queue, one, next);
     return true;
 }

@@ -1,7 +1,7 @@
 /*
  * Asking providers anew about people who are signed in by them: a removed group or a closed account
- * there ends here, too. Every ten minutes, with the refresh token that came with the sign-in. A provider
- * that says no ends the session at once; one that does not answer, after half an hour.
+ * there ends here, too. Every ten minutes, with the refresh token that came with the sign-in. A
+ * provider that says no ends the session at once; one that does not answer, after half an hour.
  *
  * Refresh and ID tokens lie in the record only as the signer sealed them.
  */
@@ -23,6 +23,6 @@ bool renewal_keep(struct control *control, struct arena *arena, json_t *more,
 const char *renewal_id_token(struct control *control, struct arena *arena,
                              const struct session *session);
 
-/* Renews the sessions of the provider KEY now, up to RENEWAL_AT_ONCE_MAX at a time; DONE is called when none
- * is left. */
+/* Renews the sessions of the provider KEY now, up to RENEWAL_AT_ONCE_MAX at a time; DONE is called
+ * when none is left. */
 void renewals_now(struct renewals *renewals, const char *key, void (*done)(void *ctx), void *ctx);

@@ -93,8 +93,7 @@ bool round_trip_take(struct round_trips *trips, struct arena *arena, struct slic
         return false;
     }
     ticket_hash(cookie, hash);
-    bool good =
-        trip->end_us > boot_us && CRYPTO_memcmp(hash, trip->cookie, sizeof(hash)) == 0;
+    bool good = trip->end_us > boot_us && CRYPTO_memcmp(hash, trip->cookie, sizeof(hash)) == 0;
     if (good) {
         copy(arena, &trip->plan, out);
     }

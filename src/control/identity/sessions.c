@@ -9,7 +9,13 @@
 #include "base/clock.h"
 #include "control/record/projects.h"
 
-enum { SWEEP_EVERY_US = 60 * 1000000, SWEEP_MAX = 512, TOUCH_US_PER_S = 1000000, TOUCH_AFTER_S = 24 * 60 * 60, BROWSER_MAX = 200 };
+enum {
+    SWEEP_EVERY_US = 60 * 1000000,
+    SWEEP_MAX = 512,
+    US_PER_S = 1000000,
+    TOUCH_AFTER_S = 24 * 60 * 60,
+    BROWSER_MAX = 200
+};
 
 void session_done(struct session *session)
 {
@@ -200,11 +206,11 @@ static bool hang_on(struct control *control, struct change *change, const char *
 
 static json_t *person_json(const struct person *person)
 {
-    json_t *body = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "sub", json_slice(person->sub),
-                             "issuer", json_slice(person->issuer), "subject",
-                             json_slice(person->subject), "provider", json_slice(person->provider),
-                             "email", json_slice(person->email), "shown",
-                             json_slice(person->shown));
+    json_t *body =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "sub", json_slice(person->sub), "issuer",
+                  json_slice(person->issuer), "subject", json_slice(person->subject), "provider",
+                  json_slice(person->provider), "email", json_slice(person->email), "shown",
+                  json_slice(person->shown));
     if (person->groups != NULL) {
         json_object_set_new(body, "groups", json_deep_copy(person->groups));
     }
@@ -213,10 +219,10 @@ static json_t *person_json(const struct person *person)
 
 static int64_t absolute_of(const struct session_plan *plan, int64_t now_us)
 {
-    int64_t most_s = plan->parent != NULL                        ? SESSION_HOST_S
+    int64_t most_s = plan->parent != NULL                   ? SESSION_HOST_S
                      : slice_is(plan->host, SESSION_AT_API) ? SESSION_CONSOLE_S
-                                                                 : SESSION_ABSOLUTE_S;
-    int64_t end_us = now_us + (plan->lasts_s > 0 ? plan->lasts_s : most_s) * TOUCH_US_PER_S;
+                                                            : SESSION_ABSOLUTE_S;
+    int64_t end_us = now_us + (plan->lasts_s > 0 ? plan->lasts_s : most_s) * US_PER_S;
     return plan->parent != NULL && end_us > plan->parent->expire_us ? plan->parent->expire_us
                                                                     : end_us;
 }
@@ -230,7 +236,7 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
     struct session_key key = key_of(secret);
     int64_t now_us = clock_wall_us();
     int64_t absolute_us = absolute_of(plan, now_us);
-    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * TOUCH_US_PER_S;
+    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * US_PER_S;
     int64_t signed_in_us = plan->parent == NULL ? now_us : plan->parent->signed_in_us;
     auto_json *body = person_json(person);
     if (plan->more != NULL) {
@@ -362,10 +368,10 @@ bool session_caller(struct control *control, struct arena *arena, const struct s
 bool session_touch(struct api_call *call, const struct session *session, struct error *err)
 {
     int64_t now_us = clock_wall_us();
-    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * TOUCH_US_PER_S;
+    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * US_PER_S;
     int64_t end_us = idle_us < session->absolute_us ? idle_us : session->absolute_us;
     if (session->parent.text[0] != '\0' ||
-        end_us - session->expire_us < (int64_t)TOUCH_AFTER_S * TOUCH_US_PER_S) {
+        end_us - session->expire_us < (int64_t)TOUCH_AFTER_S * US_PER_S) {
         return true;
     }
     auto_json *body = json_deep_copy(session->body);
@@ -385,12 +391,10 @@ bool session_replace(struct api_call *call, struct change *change, const struct 
 
 bool session_end(struct api_call *call, const struct session *session, struct error *err)
 {
-    const char *key =
-        session->parent.text[0] == '\0' ? session->key.text : session->parent.text;
+    const char *key = session->parent.text[0] == '\0' ? session->key.text : session->parent.text;
     auto_change *change = api_change(call, err);
     return change != NULL && end_tree(change, call->control, key, err) &&
-           change_audit(change,
-                        person_resource(call->control, &call->arena, session->person.shown),
+           change_audit(change, person_resource(call->control, &call->arena, session->person.shown),
                         "sign-out", NULL, NULL, err) &&
            change_commit(&change, err);
 }

@@ -1,11 +1,11 @@
 /*
  * Who is signed in: sessions of browsers. The sign-on session is the one of the auth host; sessions
- * of the hosts of services and of the console hang on it, and end with it. A console that is opened at
- * the API's own address (`homerun console`) has a session of its own, which counts nowhere else.
+ * of the hosts of services and of the console hang on it, and end with it. A console that is opened
+ * at the API's own address (`homerun console`) has a session of its own, which counts nowhere else.
  *
  * The record holds only the SHA-256 of a cookie's value, so that whoever reads it can use none. A
- * session names its person by what never comes again (an account's unique ID, or a provider's issuer
- * and subject), and is judged at each request: the person's end is its end.
+ * session names its person by what never comes again (an account's unique ID, or a provider's
+ * issuer and subject), and is judged at each request: the person's end is its end.
  */
 #pragma once
 
@@ -14,15 +14,15 @@
 #include "control/identity/ticket.h"
 
 enum {
-    SESSION_CONSOLE_S = 12 * 60 * 60,         /* of the console at the API's address */
-    SESSION_IDLE_S = 30 * 24 * 60 * 60,       /* a sign-on session that is not used */
-    SESSION_ABSOLUTE_S = 90 * 24 * 60 * 60,   /* any sign-on session */
-    SESSION_HOST_S = 7 * 24 * 60 * 60,        /* of a host: then it is handed over once more */
-    SESSIONS_MAX = 10000,                     /* at once; more is RESOURCE_EXHAUSTED */
+    SESSION_CONSOLE_S = 12 * 60 * 60,       /* of the console at the API's address */
+    SESSION_IDLE_S = 30 * 24 * 60 * 60,     /* a sign-on session that is not used */
+    SESSION_ABSOLUTE_S = 90 * 24 * 60 * 60, /* any sign-on session */
+    SESSION_HOST_S = 7 * 24 * 60 * 60,      /* of a host: then it is handed over once more */
+    SESSIONS_MAX = 10000,                   /* at once; more is RESOURCE_EXHAUSTED */
 };
 
-/* What audit rows of PERSON's sign-ins are about: "organizations/N/people/SHOWN", in ARENA, so that the
- * organization's history has them. */
+/* What audit rows of PERSON's sign-ins are about: "organizations/N/people/SHOWN", in ARENA, so that
+ * the organization's history has them. */
 const char *person_resource(struct control *control, struct arena *arena, struct slice shown);
 
 /* Where a session counts that is no host's: the console at the API's address. */
@@ -55,25 +55,25 @@ void session_done(struct session *session);
 
 /* What a new session is. */
 struct session_plan {
-    struct slice host;   /* "" for a sign-on session */
+    struct slice host;            /* "" for a sign-on session */
     const struct session *parent; /* NULL for a sign-on session, and at the API's address */
     struct person person;         /* without a parent */
-    int64_t lasts_s;  /* absolute; 0: as the kind has it */
-    struct slice browser; /* the User-Agent, for the audit log and lists */
-    const char *deed;     /* of the audit row: "sign-in" */
-    const json_t *more;   /* members that its document has besides; NULL: none */
+    int64_t lasts_s;              /* absolute; 0: as the kind has it */
+    struct slice browser;         /* the User-Agent, for the audit log and lists */
+    const char *deed;             /* of the audit row: "sign-in" */
+    const json_t *more;           /* members that its document has besides; NULL: none */
 };
 
 /*
- * Begins a session in the running CHANGE, with its audit row. *id is the cookie's value, in the call's
- * arena. A session that the same parent had for the same host ends.
+ * Begins a session in the running CHANGE, with its audit row. *id is the cookie's value, in the
+ * call's arena. A session that the same parent had for the same host ends.
  */
 bool session_begin(struct api_call *call, struct change *change, const struct session_plan *plan,
                    struct slice *id, struct error *err);
 
 /*
- * The living session of the cookie's value ID that counts at HOST, and whose person may still sign in.
- * False for any other, with UNAUTHENTICATED.
+ * The living session of the cookie's value ID that counts at HOST, and whose person may still sign
+ * in. False for any other, with UNAUTHENTICATED.
  */
 bool session_find(struct control *control, struct arena *arena, struct slice id, const char *host,
                   struct session *out, struct error *err);
@@ -82,8 +82,8 @@ bool session_find_by_key(struct control *control, struct arena *arena,
                          const struct session_key *key, const char *host, struct session *out,
                          struct error *err);
 
-/* The caller that a session is, for calls of the API. UNAUTHENTICATED for a person of a provider who
- * may not be used as user:E. */
+/* The caller that a session is, for calls of the API. UNAUTHENTICATED for a person of a provider
+ * who may not be used as user:E. */
 bool session_caller(struct control *control, struct arena *arena, const struct session *session,
                     struct caller *out, struct error *err);
 
@@ -98,8 +98,8 @@ bool session_replace(struct api_call *call, struct change *change, const struct 
 bool session_end(struct api_call *call, const struct session *session, struct error *err);
 
 /*
- * Ends all sessions that MATCHES says yes to (and what hangs on them), in a change of its own with one
- * audit row of RESOURCE. *count says how many there were.
+ * Ends all sessions that MATCHES says yes to (and what hangs on them), in a change of its own with
+ * one audit row of RESOURCE. *count says how many there were.
  */
 bool session_end_all(struct api_call *call, const char *resource, const char *deed,
                      bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
@@ -107,8 +107,8 @@ bool session_end_all(struct api_call *call, const char *resource, const char *de
 
 /* ---- by the system itself ---- */
 
-/* What a provider says now of the person of a sign-on session: it and what hangs on it have that from now
- * on. SEALED: renewal.h. */
+/* What a provider says now of the person of a sign-on session: it and what hangs on it have that
+ * from now on. SEALED: renewal.h. */
 bool session_renew(struct control *control, const struct session_key *key,
                    const struct person *person, const char *sealed, struct error *err);
 /* Ends a sign-on session, with all that hang on it. */

@@ -1,4 +1,5 @@
-/* Tickets are secrets that a browser holds: cookies, links, codes. The record has only their SHA-256. */
+/* Tickets are secrets that a browser holds: cookies, links, codes. The record has only their
+ * SHA-256. */
 #pragma once
 
 #include "base/arena.h"

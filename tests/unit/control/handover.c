@@ -72,10 +72,10 @@ static void a_code_that_was_shown_wrongly_is_burnt(void **state)
         bool other_id, other_nonce, no_nonce;
         int64_t at_s;
     } wrong[] = {
-        {"other.test", false, false, false, 2},   {"HELLO.test", false, false, false, 2},
-        {"hello.test.", false, false, false, 2},  {"hello.test", true, false, false, 2},
-        {"hello.test", false, true, false, 2},    {"hello.test", false, false, true, 2},
-        {"hello.test", false, false, false, 61},  {"", false, false, false, 2},
+        {"other.test", false, false, false, 2},  {"HELLO.test", false, false, false, 2},
+        {"hello.test.", false, false, false, 2}, {"hello.test", true, false, false, 2},
+        {"hello.test", false, true, false, 2},   {"hello.test", false, false, true, 2},
+        {"hello.test", false, false, false, 61}, {"", false, false, false, 2},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -98,10 +98,10 @@ static void a_code_lasts_a_minute_and_a_record_ten(void **state)
     struct login login;
     (void)state;
     begin(&stand);
-    assert_true(login_find(stand.handovers, &stand.arena, stand.id, (LOGIN_S + 1) * (int64_t)SECOND - 1,
-                           &login));
-    assert_false(login_find(stand.handovers, &stand.arena, stand.id, (LOGIN_S + 1) * (int64_t)SECOND,
-                            &login));
+    assert_true(login_find(stand.handovers, &stand.arena, stand.id,
+                           (LOGIN_S + 1) * (int64_t)SECOND - 1, &login));
+    assert_false(login_find(stand.handovers, &stand.arena, stand.id,
+                            (LOGIN_S + 1) * (int64_t)SECOND, &login));
     assert_true(take(&stand, stand.id, SLICE("hello.test"), stand.nonce, 61 * SECOND - 1));
     end(&stand);
 }
