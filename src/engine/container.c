@@ -49,6 +49,7 @@ enum {
     HOMES_MAX = 16384,
     PATH_BYTES = 4500,
     DELETE_S = 20,
+    PROBE_S = 30,
     LAYER_BYTES = 512 * 1024 * 1024, /* where no memory limit is known */
 };
 
@@ -1254,7 +1255,7 @@ static bool container_starts(const struct backend *backend, struct error *err)
     if (good && !tool_ask_now((const char *[]){"crun", "--root", backend->state,
                                                "--cgroup-manager=cgroupfs", "run", "--bundle", dir,
                                                PROBE_ID, NULL},
-                              said, sizeof(said))) {
+                              PROBE_S, said, sizeof(said))) {
         good = error_set(err, STATUS_FAILED_PRECONDITION, "crun: %s", said);
         tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
                                       "delete", "--force", PROBE_ID, NULL});

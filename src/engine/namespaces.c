@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { MAKE_MS = 5000 };
 
 /* In the child: makes them, says so, and waits until it is told to go. */
 static void make_and_wait(int told_fd, int go_fd)
@@ -162,8 +165,15 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)
     }
     close(told[1]);
     close(go[0]);
-    bool good = pid > 0 && read(told[0], &answer, 1) == 1 && answer == 'y';
-    if (!good) {
+    /* The kernel may have to wait for networks that are being taken down. */
+    struct pollfd polled = {.fd = told[0], .events = POLLIN};
+    bool late = pid > 0 && poll(&polled, 1, MAKE_MS) == 0;
+    bool good = pid > 0 && !late && read(told[0], &answer, 1) == 1 && answer == 'y';
+    if (late) {
+        kill(pid, SIGKILL);
+        error_set(err, STATUS_UNAVAILABLE, "the kernel made no namespaces within %d s",
+                  MAKE_MS / 1000);
+    } else if (!good) {
         error_set(err, STATUS_FAILED_PRECONDITION,
                   "this kernel lets no user and network namespaces be made");
     } else if (!take(out, pid, first)) {

@@ -1,12 +1,14 @@
 #include "engine/tool.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/output.h"
 #include "engine/spawn.h"
 
@@ -148,20 +150,35 @@ void tool_cancel(struct tool *tool)
     }
 }
 
-bool tool_ask_now(const char *const *argv, char *text, size_t size)
+/* Whether FD has something, or has ended, before DEADLINE. */
+static bool wait_for(int fd, int64_t deadline_us)
 {
+    int64_t left_us = deadline_us - clock_mono_us();
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    return left_us > 0 && poll(&polled, 1, (int)(left_us / 1000) + 1) > 0;
+}
+
+bool tool_ask_now(const char *const *argv, unsigned timeout_s, char *text, size_t size)
+{
+    int64_t deadline_us = clock_mono_us() + (int64_t)timeout_s * 1000000;
     struct error err = {0};
     int fds[2], status = -1;
     size_t used = 0;
+    bool late = false;
     text[0] = '\0';
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return false;
     }
     pid_t pid = start(argv, fds[1], &err);
     close(fds[1]);
-    for (ssize_t got;
-         pid > 0 && used + 1 < size && (got = read(fds[0], text + used, size - 1 - used)) > 0;) {
-        used += (size_t)got;
+    for (ssize_t got = 1; pid > 0 && got > 0 && used + 1 < size && !late;) {
+        late = !wait_for(fds[0], deadline_us);
+        got = late ? 0 : read(fds[0], text + used, size - 1 - used);
+        used += got > 0 ? (size_t)got : 0;
+    }
+    if (late) {
+        kill(-pid, SIGKILL);
+        used = (size_t)snprintf(text, size, "it did not end within %u s", timeout_s);
     }
     close(fds[0]);
     text[used] = '\0';
