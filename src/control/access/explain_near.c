@@ -10,9 +10,17 @@
 #include "control/record/groups.h"
 #include "control/record/policy_doc.h"
 #include "control/record/tags.h"
+#include "model/service_run.h"
 #include "policy/path.h"
 
-enum { POLICIES_MAX = 1000, NEAR_MAX = 6, PARTS_MAX = 12, ADDRESS_MAX = 64, HISTORY_MAX = 100 };
+enum {
+    POLICIES_MAX = 1000,
+    SIBLINGS_MAX = 200,
+    NEAR_MAX = 6,
+    PARTS_MAX = 12,
+    ADDRESS_MAX = 64,
+    HISTORY_MAX = 100
+};
 
 /* Names that a binding may know the caller by. */
 struct names {
@@ -567,6 +575,56 @@ static bool look_for_closing(int64_t number, const json_t *row, void *ctx)
     return true;
 }
 
+/* Another service of the project whose Invoker IAM check is off. */
+struct sibling {
+    const struct explanation *explanation;
+    size_t left;
+    const char *found;
+};
+
+static bool look_at_sibling(const struct store_doc *doc, void *ctx)
+{
+    struct sibling *search = ctx;
+    const struct explanation *explanation = search->explanation;
+    if (strcmp(doc->key, explanation->resource) != 0 &&
+        service_check_off_at(doc->body, explanation->question->now_us)) {
+        search->found =
+            explain_short_name(explanation, arena_string(explanation->arena, slice_of(doc->key)));
+    }
+    return search->found == NULL && --search->left > 0;
+}
+
+static const char *sibling_near(const struct explanation *explanation)
+{
+    struct sibling search = {.explanation = explanation, .left = SIBLINGS_MAX};
+    const char *end = strstr(explanation->resource, "/locations/");
+    const char *prefix =
+        arena_printf(explanation->arena, "%.*s/",
+                     (int)(end == NULL ? 0 : end - explanation->resource), explanation->resource);
+    store_each(explanation->control->store, STORE_SERVICE, prefix, look_at_sibling, &search, NULL);
+    return search.found;
+}
+
+/* A binding of all who are signed in, for one who is not. */
+static const char *signed_in_near(const struct explanation *explanation, const struct names *names,
+                                  const char *node, const struct policy_doc *policy)
+{
+    (void)names;
+    for (size_t i = 0; i < policy->count; i++) {
+        const struct binding *binding = &policy->bindings[i];
+        for (size_t k = 0; k < binding->member_count; k++) {
+            if (slice_is(binding->members[k], "allAuthenticatedUsers") &&
+                lets_invoke(explanation, binding->role)) {
+                return arena_printf(explanation->arena,
+                                    "allAuthenticatedUsers has %.*s on %s, so that a token of any "
+                                    "account would do",
+                                    SLICE_ARG(binding->role), where(explanation, node));
+            }
+        }
+    }
+    return NULL;
+}
+
 static void near_of_stranger(const struct explanation *explanation, const struct names *everybody)
 {
     const char *name = explain_short_name(explanation, explanation->resource);
@@ -583,6 +641,15 @@ static void near_of_stranger(const struct explanation *explanation, const struct
         explain_near(explanation, "%s was public until %s, when %s %s", name, closing.time,
                      closing.by,
                      closing.by_policy ? "took allUsers away" : "turned the Invoker IAM check on");
+    }
+    const char *signed_in = upwards(explanation, everybody, signed_in_near);
+    const char *sibling = sibling_near(explanation);
+    if (signed_in != NULL) {
+        explain_near(explanation, "%s", signed_in);
+    }
+    if (sibling != NULL) {
+        explain_near(explanation, "the Invoker IAM check is off on %s, and not on %s", sibling,
+                     name);
     }
     if (elsewhere != NULL) {
         explain_near(explanation, "%s", elsewhere);
