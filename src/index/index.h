@@ -54,7 +54,7 @@ struct index_door {
                                 the service for those who come in by the door */
     /* Nodes whose grants of the door apply: iap_web of the service (by the service's own id), of
      * the region, of the project, then project, folders, organization: nearest first. Those of
-     * iap_web that have neither policy nor settings are left out. */
+     * iap_web that have no policy are left out. */
     uint64_t nodes[INDEX_DOOR_NODES_MAX];
     size_t node_count;
     struct slice clients[INDEX_DOOR_LIST_MAX]; /* audiences of programs besides the URLs */

@@ -166,10 +166,13 @@ static void flags_in_gclouds_words_change_the_document(void **state)
     (void)state;
     auto_json *doc = edited("deploy hello --image=i --no-invoker-iam-check --ingress=internal "
                             "--port=9000 --timeout=5m --concurrency=default --max-instances=3 "
-                            "--set-env-vars=A=1,B=x=y --labels=k=v --cpu=500m",
+                            "--set-env-vars=A=1,B=x=y --labels=k=v --cpu=500m --iap",
                             "{}", true);
     assert_string_equal(json_text(doc, "template.containers[0].image"), "i");
     assert_true(json_flag(doc, "invokerIamDisabled", false));
+    assert_true(json_flag(doc, "iapEnabled", false));
+    auto_json *off = edited("services update hello --no-iap", "{\"iapEnabled\":true}", false);
+    assert_false(json_flag(off, "iapEnabled", false));
     assert_string_equal(json_text(doc, "ingress"), "INGRESS_TRAFFIC_INTERNAL_ONLY");
     assert_int_equal(json_number(doc, "template.containers[0].ports[0].containerPort", 0), 9000);
     assert_string_equal(json_text(doc, "template.timeout"), "300s");
