@@ -13,10 +13,10 @@
 #include "ingress/door_person.h"
 
 enum {
-    SETS = 512,
+    SETS = 1024,
     WAYS = 4,
-    PLACE_BITS = 12,
-    KEYS_PLACE = (1 << PLACE_BITS) - 1, /* of the question for the keys */
+    PLACE_BITS = 13,
+    KEYS_PLACE = ASSERTIONS_KEYS_PLACE,
     REUSE_US = 60 * 1000000,
     ASK_NEXT_US = 45 * 1000000, /* from this age on the next one is asked for */
     ASK_AGAIN_US = 2 * 1000000, /* an answer that has not come by then was lost */
@@ -246,17 +246,16 @@ static struct slice text_of(struct arena *arena, const struct entry *entry)
 }
 
 enum assertion_found assertions_find(struct assertions *assertions, struct ipc_channel *signer,
-                                     struct arena *arena, const struct assertion_want *want,
+                                     struct arena *arena, struct assertion_want *want,
                                      int64_t now_us, int64_t wall_s, struct assertion_told *out)
 {
-    unsigned place;
-    struct entry *entry = entry_take(assertions, arena, want, &place);
+    struct entry *entry = entry_take(assertions, arena, want, &want->place);
     int64_t age_us = now_us - entry->made_us;
     bool ready = entry->text != NULL && age_us < REUSE_US;
     bool failed = entry->failed_us != 0 && now_us - entry->failed_us < FAILED_US;
     if ((!ready || age_us >= ASK_NEXT_US) && !failed && !is_open(entry->asked_us, now_us)) {
         entry->failed_us = 0;
-        ask(assertions, signer, arena, want, entry, place, now_us, wall_s);
+        ask(assertions, signer, arena, want, entry, want->place, now_us, wall_s);
     }
     if (ready) {
         *out = (struct assertion_told){
@@ -316,9 +315,10 @@ static bool keys_come(struct assertions *assertions, const struct msg_signed *an
 }
 
 bool assertions_come(struct assertions *assertions, const struct msg_signed *answer,
-                     struct slice content, int64_t now_us)
+                     struct slice content, int64_t now_us, unsigned *out_place)
 {
     unsigned place = (unsigned)(answer->id & KEYS_PLACE);
+    *out_place = place;
     if (place == KEYS_PLACE) {
         return keys_come(assertions, answer, content, now_us);
     }

@@ -1,10 +1,10 @@
 /*
  * What a container is told of who came through its door: two fields, and an assertion that the
  * signer has signed. One assertion serves a person at a service for a minute, so that no signature
- * stands in the way of most requests. The signer is asked over a channel, and answers later; control
- * has no part in it.
+ * stands in the way of most requests. The signer is asked over a channel, and answers later;
+ * control has no part in it.
  *
- * Bounded: 2,048 assertions, the oldest of a set leaves first.
+ * Bounded: 4,096 assertions, the oldest of a set leaves first.
  */
 #pragma once
 
@@ -22,6 +22,7 @@ struct assertion_want {
     struct slice audience; /* "/projects/N/locations/L/services/S" */
     struct gate_door who;  /* identified */
     enum door_test test;   /* which way it has to be wrong */
+    unsigned place;        /* set by assertions_find(): whose answer is waited for */
 };
 
 struct assertion_told {
@@ -37,14 +38,18 @@ enum assertion_found {
 /* SIGNER may be NULL: it cannot be reached. NOW_US by the clock that only goes on, WALL_S by the
  * other. *out is set when READY. */
 enum assertion_found assertions_find(struct assertions *assertions, struct ipc_channel *signer,
-                                     struct arena *arena, const struct assertion_want *want,
+                                     struct arena *arena, struct assertion_want *want,
                                      int64_t now_us, int64_t wall_s, struct assertion_told *out);
 
-/* The public keys that assertions are checked with: {"KID": "PEM"} or a JWK set. Both are good until
- * the next call of assertions_come(). */
+/* The public keys that assertions are checked with: {"KID": "PEM"} or a JWK set. Both are good
+ * until the next call of assertions_come(). */
 enum assertion_found assertions_keys(struct assertions *assertions, struct ipc_channel *signer,
                                      int64_t now_us, struct slice *pems, struct slice *jwks);
 
-/* The signer has answered. False if that was no answer to a question of ours. */
+/* The place of the answers that are the keys. */
+enum { ASSERTIONS_KEYS_PLACE = (1 << 13) - 1 };
+
+/* The signer has answered. *place: whose answer that is. False if it is none to a question of ours.
+ */
 bool assertions_come(struct assertions *assertions, const struct msg_signed *answer,
-                     struct slice content, int64_t now_us);
+                     struct slice content, int64_t now_us, unsigned *place);

@@ -103,19 +103,27 @@ static void look_again(struct request *request)
     }
 }
 
+static unsigned waits_for(const struct request *request)
+{
+    return request->keys_errand != DOOR_NO_ERRAND ? ASSERTIONS_KEYS_PLACE : request->person->place;
+}
+
 void person_come(struct worker *worker, const void *body, size_t bytes)
 {
     struct msg_signed answer;
     struct request *next;
+    unsigned place;
     memcpy(&answer, body, sizeof(answer));
     struct slice content = {(const char *)body + sizeof(answer), bytes - sizeof(answer)};
     if (answer.bytes != content.len ||
-        !assertions_come(worker->assertions, &answer, content, clock_mono_us())) {
+        !assertions_come(worker->assertions, &answer, content, clock_mono_us(), &place)) {
         return;
     }
     for (struct request *at = TAILQ_FIRST(&worker->signer_waiters); at != NULL; at = next) {
         next = TAILQ_NEXT(at, signer_wait);
-        look_again(at);
+        if (waits_for(at) == place) {
+            look_again(at);
+        }
     }
 }
 

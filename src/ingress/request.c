@@ -218,7 +218,8 @@ static bool waits_for_key(struct request *request, const struct gate_answer *ans
     struct worker *worker = request->worker;
     int64_t now = clock_mono_us();
     bool bad_token = answer->verdict.rung == RUNG_BAD_CREDENTIAL ||
-                     answer->verdict.rung == RUNG_DOOR_TOKEN;
+                     answer->verdict.rung == RUNG_DOOR_TOKEN ||
+                     answer->verdict.rung == RUNG_DOOR_NOBODY; /* Proxy-Authorization */
     if (!bad_token || answer->unknown_key.issuer.len == 0) {
         return false;
     }

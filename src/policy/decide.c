@@ -254,12 +254,6 @@ bool policy_door_needs_caller(const struct decide_facts *facts)
     return !is_errand_for_anybody(&facts->door) && !door_stands_open(&facts->door);
 }
 
-bool policy_door_passes(const struct decide_facts *facts)
-{
-    struct verdict verdict;
-    return !answered_by_door(&facts->door, &verdict);
-}
-
 bool rung_is_of_door(enum rung rung)
 {
     return rung >= RUNG_DOOR_ERRAND && rung <= RUNG_DOOR_PASSED;

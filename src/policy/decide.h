@@ -96,8 +96,6 @@ bool policy_needs_credential(const struct decide_facts *facts);
 bool policy_reaches_door(const struct decide_facts *facts);
 /* Whether the door needs to know who comes, given what it knows without. */
 bool policy_door_needs_caller(const struct decide_facts *facts);
-/* Whether the door, all of whose facts are known, lets the request on. */
-bool policy_door_passes(const struct decide_facts *facts);
 /* One of the door's own: of no meaning for a service without one. */
 bool rung_is_of_door(enum rung rung);
 

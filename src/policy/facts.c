@@ -263,15 +263,6 @@ void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *
     }
 }
 
-const struct facts_binding *facts_door_binding(const struct facts *facts)
-{
-    const struct facts_at_door *door = facts->door;
-    if (door == NULL || door->everyone.grant == GRANT_YES) {
-        return door == NULL ? NULL : &door->everyone.binding;
-    }
-    return facts->ladder.door.principal == GRANT_YES ? &door->caller.binding : NULL;
-}
-
 const struct facts_binding *facts_binding(const struct facts *facts, const struct verdict *verdict)
 {
     switch (verdict->rung) {

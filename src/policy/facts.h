@@ -270,8 +270,6 @@ struct facts {
 void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *arena,
                   const struct facts_request *request, struct facts *out);
 
-/* The binding that let the caller through the door; NULL if none did, or there is no door. */
-const struct facts_binding *facts_door_binding(const struct facts *facts);
 /* The binding that decided VERDICT, or would have with a clear path; NULL if none did. */
 const struct facts_binding *facts_binding(const struct facts *facts, const struct verdict *verdict);
 
