@@ -210,11 +210,12 @@ static void metadata(struct request *request)
 /* Back to the URL without the parameter that asked for a sign-in, which has been by now. */
 static void after_forced_login(struct request *request)
 {
-    static const struct slice parameter = SLICE_INIT("gcp-iap-mode=FORCE_LOGIN");
+    static const struct slice name = SLICE_INIT("gcp-iap-mode");
     struct slice target = request->head->path;
-    size_t at = (size_t)slice_find_slice(target, parameter);
-    struct slice before = slice_upto(target, at);
-    struct slice after = slice_from(target, at + parameter.len);
+    struct slice value = door_parameter(target, name); /* lies in the target */
+    size_t at = (size_t)(value.data - target.data);
+    struct slice before = slice_upto(target, at - name.len - 1);
+    struct slice after = slice_from(target, at + value.len);
     /* One of the two separators goes with it. */
     if (after.len > 0 && after.data[0] == '&') {
         after = slice_from(after, 1);
@@ -226,10 +227,10 @@ static void after_forced_login(struct request *request)
                                    SLICE_ARG(before), SLICE_ARG(after))));
 }
 
-static void page(struct request *request, struct slice body)
+static void page(struct request *request, struct slice policy, struct slice body)
 {
     struct http_headers headers = {0};
-    add(request, &headers, "content-security-policy", SLICE(DOOR_PAGE_CSP));
+    add(request, &headers, "content-security-policy", policy);
     reply(request, 200, "text/html; charset=UTF-8", body, &headers);
 }
 
@@ -260,10 +261,10 @@ static void run_errand(struct request *request, const struct gate_answer *answer
         after_forced_login(request);
         return;
     case DOOR_REFRESH:
-        page(request, door_page_refreshed(request->arena));
+        page(request, SLICE(DOOR_PAGE_CSP), door_page_refreshed(request->arena));
         return;
     case DOOR_REFRESHER:
-        page(request, door_page_refresher(request->arena));
+        page(request, SLICE(DOOR_FRAME_CSP), door_page_refresher(request->arena));
         return;
     case DOOR_SIGN_IN:
         own_host_relay(request, OWN_PATH);

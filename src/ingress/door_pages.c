@@ -39,9 +39,7 @@ static const char front[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
     "<meta name=\"referrer\" content=\"no-referrer\">\n"
-    "<style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;"
-    "margin:12vh auto;padding:0 1.5rem}h1{font-size:1.4rem}code{overflow-wrap:anywhere}"
-    ".soft{opacity:.7;font-size:.9rem}</style>\n";
+    "<link rel=\"stylesheet\" href=\"/_homerun/auth/style.css\">\n";
 
 struct slice door_page_html(struct arena *arena, const struct door_page_words *words)
 {

@@ -6,12 +6,13 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 
 from door_stand import NAVIGATION, SESSION, SSO, decode, door, host_of
 from gate_stand import bearer, special, strip
-from homerun import fetch, main, test
+from homerun import fetch, main, test, wait_until
 
 EMPTY = "Invalid IAP credentials: empty token"
 EVENT_STREAM = ("Accept", "text/event-stream")
@@ -81,6 +82,11 @@ def rows_9_to_12_everybody_may_pass_and_who_is_signed_in_is_named():
         assert "a?x" not in forced
         back = s.ask("other", *NAVIGATION, cookie, path="/a?x=y&gcp-iap-mode=FORCE_LOGIN&z=1")
         assert back.status == 302 and back.headers["location"] == s.url("other") + "/a?x=y&z=1", back.headers
+        for path, clean in (("/?gcp-iap-mode=FORCE_LOGIN", "/"), ("/gcp-iap-mode=FORCE_LOGIN?gcp-iap-mode=FORCE_LOGIN",
+                             "/gcp-iap-mode=FORCE_LOGIN"), ("/?xgcp-iap-mode=FORCE_LOGIN&gcp-iap-mode=FORCE_LOGIN", "/?xgcp-iap-mode=FORCE_LOGIN"),
+                            ("//evil.example/?gcp-iap-mode=FORCE_LOGIN", "//evil.example/")):
+            back = s.ask("other", *NAVIGATION, cookie, path=path)
+            assert back.status == 302 and back.headers["location"] == s.url("other") + clean, (path, back.headers)
         assert s.passed("other", *NAVIGATION, cookie)["x-goog-authenticated-user-email"] == "accounts.google.com:p@example.com"
         for bad in (f"{SESSION}=forged", f"{cookie[1]}; {SESSION}=x", f"{SESSION}={'A' * 43}"):
             assert s.passed("other", *NAVIGATION, ("Cookie", bad))["x-goog-iap-jwt-assertion"] is None, bad
@@ -235,7 +241,9 @@ def row_34_who_may_not_sees_a_page_that_says_who_they_are():
     page = s.turned_away(403, "door", *NAVIGATION, cookie)
     for words in ("q@example.com", "You don't have access", "Use another account", page.headers["homerun-denial"]):
         assert words in page.text, page.text
-    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"]  # docs/access.md, S8
+    assert policy == "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'", policy
+    assert "<script" not in page.text and s.ask("door", path="/_homerun/auth/style.css").status == 200
     assert "insufficient_scope" not in str(page.headers) and "location" not in page.headers
     plain = s.turned_away(403, "door", cookie, ("Accept", "application/json"))
     assert plain.headers["content-type"].startswith("text/plain") and "<" not in plain.text, plain
@@ -503,7 +511,8 @@ def refreshing_pages():
         assert answer.status == 200 and "signed in" in answer.text, answer
         s.to_sign_in("door", *NAVIGATION, path=path)
     for path in ("/?gcp-iap-mode=SESSION_REFRESHER", "/_gcp_iap/session_refresher"):
-        assert 'http-equiv="refresh"' in s.ask("door", *NAVIGATION, cookie, path=path).text
+        page = s.ask("door", *NAVIGATION, cookie, path=path)
+        assert 'http-equiv="refresh"' in page.text and "frame-ancestors 'self'" in page.headers["content-security-policy"], page
 
 
 @test
@@ -520,6 +529,40 @@ def row_69_clearing_the_cookie_ends_the_session():
         assert f"{SESSION}=" in answer.headers["set-cookie"] and "Max-Age=0" in answer.headers["set-cookie"]
         s.to_sign_in("door", *NAVIGATION, cookie)
         s.to_sign_in("other", *NAVIGATION, other)
+
+
+@test
+def row_30_what_runs_is_not_cut_by_a_sign_out():
+    s = door()
+    cookie = s.by_cookie(s.invite("runner"))
+    s.let_in([s.member("p"), s.people["p"], "user:runner@example.com"])
+    got = []
+    running = threading.Thread(target=lambda: got.append(s.ask("door", *NAVIGATION, cookie, path="/slow")))
+    looks = [s.seen_by("door")]  # each look is one more that the container has seen
+    running.start()
+
+    def has_come():
+        looks.append(s.seen_by("door"))
+        return looks[-1] - looks[0] == len(looks)
+
+    wait_until(has_come, "the slow request has come", 10)
+    s.homerun.cli("signout", "runner@example.com")
+    s.to_sign_in("door", *NAVIGATION, cookie)
+    running.join(20)
+    assert got and got[0].status == 200, got
+    s.let_in([s.member("p"), s.people["p"]])
+
+
+@test
+def row_43_signing_out_at_one_service_ends_it_at_the_other():
+    s = door()
+    person = s.invite("p")
+    here, there = s.by_cookie(person), s.by_cookie(person, "other")
+    s.passed("other", *NAVIGATION, there)
+    out = person.ask(s.url("door") + "/_homerun/auth/signout", form={})
+    assert out.status == 200, out
+    s.to_sign_in("other", *NAVIGATION, there)
+    s.to_sign_in("door", *NAVIGATION, here)
 
 
 # ---- explained ----
