@@ -174,3 +174,13 @@ int file_open_below(const char *dir, const char *path, struct error *err)
     }
     return fd;
 }
+
+bool path_leads_below(const char *path)
+{
+    struct slice rest = slice_of(path), part;
+    bool good = rest.len > 0 && path[rest.len - 1] != '/';
+    while (good && slice_cut(&rest, '/', &part)) {
+        good = part.len > 0 && !slice_is(part, ".") && !slice_is(part, "..");
+    }
+    return good;
+}

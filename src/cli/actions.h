@@ -50,6 +50,17 @@ int action_tags_create(struct cli *cli);
 int action_tags_bind(struct cli *cli);
 int action_tags_unbind(struct cli *cli);
 
+int action_secrets_list(struct cli *cli);
+int action_secrets_create(struct cli *cli);
+int action_secrets_add(struct cli *cli);
+int action_secrets_versions(struct cli *cli);
+int action_secrets_access(struct cli *cli);
+int action_secrets_enable(struct cli *cli);
+int action_secrets_disable(struct cli *cli);
+int action_secrets_destroy(struct cli *cli);
+int action_secrets_delete(struct cli *cli);
+int action_secrets_allow(struct cli *cli);
+int action_secrets_forbid(struct cli *cli);
 int action_images_list(struct cli *cli);
 int action_images_add(struct cli *cli);
 int action_images_import(struct cli *cli);

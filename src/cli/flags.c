@@ -13,6 +13,20 @@ const struct flag data_flags[] = {
     {"data", FLAG_TEXT, "DIR", "data folder of the instance (HOMERUN_DATA, else ./data)", NULL},
     {0},
 };
+const struct flag of_project_flags[] = {
+    {"data", FLAG_TEXT, "DIR", "data folder of the instance (HOMERUN_DATA, else ./data)", NULL},
+    {"project", FLAG_TEXT, "ID", "project (else the instance's)", NULL},
+    {0},
+};
+const struct flag secret_flags[] = {
+    {"file", FLAG_TEXT, "FILE", "its value; else standard input", NULL},
+    {0},
+};
+const struct flag new_secret_flags[] = {
+    {"file", FLAG_TEXT, "FILE", "the value of version 1; else standard input", NULL},
+    {"empty", FLAG_SWITCH, NULL, "without a version", NULL},
+    {0},
+};
 const struct flag format_flags[] = {
     {"format", FLAG_TEXT, "FORM", "how to print: a table for people, JSON or YAML",
      "table|json|yaml"},
@@ -112,6 +126,11 @@ const struct flag service_flags[] = {
     {"update-env-vars", FLAG_PAIRS, "KEY=VALUE", "adds or changes variables", NULL},
     {"remove-env-vars", FLAG_LIST, "KEY", "removes variables", NULL},
     {"clear-env-vars", FLAG_SWITCH, NULL, "removes all variables", NULL},
+    {"set-secrets", FLAG_PAIRS, "NAME=SECRET:VERSION",
+     "replaces all secrets; a name that begins with / is a file", NULL},
+    {"update-secrets", FLAG_PAIRS, "NAME=SECRET:VERSION", "adds or changes secrets", NULL},
+    {"remove-secrets", FLAG_LIST, "NAME", "takes secrets away", NULL},
+    {"clear-secrets", FLAG_SWITCH, NULL, "takes all secrets away", NULL},
     {"labels", FLAG_PAIRS, "KEY=VALUE", "adds or changes labels", NULL},
     {"update-labels", FLAG_PAIRS, "KEY=VALUE", "the same", NULL},
     {"remove-labels", FLAG_LIST, "KEY", "removes labels", NULL},

@@ -216,9 +216,14 @@ static bool env_edit(struct cli *cli, json_t *part, struct error *err)
 {
     json_t *env = json_object_get(part, "env");
     bool anew = option_given(&cli->in, "set-env-vars") || option_given(&cli->in, "clear-env-vars");
-    if (!json_is_array(env) || anew) {
+    if (!json_is_array(env)) {
         env = json_array();
         json_object_set_new(part, "env", env);
+    }
+    for (size_t i = json_array_size(env); anew && i-- > 0;) { /* secrets have flags of their own */
+        if (json_object_get(json_array_get(env, i), "valueSource") == NULL) {
+            json_array_remove(env, i);
+        }
     }
     struct option_walk walk = {0};
     struct slice key;
@@ -306,7 +311,8 @@ static bool container_edit(struct cli *cli, json_t *doc, struct error *err)
             json_object_set_new(part, lists[i], list_of(cli, lists[i]));
         }
     }
-    return env_edit(cli, part, err);
+    return env_edit(cli, part, err) &&
+           secrets_edit(cli, json_object_get(doc, "template"), part, err);
 }
 
 /* ---- revisions and traffic of a deployment ---- */

@@ -50,6 +50,7 @@ struct control {
     /* After each change that is in force: a kind of the record and a key. NULL: nobody watches. */
     void (*on_change)(struct control *control, const char *kind, const char *name);
     char owner_sub[24];         /* unique ID of the installation's owner; "": not known */
+    uv_timer_t secrets_timer;   /* run/secrets.c */
     struct map *issuer_fetches; /* other issuers: when their keys were last asked for */
     struct key_fetch *key_fetches; /* calls that wait for such keys (federation_keys.c) */
 };

@@ -33,6 +33,7 @@
 #include "control/run/service.h"
 #include "control/sandbox.h"
 #include "control/seed.h"
+#include "ipc/confine.h"
 
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)
@@ -213,7 +214,7 @@ static bool start(struct control *control, struct error *err)
     control->operations = operations_new(control, err);
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
         !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
-        !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err)) {
+        !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) || !run_secrets_expire(control, err)) {
         return false;
     }
     owner_file_refresh(control);
@@ -279,6 +280,7 @@ int control_main(int argc, char **argv)
     log_init("control", (enum log_level)control.settings.log_level);
     settings_choose(strcmp(control.settings.engine, "process") == 0 ? SETTING_OF_PROGRAMS
                                                                     : SETTING_IN_CONTAINERS);
+    confine_core_dumps();
     uv_loop_init(&loop);
     control.loop = &loop;
     control.net = net_new(&loop);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "engine/inside.h"
 #include "engine/instance.h"
+#include "ipc/confine.h"
 #include "ipc/settings.h"
 #include "net/net.h"
 
@@ -407,6 +408,7 @@ int engine_main(int argc, char **argv)
     }
     log_init("engine", (enum log_level)settings.log_level);
     raise_descriptors();
+    confine_core_dumps();
     if (!engine_open(&engine, &settings, &err)) {
         log_error("%s", err.text);
         return 1;

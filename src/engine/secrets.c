@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/random.h"
 
 enum { FILE_MODES = 0777 };
@@ -32,17 +33,6 @@ void secrets_done(struct secrets *secrets)
     secrets->bytes = 0;
 }
 
-/* Below its folder, whatever the sender thought. */
-static bool stays_below(const char *path)
-{
-    struct slice rest = slice_of(path), part;
-    bool good = rest.len > 0 && path[0] != '/' && path[rest.len - 1] != '/';
-    while (good && slice_cut(&rest, '/', &part)) {
-        good = part.len > 0 && !slice_is(part, ".") && !slice_is(part, "..");
-    }
-    return good;
-}
-
 /* Puts the names where they stand in secret->memory. */
 static bool name_it(struct secret *secret, size_t name_bytes)
 {
@@ -55,7 +45,7 @@ static bool name_it(struct secret *secret, size_t name_bytes)
     secret->folder = secret->memory;
     secret->path = secret->memory + first + 1;
     return first < name_bytes && first + 1 + strlen(secret->path) == name_bytes &&
-           secret->folder[0] == '/' && stays_below(secret->path);
+           secret->folder[0] == '/' && path_leads_below(secret->path);
 }
 
 bool secrets_add(struct secrets *secrets, const void *body, size_t bytes)

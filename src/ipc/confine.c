@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -328,4 +329,10 @@ const char *confinement_lacks(unsigned lacks)
            : (lacks & CONFINED_WITHOUT_SECCOMP) != 0  ? "this kernel has no seccomp"
            : (lacks & CONFINED_WITHOUT_LANDLOCK) != 0 ? "this kernel has no Landlock"
                                                       : NULL;
+}
+
+void confine_core_dumps(void)
+{
+    const struct rlimit one = {1, 1};
+    setrlimit(RLIMIT_CORE, &one);
 }

@@ -40,6 +40,12 @@ OWN_SCHEMAS = {
                     "authorization": "list:string", "serverlessAuthorization": "list:string"},
     "own.GetIamPolicy": {"options": "ref:cloudresourcemanager.v1.GetPolicyOptions"},
     "own.Testable": {"fullResourceName": "string", "pageSize": "int32", "pageToken": "string"},
+    "own.Replication": {"automatic": "any", "userManaged": "any"},
+    "own.Secret": {"replication": "ref:own.Replication", "labels": "map:string", "annotations": "map:string",
+                   "expireTime": "time", "ttl": "duration"},
+    "own.Payload": {"data": "bytes", "dataCrc32c": "int64"},
+    "own.AddVersion": {"payload": "ref:own.Payload"},
+    "own.Etag": {"etag": "string"},
     "own.SearchFolders": {"query": "string", "pageSize": "int32", "pageToken": "string"},
 }
 OWN_METHODS = {
@@ -47,6 +53,13 @@ OWN_METHODS = {
     "PATCH /v1/projects/{}/locations/global/workloadIdentityPools/{}": "own.Pool",
     "POST /v1/projects/{}/locations/global/workloadIdentityPools/{}/providers": "own.Pool",
     "PATCH /v1/projects/{}/locations/global/workloadIdentityPools/{}/providers/{}": "own.Pool",
+    "POST /v1/projects/{}/secrets": "own.Secret", "PATCH /v1/projects/{}/secrets/{}": "own.Secret",
+    "POST /v1/projects/{}/secrets/{}:addVersion": "own.AddVersion",
+    "POST /v1/projects/{}/secrets/{}/versions/{}:enable": "own.Etag",
+    "POST /v1/projects/{}/secrets/{}/versions/{}:disable": "own.Etag",
+    "POST /v1/projects/{}/secrets/{}/versions/{}:destroy": "own.Etag",
+    "POST /v1/projects/{}/secrets/{}:testIamPermissions": "own.Permissions",
+    "POST /v1/projects/{}/secrets/{}:setIamPolicy": "run.v2.GoogleIamV1SetIamPolicyRequest",
     "POST /homerun/v1/groups": "own.Group", "PUT /homerun/v1/groups/{}": "own.Group",
     "POST /homerun/v1/issuers": "own.Issuer", "POST /homerun/v1/tokens": "own.Token",
     "POST /homerun/v1/links": "own.Link", "POST /console/session": "own.SignIn",
@@ -185,6 +198,10 @@ class World:
         self.make("POST", f"/v1/{above}/roles", {"roleId": "attacked", "role": {
             "title": "Attacked", "includedPermissions": ["run.services.get"]}})
         self.make("POST", "/homerun/v1/groups", {"email": "attacked@example.com", "members": []})
+        self.make("POST", f"/v1/projects/{PROJECT}/secrets?secretId=attacked", self.secret())
+        self.make("POST", f"/v1/projects/{PROJECT}/secrets/attacked:addVersion", self.secret_version())
+        self.make("PATCH", f"/v1/projects/{PROJECT}/secrets/attacked?updateMask=versionAliases",
+                  {"versionAliases": {"attacked": 1}})
         operation = self.make("POST", self.services("?serviceId=attacked"), self.service_v2())
         self.operation = operation["name"].split("/")[-1]
         self.revision = "attacked-00001-abc"
@@ -255,6 +272,14 @@ class World:
     def service_v2():
         return {"template": {"containers": [{"image": "homerun.test/hello"}]}}
 
+    @staticmethod
+    def secret():
+        return {"replication": {"automatic": {}}}
+
+    @staticmethod
+    def secret_version():
+        return {"payload": {"data": base64.b64encode(b"attacked").decode()}}
+
     def body(self, row):
         """An object that the method takes, or nearly."""
         name = row["method"].split(".")[-1]
@@ -276,8 +301,7 @@ class World:
         return [viewer, {"role": "roles/owner", "members": owner},
                 *([] if "/services/" in row["path"] else [creator])]
 
-    @staticmethod
-    def access_bodies():
+    def access_bodies(self):
         return {
             "TestIamPermissions": {"permissions": ["run.services.get"]},
             "CreateServiceAccount": {"accountId": "another"},
@@ -287,6 +311,8 @@ class World:
             "GenerateIdToken": {"audience": "https://a.example"},
             "SignJwt": {"payload": json.dumps({"iss": "a"})},
             "SignBlob": {"payload": base64.b64encode(b"a").decode()},
+            "CreateSecret": self.secret(), "AddSecretVersion": self.secret_version(),
+            "UpdateSecret": {"labels": {"a": "b"}},
             "CreateRole": {"roleId": "another", "role": {"title": "a"}},
             "UpdateRole": {"title": "a"},
             "CreateGroup": {"email": "another@example.com", "members": ["user:a@example.com"]},

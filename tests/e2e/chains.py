@@ -34,7 +34,10 @@ WATCHED = ["resourcemanager.projects.get", "resourcemanager.projects.setIamPolic
            "iam.serviceAccounts.actAs", "iam.serviceAccounts.setIamPolicy",
            "iam.serviceAccounts.getAccessToken", "iam.serviceAccounts.signJwt",
            "iam.serviceAccounts.disable", "iam.serviceAccounts.delete",
-           "iam.serviceAccountKeys.create", "orgpolicy.policy.set", "logging.logEntries.list"]
+           "iam.serviceAccountKeys.create", "orgpolicy.policy.set", "logging.logEntries.list",
+           "secretmanager.versions.access", "secretmanager.versions.destroy",
+           "secretmanager.secrets.setIamPolicy"]
+SECRET = b"what nobody may read by a detour"
 
 
 class Attack:
@@ -65,8 +68,12 @@ class Attack:
         self.policy = {"bindings": self.ok("POST", f"/v1/{demo}:getIamPolicy", {})["bindings"]}
         self.nodes = {"project": f"/v1/{demo}", "organization": f"/v3/{self.org}",
                       "other": "/v1/projects/others-home",
+                      "secret": f"/v1/{demo}/secrets/kept",
                       **{name: f"/v1/{demo}/serviceAccounts/{email}"
                          for name, email in self.accounts.items()}}
+        self.ok("POST", f"/v1/{demo}/secrets?secretId=kept", {"replication": {"automatic": {}}})
+        self.ok("POST", f"/v1/{demo}/secrets/kept:addVersion",
+                {"payload": {"data": base64.b64encode(SECRET).decode()}})
 
     # -- calls --
 
@@ -121,7 +128,9 @@ class Attack:
         """What the roles of the caller, and those of the accounts that it may act as, give."""
         perms = self.perms(role)
         got = set(own)
-        within = {"project", *self.accounts} - {"owner"}
+        within = {"project", "secret", *self.accounts} - {"owner"}
+        if "secretmanager.secrets.setIamPolicy" in perms:
+            got |= {("secret", one) for one in WATCHED}
         if perms & BECOMES or "resourcemanager.projects.setIamPolicy" in perms:
             # has-everything may set the project's policy, and so give itself any role there is.
             got |= {(node, one) for node in within for one in WATCHED}
@@ -142,6 +151,12 @@ class Attack:
                     ("PATCH", "", {"serviceAccount": {"displayName": "x"},
                                    "updateMask": "displayName"})):
                 yield f"{name}{rest or ':patch'}", verb, at + rest, body
+        at = self.nodes["secret"]
+        yield "secret:setIamPolicy", "POST", at + ":setIamPolicy", {"policy": {"bindings": [
+            {"role": "roles/secretmanager.secretAccessor", "members": [member]}]}}
+        yield "secret:patch", "PATCH", at + "?updateMask=labels", {"labels": {"a": "b"}}
+        yield "secret:add", "POST", at + ":addVersion", {
+            "payload": {"data": base64.b64encode(SECRET).decode()}}
         yield "project:setIamPolicy", "POST", self.nodes["project"] + ":setIamPolicy", {
             "policy": self.with_binding(self.nodes["project"], "roles/iam.roleAdmin", member)}
         for node in ("organization", "other"):
@@ -157,7 +172,8 @@ class Attack:
         yield "rotate", "POST", "/homerun/v1/keys:rotate", {}
         yield "move", "POST", f"/v3/projects/{self.project}:move", {"destinationParent": self.org}
         yield "role", "POST", f"/v1/projects/{self.project}/roles", {
-            "roleId": "mine", "role": {"title": "x", "includedPermissions": sorted(BECOMES)}}
+            "roleId": "mine", "role": {"title": "x", "includedPermissions": sorted(
+                BECOMES | {"secretmanager.versions.access"})}}
 
     def credentials(self, token):
         """(how, token): everything that gives one, on every account and person."""
@@ -201,6 +217,12 @@ class Attack:
             self.ok("DELETE", "/v1/" + got.json["name"])
             yield "keys.create", self.token_of(f"serviceAccount:{email}")
 
+    def reads(self, token):
+        """Whether a credential is given the secret, whatever it is said to have."""
+        got = self.ask("GET", self.nodes["secret"] + "/versions/latest:access", token=token)
+        assert (got.status == 200) == (base64.b64encode(SECRET).decode() in got.text), got.text
+        return got.status == 200
+
     def exchange(self, text):
         form = urllib.parse.urlencode({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
                                        "assertion": text}).encode()
@@ -217,6 +239,7 @@ class Attack:
                 self.ok("POST", at + ":enable", {})
             self.ok("POST", at + ":setIamPolicy", {"policy": {"bindings": []}})
         self.ask("DELETE", f"/v1/projects/{self.project}/roles/mine")
+        self.ok("POST", self.nodes["secret"] + ":setIamPolicy", {"policy": {"bindings": []}})
 
 
 world = []
@@ -259,6 +282,8 @@ def search(here, member, token, allowed):
         found = []
         for how, gained in gains:
             more = here.may(gained) - allowed if gained else set()
+            if gained and here.reads(gained) and ("secret", "secretmanager.versions.access") not in allowed:
+                more.add(("secret", "its value"))
             if more:
                 found.append(f"after {opened}, {how}: {sorted(more)[:3]}")
         if found:

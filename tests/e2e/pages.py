@@ -88,6 +88,11 @@ def the_page_on_terraform_goes_as_written():
 
 
 @test
+def the_page_on_secrets_goes_as_written():
+    typed("docs/secrets.md")
+
+
+@test
 def the_harness_sees_a_difference():
     text = "```\n$ echo a \\\n  b\na b\n$ false\nERROR: x\n```\n\n```sh\ncat > f <<END\n1\nEND\nls\n```\n"
     found = [step for block in blocks(text) for step in steps(block)]

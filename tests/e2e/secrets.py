@@ -242,6 +242,53 @@ def a_secret_whose_time_is_over_is_gone_and_its_name_free():
     assert read("short", "1") == b"two"
 
 
+@test
+def what_has_expired_is_deleted_with_its_ciphertext():
+    secret("brief", VALUE * 50, ttl="1s")
+    needle = sealed("brief", 1)
+    assert holding([needle[:64]])
+    deadline = time.monotonic() + 20
+    while stand().api("GET", f"{SECRETS}/brief").status == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    stand().stop()
+    stand().start()  # else it is done within a minute
+    assert sealed("brief", 1) is None and holding([needle[:64], needle[-64:]]) == []
+
+
+# ---- by homerun's own command line ----
+
+@test
+def the_command_line_makes_reads_and_ends_secrets():
+    cli = stand().cli
+    path = os.path.join(stand().folder, "value")
+    with open(path, "wb") as file:
+        file.write(b"from a file\0\xff")
+    assert "version 1" in cli("secrets", "create", "typed", f"--file={path}").stdout
+    assert read("typed") == b"from a file\0\xff"
+    assert "version 2" in cli("secrets", "add", "typed", input="typed in").stdout
+    assert cli("secrets", "access", "typed").stdout == "typed in"
+    cli("secrets", "disable", "typed", "2")
+    assert "DISABLED" in cli("secrets", "access", "typed", status=1).stderr
+    cli("secrets", "enable", "typed", "2")
+    assert cli("secrets", "access", "typed", "2").stdout == "typed in"
+    cli("secrets", "destroy", "typed", "1")
+    rows = [row.split()[:2] for row in cli("secrets", "versions", "typed").stdout.splitlines()]
+    assert rows[1:] == [["2", "ENABLED"], ["1", "DESTROYED"]], rows
+    cli("secrets", "create", "bare", "--empty")
+    assert "no versions" in cli("secrets", "access", "bare", status=1).stderr
+    names = cli("secrets", "list").stdout
+    assert "typed" in names and "bare" in names
+    email = account("typed-reader")
+    cli("secrets", "allow", "typed", "serviceAccount:" + email)
+    assert read("typed", token=token_of(email)) == b"typed in"
+    cli("secrets", "forbid", "typed", "serviceAccount:" + email)
+    read("typed", status=403, token=token_of(email))
+    cli("secrets", "delete", "typed", "--quiet")
+    assert "not found" in cli("secrets", "access", "typed", status=1).stderr
+    cli("secrets", "access", status=2)
+
+
 # ---- where a value is not ----
 
 def spellings(value):
@@ -294,6 +341,15 @@ def what_was_destroyed_or_deleted_is_encrypted_nowhere_any_more():
         api(end[0], f"{SECRETS}/{name}{end[1]}", end[2])
         assert sealed(name, 1) is None
         assert holding([needle[:64], needle[-64:], needle[1400:1464]]) == [], name
+
+
+@test
+def what_has_values_in_its_memory_dumps_no_core():
+    for role in ("control", "engine"):
+        pid, = stand().pids(role)
+        with open(f"/proc/{pid}/limits", encoding="utf-8") as file:
+            row = next(line for line in file if line.startswith("Max core file size"))
+        assert row.split()[4:6] == ["1", "1"], (role, row)
 
 
 @test
@@ -350,6 +406,16 @@ def a_grant_on_one_secret_opens_no_other_and_ends_with_it():
     api("DELETE", f"{SECRETS}/first")
     secret("first", "another")
     read("first", status=403, token=token)
+
+
+@test
+def no_secret_is_for_everybody():
+    secret("public", VALUE)
+    for member in ("allUsers", "allAuthenticatedUsers"):
+        binding = {"role": "roles/secretmanager.secretAccessor", "members": [member]}
+        why = api("POST", f"{SECRETS}/public:setIamPolicy", {"policy": {"bindings": [binding]}}, status=400)
+        assert "is not supported for this resource" in why["error"]["message"], why
+    read("public", status=401, token="")
 
 
 @test

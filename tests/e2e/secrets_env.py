@@ -211,6 +211,41 @@ def v1_names_it_by_an_alias():
 
 
 @test
+def who_deploys_gains_what_their_account_may_read_and_no_more():
+    """A developer who may act as one account: no secret of another account comes out by any service of theirs."""
+    secret("crown", "the jewels")
+    rich, poor, developer = account("env-rich"), account("env-poor"), account("env-developer")
+    let_read("crown", rich)
+    grant("serviceAccount:" + developer, "roles/run.developer")
+    grant("serviceAccount:" + developer, "roles/iam.serviceAccountUser", f"projects/demo/serviceAccounts/{poor}")
+    token = stand().token("access", member="serviceAccount:" + developer)
+    read = f"{SECRETS}/crown/versions/latest:access"
+    api("GET", read, status=403, token=token)
+    api("POST", f"{SECRETS}/crown:setIamPolicy", {"policy": {"bindings": []}}, status=403, token=token)
+    template = {"serviceAccount": rich, "containers": [{"image": LOOK, "env": [from_secret("A", "crown")]}]}
+    api("POST", f"{PLACE}/services?serviceId=as-rich", {"template": template}, status=403, token=token)
+    template["serviceAccount"] = poor
+    operation = api("POST", f"{PLACE}/services?serviceId=as-poor", {"template": template}, token=token)
+    api("POST", f"/v2/{operation['name']}:wait", {"timeout": "60s"}, token=token)
+    service = api("GET", f"{PLACE}/services/as-poor", token=token)
+    assert "Permission denied on secret" in why_not(service), service
+    # The account was let in at the deploy, and is not any more when an instance starts.
+    let_read("crown", rich, poor)
+    deploy("as-poor", from_secret("A", "crown"), {"name": "AGAIN", "value": "1"}, email=poor, fresh=False)
+    assert look("as-poor")["env"]["A"] == "the jewels"
+    let_read("crown", rich)
+    renew("as-poor")
+    url = stand().url("as-poor")
+    answer = stand().get(url, token=stand().token("identity", audience=url))
+    assert answer.status >= 500 and "jewels" not in answer.text, answer
+    # An account that is disabled reads nothing, whatever it was granted.
+    let_read("crown", poor)
+    api("POST", f"/v1/projects/demo/serviceAccounts/{poor}:disable", {})
+    message = why_not(deploy("as-disabled", from_secret("A", "crown"), email=poor))
+    assert "does not exist or is disabled" in message or "disabled" in message, message
+
+
+@test
 def a_variable_that_an_image_does_not_let_a_deployer_set_is_no_secret_either():
     secret("preload", "/tmp/evil.so")
     template = {"containers": [{"image": LOOK, "env": [from_secret("LD_PRELOAD", "preload")]}]}

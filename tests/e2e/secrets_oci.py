@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from by_api import put_service, wait_settled
-from homerun import main, test
+from homerun import main, need, test
 from oci import homerun, inside, instances, make_image, service
 
 SECRETS = "/v1/projects/demo/secrets"
@@ -120,6 +120,33 @@ def a_program_of_this_machine_gets_no_secret_over_what_it_reads():
     assert "below /secrets, /run/secrets or /mnt" in message, message
     service("prog", "prog:1", **mounted({"secretName": "program"}, "/secrets"))
     assert homerun().get(homerun().url("prog") + "/program").text == "of this machine"
+
+
+@test
+def homeruns_own_flags_are_gclouds():
+    secret("flags", "one", "two")
+    cli = homerun().cli
+    cli("deploy", "flagged", "--image=web:1", "--no-invoker-iam-check",
+        "--set-secrets=OLD=flags:1,NEW=flags:latest,/etc/keys/key=flags:2")
+    assert inside("flagged", "echo $OLD $NEW; cat /etc/keys/key") == "one two\ntwo"
+    cli("services", "update", "flagged", "--update-secrets=/etc/keys/other=flags:1,OLD=flags:2",
+        "--set-env-vars=PLAIN=x", "--remove-secrets=NEW")
+    said = inside("flagged", "echo $OLD-$NEW-$PLAIN; ls /etc/keys; cat /etc/keys/other")
+    assert said == "two--x\nother\none", said
+    cli("services", "update", "flagged", "--clear-secrets")
+    assert inside("flagged", "echo $OLD-$PLAIN; ls /etc/keys 2>/dev/null") == "-x\n"
+
+
+@test
+def gcloud_mounts_files_too():
+    need("gcloud")
+    secret("by-gcloud", "one", "two")
+    homerun().gcloud("run", "deploy", "by-gcloud", "--image=web:1", "--no-invoker-iam-check", "--set-secrets="
+                     "/etc/keys/key=by-gcloud:latest,/other/one=by-gcloud:1,ENV=by-gcloud:2")
+    assert inside("by-gcloud", "cat /etc/keys/key /other/one; echo; echo $ENV") == "twoone\ntwo\n"
+    homerun().gcloud("run", "services", "update", "by-gcloud", "--remove-secrets=/other/one",
+                     "--update-secrets=ENV=by-gcloud:1")
+    assert inside("by-gcloud", "cat /etc/keys/key; ls /other 2>/dev/null; echo; echo $ENV") == "two\none\n"
 
 
 @test

@@ -224,6 +224,24 @@ def a_pool_of_workload_identities(provider):
 
 
 @with_each_provider
+def secrets_and_a_service_that_reads_one(provider):
+    homerun = stand()
+    with Folder(provider, "secrets", homerun) as folder:
+        assert 'value = "a value by Terraform"' in folder.apply()
+        folder.settle()
+        other = ["-var=value=another value", "-var=labels={}"]
+        assert 'value = "another value"' in folder.apply(*other)
+        folder.settle(*other)
+        folder.run("state", "rm", "google_secret_manager_secret.password")
+        folder.run("import", "-input=false", "-no-color", *other, "google_secret_manager_secret.password",
+                   "projects/demo/secrets/tf-password")
+        folder.apply(*other)
+        folder.run("plan", "-detailed-exitcode", "-input=false", "-no-color", *other)
+        folder.destroy(*other)
+        assert homerun.api("GET", "/v1/projects/demo/secrets").json == {}
+
+
+@with_each_provider
 def organization_policies_of_each_shape(provider):
     homerun = stand()
     with Folder(provider, "org_policy", homerun) as folder:

@@ -340,7 +340,7 @@ static bool create(struct api_call *call, struct store_doc *doc, struct error *e
                            SECRET_ID_BYTES_MAX);
     }
     const char *key = secret_key(&call->arena, project, id);
-    json_t *body = doc->body = json_copy(call->body == NULL ? json_object() : call->body);
+    json_t *body = doc->body = call->body == NULL ? json_object() : json_copy(call->body);
     json_object_del(body, "etag");
     json_object_set_new(body, "createTime", json_slice(time_text(&call->arena, clock_wall_us())));
     json_object_set_new(body, "nextVersion", json_integer(1));
@@ -495,9 +495,7 @@ struct listing {
 static bool list_one(const struct store_doc *doc, void *ctx)
 {
     struct listing *listing = ctx;
-    int64_t end_us;
-    const char *end = json_text(doc->body, "expireTime");
-    if (end != NULL && time_read(slice_of(end), &end_us) && end_us <= clock_wall_us()) {
+    if (secret_is_over(doc->body)) {
         return true;
     }
     auto_json *secret = secret_json(listing->call, doc);

@@ -36,7 +36,7 @@ bool secret_id_valid(struct slice id)
 
 /* ---- secrets ---- */
 
-static bool is_over(const json_t *secret)
+bool secret_is_over(const json_t *secret)
 {
     int64_t end_us;
     const char *text = json_text(secret, "expireTime");
@@ -51,8 +51,9 @@ bool secret_load(struct control *control, struct arena *arena, const char *key,
                     SECRET_SHOWN_MAX, shown)) {
         return false;
     }
-    if (is_over(out->body)) {
+    if (secret_is_over(out->body)) {
         json_decref(out->body);
+        out->body = NULL; /* the caller frees what is there, found or not */
         return error_set(err, STATUS_NOT_FOUND, "Secret [%.*s] not found.", SECRET_SHOWN_MAX,
                          shown);
     }

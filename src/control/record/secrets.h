@@ -22,6 +22,8 @@ const char *secret_public_name(struct control *control, struct arena *arena, con
 /* Letters, digits, dashes and underscores, at most SECRET_ID_BYTES_MAX. */
 bool secret_id_valid(struct slice id);
 
+/* Whether the time of SECRET, a document of the record, is over. */
+bool secret_is_over(const json_t *secret);
 /* NOT_FOUND where there is none, or its time is over. */
 bool secret_load(struct control *control, struct arena *arena, const char *key,
                  struct store_doc *out, struct error *err);

@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "control/identity/accounts.h"
 #include "control/record/projects.h"
@@ -203,8 +204,7 @@ static bool denied(const struct reading *reading, const char *key, const char *v
     return error_set(
         err, STATUS_PERMISSION_DENIED,
         "Permission denied on secret: %.*s/versions/%.100s for Revision service account %.100s. "
-        "The "
-        "service account used must be granted the 'Secret Manager Secret Accessor' role "
+        "The service account used must be granted the 'Secret Manager Secret Accessor' role "
         "(roles/secretmanager.secretAccessor) at the secret, project or higher level.",
         SECRET_SHOWN_MAX, secret_public_name(reading->control, reading->arena, key), version,
         reading->email);
@@ -240,17 +240,6 @@ static bool read_value(struct reading *reading, const struct use *use, struct sl
     return good;
 }
 
-/* "a/b": below where it is put, whatever that is. */
-static bool leads_below(const char *path)
-{
-    struct slice rest = slice_of(path), part;
-    bool good = rest.len > 0 && path[0] != '/' && path[rest.len - 1] != '/';
-    while (good && slice_cut(&rest, '/', &part)) {
-        good = part.len > 0 && !slice_is(part, ".") && !slice_is(part, "..");
-    }
-    return good;
-}
-
 /* What the kernel has there is no place for files. */
 static bool is_mountable(const char *folder)
 {
@@ -262,7 +251,7 @@ static bool is_mountable(const char *folder)
             return false;
         }
     }
-    return folder[0] == '/' && leads_below(folder + 1);
+    return folder[0] == '/' && path_leads_below(folder + 1);
 }
 
 /* Whether an instance can be given it in this way. */
@@ -283,7 +272,7 @@ static bool use_valid(const struct reading *reading, const struct use *use, stru
             "in /dev, /proc or /sys.",
             use->folder);
     }
-    if (use->variable == NULL && !leads_below(use->path)) {
+    if (use->variable == NULL && !path_leads_below(use->path)) {
         return error_set(err, STATUS_INVALID_ARGUMENT,
                          "'%.200s' is the path of no file: it leads below the folder where the "
                          "secret is mounted.",
@@ -423,4 +412,64 @@ void run_secrets_ask(struct control *control, const struct msg_secrets_ask *ask)
     if (!ipc_send(control->engine, MSG_SECRETS_TOLD, &told, sizeof(told))) {
         log_warn("secrets: revision=%s: the engine does not read", ask->revision);
     }
+}
+
+/* ---- those whose time is over ---- */
+
+enum { EXPIRE_MS = 60000, EXPIRED_AT_ONCE = 64 };
+
+struct expired {
+    struct arena arena;
+    const char *keys[EXPIRED_AT_ONCE];
+    size_t count;
+};
+
+static bool add_expired(const struct store_doc *doc, void *ctx)
+{
+    struct expired *expired = ctx;
+    if (secret_is_over(doc->body)) {
+        expired->keys[expired->count++] = arena_string(&expired->arena, slice_of(doc->key));
+    }
+    return expired->count < EXPIRED_AT_ONCE;
+}
+
+static bool delete_expired(struct control *control, const char *key, struct error *err)
+{
+    auto_arena arena = {0};
+    auto_change *change = change_begin(control, NULL, err);
+    return change != NULL && secret_delete(control, &arena, key, err) &&
+           change_audit(change, key, "expire-secret", NULL, NULL, err) &&
+           change_commit(&change, err);
+}
+
+static bool expire(struct control *control, struct error *err)
+{
+    struct expired expired = {.count = 0};
+    bool good = store_each(control->store, STORE_SECRET, "", add_expired, &expired, err);
+    for (size_t i = 0; i < expired.count && good; i++) {
+        good = delete_expired(control, expired.keys[i], err);
+    }
+    if (expired.count > 0 && good) {
+        log_info("secrets: expired=%zu", expired.count);
+        secrets_scrub(control);
+    }
+    arena_done(&expired.arena);
+    return good;
+}
+
+static void on_expire(uv_timer_t *timer)
+{
+    struct error err;
+    if (!expire(timer->data, &err)) {
+        log_warn("secrets: those whose time is over could not be deleted: %s", err.text);
+    }
+}
+
+bool run_secrets_expire(struct control *control, struct error *err)
+{
+    uv_timer_init(control->loop, &control->secrets_timer);
+    control->secrets_timer.data = control;
+    uv_unref((uv_handle_t *)&control->secrets_timer);
+    uv_timer_start(&control->secrets_timer, on_expire, EXPIRE_MS, EXPIRE_MS);
+    return expire(control, err);
 }

@@ -17,5 +17,8 @@ bool run_has_secrets(const json_t *template);
 bool run_secrets_check(struct control *control, struct arena *arena, const char *project,
                        const json_t *template, struct error *err);
 
+/* From now on secrets whose time is over are deleted with their values: now, and every minute. */
+bool run_secrets_expire(struct control *control, struct error *err);
+
 /* MSG_SECRETS_ASK. */
 void run_secrets_ask(struct control *control, const struct msg_secrets_ask *ask);
