@@ -28,10 +28,16 @@ static int scratch_remove_one(const char *path, const struct stat *status, int k
     return remove(path);
 }
 
+/* Removes PATH and all that is in it, as a test may do earlier than the end. */
+static inline void scratch_remove(const char *path)
+{
+    nftw(path, scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 static void scratch_clear(void)
 {
     for (size_t i = 0; i < scratch.count && scratch.owner == getpid(); i++) {
-        nftw(scratch.paths[i], scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        scratch_remove(scratch.paths[i]);
     }
 }
 

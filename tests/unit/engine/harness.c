@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -105,14 +104,6 @@ int harness_drain(struct harness *harness)
     return status;
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 void harness_close(struct harness *harness)
 {
     if (harness->pid != 0) {
@@ -126,7 +117,7 @@ void harness_close(struct harness *harness)
     close(harness->control_fd);
     close(harness->supervisor_fd);
     close(harness->worker_fd);
-    nftw(harness->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(harness->dir);
 }
 
 void harness_put_json(struct harness *harness, uint64_t id, const char *json)

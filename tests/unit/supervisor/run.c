@@ -12,7 +12,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdalign.h>
@@ -173,14 +172,6 @@ static int stage_open(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static int stage_close(void **state)
 {
     struct stage *stage = *state;
@@ -188,7 +179,7 @@ static int stage_close(void **state)
         kill(stage->pid, SIGKILL);
         waitpid(stage->pid, NULL, 0);
     }
-    nftw(stage->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(stage->dir);
     arena_done(&stage->arena);
     free(stage);
     return 0;
