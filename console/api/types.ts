@@ -63,7 +63,24 @@ export interface Rung {
   fact?: string;
 }
 
+/** What would let the caller in; each form that there is. */
+export interface Change {
+  kind: string;
+  what?: string;
+  homerun?: string;
+  gcloud?: string;
+  yaml?: string;
+  terraform?: string;
+  curl?: string;
+  console?: string;
+  organizationPolicy?: { allowed?: boolean; text?: string };
+}
+
 export interface Denial {
+  cause?: string;
+  near?: string[];
+  changes?: Change[];
+  instead?: string[];
   denial?: string;
   time?: string;
   service?: string;

@@ -1,9 +1,10 @@
 // Why one request was refused.
 import { explainDenial } from "../api/access";
-import type { Denial, Rung } from "../api/types";
-import { Copy, ErrorNote, Fact, Head, Link, Loading, Time } from "../parts/basics";
+import type { Change, Denial, Rung } from "../api/types";
+import { Copy, ErrorNote, Fact, Head, Link, Loading, Notice, Time } from "../parts/basics";
 import { useLoad } from "../parts/load";
 import type { Params } from "../parts/location";
+import { SameChange } from "../parts/same_change";
 import { serviceView, view } from "../parts/session";
 
 const FACTS: [keyof Denial, string][] = [
@@ -60,6 +61,64 @@ const RESULTS: Record<Rung["result"], string> = {
   NOT_REACHED: "not reached",
 };
 
+/** What comes near, and the smallest change that lets exactly this caller in. */
+function Cure(props: { answer: Denial }) {
+  const { near = [], changes = [], instead = [] } = props.answer;
+  return (
+    <>
+      <Lines title="Near to it" lines={near} />
+      {changes.length > 0 && (
+        <section class="cure">
+          <h2>What lets exactly this caller in</h2>
+          {changes.map((one, at) => (
+            <OneChange key={at} change={one} />
+          ))}
+        </section>
+      )}
+      <Lines title={changes.length > 0 ? "Or" : "What can be done"} lines={instead} />
+    </>
+  );
+}
+
+function Lines(props: { title: string; lines: string[] }) {
+  return props.lines.length === 0 ? null : (
+    <section class="cure">
+      <h2>{props.title}</h2>
+      <ul>
+        {props.lines.map((one) => (
+          <li key={one} class="wrap">
+            {one}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** A place in this console; a link that leads elsewhere is none. */
+function placeOf(link: string | undefined): string | null {
+  const url = link === undefined ? null : new URL(link, window.location.href);
+  return url !== null && url.pathname.startsWith("/console/") ? url.pathname + url.search : null;
+}
+
+function OneChange(props: { change: Change }) {
+  const { change } = props;
+  const to = placeOf(change.console);
+  const policy = change.organizationPolicy;
+  return (
+    <div class="change">
+      <p class="wrap">{change.what ?? change.kind}</p>
+      <SameChange open ways={change} />
+      {policy?.allowed === false && <Notice kind="warning">{`Organization policy says no: ${policy.text ?? ""}`}</Notice>}
+      {to !== null && (
+        <p>
+          <Link to={to}>Do it here</Link>
+        </p>
+      )}
+    </div>
+  );
+}
+
 /** The answer in one line, then the rungs from top to bottom where the API tells them. */
 export function Verdict(props: { answer: Denial }) {
   const { answer } = props;
@@ -68,7 +127,7 @@ export function Verdict(props: { answer: Denial }) {
     <div class="verdict" role="status">
       <p class={`verdict-line ${allowed ? "yes" : "no"}`}>
         {allowed ? "Yes, this request is let in" : `No: it is answered with ${answer.status ?? 403}`}
-        {`: ${answer.fact ?? answer.text ?? ""}`}
+        {`: ${answer.cause ?? answer.fact ?? answer.text ?? ""}`}
       </p>
       {answer.because && (
         <p>
@@ -82,6 +141,7 @@ export function Verdict(props: { answer: Denial }) {
           .
         </p>
       )}
+      {!allowed && <Cure answer={answer} />}
       {answer.rungs ? (
         <ol class="rungs" aria-label="The questions, from top to bottom">
           {answer.rungs.map((one) => (

@@ -7,6 +7,7 @@ export interface Ways {
   homerun?: string;
   terraform?: string;
   yaml?: string;
+  curl?: string;
 }
 
 const NAMES: [keyof Ways, string][] = [
@@ -14,12 +15,14 @@ const NAMES: [keyof Ways, string][] = [
   ["homerun", "homerun"],
   ["terraform", "Terraform"],
   ["yaml", "YAML"],
+  ["curl", "curl"],
 ];
 
 /** A word as a shell reads it. */
 export const quoted = (word: string) => (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
-export function SameChange(props: { ways: Ways }) {
+/** OPEN: the change is what the page is about. */
+export function SameChange(props: { ways: Ways; open?: boolean }) {
   const there = NAMES.filter(([name]) => props.ways[name]);
   const [chosen, choose] = useState<keyof Ways>("gcloud");
   const name = there.some(([one]) => one === chosen) ? chosen : there[0]?.[0];
@@ -28,8 +31,8 @@ export function SameChange(props: { ways: Ways }) {
   }
   const text = props.ways[name] ?? "";
   return (
-    <details class="same">
-      <summary>The same change by gcloud, Terraform, YAML</summary>
+    <details class="same" open={props.open}>
+      <summary>{props.open ? "By" : "The same change by"} gcloud, Terraform, YAML</summary>
       <div class="same-ways" role="group" aria-label="Way of the change">
         {there.map(([one, label]) => (
           <button

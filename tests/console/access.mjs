@@ -142,6 +142,11 @@ test("a_refusal_explains_itself", async () => {
   await page.getByRole("link", { name: "Explain" }).first().click();
   await page.getByRole("heading", { name: "Why was this refused?" }).waitFor();
   await page.getByText("answered with 403").waitFor();
+  await page.getByRole("heading", { name: "What lets exactly this caller in" }).waitFor();
+  const way = page.locator(".change").first();
+  await way.getByRole("button", { name: "homerun", exact: true }).click();
+  equal(/homerun (token identity|services )/.test(await way.locator("pre").textContent()), true, "the change by homerun");
+  await picture(page, "denial");
   await view(page, "access/explain?service=projects/demo/locations/us-central1/services/one");
   await page.getByLabel("Who calls").fill("user:bob@example.com");
   await page.getByRole("button", { name: "Ask" }).click();

@@ -18,7 +18,6 @@
 /* Handlers that decide by themselves who may: a row joins them when its handler has been read for
    exactly that. */
 static const char *const self_checked[] = {
-    "homerun.v1.Metrics", /* says of each service what its caller may see of it */
     "google.cloud.billing.v1.CloudBilling.CreateBillingAccount",
     "google.cloud.billing.v1.CloudBilling.GetBillingAccount",
     "google.cloud.billing.v1.CloudBilling.ListBillingAccounts",
@@ -139,9 +138,9 @@ static const char *const self_checked[] = {
     "homerun.v1.Access.Who",
     "homerun.v1.Images.CreateImage",
     "homerun.v1.Images.DeleteImage",
-    "homerun.v1.Metrics", /* shows the services of those projects whose services the caller may list */
     "homerun.v1.Images.ListImages",
     "homerun.v1.ListViolations",
+    "homerun.v1.Metrics", /* shows the services of those projects whose services the caller may list */
     "openid.UserInfo",
 };
 enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };
