@@ -47,6 +47,17 @@ OWN_SCHEMAS = {
     "own.Payload": {"data": "bytes", "dataCrc32c": "int64"},
     "own.AddVersion": {"payload": "ref:own.Payload"},
     "own.Etag": {"etag": "string"},
+    "own.Plan": {"resource": "string", "policy": "ref:cloudresourcemanager.v1.Policy", "invokerIamDisabled": "bool",
+                 "ingress": "string"},
+    "own.IapSettings": {"name": "string", "accessSettings": "ref:own.IapAccess", "applicationSettings": "ref:own.IapApplication"},
+    "own.IapAccess": {"oauthSettings": "ref:own.IapOauth", "reauthSettings": "ref:own.IapReauth", "corsSettings": "ref:own.IapCors",
+                      "allowedDomainsSettings": "ref:own.IapDomains"},
+    "own.IapOauth": {"loginHint": "string", "programmaticClients": "list:string"},
+    "own.IapReauth": {"method": "string", "maxAge": "duration", "policyType": "string"},
+    "own.IapCors": {"allowHttpOptions": "bool"},
+    "own.IapDomains": {"enable": "bool", "domains": "list:string"},
+    "own.IapApplication": {"accessDeniedPageSettings": "ref:own.IapDenied"},
+    "own.IapDenied": {"accessDeniedPageUri": "string"},
     "own.SearchFolders": {"query": "string", "pageSize": "int32", "pageToken": "string"},
 }
 OWN_METHODS = {
@@ -81,6 +92,14 @@ OWN_METHODS = {
     "POST /homerun/v1/keys:rotate": "own.Empty",
     "POST /homerun/v1/issuers/{}:renew": "own.Empty",
     "POST /homerun/v1/access:explain": "own.Explain",
+    "POST /homerun/v1/access:plan": "own.Plan",
+    "PATCH /v1/projects/{}:iapSettings": "own.IapSettings",
+    **{f"{verb} /v1/projects/{{}}/iap_web{level}:{method}": schema
+       for level in ("", "/{}", "/{}/services/{}")
+       for verb, method, schema in (("POST", "getIamPolicy", "own.GetIamPolicy"),
+                                    ("POST", "setIamPolicy", "run.v2.GoogleIamV1SetIamPolicyRequest"),
+                                    ("POST", "testIamPermissions", "own.Permissions"),
+                                    ("PATCH", "iapSettings", "own.IapSettings"))},
 }
 SCHEMAS = {**FACTS["schemas"], **OWN_SCHEMAS}
 
@@ -247,7 +266,7 @@ class World:
             "issuer": "issuer.example", "image": "registry.example/attacked",
             "tag": self.tag_value if path.startswith("/v3/tagValues") else self.tag_key,
             "resource": f"%2F%2Fcloudresourcemanager.googleapis.com%2Fprojects%2F{PROJECT}",
-            "value": self.tag_value,
+            "value": self.tag_value, "type": f"cloud_run-{self.region}",
         }
 
     def path(self, row, **instead):
@@ -304,7 +323,7 @@ class World:
         owner = [f"serviceAccount:{self.homerun.ready['owner']['email']}"]
         creator = {"role": "roles/iam.serviceAccountTokenCreator", "members": owner}
         return [viewer, {"role": "roles/owner", "members": owner},
-                *([] if "/services/" in row["path"] else [creator])]
+                *([] if "/services/" in row["path"] or "iap_web" in row["path"] else [creator])]
 
     def access_bodies(self):
         return {
@@ -320,6 +339,7 @@ class World:
             "UpdateSecret": {"labels": {"a": "b"}},
             "CreateRole": {"roleId": "another", "role": {"title": "a"}},
             "UpdateRole": {"title": "a"},
+            "Plan": {"resource": f"projects/{PROJECT}/locations/{self.region}/services/attacked", "invokerIamDisabled": True},
             "CreateGroup": {"email": "another@example.com", "members": ["user:a@example.com"]},
             "UpdateGroup": {"members": ["user:a@example.com"]},
             "CreateToken": {"kind": "access", "member": "user:a@example.com"},
