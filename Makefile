@@ -91,7 +91,7 @@ bench: build
 	@bench/run.sh $(BUILD) $(ARGS)
 
 format:
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@tests/format.py --write
 
 install: build
 	@meson configure $(BUILD) --prefix $(PREFIX) >/dev/null

@@ -7,8 +7,8 @@
  *   changed  every decision right after a change of the index: all memories are void but the
  *            signature's
  *
- * With a door (Identity-Aware Proxy), the callers come by token or by session cookie, and what stands
- * behind is the door's agent.
+ * With a door (Identity-Aware Proxy), the callers come by token or by session cookie, and what
+ * stands behind is the door's agent.
  *
  * Usage: bench-decision [RS256|ES256|EdDSA] [check|token|session]
  */
@@ -138,7 +138,9 @@ static void fill(struct trust_secret *secret, struct error *err)
 static void touch(struct error *err)
 {
     struct index_txn *txn = index_txn_begin(writer, err);
-    check(txn != NULL && index_txn_put_user_key(txn, SLICE("k"), &(struct index_user_key){.sub = SLICE("1")}, err) &&
+    check(txn != NULL &&
+              index_txn_put_user_key(txn, SLICE("k"), &(struct index_user_key){.sub = SLICE("1")},
+                                     err) &&
               index_txn_commit(&txn, err),
           err);
 }

@@ -1,6 +1,6 @@
 /*
- * Makes an issuer of its own for the benchmark: COUNT RS256 ID tokens of different people, the key set that lets
- * Homerun believe them, and the public key that lets HAProxy check the same tokens.
+ * Makes an issuer of its own for the benchmark: COUNT RS256 ID tokens of different people, the key
+ * set that lets Homerun believe them, and the public key that lets HAProxy check the same tokens.
  * usage: bench-tokens DIR COUNT ISSUER AUDIENCE DOMAIN  →  DIR/{tokens,emails,jwks.json,rsa.pub}
  */
 #include <openssl/evp.h>
@@ -70,11 +70,11 @@ int main(int argc, char **argv)
         auto_arena arena = {0};
         struct slice signature;
         const char *email = arena_printf(&arena, "caller-%d@%s", i, argv[5]);
-        const char *claims = arena_printf(
-            &arena,
-            "{\"iss\":\"%s\",\"aud\":\"%s\",\"sub\":\"%d\",\"email\":\"%s\",\"email_verified\":true,"
-            "\"iat\":%ld,\"exp\":%ld}",
-            argv[3], argv[4], i, email, now, now + 43200);
+        const char *claims = arena_printf(&arena,
+                                          "{\"iss\":\"%s\",\"aud\":\"%s\",\"sub\":\"%d\",\"email\":"
+                                          "\"%s\",\"email_verified\":true,"
+                                          "\"iat\":%ld,\"exp\":%ld}",
+                                          argv[3], argv[4], i, email, now, now + 43200);
         struct slice input =
             token_signing_input(&arena, TRUST_RS256, SLICE("bench"), slice_of(claims));
         if (!trust_sign(&arena, secret, input, &signature, &err)) {

@@ -19,12 +19,8 @@ static const struct {
     const char *role;
     int (*main)(int argc, char **argv);
 } roles[] = {
-    {"control", control_main},
-    {"engine", engine_main},
-    {"ingress", ingress_main},
-    {"metadata", metadata_main},
-    {"signer", signer_main},
-    {NULL, NULL},
+    {"control", control_main},   {"engine", engine_main}, {"ingress", ingress_main},
+    {"metadata", metadata_main}, {"signer", signer_main}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)

@@ -54,6 +54,7 @@ def heading(text, started, count):
 def run_layers(count):
     run_program(count, TESTS / "layers.py", {})
     run_program(count, TESTS / "rules.py", {})
+    run_program(count, TESTS / "format.py", {})
 
 
 def run_unit(count, build, only):

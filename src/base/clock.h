@@ -12,7 +12,8 @@ int64_t clock_wall_us(void);
 int64_t clock_mono_us(void);
 
 /* Microseconds since the machine started, the same for all processes, time asleep included. Never
- * steps back: what ends by the wall clock and by this one cannot be prolonged by setting a clock. */
+ * steps back: what ends by the wall clock and by this one cannot be prolonged by setting a clock.
+ */
 int64_t clock_boot_us(void);
 /* What names this start of the machine, in ARENA; "" if the kernel does not say. */
 const char *clock_boot_id(struct arena *arena);

@@ -25,6 +25,6 @@ int file_open_below(const char *dir, const char *path, struct error *err);
 /* Makes PATH and its parents, each with MODE if it is new. */
 bool file_make_dir(const char *path, mode_t mode, struct error *err);
 
-/* Whether PATH ("a/b") leads to something below where it is put: it is relative, and has no part that
- * is empty, "." or "..". */
+/* Whether PATH ("a/b") leads to something below where it is put: it is relative, and has no part
+ * that is empty, "." or "..". */
 bool path_leads_below(const char *path);

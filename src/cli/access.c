@@ -83,8 +83,7 @@ int action_access_at(struct cli *cli)
     static const char *const heads[] = {"MEMBER", "ROLE", "GRANTED ON", "CONDITION", NULL};
     struct error err = {0};
     auto_json *answer = NULL;
-    const char *more =
-        arena_printf(&cli->arena, "time=%s", encoded(cli, cli->in.arguments[0]));
+    const char *more = arena_printf(&cli->arena, "time=%s", encoded(cli, cli->in.arguments[0]));
     if (!session_open(cli, &err) ||
         !access_get(cli, "at", cli->in.arguments[1], more, &answer, &err)) {
         return cli_fail(&err);
@@ -370,7 +369,8 @@ static const char *joined(struct cli *cli, const json_t *texts)
 
 int action_access_public(struct cli *cli)
 {
-    static const char *const heads[] = {"RESOURCE", "INGRESS", "WHY", "SINCE", "BY", "UNTIL", "REASON", NULL};
+    static const char *const heads[] = {"RESOURCE", "INGRESS", "WHY",    "SINCE",
+                                        "BY",       "UNTIL",   "REASON", NULL};
     struct error err = {0};
     auto_json *answer = NULL;
     if (!session_open(cli, &err) || !access_get(cli, "public", NULL, "", &answer, &err)) {

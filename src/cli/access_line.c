@@ -74,8 +74,7 @@ static const char *public_text(struct cli *cli, const json_t *answer, const stru
             ? "the Invoker IAM check is off"
             : arena_printf(&cli->arena, "the Invoker IAM check is off until %s (%s)", until,
                            json_text_or(answer, "publicReason", "no reason given"));
-    return arena_printf(&cli->arena, "PUBLIC%s: %s%s%s", limited,
-                        off ? check : "",
+    return arena_printf(&cli->arena, "PUBLIC%s: %s%s%s", limited, off ? check : "",
                         off && grant[0] != '\0' ? ", and " : "", grant);
 }
 

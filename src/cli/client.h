@@ -60,8 +60,8 @@ json_t *until_condition(struct cli *cli, const struct until *until);
 const char *until_of_service(const json_t *service);
 
 /*
- * Lets allUsers invoke the service RESOURCE, until CONDITION ends or (NULL) for good, in place of any
- * such grant that stood; or, with OPEN false, takes those away. NOT_FOUND if there is none.
+ * Lets allUsers invoke the service RESOURCE, until CONDITION ends or (NULL) for good, in place of
+ * any such grant that stood; or, with OPEN false, takes those away. NOT_FOUND if there is none.
  */
 bool binding_open(struct cli *cli, const char *resource, const json_t *condition, bool open,
                   json_t **policy, struct error *err);

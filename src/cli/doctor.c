@@ -15,9 +15,9 @@
 #include "base/file.h"
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/probe.h"
 #include "cli/resolve.h"
 #include "net/net.h"
-#include "cli/probe.h"
 #include "trust/trust.h"
 
 enum { FILES_MIN = 4096, CERTIFICATE_BYTES_MAX = 65536, DAY_S = 86400, RENEWED_DAYS = 430 };
@@ -459,14 +459,21 @@ static const struct {
     const char *name;
     void (*run)(struct doctor *doctor);
 } checks[] = {
-    {"data folder", check_data},    {"instance", check_instance},
-    {"ports", check_ports},         {"open files", check_files},
-    {"clock", check_clock},         {"local CA", check_ca},
-    {"names", check_names},         {"containers", check_runtime},
+    {"data folder", check_data},
+    {"instance", check_instance},
+    {"ports", check_ports},
+    {"open files", check_files},
+    {"clock", check_clock},
+    {"local CA", check_ca},
+    {"names", check_names},
+    {"containers", check_runtime},
     {"egress", check_egress},
-    {"walls", check_walls},         {"gcloud", check_gcloud},
-    {"terraform", check_terraform}, {"this shell", check_environment},
-    {"CA bundles", check_bundles},  {"proxies", check_proxies},
+    {"walls", check_walls},
+    {"gcloud", check_gcloud},
+    {"terraform", check_terraform},
+    {"this shell", check_environment},
+    {"CA bundles", check_bundles},
+    {"proxies", check_proxies},
     {"services", check_services},
     {"stranger", check_stranger},
 };

@@ -154,8 +154,9 @@ static void print_elsewhere(struct cli *cli, struct printer *printer)
         for (const char *c = api->gcloud; *c != '\0' && at + 1 < sizeof(name); c++) {
             name[at++] = (char)toupper((unsigned char)*c);
         }
-        print_one(printer, name,
-                  expand(cli, arena_printf(&cli->arena, "http://%s.localhost:{port}/", api->label)));
+        print_one(
+            printer, name,
+            expand(cli, arena_printf(&cli->arena, "http://%s.localhost:{port}/", api->label)));
     }
 }
 

@@ -406,7 +406,8 @@ bool service_edit(struct cli *cli, const char *name, json_t *doc, bool is_new, s
         json_put(doc, "template", json_object());
     }
     audiences_edit(cli, doc);
-    return until_edit(cli, doc, err) && container_edit(cli, doc, err) && edit_fields(cli, doc, err) &&
+    return until_edit(cli, doc, err) && container_edit(cli, doc, err) &&
+           edit_fields(cli, doc, err) &&
            (!labels ||
             (labels_on(cli, doc, err) && labels_on(cli, json_object_get(doc, "template"), err))) &&
            revision_edit(cli, name, doc, is_new, err);

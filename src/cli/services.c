@@ -8,7 +8,8 @@
 int action_services_list(struct cli *cli)
 {
     static const char *const heads[] = {
-        "SERVICE", "READY", "REGION", "URL", "LAST DEPLOYED BY", "LAST DEPLOYED AT", "PUBLIC UNTIL", NULL};
+        "SERVICE",          "READY",        "REGION", "URL", "LAST DEPLOYED BY",
+        "LAST DEPLOYED AT", "PUBLIC UNTIL", NULL};
     struct error err = {0};
     if (!session_open(cli, &err)) {
         return cli_fail(&err);

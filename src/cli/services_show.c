@@ -108,10 +108,9 @@ static const char *check_text(struct cli *cli, const json_t *service)
     if (json_flag(service, "iapEnabled", false) && until_us > clock_wall_us()) {
         return arena_printf(&cli->arena, "off until %s", until);
     }
-    return arena_printf(&cli->arena,
-                        until_us > clock_wall_us() ? "off: public until %s"
-                                                   : "on: it was off until %s",
-                        until);
+    return arena_printf(
+        &cli->arena,
+        until_us > clock_wall_us() ? "off: public until %s" : "on: it was off until %s", until);
 }
 
 void service_print(struct cli *cli, const json_t *service)

@@ -25,8 +25,8 @@ static inline void json_auto_decref(json_t **value)
 
 /*
  * JSON (RFC 8259): one value, UTF-8, no repeated names in an object, at most CODEC_DEPTH_MAX deep
- * and of CODEC_VALUES_MAX values, integers within int64. NULL and INVALID_ARGUMENT, with line and column, on failure. The caller
- * owns the value.
+ * and of CODEC_VALUES_MAX values, integers within int64. NULL and INVALID_ARGUMENT, with line and
+ * column, on failure. The caller owns the value.
  */
 json_t *json_read(struct slice text, struct error *err);
 /* The same of at most VALUES_MAX values. */

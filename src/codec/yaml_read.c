@@ -2,8 +2,8 @@
  * YAML 1.2.2 to JSON values, by descent: a node knows the column of the collection around it, and
  * what stands further to the right belongs to it. Depth, values and names are counted before
  * anything is built of them, and no byte is looked at more than a few times, so that time and
- * memory are bounded by the length of the text (tests/e2e/cost.py). Of YAML are left out: %TAG, tags but
- * those of JSON's types, names that are no texts, merge keys, and more than one document.
+ * memory are bounded by the length of the text (tests/e2e/cost.py). Of YAML are left out: %TAG,
+ * tags but those of JSON's types, names that are no texts, merge keys, and more than one document.
  */
 #include <stdio.h>
 #include <stdlib.h>

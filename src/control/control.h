@@ -19,16 +19,16 @@ struct control {
     uv_loop_t *loop;
     struct net *net;
     struct net_listener *listener;
-    struct net_listener *tls_listener; /* NULL: the API is not served over TLS */
-    struct net_tls *api_tls;           /* of that listener */
+    struct net_listener *tls_listener;  /* NULL: the API is not served over TLS */
+    struct net_tls *api_tls;            /* of that listener */
     struct net_listener *door_listener; /* of what ingress relays */
     struct handovers *handovers;        /* sign-ins that are under way */
     struct guesses *guesses;            /* who has tried wrong links */
     struct round_trips *round_trips;    /* sign-ins that are at a provider */
     struct replays *replays;            /* logout tokens that were used */
-    int64_t sessions_swept_us;          /* clock_mono_us() of the last look for those that are over */
-    size_t sessions_count;              /* then, and begun since */
-    struct renewals *renewals;          /* of people who are signed in by a provider */
+    int64_t sessions_swept_us;     /* clock_mono_us() of the last look for those that are over */
+    size_t sessions_count;         /* then, and begun since */
+    struct renewals *renewals;     /* of people who are signed in by a provider */
     struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;
@@ -36,22 +36,22 @@ struct control {
     struct index_reader *published; /* the index as the gate reads it; released between calls */
     struct ipc_channel *engine;
     struct ipc_channel *supervisor;
-    struct ipc_channel *metadata; /* NULL if there is no metadata server */
+    struct ipc_channel *metadata;               /* NULL if there is no metadata server */
     struct ipc_channel *ingress[BOARD_WORKERS]; /* NULL: no worker has that number */
     uv_timer_t leaf_timer; /* looks after the certificates (front/tls_leaf.c) */
-    int signer_fd;                /* used with blocking calls of at most two seconds */
+    int signer_fd;         /* used with blocking calls of at most two seconds */
     uint64_t signer_next_id;
     struct operations *operations;
     struct revision_checks *checks; /* of revisions that the engine was asked about */
     struct issuer *issuer;          /* our own: public keys, kid of the newest */
-    char url[256];              /* the API's base URL as tokens and links have it, without slash */
+    char url[256];           /* the API's base URL as tokens and links have it, without slash */
     struct metrics *metrics; /* what services did; NULL before the listener is open */
-    struct events *events;      /* who watches what changes; NULL before the listener is open */
+    struct events *events;   /* who watches what changes; NULL before the listener is open */
     /* After each change that is in force: a kind of the record and a key. NULL: nobody watches. */
     void (*on_change)(struct control *control, const char *kind, const char *name);
-    char owner_sub[24];         /* unique ID of the installation's owner; "": not known */
-    uv_timer_t secrets_timer;   /* run/secrets.c */
-    struct map *issuer_fetches; /* other issuers: when their keys were last asked for */
+    char owner_sub[24];            /* unique ID of the installation's owner; "": not known */
+    uv_timer_t secrets_timer;      /* run/secrets.c */
+    struct map *issuer_fetches;    /* other issuers: when their keys were last asked for */
     struct key_fetch *key_fetches; /* calls that wait for such keys (federation_keys.c) */
 };
 

@@ -214,7 +214,8 @@ static bool start(struct control *control, struct error *err)
     control->operations = operations_new(control, err);
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
         !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
-        !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) || !run_secrets_expire(control, err)) {
+        !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) ||
+        !run_secrets_expire(control, err)) {
         return false;
     }
     owner_file_refresh(control);

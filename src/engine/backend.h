@@ -36,7 +36,7 @@ struct backend_order {
     const struct run_container *container;
     const struct secrets *secrets; /* of all containers of the instance; read within start() */
     const char *instance;          /* its ID */
-    uint16_t port;        /* for PORT; 0: not the ingress container */
+    uint16_t port;                 /* for PORT; 0: not the ingress container */
     const char *metadata; /* HOST, or HOST:PORT, of its metadata server; NULL: it has none */
     bool hold;            /* make it, and let it wait for release() */
     const struct backend_events *events;
@@ -46,7 +46,7 @@ struct backend_order {
 struct backend_usage {
     int64_t memory_bytes; /* without what the kernel could give back at once */
     bool memory_is_held;  /* by the kernel: nobody else has to look at the limit */
-    int64_t cpu_us; /* since the start */
+    int64_t cpu_us;       /* since the start */
 };
 
 struct engine_backend {

@@ -19,7 +19,7 @@ struct bundle {
     const char *cwd;
     unsigned uid, gid; /* inside */
     const struct namespaces *namespaces;
-    int64_t memory_bytes, cpu_m; /* 0: no limit */
+    int64_t memory_bytes, cpu_m;       /* 0: no limit */
     const struct secret_mount *mounts; /* folders with secrets in them */
     size_t mount_count;
     const struct bundle_volume *volumes;

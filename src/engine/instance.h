@@ -60,8 +60,8 @@ struct instance {
     double cpu_used;           /* vCPUs */
     struct secrets secrets;    /* until its containers have been started */
     struct secrets_ask secrets_ask;
-    int64_t cpu_counted_us;    /* of cpu_us, what the meter has been told */
-    int64_t memory_bytes;      /* at the last look */
+    int64_t cpu_counted_us; /* of cpu_us, what the meter has been told */
+    int64_t memory_bytes;   /* at the last look */
     size_t container_count;
     struct container containers[RUN_CONTAINERS_MAX];
 

@@ -2,9 +2,9 @@
  * Lines of instances. Three bounds: a line (256 KiB, longer ones are split), an instance (1 MiB a
  * second and a burst of 4 MiB; what is over it is read and dropped, and counted, so that neither
  * the instance nor the engine waits), and the file. The supervisor turns the file over from time to
- * time and hands us the fresh one; this is for when it grows faster than that, or nobody does. We may
- * not open files, so its newest quarter is read, the file is cut to nothing, and that quarter is
- * written again. A reader that meets a file which has become shorter starts at its beginning.
+ * time and hands us the fresh one; this is for when it grows faster than that, or nobody does. We
+ * may not open files, so its newest quarter is read, the file is cut to nothing, and that quarter
+ * is written again. A reader that meets a file which has become shorter starts at its beginning.
  */
 #include "engine/logs.h"
 

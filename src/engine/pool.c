@@ -41,15 +41,16 @@ static void take_out(struct pool *pool, struct instance *instance)
     pool->count--;
 }
 
-/* One that reads secrets would have them as they were when it was prepared, and not as they are when
- * it wakes. */
+/* One that reads secrets would have them as they were when it was prepared, and not as they are
+ * when it wakes. */
 void pool_offer(struct revision *revision)
 {
     struct engine *engine = revision->engine;
     struct pool *pool = &engine->pool;
     const struct run_record *record = revision->record;
     if (engine->kind->release == NULL || pool->max == 0 || engine->draining || revision->gone ||
-        !record->reachable || record->secrets || record->max_instances == 0 || find(revision) != NULL) {
+        !record->reachable || record->secrets || record->max_instances == 0 ||
+        find(revision) != NULL) {
         return;
     }
     if (pool->count == pool->max) {

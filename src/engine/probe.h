@@ -19,8 +19,9 @@ struct probe_result {
     const char *why;   /* it did not pass; good during the call */
 };
 
-/* A start-up probe reports once. A liveness probe only reports that it has failed, once. A readiness
- * probe reports each change; at first it counts as passed. The probe may be freed in it. */
+/* A start-up probe reports once. A liveness probe only reports that it has failed, once. A
+ * readiness probe reports each change; at first it counts as passed. The probe may be freed in it.
+ */
 typedef void (*probe_report)(void *ctx, const struct probe_result *result);
 
 struct probe_order {

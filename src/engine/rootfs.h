@@ -27,8 +27,8 @@ bool rootfs_of_machine(const char *dir, const char *folder, const char *program,
                        const struct namespaces *namespaces, int64_t bytes, struct error *err);
 
 /* Takes the mounts away, and DIR. */
-/* A volume in memory at PATH, of at most BYTES, which root inside (FIRST outside) owns and everybody
- * inside may write. */
+/* A volume in memory at PATH, of at most BYTES, which root inside (FIRST outside) owns and
+ * everybody inside may write. */
 bool rootfs_volume(const char *path, uid_t first, int64_t bytes, struct error *err);
 void rootfs_volume_remove(const char *path);
 void rootfs_remove(const char *dir);

@@ -44,7 +44,7 @@ struct run_container {
     const struct run_pair *env;
     size_t env_count;
     const char *const *secret_env; /* variables whose values are secrets; ends with NULL */
-    uint16_t port; /* 0: not the ingress container */
+    uint16_t port;                 /* 0: not the ingress container */
     bool http2;
     struct run_probe startup, liveness, readiness;
     int64_t cpu_m;        /* 0: no limit known */

@@ -1,7 +1,8 @@
 /*
  * HTTP/1.1 by the letter of RFC 9112, and nothing lenient: what two parsers could read differently
  * is refused (bare LF, obs-fold, space before colon, both Content-Length and Transfer-Encoding,
- * repeated or odd lengths, "chunked" not last…). Bytes in, events out; no sockets, no state outside.
+ * repeated or odd lengths, "chunked" not last…). Bytes in, events out; no sockets, no state
+ * outside.
  */
 #pragma once
 
@@ -10,7 +11,7 @@
 
 struct http1_limits {
     size_t target_max; /* bytes of the request target; over it 414 */
-    size_t head_max; /* bytes of a whole head; over it 431 */
+    size_t head_max;   /* bytes of a whole head; over it 431 */
 };
 
 enum http1_outcome {
@@ -20,15 +21,15 @@ enum http1_outcome {
 };
 
 struct http1_fault {
-    int status; /* 400, 414, 431, 501, 505; for a response always 502 */
+    int status;      /* 400, 414, 431, 501, 505; for a response always 502 */
     const char *why; /* a static sentence */
 };
 
 /*
  * Looks for one request head at the front of BYTES. SCANNED remembers how much earlier calls have
  * already searched for the end (start with 0), so that a slow sender costs nothing quadratic.
- * On DONE: *out is filled (slices into BYTES, which is lower-cased in place in header names; the array of headers from ARENA)
- * and *head_bytes is the length of the head with its empty line.
+ * On DONE: *out is filled (slices into BYTES, which is lower-cased in place in header names; the
+ * array of headers from ARENA) and *head_bytes is the length of the head with its empty line.
  */
 enum http1_outcome http1_read_request(char *bytes, size_t count, size_t *scanned,
                                       const struct http1_limits *limits, struct arena *arena,
@@ -46,7 +47,7 @@ struct http1_body {
     enum http_framing framing;
     int state;
     uint64_t left; /* of the length, or of the chunk */
-    size_t line; /* bytes of the chunk line or the trailers so far: both are limited */
+    size_t line;   /* bytes of the chunk line or the trailers so far: both are limited */
     struct http_headers trailers; /* filled when the body is done */
     struct buffer trailer_bytes;
 };
@@ -64,8 +65,8 @@ enum http1_outcome http1_body_feed(struct http1_body *body, struct slice input, 
 
 /*
  * Heads on their way out. Names and values are checked once more: a CR, LF or NUL in one is never
- * written (false). Framing fields (Content-Length, Transfer-Encoding, Connection, Upgrade) are made from the
- * struct, and fields of those names in headers are left out.
+ * written (false). Framing fields (Content-Length, Transfer-Encoding, Connection, Upgrade) are made
+ * from the struct, and fields of those names in headers are left out.
  */
 bool http1_write_request(struct buffer *out, const struct http_request *request);
 bool http1_write_response(struct buffer *out, const struct http_response *response,

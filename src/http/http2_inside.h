@@ -37,9 +37,9 @@ struct http2_stream {
     struct http_headers out_trailers;
     bool head_sent;
     bool out_end;
-    bool deferred;    /* the data source has said that it has nothing now */
-    bool blocked;     /* http2_data() has said false: on_writable is owed */
-    bool reset_by_us; /* on the user's behalf, so that the peer does not pay for it */
+    bool deferred;       /* the data source has said that it has nothing now */
+    bool blocked;        /* http2_data() has said false: on_writable is owed */
+    bool reset_by_us;    /* on the user's behalf, so that the peer does not pay for it */
     int64_t wound_up_ms; /* answered before the question was complete: reset by then; 0: not so */
 };
 
@@ -58,8 +58,8 @@ struct http2_session {
     unsigned spare_count;
     unsigned blocked_count;
     unsigned winding_count; /* streams with wound_up_ms */
-    struct slice pending; /* what nghttp2 gave and did not fit: valid until it is asked again */
-    int64_t now_ms;       /* 0 until the first tick */
+    struct slice pending;   /* what nghttp2 gave and did not fit: valid until it is asked again */
+    int64_t now_ms;         /* 0 until the first tick */
     struct http2_bucket resets;
     struct http2_bucket idle_frames;
 };

@@ -1,6 +1,6 @@
 /*
- * Targets and authorities: one parser for route, gate and relay alike. (The normal form of a path is
- * policy/path.h's.)
+ * Targets and authorities: one parser for route, gate and relay alike. (The normal form of a path
+ * is policy/path.h's.)
  */
 #pragma once
 

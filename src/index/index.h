@@ -137,9 +137,9 @@ struct index_key {
 
 /* An enabled key of a service account, RS256. */
 struct index_user_key {
-    struct slice sub;         /* of the account */
-    struct slice spki;        /* DER SubjectPublicKeyInfo; "" if only its being there is known */
-    int64_t from_s, until_s;  /* of what it signs itself: before, or from then on, it counts not */
+    struct slice sub;        /* of the account */
+    struct slice spki;       /* DER SubjectPublicKeyInfo; "" if only its being there is known */
+    int64_t from_s, until_s; /* of what it signs itself: before, or from then on, it counts not */
 };
 
 enum { INDEX_SESSION_KEY = 32, INDEX_SESSION_GROUPS_MAX = 200 };
@@ -156,10 +156,10 @@ struct index_session {
     struct slice email;   /* lower case; "" if it may not be used as user:E */
     struct slice groups[INDEX_SESSION_GROUPS_MAX]; /* as the provider names them */
     size_t group_count;
-    int64_t signed_in_us; /* wall clock of the sign-in itself, not of its handover to this host */
-    int64_t expire_us;    /* wall clock; never later than the parent's */
-    int64_t expire_boot_us; /* the same moment by clock_boot_us(): over when either has come, so that
-                               a wall clock that is set back prolongs nothing */
+    int64_t signed_in_us;   /* wall clock of the sign-in itself, not of its handover to this host */
+    int64_t expire_us;      /* wall clock; never later than the parent's */
+    int64_t expire_boot_us; /* the same moment by clock_boot_us(): over when either has come, so
+                               that a wall clock that is set back prolongs nothing */
     uint8_t parent[INDEX_SESSION_KEY]; /* key of the sign-on session; zeroes for that one itself */
 };
 

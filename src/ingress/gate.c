@@ -194,9 +194,9 @@ static void read_door_fields(const void *ctx, struct door_fields *out)
 {
     const struct seen *seen = ctx;
     const struct http_request *request = seen->request;
-    door_fields_read(
-        request, network_scheme(seen->networks, seen->peer, request->scheme, &request->headers),
-        out);
+    door_fields_read(request,
+                     network_scheme(seen->networks, seen->peer, request->scheme, &request->headers),
+                     out);
 }
 
 /* Behind a door the caller of the check is the door's agent: who came stands with the door. */

@@ -1,6 +1,6 @@
 /*
- * A worker's life: read what it was told, open everything, shut itself in, serve, drain, end. A drain
- * cuts no request that was admitted (docs/access.md, P2).
+ * A worker's life: read what it was told, open everything, shut itself in, serve, drain, end. A
+ * drain cuts no request that was admitted (docs/access.md, P2).
  */
 #include "ingress/ingress.h"
 

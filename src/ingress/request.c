@@ -116,10 +116,9 @@ void request_fail(struct request *request, enum failure failure)
     if (failure == FAILURE_SIGNER) {
         http_headers_add(&headers, request->arena, SLICE("retry-after"), SLICE("3"));
     }
-    request->record.response_bytes =
-        away ? own_host_unavailable(request)
-             : page_reply(request->exchange, failures[failure].status, request->record.path, "",
-                          &headers);
+    request->record.response_bytes = away ? own_host_unavailable(request)
+                                          : page_reply(request->exchange, failures[failure].status,
+                                                       request->record.path, "", &headers);
     exchange_resume(request->exchange);
 }
 

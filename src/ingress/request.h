@@ -43,12 +43,12 @@ enum request_state {
 
 /* What control is asked for with a request. Travels as a field that no client can send. */
 enum own_errand {
-    OWN_NONE,        /* the request goes to a container */
-    OWN_HOST,        /* to a host of ours: as it is */
-    OWN_PATH,        /* a path of the door on the host of a service: as it is */
-    OWN_LOGIN,       /* the caller has to sign in: make a login record and lead them there */
-    OWN_LOGIN_ANEW,  /* the same, and a sign-in that has been is not enough */
-    OWN_CLEAR,       /* gcp-iap-mode=CLEAR_LOGIN_COOKIE: end the session, lead back */
+    OWN_NONE,       /* the request goes to a container */
+    OWN_HOST,       /* to a host of ours: as it is */
+    OWN_PATH,       /* a path of the door on the host of a service: as it is */
+    OWN_LOGIN,      /* the caller has to sign in: make a login record and lead them there */
+    OWN_LOGIN_ANEW, /* the same, and a sign-in that has been is not enough */
+    OWN_CLEAR,      /* gcp-iap-mode=CLEAR_LOGIN_COOKIE: end the session, lead back */
 };
 
 /* Why a request that passed the gate gets an answer of ours. */
@@ -66,7 +66,7 @@ enum failure {
 };
 
 struct own_hosts; /* own_host.c */
-struct waiting; /* of one revision: dispatch.c */
+struct waiting;   /* of one revision: dispatch.c */
 struct dispatch;
 
 struct worker {
@@ -121,7 +121,7 @@ struct request {
     TAILQ_ENTRY(request) signer_wait; /* in the worker's list of those that wait for the signer */
     int64_t signer_deadline_us;
     enum door_errand keys_errand; /* it waits for the public keys, in this form; else NO_ERRAND */
-    struct slice assertion;           /* who came through it, in the arena; "": nobody known */
+    struct slice assertion;       /* who came through it, in the arena; "": nobody known */
     struct slice user_email, user_id; /* the same, as fields */
     bool passed; /* the gate's way is over: count it as a request of the service */
 
@@ -228,9 +228,10 @@ bool dispatch_may_wait_on(const struct request *request);
 enum failure dispatch_failure(const struct request *request);
 
 /*
- * own_host.c: hosts that are ours, on the services' listener: auth.DOMAIN (sign-in) and console.DOMAIN.
- * Their requests go to control like to any target, and so do the few paths of the door on the hosts of
- * services. No container ever answers them. While control is away the answer is a page with 503.
+ * own_host.c: hosts that are ours, on the services' listener: auth.DOMAIN (sign-in) and
+ * console.DOMAIN. Their requests go to control like to any target, and so do the few paths of the
+ * door on the hosts of services. No container ever answers them. While control is away the answer
+ * is a page with 503.
  */
 void own_hosts_open(struct worker *worker);
 void own_hosts_close(struct worker *worker);

@@ -49,7 +49,7 @@ bool confine_to_folder(const struct confinement_to_folder *what, unsigned *lacks
 const char *confinement_lacks(unsigned lacks);
 
 /*
- * This process, and what it starts, leave no core dump behind: there may be values of secrets in its
- * memory. A limit of one byte also keeps it from programs that the kernel would pipe a dump to.
+ * This process, and what it starts, leave no core dump behind: there may be values of secrets in
+ * its memory. A limit of one byte also keeps it from programs that the kernel would pipe a dump to.
  */
 void confine_core_dumps(void);

@@ -121,7 +121,7 @@ enum sign_kind {
                   value */
     SIGN_DOOR_ASSERTION, /* ingress asks: bytes = claims, a JSON object; answer = the whole JWT, by
                             the doors' own key */
-    SIGN_DOOR_KEYS, /* answer = {"KID": "PEM"} of those keys, NUL, a JWK set of them */
+    SIGN_DOOR_KEYS,      /* answer = {"KID": "PEM"} of those keys, NUL, a JWK set of them */
 };
 struct msg_sign {
     uint64_t id; /* chosen by the asker */
@@ -151,7 +151,7 @@ struct msg_sockets {
     uint32_t count;
 };
 struct msg_workload_ask {
-    uint64_t id; /* chosen by the asker */
+    uint64_t id;          /* chosen by the asker */
     uint64_t revision_id; /* whose account; 0: the default runtime account of the project */
     uint32_t kind;
     /* Behind this struct: the account as the caller named it ("" or "default": whichever it is;

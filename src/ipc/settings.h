@@ -10,8 +10,8 @@
 #include "base/slice.h"
 
 struct settings {
-    char data[4096];   /* absolute path of the data folder */
-    char api_url[256]; /* "http://127.0.0.1:8080": as bound, once the sockets are open */
+    char data[4096];       /* absolute path of the data folder */
+    char api_url[256];     /* "http://127.0.0.1:8080": as bound, once the sockets are open */
     char api_tls_url[256]; /* "" if the API is not served over TLS */
     char https_url[256];
     char http_url[256];
@@ -34,8 +34,8 @@ struct settings {
     int plain; /* serve on the HTTP listener instead of redirecting */
     int strict_paths;
     int large_responses; /* no limit on answers of containers that speak HTTP/1 */
-    int connect;    /* the API listener takes CONNECT to Google's hosts */
-    int https_port; /* of the URLs that we show */
+    int connect;         /* the API listener takes CONNECT to Google's hosts */
+    int https_port;      /* of the URLs that we show */
     int http_port;
     int log_level;
 };

@@ -30,7 +30,8 @@ struct setting {
     enum setting_engine engine;
 };
 
-/* What instances of this server are: rows of the others do not count. Containers, until it is said. */
+/* What instances of this server are: rows of the others do not count. Containers, until it is said.
+ */
 void settings_choose(enum setting_engine engine);
 
 /* Each row stands for its field and all below; the longest path wins. Ends without v2 and v1. */

@@ -66,8 +66,9 @@ static void keep_head(struct http_response *response, struct arena *arena, const
 }
 
 /*
- * A container that writes head and body apart waits for our acknowledgement of the first (Nagle), which the kernel
- * holds back for 40 ms in the hope of something to send: there is nothing, so it goes now.
+ * A container that writes head and body apart waits for our acknowledgement of the first (Nagle),
+ * which the kernel holds back for 40 ms in the hope of something to send: there is nothing, so it
+ * goes now.
  */
 static void acknowledge_head(const struct client_conn *conn, const struct http_response *response,
                              bool body_is_here)

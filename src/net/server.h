@@ -39,7 +39,7 @@ struct exchange {
     bool paused;
     bool body_over; /* on_body_end has been called, or never will */
     bool tunnel;
-    bool no_body; /* of the answer: HEAD, 204, 304 */
+    bool no_body;         /* of the answer: HEAD, 204, 304 */
     uint64_t body_due_ms; /* when the request's content has to be whole; UINT64_MAX: never */
     /* HTTP/2 alone. */
     struct link link;

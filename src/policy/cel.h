@@ -14,15 +14,15 @@ enum { CEL_SOURCE_MAX = 2048, CEL_OPERATORS_MAX = 12, CEL_LIST_MAX = 100 };
  * that it is not. */
 enum cel_tag { CEL_TAG_ABSENT, CEL_TAG_HELD, CEL_TAG_UNREADABLE };
 
-/* What a condition may ask for (docs/access.md, K1, K3, K4). data NULL: this attribute is absent, and
- * absent never grants. */
+/* What a condition may ask for (docs/access.md, K1, K3, K4). data NULL: this attribute is absent,
+ * and absent never grants. */
 struct cel_env {
     int64_t time_us;   /* request.time: microseconds since 1970 */
     struct slice host; /* request.host, no port; absent on admin calls */
     struct slice path; /* request.path in its normal form; absent on admin calls */
     struct slice resource_name, resource_type, resource_service;
-    /* docs/access.md K5: resource.matchTag and its like; NULL: no tags. KEY "ORG/KEY" or "tagKeys/N", VALUE "" for
-     * hasTagKey. */
+    /* docs/access.md K5: resource.matchTag and its like; NULL: no tags. KEY "ORG/KEY" or
+     * "tagKeys/N", VALUE "" for hasTagKey. */
     enum cel_tag (*has_tag)(void *ctx, bool by_id, struct slice key, struct slice value);
     void *tag_ctx;
     /* api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []): the roles that this call

@@ -7,7 +7,8 @@
 
 #include "base/slice.h"
 
-/* The session cookie of a service's host (docs/access.md, S1), and how the names of all cookies of ours begin. */
+/* The session cookie of a service's host (docs/access.md, S1), and how the names of all cookies of
+ * ours begin. */
 #define DOOR_COOKIE        "__Host-homerun_session"
 #define DOOR_COOKIE_PREFIX "__Host-homerun"
 

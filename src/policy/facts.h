@@ -100,7 +100,8 @@ struct facts_session {
     size_t group_count;
     int64_t signed_in_us;
     int64_t expire_us;
-    int64_t expire_boot_us; /* the same by the clock of the machine's start: the look-up's to judge */
+    int64_t
+        expire_boot_us; /* the same by the clock of the machine's start: the look-up's to judge */
 };
 
 /* What a token says, once its signature, kind and time are believed. */
@@ -192,9 +193,9 @@ struct facts_lookups {
     void (*token)(void *ctx, struct slice text, int64_t now_s, bool at_door,
                   struct facts_token *out);
     /*
-     * The session of a cookie's value, if it and the sign-on session that it hangs on are there, and
-     * it is not over by the clock of the machine's start.
-     * *handle is for the memory of answers. May be NULL, where nobody brings cookies.
+     * The session of a cookie's value, if it and the sign-on session that it hangs on are there,
+     * and it is not over by the clock of the machine's start. *handle is for the memory of answers.
+     * May be NULL, where nobody brings cookies.
      */
     const struct facts_session *(*session)(void *ctx, struct slice cookie, void **handle);
     /*

@@ -81,7 +81,8 @@ static bool drop_prefix(struct slice *whole, struct slice prefix)
     return there;
 }
 
-/* Of a self-signed JWT: the URL that is called, without query, or "https://HOST/" and an asterisk. */
+/* Of a self-signed JWT: the URL that is called, without query, or "https://HOST/" and an asterisk.
+ */
 static bool is_for_url(const struct gathering *gathering, struct slice audience)
 {
     const struct facts_request *request = gathering->request;
@@ -284,8 +285,7 @@ void gather_caller(struct gathering *gathering, const struct facts_claims *claim
     struct facts_issuer issuer = {.ours = true};
     struct names names = {.count = 0};
     *out = (struct facts_answer){.fault = FACTS_ISSUER, .principal = claims->sub};
-    if (!claims->self_signed &&
-        !gathering->lookups->issuer(gathering->ctx, claims->iss, &issuer)) {
+    if (!claims->self_signed && !gathering->lookups->issuer(gathering->ctx, claims->iss, &issuer)) {
         out->principal = SLICE_NONE;
         return;
     }
@@ -306,9 +306,9 @@ static void judge_groups_of_pool(struct gathering *gathering, struct slice pool,
                                  const struct facts_session *session, struct facts_answer *out)
 {
     for (size_t i = 0; pool.len > 0 && i < session->group_count && out->grant != GRANT_YES; i++) {
-        struct slice name = slice_of(
-            arena_printf(gathering->arena, "principalSet://%.*s/group/%.*s", SLICE_ARG(pool),
-                         SLICE_ARG(session->groups[i])));
+        struct slice name =
+            slice_of(arena_printf(gathering->arena, "principalSet://%.*s/group/%.*s",
+                                  SLICE_ARG(pool), SLICE_ARG(session->groups[i])));
         out->grant = gather_grants(gathering, name, out->grant, &out->binding);
     }
 }
@@ -326,8 +326,8 @@ void gather_session(struct gathering *gathering, const struct facts_session *ses
         .email_verified = true, /* or it would not be in the session */
     };
     *out = (struct facts_answer){.fault = FACTS_ISSUER};
-    if (!local && (!gathering->lookups->issuer(gathering->ctx, session->issuer, &issuer) ||
-                   issuer.ours)) {
+    if (!local &&
+        (!gathering->lookups->issuer(gathering->ctx, session->issuer, &issuer) || issuer.ours)) {
         return;
     }
     out->fault = local ? names_of_account(gathering, &claims, &names)

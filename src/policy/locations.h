@@ -1,6 +1,7 @@
 /*
  * Values of constraints/gcp.resourceLocations, as Google's "Restricting Resource Locations" lists
- * them: a region ("us-central1"), or a group of regions ("in:us-locations", "in:germany-locations").
+ * them: a region ("us-central1"), or a group of regions ("in:us-locations",
+ * "in:germany-locations").
  */
 #pragma once
 

@@ -18,8 +18,7 @@ const char *orgpolicy_text_annotation(struct arena *arena,
 const char *orgpolicy_text_value(struct arena *arena, const char *name, const char *resource,
                                  struct slice value)
 {
-    return arena_printf(arena,
-                        "'%.*s' violates constraint 'constraints/%s' on the resource '%s'.",
+    return arena_printf(arena, "'%.*s' violates constraint 'constraints/%s' on the resource '%s'.",
                         SLICE_ARG(value), name, resource);
 }
 

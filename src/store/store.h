@@ -20,17 +20,17 @@ struct store; /* opaque */
  */
 #define STORE_DELETED_ACCOUNT "deleted-account"
 #define STORE_USER            "user" /* users/E: people that this installation issues tokens for */
-#define STORE_SUBJECT         "subject"   /* sub → {"key": account key} */
-#define STORE_KEY             "key"       /* projects/P/serviceAccounts/E/keys/K */
-#define STORE_GROUP           "group"     /* groups/E */
-#define STORE_OPERATION       "operation" /* projects/P/locations/L/operations/O */
-#define STORE_ISSUER          "issuer"    /* issuers/NAME */
+#define STORE_SUBJECT         "subject"       /* sub → {"key": account key} */
+#define STORE_KEY             "key"           /* projects/P/serviceAccounts/E/keys/K */
+#define STORE_GROUP           "group"         /* groups/E */
+#define STORE_OPERATION       "operation"     /* projects/P/locations/L/operations/O */
+#define STORE_ISSUER          "issuer"        /* issuers/NAME */
 #define STORE_POOL            "identity-pool" /* projects/P/locations/global/workloadIdentityPools/W */
 #define STORE_PROVIDER        "identity-provider" /* POOL/providers/X */
-#define STORE_IMAGE           "image"     /* image reference */
-#define STORE_SETTING         "setting"   /* names of ours */
-#define STORE_ORGPOLICY       "orgpolicy" /* NODE/policies/C */
-#define STORE_ROLE            "role"      /* projects/P/roles/R, organizations/N/roles/R */
+#define STORE_IMAGE           "image"             /* image reference */
+#define STORE_SETTING         "setting"           /* names of ours */
+#define STORE_ORGPOLICY       "orgpolicy"         /* NODE/policies/C */
+#define STORE_ROLE            "role"              /* projects/P/roles/R, organizations/N/roles/R */
 #define STORE_TAG             "tag"
 #define STORE_SECRET          "secret"         /* projects/P/secrets/S */
 #define STORE_SECRET_VERSION  "secret-version" /* SECRET/versions/N */

@@ -82,8 +82,8 @@ void crew_reload(struct crew *crew, unsigned roles);
 void crew_end(struct crew *crew, int status);
 
 /*
- * Hands the descriptor of the log HOLDING to every process that holds it. False if one could not take
- * it now: it has more to read than it can, so try again later.
+ * Hands the descriptor of the log HOLDING to every process that holds it. False if one could not
+ * take it now: it has more to read than it can, so try again later.
  */
 bool crew_hand_log(struct crew *crew, enum holding holding);
 

@@ -268,10 +268,10 @@ bool trust_ca_renew(struct arena *arena, struct slice old_pem, struct slice key_
                                            sizeof(name));
         cert = cert_begin(key, now_s - EARLY_S, now_s + (int64_t)CA_DAYS * DAY_S);
     }
-    bool good = (cert != NULL && length > 0 &&
-                 ca_sign(cert, key, (struct slice){name, (size_t)length}) &&
-                 cert_pem(arena, cert, NULL, out)) ||
-                fault_report(err, "renew a CA");
+    bool good =
+        (cert != NULL && length > 0 && ca_sign(cert, key, (struct slice){name, (size_t)length}) &&
+         cert_pem(arena, cert, NULL, out)) ||
+        fault_report(err, "renew a CA");
     faults_end();
     return good;
 }

@@ -51,8 +51,8 @@ bool jws_text(struct arena *arena, const json_t *object, const char *name, struc
     return true;
 }
 
-/* Tokens that are made for something else (logout, DPoP…) say so here: RFC 8725 section 3.11. A logout
- * token is taken where one is expected, and nowhere else. */
+/* Tokens that are made for something else (logout, DPoP…) say so here: RFC 8725 section 3.11. A
+ * logout token is taken where one is expected, and nowhere else. */
 static bool is_known_type(struct slice typ, bool logout)
 {
     if (logout) {

@@ -93,7 +93,8 @@ const char *token_fault_name(enum token_fault fault);
  * names at the top, numbers that are times, "crit" refused, "b64" refused. Slices lie in ARENA.
  */
 enum token_fault token_parse(struct arena *arena, struct slice text, struct token *out);
-/* The same of a logout token (typ "logout+jwt", or none of its own), which token_parse() refuses. */
+/* The same of a logout token (typ "logout+jwt", or none of its own), which token_parse() refuses.
+ */
 enum token_fault token_parse_logout(struct arena *arena, struct slice text, struct token *out);
 
 /* docs/access.md C3: alg is the key's own, and the signature fits. */

@@ -1,6 +1,7 @@
 /*
- * What a door reads of a request, and which cookies go on: nothing that reads as a cookie of ours is
- * left, and what was cut once is not cut again. Lines of the input: target, cookies, Accept, Origin.
+ * What a door reads of a request, and which cookies go on: nothing that reads as a cookie of ours
+ * is left, and what was cut once is not cut again. Lines of the input: target, cookies, Accept,
+ * Origin.
  */
 #include <assert.h>
 #include <stdint.h>

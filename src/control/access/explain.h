@@ -70,7 +70,8 @@ struct explanation {
 const char *explain_short_name(const struct explanation *explanation, const char *resource);
 /* "https://…" of the service itself; "" if it is gone. */
 const char *explain_url(const struct explanation *explanation, const char *resource);
-/* TEXT without what a terminal would take for a command: a stranger chose parts of it. Lines stay. */
+/* TEXT without what a terminal would take for a command: a stranger chose parts of it. Lines stay.
+ */
 struct slice explain_plain(struct arena *arena, const char *text);
 /* "12 min", "3 h 5 min", "2 days". */
 const char *explain_span(struct arena *arena, int64_t seconds);

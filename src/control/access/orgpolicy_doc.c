@@ -221,8 +221,7 @@ bool orgpolicy_chain_load(struct control *control, struct arena *arena, const ch
     for (int depth = 0; depth < ORGPOLICY_LEVELS_MAX; depth++) {
         enum policy_node kind = policy_node_of(node);
         if (kind != POLICY_SERVICE && kind != POLICY_ACCOUNT && kind != POLICY_TAG &&
-            kind != POLICY_SECRET &&
-            kind != POLICY_DOOR &&
+            kind != POLICY_SECRET && kind != POLICY_DOOR &&
             !add_level(control, arena, node, constraint, name, dry_run, out, err)) {
             json_decref(out->owner);
             return false;

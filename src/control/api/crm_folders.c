@@ -51,11 +51,10 @@ bool crm_folder_name_free(struct api_call *call, const char *parent, const char 
 static bool first_policy(struct api_call *call, struct change *change, const char *node,
                          struct error *err)
 {
-    auto_json *policy = json_pack("{s:i, s:[{s:s, s:[o]}, {s:s, s:[o]}]}", "version", 1, "bindings",
-                                  "role", "roles/resourcemanager.folderAdmin", "members",
-                                  json_slice(call->caller.member), "role",
-                                  "roles/resourcemanager.folderEditor", "members",
-                                  json_slice(call->caller.member));
+    auto_json *policy = json_pack(
+        "{s:i, s:[{s:s, s:[o]}, {s:s, s:[o]}]}", "version", 1, "bindings", "role",
+        "roles/resourcemanager.folderAdmin", "members", json_slice(call->caller.member), "role",
+        "roles/resourcemanager.folderEditor", "members", json_slice(call->caller.member));
     return store_put(call->control->store, STORE_POLICY, node, policy, NULL, NULL, err) &&
            change_policy(change, node, err);
 }

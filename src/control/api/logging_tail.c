@@ -1,7 +1,7 @@
 /*
  * TailLogEntries: a call that goes on. Twice a second it is given what was written to the log files
- * since it looked last; each time it is asked anew who its caller is, by the token that it came with,
- * and whether they may still read them.
+ * since it looked last; each time it is asked anew who its caller is, by the token that it came
+ * with, and whether they may still read them.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -116,8 +116,7 @@ static bool take_tags(struct api_call *call, const struct run_service *service, 
         return error_field(err, "service.tags", "must be an object");
     }
     json_object_del(call->body, "tags");
-    call->new_tags =
-        new_tags_read(call, tags, "run.services.createTagBinding", service->key, err);
+    call->new_tags = new_tags_read(call, tags, "run.services.createTagBinding", service->key, err);
     return call->new_tags != NULL;
 }
 

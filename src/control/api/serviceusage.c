@@ -89,9 +89,9 @@ static bool switch_in(struct api_call *call, const json_t *names, bool on, struc
     for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
         if (!api_name_valid(name, err) ||
-            (on && !orgpolicy_check_value(call, "serviceuser.services",
-                                          api_expand(call, "projects/{project}"), slice_of(name),
-                                          err)) ||
+            (on &&
+             !orgpolicy_check_value(call, "serviceuser.services",
+                                    api_expand(call, "projects/{project}"), slice_of(name), err)) ||
             !project_api_set(call->control, &call->arena, project, name, on, err)) {
             return false;
         }

@@ -12,8 +12,8 @@ struct api_header {
     const char *name, *value;
 };
 
-/* A whole answer that is no JSON of an API, with COUNT headers of its own (at most 16). TEXT and the
- * headers are copied. */
+/* A whole answer that is no JSON of an API, with COUNT headers of its own (at most 16). TEXT and
+ * the headers are copied. */
 void api_reply_with(struct api_call *call, int http_status, const char *content_type,
                     struct slice text, const struct api_header *headers, size_t count);
 

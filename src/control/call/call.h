@@ -55,13 +55,13 @@ struct api_call {
     enum api_door door;
     const char *scheme; /* of the request as the client sent it: "http", "https" */
     const char *denied_permission,
-        *denied_resource;   /* of the last api_allowed() that said no: for ErrorInfo */
-    bool scope_lacking;     /* the account may, its token may not: for ErrorInfo */
+        *denied_resource;     /* of the last api_allowed() that said no: for ErrorInfo */
+    bool scope_lacking;       /* the account may, its token may not: for ErrorInfo */
     const char *disabled_api; /* the project has switched it off: for ErrorInfo; or NULL */
     const struct api_transport *transport; /* NULL: HTTP as it is */
     bool congested; /* of answers that go on: more waits for the client than should */
-    void *wire;             /* the transport's own */
-    void *user;             /* the handler's, for calls that are answered later */
+    void *wire;     /* the transport's own */
+    void *user;     /* the handler's, for calls that are answered later */
     const struct tag_set *new_tags; /* that the resource of the call is being made with; or NULL */
     json_t *policy_details;         /* what organization policy has to say of a refusal: for
                                        orgpolicy_fail() */
@@ -77,8 +77,8 @@ bool api_query_flag(struct api_call *call, const char *name); /* "true", "1", an
 /* Whether the client reads enums as numbers: "$alt=json;enum-encoding=int". */
 bool api_numbers_asked(struct api_call *call);
 
-/* Whether the call's row is one of that API: "google.cloud.run.v1.". The row says which form an answer
- * has; the path that a client wrote does not. */
+/* Whether the call's row is one of that API: "google.cloud.run.v1.". The row says which form an
+ * answer has; the path that a client wrote does not. */
 bool api_is_of(const struct api_call *call, const char *api);
 
 /* "projects/{project}" with the call's parameters, in its arena. */

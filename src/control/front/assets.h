@@ -1,6 +1,6 @@
 /*
- * The console's files, embedded in the program: made by console/build.mjs, or none where the console
- * was not built.
+ * The console's files, embedded in the program: made by console/build.mjs, or none where the
+ * console was not built.
  */
 #pragma once
 

@@ -28,8 +28,8 @@ enum { PAGE_HEADERS = sizeof(page_headers) / sizeof(page_headers[0]), ANSWER_HEA
 
 /* ---- cookies and origins ---- */
 
-/* The names that count where the call came in. At the API's own address a cookie of the door is none:
- * cookies do not know ports. */
+/* The names that count where the call came in. At the API's own address a cookie of the door is
+ * none: cookies do not know ports. */
 static struct slice cookie_of_call(const struct api_call *call, bool *several)
 {
     const struct http_request *request = exchange_request(call->exchange);
@@ -71,8 +71,7 @@ static bool origin_is_ours(const struct api_call *call)
         return false;
     }
     struct slice rest = origin->value, scheme = slice_of(call->scheme);
-    return slice_starts(rest, scheme) &&
-           slice_starts(slice_from(rest, scheme.len), SLICE("://")) &&
+    return slice_starts(rest, scheme) && slice_starts(slice_from(rest, scheme.len), SLICE("://")) &&
            slice_equal_nocase(slice_from(rest, scheme.len + 3), request->authority);
 }
 
@@ -80,8 +79,9 @@ static bool type_is_no_forms(const struct http_request *request)
 {
     const struct http_header *type = http_headers_find(&request->headers, SLICE("content-type"));
     struct slice rest = type == NULL ? SLICE_NONE : type->value, name;
-    return slice_cut(&rest, ';', &name) && (slice_equal_nocase(slice_trim(name), SLICE("application/json")) ||
-                                            slice_equal_nocase(slice_trim(name), SLICE("application/yaml")));
+    return slice_cut(&rest, ';', &name) &&
+           (slice_equal_nocase(slice_trim(name), SLICE("application/json")) ||
+            slice_equal_nocase(slice_trim(name), SLICE("application/yaml")));
 }
 
 bool console_request_is_ours(const struct api_call *call, struct error *err)
@@ -109,7 +109,8 @@ static bool accepts(const struct http_request *request, const char *coding)
     while (slice_cut(&rest, ',', &part)) {
         struct slice name;
         part = slice_trim(part);
-        if (slice_cut(&part, ';', &name) && slice_equal_nocase(slice_trim(name), slice_of(coding))) {
+        if (slice_cut(&part, ';', &name) &&
+            slice_equal_nocase(slice_trim(name), slice_of(coding))) {
             return slice_find_slice(part, SLICE("q=0")) < 0 ||
                    slice_find_slice(part, SLICE("q=0.")) >= 0;
         }
@@ -280,11 +281,10 @@ static void session_get(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{s:o, s:o, s:s, s:s, s:s, s:s}", "member",
-                              json_slice(caller.member), "expireTime",
-                              json_slice(time_text(&call->arena, session.expire_us)), "project",
-                              settings->project, "region", settings->region, "organization",
-                              settings->organization, "domain", settings->domain));
+    api_reply(call, json_pack("{s:o, s:o, s:s, s:s, s:s, s:s}", "member", json_slice(caller.member),
+                              "expireTime", json_slice(time_text(&call->arena, session.expire_us)),
+                              "project", settings->project, "region", settings->region,
+                              "organization", settings->organization, "domain", settings->domain));
 }
 
 static void events_get(struct api_call *call)

@@ -1,7 +1,7 @@
 /*
- * Each stream asks again at each event whether its session still stands and whether its person may know
- * of the resource: a stream that outlives a sign-out would be a window left open. A client that does
- * not read is cut rather than waited for; it comes back and loads everything again.
+ * Each stream asks again at each event whether its session still stands and whether its person may
+ * know of the resource: a stream that outlives a sign-out would be a window left open. A client
+ * that does not read is cut rather than waited for; it comes back and loads everything again.
  */
 #include "control/front/events.h"
 
@@ -27,7 +27,8 @@ struct events {
     unsigned count;
 };
 
-/* What it takes to be told that a resource of a kind has changed. Others are told without a name. */
+/* What it takes to be told that a resource of a kind has changed. Others are told without a name.
+ */
 static const struct {
     const char *kind, *permission;
 } may_know[] = {
@@ -176,7 +177,8 @@ void events_tell(struct events *events, const char *kind, const char *name)
     }
 }
 
-/* Keeps connections open that somebody between us would close, and ends those whose session is over. */
+/* Keeps connections open that somebody between us would close, and ends those whose session is
+ * over. */
 static void on_beat(uv_timer_t *timer)
 {
     struct events *events = timer->data;

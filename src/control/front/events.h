@@ -1,6 +1,6 @@
 /*
- * The event stream (text/event-stream) of what changed: kinds and names, never contents. The page loads
- * what it shows again through the API, which decides what it may see.
+ * The event stream (text/event-stream) of what changed: kinds and names, never contents. The page
+ * loads what it shows again through the API, which decides what it may see.
  */
 #pragma once
 

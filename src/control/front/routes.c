@@ -16,9 +16,13 @@ static const struct {
     enum api_flag flag;
     const char *name;
 } flag_names[] = {
-    {API_ANONYMOUS, "anonymous"},       {API_FORM, "form"},         {API_NO_BODY, "no-body"},
-    {API_SELF_CHECKED, "self-checked"}, {API_YAML_TOO, "yaml-too"},
-    {API_ON_AUTH, "on-auth-host"},      {API_ON_SERVICE, "on-service-hosts"},
+    {API_ANONYMOUS, "anonymous"},
+    {API_FORM, "form"},
+    {API_NO_BODY, "no-body"},
+    {API_SELF_CHECKED, "self-checked"},
+    {API_YAML_TOO, "yaml-too"},
+    {API_ON_AUTH, "on-auth-host"},
+    {API_ON_SERVICE, "on-service-hosts"},
     {API_ON_ERRAND, "by-ingress"},
 };
 

@@ -26,8 +26,8 @@ bool account_user(struct control *control, struct arena *arena, const char *emai
                   struct account *out, struct error *err);
 
 /*
- * The account behind "user:E" (made on first use) or "serviceAccount:E". INVALID_ARGUMENT for any other
- * member: nobody can be a group or a domain.
+ * The account behind "user:E" (made on first use) or "serviceAccount:E". INVALID_ARGUMENT for any
+ * other member: nobody can be a group or a domain.
  */
 bool account_of_member(struct control *control, struct arena *arena, const char *text,
                        struct account *out, struct error *err);
@@ -39,9 +39,9 @@ void account_caller(struct control *control, struct arena *arena, const struct a
 bool account_key_enabled(struct control *control, struct arena *arena,
                          const struct account *account, struct slice kid);
 /*
- * docs/access.md C11: whether TOKEN was signed with an enabled key of ACCOUNT: the one that its header
- * names, or, where that names none (Node's library writes no "kid"), any. On true token->kid is the key's: a token
- * that is minted for this one dies with it.
+ * docs/access.md C11: whether TOKEN was signed with an enabled key of ACCOUNT: the one that its
+ * header names, or, where that names none (Node's library writes no "kid"), any. On true token->kid
+ * is the key's: a token that is minted for this one dies with it.
  */
 bool account_verify(struct control *control, struct arena *arena, const struct account *account,
                     struct token *token);

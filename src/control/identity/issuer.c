@@ -181,8 +181,7 @@ bool issuer_federated_token(struct control *control, struct arena *arena,
     if (json_array_size(sets) > 0) {
         json_object_set_new(claims, "homerun_sets", json_deep_copy(sets));
     }
-    return base_claims(claims, grant, err) &&
-           put_claim(claims, "homerun_use", "federated", err) &&
+    return base_claims(claims, grant, err) && put_claim(claims, "homerun_use", "federated", err) &&
            put_claim(claims, "aud", control->url, err) &&
            put_claim(claims, "scope", grant->scope, err) &&
            issuer_mint(control, arena, claims, token, err);

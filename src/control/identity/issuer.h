@@ -70,8 +70,8 @@ bool issuer_caller(struct control *control, struct arena *arena, struct slice to
                    struct caller *out, struct error *err);
 /*
  * For calls that go on after their head was judged: whether the token that CALL came with would be
- * believed now, and is the same caller's. UNAUTHENTICATED once the token, its key or its account has
- * ended. True as well if the client has left.
+ * believed now, and is the same caller's. UNAUTHENTICATED once the token, its key or its account
+ * has ended. True as well if the client has left.
  */
 bool issuer_caller_lives(struct api_call *call, struct error *err);
 const char *issuer_url(const struct control *control); /* the API's base URL, without slash */

@@ -153,8 +153,8 @@ static const char *sub_of_key(struct change *change, const char *key)
 {
     struct store_doc doc;
     const char *end = strstr(key, "/keys/");
-    const char *account = arena_string(
-        &change->arena, (struct slice){key, end == NULL ? 0 : (size_t)(end - key)});
+    const char *account =
+        arena_string(&change->arena, (struct slice){key, end == NULL ? 0 : (size_t)(end - key)});
     if (store_get(change->control->store, STORE_ACCOUNT, account, &doc, NULL) != STORE_FOUND) {
         return "";
     }

@@ -213,8 +213,7 @@ static bool publish_once(struct control *control, struct own_issuer own, struct 
            rebuild_kind(change, STORE_TAG, publish_tag_binding, err) &&
            rebuild_services(change, err) &&
            rebuild_kind(change, STORE_REVISION, change_revision, err) &&
-           rebuild_kind(change, STORE_SESSION, change_session, err) &&
-           change_commit(&change, err);
+           rebuild_kind(change, STORE_SESSION, change_session, err) && change_commit(&change, err);
 }
 
 bool publish_all(struct control *control, struct own_issuer own, struct error *err)

@@ -20,8 +20,8 @@ void metrics_free(struct metrics *metrics);
 
 /*
  * What SERVICE did in the last PERIOD_S seconds, oldest first, in ARENA: rows of *span_s seconds
- * each, and none where nothing happened and nothing ran. Of minutes and longer the last may be of an
- * interval that is not over.
+ * each, and none where nothing happened and nothing ran. Of minutes and longer the last may be of
+ * an interval that is not over.
  */
 const struct metrics_row *metrics_rows(struct metrics *metrics, struct arena *arena,
                                        uint64_t service, int64_t period_s, unsigned *span_s,

@@ -188,8 +188,7 @@ static void a_trial_is_refused_as_the_call_would_be(void **state)
     auto_answer real = harness_call(harness, OWNER, "PATCH", SERVICES "/victim", BLUE);
     answer_expect(&real, 409);
     assert_string_equal(json_text(trial.body, "message"), json_text(real.body, "message"));
-    auto_answer v1 =
-        harness_call(harness, OWNER, "PUT", V1 "/blue---victim?dryRun=all", v1_body);
+    auto_answer v1 = harness_call(harness, OWNER, "PUT", V1 "/blue---victim?dryRun=all", v1_body);
     answer_expect(&v1, 200); /* its own host, which it has */
     remove_service(harness, "blue---victim");
     uint64_t change = store_change_number(harness->control.store);

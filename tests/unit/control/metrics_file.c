@@ -42,7 +42,8 @@ static void add_rows(struct metrics_file *file, unsigned from, unsigned to)
 {
     struct error err = {0};
     for (unsigned i = from; i < to; i++) {
-        struct metrics_row row = {.time_s = 10 * i, .span_s = 10, .service = 1 + i % 2, .cpu_ms = i};
+        struct metrics_row row = {
+            .time_s = 10 * i, .span_s = 10, .service = 1 + i % 2, .cpu_ms = i};
         assert_true(metrics_file_add(file, &row, &err));
     }
 }

@@ -140,7 +140,8 @@ static const char *const self_checked[] = {
     "homerun.v1.Images.DeleteImage",
     "homerun.v1.Images.ListImages",
     "homerun.v1.ListViolations",
-    "homerun.v1.Metrics", /* shows the services of those projects whose services the caller may list */
+    "homerun.v1.Metrics", /* shows the services of those projects whose services the caller may list
+                           */
     "openid.UserInfo",
 };
 enum { SELF_CHECKED_COUNT = sizeof(self_checked) / sizeof(self_checked[0]) };
@@ -345,11 +346,12 @@ static void rows_of_the_door_stand_nowhere_else(void **state)
         for (int door = API_AT_API; door <= API_AT_ERRAND; door++) {
             struct api_call call = {.door = (enum api_door)door};
             struct slice path = slice_of(shape(&call.arena, row->path));
-            bool found = api_find_route(&call, slice_of(row->verb), path, allowed) ==
-                             API_MATCH_FOUND && call.route == row;
+            bool found =
+                api_find_route(&call, slice_of(row->verb), path, allowed) == API_MATCH_FOUND &&
+                call.route == row;
             bool of_door = (row->flags & API_ON_DOOR) != 0;
-            bool allowed_here = of_door ? door != API_AT_API
-                                        : door == API_AT_API || door == API_AT_CONSOLE;
+            bool allowed_here =
+                of_door ? door != API_AT_API : door == API_AT_API || door == API_AT_CONSOLE;
             if (found && !allowed_here) {
                 fail_msg("%s %s is found at door %d", row->verb, row->path, door);
             }

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "control/run/service.h"
 #include "control/operations/operations.h"
 #include "control/run/checks.h"
+#include "control/run/service.h"
 
 #define SERVICES  "/apis/serving.knative.dev/v1/namespaces/demo/services"
 #define REVISIONS "/apis/serving.knative.dev/v1/namespaces/demo/revisions"

@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "control/run/service.h"
+#include "control/front/router.h"
 #include "control/operations/operations.h"
 #include "control/run/checks.h"
-#include "control/front/router.h"
+#include "control/run/service.h"
 
 #define LOCATION "/v2/projects/demo/locations/us-central1"
 #define SERVICES LOCATION "/services"

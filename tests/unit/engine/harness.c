@@ -68,8 +68,8 @@ void harness_open(struct harness *harness, int idle_s)
     harness->control_fd = pair(&control);
     harness->supervisor_fd = pair(&supervisor);
     harness->worker_fd = pair(&worker);
-    int fds[8] = {settings_fd, board_fd, log_fd, harness->wake_fd, control,
-                  supervisor,  worker,   meter_create(&err)};
+    int fds[8] = {settings_fd, board_fd,   log_fd, harness->wake_fd,
+                  control,     supervisor, worker, meter_create(&err)};
     memcpy(harness->inherited, fds, sizeof(fds));
 }
 

@@ -8,8 +8,8 @@
 
 #include "index/index.h"
 #include "ipc/board.h"
-#include "ipc/meter.h"
 #include "ipc/ipc.h"
+#include "ipc/meter.h"
 #include "ipc/settings.h"
 
 struct harness {

@@ -24,8 +24,7 @@ static void a_waiting_request_wakes_exactly_one_instance_that_answers(void **sta
     harness_demand(&h, 7, 1);
     struct board_place place = harness_take(&h, 7);
     harness_get(&place, "/", answer, sizeof(answer));
-    assert_non_null(
-        strstr(answer, "{\"service\":\"hello\",\"revision\":\"hello-00001-abc\"}"));
+    assert_non_null(strstr(answer, "{\"service\":\"hello\",\"revision\":\"hello-00001-abc\"}"));
     board_give(h.board, 0, &place);
     harness_demand(&h, 7, 0);
     assert_int_equal(board_count(h.board, 7, INSTANCE_READY), 1);

@@ -97,7 +97,8 @@ void world_user_key(struct world *world, const char *kid, bool enabled)
 {
     struct error err;
     struct index_txn *txn = begin(world);
-    assert_true(index_txn_put_user_key(txn, slice_of(kid), enabled ? &(struct index_user_key){.sub = SLICE("2001")} : NULL, &err));
+    assert_true(index_txn_put_user_key(
+        txn, slice_of(kid), enabled ? &(struct index_user_key){.sub = SLICE("2001")} : NULL, &err));
     commit(txn);
 }
 

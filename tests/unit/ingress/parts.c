@@ -285,8 +285,8 @@ static void a_log_that_nobody_turns_over_stays_within_its_bound(void **state)
 }
 
 /*
- * Who a caller is (docs/access.md, C10). 10.0.0.0/8 is internal, 198.51.100.0/24 and fd00::1 are trusted proxies. What a
- * stranger writes into X-Forwarded-For must never make them anybody.
+ * Who a caller is (docs/access.md, C10). 10.0.0.0/8 is internal, 198.51.100.0/24 and fd00::1 are
+ * trusted proxies. What a stranger writes into X-Forwarded-For must never make them anybody.
  */
 static void only_a_trusted_proxy_says_who_the_caller_is(void **state)
 {

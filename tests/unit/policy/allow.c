@@ -149,8 +149,7 @@ static void a_binding_without_members_is_dropped_but_checked(void **state)
     bind(&only, "roles/run.invoker", "");
     assert_string_equal(normal(&only), "");
     bind(&only, "roles/run.nobody", "");
-    assert_string_equal(normal(&only),
-                        "Role roles/run.nobody is not supported for this resource.");
+    assert_string_equal(normal(&only), "Role roles/run.nobody is not supported for this resource.");
 }
 
 /* ---- versions and conditions ---- */

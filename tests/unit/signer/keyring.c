@@ -236,11 +236,11 @@ static void a_running_signer_keeps_its_ca_good(void **state)
     } moments[] = {
         {now_s, false},
         {ends_s - 431 * 86400, false},
-        {ends_s - 429 * 86400, true},        /* near its end */
-        {ends_s - 429 * 86400, false},       /* and once is enough */
-        {now_s, true},                       /* the clock is set back: it was one of the future */
-        {now_s - 3000, false},               /* less than an hour does nothing */
-        {now_s + 20 * 365 * 86400LL, true},  /* long after its end */
+        {ends_s - 429 * 86400, true},       /* near its end */
+        {ends_s - 429 * 86400, false},      /* and once is enough */
+        {now_s, true},                      /* the clock is set back: it was one of the future */
+        {now_s - 3000, false},              /* less than an hour does nothing */
+        {now_s + 20 * 365 * 86400LL, true}, /* long after its end */
         {now_s - 20 * 365 * 86400LL, true},
     };
     int kept = dup(STDERR_FILENO);

@@ -130,7 +130,8 @@ static void no_process_holds_what_belongs_to_another(void **state)
         bool signer = edges[e].a == PROCESS_SIGNER || edges[e].b == PROCESS_SIGNER;
         bool engine = edges[e].a == PROCESS_ENGINE || edges[e].b == PROCESS_ENGINE;
         bool metadata = edges[e].a == PROCESS_METADATA || edges[e].b == PROCESS_METADATA;
-        assert_false(signer && engine); /* ingress may ask for the doors' assertions: signer/answer.c */
+        assert_false(signer &&
+                     engine); /* ingress may ask for the doors' assertions: signer/answer.c */
         assert_false(signer && metadata);
     }
 }

@@ -282,7 +282,8 @@ static void a_public_key_is_read_from_its_certificate_and_bare(void **state)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
-/* Every third byte of a certificate spoilt, one after another: no crash, and never another key by luck. */
+/* Every third byte of a certificate spoilt, one after another: no crash, and never another key by
+ * luck. */
 static void a_spoilt_certificate_is_refused_or_holds_a_key_of_ours(void **state)
 {
     (void)state;
