@@ -94,3 +94,25 @@ export const explainDenial = (denial: string) =>
   call<Denial>("GET", `/homerun/v1/access:explain?${query({ denial })}`);
 export const explain = (values: Record<string, string>) =>
   call<Denial>("GET", `/homerun/v1/access:explain?${query(values)}`);
+
+/** One recorded kind of request that a change would let in or shut out. */
+export interface PlanRow {
+  who: string;
+  path: string;
+  requests: number;
+  last: string;
+}
+
+export interface Plan {
+  gains: PlanRow[];
+  loses: PlanRow[];
+  requestsRead: number;
+  requestsOmitted: number;
+  since?: string;
+  publicBefore: boolean;
+  publicAfter: boolean;
+  organizationPolicy?: { allowed: boolean; text?: string };
+}
+
+/** What CHANGE, which names its resource, would do. Nothing is changed. */
+export const plan = (change: Record<string, unknown>) => call<Plan>("POST", "/homerun/v1/access:plan", change);

@@ -12,12 +12,14 @@ import { go, setQuery, type Params } from "../parts/location";
 import { Pager, pageOf } from "../parts/pager";
 import { project, serviceView, session, view } from "../parts/session";
 import { Verdict } from "./denial";
+import { WhatIf } from "./what_if";
 
 const TABS: [string, string][] = [
   ["public", "Public now"],
   ["refused", "Refused"],
   ["who", "Who may call"],
   ["explain", "May they?"],
+  ["plan", "What if"],
   ["history", "History"],
 ];
 
@@ -57,6 +59,7 @@ export function AccessPage(props: { params: Params }) {
       {tab === "refused" && <Refused />}
       {tab === "who" && <WhoMay />}
       {tab === "explain" && <MayThey />}
+      {tab === "plan" && <WhatIf name={queryOf("service")} picker={<ServicePicker label="Service" />} />}
       {tab === "history" && <History />}
     </>
   );

@@ -155,6 +155,25 @@ test("a_refusal_explains_itself", async () => {
   equal((await rungs.getByRole("listitem").count()) > 10, true, "all rungs are shown");
 });
 
+test("what_a_change_would_do_is_asked_before_it_is_made", async () => {
+  await strangerSees("one");
+  const page = await signedIn();
+  await view(page, "access/plan?service=projects/demo/locations/us-central1/services/one");
+  const ask = async (change) => {
+    await page.getByLabel("Change", { exact: true }).selectOption({ label: change });
+    await page.getByRole("button", { name: "Ask" }).click();
+  };
+  await ask("Allow public access (the Invoker IAM check off)");
+  await page.getByText("everybody may call it").waitFor();
+  await page.getByRole("region", { name: "Gain" }).getByText("no identity was looked at").first().waitFor();
+  await picture(page, "what-if");
+  await ask("Require authentication (the check on)");
+  await page.getByText("No recorded caller would gain or lose").waitFor();
+  await page.getByLabel("Change", { exact: true }).selectOption({ label: "Let somebody call it (roles/run.invoker)" });
+  await page.getByText("Write a principal first").waitFor({ state: "attached" });
+  equal(await strangerSees("one"), 403, "a stranger after the questions");
+});
+
 test("a_viewer_sees_and_cannot", async () => {
   const page = await signedIn({ member: "user:viewer@example.com" });
   await view(page, "services/us-central1/one/security");

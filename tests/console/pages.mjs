@@ -18,6 +18,7 @@ const PAGES = {
   "access-refused": "access/refused",
   "access-who": `access/who?service=${NAME}`,
   "access-explain": `access/explain?service=${NAME}`,
+  "access-plan": `access/plan?service=${NAME}`,
   "access-history": `access/history?resource=${NAME}`,
   policies: "policies",
   policy: "policies/run.managed.requireInvokerIam",

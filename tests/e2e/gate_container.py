@@ -1,6 +1,6 @@
 """The container behind the gate's tests: answers with what it was sent, and how often.
 
-    /slow: after two seconds
+    /slow: after two seconds; says in its log when it begins
 """
 import http.server
 import json
@@ -23,6 +23,7 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         sent = self.rfile.read(length)
         if self.path == "/slow":
+            print("slow begins", flush=True)
             time.sleep(2)
         body = json.dumps({
             "hits": count, "method": self.command, "path": self.path, "bytes": len(sent),
