@@ -602,6 +602,7 @@ def row_79_the_door_stays_without_control():
         assert s.identity_of(seen)[1]["email"] == "p@example.com"
         answer = s.ask("door", *NAVIGATION)
         assert answer.status == 503 and answer.headers["retry-after"], answer
+        assert answer.headers["x-goog-iap-generated-response"] == "true", answer
         assert s.ask("door", gone, method="POST", body=b"").status == 401
         assert host_of(url) in s.ask("door", path="/.well-known/oauth-protected-resource").text
     finally:
