@@ -61,4 +61,35 @@ for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, t
   });
 }
 
+/** A service as the API lists it. */
+const listed = (number) => ({
+  name: `projects/demo/locations/us-central1/services/many-${String(number).padStart(4, "0")}`,
+  uri: `https://many-${number}.run.localhost`,
+  ingress: "INGRESS_TRAFFIC_ALL",
+  updateTime: "2026-01-02T03:04:05Z",
+  creator: "user:ann@example.com",
+  terminalCondition: { type: "Ready", state: "CONDITION_SUCCEEDED" },
+  trafficStatuses: [{ percent: 100, revision: `many-${number}-00001-abc` }],
+});
+
+test("a_thousand_services_are_shown_a_page_at_a_time", async () => {
+  const page = await signedIn();
+  const services = Array.from({ length: 1000 }, (_, number) => listed(number));
+  await page.route(/\/v2\/projects\/demo\/locations\/[^/]+\/services(\?|$)/, (route) => route.fulfill({ json: { services } }));
+  await page.route(/\/services\/many-\d+:getIamPolicy/, (route) => route.fulfill({ json: { bindings: [], etag: "AAAA" } }));
+  const tools = await page.context().newCDPSession(page);
+  await tools.send("Performance.enable", { timeDomain: "threadTicks" });
+  const busy = async () => (await tools.send("Performance.getMetrics")).metrics.find((one) => one.name === "TaskDuration").value;
+  await page.goto("about:blank");
+  const before = await busy();
+  await page.goto(`${page.base}/console/services`);
+  await page.getByRole("link", { name: "many-0000" }).waitFor();
+  console.log(`# 1,000 services: ${Math.round(((await busy()) - before) * 1000)} ms of main-thread time`);
+  const rows = await page.getByRole("row").count();
+  equal(rows > 10 && rows < 120, true, `${rows} rows at once`);
+  await page.getByRole("searchbox").first().fill("many-0999");
+  await page.getByRole("link", { name: "many-0999" }).waitFor();
+  equal(await page.getByRole("row").count(), 2, "rows of the filter");
+});
+
 await main();
