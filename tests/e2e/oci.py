@@ -928,7 +928,10 @@ def containers_of(homerun_stand, name):
 
 
 def waits_prepared(homerun_stand, name):
-    return containers_of(homerun_stand, name) if not instances(name) else set()
+    """Those that are made and not started: crun keeps the pipe by which it will be told to."""
+    state = crun_state(homerun_stand.data)
+    return {entry for entry in containers_of(homerun_stand, name)
+            if os.path.exists(os.path.join(state, entry, "exec.fifo"))} if not instances(name) else set()
 
 
 @test
