@@ -413,7 +413,7 @@ def the_environment_names_every_endpoint_of_the_provider():
 
 @test
 def an_endpoint_that_is_not_here_says_so_whatever_is_asked():
-    for name in ("SECRET_MANAGER", "STORAGE", "PUBSUB", "SQL"):
+    for name in ("STORAGE", "PUBSUB", "SQL"):
         base = stand().env[f"GOOGLE_{name}_CUSTOM_ENDPOINT"].removeprefix(stand().api_url)
         for method, path, body in (("GET", "projects/demo/things", None), ("GET", "", None),
                                    ("POST", "projects/demo/things?thingId=x", {"a": 1}),

@@ -92,7 +92,7 @@ resource "google_cloud_run_v2_service" "reader" {
 }
 
 output "value" {
-  value     = nonsensitive(data.google_secret_manager_secret_version.password.secret_data)
+  value = nonsensitive(data.google_secret_manager_secret_version.password.secret_data)
 }
 
 output "count" {
