@@ -190,7 +190,8 @@ size_t own_host_unavailable(struct request *request)
         "<p>Nothing is lost: load this page again in a few seconds. Whoever is signed in already "
         "can go on.</p></body></html>\n");
     struct http_headers headers = {0};
-    http_headers_add(&headers, request->arena, SLICE("x-goog-iap-generated-response"), SLICE("true"));
+    http_headers_add(&headers, request->arena, SLICE("x-goog-iap-generated-response"),
+                     SLICE("true"));
     http_headers_add(&headers, request->arena, SLICE("retry-after"), SLICE("3"));
     http_headers_add(&headers, request->arena, SLICE("cache-control"), SLICE("no-store"));
     http_headers_add(&headers, request->arena, SLICE("content-security-policy"),
