@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 
 static ssize_t read_all(int fd, char *out, size_t max)
@@ -183,4 +185,23 @@ bool path_leads_below(const char *path)
         good = part.len > 0 && !slice_is(part, ".") && !slice_is(part, "..");
     }
     return good;
+}
+
+bool file_wait(int fd, short events, int64_t deadline_us)
+{
+    for (;;) {
+        int64_t left_us = deadline_us - clock_mono_us();
+        if (left_us <= 0) {
+            errno = ETIMEDOUT;
+            return false;
+        }
+        struct pollfd waiting = {.fd = fd, .events = events};
+        int ready = poll(&waiting, 1, (int)((left_us + 999) / 1000));
+        if (ready > 0) {
+            return true;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return false;
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/arena.h"
@@ -21,6 +22,13 @@ bool file_write(const char *path, struct slice content, mode_t mode, struct erro
  * or a "..", leads out; NOT_FOUND if there is nothing. -1 on failure; the caller closes it.
  */
 int file_open_below(const char *dir, const char *path, struct error *err);
+
+/*
+ * Waits for EVENTS (of poll()) on FD. False with errno ETIMEDOUT once clock_mono_us() has come to
+ * DEADLINE_US, or with that of poll(). No signal ends the wait: poll() is not begun again by
+ * itself, whatever SA_RESTART says.
+ */
+bool file_wait(int fd, short events, int64_t deadline_us);
 
 /* Makes PATH and its parents, each with MODE if it is new. */
 bool file_make_dir(const char *path, mode_t mode, struct error *err);

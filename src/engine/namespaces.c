@@ -22,6 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+
 enum { MAKE_MS = 5000 };
 
 /* In the child: makes them, says so, and waits until it is told to go. */
@@ -166,8 +169,7 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)
     close(told[1]);
     close(go[0]);
     /* The kernel may have to wait for networks that are being taken down. */
-    struct pollfd polled = {.fd = told[0], .events = POLLIN};
-    bool late = pid > 0 && poll(&polled, 1, MAKE_MS) == 0;
+    bool late = pid > 0 && !file_wait(told[0], POLLIN, clock_mono_us() + (int64_t)MAKE_MS * 1000);
     bool good = pid > 0 && !late && read(told[0], &answer, 1) == 1 && answer == 'y';
     if (late) {
         kill(pid, SIGKILL);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "engine/output.h"
 #include "engine/spawn.h"
 
@@ -150,14 +151,6 @@ void tool_cancel(struct tool *tool)
     }
 }
 
-/* Whether FD has something, or has ended, before DEADLINE. */
-static bool wait_for(int fd, int64_t deadline_us)
-{
-    int64_t left_us = deadline_us - clock_mono_us();
-    struct pollfd polled = {.fd = fd, .events = POLLIN};
-    return left_us > 0 && poll(&polled, 1, (int)(left_us / 1000) + 1) > 0;
-}
-
 bool tool_ask_now(const char *const *argv, unsigned timeout_s, char *text, size_t size)
 {
     int64_t deadline_us = clock_mono_us() + (int64_t)timeout_s * 1000000;
@@ -172,7 +165,7 @@ bool tool_ask_now(const char *const *argv, unsigned timeout_s, char *text, size_
     pid_t pid = start(argv, fds[1], &err);
     close(fds[1]);
     for (ssize_t got = 1; pid > 0 && got > 0 && used + 1 < size && !late;) {
-        late = !wait_for(fds[0], deadline_us);
+        late = !file_wait(fds[0], POLLIN, deadline_us);
         got = late ? 0 : read(fds[0], text + used, size - 1 - used);
         used += got > 0 ? (size_t)got : 0;
     }
@@ -181,10 +174,10 @@ bool tool_ask_now(const char *const *argv, unsigned timeout_s, char *text, size_
         used = (size_t)snprintf(text, size, "it did not end within %u s", timeout_s);
     }
     close(fds[0]);
+    while (used > 0 && (text[used - 1] == '\n' || text[used - 1] == '\r')) {
+        used--;
+    }
     text[used] = '\0';
-    struct slice said = slice_trim(slice_of(text));
-    memmove(text, said.data, said.len);
-    text[said.len] = '\0';
     if (pid < 0) {
         snprintf(text, size, "%s", err.text);
     }

@@ -20,8 +20,8 @@ void tool_cancel(struct tool *tool);
 
 /* The same, and waits for it: for the beginning and the end, when no loop runs. */
 bool tool_run_now(const char *const *argv);
-/* The same, but it is killed after TIMEOUT_S; what it said last, without its end of line, goes to
- * TEXT. */
+/* The same, but it is killed after TIMEOUT_S; what it said, as far as it fits and without its last
+ * end of line, goes to TEXT. */
 bool tool_ask_now(const char *const *argv, unsigned timeout_s, char *text, size_t size);
 /* The path of NAME in the standard PATH, in OUT; false if it is not there. */
 bool tool_find(const char *name, char out[4096]);

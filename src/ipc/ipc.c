@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 
 enum {
@@ -421,20 +422,12 @@ bool ipc_send_fds(struct ipc_channel *channel, enum message_type type, const voi
 /* Waits until FD can be read or written, but not past DEADLINE. */
 static bool wait_for(int fd, short events, int64_t deadline_us, struct error *err)
 {
-    for (;;) {
-        int64_t left_us = deadline_us - clock_mono_us();
-        if (left_us <= 0) {
-            return error_set(err, STATUS_DEADLINE_EXCEEDED, "the other process did not answer");
-        }
-        struct pollfd waiting = {.fd = fd, .events = events};
-        int ready = poll(&waiting, 1, (int)((left_us + 999) / 1000));
-        if (ready > 0) {
-            return true;
-        }
-        if (ready < 0 && errno != EINTR) {
-            return error_errno(err, "wait for the other process");
-        }
+    if (file_wait(fd, events, deadline_us)) {
+        return true;
     }
+    return errno == ETIMEDOUT
+               ? error_set(err, STATUS_DEADLINE_EXCEEDED, "the other process did not answer")
+               : error_errno(err, "wait for the other process");
 }
 
 bool ipc_send_now(int fd, enum message_type type, const void *body, size_t bytes,

@@ -2,12 +2,14 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +21,7 @@
 #include "engine/logs.h"
 #include "engine/probe_call.h"
 #include "engine/run_record.h"
+#include "engine/tool.h"
 
 static void the_formula_is_that_of_the_contract(void **state)
 {
@@ -319,6 +322,31 @@ static void a_udp_server_is_seen_and_a_client_is_not(void **state)
     }
 }
 
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+/* A child that ends meanwhile is a signal too: it once made a tool late that had just begun. */
+static void a_tool_is_not_late_because_a_signal_came(void **state)
+{
+    (void)state;
+    char text[128];
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, before;
+    struct itimerval often = {{0, 10000}, {0, 10000}}, never = {{0, 0}, {0, 0}};
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    bool good = tool_ask_now((const char *[]){"sh", "-c", "sleep 0.2; echo done", NULL}, 30, text,
+                             sizeof(text));
+    bool late = !tool_ask_now((const char *[]){"sleep", "60", NULL}, 1, text + 64, 64);
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    assert_string_equal(text, "done");
+    assert_true(good);
+    assert_string_equal(text + 64, "it did not end within 1 s");
+    assert_true(late);
+}
+
 static void only_serving_is_well(void **state)
 {
     (void)state;
@@ -428,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_program_runs_inside_of_its_folder),
         cmocka_unit_test(those_who_listen_are_known_with_their_address_and_user),
         cmocka_unit_test(a_udp_server_is_seen_and_a_client_is_not),
+        cmocka_unit_test(a_tool_is_not_late_because_a_signal_came),
         cmocka_unit_test(only_serving_is_well),
         cmocka_unit_test(bytes_become_lines_however_they_are_cut),
         cmocka_unit_test(a_line_that_is_too_long_is_split),
