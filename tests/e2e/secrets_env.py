@@ -69,6 +69,14 @@ def renew(service):
     for pid in instances(service):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not instances(service), what=f"the end of the instances of {service}")
+    # The processes have gone; a request that comes before the engine knows is lost with them.
+    wait_until(lambda: not counted(service), what=f"the engine to know that {service} has no instance")
+
+
+def counted(service):
+    """How many instances of SERVICE the engine counts."""
+    rows = api("GET", "/homerun/v1/projects/demo:metrics")["services"]
+    return sum(sum(row["instances"].values()) for row in rows if row["service"].endswith(f"/{service}"))
 
 
 def instances(service):
