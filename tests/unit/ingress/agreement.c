@@ -395,6 +395,13 @@ static const struct facts_service *services_without_the_switch(void *ctx,
     return found;
 }
 
+static const struct facts_service *services_off_for_ever(void *ctx, const struct facts_route *route)
+{
+    const struct facts_service *found = lookup_table.service(ctx, route);
+    lookup.service.check_off_until_us = 0;
+    return found;
+}
+
 static const struct facts_service *
 services_whose_audiences_are_all_urls(void *ctx, const struct facts_route *route)
 {
@@ -495,6 +502,7 @@ static void a_broken_look_up_is_seen(void **state)
     BREAK(route, routes_of_no_default_url);
     BREAK(service, services_open_to_all_networks);
     BREAK(service, services_without_the_switch);
+    BREAK(service, services_off_for_ever);
     BREAK(service, services_whose_audiences_are_all_urls);
     BREAK(token, tokens_that_never_end);
     BREAK(token, tokens_that_sign_themselves_nowhere);

@@ -437,7 +437,8 @@ struct expected oracle_answer(const struct chance_world *world,
         .default_url_disabled = world->default_url_disabled,
         .ingress = world->ingress,
         .network = peer_rows[request->peer].network,
-        .invoker_check_off = world->off,
+        .invoker_check_off =
+            world->off && (!world->off_for_a_time || request->now_s < NOW_S + OFF_S),
     };
     if (found) {
         facts.all_users = search(world, request, false, everyone, 1, &by_all);

@@ -302,7 +302,8 @@ void chance_world_make(uint64_t *state, struct chance_world *out)
     static const char *const values[] = {NULL, NULL, NULL, "prod", "test"};
     *out = (struct chance_world){
         .served = !one_in(state, 30), /* else its project is being deleted */
-        .off = one_in(state, 20),
+        .off = one_in(state, 15),
+        .off_for_a_time = one_in(state, 2),
         .default_url_disabled = one_in(state, 20),
         .custom_audience = !one_in(state, 3),
         .domain_mapped = !one_in(state, 4),
@@ -401,6 +402,7 @@ static void put_service(struct index_txn *txn, const struct world *stand,
     struct index_service service = stand->service;
     struct index_route route = {.service_id = service.id, .default_url = true};
     service.invoker_check_off = world->off;
+    service.check_off_until_us = world->off_for_a_time ? (NOW_S + OFF_S) * 1000000 : 0;
     service.default_url_disabled = world->default_url_disabled;
     service.ingress = settings[world->ingress];
     service.audience_count = world->custom_audience ? 3 : 2;

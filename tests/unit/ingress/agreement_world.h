@@ -22,6 +22,7 @@ enum {
     BROWSERS = 16,
     PEERS = 7,
     HOSTS = 8,
+    OFF_S = 1800, /* how long the check is off, where it is off for a time */
 };
 
 /* ---- tables that both the world and the oracle read ---- */
@@ -107,6 +108,7 @@ struct grant_row {
 };
 
 struct chance_world {
+    bool off_for_a_time; /* `off` ends at NOW_S + OFF_S */
     bool served, off, default_url_disabled, custom_audience, domain_mapped;
     enum ingress_setting ingress;
     struct grant_row grants[GRANTS_MAX];
