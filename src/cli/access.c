@@ -80,7 +80,6 @@ int action_access_who(struct cli *cli)
 
 int action_access_at(struct cli *cli)
 {
-    static const char *const heads[] = {"MEMBER", "ROLE", "GRANTED ON", "CONDITION", NULL};
     struct error err = {0};
     auto_json *answer = NULL;
     const char *more = arena_printf(&cli->arena, "time=%s", encoded(cli, cli->in.arguments[0]));
@@ -101,17 +100,8 @@ int action_access_at(struct cli *cli)
     } else if (json_array_size(rows) == 0) {
         printf("Private: nobody could invoke it.\n");
     }
-    struct table table;
-    table_init(&table, cli, heads);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *row = json_array_get(rows, i);
-        table_add(&table, json_text(row, "member"));
-        table_add(&table, json_text(row, "role"));
-        table_add(&table, json_text(row, "on"));
-        table_add(&table, json_text(row, "condition"));
-    }
     if (json_array_size(rows) > 0) {
-        table_print(&table);
+        print_who(cli, rows);
     }
     if (next != NULL) {
         printf("\nThe next change came at %s by %s (%s).\n", json_text_or(next, "time", ""),

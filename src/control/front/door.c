@@ -494,6 +494,26 @@ void door_no_page(struct api_call *call)
     door_page_reply(call, &page);
 }
 
+/* ---- agents ---- */
+
+/*
+ * What a service's metadata names is here, and says that it is no authorization server yet: a
+ * client that registers by itself (MCP) hears why it cannot come in, and by what it can.
+ */
+static void agents_absent(struct api_call *call)
+{
+    static const struct slice body = SLICE_INIT(
+        "{\"error\":\"unimplemented\",\"error_description\":\"Homerun has no "
+        "authorization "
+        "server for agents: they cannot register here or ask for a person's consent. A program "
+        "comes in "
+        "by a header that it is given: Authorization: Bearer $(homerun token identity --as=MEMBER "
+        "--audience=URL-OF-THE-SERVICE).\"}\n");
+    const struct api_header headers[] = {{"cache-control", "no-store"},
+                                         {"access-control-allow-origin", "*"}};
+    api_reply_with(call, 501, "application/json; charset=UTF-8", body, headers, 2);
+}
+
 /* ---- home and sign-out ---- */
 
 static void add_sign_out(struct door_page *page)
@@ -601,6 +621,13 @@ const struct api_route door_routes[] = {
      METHOD "SignOutPage"},
     {"POST", "/_homerun/auth/signout", OPEN | API_ON_AUTH | API_ON_SERVICE | API_FORM,
      sign_out_post, METHOD "SignOut"},
+    {"GET", "/.well-known/oauth-authorization-server", OPEN | API_ON_AUTH | API_NO_BODY,
+     agents_absent, METHOD "AuthorizationServer"},
+    {"GET", "/.well-known/openid-configuration", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent,
+     METHOD "AuthorizationServerOfOpenid"},
+    {"POST", "/register", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent, METHOD "Register"},
+    {"GET", "/authorize", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent, METHOD "Authorize"},
+    {"POST", "/token", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent, METHOD "Token"},
     {"GET", "/_homerun/errand/login", OPEN | API_ON_ERRAND | API_NO_BODY, errand_login,
      METHOD "BeginLogin"},
     {"GET", "/_homerun/errand/anew", OPEN | API_ON_ERRAND | API_NO_BODY, errand_anew,
