@@ -22,6 +22,13 @@ TESTS = ROOT / "tests"
 FUZZ_SECONDS = 2
 PROGRAM_SECONDS = 1200
 
+# Programs that wait for what a busy machine does late: containers, a browser, a whole start. What fails there
+# is tried once more, alone, and is named at the end as UNSTABLE if it passes then: a fault of the test or of
+# ours, to be mended. None of them judges who may enter, and what fails too often is no bad luck.
+SECOND_TRY = {"e2e/console.py", "e2e/containers.py", "e2e/metrics.py", "e2e/oci.py", "e2e/secrets_oci.py", "e2e/start.py"}
+MOST_UNSTABLE = 3
+AGAIN_SECONDS = 120
+
 LINE = re.compile(r"^(ok|not ok|skip) (.+)$")
 CMOCKA_GOOD = re.compile(r"^\[ +OK \] (\S+)", re.M)
 CMOCKA_BAD = re.compile(r"^\[ +FAILED +\] (\w+)\s*$", re.M)
@@ -31,6 +38,7 @@ class Count:
     def __init__(self):
         self.passed = 0
         self.failures = []
+        self.unstable = []
         self.skips = []
 
     def good(self, number=1):
@@ -129,6 +137,10 @@ def run_program(count, path, environment):
             count.good()
         elif what == "skip":
             count.skip(f"{name}: {text}")
+        elif passes_alone(count, path, text, environment):
+            bad += 1
+            count.good()
+            count.unstable.append(f"{name}: {text}")
         else:
             bad += 1
             count.bad(f"{name}: {text}")
@@ -137,6 +149,19 @@ def run_program(count, path, environment):
     elif bad:
         print("\n".join("    " + line for line in output.splitlines()
                         if not LINE.match(line))[-8000:], flush=True)
+
+
+def passes_alone(count, path, text, environment):
+    """Whether the test that TEXT names passes now, if its program may try again."""
+    if str(path.relative_to(TESTS)) not in SECOND_TRY or len(count.unstable) == MOST_UNSTABLE:
+        return False
+    test = text.split(":", 1)[0]
+    try:
+        ran = subprocess.run([path, test], capture_output=True, text=True, errors="replace", cwd=ROOT,
+                             env={**os.environ, **environment}, timeout=AGAIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return ran.returncode == 0 and f"ok {test}" in ran.stdout.splitlines()
 
 
 def programs(only):
@@ -178,6 +203,10 @@ def main():
         print("\nFailed:")
         for failure in count.failures:
             print(f"  {failure}")
+    if count.unstable:
+        print("\nUNSTABLE, passed when tried again alone:")
+        for test in count.unstable:
+            print(f"  {test}")
     if count.skips:
         print(f"\n{len(count.skips)} skipped.")
     if count.passed == 0 and not count.failures:
