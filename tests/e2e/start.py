@@ -41,6 +41,12 @@ def any_ports():
     return [f"--{name}=127.0.0.1:0" for name in ("api", "https", "http")]
 
 
+def listens(url):
+    parts = urllib.parse.urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname, parts.port)) == 0
+
+
 def one_line(text):
     lines = text.strip().splitlines()
     assert len(lines) == 1, text
@@ -328,6 +334,7 @@ def gcloud_needs_nothing_but_env():
 def a_homerun_that_was_killed_is_to_be_started_again():
     with Homerun("--workers=1") as homerun:
         homerun.stop(signal.SIGKILL)
+        wait_until(lambda: not listens(homerun.api_url), "its processes have followed it")
         done = homerun.cli("services", "list", status=1)
         assert f"nobody answers at {homerun.api_url}" in one_line(done.stderr), done.stderr
         assert f"homerun up --data {homerun.data}" in done.stderr, done.stderr
