@@ -1,0 +1,237 @@
+/*
+ * The container backend: crun, driven directly, for images of containers and for programs of this
+ * machine. At the start one container is really run: nothing else tells whether this machine lets
+ * us.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "engine/bundle.h"
+#include "engine/container.h"
+#include "engine/images.h"
+#include "engine/rootfs.h"
+
+#define PROBE_ID "probe"
+
+enum { PROBE_S = 30 };
+
+/* ---- whether a container can start here ---- */
+
+static bool write_probe(const char *dir, const struct namespaces *namespaces, struct error *err)
+{
+    static const char *const argv[] = {"/homerun-hello", "--probe", NULL};
+    static const char *const env[] = {NULL};
+    auto_arena arena = {0};
+    struct image_command command;
+    /* As a service of the built-in container has it. */
+    static const char *const program[] = {"homerun-hello", NULL};
+    const struct run_container spec = {.name = "",
+                                       .image = "",
+                                       .dir = "",
+                                       .working_dir = "",
+                                       .program = program,
+                                       .command = env,
+                                       .args = env,
+                                       .secret_env = env};
+    if (!image_resolve(&arena, &spec, &command, err)) {
+        return false;
+    }
+    if (command.dir_fd >= 0) {
+        close(command.dir_fd);
+    }
+    const struct bundle bundle = {.dir = dir,
+                                  .id = PROBE_ID,
+                                  .argv = argv,
+                                  .env = env,
+                                  .cwd = "/",
+                                  .namespaces = namespaces,
+                                  .memory_bytes = CONTAINER_LAYER_BYTES,
+                                  .cpu_m = 1000};
+    auto_json *config = bundle_config(&bundle);
+    return rootfs_of_machine(dir, NULL, command.path, namespaces, CONTAINER_LAYER_BYTES, err) &&
+           file_write(arena_printf(&arena, "%s/hosts", dir), SLICE(""), 0644, err) &&
+           file_write(arena_printf(&arena, "%s/resolv.conf", dir), SLICE(""), 0644, err) &&
+           file_write(arena_printf(&arena, "%s/config.json", dir), json_write(&arena, config), 0644,
+                      err);
+}
+
+/* Really starts one, with all the walls: nothing else tells whether the kernel, and what we run in
+ * ourselves, let it. */
+static bool container_starts(const struct backend *backend, struct error *err)
+{
+    static const char dir[] = CONTAINER_RUN_DIR "/" PROBE_ID;
+    struct namespaces namespaces;
+    char said[300] = "";
+    if (!namespaces_open(&namespaces, USERS_FIRST, err)) {
+        return false;
+    }
+    bool good = mkdir(dir, 0755) == 0 || errno == EEXIST || error_errno(err, "%s", dir);
+    good = good && write_probe(dir, &namespaces, err);
+    if (good && !tool_ask_now((const char *[]){"crun", "--root", backend->state,
+                                               "--cgroup-manager=cgroupfs", "run", "--bundle", dir,
+                                               PROBE_ID, NULL},
+                              PROBE_S, said, sizeof(said))) {
+        good = error_set(err, STATUS_FAILED_PRECONDITION, "crun: %s", said);
+        tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
+                                      "delete", "--force", PROBE_ID, NULL});
+    }
+    rootfs_remove(dir);
+    namespaces_close(&namespaces);
+    return good;
+}
+
+/*
+ * crun keeps a copy of each configuration, and with it the environment, in which there may be
+ * secrets: so its folder lies in memory, named for the data folder. It has to outlive the engine,
+ * whose own mounts do not, for its successor to find what was left running.
+ */
+static bool state_make(struct backend *backend, const char *data, struct error *err)
+{
+    static const char *const places[] = {"/run", "/dev/shm"};
+    struct statfs kind;
+    struct stat found;
+    if (stat(data, &found) != 0) {
+        return error_errno(err, "%s", data);
+    }
+    unsigned long long device = found.st_dev, number = found.st_ino;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (statfs(places[i], &kind) != 0 || kind.f_type != TMPFS_MAGIC) {
+            continue;
+        }
+        snprintf(backend->state, sizeof(backend->state), "%s/homerun-crun-%llx-%llx", places[i],
+                 device, number);
+        if (mkdir(backend->state, 0700) != 0 && errno != EEXIST) {
+            return error_errno(err, "%s", backend->state);
+        }
+        bool ours = lstat(backend->state, &found) == 0 && S_ISDIR(found.st_mode) &&
+                    found.st_uid == geteuid() && (found.st_mode & 0077) == 0;
+        return ours || error_set(err, STATUS_FAILED_PRECONDITION,
+                                 "%s is not a folder of ours alone: remove it", backend->state);
+    }
+    backend->state_on_disk = true;
+    snprintf(backend->state, sizeof(backend->state), "%.4096s/run/crun", data);
+    return file_make_dir(backend->state, 0700, err);
+}
+
+static bool tools_there(struct error *err)
+{
+    static const char *const names[] = {"crun", "skopeo", "umoci"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!tool_find(names[i], path)) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "containers need %s: install it (make containers, or apt-get install "
+                             "crun skopeo umoci slirp4netns), or choose --engine=process: plain "
+                             "programs, without such walls",
+                             names[i]);
+        }
+    }
+    return geteuid() == 0 ||
+           error_set(err, STATUS_UNIMPLEMENTED,
+                     "each service runs in a container, and containers need root: start Homerun as "
+                     "root (sudo), or choose --engine=process: plain programs, without such walls");
+}
+
+static void cannot_start(struct error *err)
+{
+    error_wrap(err, "no container can start on this machine; --engine=process does without: plain "
+                    "programs, without such walls. Why not");
+}
+
+static void container_close(struct backend *backend)
+{
+    for (struct backend_container *c = backend->deleting; c != NULL; c = c->next) {
+        tool_cancel(c->delete);
+    }
+    container_settle(backend);
+    rmdir(backend->state); /* if it is empty */
+    while (backend->deleting != NULL) {
+        container_over(backend->deleting);
+    }
+    oci_store_free(backend->store);
+    children_free(backend->children);
+    close(backend->null_fd);
+    close(backend->dir_fd);
+    free(backend);
+}
+
+static struct backend *container_open(uv_loop_t *loop, const struct settings *settings,
+                                      struct error *err)
+{
+    if (!tools_there(err)) {
+        return NULL;
+    }
+    if (!rootfs_prepare(CONTAINER_RUN_DIR, err)) {
+        cannot_start(err);
+        return NULL;
+    }
+    struct backend *backend = calloc(1, sizeof(*backend));
+    if (backend == NULL) {
+        abort();
+    }
+    backend->loop = loop;
+    backend->metadata = settings->metadata_url[0] != '\0';
+    struct error why = {0};
+    if (strcmp(settings->egress, "none") != 0) {
+        backend->egress = egress_there(&why);
+        if (!backend->egress) {
+            log_warn("containers have no outgoing network: %s", why.text);
+        }
+    }
+    backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    backend->dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(backend->notes, sizeof(backend->notes), "%.4096s/run/egress", settings->data);
+    snprintf(backend->outputs, sizeof(backend->outputs), "%.4096s/run/out", settings->data);
+    backend->children = children_new(loop, err);
+    if (backend->children == NULL || !state_make(backend, settings->data, err) ||
+        !file_make_dir(backend->notes, 0700, err) || !file_make_dir(backend->outputs, 0700, err) ||
+        (backend->store = oci_store_new(loop, backend->children, settings->data, err)) == NULL) {
+        return NULL; /* the engine ends */
+    }
+    if (!container_starts(backend, err)) {
+        cannot_start(err);
+        return NULL;
+    }
+    /* Not where another Homerun of this machine begins. */
+    backend->next = (unsigned)(random_u64() % HOMES_MAX);
+    return backend;
+}
+
+static bool never_lost(const struct backend_home *home)
+{
+    (void)home;
+    return false; /* nobody else is in its network */
+}
+
+const struct engine_backend container_backend = {
+    .name = "oci",
+    .open = container_open,
+    .close = container_close,
+    .home_open = container_home_open,
+    .prepare = container_prepare,
+    .home_close = container_home_close,
+    .digest = container_digest,
+    .metadata = container_metadata,
+    .socket = container_socket,
+    .address_lost = never_lost,
+    .start = container_start,
+    .calm = container_calm,
+    .release = container_release,
+    .keep_images = container_keep_images,
+    .sweep_images = container_sweep_images,
+    .save = container_save,
+    .adopt = container_adopt,
+    .settle = container_settle,
+    .signal = container_signal,
+    .usage = container_usage,
+    .free = container_free,
+};

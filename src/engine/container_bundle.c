@@ -1,0 +1,232 @@
+/*
+ * The bundle of a container: the folder below CONTAINER_RUN_DIR, in the engine's own mount
+ * namespace, that crun starts it from. Everything in it is gone with the last process that uses it.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "engine/bundle.h"
+#include "engine/container.h"
+#include "engine/environment.h"
+#include "engine/images.h"
+#include "engine/rootfs.h"
+
+static const char *const *joined(struct arena *arena, const char *const *a, const char *const *b)
+{
+    size_t a_count = 0, b_count = 0;
+    while (a[a_count] != NULL) {
+        a_count++;
+    }
+    while (b[b_count] != NULL) {
+        b_count++;
+    }
+    const char **out = arena_array(arena, const char *, a_count + b_count + 1);
+    memcpy(out, a, a_count * sizeof(*out));
+    memcpy(out + a_count, b, b_count * sizeof(*out));
+    return out;
+}
+
+/* As containers have it: `command` replaces the entry point and with it the image's arguments;
+ * `args` replace those alone. */
+static const char *const *image_argv(struct arena *arena, const struct run_container *container,
+                                     const struct oci_image *image)
+{
+    static const char *const none[] = {NULL};
+    const char *const *own = image->command;
+    if (container->command[0] != NULL) {
+        return joined(arena, container->command, container->args);
+    }
+    own = container->args[0] != NULL ? container->args : own;
+    return joined(arena, image->entrypoint == NULL ? none : image->entrypoint, own);
+}
+
+static bool bundle_of_image(struct backend_container *container, struct arena *arena,
+                            const char *root, const struct backend_order *order,
+                            struct bundle *bundle, struct error *err)
+{
+    const struct run_container *spec = order->container;
+    struct oci_image image;
+    if (!oci_image_read(arena, root, &image, err)) {
+        return false;
+    }
+    bundle->argv = image_argv(arena, spec, &image);
+    if (bundle->argv[0] == NULL) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "image \"%.200s\" says nothing of what to run: give the container a "
+                         "command",
+                         spec->image);
+    }
+    bundle->env = environment_of(arena, order, image.env);
+    bundle->uid = image.uid;
+    bundle->gid = image.gid;
+    const char *cwd = *spec->working_dir != '\0' ? spec->working_dir : image.working_dir;
+    bundle->cwd = cwd[0] == '/' ? cwd : arena_printf(arena, "/%s", cwd);
+    return rootfs_of_image(container->dir, root, bundle->namespaces,
+                           spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES, err);
+}
+
+/* Where FD leads, as a path. */
+static const char *path_of_fd(struct arena *arena, int fd)
+{
+    char name[64], path[PATH_MAX];
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(name, path, sizeof(path));
+    return length <= 0 ? "/" : arena_string(arena, (struct slice){path, (size_t)length});
+}
+
+static bool bundle_of_program(struct backend_container *container, struct arena *arena,
+                              const struct backend_order *order, struct bundle *bundle,
+                              struct error *err)
+{
+    static const char *const none[] = {NULL};
+    const struct run_container *spec = order->container;
+    struct image_command command;
+    if (!image_resolve(arena, spec, &command, err)) {
+        return false;
+    }
+    const char **argv = arena_array(arena, const char *, 1001);
+    size_t count = 0;
+    for (; command.argv[count] != NULL && count < 1000; count++) {
+        argv[count] = command.argv[count];
+    }
+    argv[0] = command.built_in ? "/homerun-hello" : command.path;
+    bundle->argv = argv;
+    bundle->env = environment_of(arena, order, none);
+    bundle->cwd = path_of_fd(arena, command.dir_fd);
+    close(command.dir_fd);
+    return rootfs_of_machine(container->dir, command.built_in ? NULL : spec->dir,
+                             command.built_in ? command.path : NULL, bundle->namespaces,
+                             spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES, err);
+}
+
+/* Names of the other containers lead to the loopback that they share. */
+static bool write_hosts(const struct backend_container *container, struct arena *arena,
+                        const struct run_record *record, struct error *err)
+{
+    const char *text = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n";
+    if (container->home->metadata.fd >= 0) {
+        text =
+            arena_printf(arena, "%s" METADATA_ADDRESS " metadata.google.internal metadata\n", text);
+    }
+    for (size_t i = 0; i < record->container_count; i++) {
+        if (*record->containers[i].name != '\0') {
+            text = arena_printf(arena, "%s127.0.0.1 %s\n", text, record->containers[i].name);
+        }
+    }
+    struct slice resolver = container->home->egress == NULL
+                                ? SLICE("options timeout:1 attempts:1\n")
+                                : SLICE("nameserver " EGRESS_RESOLVER "\noptions timeout:2\n");
+    return file_write(arena_printf(arena, "%s/hosts", container->dir), slice_of(text), 0644, err) &&
+           file_write(arena_printf(arena, "%s/resolv.conf", container->dir), resolver, 0644, err);
+}
+
+/* Who registered a program of this machine decides what it runs: nothing that a deployer chooses is
+ * put over what it reads. */
+static bool suits_program(const char *path, struct error *err)
+{
+    static const char *const places[] = {"/secrets", "/run/secrets", "/mnt"};
+    struct slice target = slice_of(path);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        struct slice place = slice_of(places[i]);
+        if (slice_starts(target, place) &&
+            (target.len == place.len || target.data[place.len] == '/')) {
+            return true;
+        }
+    }
+    return error_set(err, STATUS_FAILED_PRECONDITION,
+                     "volumes and secrets of a program of this machine are mounted below /secrets, "
+                     "/run/secrets or /mnt, not at %.200s",
+                     path);
+}
+
+static bool mounts_suit_program(const struct bundle *bundle, struct error *err)
+{
+    for (size_t i = 0; i < bundle->mount_count; i++) {
+        if (!suits_program(bundle->mounts[i].target, err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < bundle->volume_count; i++) {
+        if (!suits_program(bundle->volumes[i].target, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The volumes of a container; the first that asks for one makes it. */
+static bool add_volumes(struct backend_home *home, struct arena *arena,
+                        const struct run_container *spec, struct bundle *bundle, struct error *err)
+{
+    struct bundle_volume *list = arena_array(arena, struct bundle_volume, spec->mount_count + 1);
+    for (size_t i = 0; i < spec->mount_count; i++) {
+        const struct run_mount *mount = &spec->mounts[i];
+        char path[64];
+        size_t at = 0;
+        while (at < home->volume_count && strcmp(home->volumes[at], mount->volume) != 0) {
+            at++;
+        }
+        home_volume_path(home, at, path);
+        if (at == home->volume_count) {
+            if (at == RUN_MOUNTS_MAX || strlen(mount->volume) >= sizeof(home->volumes[at])) {
+                return error_set(err, STATUS_RESOURCE_EXHAUSTED, "the instance has %d volumes",
+                                 RUN_MOUNTS_MAX);
+            }
+            if (!rootfs_volume(path, home->namespaces.first, mount->bytes, err)) {
+                return false;
+            }
+            snprintf(home->volumes[at], sizeof(home->volumes[at]), "%s", mount->volume);
+            home->volume_count++;
+        }
+        list[i] = (struct bundle_volume){arena_string(arena, slice_of(path)), mount->path};
+    }
+    bundle->volumes = list;
+    bundle->volume_count = spec->mount_count;
+    return true;
+}
+
+/* As on Cloud Run: double, but one more at least and four more at most. */
+static int64_t boosted(int64_t cpu_m)
+{
+    int64_t more = cpu_m < 1000 ? 1000 : cpu_m > 4000 ? 4000 : cpu_m;
+    return cpu_m > 0 ? cpu_m + more : 0;
+}
+
+bool container_write_bundle(struct backend_container *container, struct arena *arena,
+                         const struct backend_order *order, struct error *err)
+{
+    struct backend_home *home = container->home;
+    size_t number = (size_t)(order->container - order->record->containers);
+    struct bundle bundle = {
+        .dir = container->dir,
+        .id = container->id,
+        .namespaces = &home->namespaces,
+        .memory_bytes = order->container->memory_bytes,
+        .cpu_m = order->container->cpu_boost ? boosted(order->container->cpu_m)
+                                             : order->container->cpu_m,
+    };
+    bool made = container_is_program(order->container)
+                    ? bundle_of_program(container, arena, order, &bundle, err)
+                    : bundle_of_image(container, arena, home->roots[number], order, &bundle, err);
+    struct secret_mount *mounts;
+    if (!made || !add_volumes(home, arena, order->container, &bundle, err) ||
+        !write_hosts(container, arena, order->record, err) ||
+        !secret_files_write(order->secrets, number, container->dir, home->namespaces.first, arena,
+                            &mounts, &bundle.mount_count, err)) {
+        return false;
+    }
+    bundle.mounts = mounts;
+    if (home->backend->state_on_disk && order->container->secret_env[0] != NULL) {
+        return error_set(err, STATUS_FAILED_PRECONDITION,
+                         "neither /run nor /dev/shm of this machine is in memory (tmpfs): secrets "
+                         "in the environment would be written to disk");
+    }
+    if (container_is_program(order->container) && !mounts_suit_program(&bundle, err)) {
+        return false;
+    }
+    auto_json *config = bundle_config(&bundle);
+    return file_write(arena_printf(arena, "%s/config.json", container->dir),
+                      json_write(arena, config), 0600, err);
+}
