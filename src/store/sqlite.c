@@ -17,6 +17,7 @@ enum statement {
     SQL_PUT,
     SQL_DELETE,
     SQL_EACH,
+    SQL_NEXT,
     SQL_BUMP,
     SQL_CHANGE,
     SQL_AUDIT,
@@ -35,6 +36,8 @@ static const char *const sql[SQL_STATEMENTS] = {
     /* A range, not LIKE: keys hold characters that LIKE would read as patterns. */
     [SQL_EACH] = "SELECT id, version, body, key FROM document"
                  " WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key",
+    [SQL_NEXT] = "SELECT id, version, body, key FROM document"
+                 " WHERE kind = ?1 AND key > ?2 AND key < ?3 ORDER BY key",
     [SQL_BUMP] = "UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value",
     [SQL_CHANGE] = "SELECT value FROM meta WHERE name = 'change'",
     [SQL_AUDIT] = "INSERT INTO audit (resource, body) VALUES (?1, ?2)",
@@ -373,24 +376,32 @@ bool store_scrub(struct store *store, struct error *err)
     return good;
 }
 
-/* Binds PREFIX and the first text behind everything that starts with it. */
-static void bind_range(sqlite3_stmt *stmt, int at, const char *prefix)
+/* Binds FROM, and the first text behind everything that starts with PREFIX. */
+static void bind_range(sqlite3_stmt *stmt, int at, const char *from, const char *prefix)
 {
     char *end = sqlite3_mprintf("%s\xf7", prefix); /* no UTF-8 text has this byte */
-    bind_text(stmt, at, prefix);
+    bind_text(stmt, at, from);
     sqlite3_bind_text(stmt, at + 1, end, -1, sqlite3_free);
 }
 
 bool store_each(struct store *store, const char *kind, const char *prefix,
                 bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err)
 {
+    return store_next(store, kind, prefix, "", fn, ctx, err);
+}
+
+bool store_next(struct store *store, const char *kind, const char *prefix, const char *after,
+                bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err)
+{
     /* A statement of its own: FN may ask the store for more. */
     sqlite3_stmt *stmt;
-    if (sqlite3_prepare_v2(store->db, sql[SQL_EACH], -1, &stmt, NULL) != SQLITE_OK) {
+    bool inside = strcmp(after, prefix) >= 0 && after[0] != '\0';
+    if (sqlite3_prepare_v2(store->db, sql[inside ? SQL_NEXT : SQL_EACH], -1, &stmt, NULL) !=
+        SQLITE_OK) {
         return fail(store, "database", err);
     }
     bind_text(stmt, 1, kind);
-    bind_range(stmt, 2, prefix);
+    bind_range(stmt, 2, inside ? after : prefix, prefix);
     bool good = true;
     for (;;) {
         int code = sqlite3_step(stmt);
@@ -446,7 +457,7 @@ bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
     if (stmt == NULL) {
         return false;
     }
-    bind_range(stmt, 1, prefix);
+    bind_range(stmt, 1, prefix, prefix);
     sqlite3_bind_int64(stmt, 3, limit);
     int code;
     while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {

@@ -76,9 +76,17 @@ bool store_delete(struct store *store, const char *kind, const char *key, struct
 /* What was deleted is in none of the record's files any more. Outside of transactions. */
 bool store_scrub(struct store *store, struct error *err);
 
-/* In the order of keys, those that start with PREFIX. FN answers false to stop. doc->body is lent.
+/*
+ * In the order of keys (by bytes, as strcmp() has it), those that start with PREFIX. FN answers
+ * false to stop, and may ask the store for more. doc->body is lent.
  */
 bool store_each(struct store *store, const char *kind, const char *prefix,
+                bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err);
+/*
+ * Like store_each(), of the keys that come after AFTER, whether or not AFTER itself is (still)
+ * there; "" for all. The store seeks: what stands before is not read.
+ */
+bool store_next(struct store *store, const char *kind, const char *prefix, const char *after,
                 bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err);
 
 /* Rises with every transaction that commits a change. */

@@ -125,6 +125,47 @@ static void a_prefix_is_a_subtree_and_no_pattern(void **state)
     store_close(store);
 }
 
+static bool keep_key(const struct store_doc *doc, void *ctx)
+{
+    char *keys = ctx;
+    strcat(strcat(keys, doc->key), " ");
+    return strcmp(doc->key, "p/stop") != 0;
+}
+
+static void keys_after(struct store *store, const char *prefix, const char *after,
+                       const char *expected)
+{
+    struct error err;
+    char keys[256] = "";
+    assert_true(store_next(store, STORE_SERVICE, prefix, after, keep_key, keys, &err));
+    assert_string_equal(keys, expected);
+}
+
+static void a_walk_begins_behind_a_key_that_need_not_be_there(void **state)
+{
+    (void)state;
+    struct error err;
+    struct store *store = store_open(path, &err);
+    assert_true(store_begin(store, &err));
+    static const char *const names[] = {"a/z",  "p/",     "p/B",        "p/a",
+                                        "p/a!", "p/stop", "p/\xc3\xa9", "p0"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        put(store, names[i], 1);
+    }
+    assert_true(store_commit(store, &err));
+    keys_after(store, "p/", "", "p/ p/B p/a p/a! p/stop ");
+    keys_after(store, "p/", "p/", "p/B p/a p/a! p/stop ");
+    keys_after(store, "p/", "p/A", "p/B p/a p/a! p/stop "); /* capitals come first */
+    keys_after(store, "p/", "p/a", "p/a! p/stop ");
+    keys_after(store, "p/", "p/a%", "p/stop "); /* no pattern */
+    keys_after(store, "p/", "p/stop", "p/\xc3\xa9 ");
+    keys_after(store, "p/", "p/\xc3\xa9", "");
+    keys_after(store, "p/", "a/z", "p/ p/B p/a p/a! p/stop "); /* before all of them */
+    keys_after(store, "p/", "p0", "");                         /* behind all of them */
+    keys_after(store, "", "p/stop", "p/\xc3\xa9 p0 ");
+    store_close(store);
+}
+
 static void a_damaged_file_is_named_in_one_sentence(void **state)
 {
     (void)state;
@@ -236,6 +277,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_has_to_be_there_and_is_not_is_not_found, make, clear),
         cmocka_unit_test_setup_teardown(what_was_rolled_back_never_was, make, clear),
         cmocka_unit_test_setup_teardown(a_prefix_is_a_subtree_and_no_pattern, make, clear),
+        cmocka_unit_test_setup_teardown(a_walk_begins_behind_a_key_that_need_not_be_there, make,
+                                        clear),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_named_in_one_sentence, make, clear),
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make, clear),
         cmocka_unit_test_setup_teardown(the_audit_log_gives_the_newest_first, make, clear),
