@@ -6,6 +6,7 @@
 
 #include "ingress/cookies.h"
 #include "ingress/credential.h"
+#include "ingress/site_data.h"
 
 enum { ADDED_MAX = 12 }; /* fields of ours: room is made for them at once */
 
@@ -310,6 +311,12 @@ bool headers_to_client(struct arena *arena, const struct http_headers *from,
             slice_equal(field.name, SLICE("x-cloud-trace-context"))) {
             continue;
         }
+        if (slice_equal(field.name, SLICE("clear-site-data"))) {
+            field.value = site_data_of_host(arena, field.value);
+            if (field.value.len == 0) {
+                continue;
+            }
+        }
         good = http_headers_add(out, arena, field.name, field.value) && good;
     }
     if (cookie) {
@@ -326,7 +333,9 @@ void trailers_to_client(struct arena *arena, const struct http_headers *from,
     *out = (struct http_headers){0};
     for (unsigned i = 0; from != NULL && i < from->count; i++) {
         const struct http_header *field = &from->items[i];
-        if (!slice_equal(field->name, SLICE("set-cookie")) || !cookie_is_ours(field->value)) {
+        bool cookie = slice_equal(field->name, SLICE("set-cookie"));
+        if (!is_dropped_in_answers(field->name) && !(cookie && cookie_is_ours(field->value)) &&
+            !slice_equal(field->name, SLICE("clear-site-data"))) {
             http_headers_add(out, arena, field->name, field->value);
         }
     }

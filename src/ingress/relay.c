@@ -153,6 +153,8 @@ void relay_body_end(struct exchange *exchange, const struct http_headers *traile
         return;
     }
     request->body_ended = request->forward->framing != HTTP_NO_BODY;
+    /* Control reads none: what ingress says to it stands in fields of the head. */
+    trailers = request->own != OWN_NONE ? NULL : trailers;
     trailers_to_container(request->arena, trailers, request->behind_door, &passed);
     call_end(request->call, passed.count > 0 ? &passed : NULL);
 }

@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.parse
 
-from door_stand import NAVIGATION, SESSION, SSO, decode, door, host_of
+from door_stand import AGENT, NAVIGATION, SESSION, SSO, decode, door, host_of
 from gate_stand import bearer, special, strip
 from homerun import fetch, main, test, wait_until
 
@@ -66,6 +66,24 @@ def rows_4_to_8_the_check_behind_the_door_judges_its_agent():
     s.allow("shut", [])
 
 
+def unbound_agent_is_refused(s):
+    """10: everybody may pass the door, its agent may not call: refused, explained, and the container is not reached."""
+    said = []
+    for headers in (NAVIGATION, (bearer(s.token("p", "shut")),), (EVENT_STREAM,), (("Sec-Fetch-Mode", "cors"),)):
+        answer = s.ask("shut", *headers)
+        assert answer.status == 403 and "location" not in answer.headers, answer
+        assert "x-goog-iap-generated-response" not in answer.headers, "it is the check that refuses"
+        said.append(answer.headers["homerun-denial"])
+    for denial in said:
+        text = s.homerun.cli("access", "explain", denial).stdout
+        assert "IAP service agent" in text and "run.invoker" in text, text
+    s.allow("shut", [AGENT])
+    try:
+        assert s.passed("shut", *NAVIGATION).document["hits"] == 1, "the container was reached"
+    finally:
+        s.allow("shut", [])
+
+
 @test
 def rows_9_to_12_everybody_may_pass_and_who_is_signed_in_is_named():
     s = door()
@@ -77,7 +95,7 @@ def rows_9_to_12_everybody_may_pass_and_who_is_signed_in_is_named():
         seen = s.passed("other", *NAVIGATION)
         for name in ("x-goog-iap-jwt-assertion", "x-goog-authenticated-user-email", "x-goog-authenticated-user-id"):
             assert seen[name] is None, name
-        assert s.ask("shut", *NAVIGATION).status == 403
+        unbound_agent_is_refused(s)
         forced = s.to_sign_in("other", *NAVIGATION, path="/a?x=y&gcp-iap-mode=FORCE_LOGIN&z=1")
         assert "a?x" not in forced
         back = s.ask("other", *NAVIGATION, cookie, path="/a?x=y&gcp-iap-mode=FORCE_LOGIN&z=1")
@@ -322,8 +340,17 @@ def rows_39_to_41_grants_above_the_service_and_the_owner():
 @test
 def row_13_what_the_ingress_setting_hides_has_no_door():
     s = door()
+    person = s.invite("p")
+    back = person.go_on(person.ask(s.url("other"))).headers["location"]  # a code that would be good
     s.homerun.cli("services", "update", "other", "--ingress=internal")
     try:
+        for method, path in (("POST", "/_homerun/auth/signout"), ("OPTIONS", "/.well-known/oauth-protected-resource"),
+                             ("GET", back[len(s.url("other")):])):
+            answer = s.ask("other", ("Cookie", "; ".join(f"{k}={v}" for k, v in person.cookies(s.url("other")).items())),
+                           method=method, path=path)
+            assert answer.status == 404 and "x-goog-iap-generated-response" not in answer.headers, (path, answer)
+            assert "set-cookie" not in answer.headers and "location" not in answer.headers, answer.headers
+            assert "A5" in s.homerun.cli("access", "explain", answer.headers["homerun-denial"]).stdout
         for path in ("/", "/.well-known/oauth-protected-resource", "/_homerun/auth/done?c=x&l=y", "/_gcp_iap/clear_login_cookie",
                      "/_homerun/iap/verify/public_key", "/?gcp-iap-mode=IDENTITY"):
             answer = s.ask("other", *NAVIGATION, path=path)
@@ -474,8 +501,9 @@ def row_67_assertions_that_are_wrong_on_purpose():
 
     now = time.time()
     right = "/projects/123456789012/locations/us-central1/services/door"
-    claims, good = told("NOT_SET")
-    assert good and claims["aud"] == right and abs(claims["iat"] - now) < 120
+    for kind in ("NOT_SET", "", "SOMETHING"):
+        claims, good = told(kind)
+        assert good and claims["aud"] == right and abs(claims["iat"] - now) < 120
     claims, good = told("FUTURE_ISSUE")
     assert good and claims["iat"] > now + 3600
     claims, good = told("PAST_EXPIRATION")
@@ -486,7 +514,17 @@ def row_67_assertions_that_are_wrong_on_purpose():
     assert good and claims["aud"] != right
     claims, good = told("SIGNATURE")
     assert not good and claims["aud"] == right
-    s.to_sign_in("door", *NAVIGATION, path="/?gcp-iap-mode=SECURE_TOKEN_TEST&iap-secure-token-test-type=NOT_SET")
+    # Nobody gets a bad assertion who is not known, or may not come in; and the next one is good again.
+    cookie_q = s.by_cookie(s.invite("q"))
+    for kind in ("NOT_SET", "FUTURE_ISSUE", "PAST_EXPIRATION", "ISSUER", "AUDIENCE", "SIGNATURE"):
+        path = f"/?gcp-iap-mode=SECURE_TOKEN_TEST&iap-secure-token-test-type={kind}"
+        s.to_sign_in("door", *NAVIGATION, path=path)
+        s.turned_away(401, "door", EVENT_STREAM, path=path)
+        s.turned_away(403, "door", *NAVIGATION, cookie_q, path=path)
+        token = s.passed("door", bearer(s.token("p", "door")), path=path)["x-goog-iap-jwt-assertion"]
+        assert verified(token, keys[decode(token.split(".")[0])["kid"]]) == (kind != "SIGNATURE"), kind
+    claims, good = told("NOT_SET")
+    assert good and claims["aud"] == right and claims["iat"] <= time.time() < claims["exp"], claims
 
 
 @test

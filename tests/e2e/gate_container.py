@@ -1,12 +1,15 @@
 """The container behind the gate's tests: answers with what it was sent, and how often.
 
     /slow: after two seconds; says in its log when it begins
+    /says?NAME=VALUE&…: with these header fields
+    /page: an HTML page
 """
 import http.server
 import json
 import os
 import threading
 import time
+import urllib.parse
 
 lock = threading.Lock()
 hits = 0
@@ -35,6 +38,12 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             for cookie in ("__Host-homerun_session=evil; Path=/; Secure", "__host-homerun_sso=evil; Domain=run.localhost",
                            "=__Host-homerun_session=evil", "app=kept"):
                 self.send_header("Set-Cookie", cookie)
+        if self.path.startswith("/says?"):
+            for name, value in urllib.parse.parse_qsl(self.path.partition("?")[2]):
+                self.send_header(name, value)
+        if self.path == "/page":
+            body = b"<!doctype html><title>page</title><p>here</p>"
+            self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

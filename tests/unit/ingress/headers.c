@@ -291,6 +291,39 @@ static void trailers_cannot_pose_as_headers_of_ours(void **state)
     assert_value(out, "x-checksum", "1");
 }
 
+static const char *cleared(const char *asked)
+{
+    struct trace trace = a_trace();
+    struct http_headers out;
+    struct http_headers from = LINES("content-type: a/b");
+    http_headers_add(&from, &arena, SLICE("clear-site-data"), slice_of(asked));
+    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    return value(&out, "clear-site-data");
+}
+
+static void a_container_clears_what_its_own_host_has_and_no_cookies_of_siblings(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {"\"cookies\"",   " \"cookies\" ,\t\"cookies\"",
+                                          "cookies",       "",
+                                          ",,,",           "\"Cookies\"",
+                                          "\"storage:x\"", "\"cookies\", \"what comes next year\"",
+                                          "\"\"",          "\"cache\"cookies\""};
+    for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
+        assert_null(cleared(nothing[i]));
+    }
+    assert_string_equal(cleared("\"cache\",\"cookies\" , \"storage\""), "\"cache\", \"storage\"");
+    assert_string_equal(cleared("\"executionContexts\""), "\"executionContexts\"");
+    assert_string_equal(cleared("\"*\""), "\"cache\", \"storage\", \"executionContexts\"");
+    assert_string_equal(cleared("\"cookies\",\"*\""),
+                        "\"cache\", \"storage\", \"executionContexts\"");
+    struct http_headers from = LINES("clear-site-data: \"*\"", "homerun-denial: d-x", "grade: A");
+    struct http_headers out;
+    trailers_to_client(&arena, &from, &out);
+    assert_int_equal(out.count, 1);
+    assert_value(out, "grade", "A");
+}
+
 /* ---- behind a door ---- */
 
 static struct http_headers sent_behind_door(struct http_headers from, struct forwarding forwarding)
@@ -392,6 +425,7 @@ int main(void)
         cmocka_unit_test(an_odd_trace_is_replaced),
         cmocka_unit_test(a_cookie_makes_an_answer_private),
         cmocka_unit_test(trailers_cannot_pose_as_headers_of_ours),
+        cmocka_unit_test(a_container_clears_what_its_own_host_has_and_no_cookies_of_siblings),
         cmocka_unit_test(behind_a_door_its_own_claims_alone_arrive),
         cmocka_unit_test(cookies_of_ours_are_cut_out_both_ways),
     };
