@@ -210,6 +210,7 @@ static bool start(struct control *control, struct error *err)
     choose_url(control);
     control->issuer = issuer_new(control, err);
     control->issuer_fetches = map_new();
+    control->provider_looks = map_new();
     control->checks = revision_checks_new(control);
     control->operations = operations_new(control, err);
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||

@@ -30,15 +30,15 @@ struct backend {
     uv_loop_t *loop;
     struct children *children;
     struct oci_store *store;
-    bool metadata;          /* there is a metadata server */
-    bool egress;            /* instances have a way out */
+    bool metadata;                    /* there is a metadata server */
+    bool egress;                      /* instances have a way out */
     char state[CONTAINER_PATH_BYTES]; /* crun's --root */
-    bool state_on_disk;     /* no folder of this machine is in memory */
+    bool state_on_disk;               /* no folder of this machine is in memory */
     int null_fd, dir_fd;
     unsigned char used[HOMES_MAX];
     unsigned next;
-    char notes[CONTAINER_PATH_BYTES];             /* folder: of the ways out, see egress.h */
-    char outputs[CONTAINER_PATH_BYTES];           /* folder: FIFOs of what containers write */
+    char notes[CONTAINER_PATH_BYTES];   /* folder: of the ways out, see egress.h */
+    char outputs[CONTAINER_PATH_BYTES]; /* folder: FIFOs of what containers write */
     struct backend_home *homes;         /* all */
     struct backend_container *adopted;  /* until settle(), by next */
     struct backend_container *deleting; /* have exited; crun forgets them */
@@ -59,7 +59,7 @@ struct backend_home {
     void (*done)(void *ctx, const char *why);
     void *done_ctx;
     char roots[RUN_CONTAINERS_MAX][CONTAINER_PATH_BYTES]; /* unpacked images; "" for programs */
-    char volumes[RUN_MOUNTS_MAX][64];           /* names of those that are made */
+    char volumes[RUN_MOUNTS_MAX][64];                     /* names of those that are made */
     size_t volume_count;
     uv_timer_t timer;
 };
@@ -71,13 +71,13 @@ struct backend_container {
     struct backend *backend;
     enum container_state state;
     char id[64];
-    char dir[CONTAINER_PATH_BYTES];  /* of the bundle */
-    pid_t crun, pid;       /* the one that makes it; its first process */
-    int pending_signal;    /* asked for while it was being made */
-    bool hold;             /* it is to wait when it is made */
-    int64_t calm_cpu_m;    /* its limit once it has started; 0: it has it already */
-    bool released;         /* not any more */
-    struct tool *starting; /* crun, that lets it go */
+    char dir[CONTAINER_PATH_BYTES]; /* of the bundle */
+    pid_t crun, pid;                /* the one that makes it; its first process */
+    int pending_signal;             /* asked for while it was being made */
+    bool hold;                      /* it is to wait when it is made */
+    int64_t calm_cpu_m;             /* its limit once it has started; 0: it has it already */
+    bool released;                  /* not any more */
+    struct tool *starting;          /* crun, that lets it go */
     struct output *outputs[2];
     struct process_watch *watch; /* of one that was adopted */
     struct tool *delete;

@@ -106,8 +106,8 @@ void container_settle(struct backend *backend)
 
 /* ---- from one engine to the next ---- */
 
-json_t *container_save(const struct backend_home *home,
-                              struct backend_container *const *containers, size_t count)
+json_t *container_save(const struct backend_home *home, struct backend_container *const *containers,
+                       size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (containers[i]->state != RUNNING) {
@@ -203,8 +203,8 @@ static void let_them_go(struct backend *backend, struct backend_container **cont
 }
 
 struct backend_home *container_adopt(struct backend *backend, const json_t *saved,
-                                            const struct backend_order *orders, size_t count,
-                                            struct backend_container **out, struct error *err)
+                                     const struct backend_order *orders, size_t count,
+                                     struct backend_container **out, struct error *err)
 {
     const json_t *list = json_object_get(saved, "containers");
     int64_t number = json_number(saved, "number", -1);

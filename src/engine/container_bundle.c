@@ -64,7 +64,8 @@ static bool bundle_of_image(struct backend_container *container, struct arena *a
     const char *cwd = *spec->working_dir != '\0' ? spec->working_dir : image.working_dir;
     bundle->cwd = cwd[0] == '/' ? cwd : arena_printf(arena, "/%s", cwd);
     return rootfs_of_image(container->dir, root, bundle->namespaces,
-                           spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES, err);
+                           spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES,
+                           err);
 }
 
 /* Where FD leads, as a path. */
@@ -98,7 +99,8 @@ static bool bundle_of_program(struct backend_container *container, struct arena 
     close(command.dir_fd);
     return rootfs_of_machine(container->dir, command.built_in ? NULL : spec->dir,
                              command.built_in ? command.path : NULL, bundle->namespaces,
-                             spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES, err);
+                             spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES,
+                             err);
 }
 
 /* Names of the other containers lead to the loopback that they share. */
@@ -195,7 +197,7 @@ static int64_t boosted(int64_t cpu_m)
 }
 
 bool container_write_bundle(struct backend_container *container, struct arena *arena,
-                         const struct backend_order *order, struct error *err)
+                            const struct backend_order *order, struct error *err)
 {
     struct backend_home *home = container->home;
     size_t number = (size_t)(order->container - order->record->containers);

@@ -40,7 +40,7 @@ static void unlist_home(struct backend_home *home)
 }
 
 struct backend_home *container_home_open(struct backend *backend, uint16_t port,
-                                                struct board_address *address, struct error *err)
+                                         struct board_address *address, struct error *err)
 {
     unsigned number;
     if (!take_number(backend, &number)) {

@@ -98,7 +98,7 @@ static void on_prepare(uv_timer_t *timer)
 }
 
 void container_prepare(struct backend_home *home, const struct run_record *record,
-                              void (*done)(void *ctx, const char *why), void *ctx)
+                       void (*done)(void *ctx, const char *why), void *ctx)
 {
     home->record = record;
     home->done = done;

@@ -4,6 +4,7 @@
  *   /provider/NAME → the provider's page → /callback → tokens, UserInfo → a sign-on session
  */
 #include <openssl/evp.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
@@ -19,7 +20,7 @@
 #include "control/identity/round_trip.h"
 #include "http/url.h"
 
-enum { WITHOUT_RENEWAL_S = 60 * 60, ERROR_CODE_MAX = 40 };
+enum { WITHOUT_RENEWAL_S = 60 * 60, ERROR_CODE_MAX = 40, LOOK_S = 60, LOOK_DOWN_S = 3 };
 
 static struct slice encoded(struct api_call *call, const char *text)
 {
@@ -123,37 +124,100 @@ static void lead_to_provider(struct api_call *call, const struct provider *provi
     buffer_done(&url);
 }
 
+/* ---- is it there? ---- */
+
+/* When a provider was last asked for its description, and whether it could not be reached: no
+ * browser is led to where nobody answers. */
+struct provider_look {
+    int64_t at_us;
+    bool down;
+};
+
+static struct provider_look *look_of(struct control *control, const char *key)
+{
+    struct provider_look *look = map_find(control->provider_looks, slice_of(key));
+    if (look == NULL) {
+        look = calloc(1, sizeof(*look));
+        if (look == NULL) {
+            abort();
+        }
+        map_put(control->provider_looks, slice_of(key), look);
+    }
+    return look;
+}
+
+/* Strangers ask for this: the provider is asked seldom, and more often only while it is away. */
+static bool look_is_due(const struct provider_look *look, int64_t now_us)
+{
+    int64_t after_s = look->down ? LOOK_DOWN_S : LOOK_S;
+    return look->at_us == 0 || now_us - look->at_us >= after_s * 1000000;
+}
+
+static bool description_is_old(const struct provider *provider)
+{
+    int64_t age_us = clock_wall_us() - provider->described_us;
+    return age_us < 0 || age_us >= (int64_t)PROVIDER_DESCRIPTION_S * 1000000;
+}
+
+static void go_on(struct api_call *call, const struct provider *provider)
+{
+    struct error err;
+    if (!look_of(call->control, provider->key)->down) {
+        lead_to_provider(call, provider);
+        return;
+    }
+    error_set(&err, STATUS_UNAVAILABLE,
+              "The identity provider %s cannot be reached right now. Who is signed in already can "
+              "go on. Try again in a moment.",
+              provider->name);
+    door_fail(call, &err);
+}
+
 static const char *key_of_path(struct api_call *call)
 {
     return arena_printf(&call->arena, "issuers/%s", api_param(call, "provider"));
 }
 
-/* The description has come, or not: what is known of the provider stays good while it is away. */
+/* What came replaces what is known, if it is whole and that is old; else what is known stays good.
+ */
+static void take_description(struct control *control, const struct provider *provider, long status,
+                             const char *text)
+{
+    struct error err = {0};
+    if (!description_is_old(provider)) {
+        return;
+    }
+    auto_json *description =
+        status == 200 ? provider_description(provider->issuer, text, &err) : NULL;
+    if (description == NULL || !provider_describe(control, provider, description, &err)) {
+        log_warn("provider: name=%s what=description: status %ld %s", provider->name, status,
+                 err.text);
+    }
+}
+
 static void on_description(struct control *control, void *ctx, long status, const char *text,
                            const char *why)
 {
     struct api_call *call = ctx;
     struct provider provider;
     struct error err = {0};
-    auto_json *body = NULL;
-    if (!provider_find(control, &call->arena, key_of_path(call), &provider, &body, &err)) {
+    auto_json *body = NULL, *fresh = NULL;
+    const char *key = key_of_path(call);
+    if (!provider_find(control, &call->arena, key, &provider, &body, &err)) {
         door_fail(call, &err);
         return;
     }
-    auto_json *description =
-        status == 200 ? provider_description(provider.issuer, text, &err) : NULL;
-    if (description == NULL || !provider_describe(control, &provider, description, &err)) {
-        log_warn("provider: name=%s what=description: status %ld %s", provider.name, status,
-                 why != NULL ? why : err.text);
-        lead_to_provider(call, &provider);
-        return;
+    *look_of(control, key) = (struct provider_look){clock_mono_us(), text == NULL};
+    if (text != NULL) {
+        take_description(control, &provider, status, text);
+    } else {
+        log_warn("provider: name=%s what=description: %s", provider.name, why);
     }
-    auto_json *fresh = NULL;
-    if (!provider_find(control, &call->arena, provider.key, &provider, &fresh, &err)) {
+    if (!provider_find(control, &call->arena, key, &provider, &fresh, &err)) {
         door_fail(call, &err);
         return;
     }
-    lead_to_provider(call, &provider);
+    go_on(call, &provider);
 }
 
 static void provider_get(struct api_call *call)
@@ -161,13 +225,14 @@ static void provider_get(struct api_call *call)
     struct provider provider;
     struct error err;
     auto_json *body = NULL;
-    if (!provider_find(call->control, &call->arena, key_of_path(call), &provider, &body, &err)) {
+    const char *key = key_of_path(call);
+    if (!provider_find(call->control, &call->arena, key, &provider, &body, &err)) {
         door_fail(call, &err);
         return;
     }
-    int64_t age_us = clock_wall_us() - provider.described_us;
-    if (age_us >= 0 && age_us < (int64_t)PROVIDER_DESCRIPTION_S * 1000000) {
-        lead_to_provider(call, &provider);
+    if (!description_is_old(&provider) &&
+        !look_is_due(look_of(call->control, key), clock_mono_us())) {
+        go_on(call, &provider);
         return;
     }
     http_fetch(call->control,
