@@ -87,21 +87,13 @@ static void accounts_test(struct api_call *call)
     api_reply(call, answer);
 }
 
-struct listing {
-    struct api_call *call;
-    struct paging paging;
-    const char *account; /* of the projects that are wanted */
-    json_t *items;
-};
-
-static bool list_account(const struct store_doc *doc, void *ctx)
+static bool list_account(struct api_call *call, const struct store_doc *doc, void *ctx,
+                         json_t **out, struct error *err)
 {
-    struct listing *listing = ctx;
-    enum paging_step step = paging_step(&listing->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append_new(listing->items, account_json(listing->call, doc->key));
-    }
-    return step != PAGING_STOP;
+    (void)ctx;
+    (void)err;
+    *out = account_json(call, doc->key);
+    return true;
 }
 
 static json_t *info_json(struct api_call *call, const char *project, const json_t *node)
@@ -112,58 +104,46 @@ static json_t *info_json(struct api_call *call, const char *project, const json_
                      project, "billingAccountName", account, "billingEnabled", account[0] != '\0');
 }
 
-static bool list_project(const struct store_doc *doc, void *ctx)
+static bool list_project(struct api_call *call, const struct store_doc *doc, void *ctx,
+                         json_t **out, struct error *err)
 {
-    struct listing *listing = ctx;
-    if (strcmp(json_text_or(doc->body, "billingAccount", ""), listing->account) != 0 ||
-        !api_holds(listing->call, "resourcemanager.projects.get", doc->key)) {
-        return true;
+    const char *account = ctx;
+    (void)err;
+    if (strcmp(json_text_or(doc->body, "billingAccount", ""), account) == 0 &&
+        api_holds(call, "resourcemanager.projects.get", doc->key)) {
+        *out = info_json(call, doc->key + strlen("projects/"), doc->body);
     }
-    enum paging_step step = paging_step(&listing->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append_new(listing->items,
-                              info_json(listing->call, doc->key + strlen("projects/"), doc->body));
-    }
-    return step != PAGING_STOP;
-}
-
-static void list(struct api_call *call, struct listing *listing, const char *what, const char *kind,
-                 const char *prefix, bool (*fn)(const struct store_doc *, void *))
-{
-    struct error err = {0};
-    listing->call = call;
-    listing->items = json_array();
-    if (!paging_init(&listing->paging, call, PAGE_MAX, &err) ||
-        !store_each(call->control->store, kind, prefix, fn, listing, &err)) {
-        json_decref(listing->items);
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_pack("{s:o}", what, listing->items);
-    paging_put(&listing->paging, answer);
-    api_reply(call, answer);
+    return true;
 }
 
 /* Those that a project was linked to, or that were made here. */
 static void accounts_list(struct api_call *call)
 {
-    struct listing listing = {0};
     if (!api_holds(call, may_bill, organization_of(call))) {
         api_reply(call, json_pack("{s:[]}", "billingAccounts"));
         return;
     }
-    list(call, &listing, "billingAccounts", STORE_SETTING, accounts_prefix, list_account);
+    api_reply_page(call, &(struct page){.kind = STORE_SETTING,
+                                        .prefix = accounts_prefix,
+                                        .list = "billingAccounts",
+                                        .most = PAGE_MAX,
+                                        .item = list_account});
 }
 
 static void projects_list(struct api_call *call)
 {
     struct error err = {0};
-    struct listing listing = {.account = named(call, &err)};
-    if (listing.account == NULL) {
+    const char *account = named(call, &err);
+    if (account == NULL) {
         api_fail(call, &err);
         return;
     }
-    list(call, &listing, "projectBillingInfo", STORE_NODE, "projects/", list_project);
+    api_reply_page(call, &(struct page){.kind = STORE_NODE,
+                                        .prefix = "projects/",
+                                        .list = "projectBillingInfo",
+                                        .most = PAGE_MAX,
+                                        .item = list_project,
+                                        .ctx = arena_string(&call->arena, slice_of(account))});
 }
 
 /* ---- changing ---- */

@@ -76,49 +76,43 @@ static void liens_get(struct api_call *call)
     api_reply(call, answer);
 }
 
-struct listing {
-    struct api_call *call;
-    struct paging paging;
-    const char *node;
-    json_t *items;
-};
-
-static bool list_one(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    if (strcmp(json_text_or(doc->body, "parent", ""), listing->node) != 0) {
-        return true;
+    const char *node = ctx;
+    (void)err;
+    if (strcmp(json_text_or(doc->body, "parent", ""), node) == 0) {
+        *out = lien_json(call, doc);
     }
-    enum paging_step step = paging_step(&listing->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append_new(listing->items, lien_json(listing->call, doc));
-    }
-    return step != PAGING_STOP;
+    return true;
 }
 
 static void liens_list(struct api_call *call)
 {
     struct error err = {0};
     const char *parent = api_query(call, "parent");
-    struct listing listing = {
-        .call = call, .node = node_of(call, parent == NULL ? "" : parent), .items = json_array()};
-    if (!api_allowed(call, "resourcemanager.projects.get", listing.node, &err) ||
-        !paging_init(&listing.paging, call, PAGE_MAX, &err) ||
-        !store_each(call->control->store, STORE_SETTING, "liens/", list_one, &listing, &err)) {
-        json_decref(listing.items);
+    char *node = arena_string(&call->arena, slice_of(node_of(call, parent == NULL ? "" : parent)));
+    if (!api_allowed(call, "resourcemanager.projects.get", node, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = json_pack("{s:o}", "liens", listing.items);
-    paging_put(&listing.paging, answer);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = STORE_SETTING,
+                                    .prefix = "liens/",
+                                    .list = "liens",
+                                    .item = list_one,
+                                    .ctx = node});
 }
+
+struct finding {
+    const char *node;
+    json_t *items;
+};
 
 static bool is_lien(const struct store_doc *doc, void *ctx)
 {
-    struct listing *listing = ctx;
-    if (strcmp(json_text_or(doc->body, "parent", ""), listing->node) == 0) {
-        json_array_append(listing->items, doc->body);
+    struct finding *finding = ctx;
+    if (strcmp(json_text_or(doc->body, "parent", ""), finding->node) == 0) {
+        json_array_append(finding->items, doc->body);
     }
     return true;
 }
@@ -126,8 +120,8 @@ static bool is_lien(const struct store_doc *doc, void *ctx)
 bool crm_liens_allow_deletion(struct api_call *call, const char *node, struct error *err)
 {
     auto_json *found = json_array();
-    struct listing listing = {.node = node, .items = found};
-    if (!store_each(call->control->store, STORE_SETTING, "liens/", is_lien, &listing, err)) {
+    struct finding finding = {.node = node, .items = found};
+    if (!store_each(call->control->store, STORE_SETTING, "liens/", is_lien, &finding, err)) {
         return false;
     }
     const json_t *lien = json_array_get(found, 0);
@@ -156,12 +150,12 @@ static bool lien_create(struct api_call *call, json_t **answer, struct error *er
     char digits[20];
     const char *node = node_of(call, json_text_or(call->body, "parent", ""));
     auto_json *found = json_array();
-    struct listing listing = {.node = node, .items = found};
+    struct finding finding = {.node = node, .items = found};
     if (!api_allowed(call, may_change, node, err) ||
         !store_load(call->control->store, STORE_NODE, node, NULL, err, "%s was not found.", node) ||
         !project_must_live(call->control, &call->arena, node, err) ||
         !restrictions_valid(call->body, err) ||
-        !store_each(call->control->store, STORE_SETTING, "liens/", is_lien, &listing, err)) {
+        !store_each(call->control->store, STORE_SETTING, "liens/", is_lien, &finding, err)) {
         return false;
     }
     if (json_array_size(found) >= LIENS_MAX) {

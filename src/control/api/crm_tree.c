@@ -11,7 +11,7 @@
 #include "control/api/crm_operation.h"
 #include "control/call/paging.h"
 
-enum { DEPTH_MAX = 10, PAGE_MAX = 1000 };
+enum { DEPTH_MAX = 10 };
 
 const char *crm_now(struct api_call *call)
 {
@@ -177,46 +177,38 @@ void crm_node_get(struct api_call *call)
 }
 
 struct listing {
-    struct paging paging;
-    json_t *items;
     const char *permission; /* on each; NULL: it was asked for on the parent */
     const char *parent;     /* NULL: any */
     const char *filter;
     bool live; /* only what is not being deleted */
 };
 
-static bool list_node(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    struct api_call *call = listing->paging.call;
-    if ((listing->parent != NULL &&
-         strcmp(json_text_or(doc->body, "parent", ""), listing->parent) != 0) ||
-        (listing->live && !crm_is_live(doc->body)) || !crm_filter_holds(listing->filter, doc) ||
-        (listing->permission != NULL && !api_holds(call, listing->permission, doc->key))) {
-        return true;
+    const struct listing *listing = ctx;
+    (void)err;
+    if ((listing->parent == NULL ||
+         strcmp(json_text_or(doc->body, "parent", ""), listing->parent) == 0) &&
+        (!listing->live || crm_is_live(doc->body)) && crm_filter_holds(listing->filter, doc) &&
+        (listing->permission == NULL || api_holds(call, listing->permission, doc->key))) {
+        *out = crm_json(call, doc);
     }
-    enum paging_step step = paging_step(&listing->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append_new(listing->items, crm_json(call, doc));
-    }
-    return step != PAGING_STOP;
+    return true;
 }
 
 static void list(struct api_call *call, const char *kind, struct listing *listing)
 {
     struct error err = {0};
-    listing->items = json_array();
-    if (!paging_init(&listing->paging, call, PAGE_MAX, &err) ||
-        !crm_filter_check(listing->filter, &err) ||
-        !store_each(call->control->store, STORE_NODE, arena_printf(&call->arena, "%s/", kind),
-                    list_node, listing, &err)) {
-        json_decref(listing->items);
+    if (!crm_filter_check(listing->filter, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = json_pack("{s:o}", kind, listing->items);
-    paging_put(&listing->paging, answer);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = STORE_NODE,
+                                        .prefix = arena_printf(&call->arena, "%s/", kind),
+                                        .list = kind,
+                                        .item = list_one,
+                                        .ctx = listing});
 }
 
 /* Those below ?parent=, for who may list there. */

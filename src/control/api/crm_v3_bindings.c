@@ -12,8 +12,6 @@
 #include "control/record/tags.h"
 #include "http/url.h"
 
-enum { PAGE_MAX = 1000 };
-
 static const char tree_prefix[] = "//cloudresourcemanager.googleapis.com/";
 static const char run_prefix[] = "//run.googleapis.com/";
 
@@ -111,49 +109,37 @@ static json_t *binding_json(struct api_call *call, const char *resource, const c
 /* ---- listing ---- */
 
 struct listing {
-    struct api_call *call;
-    struct paging paging;
     const char *resource;
     uint64_t id;
-    json_t *items;
 };
 
-static bool list_one(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    if ((uint64_t)json_number(doc->body, "resourceId", 0) != listing->id) {
-        return true;
+    const struct listing *listing = ctx;
+    (void)err;
+    if ((uint64_t)json_number(doc->body, "resourceId", 0) == listing->id) {
+        *out = binding_json(call, listing->resource, json_text_or(doc->body, "tagValue", ""));
     }
-    enum paging_step step = paging_step(&listing->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append_new(listing->items,
-                              binding_json(listing->call, listing->resource,
-                                           json_text_or(doc->body, "tagValue", "")));
-    }
-    return step != PAGING_STOP;
+    return true;
 }
 
 static void bindings_list(struct api_call *call)
 {
     struct error err = {0};
-    struct listing listing = {.call = call};
+    struct listing listing = {0};
     if (!find_resource(call, api_query(call, "parent"), &listing.resource, &err) ||
-        !may_on(call, "listTagBindings", listing.resource, &err) ||
-        !paging_init(&listing.paging, call, PAGE_MAX, &err)) {
+        !may_on(call, "listTagBindings", listing.resource, &err)) {
         api_fail(call, &err);
         return;
     }
     listing.id = tag_resource_id(call->control, listing.resource);
-    listing.items = json_array();
-    if (!store_each(call->control->store, STORE_TAG,
-                    tag_binding_prefix(&call->arena, listing.resource), list_one, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_pack("{s:o}", "tagBindings", listing.items);
-    paging_put(&listing.paging, answer);
-    api_reply(call, answer);
+    api_reply_page(call,
+                   &(struct page){.kind = STORE_TAG,
+                                  .prefix = tag_binding_prefix(&call->arena, listing.resource),
+                                  .list = "tagBindings",
+                                  .item = list_one,
+                                  .ctx = &listing});
 }
 
 static void effective_list(struct api_call *call)
@@ -165,7 +151,7 @@ static void effective_list(struct api_call *call)
     if (!find_resource(call, api_query(call, "parent"), &resource, &err) ||
         !may_on(call, "listEffectiveTags", resource, &err) ||
         !tags_effective(call->control, &call->arena, resource, set, &err) ||
-        !paging_init(&paging, call, PAGE_MAX, &err)) {
+        !paging_init(&paging, call, PAGE_MOST, PAGE_MOST, &err)) {
         api_fail(call, &err);
         return;
     }

@@ -15,7 +15,7 @@
 #include "http/url.h"
 #include "policy/pattern.h"
 
-enum { KEYS_MAX = 1000, VALUES_MAX = 1000, PAGE_MAX = 1000 };
+enum { KEYS_MAX = 1000, VALUES_MAX = 1000 };
 
 static const char type_prefix[] = "google.cloud.resourcemanager.v3.";
 
@@ -93,7 +93,6 @@ struct search {
     const char *parent, *short_name, *namespaced; /* NULL: any */
     json_t *items;                                /* what is found, as the API shows it; NULL: only
                                                      counted */
-    struct paging *paging;                        /* NULL: all */
     char key[64];                                 /* of the last */
     size_t count;
 };
@@ -108,11 +107,6 @@ static bool search_one(const struct store_doc *doc, void *ctx)
         (search->namespaced != NULL &&
          strcmp(json_text_or(body, "namespacedName", ""), search->namespaced) != 0)) {
         return true;
-    }
-    enum paging_step step =
-        search->paging == NULL ? PAGING_TAKE : paging_step(search->paging, doc->key);
-    if (step != PAGING_TAKE) {
-        return step != PAGING_STOP;
     }
     search->count++;
     snprintf(search->key, sizeof(search->key), "%.63s", doc->key);
@@ -338,31 +332,38 @@ static void tags_namespaced(struct api_call *call)
     api_reply(call, json_incref(json_array_get(items, 0)));
 }
 
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
+{
+    const char *parent = ctx;
+    (void)err;
+    if (strcmp(json_text_or(doc->body, "parent", ""), parent) == 0) {
+        *out = tag_json(call, doc);
+    }
+    return true;
+}
+
 static void tags_list(struct api_call *call)
 {
     struct error err = {0};
     const struct kind *kind = kind_of(call);
     const char *given = api_query(call, "parent");
-    const char *parent = node_key(call, given == NULL ? "" : given);
-    struct search search = {.call = call, .parent = parent};
-    struct paging paging;
+    char *parent = arena_string(&call->arena, slice_of(node_key(call, given == NULL ? "" : given)));
     if (parent[0] == '\0') {
         error_field(&err, "parent", "The query needs parent=%s.",
                     kind == &keys ? "organizations/N or projects/P" : "tagKeys/N");
         api_fail(call, &err);
         return;
     }
-    if (!api_allowed(call, permission(call, "list"), parent, &err) ||
-        !paging_init(&paging, call, PAGE_MAX, &err)) {
+    if (!api_allowed(call, permission(call, "list"), parent, &err)) {
         api_fail(call, &err);
         return;
     }
-    search.paging = &paging;
-    search.items = json_array();
-    bool good = find(&search, kind->plural, &err);
-    json_t *body = json_pack("{s:o}", kind->plural, search.items);
-    paging_put(&paging, body);
-    answer(call, good, body, &err);
+    api_reply_page(call, &(struct page){.kind = STORE_TAG,
+                                    .prefix = arena_printf(&call->arena, "%s/", kind->plural),
+                                    .list = kind->plural,
+                                    .item = list_one,
+                                    .ctx = parent});
 }
 
 static bool check_etag(struct api_call *call, const char *etag, const struct store_doc *doc,

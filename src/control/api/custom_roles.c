@@ -4,10 +4,8 @@
  */
 #include "control/api/custom_roles.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
-#include "control/call/call.h"
+#include "control/call/paging.h"
 #include "control/record/policy_doc.h"
 
 enum {
@@ -16,7 +14,6 @@ enum {
     ID_MIN = 3,
     ID_MAX = 64,
     PAGE_DEFAULT = 300,
-    PAGE_MAX = 1000,
 };
 
 static const char *const stages[] = {"ALPHA",      "BETA",     "GA",  "",
@@ -85,57 +82,33 @@ static void roles_get(struct api_call *call)
 }
 
 struct listing {
-    struct api_call *call;
-    json_t *items;
-    const char *after;
-    size_t max;
-    bool full, deleted, more;
+    bool full, deleted;
 };
 
-static bool list_one(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    if ((json_flag(doc->body, "deleted", false) && !listing->deleted) ||
-        (listing->after != NULL && strcmp(doc->key, listing->after) <= 0)) {
-        return true;
+    const struct listing *listing = ctx;
+    (void)err;
+    if (listing->deleted || !json_flag(doc->body, "deleted", false)) {
+        *out = role_json(call, doc, listing->full);
     }
-    if (json_array_size(listing->items) == listing->max) {
-        listing->more = true;
-        return false;
-    }
-    json_array_append_new(listing->items, role_json(listing->call, doc, listing->full));
     return true;
 }
 
 static void roles_list(struct api_call *call)
 {
-    struct error err;
-    const char *asked = api_query(call, "pageSize");
     const char *view = api_query(call, "view");
-    long size = asked == NULL ? PAGE_DEFAULT : strtol(asked, NULL, 10);
     struct listing listing = {
-        .call = call,
-        .items = json_array(),
-        .after = api_query(call, "pageToken"),
-        .max = size <= 0         ? PAGE_DEFAULT
-               : size > PAGE_MAX ? PAGE_MAX
-                                 : (size_t)size,
         .full = view != NULL && strcmp(view, "FULL") == 0,
         .deleted = api_query_flag(call, "showDeleted"),
     };
-    if (!store_each(call->control->store, STORE_ROLE, role_key(call, ""), list_one, &listing,
-                    &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_pack("{s:O}", "roles", listing.items);
-    if (listing.more) {
-        const json_t *last = json_array_get(listing.items, json_array_size(listing.items) - 1);
-        json_object_set_new(answer, "nextPageToken", json_string(json_text_or(last, "name", "")));
-    }
-    json_decref(listing.items);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = STORE_ROLE,
+                                        .prefix = role_key(call, ""),
+                                        .list = "roles",
+                                        .usual = PAGE_DEFAULT,
+                                        .item = list_one,
+                                        .ctx = &listing});
 }
 
 /* ---- checking ---- */
@@ -426,22 +399,19 @@ static const struct field query_fields[] = {
 /* All that a role can have, by number: gcloud reads it before it makes one. */
 static void permissions_query(struct api_call *call)
 {
-    int64_t size = json_number(call->body, "pageSize", PAGE_DEFAULT);
-    size_t max = size <= 0 ? PAGE_DEFAULT : size > PAGE_MAX ? PAGE_MAX : (size_t)size;
-    uint64_t at = 0;
+    struct error err = {0};
+    struct paging paging;
     const char *name;
+    if (!paging_init(&paging, call, PAGE_DEFAULT, PAGE_MOST, &err)) {
+        api_fail(call, &err);
+        return;
+    }
     json_t *list = json_array();
-    slice_to_u64(slice_of(json_text_or(call->body, "pageToken", "0")), &at);
-    while (json_array_size(list) < max && (name = permission_name(at)) != NULL) {
+    for (size_t i = 0; (name = permission_name(i)) != NULL; i++) {
         json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "stage", "GA"));
-        at++;
     }
-    json_t *answer = json_pack("{s:o}", "permissions", list);
-    if (permission_name(at) != NULL) {
-        json_object_set_new(
-            answer, "nextPageToken",
-            json_string(arena_printf(&call->arena, "%llu", (unsigned long long)at)));
-    }
+    json_t *answer = json_pack("{s:o}", "permissions", paging_cut(&paging, list));
+    paging_put(&paging, answer);
     api_reply(call, answer);
 }
 

@@ -1,15 +1,14 @@
 /* iam.googleapis.com/v1: service accounts, their keys, and roles. */
 #include "control/api/iam_v1.h"
 
-#include <stdlib.h>
-
 #include "control/api/iam_v1_inside.h"
 
 #include "control/access/iam_policy.h"
 #include "control/access/orgpolicy.h"
+#include "control/call/paging.h"
 #include "control/identity/accounts.h"
 
-enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
+enum { PAGE_DEFAULT = 100 };
 
 /* ---- accounts ---- */
 
@@ -179,50 +178,24 @@ static void accounts_get(struct api_call *call)
     api_reply(call, answer);
 }
 
-bool iam_list_one(const struct store_doc *doc, void *ctx)
+static bool list_account(struct api_call *call, const struct store_doc *doc, void *ctx,
+                         json_t **out, struct error *err)
 {
-    struct iam_listing *listing = ctx;
-    if (listing->after != NULL && strcmp(doc->key, listing->after) <= 0) {
-        return true;
-    }
-    if (json_array_size(listing->items) == listing->max) {
-        listing->next = json_text(json_array_get(listing->items, listing->max - 1), "name");
-        return false;
-    }
-    json_array_append_new(listing->items, listing->form(&listing->call->arena, doc));
+    (void)ctx;
+    (void)err;
+    *out = account_json(&call->arena, doc);
     return true;
-}
-
-static size_t page_size(struct api_call *call)
-{
-    const char *asked = api_query(call, "pageSize");
-    long size = asked == NULL ? PAGE_DEFAULT : strtol(asked, NULL, 10);
-    return size <= 0 ? PAGE_DEFAULT : size > PAGE_MAX ? PAGE_MAX : (size_t)size;
 }
 
 static void accounts_list(struct api_call *call)
 {
-    struct error err;
-    struct iam_listing listing = {
-        .call = call,
-        .items = json_array(),
-        .after = api_query(call, "pageToken"),
-        .max = page_size(call),
-        .form = account_json,
-    };
     const char *prefix =
         arena_printf(&call->arena, "projects/%s/serviceAccounts/", api_param(call, "project"));
-    if (!store_each(call->control->store, STORE_ACCOUNT, prefix, iam_list_one, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_object();
-    if (listing.next != NULL) {
-        json_object_set_new(answer, "nextPageToken", json_string(listing.next));
-    }
-    json_object_set_new(answer, "accounts", listing.items);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = STORE_ACCOUNT,
+                                        .prefix = prefix,
+                                        .list = "accounts",
+                                        .usual = PAGE_DEFAULT,
+                                        .item = list_account});
 }
 
 /* Puts a changed document of an account; DEED for the audit log. */

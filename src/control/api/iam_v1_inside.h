@@ -7,17 +7,6 @@
 bool iam_load_account(struct api_call *call, const char *permission, struct store_doc *out,
                       struct error *err);
 
-/* One page of a list, filled by store_each(). */
-struct iam_listing {
-    struct api_call *call;
-    json_t *items;
-    const char *after; /* page token: the last key of the page before */
-    size_t max;
-    const char *next; /* set when there is more */
-    json_t *(*form)(struct arena *arena, const struct store_doc *doc);
-};
-bool iam_list_one(const struct store_doc *doc, void *ctx); /* ctx: struct iam_listing */
-
 void iam_keys_create(struct api_call *call);
 void iam_keys_upload(struct api_call *call);
 void iam_keys_list(struct api_call *call);

@@ -6,6 +6,7 @@
 #include "base/encode.h"
 #include "control/access/orgpolicy.h"
 #include "control/api/iam_v1_inside.h"
+#include "control/call/paging.h"
 #include "control/identity/accounts.h"
 
 enum { KEYS_PER_ACCOUNT_MAX = 10, KEYS_LISTED_MAX = 1000 };
@@ -206,15 +207,18 @@ static bool types_asked(struct api_call *call, unsigned *out, struct error *err)
     return true;
 }
 
-static void keep_types(json_t *keys, unsigned asked)
+static bool list_key(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    for (size_t i = json_array_size(keys); i > 0; i--) {
-        const char *type = json_text_or(json_array_get(keys, i - 1), "keyType", "");
-        unsigned is = strcmp(type, "SYSTEM_MANAGED") == 0 ? TYPE_SYSTEM : TYPE_USER;
-        if (asked != 0 && (asked & is) == 0) {
-            json_array_remove(keys, i - 1);
-        }
+    const unsigned *asked = ctx;
+    auto_json *key = key_json(&call->arena, doc);
+    const char *type = json_text_or(key, "keyType", "");
+    unsigned is = strcmp(type, "SYSTEM_MANAGED") == 0 ? TYPE_SYSTEM : TYPE_USER;
+    (void)err;
+    if (*asked == 0 || (*asked & is) != 0) {
+        *out = json_incref(key);
     }
+    return true;
 }
 
 void iam_keys_list(struct api_call *call)
@@ -231,16 +235,13 @@ void iam_keys_list(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    struct iam_listing listing = {
-        .call = call, .items = json_array(), .max = KEYS_LISTED_MAX, .form = key_json};
-    const char *prefix = arena_printf(&call->arena, "%s/keys/", account.key);
-    if (!store_each(call->control->store, STORE_KEY, prefix, iam_list_one, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    keep_types(listing.items, types);
-    api_reply(call, json_pack("{s:o}", "keys", listing.items));
+    api_reply_page(call,
+                   &(struct page){.kind = STORE_KEY,
+                                  .prefix = arena_printf(&call->arena, "%s/keys/", account.key),
+                                  .list = "keys",
+                                  .most = KEYS_LISTED_MAX,
+                                  .item = list_key,
+                                  .ctx = &types});
 }
 
 /* The key of the path, after PERMISSION on its account. */

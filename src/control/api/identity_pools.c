@@ -16,7 +16,7 @@
 enum {
     ID_MIN = 4,
     ID_MAX = 32,
-    PAGE_MOST = 100,
+    PAGE_MAX = 100,
     AUDIENCES_MAX = 10,
     KEYS_MOST = 64,
 };
@@ -281,41 +281,23 @@ static void get(struct api_call *call, const struct kind *kind, const char *key)
     api_reply(call, shown(call, key, body));
 }
 
-struct listing {
-    struct api_call *call;
-    struct paging paging;
-    json_t *list;
-};
-
-static bool list_one(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    switch (paging_step(&listing->paging, doc->key)) {
-    case PAGING_SKIP:
-        break;
-    case PAGING_TAKE:
-        json_array_append_new(listing->list, shown(listing->call, doc->key, doc->body));
-        break;
-    case PAGING_STOP:
-        return false;
-    }
+    (void)ctx;
+    (void)err;
+    *out = shown(call, doc->key, doc->body);
     return true;
 }
 
 static void list(struct api_call *call, const struct kind *kind, const char *prefix,
                  const char *name)
 {
-    struct error err = {0};
-    struct listing listing = {.call = call};
-    auto_json *found = listing.list = json_array();
-    if (!paging_init(&listing.paging, call, PAGE_MOST, &err) ||
-        !store_each(call->control->store, kind->store, prefix, list_one, &listing, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_pack("{s:O}", name, found);
-    paging_put(&listing.paging, answer);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = kind->store,
+                                        .prefix = prefix,
+                                        .list = name,
+                                        .most = PAGE_MAX,
+                                        .item = list_one});
 }
 
 static void pools_get(struct api_call *call)

@@ -145,44 +145,30 @@ void operation_reply(struct api_call *call, const char *key, int64_t for_ms)
     }
 }
 
-struct listing {
-    struct paging paging;
-    json_t *items;
-};
-
-static bool list_add(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    if (strstr(doc->key, "/operations/") == NULL) {
-        return true;
+    (void)ctx;
+    (void)err;
+    if (strstr(doc->key, "/operations/") != NULL) {
+        *out = operation_form(call, doc->key, doc->body);
     }
-    enum paging_step step = paging_step(&listing->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append_new(listing->items,
-                              operation_form(listing->paging.call, doc->key, doc->body));
-    }
-    return step != PAGING_STOP;
+    return true;
 }
 
 void operation_list(struct api_call *call)
 {
-    struct error err = {0};
-    auto_json *items = json_array();
-    struct listing listing = {.items = items};
     const char *region = api_param(call, "region");
     bool anywhere = strcmp(region, "-") == 0;
     const struct resource_name above = {.project = api_param(call, "project"),
                                         .location = anywhere ? NULL : region};
     const char *prefix =
         resource_name_prefix(&call->arena, &above, anywhere ? "locations" : "operations");
-    if (!paging_init(&listing.paging, call, LIST_MAX, &err) ||
-        !store_each(call->control->store, STORE_OPERATION, prefix, list_add, &listing, &err)) {
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_pack("{sO}", "operations", items);
-    paging_put(&listing.paging, answer);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = STORE_OPERATION,
+                                        .prefix = prefix,
+                                        .list = "operations",
+                                        .most = LIST_MAX,
+                                        .item = list_one});
 }
 
 void operation_delete(struct api_call *call)

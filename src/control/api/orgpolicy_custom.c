@@ -8,8 +8,6 @@
 #include "control/record/projects.h"
 #include "policy/cel_custom.h"
 
-enum { PAGE_MAX = 1000 };
-
 static const char *const action_names[] = {"ACTION_TYPE_UNSPECIFIED", "ALLOW", "DENY", NULL};
 static const char *const method_names[] = {
     "METHOD_TYPE_UNSPECIFIED", "CREATE", "UPDATE", "DELETE", "REMOVE_GRANT", "GOVERN_TAGS", NULL};
@@ -106,35 +104,22 @@ static void customs_get(struct api_call *call)
     api_reply(call, doc.body);
 }
 
-struct customs {
-    struct paging paging;
-    json_t *items;
-};
-
-static bool list_custom(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct customs *customs = ctx;
-    enum paging_step step = paging_step(&customs->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append(customs->items, doc->body);
-    }
-    return step != PAGING_STOP;
+    (void)call;
+    (void)ctx;
+    (void)err;
+    *out = json_incref(doc->body);
+    return true;
 }
 
 static void customs_list(struct api_call *call)
 {
-    struct error err;
-    struct customs customs = {.items = json_array()};
-    if (!paging_init(&customs.paging, call, PAGE_MAX, &err) ||
-        !store_each(call->control->store, STORE_ORGPOLICY, custom_key(call, ""), list_custom,
-                    &customs, &err)) {
-        json_decref(customs.items);
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_pack("{s:o}", "customConstraints", customs.items);
-    paging_put(&customs.paging, answer);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = STORE_ORGPOLICY,
+                                        .prefix = custom_key(call, ""),
+                                        .list = "customConstraints",
+                                        .item = list_one});
 }
 
 /* Makes (NAME from the body) or replaces (from the path) one. */

@@ -3,8 +3,6 @@
 #include "control/call/call.h"
 #include "control/call/paging.h"
 
-enum { PAGE_MAX = 1000 };
-
 bool orgpolicy_find(struct api_call *call, const char *node, const char *name, enum status unknown,
                     const struct orgpolicy_constraint **out, struct error *err)
 {
@@ -34,25 +32,17 @@ json_t *orgpolicy_constraint_form(const char *full, const struct orgpolicy_const
 }
 
 struct listing {
-    struct paging paging;
     const char *node;
     json_t *(*form)(struct api_call *call, const char *node, const struct store_doc *doc);
-    json_t *items;
 };
 
-static bool list_one(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    json_t *item = listing->form(listing->paging.call, listing->node, doc);
-    if (item == NULL) {
-        return true;
-    }
-    enum paging_step step = paging_step(&listing->paging, doc->key);
-    if (step == PAGING_TAKE) {
-        json_array_append(listing->items, item);
-    }
-    json_decref(item);
-    return step != PAGING_STOP;
+    const struct listing *listing = ctx;
+    (void)err;
+    *out = listing->form(call, listing->node, doc);
+    return true;
 }
 
 void orgpolicy_reply_policies(struct api_call *call, const char *other,
@@ -61,21 +51,15 @@ void orgpolicy_reply_policies(struct api_call *call, const char *other,
 {
     struct error err;
     struct listing listing = {.node = api_expand(call, call->route->on), .form = form};
-    if (!orgpolicy_may(call, listing.node, "orgpolicy.policies.list", other, &err) ||
-        !paging_init(&listing.paging, call, PAGE_MAX, &err)) {
+    if (!orgpolicy_may(call, listing.node, "orgpolicy.policies.list", other, &err)) {
         api_fail(call, &err);
         return;
     }
-    listing.items = json_array();
-    if (!store_each(call->control->store, STORE_ORGPOLICY,
-                    orgpolicy_key(&call->arena, listing.node, ""), list_one, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_pack("{s:o}", "policies", listing.items);
-    paging_put(&listing.paging, answer);
-    api_reply(call, answer);
+    api_reply_page(call, &(struct page){.kind = STORE_ORGPOLICY,
+                                        .prefix = orgpolicy_key(&call->arena, listing.node, ""),
+                                        .list = "policies",
+                                        .item = list_one,
+                                        .ctx = &listing});
 }
 
 void orgpolicy_reply_constraints(struct api_call *call, const char *other,
@@ -86,7 +70,7 @@ void orgpolicy_reply_constraints(struct api_call *call, const char *other,
     struct paging paging;
     const char *node = api_expand(call, call->route->on);
     if (!orgpolicy_may(call, node, "orgpolicy.constraints.list", other, &err) ||
-        !paging_init(&paging, call, PAGE_MAX, &err)) {
+        !paging_init(&paging, call, PAGE_MOST, PAGE_MOST, &err)) {
         api_fail(call, &err);
         return;
     }

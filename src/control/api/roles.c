@@ -1,9 +1,9 @@
 /* Roles: the predefined ones, readable by anyone who is authenticated. */
 #include "control/api/roles.h"
 
-#include <stdlib.h>
+#include "control/call/paging.h"
 
-enum { PAGE_DEFAULT = 300, PAGE_MAX = 1000 };
+enum { PAGE_DEFAULT = 300 };
 
 static json_t *role_json(const struct role *role, bool full)
 {
@@ -21,25 +21,22 @@ static json_t *role_json(const struct role *role, bool full)
 
 static void roles_list(struct api_call *call)
 {
-    const char *asked = api_query(call, "pageSize");
-    const char *token = api_query(call, "pageToken");
+    struct error err = {0};
+    struct paging paging;
     const char *view = api_query(call, "view");
-    long size = asked == NULL ? PAGE_DEFAULT : strtol(asked, NULL, 10);
-    size_t max = size <= 0 ? PAGE_DEFAULT : size > PAGE_MAX ? PAGE_MAX : (size_t)size;
+    bool full = view != NULL && strcmp(view, "FULL") == 0;
+    if (!paging_init(&paging, call, PAGE_DEFAULT, PAGE_MOST, &err)) {
+        api_fail(call, &err);
+        return;
+    }
     json_t *list = json_array();
-    size_t i = 0;
-    while (token != NULL && i < roles_count() && strcmp(roles_at(i)->name, token) <= 0) {
-        i++;
+    for (size_t i = 0; i < roles_count() && !paging.more; i++) {
+        if (paging_step(&paging, roles_at(i)->name) == PAGING_TAKE) {
+            json_array_append_new(list, role_json(roles_at(i), full));
+        }
     }
-    for (; i < roles_count() && json_array_size(list) < max; i++) {
-        json_array_append_new(list,
-                              role_json(roles_at(i), view != NULL && strcmp(view, "FULL") == 0));
-    }
-    json_t *answer = json_object();
-    if (i < roles_count()) {
-        json_object_set_new(answer, "nextPageToken", json_string(roles_at(i - 1)->name));
-    }
-    json_object_set_new(answer, "roles", list);
+    json_t *answer = json_pack("{s:o}", "roles", list);
+    paging_put(&paging, answer);
     api_reply(call, answer);
 }
 

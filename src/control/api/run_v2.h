@@ -35,14 +35,3 @@ void v2_reply_validated(struct api_call *call, const char *type, json_t *respons
 /* Records a done operation on the service and answers with it. RESPONSE (taken) may be NULL. */
 void v2_reply_done(struct api_call *call, const struct run_service *service, const char *kind,
                    const char *type, json_t *response);
-
-/* One page of what the record has of a kind below PREFIX: pageSize and pageToken of the call. */
-struct v2_page {
-    const char *kind;
-    const char *prefix;
-    const char *list; /* name of the answer's list */
-    /* The item, or NULL to leave it out. */
-    json_t *(*item)(struct api_call *call, const struct store_doc *doc, void *ctx);
-    void *ctx;
-};
-void v2_reply_page(struct api_call *call, const struct v2_page *page);

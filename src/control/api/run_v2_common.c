@@ -1,4 +1,4 @@
-/* What the resources of v2 have in common: errors in its words, etags, operations, pages. */
+/* What the resources of v2 have in common: errors in its words, etags and operations. */
 #include "control/api/run_v2.h"
 
 #include "base/encode.h"
@@ -6,8 +6,6 @@
 #include "control/access/orgpolicy.h"
 #include "control/api/operations.h"
 #include "model/resource_name.h"
-
-enum { PAGE_MAX = 1000 };
 
 /* Checks that v1 and v2 share name their field as v1 does. */
 void v2_fail(struct api_call *call, struct error *err)
@@ -89,80 +87,4 @@ void v2_reply_done(struct api_call *call, const struct run_service *service, con
         return;
     }
     v2_reply_operation(call, key);
-}
-
-/* ---- pages ---- */
-
-struct paging {
-    struct api_call *call;
-    const struct v2_page *page;
-    const char *after; /* key of the last item of the page before; "" for the first page */
-    int64_t size;
-    char last[sizeof(((struct store_doc *)NULL)->key)];
-    bool more;
-    json_t *items;
-};
-
-static bool page_add(const struct store_doc *doc, void *ctx)
-{
-    struct paging *paging = ctx;
-    if (strcmp(doc->key, paging->after) <= 0) {
-        return true;
-    }
-    if ((int64_t)json_array_size(paging->items) == paging->size) {
-        paging->more = true;
-        return false;
-    }
-    json_t *item = paging->page->item(paging->call, doc, paging->page->ctx);
-    if (item != NULL) {
-        json_array_append_new(paging->items, item);
-        snprintf(paging->last, sizeof(paging->last), "%s", doc->key);
-    }
-    return true;
-}
-
-static bool paging_read(struct paging *paging, struct error *err)
-{
-    struct arena *arena = &paging->call->arena;
-    const char *size = api_query(paging->call, "pageSize");
-    const char *token = api_query(paging->call, "pageToken");
-    uint64_t number = 0;
-    if (size != NULL && size[0] != '\0' && !slice_to_u64(slice_of(size), &number)) {
-        return error_field(err, "page_size", "The page size must be a whole number.");
-    }
-    paging->size = number == 0 || number > PAGE_MAX ? PAGE_MAX : (int64_t)number;
-    paging->after = "";
-    if (token == NULL || token[0] == '\0') {
-        return true;
-    }
-    struct slice key;
-    if (!base64url_decode(arena, slice_of(token), &key) ||
-        !slice_starts(key, slice_of(paging->page->prefix)) ||
-        memchr(key.data, '\0', key.len) != NULL) {
-        return error_field(err, "page_token", "The page token is not one of this list.");
-    }
-    paging->after = arena_string(arena, key);
-    return true;
-}
-
-void v2_reply_page(struct api_call *call, const struct v2_page *page)
-{
-    struct error err = {0};
-    struct paging paging = {.call = call, .page = page};
-    auto_json *items = json_array();
-    paging.items = items;
-    if (!paging_read(&paging, &err) ||
-        !store_each(call->control->store, page->kind, page->prefix, page_add, &paging, &err)) {
-        v2_fail(call, &err);
-        return;
-    }
-    json_t *answer = json_object();
-    if (json_array_size(items) > 0) {
-        json_object_set(answer, page->list, items);
-    }
-    if (paging.more) {
-        struct slice token = base64url_encode(&call->arena, slice_of(paging.last));
-        json_object_set_new(answer, "nextPageToken", json_slice(token));
-    }
-    api_reply(call, answer);
 }

@@ -1,6 +1,6 @@
 /* Revisions in v2's form; a path names the service that each belongs to. */
 #include "control/api/run_v2.h"
-#include "control/call/call.h"
+#include "control/call/paging.h"
 #include "model/resource_name.h"
 
 struct found {
@@ -78,21 +78,25 @@ void v2_revision_delete(struct api_call *call)
 }
 
 /* The service of the revisions at hand: they come in the order of keys. */
-static json_t *list_item(struct api_call *call, const struct store_doc *doc, void *ctx)
+static bool list_item(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                      struct error *err)
 {
     struct run_service *service = ctx;
     size_t len = service->key == NULL ? 0 : strlen(service->key);
     if (len == 0 || strncmp(doc->key, service->key, len) != 0 || doc->key[len] != '/') {
         struct resource_name name;
         run_service_done(service);
-        if (!resource_name_read(&call->arena, slice_of(doc->key), &name) || name.service == NULL ||
-            !run_service_load(call, name.project, name.location, name.service, service, NULL)) {
-            return NULL;
+        if (!resource_name_read(&call->arena, slice_of(doc->key), &name) || name.service == NULL) {
+            return error_set(err, STATUS_INTERNAL, "a revision without a service");
+        }
+        if (!run_service_load(call, name.project, name.location, name.service, service, err)) {
+            return false;
         }
     }
-    return service->body == NULL
-               ? NULL
-               : form(call, &service->view, strrchr(doc->key, '/') + 1, doc->body);
+    if (service->body != NULL) {
+        *out = form(call, &service->view, strrchr(doc->key, '/') + 1, doc->body);
+    }
+    return true;
 }
 
 void v2_revision_list(struct api_call *call)
@@ -110,10 +114,11 @@ void v2_revision_list(struct api_call *call)
         prefix = arena_printf(&call->arena, "projects/%s/locations/%s/services/%s/revisions/",
                               project, call->region, name);
     }
-    v2_reply_page(call, &(struct v2_page){.kind = STORE_REVISION,
-                                          .prefix = prefix,
-                                          .list = "revisions",
-                                          .item = list_item,
-                                          .ctx = &service});
+    api_reply_page(call, &(struct page){.kind = STORE_REVISION,
+                                        .prefix = prefix,
+                                        .list = "revisions",
+                                        .item = list_item,
+                                        .ctx = &service,
+                                        .bare = true});
     run_service_done(&service);
 }

@@ -7,6 +7,7 @@
 #include "control/access/orgpolicy.h"
 #include "control/api/operations.h"
 #include "control/api/run_v2.h"
+#include "control/call/paging.h"
 #include "control/record/projects.h"
 #include "model/resource_name.h"
 
@@ -37,18 +38,21 @@ void v2_service_get(struct api_call *call)
     api_reply(call, answer);
 }
 
-static json_t *list_item(struct api_call *call, const struct store_doc *doc, void *ctx)
+static bool list_item(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                      struct error *err)
 {
+    (void)err;
     struct service_view *view = ctx;
     struct resource_name name;
     if (!resource_name_read(&call->arena, slice_of(doc->key), &name) || name.service == NULL) {
-        return NULL;
+        return true;
     }
     view->region = name.location;
     view->name = name.service;
     view->version = service_version(doc->body);
     view->doc = doc->body;
-    return form(call, view);
+    *out = form(call, view);
+    return true;
 }
 
 void v2_service_list(struct api_call *call)
@@ -67,11 +71,12 @@ void v2_service_list(struct api_call *call)
         return;
     }
     const char *prefix = run_services_prefix(call, project);
-    v2_reply_page(call, &(struct v2_page){.kind = STORE_SERVICE,
-                                          .prefix = prefix,
-                                          .list = "services",
-                                          .item = list_item,
-                                          .ctx = &view});
+    api_reply_page(call, &(struct page){.kind = STORE_SERVICE,
+                                        .prefix = prefix,
+                                        .list = "services",
+                                        .item = list_item,
+                                        .ctx = &view,
+                                        .bare = true});
 }
 
 /* ---- create, patch ---- */

@@ -9,7 +9,7 @@
 #include "control/api/secrets_inside.h"
 #include "control/call/paging.h"
 
-enum { PAGE_MOST = 25000 };
+enum { PAGE_MAX = 25000 };
 
 static const struct field payload_fields[] = {
     {.name = "data", .kind = FIELD_BYTES},
@@ -115,7 +115,7 @@ static bool list_versions(struct api_call *call, const struct store_doc *secret,
     int64_t newest = json_number(secret->body, "nextVersion", 1) - 1, total = 0;
     auto_json *found = json_array();
     if (!filter_check(&secrets_fields, filter, err) ||
-        !paging_init(&paging, call, PAGE_MOST, err)) {
+        !paging_init(&paging, call, PAGE_MAX, PAGE_MAX, err)) {
         return false;
     }
     for (int64_t number = newest; number > 0; number--) {

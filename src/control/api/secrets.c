@@ -13,7 +13,7 @@
 #include "control/record/projects.h"
 
 enum {
-    PAGE_MOST = 25000,
+    PAGE_MAX = 25000,
     LABELS_MAX = 64,
     ANNOTATIONS_BYTES_MAX = 16 * 1024,
     ALIASES_MAX = 50,
@@ -484,27 +484,14 @@ const char *secrets_filter(struct api_call *call)
     return filter == NULL ? "" : filter;
 }
 
-struct listing {
-    struct api_call *call;
-    const char *filter;
-    struct paging paging;
-    json_t *list;
-    int64_t total;
-};
-
-static bool list_one(const struct store_doc *doc, void *ctx)
+static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,
+                     struct error *err)
 {
-    struct listing *listing = ctx;
-    if (secret_is_over(doc->body)) {
-        return true;
-    }
-    auto_json *secret = secret_json(listing->call, doc);
-    if (!filter_holds(&secrets_fields, listing->filter, secret)) {
-        return true;
-    }
-    listing->total++;
-    if (paging_step(&listing->paging, doc->key) == PAGING_TAKE) {
-        json_array_append(listing->list, secret);
+    const char *filter = ctx;
+    (void)err;
+    if (!secret_is_over(doc->body)) {
+        auto_json *secret = secret_json(call, doc);
+        *out = filter_holds(&secrets_fields, filter, secret) ? json_incref(secret) : NULL;
     }
     return true;
 }
@@ -512,24 +499,20 @@ static bool list_one(const struct store_doc *doc, void *ctx)
 static void list_secrets(struct api_call *call)
 {
     struct error err = {0};
-    struct listing listing = {.call = call, .filter = secrets_filter(call)};
-    auto_json *found = listing.list = json_array();
-    const char *prefix = secret_key(&call->arena, api_param(call, "project"), "");
-    if (!filter_check(&secrets_fields, listing.filter, &err) ||
-        !paging_init(&listing.paging, call, PAGE_MOST, &err) ||
-        !store_each(call->control->store, STORE_SECRET, prefix, list_one, &listing, &err)) {
+    char *filter = arena_string(&call->arena, slice_of(secrets_filter(call)));
+    if (!filter_check(&secrets_fields, filter, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = json_object();
-    if (json_array_size(found) > 0) {
-        json_object_set(answer, "secrets", found);
-    }
-    if (listing.total > 0) {
-        json_object_set_new(answer, "totalSize", json_integer(listing.total));
-    }
-    paging_put(&listing.paging, answer);
-    api_reply(call, answer);
+    api_reply_page(
+        call, &(struct page){.kind = STORE_SECRET,
+                             .prefix = secret_key(&call->arena, api_param(call, "project"), ""),
+                             .list = "secrets",
+                             .most = PAGE_MAX,
+                             .item = list_one,
+                             .ctx = filter,
+                             .counted = true,
+                             .bare = true});
 }
 
 /* ---- rows ---- */

@@ -61,7 +61,7 @@ static void services_list(struct api_call *call)
     struct project_api *apis;
     size_t count;
     const char *state;
-    if (!read_filter(call, &state, &err) || !paging_init(&paging, call, PAGE_MAX, &err) ||
+    if (!read_filter(call, &state, &err) || !paging_init(&paging, call, PAGE_MAX, PAGE_MAX, &err) ||
         !project_apis(call->control, &call->arena, api_param(call, "project"), &apis, &count,
                       &err)) {
         api_fail(call, &err);
