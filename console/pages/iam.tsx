@@ -106,7 +106,9 @@ function Accounts() {
                   {one.email} <Copy text={one.email} what="the address" />
                 </th>
                 <td class="wrap">{one.displayName}</td>
-                <td>{one.disabled ? "Disabled" : "Enabled"}</td>
+                <td>
+                  <Life account={one} reload={list.reload} />
+                </td>
                 <td>
                   <Keys account={one} />
                 </td>
@@ -125,6 +127,34 @@ function Accounts() {
         />
       )}
     </section>
+  );
+}
+
+/** Whether the account can be used, and the button that changes it. */
+function Life(props: { account: Account; reload: () => void }) {
+  const { account } = props;
+  const { busy, error, run } = useAction();
+  const verb = account.disabled ? "enable" : "disable";
+  const word = account.disabled ? "Enable" : "Disable";
+  return (
+    <>
+      {account.disabled ? "Disabled" : "Enabled"}{" "}
+      <Button
+        kind="quiet"
+        label={`${word} ${account.email}`}
+        busy={busy.value}
+        onClick={() =>
+          void run(async () => {
+            await call("POST", `/v1/${account.name}:${verb}`, {});
+            say(account.disabled ? `${account.email} can be used again.` : `${account.email} can do nothing until it is enabled.`);
+            props.reload();
+          })
+        }
+      >
+        {word}
+      </Button>
+      <ErrorNote error={error.value} />
+    </>
   );
 }
 

@@ -7,6 +7,7 @@ import { INGRESS_CHOICES } from "../parts/access";
 import { Button, Copy, ErrorNote, needs, say } from "../parts/basics";
 import { Check, Radios } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
+import { here } from "../parts/location";
 import { SameChange, type Ways } from "../parts/same_change";
 
 function waysOf(service: Service, ingress: Ingress, url: boolean): Ways {
@@ -18,7 +19,7 @@ function waysOf(service: Service, ingress: Ingress, url: boolean): Ways {
   const line = (tool: string) =>
     `${tool} services update ${name} --region=${region} --project=${project} --ingress=${short} ${url ? "--default-url" : "--no-default-url"}`;
   return {
-    gcloud: line("gcloud run"),
+    gcloud: line("gcloud beta run"), /* the only track that has a flag for the default URL */
     homerun: line("homerun"),
     terraform: `resource "google_cloud_run_v2_service" "${name}" {\n  # …\n  ingress              = "${ingress}"\n  default_uri_disabled = ${!url}\n}`,
     yaml: `metadata:\n  annotations:\n    run.googleapis.com/ingress: ${short}\n    run.googleapis.com/default-url-disabled: '${!url}'`,
@@ -27,8 +28,10 @@ function waysOf(service: Service, ingress: Ingress, url: boolean): Ways {
 
 export function ServiceNetworking(props: { service: Service; reload: () => void }) {
   const { service } = props;
-  const [ingress, setIngress] = useState<Ingress | null>(null);
-  const [url, setUrl] = useState<boolean | null>(null);
+  /* A link from an explanation names what is to be chosen. */
+  const query = here.value.searchParams;
+  const [ingress, setIngress] = useState<Ingress | null>(query.get("ingress") === "all" ? "INGRESS_TRAFFIC_ALL" : null);
+  const [url, setUrl] = useState<boolean | null>(query.get("url") === "on" ? true : null);
   const may = useLoad(`may ${service.name}`, () => holds(service.name, ["run.services.update"]));
   const { busy, error, run } = useAction();
   const nowIngress = service.ingress ?? "INGRESS_TRAFFIC_ALL";

@@ -11,6 +11,7 @@ import { useAction, useLoad } from "../parts/load";
 import { quoted, SameChange, type Ways } from "../parts/same_change";
 import { serviceView, view } from "../parts/session";
 import { Authentication } from "./deploy";
+import { Audiences } from "./service_audiences";
 import { DoorPolicy, SignIn, type SignInBy } from "./service_door";
 
 function waysOf(service: Service, open: boolean, by: SignInBy): Ways {
@@ -133,6 +134,7 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
           organization forbids is on <Link to={view("/console/policies")}>Organization policies</Link>.
         </p>
       </section>
+      <Audiences service={service} missing={missing} reload={props.reload} />
     </div>
   );
 }

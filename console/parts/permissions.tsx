@@ -8,6 +8,7 @@ import { Button, Empty, ErrorNote, Loading, Notice, needs, say } from "./basics"
 import { Dialog } from "./dialog";
 import { Field } from "./fields";
 import { useAction, useLoad } from "./load";
+import { here, setQuery } from "./location";
 import { quoted, SameChange, type Ways } from "./same_change";
 
 interface Role {
@@ -30,6 +31,7 @@ export interface PermissionsProps {
   ways: (members: string[], role: string, add: boolean) => Ways;
   above?: () => Promise<WhoRow[]>; // what is inherited, where the resource is no service
   heading?: "h2" | "h3"; // of a role, below what stands above the permissions
+  linked?: boolean; // the view's URL may name a member and a role that are to be added
 }
 
 export function Permissions(props: PermissionsProps) {
@@ -41,7 +43,16 @@ export function Permissions(props: PermissionsProps) {
     return props.resource.includes("/services/") ? ((await who(props.resource)).bindings ?? []) : [];
   }, props.resource);
   const may = useLoad(`may ${props.resource} ${props.permission}`, () => holds(props.resource, [props.permission]));
-  const [adding, setAdding] = useState(false);
+  const query = here.value.searchParams;
+  const linked = props.linked ? { members: query.get("member") ?? "", role: query.get("role") ?? "" } : undefined;
+  const [adding, setAdding] = useState(Boolean(linked?.members));
+  const closeAdding = () => {
+    setAdding(false);
+    if (linked?.members) {
+      setQuery("member", "", true);
+      setQuery("role", "", true);
+    }
+  };
   const [removing, setRemoving] = useState<{ binding: Binding; member: string } | null>(null);
   const missing = needs(may.data.value, props.permission);
   if (policy.data.value === undefined) {
@@ -92,9 +103,10 @@ export function Permissions(props: PermissionsProps) {
         <AddPrincipal
           {...props}
           policy={policy.data.value}
-          onClose={() => setAdding(false)}
+          first={linked}
+          onClose={closeAdding}
           onDone={() => {
-            setAdding(false);
+            closeAdding();
             policy.reload();
           }}
         />
@@ -167,10 +179,10 @@ interface ChangeProps extends PermissionsProps {
   onDone: () => void;
 }
 
-function AddPrincipal(props: ChangeProps) {
+function AddPrincipal(props: ChangeProps & { first?: { members: string; role: string } }) {
   const roles = useLoad("roles", () => all<Role>("/v1/roles?pageSize=1000", "roles"));
-  const [members, setMembers] = useState("");
-  const [role, setRole] = useState("");
+  const [members, setMembers] = useState(props.first?.members ?? "");
+  const [role, setRole] = useState(props.first?.role ?? "");
   const [touched, setTouched] = useState(false);
   const [confirming, setConfirming] = useState(false);
   const { busy, error, run } = useAction();

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -42,6 +43,10 @@ json_t *yaml_read(struct slice text, struct error *err);
 json_t *yaml_read_at_most(struct slice text, size_t values_max, struct error *err);
 /* Block style, for people. */
 struct slice yaml_write(struct arena *arena, const json_t *value);
+
+/* TEXT in quotes, as an expression of HCL (Terraform) that is nothing but this text. */
+void hcl_write_text(struct buffer *out, struct slice text);
+struct slice hcl_text(struct arena *arena, struct slice text);
 
 /* ---- small helpers: NULL or a default when absent or of another type ---- */
 

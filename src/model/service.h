@@ -94,6 +94,8 @@ json_t *service_from_v1(const json_t *in, const json_t *old, const char **resour
  */
 json_t *service_v1_change(struct arena *arena, const struct service_view *old, const json_t *wish);
 json_t *service_to_v1(struct arena *arena, const struct service_view *view);
+/* The same as a file for `services replace`: without what the server alone writes. */
+json_t *service_v1_export(struct arena *arena, const struct service_view *view);
 json_t *revision_to_v1(struct arena *arena, const struct service_view *service, const char *name,
                        int64_t version, const json_t *revision);
 
@@ -124,6 +126,15 @@ const char *revision_etag(struct arena *arena, const json_t *revision);
 /* Turns the names of enums into their numbers. */
 void service_v2_numbers(json_t *service);
 void revision_v2_numbers(json_t *revision);
+
+/* ---- Terraform ---- */
+
+/*
+ * The service as a whole `google_cloud_run_v2_service` of the `google` provider, with the block
+ * that imports the one that is there: applied in an empty folder, it changes what view->doc
+ * changes. "" if it would be longer than 1 MiB.
+ */
+struct slice service_to_terraform(struct arena *arena, const struct service_view *view);
 
 /* ---- common ---- */
 

@@ -41,7 +41,7 @@ def with_each_provider(function):
 
 
 class Folder:
-    """A folder with one configuration, its state, and the provider."""
+    """A folder with one configuration (None: whoever made it writes main.tf), its state, and the provider."""
 
     def __init__(self, provider, name, homerun):
         if not provider:
@@ -52,7 +52,8 @@ class Folder:
         plugins = self.path / "plugins"
         plugins.mkdir()
         (plugins / "terraform-provider-google").symlink_to(provider)
-        shutil.copy(HERE / f"{name}.tf", self.path / "main.tf")
+        if name is not None:
+            shutil.copy(HERE / f"{name}.tf", self.path / "main.tf")
         (self.path / "rc").write_text(
             f'provider_installation {{\n  dev_overrides {{\n    "hashicorp/google" = "{plugins}"\n'
             "  }\n}\n")

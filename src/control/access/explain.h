@@ -64,6 +64,7 @@ struct explanation {
     struct explain_case decided;
     const char *caller; /* the member that is known, or claimed, to call; NULL: nobody is */
     json_t *near;       /* sentences, the strongest first */
+    json_t *service;    /* its document with the changes that were told; NULL: not to be shown */
 };
 
 /* The last part of the service's name: "hello". */
@@ -132,6 +133,9 @@ struct explain_change {
     const char *value;  /* of AUDIENCE; of accounts: their store key */
     const char *url;    /* of REQUEST: the whole URL */
 };
-/* {"what", "kind", "homerun", "gcloud", "yaml", "terraform", "console"} (explain_command.c). */
-json_t *explain_change_json(const struct explanation *explanation,
-                            const struct explain_change *change);
+/*
+ * {"what", "kind", "homerun", "gcloud", "yaml", "terraform", "console"} (explain_command.c). YAML
+ * and Terraform are whole files: of the service or the policy as it is after this change and those
+ * that were told before. They are left out for those who may not read the service.
+ */
+json_t *explain_change_json(struct explanation *explanation, const struct explain_change *change);

@@ -447,6 +447,17 @@ static void tell_wider(const struct trial *trial, json_t *instead)
     }
 }
 
+/* The service as those see it who may read it: its variables are nobody else's business. */
+static json_t *service_to_show(struct explanation *explanation)
+{
+    struct store_doc doc;
+    return api_holds(explanation->call, "run.services.get", explanation->resource) &&
+                   store_get(explanation->control->store, STORE_SERVICE, explanation->resource,
+                             &doc, NULL) == STORE_FOUND
+               ? doc.body
+               : NULL;
+}
+
 void explain_changes(struct explanation *explanation, json_t *answer)
 {
     struct trial *trial = arena_new(explanation->arena, struct trial);
@@ -470,6 +481,7 @@ void explain_changes(struct explanation *explanation, json_t *answer)
         try_again(trial);
         good = trial->verdict.allowed;
     }
+    explanation->service = service_to_show(explanation);
     for (size_t i = 0; good && i < trial->count; i++) {
         json_array_append_new(changes, with_policy(trial, &trial->changes[i], instead));
     }
@@ -481,6 +493,8 @@ void explain_changes(struct explanation *explanation, json_t *answer)
     } else if (trial->instead != NULL) {
         json_array_append_new(instead, json_string(trial->instead));
     }
+    json_decref(explanation->service);
+    explanation->service = NULL;
     json_object_set_new(answer, "changes", changes);
     json_object_set_new(answer, "instead", instead);
 }

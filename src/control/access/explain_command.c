@@ -2,6 +2,9 @@
 #include "control/access/explain.h"
 
 #include "control/identity/issuer.h"
+#include "control/record/policy_doc.h"
+#include "control/record/service_view.h"
+#include "http/url.h"
 #include "model/resource_name.h"
 
 /* TEXT as one word of a shell. */
@@ -47,14 +50,63 @@ static void put(struct arena *arena, json_t *out, const char *name, const char *
     json_object_set_new(out, name, json_slice(explain_plain(arena, text)));
 }
 
+/* QUERY: what the page has filled in, "&NAME=VALUE". */
 static void put_console(const struct explanation *explanation, const struct resource_name *name,
-                        const char *tab, json_t *out)
+                        const char *tab, const char *query, json_t *out)
 {
     struct arena *arena = explanation->arena;
     put(arena, out, "console",
-        arena_printf(arena, "%s/console/services/%s/%s/%s?project=%s",
+        arena_printf(arena, "%s/console/services/%s/%s/%s?project=%s%s",
                      issuer_url(explanation->control), name->location, name->service, tab,
-                     name->project));
+                     name->project, query));
+}
+
+static const char *encoded(struct arena *arena, const char *text)
+{
+    return arena_string(arena, url_encode(arena, slice_of(text)));
+}
+
+/* A file of YAML that says in its first line which command takes it. */
+static void put_yaml(const struct explanation *explanation, const struct resource_name *name,
+                     const char *command, const json_t *value, json_t *out)
+{
+    struct arena *arena = explanation->arena;
+    put(arena, out, "yaml",
+        arena_printf(arena, "# gcloud run services %s FILE --region=%s --project=%s\n%.*s", command,
+                     name->location, name->project, SLICE_ARG(yaml_write(arena, value))));
+}
+
+/* The policy of the service with MEMBER in it, as the file that set-iam-policy takes. */
+static void put_policy(const struct explanation *explanation, const struct resource_name *name,
+                       const char *member, json_t *out)
+{
+    struct arena *arena = explanation->arena;
+    struct policy_doc policy;
+    if (!policy_doc_load(explanation->control->store, arena, explanation->resource, &policy,
+                         NULL)) {
+        return;
+    }
+    auto_json *bindings = policy_doc_json(policy.bindings, policy.count);
+    json_t *members = NULL;
+    for (size_t i = 0; i < json_array_size(bindings); i++) {
+        const json_t *one = json_array_get(bindings, i);
+        if (strcmp(json_text_or(one, "role", ""), "roles/run.invoker") == 0 &&
+            json_object_get(one, "condition") == NULL) {
+            members = json_object_get(one, "members");
+        }
+    }
+    if (members == NULL) {
+        members = json_array();
+        json_array_append_new(
+            bindings, json_pack("{s:s, s:o}", "role", "roles/run.invoker", "members", members));
+    }
+    json_array_append_new(members, json_string(member));
+    auto_json *whole =
+        json_pack("{s:O, s:o, s:i}", "bindings", bindings, "etag",
+                  json_slice(policy_etag(arena, policy.stored_version)), "version", 3);
+    put_yaml(explanation, name, arena_printf(arena, "set-iam-policy %s", name->service), whole,
+             out);
+    json_decref(policy.body);
 }
 
 static void grant(const struct explanation *explanation, const struct resource_name *name,
@@ -75,40 +127,92 @@ static void grant(const struct explanation *explanation, const struct resource_n
                      "gcloud run services add-iam-policy-binding %s --member=%s "
                      "--role=roles/run.invoker --region=%s --project=%s",
                      name->service, member, name->location, name->project));
-    put(arena, out, "yaml",
-        arena_printf(arena, "bindings:\n- role: roles/run.invoker\n  members:\n  - %s\n",
-                     change->member));
+    put_policy(explanation, name, change->member, out);
     put(arena, out, "terraform",
         arena_printf(arena,
                      "resource \"google_cloud_run_v2_service_iam_member\" \"invoker\" {\n"
                      "  project  = \"%s\"\n  location = \"%s\"\n  name     = \"%s\"\n"
-                     "  role     = \"roles/run.invoker\"\n  member   = \"%s\"\n}\n",
-                     name->project, name->location, name->service, change->member));
-    put_console(explanation, name, "permissions", out);
+                     "  role     = \"roles/run.invoker\"\n  member   = %.*s\n}\n",
+                     name->project, name->location, name->service,
+                     SLICE_ARG(hcl_text(arena, slice_of(change->member)))));
+    put_console(
+        explanation, name, "permissions",
+        arena_printf(arena, "&member=%s&role=roles/run.invoker", encoded(arena, change->member)),
+        out);
 }
 
 /* A setting of the service. */
 struct setting {
-    const char *what, *flag, *gcloud_flag, *annotation, *argument, *tab;
+    const char *what, *flag;
+    const char *track; /* of gcloud, where the flag is not in all: "beta " */
+    const char *field; /* of the service's document */
+    const char *tab, *query;
 };
 
-static void setting(const struct explanation *explanation, const struct resource_name *name,
-                    const struct setting *is, json_t *out)
+/* VALUE: what the field becomes; NULL to take it away. */
+static void setting(struct explanation *explanation, const struct resource_name *name,
+                    const struct setting *is, json_t *value, json_t *out)
 {
     struct arena *arena = explanation->arena;
+    struct service_view view;
     put(arena, out, "what", is->what);
     put(arena, out, "homerun",
         arena_printf(arena, "homerun services update %s %s%s", name->service, is->flag,
                      place(explanation, name)));
     put(arena, out, "gcloud",
-        arena_printf(arena, "gcloud run services update %s %s --region=%s --project=%s",
-                     name->service, is->gcloud_flag, name->location, name->project));
-    put(arena, out, "yaml",
-        arena_printf(arena, "metadata:\n  annotations:\n    %s\n", is->annotation));
+        arena_printf(arena, "gcloud %srun services update %s %s --region=%s --project=%s",
+                     is->track, name->service, is->flag, name->location, name->project));
+    put_console(explanation, name, is->tab, is->query, out);
+    if (explanation->service == NULL ||
+        !service_view_find(explanation->control, arena, explanation->resource, &view)) {
+        json_decref(value);
+        return;
+    }
+    if (value == NULL) {
+        json_object_del(explanation->service, is->field);
+    } else {
+        json_object_set_new(explanation->service, is->field, value);
+    }
+    view.doc = explanation->service;
+    auto_json *file = service_v1_export(arena, &view);
+    put_yaml(explanation, name, "replace", file, out);
+    put(arena, out, "terraform", arena_string(arena, service_to_terraform(arena, &view)));
+}
+
+/* The audiences of the service with one more. */
+static json_t *audiences_with(const struct explanation *explanation, const char *audience)
+{
+    json_t *out = json_array();
+    json_array_extend(out, json_object_get(explanation->service, "customAudiences"));
+    json_array_append_new(out, json_string(audience));
+    return out;
+}
+
+static void account_terraform(const struct explanation *explanation,
+                              const struct explain_change *change, const char *email, json_t *out)
+{
+    struct arena *arena = explanation->arena;
+    struct store_doc doc;
+    ptrdiff_t at = slice_find(slice_of(email), '@');
+    const char *project = change->value + strlen("projects/");
+    int project_length = (int)strcspn(project, "/");
+    if (at < 0 || store_get(explanation->control->store, STORE_ACCOUNT, change->value, &doc,
+                            NULL) != STORE_FOUND) {
+        return;
+    }
+    const char *title = json_text_or(doc.body, "displayName", "");
+    const char *about = json_text_or(doc.body, "description", "");
     put(arena, out, "terraform",
-        arena_printf(arena, "resource \"google_cloud_run_v2_service\" \"%s\" {\n  # …\n  %s\n}\n",
-                     name->service, is->argument));
-    put_console(explanation, name, is->tab, out);
+        arena_printf(arena,
+                     "import {\n  to = google_service_account.%.*s\n"
+                     "  id = \"projects/%.*s/serviceAccounts/%s\"\n}\n\n"
+                     "resource \"google_service_account\" \"%.*s\" {\n  project = \"%.*s\"\n"
+                     "  account_id = \"%.*s\"\n  display_name = %.*s\n  description = %.*s\n"
+                     "  disabled = false\n}\n",
+                     (int)at, email, project_length, project, email, (int)at, email, project_length,
+                     project, (int)at, email, SLICE_ARG(hcl_text(arena, slice_of(title))),
+                     SLICE_ARG(hcl_text(arena, slice_of(about)))));
+    json_decref(doc.body);
 }
 
 static void account(const struct explanation *explanation, const struct explain_change *change,
@@ -124,8 +228,14 @@ static void account(const struct explanation *explanation, const struct explain_
             quoted(arena, arena_printf(arena, "%s/v1/%s:%s", issuer_url(explanation->control),
                                        change->value, verb))));
     put(arena, out, "gcloud", gcloud);
-    put(arena, out, "terraform",
-        arena_printf(arena, "disabled = false   # of google_service_account\n"));
+    if (change->kind == CHANGE_ENABLE_ACCOUNT) { /* Terraform brings no account back */
+        const char *email = strchr(change->member, ':') + 1;
+        const char *project = change->value + strlen("projects/");
+        account_terraform(explanation, change, email, out);
+        put(arena, out, "console",
+            arena_printf(arena, "%s/console/iam/accounts?project=%.*s",
+                         issuer_url(explanation->control), (int)strcspn(project, "/"), project));
+    }
 }
 
 /* A request that is made anew: by this caller, with a token that fits. */
@@ -169,8 +279,7 @@ static void request(const struct explanation *explanation, const struct explain_
                      quoted(arena, change->url)));
 }
 
-json_t *explain_change_json(const struct explanation *explanation,
-                            const struct explain_change *change)
+json_t *explain_change_json(struct explanation *explanation, const struct explain_change *change)
 {
     static const char *const kinds[] = {
         [CHANGE_GRANT] = "GRANT",
@@ -182,18 +291,18 @@ json_t *explain_change_json(const struct explanation *explanation,
         [CHANGE_REQUEST] = "REQUEST",
     };
     static const struct setting ingress = {
-        "let requests from everywhere reach the service; who may call it stays as it is",
-        "--ingress=all",
-        "--ingress=all",
-        "run.googleapis.com/ingress: all",
-        "ingress = \"INGRESS_TRAFFIC_ALL\"",
-        "networking"};
-    static const struct setting default_url = {"turn the default URL on again",
-                                               "--default-url",
-                                               "--default-url",
-                                               "run.googleapis.com/default-url-disabled: 'false'",
-                                               "default_uri_disabled = false",
-                                               "networking"};
+        .what = "let requests from everywhere reach the service; who may call it stays as it is",
+        .flag = "--ingress=all",
+        .track = "",
+        .field = "ingress",
+        .tab = "networking",
+        .query = "&ingress=all"};
+    static const struct setting default_url = {.what = "turn the default URL on again",
+                                               .flag = "--default-url",
+                                               .track = "beta ",
+                                               .field = "defaultUriDisabled",
+                                               .tab = "networking",
+                                               .query = "&url=on"};
     struct arena *arena = explanation->arena;
     struct resource_name name;
     json_t *out = json_pack("{s:s}", "kind", kinds[change->kind]);
@@ -206,20 +315,20 @@ json_t *explain_change_json(const struct explanation *explanation,
         grant(explanation, &name, change, out);
         break;
     case CHANGE_INGRESS:
-        setting(explanation, &name, &ingress, out);
+        setting(explanation, &name, &ingress, json_string("INGRESS_TRAFFIC_ALL"), out);
         break;
     case CHANGE_DEFAULT_URL:
-        setting(explanation, &name, &default_url, out);
+        setting(explanation, &name, &default_url, NULL, out);
         break;
     case CHANGE_AUDIENCE: {
         const struct setting audience = {
-            arena_printf(arena, "take tokens whose audience is %s", change->value),
-            arena_printf(arena, "--add-custom-audiences=%s", quoted(arena, change->value)),
-            arena_printf(arena, "--add-custom-audiences=%s", quoted(arena, change->value)),
-            arena_printf(arena, "run.googleapis.com/custom-audiences: '[\"%s\"]'", change->value),
-            arena_printf(arena, "custom_audiences = [\"%s\"]", change->value),
-            "security"};
-        setting(explanation, &name, &audience, out);
+            .what = arena_printf(arena, "take tokens whose audience is %s", change->value),
+            .flag = arena_printf(arena, "--add-custom-audiences=%s", quoted(arena, change->value)),
+            .track = "",
+            .field = "customAudiences",
+            .tab = "security",
+            .query = arena_printf(arena, "&audience=%s", encoded(arena, change->value))};
+        setting(explanation, &name, &audience, audiences_with(explanation, change->value), out);
         break;
     }
     case CHANGE_ENABLE_ACCOUNT:
