@@ -197,6 +197,7 @@ enum option {
     OPTION_URL,
     OPTION_USER,
     OPTION_BEARER,
+    OPTION_COOKIE, /* cookies, or the name of a file with some, which is not read */
 };
 
 /* Those of curl that have an argument, or change the request; all others have none. */
@@ -221,7 +222,7 @@ static const struct {
     {'u', "user", OPTION_USER},
     {0, "oauth2-bearer", OPTION_BEARER},
     {'A', "user-agent", OPTION_SKIP},
-    {'b', "cookie", OPTION_SKIP},
+    {'b', "cookie", OPTION_COOKIE},
     {'c', "cookie-jar", OPTION_SKIP},
     {'C', "continue-at", OPTION_SKIP},
     {'D', "dump-header", OPTION_SKIP},
@@ -372,6 +373,11 @@ static void take_option(struct parse *parse, enum option option, struct slice ar
         break;
     case OPTION_USER:
         add_header(parse, SLICE("authorization"), SLICE("Basic -"), NULL);
+        break;
+    case OPTION_COOKIE:
+        if (slice_find(argument, '=') >= 0) {
+            add_header(parse, SLICE("cookie"), argument, word);
+        }
         break;
     case OPTION_BEARER:
         add_header(parse, SLICE("authorization"),

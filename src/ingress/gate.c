@@ -9,9 +9,9 @@
 
 #include <stdlib.h>
 
-#include "ingress/door_fields.h"
 #include "ingress/route.h"
 #include "ingress/session_cache.h"
+#include "lookup/door_fields.h"
 
 struct gate {
     struct lookup lookup; /* stands first: its look-ups are called with the gate itself */
@@ -194,7 +194,7 @@ static void read_door_fields(const void *ctx, struct door_fields *out)
 {
     const struct seen *seen = ctx;
     const struct http_request *request = seen->request;
-    door_fields_read(request,
+    door_fields_read(&request->headers, request->upgrade.len > 0,
                      network_scheme(seen->networks, seen->peer, request->scheme, &request->headers),
                      out);
 }

@@ -618,6 +618,30 @@ def each_rung_is_explained():
     assert "accessViaIAP" in refused and "roles/iap.httpsResourceAccessor" in refused, refused
 
 
+@test
+def a_pasted_request_of_a_browser_is_judged_with_its_cookies():
+    s = door()
+    url = s.url("door")
+    cookie = {name: f"{SESSION}={s.cookie(s.invite(name))}" for name in ("p", "q")}
+
+    def says(*fields, more=""):
+        lines = " ".join(f"-H '{name}: {value}'" for name, value in fields)
+        done = s.homerun.cli("access", "explain", f"curl {lines} {more} {url}/", "--format=json")
+        return json.loads(done.stdout)
+
+    for answer, rung in ((says(("Cookie", cookie["p"])), "binding"), (says(more=f"-b '{cookie['p']}'"), "binding"),
+                         (says(("Cookie", cookie["q"])), "door_no_grant"), (says(("Cookie", f"{cookie['p']}; {SESSION}=x")), "door_cookies"),
+                         (says(("Cookie", cookie["p"]), ("Sec-Fetch-Site", "same-site")), "door_cross_site"),
+                         (says(("Cookie", f"{SESSION}={'A' * 43}")), "door_nobody")):
+        assert answer["rung"] == rung, (rung, answer)
+        assert cookie["p"] not in json.dumps(answer) and cookie["q"] not in json.dumps(answer)
+    assert says()["status"] == 302 and says(("X-Requested-With", "XMLHttpRequest"))["status"] == 401
+    asked = {"resource": "projects/demo/locations/us-central1/services/door", "headers": [f"Cookie: {cookie['q']}"]}
+    assert s.homerun.api("POST", "/homerun/v1/access:explain", asked).json["rung"] == "door_no_grant"
+    for wrong in (["no colon"], [": x"], ["a: b"] * 65):
+        assert s.homerun.api("POST", "/homerun/v1/access:explain", {**asked, "headers": wrong}).status == 400, wrong[:1]
+
+
 # ---- and without control ----
 
 @test

@@ -3,7 +3,8 @@
 
 Each world is made through the API: bindings with and without conditions, on the service and above
 it, groups in groups, tags, accounts that are disabled or deleted, the check, ingress, audiences, a
-project that is being deleted. Each request is sent to the services' port, from outside, inside and
+project that is being deleted; and in half of the worlds a door (Identity-Aware Proxy), with settings and
+bindings of its own, to which browsers bring cookies and programs tokens. Each request is sent to the services' port, from outside, inside and
 behind a trusted proxy, and the same question is put to access:explain. Status and rung have to be
 the same; the rung of what was served is in the request log.
 
@@ -15,6 +16,7 @@ import json
 import os
 import pathlib
 import random
+import shlex
 import sys
 import time
 import urllib.parse
@@ -22,6 +24,8 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 from gate_stand import REGION, Stand  # noqa: E402
 from homerun import Homerun, main, test, wait_until  # noqa: E402
+from idp_stand import LyingProvider  # noqa: E402
+from signin_stand import Browser  # noqa: E402
 
 FULL = os.environ.get("AGREEMENT") == "full"
 WORLDS, REQUESTS = (500, 20) if FULL else (16, 20)
@@ -45,6 +49,17 @@ CONDITIONS = [
 ]
 PATHS = ["/", "/a/x", "/%61/x?q=//", "/secret/f", "/%73ecret/f", "//secret/f", "/a;v/x",
          "/a/./x", "/a/%2e%2e/secret", "/a%2fx", "/a%252fx", "/a%c0%afx", "/a%5cx"]
+DOOR = f"/v1/{REGION.replace('locations/', 'iap_web/cloud_run-')}"
+AGENT = "serviceAccount:service-123456789012@gcp-sa-iap.iam.gserviceaccount.com"
+SESSION = "__Host-homerun_session"
+POOL = "iam.googleapis.com/locations/global/workforcePools/corp"
+DOOR_PATHS = ["/.well-known/oauth-protected-resource", "/?gcp-iap-mode=IDENTITY", "/a/x?gcp-iap-mode=NOTHING",
+              "/_homerun/iap/verify/public_key"]
+# What a browser, or a program, says of a request besides.
+FIELDS = {"Accept": ["text/html", "*/*", "application/json", "text/html;q=0.9, */*;q=0.1", ""],
+          "Sec-Fetch-Mode": ["navigate", "cors", "no-cors"], "Sec-Fetch-Dest": ["document", "iframe", "empty"],
+          "Sec-Fetch-Site": ["same-origin", "none", "same-site", "cross-site"], "X-Requested-With": ["XMLHttpRequest", "x"],
+          "Access-Control-Request-Method": ["PUT"]}
 INGRESS = ["ALL", "ALL", "ALL", "ALL", "INTERNAL_LOAD_BALANCER", "INTERNAL_ONLY"]
 
 
@@ -71,6 +86,7 @@ class Place(Stand):
             "organizations"][0]["name"]
         self.tags = self.make_tags()
         self.tokens = self.make_tokens(foreign)
+        self.enter_all()
         self.bound = None
         self.asked = []  # (user agent, status, explained rung)
 
@@ -118,10 +134,54 @@ class Place(Stand):
             "a.b.c",
         ]
 
+    # -- the door --
+
+    def enter_all(self):
+        """Browsers that have signed in: local people, one of a provider; and one whose session is over."""
+        self.set_door(True)
+        self.provider = LyingProvider()
+        self.provider.add_to(self.homerun)
+        self.set_door_policy([{"role": "roles/iap.httpsResourceAccessor", "members": ["allAuthenticatedUsers"]}])
+        browsers = {}
+        for name in ("ann", "bob", "over"):
+            browsers[name] = Browser(self.homerun)
+            browsers[name].sign_in(self.homerun.cli("invite", f"{name}@example.com", "--print").stdout.strip())
+        browsers["corp"] = Browser(self.homerun)
+        start = browsers["corp"].ask(self.homerun.ready["auth"] + "/_homerun/auth/provider/corp").headers["location"]
+        browsers["corp"].ask(self.provider.authorize(start))
+        https = self.https_url()
+        for browser in browsers.values():
+            browser.enter(https + "/")
+        self.cookies = [browser.cookies(https)[SESSION] for browser in browsers.values()] + ["A" * 43, ""]
+        self.api("POST", "/homerun/v1/sessions:signOut", {"email": "over@example.com"})
+
+    def https_url(self):
+        host = urllib.parse.urlsplit(self.url("one")).hostname
+        return f"https://{host}:{urllib.parse.urlsplit(self.homerun.ready['https']).port}"
+
+    def set_door(self, on):
+        self.api("PATCH", f"/v2/{REGION}/services/one?updateMask=iapEnabled", {"iapEnabled": on})
+
+    def set_door_policy(self, bindings, above=False):
+        self.api("POST", f"{DOOR}{'' if above else '/services/one'}:setIamPolicy",
+                 {"policy": {"version": 3, "bindings": bindings}})
+
+    def settle_door(self, chance):
+        """Whether there is a door, whom it lets in, and whether its agent may go on."""
+        self.set_door(chance.random() < 0.6)
+        people = ["user:ann@example.com", "user:bob@example.com", "user:ann@corp.example", "domain:corp.example",
+                  "domain:example.com", f"principal://{POOL}/subject/42", f"principalSet://{POOL}/group/staff"]
+        for above in (False, True):
+            rows = self.bindings(chance, chance.random() < 0.4, "roles/iap.httpsResourceAccessor", people)
+            self.set_door_policy(rows, above)
+        self.api("PATCH", f"{DOOR}/services/one:iapSettings", {"accessSettings": chance.choice([
+            {}, {}, {"corsSettings": {"allowHttpOptions": True}}, {"oauthSettings": {"programmaticClients": [CUSTOM]}},
+            {"allowedDomainsSettings": {"enable": True, "domains": ["example.com"]}}])})
+
     # -- worlds --
 
-    def bindings(self, chance, service):
-        members = [*self.member_of.values(), "group:inner@example.com", "group:outer@example.com",
+    def bindings(self, chance, service, role="roles/run.invoker", more=()):
+        members = [*more, *more, *self.member_of.values(), "group:inner@example.com", "group:outer@example.com",
                    "user:ada@partner.example", "user:bob@elsewhere.example",
                    "domain:partner.example", "domain:elsewhere.example"]
         if service:
@@ -129,7 +189,7 @@ class Place(Stand):
         out = []
         for number in range(chance.randrange(4)):
             condition = chance.choice(CONDITIONS)
-            row = {"role": "roles/run.invoker",
+            row = {"role": role,
                    "members": chance.sample(members, chance.randrange(1, 3))}
             if condition:
                 text = condition.format(org=self.organization.split("/")[1])
@@ -139,7 +199,9 @@ class Place(Stand):
 
     def settle(self, chance):
         """One world; what has to be undone after it."""
-        self.set_policy("one", self.bindings(chance, True))
+        rows = self.bindings(chance, True)
+        self.set_policy("one", rows + [{"role": "roles/run.invoker", "members": [AGENT]}] * (chance.random() < 0.7))
+        self.settle_door(chance)
         policy = self.api("POST", "/v1/projects/demo:getIamPolicy",
                           {"options": {"requestedPolicyVersion": 3}})
         kept = [row for row in policy.get("bindings", []) if row["role"] != "roles/run.invoker"]
@@ -188,19 +250,27 @@ class Place(Stand):
     def ask_both(self, chance, world):
         peer = chance.choice([*PEERS, "127.0.0.1", "127.0.0.1"])
         host = chance.choice([self.host] * 6 + ["nothing-1.us-central1.run.localhost"])
-        path, method = chance.choice(PATHS), chance.choice(["GET"] * 12 + ["OPTIONS", "TRACE"])
+        path = chance.choice(PATHS + DOOR_PATHS)
+        method = chance.choice(["GET"] * 12 + ["OPTIONS", "TRACE", "POST"])
         lines = {"Authorization": [], "X-Serverless-Authorization": []}
         for name, share in (("Authorization", 0.85), ("X-Serverless-Authorization", 0.1)):
             if chance.random() < share:
                 value = chance.choice([f"Bearer {chance.choice(self.tokens)}"] * 9 + ["", "Basic x"])
                 lines[name] = [value] * chance.choice([1] * 12 + [2])
+        fields = [(name, chance.choice(values)) for name, values in FIELDS.items() if chance.random() < 0.2]
+        if chance.random() < 0.5:
+            cookies = [f"{SESSION}={chance.choice(self.cookies)}" for _ in range(chance.choice([1] * 8 + [2]))]
+            fields.append(("Cookie", "; ".join(["a=b", *cookies])))
+        if chance.random() < 0.1:
+            fields.append(("Origin", chance.choice([f"http://{self.host}", self.https_url(), "null", "https://evil.example"])))
+        if chance.random() < 0.1:
+            fields.append(("Proxy-Authorization", f"Bearer {chance.choice(self.tokens)}"))
         agent = f"world-{world}-{len(self.asked)}"
         status = self.send(peer, host, path, method, [
-            ("User-Agent", agent), *((name, value) for name in lines for value in lines[name])])
+            ("User-Agent", agent), *fields, *((name, value) for name in lines for value in lines[name])])
         answer = self.api("POST", "/homerun/v1/access:explain", {
-            "resource": f"{REGION}/services/one", "host": host, "path": path, "method": method,
-            "network": PEERS[peer], "authorization": lines["Authorization"],
-            "serverlessAuthorization": lines["X-Serverless-Authorization"]})
+            "resource": f"{REGION}/services/one", "network": PEERS[peer], "curl": curl_line(
+                method, f"http://{host}{path}", [*fields, *((name, value) for name in lines for value in lines[name])])})
         assert answer["status"] == status, (agent, status, path, peer, answer)
         self.asked.append((agent, status, answer["rung"]))
 
@@ -215,6 +285,14 @@ class Place(Stand):
                         agent = row.get("userAgent", row.get("httpRequest", {}).get("userAgent"))
                         found[agent] = row.get("rung")
         return found
+
+
+def curl_line(method, url, fields):
+    """The command that makes this request; "Name;" sends a field without a value."""
+    words = ["curl", "-X", method, url]
+    for name, value in fields:
+        words += ["-H", f"{name}: {value}" if value else f"{name};"]
+    return " ".join(shlex.quote(word) for word in words)
 
 
 @test
@@ -245,7 +323,7 @@ def the_gate_does_what_access_explain_says():
             rungs[rung] = rungs.get(rung, 0) + 1
         print(f"{len(place.asked)} requests, {sum(a in told for a, _, _ in place.asked)} in the "
               f"log: {rungs}")
-        assert len(rungs) >= 9, rungs
+        assert len(rungs) >= 16, rungs
     finally:
         place.homerun.close()
 

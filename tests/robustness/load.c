@@ -4,7 +4,7 @@
  *
  *     requests 100000
  *     connection plain|tls|http2 ADDRESS PORT [CA]
- *     target HOST TOKEN|-
+ *     target HOST TOKEN|cookie:NAME=VALUE|-
  *
  * Says "done" once so many are answered, and goes on until its input ends, so that whoever changes
  * access meanwhile always has requests to change it under.
@@ -205,15 +205,21 @@ static void plan_target(char **rest)
     if (load.target_count == TARGETS_MAX) {
         give_up("too many targets");
     }
+    static const char by_cookie[] = "cookie:";
     const char *host = word(rest), *token = word(rest);
-    bool with_token = strcmp(token, "-") != 0;
+    bool cookie = strncmp(token, by_cookie, strlen(by_cookie)) == 0;
+    bool none = strcmp(token, "-") == 0;
     struct target *target = &load.targets[load.target_count++];
     snprintf(target->host, sizeof(target->host), "%s", host);
-    snprintf(target->token, sizeof(target->token), "%s", with_token ? token : "");
-    target->request_len = snprintf(target->request, sizeof(target->request),
-                                   "GET / HTTP/1.1\r\nHost: %s\r\nAccept: text/plain\r\n%s%s%s\r\n",
-                                   host, with_token ? "Authorization: Bearer " : "",
-                                   with_token ? token : "", with_token ? "\r\n" : "");
+    target->field = cookie ? "cookie" : "authorization";
+    if (!none) {
+        snprintf(target->credential, sizeof(target->credential), "%s%s", cookie ? "" : "Bearer ",
+                 token + (cookie ? strlen(by_cookie) : 0));
+    }
+    target->request_len = snprintf(
+        target->request, sizeof(target->request),
+        "GET / HTTP/1.1\r\nHost: %s\r\nAccept: text/plain\r\n%s%s%s%s\r\n", host,
+        none ? "" : target->field, none ? "" : ": ", target->credential, none ? "" : "\r\n");
 }
 
 static void plan_read(const char *path, const char *history)

@@ -14,7 +14,8 @@ enum { CONNECTIONS_MAX = 16, TARGETS_MAX = 64, TEXT_MAX = 4096 };
 
 struct target {
     char host[256];
-    char token[TEXT_MAX]; /* "" for none */
+    const char *field;              /* "authorization" or "cookie" */
+    char credential[TEXT_MAX + 16]; /* its value; "" for none */
     char request[2 * TEXT_MAX];
     int request_len;
 };

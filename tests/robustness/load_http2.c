@@ -94,13 +94,12 @@ static void session_open(struct client *client)
 static void stream_start(struct client *client, struct stream *stream, unsigned number)
 {
     struct target *target = &client->connection->load->targets[number];
-    char credential[TEXT_MAX + 16];
-    snprintf(credential, sizeof(credential), "Bearer %s", target->token);
     nghttp2_nv fields[] = {
-        FIELD(":method", "GET"), FIELD(":scheme", "https"),     FIELD(":authority", target->host),
-        FIELD(":path", "/"),     FIELD("accept", "text/plain"), FIELD("authorization", credential),
+        FIELD(":method", "GET"),           FIELD(":scheme", "https"),
+        FIELD(":authority", target->host), FIELD(":path", "/"),
+        FIELD("accept", "text/plain"),     FIELD(target->field, target->credential),
     };
-    size_t count = sizeof(fields) / sizeof(fields[0]) - (target->token[0] == '\0');
+    size_t count = sizeof(fields) / sizeof(fields[0]) - (target->credential[0] == '\0');
     stream->closed = false;
     stream->record = (struct record){.sent_ns = now_ns(),
                                      .target = (uint16_t)number,

@@ -2,8 +2,9 @@
 """Promises P1 and P3 of docs/access.md under load: access changes are linearizable, and the front door stays up.
 
 Four connections (two plain HTTP/1.1, one TLS HTTP/1.1, one HTTP/2) ask as fast as they can, of
-seventeen targets that are opened and closed all the while, each by another kind of change, and of a
-public service that nobody touches. Meanwhile control and workers are killed (SIGKILL), at moments
+forty targets that are opened and closed all the while, each by another kind of change, and of a
+public service that nobody touches. Half of them stand behind a door (Identity-Aware Proxy), with the
+cookie of a browser that has signed in (revocation_doors.py); what ends a session closes its target once. Meanwhile control and workers are killed (SIGKILL), at moments
 drawn at random around an API call, and exchanged by a reload (SIGHUP).
 
 What is asserted, of every single request (see history.py for the rule):
@@ -38,6 +39,7 @@ from homerun import BINARY, Homerun, Skip, main, test, wait_until  # noqa: E402
 
 import history  # noqa: E402
 from history import Change, Request, Target  # noqa: E402
+from revocation_doors import stand_up_doors  # noqa: E402
 
 FULL = os.environ.get("REVOCATION") == "full"
 REQUESTS, CHANGES = (1000000, 1000) if FULL else (100000, 150)
@@ -153,6 +155,7 @@ class Stand:
 
     def add(self, name, host, token, closed, turn, while_changing=()):
         self.targets.append(Target(name, True, closed, while_changing=while_changing))
+        self.targets[-1].once = False  # it can be opened again
         self.hosts.append((host, token))
         self.turns.append(turn)
 
@@ -257,7 +260,7 @@ def stand_up_tags(stand):
 
 
 def stand_up(stand):
-    """The public service first; then the seventeen."""
+    """The public service first; then the others."""
     stand.service("public", invoker_iam_disabled="true")
     stand.add("public", stand.host("public"), None, 403, None)
     stand_up_services(stand)
@@ -273,6 +276,7 @@ def stand_up(stand):
     stand.add("whole", stand.host("whole"), None, 404, lambda on: stand.service(
         "whole", invoker_iam_disabled="true") if on else stand.api.call(
             "DELETE", f"{SERVICES}/whole", accept=(404,)), while_changing=(503,))
+    stand_up_doors(stand, ACCOUNTS)
 
 
 def binding_turn(api, parent, value):
@@ -402,9 +406,14 @@ def change_and_kill(homerun, stand, load, chance):
     """Changes until there are enough, and the load has had enough; the kills spread over them."""
     kills = list(KILLS)
     changes = 0
+    targets = stand.targets
+    fresh = [number for number in range(1, len(targets)) if targets[number].once]
+    many = [number for number in range(1, len(targets)) if not targets[number].once]
+    chance.shuffle(fresh)
+    every = CHANGES // (len(fresh) + 2)
     while changes < CHANGES or kills or not load.enough.is_set():
         assert load.alive(), "the load gave up"
-        number = chance.randrange(1, len(stand.targets))
+        number = fresh.pop() if fresh and changes % every == every - 1 else chance.choice(many)
         timer = None
         if kills and changes >= (len(KILLS) - len(kills) + 1) * CHANGES // (len(KILLS) + 1):
             timer, is_over = strike_soon(homerun, kills.pop(0), chance)

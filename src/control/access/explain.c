@@ -10,6 +10,7 @@
 #include "control/identity/issuer.h"
 #include "control/record/service_view.h"
 #include "http/url.h"
+#include "lookup/door_fields.h"
 
 enum { SEARCHED_MAX = 1000 };
 
@@ -352,6 +353,16 @@ static json_t *answer_of(struct explanation *explanation)
     return answer;
 }
 
+/* What the door would read of the request. */
+static void tell_door(const void *ctx, struct door_fields *out)
+{
+    const struct explanation *explanation = ctx;
+    const struct http_headers *headers = &explanation->question->headers;
+    bool upgrade = http_headers_find(headers, SLICE("upgrade")) != NULL;
+    door_fields_read(headers, upgrade,
+                     explanation->question->plain ? SLICE("http") : SLICE("https"), out);
+}
+
 static void gather(struct explanation *explanation)
 {
     const struct explain_question *question = explanation->question;
@@ -404,6 +415,8 @@ json_t *explain(struct api_call *call, const char *resource,
         .network = question->network,
         .now_us = question->now_us,
         .credential = question->credential,
+        .door_fields = tell_door,
+        .door_fields_ctx = explanation,
     };
     what_if_init(explanation->world, control->published, arena);
     index_reader_renew(control->published);

@@ -8,6 +8,7 @@
 #include "codec/codec.h"
 #include "control/call/call.h"
 #include "control/control.h"
+#include "http/message.h"
 #include "lookup/credential_look.h"
 #include "lookup/what_if.h"
 #include "policy/members.h"
@@ -21,6 +22,7 @@ struct explain_question {
     enum network network;
     int64_t now_us;
     struct credential_lines credential;
+    struct http_headers headers; /* that a door may go by; names in lower case */
     const struct member *member; /* instead of a credential; NULL: there is none */
     const char *audience;        /* of the member's token; NULL: the service's URL */
     const char *wants;    /* what a shell was to put in: "access" for an access token; NULL */

@@ -181,6 +181,7 @@ const struct field explain_fields[] = {
     {.name = "token", .kind = FIELD_STRING, .max = 32768},
     {.name = "authorization", .kind = FIELD_LIST, .item = FIELD_STRING},
     {.name = "serverlessAuthorization", .kind = FIELD_LIST, .item = FIELD_STRING},
+    {.name = "headers", .kind = FIELD_LIST, .item = FIELD_STRING},
     {0},
 };
 
@@ -257,6 +258,24 @@ static bool imagine_expansion(struct api_call *call, const struct curl_header *h
     return true;
 }
 
+/* One field of the request's head. False if it is none that carries a credential. */
+static bool add_field(struct api_call *call, struct slice name, struct slice value,
+                      struct explain_question *out)
+{
+    if (slice_is(name, "authorization")) {
+        out->credential.authorization = value;
+        out->credential.authorization_count++;
+        return true;
+    }
+    if (slice_is(name, "x-serverless-authorization")) {
+        out->credential.serverless = value;
+        out->credential.serverless_count++;
+        return true;
+    }
+    http_headers_add(&out->headers, &call->arena, name, value);
+    return false;
+}
+
 /* The request that a pasted command would make. */
 static bool curl_read(struct api_call *call, const char *text, struct explain_question *out,
                       struct error *err)
@@ -272,20 +291,34 @@ static bool curl_read(struct api_call *call, const char *text, struct explain_qu
     out->plain = slice_is(line->scheme, "http");
     for (size_t i = 0; i < line->header_count; i++) {
         const struct curl_header *header = &line->headers[i];
-        if (slice_is(header->name, "authorization")) {
-            out->credential.authorization = header->value;
-            out->credential.authorization_count++;
-        } else if (slice_is(header->name, "x-serverless-authorization")) {
-            out->credential.serverless = header->value;
-            out->credential.serverless_count++;
-        } else {
-            continue;
-        }
-        if (header->expands != CURL_LITERAL) {
+        if (add_field(call, header->name, header->value, out) && header->expands != CURL_LITERAL) {
             deciding = header;
         }
     }
     return out->member != NULL || deciding == NULL || imagine_expansion(call, deciding, out, err);
+}
+
+/* "Name: value", one a line, as a browser's tools copy them. */
+static bool headers_read(struct api_call *call, struct explain_question *out, struct error *err)
+{
+    const json_t *lines =
+        access_body(call) == NULL ? NULL : json_object_get(access_body(call), "headers");
+    size_t i;
+    json_t *one;
+    json_array_foreach(lines, i, one)
+    {
+        char *line = arena_string(&call->arena, slice_of(json_string_value(one)));
+        size_t colon = strcspn(line, ":");
+        if (i >= CURL_HEADERS_MAX || line[colon] == '\0' || colon == 0) {
+            return error_field(err, "headers", "At most %d lines of the form NAME: VALUE.",
+                               CURL_HEADERS_MAX);
+        }
+        for (size_t k = 0; k < colon; k++) {
+            line[k] = line[k] >= 'A' && line[k] <= 'Z' ? (char)(line[k] + 32) : line[k];
+        }
+        add_field(call, (struct slice){line, colon}, slice_trim(slice_of(line + colon + 1)), out);
+    }
+    return true;
 }
 
 static bool question_read(struct api_call *call, struct explain_question *out, struct error *err)
@@ -323,7 +356,7 @@ static bool question_read(struct api_call *call, struct explain_question *out, s
         out->member = member;
     }
     const char *curl = access_body(call) == NULL ? NULL : access_asked(call, "curl");
-    return (curl == NULL || curl_read(call, curl, out, err)) &&
+    return headers_read(call, out, err) && (curl == NULL || curl_read(call, curl, out, err)) &&
            network_read(call, &out->network, err);
 }
 

@@ -101,6 +101,10 @@ static void headers_are_what_would_be_sent(void **state)
     struct curl_line line;
     assert_true(curl_line_read(&arena, SLICE("curl -H 'Authorization:' https://a"), &line, NULL));
     assert_null(find(&line, "authorization"));
+    assert_true(curl_line_read(&arena, SLICE("curl -b 'a=b; c=d' https://a"), &line, NULL));
+    assert_true(slice_is(find(&line, "cookie")->value, "a=b; c=d"));
+    assert_true(curl_line_read(&arena, SLICE("curl -b jar.txt https://a"), &line, NULL));
+    assert_null(find(&line, "cookie")); /* a file, which nobody reads here */
 }
 
 static void what_is_no_whole_curl_command_is_refused(void **state)

@@ -1,4 +1,4 @@
-#include "ingress/door_fields.h"
+#include "lookup/door_fields.h"
 
 #include <stddef.h>
 
@@ -33,12 +33,12 @@ static struct door_field *field_of(struct door_fields *fields, struct slice name
     return NULL;
 }
 
-void door_fields_read(const struct http_request *request, struct slice scheme,
+void door_fields_read(const struct http_headers *headers, bool upgrade, struct slice scheme,
                       struct door_fields *out)
 {
-    *out = (struct door_fields){.scheme = scheme, .upgrade = request->upgrade.len > 0};
-    for (unsigned i = 0; i < request->headers.count; i++) {
-        const struct http_header *header = &request->headers.items[i];
+    *out = (struct door_fields){.scheme = scheme, .upgrade = upgrade};
+    for (unsigned i = 0; i < headers->count; i++) {
+        const struct http_header *header = &headers->items[i];
         if (slice_equal(header->name, SLICE("cookie"))) {
             door_read_cookies(header->value, &out->cookie);
             continue;
