@@ -43,6 +43,13 @@ int plan_of_flags(struct cli *cli, const char *service, json_t *policy);
 /* policies.c: what binding_open() would make of the policy. NULL and *err. */
 json_t *binding_opened(struct cli *cli, const char *resource, const json_t *condition, bool open,
                        struct error *err);
+/*
+ * policies.c: POLICY of the service RESOURCE (NULL: as it is), which is taken, with AGENT, who
+ * calls the service for those that come in by its door, as an invoker, or (ON false) without. NULL
+ * and *err.
+ */
+json_t *policy_with_agent(struct cli *cli, const char *resource, json_t *policy, const char *agent,
+                          bool on, struct error *err);
 
 /* ---- until.c ---- */
 

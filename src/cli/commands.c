@@ -163,7 +163,7 @@ const struct command commands[] = {
      2,
      2,
      false,
-     {policy_flags, where_flags, format_flags},
+     {policy_set_flags, where_flags, format_flags},
      action_policy_set},
     {"revisions list",
      "",

@@ -64,6 +64,19 @@ static bool grant_as_asked(struct cli *cli, const char *path, bool is_new, struc
                      allow ? "allowing" : "refusing", why.text);
 }
 
+/* The member that calls services behind doors of the project. NULL and *err. */
+static const char *agent_of_doors(struct cli *cli, struct error *err)
+{
+    auto_json *project = NULL;
+    const char *of =
+        arena_printf(&cli->arena, "/v1/projects/%s", encoded(cli, session_project(cli)));
+    return session_call(cli, "GET", of, NULL, &project, err)
+               ? arena_printf(&cli->arena,
+                              "serviceAccount:service-%s@gcp-sa-iap.iam.gserviceaccount.com",
+                              json_text_or(project, "projectNumber", ""))
+               : NULL;
+}
+
 /*
  * --iap and its opposite: behind the door the service is called by an account of IAP's, which needs
  * to be let in like any caller. As gcloud does it, after the service is changed.
@@ -75,17 +88,12 @@ static bool bind_agent_as_asked(struct cli *cli, const char *path, struct error 
         return true;
     }
     struct error why = {0};
-    auto_json *project = NULL, *policy = NULL;
-    const char *of =
-        arena_printf(&cli->arena, "/v1/projects/%s", encoded(cli, session_project(cli)));
-    if (session_call(cli, "GET", of, NULL, &project, &why)) {
-        const char *agent = arena_printf(
-            &cli->arena, "serviceAccount:service-%s@gcp-sa-iap.iam.gserviceaccount.com",
-            json_text_or(project, "projectNumber", ""));
-        if (binding_change(cli, path, agent, "roles/run.invoker", NULL, on, &policy, &why) ||
-            (off && why.status == STATUS_NOT_FOUND)) {
-            return true;
-        }
+    auto_json *policy = NULL;
+    const char *agent = agent_of_doors(cli, &why);
+    if (agent != NULL &&
+        (binding_change(cli, path, agent, "roles/run.invoker", NULL, on, &policy, &why) ||
+         (off && why.status == STATUS_NOT_FOUND))) {
+        return true;
     }
     return error_set(err, why.status,
                      "the service is there, but %s IAP's service agent roles/run.invoker on it "
@@ -288,6 +296,14 @@ static int dry_run(struct cli *cli, const char *name, const char *path, bool is_
     }
     if ((allow || deny) && (policy = binding_opened(cli, path, condition, allow, &err)) == NULL) {
         return cli_fail(&err);
+    }
+    if (option_given(&cli->in, "iap") || option_given(&cli->in, "no-iap")) {
+        const char *agent = agent_of_doors(cli, &err);
+        bool on = option_given(&cli->in, "iap");
+        policy = agent == NULL ? NULL : policy_with_agent(cli, path, policy, agent, on, &err);
+        if (policy == NULL) {
+            return cli_fail(&err);
+        }
     }
     return plan_of_flags(cli, name, policy);
 }

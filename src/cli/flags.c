@@ -170,6 +170,11 @@ const struct flag policy_flags[] = {
     {"iap", FLAG_SWITCH, NULL, OF_THE_DOOR, NULL},
     {0},
 };
+const struct flag policy_set_flags[] = {
+    {"iap", FLAG_SWITCH, NULL, OF_THE_DOOR, NULL},
+    {"dry-run", FLAG_SWITCH, NULL, "only tell who would gain and who would lose access", NULL},
+    {0},
+};
 const struct flag binding_flags[] = {
     {"iap", FLAG_SWITCH, NULL, OF_THE_DOOR, NULL},
     {"member", FLAG_TEXT, "MEMBER", "allUsers, user:EMAIL, serviceAccount:EMAIL, group:EMAIL …",
@@ -239,6 +244,8 @@ const struct flag plan_flags[] = {
     {"no-invoker-iam-check", FLAG_SWITCH, NULL, "with the check off", NULL},
     {"ingress", FLAG_TEXT, "FROM", "with that ingress",
      "all|internal|internal-and-cloud-load-balancing"},
+    {"iap", FLAG_SWITCH, NULL, "with a sign-in before it (Identity-Aware Proxy)", NULL},
+    {"no-iap", FLAG_SWITCH, NULL, "without", NULL},
     {0},
 };
 const struct flag explain_flags[] = {

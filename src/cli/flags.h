@@ -14,7 +14,7 @@ extern const struct flag console_flags[];
 extern const struct flag invite_flags[];
 extern const struct flag service_flags[];
 extern const struct flag traffic_flags[];
-extern const struct flag policy_flags[], binding_flags[];
+extern const struct flag policy_flags[], policy_set_flags[], binding_flags[];
 extern const struct flag logs_flags[];
 extern const struct flag of_service_flags[];
 extern const struct flag image_flags[];

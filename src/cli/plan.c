@@ -93,12 +93,15 @@ int plan_of_flags(struct cli *cli, const char *service, json_t *policy)
     } else if (option_given(&cli->in, "invoker-iam-check")) {
         json_object_set_new(question, "invokerIamDisabled", json_false());
     }
+    if (option_given(&cli->in, "iap") || option_given(&cli->in, "no-iap")) {
+        json_object_set_new(question, "iapEnabled", json_boolean(option_given(&cli->in, "iap")));
+    }
     if (ingress != NULL) {
         json_object_set_new(question, "ingress", json_string(ingress_name(ingress)));
     }
     if (json_object_size(question) == 0) {
         return cli_fail_with("nothing of access would change: a plan is of --invoker-iam-check, "
-                             "--no-invoker-iam-check, --ingress or a policy");
+                             "--no-invoker-iam-check, --ingress, --iap, --no-iap or a policy");
     }
     return plan_ask(cli, service, question);
 }

@@ -201,6 +201,21 @@ json_t *binding_opened(struct cli *cli, const char *resource, const json_t *cond
     return policy_edited(cli, resource, &wish, err);
 }
 
+json_t *policy_with_agent(struct cli *cli, const char *resource, json_t *policy, const char *agent,
+                          bool on, struct error *err)
+{
+    if (policy == NULL && !policy_get(cli, resource, &policy, err)) {
+        return NULL;
+    }
+    if (on) {
+        grant_in(policy, agent, "roles/run.invoker", NULL);
+    } else {
+        take_in(policy, agent, "roles/run.invoker", NULL);
+    }
+    json_object_set_new(policy, "version", json_integer(3));
+    return policy;
+}
+
 bool binding_open(struct cli *cli, const char *resource, const json_t *condition, bool open,
                   json_t **policy, struct error *err)
 {
@@ -221,6 +236,14 @@ static const char *policy_resource(struct cli *cli)
     return arena_printf(&cli->arena, "/v1/projects/%s/iap_web/cloud_run-%s/services/%s",
                         encoded(cli, session_project(cli)), encoded(cli, session_region(cli)),
                         encoded(cli, service));
+}
+
+/* --dry-run: what POLICY, in the place of the one that is there, would do. Takes it. */
+static int plan_of_policy(struct cli *cli, json_t *policy)
+{
+    bool of_door = option_given(&cli->in, "iap");
+    auto_json *question = json_pack("{s:o}", of_door ? "iapPolicy" : "policy", policy);
+    return plan_ask(cli, cli->in.arguments[0], question);
 }
 
 static void say_updated(const struct cli *cli)
@@ -321,14 +344,10 @@ static int change(struct cli *cli, bool grant)
         return cli_fail(&err);
     }
     const char *path = policy_resource(cli);
-    if (option_given(&cli->in, "dry-run") && option_given(&cli->in, "iap")) {
-        return cli_refuse_with("--dry-run is of the service's own policy, not of --iap");
-    }
     if (option_given(&cli->in, "dry-run")) {
         const struct policy_wish wish = {member, role, condition, grant, edit_binding};
         policy = policy_edited(cli, path, &wish, &err);
-        return policy == NULL ? cli_fail(&err)
-                              : plan_of_flags(cli, cli->in.arguments[0], json_incref(policy));
+        return policy == NULL ? cli_fail(&err) : plan_of_policy(cli, json_incref(policy));
     }
     if (!binding_change(cli, path, member, role, condition, grant, &policy, &err)) {
         return cli_fail(&err);
@@ -356,6 +375,9 @@ int action_policy_set(struct cli *cli)
     if (!session_open(cli, &err) ||
         (policy = document_read(cli, cli->in.arguments[1], &err)) == NULL) {
         return cli_fail(&err);
+    }
+    if (option_given(&cli->in, "dry-run")) {
+        return plan_of_policy(cli, json_incref(policy));
     }
     auto_json *body = json_pack("{s:O}", "policy", policy);
     const char *path = policy_path(cli, policy_resource(cli), "setIamPolicy");

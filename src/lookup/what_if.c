@@ -11,6 +11,11 @@ static const struct facts_service *changed_service(void *ctx, const struct facts
     }
     what_if->service = *found;
     struct facts_service *service = &what_if->service;
+    if (what_if->door != NULL) {
+        what_if->record = what_if->lookup.record;
+        what_if->record.door = *what_if->door;
+        lookup_service_view(&what_if->record, service);
+    }
     service->invoker_check_off =
         what_if->sets_check ? what_if->check_off : found->invoker_check_off;
     service->check_off_until_us = what_if->sets_check ? 0 : found->check_off_until_us;
@@ -39,14 +44,30 @@ void what_if_sort(struct what_if_grant *grants, size_t count)
     }
 }
 
+/* The grants of one permission on the service: all that there are, or some more. */
+struct changed_policy {
+    bool replaces;
+    const struct what_if_grant *grants;
+    size_t count;
+};
+
+static struct changed_policy changed_policy_of(const struct what_if *what_if,
+                                               enum facts_permission permission)
+{
+    return permission == FACTS_INVOKE
+               ? (struct changed_policy){what_if->replaces, what_if->grants, what_if->grant_count}
+               : (struct changed_policy){what_if->replaces_at_door, what_if->door_grants,
+                                         what_if->door_grant_count};
+}
+
 /* The first of the grants that is not of a smaller member. */
-static size_t first_of(const struct what_if *what_if, struct slice member)
+static size_t first_of(const struct changed_policy *policy, struct slice member)
 {
     size_t low = 0;
-    size_t high = what_if->grant_count;
+    size_t high = policy->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (slice_compare(what_if->grants[middle].member, member) < 0) {
+        if (slice_compare(policy->grants[middle].member, member) < 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -59,22 +80,20 @@ static const struct facts_grant *changed_grants(void *ctx, enum facts_permission
                                                 uint64_t node, struct slice member, size_t *count)
 {
     struct what_if *what_if = ctx;
-    bool untouched = permission != FACTS_INVOKE || node != what_if->service_id ||
-                     (!what_if->replaces && what_if->grant_count == 0);
-    if (untouched) {
+    const struct changed_policy policy = changed_policy_of(what_if, permission);
+    if (node != what_if->service_id || (!policy.replaces && policy.count == 0)) {
         return lookup_grants(ctx, permission, node, member, count);
     }
     size_t found = 0;
-    if (!what_if->replaces) {
+    if (!policy.replaces) {
         const struct facts_grant *as_they_are =
             lookup_grants(ctx, permission, node, member, &found);
         memcpy(what_if->found, as_they_are, found * sizeof(as_they_are[0]));
     }
-    for (size_t i = first_of(what_if, member);
-         i < what_if->grant_count && found < WHAT_IF_GRANTS_MAX &&
-         slice_equal(what_if->grants[i].member, member);
+    for (size_t i = first_of(&policy, member); i < policy.count && found < WHAT_IF_GRANTS_MAX &&
+                                               slice_equal(policy.grants[i].member, member);
          i++) {
-        what_if->found[found++] = what_if->grants[i].grant;
+        what_if->found[found++] = policy.grants[i].grant;
     }
     *count = found;
     return what_if->found;

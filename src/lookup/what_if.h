@@ -28,10 +28,15 @@ struct what_if {
     bool replaces;         /* GRANTS are all that there are on the service, not some more */
     const struct what_if_grant *grants; /* in the order that what_if_sort() gives them */
     size_t grant_count;
-    struct slice live_sub; /* an account that is not disabled or deleted any more; "" */
-    struct slice live_key; /* a service account key that is enabled again; "" */
+    bool replaces_at_door; /* the same of the policy of its door */
+    const struct what_if_grant *door_grants;
+    size_t door_grant_count;
+    const struct index_door *door; /* the door that it would have, or that is off; NULL: its own */
+    struct slice live_sub;         /* an account that is not disabled or deleted any more; "" */
+    struct slice live_key;         /* a service account key that is enabled again; "" */
     /* what was found last */
     struct facts_service service;
+    struct index_service record; /* with another door */
     struct slice audiences[INDEX_AUDIENCES_MAX + 1];
     struct facts_grant found[WHAT_IF_GRANTS_MAX];
 };

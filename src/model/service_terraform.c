@@ -33,8 +33,7 @@ static void write_name(struct buffer *out, const char *name)
 static void write_scalar(struct buffer *out, const json_t *value)
 {
     if (json_is_string(value)) {
-        hcl_write_text(out,
-                       (struct slice){json_string_value(value), json_string_length(value)});
+        hcl_write_text(out, (struct slice){json_string_value(value), json_string_length(value)});
     } else if (json_is_integer(value)) {
         buffer_printf(out, "%lld", (long long)json_integer_value(value));
     } else if (json_is_real(value)) {

@@ -1,6 +1,6 @@
 /*
- * A service as a file for `services replace`: v1's form without what the server alone writes. It has
- * no version, as `gcloud run services describe --format=export` has none.
+ * A service as a file for `services replace`: v1's form without what the server alone writes. It
+ * has no version, as `gcloud run services describe --format=export` has none.
  */
 #include "model/service_tables.h"
 

@@ -179,7 +179,7 @@ test("a_viewer_sees_and_cannot", async () => {
   await view(page, "services/us-central1/one/security");
   const save = page.getByRole("button", { name: "Save" });
   await save.waitFor();
-  await page.getByText("You need the permission run.services.update").waitFor({ state: "attached" });
+  await page.getByText("You need the permission run.services.update").first().waitFor({ state: "attached" });
   equal(await save.isDisabled(), true, "Save is disabled for a viewer");
 });
 

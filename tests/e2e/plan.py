@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Before a change of access is made: who would gain, who would lose. Then it is made, and they do."""
+import json
+import os
+
 from gate_stand import REGION, bearer, stand
 from homerun import main, test, wait_until
 
@@ -100,6 +103,82 @@ def dry_run_shows_the_plan_and_changes_nothing():
         assert s.ask("switch").status == 403, words
     shown = s.homerun.cli("access", "plan", "switch", "--no-invoker-iam-check").stdout
     assert "makes the service public" in shown, shown
+
+
+@test
+def a_dry_run_of_a_whole_policy_changes_nothing():
+    s = stand()
+    s.allow("switch", [s.member("p")])
+    assert s.ask("switch", bearer(s.token("p", "switch")), path="/whole").status == 200
+    recorded(1)
+    path = os.path.join(s.homerun.folder, "policy.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"bindings:\n- role: roles/run.invoker\n  members: [\"{s.member('q')}\"]\n")
+    before = s.homerun.cli("services", "get-iam-policy", "switch", "--format=json").stdout
+    shown = json.loads(s.homerun.cli("services", "set-iam-policy", "switch", path, "--dry-run", "--format=json").stdout)
+    assert s.member("p") in who(shown["loses"]), shown
+    shown = s.homerun.cli("services", "set-iam-policy", "switch", path, "--dry-run").stdout
+    assert "Would be refused, and are let in now" in shown and "Nothing was changed." in shown, shown
+    assert s.homerun.cli("services", "get-iam-policy", "switch", "--format=json").stdout == before
+
+
+DOOR = "/v1/projects/demo/iap_web/cloud_run-us-central1/services/switch"
+
+
+@test
+def a_door_is_planned_as_it_then_is():
+    """Turned on, its policy, and turned off again: who gains and loses is told before, by API and command line."""
+    s = stand()
+    s.set_check("switch", True)
+    s.allow("switch", [s.member("p")])
+    callers = {s.member(name): s.token(name, "switch") for name in ("p", "q")}
+    ask = lambda: {name for name, token in callers.items() if s.ask("switch", bearer(token), path="/door").status == 200}
+    number = s.homerun.ready["projectNumber"]
+    agent = f"serviceAccount:service-{number}@gcp-sa-iap.iam.gserviceaccount.com"
+    policy = {"version": 3, "bindings": [{"role": "roles/run.invoker", "members": [s.member("p"), agent]}]}
+    guests = {"bindings": [{"role": "roles/iap.httpsResourceAccessor", "members": [s.member("q")]}]}
+    assert ask() == {s.member("p")}
+    recorded(2)
+    on = plan(iapEnabled=True, policy=policy)
+    assert s.member("p") in who(on["loses"]) and s.member("q") not in who(on["gains"]), on
+    shown = json.loads(s.homerun.cli("services", "update", "switch", "--iap", "--dry-run", "--format=json").stdout)
+    assert who(shown["loses"]) == who(on["loses"]) and who(shown["gains"]) == who(on["gains"]), (shown, on)
+    both = plan(iapEnabled=True, policy=policy, iapPolicy=guests)
+    assert s.member("p") in who(both["loses"]) and s.member("q") in who(both["gains"]), both
+    assert ask() == {s.member("p")}, "a plan changes nothing"
+    try:
+        s.homerun.cli("services", "update", "switch", "--iap")
+        assert ask() == set()
+        words = ("services", "add-iam-policy-binding", "switch", "--iap", f"--member={s.member('q')}")
+        shown = json.loads(s.homerun.cli(*words, "--dry-run", "--format=json").stdout)
+        assert s.member("q") in who(shown["gains"]) and not shown["loses"], shown
+        assert ask() == set()
+        s.homerun.cli(*words)
+        assert ask() == {s.member("q")}
+        taken = json.loads(s.homerun.cli("services", "remove-iam-policy-binding", *words[2:], "--dry-run",
+                                         "--format=json").stdout)
+        assert s.member("q") in who(taken["loses"]), taken
+        off = plan(iapEnabled=False)
+        assert s.member("p") in who(off["gains"]) and s.member("q") in who(off["loses"]), off
+    finally:
+        s.homerun.cli("services", "update", "switch", "--no-iap")
+    assert ask() == {s.member("p")}
+    assert s.homerun.api("POST", f"{DOOR}:setIamPolicy", {"policy": {}}).status == 200
+
+
+@test
+def a_plan_of_a_door_takes_the_right_to_read_its_policy():
+    s = stand()
+    policy = s.homerun.api("POST", "/v1/projects/demo:getIamPolicy", {}).json
+    auditor = "user:plan-auditor@example.com"
+    more = [{"role": role, "members": [auditor]} for role in ("roles/run.viewer", "roles/logging.viewer")]
+    answer = s.homerun.api("POST", "/v1/projects/demo:setIamPolicy", {"policy": {"bindings": policy["bindings"] + more}})
+    assert answer.status == 200, answer
+    for question, status in (({"iapEnabled": True}, 200), ({"iapPolicy": {"bindings": []}}, 403)):
+        answer = s.homerun.api("POST", "/homerun/v1/access:plan", {"resource": SERVICE, **question},
+                               token=s.homerun.token(member=auditor))
+        assert answer.status == status, (question, answer)
+    assert s.homerun.api("POST", "/v1/projects/demo:setIamPolicy", {"policy": {"bindings": policy["bindings"]}}).status == 200
 
 
 @test

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "control/access/explain.h"
+#include "control/publish/publish.h"
+#include "control/record/door.h"
 #include "control/record/policy_doc.h"
 #include "control/record/service_view.h"
 
@@ -9,19 +11,26 @@ enum { ROWS_MAX = 500 };
 
 /* ---- the policy that would be ---- */
 
-bool plan_policy(struct api_call *call, const json_t *policy, struct plan *plan, struct error *err)
+/* The grants of PERMISSION that a policy makes. */
+struct grants {
+    struct what_if_grant *items;
+    size_t count;
+    bool read_path;
+};
+
+static bool grants_of(struct api_call *call, const json_t *policy, const char *field,
+                      struct slice permission, struct grants *out, struct error *err)
 {
     struct arena *arena = &call->arena;
     struct binding *bindings;
     size_t count, total = 0;
-    if (!policy_doc_bindings(arena, policy, "policy", &bindings, &count, err)) {
+    if (!policy_doc_bindings(arena, policy, field, &bindings, &count, err)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
         total += bindings[i].member_count;
     }
-    plan->grants = arena_array(arena, struct what_if_grant, total);
-    plan->sets_policy = true;
+    *out = (struct grants){.items = arena_array(arena, struct what_if_grant, total)};
     for (size_t i = 0; i < count; i++) {
         struct slice program = SLICE_NONE;
         const struct condition *condition = &bindings[i].condition;
@@ -29,22 +38,65 @@ bool plan_policy(struct api_call *call, const json_t *policy, struct plan *plan,
             !cel_compile(arena, condition->expression, &program, err)) {
             return false;
         }
-        if (!role_gives(call->control->store, bindings[i].role, SLICE("run.routes.invoke"))) {
+        if (!role_gives(call->control->store, bindings[i].role, permission)) {
             continue;
         }
-        plan->reads_path = plan->reads_path || (program.len > 0 && cel_reads_path(program));
+        out->read_path = out->read_path || (program.len > 0 && cel_reads_path(program));
         for (size_t k = 0; k < bindings[i].member_count; k++) {
             struct member member;
             if (!member_parse(arena, bindings[i].members[k], &member, err)) {
                 return false;
             }
-            plan->grants[plan->grant_count++] = (struct what_if_grant){
+            out->items[out->count++] = (struct what_if_grant){
                 .member = member.text,
                 .grant = {.role = bindings[i].role, .program = program, .title = condition->title}};
         }
     }
-    what_if_sort(plan->grants, plan->grant_count);
+    what_if_sort(out->items, out->count);
     return true;
+}
+
+bool plan_policy(struct api_call *call, const json_t *policy, struct plan *plan, struct error *err)
+{
+    struct grants grants;
+    if (!grants_of(call, policy, "policy", SLICE("run.routes.invoke"), &grants, err)) {
+        return false;
+    }
+    plan->sets_policy = true;
+    plan->grants = grants.items;
+    plan->grant_count = grants.count;
+    plan->reads_path = plan->reads_path || grants.read_path;
+    return true;
+}
+
+bool plan_door_policy(struct api_call *call, const json_t *policy, struct plan *plan,
+                      struct error *err)
+{
+    struct grants grants;
+    if (!grants_of(call, policy, "iapPolicy", SLICE("iap.webServiceVersions.accessViaIAP"), &grants,
+                   err)) {
+        return false;
+    }
+    plan->sets_door_policy = true;
+    plan->door_grants = grants.items;
+    plan->door_grant_count = grants.count;
+    plan->reads_path = plan->reads_path || grants.read_path;
+    return true;
+}
+
+static bool policy_reads_path(struct api_call *call, const char *resource)
+{
+    struct policy_doc policy;
+    bool reads = false;
+    if (!policy_doc_load(call->control->store, &call->arena, resource, &policy, NULL)) {
+        return true;
+    }
+    for (size_t i = 0; i < policy.count && !reads; i++) {
+        struct slice program = policy.bindings[i].condition.program;
+        reads = program.len > 0 && cel_reads_path(program);
+    }
+    json_decref(policy.body);
+    return reads;
 }
 
 bool plan_reads_path(struct api_call *call, const struct plan *plan)
@@ -52,16 +104,13 @@ bool plan_reads_path(struct api_call *call, const struct plan *plan)
     const char *node = plan->resource;
     bool reads = plan->reads_path;
     do {
-        struct policy_doc policy;
-        if (!policy_doc_load(call->control->store, &call->arena, node, &policy, NULL)) {
-            return true;
-        }
-        for (size_t i = 0; i < policy.count && !reads; i++) {
-            struct slice program = policy.bindings[i].condition.program;
-            reads = program.len > 0 && cel_reads_path(program);
-        }
-        json_decref(policy.body);
+        reads = reads || policy_reads_path(call, node);
     } while (!reads && resource_parent(call->control->store, &call->arena, node, &node));
+    /* The door's own levels end in the project, which was looked at. */
+    for (node = door_of_service(&call->arena, plan->resource); !reads && door_is(node);
+         node = door_parent(&call->arena, node)) {
+        reads = policy_reads_path(call, node);
+    }
     return reads;
 }
 
@@ -138,6 +187,27 @@ static void set_change(const struct plan *plan, uint64_t service_id, struct what
     then->replaces = plan->sets_policy;
     then->grants = plan->grants;
     then->grant_count = plan->grant_count;
+    then->replaces_at_door = plan->sets_door_policy;
+    then->door_grants = plan->door_grants;
+    then->door_grant_count = plan->door_grant_count;
+}
+
+/* The door that the service would have: the index has the nodes that it hangs on. */
+static const struct index_door *door_then(struct api_call *call, const struct plan *plan,
+                                          const struct service_view *view, uint64_t service_id)
+{
+    struct index_service *service = arena_new(&call->arena, struct index_service);
+    struct index_door *door = arena_new(&call->arena, struct index_door);
+    struct error ignored;
+    if (!plan->sets_door || !index_reader_service(call->control->published, service_id, service)) {
+        return NULL;
+    }
+    *door = (struct index_door){0};
+    return !plan->door_on ||
+                   publish_door_of(call->control->store, &call->arena, plan->resource, view,
+                                   service->nodes, service->node_count, door, &ignored)
+               ? door
+               : NULL;
 }
 
 static uint64_t service_id_of(struct api_call *call, const char *resource)
@@ -179,8 +249,12 @@ json_t *plan_judge(struct api_call *call, const struct plan *plan,
     }
     what_if_init(judge.now, control->published, &call->arena);
     what_if_init(judge.then, control->published, &call->arena);
-    set_change(plan, service_id_of(call, plan->resource), judge.then);
+    uint64_t service_id = service_id_of(call, plan->resource);
+    set_change(plan, service_id, judge.then);
     index_reader_renew(control->published);
+    if (host.len > 0) {
+        judge.then->door = door_then(call, plan, &view, service_id);
+    }
     for (size_t i = 0; i < decisions->count; i++) {
         const struct decision *decision = &decisions->items[i];
         auto_arena arena = {0};

@@ -16,11 +16,18 @@ struct plan {
     bool sets_policy;
     struct what_if_grant *grants; /* of the policy */
     size_t grant_count;
+    bool sets_door, door_on;
+    bool sets_door_policy;
+    struct what_if_grant *door_grants;
+    size_t door_grant_count;
     bool reads_path; /* a condition, as it is or as it would be, asks for the path */
 };
 
-/* Makes the grants of BINDINGS (a JSON policy) for the plan. INVALID_ARGUMENT if it is none. */
+/* Makes the grants of POLICY (JSON) for the plan. INVALID_ARGUMENT if it is none. */
 bool plan_policy(struct api_call *call, const json_t *policy, struct plan *plan, struct error *err);
+/* The same of the policy of the service's door. */
+bool plan_door_policy(struct api_call *call, const json_t *policy, struct plan *plan,
+                      struct error *err);
 
 /* Whether conditions of the policies that hold now ask for the path. */
 bool plan_reads_path(struct api_call *call, const struct plan *plan);

@@ -8,6 +8,7 @@
 
 #include "control/access/orgpolicy.h"
 #include "control/access/plan.h"
+#include "control/record/door.h"
 #include "model/resource_name.h"
 
 enum { PLANS_MAX = 4 };
@@ -17,6 +18,8 @@ const struct field plan_fields[] = {
     {.name = "policy", .kind = FIELD_OBJECT, .fields = policy_doc_fields},
     {.name = "invokerIamDisabled", .kind = FIELD_BOOL},
     {.name = "ingress", .kind = FIELD_STRING},
+    {.name = "iapEnabled", .kind = FIELD_BOOL},
+    {.name = "iapPolicy", .kind = FIELD_OBJECT, .fields = policy_doc_fields},
     {0},
 };
 
@@ -87,37 +90,52 @@ static bool plan_read(struct api_call *call, struct plan *plan, struct error *er
 {
     const json_t *policy = json_object_get(call->body, "policy");
     const json_t *check = json_object_get(call->body, "invokerIamDisabled");
+    const json_t *door = json_object_get(call->body, "iapEnabled");
+    const json_t *door_policy = json_object_get(call->body, "iapPolicy");
     plan->sets_check = check != NULL;
     plan->check_off = json_is_true(check);
+    plan->sets_door = door != NULL;
+    plan->door_on = json_is_true(door);
     if (!ingress_read(call->body, plan, err) ||
-        (policy != NULL && !plan_policy(call, policy, plan, err))) {
+        (policy != NULL && !plan_policy(call, policy, plan, err)) ||
+        (door_policy != NULL && !plan_door_policy(call, door_policy, plan, err))) {
         return false;
     }
-    return plan->sets_check || plan->sets_ingress || plan->sets_policy ||
+    return plan->sets_check || plan->sets_ingress || plan->sets_policy || plan->sets_door ||
+           plan->sets_door_policy ||
            error_field(err, "policy",
-                       "A plan is of a policy, of invokerIamDisabled or of ingress.");
+                       "A plan is of a policy, of invokerIamDisabled, of ingress, of iapEnabled or "
+                       "of iapPolicy.");
+}
+
+/* What organization policy says to BINDINGS (JSON, of the field FIELD) on RESOURCE. */
+static bool policy_allows_bindings(struct api_call *call, const char *resource, const char *field,
+                                   struct error *err)
+{
+    struct policy_doc before;
+    struct binding *bindings;
+    size_t count;
+    if (!policy_doc_load(call->control->store, &call->arena, resource, &before, err)) {
+        return false;
+    }
+    bool may = policy_doc_bindings(&call->arena, json_object_get(call->body, field), field,
+                                   &bindings, &count, err) &&
+               orgpolicy_would_bind(call, resource, &before, bindings, count, err);
+    json_decref(before.body);
+    return may;
 }
 
 /* What organization policy says to the whole change. */
 static bool policy_allows(struct api_call *call, const struct plan *plan, const json_t *service,
                           struct error *err)
 {
-    struct policy_doc before;
-    struct binding *bindings;
-    size_t count;
-    const json_t *policy = json_object_get(call->body, "policy");
-    if (plan->sets_policy) {
-        if (!policy_doc_load(call->control->store, &call->arena, plan->resource, &before, err)) {
-            return false;
-        }
-        bool may = policy_doc_bindings(&call->arena, policy, "policy", &bindings, &count, err) &&
-                   orgpolicy_would_bind(call, plan->resource, &before, bindings, count, err);
-        json_decref(before.body);
-        if (!may) {
-            return false;
-        }
+    if ((plan->sets_policy && !policy_allows_bindings(call, plan->resource, "policy", err)) ||
+        (plan->sets_door_policy &&
+         !policy_allows_bindings(call, door_of_service(&call->arena, plan->resource), "iapPolicy",
+                                 err))) {
+        return false;
     }
-    if (!plan->sets_check && !plan->sets_ingress) {
+    if (!plan->sets_check && !plan->sets_ingress && !plan->sets_door) {
         return true;
     }
     auto_json *wished = json_deep_copy(service);
@@ -126,6 +144,9 @@ static bool policy_allows(struct api_call *call, const struct plan *plan, const 
     }
     if (plan->sets_ingress) {
         json_object_set(wished, "ingress", json_object_get(call->body, "ingress"));
+    }
+    if (plan->sets_door) {
+        json_object_set_new(wished, "iapEnabled", json_boolean(plan->door_on));
     }
     return orgpolicy_would_update(call, plan->resource, wished, err);
 }
@@ -175,7 +196,10 @@ void access_plan(struct api_call *call)
     const char *project = arena_printf(&call->arena, "projects/%.*s",
                                        (int)strcspn(doc.key + strlen("projects/"), "/"),
                                        doc.key + strlen("projects/"));
+    const char *door = door_of_service(&call->arena, plan.resource);
     if (!api_allowed(call, "logging.logEntries.list", project, &err) ||
+        (json_object_get(call->body, "iapPolicy") != NULL &&
+         !api_allowed(call, "iap.webServices.getIamPolicy", door, &err)) ||
         !plan_read(call, &plan, &err)) {
         json_decref(doc.body);
         api_fail(call, &err);

@@ -4,13 +4,13 @@
 #include "control/publish/publish.h"
 
 /* The levels above a service's door that have a policy: only there can be grants. */
-static bool add_levels(struct change *change, const char *door, struct index_door *out,
-                       struct error *err)
+static bool add_levels(struct store *store, struct arena *arena, const char *door,
+                       struct index_door *out, struct error *err)
 {
-    for (const char *level = door_parent(&change->arena, door); door_is(level);
-         level = door_parent(&change->arena, level)) {
+    for (const char *level = door_parent(arena, door); door_is(level);
+         level = door_parent(arena, level)) {
         struct store_doc policy;
-        switch (store_get(change->control->store, STORE_POLICY, level, &policy, err)) {
+        switch (store_get(store, STORE_POLICY, level, &policy, err)) {
         case STORE_FAILED:
             return false;
         case STORE_ABSENT:
@@ -24,18 +24,14 @@ static bool add_levels(struct change *change, const char *door, struct index_doo
     return true;
 }
 
-bool publish_door(struct change *change, const char *key, const struct service_view *view,
-                  struct index_service *service, struct error *err)
+bool publish_door_of(struct store *store, struct arena *arena, const char *key,
+                     const struct service_view *view, const uint64_t *nodes, size_t node_count,
+                     struct index_door *out, struct error *err)
 {
-    struct arena *arena = &change->arena;
-    struct index_door *out = &service->door;
     struct door_settings settings;
     const char *door = door_of_service(arena, key);
-    *out = (struct index_door){.on = json_flag(view->doc, "iapEnabled", false)};
-    if (!out->on) {
-        return true;
-    }
-    if (!door_settings_load(change->control->store, arena, door, &settings, err)) {
+    *out = (struct index_door){.on = true};
+    if (!door_settings_load(store, arena, door, &settings, err)) {
         return false;
     }
     out->allow_http_options = settings.allow_http_options;
@@ -52,14 +48,23 @@ bool publish_door(struct change *change, const char *key, const struct service_v
     for (size_t i = 0; i < settings.domain_count; i++) {
         out->domains[out->domain_count++] = settings.domains[i];
     }
-    out->nodes[out->node_count++] = service->nodes[0];
-    if (!add_levels(change, door, out, err)) {
+    out->nodes[out->node_count++] = nodes[0];
+    if (!add_levels(store, arena, door, out, err)) {
         return false;
     }
-    for (size_t i = 1; i < service->node_count; i++) {
-        out->nodes[out->node_count++] = service->nodes[i];
+    for (size_t i = 1; i < node_count; i++) {
+        out->nodes[out->node_count++] = nodes[i];
     }
     return true;
+}
+
+bool publish_door(struct change *change, const char *key, const struct service_view *view,
+                  struct index_service *service, struct error *err)
+{
+    service->door = (struct index_door){0};
+    return !json_flag(view->doc, "iapEnabled", false) ||
+           publish_door_of(change->control->store, &change->arena, key, view, service->nodes,
+                           service->node_count, &service->door, err);
 }
 
 static bool collect_open(const struct store_doc *doc, void *keys)

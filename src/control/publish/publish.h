@@ -42,6 +42,14 @@ bool publish_policy(struct change *change, const char *resource, struct error *e
 bool publish_door(struct change *change, const char *key, const struct service_view *view,
                   struct index_service *service, struct error *err);
 
+/*
+ * The door that the service KEY has, or would have, once it is on. NODES: of the service, itself
+ * first. Texts in ARENA.
+ */
+bool publish_door_of(struct store *store, struct arena *arena, const char *key,
+                     const struct service_view *view, const uint64_t *nodes, size_t node_count,
+                     struct index_door *out, struct error *err);
+
 /* The tags that are bound to RESOURCE, which the record has, or had, under ID. */
 bool publish_tags(struct change *change, const char *resource, uint64_t id, struct error *err);
 /* Those of the resource that KEY, the key of a binding in the record, is to. True for other tags.

@@ -101,10 +101,7 @@ static void a_token_is_good_for_its_own_question_alone(void **state)
     refused(*state, SERVICES "?pageSize=2&showDeleted=true", token_of(&first));
     refused(*state, "/v2/projects/demo/locations/-/services?pageSize=2", token_of(&first));
     static const char *const same[] = {
-        "?pageSize=3",
-        "?page_size=1&$prettyPrint=false",
-        "?%24alt=json",
-        "?alt=json&pageSize=2",
+        "?pageSize=3",   "?page_size=1&$prettyPrint=false", "?%24alt=json", "?alt=json&pageSize=2",
         "?page%53ize=2",
     };
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
@@ -119,8 +116,9 @@ static void a_token_is_good_for_its_own_question_alone(void **state)
 
 static void a_question_in_the_body_is_a_question(void **state)
 {
-    auto_answer first = harness_call(*state, OWNER, "POST", "/v1/permissions:queryTestablePermissions",
-                                     "{\"pageSize\":2,\"fullResourceName\":\"//x/projects/demo\"}");
+    auto_answer first =
+        harness_call(*state, OWNER, "POST", "/v1/permissions:queryTestablePermissions",
+                     "{\"pageSize\":2,\"fullResourceName\":\"//x/projects/demo\"}");
     answer_expect(&first, 200);
     char body[1024];
     snprintf(body, sizeof(body),
@@ -142,8 +140,9 @@ static void a_question_in_the_body_is_a_question(void **state)
 static void what_is_no_token_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "AAAA",         "%2e%2e", "AAAAAAAAAAA", "AAAAAAAAAAAA", "AAAAAAAAAAAAcHJvamVjdHM", "a_b%20c",
-        "%F0%9F%98%80", "====",   "projects",    "1",            "-1",                      "%25",
+        "AAAA",    "%2e%2e",       "AAAAAAAAAAA", "AAAAAAAAAAAA", "AAAAAAAAAAAAcHJvamVjdHM",
+        "a_b%20c", "%F0%9F%98%80", "====",        "projects",     "1",
+        "-1",      "%25",
     };
     make_services(*state);
     for (size_t i = 0; i < LISTS; i++) {
