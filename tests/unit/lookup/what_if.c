@@ -61,7 +61,19 @@ struct access {
     enum index_ingress ingress;
     struct index_grant_row rows[GRANTS];
     size_t count;
+    struct index_door door;
+    struct index_grant_row door_rows[GRANTS];
+    size_t door_count;
 };
+
+static void make_rows(struct index_grant_row *rows, size_t count, struct slice role)
+{
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = (struct index_grant_row){
+            .member = slice_of(members[random_below(MEMBERS)]),
+            .grant = {.role = role, .program = programs[random_below(CONDITIONS)]}};
+    }
+}
 
 static void make_access(struct access *out)
 {
@@ -70,12 +82,16 @@ static void make_access(struct access *out)
                                                   INDEX_INGRESS_INTERNAL_AND_LB};
     *out = (struct access){.check_off = random_below(5) == 0,
                            .ingress = settings[random_below(4)],
-                           .count = random_below(GRANTS + 1)};
-    for (size_t i = 0; i < out->count; i++) {
-        unsigned condition = random_below(CONDITIONS);
-        out->rows[i] = (struct index_grant_row){
-            .member = slice_of(members[random_below(MEMBERS)]),
-            .grant = {.role = SLICE("roles/run.invoker"), .program = programs[condition]}};
+                           .count = random_below(GRANTS + 1),
+                           .door_count = random_below(GRANTS + 1)};
+    make_rows(out->rows, out->count, SLICE("roles/run.invoker"));
+    make_rows(out->door_rows, out->door_count, SLICE("roles/iap.httpsResourceAccessor"));
+    if (random_below(3) == 0) { /* its agent is let in by chance, like every member */
+        out->door = (struct index_door){
+            .on = true,
+            .agent = slice_of(members[random_below(2) == 0 ? MEMBERS - 1 : MEMBERS - 2]),
+            .nodes = {SERVICE, PROJECT},
+            .node_count = 2};
     }
 }
 
@@ -90,10 +106,13 @@ static void put_access(const struct access *access)
                                     .node_count = 2,
                                     .audiences = {SLICE("https://h.example")},
                                     .audience_count = 1,
-                                    .url_audience_count = 1};
+                                    .url_audience_count = 1,
+                                    .door = access->door};
     struct index_txn *txn = index_txn_begin(writer, &err);
     assert_true(index_txn_put_service(txn, &service, &err));
     assert_true(index_txn_put_grants(txn, SERVICE, access->rows, access->count, &err));
+    assert_true(
+        index_txn_put_door_grants(txn, SERVICE, access->door_rows, access->door_count, &err));
     assert_true(index_txn_commit(&txn, &err));
 }
 
@@ -177,12 +196,23 @@ static enum ingress_setting setting_of(enum index_ingress ingress)
                                                : INGRESS_INTERNAL_AND_LB;
 }
 
+/* ROWS as the what-if takes them. */
+static void imagine_grants(const struct index_grant_row *rows, size_t count,
+                           struct what_if_grant *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (struct what_if_grant){
+            rows[i].member, {.role = rows[i].grant.role, .program = rows[i].grant.program}};
+    }
+    what_if_sort(out, count);
+}
+
 static void what_is_imagined_is_what_happens(void **state)
 {
     (void)state;
     struct what_if *world = calloc(1, sizeof(*world));
     struct lookup *lookup = calloc(1, sizeof(*lookup));
-    unsigned allowed = 0, changed = 0, pairs = 0;
+    unsigned allowed = 0, changed = 0, pairs = 0, passed = 0;
     struct access before, after;
     assert_non_null(world);
     assert_non_null(lookup);
@@ -192,14 +222,10 @@ static void what_is_imagined_is_what_happens(void **state)
         struct verdict imagined[REQUESTS], was[REQUESTS];
         struct facts_request requests[REQUESTS];
         struct slice names[REQUESTS][2];
-        struct what_if_grant grants[GRANTS];
+        struct what_if_grant grants[GRANTS], door_grants[GRANTS];
         make_access(&after);
-        for (size_t i = 0; i < after.count; i++) {
-            grants[i] = (struct what_if_grant){
-                after.rows[i].member,
-                {.role = after.rows[i].grant.role, .program = after.rows[i].grant.program}};
-        }
-        what_if_sort(grants, after.count);
+        imagine_grants(after.rows, after.count, grants);
+        imagine_grants(after.door_rows, after.door_count, door_grants);
         what_if_init(world, reader, NULL);
         index_reader_renew(reader);
         lookup->reader = reader;
@@ -213,6 +239,10 @@ static void what_is_imagined_is_what_happens(void **state)
         world->ingress = setting_of(after.ingress);
         world->grants = grants;
         world->grant_count = after.count;
+        world->door = &after.door;
+        world->replaces_at_door = true;
+        world->door_grants = door_grants;
+        world->door_grant_count = after.door_count;
         for (unsigned r = 0; r < REQUESTS; r++) {
             imagined[r] = ask(&world->table, world, &requests[r]);
         }
@@ -225,6 +255,7 @@ static void what_is_imagined_is_what_happens(void **state)
             assert_int_equal(imagined[r].allowed, really.allowed);
             allowed += really.allowed;
             changed += really.allowed != was[r].allowed;
+            passed += really.allowed && after.door.on;
             pairs++;
         }
         index_reader_release(reader);
@@ -232,6 +263,7 @@ static void what_is_imagined_is_what_happens(void **state)
     assert_int_equal(pairs, 100000);
     assert_in_range(allowed, pairs / 10, pairs * 9 / 10); /* the worlds are neither shut nor open */
     assert_in_range(changed, pairs / 10, pairs * 9 / 10);
+    assert_in_range(passed, pairs / 100, pairs); /* doors open, too */
     free(world);
     free(lookup);
 }
