@@ -17,7 +17,8 @@ CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
 CACHE = pathlib.Path(os.environ.get("HOMERUN_CLIENTS") or
                      pathlib.Path(BINARY).absolute().parent / "clients-cache")
 NODE = ["@google-cloud/run@3.3.0", "@googleapis/run@34.0.0", "google-auth-library@10.9.1"]
-PYTHON = ["google-cloud-run==0.16.2", "google-cloud-logging==3.12.1", "google-cloud-secret-manager==2.32.0", "google-auth[requests]"]
+PYTHON = ["google-cloud-run==0.16.2", "google-cloud-logging==3.12.1", "google-cloud-secret-manager==2.32.0", "google-auth[requests]",
+          "grpcio-health-checking", "grpcio-reflection"]
 INSTALL_SECONDS = 300
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Google's libraries with their default transport, gRPC: nothing but the environment is changed."""
+import contextlib
 import json
 import subprocess
 import urllib.parse
@@ -40,6 +41,18 @@ def secret_managers_library_does_everything_by_grpc():
     program, environment = client_cache.python()
     client_cache.run(stand(), [*program, str(CLIENTS / "secrets.py")], connect=True, **environment)
     client_cache.run(stand(), [*program, str(CLIENTS / "secrets.py")], HOMERUN_GRPC=tls_authority(), **environment)
+
+
+@test
+def a_client_without_proto_files_asks_what_there_is():
+    """Reflection in both versions, and health, by the clients that grpcio has for them."""
+    program, environment = client_cache.python()
+    homerun = Homerun().start()
+    with contextlib.closing(homerun):
+        homerun.cli("deploy", "seen", "--image=us-docker.pkg.dev/cloudrun/container/hello")
+        authority = "localhost:%d" % urllib.parse.urlsplit(homerun.api_url).port
+        client_cache.run(homerun, [*program, str(CLIENTS / "reflection.py")], HOMERUN_GRPC=authority,
+                         HOMERUN_TOKEN=homerun.token(), **environment)
 
 
 @test

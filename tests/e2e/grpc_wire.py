@@ -11,7 +11,7 @@ import tempfile
 import urllib.parse
 
 from grpc_stand import SERVICES, begin, call, end, frame, text
-from homerun import main, need, stand, test
+from homerun import main, need, stand, test, wait_until
 
 PARENT = "projects/demo/locations/us-central1"
 OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, PERMISSION_DENIED = 0, 3, 4, 5, 7
@@ -141,6 +141,73 @@ def ten_thousand_streams_get_their_answers():
     assert "10000 succeeded, 0 failed" in done.stdout, done.stdout[-800:]
     status, _, _, _ = call("ListServices", frame(text(1, PARENT)))
     assert status == OK
+
+
+REFLECTION = "grpc.reflection.v1.ServerReflection"
+ASK_SERVICES, ASK_RUN = frame(text(7, b"")), frame(text(4, "google.cloud.run.v2.Service"))
+
+
+def ask(body, headers=(), **more):
+    return begin("ServerReflectionInfo", body, headers, token="", service=REFLECTION, **more)
+
+
+def cut(messages):
+    out = []
+    while messages:
+        size = int.from_bytes(messages[1:5], "big")
+        out, messages = [*out, messages[5:5 + size]], messages[5 + size:]
+    return out
+
+
+@test
+def a_conversation_ends_with_what_is_broken_in_it():
+    """What was asked before is answered, and the call has one status, also where the breach comes later."""
+    bomb = frame(gzip.compress(bytes(64 << 20), 9), flag=1)
+    for broken, status in ((b"\0\xff\xff\xff\xff", RESOURCE_EXHAUSTED), (frame(b"", flag=7), INTERNAL),
+                           (frame(b"\x22\x50abc"), INVALID_ARGUMENT), (frame(b"\x22\x02\xff\xfe"), INVALID_ARGUMENT),
+                           (frame(bytes(3)), INVALID_ARGUMENT), (ASK_RUN[:-1], INTERNAL), (b"\0\0", INTERNAL),
+                           (frame(text(4, "x" * (300 << 10))), RESOURCE_EXHAUSTED), (bomb, RESOURCE_EXHAUSTED)):
+        got, message, _, messages = end(ask(ASK_SERVICES + broken, (("grpc-encoding", "gzip"),)))
+        assert got == status and message and len(cut(messages)) in (0, 1), (broken[:20], got, message)
+        is_refused(end(ask(broken, (("grpc-encoding", "gzip"),))), got)
+    is_refused(end(ask(b"")), INTERNAL)
+
+
+@test
+def who_reads_late_gets_all_answers():
+    """Answers of 15 MB to a client that first says all: what it does not take, nobody writes."""
+    questions = 200
+    status, _, _, messages = end(ask(ASK_RUN * questions))
+    got = cut(messages)
+    assert status == OK and len(got) == questions and len(set(got)) == 1 and len(got[0]) > 10000, (status, len(got))
+
+
+@test
+def conversations_are_bounded_and_end():
+    is_refused(end(ask(ASK_SERVICES[:3], (("grpc-timeout", "50m"),), length=1000)), DEADLINE_EXCEEDED)
+    late = end(ask(ASK_SERVICES, (("grpc-timeout", "200m"),), length=1000))
+    assert late[0] == DEADLINE_EXCEEDED and len(cut(late[3])) <= 1, late[:3]
+    held = []
+    try:
+        for _ in range(64):
+            held.append(ask(ASK_SERVICES, length=1000))
+            assert held[-1].recv(4, socket.MSG_WAITALL) == b"HTTP"
+        is_refused(end(ask(ASK_SERVICES, length=1000)), RESOURCE_EXHAUSTED, "64 clients")
+    finally:
+        for client in held:
+            client.close()
+    wait_until(lambda: end(ask(ASK_SERVICES))[0] == OK, "those who left make room for others")
+
+
+@test
+def reflection_by_rest_says_the_same():
+    found = stand().api("POST", "/homerun/v1/reflection", {"listServices": ""}, token="").json
+    assert {"name": SERVICES} in found["listServicesResponse"]["service"], found
+    file = stand().api("POST", "/homerun/v1alpha/reflection", {"fileContainingSymbol": SERVICES}, token="").json
+    data = base64.b64decode(file["fileDescriptorResponse"]["fileDescriptorProto"][0])
+    assert b"ListServicesRequest" in data and len(cut(end(ask(frame(text(4, SERVICES))))[3])[0]) > len(data)
+    for body in ({"listServices": 3}, {"no": "x"}, {"fileContainingExtension": "x"}):
+        assert stand().api("POST", "/homerun/v1/reflection", body, token="").status == 400, body
 
 
 @test

@@ -28,8 +28,48 @@ static void health_check(struct api_call *call)
     api_reply(call, json_pack("{ss}", "status", "SERVING"));
 }
 
+enum { WATCHES_MAX = 64 };
+
+/* Control is one thread: no locks. */
+static unsigned watches;
+
+static void watch_left(struct api_call *call)
+{
+    watches--;
+    api_end(call);
+}
+
+/* Says it once, and nothing more until the client leaves: when control ends, its connections do. */
+static void health_watch(struct api_call *call)
+{
+    struct error err = {0};
+    const char *service = api_query(call, "service");
+    bool known = service == NULL || service[0] == '\0' || is_service(slice_of(service));
+    if (call->transport == NULL) {
+        error_set(&err, STATUS_UNIMPLEMENTED,
+                  "Health is watched by gRPC alone. /homerun/v1/health says what it is now.");
+        api_fail(call, &err);
+        return;
+    }
+    if (watches >= WATCHES_MAX) {
+        error_set(&err, STATUS_RESOURCE_EXHAUSTED,
+                  "%d clients watch the health, the most there may be. Ask by Check.", WATCHES_MAX);
+        api_fail(call, &err);
+        return;
+    }
+    watches++;
+    call->on_left = watch_left;
+    auto_json *status = json_pack("{ss}", "status", known ? "SERVING" : "SERVICE_UNKNOWN");
+    call->transport->part(call, status);
+    if (call->exchange == NULL) {
+        watch_left(call);
+    }
+}
+
 const struct api_route health_routes[] = {
     {"GET", "/homerun/v1/health", NULL, NULL, API_ANONYMOUS | API_NO_BODY, health_check,
      "grpc.health.v1.Health.Check"},
+    {"GET", "/homerun/v1/health:watch", NULL, NULL, API_ANONYMOUS | API_NO_BODY, health_watch,
+     "grpc.health.v1.Health.Watch"},
 };
 const size_t health_route_count = sizeof(health_routes) / sizeof(health_routes[0]);

@@ -30,6 +30,8 @@ struct api_transport {
     void (*document)(struct api_call *call, const json_t *body);
     /* A part of an answer that goes on; lent. The call's congested says whether to wait. */
     void (*part)(struct api_call *call, const json_t *body);
+    /* An answer that went on is complete; the call ends. */
+    void (*finish)(struct api_call *call);
     /* The call is about to go. */
     void (*end)(struct api_call *call);
 };
@@ -62,6 +64,15 @@ struct api_call {
     bool congested; /* of answers that go on: more waits for the client than should */
     void *wire;     /* the transport's own */
     void *user;     /* the handler's, for calls that are answered later */
+    /*
+     * Of a handler whose answer goes on, where the transport has parts. Each further message of the
+     * client (lent), and NULL when it has said all: false if the call has ended. NULL: further
+     * messages are not read.
+     */
+    bool (*on_message)(struct api_call *call, const json_t *message);
+    /* The client has left, or its deadline has passed: ends the call. NULL: the handler looks at
+     * EXCHANGE itself. */
+    void (*on_left)(struct api_call *call);
     const struct tag_set *new_tags; /* that the resource of the call is being made with; or NULL */
     json_t *policy_details;         /* what organization policy has to say of a refusal: for
                                        orgpolicy_fail() */

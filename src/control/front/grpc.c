@@ -8,7 +8,11 @@
 #include "grpc/rest.h"
 #include "grpc/status.h"
 
-enum { ANSWER_BYTES_MAX = 16 << 20 };
+enum {
+    ANSWER_BYTES_MAX = 16 << 20,
+    MORE_BYTES_MAX = 256 << 10, /* of further messages that wait, and so of one of them */
+    STRANGER_CALL_US = 3600 * 1000000LL,
+};
 
 /* What the transport knows of a call; in its arena. */
 struct wire {
@@ -17,6 +21,8 @@ struct wire {
     bool has_deadline;
     int64_t timeout_us;
     bool head_sent;
+    struct buffer more;   /* what came behind the messages that were given on */
+    bool ended;           /* nothing follows that */
     uv_timer_t *deadline; /* on the heap: it outlives the call until the loop has closed it */
     void (*on_late)(struct api_call *call);
 };
@@ -125,9 +131,19 @@ static void timer_closed(uv_handle_t *handle)
     free(handle);
 }
 
+static void on_finish(struct api_call *call)
+{
+    if (call->exchange != NULL) {
+        write_head(call);
+        write_end(call->exchange, STATUS_OK, "", NULL);
+    }
+    api_end(call);
+}
+
 static void on_end(struct api_call *call)
 {
     struct wire *wire = call->wire;
+    buffer_done(&wire->more);
     if (wire->deadline != NULL) {
         uv_close((uv_handle_t *)wire->deadline, timer_closed);
         wire->deadline = NULL;
@@ -145,6 +161,7 @@ static void on_part(struct api_call *call, const json_t *body)
 static const struct api_transport transport = {
     .document = on_document,
     .part = on_part,
+    .finish = on_finish,
     .end = on_end,
 };
 
@@ -160,7 +177,7 @@ static void on_deadline(uv_timer_t *timer)
 void grpc_begin(struct api_call *call, void (*on_late)(struct api_call *call))
 {
     struct wire *wire = arena_new(&call->arena, struct wire);
-    wire->on_late = on_late;
+    *wire = (struct wire){.on_late = on_late, .more = BUFFER_INIT(MORE_BYTES_MAX)};
     call->wire = wire;
     call->transport = &transport;
 }
@@ -194,10 +211,12 @@ static const char *dotted(struct arena *arena, const char *name)
     return out;
 }
 
-/* Health checks come from machines that have no account. */
+/* Health checks come from machines that have no account; what there is to call, anybody may know.
+ */
 static bool is_for_anybody(const struct proto_method *method)
 {
-    return slice_starts(slice_of(method->name), SLICE("grpc.health."));
+    return slice_starts(slice_of(method->name), SLICE("grpc.health.")) ||
+           slice_starts(slice_of(method->name), SLICE("grpc.reflection."));
 }
 
 bool grpc_read_head(struct api_call *call, struct error *err)
@@ -217,7 +236,10 @@ bool grpc_read_head(struct api_call *call, struct error *err)
     if (timeout.len > 0 && us == 0) {
         return error_set(err, STATUS_DEADLINE_EXCEEDED, "The call came with no time left for it.");
     }
-    if (timeout.len > 0) {
+    if (is_for_anybody(wire->method) && (timeout.len == 0 || us > STRANGER_CALL_US)) {
+        us = STRANGER_CALL_US;
+    }
+    if (us > 0) {
         start_deadline(call, us);
     }
     struct api_route *row = arena_new(&call->arena, struct api_route);
@@ -255,6 +277,10 @@ bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *
     if (rest.len > 0 && !wire->method->client_streams) {
         return error_set(err, STATUS_INTERNAL, "The request has more than one message.");
     }
+    if (!buffer_add(&wire->more, rest)) {
+        return error_set(err, STATUS_RESOURCE_EXHAUSTED, "More than %d KiB came at once.",
+                         MORE_BYTES_MAX >> 10);
+    }
     auto_json *document = proto_read(wire->method->in, message, err);
     if (document == NULL || !grpc_to_rest(&call->arena, wire->method, document, &request, err)) {
         return false;
@@ -264,6 +290,69 @@ bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *
     call->query = request.query;
     call->body = request.body == NULL ? json_object() : request.body;
     return true;
+}
+
+/* Ends a call that its handler waits with. */
+static void fail_and_leave(struct api_call *call, const struct error *err)
+{
+    auto_json *body = json_pack("{s{ssso}}", "error", "status", status_name(err->status), "message",
+                                json_slice(slice_of(err->text)));
+    on_document(call, body);
+    exchange_set_user(call->exchange, NULL);
+    call->exchange = NULL;
+    call->on_left(call);
+}
+
+/* One further message; false if there is none yet, or the call has ended. */
+static bool take_one(struct api_call *call)
+{
+    struct wire *wire = call->wire;
+    auto_arena arena = {0};
+    struct slice bytes = buffer_slice(&wire->more), rest = bytes, message;
+    struct error err = {0};
+    enum grpc_frame frame = grpc_frame_cut(&arena, &rest, wire->encoding, &message, &err);
+    if (frame == GRPC_MORE && !wire->ended) {
+        return false;
+    }
+    if (frame == GRPC_MORE && bytes.len == 0) {
+        call->on_message(call, NULL);
+        return false;
+    }
+    if (frame == GRPC_MORE) {
+        error_set(&err, STATUS_INTERNAL, "The request ends within a message.");
+    }
+    auto_json *document =
+        frame == GRPC_MESSAGE ? proto_read(wire->method->in, message, &err) : NULL;
+    if (document == NULL) {
+        fail_and_leave(call, &err);
+        return false;
+    }
+    buffer_drop(&wire->more, bytes.len - rest.len);
+    return call->on_message(call, document);
+}
+
+void grpc_take_more(struct api_call *call, struct slice bytes, bool ended)
+{
+    struct wire *wire = call->wire;
+    wire->ended = wire->ended || ended;
+    if (!buffer_add(&wire->more, bytes)) {
+        struct error err = {0};
+        error_set(&err, STATUS_RESOURCE_EXHAUSTED, "A message is larger than %d KiB.",
+                  MORE_BYTES_MAX >> 10);
+        fail_and_leave(call, &err);
+        return;
+    }
+    struct exchange *exchange = call->exchange;
+    while (take_one(call)) {
+        if (call->exchange == NULL) {
+            call->on_left(call);
+            return;
+        }
+        if (call->congested) {
+            exchange_pause(exchange);
+            return;
+        }
+    }
 }
 
 bool grpc_is_row(const struct proto_method *method, const struct api_route *row)

@@ -29,8 +29,16 @@ bool grpc_is_row(const struct proto_method *method, const struct api_route *row)
 bool grpc_has_its_row(const struct api_call *call);
 
 /* Whether the call can begin before its client has ended: a method to which messages stream begins
- * with the first of them. Further ones are not read. */
+ * with the first of them. */
 bool grpc_may_begin(const struct api_call *call, struct slice bytes);
 
-/* Reads the one message in BYTES: sets verb, path, query and body of CALL. */
+/* Reads the first message in BYTES, the only one but of a method to which they stream: sets verb,
+ * path, query and body of CALL. */
 bool grpc_read_request(struct api_call *call, struct slice bytes, struct error *err);
+
+/*
+ * Gives what has come to the call's on_message, message by message, BYTES last; ENDED: nothing
+ * follows. Reading is paused while the client does not take the answers. The call may have ended
+ * when this returns.
+ */
+void grpc_take_more(struct api_call *call, struct slice bytes, bool ended);

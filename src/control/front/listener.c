@@ -563,6 +563,15 @@ static bool is_stale(const struct gathering *gathering)
 
 /* ---- events of the exchange ---- */
 
+/* CALL has nobody to answer any more. */
+static void leave(struct api_call *call)
+{
+    call->exchange = NULL;
+    if (call->on_left != NULL) {
+        call->on_left(call);
+    }
+}
+
 /* The client's deadline has passed. What a handler has begun ends, and its answer goes nowhere. */
 static void on_late(struct api_call *call)
 {
@@ -577,7 +586,7 @@ static void on_late(struct api_call *call)
                                     "The call's deadline passed before it was answered.");
         call->transport->document(call, body);
         exchange_set_user(exchange, NULL);
-        call->exchange = NULL;
+        leave(call);
     }
 }
 
@@ -716,6 +725,15 @@ static void on_door_request(struct exchange *exchange, void *ctx)
     }
 }
 
+/* What the client says after its first message, where the handler wants to hear it. */
+static void take_more(struct exchange *exchange, struct slice data, bool ended)
+{
+    struct api_call *call = call_of(exchange);
+    if (call != NULL && call->on_message != NULL) {
+        grpc_take_more(call, data, ended);
+    }
+}
+
 /* All of the request is there that is waited for. */
 static void take_request(struct exchange *exchange, struct gathering *gathering)
 {
@@ -737,16 +755,18 @@ static void take_request(struct exchange *exchange, struct gathering *gathering)
     if (gathering != NULL) {
         gathering_free(gathering);
     }
-    if (good) {
-        call->route->handle(call);
-    } else {
+    if (!good) {
         api_fail(call, &err);
+        return;
     }
+    call->route->handle(call);
+    take_more(exchange, SLICE(""), false);
 }
 
 static void on_body(struct exchange *exchange, struct slice data)
 {
     struct gathering *gathering = gathering_of(exchange);
+    take_more(exchange, data, false);
     if (gathering == NULL || (gathering->call->route->flags & API_NO_BODY) != 0) {
         return;
     }
@@ -771,6 +791,7 @@ static void on_body_end(struct exchange *exchange, const struct http_headers *tr
     if (gathering != NULL) {
         take_request(exchange, gathering);
     }
+    take_more(exchange, SLICE(""), true);
 }
 
 static void on_writable(struct exchange *exchange)
@@ -778,6 +799,11 @@ static void on_writable(struct exchange *exchange)
     struct api_call *call = call_of(exchange);
     if (call != NULL) {
         call->congested = false;
+        take_more(exchange, SLICE(""), false);
+        call = call_of(exchange);
+    }
+    if (call != NULL && call->on_message != NULL && !call->congested) {
+        exchange_resume(exchange);
     }
 }
 
@@ -794,7 +820,7 @@ static void on_close(struct exchange *exchange, bool aborted)
         call->exchange = NULL;
         api_end(call);
     } else if (call != NULL) {
-        call->exchange = NULL; /* the change goes on; the answer goes nowhere */
+        leave(call); /* the change goes on; the answer goes nowhere */
     }
 }
 

@@ -1,4 +1,5 @@
 /* All tables of the API, in the order in which they are searched. */
+#include "control/front/reflection.h"
 #include "control/front/router.h"
 
 #include "control/api/access.h"
@@ -69,6 +70,7 @@ const struct api_table api_tables[] = {
     {link_routes, &link_route_count},       {console_routes, &console_route_count},
     {issuer_routes, &issuer_route_count},
     {door_routes, &door_route_count},
+    {reflection_routes, &reflection_route_count},
     {door_provider_routes, &door_provider_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);
