@@ -11,7 +11,8 @@ bool slice_equal_nocase(struct slice a, struct slice b)
         return false;
     }
     for (size_t i = 0; i < a.len; i++) {
-        if (lower((unsigned char)a.data[i]) != lower((unsigned char)b.data[i])) {
+        if (a.data[i] != b.data[i] &&
+            lower((unsigned char)a.data[i]) != lower((unsigned char)b.data[i])) {
             return false;
         }
     }

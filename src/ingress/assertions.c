@@ -91,8 +91,9 @@ void assertions_free(struct assertions *assertions)
 
 static uint64_t hash_of(const struct assertions *assertions, const struct assertion_want *want)
 {
-    return siphash(assertions->key, want->audience) ^ siphash(assertions->key, want->who.sub) * 31 ^
-           siphash(assertions->key, want->who.email) * 37 ^ (uint64_t)want->test * 41;
+    const uint8_t *key = assertions->key;
+    return table_hash(key, want->audience) ^ table_hash(key, want->who.sub) * 31 ^
+           table_hash(key, want->who.email) * 37 ^ (uint64_t)want->test * 41;
 }
 
 static bool entry_is(const struct entry *entry, uint64_t hash, const struct assertion_want *want)

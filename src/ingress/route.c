@@ -117,7 +117,7 @@ struct route *route_find(struct route_cache *cache, const struct index_reader *r
     if (authority.len == 0 || authority.len > AUTHORITY_MAX) {
         return NULL;
     }
-    uint64_t hash = siphash(cache->key, authority);
+    uint64_t hash = table_hash(cache->key, authority);
     struct route_set *set = &cache->sets[hash % SETS];
     for (unsigned i = 0; i < WAYS; i++) {
         struct route_entry *entry = set->ways[i];

@@ -110,7 +110,7 @@ struct known_session *session_cache_find(struct session_cache *cache,
     if (cookie.len == 0 || cookie.len > SESSION_COOKIE_MAX) {
         return NULL;
     }
-    uint64_t hash = siphash(cache->key, cookie);
+    uint64_t hash = table_hash(cache->key, cookie);
     struct set *set = &cache->sets[hash % SETS];
     struct entry *entry = entry_find(set, hash, cookie);
     if (entry != NULL && entry->txn == txn) {

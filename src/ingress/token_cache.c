@@ -1,7 +1,7 @@
 /*
  * A table of entries with chains, and a clock hand for eviction. A token is found by a keyed hash
  * of its last bytes, which are those of its signature, and then compared in full: so a hit costs a
- * hash of 64 bytes, and nothing but the very same token is ever a hit.
+ * hash of 24 bytes (144 bits of the signature), and nothing but the very same token is ever a hit.
  *
  * Public keys are kept parsed beside it. An entry names the key that it was verified with; once
  * per transaction that key is looked up again, and an entry whose key has gone is dropped.
@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "ingress/key_cache.h"
 
-enum { TAIL_BYTES = 64, NOWHERE = -1 };
+enum { TAIL_BYTES = 24, NOWHERE = -1 };
 
 struct entry {
     struct verified_token token; /* stands first: a pointer to it is one to the whole */
@@ -84,8 +84,8 @@ size_t token_cache_count(const struct token_cache *cache)
 
 static uint64_t token_hash(const struct token_cache *cache, struct slice text)
 {
-    return siphash(cache->key,
-                   text.len > TAIL_BYTES ? slice_from(text, text.len - TAIL_BYTES) : text);
+    return table_hash(cache->key,
+                      text.len > TAIL_BYTES ? slice_from(text, text.len - TAIL_BYTES) : text);
 }
 
 static struct entry *entry_find(const struct token_cache *cache, uint64_t hash, struct slice text)

@@ -82,6 +82,7 @@ static void siphash_agrees_with_its_authors(void **state)
         text[i] = (char)i;
     }
     assert_true(siphash(key, (struct slice){text, 15}) == 0xa129ca6149be45e5ull);
+    assert_true(table_hash(key, SLICE_NONE) == 0xabac0158050fc4dcull);
 }
 
 static void an_error_grows_as_it_rises(void **state)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -87,6 +89,48 @@ static void what_is_committed_is_seen_by_the_next_renew_and_not_before(void **st
     assert_true(slice_is(seen.targets[0].revision, "hello-00001-abc"));
     uint64_t same = index_reader_renew(reader);
     assert_int_equal(index_reader_renew(reader), same);
+    index_reader_free(reader);
+}
+
+/* Commits a service with that number, as control does: by a process that is not the reader's. */
+static void commit_elsewhere(uint64_t id)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct error err;
+        struct index_service service = a_service();
+        service.id = id;
+        struct index_writer *own = index_writer_new(dir, &err);
+        struct index_txn *txn = own == NULL ? NULL : index_txn_begin(own, &err);
+        bool good = txn != NULL && index_txn_put_service(txn, &service, &err) &&
+                    index_txn_commit(&txn, &err);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void each_commit_of_another_process_is_seen_by_the_next_renew(void **state)
+{
+    (void)state;
+    struct error err;
+    struct index_service seen;
+    struct index_reader *reader = index_reader_new(dir, &err);
+    assert_non_null(reader);
+    uint64_t number = index_reader_renew(reader);
+    for (uint64_t id = 100; id < 120; id++) {
+        bool released = id % 3 == 0;
+        commit_elsewhere(id);
+        if (released) { /* as a worker does that has nothing to do */
+            index_reader_release(reader);
+        }
+        uint64_t next = index_reader_renew(reader);
+        assert_true(next > number);
+        assert_true(index_reader_service(reader, id, &seen));
+        assert_int_equal(index_reader_renew(reader), next);
+        number = next;
+    }
     index_reader_free(reader);
 }
 
@@ -508,6 +552,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_committed_is_seen_by_the_next_renew_and_not_before,
+                                        make, clear),
+        cmocka_unit_test_setup_teardown(each_commit_of_another_process_is_seen_by_the_next_renew,
                                         make, clear),
         cmocka_unit_test_setup_teardown(grants_of_a_node_are_replaced_as_one, make, clear),
         cmocka_unit_test_setup_teardown(grants_of_the_door_are_a_table_of_their_own, make, clear),
