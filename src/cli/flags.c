@@ -238,6 +238,8 @@ const struct flag doctor_flags[] = {
     {0},
 };
 const struct flag plan_flags[] = {
+    {"org-policy", FLAG_TEXT, "FILE",
+     "instead of a service: an organization policy, as org-policies set-policy takes it", NULL},
     {"policy", FLAG_TEXT, "FILE", "the policy as it would be (JSON or YAML; - for standard input)",
      NULL},
     {"invoker-iam-check", FLAG_SWITCH, NULL, "with the check on", NULL},

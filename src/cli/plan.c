@@ -50,6 +50,77 @@ static void print_plan(struct cli *cli, const json_t *plan)
     printf("Nothing was changed.\n");
 }
 
+/* One service that would violate an organization policy, and who loses by what ends that. */
+static void print_breach(const json_t *service)
+{
+    const char *resource = json_text_or(service, "resource", "");
+    const json_t *violations = json_object_get(service, "violations");
+    const json_t *mended = json_object_get(service, "mended");
+    printf("\n%s\n", resource);
+    for (size_t i = 0; i < json_array_size(violations); i++) {
+        const json_t *one = json_array_get(violations, i);
+        printf("  - %s%s\n", json_text_or(one, "what", ""),
+               json_flag(one, "now", false) ? " (already so)" : "");
+    }
+    if (mended == NULL) {
+        printf("  What would end that is not known here.\n");
+        return;
+    }
+    if (json_object_get(mended, "invokerIamDisabled") != NULL) {
+        printf("  It ends with: --invoker-iam-check\n");
+    }
+    if (json_text(mended, "ingress") != NULL) {
+        printf("  It ends with: --ingress=%s\n", json_text(mended, "ingress"));
+    }
+    if (json_text(mended, "members") != NULL) {
+        printf("  It ends when those members are taken away.\n");
+    }
+    print_callers("  Would then be refused, and are let in now", json_object_get(mended, "loses"),
+                  (long long)json_number(mended, "requestsLost", 0));
+    if (json_array_size(json_object_get(mended, "loses")) == 0) {
+        printf("  No recorded caller would lose by that.\n");
+    }
+}
+
+static void print_policy_plan(const json_t *plan)
+{
+    const json_t *services = json_object_get(plan, "services");
+    printf("Setting %s refuses no request at once: organization policy is asked when something is "
+           "changed.\n",
+           json_text_or(plan, "policy", ""));
+    printf(
+        "%zu of %lld services violate it: they stay as they are, and what violates it can not be "
+        "set again.\n",
+        json_array_size(services), (long long)json_number(plan, "servicesRead", 0));
+    for (size_t i = 0; i < json_array_size(services); i++) {
+        print_breach(json_array_get(services, i));
+    }
+    if (json_number(plan, "servicesOmitted", 0) > 0) {
+        printf("\n%lld more services were not looked at.\n",
+               (long long)json_number(plan, "servicesOmitted", 0));
+    }
+    printf("Nothing was changed.\n");
+}
+
+/* Of an organization policy, as `org-policies set-policy` takes it. */
+static int policy_plan(struct cli *cli, const char *file)
+{
+    struct error err = {0};
+    auto_json *plan = NULL;
+    json_t *policy = document_read(cli, file, &err);
+    if (policy == NULL) {
+        return cli_fail(&err);
+    }
+    auto_json *question = json_pack("{s:o}", "organizationPolicy", policy);
+    if (!session_call(cli, "POST", "/homerun/v1/access:plan", question, &plan, &err)) {
+        return cli_fail(&err);
+    }
+    if (!print_formatted(cli, plan)) {
+        print_policy_plan(plan);
+    }
+    return 0;
+}
+
 int plan_ask(struct cli *cli, const char *service, json_t *question)
 {
     struct error err = {0};
@@ -110,7 +181,15 @@ int action_access_plan(struct cli *cli)
 {
     struct error err = {0};
     const char *file = option_text(&cli->in, "policy", NULL);
+    const char *org_policy = option_text(&cli->in, "org-policy", NULL);
     json_t *policy = NULL;
+    if ((org_policy != NULL) == (cli->in.argument_count == 1)) {
+        return cli_refuse_with("`homerun access plan` takes a SERVICE, or --org-policy=FILE for an "
+                               "organization policy");
+    }
+    if (org_policy != NULL) {
+        return session_open(cli, &err) ? policy_plan(cli, org_policy) : cli_fail(&err);
+    }
     if (!session_open(cli, &err) ||
         (file != NULL && (policy = document_read(cli, file, &err)) == NULL)) {
         return cli_fail(&err);

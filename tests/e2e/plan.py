@@ -2,6 +2,7 @@
 """Before a change of access is made: who would gain, who would lose. Then it is made, and they do."""
 import json
 import os
+import random
 
 from gate_stand import REGION, bearer, stand
 from homerun import main, test, wait_until
@@ -179,6 +180,129 @@ def a_plan_of_a_door_takes_the_right_to_read_its_policy():
                                token=s.homerun.token(member=auditor))
         assert answer.status == status, (question, answer)
     assert s.homerun.api("POST", "/v1/projects/demo:setIamPolicy", {"policy": {"bindings": policy["bindings"]}}).status == 200
+
+
+def organization():
+    return "organizations/" + stand().homerun.api("GET", "/v1/projects/demo").json["parent"]["id"]
+
+
+def plan_policy(name, spec, status=200, token=None):
+    answer = stand().homerun.api("POST", "/homerun/v1/access:plan",
+                                 {"organizationPolicy": {"name": name, "spec": spec}}, token=token)
+    assert answer.status == status, answer
+    return answer.json
+
+
+def set_state(check_off, ingress, members):
+    s = stand()
+    s.set_policy("switch", [{"role": "roles/run.invoker", "members": members}] if members else [])
+    answer = s.homerun.api("PATCH", f"/v2/{SERVICE}?updateMask=invokerIamDisabled,ingress",
+                           {"invokerIamDisabled": check_off, "ingress": ingress})
+    assert answer.status == 200, answer
+
+
+POLICIES = (
+    ("run.managed.requireInvokerIam", [{"enforce": True}]),
+    ("run.managed.requireInvokerIam", [{"enforce": False}]),
+    ("run.allowedIngress", [{"values": {"allowedValues": ["internal", "internal-and-cloud-load-balancing"]}}]),
+    ("run.allowedIngress", [{"values": {"deniedValues": ["internal"]}}]),
+    ("iam.allowedPolicyMemberDomains", [{"denyAll": True}]),
+    ("iam.managed.allowedPolicyMembers", [{"enforce": True, "parameters": {"allowedMemberSubjects": ["MEMBER"]}}]),
+)
+INGRESS = {"all": "INGRESS_TRAFFIC_ALL", "internal": "INGRESS_TRAFFIC_INTERNAL_ONLY",
+           "internal-and-cloud-load-balancing": "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"}
+
+
+@test
+def a_plan_of_an_organization_policy_is_what_then_happens():
+    """Pairs by chance of a policy and a service. Setting it refuses no request; what the plan names cannot be set again, and
+    all else can; and by the change that it tells exactly those lose whom it names."""
+    s = stand()
+    chance = random.Random(12)
+    callers = {s.member(name): s.token(name, "switch") for name in ("p", "q")}
+    ask = lambda: {name for name, token in callers.items() if s.ask("switch", bearer(token)).status == 200}
+    set_state(False, "INGRESS_TRAFFIC_ALL", [s.member("p")])
+    ask()  # from here on the log knows both by name
+    recorded(2)
+    seen = set()
+    for turn in range(24):
+        constraint, rules = POLICIES[turn % len(POLICIES)]
+        rules = json.loads(json.dumps(rules).replace("MEMBER", s.member("q")))
+        name = f"{organization()}/policies/{constraint}"
+        members = [one for one in ("allUsers", s.member("p"), s.member("q")) if chance.random() < 0.6]
+        state = (chance.random() < 0.5, chance.choice(("INGRESS_TRAFFIC_ALL", "INGRESS_TRAFFIC_INTERNAL_ONLY")), members)
+        set_state(*state)
+        before = ask()
+        found = plan_policy(name, {"rules": rules})
+        assert found["gains"] == found["loses"] == [], found
+        row = next((one for one in found["services"] if one["resource"] == SERVICE), None)
+        assert row is None or not any(one["now"] for one in row["violations"]), row
+        named = {one["what"].split(" has ")[0] for one in row["violations"]} & {*members} if row else set()
+        answer = s.homerun.api("POST", f"/v2/{name.split('/policies/')[0]}/policies", {"name": name, "spec": {"rules": rules}})
+        assert answer.status == 200, answer
+        try:
+            assert ask() == before, (turn, "a policy refuses no request")
+            again = s.homerun.api("PATCH", f"/v2/{SERVICE}?updateMask=invokerIamDisabled", {"invokerIamDisabled": state[0]})
+            settings = bool(row) and len(row["violations"]) > len(named)
+            assert (again.status != 200) == settings, (turn, constraint, state, row, again)
+            if row:
+                seen.add((constraint, bool(named)))
+                mended = row["mended"]
+                loses = {one["who"] for one in mended["loses"]} & set(callers)
+                assert s.homerun.api("DELETE", f"/v2/{name}").status == 200  # so that each part can be set by itself
+                set_state(mended.get("invokerIamDisabled", state[0]), INGRESS.get(mended.get("ingress"), state[1]),
+                          [one for one in members if one not in named])
+                assert before - ask() == loses, (turn, constraint, state, mended)
+                assert s.homerun.api("POST", f"/v2/{name.split('/policies/')[0]}/policies",
+                                     {"name": name, "spec": {"rules": rules}}).status == 200
+                again = s.homerun.api("PATCH", f"/v2/{SERVICE}?updateMask=invokerIamDisabled",
+                                      {"invokerIamDisabled": mended.get("invokerIamDisabled", state[0])})
+                assert again.status == 200, (turn, "what was mended is refused", again)
+            s.set_policy("switch", [])
+            for member in members:
+                answer = s.homerun.api("POST", f"/v2/{SERVICE}:setIamPolicy", {"policy": {"bindings": [
+                    {"role": "roles/run.invoker", "members": [member]}]}})
+                assert (answer.status != 200) == (member in named), (turn, constraint, member, named, answer)
+                s.set_policy("switch", [])
+        finally:
+            assert s.homerun.api("DELETE", f"/v2/{name}").status == 200
+    assert len(seen) == 4, seen  # each kind of policy has found something
+    set_state(False, "INGRESS_TRAFFIC_ALL", [])
+
+
+@test
+def the_command_line_plans_an_organization_policy_and_sets_nothing():
+    s = stand()
+    set_state(True, "INGRESS_TRAFFIC_ALL", [])
+    assert s.ask("switch").status == 200
+    wait_until(lambda: plan(invokerIamDisabled=False)["requestsLost"] > 0, "the request is recorded")
+    path = os.path.join(s.homerun.folder, "org-policy.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("name: projects/demo/policies/run.managed.requireInvokerIam\nspec:\n  rules:\n  - enforce: true\n")
+    shown = s.homerun.cli("access", "plan", f"--org-policy={path}").stdout
+    for words in ("refuses no request at once", SERVICE, "It ends with: --invoker-iam-check", "Would then be refused",
+                  "Nothing was changed."):
+        assert words in shown, (words, shown)
+    assert s.homerun.api("GET", "/v2/projects/demo/policies/run.managed.requireInvokerIam").status == 404
+    set_state(True, "INGRESS_TRAFFIC_ALL", [])
+    for words in ((), ("switch", f"--org-policy={path}")):
+        done = s.homerun.cli("access", "plan", *words, status=None)
+        assert done.returncode != 0 and "--org-policy=FILE" in done.stderr, done
+    set_state(False, "INGRESS_TRAFFIC_ALL", [])
+
+
+@test
+def who_may_not_read_a_policy_plans_none_and_a_wrong_one_is_named():
+    right = {"rules": [{"enforce": True}]}
+    name = "projects/demo/policies/run.managed.requireInvokerIam"
+    plan_policy(name, right, status=403, token=stand().homerun.token(member="user:nobody@example.com"))
+    for wrong, spec in ((name, {"rules": [{"enforce": "perhaps"}]}), (name, {}), ("run.managed.requireInvokerIam", right),
+                        ("projects/demo/policies/run.no.such", right), ("projects/none/policies/run.allowedIngress", right)):
+        answer = stand().homerun.api("POST", "/homerun/v1/access:plan", {"organizationPolicy": {"name": wrong, "spec": spec}})
+        assert answer.status in (400, 403, 404) and answer.json["error"]["message"], (wrong, spec, answer)
+    answer = stand().homerun.api("POST", "/homerun/v1/access:plan",
+                                 {"resource": SERVICE, "organizationPolicy": {"name": name, "spec": right}})
+    assert answer.status == 400, answer
 
 
 @test

@@ -22,4 +22,6 @@ void access_at(struct api_call *call);
 
 /* access:plan (access_plan.c), and the fields of its body. */
 void access_plan(struct api_call *call);
+/* The same of an organization policy, which stands in the body (access_plan_policy.c). */
+void access_plan_policy(struct api_call *call);
 extern const struct field plan_fields[];

@@ -20,6 +20,7 @@ const struct field plan_fields[] = {
     {.name = "ingress", .kind = FIELD_STRING},
     {.name = "iapEnabled", .kind = FIELD_BOOL},
     {.name = "iapPolicy", .kind = FIELD_OBJECT, .fields = policy_doc_fields},
+    {.name = "organizationPolicy", .kind = FIELD_ANY}, /* alone: orgpolicy_v2.c knows its fields */
     {0},
 };
 
@@ -188,6 +189,16 @@ void access_plan(struct api_call *call)
     struct error err = {0};
     struct store_doc doc;
     struct plan plan = {0};
+    if (json_object_get(call->body, "organizationPolicy") != NULL) {
+        if (json_object_size(call->body) == 1) {
+            access_plan_policy(call);
+            return;
+        }
+        error_field(&err, "organizationPolicy",
+                    "A plan of an organization policy is of nothing else.");
+        api_fail(call, &err);
+        return;
+    }
     if (!access_service(call, &doc, &err)) {
         api_fail(call, &err);
         return;

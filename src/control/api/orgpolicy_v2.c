@@ -207,9 +207,9 @@ static const char *etag_of(const json_t *asked)
                                            : json_text(asked, "dryRunSpec.etag");
 }
 
-/* Writes what ASKED has into BODY (the policy as it was, or empty) and stores it. */
-static bool write_policy(struct api_call *call, const char *node, const char *name, json_t *body,
-                         const json_t *asked, const char *etag, int64_t *version, struct error *err)
+/* Writes what ASKED has into BODY: the policy as it was, or empty. */
+static bool merge_policy(struct api_call *call, const char *node, const char *name, json_t *body,
+                         const json_t *asked, struct error *err)
 {
     const struct orgpolicy_constraint *constraint;
     if (!orgpolicy_find(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, err)) {
@@ -226,7 +226,15 @@ static bool write_policy(struct api_call *call, const char *node, const char *na
     if (json_object_get(body, "spec") == NULL && json_object_get(body, "dryRunSpec") == NULL) {
         return error_field(err, "spec", "The policy has neither spec nor dryRunSpec.");
     }
-    return orgpolicy_store(call, orgpolicy_key(&call->arena, node, name), body, etag, version, err);
+    return true;
+}
+
+/* The same, and stores it. */
+static bool write_policy(struct api_call *call, const char *node, const char *name, json_t *body,
+                         const json_t *asked, const char *etag, int64_t *version, struct error *err)
+{
+    return merge_policy(call, node, name, body, asked, err) &&
+           orgpolicy_store(call, orgpolicy_key(&call->arena, node, name), body, etag, version, err);
 }
 
 /* The constraint that NAME ("NODE/policies/C", or C alone) is for; NODE by ID or number. */
@@ -251,6 +259,47 @@ static const char *constraint_named(struct api_call *call, const char *node, con
         return NULL;
     }
     return slash + strlen("/policies/");
+}
+
+/* The store key of the resource that the policy NAME is of, by ID or number. NULL and *err. */
+static const char *node_named(struct api_call *call, const char *name, struct error *err)
+{
+    const char *slash = strstr(name, "/policies/");
+    if (slash == NULL) {
+        error_field(err, "organizationPolicy.name",
+                    "The name of a policy reads like projects/P/policies/CONSTRAINT.");
+        return NULL;
+    }
+    const char *node = arena_printf(&call->arena, "%.*s", (int)(slash - name), name);
+    const char *id = strncmp(node, "projects/", 9) == 0
+                         ? project_id(call->control, &call->arena, node + 9)
+                         : NULL;
+    return id == NULL ? node : arena_printf(&call->arena, "projects/%s", id);
+}
+
+bool orgpolicy_v2_read(struct api_call *call, const json_t *policy, const char **node,
+                       const char **constraint, json_t **body, struct error *err)
+{
+    struct store_doc doc;
+    auto_json *asked = fields_read(policy_fields, policy, "organizationPolicy.", err);
+    if (asked == NULL || (*node = node_named(call, json_text_or(asked, "name", ""), err)) == NULL ||
+        !orgpolicy_may(call, *node, "orgpolicy.policy.get", NULL, err) ||
+        (*constraint = constraint_named(call, *node, json_text_or(asked, "name", ""), err)) ==
+            NULL) {
+        return false;
+    }
+    *constraint = arena_string(&call->arena, slice_of(*constraint)); /* ASKED goes */
+    switch (orgpolicy_load(call, *node, *constraint, &doc, err)) {
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        *body = json_deep_copy(doc.body);
+        json_decref(doc.body);
+        break;
+    case STORE_ABSENT:
+        *body = json_object();
+    }
+    return merge_policy(call, *node, *constraint, *body, asked, err);
 }
 
 static bool create(struct api_call *call, const char *node, json_t **answer, struct error *err)
