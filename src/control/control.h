@@ -24,6 +24,8 @@ struct control {
     struct net_listener *door_listener; /* of what ingress relays */
     struct handovers *handovers;        /* sign-ins that are under way */
     struct guesses *guesses;            /* who has tried wrong links */
+    struct guesses *registrations;      /* of agents, by address */
+    struct agent_flows *agent_flows;    /* agents that ask for consent, and their codes */
     struct round_trips *round_trips;    /* sign-ins that are at a provider */
     struct replays *replays;            /* logout tokens that were used */
     int64_t sessions_swept_us;     /* clock_mono_us() of the last look for those that are over */

@@ -16,6 +16,7 @@
 #include "control/front/gathering.h"
 #include "control/front/listener.h"
 #include "control/front/tls_leaf.h"
+#include "control/identity/agent_flows.h"
 #include "control/identity/guesses.h"
 #include "control/identity/handover.h"
 #include "control/identity/issuer.h"
@@ -201,6 +202,8 @@ static bool start(struct control *control, struct error *err)
     control->gatherings = gatherings_new();
     control->handovers = handovers_new();
     control->guesses = guesses_new();
+    control->registrations = guesses_new();
+    control->agent_flows = agent_flows_new();
     control->round_trips = round_trips_new();
     control->replays = replays_new();
     if (!open_record(control, err)) {
@@ -264,6 +267,8 @@ static void finish(struct control *control)
     round_trips_free(control->round_trips);
     replays_free(control->replays);
     guesses_free(control->guesses);
+    guesses_free(control->registrations);
+    agent_flows_free(control->agent_flows);
     store_close(control->store); /* checkpoints the write-ahead log */
     index_writer_free(control->index);
 }

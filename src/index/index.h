@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { INDEX_LAYOUT = 6 }; /* a reader refuses any other */
+enum { INDEX_LAYOUT = 7 }; /* a reader refuses any other */
 
 enum index_ingress {
     INDEX_INGRESS_ALL,
@@ -127,6 +127,8 @@ struct index_issuer {
     struct slice pool;    /* "iam.googleapis.com/locations/global/workforcePools/P": members are
                              principal://POOL/subject/SUB */
     struct slice domains; /* comma-separated: domains that it is authoritative for (hd, email) */
+    bool agents;          /* it signs access tokens of agents, and nothing else: our authorization
+                             server */
 };
 
 /* A public key of an issuer. */
@@ -145,11 +147,14 @@ struct index_user_key {
 enum { INDEX_SESSION_KEY = 32, INDEX_SESSION_GROUPS_MAX = 200 };
 
 /*
- * A signed-in browser. Its key is the SHA-256 of the cookie's value. The sign-on session is the one
- * of the auth host; a session of any other host hangs on it, and ends with it.
+ * A signed-in browser, or an agent that its person has let in. The key of a browser's is the
+ * SHA-256 of the cookie's value; an agent's tokens name the key (sid), and nobody knows what it
+ * would be the hash of. The sign-on session is the one of the auth host; a session of any other
+ * host hangs on it, and ends with it.
  */
 struct index_session {
-    struct slice host;    /* the one host where the cookie counts; "" for the auth host */
+    struct slice host;    /* the one host where it counts; "" for the auth host */
+    struct slice agent;   /* the agent's client ID; "" for a browser */
     struct slice sub;     /* of a local account; "" for a person of an identity provider */
     struct slice issuer;  /* the provider's; "" for a local account */
     struct slice subject; /* the provider's sub */

@@ -330,6 +330,7 @@ bool index_reader_issuer(const struct index_reader *reader, struct slice iss,
     out->google_like = record_u8(&at) != 0;
     out->pool = record_slice(&at);
     out->domains = record_slice(&at);
+    out->agents = record_u8(&at) != 0;
     return !at.broken;
 }
 

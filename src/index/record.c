@@ -296,6 +296,7 @@ bool record_route(struct slice record, struct index_route *out)
 void record_put_session(struct buffer *out, const struct index_session *session)
 {
     record_put_slice(out, session->host);
+    record_put_slice(out, session->agent);
     record_put_slice(out, session->sub);
     record_put_slice(out, session->issuer);
     record_put_slice(out, session->subject);
@@ -314,6 +315,7 @@ bool record_session(struct slice record, struct index_session *out)
 {
     struct record_reader reader = {.at = record.data, .left = record.len};
     out->host = record_slice(&reader);
+    out->agent = record_slice(&reader);
     out->sub = record_slice(&reader);
     out->issuer = record_slice(&reader);
     out->subject = record_slice(&reader);

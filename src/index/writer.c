@@ -609,6 +609,7 @@ bool index_txn_put_issuer(struct index_txn *txn, struct slice iss,
     record_put_u8(&txn->scratch, issuer->google_like);
     record_put_slice(&txn->scratch, issuer->pool);
     record_put_slice(&txn->scratch, issuer->domains);
+    record_put_u8(&txn->scratch, issuer->agents);
     return put_scratch(txn, FRONT_ISSUER, record_key(key, false, 0, iss), err);
 }
 

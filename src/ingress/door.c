@@ -79,6 +79,10 @@ static const char *fault_words(const struct gate_answer *answer)
         return "Audience specified does not match requested endpoint";
     case FACTS_EMAIL:
         return "JWT 'email' claim isn't a string";
+    case FACTS_AGENT_ENDED:
+        return "Invalid bearer token. Its person has signed out, or has ended what the agent may.";
+    case FACTS_AGENT_IS_STALE:
+        return "Invalid bearer token. Its person has to sign in anew.";
     case FACTS_ISSUER:
     case FACTS_SUBJECT:
     case FACTS_ACCOUNT_UNKNOWN:

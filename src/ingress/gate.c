@@ -151,6 +151,7 @@ static const struct facts_lookups lookups = {
     .issuer = lookup_issuer,
     .token = find_token,
     .session = find_session,
+    .agent = lookup_agent,
     .recall = recall,
     .remember = remember,
 };
@@ -175,6 +176,8 @@ static enum token_fault fault_of(enum facts_fault fault, int token_fault)
     case FACTS_ACCOUNT_IS_DELETED:
     case FACTS_KEY_REVOKED:
     case FACTS_EMAIL:
+    case FACTS_AGENT_ENDED:
+    case FACTS_AGENT_IS_STALE:
         return TOKEN_SUBJECT;
     case FACTS_AUDIENCE:
     case FACTS_URL:
@@ -220,6 +223,7 @@ static void tell_door(const struct facts *facts, struct gate_answer *out)
     out->principal = door->identified ? door->caller.principal : SLICE_NONE;
     out->fault = fault_of(out->door.fault, facts->token_fault);
     out->strip_authorization = ladder->token == CREDENTIAL_VALID && !door->by_proxy_header;
+    out->drop_authorization = out->strip_authorization && door->agent.len > 0;
 }
 
 static void decide(struct gate *gate, struct arena *arena, const struct http_request *request,
@@ -257,6 +261,7 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
         return;
     }
     out->door = (struct gate_door){.facts = NULL};
+    out->drop_authorization = false;
     out->principal = facts->caller.principal;
     out->fault = fault_of(facts->caller.fault, facts->token_fault);
     out->strip_authorization = facts->caller.fault == FACTS_NO_FAULT &&

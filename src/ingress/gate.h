@@ -38,6 +38,7 @@ struct gate_answer {
     struct slice principal;   /* "" if nobody is known */
     enum token_fault fault;   /* why a credential cannot be believed */
     bool strip_authorization; /* the container must not see the signature in Authorization */
+    bool drop_authorization;  /* nor anything of it: it is an agent's token */
     struct unknown_key unknown_key;
     const struct facts_binding *binding; /* that decided; NULL if none did */
     struct gate_door door;

@@ -214,6 +214,9 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
             }
             break;
         case STRIP_IF_GCLOUD:
+            if (forwarding->drop_authorization) {
+                continue;
+            }
             if (forwarding->strip_authorization) {
                 field.value = credential_strip(arena, field.value);
             }

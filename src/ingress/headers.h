@@ -12,7 +12,7 @@ struct forwarding {
     struct slice peer;                  /* address of the socket's other end, as text */
     struct slice scheme;                /* "https" */
     const struct trace *trace;
-    bool strip_authorization;
+    bool strip_authorization, drop_authorization;
     bool behind_door; /* what a door claims, and what it was shown, comes from nobody else */
     /* Of who came through the door: "" leaves the field out. */
     struct slice assertion, user_email, user_id;

@@ -48,6 +48,7 @@ static bool forward_make(struct request *request)
         .scheme = request->record.scheme,
         .trace = &request->trace,
         .strip_authorization = request->strip_authorization,
+        .drop_authorization = request->drop_authorization,
         .behind_door = request->behind_door,
         .assertion = request->assertion,
         .user_email = request->user_email,

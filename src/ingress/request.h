@@ -115,7 +115,7 @@ struct request {
     char denial[DENIAL_CHARS + 1];
     uint64_t service_id; /* 0: it led to none */
     int refused;         /* the rung of the gate's refusal; -1: it let it pass */
-    bool strip_authorization;
+    bool strip_authorization, drop_authorization;
     bool behind_door;                 /* of a service that has a door */
     struct assertion_want *person;    /* who came through it; NULL: nobody who is known */
     TAILQ_ENTRY(request) signer_wait; /* in the worker's list of those that wait for the signer */

@@ -169,6 +169,8 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
         .email = from->email,
         .hd = from->hd,
         .user_key = from->user_key,
+        .sid = from->sid,
+        .client_id = from->client_id,
         .audience_count = from->audience_count,
         .email_verified = from->email_verified,
         .exp = from->exp,
@@ -177,7 +179,8 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
     };
     size_t list_bytes = from->audience_count * sizeof(struct slice);
     size_t bytes = list_bytes + text.len + claims->kid.len + claims->iss.len + claims->sub.len +
-                   claims->email.len + claims->hd.len + claims->user_key.len;
+                   claims->email.len + claims->hd.len + claims->user_key.len + claims->sid.len +
+                   claims->client_id.len;
     for (size_t i = 0; i < from->audience_count; i++) {
         bytes += from->audiences[i].len;
     }
@@ -199,6 +202,8 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
     at = move(at, &claims->email);
     at = move(at, &claims->hd);
     at = move(at, &claims->user_key);
+    at = move(at, &claims->sid);
+    at = move(at, &claims->client_id);
     entry->text = text;
     move(at, &entry->text);
     lookup_claims_view(claims, self_signed, &entry->token.view);
@@ -254,7 +259,8 @@ enum token_fault token_cache_verify(struct token_cache *cache, const struct inde
             entry = NULL;
         }
     }
-    if (entry != NULL && (at_door || !entry->token.view.self_signed)) {
+    const struct facts_claims *view = entry == NULL ? NULL : &entry->token.view;
+    if (entry != NULL && (at_door || (!view->self_signed && view->sid.len == 0))) {
         entry->used = true;
         *out = &entry->token;
         return token_verify_time(&entry->token.claims, now_s);

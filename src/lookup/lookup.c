@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "http/url.h"
 
 static enum ingress_setting ingress_of(enum index_ingress ingress)
@@ -179,6 +180,7 @@ void lookup_session_view(const struct index_session *from, struct facts_session 
 {
     *out = (struct facts_session){
         .host = from->host,
+        .agent = from->agent,
         .sub = from->sub,
         .issuer = from->issuer,
         .subject = from->subject,
@@ -196,17 +198,31 @@ bool lookup_session_is_over(const struct facts_session *session)
     return clock_boot_us() >= session->expire_boot_us;
 }
 
-static const struct facts_session *lookup_session(void *ctx, struct slice cookie, void **handle)
+static const struct facts_session *session_of_key(struct lookup *lookup,
+                                                  const uint8_t key[INDEX_SESSION_KEY])
 {
-    struct lookup *lookup = ctx;
-    uint8_t key[INDEX_SESSION_KEY];
-    *handle = NULL;
-    lookup_session_key(cookie, key);
     if (!index_reader_session(lookup->reader, key, &lookup->session_record)) {
         return NULL;
     }
     lookup_session_view(&lookup->session_record, &lookup->session);
     return lookup_session_is_over(&lookup->session) ? NULL : &lookup->session;
+}
+
+static const struct facts_session *lookup_session(void *ctx, struct slice cookie, void **handle)
+{
+    uint8_t key[INDEX_SESSION_KEY];
+    *handle = NULL;
+    lookup_session_key(cookie, key);
+    return session_of_key(ctx, key);
+}
+
+const struct facts_session *lookup_agent(void *ctx, struct slice sid)
+{
+    auto_arena arena = {0};
+    struct slice key;
+    return base64url_decode(&arena, sid, &key) && key.len == INDEX_SESSION_KEY
+               ? session_of_key(ctx, (const uint8_t *)key.data)
+               : NULL;
 }
 
 /* ---- tokens ---- */
@@ -225,7 +241,15 @@ void lookup_claims_view(const struct token *from, bool self_signed, struct facts
         .audience_count = from->audience_count,
         .email_verified = from->email_verified,
         .self_signed = self_signed,
+        .sid = from->sid,
+        .client = from->client_id,
     };
+}
+
+bool lookup_is_for_agent(const struct token *token)
+{
+    return slice_is(token->token_use, "agent") && token->sid.len > 0 && token->client_id.len > 0 &&
+           slice_equal_nocase(token->typ, SLICE("at+jwt"));
 }
 
 /* Identity tokens alone open services: no access token, no assertion that asks for a token. */
@@ -235,16 +259,12 @@ static bool is_id_token(const struct token *token)
            (token->typ.len == 0 || slice_equal_nocase(token->typ, SLICE("JWT")));
 }
 
-/* The key of TOKEN, as its source made it usable. */
+/* Whether the key of TOKEN, as its source made it usable, has signed it. */
 static enum token_fault verify(const struct lookup_keys *keys, const struct token *token,
                                uint32_t issuer, const struct index_key *record, uint64_t *serial)
 {
     const struct trust_key *key = keys->find(keys->ctx, issuer, token->kid, record, serial);
-    if (key == NULL) {
-        return TOKEN_UNKNOWN_KEY;
-    }
-    enum token_fault fault = token_verify_signature(token, key);
-    return fault == TOKEN_OK && !is_id_token(token) ? TOKEN_KIND : fault;
+    return key == NULL ? TOKEN_UNKNOWN_KEY : token_verify_signature(token, key);
 }
 
 /* Service accounts are issuers of a number that no issuer has: their keys are found by name alone.
@@ -278,6 +298,9 @@ static enum token_fault believe_self_signed(const struct index_reader *reader,
         return TOKEN_UNKNOWN_KEY;
     }
     enum token_fault fault = verify(keys, token, ISSUER_SELF, &record, serial);
+    if (fault == TOKEN_OK && !is_id_token(token)) {
+        return TOKEN_KIND;
+    }
     if (fault == TOKEN_OK) {
         token->email = token->iss;
         token->sub = own.sub;
@@ -298,6 +321,9 @@ enum token_fault lookup_believe(const struct index_reader *reader, const struct 
         .self_signed = !known && at_door && may_be_self_signed(token),
         .names_somebody = known || may_be_self_signed(token),
     };
+    if (!known || !issuer.agents) {
+        token->sid = SLICE_NONE; /* whoever else signs names no session of ours */
+    }
     enum token_fault fault = token_verify_time(token, now_s);
     if (fault != TOKEN_OK) {
         return fault;
@@ -314,7 +340,11 @@ enum token_fault lookup_believe(const struct index_reader *reader, const struct 
         }
         return TOKEN_UNKNOWN_KEY;
     }
-    return verify(keys, token, issuer.id, &record, &out->serial);
+    fault = verify(keys, token, issuer.id, &record, &out->serial);
+    /* What the authorization server has signed is for an agent, which comes by a door; nothing else
+     * is. */
+    bool right_kind = issuer.agents ? at_door && lookup_is_for_agent(token) : is_id_token(token);
+    return fault == TOKEN_OK && !right_kind ? TOKEN_KIND : fault;
 }
 
 bool lookup_key_stands(const struct index_reader *reader, const struct lookup_keys *keys,
@@ -375,4 +405,5 @@ const struct facts_lookups lookup_table = {
     .issuer = lookup_issuer,
     .token = lookup_token,
     .session = lookup_session,
+    .agent = lookup_agent,
 };

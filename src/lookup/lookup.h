@@ -47,6 +47,8 @@ const struct slice *lookup_groups(void *ctx, struct slice member, size_t *count)
 enum cel_tag lookup_tag(void *ctx, uint64_t node, bool by_id, struct slice key,
                         struct slice *value);
 bool lookup_issuer(void *ctx, struct slice iss, struct facts_issuer *out);
+/* SID: base64url of the session's key. */
+const struct facts_session *lookup_agent(void *ctx, struct slice sid);
 
 /* FROM as the gatherer sees it: points into FROM. */
 void lookup_service_view(const struct index_service *from, struct facts_service *out);
@@ -70,6 +72,9 @@ struct lookup_keys {
                                     const struct index_key *record, uint64_t *serial);
 };
 
+/* Whether TOKEN, whose signature is our authorization server's, is an agent's access token. */
+bool lookup_is_for_agent(const struct token *token);
+
 /* How a token was found to be. */
 struct lookup_belief {
     bool self_signed; /* by the key of a service account: the token's `sub` is that account's now,
@@ -81,7 +86,8 @@ struct lookup_belief {
 
 /*
  * Whether TOKEN, which has been taken apart, is an ID token in its time that one of its issuer's
- * keys has signed; cheap checks come first. AT_DOOR: or a self-signed JWT of a service account.
+ * keys has signed; cheap checks come first. AT_DOOR: or a self-signed JWT of a service account, or
+ * the access token of an agent, which alone has a `sid` after this.
  * Accounts and audiences are not looked at. *out is set whatever the answer.
  */
 enum token_fault lookup_believe(const struct index_reader *reader, const struct lookup_keys *keys,

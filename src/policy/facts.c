@@ -316,6 +316,8 @@ const char *facts_fault_text(enum facts_fault fault)
         [FACTS_AUDIENCE] = "the token was made for another audience",
         [FACTS_URL] = "its account signed it for another URL",
         [FACTS_EMAIL] = "a token of an OAuth client has to say the e-mail address",
+        [FACTS_AGENT_ENDED] = "its person has signed out, or has ended what the agent may",
+        [FACTS_AGENT_IS_STALE] = "the door asks for a fresh sign-in of the agent's person",
     };
     return texts[fault];
 }

@@ -90,9 +90,10 @@ struct facts_issuer {
     struct slice domains; /* comma-separated: domains that it is authoritative for */
 };
 
-/* A browser that has signed in at one host. */
+/* A browser that has signed in at one host, or an agent that may come to it for a person. */
 struct facts_session {
     struct slice host;
+    struct slice agent;           /* the agent's client ID; "" for a browser */
     struct slice sub;             /* of an account of our own; "" for a provider's person */
     struct slice issuer, subject; /* of a provider's person */
     struct slice email;           /* of theirs, if it may be used; "" */
@@ -113,6 +114,9 @@ struct facts_claims {
     size_t audience_count;
     bool email_verified;
     bool self_signed; /* by a service account's own key, for the door alone */
+    struct slice sid; /* of an agent's token, for the door alone: the session that it hangs on; ""
+                         for any other */
+    struct slice client; /* the agent's client ID */
 };
 
 /* How the look-up of a token has ended. */
@@ -142,8 +146,10 @@ enum facts_fault {
     FACTS_ACCOUNT_IS_DELETED,
     FACTS_KEY_REVOKED, /* the service account key that the token was minted through */
     FACTS_AUDIENCE,
-    FACTS_URL,   /* a self-signed JWT for another URL */
-    FACTS_EMAIL, /* a token of an OAuth client that does not say the address */
+    FACTS_URL,            /* a self-signed JWT for another URL */
+    FACTS_EMAIL,          /* a token of an OAuth client that does not say the address */
+    FACTS_AGENT_ENDED,    /* the person has signed out, or has ended what the agent may */
+    FACTS_AGENT_IS_STALE, /* the door asks for a fresh sign-in of its person */
 };
 
 /* Whose answer it is. Of one service in one transaction, a caller has but one: at its door where
@@ -188,7 +194,7 @@ struct facts_lookups {
     bool (*issuer)(void *ctx, struct slice iss, struct facts_issuer *out);
     /*
      * The claims of TEXT if its issuer, key, signature, kind and time (at NOW_S) can be believed.
-     * AT_DOOR: self-signed JWTs of service accounts count too.
+     * AT_DOOR: self-signed JWTs of service accounts, and tokens of agents, count too.
      */
     void (*token)(void *ctx, struct slice text, int64_t now_s, bool at_door,
                   struct facts_token *out);
@@ -198,6 +204,8 @@ struct facts_lookups {
      * May be NULL, where nobody brings cookies.
      */
     const struct facts_session *(*session)(void *ctx, struct slice cookie, void **handle);
+    /* The same of an agent, whose tokens name the session as SID. */
+    const struct facts_session *(*agent)(void *ctx, struct slice sid);
     /*
      * A memory of answers that no condition was judged for; both may be NULL. HANDLE is the
      * token's or the session's, NULL for all but FACTS_CALLER. A memory must forget when anything
@@ -244,6 +252,7 @@ struct facts_at_door {
     const struct facts_session *session; /* alive, of this host, and what counts; NULL: none */
     bool app_authorization; /* Authorization is the app's own: it says nothing to the door */
     bool by_proxy_header;   /* the token was in Proxy-Authorization */
+    struct slice agent;     /* the client ID, where an agent comes for the caller; "" */
     bool identified;        /* who comes is known: `caller`, `sub` and `issuer` say who */
     struct slice sub;       /* what the token or the session calls the caller */
     struct slice issuer;    /* whose `sub` that is */

@@ -7,7 +7,64 @@
  */
 #include "policy/facts_inside.h"
 
+/* ---- sessions ---- */
+
+static bool is_of_this_host_and_time(const struct gathering *gathering,
+                                     const struct facts_session *session)
+{
+    return session->expire_us > gathering->request->now_us &&
+           slice_equal(session->host, gathering->facts->host);
+}
+
+/* A sign-in that lies in the future was made before the clock was set back: nobody knows when. */
+static bool sign_in_is_due(const struct gathering *gathering, const struct facts_session *session)
+{
+    int64_t age_us = gathering->request->now_us - session->signed_in_us;
+    int64_t max_s = gathering->facts->service->door.max_age_s;
+    return max_s > 0 && (age_us < 0 || age_us / 1000000 >= max_s);
+}
+
+/* Who SESSION is of, and what they may: remembered under HANDLE. */
+static void judge_session(struct gathering *gathering, struct facts_at_door *door,
+                          const struct facts_session *session, void *handle,
+                          struct facts_answer *out)
+{
+    if (!gather_recall(gathering, FACTS_CALLER, handle, out)) {
+        gathering->conditional = false;
+        gather_session(gathering, session, out);
+        gather_remember(gathering, FACTS_CALLER, handle, out);
+    }
+    door->sub = session->sub.len > 0 ? session->sub : session->subject;
+    door->issuer = session->issuer;
+}
+
 /* ---- tokens ---- */
+
+/* docs/access.md, C12: an agent has what its person has, at the one host that they let it come to,
+ * for as long as both the session and they are there. */
+static void judge_agent(struct gathering *gathering, struct facts_at_door *door,
+                        const struct facts_token *token)
+{
+    struct facts_answer *caller = &door->caller;
+    const struct facts_session *session =
+        gathering->lookups->agent == NULL
+            ? NULL
+            : gathering->lookups->agent(gathering->ctx, token->claims->sid);
+    caller->fault = FACTS_AGENT_ENDED;
+    if (session == NULL || session->agent.len == 0 ||
+        !slice_equal(session->agent, token->claims->client) ||
+        session->expire_us <= gathering->request->now_us) {
+        return;
+    }
+    door->agent = session->agent;
+    if (!slice_equal(session->host, gathering->facts->host)) {
+        caller->fault = FACTS_AUDIENCE;
+    } else if (sign_in_is_due(gathering, session)) {
+        caller->fault = FACTS_AGENT_IS_STALE;
+    } else {
+        judge_session(gathering, door, session, token->handle, caller);
+    }
+}
 
 /* One header, read as the bearer token that it may be. */
 static struct credential_found found_in(unsigned count, struct slice value)
@@ -27,6 +84,10 @@ static bool judge_token(struct gathering *gathering, struct facts_at_door *door,
     *caller = (struct facts_answer){.fault = FACTS_TOKEN};
     if (token.claims == NULL) {
         return token.names_somebody;
+    }
+    if (token.claims->sid.len > 0) {
+        judge_agent(gathering, door, &token);
+        return true;
     }
     door->sub = token.claims->sub;
     door->issuer = token.claims->iss;
@@ -63,6 +124,7 @@ static enum credential by_authorization(struct gathering *gathering, struct fact
     const struct credential_found found =
         found_in(lines->authorization_count, lines->authorization);
     door->caller = (struct facts_answer){.fault = FACTS_NO_FAULT};
+    door->agent = SLICE_NONE; /* what Proxy-Authorization said is past */
     if (found.state == CREDENTIAL_NONE) {
         return CREDENTIAL_NONE;
     }
@@ -75,23 +137,6 @@ static enum credential by_authorization(struct gathering *gathering, struct fact
         return CREDENTIAL_NONE;
     }
     return door->caller.fault == FACTS_NO_FAULT ? CREDENTIAL_VALID : CREDENTIAL_BAD;
-}
-
-/* ---- sessions ---- */
-
-static bool is_of_this_host_and_time(const struct gathering *gathering,
-                                     const struct facts_session *session)
-{
-    return session->expire_us > gathering->request->now_us &&
-           slice_equal(session->host, gathering->facts->host);
-}
-
-/* A sign-in that lies in the future was made before the clock was set back: nobody knows when. */
-static bool sign_in_is_due(const struct gathering *gathering, const struct facts_session *session)
-{
-    int64_t age_us = gathering->request->now_us - session->signed_in_us;
-    int64_t max_s = gathering->facts->service->door.max_age_s;
-    return max_s > 0 && (age_us < 0 || age_us / 1000000 >= max_s);
 }
 
 /* D5 and S9 of docs/access.md: the session of the cookie, if it is of this host and alive, and its
@@ -107,15 +152,12 @@ static void by_session(struct gathering *gathering, struct facts_at_door *door)
     }
     const struct facts_session *session =
         gathering->lookups->session(gathering->ctx, cookie->value, &handle);
-    if (session == NULL || !is_of_this_host_and_time(gathering, session)) {
+    if (session == NULL || session->agent.len > 0 ||
+        !is_of_this_host_and_time(gathering, session)) {
         return;
     }
     struct facts_answer answer;
-    if (!gather_recall(gathering, FACTS_CALLER, handle, &answer)) {
-        gathering->conditional = false;
-        gather_session(gathering, session, &answer);
-        gather_remember(gathering, FACTS_CALLER, handle, &answer);
-    }
+    judge_session(gathering, door, session, handle, &answer);
     if (answer.fault != FACTS_NO_FAULT) {
         return; /* the person is gone, or their provider: as no session */
     }
@@ -123,8 +165,6 @@ static void by_session(struct gathering *gathering, struct facts_at_door *door)
     ladder->sign_in_due = sign_in_is_due(gathering, session);
     door->caller = answer;
     door->session = session;
-    door->sub = session->sub.len > 0 ? session->sub : session->subject;
-    door->issuer = session->issuer;
 }
 
 /* ---- who comes ---- */

@@ -77,6 +77,8 @@ static const struct {
     {"nonce", offsetof(struct token, nonce)},
     {"homerun_key", offsetof(struct token, user_key)},
     {"homerun_use", offsetof(struct token, token_use)},
+    {"sid", offsetof(struct token, sid)},
+    {"client_id", offsetof(struct token, client_id)},
 };
 
 static bool claims_read(struct arena *arena, const json_t *claims, struct token *out)

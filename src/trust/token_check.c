@@ -93,15 +93,21 @@ struct slice token_strip(struct arena *arena, struct slice text)
     return join(arena, slice_upto(text, (size_t)slice_find_last(text, '.')), replacement);
 }
 
-struct slice token_signing_input(struct arena *arena, enum trust_alg alg, struct slice kid,
-                                 struct slice claims_json)
+struct slice token_signing_input_of(struct arena *arena, enum trust_alg alg, struct slice kid,
+                                    const char *typ, struct slice claims_json)
 {
     auto_json *header = json_object();
     json_object_set_new(header, "alg", json_string(trust_alg_name(alg)));
     json_object_set_new(header, "kid", json_slice(kid));
-    json_object_set_new(header, "typ", json_string("JWT"));
+    json_object_set_new(header, "typ", json_string(typ));
     return join(arena, base64url_encode(arena, json_write(arena, header)),
                 base64url_encode(arena, claims_json));
+}
+
+struct slice token_signing_input(struct arena *arena, enum trust_alg alg, struct slice kid,
+                                 struct slice claims_json)
+{
+    return token_signing_input_of(arena, alg, kid, "JWT", claims_json);
 }
 
 struct slice token_assemble(struct arena *arena, struct slice signing_input, struct slice signature)

@@ -64,6 +64,7 @@ struct token {
                               minted through */
     struct slice token_use; /* our private claim "homerun_use": "access", "refresh", …; ID tokens
                                have none */
+    struct slice sid, client_id; /* of an agent's token: what it hangs on, and whose it is */
     const struct slice *audiences;
     size_t audience_count;
     bool email_verified;
@@ -115,6 +116,9 @@ bool token_looks_like_jwt(struct slice text);
 /* header.payload, base64url, ready to be signed: {"alg","kid","typ":"JWT"} and CLAIMS_JSON. */
 struct slice token_signing_input(struct arena *arena, enum trust_alg alg, struct slice kid,
                                  struct slice claims_json);
+/* The same with another "typ". */
+struct slice token_signing_input_of(struct arena *arena, enum trust_alg alg, struct slice kid,
+                                    const char *typ, struct slice claims_json);
 struct slice token_assemble(struct arena *arena, struct slice signing_input,
                             struct slice signature);
 

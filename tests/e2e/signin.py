@@ -37,16 +37,6 @@ def the_auth_host_is_ours_and_its_certificate_is_good():
 
 
 @test
-def agents_hear_that_they_cannot_register_and_what_they_can_do():
-    """A service's metadata names this host: what an MCP client asks it next is answered by name."""
-    for method, path in (("GET", "/.well-known/oauth-authorization-server"), ("GET", "/.well-known/openid-configuration"),
-                         ("POST", "/register"), ("GET", "/authorize?client_id=x&redirect_uri=http://evil.example/"), ("POST", "/token")):
-        answer = Browser().ask(auth(path), method=method)
-        assert answer.status == 501 and "location" not in answer.headers, (path, answer)
-        assert "no authorization server" in answer.json["error_description"] and "--audience=" in answer.text, answer
-
-
-@test
 def only_its_own_paths_are_there():
     for path in ("/v2/projects/demo/locations/us-central1/services", "/console/", "/homerun/v1/links",
                  "/_homerun/errand/login", "/_homerun/auth/done", "/_homerun/auth/nothing", "/.well-known/nothing"):

@@ -165,6 +165,8 @@ static bool mend_credential(struct trial *trial)
     case FACTS_KEY_REVOKED:
     case FACTS_URL:
     case FACTS_EMAIL:
+    case FACTS_AGENT_ENDED:
+    case FACTS_AGENT_IS_STALE:
         break;
     }
     return send_token(trial);

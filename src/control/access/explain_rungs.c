@@ -214,6 +214,8 @@ static const char *fault_of(const struct explanation *explanation,
     case FACTS_AUDIENCE:
     case FACTS_URL:
     case FACTS_EMAIL:
+    case FACTS_AGENT_ENDED:
+    case FACTS_AGENT_IS_STALE:
         break;
     }
     return facts_fault_text(caller->fault);

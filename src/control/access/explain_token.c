@@ -279,6 +279,8 @@ static struct explain_cause account_cause(const struct explanation *explanation)
     case FACTS_AUDIENCE:
     case FACTS_URL:
     case FACTS_EMAIL:
+    case FACTS_AGENT_ENDED:
+    case FACTS_AGENT_IS_STALE:
         break;
     }
     return cause("account_unknown",
@@ -425,6 +427,8 @@ struct explain_cause explain_token_cause(const struct explanation *explanation)
     case FACTS_ACCOUNT_IS_DISABLED:
     case FACTS_ACCOUNT_IS_DELETED:
     case FACTS_KEY_REVOKED:
+    case FACTS_AGENT_ENDED:
+    case FACTS_AGENT_IS_STALE:
         break;
     }
     return account_cause(explanation);

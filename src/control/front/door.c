@@ -56,8 +56,7 @@ const char *door_auth_url(struct api_call *call)
     return settings_own_url(&call->control->settings, &call->arena, "auth");
 }
 
-/* What a click on a page of ours sends, and no page of another origin can (S4). */
-static bool comes_from_own_page(struct api_call *call)
+bool door_from_own_page(struct api_call *call)
 {
     struct slice site = field_of(call, SLICE("sec-fetch-site"));
     struct slice origin = field_of(call, SLICE("origin"));
@@ -69,12 +68,18 @@ static bool comes_from_own_page(struct api_call *call)
                                                     SLICE_ARG(request_of(call)->authority))));
 }
 
-/* A session counts on a host that leads somewhere now: one of a service, or the console's. */
+static bool is_auth_host(struct api_call *call, struct slice host)
+{
+    return slice_is(host, settings_own_host(&call->control->settings, &call->arena, "auth"));
+}
+
+/* A person can be led to a host that leads somewhere now: one of a service, or one of ours. */
 static bool host_is_live(struct api_call *call, struct slice host)
 {
     struct index_reader *published = call->control->published;
     struct index_route route;
-    if (slice_is(host, settings_own_host(&call->control->settings, &call->arena, "console"))) {
+    if (slice_is(host, settings_own_host(&call->control->settings, &call->arena, "console")) ||
+        is_auth_host(call, host)) {
         return true;
     }
     index_reader_renew(published);
@@ -91,7 +96,7 @@ static void add_again(struct door_page *page)
                         "Nothing was changed.</p>");
 }
 
-static void refuse(struct api_call *call, int status, const char *title, const char *why)
+void door_refuse(struct api_call *call, int status, const char *title, const char *why)
 {
     struct door_page page = door_page(status, title);
     door_page_add(&page, "<p>");
@@ -104,8 +109,8 @@ static void refuse(struct api_call *call, int status, const char *title, const c
 void door_fail(struct api_call *call, const struct error *err)
 {
     int status = status_http(err->status);
-    refuse(call, status == 401 ? 400 : status,
-           status == 429 ? "Too many tries" : "That did not work", err->text);
+    door_refuse(call, status == 401 ? 400 : status,
+                status == 429 ? "Too many tries" : "That did not work", err->text);
 }
 
 bool door_cookie(struct api_call *call, const char *name, struct slice *value)
@@ -113,23 +118,22 @@ bool door_cookie(struct api_call *call, const char *name, struct slice *value)
     bool several;
     *value = cookie_find(request_of(call), name, &several);
     if (several) {
-        refuse(call, 400, "This browser sent two sign-ins",
-               "Two cookies with the name of Homerun's came with the request, so neither is "
-               "believed. Delete the cookies of this site, and sign in again.");
+        door_refuse(call, 400, "This browser sent two sign-ins",
+                    "Two cookies with the name of Homerun's came with the request, so neither is "
+                    "believed. Delete the cookies of this site, and sign in again.");
     }
     return !several;
 }
 
-static void not_from_here(struct api_call *call)
+void door_not_from_here(struct api_call *call)
 {
-    refuse(call, 403, "That came from another page",
-           "Signing in and out is done by the buttons of Homerun's own pages alone.");
+    door_refuse(call, 403, "That came from another page",
+                "Signing in and out is done by the buttons of Homerun's own pages alone.");
 }
 
 /* ---- the sign-on session of the request ---- */
 
-/* False: the call has been answered. *found: *out is it. */
-static bool sign_on_session(struct api_call *call, struct session *out, bool *found)
+bool door_session(struct api_call *call, struct session *out, bool *found)
 {
     struct slice id;
     if (!door_cookie(call, COOKIE_SSO, &id)) {
@@ -147,6 +151,9 @@ static bool sign_on_session(struct api_call *call, struct session *out, bool *fo
 static const char *done_url(struct api_call *call, const struct login *login,
                             const struct session *session)
 {
+    if (is_auth_host(call, login->host)) { /* it has the sign-on session itself */
+        return arena_printf(&call->arena, "%s%.*s", door_auth_url(call), SLICE_ARG(login->target));
+    }
     struct slice code = handover_code_new(call->control->handovers, &call->arena, login,
                                           &session->key, clock_boot_us());
     return arena_printf(&call->arena, "%s/_homerun/auth/done?c=%.*s&l=%.*s",
@@ -160,7 +167,7 @@ static bool login_of(struct api_call *call, struct slice id, struct login *out)
            host_is_live(call, out->host);
 }
 
-static void add_name(struct api_call *call, struct door_page *page, struct slice host)
+void door_add_name(struct api_call *call, struct door_page *page, struct slice host)
 {
     /* An address may be broken behind its @. */
     size_t at = (size_t)(slice_find(host, '@') + 1);
@@ -181,14 +188,13 @@ static void add_terminal_help(struct door_page *page)
                   "address, and to send you the link.</p>");
 }
 
-/* AGAIN: who is signed in already, and is asked to show once more who they are. */
-static void sign_in_page(struct api_call *call, const struct login *login, bool again)
+void door_sign_in_page(struct api_call *call, const struct login *login, bool again)
 {
     struct door_page page = door_page(200, again ? "Sign in again" : "Sign in");
     if (login != NULL) {
         door_page_add(&page, again ? "<p>You are signed in. It was too long ago for</p>"
                                    : "<p>to go on to</p>");
-        add_name(call, &page, login->host);
+        door_add_name(call, &page, login->host);
         door_page_header(&page, cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S));
     }
     if (door_providers_add(call, &page, login)) {
@@ -205,17 +211,17 @@ static void start_get(struct api_call *call)
     struct slice id = SLICE_NONE;
     bool found;
     struct error err;
-    if (!sign_on_session(call, &session, &found)) {
+    if (!door_session(call, &session, &found)) {
         return;
     }
     url_query_find(&call->arena, call->query, "l", &id);
     if (!login_of(call, id, &login)) {
-        refuse(call, 400, "This sign-in is over",
-               "It took longer than ten minutes, or Homerun was restarted meanwhile.");
+        door_refuse(call, 400, "This sign-in is over",
+                    "It took longer than ten minutes, or Homerun was restarted meanwhile.");
         return;
     }
     if (!found || (login.anew && session.signed_in_us < login.made_us)) {
-        sign_in_page(call, &login, found);
+        door_sign_in_page(call, &login, found);
         return;
     }
     if (!session_touch(call, &session, &err)) {
@@ -234,7 +240,7 @@ static void lead_on(struct api_call *call, const struct session *session, const 
     struct slice id = cookie_find(request_of(call), COOKIE_LOGIN, &several);
     bool going = login_of(call, id, &login);
     struct door_page page = door_page(200, "You are signed in");
-    add_name(call, &page, session->person.shown);
+    door_add_name(call, &page, session->person.shown);
     const char *next = going ? done_url(call, &login, session)
                              : arena_printf(&call->arena, "%s/", door_auth_url(call));
     page.go_on = note == NULL ? next : NULL; /* else there is something to read */
@@ -298,9 +304,10 @@ static void done_get(struct api_call *call)
     if (!handover_code_take(call->control->handovers, &call->arena, code, id, host, nonce,
                             clock_boot_us(), &login, &key) ||
         !host_is_live(call, host)) {
-        refuse(call, 400, "This sign-in cannot be used",
-               "It was used already, took longer than a minute, or began in another browser. If it "
-               "happens again, this browser does not keep cookies for this site.");
+        door_refuse(
+            call, 400, "This sign-in cannot be used",
+            "It was used already, took longer than a minute, or began in another browser. If it "
+            "happens again, this browser does not keep cookies for this site.");
         return;
     }
     if (!session_find_by_key(call->control, &call->arena, &key, "", &parent, &err)) {
@@ -332,7 +339,7 @@ void door_login(struct api_call *call, bool anew)
 {
     struct slice host = host_of(call), id, nonce;
     if (!host_is_live(call, host)) {
-        refuse(call, 404, "There is nothing here", "This host leads to no service.");
+        door_refuse(call, 404, "There is nothing here", "This host leads to no service.");
         return;
     }
     login_new(call->control->handovers, &call->arena, host, request_of(call)->path, anew,
@@ -426,7 +433,7 @@ static void confirm_page(struct api_call *call, struct slice secret, const struc
 {
     struct door_page page = door_page(200, "Sign in on this browser?");
     door_page_add(&page, "<p>You will be signed in as</p>");
-    add_name(call, &page, slice_of(account->email));
+    door_add_name(call, &page, slice_of(account->email));
     door_page_add(&page, "<form method=\"post\" action=\"/_homerun/auth/link\">"
                          "<input type=\"hidden\" name=\"t\" value=\"");
     door_page_text(call, &page, secret);
@@ -463,8 +470,8 @@ static void link_post(struct api_call *call)
     struct account account;
     struct link_terms terms;
     struct error err;
-    if (!comes_from_own_page(call)) {
-        not_from_here(call);
+    if (!door_from_own_page(call)) {
+        door_not_from_here(call);
         return;
     }
     url_query_find(&call->arena, call->raw_body, "t", &secret);
@@ -494,26 +501,6 @@ void door_no_page(struct api_call *call)
     door_page_reply(call, &page);
 }
 
-/* ---- agents ---- */
-
-/*
- * What a service's metadata names is here, and says that it is no authorization server yet: a
- * client that registers by itself (MCP) hears why it cannot come in, and by what it can.
- */
-static void agents_absent(struct api_call *call)
-{
-    static const struct slice body = SLICE_INIT(
-        "{\"error\":\"unimplemented\",\"error_description\":\"Homerun has no "
-        "authorization "
-        "server for agents: they cannot register here or ask for a person's consent. A program "
-        "comes in "
-        "by a header that it is given: Authorization: Bearer $(homerun token identity --as=MEMBER "
-        "--audience=URL-OF-THE-SERVICE).\"}\n");
-    const struct api_header headers[] = {{"cache-control", "no-store"},
-                                         {"access-control-allow-origin", "*"}};
-    api_reply_with(call, 501, "application/json; charset=UTF-8", body, headers, 2);
-}
-
 /* ---- home and sign-out ---- */
 
 static void add_sign_out(struct door_page *page)
@@ -526,20 +513,21 @@ static void home_get(struct api_call *call)
 {
     auto_session session = {0};
     bool found;
-    if (!sign_on_session(call, &session, &found)) {
+    if (!door_session(call, &session, &found)) {
         return;
     }
     if (!found) {
-        sign_in_page(call, NULL, false);
+        door_sign_in_page(call, NULL, false);
         return;
     }
     struct door_page page = door_page(200, "You are signed in");
-    add_name(call, &page, session.person.shown);
+    door_add_name(call, &page, session.person.shown);
     door_page_add(&page, "<p>Open any service of this Homerun that you may use: you will not be "
                          "asked again.</p><p><a class=\"button\" href=\"");
     door_page_text(call, &page,
                    slice_of(settings_own_url(&call->control->settings, &call->arena, "console")));
     door_page_add(&page, "/\">Open the console</a></p>");
+    door_agents_add(call, &page, &session);
     add_sign_out(&page);
     door_page_reply(call, &page);
 }
@@ -548,7 +536,7 @@ static void home_get(struct api_call *call)
  */
 static bool session_to_end(struct api_call *call, struct session *out, bool *found)
 {
-    return call->door == API_AT_AUTH ? sign_on_session(call, out, found)
+    return call->door == API_AT_AUTH ? door_session(call, out, found)
                                      : host_session(call, out, found);
 }
 
@@ -562,7 +550,7 @@ static void sign_out_get(struct api_call *call)
     struct door_page page = door_page(200, found ? "Sign out?" : "You are not signed in");
     if (found) {
         door_page_add(&page, "<p>You are signed in as</p>");
-        add_name(call, &page, session.person.shown);
+        door_add_name(call, &page, session.person.shown);
         door_page_add(&page, "<p>Signing out ends it on every service of this Homerun, in this "
                              "browser.</p>");
         add_sign_out(&page);
@@ -577,8 +565,8 @@ static void sign_out_post(struct api_call *call)
     auto_session session = {0};
     bool found;
     struct error err;
-    if (!comes_from_own_page(call)) {
-        not_from_here(call);
+    if (!door_from_own_page(call)) {
+        door_not_from_here(call);
         return;
     }
     if (!session_to_end(call, &session, &found)) {
@@ -621,13 +609,6 @@ const struct api_route door_routes[] = {
      METHOD "SignOutPage"},
     {"POST", "/_homerun/auth/signout", OPEN | API_ON_AUTH | API_ON_SERVICE | API_FORM,
      sign_out_post, METHOD "SignOut"},
-    {"GET", "/.well-known/oauth-authorization-server", OPEN | API_ON_AUTH | API_NO_BODY,
-     agents_absent, METHOD "AuthorizationServer"},
-    {"GET", "/.well-known/openid-configuration", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent,
-     METHOD "AuthorizationServerOfOpenid"},
-    {"POST", "/register", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent, METHOD "Register"},
-    {"GET", "/authorize", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent, METHOD "Authorize"},
-    {"POST", "/token", OPEN | API_ON_AUTH | API_NO_BODY, agents_absent, METHOD "Token"},
     {"GET", "/_homerun/errand/login", OPEN | API_ON_ERRAND | API_NO_BODY, errand_login,
      METHOD "BeginLogin"},
     {"GET", "/_homerun/errand/anew", OPEN | API_ON_ERRAND | API_NO_BODY, errand_anew,

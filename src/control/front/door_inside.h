@@ -9,6 +9,21 @@ const char *door_auth_url(struct api_call *call);
 
 /* Answers with the page of what went wrong. */
 void door_fail(struct api_call *call, const struct error *err);
+void door_refuse(struct api_call *call, int status, const char *title, const char *why);
+
+/* What a click on a page of ours sends, and no page of another origin can (S4). And the answer to
+ * what does not. */
+bool door_from_own_page(struct api_call *call);
+void door_not_from_here(struct api_call *call);
+
+/* The sign-on session of the request: *found says whether *out is one. False: the call has been
+ * answered. */
+bool door_session(struct api_call *call, struct session *out, bool *found);
+/* Answers with the ways to sign in, for LOGIN (may be NULL), whose host is shown. AGAIN: to who is
+ * signed in already, and is asked to show once more who they are. */
+void door_sign_in_page(struct api_call *call, const struct login *login, bool again);
+/* A name that people look at, by itself. */
+void door_add_name(struct api_call *call, struct door_page *page, struct slice name);
 
 /* The end of a sign-in whose session has the cookie ID: sets it, and leads the person on. NOTE:
  * what they should know first; NULL for nothing. */
@@ -20,6 +35,11 @@ struct slice door_browser(const struct api_call *call);
 bool door_cookie(struct api_call *call, const char *name, struct slice *value);
 /* Ends the sign-on session that the browser had until now, in the running change. */
 bool door_replace_session(struct api_call *call, struct change *change, struct error *err);
+
+/* ---- agents (agents.c) ---- */
+
+/* The programs that SESSION's person has let in, each with a button that ends it. */
+void door_agents_add(struct api_call *call, struct door_page *page, const struct session *session);
 
 /* ---- providers (door_provider.c) ---- */
 

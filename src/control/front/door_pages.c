@@ -85,9 +85,10 @@ static const char *policy_of(struct api_call *call, const struct door_page *page
             SLICE_ARG(base64_encode(&call->arena, (struct slice){(const char *)digest, length})));
     }
     return arena_printf(&call->arena,
-                        "default-src 'none'; %sstyle-src 'self'; form-action 'self'; "
+                        "default-src 'none'; %sstyle-src 'self'; form-action 'self'%s%s; "
                         "frame-ancestors 'none'; base-uri 'none'",
-                        script);
+                        script, page->form_to == NULL ? "" : " ",
+                        page->form_to == NULL ? "" : page->form_to);
 }
 
 void door_page_reply(struct api_call *call, struct door_page *page)

@@ -8,10 +8,11 @@ enum { DOOR_PAGE_MAX = 32 << 10 };
 
 struct door_page {
     int status;
-    const char *title;  /* also the heading */
-    struct buffer body; /* HTML behind the heading; all that comes from outside is escaped */
-    const char *go_on;  /* URL that the page leads on to by itself; NULL: none */
-    const char *script; /* in line, allowed by its hash; NULL: none */
+    const char *title;   /* also the heading */
+    struct buffer body;  /* HTML behind the heading; all that comes from outside is escaped */
+    const char *go_on;   /* URL that the page leads on to by itself; NULL: none */
+    const char *form_to; /* origin that the answer to its form may lead on to, besides ours; NULL */
+    const char *script;  /* in line, allowed by its hash; NULL: none */
     struct api_header headers[6]; /* more of them: cookies */
     size_t header_count;
 };

@@ -34,6 +34,7 @@
 #include "control/api/secrets.h"
 #include "control/api/serviceusage.h"
 #include "control/api/sts.h"
+#include "control/front/agents.h"
 #include "control/front/console.h"
 #include "control/front/door.h"
 
@@ -72,5 +73,7 @@ const struct api_table api_tables[] = {
     {door_routes, &door_route_count},
     {reflection_routes, &reflection_route_count},
     {door_provider_routes, &door_provider_route_count},
+    {agent_routes, &agent_route_count},
+    {agent_token_routes, &agent_token_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);

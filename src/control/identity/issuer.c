@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "control/identity/accounts.h"
 #include "control/identity/federation.h"
+#include "control/identity/ticket.h"
 #include "control/publish/publish.h"
 #include "http/url.h"
 #include "ipc/signer_client.h"
@@ -111,6 +112,21 @@ bool issuer_forget(struct api_call *call, const char *kid, struct error *err)
 
 /* ---- minting ---- */
 
+static bool sign(struct control *control, struct arena *arena, const char *typ, json_t *claims,
+                 struct slice *token, struct error *err)
+{
+    const struct trust_jwk *key = &control->issuer->keys[0];
+    struct slice input =
+        token_signing_input_of(arena, key->alg, key->kid, typ, json_write(arena, claims));
+    struct slice signature;
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_ISSUER_JWT, input, arena,
+                     &signature, NULL, err)) {
+        return error_wrap(err, "sign a token");
+    }
+    *token = token_assemble(arena, input, signature);
+    return true;
+}
+
 bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, struct slice *token,
                  struct error *err)
 {
@@ -124,15 +140,7 @@ bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, s
     if (json_object_get(claims, "exp") == NULL) {
         json_object_set_new(claims, "exp", json_integer(now + TOKEN_SECONDS));
     }
-    const struct trust_jwk *key = &control->issuer->keys[0];
-    struct slice input = token_signing_input(arena, key->alg, key->kid, json_write(arena, claims));
-    struct slice signature;
-    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_ISSUER_JWT, input, arena,
-                     &signature, NULL, err)) {
-        return error_wrap(err, "sign a token");
-    }
-    *token = token_assemble(arena, input, signature);
-    return true;
+    return sign(control, arena, "JWT", claims, token, err);
 }
 
 /*
@@ -214,6 +222,21 @@ bool issuer_refresh_token(struct control *control, struct arena *arena,
     return base_claims(claims, &lasting, err) && put_claim(claims, "homerun_use", "refresh", err) &&
            put_claim(claims, "email", grant->email, err) &&
            issuer_mint(control, arena, claims, token, err);
+}
+
+bool issuer_agent_token(struct control *control, struct arena *arena,
+                        const struct agent_token *agent, struct slice *token, struct error *err)
+{
+    const struct token_grant grant = {.sub = agent->sub, .seconds = AGENT_TOKEN_SECONDS};
+    auto_json *claims = json_object();
+    json_object_set_new(claims, "aud", json_pack("[s]", agent->resource));
+    return base_claims(claims, &grant, err) && put_claim(claims, "homerun_use", "agent", err) &&
+           put_claim(claims, "iss", settings_own_url(&control->settings, arena, "auth"), err) &&
+           put_claim(claims, "client_id", agent->client, err) &&
+           put_claim(claims, "sid", agent->sid, err) &&
+           put_claim(claims, "scope", agent->scope, err) &&
+           put_claim(claims, "jti", arena_string(arena, ticket_new(arena)), err) &&
+           sign(control, arena, "at+jwt", claims, token, err);
 }
 
 /* ---- believing ---- */

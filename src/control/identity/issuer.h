@@ -51,6 +51,16 @@ bool issuer_id_token(struct control *control, struct arena *arena, const struct 
 bool issuer_refresh_token(struct control *control, struct arena *arena,
                           const struct token_grant *grant, struct slice *token, struct error *err);
 
+/* An agent's token: for one service alone, and never for the API (docs/access.md, C12). */
+struct agent_token {
+    const char *client, *scope, *resource;
+    const char *sub; /* its person: of an account, or of a provider */
+    const char *sid; /* base64url of the key of the session that it hangs on */
+};
+enum { AGENT_TOKEN_SECONDS = 600 };
+bool issuer_agent_token(struct control *control, struct arena *arena,
+                        const struct agent_token *agent, struct slice *token, struct error *err);
+
 /*
  * An access token for a member of an identity pool: SUB is "principal://…", USER_KEY what it was
  * exchanged through (federation.h). SETS, an array of texts, may be NULL.

@@ -37,6 +37,13 @@ static struct session_key key_of(struct slice id)
     return key;
 }
 
+/* Of another kind of text than a cookie's value: none of those is ever the key of an agent. */
+struct session_key session_agent_key(struct slice id)
+{
+    auto_arena arena = {0};
+    return key_of(slice_of(arena_printf(&arena, "agent %.*s", SLICE_ARG(id))));
+}
+
 static int64_t number_of(const json_t *body, const char *name)
 {
     return json_integer_value(json_object_get(body, name));
@@ -113,7 +120,7 @@ static bool sweep_all(struct change *change, struct control *control, struct are
     return true;
 }
 
-/* Those that hang on the sign-on session of BODY: host → key. */
+/* Those that hang on the sign-on session of BODY: host, or "agent " and the key, → key. */
 static const json_t *children_of(const json_t *body)
 {
     return json_object_get(body, "children");
@@ -179,11 +186,44 @@ static bool make_room(struct api_call *call, struct change *change, struct error
                      SESSIONS_MAX);
 }
 
-/* Notes the session KEY for HOST with its parent; the one that was there for that host goes. */
-static bool hang_on(struct control *control, struct change *change, const char *parent,
-                    struct slice host, const char *key, struct error *err)
+/* ---- what hangs on a sign-on session ---- */
+
+static const struct slice of_agents = SLICE_INIT("agent ");
+
+/* The name of the agent's session KEY with its parent: unlike a host, it has a space. */
+static const char *agent_child(struct arena *arena, const char *key)
 {
-    auto_arena arena = {0};
+    return arena_printf(arena, "agent %s", key);
+}
+
+/* How many agents hang on it, without those that are over and were taken away. */
+static unsigned count_agents(struct control *control, json_t *children)
+{
+    unsigned count = 0;
+    const char *name;
+    void *next;
+    json_t *child;
+    json_object_foreach_safe(children, next, name, child)
+    {
+        struct store_doc doc;
+        if (!slice_starts(slice_of(name), of_agents)) {
+            continue;
+        }
+        if (store_get(control->store, STORE_SESSION, json_string_value(child), &doc, NULL) ==
+            STORE_FOUND) {
+            json_decref(doc.body);
+            count++;
+        } else {
+            json_object_del(children, name);
+        }
+    }
+    return count;
+}
+
+/* Notes the session KEY with its parent as NAME; the one that was there of that name goes. */
+static bool hang_on(struct control *control, struct change *change, const char *parent,
+                    const char *name, const char *key, struct error *err)
+{
     struct store_doc doc;
     if (parent[0] == '\0') {
         return true;
@@ -192,11 +232,17 @@ static bool hang_on(struct control *control, struct change *change, const char *
         return error_set(err, STATUS_UNAUTHENTICATED, "The sign-in has ended meanwhile.");
     }
     auto_json *body = doc.body;
-    const char *name = arena_string(&arena, host);
     json_t *children = json_object_get(body, "children");
     if (children == NULL) {
         children = json_object();
         json_object_set_new(body, "children", children);
+    }
+    if (slice_starts(slice_of(name), of_agents) &&
+        count_agents(control, children) >= SESSION_AGENTS_MAX) {
+        return error_set(err, STATUS_RESOURCE_EXHAUSTED,
+                         "%d programs may come for you from this sign-in already. End some of them "
+                         "first.",
+                         SESSION_AGENTS_MAX);
     }
     const json_t *before = json_object_get(children, name);
     bool good = before == NULL || take_away(change, control, json_string_value(before), err);
@@ -217,8 +263,19 @@ static json_t *person_json(const struct person *person)
     return body;
 }
 
+/* AGENT without what nobody may read. */
+static json_t *agent_told(const json_t *agent)
+{
+    json_t *told = json_copy((json_t *)(uintptr_t)agent);
+    json_object_del(told, "refresh");
+    return told;
+}
+
 static int64_t absolute_of(const struct session_plan *plan, int64_t now_us)
 {
+    if (plan->agent != NULL) {
+        return plan->parent->absolute_us;
+    }
     int64_t most_s = plan->parent != NULL                   ? SESSION_HOST_S
                      : slice_is(plan->host, SESSION_AT_API) ? SESSION_CONSOLE_S
                                                             : SESSION_ABSOLUTE_S;
@@ -233,14 +290,22 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
     const struct person *person = plan->parent == NULL ? &plan->person : &plan->parent->person;
     const char *parent = plan->parent == NULL ? "" : plan->parent->key.text;
     struct slice secret = ticket_new(&call->arena);
-    struct session_key key = key_of(secret);
+    struct session_key key = plan->agent == NULL ? key_of(secret) : session_agent_key(secret);
     int64_t now_us = clock_wall_us();
     int64_t absolute_us = absolute_of(plan, now_us);
     int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * US_PER_S;
+    const char *child = arena_string(&call->arena, plan->host);
+    if (plan->agent != NULL) {
+        child = agent_child(&call->arena, key.text);
+        idle_us = idle_us < plan->parent->expire_us ? idle_us : plan->parent->expire_us;
+    }
     int64_t signed_in_us = plan->parent == NULL ? now_us : plan->parent->signed_in_us;
     auto_json *body = person_json(person);
     if (plan->more != NULL) {
         json_object_update(body, (json_t *)(uintptr_t)plan->more);
+    }
+    if (plan->agent != NULL) {
+        json_object_set(body, "agent", (json_t *)(uintptr_t)plan->agent);
     }
     json_object_set_new(body, "host", json_slice(plan->host));
     json_object_set_new(body, "parent", json_string(parent));
@@ -250,9 +315,12 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
     auto_json *told = json_pack("{s:o, s:o, s:o}", "person", json_slice(person->shown), "host",
                                 json_slice(plan->host), "browser",
                                 json_slice(slice_upto(plan->browser, BROWSER_MAX)));
+    if (plan->agent != NULL) {
+        json_object_set_new(told, "agent", agent_told(plan->agent));
+    }
     *id = secret;
     return make_room(call, change, err) &&
-           hang_on(call->control, change, parent, plan->host, key.text, err) &&
+           hang_on(call->control, change, parent, child, key.text, err) &&
            store_put(call->control->store, STORE_SESSION, key.text, body, NULL, NULL, err) &&
            change_session(change, key.text, err) &&
            change_audit(change, person_resource(call->control, &call->arena, person->shown),
@@ -302,6 +370,7 @@ static bool load(struct control *control, const char *key, struct session *out, 
     }
     *out = (struct session){
         .host = text_of(doc.body, "host"),
+        .agent = text_of(doc.body, "agent.client"),
         .person = {.sub = text_of(doc.body, "sub"),
                    .issuer = text_of(doc.body, "issuer"),
                    .subject = text_of(doc.body, "subject"),
@@ -346,7 +415,14 @@ bool session_find(struct control *control, struct arena *arena, struct slice id,
         return ended(err);
     }
     struct session_key key = key_of(id);
-    return session_find_by_key(control, arena, &key, host, out, err);
+    if (!session_find_by_key(control, arena, &key, host, out, err)) {
+        return false;
+    }
+    if (out->agent.len > 0) {
+        session_done(out);
+        return ended(err);
+    }
+    return true;
 }
 
 bool session_caller(struct control *control, struct arena *arena, const struct session *session,
@@ -365,22 +441,79 @@ bool session_caller(struct control *control, struct arena *arena, const struct s
 
 /* ---- using and ending ---- */
 
+/* When a sign-on session that is used now ends. */
+static int64_t end_of_used(const struct session *session, int64_t now_us)
+{
+    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * US_PER_S;
+    return idle_us < session->absolute_us ? idle_us : session->absolute_us;
+}
+
+static bool is_worth_a_touch(const struct session *session, int64_t now_us)
+{
+    return session->parent.text[0] == '\0' &&
+           end_of_used(session, now_us) - session->expire_us >= (int64_t)TOUCH_AFTER_S * US_PER_S;
+}
+
+/* SESSION with BODY for a document, which lasts until END_US: in the running change. */
+static bool put_until(struct control *control, struct change *change, const struct session *session,
+                      json_t *body, int64_t now_us, int64_t end_us, struct error *err)
+{
+    set_end(body, now_us, end_us);
+    return store_put(control->store, STORE_SESSION, session->key.text, body, NULL, NULL, err) &&
+           change_session(change, session->key.text, err);
+}
+
+static bool touch(struct control *control, struct change *change, const struct session *session,
+                  int64_t now_us, struct error *err)
+{
+    auto_json *body = json_deep_copy(session->body);
+    return put_until(control, change, session, body, now_us, end_of_used(session, now_us), err);
+}
+
 bool session_touch(struct api_call *call, const struct session *session, struct error *err)
 {
     int64_t now_us = clock_wall_us();
-    int64_t idle_us = now_us + (int64_t)SESSION_IDLE_S * US_PER_S;
-    int64_t end_us = idle_us < session->absolute_us ? idle_us : session->absolute_us;
-    if (session->parent.text[0] != '\0' ||
-        end_us - session->expire_us < (int64_t)TOUCH_AFTER_S * US_PER_S) {
+    if (!is_worth_a_touch(session, now_us)) {
         return true;
     }
-    auto_json *body = json_deep_copy(session->body);
-    set_end(body, now_us, end_us);
     auto_change *change = api_change(call, err);
-    return change != NULL &&
-           store_put(call->control->store, STORE_SESSION, session->key.text, body, NULL, NULL,
-                     err) &&
-           change_session(change, session->key.text, err) && change_commit(&change, err);
+    return change != NULL && touch(call->control, change, session, now_us, err) &&
+           change_commit(&change, err);
+}
+
+/* ---- agents ---- */
+
+bool session_agent_came(struct control *control, struct change *change,
+                        const struct session *session, const json_t *agent, struct error *err)
+{
+    auto_session parent = {0};
+    int64_t now_us = clock_wall_us();
+    int64_t end_us = now_us + (int64_t)SESSION_IDLE_S * US_PER_S;
+    if (!load(control, session->parent.text, &parent, err)) {
+        return false;
+    }
+    bool longer = is_worth_a_touch(&parent, now_us);
+    int64_t most_us = longer ? end_of_used(&parent, now_us) : parent.expire_us;
+    auto_json *body = json_deep_copy(session->body);
+    json_object_set(body, "agent", (json_t *)(uintptr_t)agent);
+    return (!longer || touch(control, change, &parent, now_us, err)) &&
+           put_until(control, change, session, body, now_us, end_us < most_us ? end_us : most_us,
+                     err);
+}
+
+bool session_agent_end(struct control *control, struct change *change,
+                       const struct session *session, struct error *err)
+{
+    auto_arena arena = {0};
+    auto_session parent = {0};
+    if (load(control, session->parent.text, &parent, err)) {
+        auto_json *body = json_deep_copy(parent.body);
+        json_object_del(json_object_get(body, "children"), agent_child(&arena, session->key.text));
+        if (!store_put(control->store, STORE_SESSION, parent.key.text, body, NULL, NULL, err)) {
+            return false;
+        }
+    }
+    return take_away(change, control, session->key.text, err);
 }
 
 bool session_replace(struct api_call *call, struct change *change, const struct session *session,

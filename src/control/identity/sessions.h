@@ -2,6 +2,7 @@
  * Who is signed in: sessions of browsers. The sign-on session is the one of the auth host; sessions
  * of the hosts of services and of the console hang on it, and end with it. A console that is opened
  * at the API's own address (`homerun console`) has a session of its own, which counts nowhere else.
+ * What an agent may for a person is a session too (agent_grants.h): no cookie is one of those.
  *
  * The record holds only the SHA-256 of a cookie's value, so that whoever reads it can use none. A
  * session names its person by what never comes again (an account's unique ID, or a provider's
@@ -19,6 +20,7 @@ enum {
     SESSION_ABSOLUTE_S = 90 * 24 * 60 * 60, /* any sign-on session */
     SESSION_HOST_S = 7 * 24 * 60 * 60,      /* of a host: then it is handed over once more */
     SESSIONS_MAX = 10000,                   /* at once; more is RESOURCE_EXHAUSTED */
+    SESSION_AGENTS_MAX = 64,                /* that hang on one sign-on session */
 };
 
 /* What audit rows of PERSON's sign-ins are about: "organizations/N/people/SHOWN", in ARENA, so that
@@ -46,6 +48,7 @@ struct person {
 struct session {
     struct session_key key, parent; /* of a sign-on session the parent is "" */
     struct slice host;
+    struct slice agent;   /* the client ID of an agent; "" for a browser */
     struct person person; /* strings and groups in the arena, or lent by `body` */
     int64_t signed_in_us, expire_us, absolute_us;
     json_t *body; /* owned: session_done() */
@@ -62,11 +65,13 @@ struct session_plan {
     struct slice browser;         /* the User-Agent, for the audit log and lists */
     const char *deed;             /* of the audit row: "sign-in" */
     const json_t *more;           /* members that its document has besides; NULL: none */
+    const json_t *agent;          /* the member "agent", with its "client"; NULL for a browser */
 };
 
 /*
  * Begins a session in the running CHANGE, with its audit row. *id is the cookie's value, in the
- * call's arena. A session that the same parent had for the same host ends.
+ * call's arena. A session that the same parent had for the same host ends. Of an agent, *id is what
+ * session_agent_key() takes, and no cookie.
  */
 bool session_begin(struct api_call *call, struct change *change, const struct session_plan *plan,
                    struct slice *id, struct error *err);
@@ -81,6 +86,18 @@ bool session_find(struct control *control, struct arena *arena, struct slice id,
 bool session_find_by_key(struct control *control, struct arena *arena,
                          const struct session_key *key, const char *host, struct session *out,
                          struct error *err);
+
+/* ---- agents ---- */
+
+/* The key of the agent's session that session_begin() gave ID for. */
+struct session_key session_agent_key(struct slice id);
+/* It has come, in the running CHANGE: AGENT is its document's from now on, and it lasts longer, as
+ * the sign-on session does that it hangs on. */
+bool session_agent_came(struct control *control, struct change *change,
+                        const struct session *session, const json_t *agent, struct error *err);
+/* Ends this one alone, in the running CHANGE. */
+bool session_agent_end(struct control *control, struct change *change,
+                       const struct session *session, struct error *err);
 
 /* The caller that a session is, for calls of the API. UNAUTHENTICATED for a person of a provider
  * who may not be used as user:E. */

@@ -299,8 +299,11 @@ bool publish_own_issuer(struct change *change, struct own_issuer own, struct err
     /* Number 0 is no document's: it is ours. Both spellings of the loopback name the same issuer.
      */
     const char *bound = change->control->settings.api_url;
+    const char *server = settings_own_url(&change->control->settings, &change->arena, "auth");
     const struct index_issuer record = {.ours = true, .google_like = true};
+    const struct index_issuer for_agents = {.ours = true, .agents = true};
     return index_txn_put_issuer(change->txn, slice_of(own.url), &record, err) &&
            index_txn_put_issuer(change->txn, slice_of(bound), &record, err) &&
+           index_txn_put_issuer(change->txn, slice_of(server), &for_agents, err) &&
            publish_jwks(change, 0, own.jwks, err);
 }

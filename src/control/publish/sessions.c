@@ -62,6 +62,7 @@ bool change_session(struct change *change, const char *key, struct error *err)
     }
     struct index_session *session = arena_new(&change->arena, struct index_session);
     session->host = text_of(doc.body, "host");
+    session->agent = text_of(doc.body, "agent.client");
     session->sub = text_of(doc.body, "sub");
     session->issuer = text_of(doc.body, "issuer");
     session->subject = text_of(doc.body, "subject");
