@@ -64,6 +64,7 @@ int action_secrets_forbid(struct cli *cli);
 int action_images_list(struct cli *cli);
 int action_images_add(struct cli *cli);
 int action_images_import(struct cli *cli);
+int action_images_build(struct cli *cli);
 int action_images_remove(struct cli *cli);
 
 int action_groups_list(struct cli *cli);

@@ -273,6 +273,16 @@ bool invocation_parse(struct invocation *out, int count, char *const *words, str
 
 /* ---- what was given ---- */
 
+bool option_add(struct invocation *invocation, const char *name, const char *value)
+{
+    const struct flag *flag = command_flag(invocation->command, slice_of(name));
+    if (flag == NULL || invocation->option_count == OPTIONS_MAX) {
+        return false;
+    }
+    invocation->options[invocation->option_count++] = (struct option){flag, value};
+    return true;
+}
+
 bool option_given(const struct invocation *invocation, const char *name)
 {
     return option_text(invocation, name, NULL) != NULL;

@@ -69,6 +69,9 @@ bool option_given(const struct invocation *invocation, const char *name);
 const char *option_text(const struct invocation *invocation, const char *name,
                         const char *otherwise);
 uint64_t option_number(const struct invocation *invocation, const char *name, uint64_t otherwise);
+/* As if --NAME=VALUE had been given last; false if the command has no such flag, or was given too
+ * many. VALUE has to stay. */
+bool option_add(struct invocation *invocation, const char *name, const char *value);
 /*
  * Walks all values of a list, over all its flags, cut at commas; starts as all zeroes. As with
  * gcloud, "^;^a;b" cuts at ';' instead.

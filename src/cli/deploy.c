@@ -4,8 +4,13 @@
 
 #include "base/random.h"
 #include "cli/actions.h"
+#include "cli/image_build.h"
+#include "cli/image_store.h"
 #include "cli/outcome.h"
 #include "cli/progress.h"
+
+/* As gcloud names what it builds. */
+#define SOURCE_IMAGES "cloud-run-source-deploy/"
 
 /* What the server says about itself and takes from nobody. */
 static void drop_outputs(json_t *doc)
@@ -325,7 +330,7 @@ static int change(struct cli *cli, bool create,
     }
     if (is_new && !option_given(&cli->in, "image")) {
         return cli_fail_with("there is no service %s in %s, and a new one needs --image=IMAGE "
-                             "(`homerun images list` shows the local ones)",
+                             "(`homerun images list` shows the local ones) or --source=DIR",
                              name, session_region(cli));
     }
     auto_json *doc = json_deep_copy(before);
@@ -360,9 +365,59 @@ static bool edit_traffic(struct cli *cli, const json_t *before, json_t *doc, str
     return traffic_edit(cli, doc, err);
 }
 
+/* --source: the image is built first, under a name of its own, so that each revision keeps its. */
+static bool build_source(struct cli *cli, const char **name, struct error *err)
+{
+    struct slice digest;
+    if (option_given(&cli->in, "image")) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "--source and --image exclude each other");
+    }
+    if (option_given(&cli->in, "dry-run")) {
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "--dry-run tells of access alone: leave --source out");
+    }
+    if (!session_open(cli, err) ||
+        !image_build(cli, option_text(&cli->in, "source", "."), &digest, err)) {
+        return false;
+    }
+    *name = arena_printf(&cli->arena, SOURCE_IMAGES "%s:%.*s", cli->in.arguments[0],
+                         SLICE_ARG(slice_upto(slice_from(digest, 7), 12)));
+    return image_register(cli, *name, digest, err) &&
+           (option_add(&cli->in, "image", *name) ||
+            error_set(err, STATUS_INVALID_ARGUMENT, "there are too many flags"));
+}
+
+/* Images of earlier builds go when no revision of the service is of them; the server refuses the
+ * others. */
+static void remove_old_builds(struct cli *cli, const char *name)
+{
+    struct error err = {0};
+    const char *prefix = arena_printf(&cli->arena, SOURCE_IMAGES "%s:", cli->in.arguments[0]);
+    auto_json *images = list_all(cli, IMAGES_PATH, "images", &err);
+    size_t i;
+    json_t *image;
+    json_array_foreach(images, i, image)
+    {
+        const char *other = json_text_or(image, "name", "");
+        if (strncmp(other, prefix, strlen(prefix)) == 0 && strcmp(other, name) != 0 &&
+            json_array_size(json_object_get(image, "usedBy")) == 0) {
+            image_remove(cli, other, &(struct error){0});
+        }
+    }
+}
+
 int action_deploy(struct cli *cli)
 {
-    return change(cli, true, edit_for_deploy);
+    struct error err = {0};
+    const char *built = NULL;
+    if (option_given(&cli->in, "source") && !build_source(cli, &built, &err)) {
+        return cli_fail(&err);
+    }
+    int status = change(cli, true, edit_for_deploy);
+    if (built != NULL) {
+        remove_old_builds(cli, built);
+    }
+    return status;
 }
 
 int action_services_update(struct cli *cli)

@@ -103,6 +103,10 @@ const struct flag invite_flags[] = {
 
 /* ---- services, in gcloud's words ---- */
 
+const struct flag source_flags[] = {
+    {"source", FLAG_TEXT, "DIR", "build the image from this folder with a Dockerfile", NULL},
+    {0},
+};
 const struct flag service_flags[] = {
     {"image", FLAG_TEXT, "IMAGE", "container image, or name of a local one", NULL},
     {"allow-unauthenticated", FLAG_SWITCH, NULL, "grant roles/run.invoker to allUsers", NULL},

@@ -1,53 +1,14 @@
-/* Local images: a name for a program of this machine, which the process engine starts. */
-#include <errno.h>
+/* A name for a program of this machine: registering it, and what its deployers may choose. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/image_store.h"
 #include "model/image_rules.h"
-
-static const char images_path[] = "/homerun/v1/images";
-
-int action_images_list(struct cli *cli)
-{
-    static const char *const heads[] = {"IMAGE", "FOLDER", "PROGRAM", NULL};
-    struct error err = {0};
-    auto_json *images = NULL;
-    if (!session_open(cli, &err) || (images = list_all(cli, images_path, "images", &err)) == NULL) {
-        return cli_fail(&err);
-    }
-    if (print_formatted(cli, images)) {
-        return 0;
-    }
-    struct table table;
-    table_init(&table, cli, heads);
-    for (size_t i = 0; i < json_array_size(images); i++) {
-        const json_t *image = json_array_get(images, i);
-        const json_t *program = json_object_get(image, "program");
-        const char *text = "";
-        for (size_t p = 0; p < json_array_size(program); p++) {
-            text = arena_printf(&cli->arena, "%s%s%s", text, p > 0 ? " " : "",
-                                json_string_value(json_array_get(program, p)));
-        }
-        if (json_text(image, "manifest") != NULL) {
-            text = arena_printf(&cli->arena, "container %.19s", json_text(image, "manifest"));
-        }
-        if (json_flag(image, "builtIn", false)) {
-            text = arena_printf(&cli->arena, "%s (built in)", text);
-        }
-        table_add(&table, json_text(image, "name"));
-        table_add(&table, json_text(image, "dir"));
-        table_add(&table, text);
-    }
-    table_print(&table);
-    return 0;
-}
 
 /* ---- what deployers may choose ---- */
 
@@ -186,121 +147,12 @@ int action_images_add(struct cli *cli)
         json_array_append_new(json_object_get(body, "program"),
                               json_slice(slice_of(cli->in.rest[i])));
     }
-    if (!session_call(cli, "POST", images_path, body, &answer, &err)) {
+    if (!session_call(cli, "POST", IMAGES_PATH, body, &answer, &err)) {
         return cli_fail(&err);
     }
     printf("Image %s is there: homerun deploy SERVICE --image=%s\n", cli->in.arguments[0],
            cli->in.arguments[0]);
     warn_of_rules(cli, body);
     warn_of_folder(cli, dir);
-    return 0;
-}
-
-/* ---- images of containers ---- */
-
-/* Runs a tool with our terminal, and waits. */
-static bool run(const char *const *argv)
-{
-    int status = -1;
-    pid_t pid = fork();
-    if (pid == 0) {
-        char **words;
-        memcpy(&words, &argv, sizeof(words)); /* execvp() only reads, yet has no const */
-        execvp(argv[0], words);
-        fprintf(stderr, "homerun: %s: %s\n", argv[0],
-                errno == ENOENT ? "is not installed (apt-get install skopeo umoci)"
-                                : strerror(errno));
-        _exit(127);
-    }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-/* Into a layout of its own below the data folder, named for the digest of the copy's manifest. */
-static bool copy_image(struct cli *cli, const char *source, struct slice *digest, struct error *err)
-{
-    const char *dir = arena_printf(&cli->arena, "%s/images/layouts", session_data(cli));
-    const char *beside = arena_printf(&cli->arena, "%s/import-%d", dir, (int)getpid());
-    const char *file = arena_printf(&cli->arena, "%s/.import-%d", dir, (int)getpid());
-    if (!file_make_dir(dir, 0700, err)) {
-        return false;
-    }
-    const char *target = arena_printf(&cli->arena, "oci:%s:import", beside);
-    const char *layout = arena_printf(&cli->arena, "%s:import", beside);
-    bool good =
-        run((const char *[]){"skopeo", "copy", "--digestfile", file, source, target, NULL}) &&
-        file_read(&cli->arena, file, 256, digest, err);
-    unlink(file);
-    if (good) {
-        *digest = slice_trim(*digest);
-        const char *hex = arena_printf(&cli->arena, "%.*s", SLICE_ARG(slice_from(*digest, 7)));
-        const char *final = arena_printf(&cli->arena, "%s/%s", dir, hex);
-        good = run((const char *[]){"umoci", "tag", "--image", layout, hex, NULL}) &&
-               (rename(beside, final) == 0 || access(final, F_OK) == 0);
-    }
-    run((const char *[]){"rm", "-rf", beside, NULL}); /* if it has still this name */
-    return good || error_set(err, STATUS_FAILED_PRECONDITION, "%s could not be imported", source);
-}
-
-int action_images_import(struct cli *cli)
-{
-    struct error err = {0};
-    struct slice digest;
-    auto_json *answer = NULL;
-    if (!session_open(cli, &err) || !copy_image(cli, cli->in.arguments[1], &digest, &err)) {
-        return cli_fail(&err);
-    }
-    auto_json *body =
-        json_pack("{s:s, s:o}", "name", cli->in.arguments[0], "manifest", json_slice(digest));
-    if (!session_call(cli, "POST", images_path, body, &answer, &err)) {
-        return cli_fail(&err);
-    }
-    printf("Image %s is there (%.*s): homerun deploy SERVICE --image=%s\n", cli->in.arguments[0],
-           SLICE_ARG(slice_upto(digest, 19)), cli->in.arguments[0]);
-    return 0;
-}
-
-/* The layout that NAME was imported to, if no other image has it; NULL: there is none. */
-static const char *layout_of(struct cli *cli, const char *name)
-{
-    struct error err = {0};
-    auto_json *answer = NULL;
-    const char *found = NULL;
-    unsigned users = 0;
-    if (!session_call(cli, "GET", images_path, NULL, &answer, &err)) {
-        return NULL;
-    }
-    const json_t *images = json_object_get(answer, "images");
-    const char *wanted =
-        strchr(name, ':') == NULL ? arena_printf(&cli->arena, "%s:latest", name) : name;
-    for (size_t i = 0; i < json_array_size(images); i++) {
-        const json_t *image = json_array_get(images, i);
-        if (strcmp(json_text_or(image, "name", ""), wanted) == 0) {
-            found = json_text_or(image, "manifest", "");
-        }
-    }
-    for (size_t i = 0; found != NULL && i < json_array_size(images); i++) {
-        users += strcmp(json_text_or(json_array_get(images, i), "manifest", ""), found) == 0;
-    }
-    return found == NULL || users != 1 || strncmp(found, "sha256:", 7) != 0
-               ? NULL
-               : arena_printf(&cli->arena, "%s/images/layouts/%s", session_data(cli), found + 7);
-}
-
-int action_images_remove(struct cli *cli)
-{
-    struct error err = {0};
-    auto_json *answer = NULL;
-    const char *layout = layout_of(cli, cli->in.arguments[0]);
-    const char *path =
-        arena_printf(&cli->arena, "%s/%s", images_path, encoded(cli, cli->in.arguments[0]));
-    if (!session_call(cli, "DELETE", path, NULL, &answer, &err)) {
-        return cli_fail(&err);
-    }
-    if (layout != NULL && access(layout, F_OK) == 0) {
-        run((const char *[]){"rm", "-rf", layout, NULL});
-    }
-    printf("Image %s is removed.\n", cli->in.arguments[0]);
     return 0;
 }

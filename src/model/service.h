@@ -16,7 +16,8 @@
  * The document of a revision:
  *
  *   uid, createTime, creator, service, generation, template (as of then, defaults filled in),
- * imageDigest, status {ready, reason, message, transitionTime}
+ * imageDigest, manifests (of local images of containers, by reference: what they were then), status
+ * {ready, reason, message, transitionTime}
  *
  * Revision names are short ("hello-00001-abc"); times are RFC 3339; durations "300s".
  */

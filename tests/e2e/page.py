@@ -181,10 +181,12 @@ class Page:
             text = text.replace(shown, real)
         return text
 
-    def run(self):
-        """Types everything, also behind a fault; the number of commands."""
+    def run(self, only=lambda text: True):
+        """Types all blocks that ONLY wants, also behind a fault; the number of commands."""
         count, faults = 0, []
         for block in blocks(self.text):
+            if not only(block.text):
+                continue
             for command, shown in steps(block):
                 if STARTS.match(command):
                     continue

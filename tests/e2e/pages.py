@@ -4,14 +4,15 @@ import os
 import pathlib
 import subprocess
 
+import oci
 from homerun import ROOT, Homerun, Skip, main, need, test
 from page import Page, blocks, pattern_of, steps
 
 
-def typed(name, least=4, **more):
+def typed(name, least=4, only=lambda text: True, **more):
     page = Page(name, **more)
     try:
-        count = page.run()
+        count = page.run(only)
     finally:
         page.close()
     assert count >= least, f"{name}: only {count} commands"
@@ -19,7 +20,17 @@ def typed(name, least=4, **more):
 
 @test
 def the_readmes_tour_goes_as_written():
-    typed("README.md")
+    typed("README.md", only=lambda text: "--source" not in text)
+
+
+@test
+def the_readmes_image_is_built_and_deployed_as_written():
+    reason = oci.why_not()
+    if reason is not None:
+        raise Skip(reason)
+    need("buildah")
+    stand = Homerun("--workers=1", "--engine=oci").start()
+    typed("README.md", homerun=stand, wants=("curl",), environment=stand.env, only=lambda text: "--source" in text)
 
 
 @test

@@ -47,6 +47,7 @@ static const struct field image_fields[] = {
     {.name = "listensWide", .kind = FIELD_BOOL},
     {.name = "digest", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {.name = "builtIn", .kind = FIELD_BOOL, .flags = FIELD_OUTPUT_ONLY},
+    {.name = "usedBy", .kind = FIELD_LIST, .item = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},
     {0},
 };
 
@@ -68,29 +69,142 @@ static json_t *image_form(const char *name, const json_t *image)
     return out;
 }
 
+/* ---- the list, and who uses what ---- */
+
+struct listing {
+    struct api_call *call;
+    json_t *rows;      /* what is shown */
+    json_t *by_key;    /* rows by key, and by "KEY@MANIFEST" of those that have one */
+    json_t *manifests; /* all that revisions run, whoever asks */
+    char *project;     /* "projects/P", of the last revision, */
+    bool is_shown;     /* and whether the caller may list its revisions */
+};
+
+/* The name of an image is as much as its project shows to whom: no revision is named to others. */
+static bool may_see(struct listing *listing, const char *revision_key)
+{
+    struct arena *arena = &listing->call->arena;
+    ptrdiff_t at = slice_find_slice(slice_of(revision_key), SLICE("/locations/"));
+    struct slice project = slice_upto(slice_of(revision_key), at < 0 ? 0 : (size_t)at);
+    if (listing->project == NULL || !slice_is(project, listing->project)) {
+        listing->project = arena_string(arena, project);
+        listing->is_shown = api_holds(listing->call, "run.revisions.list", listing->project);
+    }
+    return listing->is_shown;
+}
+
+static void add_row(struct listing *listing, const char *key, json_t *row)
+{
+    const char *manifest = json_text(row, "manifest");
+    json_object_set(listing->by_key, key, row);
+    if (manifest != NULL) {
+        json_object_set(listing->by_key,
+                        arena_printf(&listing->call->arena, "%s@%s", key, manifest), row);
+    }
+    json_array_append_new(listing->rows, row);
+}
+
+/* The row of an image that has no name here, or no more: it is of a registry, or was imported
+ * before another one took its name. */
+static json_t *other_row(struct listing *listing, const char *key, const char *manifest)
+{
+    bool is_named = json_object_get(listing->by_key, key) != NULL;
+    const char *name = is_named ? arena_printf(&listing->call->arena, "%s@%s", key, manifest) : key;
+    json_t *row = json_pack("{ss ss s[]}", "name", name, "dir", "", "program");
+    if (*manifest != '\0') {
+        json_object_set_new(row, "manifest", json_string(manifest));
+        json_object_set_new(row, "digest", json_string(manifest));
+    }
+    add_row(listing,
+            *manifest == '\0' ? key : arena_printf(&listing->call->arena, "%s@%s", key, manifest),
+            row);
+    return row;
+}
+
+static void count_container(struct listing *listing, const struct store_doc *doc,
+                            const json_t *container, bool takes_requests)
+{
+    struct arena *arena = &listing->call->arena;
+    const char *reference = json_text_or(container, "image", "");
+    const char *manifest =
+        json_string_value(json_object_get(json_object_get(doc->body, "manifests"), reference));
+    const char *at = strrchr(json_text_or(doc->body, "imageDigest", ""), '@');
+    const char *key = image_key(arena, reference);
+    json_t *row = json_object_get(listing->by_key, key);
+    if (manifest == NULL && json_array_size(json_object_get(row, "program")) == 0) {
+        manifest = takes_requests && at != NULL ? at + 1 : ""; /* the engine has pulled it */
+    }
+    if (manifest != NULL && *manifest != '\0') {
+        json_array_append_new(listing->manifests, json_string(manifest));
+    }
+    if (!may_see(listing, doc->key)) {
+        return;
+    }
+    if (manifest != NULL) {
+        const char *exact = *manifest == '\0' ? key : arena_printf(arena, "%s@%s", key, manifest);
+        row = json_object_get(listing->by_key, exact);
+        row = row == NULL ? other_row(listing, key, manifest) : row;
+    }
+    json_t *users = json_object_get(row, "usedBy");
+    if (users == NULL) {
+        users = json_array();
+        json_object_set_new(row, "usedBy", users);
+    }
+    const char *last = json_string_value(json_array_get(users, json_array_size(users) - 1));
+    if (last == NULL || strcmp(last, doc->key) != 0) {
+        json_array_append_new(users, json_string(doc->key));
+    }
+}
+
+static bool count_revision(const struct store_doc *doc, void *ctx)
+{
+    const json_t *containers = json_at(doc->body, "template.containers");
+    size_t i, taker = 0;
+    json_t *container;
+    json_array_foreach(containers, i, container)
+    {
+        taker = json_array_size(json_object_get(container, "ports")) > 0 ? i : taker;
+    }
+    json_array_foreach(containers, i, container)
+    {
+        count_container(ctx, doc, container, i == taker);
+    }
+    return true;
+}
+
 static bool list_stored(const struct store_doc *doc, void *ctx)
 {
-    json_array_append_new(ctx, image_form(doc->key, doc->body));
+    add_row(ctx, doc->key, image_form(doc->key, doc->body));
     return true;
 }
 
 static void list_builtin(const char *key, json_t *image, void *ctx)
 {
-    json_array_append_new(ctx, image_form(key, image));
+    add_row(ctx, key, image_form(key, image));
 }
 
 static void images_list(struct api_call *call)
 {
     struct error err = {0};
-    json_t *list = json_array();
-    images_each_builtin(&call->arena, list_builtin, list);
-    if (!may_list(call, &err) ||
-        !store_each(call->control->store, STORE_IMAGE, "", list_stored, list, &err)) {
-        json_decref(list);
+    struct store *store = call->control->store;
+    auto_json *answer = json_pack("{s[]}", "images");
+    auto_json *by_key = json_object();
+    auto_json *manifests = json_array();
+    struct listing listing = {.call = call,
+                              .rows = json_object_get(answer, "images"),
+                              .by_key = by_key,
+                              .manifests = manifests};
+    images_each_builtin(&call->arena, list_builtin, &listing);
+    if (!may_list(call, &err) || !store_each(store, STORE_IMAGE, "", list_stored, &listing, &err) ||
+        !store_each(store, STORE_REVISION, "", count_revision, &listing, &err)) {
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{so}", "images", list));
+    /* Who may remove images has to know which are needed, also where they see no revision. */
+    if (api_holds(call, OWNERS, api_expand(call, "organization"))) {
+        json_object_set(answer, "manifests", manifests);
+    }
+    api_reply(call, json_incref(answer));
 }
 
 static bool name_valid(struct api_call *call, const char *name, struct error *err)
@@ -256,8 +370,7 @@ static json_t *image_document(struct api_call *call, const char *key, const json
     const char *dir = json_text_or(asked, "dir", "");
     json_t *program = json_object_get(asked, "program");
     if (manifest != NULL) {
-        return json_pack("{ss s[] ss ss}", "dir", "", "program", "digest", manifest, "manifest",
-                         manifest);
+        return image_of_manifest(manifest);
     }
     return json_pack("{ss sO so}", "dir", dir, "program", program, "digest",
                      json_slice(image_digest(&call->arena, key, dir, program)));

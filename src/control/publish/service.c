@@ -344,7 +344,8 @@ static bool publish_revision(struct change *change, const char *service_key, str
     }
     view.doc = service.body;
     const json_t *template = json_object_get(doc->body, "template");
-    auto_json *images = images_of_template(change->control, arena, template);
+    auto_json *images = images_of_template(change->control, arena, template,
+                                           json_object_get(doc->body, "manifests"));
     bool reachable =
         is_target(service.body, name) && project_is_live(change->control, arena, service_key);
     auto_json *record =

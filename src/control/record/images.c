@@ -144,14 +144,24 @@ const char *image_pinned(struct arena *arena, const char *reference, const json_
     return arena_printf(arena, "%.*s@%s", SLICE_ARG(parts.name), json_text_or(image, "digest", ""));
 }
 
-json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template)
+json_t *image_of_manifest(const char *manifest)
+{
+    return json_pack("{ss s[] ss ss}", "dir", "", "program", "digest", manifest, "manifest",
+                     manifest);
+}
+
+json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template,
+                           const json_t *pinned)
 {
     json_t *map = json_object();
     const json_t *containers = json_object_get(template, "containers");
     for (size_t i = 0; i < json_array_size(containers); i++) {
         const char *reference = json_text_or(json_array_get(containers, i), "image", "");
+        const char *manifest = json_string_value(json_object_get(pinned, reference));
         json_t *image = NULL;
-        if (image_find(control, arena, reference, &image, NULL)) {
+        if (manifest != NULL) {
+            json_object_set_new(map, reference, image_of_manifest(manifest));
+        } else if (image_find(control, arena, reference, &image, NULL)) {
             json_object_set_new(map, reference, image);
         }
     }

@@ -12,12 +12,16 @@
  */
 bool image_find(struct control *control, struct arena *arena, const char *reference, json_t **image,
                 struct error *err);
+/* The document of an image of containers whose manifest is in DATA/images. The caller owns it. */
+json_t *image_of_manifest(const char *manifest);
 /* REFERENCE pinned to the digest of IMAGE: "name@sha256:…". In ARENA. */
 const char *image_pinned(struct arena *arena, const char *reference, const json_t *image);
 
-/* The images of all containers of TEMPLATE that can be found, by reference. The caller owns the
- * map. */
-json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template);
+/* The images of all containers of TEMPLATE that can be found, by reference. PINNED: the manifest of
+ * each that was one of containers when the revision was made, which it stays; may be NULL. The
+ * caller owns the map. */
+json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template,
+                           const json_t *pinned);
 
 /*
  * Whether whoever registered the images lets a deployer ask for what the containers of TEMPLATE ask

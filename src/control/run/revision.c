@@ -105,7 +105,9 @@ static void revision_judge(struct api_call *call, const char *project,
     struct arena *arena = &call->arena;
     const json_t *template = json_object_get(revision->body, "template");
     const json_t *containers = json_object_get(template, "containers");
+    json_t *manifests = json_object();
     struct error fault = {0};
+    json_object_set_new(revision->body, "manifests", manifests);
     if (json_flag(template, "healthCheckDisabled", false)) {
         status_put(revision->body, SUCCEEDED, "HealthCheckSkipped", "", now);
     } else {
@@ -118,6 +120,11 @@ static void revision_judge(struct api_call *call, const char *project,
             if (i == 0) {
                 json_object_set_new(revision->body, "imageDigest",
                                     text_value(image_pinned(arena, reference, image)));
+            }
+            /* A revision runs what its tag meant when it was made, whatever is imported later. */
+            const char *manifest = json_text(image, "manifest");
+            if (manifest != NULL) {
+                json_object_set_new(manifests, reference, text_value(manifest));
             }
         } else if (!engine_pulls(call->control)) {
             status_put(revision->body, FAILED, "ContainerMissing",
