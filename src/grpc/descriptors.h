@@ -10,7 +10,7 @@
 #include "base/slice.h"
 
 struct proto_file {
-    const char *name;    /* "google/cloud/run/v2/all.proto" */
+    const char *name;   /* "google/cloud/run/v2/all.proto" */
     struct slice bytes; /* a FileDescriptorProto */
 };
 

@@ -224,6 +224,81 @@ def row_29_without_a_refresh_token_a_session_lasts_an_hour():
         assert browser.ask(url(), "POST").status == 401
 
 
+def silently(browser):
+    """The request that the auth host makes of the provider for a browser whose session is over; None if it makes none."""
+    answer = browser.go_on(browser.ask(url("/wanted")))
+    if answer.status == 200:
+        assert "Sign in with" in answer.text, answer
+        return None
+    assert answer.status == 302 and parts_of(answer.headers["location"])["prompt"] == "none", answer.headers
+    return answer.headers["location"]
+
+
+@test
+def a_session_without_a_refresh_token_goes_on_without_a_word():
+    """3.1, renewal: prompt=none, of the same person, who has not signed in anew by that."""
+    one = provider()
+    browser = by_provider(one)
+    with Later(HOUR + MINUTE):
+        asked = silently(browser)
+        assert parts_of(asked)["id_token_hint"].count(".") == 2, asked
+        one.userinfo = {**one.userinfo, "groups": ["others"]}
+        done = browser.go_on(browser.ask(one.authorize(asked)))
+        assert done.headers["location"] == url("/wanted"), done
+        assert browser.go_on(done).status == 200
+        set_max_age("3600s")
+        try:
+            page = browser.go_on(browser.ask(url()))
+            assert page.status == 200 and "Sign in again" in page.text, "a renewal is no sign-in"
+        finally:
+            set_max_age(None)
+
+
+@test
+def who_has_signed_out_or_is_somebody_else_has_to_click():
+    one = provider()
+    browsers = [by_provider(one) for _ in range(5)]
+    one.token_answer = {"refresh_token": "r"}
+    renewable = by_provider(one)
+    browsers[0].ask(auth("/_homerun/auth/signout"), form={})
+    over = browsers[4].cookies(auth())["__Host-homerun_sso"]
+    with Later(HOUR + MINUTE):
+        one.token_answer = {}
+        assert silently(browsers[0]) is None
+        assert renewable.ask(url()).status in (200, 302)  # it is the refresh token that renews this one
+        for answer in ({"code": None, "error": "login_required"}, {"code": None, "error": "interaction_required"}):
+            one.answer = answer
+            page = browsers[1].ask(one.authorize(silently(browsers[1])))
+            assert page.status == 200 and "Sign in with" in page.text and "one-" in page.text, page
+        one.answer = {}
+        for change in ({"id_claims": {"sub": "43"}}, {"token_answer": {"id_token": None}}, {"id_claims": {"aud": "other"}}):
+            for name, value in change.items():
+                setattr(one, name, value)
+            page = browsers[2].ask(one.authorize(silently(browsers[2])))
+            assert page.status == 200 and "Sign in with" in page.text, (change, page)
+            one.id_claims, one.token_answer = {}, {}
+        back = one.authorize(silently(browsers[3]))
+        assert Browser(house()).ask(back).status == 400, "of another browser"
+        house().cli("signout", "ann@corp.example")
+        for browser in browsers[1:]:
+            assert silently(browser) is None, "the owner has signed them out"
+        stranger = Browser(house())
+        stranger.cookies(auth())["__Host-homerun_sso"] = over
+        assert silently(stranger) is None
+
+
+@test
+def a_session_that_is_over_is_kept_for_a_week_and_no_longer():
+    one = provider()
+    browser = by_provider(one)
+    with Later(6 * 24 * HOUR):
+        assert silently(browser) is not None
+        by_provider(one)  # takes away what is over for good
+        assert silently(browser) is not None
+    with Later(8 * 24 * HOUR):
+        assert silently(browser) is None
+
+
 clock_stand.begin()
 if __name__ == "__main__":
     main()

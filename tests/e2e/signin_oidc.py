@@ -397,6 +397,91 @@ def who_is_signed_in_by_a_provider_goes_with_it():
     stand().cli("issuers", "remove", "brief")
 
 
+# ---- the console ----
+
+def grant_on_project(role, *members):
+    """Adds bindings to the project's policy; the policy before."""
+    before = stand().api("POST", "/v1/projects/demo:getIamPolicy", {}).json
+    before.pop("etag", None)
+    bindings = before.get("bindings", []) + [{"role": role, "members": list(members)}] * bool(members)
+    assert stand().api("POST", "/v1/projects/demo:setIamPolicy", {"policy": {**before, "bindings": bindings}}).status == 200
+    return before
+
+
+def take_back(policy):
+    assert stand().api("POST", "/v1/projects/demo:setIamPolicy", {"policy": policy}).status == 200
+
+
+SERVICES = "/v2/projects/demo/locations/us-central1/services"
+
+
+@test
+def a_person_of_a_provider_uses_the_console_by_what_policies_give_them():
+    provider = lying()
+    browser = Browser()
+    sign_in(browser, provider)
+    last = browser.enter(console("/console/services?project=demo"))
+    assert last.status == 200, last
+    who = browser.ask(console("/console/session")).json
+    assert who["member"] == "user:ann@corp.example", who
+    assert browser.ask(console(SERVICES)).status == 403
+    stand().cli("groups", "create", "readers@example.com")
+    pool = "iam.googleapis.com/locations/global/workforcePools/corp"
+    for member in ("user:ann@corp.example", "domain:corp.example", f"principal://{pool}/subject/42", f"principalSet://{pool}/group/staff",
+                   f"principalSet://{pool}/*", "group:readers@example.com"):
+        if member.startswith("group:"):
+            put = stand().api("PUT", "/homerun/v1/groups/readers@example.com", {"members": ["user:ann@corp.example"]})
+            assert put.status == 200, put
+        before = grant_on_project("roles/run.viewer", member)
+        assert browser.ask(console(SERVICES)).status == 200, member
+        assert browser.ask(console("/console/session"), "POST", Origin=console(""), X_Homerun_Console="1").status == 400
+        take_back(before)
+        assert browser.ask(console(SERVICES)).status == 403, member
+    for member in ("user:eve@corp.example", f"principal://{pool}/subject/43", f"principalSet://{pool}/group/staf", "domain:example.com",
+                   "group:staff@corp.example"):
+        before = grant_on_project("roles/run.viewer", member)
+        assert browser.ask(console(SERVICES)).status == 403, member
+        take_back(before)
+    # They are no account of ours: they make no tokens and no links, whatever they hold.
+    before = grant_on_project("roles/owner", "user:ann@corp.example")
+    change = {"Origin": console(""), "X_Homerun_Console": "1", "Content_Type": "application/json"}
+    for path, body in (("/homerun/v1/tokens", {"kind": "access"}), ("/homerun/v1/links", {"purpose": "SIGN_IN"}),
+                       ("/homerun/v1/links", {"purpose": "CONSOLE"})):
+        answer = browser.ask_json(console(path), body, **change)
+        assert answer.status == 403, (path, answer)
+    made = browser.ask_json(console("/v1/projects/demo/serviceAccounts"), {"accountId": "by-ann"}, **change)
+    assert made.status == 200, made
+    for lacking in ("Origin", "X_Homerun_Console", "Content_Type"):
+        kept = {name: value for name, value in change.items() if name != lacking}
+        assert browser.ask_json(console("/v1/projects/demo/serviceAccounts"), {"accountId": "by-eve"}, **kept).status == 403, lacking
+    rows = stand().cli("access", "history", "--project=demo", "--format=json").stdout
+    assert "user:ann@corp.example" in rows, rows[-500:]
+    take_back(before)
+
+
+@test
+def a_person_of_a_provider_loses_the_console_with_what_the_provider_says():
+    provider = lying()
+    provider.token_answer = {"refresh_token": "r1"}
+    browser = Browser()
+    sign_in(browser, provider)
+    browser.enter(console())
+    pool = "iam.googleapis.com/locations/global/workforcePools/corp"
+    before = grant_on_project("roles/run.viewer", f"principalSet://{pool}/group/staff")
+    assert browser.ask(console(SERVICES)).status == 200
+    provider.token_answer = {"id_token": None}
+    provider.userinfo = {**provider.userinfo, "groups": ["others"]}
+    stand().cli("issuers", "renew", "corp")
+    assert browser.ask(console(SERVICES)).status == 403
+    provider.userinfo = {**provider.userinfo, "groups": ["staff"], "email_verified": False}
+    stand().cli("issuers", "renew", "corp")
+    assert browser.ask(console(SERVICES)).status == 200
+    assert browser.ask(console("/console/session")).json["member"] == f"principal://{pool}/subject/42"
+    assert logout(provider)[1].status == 200
+    assert browser.ask(console(SERVICES)).status == 401
+    take_back(before)
+
+
 # ---- back-channel sign-out ----
 
 EVENT = {"http://schemas.openid.net/event/backchannel-logout": {}}

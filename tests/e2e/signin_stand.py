@@ -1,4 +1,5 @@
 """A browser of a few lines: cookies by host and by the rules of "__Host-", redirects only when asked."""
+import json
 import os
 import re
 import subprocess
@@ -37,6 +38,13 @@ class Browser:
         for line in answer.headers.get_all("set-cookie") or []:
             self.keep(kept, line)
         return answer
+
+    def ask_json(self, url, body, **headers):
+        """A POST of a page's script."""
+        kept = self.cookies(url)
+        send = {"Cookie": "; ".join(f"{name}={value}" for name, value in kept.items()),
+                **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return fetch(url, "POST", send, json.dumps(body), ca=self.homerun.ca)
 
     def keep(self, kept, line):
         pair, *attributes = [part.strip() for part in line.split(";")]

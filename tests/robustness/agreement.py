@@ -271,7 +271,9 @@ class Place(Stand):
         answer = self.api("POST", "/homerun/v1/access:explain", {
             "resource": f"{REGION}/services/one", "network": PEERS[peer], "curl": curl_line(
                 method, f"http://{host}{path}", [*fields, *((name, value) for name in lines for value in lines[name])])})
-        assert answer["status"] == status, (agent, status, path, peer, answer)
+        # What the door answers itself is an errand: 200, or 204 to a preflight of it.
+        same = status in (200, 204) if answer["rung"] == "door_errand" else status == answer["status"]
+        assert same, (agent, status, path, peer, answer)
         self.asked.append((agent, status, answer["rung"]))
 
     def rungs_of_the_log(self):

@@ -15,8 +15,7 @@
 static const char *setting_refused(struct api_call *call, const char *resource, const json_t *doc,
                                    const char *constraint)
 {
-    struct orgpolicy_ask *ask =
-        orgpolicy_ask_new(call->control, &call->arena, resource, NULL);
+    struct orgpolicy_ask *ask = orgpolicy_ask_new(call->control, &call->arena, resource, NULL);
     if (ask == NULL || !orgpolicy_ask_service(ask, "ReplaceService", doc, NULL)) {
         return "";
     }
@@ -74,8 +73,8 @@ struct candidate {
 
 static void add_violation(struct orgpolicy_breach *breach, const char *what, bool now)
 {
-    json_array_append_new(breach->violations, json_pack("{s:o, s:b}", "what",
-                                                        json_slice(slice_of(what)), "now", now));
+    json_array_append_new(breach->violations,
+                          json_pack("{s:o, s:b}", "what", json_slice(slice_of(what)), "now", now));
 }
 
 /* The most open ingress that the policy lets be. */
@@ -146,8 +145,8 @@ static void judge_members(struct api_call *call, const struct candidate *candida
     struct error ignored;
     size_t at = 0;
     bool any = false;
-    bool *refused = members_refused(call, candidate->resource, &candidate->policy,
-                                    candidate->member_count);
+    bool *refused =
+        members_refused(call, candidate->resource, &candidate->policy, candidate->member_count);
     for (size_t i = 0; refused != NULL && i < candidate->policy.count; i++) {
         const struct binding *binding = &candidate->policy.bindings[i];
         for (size_t k = 0; k < binding->member_count; k++, at++) {
@@ -192,10 +191,9 @@ static bool is_below(struct api_call *call, const char *resource, const char *no
 
 static bool may_know(struct api_call *call, const char *resource)
 {
-    const char *project =
-        arena_printf(&call->arena, "projects/%.*s",
-                     (int)strcspn(resource + strlen("projects/"), "/"),
-                     resource + strlen("projects/"));
+    const char *project = arena_printf(&call->arena, "projects/%.*s",
+                                       (int)strcspn(resource + strlen("projects/"), "/"),
+                                       resource + strlen("projects/"));
     return api_holds(call, "run.services.get", resource) &&
            api_holds(call, "run.services.getIamPolicy", resource) &&
            api_holds(call, "logging.logEntries.list", project) &&
@@ -223,8 +221,7 @@ static bool collect(const struct store_doc *doc, void *ctx)
     for (size_t i = 0; i < out->policy.count; i++) {
         out->member_count += out->policy.bindings[i].member_count;
     }
-    out->setting_now =
-        setting_refused(call, resource, out->doc, search->policy->constraint);
+    out->setting_now = setting_refused(call, resource, out->doc, search->policy->constraint);
     out->members_now = members_refused(call, resource, &out->policy, out->member_count);
     search->count++;
     return true;
@@ -238,8 +235,8 @@ static void judge(struct search *search)
         const struct candidate *candidate = &search->candidates[i];
         struct orgpolicy_breach *breach = &policy->breaches[policy->count];
         *breach = (struct orgpolicy_breach){.resource = candidate->resource,
-                                       .violations = json_array(),
-                                       .plan = {.resource = candidate->resource}};
+                                            .violations = json_array(),
+                                            .plan = {.resource = candidate->resource}};
         judge_setting(search->call, candidate, policy->constraint, breach);
         judge_members(search->call, candidate, breach);
         if (json_array_size(breach->violations) > 0) {
@@ -258,8 +255,8 @@ bool orgpolicy_plan_find(struct api_call *call, struct orgpolicy_plan *policy, s
         .policy = policy,
         .candidates = arena_array(&call->arena, struct candidate, ORGPOLICY_PLAN_SERVICES_MAX)};
     const char *key = orgpolicy_key(&call->arena, policy->node, policy->constraint);
-    bool good = store_each(store, STORE_SERVICE, "", collect, &search, err) &&
-                store_begin(store, err);
+    bool good =
+        store_each(store, STORE_SERVICE, "", collect, &search, err) && store_begin(store, err);
     if (good) {
         good = store_put(store, STORE_ORGPOLICY, key, policy->body, NULL, NULL, err);
         if (good) {

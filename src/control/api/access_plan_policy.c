@@ -58,16 +58,16 @@ static json_t *mending_of(const struct plan *plan)
 static json_t *breach_json(struct reading *reading, size_t number)
 {
     const struct orgpolicy_breach *breach = &reading->policy.breaches[number];
-    json_t *row = json_pack("{s:s, s:O}", "resource", breach->resource, "violations",
-                            breach->violations);
+    json_t *row =
+        json_pack("{s:s, s:O}", "resource", breach->resource, "violations", breach->violations);
     for (size_t i = 0; i < reading->count; i++) {
         if (reading->of[i] != number) {
             continue;
         }
         auto_json *judged = plan_judge(reading->call, &breach->plan, &reading->decisions[i]);
-        static const char *const taken[] = {"gains",        "loses",           "requestsGained",
-                                            "requestsLost", "requestsRead",    "requestsOmitted",
-                                            "since",        "requestsUnchanged"};
+        static const char *const taken[] = {
+            "gains",        "loses",           "requestsGained", "requestsLost",
+            "requestsRead", "requestsOmitted", "since",          "requestsUnchanged"};
         json_t *mended = mending_of(&breach->plan);
         for (size_t k = 0; k < sizeof(taken) / sizeof(taken[0]); k++) {
             json_object_set(mended, taken[k], json_object_get(judged, taken[k]));
@@ -119,7 +119,8 @@ static void finish(uv_work_t *work, int status)
 static void choose(struct reading *reading)
 {
     struct api_call *call = reading->call;
-    for (size_t i = 0; i < reading->policy.count && reading->count < ORGPOLICY_PLAN_JUDGED_MAX; i++) {
+    for (size_t i = 0; i < reading->policy.count && reading->count < ORGPOLICY_PLAN_JUDGED_MAX;
+         i++) {
         const struct orgpolicy_breach *breach = &reading->policy.breaches[i];
         struct resource_name name;
         if (!breach->mendable ||

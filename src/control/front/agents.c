@@ -109,8 +109,8 @@ static bool resource_is_served(struct api_call *call, struct slice resource, str
     if (!agent_resource_read(&call->arena, resource, &https, host, &port)) {
         return false;
     }
-    bool here = https ? port == settings->https_port
-                      : settings->plain && port == settings->http_port;
+    bool here =
+        https ? port == settings->https_port : settings->plain && port == settings->http_port;
     index_reader_renew(published);
     bool served = here && index_reader_route(published, *host, &route) &&
                   index_reader_service(published, route.service_id, service) && service->door.on;
@@ -129,8 +129,7 @@ static struct slice known_scopes(struct arena *arena, struct slice asked)
         email = email || slice_is(word, "email");
     }
     return slice_of(arena_printf(arena, "%s%s%s", openid ? "openid" : "",
-                                 openid && email ? " " : "",
-                                 email || !openid ? "email" : ""));
+                                 openid && email ? " " : "", email || !openid ? "email" : ""));
 }
 
 static bool asks_for_silence(struct slice prompt)
@@ -228,8 +227,7 @@ static void consent_page(struct api_call *call, struct slice id,
     agent_redirect_read(&call->arena, request->redirect, &place, &why);
     door_page_add(&page, "<p>A program wants to use a service in your name. It calls itself</p>");
     struct slice name = client->name.len > 0 ? client->name : SLICE("(nothing)");
-    door_add_name(call, &page,
-                  slice_of(arena_printf(&call->arena, "“%.*s”", SLICE_ARG(name))));
+    door_add_name(call, &page, slice_of(arena_printf(&call->arena, "“%.*s”", SLICE_ARG(name))));
     door_page_add(&page, "<p class=\"soft\">Nobody has checked that name: any program can use "
                          "it.</p>");
     add_line(call, &page, "The service:", request->resource);
@@ -396,7 +394,8 @@ static void authorize_post(struct api_call *call)
 
 /* ---- those who are in ---- */
 
-static void add_agent(struct api_call *call, struct door_page *page, const struct agent_grant *grant)
+static void add_agent(struct api_call *call, struct door_page *page,
+                      const struct agent_grant *grant)
 {
     struct slice name = grant->name.len > 0 ? grant->name : SLICE("a program without a name");
     door_page_add(page, "<form method=\"post\" action=\"/_homerun/auth/agents\"><p>“");

@@ -204,6 +204,14 @@ void door_sign_in_page(struct api_call *call, const struct login *login, bool ag
     door_page_reply(call, &page);
 }
 
+void door_sign_in_after_all(struct api_call *call)
+{
+    struct login login;
+    bool several;
+    bool going = login_of(call, cookie_find(request_of(call), COOKIE_LOGIN, &several), &login);
+    door_sign_in_page(call, going ? &login : NULL, false);
+}
+
 static void start_get(struct api_call *call)
 {
     auto_session session = {0};
@@ -218,6 +226,9 @@ static void start_get(struct api_call *call)
     if (!login_of(call, id, &login)) {
         door_refuse(call, 400, "This sign-in is over",
                     "It took longer than ten minutes, or Homerun was restarted meanwhile.");
+        return;
+    }
+    if (!found && !login.anew && door_provider_resume(call, &login)) {
         return;
     }
     if (!found || (login.anew && session.signed_in_us < login.made_us)) {
@@ -281,8 +292,9 @@ bool door_replace_session(struct api_call *call, struct change *change, struct e
     bool several;
     struct slice id = cookie_find(request_of(call), COOKIE_SSO, &several);
     auto_session before = {0};
-    return !session_find(call->control, &call->arena, id, "", &before, NULL) ||
-           session_replace(call, change, &before, err);
+    bool found = session_find(call->control, &call->arena, id, "", &before, NULL) ||
+                 session_find_over(call->control, &call->arena, id, &before);
+    return !found || session_replace(call, change, &before, err);
 }
 
 static void done_get(struct api_call *call)

@@ -22,6 +22,8 @@ bool door_session(struct api_call *call, struct session *out, bool *found);
 /* Answers with the ways to sign in, for LOGIN (may be NULL), whose host is shown. AGAIN: to who is
  * signed in already, and is asked to show once more who they are. */
 void door_sign_in_page(struct api_call *call, const struct login *login, bool again);
+/* The same for where the browser was going when a renewal without a word was tried. */
+void door_sign_in_after_all(struct api_call *call);
 /* A name that people look at, by itself. */
 void door_add_name(struct api_call *call, struct door_page *page, struct slice name);
 
@@ -46,5 +48,11 @@ void door_agents_add(struct api_call *call, struct door_page *page, const struct
 /* A button for each identity provider that people may sign in with; false if there is none. LOGIN
  * may be NULL. */
 bool door_providers_add(struct api_call *call, struct door_page *page, const struct login *login);
+/*
+ * Leads to the provider of a session that is over by time, which the browser still has, with
+ * prompt=none: who is still signed in there comes back signed in here. False if there is none, or
+ * the provider is away: nothing has been answered.
+ */
+bool door_provider_resume(struct api_call *call, const struct login *login);
 /* Where SESSION's person is signed out of their provider; NULL if nowhere. */
 const char *door_provider_sign_out(struct api_call *call, const struct session *session);

@@ -20,7 +20,13 @@
 #include "control/identity/round_trip.h"
 #include "http/url.h"
 
-enum { WITHOUT_RENEWAL_S = 60 * 60, ERROR_CODE_MAX = 40, LOOK_S = 60, LOOK_DOWN_S = 3 };
+enum {
+    WITHOUT_RENEWAL_S = 60 * 60,
+    ERROR_CODE_MAX = 40,
+    LOOK_S = 60,
+    LOOK_DOWN_S = 3,
+    HINT_MAX = 4096
+};
 
 static struct slice encoded(struct api_call *call, const char *text)
 {
@@ -87,21 +93,17 @@ static const char *challenge_of(struct api_call *call, struct slice verifier)
         base64url_encode(&call->arena, (struct slice){(const char *)digest, sizeof(digest)}));
 }
 
-static void lead_to_provider(struct api_call *call, const struct provider *provider)
+/* The request to the provider, for the trip PLAN (all but its secrets). MORE: parameters of it,
+ * name and value by turns, NULL at the end. LOGIN: where the browser is going, to be kept; NULL. */
+static void lead_out(struct api_call *call, const struct provider *provider, struct round_trip plan,
+                     const char *const *more, const struct login *login)
 {
-    struct slice id = SLICE_NONE, state, cookie;
-    struct login login;
-    struct buffer url = BUFFER_INIT(8192);
-    url_query_find(&call->arena, call->query, "l", &id);
-    bool anew = login_find(call->control->handovers, &call->arena, id, clock_boot_us(), &login) &&
-                login.anew;
-    const struct round_trip plan = {
-        .provider = slice_of(provider->key),
-        .provider_id = provider->id,
-        .nonce = ticket_new(&call->arena),
-        .verifier = ticket_new(&call->arena),
-        .auth_after_s = anew ? login.made_us / 1000000 : 0,
-    };
+    struct slice state, cookie;
+    struct buffer url = BUFFER_INIT(16384);
+    plan.provider = slice_of(provider->key);
+    plan.provider_id = provider->id;
+    plan.nonce = ticket_new(&call->arena);
+    plan.verifier = ticket_new(&call->arena);
     round_trip_begin(call->control->round_trips, &call->arena, &plan, clock_boot_us(), &state,
                      &cookie);
     buffer_add_text(&url, provider->authorize_url);
@@ -113,15 +115,31 @@ static void lead_to_provider(struct api_call *call, const struct provider *provi
     add_parameter(call, &url, "nonce", arena_string(&call->arena, plan.nonce));
     add_parameter(call, &url, "code_challenge", challenge_of(call, plan.verifier));
     add_parameter(call, &url, "code_challenge_method", "S256");
-    if (anew) {
-        add_parameter(call, &url, "prompt", "login");
-        add_parameter(call, &url, "max_age", "0");
+    for (; *more != NULL; more += 2) {
+        add_parameter(call, &url, more[0], more[1]);
     }
-    const struct api_header header = cookie_set(
-        call, arena_printf(&call->arena, COOKIE_STATE "%.*s", SLICE_ARG(slice_upto(state, 8))),
-        cookie, ROUND_TRIP_S);
-    door_redirect(call, 302, arena_string(&call->arena, buffer_slice(&url)), &header, 1);
+    const struct api_header headers[] = {
+        cookie_set(call,
+                   arena_printf(&call->arena, COOKIE_STATE "%.*s", SLICE_ARG(slice_upto(state, 8))),
+                   cookie, ROUND_TRIP_S),
+        cookie_set(call, COOKIE_LOGIN, login == NULL ? SLICE("-") : login->id, LOGIN_S),
+    };
+    door_redirect(call, 302, arena_string(&call->arena, buffer_slice(&url)), headers,
+                  login == NULL ? 1 : 2);
     buffer_done(&url);
+}
+
+static void lead_to_provider(struct api_call *call, const struct provider *provider)
+{
+    static const char *const nothing[] = {NULL};
+    static const char *const again[] = {"prompt", "login", "max_age", "0", NULL};
+    struct slice id = SLICE_NONE;
+    struct login login;
+    url_query_find(&call->arena, call->query, "l", &id);
+    bool anew = login_find(call->control->handovers, &call->arena, id, clock_boot_us(), &login) &&
+                login.anew;
+    const struct round_trip plan = {.auth_after_s = anew ? login.made_us / 1000000 : 0};
+    lead_out(call, provider, plan, anew ? again : nothing, NULL);
 }
 
 /* ---- is it there? ---- */
@@ -240,7 +258,41 @@ static void provider_get(struct api_call *call)
                on_description, call);
 }
 
+bool door_provider_resume(struct api_call *call, const struct login *login)
+{
+    auto_session session = {0};
+    struct provider provider;
+    auto_json *body = NULL;
+    struct slice id;
+    const char *more[] = {"prompt", "none", NULL, NULL, NULL};
+    if (!door_cookie(call, COOKIE_SSO, &id) ||
+        !session_find_over(call->control, &call->arena, id, &session) ||
+        !provider_find(call->control, &call->arena,
+                       arena_string(&call->arena, session.person.provider), &provider, &body,
+                       NULL) ||
+        look_of(call->control, provider.key)->down) {
+        return false;
+    }
+    const char *hint = renewal_id_token(call->control, &call->arena, &session);
+    if (hint != NULL && strlen(hint) < HINT_MAX) {
+        more[2] = "id_token_hint";
+        more[3] = hint;
+    }
+    const struct round_trip plan = {
+        .silent = true,
+        .subject = session.person.subject,
+        .signed_in_us = session.signed_in_us,
+    };
+    lead_out(call, &provider, plan, more, login);
+    return true;
+}
+
 /* ---- back from the provider ---- */
+
+static const struct round_trip *trip_of(const struct api_call *call)
+{
+    return call->user;
+}
 
 static bool keep_session(struct api_call *call, struct provider_talk *talk, struct slice *id,
                          struct error *err)
@@ -250,8 +302,9 @@ static bool keep_session(struct api_call *call, struct provider_talk *talk, stru
     struct session_plan plan = {
         .person = talk->person,
         .lasts_s = renewed ? 0 : WITHOUT_RENEWAL_S,
+        .signed_in_us = trip_of(call)->signed_in_us,
         .browser = door_browser(call),
-        .deed = "sign-in",
+        .deed = trip_of(call)->silent ? "renew-sign-in" : "sign-in",
         .more = more,
     };
     call->caller.member = talk->person.shown;
@@ -269,8 +322,13 @@ static void on_talk(struct provider_talk *talk)
     struct error err = talk->err;
     struct slice id;
     if (talk->end != TALK_GOOD || !keep_session(call, talk, &id, &err)) {
+        bool refused = talk->end == TALK_REFUSED || talk->end == TALK_OVER;
         provider_talk_free(talk);
-        door_fail(call, &err);
+        if (refused && trip_of(call)->silent) {
+            door_sign_in_after_all(call); /* somebody else is signed in there by now */
+        } else {
+            door_fail(call, &err);
+        }
         return;
     }
     const char *note = talk->note == NULL ? NULL : arena_string(&call->arena, slice_of(talk->note));
@@ -317,7 +375,12 @@ static bool begin_talk(struct api_call *call, const struct round_trip *trip, str
     }
     if (url_query_find(&call->arena, call->query, "error", &code)) {
         provider_talk_free(talk);
-        show_error(call, code);
+        if (trip->silent) {
+            door_sign_in_after_all(
+                call); /* they are not signed in there any more, or have to say yes */
+        } else {
+            show_error(call, code);
+        }
         return true;
     }
     if (!url_query_find(&call->arena, call->query, "code", &code) || code.len == 0) {
@@ -325,6 +388,7 @@ static bool begin_talk(struct api_call *call, const struct round_trip *trip, str
         return error_set(err, STATUS_INVALID_ARGUMENT,
                          "The identity provider's answer has no code.");
     }
+    talk->subject = arena_slice(&talk->arena, trip->subject);
     talk->checks = (struct id_token_checks){
         .nonce = arena_slice(&talk->arena, trip->nonce),
         .auth_after_s = trip->auth_after_s,
@@ -341,21 +405,22 @@ static bool begin_talk(struct api_call *call, const struct round_trip *trip, str
 static void callback_get(struct api_call *call)
 {
     struct slice state = SLICE_NONE, cookie = SLICE_NONE;
-    struct round_trip trip;
+    struct round_trip *trip = arena_new(&call->arena, struct round_trip);
     struct error err;
     url_query_find(&call->arena, call->query, "state", &state);
+    call->user = trip;
     const char *name =
         arena_printf(&call->arena, COOKIE_STATE "%.*s", SLICE_ARG(slice_upto(state, 8)));
     if (!door_cookie(call, name, &cookie)) {
         return;
     }
     if (!round_trip_take(call->control->round_trips, &call->arena, state, cookie, clock_boot_us(),
-                         &trip)) {
+                         trip)) {
         error_set(&err, STATUS_INVALID_ARGUMENT,
                   "This answer of an identity provider belongs to no sign-in of this browser: it "
                   "was used already, took longer than ten minutes, or began elsewhere.");
         door_fail(call, &err);
-    } else if (!begin_talk(call, &trip, &err)) {
+    } else if (!begin_talk(call, trip, &err)) {
         door_fail(call, &err);
     }
 }

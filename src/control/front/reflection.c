@@ -1,8 +1,8 @@
 /*
  * Reflection: which services there are, and the descriptors of their messages, so that a client
- * that has no .proto file can call them. By gRPC it is a conversation: one answer for each question,
- * in their order. By REST, it is one of each. It tells what anybody can read in Google's files, and
- * asks for no token.
+ * that has no .proto file can call them. By gRPC it is a conversation: one answer for each
+ * question, in their order. By REST, it is one of each. It tells what anybody can read in Google's
+ * files, and asks for no token.
  */
 #include "control/front/reflection.h"
 

@@ -24,9 +24,9 @@ static const char *key_of(struct arena *arena, struct slice id)
 static bool is_over(const json_t *body, int64_t now_us)
 {
     int64_t used_us = json_number(body, "usedUs", 0);
-    int64_t end_us = used_us != 0 ? used_us + (int64_t)AGENT_IDLE_S * US_PER_S
-                                  : json_number(body, "madeUs", 0) +
-                                        (int64_t)AGENT_UNUSED_S * US_PER_S;
+    int64_t end_us = used_us != 0
+                         ? used_us + (int64_t)AGENT_IDLE_S * US_PER_S
+                         : json_number(body, "madeUs", 0) + (int64_t)AGENT_UNUSED_S * US_PER_S;
     return end_us <= now_us;
 }
 
@@ -115,7 +115,8 @@ static bool redirects_are_good(struct api_call *call, const json_t *redirects,
             return refuse(refusal, 400, "invalid_redirect_uri",
                           arena_printf(&call->arena, "redirect_uris[%zu]: it %s.", i, why));
         }
-        if (slice_is(place.host, settings_own_host(&call->control->settings, &call->arena, "auth"))) {
+        if (slice_is(place.host,
+                     settings_own_host(&call->control->settings, &call->arena, "auth"))) {
             return refuse(refusal, 400, "invalid_redirect_uri",
                           "No browser is sent back to this host itself.");
         }
@@ -137,11 +138,11 @@ static bool asks_for_grant(const json_t *metadata, const char *name)
 
 static json_t *answer_of(const char *id, const json_t *body)
 {
-    json_t *answer = json_pack(
-        "{s:s, s:I, s:O, s:[s], s:s}", "client_id", id, "client_id_issued_at",
-        (json_int_t)(json_number(body, "madeUs", 0) / US_PER_S), "redirect_uris",
-        json_object_get(body, "redirects"), "response_types", "code",
-        "token_endpoint_auth_method", "none");
+    json_t *answer =
+        json_pack("{s:s, s:I, s:O, s:[s], s:s}", "client_id", id, "client_id_issued_at",
+                  (json_int_t)(json_number(body, "madeUs", 0) / US_PER_S), "redirect_uris",
+                  json_object_get(body, "redirects"), "response_types", "code",
+                  "token_endpoint_auth_method", "none");
     json_t *grants = json_pack("[s]", "authorization_code");
     if (json_flag(body, "refreshes", false)) {
         json_array_append_new(grants, json_string("refresh_token"));
@@ -162,9 +163,10 @@ static bool put_client(struct api_call *call, const char *key, const json_t *bod
     auto_change *change = api_change(call, err);
     return change != NULL && make_room(call, err) &&
            store_put(call->control->store, STORE_AGENT_CLIENT, key, body, NULL, NULL, err) &&
-           change_audit(change, arena_printf(&call->arena, "%s/agents/%s", organization,
-                                             key + sizeof(prefix) - 1),
-                        "register-agent", NULL, told, err) &&
+           change_audit(
+               change,
+               arena_printf(&call->arena, "%s/agents/%s", organization, key + sizeof(prefix) - 1),
+               "register-agent", NULL, told, err) &&
            change_commit(&change, err);
 }
 
@@ -189,12 +191,11 @@ json_t *agent_client_register(struct api_call *call, const json_t *metadata,
         return NULL;
     }
     struct slice id = ticket_new(&call->arena);
-    struct slice name = agent_name_clean(
-        &call->arena, slice_of(json_text_or(metadata, "client_name", "")));
+    struct slice name =
+        agent_name_clean(&call->arena, slice_of(json_text_or(metadata, "client_name", "")));
     auto_json *body = json_pack("{s:o, s:O, s:b, s:I}", "name", json_slice(name), "redirects",
-                                redirects, "refreshes",
-                                asks_for_grant(metadata, "refresh_token"), "madeUs",
-                                (json_int_t)clock_wall_us());
+                                redirects, "refreshes", asks_for_grant(metadata, "refresh_token"),
+                                "madeUs", (json_int_t)clock_wall_us());
     if (!put_client(call, key_of(&call->arena, id), body, &err)) {
         bool full = err.status == STATUS_RESOURCE_EXHAUSTED;
         refuse(refusal, full ? 429 : 503, "temporarily_unavailable",

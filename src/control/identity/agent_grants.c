@@ -61,11 +61,11 @@ static json_t *agent_json(struct api_call *call, const struct agent_client *clie
     struct agent_redirect place = {0};
     const char *why;
     agent_redirect_read(&call->arena, request->redirect, &place, &why);
-    json_t *agent = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "client", json_slice(client->id), "name",
-        json_slice(client->name), "place", json_slice(place.host), "resource",
-        json_slice(request->resource), "scope", json_slice(request->scope), "madeUs",
-        (json_int_t)clock_wall_us(), "usedUs", (json_int_t)clock_wall_us());
+    json_t *agent =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "client", json_slice(client->id), "name",
+                  json_slice(client->name), "place", json_slice(place.host), "resource",
+                  json_slice(request->resource), "scope", json_slice(request->scope), "madeUs",
+                  (json_int_t)clock_wall_us(), "usedUs", (json_int_t)clock_wall_us());
     if (ticket.len > 0) {
         json_object_set_new(agent, "refresh", json_slice(hash_of(&call->arena, ticket)));
     }
@@ -153,8 +153,8 @@ enum agent_renewal agent_grant_renew(struct api_call *call, const struct agent_c
         return agent_grant_end(call, &key, "end-agent-by-used-token", err) ? AGENT_ENDED
                                                                            : AGENT_FAILED;
     }
-    *wrong_resource = resource.len > 0 &&
-                      !slice_is(resource, json_text_or(session.body, "agent.resource", ""));
+    *wrong_resource =
+        resource.len > 0 && !slice_is(resource, json_text_or(session.body, "agent.resource", ""));
     if (*wrong_resource) {
         return AGENT_ENDED;
     }
@@ -166,10 +166,9 @@ enum agent_renewal agent_grant_renew(struct api_call *call, const struct agent_c
 static bool end(struct api_call *call, const struct session *session, const char *deed,
                 struct error *err)
 {
-    auto_json *before = json_pack("{s:o, s:o}", "name",
-                                  json_slice(slice_of(json_text_or(session->body, "agent.name", ""))),
-                                  "resource",
-                                  json_slice(slice_of(json_text_or(session->body, "agent.resource", ""))));
+    auto_json *before = json_pack(
+        "{s:o, s:o}", "name", json_slice(slice_of(json_text_or(session->body, "agent.name", ""))),
+        "resource", json_slice(slice_of(json_text_or(session->body, "agent.resource", ""))));
     auto_change *change = api_change(call, err);
     return change != NULL && session_agent_end(call->control, change, session, err) &&
            change_audit(change, person_resource(call->control, &call->arena, session->person.shown),
@@ -226,7 +225,8 @@ static bool is_same_person(const struct person *person, const json_t *body)
     if (person->sub.len > 0) {
         return slice_is(person->sub, json_text_or(body, "sub", ""));
     }
-    return person->subject.len > 0 && slice_is(person->subject, json_text_or(body, "subject", "")) &&
+    return person->subject.len > 0 &&
+           slice_is(person->subject, json_text_or(body, "subject", "")) &&
            slice_is(person->issuer, json_text_or(body, "issuer", ""));
 }
 

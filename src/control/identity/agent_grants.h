@@ -3,8 +3,8 @@
  * on theirs (sessions.h; docs/access.md, S10), so signing out ends it, as all does that ends them.
  *
  * A refresh token is "FAMILY.TICKET": the family stays, the ticket is used once. The record has the
- * hash of the newest; an older one of the family has been stolen, or is sent by who was stolen from,
- * and ends the family.
+ * hash of the newest; an older one of the family has been stolen, or is sent by who was stolen
+ * from, and ends the family.
  */
 #pragma once
 

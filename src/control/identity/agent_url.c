@@ -95,8 +95,7 @@ bool agent_resource_read(struct arena *arena, struct slice uri, bool *secure, st
                          uint16_t *port)
 {
     *secure = slice_starts(uri, https);
-    if (!is_plain_url(uri) || slice_find(uri, '?') >= 0 ||
-        (!*secure && !slice_starts(uri, http)) ||
+    if (!is_plain_url(uri) || slice_find(uri, '?') >= 0 || (!*secure && !slice_starts(uri, http)) ||
         !url_authority(arena, authority_of(uri, *secure ? https : http), host, port)) {
         return false;
     }
@@ -125,10 +124,10 @@ static bool is_hidden(uint32_t c)
     static const struct {
         uint32_t from, to;
     } ranges[] = {
-        {0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x034f, 0x034f},
-        {0x061c, 0x061c}, {0x115f, 0x1160}, {0x17b4, 0x17b5}, {0x180b, 0x180f},
-        {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0x3164, 0x3164},
-        {0xd800, 0xf8ff}, {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xffa0, 0xffa0},
+        {0x00, 0x1f},     {0x7f, 0x9f},       {0xad, 0xad},        {0x034f, 0x034f},
+        {0x061c, 0x061c}, {0x115f, 0x1160},   {0x17b4, 0x17b5},    {0x180b, 0x180f},
+        {0x200b, 0x200f}, {0x2028, 0x202e},   {0x2060, 0x206f},    {0x3164, 0x3164},
+        {0xd800, 0xf8ff}, {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},    {0xffa0, 0xffa0},
         {0xfff0, 0xffff}, {0x1d173, 0x1d17a}, {0xe0000, 0x10ffff},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {

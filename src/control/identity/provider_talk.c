@@ -170,7 +170,7 @@ static void on_tokens(struct control *control, void *ctx, long status, const cha
     talk->refresh_token = text_of(talk, tokens, "refresh_token");
     talk->id_token = text_of(talk, tokens, "id_token");
     if (!slice_equal_nocase(text_of(talk, tokens, "token_type"), SLICE("bearer")) ||
-        (talk->id_token.len == 0 && talk->subject.len == 0)) {
+        (talk->id_token.len == 0 && (talk->subject.len == 0 || talk->checks.nonce.len > 0))) {
         refuse(talk, "The identity provider's answer has no ID token, or tokens of another kind.");
     } else if (talk->id_token.len > 0) {
         check_id_token(talk);

@@ -59,6 +59,7 @@ static void copy(struct arena *arena, const struct round_trip *from, struct roun
     out->provider = arena_slice(arena, from->provider);
     out->nonce = arena_slice(arena, from->nonce);
     out->verifier = arena_slice(arena, from->verifier);
+    out->subject = arena_slice(arena, from->subject);
 }
 
 void round_trip_begin(struct round_trips *trips, struct arena *arena, const struct round_trip *plan,

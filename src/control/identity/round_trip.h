@@ -15,6 +15,10 @@ struct round_trip {
     uint64_t provider_id;
     struct slice nonce, verifier; /* of the ID token; of PKCE (RFC 7636) */
     int64_t auth_after_s;         /* the sign-in has to be newer; 0: whichever */
+    /* A session that is over is renewed, without a word to the person (prompt=none). */
+    bool silent;
+    struct slice subject; /* whose it was; "" otherwise */
+    int64_t signed_in_us; /* when they signed in; 0 otherwise */
 };
 
 struct round_trips *round_trips_new(void);

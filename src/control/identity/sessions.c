@@ -155,6 +155,36 @@ static bool is_over_now(const json_t *body, void *ctx)
     return is_over(body);
 }
 
+/* Of those that are over: whose person may still be asked of at their provider. */
+static bool is_resumable(const json_t *body)
+{
+    int64_t now_us = clock_wall_us();
+    return json_text_or(body, "provider", "")[0] != '\0' &&
+           json_text_or(body, "parent", "")[0] == '\0' && !json_flag(body, "renewable", false) &&
+           now_us - number_of(body, "expireUs") < (int64_t)SESSION_RESUMABLE_S * US_PER_S &&
+           now_us - number_of(body, "signedInUs") < (int64_t)SESSION_ABSOLUTE_S * US_PER_S;
+}
+
+static bool is_done(const json_t *body, void *ctx)
+{
+    (void)ctx;
+    return is_over(body) && !is_resumable(body);
+}
+
+static bool sweep_away(struct sweep *sweep, struct api_call *call, struct change *change,
+                       struct error *err)
+{
+    if (!store_each(call->control->store, STORE_SESSION, "", sweep_one, sweep, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < sweep->over_count; i++) {
+        if (!take_away(change, call->control, sweep->over[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * What is over goes, in the running change. To look through all of them takes as long as there are
  * many, so it is done once a minute, or when there seem to be too many.
@@ -168,12 +198,13 @@ static bool make_room(struct api_call *call, struct change *change, struct error
         control->sessions_count++;
         return true;
     }
-    struct sweep sweep = {.arena = &call->arena, .matches = is_over_now};
-    if (!store_each(control->store, STORE_SESSION, "", sweep_one, &sweep, err)) {
+    struct sweep sweep = {.arena = &call->arena, .matches = is_done};
+    if (!sweep_away(&sweep, call, change, err)) {
         return false;
     }
-    for (size_t i = 0; i < sweep.over_count; i++) {
-        if (!take_away(change, control, sweep.over[i], err)) {
+    if (sweep.left_count >= SESSIONS_MAX) {
+        sweep = (struct sweep){.arena = &call->arena, .matches = is_over_now};
+        if (!sweep_away(&sweep, call, change, err)) {
             return false;
         }
     }
@@ -299,7 +330,9 @@ bool session_begin(struct api_call *call, struct change *change, const struct se
         child = agent_child(&call->arena, key.text);
         idle_us = idle_us < plan->parent->expire_us ? idle_us : plan->parent->expire_us;
     }
-    int64_t signed_in_us = plan->parent == NULL ? now_us : plan->parent->signed_in_us;
+    int64_t signed_in_us = plan->parent != NULL      ? plan->parent->signed_in_us
+                           : plan->signed_in_us != 0 ? plan->signed_in_us
+                                                     : now_us;
     auto_json *body = person_json(person);
     if (plan->more != NULL) {
         json_object_update(body, (json_t *)(uintptr_t)plan->more);
@@ -425,18 +458,18 @@ bool session_find(struct control *control, struct arena *arena, struct slice id,
     return true;
 }
 
-bool session_caller(struct control *control, struct arena *arena, const struct session *session,
-                    struct caller *out, struct error *err)
+bool session_find_over(struct control *control, struct arena *arena, struct slice id,
+                       struct session *out)
 {
-    struct account account;
-    if (session->person.sub.len == 0 ||
-        !account_by_sub(control, arena, session->person.sub, &account)) {
-        return error_set(err, STATUS_PERMISSION_DENIED,
-                         "Only accounts of this installation use the console: sign in by "
-                         "`homerun console` or `homerun login`.");
+    if (!ticket_is_whole(id) || !load(control, key_of(id).text, out, NULL)) {
+        return false;
     }
-    account_caller(control, arena, &account, out);
-    return true;
+    if (is_over(out->body) && is_resumable(out->body) &&
+        person_stands(control, arena, &out->person)) {
+        return true;
+    }
+    session_done(out);
+    return false;
 }
 
 /* ---- using and ending ---- */

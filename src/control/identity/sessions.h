@@ -19,6 +19,7 @@ enum {
     SESSION_IDLE_S = 30 * 24 * 60 * 60,     /* a sign-on session that is not used */
     SESSION_ABSOLUTE_S = 90 * 24 * 60 * 60, /* any sign-on session */
     SESSION_HOST_S = 7 * 24 * 60 * 60,      /* of a host: then it is handed over once more */
+    SESSION_RESUMABLE_S = 7 * 24 * 60 * 60, /* after its end: session_find_over() */
     SESSIONS_MAX = 10000,                   /* at once; more is RESOURCE_EXHAUSTED */
     SESSION_AGENTS_MAX = 64,                /* that hang on one sign-on session */
 };
@@ -62,6 +63,7 @@ struct session_plan {
     const struct session *parent; /* NULL for a sign-on session, and at the API's address */
     struct person person;         /* without a parent */
     int64_t lasts_s;              /* absolute; 0: as the kind has it */
+    int64_t signed_in_us;         /* of a session that goes on as a new one; 0: now */
     struct slice browser;         /* the User-Agent, for the audit log and lists */
     const char *deed;             /* of the audit row: "sign-in" */
     const json_t *more;           /* members that its document has besides; NULL: none */
@@ -99,10 +101,24 @@ bool session_agent_came(struct control *control, struct change *change,
 bool session_agent_end(struct control *control, struct change *change,
                        const struct session *session, struct error *err);
 
-/* The caller that a session is, for calls of the API. UNAUTHENTICATED for a person of a provider
- * who may not be used as user:E. */
+/* ---- callers ---- */
+
+/*
+ * The caller that a session is, for calls of the API: an account, or a person of a provider
+ * ("federated"), known by their address if the provider may speak for it, and by its own subject.
+ * What they may do is what policies give to these names.
+ */
 bool session_caller(struct control *control, struct arena *arena, const struct session *session,
                     struct caller *out, struct error *err);
+
+/*
+ * The sign-on session of the cookie's value ID, which is over by time alone, of a person of a
+ * provider who could be asked of it anew without a word to the person: it gave no means to renew
+ * it, and has signed them in within SESSION_ABSOLUTE_S. Such sessions are kept for
+ * SESSION_RESUMABLE_S.
+ */
+bool session_find_over(struct control *control, struct arena *arena, struct slice id,
+                       struct session *out);
 
 /* A sign-on session has been used: it lasts longer, up to its absolute end. Seldom a change. */
 bool session_touch(struct api_call *call, const struct session *session, struct error *err);

@@ -167,10 +167,10 @@ static void a_name_is_one_line_that_can_be_seen(void **state)
         {"  x  ", "x"},
         {"a\nb\tc\x7f", "abc"},
         {"M\xc3\xbcl", "M\xc3\xbcl"},
-        {"\xe2\x80\xaegpj.exe", "gpj.exe"},                 /* right to left */
-        {"a\xe2\x80\x8b\xe2\x81\xa6z\xef\xbb\xbf", "az"},   /* without width */
+        {"\xe2\x80\xaegpj.exe", "gpj.exe"},                         /* right to left */
+        {"a\xe2\x80\x8b\xe2\x81\xa6z\xef\xbb\xbf", "az"},           /* without width */
         {"e\xcc\x81\xcc\x81\xcc\x81\xcc\x81", "e\xcc\x81\xcc\x81"}, /* marks on marks */
-        {"\xf3\xa0\x81\x81x", "x"},                         /* a tag */
+        {"\xf3\xa0\x81\x81x", "x"},                                 /* a tag */
         {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
     };
     (void)state;
@@ -241,9 +241,9 @@ static void requests_and_codes_end_in_time(void **state)
     assert_true(agent_flow_find(flows, &arena, id, end_us - 1, &got));
     assert_false(agent_flow_find(flows, &arena, id, end_us, &got));
     struct slice code = agent_flow_allow(flows, &arena, id, 0);
-    assert_int_equal(agent_code_take(flows, &arena, code, (int64_t)AGENT_CODE_S * SECOND, &got,
-                                     &session),
-                     AGENT_CODE_UNKNOWN);
+    assert_int_equal(
+        agent_code_take(flows, &arena, code, (int64_t)AGENT_CODE_S * SECOND, &got, &session),
+        AGENT_CODE_UNKNOWN);
     id = agent_flow_new(flows, &arena, &asked, "192.0.2.1", 0);
     agent_flow_deny(flows, id);
     assert_false(agent_flow_find(flows, &arena, id, 0, &got));

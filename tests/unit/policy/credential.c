@@ -26,8 +26,9 @@ static void a_separator_is_found_at_each_place_of_a_token(void **state)
                 bool blank = byte == ' ' || byte == '\t';
                 bool inside = at > 0 && at + 1 < len; /* blanks at the ends are trimmed */
                 value[7 + at] = (char)byte;
-                enum credential expect =
-                    byte == ',' || (blank && (inside || len == 1)) ? CREDENTIAL_BAD : CREDENTIAL_VALID;
+                enum credential expect = byte == ',' || (blank && (inside || len == 1))
+                                             ? CREDENTIAL_BAD
+                                             : CREDENTIAL_VALID;
                 assert_int_equal(state_of((struct slice){value, 7 + len}), expect);
             }
         }
@@ -41,14 +42,22 @@ static void the_scheme_is_of_any_case_and_ends_with_a_blank(void **state)
         struct slice value;
         enum credential expect;
     } rows[] = {
-        {SLICE_INIT("Bearer a.b.c"), CREDENTIAL_VALID},   {SLICE_INIT("bearer a.b.c"), CREDENTIAL_VALID},
-        {SLICE_INIT("BEARER\ta.b.c"), CREDENTIAL_VALID},  {SLICE_INIT("bEaReR  \t a"), CREDENTIAL_VALID},
-        {SLICE_INIT("Bearer"), CREDENTIAL_BAD},           {SLICE_INIT("Bearer "), CREDENTIAL_BAD},
-        {SLICE_INIT("Bearer  \t"), CREDENTIAL_BAD},       {SLICE_INIT("Bearera.b.c"), CREDENTIAL_BAD},
-        {SLICE_INIT("Bearer\0a"), CREDENTIAL_BAD},        {SLICE_INIT("Basic a.b.c"), CREDENTIAL_BAD},
-        {SLICE_INIT("Bearer a, Bearer b"), CREDENTIAL_BAD}, {SLICE_INIT("Bearer a,b"), CREDENTIAL_BAD},
-        {SLICE_INIT("Bearer a b"), CREDENTIAL_BAD},       {SLICE_INIT("Bea"), CREDENTIAL_BAD},
-        {SLICE_INIT(" \t"), CREDENTIAL_NONE},             {SLICE_INIT(""), CREDENTIAL_NONE},
+        {SLICE_INIT("Bearer a.b.c"), CREDENTIAL_VALID},
+        {SLICE_INIT("bearer a.b.c"), CREDENTIAL_VALID},
+        {SLICE_INIT("BEARER\ta.b.c"), CREDENTIAL_VALID},
+        {SLICE_INIT("bEaReR  \t a"), CREDENTIAL_VALID},
+        {SLICE_INIT("Bearer"), CREDENTIAL_BAD},
+        {SLICE_INIT("Bearer "), CREDENTIAL_BAD},
+        {SLICE_INIT("Bearer  \t"), CREDENTIAL_BAD},
+        {SLICE_INIT("Bearera.b.c"), CREDENTIAL_BAD},
+        {SLICE_INIT("Bearer\0a"), CREDENTIAL_BAD},
+        {SLICE_INIT("Basic a.b.c"), CREDENTIAL_BAD},
+        {SLICE_INIT("Bearer a, Bearer b"), CREDENTIAL_BAD},
+        {SLICE_INIT("Bearer a,b"), CREDENTIAL_BAD},
+        {SLICE_INIT("Bearer a b"), CREDENTIAL_BAD},
+        {SLICE_INIT("Bea"), CREDENTIAL_BAD},
+        {SLICE_INIT(" \t"), CREDENTIAL_NONE},
+        {SLICE_INIT(""), CREDENTIAL_NONE},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (state_of(rows[i].value) != rows[i].expect) {
