@@ -29,6 +29,12 @@ export function doorOf(name: string): string {
   return `projects/${project}/iap_web/cloud_run-${region}/services/${service}`;
 }
 
+/** Who calls services behind doors of PROJECT, for those who came in. */
+export async function doorAgent(project: string): Promise<string> {
+  const found = await call<{ projectNumber: string }>("GET", `/v1/projects/${project}`);
+  return `serviceAccount:service-${found.projectNumber}@gcp-sa-iap.iam.gserviceaccount.com`;
+}
+
 /** The policy of the service NAME, with who its door lets in, if it may have one. */
 export async function policyWithDoor(name: string, door: boolean): Promise<Policy> {
   const policy = await getPolicy(name);
@@ -116,3 +122,18 @@ export interface Plan {
 
 /** What CHANGE, which names its resource, would do. Nothing is changed. */
 export const plan = (change: Record<string, unknown>) => call<Plan>("POST", "/homerun/v1/access:plan", change);
+
+/** A service that violates an organization policy, and what would end that. */
+export interface Breach {
+  resource: string;
+  violations: { what: string; now: boolean }[];
+  mended?: { loses: PlanRow[]; requestsLost: number };
+}
+
+export interface PolicyPlan {
+  services: Breach[];
+  servicesRead: number;
+}
+
+export const planPolicy = (organizationPolicy: Record<string, unknown>) =>
+  call<PolicyPlan>("POST", "/homerun/v1/access:plan", { organizationPolicy });

@@ -5,6 +5,7 @@ import { Button, Copy, ErrorNote, Fact, Head, Loading, say } from "../parts/basi
 import { Field, Radios } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import type { Params } from "../parts/location";
+import { AskPolicyPlan } from "../parts/plan";
 import { SameChange } from "../parts/same_change";
 import { NodePicker, nodeOfView, rulesText } from "./org_policies";
 
@@ -156,6 +157,9 @@ function Manage(props: { node: string; short: string; constraint?: Constraint; o
           Set policy
         </Button>
       </div>
+      {source === "override" && (
+        <AskPolicyPlan policy={{ name: `${props.node}/policies/${props.short}`, spec: { rules } }} />
+      )}
       <SameChange
         ways={
           source === "inherit"

@@ -2,12 +2,13 @@
 // "Require authentication" would otherwise not be what a stranger sees.
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api/http";
-import { getPolicy, holds, INVOKER, lets, setPolicy, who, withMembers, withoutMember } from "../api/access";
-import { patchService, shortName } from "../api/run";
+import { doorAgent, getPolicy, holds, INVOKER, lets, setPolicy, who, withMembers, withoutMember } from "../api/access";
+import { patchService, projectOf, shortName } from "../api/run";
 import type { Policy, Service } from "../api/types";
 import { Button, ErrorNote, Fact, Link, Notice, needs, say } from "../parts/basics";
 import { Dialog } from "../parts/dialog";
 import { useAction, useLoad } from "../parts/load";
+import { AskPlan } from "../parts/plan";
 import { quoted, SameChange, type Ways } from "../parts/same_change";
 import { serviceView, view } from "../parts/session";
 import { Authentication } from "./deploy";
@@ -119,6 +120,7 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
             </Button>
           )}
         </div>
+        {(chosen !== null || chosenBy !== null) && <AskSecurity service={service} policy={policy} open={value === "open"} by={valueBy} turned={valueBy !== by} />}
         <SameChange ways={waysOf(service, value === "open", valueBy)} />
         {by === "iap" && <DoorPolicy name={service.name} changed={props.reload} />}
       </section>
@@ -136,6 +138,30 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
       </section>
       <Audiences service={service} missing={missing} reload={props.reload} />
     </div>
+  );
+}
+
+/** Who would gain and lose by what is chosen. Turning the sign-in on lets its agent invoke as well, as Save does. */
+function AskSecurity(props: { service: Service; policy?: Policy; open: boolean; by: SignInBy; turned: boolean }) {
+  const { service, policy = {}, open, by, turned } = props;
+  const agent = useLoad(`agent ${service.name}`, () => doorAgent(projectOf(service.name)));
+  const door = by === "iap";
+  const binding = (policy.bindings ?? []).find((one) => one.role === INVOKER && !one.condition);
+  const changed = !turned || !agent.data.value
+    ? undefined
+    : door
+      ? withMembers(policy, INVOKER, [agent.data.value])
+      : binding && withoutMember(policy, binding, agent.data.value);
+  return (
+    <AskPlan
+      why={turned && agent.data.value === undefined && "The project is being looked up."}
+      question={{
+        resource: service.name,
+        invokerIamDisabled: open,
+        ...(turned && { iapEnabled: door }),
+        ...(changed && { policy: { bindings: changed.bindings ?? [] } }),
+      }}
+    />
   );
 }
 

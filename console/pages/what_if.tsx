@@ -1,10 +1,11 @@
 // What a change of access would do, before it is made: who of those that called would gain, and who would lose.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { getPolicy, INVOKER, plan, withMembers, withoutMember, type Plan, type PlanRow } from "../api/access";
-import { Button, ErrorNote, Notice, Time } from "../parts/basics";
+import { getPolicy, INVOKER, plan, withMembers, withoutMember, type Plan } from "../api/access";
+import { Button, ErrorNote } from "../parts/basics";
 import { Field, Select } from "../parts/fields";
 import { useAction } from "../parts/load";
+import { Outcome } from "../parts/plan";
 import { quoted, SameChange } from "../parts/same_change";
 import { shortName, regionOf } from "../api/run";
 
@@ -74,70 +75,6 @@ export function WhatIf(props: { name: string; picker: ComponentChildren }) {
         {props.name !== "" && <SameChange ways={{ homerun: command(props.name, change, member.trim()) }} />}
       </form>
       {answer && <Outcome answer={answer} />}
-    </section>
-  );
-}
-
-function Outcome(props: { answer: Plan }) {
-  const { answer } = props;
-  const says = answer.organizationPolicy;
-  return (
-    <div class="verdict" role="status">
-      {answer.publicAfter && !answer.publicBefore && (
-        <Notice kind="public">This makes the service public: everybody may call it.</Notice>
-      )}
-      {answer.publicBefore && !answer.publicAfter && <Notice kind="info">The service is no longer public.</Notice>}
-      {says?.allowed === false && <Notice kind="warning">{`Organization policy says no: ${says.text ?? ""}`}</Notice>}
-      {answer.gains.length + answer.loses.length === 0 ? (
-        <p>No recorded caller would gain or lose.</p>
-      ) : (
-        <>
-          <Rows title="Gain" rows={answer.gains} />
-          <Rows title="Lose" rows={answer.loses} />
-        </>
-      )}
-      <p class="hint">
-        {`Judged by ${answer.requestsRead} recorded requests`}
-        {answer.since ? " since " : ""}
-        {answer.since ? <Time at={answer.since} /> : ""}
-        {answer.requestsOmitted > 0 ? `; ${answer.requestsOmitted} were too many to look at` : ""}. Nothing was changed.
-      </p>
-    </div>
-  );
-}
-
-function Rows(props: { title: string; rows: PlanRow[] }) {
-  return props.rows.length === 0 ? null : (
-    <section class="cure">
-      <h2>{props.title}</h2>
-      <div class="table-place" role="region" aria-label={props.title} tabIndex={0}>
-        <table class="table">
-          <thead>
-            <tr>
-              <th scope="col">Who</th>
-              <th scope="col">Path</th>
-              <th scope="col" class="number">
-                Requests
-              </th>
-              <th scope="col">Last</th>
-            </tr>
-          </thead>
-          <tbody>
-            {props.rows.map((row, at) => (
-              <tr key={at}>
-                <th scope="row" class="mono wrap">
-                  {row.who}
-                </th>
-                <td class="mono wrap">{row.path}</td>
-                <td class="number">{row.requests}</td>
-                <td>
-                  <Time at={row.last} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
     </section>
   );
 }

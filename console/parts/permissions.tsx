@@ -9,6 +9,7 @@ import { Dialog } from "./dialog";
 import { Field } from "./fields";
 import { useAction, useLoad } from "./load";
 import { here, setQuery } from "./location";
+import { AskPlan } from "./plan";
 import { quoted, SameChange, type Ways } from "./same_change";
 
 interface Role {
@@ -274,10 +275,24 @@ function AddPrincipal(props: ChangeProps & { first?: { members: string; role: st
               : `Lets in what was not let in before: ${gains.join(", ")}.`}
         </p>
       )}
+      {chosen !== "" && names.length > 0 && !fault && (
+        <AskPermissions resource={props.resource} policy={withMembers(props.policy, chosen, names)} />
+      )}
       <Failure error={error.value} />
       <SameChange ways={props.ways(names, chosen, true)} />
     </Dialog>
   );
+}
+
+/** Who would gain and lose: of a service or its door, whose requests are recorded. */
+function AskPermissions(props: { resource: string; policy: Policy }) {
+  const bindings = (props.policy.bindings ?? []).filter((one) => (one.members ?? []).length > 0);
+  const door = /^projects\/([^/]+)\/iap_web\/cloud_run-([^/]+)\/services\/([^/]+)$/.exec(props.resource);
+  if (door !== null) {
+    const [, project, region, service] = door;
+    return <AskPlan question={{ resource: `projects/${project}/locations/${region}/services/${service}`, iapPolicy: { bindings } }} />;
+  }
+  return props.resource.includes("/services/") ? <AskPlan question={{ resource: props.resource, policy: { bindings } }} /> : null;
 }
 
 function roleOf(typed: string, roles: Role[]): string {
@@ -317,6 +332,7 @@ function RemovePrincipal(props: ChangeProps & { binding: Binding; member: string
         <code class="wrap">{props.member}</code> loses <code>{props.binding.role}</code> on{" "}
         <code class="wrap">{props.resource}</code>. It is in force with the next request.
       </p>
+      <AskPermissions resource={props.resource} policy={withoutMember(props.policy, props.binding, props.member)} />
       <Failure error={error.value} />
       <SameChange ways={props.ways([props.member], props.binding.role, false)} />
     </Dialog>

@@ -10,6 +10,9 @@ test("security_opens_and_closes_by_the_check", async () => {
   await page.getByRole("link", { name: "one", exact: true }).click();
   await page.getByRole("link", { name: "Security" }).click();
   await page.getByLabel("Allow public access").check();
+  await page.getByRole("button", { name: "Who would gain and lose?" }).click();
+  await said(page, "This makes the service public");
+  equal(await strangerSees("one"), 403, "a stranger after the question");
   await page.getByRole("button", { name: "Save" }).click();
   await said(page, "anyone may call");
   equal(await strangerSees("one"), 200, "a stranger after Allow public access");
@@ -25,6 +28,8 @@ test("security_puts_a_sign_in_before_the_service_and_edits_who_may_come_in", asy
   const page = await signedIn();
   await view(page, "services/us-central1/one/security");
   await page.getByLabel("Identity-Aware Proxy (IAP)").check();
+  await page.getByRole("button", { name: "Who would gain and lose?" }).click();
+  await said(page, "Nothing was changed.");
   await page.getByRole("button", { name: "Save" }).click();
   await said(page, "Callers sign in first");
   equal(await strangerSees("one"), 302, "a stranger is led to the sign-in");
@@ -57,6 +62,8 @@ test("info_panel_grants_allUsers_and_takes_it_away", async () => {
   await page.getByLabel("New principals").fill("allUsers");
   await page.getByLabel("Select a role").fill("Cloud Run Invoker");
   await page.getByText("the service becomes public").waitFor();
+  await page.getByRole("button", { name: "Who would gain and lose?" }).click();
+  await said(page, "This makes the service public");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("button", { name: "Allow public access" }).click();
   await said(page, "it is public");
@@ -127,6 +134,8 @@ test("organization_policy_is_set_and_taken_back", async () => {
   await page.getByRole("link", { name: /invoker check/ }).click();
   await page.getByLabel("Override parent's policy").check();
   await page.getByLabel("On", { exact: true }).check();
+  await page.getByRole("button", { name: "What would violate it?" }).click();
+  await said(page, "services violate");
   await page.getByRole("button", { name: "Set policy" }).click();
   await said(page, "The policy is set");
   await page.getByText("Enforced", { exact: true }).waitFor();
