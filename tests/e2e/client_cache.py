@@ -19,6 +19,8 @@ CACHE = pathlib.Path(os.environ.get("HOMERUN_CLIENTS") or
 NODE = ["@google-cloud/run@3.3.0", "@googleapis/run@34.0.0", "google-auth-library@10.9.1"]
 PYTHON = ["google-cloud-run==0.16.2", "google-cloud-logging==3.12.1", "google-cloud-secret-manager==2.32.0", "google-auth[requests]",
           "grpcio-health-checking", "grpcio-reflection"]
+MCP_PYTHON = ["mcp==2.3.0"]
+MCP_NODE = ["@modelcontextprotocol/sdk@1.32.2"]
 INSTALL_SECONDS = 300
 
 
@@ -62,6 +64,23 @@ def python():
             [sys.executable, "-m", "venv", str(folder)],
             [str(folder / "bin" / "pip"), "install", "--quiet", "--retries=1", "--timeout=20", *PYTHON])
     return [str(folder / "bin" / "python")], {}
+
+
+def mcp_python(homerun, url):
+    """The command of an MCP client at URL, and its environment."""
+    folder = CACHE / "mcp-python"
+    install("Python's MCP client", "mcp-python", MCP_PYTHON,
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(folder / "bin" / "pip"), "install", "--quiet", "--retries=1", "--timeout=20", *MCP_PYTHON])
+    # -I: beside the program lies a secrets.py, which is not Python's.
+    return [str(folder / "bin" / "python"), "-I", str(CLIENTS / "mcp_agent.py"), url, homerun.ca], {}
+
+
+def mcp_node(homerun, url):
+    program = need("node")
+    folder = install("Node's MCP client", "mcp-node", MCP_NODE,
+                     [need("npm"), "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000", "--prefix", ".", *MCP_NODE])
+    return [program, str(CLIENTS / "mcp_agent.mjs"), url], {"NODE_PATH": str(folder / "node_modules"), "NODE_EXTRA_CA_CERTS": homerun.ca}
 
 
 def go():
