@@ -3,7 +3,10 @@
 
 Numbers are rows of the truth table of identity-aware access; C12 and S10 are rules of docs/access.md.
 """
-from agents_stand import Agent, b64, claims_of, house
+import base64
+import json
+
+from agents_stand import CALLBACK, Agent, b64, claims_of, house
 from homerun import main, test
 from signin_stand import Browser, next_url, parts_of
 
@@ -76,6 +79,275 @@ def a_no_goes_back_as_a_no():
     back = agent.answer(ann, page, "deny").headers["location"]
     assert parts_of(back) == {"error": "access_denied", "state": agent.state, "iss": h.auth}, back
     assert agent.answer(ann, page).status == 400  # and the question is over
+
+
+# ---- what is registered ----
+
+@test
+def a_browser_is_sent_to_no_other_kind_of_place():
+    """75"""
+    h = house()
+    for uri in ("http://evil/cb", "javascript:alert(1)", "com.example.app:/cb", "https://user@app.example/cb", "http://127.0.0.1.evil.example/cb",
+                "https://app.example/cb#x", h.auth + "/authorize", "", None, 5):
+        answer = h.register(redirect_uris=[uri])
+        assert answer.status in (400, 429), (uri, answer)
+        if answer.status == 429:
+            h.forget_rates()
+            answer = h.register(redirect_uris=[uri])
+        assert answer.status == 400 and answer.json["error"] == "invalid_redirect_uri", (uri, answer)
+    h.forget_rates()
+    for uris in ([], "http://127.0.0.1/cb", [CALLBACK] * 11, ["https://app.example/" + "x" * 2000]):
+        assert h.register(redirect_uris=uris).json["error"] == "invalid_redirect_uri", uris
+    assert h.register(grant_types=["client_credentials"]).json["error"] == "invalid_client_metadata"
+    huge = h.register(client_name="x" * 100_000)
+    assert huge.status in (400, 413), huge
+    h.forget_rates()
+
+
+@test
+def the_eleventh_registration_of_a_minute_waits():
+    """75"""
+    h = house()
+    h.forget_rates()
+    answers = [h.register().status for _ in range(11)]
+    assert answers == [201] * 10 + [429], answers
+    assert h.register().json["error"] == "temporarily_unavailable"
+    h.forget_rates()
+
+
+@test
+def a_name_is_shown_as_text_and_as_unverified():
+    h, ann = house(), house().browser()
+    for name, shown in (("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"), ('"><img src=x onerror=y>', "&gt;&lt;img src=x"),
+                        ("A" * 500, "A" * 64 + "”"), ("Homerun\u202e\u200b admin", "“Homerun admin”")):
+        agent = Agent(client_name=name)
+        page = ann.ask(agent.authorize_url())
+        assert page.status == 200 and shown in page.text and "Nobody has checked that name" in page.text, page.text
+        assert "<script" not in page.text and "<img" not in page.text, page.text
+    page = ann.ask(Agent(client_name="x", redirect_uris=["https://app.example/cb"]).authorize_url())
+    assert "app.example" in page.text and h.url("one") in page.text and "ann@" in page.text, page.text
+
+
+# ---- what is asked for ----
+
+@test
+def nobody_is_sent_to_an_address_that_was_not_registered():
+    """71"""
+    ann, agent = house().browser(), Agent()
+    for uri in ("https://evil.example/cb", "http://127.0.0.1:9/other", "http://localhost:9/callback", "http://127.0.0.1:9@evil.example/callback",
+                "http://127.0.0.1:9/callback?x=y", "//evil.example", "", None, ["http://127.0.0.1:9/callback", "https://evil.example/cb"]):
+        for browser in (ann, Browser(house().homerun)):
+            answer = browser.ask(agent.authorize_url(redirect_uri=uri))
+            assert answer.status == 400 and "location" not in answer.headers and "refresh" not in answer.text, (uri, answer)
+            assert "another address" in answer.text
+    for client in ("nobody", "", None, "x" * 43, [agent.client, agent.client]):
+        answer = ann.ask(agent.authorize_url(client_id=client))
+        assert answer.status == 400 and "location" not in answer.headers and "not registered" in answer.text, (client, answer)
+    other_port = agent.consent(ann, redirect_uri="http://127.0.0.1:51234/callback")
+    assert agent.redeem(other_port, redirect_uri="http://127.0.0.1:51234/callback").status == 200
+
+
+@test
+def what_is_asked_for_wrongly_is_told_to_a_program_here_and_to_the_person_else():
+    """72"""
+    h, ann, agent, far = house(), house().browser(), Agent(), Agent(redirect_uris=["https://app.example/cb?a=b"])
+    one = h.url("one")
+    port = one.rsplit(":", 1)[1]
+    for error, changes in (
+            ("invalid_target", {"resource": None}), ("invalid_target", {"resource": "https://elsewhere.example"}),
+            ("invalid_target", {"resource": h.url("three")}), ("invalid_target", {"resource": h.auth}),
+            ("invalid_target", {"resource": one + "?x=y"}), ("invalid_target", {"resource": one + "#x"}),
+            ("invalid_target", {"resource": one.replace("https", "http")}), ("invalid_target", {"resource": one.replace(port, "1")}),
+            ("invalid_target", {"resource": one.replace("//", "//user@")}), ("invalid_target", {"resource": [one, h.url("two")]}),
+            ("invalid_request", {"code_challenge": None}), ("invalid_request", {"code_challenge": "short"}),
+            ("invalid_request", {"code_challenge_method": "plain"}), ("invalid_request", {"code_challenge_method": None}),
+            ("invalid_request", {"code_challenge": ["x" * 43, "y" * 43]}), ("invalid_request", {"state": "x" * 3000}),
+            ("invalid_request", {"request": "eyJ"}), ("unsupported_response_type", {"response_type": "token"}),
+            ("unsupported_response_type", {"response_type": None}), ("unsupported_response_type", {"response_mode": "form_post"}),
+            ("consent_required", {"prompt": "none"})):
+        answer = ann.ask(agent.authorize_url(**changes))
+        assert answer.status == 302 and answer.headers["location"].startswith(CALLBACK + "?"), (changes, answer)
+        told = parts_of(answer.headers["location"])
+        assert told["error"] == error and told["iss"] == h.auth and told.get("state", agent.state) == agent.state, (changes, told)
+        page = ann.ask(far.authorize_url(**changes))
+        assert page.status == 400 and "location" not in page.headers and "http-equiv" not in page.text, (changes, page)
+        assert error in page.text and "https://app.example/cb?a=b&amp;error=" + error in page.text, page.text
+
+
+@test
+def only_the_person_who_is_asked_answers():
+    """76"""
+    h, ann, quin, agent = house(), house().browser(), house().browser("quin"), Agent()
+    page = ann.ask(agent.authorize_url())
+    policy = page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy and page.headers["x-frame-options"] == "DENY", page.headers
+    assert "form-action 'self' http://127.0.0.1:9;" in policy and "script" not in policy, policy
+    for lacking in ({"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Sec_Fetch_Site": "none"},
+                    {"Sec_Fetch_Site": None, "Origin": h.url("one")}, {"Sec_Fetch_Site": None, "Origin": "null"},
+                    {"Sec_Fetch_Site": None, "Origin": None}):
+        answer = agent.answer(ann, page, **lacking)
+        assert answer.status == 403 and "location" not in answer.headers, (lacking, answer)
+    # Another person's browser, nobody's, and one where another person was asked last.
+    for browser in (quin, Browser(h.homerun)):
+        answer = agent.answer(browser, page)
+        assert answer.status == 400 and "location" not in answer.headers, answer
+    shown = quin.ask(h.auth + "/authorize?r=" + page.text.split('name="r" value="')[1].split('"')[0])
+    assert "quin@" in shown.text
+    assert agent.answer(ann, page).status == 400
+    assert agent.answer(quin, page).status == 303
+
+
+# ---- codes ----
+
+@test
+def a_code_is_of_one_client_one_address_and_one_verifier():
+    """73"""
+    h, ann, agent, other = house(), house().browser(), Agent(), Agent(new=True)
+    for changes in ({"client_id": other.client}, {"code_verifier": b64(b"x" * 48)}, {"code_verifier": None}, {"code_verifier": "short"},
+                    {"redirect_uri": "http://127.0.0.1:10/callback"}, {"redirect_uri": None}, {"code": "x" * 43}, {"code": None}):
+        code = agent.consent(ann)
+        answer = agent.redeem(**{"code": code, **changes})
+        assert answer.status == 400 and answer.json["error"] == "invalid_grant", (changes, answer)
+        if "code" not in changes:
+            assert agent.redeem(code).status == 400, "a code that was shown once is burnt"
+    for changes, error in (({"client_id": "x" * 43}, "invalid_client"), ({"client_id": None}, "invalid_request"),
+                           ({"grant_type": None}, "invalid_request"), ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+                           ({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}, "unsupported_grant_type")):
+        assert agent.redeem("x" * 43, **changes).json["error"] == error, changes
+    answer = agent.redeem(agent.consent(ann), resource=h.url("two"))
+    assert answer.status == 400 and answer.json["error"] == "invalid_target", answer
+
+
+@test
+def a_code_that_comes_twice_ends_what_it_gave():
+    """73, S10"""
+    h, ann, agent = house(), house().browser(), Agent()
+    code = agent.consent(ann)
+    tokens = agent.redeem(code).json
+    assert h.call(tokens["access_token"]).status == 200
+    assert agent.redeem(code).json["error"] == "invalid_grant"
+    assert h.call(tokens["access_token"]).status == 401
+    assert agent.refresh(tokens["refresh_token"]).json["error"] == "invalid_grant"
+
+
+# ---- tokens ----
+
+@test
+def a_refresh_token_counts_once_and_a_second_use_ends_the_family():
+    """74, S10"""
+    h, ann, agent = house(), house().browser(), Agent()
+    first = agent.tokens(ann)
+    assert agent.refresh(first["refresh_token"], resource=h.url("two")).json["error"] == "invalid_target"
+    assert agent.refresh(first["refresh_token"], client_id=Agent(new=True).client).json["error"] == "invalid_grant"
+    second = agent.refresh(first["refresh_token"], resource=h.url("one")).json
+    assert second["refresh_token"] != first["refresh_token"]
+    assert h.call(first["access_token"]).status == h.call(second["access_token"]).status == 200
+    assert agent.refresh(first["refresh_token"]).json["error"] == "invalid_grant"
+    assert agent.refresh(second["refresh_token"]).json["error"] == "invalid_grant"
+    for tokens in (first, second):
+        assert h.call(tokens["access_token"]).status == 401
+    for text in ("", "x", "x" * 87, first["refresh_token"] * 100, first["access_token"]):
+        assert agent.refresh(text).json["error"] == "invalid_grant", text
+
+
+@test
+def every_end_is_one_at_the_next_request():
+    """63, S10, P1"""
+    h = house()
+    agent = Agent()
+
+    def ended_by(what, person="ann"):
+        browser = h.browser(person)
+        tokens = agent.tokens(browser)
+        assert h.call(tokens["access_token"]).status == 200
+        what(browser, tokens)
+        answer = h.call(tokens["access_token"])
+        assert answer.status == 401 and 'error="invalid_token"' in answer.headers["www-authenticate"], answer
+        assert "x-goog-iap-generated-response" in answer.headers, answer.headers
+        assert agent.refresh(tokens["refresh_token"]).json["error"] == "invalid_grant"
+
+    def by_the_home_page(browser, tokens):
+        page = browser.ask(h.auth + "/")
+        assert "Programs that you have let in" in page.text and h.url("one") in page.text, page.text
+        digits = base64.urlsafe_b64decode(claims_of(tokens["access_token"])[1]["sid"] + "=").hex()
+        assert f'name="agent" value="{digits}"' in page.text, page.text
+        quin = h.browser("quin")
+        assert digits not in quin.ask(h.auth + "/").text
+        quin.ask(h.auth + "/_homerun/auth/agents", form={"agent": digits})
+        browser.ask(h.auth + "/_homerun/auth/agents", form={"agent": digits}, Sec_Fetch_Site="cross-site")
+        assert h.call(tokens["access_token"]).status == 200, "not theirs to end"
+        assert browser.ask(h.auth + "/_homerun/auth/agents", form={"agent": digits}).status == 303
+        assert digits not in browser.ask(h.auth + "/").text
+
+    def by_itself(browser, tokens):
+        assert agent.revoke(tokens["refresh_token"], client_id=Agent(new=True).client).status == 200
+        assert agent.revoke("x").status == 200
+        assert h.call(tokens["access_token"]).status == 200, "not theirs to end"
+        assert agent.revoke(tokens["refresh_token"]).status == 200
+
+    ended_by(by_the_home_page)
+    ended_by(by_itself)
+    ended_by(lambda browser, tokens: agent.revoke(tokens["access_token"]))
+    ended_by(lambda browser, tokens: browser.ask(h.auth + "/_homerun/auth/signout", form={}))
+    ended_by(lambda browser, tokens: h.homerun.cli("signout", "ann@example.com"))
+    # A grant at the door that is gone: 403 as for the person, and nothing that sends clients in circles.
+    tokens = agent.tokens(h.browser())
+    h.let_in("one", ["user:quin@example.com"])
+    try:
+        answer = h.call(tokens["access_token"])
+        assert answer.status == 403 and "www-authenticate" not in answer.headers, answer
+    finally:
+        h.let_in("one", ["user:ann@example.com"])
+    assert h.call(tokens["access_token"]).status == 200
+    # And with a door that is gone there is nobody to believe the token.
+    path = "/v2/projects/demo/locations/us-central1/services/one?updateMask=iapEnabled"
+    assert h.homerun.api("PATCH", path, {"iapEnabled": False}).status == 200
+    try:
+        assert h.call(tokens["access_token"]).status == 401
+    finally:
+        assert h.homerun.api("PATCH", path, {"iapEnabled": True}).status == 200
+
+
+@test
+def nothing_else_passes_for_an_agents_token():
+    """C12: only what the auth host has signed of that kind; and no cookie is one."""
+    h, ann, agent = house(), house().browser(), Agent()
+    tokens = agent.tokens(ann)
+    _, claims = claims_of(tokens["access_token"])
+    # A token that its session would have as a cookie.
+    family, ticket = tokens["refresh_token"].split(".")
+    for value in (claims["sid"], family, ticket, "agent " + family, tokens["refresh_token"]):
+        answer = h.ask(h.url("one"), Cookie=f"__Host-homerun_session={value}", Accept="text/html")
+        assert answer.status == 302, (value, answer)
+        answer = h.ask(h.auth + "/", Cookie=f"__Host-homerun_sso={value}", Accept="text/html")
+        assert "You are signed in" not in answer.text
+    # A service account that signs what the auth host would.
+    email = "signer@demo.iam.gserviceaccount.com"
+    h.homerun.api("POST", "/v1/projects/demo/serviceAccounts", {"accountId": "signer"})
+    for claim in ({"iss": email, "sub": email}, {"iss": h.auth, "sub": claims["sub"]}, {"iss": email, "sub": email, "homerun_use": "agent"}):
+        forged = {**claims, "aud": [h.url("one") + "/"], **claim}
+        signed = h.homerun.api("POST", f"/v1/projects/-/serviceAccounts/{email}:signJwt", {"payload": json.dumps(forged)})
+        if signed.status == 200:
+            answer = h.call(signed.json["signedJwt"])
+            assert answer.status in (401, 403), (claim, answer)
+    # One character of the signature, and none at all.
+    head, payload, signature = tokens["access_token"].split(".")
+    for text in (f"{head}.{payload}.{signature[:-8]}AAAAAAAA", f"{head}.{payload}.", tokens["access_token"] + "x"):
+        assert h.call(text).status == 401, text
+    assert h.call(tokens["access_token"]).status == 200
+
+
+@test
+def what_was_done_is_in_the_history():
+    h, agent = house(), Agent()
+    tokens = agent.tokens(h.browser("olga"))
+    h.let_in("one", ["user:ann@example.com"])
+    agent.revoke(tokens["access_token"])
+    organization = h.homerun.api("GET", "/v1/projects/demo").json["parent"]["id"]
+    rows = h.homerun.cli("access", "history", f"--organization={organization}", "--format=json").stdout
+    assert "let-agent-in" in rows and "end-agent-by-itself" in rows and "register-agent" in rows, rows[:2000]
+    for secret in tokens["refresh_token"].split("."):
+        assert secret not in rows
 
 
 if __name__ == "__main__":
