@@ -36,10 +36,18 @@
 #include "control/seed.h"
 #include "ipc/confine.h"
 
+/* What could not be read is held against the work that asked for it, and no other. */
+static void on_turn(uv_check_t *check)
+{
+    struct control *control = check->data;
+    store_turn(control->store);
+}
+
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)
 {
     (void)channel;
+    store_turn(((struct control *)ctx)->store);
     if (type == MSG_REVISION_STATE && bytes == sizeof(struct msg_revision_state)) {
         struct msg_revision_state state;
         memcpy(&state, body, sizeof(state));
@@ -279,6 +287,7 @@ int control_main(int argc, char **argv)
     static struct control control;
     struct error err = {0};
     static uv_loop_t loop;
+    static uv_check_t check;
     log_init("control", LOG_LEVEL_INFO);
     if (!settings_read(&control.settings, ipc_inherited("settings"), &err)) {
         log_error("settings: %s", err.text);
@@ -295,6 +304,10 @@ int control_main(int argc, char **argv)
         log_error("%s", err.text);
         return 1; /* at the first start that ends everything; later we are tried again */
     }
+    uv_check_init(&loop, &check);
+    check.data = &control;
+    uv_check_start(&check, on_turn);
+    uv_unref((uv_handle_t *)&check);
     control_sandbox_enter(&control);
     ipc_send(control.supervisor, MSG_READY, NULL, 0);
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -3,6 +3,7 @@
  * connection. Two tables of our own: `document` and `audit`; and `meta` for the schema's number and
  * the change number.
  */
+#include <assert.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -65,6 +66,8 @@ struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_STATEMENTS];
     bool changing; /* inside a transaction */
+    bool unread;   /* since store_turn(): see WHY */
+    struct error why;
 };
 
 static bool fail(struct store *store, const char *what, struct error *err)
@@ -231,7 +234,7 @@ bool store_begin(struct store *store, struct error *err)
 
 bool store_commit(struct store *store, struct error *err)
 {
-    if (!run(store, statement(store, SQL_COMMIT, err), NULL, err)) {
+    if (store_unread(store, err) || !run(store, statement(store, SQL_COMMIT, err), NULL, err)) {
         store_rollback(store);
         return false;
     }
@@ -249,23 +252,57 @@ void store_rollback(struct store *store)
     }
 }
 
-static bool read_row(sqlite3_stmt *stmt, struct store_doc *out, struct error *err)
+/* What could not be read: the first of a turn is kept. False. */
+static bool remember(struct store *store, const struct error *failure, struct error *err)
+{
+    if (!store->unread) {
+        store->unread = true;
+        store->why = *failure;
+    }
+    if (err != NULL) {
+        *err = *failure;
+    }
+    return false;
+}
+
+bool store_unread(const struct store *store, struct error *err)
+{
+    if (store->unread && err != NULL) {
+        *err = store->why;
+    }
+    return store->unread;
+}
+
+void store_turn(struct store *store)
+{
+    store->unread = false;
+}
+
+static bool read_row(sqlite3_stmt *stmt, const char *kind, struct store_doc *out, struct error *err)
 {
     const char *text = (const char *)sqlite3_column_text(stmt, 2);
     int length = sqlite3_column_bytes(stmt, 2);
     out->id = (uint64_t)sqlite3_column_int64(stmt, 0);
     out->version = sqlite3_column_int64(stmt, 1);
     out->body = text == NULL ? NULL : json_loadb(text, (size_t)length, JSON_DECODE_ANY, NULL);
-    return out->body != NULL ||
-           error_set(err, STATUS_DATA_LOSS, "document %llu of the record is not JSON",
-                     (unsigned long long)out->id);
+    if (json_is_object(out->body)) {
+        return true;
+    }
+    json_decref(out->body);
+    out->body = NULL;
+    return error_set(err, STATUS_DATA_LOSS,
+                     "the %s %s of the record is damaged; nothing is changed while it is so; put a "
+                     "backup of the record in its place",
+                     kind, out->key);
 }
 
 enum store_result store_get(struct store *store, const char *kind, const char *key,
                             struct store_doc *out, struct error *err)
 {
-    sqlite3_stmt *stmt = statement(store, SQL_GET, err);
+    struct error failure = {0};
+    sqlite3_stmt *stmt = statement(store, SQL_GET, &failure);
     if (stmt == NULL) {
+        remember(store, &failure, err);
         return STORE_FAILED;
     }
     bind_text(stmt, 1, kind);
@@ -274,13 +311,16 @@ enum store_result store_get(struct store *store, const char *kind, const char *k
     int code = sqlite3_step(stmt);
     if (code == SQLITE_ROW) {
         snprintf(out->key, sizeof(out->key), "%s", key);
-        result = read_row(stmt, out, err) ? STORE_FOUND : STORE_FAILED;
+        result = read_row(stmt, kind, out, &failure) ? STORE_FOUND : STORE_FAILED;
     } else if (code == SQLITE_DONE) {
         result = STORE_ABSENT;
     } else {
-        fail(store, "database", err);
+        fail(store, "database", &failure);
     }
     sqlite3_reset(stmt);
+    if (result == STORE_FAILED) {
+        remember(store, &failure, err);
+    }
     return result;
 }
 
@@ -395,10 +435,12 @@ bool store_next(struct store *store, const char *kind, const char *prefix, const
 {
     /* A statement of its own: FN may ask the store for more. */
     sqlite3_stmt *stmt;
+    struct error failure = {0};
     bool inside = strcmp(after, prefix) >= 0 && after[0] != '\0';
     if (sqlite3_prepare_v2(store->db, sql[inside ? SQL_NEXT : SQL_EACH], -1, &stmt, NULL) !=
         SQLITE_OK) {
-        return fail(store, "database", err);
+        fail(store, "database", &failure);
+        return remember(store, &failure, err);
     }
     bind_text(stmt, 1, kind);
     bind_range(stmt, 2, inside ? after : prefix, prefix);
@@ -406,12 +448,12 @@ bool store_next(struct store *store, const char *kind, const char *prefix, const
     for (;;) {
         int code = sqlite3_step(stmt);
         if (code != SQLITE_ROW) {
-            good = code == SQLITE_DONE || fail(store, "database", err);
+            good = code == SQLITE_DONE || fail(store, "database", &failure);
             break;
         }
         struct store_doc doc;
         snprintf(doc.key, sizeof(doc.key), "%s", (const char *)sqlite3_column_text(stmt, 3));
-        if (!read_row(stmt, &doc, err)) {
+        if (!read_row(stmt, kind, &doc, &failure)) {
             good = false;
             break;
         }
@@ -422,13 +464,24 @@ bool store_next(struct store *store, const char *kind, const char *prefix, const
         }
     }
     sqlite3_finalize(stmt);
-    return good;
+    return good || remember(store, &failure, err);
+}
+
+void store_look(struct store *store, const char *kind, const char *prefix,
+                bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx)
+{
+    if (!store_each(store, kind, prefix, fn, ctx, NULL)) {
+        assert(store->unread);
+    }
 }
 
 uint64_t store_change_number(struct store *store)
 {
+    struct error failure = {0};
     int64_t number = 0;
-    run(store, statement(store, SQL_CHANGE, NULL), &number, NULL);
+    if (!run(store, statement(store, SQL_CHANGE, &failure), &number, &failure)) {
+        remember(store, &failure, NULL);
+    }
     return (uint64_t)number;
 }
 
@@ -453,21 +506,38 @@ bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
                       bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx,
                       struct error *err)
 {
-    sqlite3_stmt *stmt = statement(store, SQL_AUDIT_EACH, err);
+    struct error failure = {0};
+    sqlite3_stmt *stmt = statement(store, SQL_AUDIT_EACH, &failure);
     if (stmt == NULL) {
-        return false;
+        return remember(store, &failure, err);
     }
     bind_range(stmt, 1, prefix, prefix);
     sqlite3_bind_int64(stmt, 3, limit);
     int code;
-    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
-        auto_json *row = json_loads((const char *)sqlite3_column_text(stmt, 1), 0, NULL);
-        if (row != NULL && !fn(sqlite3_column_int64(stmt, 0), row, ctx)) {
+    bool good = true;
+    while (good && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        int64_t number = sqlite3_column_int64(stmt, 0);
+        const char *text = (const char *)sqlite3_column_text(stmt, 1);
+        auto_json *row = text == NULL ? NULL : json_loads(text, 0, NULL);
+        if (row == NULL) {
+            good = error_set(&failure, STATUS_DATA_LOSS,
+                             "row %lld of the audit log is damaged; put a backup of the record in "
+                             "its place",
+                             (long long)number);
+        } else if (!fn(number, row, ctx)) {
             code = SQLITE_DONE;
             break;
         }
     }
-    bool good = code == SQLITE_DONE || fail(store, "database", err);
+    good = good && (code == SQLITE_DONE || fail(store, "database", &failure));
     sqlite3_reset(stmt);
-    return good;
+    return good || remember(store, &failure, err);
+}
+
+void store_audit_look(struct store *store, const char *prefix, unsigned limit,
+                      bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx)
+{
+    if (!store_audit_each(store, prefix, limit, fn, ctx, NULL)) {
+        assert(store->unread);
+    }
 }

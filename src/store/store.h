@@ -8,6 +8,9 @@
 
 struct store; /* opaque */
 
+/* Nobody passes over what the record could not say. */
+#define STORE_ASK __attribute__((warn_unused_result))
+
 /* Kinds. Keys are the resource names of Google's APIs, so that a prefix is a subtree. */
 #define STORE_NODE     "node"     /* organizations/N, folders/N, projects/ID */
 #define STORE_SERVICE  "service"  /* projects/P/locations/L/services/S */
@@ -50,6 +53,15 @@ struct store_doc {
 
 enum store_result { STORE_FOUND, STORE_ABSENT, STORE_FAILED };
 
+/*
+ * Something that is there and cannot be read is not absent. Where nobody asks which of the two it
+ * was (ERR is NULL), the store remembers: until the next store_turn(), nothing is committed, and
+ * store_unread() says what was wrong, in place of an answer that was made without it.
+ */
+bool store_unread(const struct store *store, struct error *err);
+/* A piece of work begins: a call, a message, a turn of the loop. */
+void store_turn(struct store *store);
+
 /* PATH is a file. Migrates an older schema; DATA_LOSS with one clear sentence if the file is
  * damaged or newer than we. */
 struct store *store_open(const char *path, struct error *err);
@@ -57,45 +69,55 @@ void store_close(struct store *store);
 
 /* A write transaction. UNAVAILABLE if someone else holds the database for more than 5 s;
  * RESOURCE_EXHAUSTED if the disk is full. */
-bool store_begin(struct store *store, struct error *err);
-bool store_commit(struct store *store,
-                  struct error *err); /* on failure everything is rolled back */
+STORE_ASK bool store_begin(struct store *store, struct error *err);
+STORE_ASK bool store_commit(struct store *store,
+                            struct error *err); /* on failure everything is rolled back */
 void store_rollback(struct store *store);
 
-enum store_result store_get(struct store *store, const char *kind, const char *key,
-                            struct store_doc *out, struct error *err);
+STORE_ASK enum store_result store_get(struct store *store, const char *kind, const char *key,
+                                      struct store_doc *out, struct error *err);
 /* The same of what has to be there: else NOT_FOUND, with the sentence that follows. OUT may be
  * NULL: then nothing is kept. */
-bool store_load(struct store *store, const char *kind, const char *key, struct store_doc *out,
-                struct error *err, const char *absent, ...) __attribute__((format(printf, 6, 7)));
+STORE_ASK bool store_load(struct store *store, const char *kind, const char *key,
+                          struct store_doc *out, struct error *err, const char *absent, ...)
+    __attribute__((format(printf, 6, 7)));
 /* Makes or replaces; *out_id and *out_version may be NULL. BODY is not taken. Inside a transaction
  * only. */
-bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,
-               uint64_t *out_id, int64_t *out_version, struct error *err);
-bool store_delete(struct store *store, const char *kind, const char *key, struct error *err);
+STORE_ASK bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,
+                         uint64_t *out_id, int64_t *out_version, struct error *err);
+STORE_ASK bool store_delete(struct store *store, const char *kind, const char *key,
+                            struct error *err);
 
 /* What was deleted is in none of the record's files any more. Outside of transactions. */
-bool store_scrub(struct store *store, struct error *err);
+STORE_ASK bool store_scrub(struct store *store, struct error *err);
 
 /*
  * In the order of keys (by bytes, as strcmp() has it), those that start with PREFIX. FN answers
  * false to stop, and may ask the store for more. doc->body is lent.
  */
-bool store_each(struct store *store, const char *kind, const char *prefix,
-                bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err);
+STORE_ASK bool store_each(struct store *store, const char *kind, const char *prefix,
+                          bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx,
+                          struct error *err);
+/* Like store_each(), for whoever goes on without what cannot be read: see store_unread(). */
+void store_look(struct store *store, const char *kind, const char *prefix,
+                bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx);
 /*
  * Like store_each(), of the keys that come after AFTER, whether or not AFTER itself is (still)
  * there; "" for all. The store seeks: what stands before is not read.
  */
-bool store_next(struct store *store, const char *kind, const char *prefix, const char *after,
-                bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx, struct error *err);
+STORE_ASK bool store_next(struct store *store, const char *kind, const char *prefix,
+                          const char *after, bool (*fn)(const struct store_doc *doc, void *ctx),
+                          void *ctx, struct error *err);
 
 /* Rises with every transaction that commits a change. */
 uint64_t store_change_number(struct store *store);
 
 /* Appends to the audit log, in the same transaction. */
-bool store_audit(struct store *store, const json_t *row, struct error *err);
+STORE_ASK bool store_audit(struct store *store, const json_t *row, struct error *err);
 /* Newest first, rows whose "resource" starts with PREFIX, at most LIMIT. */
-bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
-                      bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx,
-                      struct error *err);
+STORE_ASK bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
+                                bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx,
+                                struct error *err);
+/* Like store_audit_each(), as store_look() is like store_each(). */
+void store_audit_look(struct store *store, const char *prefix, unsigned limit,
+                      bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx);

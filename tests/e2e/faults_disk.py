@@ -192,6 +192,38 @@ def a_damaged_database_is_named_at_the_start_and_left_as_it_is():
 
 
 @test
+def a_damaged_document_is_named_and_not_taken_for_an_absent_one():
+    """Whatever is asked about it, and by whom: 500 and its name, where "not found" or "denied" would be a guess."""
+    with contextlib.closing(Homerun().start()) as homerun:
+        deploy(homerun, "hurt")
+        assert set_policy(homerun, "hurt", "allAuthenticatedUsers").status == 200
+        path = "/v2/projects/demo/locations/us-central1/services/hurt"
+        with contextlib.closing(sqlite3.connect(pathlib.Path(homerun.data, "homerun.db"), isolation_level=None)) as record:
+            for kind, calls in (
+                    ("policy", (("GET", path + ":getIamPolicy", None, None), ("GET", path, None, "user:nobody@example.com"),
+                                ("POST", path + ":setIamPolicy", {"policy": {"bindings": []}}, None),
+                                ("POST", path + ":testIamPermissions", {"permissions": ["run.services.get"]},
+                                 "user:guest@example.com"))),
+                    ("service", (("GET", path, None, None), ("GET", "/v2/projects/demo/locations/-/services", None, None),
+                                 ("PATCH", path + "?updateMask=labels", {"labels": {"a": "b"}}, None),
+                                 ("GET", path + "/revisions", None, None)))):
+                where = "kind = ? AND key LIKE '%/services/hurt'"
+                (good,), = record.execute(f"SELECT body FROM document WHERE {where}", (kind,))
+                record.execute(f"UPDATE document SET body = ? WHERE {where}", (good[:-2], kind))
+                for verb, target, body, member in calls:
+                    token = homerun.token(member=member) if member else homerun.token()
+                    answer = homerun.api(verb, target, body, token=token)
+                    error = answer.json.get("error", {})
+                    assert (answer.status, error.get("status")) == (500, "DATA_LOSS"), (verb, target, answer.text)
+                    assert f"the {kind} projects/demo/locations/us-central1/services/hurt" in error["message"], error
+                    assert "errno" not in answer.text and good[:20] not in answer.text, answer.text
+                record.execute(f"UPDATE document SET body = ? WHERE {where}", (good, kind))
+                for verb, target, body, member in calls:
+                    if verb == "GET" and member is None:
+                        assert homerun.api(verb, target).status == 200, target
+
+
+@test
 def a_damaged_index_is_made_anew():
     with Homerun("--plain", "--workers=1") as homerun:
         deploy(homerun, "open", public=False)

@@ -113,7 +113,7 @@ const char *explain_service_of(struct api_call *call, const char *host)
     search.label = dot < 0 ? normal : slice_upto(normal, (size_t)dot);
     ptrdiff_t tag = slice_find_slice(search.label, SLICE("---"));
     search.label = tag < 0 ? search.label : slice_from(search.label, (size_t)tag + 3);
-    store_each(call->control->store, STORE_SERVICE, "", look_at_service, &search, NULL);
+    store_look(call->control->store, STORE_SERVICE, "", look_at_service, &search);
     return search.found == NULL ? "" : search.found;
 }
 

@@ -91,7 +91,7 @@ static void imagine_address(struct control *control, struct arena *arena,
     }
     struct issuer_search search = {.arena = arena};
     search.domain = slice_from(member->value, (size_t)(slice_find_last(member->value, '@') + 1));
-    store_each(control->store, STORE_ISSUER, "", look_at_issuer, &search, NULL);
+    store_look(control->store, STORE_ISSUER, "", look_at_issuer, &search);
     const char *speaks = search.authority != NULL ? search.authority
                          : robot                  ? NULL
                                                   : search.google_like;
@@ -112,7 +112,7 @@ static void imagine_principal(struct control *control, struct arena *arena,
     static const struct slice subject = SLICE_INIT("/subject/");
     struct issuer_search search = {.arena = arena, .pool = member_pool(member)};
     ptrdiff_t at = slice_find_slice(member->value, subject);
-    store_each(control->store, STORE_ISSUER, "", look_at_issuer, &search, NULL);
+    store_look(control->store, STORE_ISSUER, "", look_at_issuer, &search);
     struct slice sub = at < 0 ? SLICE("") : slice_from(member->value, (size_t)at + subject.len);
     imagine_claims(arena, slice_of(search.of_pool == NULL ? "" : search.of_pool), sub, SLICE(""),
                    audience, request);

@@ -42,8 +42,8 @@ static struct explain_cause host_cause(const struct explanation *explanation)
         store_get(explanation->control->store, STORE_SERVICE, explanation->resource, &doc, NULL) !=
             STORE_FOUND) {
         struct deletion found = {.key = explanation->resource};
-        store_audit_each(explanation->control->store, explanation->resource, 100, look_for_deletion,
-                         &found, NULL);
+        store_audit_look(explanation->control->store, explanation->resource, 100, look_for_deletion,
+                         &found);
         return found.time[0] != '\0' && explanation->resource[0] != '\0'
                    ? (struct explain_cause){"deleted_service",
                                             arena_printf(arena, "%s was deleted at %s by %s",

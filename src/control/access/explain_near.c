@@ -479,8 +479,7 @@ static bool look_elsewhere(const struct store_doc *doc, void *ctx)
 static const char *elsewhere_near(const struct explanation *explanation, const struct names *names)
 {
     struct elsewhere search = {.explanation = explanation, .names = names, .left = POLICIES_MAX};
-    store_each(explanation->control->store, STORE_POLICY, "projects/", look_elsewhere, &search,
-               NULL);
+    store_look(explanation->control->store, STORE_POLICY, "projects/", look_elsewhere, &search);
     return search.found;
 }
 
@@ -601,7 +600,7 @@ static const char *sibling_near(const struct explanation *explanation)
     const char *prefix =
         arena_printf(explanation->arena, "%.*s/",
                      (int)(end == NULL ? 0 : end - explanation->resource), explanation->resource);
-    store_each(explanation->control->store, STORE_SERVICE, prefix, look_at_sibling, &search, NULL);
+    store_look(explanation->control->store, STORE_SERVICE, prefix, look_at_sibling, &search);
     return search.found;
 }
 
@@ -630,8 +629,8 @@ static void near_of_stranger(const struct explanation *explanation, const struct
     const char *name = explain_short_name(explanation, explanation->resource);
     struct closing closing = {.key = explanation->resource};
     const char *elsewhere = elsewhere_near(explanation, everybody);
-    store_audit_each(explanation->control->store, explanation->resource, HISTORY_MAX,
-                     look_for_closing, &closing, NULL);
+    store_audit_look(explanation->control->store, explanation->resource, HISTORY_MAX,
+                     look_for_closing, &closing);
     const struct facts_service *service = explanation->facts.service;
     if (service != NULL && service->invoker_check_off && service->check_off_until_us != 0) {
         explain_near(explanation, "%s was public until %.*s, as its check was set to be off", name,

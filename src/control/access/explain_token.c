@@ -157,7 +157,7 @@ static struct explain_cause issuer_cause(const struct explanation *explanation)
         return cause("google_issuer", "Google issued the token, and this Homerun has not been told "
                                       "to believe Google");
     }
-    store_each(explanation->control->store, STORE_ISSUER, "", look_at_issuer, &near, NULL);
+    store_look(explanation->control->store, STORE_ISSUER, "", look_at_issuer, &near);
     if (near.same != NULL) {
         const char *known = arena_string(arena, slice_of(near.same));
         free((void *)(uintptr_t)near.same);

@@ -101,7 +101,7 @@ static bool belongs(struct grant_check *check, const struct member *member,
         return owns_domain(check, member->value);
     case MEMBER_PRINCIPAL:
     case MEMBER_PRINCIPAL_SET:
-        store_each(check->call->control->store, STORE_ISSUER, "", is_pool, &search, NULL);
+        store_look(check->call->control->store, STORE_ISSUER, "", is_pool, &search);
         return search.found || federation_pool_known(check->call->control, arena, search.pool);
     case MEMBER_ALL_USERS:
     case MEMBER_ALL_AUTHENTICATED:

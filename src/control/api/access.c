@@ -301,7 +301,7 @@ static bool find_opening(int64_t number, const json_t *row, void *ctx)
 static struct opening opening_of(struct api_call *call, const char *key, enum way way)
 {
     struct opening opening = {.key = key, .way = way};
-    store_audit_each(call->control->store, key, HISTORY_MAX, find_opening, &opening, NULL);
+    store_audit_look(call->control->store, key, HISTORY_MAX, find_opening, &opening);
     return opening;
 }
 

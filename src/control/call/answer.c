@@ -61,8 +61,15 @@ void api_reply_status(struct api_call *call, int http_status, json_t *body)
     write_answer(call, http_status, "application/json; charset=UTF-8", text, NULL);
 }
 
+/* An answer that was made without what cannot be read is none. */
 void api_reply(struct api_call *call, json_t *body)
 {
+    struct error unread;
+    if (!call->changes && store_unread(call->control->store, &unread)) {
+        json_decref(body);
+        api_fail(call, &unread);
+        return;
+    }
     api_reply_status(call, 200, body);
 }
 
@@ -127,6 +134,12 @@ static json_t *message_of(struct api_call *call, const struct error *err)
 
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details)
 {
+    struct error unread;
+    if (store_unread(call->control->store, &unread)) {
+        json_decref(details); /* "not found", "denied" may be what a damaged record looks like */
+        details = NULL;
+        err = &unread;
+    }
     if (details == NULL) {
         details = json_array();
     }

@@ -61,6 +61,7 @@ struct api_call {
     bool scope_lacking;       /* the account may, its token may not: for ErrorInfo */
     const char *disabled_api; /* the project has switched it off: for ErrorInfo; or NULL */
     const struct api_transport *transport; /* NULL: HTTP as it is */
+    bool changes;                          /* it has begun a change of the record */
     bool congested; /* of answers that go on: more waits for the client than should */
     void *wire;     /* the transport's own */
     void *user;     /* the handler's, for calls that are answered later */

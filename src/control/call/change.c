@@ -8,5 +8,6 @@ struct change *api_change(struct api_call *call, struct error *err)
         .peer = call->peer,
         .method = call->route->method,
     };
+    call->changes = true;
     return change_begin(call->control, author, err);
 }

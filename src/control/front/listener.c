@@ -430,6 +430,7 @@ static struct api_call *call_make(struct control *control, struct exchange *exch
     }
     const struct http_request *request = exchange_request(exchange);
     char peer[64];
+    store_turn(control->store);
     call->control = control;
     call->exchange = exchange;
     net_address_text((const struct sockaddr *)exchange_peer(exchange), peer, false);
@@ -739,6 +740,7 @@ static void take_request(struct exchange *exchange, struct gathering *gathering)
 {
     struct api_call *call = gathering->call;
     struct error err = {0};
+    store_turn(call->control->store);
     exchange_set_user(exchange, (void *)((uintptr_t)call | USER_CALL));
     bool stale = call->transport != NULL || is_stale(gathering);
     struct slice bytes = call->transport == NULL

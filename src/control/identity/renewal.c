@@ -227,7 +227,7 @@ static bool look_at(const struct store_doc *doc, void *ctx)
 static void enqueue(struct renewals *renewals, const char *provider)
 {
     struct look look = {renewals, provider, clock_wall_us()};
-    store_each(renewals->control->store, STORE_SESSION, "", look_at, &look, NULL);
+    store_look(renewals->control->store, STORE_SESSION, "", look_at, &look);
     go_on(renewals);
 }
 

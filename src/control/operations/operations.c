@@ -114,8 +114,9 @@ static void on_sweep(uv_timer_t *timer)
     struct error err = {0};
     auto_json *keys = json_array();
     struct sweep sweep = {.before_us = clock_wall_us() - KEPT_US, .keys = keys};
-    store_each(control->store, STORE_OPERATION, "", sweep_collect, &sweep, NULL);
-    if (json_array_size(keys) > 0 && !sweep_delete(control, keys, &err)) {
+    store_turn(control->store);
+    if (!store_each(control->store, STORE_OPERATION, "", sweep_collect, &sweep, &err) ||
+        (json_array_size(keys) > 0 && !sweep_delete(control, keys, &err))) {
         log_warn("operations: old ones not deleted: %s", err.text);
     }
 }

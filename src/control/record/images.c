@@ -102,13 +102,15 @@ static bool digest_matches(const struct store_doc *doc, void *ctx)
     return true;
 }
 
-static json_t *image_by_digest(struct control *control, struct arena *arena,
-                               const struct reference *parts)
+/* *OUT stays NULL if there is none. */
+static bool image_by_digest(struct control *control, struct arena *arena,
+                            const struct reference *parts, json_t **out, struct error *err)
 {
     struct digest_search search = {.digest = parts->digest};
     const char *prefix = arena_printf(arena, "%.*s:", SLICE_ARG(parts->name));
-    store_each(control->store, STORE_IMAGE, prefix, digest_matches, &search, NULL);
-    return search.found;
+    bool good = store_each(control->store, STORE_IMAGE, prefix, digest_matches, &search, err);
+    *out = search.found;
+    return good;
 }
 
 bool image_find(struct control *control, struct arena *arena, const char *reference, json_t **image,
@@ -123,14 +125,22 @@ bool image_find(struct control *control, struct arena *arena, const char *refere
         }
     }
     if (parts.digest.len > 0) {
-        *image = image_by_digest(control, arena, &parts);
+        if (!image_by_digest(control, arena, &parts, image, err)) {
+            return false;
+        }
         if (*image != NULL) {
             return true;
         }
-    } else if (store_get(control->store, STORE_IMAGE, image_key(arena, reference), &doc, err) ==
-               STORE_FOUND) {
-        *image = doc.body;
-        return true;
+    } else {
+        switch (store_get(control->store, STORE_IMAGE, image_key(arena, reference), &doc, err)) {
+        case STORE_FOUND:
+            *image = doc.body;
+            return true;
+        case STORE_FAILED:
+            return false;
+        case STORE_ABSENT:
+            break;
+        }
     }
     return error_set(err, STATUS_NOT_FOUND,
                      "Image '%.300s' not found. `homerun images list` shows what there is, "

@@ -161,7 +161,7 @@ const char *tag_named(struct control *control, struct arena *arena, const char *
                       const char *name)
 {
     struct named named = {.name = name};
-    store_each(control->store, STORE_TAG, kind, is_named, &named, NULL);
+    store_look(control->store, STORE_TAG, kind, is_named, &named);
     return named.key[0] == '\0' ? NULL : arena_string(arena, slice_of(named.key));
 }
 

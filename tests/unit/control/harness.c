@@ -196,6 +196,7 @@ struct answer harness_call(struct harness *harness, const char *member, const ch
     struct api_call *call = calloc(1, sizeof(*call));
     struct slice rest = slice_of(target), path;
     slice_cut(&rest, '?', &path);
+    store_turn(harness->control.store);
     call->control = &harness->control;
     call->peer = "127.0.0.1";
     call->path = path;

@@ -188,10 +188,13 @@ static void what_was_committed_survives_a_kill(void **state)
     pid_t child = fork();
     if (child == 0) {
         struct store *store = store_open(path, &err);
-        store_begin(store, &err);
+        if (!store_begin(store, &err)) {
+            _exit(1);
+        }
         put(store, "projects/p/a", 1);
-        store_commit(store, &err);
-        store_begin(store, &err);
+        if (!store_commit(store, &err) || !store_begin(store, &err)) {
+            _exit(1);
+        }
         put(store, "projects/p/b", 1);
         kill(getpid(), SIGKILL);
     }
