@@ -54,30 +54,52 @@ static json_t *texts(const char *const *list)
 static json_t *capabilities(void)
 {
     static const char *const names[] = {
-        "CAP_CHOWN",       "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID",
-        "CAP_KILL",        "CAP_SETFCAP",      "CAP_SETGID", "CAP_SETPCAP",
-        "CAP_SETUID",      "CAP_SYS_CHROOT",   "CAP_MKNOD",  "CAP_NET_BIND_SERVICE",
-        "CAP_SYS_ADMIN",   NULL};
+        "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID", "CAP_KILL",
+        "CAP_SETFCAP", "CAP_SETGID",           "CAP_SETPCAP",   "CAP_SETUID", "CAP_SYS_CHROOT",
+        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_SYS_ADMIN", NULL};
     return json_pack("{sososo}", "bounding", texts(names), "effective", texts(names), "permitted",
                      texts(names));
 }
 
 static json_t *seccomp(void)
 {
-    static const char *const refused[] = {
-        "acct",           "add_key",           "adjtimex",
-        "bpf",            "clock_adjtime",     "clock_settime",
-        "delete_module",  "fanotify_init",     "finit_module",
-        "init_module",    "io_uring_enter",    "io_uring_register",
-        "io_uring_setup", "ioperm",            "iopl",
-        "kcmp",           "kexec_file_load",   "kexec_load",
-        "keyctl",         "lookup_dcookie",    "open_by_handle_at",
-        "pidfd_getfd",    "perf_event_open",   "process_vm_readv",
-        "ptrace",         "process_vm_writev", "quotactl",
-        "quotactl_fd",    "reboot",            "request_key",
-        "settimeofday",   "swapoff",           "swapon",
-        "syslog",         "userfaultfd",       "vhangup",
-        NULL};
+    static const char *const refused[] = {"acct",
+                                          "add_key",
+                                          "adjtimex",
+                                          "bpf",
+                                          "clock_adjtime",
+                                          "clock_settime",
+                                          "delete_module",
+                                          "fanotify_init",
+                                          "finit_module",
+                                          "init_module",
+                                          "io_uring_enter",
+                                          "io_uring_register",
+                                          "io_uring_setup",
+                                          "ioperm",
+                                          "iopl",
+                                          "kcmp",
+                                          "kexec_file_load",
+                                          "kexec_load",
+                                          "keyctl",
+                                          "lookup_dcookie",
+                                          "open_by_handle_at",
+                                          "pidfd_getfd",
+                                          "perf_event_open",
+                                          "process_vm_readv",
+                                          "ptrace",
+                                          "process_vm_writev",
+                                          "quotactl",
+                                          "quotactl_fd",
+                                          "reboot",
+                                          "request_key",
+                                          "settimeofday",
+                                          "swapoff",
+                                          "swapon",
+                                          "syslog",
+                                          "userfaultfd",
+                                          "vhangup",
+                                          NULL};
     return json_pack("{sss[{sosssi}]}", "defaultAction", "SCMP_ACT_ALLOW", "syscalls", "names",
                      texts(refused), "action", "SCMP_ACT_ERRNO", "errnoRet", EPERM);
 }
@@ -144,8 +166,7 @@ static bool make_root(struct arena *arena, const char *dir, struct error *err)
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char link[256];
-        ssize_t length =
-            readlink(arena_printf(arena, "/%s", names[i]), link, sizeof(link) - 1);
+        ssize_t length = readlink(arena_printf(arena, "/%s", names[i]), link, sizeof(link) - 1);
         const char *path = arena_printf(arena, "%s/%s", root, names[i]);
         link[length > 0 ? length : 0] = '\0';
         if (length > 0 && symlink(link, path) != 0) {
@@ -189,12 +210,12 @@ bool sandbox_write(const struct sandbox *sandbox, const char *const *argv, struc
                                               "_CONTAINERS_USERNS_CONFIGURED=1",
                                               NULL};
     auto_arena arena = {0};
-    auto_json *config = json_pack(
-        "{ss s{sb s{sisi} soso ss so sb} s{sssb} ss so so}", "ociVersion", "1.0.2", "process",
-        "terminal", 0, "user", "uid", 0, "gid", 0, "args", texts(argv), "env", texts(environment),
-        "cwd", "/work", "capabilities", capabilities(), "noNewPrivileges", 1, "root", "path",
-        "rootfs", "readonly", 0, "hostname", "build", "mounts", mounts(), "linux",
-        linux_part(sandbox));
+    auto_json *config =
+        json_pack("{ss s{sb s{sisi} soso ss so sb} s{sssb} ss so so}", "ociVersion", "1.0.2",
+                  "process", "terminal", 0, "user", "uid", 0, "gid", 0, "args", texts(argv), "env",
+                  texts(environment), "cwd", "/work", "capabilities", capabilities(),
+                  "noNewPrivileges", 1, "root", "path", "rootfs", "readonly", 0, "hostname",
+                  "build", "mounts", mounts(), "linux", linux_part(sandbox));
     return make_root(&arena, sandbox->dir, err) && make_etc(&arena, sandbox->dir, err) &&
            file_write(arena_printf(&arena, "%s/config.json", sandbox->dir),
                       json_write(&arena, config), 0600, err);

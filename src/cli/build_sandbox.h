@@ -10,8 +10,8 @@
 enum { SANDBOX_USERS = 65536 };
 
 struct sandbox {
-    const char *dir; /* of this build alone; "store", "context", "bases" and "etc" are in it */
-    const char *data; /* whose disk must not run full */
+    const char *dir;      /* of this build alone; "store", "context", "bases" and "etc" are in it */
+    const char *data;     /* whose disk must not run full */
     unsigned users_first; /* of the machine's users: root inside */
 };
 

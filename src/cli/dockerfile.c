@@ -80,8 +80,7 @@ static struct slice argument_value(const struct reader *reader, struct slice nam
 static struct slice braced_value(const struct reader *reader, struct slice text)
 {
     ptrdiff_t colon = slice_find(text, ':');
-    struct slice value =
-        argument_value(reader, colon < 0 ? text : slice_upto(text, (size_t)colon));
+    struct slice value = argument_value(reader, colon < 0 ? text : slice_upto(text, (size_t)colon));
     struct slice rest = colon < 0 ? SLICE("") : slice_from(text, (size_t)colon + 1);
     if (slice_starts(rest, SLICE("-")) && value.len == 0) {
         return slice_from(rest, 1);
@@ -231,11 +230,8 @@ static bool read_instruction(struct reader *reader, struct slice text, struct er
         const char *name;
         bool (*read)(struct reader *reader, struct slice rest, struct error *err);
     } instructions[] = {
-        {"ARG", read_arg},
-        {"FROM", read_from},
-        {"COPY", read_options},
-        {"ADD", read_options},
-        {"RUN", read_options},
+        {"ARG", read_arg},     {"FROM", read_from},   {"COPY", read_options},
+        {"ADD", read_options}, {"RUN", read_options},
     };
     struct slice word = word_cut(&text);
     for (size_t i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++) {
@@ -292,8 +288,8 @@ bool dockerfile_bases(struct arena *arena, struct slice text, struct dockerfile_
         line.len -= goes_on ? 1 : 0;
         buffer_add(&whole, line);
         if (!goes_on || text.len == 0) {
-            good = read_instruction(
-                reader, slice_of(arena_string(arena, buffer_slice(&whole))), err);
+            good =
+                read_instruction(reader, slice_of(arena_string(arena, buffer_slice(&whole))), err);
             buffer_clear(&whole);
         }
     }

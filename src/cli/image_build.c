@@ -197,8 +197,7 @@ static bool build_in(struct cli *cli, const char *from, const char *dir, const c
     struct sandbox sandbox = {
         .dir = dir,
         .data = session_data(cli),
-        .users_first =
-            USERS_FIRST + (unsigned)(random_u64() % BUILDS_AT_ONCE) * SANDBOX_USERS,
+        .users_first = USERS_FIRST + (unsigned)(random_u64() % BUILDS_AT_ONCE) * SANDBOX_USERS,
     };
     for (size_t i = 0; i < bases->count; i++) {
         argv[5 + i] = bases->names[i];
@@ -207,7 +206,8 @@ static bool build_in(struct cli *cli, const char *from, const char *dir, const c
         !sandbox_write(&sandbox, argv, err)) {
         return false;
     }
-    const char *owner = arena_printf(&cli->arena, "%u:%u", sandbox.users_first, sandbox.users_first);
+    const char *owner =
+        arena_printf(&cli->arena, "%u:%u", sandbox.users_first, sandbox.users_first);
     const char *words[] = {"chown",
                            "-R",
                            "-h",
@@ -238,10 +238,10 @@ bool image_build(struct cli *cli, const char *dir, struct slice *digest, struct 
     const char *builds = arena_printf(&cli->arena, "%s/images/builds", session_data(cli));
     const char *own = arena_printf(&cli->arena, "%s/build-%d", builds, (int)getpid());
     sweep_dead(cli, builds);
-    bool good = file_make_dir(builds, 0700, err) && make_folders(cli, own, err) &&
-                build_in(cli, from, own, file, &bases, err) &&
-                image_copy(cli, arena_printf(&cli->arena, "oci:%s/store/out:image", own), digest,
-                           err);
+    bool good =
+        file_make_dir(builds, 0700, err) && make_folders(cli, own, err) &&
+        build_in(cli, from, own, file, &bases, err) &&
+        image_copy(cli, arena_printf(&cli->arena, "oci:%s/store/out:image", own), digest, err);
     tool_run_here((const char *[]){"rm", "-rf", "--one-file-system", own, NULL});
     return good;
 }

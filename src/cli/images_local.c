@@ -17,10 +17,9 @@ static const char *size_text(struct cli *cli, uint64_t bytes)
     } units[] = {{1000000000, "GB"}, {1000000, "MB"}, {1000, "kB"}};
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (bytes >= units[i].unit) {
-            return arena_printf(&cli->arena, "%llu.%llu %s",
-                                (unsigned long long)(bytes / units[i].unit),
-                                (unsigned long long)(bytes % units[i].unit / (units[i].unit / 10)),
-                                units[i].name);
+            return arena_printf(
+                &cli->arena, "%llu.%llu %s", (unsigned long long)(bytes / units[i].unit),
+                (unsigned long long)(bytes % units[i].unit / (units[i].unit / 10)), units[i].name);
         }
     }
     return "";

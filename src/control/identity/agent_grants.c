@@ -280,7 +280,7 @@ size_t agent_grants_list(struct api_call *call, const struct session *session,
 {
     struct listing listing = {call, &session->person, out, 0, max};
     if (max > 0) {
-        store_each(call->control->store, STORE_SESSION, prefix, list_one, &listing, NULL);
+        store_look(call->control->store, STORE_SESSION, prefix, list_one, &listing);
     }
     return listing.count;
 }

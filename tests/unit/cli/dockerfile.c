@@ -69,7 +69,8 @@ static void a_line_of_variables_without_end_takes_no_longer_than_its_length(void
     char *text = arena_alloc(&arena, DOCKERFILE_BYTES_MAX);
     memset(text, '$', DOCKERFILE_BYTES_MAX);
     memcpy(text, "FROM ", 5);
-    assert_false(dockerfile_bases(&arena, (struct slice){text, DOCKERFILE_BYTES_MAX}, &bases, &err));
+    assert_false(
+        dockerfile_bases(&arena, (struct slice){text, DOCKERFILE_BYTES_MAX}, &bases, &err));
 }
 
 static void more_images_than_may_be_are_refused(void **state)

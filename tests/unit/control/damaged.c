@@ -57,12 +57,14 @@ static const struct {
 } changes[] = {
     {"POST", SERVICES "?serviceId=other", BODY},
     {"PATCH", SERVICES "/hello?updateMask=labels", "{\"labels\":{\"a\":\"b\"}}"},
-    {"PATCH", SERVICES "/hello", "{\"template\":{\"containers\":[{\"image\":\"homerun.test/hello:1\","
-                                 "\"env\":[{\"name\":\"A\",\"value\":\"b\"}]}]}}"},
+    {"PATCH", SERVICES "/hello",
+     "{\"template\":{\"containers\":[{\"image\":\"homerun.test/hello:1\","
+     "\"env\":[{\"name\":\"A\",\"value\":\"b\"}]}]}}"},
     {"POST", SERVICES "/hello:setIamPolicy",
      "{\"policy\":{\"bindings\":[{\"role\":\"roles/run.invoker\",\"members\":[\"allUsers\"]}]}}"},
     {"POST", "/v1/projects/demo:setIamPolicy",
-     "{\"policy\":{\"bindings\":[{\"role\":\"roles/owner\",\"members\":[\"user:owner@example.com\"]}]"
+     "{\"policy\":{\"bindings\":[{\"role\":\"roles/"
+     "owner\",\"members\":[\"user:owner@example.com\"]}]"
      "}}"},
     {"POST", "/v1/projects/demo/serviceAccounts", "{\"accountId\":\"robot-one\"}"},
     {"POST", "/v1/projects/demo/roles", "{\"roleId\":\"some\",\"role\":{\"title\":\"x\"}}"},
@@ -86,11 +88,11 @@ static size_t try_all(struct harness *harness, sqlite3 *db, sqlite3_int64 id)
     size_t refused = 0;
     for (size_t i = 0; i < CHANGES; i++) {
         auto_arena arena = {0};
-        const char *name =
-            rows(db, &arena, arena_printf(&arena, "SELECT kind, key FROM document WHERE id = %lld", id));
+        const char *name = rows(
+            db, &arena, arena_printf(&arena, "SELECT kind, key FROM document WHERE id = %lld", id));
         const char *before = rows(db, &arena, all);
-        auto_answer answer = harness_call(harness, OWNER, changes[i].verb, changes[i].target,
-                                          changes[i].body);
+        auto_answer answer =
+            harness_call(harness, OWNER, changes[i].verb, changes[i].target, changes[i].body);
         if (strcmp(body_of(db, &arena, id), DAMAGE "|") != 0) {
             fail_msg("%s was replaced by %s %s", name, changes[i].verb, changes[i].target);
         }
@@ -141,13 +143,16 @@ static void a_policy_that_cannot_be_read_does_not_stop_forbidding(void **state)
     auto_answer made = harness_call(harness, OWNER, "POST", SERVICES "?serviceId=hello", BODY);
     answer_expect(&made, 200);
     sqlite3 *db = open_record(harness);
-    char *sql = sqlite3_mprintf("INSERT INTO document (kind, key, version, body) VALUES"
-                                " ('orgpolicy', 'projects/demo/policies/run.managed.requireInvokerIam',"
-                                " 1, %Q)", DAMAGE);
+    char *sql =
+        sqlite3_mprintf("INSERT INTO document (kind, key, version, body) VALUES"
+                        " ('orgpolicy', 'projects/demo/policies/run.managed.requireInvokerIam',"
+                        " 1, %Q)",
+                        DAMAGE);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_free(sql);
-    auto_answer open = harness_call(harness, OWNER, "PATCH", SERVICES "/hello?updateMask=invokerIamDisabled",
-                                    "{\"invokerIamDisabled\":true}");
+    auto_answer open =
+        harness_call(harness, OWNER, "PATCH", SERVICES "/hello?updateMask=invokerIamDisabled",
+                     "{\"invokerIamDisabled\":true}");
     answer_expect(&open, 500);
     auto_answer now = harness_call(harness, OWNER, "GET", SERVICES "/hello", NULL);
     assert_false(json_flag(now.body, "invokerIamDisabled", false));
