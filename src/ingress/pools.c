@@ -73,14 +73,11 @@ static struct upstream *upstream_new(struct net *net, const struct board_place *
     if (upstream == NULL) {
         abort();
     }
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_addr = {.s_addr = place->address.ipv4},
-        .sin_port = htons(place->address.port),
-    };
+    struct sockaddr_storage address;
+    socklen_t length = board_address_socket(&place->address, &address);
     upstream->http2 = place->address.http2 != 0;
-    upstream->pool = net_pool_new(net, (const struct sockaddr *)&address, sizeof(address),
-                                  upstream->http2, IDLE_MS);
+    upstream->pool =
+        net_pool_new(net, (const struct sockaddr *)&address, length, upstream->http2, IDLE_MS);
     upstream->generation = place->generation;
     upstream->slot = place->slot;
     upstream->own_network = place->address.own_network != 0;

@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -118,6 +119,24 @@ void board_unmap(struct board *board)
     }
     munmap(board->shared, sizeof(*board->shared));
     free(board);
+}
+
+socklen_t board_address_socket(const struct board_address *address, struct sockaddr_storage *out)
+{
+    *out = (struct sockaddr_storage){0};
+    if (address->is_v6) {
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
+        memcpy(&v6.sin6_addr, address->ipv6, sizeof(v6.sin6_addr));
+        memcpy(out, &v6, sizeof(v6));
+        return sizeof(v6);
+    }
+    struct sockaddr_in v4 = {
+        .sin_family = AF_INET,
+        .sin_addr = {.s_addr = address->ipv4},
+        .sin_port = htons(address->port),
+    };
+    memcpy(out, &v4, sizeof(v4));
+    return sizeof(v4);
 }
 
 /* ---- chains ---- */
@@ -297,7 +316,7 @@ int board_add(struct board *board, uint64_t revision_id, uint32_t limit,
     board->next_free = (number + 1) % BOARD_INSTANCES;
     struct slot *slot = slot_at(board, number);
     atomic_store(&slot->revision_id, revision_id);
-    atomic_store(&slot->address, address_close(address));
+    slot_set_address(slot, &address);
     atomic_store(&slot->limit, limit < TAKEN_MAX ? limit : TAKEN_MAX);
     atomic_store(&slot->idle_since_us, clock_mono_us());
     atomic_store(&slot->doubt, 0);
@@ -490,7 +509,7 @@ static struct candidate find_candidate(struct walk *walk)
             best = (struct candidate){
                 .number = number,
                 .word = word,
-                .address = address_open(atomic_load(&slot->address)),
+                .address = slot_address(slot),
                 .taken = open.taken,
             };
         }

@@ -6,11 +6,12 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { BOARD_INSTANCES = 8192, BOARD_REVISIONS = 16384, BOARD_WORKERS = 64, BOARD_LAYOUT = 2 };
+enum { BOARD_INSTANCES = 8192, BOARD_REVISIONS = 16384, BOARD_WORKERS = 64, BOARD_LAYOUT = 3 };
 
 enum instance_state {
     INSTANCE_FREE, /* the slot is empty */
@@ -41,8 +42,13 @@ struct board_address {
     uint32_t ipv4; /* network order */
     uint16_t port; /* host order */
     uint8_t http2;
-    uint8_t own_network; /* in a network of its own: its sockets come from the engine */
+    uint8_t own_network;    /* in a network of its own: its sockets come from the engine */
+    uint8_t is_v6;          /* ipv6 says where it is, and not ipv4 */
+    unsigned char ipv6[16]; /* network order */
 };
+
+/* The same as the kernel takes it; how long it is. */
+socklen_t board_address_socket(const struct board_address *address, struct sockaddr_storage *out);
 
 /* A slot for a starting instance of REVISION; -1 if all are taken. LIMIT: places (concurrency). */
 int board_add(struct board *board, uint64_t revision_id, uint32_t limit,

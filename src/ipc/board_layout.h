@@ -14,7 +14,8 @@ enum { BOARD_MAGIC = 0x484f4d45, /* "HOME" */ TAKEN_MAX = (1 << 14) - 1 };
 struct slot {
     alignas(64) _Atomic uint64_t word;
     _Atomic uint64_t revision_id;
-    _Atomic uint64_t address; /* ipv4, port, http2 */
+    _Atomic uint64_t address; /* ipv4, port, flags */
+    _Atomic uint64_t ipv6[2]; /* where the flags say so */
     _Atomic int64_t idle_since_us;
     _Atomic uint32_t limit;
     _Atomic uint32_t next;  /* in the chain: slot + 1; 0 ends it */
@@ -36,6 +37,7 @@ struct shared {
     _Atomic uint64_t cells[BOARD_WORKERS][BOARD_INSTANCES]; /* generation, PENDING, count */
 };
 
+static_assert(sizeof(struct slot) == 64, "a slot is one line of the cache");
 static_assert(BOARD_WORKERS == 64, "waiting_mask has one bit for each worker");
 static_assert((BOARD_REVISIONS & (BOARD_REVISIONS - 1)) == 0, "buckets are picked by bits");
 
@@ -98,10 +100,12 @@ static inline bool cell_pending(uint64_t cell, uint32_t generation)
     return (uint32_t)(cell >> 32) == generation && (cell & CELL_PENDING) != 0;
 }
 
-static inline uint64_t address_close(struct board_address address)
+/* What has no family of its own to say fits into one word; an IPv6 address stands beside it. */
+static inline uint64_t address_close(const struct board_address *address)
 {
-    return (uint64_t)address.ipv4 << 32 | (uint64_t)address.port << 8 |
-           (uint64_t)(address.own_network != 0) << 1 | (address.http2 != 0);
+    return (uint64_t)address->ipv4 << 32 | (uint64_t)address->port << 8 |
+           (uint64_t)(address->is_v6 != 0) << 2 | (uint64_t)(address->own_network != 0) << 1 |
+           (address->http2 != 0);
 }
 
 static inline struct board_address address_open(uint64_t address)
@@ -111,5 +115,25 @@ static inline struct board_address address_open(uint64_t address)
         .port = (uint16_t)(address >> 8),
         .http2 = (uint8_t)(address & 1),
         .own_network = (uint8_t)(address >> 1 & 1),
+        .is_v6 = (uint8_t)(address >> 2 & 1),
     };
+}
+
+static inline void slot_set_address(struct slot *slot, const struct board_address *address)
+{
+    uint64_t halves[2];
+    memcpy(halves, address->ipv6, sizeof(halves));
+    atomic_store(&slot->address, address_close(address));
+    atomic_store(&slot->ipv6[0], halves[0]);
+    atomic_store(&slot->ipv6[1], halves[1]);
+}
+
+static inline struct board_address slot_address(const struct slot *slot)
+{
+    struct board_address address = address_open(atomic_load(&slot->address));
+    if (address.is_v6) {
+        uint64_t halves[2] = {atomic_load(&slot->ipv6[0]), atomic_load(&slot->ipv6[1])};
+        memcpy(address.ipv6, halves, sizeof(halves));
+    }
+    return address;
 }

@@ -1,6 +1,7 @@
 /* The board, by one process and by several that hammer it, and die on it, at once. */
 #include "ipc/board.h"
 
+#include <arpa/inet.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -96,6 +97,37 @@ static void only_a_ready_instance_gives_places(void **state)
     board_give(board, 0, &place);
     board_set_state(board, slot, INSTANCE_DRAINING);
     assert_false(board_take(board, 7, 0, &place));
+    board_unmap(board);
+    close(fd);
+}
+
+/* Pods have addresses of either family, of which only one fits into a word. */
+static void an_address_of_either_family_is_found_as_it_was_put(void **state)
+{
+    (void)state;
+    int fd;
+    struct board *board = a_board(&fd);
+    struct board_place place = {0};
+    struct sockaddr_storage address;
+    char text[INET6_ADDRSTRLEN];
+    struct board_address v6 = {.port = 8080, .is_v6 = 1, .http2 = 1};
+    assert_int_equal(inet_pton(AF_INET6, "fd00:10:88::7", v6.ipv6), 1);
+    int slot = board_add(board, 7, 1, v6);
+    board_set_state(board, slot, INSTANCE_READY);
+    assert_true(board_take(board, 7, 0, &place));
+    assert_int_equal(board_address_socket(&place.address, &address), sizeof(struct sockaddr_in6));
+    const struct sockaddr_in6 *found = (const struct sockaddr_in6 *)&address;
+    assert_int_equal(found->sin6_family, AF_INET6);
+    assert_int_equal(ntohs(found->sin6_port), 8080);
+    assert_string_equal(inet_ntop(AF_INET6, &found->sin6_addr, text, sizeof(text)),
+                        "fd00:10:88::7");
+    assert_int_equal(place.address.http2, 1);
+    board_remove(board, slot);
+    /* The slot's next instance has nothing of it. */
+    slot = a_ready_instance(board, 7, 1);
+    assert_true(board_take(board, 7, 0, &place));
+    assert_int_equal(board_address_socket(&place.address, &address), sizeof(struct sockaddr_in));
+    assert_int_equal(address.ss_family, AF_INET);
     board_unmap(board);
     close(fd);
 }
@@ -415,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_kept_keeps_its_places_and_all_else_is_free),
         cmocka_unit_test(only_a_ready_instance_gives_places),
+        cmocka_unit_test(an_address_of_either_family_is_found_as_it_was_put),
         cmocka_unit_test(the_limit_holds_and_the_least_loaded_is_taken),
         cmocka_unit_test(instances_behind_many_full_ones_are_found),
         cmocka_unit_test(giving_back_into_a_reused_slot_does_nothing),
