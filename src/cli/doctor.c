@@ -258,7 +258,11 @@ static void check_walls(struct doctor *doctor)
     const char *walls = doctor->serves   ? session_text(doctor->cli, "walls")
                         : geteuid() == 0 ? "containers"
                                          : "refused";
-    if (strcmp(walls, "containers") == 0) {
+    if (strcmp(walls, "pods") == 0) {
+        tell(doctor, FINDING_GOOD,
+             "--engine=kubernetes: each instance in a pod under the restricted Pod Security "
+             "Standard, without a service account token; what else keeps it is the cluster's");
+    } else if (strcmp(walls, "containers") == 0) {
         tell(doctor, FINDING_GOOD,
              "each instance in a container: users, processes, files and network of its own, no "
              "capabilities, listed system calls, limits");

@@ -54,8 +54,14 @@ static void on_ready(const struct settings *settings, void *ctx)
            settings->api_url);
     printf("  Sign-in           %s%s%s (`homerun login` signs a browser in)\n", paint.green,
            settings_own_url(settings, &cli->arena, "auth"), paint.off);
+    if (strcmp(settings->engine, "kubernetes") == 0) {
+        printf("  Instances         pods of a cluster (%s), in namespaces homerun-PROJECT\n",
+               settings->kubeconfig[0] == '\0' ? "the one that we run in" : settings->kubeconfig);
+    }
     printf("  Walls             %s\n",
-           strcmp(settings->engine, "process") != 0
+           strcmp(settings->engine, "kubernetes") == 0
+               ? "each instance in a pod under the restricted Pod Security Standard"
+           : strcmp(settings->engine, "process") != 0
                ? strcmp(settings->egress, "none") == 0
                      ? "each instance in a container of its own (crun), without outgoing network"
                      : "each instance in a container of its own (crun)"

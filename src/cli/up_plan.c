@@ -65,6 +65,11 @@ static bool is_region(struct slice text)
     return is_name(text, "-", 2, 40);
 }
 
+static bool is_owner(struct slice text)
+{
+    return is_name(text, "-", 1, 40);
+}
+
 static bool is_domain(struct slice text)
 {
     return is_name(text, "-.", 1, 100) && text.data[text.len - 1] != '.' &&
@@ -129,6 +134,10 @@ static const struct place places[] = {
     {TEXT("organization", settings.organization), is_number, "a number"},
     {TEXT("engine", settings.engine), NULL, NULL},
     {TEXT("egress", settings.egress), NULL, NULL},
+    {TEXT("kubeconfig", settings.kubeconfig), NULL, NULL},
+    {TEXT("kubernetes-owner", settings.kubernetes_owner), is_owner,
+     "up to 40 small letters, digits and '-', with a letter first"},
+    {TEXT("kubernetes-source", settings.kubernetes_sources), is_cidr, a_cidr},
     {TEXT("store", settings.store), NULL, NULL},
     {TEXT("internal", settings.internal), is_cidr, a_cidr},
     {TEXT("trusted-proxy", settings.trusted_proxies), is_cidr, a_cidr},
@@ -327,6 +336,33 @@ static void plan_default(struct supervisor_plan *plan)
     }
 }
 
+/* Where kubectl would look; a pod of a cluster has its own. An absolute path: the engine may stand
+ * elsewhere. */
+static bool find_kubeconfig(struct cli *cli, struct settings *settings, struct error *err)
+{
+    const char *path = settings->kubeconfig, *home = getenv("HOME");
+    char found[PATH_MAX];
+    if (strcmp(settings->engine, "kubernetes") != 0) {
+        return true;
+    }
+    if (path[0] == '\0' && getenv("KUBERNETES_SERVICE_HOST") != NULL) {
+        return true;
+    }
+    if (path[0] == '\0') {
+        path = getenv("KUBECONFIG") != NULL
+                   ? getenv("KUBECONFIG")
+                   : arena_printf(&cli->arena, "%s/.kube/config", home == NULL ? "" : home);
+    }
+    if (realpath(path, found) == NULL) {
+        return error_set(err, STATUS_NOT_FOUND,
+                         "--engine=kubernetes: there is no kubeconfig at %.300s (--kubeconfig "
+                         "FILE says where it is)",
+                         path);
+    }
+    snprintf(settings->kubeconfig, sizeof(settings->kubeconfig), "%s", found);
+    return true;
+}
+
 static const char *const log_levels[] = {"error", "warn", "info", "debug"};
 
 static bool plan_fill(struct cli *cli, struct supervisor_plan *plan, struct error *err)
@@ -350,7 +386,7 @@ static bool plan_fill(struct cli *cli, struct supervisor_plan *plan, struct erro
         return error_set(err, STATUS_INVALID_ARGUMENT, "--data: the path is too long");
     }
     snprintf(plan->settings.data, sizeof(plan->settings.data), "%s", data);
-    return true;
+    return find_kubeconfig(cli, &plan->settings, err);
 }
 
 bool up_plan_make(struct cli *cli, struct supervisor_plan *plan, struct error *err)

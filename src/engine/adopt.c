@@ -13,6 +13,11 @@
 
 enum { FILE_BYTES_MAX = 4 * 1024 * 1024, PATH_BYTES = 4400 };
 
+static bool outlives(const struct engine *engine)
+{
+    return engine->kind->save != NULL || engine->kind->fleets != NULL;
+}
+
 static void path_of(const struct engine *engine, const char *name, char out[PATH_BYTES])
 {
     snprintf(out, PATH_BYTES, "%.4200s/%.100s", engine->notes_dir, name);
@@ -38,7 +43,7 @@ void adopt_note(const struct instance *instance)
     const struct engine *engine = instance->revision->engine;
     char path[PATH_BYTES];
     auto_arena arena = {0};
-    if (engine->kind->save == NULL) {
+    if (!outlives(engine)) {
         return;
     }
     auto_json *note = instance_save(instance);
@@ -56,7 +61,7 @@ void adopt_forget(const struct instance *instance)
 {
     const struct engine *engine = instance->revision->engine;
     char path[PATH_BYTES];
-    if (engine->kind->save != NULL && instance->ever_ready) {
+    if (outlives(engine) && instance->ever_ready) {
         path_of(engine, instance->id, path);
         unlink(path);
     }
@@ -84,7 +89,7 @@ void adopt_all(struct engine *engine)
     static bool keep[BOARD_INSTANCES];
     char path[PATH_BYTES];
     unsigned count = 0;
-    DIR *folder = engine->kind->save == NULL ? NULL : opendir(engine->notes_dir);
+    DIR *folder = !outlives(engine) ? NULL : opendir(engine->notes_dir);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         if (entry->d_name[0] == '.') {
             continue;

@@ -49,8 +49,67 @@ struct backend_usage {
     int64_t cpu_us;       /* since the start */
 };
 
+/*
+ * A cluster makes instances by number, says which of them serve and where, and chooses itself which
+ * one ends. So its backend has no homes and starts no containers, but has a *fleet* for each
+ * revision: how many there are to be is asked for, and members come and go.
+ */
+struct fleet;        /* opaque: of one revision */
+struct fleet_member; /* opaque: one that there is */
+
+struct fleet_events {
+    /* MEMBER, called NAME, serves at ADDRESS. The instance that it is from now on, which the events
+     * below are given; NULL: it is not wanted. */
+    void *(*on_up)(void *ctx, struct fleet_member *member, const char *name,
+                   const struct board_address *address);
+    /* It may take no new requests, or may again. */
+    void (*on_readiness)(void *instance, bool ready);
+    /* The cluster ends it: no new requests. */
+    void (*on_leaving)(void *instance);
+    /* It has ended; WHY: a sentence without its full stop. The last event of it. */
+    void (*on_gone)(void *instance, const char *why);
+    /* One that was asked for does not come. WHY likewise. */
+    void (*on_failed)(void *ctx, enum start_failure failure, const char *why);
+    /* What CONTAINER of it wrote: a line. INSTANCE is NULL while the member is no instance yet. */
+    void (*on_line)(void *ctx, void *instance, const char *container, struct slice line);
+};
+
+/* What is found in the cluster, and nobody has attached: the revision of that number has so many
+ * members there, or is to have them. */
+typedef void (*fleet_found)(void *ctx, uint64_t revision_id, uint32_t members);
+
+struct fleet_backend {
+    /* Once, before anything else. */
+    void (*listen)(struct backend *backend, fleet_found found, void *ctx);
+    /* Whether there may be fleets of PROJECT is looked up. */
+    void (*look_at)(struct backend *backend, struct slice project);
+    /* The fleet of RECORD's revision has somebody who cares. No event comes from within. */
+    struct fleet *(*attach)(struct backend *backend, struct run_record *record,
+                            const struct fleet_events *events, void *ctx);
+    /* Nobody does any more; no event comes after. What runs there goes on. */
+    void (*detach)(struct fleet *fleet);
+    /* The revision has gone: all that there is of it in the cluster goes. */
+    void (*remove)(struct backend *backend, uint64_t revision_id);
+    /* Values of secrets, for the members that are made once none is there. They may be taken. */
+    void (*provide)(struct fleet *fleet, struct secrets *secrets);
+    void (*scale)(struct fleet *fleet, uint32_t wanted);
+    /* The instance has ended; the member is nobody's. */
+    void (*release)(struct fleet_member *member);
+    /* INSTANCE is the member NAME, as an engine before this one knew it: on_gone() comes if there
+     * is no such member. */
+    struct fleet_member *(*adopt)(struct fleet *fleet, const char *name, void *instance);
+    /* Why none comes, as far as the cluster has said; "". Good until the next event. */
+    const char *(*trouble)(const struct fleet *fleet);
+    /* The digest of the image that takes the requests ("sha256:…"), of a member; "" if not known.
+     * Good until the next event. */
+    const char *(*digest)(const struct fleet_member *member);
+};
+
 struct engine_backend {
     const char *name;
+    /* Of a cluster. Then nothing of this table is there but name, open and close. NULL: of this
+     * machine. */
+    const struct fleet_backend *fleets;
     struct backend *(*open)(uv_loop_t *loop, const struct settings *settings, struct error *err);
     void (*close)(struct backend *backend); /* every container has been freed */
 
@@ -122,3 +181,4 @@ const struct engine_backend *backend_find(const char *name, struct error *err);
 
 extern const struct engine_backend process_backend;
 extern const struct engine_backend container_backend;
+extern const struct engine_backend kubernetes_backend;

@@ -65,6 +65,7 @@ static void on_walk(uv_timer_t *timer)
             }
             return;
         }
+        fleets_look_at(engine, json);
         if (run_record_may_have_minimum(json)) {
             revision_minimum(engine, json);
             index_run_renew(engine->run);
@@ -348,10 +349,12 @@ static bool engine_open(struct engine *engine, const struct settings *settings, 
     engine->logs = logs_new(ipc_inherited("log-instances"), LOG_BYTES_MAX);
     engine->backend = engine->kind->open(engine->loop, settings, err);
     if (engine->backend == NULL || !open_board(engine, err) ||
-        (engine->kind->save != NULL && !file_make_dir(engine->notes_dir, 0700, err))) {
+        ((engine->kind->save != NULL || engine->kind->fleets != NULL) &&
+         !file_make_dir(engine->notes_dir, 0700, err))) {
         return false;
     }
     init_timers(engine);
+    fleets_listen(engine);
     adopt_all(engine);
     return open_channels(engine, settings, err);
 }

@@ -85,8 +85,9 @@ struct revision {
     int64_t backoff_until_us;
     uv_timer_t retry; /* at the end of the back-off */
     unsigned lost_ports;
-    bool check_wanted; /* control waits to hear how a start goes */
-    bool gone;         /* the index has it no more */
+    struct fleet *fleet; /* of a cluster; NULL: not attached */
+    bool check_wanted;   /* control waits to hear how a start goes */
+    bool gone;           /* the index has it no more */
 };
 
 /* What a worker says: so many wait. */
@@ -109,6 +110,25 @@ void revisions_tell_metadata(struct engine *engine);
 void revisions_count(struct engine *engine);
 /* Ends all instances; nothing is started any more. */
 void revisions_drain(struct engine *engine);
+
+/* ---- fleets.c: what is there of a revision in a cluster ---- */
+
+/* From now on the engine hears of what runs in the cluster; nothing, for a backend without. */
+void fleets_listen(struct engine *engine);
+/* JSON is a run record: what there may be of its project is looked up. */
+void fleets_look_at(struct engine *engine, struct slice json);
+/* As many members as there are instances that live, or wait for one. */
+void fleets_scale(struct revision *revision);
+/* INSTANCE has what it needs to be made. */
+void fleets_start(struct instance *instance);
+/* INSTANCE, which an engine before this one has left, is the member NAME. */
+void fleets_adopt(struct instance *instance, const char *name);
+void fleets_detach(struct revision *revision);
+
+/* The cluster runs so many MEMBERS of it, and nobody has asked for them: they are taken over. */
+void revision_found(struct engine *engine, uint64_t id, uint32_t members);
+/* Something has changed that may take another instance. */
+void revision_look(struct revision *revision);
 
 /* What instances report. */
 void revision_on_ready(struct revision *revision, const struct instance *instance);

@@ -22,6 +22,7 @@ enum {
     DRAIN_LOOK_MS = 20,
     SECRETS_MS = 10000,          /* control answers in a millisecond, or is being started anew */
     DRAIN_LEAVING_US = 10000000, /* for requests, when the engine itself leaves */
+    MEMBER_S = 120,              /* for a cluster to make one, beside its probes */
 };
 
 static struct engine *engine_of(const struct instance *instance)
@@ -55,6 +56,9 @@ static void instance_gone(struct instance *instance)
     metadata_end(instance);
     if (instance->home != NULL) {
         engine->kind->home_close(instance->home);
+    }
+    if (instance->member != NULL) {
+        engine->kind->fleets->release(instance->member);
     }
     revision_on_gone(instance->revision, instance);
     uv_close((uv_handle_t *)&instance->timer, on_timer_closed);
@@ -158,6 +162,11 @@ instance_fail(struct instance *instance, enum start_failure failure, const char 
     if (told) {
         revision_on_failed(instance->revision, instance);
     }
+}
+
+void instance_refuse(struct instance *instance, enum start_failure failure, const char *why)
+{
+    instance_fail(instance, failure, "%s", why);
 }
 
 /* ---- draining ---- */
@@ -346,6 +355,16 @@ static void on_liveness(void *ctx, const struct probe_result *result)
     instance_end(container->instance, why);
 }
 
+void instance_set_ready(struct instance *instance, bool ready)
+{
+    struct engine *engine = engine_of(instance);
+    if (instance->phase == PHASE_READY && instance->unready == ready) {
+        instance->unready = !ready;
+        board_set_state(engine->board, instance->slot, ready ? INSTANCE_READY : INSTANCE_STARTING);
+        board_wake(engine->board, engine->wake_fds);
+    }
+}
+
 /* No new requests while it fails; those it has go on, and it stays. */
 static void on_readiness(void *ctx, const struct probe_result *result)
 {
@@ -362,12 +381,7 @@ static void on_readiness(void *ctx, const struct probe_result *result)
                 kind_name(container->spec->readiness.kind), container->name,
                 result->passed ? "passed again" : "failed: no new requests come here: ",
                 result->passed ? "" : result->why);
-    if (instance->phase == PHASE_READY && instance->unready != unready) {
-        instance->unready = unready;
-        board_set_state(engine->board, instance->slot,
-                        unready ? INSTANCE_STARTING : INSTANCE_READY);
-        board_wake(engine->board, engine->wake_fds);
-    }
+    instance_set_ready(instance, !unready);
 }
 
 static void on_startup(void *ctx, const struct probe_result *result)
@@ -708,11 +722,51 @@ static void on_prepared(void *ctx, const char *why)
     start_containers(instance);
 }
 
+static void on_member_late(uv_timer_t *timer)
+{
+    struct instance *instance = timer->data;
+    const char *why = engine_of(instance)->kind->fleets->trouble(instance->revision->fleet);
+    instance_fail(instance, START_FAILED_PROBE, "no pod of it served in time%s%.900s",
+                  *why == '\0' ? "" : ": ", why);
+}
+
+/* As long as its probes may take, and as images and nodes take beside. */
+static uint64_t member_ms(const struct run_record *record)
+{
+    uint64_t most_s = 0;
+    for (size_t i = 0; i < record->container_count; i++) {
+        const struct run_probe *probe = &record->containers[i].startup;
+        most_s += probe->initial_delay_s + (uint64_t)probe->period_s * probe->failure_threshold;
+    }
+    return (most_s + MEMBER_S) * 1000;
+}
+
+void instance_arrive(struct instance *instance, struct fleet_member *member, const char *name,
+                     const struct board_address *address)
+{
+    struct engine *engine = engine_of(instance);
+    secrets_forget(&engine->secrets_asks, &instance->secrets_ask);
+    uv_timer_stop(&instance->timer);
+    instance->can_start = true;
+    instance->address = *address;
+    instance->address.http2 = run_record_ingress(instance->record)->http2;
+    snprintf(instance->member_name, sizeof(instance->member_name), "%s", name);
+    if (take_slot(instance)) {
+        instance->member = member;
+        logs_system(engine->logs, &instance->source, "", "A new instance was started: pod %s.",
+                    name);
+        instance_ready(instance);
+    }
+}
+
 /* Its image and the like; then its containers. */
 static void prepare(struct instance *instance)
 {
     const struct engine *engine = engine_of(instance);
-    if (engine->kind->prepare != NULL) {
+    if (engine->kind->fleets != NULL) {
+        uv_timer_start(&instance->timer, on_member_late, member_ms(instance->record), 0);
+        fleets_start(instance);
+    } else if (engine->kind->prepare != NULL) {
         engine->kind->prepare(instance->home, instance->record, on_prepared, instance);
     } else {
         start_containers(instance);
@@ -744,7 +798,9 @@ static void on_start_timer(uv_timer_t *timer)
 {
     struct instance *instance = timer->data;
     struct engine *engine = engine_of(instance);
-    if (!open_home(instance) || (instance->phase == PHASE_STARTING && !take_slot(instance))) {
+    bool of_cluster = engine->kind->fleets != NULL; /* which says where it is once it serves */
+    if (!of_cluster &&
+        (!open_home(instance) || (instance->phase == PHASE_STARTING && !take_slot(instance)))) {
         return;
     }
     if (!instance->record->secrets) {
@@ -809,8 +865,9 @@ static struct instance *instance_make(struct revision *revision, struct run_reco
         .region = record->region,
         .instance = instance->id,
     };
-    instance->container_count = record->container_count;
-    for (size_t i = 0; i < record->container_count; i++) {
+    /* Those of a cluster are none of ours to start, watch or probe. */
+    instance->container_count = engine->kind->fleets != NULL ? 0 : record->container_count;
+    for (size_t i = 0; i < instance->container_count; i++) {
         const struct run_container *spec = &record->containers[i];
         instance->containers[i] = (struct container){
             .instance = instance,
@@ -865,14 +922,29 @@ void instance_wake(struct instance *instance)
 
 /* ---- from one engine to the next ---- */
 
-json_t *instance_save(const struct instance *instance)
+static json_t *save_member(const struct instance *instance)
+{
+    struct sockaddr_storage address;
+    char at[64];
+    board_address_socket(&instance->address, &address);
+    net_address_text((const struct sockaddr *)&address, at, true);
+    return json_pack("{ss ss}", "member", instance->member_name, "address", at);
+}
+
+static json_t *save_containers(const struct instance *instance)
 {
     const struct engine *engine = engine_of(instance);
     struct backend_container *handles[RUN_CONTAINERS_MAX];
     for (size_t i = 0; i < instance->container_count; i++) {
         handles[i] = instance->containers[i].handle;
     }
-    json_t *home = engine->kind->save(instance->home, handles, instance->container_count);
+    return engine->kind->save(instance->home, handles, instance->container_count);
+}
+
+json_t *instance_save(const struct instance *instance)
+{
+    const struct engine *engine = engine_of(instance);
+    json_t *home = engine->kind->fleets != NULL ? save_member(instance) : save_containers(instance);
     if (home == NULL) {
         return NULL;
     }
@@ -883,12 +955,52 @@ json_t *instance_save(const struct instance *instance)
         "ready_us", (json_int_t)instance->ready_us, "home", home, "record", instance->record->json);
 }
 
+/* By its containers, which must all be there. */
+static bool adopt_containers(struct instance *instance, const json_t *home, struct error *err)
+{
+    struct engine *engine = engine_of(instance);
+    struct backend_order orders[RUN_CONTAINERS_MAX];
+    struct backend_container *handles[RUN_CONTAINERS_MAX];
+    for (size_t i = 0; i < instance->container_count; i++) {
+        orders[i] = order_of(&instance->containers[i]);
+    }
+    instance->home =
+        engine->kind->adopt(engine->backend, home, orders, instance->container_count, handles, err);
+    for (size_t i = 0; instance->home != NULL && i < instance->container_count; i++) {
+        struct container *container = &instance->containers[i];
+        container->handle = handles[i];
+        container->started = container->passed = true;
+        made(container);
+    }
+    return instance->home != NULL;
+}
+
+/* By its name, which the cluster may know no more: that is found out meanwhile. */
+static bool adopt_member(struct instance *instance, const json_t *home, struct error *err)
+{
+    struct sockaddr_storage at;
+    socklen_t length;
+    const char *name = json_text_or(home, "member", "");
+    if (!net_parse_address(json_text_or(home, "address", ""), &at, &length, err)) {
+        return false;
+    }
+    snprintf(instance->member_name, sizeof(instance->member_name), "%s", name);
+    instance->address.own_network = 0;
+    instance->address.is_v6 = at.ss_family == AF_INET6;
+    if (instance->address.is_v6) {
+        memcpy(instance->address.ipv6, &((struct sockaddr_in6 *)&at)->sin6_addr, 16);
+    } else {
+        instance->address.ipv4 = ((struct sockaddr_in *)&at)->sin_addr.s_addr;
+    }
+    fleets_adopt(instance, name);
+    return true;
+}
+
 struct instance *instance_adopt(struct revision *revision, struct run_record *record,
                                 const json_t *note, struct error *err)
 {
     struct engine *engine = revision->engine;
-    struct backend_order orders[RUN_CONTAINERS_MAX];
-    struct backend_container *handles[RUN_CONTAINERS_MAX];
+    const json_t *home = json_object_get(note, "home");
     enum instance_state state;
     int slot = (int)json_number(note, "slot", -1);
     if (!board_holds(engine->board, slot, (uint32_t)json_number(note, "generation", 0),
@@ -904,12 +1016,9 @@ struct instance *instance_adopt(struct revision *revision, struct run_record *re
         .http2 = run_record_ingress(record)->http2,
         .own_network = 1,
     };
-    for (size_t i = 0; i < instance->container_count; i++) {
-        orders[i] = order_of(&instance->containers[i]);
-    }
-    instance->home = engine->kind->adopt(engine->backend, json_object_get(note, "home"), orders,
-                                         instance->container_count, handles, err);
-    if (instance->home == NULL) {
+    bool adopted = engine->kind->fleets != NULL ? adopt_member(instance, home, err)
+                                                : adopt_containers(instance, home, err);
+    if (!adopted) {
         uv_close((uv_handle_t *)&instance->timer, on_timer_closed);
         engine_instance_removed(engine);
         return NULL;
@@ -919,12 +1028,6 @@ struct instance *instance_adopt(struct revision *revision, struct run_record *re
     instance->started_us = json_number(note, "started_us", instance->started_us);
     instance->ready_us = json_number(note, "ready_us", instance->started_us);
     instance->ever_ready = instance->can_start = true;
-    for (size_t i = 0; i < instance->container_count; i++) {
-        struct container *container = &instance->containers[i];
-        container->handle = handles[i];
-        container->started = container->passed = true;
-        made(container);
-    }
     start_probes(instance);
     if (state == INSTANCE_DRAINING) {
         instance_drain(instance);

@@ -46,7 +46,10 @@ struct instance {
     enum instance_phase phase;
     int slot; /* on the board; -1: none */
     struct board_address address;
-    struct backend_home *home;     /* NULL: not yet */
+    struct backend_home *home;   /* NULL: not yet */
+    struct fleet_member *member; /* of a cluster: which one it is; NULL: none yet */
+    char member_name[254];
+    bool leaving;                  /* the cluster ends it */
     const char *metadata;          /* host of its metadata server; NULL: it has none */
     bool metadata_told;            /* whose process knows of it */
     bool killed;                   /* SIGKILL was sent */
@@ -91,6 +94,14 @@ json_t *instance_save(const struct instance *instance);
 /* The other way round, for REVISION; in nobody's list yet. NULL and why. */
 struct instance *instance_adopt(struct revision *revision, struct run_record *record,
                                 const json_t *note, struct error *err);
+
+/* Of a cluster: MEMBER, called NAME, serves at ADDRESS, and is what was waited for. */
+void instance_arrive(struct instance *instance, struct fleet_member *member, const char *name,
+                     const struct board_address *address);
+/* It may take no new requests, or may again. */
+void instance_set_ready(struct instance *instance, bool ready);
+/* It does not come: WHY. */
+void instance_refuse(struct instance *instance, enum start_failure failure, const char *why);
 
 /* Hands the listening socket of its metadata server over, if it has one; tried again each second
  * until the metadata process has taken it. */

@@ -110,6 +110,7 @@ static void revision_settle(struct revision *revision)
         return;
     }
     revision->listed = false;
+    fleets_detach(revision);
     map_remove(revision->engine->revisions, id_key(&revision->id));
     uv_close((uv_handle_t *)&revision->retry, on_retry_closed);
 }
@@ -225,7 +226,7 @@ static void failure_text(const struct instance *instance, char *out, size_t size
     case START_FAILED_IMAGE:
         snprintf(out, size,
                  "Revision '%.80s' is not ready and cannot serve traffic. The instance could not "
-                 "be started: %.250s.",
+                 "be started: %.850s.",
                  record->revision, instance->why);
         return;
     }
@@ -384,7 +385,25 @@ void revision_gone(struct engine *engine, uint64_t id)
     struct revision *revision = map_find(engine->revisions, id_key(&id));
     if (revision != NULL) {
         revision_end(revision);
+    } else if (engine->kind->fleets != NULL) { /* it sleeps, and is still known to the cluster */
+        engine->kind->fleets->remove(engine->backend, id);
     }
+}
+
+void revision_found(struct engine *engine, uint64_t id, uint32_t members)
+{
+    struct revision *revision = revision_get(engine, id);
+    if (revision != NULL && revision->instances == NULL) {
+        uint32_t most = revision->record->max_instances;
+        start_instances(revision, members < most ? members : most);
+        revision_settle(revision);
+    }
+}
+
+void revision_look(struct revision *revision)
+{
+    revision_scale(revision);
+    fleets_scale(revision);
 }
 
 static void reread(struct revision *revision)
@@ -441,13 +460,21 @@ void revisions_worker_gone(struct engine *engine, unsigned worker)
 
 /* ---- what instances report ---- */
 
+/* Of the image that takes the requests; "" if it is not known. */
+static const char *digest_of(const struct instance *instance)
+{
+    const struct engine_backend *kind = instance->revision->engine->kind;
+    size_t ingress = (size_t)(run_record_ingress(instance->record) - instance->record->containers);
+    if (kind->fleets != NULL) {
+        return kind->fleets->digest(instance->member);
+    }
+    return kind->digest == NULL ? "" : kind->digest(instance->home, ingress);
+}
+
 void revision_on_ready(struct revision *revision, const struct instance *instance)
 {
-    const struct engine_backend *kind = revision->engine->kind;
-    size_t ingress = (size_t)(run_record_ingress(instance->record) - instance->record->containers);
     revision->lost_ports = 0;
-    check_answer(revision, REVISION_STARTED,
-                 kind->digest == NULL ? "" : kind->digest(instance->home, ingress));
+    check_answer(revision, REVISION_STARTED, digest_of(instance));
     if (revision->gone || revision->engine->draining) {
         for (struct instance *i = revision->instances; i != NULL; i = i->next) {
             instance_drain(i);
@@ -493,6 +520,7 @@ void revision_on_gone(struct revision *revision, struct instance *instance)
         count_failure(revision);
     }
     const struct tally tally = tally_of(revision);
+    fleets_scale(revision);
     if (instance->ever_ready && !instance->crashed && tally.ready + tally.starting == 0) {
         pool_offer(revision);
     }
@@ -586,6 +614,7 @@ static void tick(struct revision *revision)
         drain_idle(revision, tally.ready, facts.min);
         drain_surplus(revision, tally.ready, keep > 1 ? keep : 1);
     }
+    fleets_scale(revision);
     revision_settle(revision);
 }
 

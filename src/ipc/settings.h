@@ -21,10 +21,13 @@ struct settings {
     char project_number[32];
     char region[64];
     char organization[32];
-    char engine[16];     /* auto, process, oci, kubernetes */
-    char egress[16];     /* of containers: auto, none */
-    char store[512];     /* "sqlite" or a postgresql:// URL */
-    char internal[1024]; /* CIDRs, comma-separated */
+    char engine[16];               /* auto, process, oci, kubernetes */
+    char egress[16];               /* of containers: auto, none */
+    char kubeconfig[4096];         /* absolute path; "": of the pod that we are in */
+    char kubernetes_owner[64];     /* of all that is ours there; "": made once */
+    char kubernetes_sources[1024]; /* CIDRs that Homerun's requests come from; "" */
+    char store[512];               /* "sqlite" or a postgresql:// URL */
+    char internal[1024];           /* CIDRs, comma-separated */
     char trusted_proxies[1024];
     char tls_certificates[2048]; /* operator's own: "chain.pem:key.pem", comma-separated; first is
                                     the fallback behind the local one */

@@ -60,10 +60,13 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
     add_member(out, indent, "region", settings->region);
     add_member(out, indent, "domain", settings->domain);
     /* What keeps instances from our files: containers, users of their own, or nothing. */
+    add_member(out, indent, "engine",
+               strcmp(settings->engine, "auto") == 0 ? "oci" : settings->engine);
     add_member(out, indent, "walls",
-               strcmp(settings->engine, "process") != 0 ? "containers"
-               : geteuid() == 0                         ? "users"
-                                                        : "none");
+               strcmp(settings->engine, "kubernetes") == 0 ? "pods"
+               : strcmp(settings->engine, "process") != 0  ? "containers"
+               : geteuid() == 0                            ? "users"
+                                                           : "none");
     buffer_add_text(out, "  \"owner\": {\n");
     snprintf(path, sizeof(path), "owner@%s.iam.gserviceaccount.com", settings->project);
     add_member(out, "    ", "email", path);

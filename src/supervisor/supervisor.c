@@ -42,9 +42,13 @@ static unsigned roles_to_reload(const struct settings *now, const struct setting
     if (level) {
         roles |= 1u << PROCESS_SIGNER;
     }
-    if (level || strcmp(now->engine, next->engine) != 0 || strcmp(now->egress, next->egress) != 0 ||
-        now->prepared != next->prepared || now->idle_s != next->idle_s ||
-        strcmp(now->project, next->project) != 0 || strcmp(now->region, next->region) != 0 ||
+    if (level || strcmp(now->engine, next->engine) != 0 ||
+        strcmp(now->kubeconfig, next->kubeconfig) != 0 ||
+        strcmp(now->kubernetes_owner, next->kubernetes_owner) != 0 ||
+        strcmp(now->kubernetes_sources, next->kubernetes_sources) != 0 ||
+        strcmp(now->egress, next->egress) != 0 || now->prepared != next->prepared ||
+        now->idle_s != next->idle_s || strcmp(now->project, next->project) != 0 ||
+        strcmp(now->region, next->region) != 0 ||
         strcmp(now->project_number, next->project_number) != 0) {
         roles |= 1u << PROCESS_ENGINE;
     }

@@ -1,0 +1,125 @@
+/*
+ * The backend of a cluster: how it is reached, and who we are in it. Nothing is asked of the API
+ * server while it is opened, so that Homerun starts, and serves, while there is none.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "engine/kube_inside.h"
+
+#define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
+
+enum { OWNER_RANDOM = 10 };
+
+static bool in_pod(void)
+{
+    return getenv("KUBERNETES_SERVICE_HOST") != NULL && getenv("KUBERNETES_SERVICE_PORT") != NULL;
+}
+
+static bool read_access(struct backend *backend, const struct settings *settings, struct error *err)
+{
+    if (settings->kubeconfig[0] != '\0') {
+        return kube_access_open(&backend->arena, settings->kubeconfig, &backend->access, err);
+    }
+    if (!in_pod()) {
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "--engine=kubernetes: there is no --kubeconfig, and this is no pod of a "
+                         "cluster (KUBERNETES_SERVICE_HOST is not set)");
+    }
+    if (!kube_access_of_pod(&backend->arena, getenv("KUBERNETES_SERVICE_HOST"),
+                            getenv("KUBERNETES_SERVICE_PORT"), POD_FOLDER, &backend->access, err)) {
+        return false;
+    }
+    snprintf(backend->ours, sizeof(backend->ours), "%s", backend->access.name_space);
+    return true;
+}
+
+/* What the nodes of one installation have in common, and other installations do not: as it was
+ * told, or made once for this data folder. */
+static bool read_owner(struct backend *backend, const struct settings *settings, struct error *err)
+{
+    auto_arena arena = {0};
+    const char *path = settings_path(settings, &arena, "kubernetes-owner");
+    struct slice text;
+    struct error ignored = {0};
+    if (settings->kubernetes_owner[0] != '\0') {
+        snprintf(backend->owner, sizeof(backend->owner), "%s", settings->kubernetes_owner);
+    } else if (file_read(&arena, path, KUBE_NAME_MAX - 1, &text, &ignored) && text.len > 0) {
+        snprintf(backend->owner, sizeof(backend->owner), "%.*s", SLICE_ARG(slice_trim(text)));
+    } else {
+        random_text(backend->owner, OWNER_RANDOM, "bcdfghjklmnpqrstvwxz0123456789");
+        if (!file_write(path, slice_of(backend->owner), 0600, err)) {
+            return false;
+        }
+    }
+    snprintf(backend->manager, sizeof(backend->manager), "homerun-%s", backend->owner);
+    return true;
+}
+
+static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *settings,
+                                       struct error *err)
+{
+    struct backend *backend = calloc(1, sizeof(*backend));
+    if (backend == NULL) {
+        abort();
+    }
+    backend->loop = loop;
+    backend->egress = strcmp(settings->egress, "none") != 0;
+    LIST_INIT(&backend->spaces);
+    snprintf(backend->sources, sizeof(backend->sources), "%s", settings->kubernetes_sources);
+    if (!read_access(backend, settings, err) || !read_owner(backend, settings, err)) {
+        arena_done(&backend->arena);
+        free(backend);
+        return NULL;
+    }
+    backend->client = kube_client_new(loop, &backend->access, err);
+    if (backend->client == NULL) {
+        arena_done(&backend->arena);
+        free(backend);
+        return NULL;
+    }
+    backend->fleets = map_new();
+    uv_timer_init(loop, &backend->kick);
+    uv_timer_init(loop, &backend->again);
+    backend->kick.data = backend->again.data = backend;
+    log_info("kubernetes: API server %s, owner %s", backend->access.server, backend->owner);
+    if (backend->ours[0] == '\0' && backend->sources[0] == '\0') {
+        log_warn("kubernetes: no NetworkPolicy is made, since nobody said where Homerun's requests "
+                 "come from (--kubernetes-source): other pods of the cluster can reach the "
+                 "instances past the gate");
+    }
+    return backend;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct backend *backend = handle->data;
+    if (handle == (uv_handle_t *)&backend->kick) {
+        uv_close((uv_handle_t *)&backend->again, on_closed);
+        return;
+    }
+    arena_done(&backend->arena);
+    free(backend);
+}
+
+static void kubernetes_close(struct backend *backend)
+{
+    struct space *space;
+    backend->closing = true;
+    while ((space = LIST_FIRST(&backend->spaces)) != NULL) {
+        space_free(space);
+    }
+    kube_client_free(backend->client);
+    map_free(backend->fleets);
+    uv_close((uv_handle_t *)&backend->kick, on_closed);
+}
+
+const struct engine_backend kubernetes_backend = {
+    .name = "kubernetes",
+    .fleets = &kube_fleets,
+    .open = kubernetes_open,
+    .close = kubernetes_close,
+};

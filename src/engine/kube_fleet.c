@@ -1,0 +1,857 @@
+/*
+ * A revision's Deployment. It is applied once, with no replicas, then its Secret and its Service,
+ * and from there on it is only scaled: an apply that names replicas would scale what runs, and one
+ * that leaves them out would have them be one, until somebody else has scaled (and owns them). A
+ * Deployment whose generation has moved was scaled by us, so that what belongs to it is there.
+ *
+ * One call of a fleet is under way at a time, and what has to be done next is found out afresh when
+ * it has ended: fleet_step() compares what there is with what is wanted.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "engine/kube_inside.h"
+
+enum { BACKOFF_US = 200000, DOUBLINGS_MAX = 6, AGAIN_MS = 200 };
+
+struct fleet *fleet_find(struct backend *backend, uint64_t id)
+{
+    return map_find(backend->fleets, (struct slice){(const char *)&id, sizeof(id)});
+}
+
+struct fleet *fleet_add(struct space *space, uint64_t id, const char *name)
+{
+    struct fleet *fleet = calloc(1, sizeof(*fleet));
+    if (fleet == NULL) {
+        abort();
+    }
+    fleet->backend = space->backend;
+    fleet->space = space;
+    fleet->id = id;
+    snprintf(fleet->name, sizeof(fleet->name), "%s", name);
+    LIST_INIT(&fleet->members);
+    LIST_INSERT_HEAD(&space->fleets, fleet, entry);
+    map_put(space->backend->fleets, (struct slice){(const char *)&fleet->id, sizeof(id)}, fleet);
+    return fleet;
+}
+
+static void member_free(struct fleet_member *member)
+{
+    LIST_REMOVE(member, entry);
+    free(member);
+}
+
+void fleet_free(struct fleet *fleet)
+{
+    struct fleet_member *member;
+    while ((member = LIST_FIRST(&fleet->members)) != NULL) {
+        member_free(member);
+    }
+    kube_call_cancel(fleet->call);
+    secrets_done(&fleet->secrets);
+    run_record_unref(fleet->record);
+    LIST_REMOVE(fleet, entry);
+    map_remove(fleet->backend->fleets, (struct slice){(const char *)&fleet->id, sizeof(fleet->id)});
+    free(fleet);
+}
+
+/* ---- troubles ---- */
+
+void fleet_trouble(struct fleet *fleet, const char *why)
+{
+    snprintf(fleet->trouble, sizeof(fleet->trouble), "%s", why);
+}
+
+void fleet_fail(struct fleet *fleet, enum start_failure failure, const char *why)
+{
+    fleet_trouble(fleet, why);
+    if (fleet->attached) {
+        fleet->events->on_failed(fleet->ctx, failure, why);
+    }
+}
+
+static void try_later(struct fleet *fleet)
+{
+    unsigned doublings = fleet->failures < DOUBLINGS_MAX ? fleet->failures : DOUBLINGS_MAX;
+    fleet->failures++;
+    fleet->retry_us = clock_mono_us() + ((int64_t)BACKOFF_US << doublings);
+    fleet_touch(fleet);
+}
+
+/* What is asked for was refused: it is asked for again when an instance is. */
+static void refused(struct fleet *fleet, const struct kube_answer *answer, const char *what)
+{
+    char why[KUBE_WHY];
+    snprintf(why, sizeof(why), "%s: %.500s%s%s", what, answer->message,
+             answer->warning[0] == '\0' ? "" : ". ", answer->warning);
+    fleet_trouble(fleet, why);
+    if (kube_may_pass(answer)) {
+        if (fleet->failures == 0) {
+            log_warn("kubernetes: %s: %s: trying again", fleet->name, why);
+        }
+        try_later(fleet);
+        return;
+    }
+    log_error("kubernetes: %s: %s", fleet->name, why);
+    fleet->wanted = fleet->replicas;
+    fleet_fail(fleet, START_FAILED_IMAGE, why);
+}
+
+/* ---- members ---- */
+
+static unsigned bound_count(const struct fleet *fleet)
+{
+    unsigned count = 0;
+    const struct fleet_member *member;
+    LIST_FOREACH(member, &fleet->members, entry)
+    {
+        count += member->instance != NULL && !member->leaving ? 1 : 0;
+    }
+    return count;
+}
+
+/* What serves, is wanted, and is nobody's yet. */
+static void offer(struct fleet *fleet)
+{
+    struct fleet_member *member;
+    LIST_FOREACH(member, &fleet->members, entry)
+    {
+        if (!fleet->attached || bound_count(fleet) >= fleet->wanted) {
+            return;
+        }
+        if (member->instance == NULL && member->ready && !member->leaving) {
+            fleet->failures = 0;
+            member->instance =
+                fleet->events->on_up(fleet->ctx, member, member->name, &member->address);
+            if (member->instance == NULL) {
+                return;
+            }
+        }
+    }
+}
+
+static void member_leaves(struct fleet_member *member)
+{
+    member->leaving = true;
+    if (member->instance != NULL && !member->told) {
+        member->told = true;
+        member->fleet->events->on_leaving(member->instance);
+    }
+}
+
+static void member_gone(struct fleet_member *member)
+{
+    struct fleet *fleet = member->fleet;
+    void *instance = member->instance;
+    char why[320];
+    snprintf(why, sizeof(why), "its pod %s has ended", member->name);
+    member_free(member);
+    if (instance != NULL) {
+        fleet->events->on_gone(instance, why);
+    }
+    fleet_touch(fleet);
+}
+
+static struct fleet_member *member_get(struct fleet *fleet, const char *name)
+{
+    struct fleet_member *member;
+    LIST_FOREACH(member, &fleet->members, entry)
+    {
+        if (strcmp(member->name, name) == 0) {
+            return member;
+        }
+    }
+    member = calloc(1, sizeof(*member));
+    if (member == NULL) {
+        abort();
+    }
+    member->fleet = fleet;
+    snprintf(member->name, sizeof(member->name), "%s", name);
+    LIST_INSERT_HEAD(&fleet->members, member, entry);
+    return member;
+}
+
+static bool read_address(const json_t *endpoint, uint16_t port, struct board_address *out)
+{
+    const char *text = json_text_or(endpoint, "addresses[0]", "");
+    struct in_addr v4;
+    struct board_address address = {.port = port};
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        address.ipv4 = v4.s_addr;
+    } else if (inet_pton(AF_INET6, text, address.ipv6) == 1) {
+        address.is_v6 = 1;
+    } else {
+        return false;
+    }
+    *out = address;
+    return true;
+}
+
+static bool same_address(const struct board_address *a, const struct board_address *b)
+{
+    return a->port == b->port && a->is_v6 == b->is_v6 &&
+           (a->is_v6 ? memcmp(a->ipv6, b->ipv6, sizeof(a->ipv6)) == 0 : a->ipv4 == b->ipv4);
+}
+
+/* Of a cluster with both families a pod stands in two slices: the first that is seen counts. */
+static void take_endpoint(struct fleet *fleet, const char *slice, const json_t *endpoint,
+                          uint16_t port)
+{
+    const json_t *conditions = json_object_get(endpoint, "conditions");
+    const char *name = json_text_or(endpoint, "targetRef.name", "");
+    struct board_address address;
+    if (*name == '\0' || strlen(name) >= sizeof(((struct fleet_member *)NULL)->name) ||
+        !read_address(endpoint, port, &address)) {
+        return;
+    }
+    struct fleet_member *member = member_get(fleet, name);
+    if (member->slice[0] != '\0' && strcmp(member->slice, slice) != 0) {
+        return;
+    }
+    snprintf(member->slice, sizeof(member->slice), "%s", slice);
+    member->seen = true;
+    if (member->has_address && !same_address(&member->address, &address)) {
+        member_leaves(member); /* it was restarted as another: its requests go nowhere */
+        return;
+    }
+    member->address = address;
+    member->has_address = true;
+    bool was_ready = member->ready;
+    bool terminating = json_flag(conditions, "terminating", false);
+    member->ready = json_flag(conditions, "ready", true) && !terminating;
+    if (terminating) {
+        member_leaves(member);
+    } else if (member->instance != NULL && was_ready != member->ready) {
+        fleet->events->on_readiness(member->instance, member->ready);
+    }
+}
+
+/* Those of SLICE ("": of any) that have not been seen. */
+static void drop_unseen(struct fleet *fleet, const char *slice)
+{
+    struct fleet_member *member = LIST_FIRST(&fleet->members), *next;
+    for (; member != NULL; member = next) {
+        next = LIST_NEXT(member, entry);
+        if (!member->seen && (*slice == '\0' || strcmp(member->slice, slice) == 0)) {
+            member_gone(member);
+        }
+    }
+}
+
+void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted)
+{
+    const char *slice = json_text_or(object, "metadata.name", "");
+    uint16_t port = (uint16_t)json_number(object, "ports[0].port", 0);
+    struct fleet_member *member;
+    if (*slice == '\0' || strlen(slice) >= sizeof(member->slice)) {
+        return;
+    }
+    LIST_FOREACH(member, &fleet->members, entry)
+    {
+        if (strcmp(member->slice, slice) == 0) {
+            member->seen = false;
+        }
+    }
+    size_t i;
+    const json_t *endpoint;
+    json_array_foreach(deleted ? NULL : json_object_get(object, "endpoints"), i, endpoint)
+    {
+        take_endpoint(fleet, slice, endpoint, port);
+    }
+    drop_unseen(fleet, slice);
+    offer(fleet);
+}
+
+void fleet_on_slices_listed(struct fleet *fleet)
+{
+    drop_unseen(fleet, "");
+    offer(fleet);
+}
+
+/* ---- the Deployment, as it is seen ---- */
+
+/* Versions count up, as far as any server is known; what is older than what we know is no news. */
+static bool is_newer(const char *version, const char *than)
+{
+    size_t a = strlen(version), b = strlen(than);
+    return a != b ? a > b : strcmp(version, than) > 0;
+}
+
+static void take_conditions(struct fleet *fleet, const json_t *object)
+{
+    size_t i;
+    const json_t *condition;
+    json_array_foreach(json_at(object, "status.conditions"), i, condition)
+    {
+        if (strcmp(json_text_or(condition, "type", ""), "ReplicaFailure") == 0 &&
+            strcmp(json_text_or(condition, "status", ""), "True") == 0 && fleet->wanted > 0 &&
+            bound_count(fleet) < fleet->wanted) {
+            char why[KUBE_WHY];
+            snprintf(why, sizeof(why), "%s: %.500s", json_text_or(condition, "reason", ""),
+                     json_text_or(condition, "message", ""));
+            fleet_fail(fleet, START_FAILED_LIMIT, why);
+        }
+    }
+}
+
+static void take_state(struct fleet *fleet, const json_t *object)
+{
+    fleet->known = true;
+    fleet->whole = fleet->whole || json_number(object, "metadata.generation", 1) > 1;
+    fleet->changed_us = clock_mono_us();
+    fleet->replicas = (uint32_t)json_number(object, "spec.replicas", 0);
+    snprintf(fleet->uid, sizeof(fleet->uid), "%s", json_text_or(object, "metadata.uid", ""));
+    snprintf(fleet->version, sizeof(fleet->version), "%s",
+             json_text_or(object, "metadata.resourceVersion", ""));
+}
+
+void fleet_on_deployment(struct fleet *fleet, const json_t *object)
+{
+    const char *version = json_text_or(object, "metadata.resourceVersion", "");
+    fleet->seen = true;
+    if (json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL) {
+        return;
+    }
+    if (fleet->call == NULL && (!fleet->known || is_newer(version, fleet->version))) {
+        take_state(fleet, object);
+    }
+    if (!fleet->attached && fleet->replicas > 0 && !fleet->found_told &&
+        fleet->backend->found != NULL) {
+        fleet->found_told = true;
+        fleet->backend->found(fleet->backend->found_ctx, fleet->id, fleet->replicas);
+    }
+    take_conditions(fleet, object);
+    fleet_touch(fleet);
+}
+
+/* A list may have been made before what we have done meanwhile: it is not believed for a while. */
+void fleet_on_deployment_gone(struct fleet *fleet)
+{
+    if (fleet->call == NULL && clock_mono_us() - fleet->changed_us > 2 * KUBE_CALL_S * 1000000) {
+        fleet_on_deployment_deleted(fleet);
+    }
+}
+
+void fleet_on_deployment_deleted(struct fleet *fleet)
+{
+    if (fleet->call == NULL) {
+        fleet->known = fleet->whole = fleet->secret_made = false;
+        fleet->secrets_hash = 0;
+        fleet->replicas = 0;
+        fleet->version[0] = '\0';
+    }
+    fleet_touch(fleet);
+}
+
+/* ---- pods: why one does not come ---- */
+
+/* Waiting for one of these ends by itself, if at all, only after minutes. */
+static const char *const hopeless[] = {
+    "ErrImageNeverPull",          "ErrImagePull",        "ImagePullBackOff", "InvalidImageName",
+    "ImageInspectError",          "RegistryUnavailable", "CrashLoopBackOff", "CreateContainerError",
+    "CreateContainerConfigError", "RunContainerError",   "StartError",       NULL,
+};
+
+static bool is_hopeless(const char *reason)
+{
+    for (size_t i = 0; hopeless[i] != NULL; i++) {
+        if (strcmp(hopeless[i], reason) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What WHY says, or "" for a container that may still come. */
+static enum start_failure container_fault(const json_t *status, char *why, size_t size)
+{
+    const char *name = json_text_or(status, "name", "");
+    const char *waits = json_text_or(status, "state.waiting.reason", "");
+    const json_t *ended = json_at(status, "state.terminated");
+    ended = ended != NULL ? ended : json_at(status, "lastState.terminated");
+    why[0] = '\0';
+    if (ended != NULL && !json_flag(status, "ready", false)) {
+        snprintf(why, size, "container \"%.64s\" exited with status %lld (%.40s)%s%.300s", name,
+                 (long long)json_number(ended, "exitCode", 0),
+                 json_text_or(ended, "reason", "no reason was given"),
+                 json_text(ended, "message") == NULL ? "" : ": ",
+                 json_text_or(ended, "message", ""));
+        return START_FAILED_EXIT;
+    }
+    if (is_hopeless(waits)) {
+        snprintf(why, size, "container \"%.64s\": %s: %.450s", name, waits,
+                 json_text_or(status, "state.waiting.message", "no message was given"));
+    }
+    return START_FAILED_IMAGE;
+}
+
+/* Only where it is certain which container it is of. */
+static void take_digest(struct fleet *fleet, const json_t *object)
+{
+    const char *image = json_text_or(object, "status.containerStatuses[0].imageID", "");
+    if (fleet->record == NULL || fleet->record->container_count > 1) {
+        return;
+    }
+    const char *digest = strstr(image, "sha256:");
+    if (digest != NULL && strlen(digest) < sizeof(fleet->digest)) {
+        snprintf(fleet->digest, sizeof(fleet->digest), "%s", digest);
+    }
+}
+
+static void fail_pod(struct fleet *fleet, const char *uid, enum start_failure failure,
+                     const char *why)
+{
+    if (strcmp(fleet->failed_pod, uid) != 0 && bound_count(fleet) < fleet->wanted) {
+        snprintf(fleet->failed_pod, sizeof(fleet->failed_pod), "%s", uid);
+        fleet_fail(fleet, failure, why);
+    }
+}
+
+void fleet_on_pod(struct fleet *fleet, const json_t *object)
+{
+    static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
+    const char *uid = json_text_or(object, "metadata.uid", "");
+    char why[KUBE_WHY];
+    take_digest(fleet, object);
+    if (!fleet->attached ||
+        json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL) {
+        return;
+    }
+    if (strcmp(json_text_or(object, "status.phase", ""), "Failed") == 0) {
+        snprintf(why, sizeof(why), "its pod has failed: %.40s: %.450s",
+                 json_text_or(object, "status.reason", "Failed"),
+                 json_text_or(object, "status.message", "no message was given"));
+        fail_pod(fleet, uid, START_FAILED_EXIT, why);
+        return;
+    }
+    for (size_t k = 0; k < 2; k++) {
+        size_t i;
+        const json_t *status;
+        json_array_foreach(json_at(object, lists[k]), i, status)
+        {
+            enum start_failure failure = container_fault(status, why, sizeof(why));
+            if (why[0] != '\0') {
+                fail_pod(fleet, uid, failure, why);
+                return;
+            }
+        }
+    }
+}
+
+/* ---- the next thing to do ---- */
+
+static void step(struct fleet *fleet);
+
+static void call(struct fleet *fleet, const char *method, const char *path,
+                 enum kube_content content, json_t *body, kube_done done)
+{
+    struct kube_request request = {.method = method,
+                                   .path = path,
+                                   .content = content,
+                                   .body = body,
+                                   .done = done,
+                                   .ctx = fleet};
+    fleet->call = kube_call(fleet->backend->client, &request);
+    json_decref(body);
+}
+
+static void went_well(struct fleet *fleet)
+{
+    fleet->failures = 0;
+    fleet->retry_us = 0;
+    fleet_touch(fleet);
+}
+
+static void on_removed(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    fleet->call = NULL;
+    if (kube_good(answer) || answer->status == 404) {
+        fleet_free(fleet);
+    } else {
+        refused(fleet, answer, "Its Deployment cannot be deleted");
+    }
+}
+
+/* All that belongs to it follows by itself. */
+static void step_remove(struct fleet *fleet)
+{
+    char path[320];
+    snprintf(path, sizeof(path),
+             "/apis/apps/v1/namespaces/%s/deployments/%s?propagationPolicy=Background",
+             fleet->space->name, fleet->name);
+    call(fleet, "DELETE", path, KUBE_JSON, NULL, on_removed);
+}
+
+static void on_applied(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    fleet->call = NULL;
+    if (!kube_good(answer)) {
+        refused(fleet, answer, "Its Deployment cannot be applied");
+        return;
+    }
+    take_state(fleet, answer->body);
+    if (answer->warning[0] != '\0') {
+        fleet_trouble(fleet, answer->warning);
+        log_warn("kubernetes: %s: %s", fleet->name, answer->warning);
+    }
+    went_well(fleet);
+}
+
+static void step_apply(struct fleet *fleet)
+{
+    struct error err = {0};
+    char path[320];
+    if (fleet->record->secrets) {
+        char tail[9];
+        random_text(tail, 8, "bcdfghjklmnpqrstvwxz0123456789");
+        memcpy(fleet->secret_before, fleet->secret, sizeof(fleet->secret_before));
+        snprintf(fleet->secret, sizeof(fleet->secret), "%.54s-%s", fleet->name, tail);
+        fleet->secret_made = fleet->secret_stale = false;
+        fleet->secret_drop = fleet->secret_before[0] != '\0';
+    }
+    json_t *body = kube_deployment(fleet->record, fleet->space->name, fleet->backend->owner,
+                                   fleet->secret, &fleet->secrets, &err);
+    if (body == NULL) {
+        fleet->wanted = 0;
+        fleet_fail(fleet, START_FAILED_IMAGE, err.text);
+        return;
+    }
+    if (!fleet->whole) {
+        json_object_set_new(json_object_get(body, "spec"), "replicas", json_integer(0));
+    }
+    snprintf(path, sizeof(path),
+             "/apis/apps/v1/namespaces/%s/deployments/%s?fieldManager=%s&force=true",
+             fleet->space->name, fleet->name, fleet->backend->manager);
+    call(fleet, "PATCH", path, KUBE_APPLY, body, on_applied);
+}
+
+static void on_secret(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    fleet->call = NULL;
+    if (!kube_good(answer) && strcmp(answer->reason, "AlreadyExists") != 0) {
+        refused(fleet, answer, "Its Secret cannot be made");
+        return;
+    }
+    fleet->secret_made = true;
+    secrets_done(&fleet->secrets);
+    went_well(fleet);
+}
+
+static void step_secret(struct fleet *fleet)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets?fieldManager=%s",
+             fleet->space->name, fleet->backend->manager);
+    call(fleet, "POST", path, KUBE_JSON,
+         kube_secret(fleet->record, fleet->space->name, fleet->backend->owner, fleet->uid,
+                     fleet->secret, &fleet->secrets),
+         on_secret);
+}
+
+static void on_dropped(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    fleet->call = NULL;
+    if (!kube_good(answer)) {
+        log_info("kubernetes: %s: its former Secret stays until it goes itself: %s", fleet->name,
+                 answer->message);
+    }
+    went_well(fleet);
+}
+
+static void step_drop_secret(struct fleet *fleet)
+{
+    char path[256];
+    fleet->secret_drop = false;
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets/%s", fleet->space->name,
+             fleet->secret_before);
+    call(fleet, "DELETE", path, KUBE_JSON, NULL, on_dropped);
+}
+
+static void on_service(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    fleet->call = NULL;
+    if (kube_good(answer)) {
+        fleet->whole = true;
+        went_well(fleet);
+    } else {
+        refused(fleet, answer, "Its Service cannot be applied");
+    }
+}
+
+static void step_service(struct fleet *fleet)
+{
+    char path[320];
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/services/%s?fieldManager=%s&force=true",
+             fleet->space->name, fleet->name, fleet->backend->manager);
+    call(fleet, "PATCH", path, KUBE_APPLY,
+         kube_service(fleet->record, fleet->space->name, fleet->backend->owner, fleet->uid),
+         on_service);
+}
+
+static void on_scaled(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    fleet->call = NULL;
+    if (answer->status == 404) { /* somebody has deleted it */
+        fleet->known = fleet->whole = false;
+        try_later(fleet);
+        return;
+    }
+    if (!kube_good(answer)) {
+        refused(fleet, answer, "Its Deployment cannot be scaled");
+        return;
+    }
+    fleet->replicas = (uint32_t)json_number(answer->body, "spec.replicas", 0);
+    snprintf(fleet->version, sizeof(fleet->version), "%s",
+             json_text_or(answer->body, "metadata.resourceVersion", ""));
+    went_well(fleet);
+}
+
+static void step_scale(struct fleet *fleet)
+{
+    char path[320];
+    snprintf(path, sizeof(path),
+             "/apis/apps/v1/namespaces/%s/deployments/%s/scale?fieldManager=homerun-scale",
+             fleet->space->name, fleet->name);
+    call(fleet, "PATCH", path, KUBE_MERGE, kube_scale(fleet->wanted), on_scaled);
+}
+
+/* It sleeps, and is to be given other values than it has. */
+static bool needs_secret(const struct fleet *fleet)
+{
+    return fleet->record->secrets && fleet->replicas == 0 && fleet->wanted > 0 &&
+           fleet->secret_stale;
+}
+
+static void step(struct fleet *fleet)
+{
+    bool idle = fleet->call == NULL && !fleet->backend->closing;
+    if (!idle) {
+        return;
+    }
+    if (fleet->removing) {
+        if (fleet->known || fleet->whole) {
+            step_remove(fleet);
+        } else {
+            fleet_free(fleet);
+        }
+        return;
+    }
+    if (!fleet->asked || fleet->record == NULL) {
+        return;
+    }
+    if (!space_is_ready(fleet->space)) {
+        if (fleet->wanted > 0 || fleet->replicas > 0) {
+            space_open(fleet->space);
+        }
+        return;
+    }
+    if (fleet->wanted == fleet->replicas && (fleet->known || fleet->wanted == 0)) {
+        if (fleet->secret_drop && fleet->secret_made) {
+            step_drop_secret(fleet);
+            return;
+        }
+        offer(fleet);
+    } else if (!fleet->known || needs_secret(fleet)) {
+        step_apply(fleet);
+    } else if (fleet->record->secrets && fleet->secret[0] != '\0' && !fleet->secret_made) {
+        step_secret(fleet);
+    } else if (!fleet->whole) {
+        step_service(fleet);
+    } else {
+        step_scale(fleet);
+    }
+}
+
+/* ---- turns ---- */
+
+static int64_t step_dirty(struct backend *backend)
+{
+    int64_t now_us = clock_mono_us(), wait_us = INT64_MAX;
+    struct space *space;
+    LIST_FOREACH(space, &backend->spaces, entry)
+    {
+        struct fleet *fleet = LIST_FIRST(&space->fleets), *next;
+        for (; fleet != NULL; fleet = next) {
+            next = LIST_NEXT(fleet, entry);
+            if (!fleet->dirty) {
+                continue;
+            }
+            if (fleet->retry_us > now_us) {
+                wait_us = fleet->retry_us - now_us < wait_us ? fleet->retry_us - now_us : wait_us;
+                continue;
+            }
+            fleet->dirty = false;
+            step(fleet);
+        }
+    }
+    return wait_us;
+}
+
+static void on_kick(uv_timer_t *timer)
+{
+    struct backend *backend = timer->data;
+    int64_t wait_us = step_dirty(backend);
+    if (wait_us < INT64_MAX && !uv_is_active((uv_handle_t *)&backend->kick)) {
+        uv_timer_start(&backend->again, on_kick, (uint64_t)wait_us / 1000 + 1, 0);
+    }
+}
+
+void fleet_touch(struct fleet *fleet)
+{
+    struct backend *backend = fleet->backend;
+    fleet->dirty = true;
+    if (!backend->closing && !uv_is_active((uv_handle_t *)&backend->kick)) {
+        uv_timer_start(&backend->kick, on_kick, 0, 0);
+    }
+}
+
+/* ---- what the engine asks ---- */
+
+static void fleets_listen_to(struct backend *backend, fleet_found found, void *ctx)
+{
+    backend->found = found;
+    backend->found_ctx = ctx;
+}
+
+static void fleets_look(struct backend *backend, struct slice project)
+{
+    char name[KUBE_NAME_MAX];
+    snprintf(name, sizeof(name), "%.*s", SLICE_ARG(project));
+    space_look(space_get(backend, name));
+}
+
+static struct fleet *fleets_attach(struct backend *backend, struct run_record *record,
+                                   const struct fleet_events *events, void *ctx)
+{
+    struct fleet *fleet = fleet_find(backend, record->revision_id);
+    if (fleet == NULL) {
+        char name[KUBE_NAME_MAX];
+        kube_revision_name(record, name);
+        fleet = fleet_add(space_get(backend, record->project), record->revision_id, name);
+    }
+    run_record_unref(fleet->record);
+    fleet->record = run_record_ref(record);
+    fleet->events = events;
+    fleet->ctx = ctx;
+    fleet->attached = true;
+    fleet->removing = false;
+    fleet->trouble[0] = '\0';
+    space_open(fleet->space);
+    return fleet;
+}
+
+static void fleets_detach_from(struct fleet *fleet)
+{
+    struct fleet_member *member;
+    fleet->attached = fleet->found_told = false;
+    LIST_FOREACH(member, &fleet->members, entry)
+    {
+        member->instance = NULL;
+    }
+    fleet_touch(fleet);
+}
+
+static void fleets_remove(struct backend *backend, uint64_t id)
+{
+    struct fleet *fleet = fleet_find(backend, id);
+    if (fleet != NULL) {
+        fleet->removing = true;
+        fleet->retry_us = 0;
+        fleet_touch(fleet);
+    }
+}
+
+/* Two hashes that are the same are of the same values, under a key that nobody else knows. */
+static uint64_t hash_of(const struct secrets *secrets)
+{
+    static uint8_t key[16];
+    static bool made;
+    uint64_t hash = 0;
+    if (!made) {
+        random_bytes(key, sizeof(key));
+        made = true;
+    }
+    for (const struct secret *one = secrets->first; one != NULL; one = one->next) {
+        const char *place = one->name != NULL ? one->name : one->path;
+        hash = hash * 31 + siphash(key, one->value);
+        hash = hash * 31 + siphash(key, slice_of(place)) + one->container;
+    }
+    return hash == 0 ? 1 : hash;
+}
+
+/* Takes the values over. Those of a revision that runs are what its pods have: it keeps them. */
+static void fleets_provide(struct fleet *fleet, struct secrets *secrets)
+{
+    uint64_t hash = hash_of(secrets);
+    if (hash == fleet->secrets_hash && (fleet->secret_made || fleet->secret_stale)) {
+        return;
+    }
+    secrets_done(&fleet->secrets);
+    fleet->secrets = *secrets;
+    *secrets = (struct secrets){0};
+    fleet->secrets_hash = hash;
+    fleet->secret_stale = true;
+}
+
+static void fleets_scale_to(struct fleet *fleet, uint32_t wanted)
+{
+    if (!fleet->asked || fleet->wanted != wanted) {
+        fleet->asked = true;
+        fleet->wanted = wanted;
+        fleet_touch(fleet);
+    }
+}
+
+static void fleets_release(struct fleet_member *member)
+{
+    member->instance = NULL;
+    fleet_touch(member->fleet);
+}
+
+static struct fleet_member *fleets_adopt_member(struct fleet *fleet, const char *name,
+                                                void *instance)
+{
+    struct fleet_member *member = member_get(fleet, name);
+    member->instance = instance;
+    member->ready = true;
+    return member;
+}
+
+static const char *fleets_digest(const struct fleet_member *member)
+{
+    return member->fleet->digest;
+}
+
+static const char *fleets_trouble(const struct fleet *fleet)
+{
+    if (fleet == NULL) {
+        return "";
+    }
+    return fleet->trouble[0] != '\0' ? fleet->trouble : fleet->space->trouble;
+}
+
+const struct fleet_backend kube_fleets = {
+    .listen = fleets_listen_to,
+    .look_at = fleets_look,
+    .attach = fleets_attach,
+    .detach = fleets_detach_from,
+    .remove = fleets_remove,
+    .provide = fleets_provide,
+    .scale = fleets_scale_to,
+    .release = fleets_release,
+    .adopt = fleets_adopt_member,
+    .digest = fleets_digest,
+    .trouble = fleets_trouble,
+};

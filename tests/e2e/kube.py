@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Instances in a cluster (--engine=kubernetes), against an API server that answers as the real one was seen to."""
+import os
+import signal
+
+from homerun import PYTHON, Homerun, finally_do, main, program_folder, test, wait_until
+from kube_fake import FakeCluster
+
+IMAGE = "registry.example/app:1"
+_stand = None
+
+
+def stand():
+    """A cluster and a Homerun that runs its instances there."""
+    global _stand
+    if _stand is None:
+        cluster = FakeCluster()
+        finally_do(cluster.close)
+        cluster.programs[IMAGE] = [PYTHON, f"{program_folder()}/kube_container.py", "{address}", "{port}"]
+        homerun = Homerun("--engine=kubernetes", f"--kubeconfig={cluster.kubeconfig}", "--idle=2")
+        finally_do(homerun.close)
+        homerun.start()
+        _stand = cluster, homerun
+    return _stand
+
+
+def deploy(homerun, name, *more, image=IMAGE, status=0):
+    return homerun.cli("deploy", name, f"--image={image}", "--allow-unauthenticated", *more, status=status)
+
+
+@test
+def a_service_is_answered_by_a_pod():
+    cluster, homerun = stand()
+    deploy(homerun, "first")
+    answer = homerun.get(homerun.url("first"))
+    assert answer.status == 200 and answer.json["address"].startswith("127.88."), answer
+    assert answer.json["env"]["K_SERVICE"] == "first"
+
+
+def one_deployment(cluster, service):
+    """Of the newest revision of SERVICE."""
+    found = [d for d in cluster.objects("deployments")
+             if d["metadata"]["labels"]["homerun.internal/service"] == service]
+    return max(found, key=lambda d: int(d["metadata"]["labels"]["homerun.internal/revision-id"]))
+
+
+def replicas(cluster, service):
+    return one_deployment(cluster, service)["spec"]["replicas"]
+
+
+def pods_of(cluster, service):
+    return [p["metadata"]["name"] for p in cluster.objects("pods")
+            if p["metadata"]["labels"]["homerun.internal/service"] == service]
+
+
+def keep(homerun, service, number):
+    """The service's own minimum, which takes no new revision."""
+    path = f"/v2/projects/demo/locations/us-central1/services/{service}?updateMask=scaling.minInstanceCount"
+    answer = homerun.api("PATCH", path, {"scaling": {"minInstanceCount": number}})
+    assert answer.status == 200, answer
+
+
+@test
+def the_deployment_is_as_restricted_as_can_be():
+    cluster, homerun = stand()
+    deploy(homerun, "shape", "--memory=256Mi", "--cpu=1", "--set-env-vars=MONEY=$(HOME) $$5", "--args=--a,$(PORT)")
+    deployment = one_deployment(cluster, "shape")
+    spec = deployment["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    assert spec["automountServiceAccountToken"] is False and spec["enableServiceLinks"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert container["resources"]["limits"] == {"cpu": "1000m", "memory": str(256 << 20)}
+    assert container["startupProbe"]["periodSeconds"] == 1 and container["startupProbe"]["failureThreshold"] == 240
+    assert deployment["metadata"]["namespace"] == "homerun-demo"
+    owner = deployment["metadata"]["labels"]["homerun.internal/owner"]
+    space, = [s for s in cluster.objects("namespaces") if s["metadata"]["name"] == "homerun-demo"]
+    assert space["metadata"]["labels"]["homerun.internal/owner"] == owner
+    assert space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    service, = [s for s in cluster.objects("services") if s["metadata"]["name"] == deployment["metadata"]["name"]]
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["metadata"]["ownerReferences"][0]["uid"] == deployment["metadata"]["uid"]
+    # What a cluster would expand comes to the program as it was written.
+    answer = homerun.get(homerun.url("shape")).json
+    assert answer["env"]["MONEY"] == "$(HOME) $$5", answer["env"]["MONEY"]
+    assert answer["args"] == ["--a", "$(PORT)"], answer["args"]
+
+
+@test
+def a_deploy_takes_few_calls_and_a_wake_takes_one():
+    cluster, homerun = stand()
+    before = len(cluster.calls_of("POST", "PATCH", "PUT", "DELETE"))
+    deploy(homerun, "few")
+    assert homerun.get(homerun.url("few")).status == 200
+    made = cluster.calls_of("POST", "PATCH", "PUT", "DELETE")[before:]
+    made = [call for call in made if "few-" in call[1]]
+    assert len(made) <= 4, made
+    wait_until(lambda: replicas(cluster, "few") == 0, "asleep")
+    wait_until(lambda: not [p for p in cluster.objects("pods") if "few-" in p["metadata"]["name"]], "no pod")
+    before = len(cluster.calls)
+    assert homerun.get(homerun.url("few")).status == 200
+    made = [call for call in cluster.calls[before:] if "watch=1" not in call[1]]
+    assert [call for call in made if "few-" in call[1]] == [
+        ("PATCH", made[0][1])] and "/scale?" in made[0][1], made
+    before = len(cluster.calls)
+    for _ in range(20):
+        assert homerun.get(homerun.url("few")).status == 200
+    assert [call for call in cluster.calls[before:] if "few-" in call[1]] == []
+
+
+@test
+def a_deleted_service_leaves_nothing():
+    cluster, homerun = stand()
+    deploy(homerun, "gone")
+    name = one_deployment(cluster, "gone")["metadata"]["name"]
+    homerun.cli("services", "delete", "gone", "--quiet")
+    wait_until(lambda: not [o for kind in ("deployments", "services", "secrets", "pods")
+                            for o in cluster.objects(kind) if o["metadata"]["name"].startswith(name)], "all gone")
+
+
+@test
+def what_fails_in_the_cluster_is_told_by_name():
+    cluster, homerun = stand()
+    cases = []
+    cluster.pull_errors["registry.example/never:1"] = (
+        "ErrImageNeverPull", 'Container image "registry.example/never:1" is not present with pull policy of Never')
+    cases.append(("never", {"image": "registry.example/never:1"}, "ErrImageNeverPull"))
+    cases.append(("absent", {"image": "registry.example/absent:1"}, "ErrImagePull"))
+    cases.append(("crash", {"more": ["--args=fail"]}, "exited with status 3"))
+    for name, how, words in cases:
+        said = deploy(homerun, name, *how.get("more", []), image=how.get("image", IMAGE), status=None)
+        assert said.returncode != 0 and words in said.stderr + said.stdout, (name, said.stderr)
+    cluster.quota = 0
+    said = deploy(homerun, "quota", status=None)
+    cluster.quota = None
+    assert said.returncode != 0 and "exceeded quota" in said.stderr, said.stderr
+    cluster.webhook = "images must be signed"
+    said = deploy(homerun, "hook", status=None)
+    cluster.webhook = None
+    assert said.returncode != 0 and "images must be signed" in said.stderr, said.stderr
+    # And nothing of it is left running.
+    for name in ("never", "absent", "crash", "quota", "hook"):
+        wait_until(lambda n=name: replicas(cluster, n) == 0, f"{name} sleeps")
+
+
+@test
+def what_a_cluster_does_not_have_is_refused_by_name():
+    _, homerun = stand()
+    homerun.cli("images", "add", "mine", "--dir=/usr/bin", "--", "/bin/true")
+    said = deploy(homerun, "program", image="mine", status=None)
+    assert said.returncode != 0 and "is a program of this machine" in said.stderr, said.stderr
+
+
+@test
+def a_missing_right_is_named():
+    cluster, homerun = stand()
+    cluster.refused.add(("patch", "deployments/scale"))
+    said = deploy(homerun, "noright", status=None)
+    cluster.refused.clear()
+    assert said.returncode != 0, said.stdout
+    assert 'cannot patch resource "deployments/scale"' in said.stderr, said.stderr
+
+
+@test
+def an_engine_that_is_restarted_takes_over_what_runs():
+    cluster, homerun = stand()
+    deploy(homerun, "over")
+    keep(homerun, "over", 1)
+    assert homerun.get(homerun.url("over")).status == 200
+    pods = pods_of(cluster, "over")
+    before, = homerun.pids("engine")
+    os.kill(before, signal.SIGKILL)
+    for _ in range(50):
+        assert homerun.get(homerun.url("over")).status == 200
+    wait_until(lambda: homerun.pids("engine") not in ([], [before]), "another engine")
+    keep(homerun, "over", 2)
+    wait_until(lambda: replicas(cluster, "over") == 2, "it scales")
+    wait_until(lambda: len(pods_of(cluster, "over")) == 2, "another pod")
+    assert set(pods) < set(pods_of(cluster, "over")), pods
+
+
+@test
+def instances_serve_while_the_api_server_is_away():
+    cluster, homerun = stand()
+    deploy(homerun, "away")
+    keep(homerun, "away", 1)
+    assert homerun.get(homerun.url("away")).status == 200
+    cluster.stop()
+    for _ in range(50):
+        assert homerun.get(homerun.url("away")).status == 200
+    cluster.forget()
+    cluster.start()
+    # It is watched again, though the server has forgotten the place.
+    keep(homerun, "away", 2)
+    wait_until(lambda: replicas(cluster, "away") == 2, "it scales again")
+    deploy(homerun, "later")
+    assert homerun.get(homerun.url("later")).status == 200
+
+
+@test
+def a_strangers_namespace_is_refused():
+    cluster = FakeCluster()
+    finally_do(cluster.close)
+    cluster.programs[IMAGE] = ["/bin/true"]
+    cluster.add_namespace("homerun-demo", {"team": "other"})
+    with Homerun("--engine=kubernetes", f"--kubeconfig={cluster.kubeconfig}") as homerun:
+        said = deploy(homerun, "first", status=None)
+        assert said.returncode != 0 and "exists and is not ours" in said.stderr, said.stderr
+        assert cluster.objects("deployments") == []
+
+
+if __name__ == "__main__":
+    main()
