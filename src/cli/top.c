@@ -6,25 +6,11 @@
 
 #include "base/clock.h"
 #include "cli/actions.h"
+#include "cli/instances.h"
 #include "cli/processes.h"
 #include "cli/terminal.h"
 
 enum { STEP_MS = 2000, ONCE_MS = 1000 };
-
-/* "3 s", "12 min", "5 h", "9 d". */
-static const char *age_text(struct cli *cli, uint64_t seconds)
-{
-    static const struct {
-        unsigned from_s, unit_s;
-        const char *unit;
-    } units[] = {{2 * 86400, 86400, "d"}, {2 * 3600, 3600, "h"}, {120, 60, "min"}, {0, 1, "s"}};
-    for (size_t i = 0;; i++) {
-        if (seconds >= units[i].from_s) {
-            return arena_printf(&cli->arena, "%llu %s",
-                                (unsigned long long)seconds / units[i].unit_s, units[i].unit);
-        }
-    }
-}
 
 static const char *state_text(char state)
 {
@@ -120,6 +106,17 @@ static int busiest_first(const void *a, const void *b)
     return (x->cpu_tenths < y->cpu_tenths) - (x->cpu_tenths > y->cpu_tenths);
 }
 
+/* The same instances as the engine sees them; control may be away, which is no reason to end. */
+static void print_instances(struct cli *cli)
+{
+    struct error err = {0};
+    auto_json *instances = instances_get(cli, NULL, &err);
+    if (json_array_size(instances) > 0) {
+        printf("\n");
+        instances_print(cli, instances);
+    }
+}
+
 /* Waits for the next look; false if the person at the terminal has had enough: q, or the end. */
 static bool wait_step(struct cli *cli, unsigned ms)
 {
@@ -154,10 +151,12 @@ int action_top(struct cli *cli)
         qsort(now.all, now.count, sizeof(now.all[0]), busiest_first);
         if (!cli->terminal) {
             print_table(cli, &now, true);
+            print_instances(cli);
             return 0;
         }
         printf("\033[H\033[2J");
         print_table(cli, &now, true);
+        print_instances(cli);
         printf("\nq and Enter, or Ctrl-C, ends it.\n");
         fflush(stdout);
         step_ms = STEP_MS;

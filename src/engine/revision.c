@@ -662,6 +662,41 @@ void revisions_tell_metadata(struct engine *engine)
     for_each(engine, tell_metadata);
 }
 
+static enum meter_state state_of(const struct instance *instance)
+{
+    static const enum meter_state states[] = {
+        [PHASE_PREPARED] = METER_PREPARED, [PHASE_STARTING] = METER_STARTING,
+        [PHASE_READY] = METER_READY,       [PHASE_DRAINING] = METER_DRAINING,
+        [PHASE_ENDING] = METER_ENDING,
+    };
+    return instance->phase == PHASE_READY && instance->unready ? METER_NOT_READY
+                                                               : states[instance->phase];
+}
+
+static void count_instance(const struct revision *revision, const struct instance *instance)
+{
+    const struct engine *engine = revision->engine;
+    const struct run_record *record = instance->record;
+    bool on_board = instance->slot >= 0;
+    struct meter_instance one = {
+        .state = state_of(instance),
+        .ipv4 = ntohl(instance->address.ipv4),
+        .port = instance->address.port,
+        .own_network = instance->address.own_network,
+        .requests = on_board ? board_taken(engine->board, instance->slot) : 0,
+        .places = record->concurrency,
+        .memory_bytes = instance->memory_bytes > 0 ? (uint64_t)instance->memory_bytes : 0,
+        .cpu_m = instance->cpu_used > 0 ? (uint64_t)(instance->cpu_used * 1000) : 0,
+        .since_us = (uint64_t)(clock_wall_us() - (clock_mono_us() - instance->started_us)),
+    };
+    snprintf(one.id, sizeof(one.id), "%s", instance->id);
+    snprintf(one.project, sizeof(one.project), "%s", record->project);
+    snprintf(one.region, sizeof(one.region), "%s", record->region);
+    snprintf(one.service, sizeof(one.service), "%s", record->service);
+    snprintf(one.revision, sizeof(one.revision), "%s", record->revision);
+    meter_instance_add(engine->meter, &one);
+}
+
 static void count_revision(struct revision *revision)
 {
     struct engine *engine = revision->engine;
@@ -676,6 +711,7 @@ static void count_revision(struct revision *revision)
         running.cpu_us +=
             (uint64_t)(i->cpu_us > i->cpu_counted_us ? i->cpu_us - i->cpu_counted_us : 0);
         i->cpu_counted_us = i->cpu_us;
+        count_instance(revision, i);
     }
     if (record != NULL && record->service_id != 0) {
         meter_running_add(engine->meter, record->service_id, &running);

@@ -14,12 +14,15 @@
 
 enum {
     METER_MAGIC = 0x4d455445, /* "METE" */
-    METER_LAYOUT = 1,
+    METER_LAYOUT = 2,
     WRITERS = BOARD_WORKERS + 1, /* the last one is the engine */
     PLACES = 4 * METER_SERVICES, /* of a writer's table */
     COUNTERS = sizeof(struct meter_counts) / sizeof(uint64_t),
     GAUGES = sizeof(struct meter_running) / sizeof(uint64_t),
+    INSTANCE_WORDS = sizeof(struct meter_instance) / sizeof(uint64_t),
+    TORN_MOST = 1000, /* tries to read what is being written */
 };
+static_assert(sizeof(struct meter_instance) % sizeof(uint64_t) == 0, "it is copied by words");
 static_assert((PLACES & (PLACES - 1)) == 0, "places are picked by bits");
 
 struct count_row {
@@ -32,11 +35,18 @@ struct running_row {
     _Atomic uint64_t gauges[GAUGES];
 };
 
+struct instance_row {
+    _Atomic uint32_t version; /* odd while the row is being written */
+    _Atomic uint64_t words[INSTANCE_WORDS];
+};
+
 struct shared {
     uint32_t magic, layout;
     _Atomic uint32_t used[WRITERS]; /* rows */
     struct count_row counts[BOARD_WORKERS][METER_SERVICES];
     struct running_row running[METER_SERVICES];
+    _Atomic uint32_t instance_count;
+    struct instance_row instances[METER_INSTANCES];
 };
 
 /* Row + 1 by service; 0: free. */
@@ -48,6 +58,7 @@ struct meter {
     struct shared *shared;
     struct table *tables[WRITERS]; /* of what this process writes; NULL: not yet */
     bool said[METER_SERVICES];     /* the engine's rows, in this look */
+    uint32_t instances;            /* of this look, so far */
 };
 
 /* ---- making and mapping ---- */
@@ -221,6 +232,7 @@ static void running_clear(struct meter *meter, uint32_t row)
 void meter_running_begin(struct meter *meter)
 {
     memset(meter->said, 0, sizeof(meter->said));
+    meter->instances = 0;
 }
 
 void meter_running_add(struct meter *meter, uint64_t service, const struct meter_running *running)
@@ -237,8 +249,26 @@ void meter_running_add(struct meter *meter, uint64_t service, const struct meter
     meter->said[row] = true;
 }
 
+void meter_instance_add(struct meter *meter, const struct meter_instance *instance)
+{
+    uint64_t words[INSTANCE_WORDS];
+    if (meter->instances == METER_INSTANCES) {
+        return;
+    }
+    struct instance_row *row = &meter->shared->instances[meter->instances++];
+    memcpy(words, instance, sizeof(words));
+    uint32_t version = atomic_load_explicit(&row->version, memory_order_relaxed) | 1;
+    atomic_store_explicit(&row->version, version, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    for (size_t i = 0; i < INSTANCE_WORDS; i++) {
+        atomic_store_explicit(&row->words[i], words[i], memory_order_relaxed);
+    }
+    atomic_store_explicit(&row->version, version + 1, memory_order_release);
+}
+
 void meter_running_end(struct meter *meter)
 {
+    atomic_store_explicit(&meter->shared->instance_count, meter->instances, memory_order_release);
     for (uint32_t row = 0; row < rows_used(meter, BOARD_WORKERS); row++) {
         if (!meter->said[row]) {
             running_clear(meter, row);
@@ -280,6 +310,45 @@ void meter_each_running(const struct meter *meter,
         }
         memcpy(&running, gauges, sizeof(running));
         visit(ctx, atomic_load_explicit(&row->service, memory_order_relaxed), &running);
+    }
+}
+
+/* False if the engine was always in the middle of it, as one that died there is for good. */
+static bool instance_read(const struct instance_row *row, struct meter_instance *out)
+{
+    uint64_t words[INSTANCE_WORDS];
+    for (int i = 0; i < TORN_MOST; i++) {
+        uint32_t version = atomic_load_explicit(&row->version, memory_order_acquire);
+        for (size_t k = 0; k < INSTANCE_WORDS; k++) {
+            words[k] = atomic_load_explicit(&row->words[k], memory_order_relaxed);
+        }
+        atomic_thread_fence(memory_order_acquire);
+        if (version % 2 == 0 &&
+            atomic_load_explicit(&row->version, memory_order_relaxed) == version) {
+            memcpy(out, words, sizeof(*out));
+            return true;
+        }
+    }
+    return false;
+}
+
+void meter_each_instance(const struct meter *meter,
+                         void (*visit)(void *ctx, const struct meter_instance *instance), void *ctx)
+{
+    uint32_t count = atomic_load_explicit(&meter->shared->instance_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count && i < METER_INSTANCES; i++) {
+        struct meter_instance one;
+        if (!instance_read(&meter->shared->instances[i], &one)) {
+            continue;
+        }
+        /* What another process wrote is never trusted to end. */
+        char *const texts[] = {one.id, one.project, one.region, one.service, one.revision};
+        const size_t sizes[] = {sizeof(one.id), sizeof(one.project), sizeof(one.region),
+                                sizeof(one.service), sizeof(one.revision)};
+        for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
+            texts[k][sizes[k] - 1] = '\0';
+        }
+        visit(ctx, &one);
     }
 }
 

@@ -37,6 +37,28 @@ struct meter_running {
     uint64_t cpu_us;
 };
 
+enum { METER_INSTANCES = BOARD_INSTANCES };
+
+enum meter_state {
+    METER_PREPARED, /* waits without running */
+    METER_STARTING,
+    METER_READY,
+    METER_NOT_READY, /* its readiness probe fails: no new requests */
+    METER_DRAINING,
+    METER_ENDING,
+};
+
+/* One instance, as the engine saw it last: once a second. */
+struct meter_instance {
+    char id[48], project[64], region[64], service[64], revision[64];
+    uint64_t state;            /* enum meter_state */
+    uint64_t ipv4, port;       /* host order; 0: it is not known yet */
+    uint64_t own_network;      /* that address is in a network of its own */
+    uint64_t requests, places; /* in flight, and how many may be */
+    uint64_t memory_bytes, cpu_m;
+    uint64_t since_us; /* clock_wall_us() of its start */
+};
+
 struct meter; /* opaque: mapped */
 
 /* The supervisor makes it; the others map what they inherited. -1 / NULL and *err on failure. */
@@ -64,7 +86,10 @@ void meter_count(struct meter *meter, unsigned worker, uint64_t service,
  * sum. */
 void meter_running_begin(struct meter *meter);
 void meter_running_add(struct meter *meter, uint64_t service, const struct meter_running *running);
-/* Services to which nothing was added have nothing that runs; their cpu_us stays. */
+/* In the same look: one more instance. Those beyond METER_INSTANCES are not told of. */
+void meter_instance_add(struct meter *meter, const struct meter_instance *instance);
+/* Services to which nothing was added have nothing that runs; their cpu_us stays. Instances that
+ * were not added have gone. */
 void meter_running_end(struct meter *meter);
 
 /* ---- control's side ---- */
@@ -77,6 +102,12 @@ void meter_each_running(const struct meter *meter,
                         void (*visit)(void *ctx, uint64_t service,
                                       const struct meter_running *running),
                         void *ctx);
+/* Once for each instance of the engine's last look; the one that is told of is good during the
+ * call.
+ */
+void meter_each_instance(const struct meter *meter,
+                         void (*visit)(void *ctx, const struct meter_instance *instance),
+                         void *ctx);
 
 /* The bucket of a latency, and the bound below which all of that bucket are: two buckets for each
  * doubling, from 128 µs to nine minutes; the last has no bound (INT64_MAX). */

@@ -22,6 +22,7 @@
 #include "control/api/issuers.h"
 #include "control/api/links.h"
 #include "control/api/logging.h"
+#include "control/api/instances.h"
 #include "control/api/metrics.h"
 #include "control/api/oauth.h"
 #include "control/api/orgpolicy_custom.h"
@@ -51,6 +52,7 @@ const struct api_table api_tables[] = {
     {serviceusage_routes, &serviceusage_route_count},
     {logging_routes, &logging_route_count},
     {access_routes, &access_route_count},
+    {instances_routes, &instances_route_count},
     {metrics_routes, &metrics_route_count},
     {homerun_routes, &homerun_route_count}, {health_routes, &health_route_count},
     {cloudbilling_routes, &cloudbilling_route_count},

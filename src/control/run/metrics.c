@@ -413,3 +413,12 @@ int64_t metrics_quantile_us(const uint32_t buckets[METER_LATENCIES], double part
     }
     return 0;
 }
+
+void metrics_each_instance(const struct metrics *metrics,
+                           void (*visit)(void *ctx, const struct meter_instance *instance),
+                           void *ctx)
+{
+    if (metrics != NULL) {
+        meter_each_instance(metrics->meter, visit, ctx);
+    }
+}

@@ -42,3 +42,8 @@ void metrics_each_now(struct metrics *metrics,
 /* The latency below which PART (0.95) of what is counted in BUCKETS lies, in µs; 0 if nothing is.
  */
 int64_t metrics_quantile_us(const uint32_t buckets[METER_LATENCIES], double part);
+
+/* Once for each instance, as the engine saw it within the last second or so. */
+void metrics_each_instance(const struct metrics *metrics,
+                           void (*visit)(void *ctx, const struct meter_instance *instance),
+                           void *ctx);

@@ -157,6 +157,56 @@ static void what_runs_no_longer_is_none_and_its_cpu_time_stays(void **state)
     close(fd);
 }
 
+struct seen {
+    unsigned count;
+    struct meter_instance last;
+};
+
+static void see_instance(void *ctx, const struct meter_instance *instance)
+{
+    struct seen *seen = ctx;
+    seen->count++;
+    seen->last = *instance;
+}
+
+static void instances_of_the_last_look_are_told_and_no_others(void **state)
+{
+    (void)state;
+    int fd = -1;
+    struct meter *engine = open_meter(&fd, true), *control = open_meter(&fd, false);
+    struct seen seen = {0};
+    struct meter_instance one = {.state = METER_READY, .port = 8080, .requests = 3};
+    memset(one.id, 'i', sizeof(one.id)); /* without an end: it is not believed */
+    meter_running_begin(engine);
+    meter_instance_add(engine, &one);
+    meter_instance_add(engine, &(struct meter_instance){.id = "second", .since_us = 7});
+    meter_running_end(engine);
+    meter_each_instance(control, see_instance, &seen);
+    assert_int_equal(seen.count, 2);
+    assert_string_equal(seen.last.id, "second");
+    assert_int_equal(seen.last.since_us, 7);
+    meter_running_begin(engine);
+    meter_instance_add(engine, &one);
+    meter_running_end(engine);
+    seen = (struct seen){0};
+    meter_each_instance(control, see_instance, &seen);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(strlen(seen.last.id), sizeof(one.id) - 1);
+    assert_int_equal(seen.last.port, 8080);
+    assert_int_equal(seen.last.requests, 3);
+    meter_running_begin(engine);
+    for (int i = 0; i < METER_INSTANCES + 5; i++) {
+        meter_instance_add(engine, &one);
+    }
+    meter_running_end(engine);
+    seen = (struct seen){0};
+    meter_each_instance(control, see_instance, &seen);
+    assert_int_equal(seen.count, METER_INSTANCES);
+    meter_unmap(engine);
+    meter_unmap(control);
+    close(fd);
+}
+
 static void buckets_are_two_for_each_doubling_and_hold_what_is_below_their_bound(void **state)
 {
     (void)state;
@@ -193,6 +243,7 @@ int main(void)
         cmocka_unit_test(a_successor_goes_on_in_the_rows_of_its_predecessor),
         cmocka_unit_test(more_services_than_rows_are_counted_together),
         cmocka_unit_test(what_runs_no_longer_is_none_and_its_cpu_time_stays),
+        cmocka_unit_test(instances_of_the_last_look_are_told_and_no_others),
         cmocka_unit_test(buckets_are_two_for_each_doubling_and_hold_what_is_below_their_bound),
         cmocka_unit_test(a_segment_of_another_size_is_refused),
     };

@@ -1,0 +1,80 @@
+/*
+ * The instances of a project, as the engine told the meter within the last second or so. Who may
+ * list the project's revisions may see what runs of them.
+ */
+#include "control/api/instances.h"
+
+#include "control/call/call.h"
+#include "control/run/metrics.h"
+
+#define PROJECT "projects/{project}"
+#define SERVICE PROJECT "/locations/{region}/services/{service}"
+
+struct listing {
+    struct api_call *call;
+    const char *project, *region, *service; /* "": all */
+    json_t *rows;
+};
+
+static const char *state_name(uint64_t state)
+{
+    static const char *const names[] = {
+        [METER_PREPARED] = "PREPARED",   [METER_STARTING] = "STARTING",
+        [METER_READY] = "READY",         [METER_NOT_READY] = "NOT_READY",
+        [METER_DRAINING] = "DRAINING",   [METER_ENDING] = "ENDING",
+    };
+    return state < sizeof(names) / sizeof(names[0]) ? names[state] : "STATE_UNSPECIFIED";
+}
+
+static bool is_asked(const char *asked, const char *name)
+{
+    return *asked == '\0' || strcmp(asked, name) == 0;
+}
+
+static void add_row(void *ctx, const struct meter_instance *one)
+{
+    struct listing *listing = ctx;
+    struct arena *arena = &listing->call->arena;
+    if (!is_asked(listing->project, one->project) || !is_asked(listing->region, one->region) ||
+        !is_asked(listing->service, one->service)) {
+        return;
+    }
+    json_t *row = json_pack(
+        "{ss so ss ss ss sI sI sI sf so}", "id", one->id, "revision",
+        json_string(arena_printf(arena, "projects/%s/locations/%s/services/%s/revisions/%s", one->project, one->region, one->service,
+                                 one->revision)),
+        "service", one->service, "region", one->region, "state", state_name(one->state),
+        "requestsInFlight", (json_int_t)one->requests, "maxRequests", (json_int_t)one->places,
+        "memoryBytes", (json_int_t)one->memory_bytes, "cpu", (double)one->cpu_m / 1000,
+        "startTime", json_slice(time_text(arena, (int64_t)one->since_us)));
+    if (one->port > 0) {
+        unsigned ip = (unsigned)one->ipv4;
+        json_object_set_new(row, "address",
+                            json_string(arena_printf(arena, "%u.%u.%u.%u:%u", ip >> 24,
+                                                     ip >> 16 & 255, ip >> 8 & 255, ip & 255,
+                                                     (unsigned)one->port)));
+        json_object_set_new(row, "ownNetwork", json_boolean(one->own_network));
+    }
+    json_array_append_new(listing->rows, row);
+}
+
+static void instances_list(struct api_call *call)
+{
+    struct listing listing = {
+        .call = call,
+        .project = api_param(call, "project"),
+        .region = api_param(call, "region"),
+        .service = api_param(call, "service"),
+        .rows = json_array(),
+    };
+    metrics_each_instance(call->control->metrics, add_row, &listing);
+    api_reply(call, json_pack("{so}", "instances", listing.rows));
+}
+
+const struct api_route instances_routes[] = {
+    {"GET", "/homerun/v1/" PROJECT "/instances", "run.revisions.list", PROJECT, API_NO_BODY,
+     instances_list, "homerun.v1.ListInstances"},
+    {"GET", "/homerun/v1/" SERVICE "/instances", "run.revisions.list", SERVICE, API_NO_BODY,
+     instances_list, "homerun.v1.ListServiceInstances"},
+};
+const size_t instances_route_count = sizeof(instances_routes) / sizeof(instances_routes[0]);
