@@ -167,7 +167,7 @@ const struct command commands[] = {
      action_policy_set},
     {"instances",
      "[SERVICE]",
-     "What runs now: each instance with its state, address and load",
+     "What runs now: state, address and load of each",
      0,
      1,
      false,
