@@ -335,6 +335,8 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
     put_field(line, FIELD("email"), record->claim_email);
     put_field(line, FIELD("aud"), record->claim_aud);
     put_field(line, FIELD("use"), record->claim_use);
+    put_field(line, FIELD("sid"), record->claim_sid);
+    put_field(line, FIELD("client"), record->claim_client);
     put_second(line, SLICE(",\"exp\":"), record->claim_exp_s);
     put_second(line, SLICE(",\"iat\":"), record->claim_iat_s);
     put(line, SLICE("}\n"));
@@ -344,13 +346,13 @@ static void put_line(struct access_log *log, struct line *line, const struct acc
 static size_t line_bound(const struct access_record *record)
 {
     const struct slice texts[] = {
-        record->project,   record->region,    record->service,     record->revision,
-        record->tag,       record->method,    record->scheme,      record->host,
-        record->path,      record->remote_ip, record->user_agent,  record->denial,
-        record->rung,      record->principal, record->fault,       record->text,
-        record->network,   record->form,      record->scheme_sent, record->header,
-        record->claim_iss, record->claim_sub, record->claim_email, record->claim_aud,
-        record->claim_use,
+        record->project,   record->region,    record->service,      record->revision,
+        record->tag,       record->method,    record->scheme,       record->host,
+        record->path,      record->remote_ip, record->user_agent,   record->denial,
+        record->rung,      record->principal, record->fault,        record->text,
+        record->network,   record->form,      record->scheme_sent,  record->header,
+        record->claim_iss, record->claim_sub, record->claim_email,  record->claim_aud,
+        record->claim_use, record->claim_sid, record->claim_client,
     };
     size_t bytes = 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -26,6 +26,7 @@ struct access_record {
     struct slice network; /* "internal", "load-balancer"; "" for outside */
     /* Of a refused credential (refusal.h), unverified. Times in seconds since 1970; 0: none. */
     struct slice form, header, scheme_sent, claim_iss, claim_sub, claim_email, claim_aud, claim_use;
+    struct slice claim_sid, claim_client; /* of an agent's token; neither opens anything */
     int64_t claim_exp_s, claim_iat_s;
     bool is_error; /* severity ERROR whatever the status */
 };

@@ -39,6 +39,10 @@ void refusal_note(struct arena *arena, const struct http_request *head,
     record->claim_sub = slice_upto(look.token.sub, CLAIM_MAX);
     record->claim_email = slice_upto(look.token.email, CLAIM_MAX);
     record->claim_use = slice_upto(look.token.token_use, CLAIM_MAX);
+    if (slice_is(look.token.token_use, "agent")) {
+        record->claim_sid = slice_upto(look.token.sid, CLAIM_MAX);
+        record->claim_client = slice_upto(look.token.client_id, CLAIM_MAX);
+    }
     record->claim_aud = audiences_text(arena, &look.token);
     record->claim_exp_s = look.token.exp;
     record->claim_iat_s = look.token.iat;

@@ -158,7 +158,8 @@ bool lookup_issuer(void *ctx, struct slice iss, struct facts_issuer *out)
 {
     const struct lookup *lookup = ctx;
     struct index_issuer found;
-    if (iss.len == 0 || !index_reader_issuer(lookup->reader, iss, &found)) {
+    /* The authorization server of agents vouches for sessions, and for nobody by name. */
+    if (iss.len == 0 || !index_reader_issuer(lookup->reader, iss, &found) || found.agents) {
         return false;
     }
     *out = (struct facts_issuer){.ours = found.ours,

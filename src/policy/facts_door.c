@@ -187,10 +187,13 @@ static void gather_imagined(struct gathering *gathering, struct facts_at_door *d
 {
     struct door_facts *ladder = &gathering->facts->ladder.door;
     gathering->conditional = false;
-    if (gathering->request->claims != NULL) {
-        door->sub = gathering->request->claims->sub;
-        door->issuer = gathering->request->claims->iss;
-        gather_caller(gathering, gathering->request->claims, &door->caller);
+    const struct facts_claims *claims = gathering->request->claims;
+    if (claims != NULL && claims->sid.len > 0) {
+        judge_agent(gathering, door, &(struct facts_token){.claims = claims});
+    } else if (claims != NULL) {
+        door->sub = claims->sub;
+        door->issuer = claims->iss;
+        gather_caller(gathering, claims, &door->caller);
     } else {
         gather_names(gathering, &door->caller);
     }

@@ -5,10 +5,13 @@ Numbers are rows of the truth table of identity-aware access; C12 and S10 are ru
 """
 import base64
 import json
+import pathlib
+import sqlite3
+import tempfile
 
 from agents_stand import CALLBACK, Agent, b64, claims_of, house
 from homerun import main, test
-from signin_stand import Browser, next_url, parts_of
+from signin_stand import Browser, next_url, parts_of, run_in_browser
 
 
 @test
@@ -338,6 +341,79 @@ def nothing_else_passes_for_an_agents_token():
 
 
 @test
+def signing_in_anew_keeps_what_one_has_given_and_another_person_does_not():
+    h, ann, agent = house(), house().browser(), Agent()
+    tokens = agent.tokens(ann)
+    ann.sign_in(h.homerun.cli("invite", "ann@example.com").stdout.strip())
+    assert h.call(tokens["access_token"]).status == 200
+    tokens = agent.refresh(tokens["refresh_token"]).json
+    assert h.call(tokens["access_token"]).status == 200
+    assert "Programs that you have let in" in ann.ask(h.auth + "/").text
+    ann.sign_in(h.homerun.cli("invite", "quin@example.com").stdout.strip())
+    assert h.call(tokens["access_token"]).status == 401
+    assert "Programs that you have let in" not in ann.ask(h.auth + "/").text
+    ann.sign_in(h.homerun.cli("invite", "ann@example.com").stdout.strip())
+    tokens = agent.tokens(ann)
+    ann.sign_in(h.homerun.cli("invite", "ann@example.com").stdout.strip())
+    assert h.call(tokens["access_token"]).status == 200
+    ann.ask(h.auth + "/_homerun/auth/signout", form={})
+    assert h.call(tokens["access_token"]).status == 401
+
+
+@test
+def a_door_that_wants_a_fresh_sign_in_wants_it_of_agents_too():
+    h, ann, agent = house(), house().browser(), Agent()
+    tokens = agent.tokens(ann, "two")
+    settings = h.door_of("two") + ":iapSettings"
+    assert h.homerun.api("PATCH", settings, {"accessSettings": {"reauthSettings": {"method": "LOGIN", "maxAge": "300s"}}}).status == 200
+    try:
+        assert h.call(tokens["access_token"], "two").status == 200
+        # As if the sign-in had been an hour ago: the record is changed while nobody serves.
+        assert h.homerun.stop() == 0
+        with sqlite3.connect(pathlib.Path(h.homerun.data) / "homerun.db") as record:
+            record.execute("UPDATE document SET body = json_set(body, '$.signedInUs', json_extract(body, '$.signedInUs') - 3600000000) "
+                           "WHERE kind = 'session'")
+            record.execute("UPDATE meta SET value = value + 1 WHERE name = 'change'")
+        h.homerun.flags = tuple(f"--{name}=127.0.0.1:{h.homerun.ready[name].rsplit(':', 1)[1]}" for name in ("api", "https", "http"))
+        h.homerun.start()
+        answer = h.call(tokens["access_token"], "two")
+        assert answer.status == 401 and "sign in anew" in answer.text, answer
+        assert "agent of ann@example.com" in explained(tokens["access_token"], "two") and "fresh sign-in" in explained(tokens["access_token"], "two")
+        page = ann.ask(agent.authorize_url("two"))
+        assert page.status == 200 and "It was too long ago" in page.text, page.text
+        lead = ann.sign_in(h.homerun.cli("invite", "ann@example.com").stdout.strip())
+        code = parts_of(agent.answer(ann, ann.ask(next_url(lead))).headers["location"])["code"]
+        assert h.call(agent.redeem(code).json["access_token"], "two").status == 200
+        assert h.call(tokens["access_token"], "two").status == 200, "the sign-in is fresh, for what hangs on it too"
+    finally:
+        h.homerun.api("PATCH", settings, {})
+
+
+def explained(token, service="one"):
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(token)
+        file.flush()
+        return house().homerun.cli("access", "explain", service, f"--token-file={file.name}").stdout
+
+
+@test
+def an_agent_is_explained():
+    h, ann = house(), house().browser()
+    agent = Agent(client_name="Explained")
+    tokens = agent.tokens(ann)
+    assert f"agent of ann@example.com by “Explained” (client {agent.client}), for {h.url('one')}" in explained(tokens["access_token"])
+    assert "it counts at that host alone" in explained(tokens["access_token"], "two")
+    assert "services with a door (IAP) alone" in explained(tokens["access_token"], "three")
+    agent.revoke(tokens["access_token"])
+    assert "has ended what the agent may" in explained(tokens["access_token"]), explained(tokens["access_token"])
+    # What was refused is explained from what the log has of it.
+    head, payload, signature = tokens["access_token"].split(".")
+    for token, words in ((tokens["access_token"], "has ended what the agent may"), (f"{head}.{payload}.{signature[:-8]}AAAAAAAA", "cannot be believed")):
+        said = h.homerun.cli("access", "explain", h.call(token).headers["homerun-denial"]).stdout
+        assert "“Explained”" in said and words in said and "would be let in now" not in said, said
+
+
+@test
 def what_was_done_is_in_the_history():
     h, agent = house(), Agent()
     tokens = agent.tokens(h.browser("olga"))
@@ -348,6 +424,14 @@ def what_was_done_is_in_the_history():
     assert "let-agent-in" in rows and "end-agent-by-itself" in rows and "register-agent" in rows, rows[:2000]
     for secret in tokens["refresh_token"].split("."):
         assert secret not in rows
+
+
+@test
+def in_a_browser():
+    near, far = Agent(redirect_uris=["http://127.0.0.1/callback"]), Agent(redirect_uris=["https://app.example/cb"])
+    near.state = far.state = "s1"
+    run_in_browser("agents.mjs", house().homerun, AGENT_URL=near.authorize_url(redirect_uri="http://127.0.0.1:PORT/callback"),
+                   AGENT_FAR_URL=far.authorize_url())
 
 
 if __name__ == "__main__":

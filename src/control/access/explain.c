@@ -177,12 +177,17 @@ static void look_at_line(struct explanation *explanation)
                   .email = text_of(explanation, "email"),
                   .email_verified = text_of(explanation, "email").len > 0,
                   .token_use = text_of(explanation, "use"),
+                  .sid = text_of(explanation, "sid"),
+                  .client_id = text_of(explanation, "client"),
                   .audiences = audiences,
                   .audience_count = count,
                   .exp = json_number(line, "exp", INT64_MIN),
                   .iat = json_number(line, "iat", INT64_MIN),
                   .nbf = INT64_MIN},
     };
+    if (look->token.sid.len > 0) {
+        look->token.typ = SLICE("at+jwt"); /* or the line would not have it */
+    }
 }
 
 /* The request that was refused, with a caller who is imagined from what was written down. */
@@ -207,10 +212,11 @@ static void imagine_denied(struct explanation *explanation)
 static struct explain_case case_of_line(const struct explanation *explanation)
 {
     const json_t *line = explanation->question->denial;
-    const struct facts_answer *caller = &explanation->facts.caller;
+    const struct facts_at_door *door = explanation->facts.door;
+    const struct facts_answer *caller = door != NULL ? &door->caller : &explanation->facts.caller;
     struct explain_case out = {.rung = rung_of(json_text_or(line, "rung", ""))};
     enum token_fault fault = token_fault_of(json_text_or(line, "fault", ""));
-    if (out.rung != RUNG_BAD_CREDENTIAL) {
+    if (out.rung != RUNG_BAD_CREDENTIAL && out.rung != RUNG_DOOR_TOKEN) {
         return out;
     }
     switch (explanation->look.form) {

@@ -106,6 +106,9 @@ struct explain_cause explain_token_cause(const struct explanation *explanation);
 /* Whether the member asked about is of a pool that its project has made, whose tokens are exchanged
  * and never shown to services. */
 bool explain_is_exchanged(const struct explanation *explanation);
+/* Of an agent's token: whose it is, for whom and where it counts (explain_agent.c); NULL for any
+ * other. */
+const char *explain_agent(const struct explanation *explanation);
 /* The same of a caller without a role, or of a service that lets nobody in without a token
  * (explain_near.c). */
 struct explain_cause explain_binding_cause(const struct explanation *explanation);

@@ -164,10 +164,9 @@ static const char *claimed_account(const struct explanation *explanation, const 
     struct facts_issuer issuer;
     struct facts_account account;
     struct what_if *world = explanation->world;
-    if (!lookup_issuer(world, token->iss, &issuer)) {
-        return NULL;
-    }
-    if (issuer.ours && token->sub.len > 0 && lookup_account(world, token->sub, &account) &&
+    bool ours =
+        lookup_is_for_agent(token) || (lookup_issuer(world, token->iss, &issuer) && issuer.ours);
+    if (ours && token->sub.len > 0 && lookup_account(world, token->sub, &account) &&
         account.member.len > 0) {
         return arena_string(explanation->arena, account.member);
     }

@@ -295,6 +295,10 @@ static const char *door_path_fact(const struct explanation *explanation)
 static const char *door_token_fact(const struct explanation *explanation)
 {
     const struct facts_at_door *door = explanation->facts.door;
+    const char *agent = explain_agent(explanation);
+    if (agent != NULL && explanation->facts.ladder.door.token != CREDENTIAL_NONE) {
+        return agent;
+    }
     switch (explanation->facts.ladder.door.token) {
     case CREDENTIAL_NONE:
         return door->app_authorization

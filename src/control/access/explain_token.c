@@ -82,6 +82,10 @@ static bool is_self_signed(const struct token *token)
 static struct explain_cause kind_cause(const struct explanation *explanation)
 {
     const struct token *token = &explanation->look.token;
+    const char *agent = explain_agent(explanation);
+    if (agent != NULL) {
+        return cause("agent_token", agent);
+    }
     if (slice_is(token->token_use, "access") || token->scope.len > 0) {
         return cause("access_token", "it is an access token, which opens the API, in place of an "
                                      "identity token, which opens services");

@@ -245,8 +245,8 @@ static void consent_page(struct api_call *call, struct slice id,
     door_page_add(&page, "\">");
     add_button(&page, "allow", "Let it in", "");
     add_button(&page, "deny", "Cancel", " class=\"quiet\"");
-    door_page_add(&page, "</form><p class=\"soft\">Did you not just start this? Then "
-                         "cancel.</p>");
+    door_page_add(&page, "</form><p class=\"soft\">If you did not just start this "
+                         "yourself, cancel.</p>");
     page.form_to = policy_source(call, &place);
     door_page_reply(call, &page);
 }

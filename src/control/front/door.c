@@ -287,14 +287,15 @@ void door_signed_in(struct api_call *call, struct slice id, const char *note)
     lead_on(call, &session, note, &cookie, 1);
 }
 
-bool door_replace_session(struct api_call *call, struct change *change, struct error *err)
+bool door_replace_session(struct api_call *call, struct change *change, struct slice id,
+                          struct error *err)
 {
     bool several;
-    struct slice id = cookie_find(request_of(call), COOKIE_SSO, &several);
+    struct slice old = cookie_find(request_of(call), COOKIE_SSO, &several);
     auto_session before = {0};
-    bool found = session_find(call->control, &call->arena, id, "", &before, NULL) ||
-                 session_find_over(call->control, &call->arena, id, &before);
-    return !found || session_replace(call, change, &before, err);
+    bool found = session_find(call->control, &call->arena, old, "", &before, NULL) ||
+                 session_find_over(call->control, &call->arena, old, &before);
+    return !found || session_replace(call, change, &before, id, err);
 }
 
 static void done_get(struct api_call *call)
@@ -472,8 +473,8 @@ static bool sign_in_by_link(struct api_call *call, struct slice secret,
         &call->arena, "%s:%s", account->user ? "user" : "serviceAccount", account->email));
     auto_change *change = api_change(call, err);
     return change != NULL && link_use(call->control, secret, err) &&
-           door_replace_session(call, change, err) && session_begin(call, change, &plan, id, err) &&
-           change_commit(&change, err);
+           session_begin(call, change, &plan, id, err) &&
+           door_replace_session(call, change, *id, err) && change_commit(&change, err);
 }
 
 static void link_post(struct api_call *call)

@@ -35,8 +35,10 @@ struct slice door_browser(const struct api_call *call);
 /* The value of a cookie of ours, "" if there is none. False if there are two: the call has been
  * answered. */
 bool door_cookie(struct api_call *call, const char *name, struct slice *value);
-/* Ends the sign-on session that the browser had until now, in the running change. */
-bool door_replace_session(struct api_call *call, struct change *change, struct error *err);
+/* Ends the sign-on session that the browser had until now, in the running change: the one of the
+ * cookie's value ID has begun. */
+bool door_replace_session(struct api_call *call, struct change *change, struct slice id,
+                          struct error *err);
 
 /* ---- agents (agents.c) ---- */
 

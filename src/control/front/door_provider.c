@@ -312,8 +312,8 @@ static bool keep_session(struct api_call *call, struct provider_talk *talk, stru
         return false;
     }
     auto_change *change = api_change(call, err);
-    return change != NULL && door_replace_session(call, change, err) &&
-           session_begin(call, change, &plan, id, err) && change_commit(&change, err);
+    return change != NULL && session_begin(call, change, &plan, id, err) &&
+           door_replace_session(call, change, *id, err) && change_commit(&change, err);
 }
 
 static void on_talk(struct provider_talk *talk)

@@ -549,10 +549,67 @@ bool session_agent_end(struct control *control, struct change *change,
     return take_away(change, control, session->key.text, err);
 }
 
-bool session_replace(struct api_call *call, struct change *change, const struct session *session,
-                     struct error *err)
+static bool is_same_person(const struct person *a, const struct person *b)
 {
-    return end_tree(change, call->control, session->key.text, err);
+    return a->sub.len > 0 ? slice_equal(a->sub, b->sub)
+                          : a->subject.len > 0 && slice_equal(a->subject, b->subject) &&
+                                slice_equal(a->issuer, b->issuer);
+}
+
+/* The agent's session KEY hangs on PARENT from now on, and ends no later. */
+static bool move_agent(struct control *control, struct change *change, const char *key,
+                       const struct session *parent, struct error *err)
+{
+    struct session session;
+    if (!load(control, key, &session, err)) {
+        return err->status == STATUS_UNAUTHENTICATED; /* it is over, and was taken away */
+    }
+    int64_t end_us = session.expire_us < parent->expire_us ? session.expire_us : parent->expire_us;
+    auto_json *body = session.body;
+    json_object_set_new(body, "parent", json_string(parent->key.text));
+    json_object_set_new(body, "signedInUs", json_integer((json_int_t)parent->signed_in_us));
+    json_object_set_new(body, "absoluteUs", json_integer((json_int_t)parent->absolute_us));
+    return put_until(control, change, &session, body, clock_wall_us(), end_us, err);
+}
+
+/* What agents may that hang on BEFORE goes over to AFTER. */
+static bool move_agents(struct control *control, struct change *change,
+                        const struct session *before, const struct session *after,
+                        struct error *err)
+{
+    auto_json *old = json_deep_copy(before->body);
+    auto_json *new = json_deep_copy(after->body);
+    auto_json *moved = json_object();
+    json_t *children = json_object_get(old, "children");
+    const char *name;
+    void *next;
+    json_t *child;
+    json_object_foreach_safe(children, next, name, child)
+    {
+        if (!slice_starts(slice_of(name), of_agents)) {
+            continue;
+        }
+        if (!move_agent(control, change, json_string_value(child), after, err)) {
+            return false;
+        }
+        json_object_set(moved, name, child);
+        json_object_del(children, name);
+    }
+    json_object_set(new, "children", moved); /* it has just begun: nothing else hangs on it */
+    return store_put(control->store, STORE_SESSION, before->key.text, old, NULL, NULL, err) &&
+           store_put(control->store, STORE_SESSION, after->key.text, new, NULL, NULL, err);
+}
+
+bool session_replace(struct api_call *call, struct change *change, const struct session *before,
+                     struct slice id, struct error *err)
+{
+    struct control *control = call->control;
+    struct session_key key = key_of(id);
+    auto_session after = {0};
+    return load(control, key.text, &after, err) &&
+           (!is_same_person(&before->person, &after.person) ||
+            move_agents(control, change, before, &after, err)) &&
+           end_tree(change, control, before->key.text, err);
 }
 
 bool session_end(struct api_call *call, const struct session *session, struct error *err)

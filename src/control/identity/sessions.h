@@ -123,9 +123,12 @@ bool session_find_over(struct control *control, struct arena *arena, struct slic
 /* A sign-on session has been used: it lasts longer, up to its absolute end. Seldom a change. */
 bool session_touch(struct api_call *call, const struct session *session, struct error *err);
 
-/* Ends a sign-on session, since another one begins in its browser, in the running CHANGE. */
-bool session_replace(struct api_call *call, struct change *change, const struct session *session,
-                     struct error *err);
+/*
+ * Ends the sign-on session BEFORE, since the one of the cookie's value ID has begun in its browser,
+ * in the running CHANGE. What the same person has let agents do hangs on the new one from now on.
+ */
+bool session_replace(struct api_call *call, struct change *change, const struct session *before,
+                     struct slice id, struct error *err);
 
 /* Ends the session with all that hang on it; if it hangs on one, that one with all of its. */
 bool session_end(struct api_call *call, const struct session *session, struct error *err);
