@@ -137,3 +137,20 @@ export interface PolicyPlan {
 
 export const planPolicy = (organizationPolicy: Record<string, unknown>) =>
   call<PolicyPlan>("POST", "/homerun/v1/access:plan", { organizationPolicy });
+
+/** As gcloud does it: IAP's own account may invoke the service while it stands before it. */
+export async function bindAgent(name: string, on: boolean): Promise<void> {
+  const policy = await getPolicy(name);
+  if (on) {
+    const agent = (await who(name)).iapAgent;
+    if (agent) {
+      await setPolicy(name, withMembers(policy, INVOKER, [agent]));
+    }
+    return;
+  }
+  const binding = (policy.bindings ?? []).find((one) => one.role === INVOKER && !one.condition);
+  const agent = (binding?.members ?? []).find((one) => one.endsWith("@gcp-sa-iap.iam.gserviceaccount.com"));
+  if (binding && agent) {
+    await setPolicy(name, withoutMember(policy, binding, agent));
+  }
+}

@@ -1,175 +1,24 @@
 // A new service: image, name, and before anything else who may call it.
 import { useState } from "preact/hooks";
 import { call } from "../api/http";
+import { bindAgent } from "../api/access";
 import { createService, listRevisions, place, shortName } from "../api/run";
-import type { Container, Ingress, RevisionTemplate, Service } from "../api/types";
+import type { Ingress } from "../api/types";
 import { INGRESS_CHOICES } from "../parts/access";
 import { Button, ErrorNote, Head, say } from "../parts/basics";
-import { Field, Radios, Select } from "../parts/fields";
+import { Check, Field, Radios, Select } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import { go } from "../parts/location";
-import { quoted, SameChange, type Ways } from "../parts/same_change";
+import { SameChange } from "../parts/same_change";
 import { project, region, serviceView, session, view } from "../parts/session";
+import { emptyForm, faultsOf, serviceOf, waysOf, type Faults, type Form } from "./deploy_form";
+import { Volumes } from "./deploy_volumes";
+import { SignIn } from "./service_door";
 
-interface Form {
-  image: string;
-  name: string;
-  region: string;
-  open: "open" | "private";
-  ingress: Ingress;
-  port: string;
-  env: string;
-  command: string;
-  args: string;
-  cpu: string;
-  memory: string;
-  min: string;
-  max: string;
-  concurrency: string;
-  account: string;
-}
-
-const NAME = /^[a-z]([a-z0-9-]{0,47}[a-z0-9])?$/;
-
-function faultsOf(form: Form): Partial<Record<keyof Form, string>> {
-  const faults: Partial<Record<keyof Form, string>> = {};
-  if (form.image.trim() === "") {
-    faults.image = "Name an image. The built-in page is us-docker.pkg.dev/cloudrun/container/hello.";
-  }
-  if (!NAME.test(form.name)) {
-    faults.name = "Lower-case letters, digits and hyphens; a letter first; at most 49; no hyphen at the end.";
-  } else if (form.name.includes("---")) {
-    faults.name = "Three hyphens in a row separate a traffic tag from a service: a name cannot have them.";
-  }
-  if (form.port !== "" && !(Number(form.port) >= 1 && Number(form.port) <= 65535)) {
-    faults.port = "A port is a number from 1 to 65535.";
-  }
-  for (const line of linesOf(form.env)) {
-    if (!/^[^=\s]+=/.test(line)) {
-      faults.env = `“${line}” is not NAME=VALUE.`;
-    }
-  }
-  for (const key of ["min", "max", "concurrency"] as const) {
-    if (form[key] !== "" && !/^\d+$/.test(form[key])) {
-      faults[key] = "Write a whole number.";
-    }
-  }
-  if (!faults.min && !faults.max && form.max !== "" && Number(form.min) > Number(form.max)) {
-    faults.max = "The most cannot be less than the least.";
-  }
-  return faults;
-}
-
-const linesOf = (text: string) => text.split("\n").filter((line) => line.trim() !== "");
-const wordsOf = (text: string) => text.split(/\s+/).filter((word) => word !== "");
-
-function serviceOf(form: Form): Partial<Service> {
-  const container: Container = { image: form.image.trim() };
-  if (form.port !== "") {
-    container.ports = [{ containerPort: Number(form.port) }];
-  }
-  if (form.env.trim() !== "") {
-    container.env = linesOf(form.env).map((line) => {
-      const at = line.indexOf("=");
-      return { name: line.slice(0, at), value: line.slice(at + 1) };
-    });
-  }
-  if (form.command.trim() !== "") {
-    container.command = wordsOf(form.command);
-  }
-  if (form.args.trim() !== "") {
-    container.args = wordsOf(form.args);
-  }
-  if (form.cpu !== "" || form.memory !== "") {
-    container.resources = { limits: { cpu: form.cpu || "1", memory: form.memory || "512Mi" } };
-  }
-  const template: RevisionTemplate = { containers: [container] };
-  if (form.concurrency !== "") {
-    template.maxInstanceRequestConcurrency = Number(form.concurrency);
-  }
-  if (form.account !== "") {
-    template.serviceAccount = form.account;
-  }
-  if (form.min !== "" || form.max !== "") {
-    template.scaling = {
-      ...(form.min !== "" && { minInstanceCount: Number(form.min) }),
-      ...(form.max !== "" && { maxInstanceCount: Number(form.max) }),
-    };
-  }
-  return { template, ingress: form.ingress, ...(form.open === "open" && { invokerIamDisabled: true }) };
-}
-
-function waysOf(form: Form): Ways {
-  const name = form.name || "SERVICE";
-  const check = form.open === "open" ? "--no-invoker-iam-check" : "--no-allow-unauthenticated";
-  const ingress = { INGRESS_TRAFFIC_ALL: "all", INGRESS_TRAFFIC_INTERNAL_ONLY: "internal" }[form.ingress as string];
-  const flags = [
-    `--image=${quoted(form.image || "IMAGE")}`,
-    `--region=${form.region}`,
-    `--project=${project.value}`,
-    check,
-    `--ingress=${ingress ?? "internal-and-cloud-load-balancing"}`,
-    ...(form.port ? [`--port=${form.port}`] : []),
-    ...(form.env.trim() ? [`--set-env-vars=${quoted(linesOf(form.env).join(","))}`] : []),
-    ...(form.min ? [`--min-instances=${form.min}`] : []),
-    ...(form.max ? [`--max-instances=${form.max}`] : []),
-    ...(form.concurrency ? [`--concurrency=${form.concurrency}`] : []),
-    ...(form.cpu ? [`--cpu=${form.cpu}`] : []),
-    ...(form.memory ? [`--memory=${form.memory}`] : []),
-    ...(form.account ? [`--service-account=${quoted(form.account)}`] : []),
-  ];
-  const homerun = form.open === "open" ? flags : flags.filter((one) => one !== "--no-allow-unauthenticated");
-  return {
-    gcloud: `gcloud run deploy ${name} \\\n  ${flags.join(" \\\n  ")}`,
-    homerun: `homerun deploy ${name} \\\n  ${homerun.join(" \\\n  ")}`,
-    terraform: `resource "google_cloud_run_v2_service" "${name}" {
-  project              = "${project.value}"
-  location             = "${form.region}"
-  name                 = "${name}"
-  ingress              = "${form.ingress}"
-  invoker_iam_disabled = ${form.open === "open"}
-
-  template {
-    containers {
-      image = ${JSON.stringify(form.image || "IMAGE")}
-    }
-  }
-}`,
-    yaml: `apiVersion: serving.knative.dev/v1
-kind: Service
-metadata:
-  name: ${name}
-  annotations:
-    run.googleapis.com/ingress: ${ingress ?? "internal-and-cloud-load-balancing"}
-    run.googleapis.com/invoker-iam-disabled: '${form.open === "open"}'
-spec:
-  template:
-    spec:
-      containers:
-      - image: ${form.image || "IMAGE"}`,
-  };
-}
-
-const TABS = ["Container", "Variables & secrets", "Scaling", "Security"] as const;
+const TABS = ["Container", "Variables & secrets", "Volumes", "Networking", "Scaling", "Security"] as const;
 
 export function DeployPage() {
-  const [form, setForm] = useState<Form>({
-    image: "",
-    name: "",
-    region: region.value === "-" ? (session.value?.region ?? "") : region.value,
-    open: "private",
-    ingress: "INGRESS_TRAFFIC_ALL",
-    port: "",
-    env: "",
-    command: "",
-    args: "",
-    cpu: "",
-    memory: "",
-    min: "",
-    max: "",
-    concurrency: "",
-    account: "",
-  });
+  const [form, setForm] = useState<Form>(() => emptyForm(region.value === "-" ? (session.value?.region ?? "") : region.value));
   const [tab, setTab] = useState<(typeof TABS)[number]>("Container");
   const [touched, setTouched] = useState(false);
   const [progress, setProgress] = useState("");
@@ -183,7 +32,7 @@ export function DeployPage() {
   );
   const set = <K extends keyof Form>(key: K) => (value: Form[K]) => setForm((old) => ({ ...old, [key]: value }));
   const faults = faultsOf(form);
-  const shown = touched ? faults : {};
+  const shown: Faults = touched ? faults : {};
   const name = `${place(project.value, form.region)}/services/${form.name}`;
   const submit = (event: Event) => {
     event.preventDefault();
@@ -204,6 +53,9 @@ export function DeployPage() {
           return;
         }
         throw why;
+      }
+      if (form.by === "iap") {
+        await bindAgent(name, true);
       }
       say(`${form.name} is deployed and serves.`);
       go(serviceView(name));
@@ -233,6 +85,7 @@ export function DeployPage() {
         </section>
         <section class="card">
           <Authentication value={form.open} onChange={set("open")} />
+          <SignIn value={form.by} onChange={set("by")} />
           <Radios<string>
             legend="Ingress"
             value={form.ingress}
@@ -270,7 +123,19 @@ export function DeployPage() {
               </>
             )}
             {tab === "Variables & secrets" && (
-              <Field label="Environment variables" value={form.env} onInput={set("env")} lines={6} fault={shown.env} placeholder={"NAME=value"} hint="One NAME=VALUE a line." />
+              <>
+                <Field label="Environment variables" value={form.env} onInput={set("env")} lines={6} fault={shown.env} placeholder={"NAME=value"} hint="One NAME=VALUE a line." />
+                <Field label="Secrets exposed as variables" value={form.secrets} onInput={set("secrets")} lines={3} fault={shown.secrets} placeholder={"KEY=my-secret:latest"} hint="One NAME=SECRET:VERSION a line. The service account needs roles/secretmanager.secretAccessor on it." />
+              </>
+            )}
+            {tab === "Volumes" && <Volumes rows={form.volumes} onChange={set("volumes")} touched={touched} />}
+            {tab === "Networking" && (
+              <>
+                <Check label="Use HTTP/2 end-to-end" value={form.http2} onChange={set("http2")} />
+                <Check label="Session affinity" value={form.affinity} onChange={set("affinity")} />
+                <Check label="Default URL" value={form.defaultUrl} onChange={set("defaultUrl")} />
+                <p class="hint">Connections to a VPC are not offered: a container's outbound traffic leaves from this machine.</p>
+              </>
             )}
             {tab === "Scaling" && (
               <div class="pair">

@@ -4,11 +4,12 @@ import { holds } from "../api/access";
 import { patchService, shortName } from "../api/run";
 import type { Ingress, Service } from "../api/types";
 import { INGRESS_CHOICES } from "../parts/access";
-import { Button, Copy, ErrorNote, needs, say } from "../parts/basics";
+import { Button, Copy, ErrorNote, Link, needs, say } from "../parts/basics";
 import { Check, Radios } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import { here } from "../parts/location";
 import { SameChange, type Ways } from "../parts/same_change";
+import { serviceView } from "../parts/session";
 
 function waysOf(service: Service, ingress: Ingress, url: boolean): Ways {
   const [, project = "", , region = ""] = service.name.split("/");
@@ -84,6 +85,16 @@ export function ServiceNetworking(props: { service: Service; reload: () => void 
           ))}
           {(service.urls ?? []).length === 0 && <li class="faint">The default URL is off: nothing leads here.</li>}
         </ul>
+        <h2>Custom domains</h2>
+        <p>
+          Domain mappings are not supported: the API answers <code>501 UNIMPLEMENTED</code> to them, and no name of your own leads to a
+          service by itself.
+        </p>
+        <p class="hint">
+          What there is instead: a domain of your own for all services (<code>homerun up --domain=run.example.com</code>), or a proxy of yours in
+          front that sends the service's own host. A token that is made for your name is taken with a custom audience, on{" "}
+          <Link to={serviceView(service.name, "security")}>Security</Link>.
+        </p>
       </section>
     </div>
   );

@@ -2,7 +2,7 @@
 // "Require authentication" would otherwise not be what a stranger sees.
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api/http";
-import { doorAgent, getPolicy, holds, INVOKER, lets, setPolicy, who, withMembers, withoutMember } from "../api/access";
+import { bindAgent, doorAgent, holds, INVOKER, lets, setPolicy, withMembers, withoutMember } from "../api/access";
 import { patchService, projectOf, shortName } from "../api/run";
 import type { Policy, Service } from "../api/types";
 import { Button, ErrorNote, Fact, Link, Notice, needs, say } from "../parts/basics";
@@ -163,23 +163,6 @@ function AskSecurity(props: { service: Service; policy?: Policy; open: boolean; 
       }}
     />
   );
-}
-
-/** As gcloud does it: IAP's own account may invoke the service while it stands before it. */
-async function bindAgent(name: string, on: boolean): Promise<void> {
-  const policy = await getPolicy(name);
-  if (on) {
-    const agent = (await who(name)).iapAgent;
-    if (agent) {
-      await setPolicy(name, withMembers(policy, INVOKER, [agent]));
-    }
-    return;
-  }
-  const binding = (policy.bindings ?? []).find((one) => one.role === INVOKER && !one.condition);
-  const agent = (binding?.members ?? []).find((one) => one.endsWith("@gcp-sa-iap.iam.gserviceaccount.com"));
-  if (binding && agent) {
-    await setPolicy(name, withoutMember(policy, binding, agent));
-  }
 }
 
 function RemoveEveryone(props: { service: Service; policy: Policy; why: string | false; reload: () => void }) {

@@ -1,6 +1,6 @@
 // The user's own order: each way of opening a service and of closing it again, by the console's words, each
 // followed by a stranger's request.
-import { equal, homerun, main, picture, ready, signedIn, strangerSees, test, withPolicy } from "./browser.mjs";
+import { api, equal, homerun, main, picture, ready, signedIn, strangerSees, test, typedGcloud, typedYaml, withPolicy } from "./browser.mjs";
 
 const view = (page, path) => page.goto(`${page.base}/console/${path}`);
 const said = (page, words) => page.getByRole("status").filter({ hasText: words }).first().waitFor();
@@ -87,6 +87,145 @@ test("a_new_service_is_public_or_private_as_chosen", async () => {
     await page.getByRole("heading", { name, level: 1 }).waitFor();
     equal(await strangerSees(name), status, `a stranger at a service made with ${choice}`);
   }
+});
+
+/** The text that stands under CHIP of "the same change". */
+async function otherWay(page, chip) {
+  const same = page.locator("details.same").last();
+  if ((await same.getAttribute("open")) === null) {
+    await same.locator("summary").click();
+  }
+  await same.getByRole("button", { name: chip, exact: true }).click();
+  return same.locator("code").innerText();
+}
+
+test("the_deploy_form_and_its_other_ways_make_the_same_service", async () => {
+  const page = await signedIn();
+  await view(page, "deploy");
+  await page.getByLabel("Container image").fill("us-docker.pkg.dev/cloudrun/container/hello");
+  await page.getByLabel("Service name").fill("form-a");
+  await page.getByLabel("Internal", { exact: true }).check();
+  await page.getByLabel("Memory").fill("256Mi");
+  await page.getByRole("tab", { name: "Variables & secrets" }).click();
+  await page.getByLabel("Environment variables").fill(`A=x,y "z" 'q' \${v}\nB=`);
+  await page.getByRole("tab", { name: "Volumes" }).click();
+  await page.getByRole("button", { name: "Add volume" }).click();
+  await page.getByLabel("Volume type").selectOption("memory");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByText("Write the path of a folder, such as /cache.").first().waitFor();
+  await page.getByLabel("Mount path").fill("/cache");
+  await page.getByLabel("Size limit").fill("8Mi");
+  await page.getByRole("tab", { name: "Networking" }).click();
+  await page.getByLabel("Session affinity").check();
+  await page.getByRole("tab", { name: "Scaling" }).click();
+  await page.getByLabel("Maximum number of instances").fill("3");
+  await page.getByLabel("Maximum concurrent requests per instance").fill("7");
+  const yaml = await otherWay(page, "YAML");
+  const gcloud = await otherWay(page, "gcloud");
+  const terraform = await otherWay(page, "Terraform");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("heading", { name: "form-a", level: 1 }).waitFor();
+  const made = async () => {
+    const { template, ingress, invokerIamDisabled } = await api("GET", "/v2/projects/demo/locations/us-central1/services/form-a");
+    const { revision, annotations, labels, client, clientVersion, ...rest } = template;
+    delete rest.containers[0].resources.startupCpuBoost; /* gcloud asks for it of itself */
+    const names = new Map(rest.volumes.map((one) => [one.name, "volume"]));
+    const plain = JSON.stringify({ rest, ingress, invokerIamDisabled }, (key, value) =>
+      value && typeof value === "object" && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort()) : names.get(value) ?? value);
+    await api("DELETE", "/v2/projects/demo/locations/us-central1/services/form-a");
+    return plain;
+  };
+  const first = await made();
+  equal(/"A","value":"x,y \\"z\\" 'q' \$\{v\}"/.test(first), true, `the variable in ${first}`);
+  await typedYaml(yaml);
+  equal(await made(), first, "what YAML makes");
+  if (await typedGcloud(gcloud)) {
+    equal(await made(), first, "what gcloud makes");
+  }
+  for (const line of ['value = "x,y \\"z\\" \'q\' $${v}"', 'size_limit = "8Mi"', "max_instance_count = 3", "session_affinity = true"]) {
+    equal(terraform.includes(line), true, `${line} in ${terraform}`);
+  }
+});
+
+test("the_deploy_form_puts_a_sign_in_before_the_service", async () => {
+  const page = await signedIn();
+  await view(page, "deploy");
+  await page.getByLabel("Container image").fill("us-docker.pkg.dev/cloudrun/container/hello");
+  await page.getByLabel("Service name").fill("form-door");
+  await page.getByLabel("Identity-Aware Proxy (IAP)").check();
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("heading", { name: "form-door", level: 1 }).waitFor();
+  equal(await strangerSees("form-door"), 302, "a stranger is led to the sign-in");
+  const agents = await homerun("services", "get-iam-policy", "form-door", "--format=json");
+  equal(/@gcp-sa-iap/.test(agents), true, "the agent is bound");
+  await api("DELETE", "/v2/projects/demo/locations/us-central1/services/form-door");
+});
+
+test("a_permission_that_is_taken_away_meanwhile_is_named_and_nothing_is_lost", async () => {
+  const member = "user:leaver@example.com";
+  const policy = await api("POST", "/v1/projects/demo:getIamPolicy", {});
+  const give = (roles) => api("POST", "/v1/projects/demo:setIamPolicy", {
+    policy: { bindings: [...policy.bindings, ...roles.map((role) => ({ role, members: [member] }))] },
+  });
+  await give(["roles/run.admin", "roles/iam.serviceAccountUser", "roles/viewer"]);
+  const page = await signedIn({ member });
+  await view(page, "deploy");
+  await page.getByLabel("Container image").fill("us-docker.pkg.dev/cloudrun/container/hello");
+  await page.getByLabel("Service name").fill("leavers-own");
+  await give(["roles/run.viewer", "roles/viewer"]);
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("alert").filter({ hasText: "run.services.create" }).waitFor();
+  equal(await page.getByLabel("Service name").inputValue(), "leavers-own", "what was typed");
+  await give(["roles/run.admin", "roles/iam.serviceAccountUser", "roles/viewer"]);
+  await view(page, "services/us-central1/two/yaml");
+  const editor = page.getByLabel("YAML of the service");
+  const typed = `${await editor.inputValue()}# mine\n`;
+  await editor.fill(typed);
+  await give(["roles/run.viewer", "roles/viewer"]);
+  await page.getByRole("button", { name: "Deploy changes" }).click();
+  await page.getByRole("alert").filter({ hasText: "run.services.update" }).waitFor();
+  equal(await editor.inputValue(), typed, "what was typed");
+  await give([]);
+});
+
+test("a_connection_that_is_lost_is_said_and_loses_nothing_that_was_typed", async () => {
+  const page = await signedIn();
+  await view(page, "services/us-central1/one/permissions");
+  await page.getByRole("button", { name: "Add principal" }).click();
+  await page.getByLabel("New principals").fill("user:kept@example.com");
+  await page.getByLabel("Select a role").fill("roles/run.viewer");
+  await page.context().setOffline(true);
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await page.getByText("Homerun does not answer").waitFor();
+  equal(await page.getByLabel("New principals").inputValue(), "user:kept@example.com", "what was typed");
+  await page.context().setOffline(false);
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await said(page, "user:kept@example.com now has");
+});
+
+test("two_tabs_keep_what_each_has_typed", async () => {
+  const page = await signedIn();
+  const other = await page.context().newPage();
+  await page.goto(`${page.base}/console/services/us-central1/one/security`);
+  await other.goto(`${page.base}/console/deploy`);
+  await other.getByLabel("Service name").fill("second-tab");
+  await page.getByLabel("New audience").fill("https://first-tab.example");
+  await homerun("services", "update", "one", "--description=elsewhere");
+  await page.getByRole("button", { name: "Add audience" }).click();
+  await page.getByText(/is taken, from the next request on|Somebody else/).first().waitFor();
+  equal(await other.getByLabel("Service name").inputValue(), "second-tab", "what was typed in the other tab");
+  await page.getByLabel("New audience").fill("https://later.example");
+  await other.getByLabel(/Signed in as/).click();
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await other.getByRole("heading", { name: "Sign in to Homerun" }).waitFor();
+  /* It is told at the next request, which the page may have made by itself: then the dialog is there already. */
+  await page.getByRole("button", { name: "Add audience", includeHidden: true }).dispatchEvent("click");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("Your session has ended").waitFor();
+  await dialog.getByLabel("Link or code").fill(await homerun("console", "--print"));
+  await dialog.getByRole("button", { name: "Sign in" }).click();
+  await dialog.waitFor({ state: "detached" });
+  equal(await page.getByLabel("New audience").inputValue(), "https://later.example", "what was typed");
 });
 
 test("what_is_wrong_is_said_beside_the_field_and_nothing_is_sent", async () => {

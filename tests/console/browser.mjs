@@ -1,7 +1,7 @@
 // A real browser at the console of a real Homerun: what tests/e2e/console.py starts. Each test signs in by a
 // link of its own and prints "ok NAME", "not ok NAME: why".
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -16,6 +16,25 @@ const run = promisify(execFile);
 export async function homerun(...argv) {
   const { stdout } = await run(HOMERUN, argv, { env: { ...process.env, HOMERUN_DATA } });
   return stdout.trim();
+}
+
+/** Applies a file of YAML by the command line. */
+export async function typedYaml(text) {
+  const file = join(HOMERUN_DATA, "typed.yaml");
+  writeFileSync(file, text);
+  await homerun("services", "replace", file);
+}
+
+/** Types a line of gcloud, set up as `homerun env` says; false where there is no gcloud. */
+export async function typedGcloud(line) {
+  const shell = (text) => run("bash", ["-c", text], { env: { ...process.env, HOMERUN_DATA, CLOUDSDK_CONFIG: join(HOMERUN_DATA, "typed-gcloud") } });
+  try {
+    await shell("command -v gcloud");
+  } catch {
+    return false;
+  }
+  await shell(`eval "$("$HOMERUN" env)"; export CLOUDSDK_CORE_DISABLE_PROMPTS=1; ${line}`);
+  return true;
 }
 
 /** Where everything is, and which processes there are now. */
