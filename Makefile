@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up may-start build test test-clients test-revocation test-agreement test-terraform asan fuzz bench format clean install packages test-packages containers
+.PHONY: up may-start build test test-clients test-revocation test-agreement test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
 
 # Builds the program alone: no test, no benchmark.
 up: may-start packages containers console/node_modules $(BUILD)/build.ninja
@@ -69,6 +69,14 @@ test-revocation: test-packages build
 test-agreement: test-packages build
 	@AGREEMENT_PAIRS=500000 $(BUILD)/tests/unit/ingress/test-ingress-agreement
 	@AGREEMENT=full HOMERUN=$(BUILD)/homerun tests/robustness/agreement.py
+
+# Instances in a cluster, against a real API server, which is built at the first time (20 minutes of one core), with
+# Debian's etcd. Without the target the same tests run against tests/e2e/kube_fake.py.
+KUBERNETES ?= /tmp/kube
+test-kubernetes: test-packages build
+	@command -v etcd >/dev/null || { echo "etcd is missing: apt-get install etcd-server"; exit 1; }
+	@tests/kubernetes/build.sh "$(KUBERNETES)"
+	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" $(T)
 
 # Terraform: the provider's part replayed, and with PROVIDER=/path/to/terraform-provider-google the
 # provider itself.

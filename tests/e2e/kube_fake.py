@@ -714,6 +714,19 @@ class FakeCluster:
         with self.store.lock:
             self.create("namespaces", None, {"metadata": {"name": name, "labels": labels}})
 
+    def set_quota(self, pods):
+        self.quota = pods
+
+    def set_webhook(self, words):
+        self.webhook = words
+        return True
+
+    def refuse(self, verb, resource):
+        self.refused.add((verb, resource))
+
+    def allow_all(self):
+        self.refused.clear()
+
     def calls_of(self, *methods):
         with self.store.lock:
             return [call for call in self.calls if call[0] in methods]

@@ -1,0 +1,279 @@
+"""A real API server, with etcd and the controllers that make pods and slices, and a kubelet of our own whose pods are local
+processes: the same face as kube_fake.FakeCluster. Homerun reaches it as a service account that has the rights of
+packaging/kubernetes and no more.
+
+It takes a network namespace of its own, with addresses 10.88.0.N on its loopback: slices take no others there are here
+(tests/kubernetes/run.py makes it).
+"""
+import base64
+import http.client
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+import kube_fake
+from homerun import free_port, wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ADMIN = "token-of-the-administrator"
+CONTROLLERS = ("deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,"
+               "namespace-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,"
+               "resourcequota-controller")
+GROUPS = {"deployments": "/apis/apps/v1", "endpointslices": "/apis/discovery.k8s.io/v1",
+          "networkpolicies": "/apis/networking.k8s.io/v1", "leases": "/apis/coordination.k8s.io/v1",
+          "rolebindings": "/apis/rbac.authorization.k8s.io/v1", "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
+          "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1", "roles": "/apis/rbac.authorization.k8s.io/v1",
+          "serviceaccounts": "/api/v1"}
+
+
+def path_of(plural, space=None, name=None):
+    return GROUPS.get(plural, "/api/v1") + (f"/namespaces/{space}" if space else "") + f"/{plural}" + (f"/{name}" if name else "")
+
+
+class RealCluster:
+    def __init__(self, programs):
+        """PROGRAMS: the folder of kube-apiserver and kube-controller-manager."""
+        self.bin = programs
+        self.folder = tempfile.mkdtemp(prefix="kube-real-")
+        self.programs, self.pull_errors, self.logs, self.processes = {}, {}, {}, {}
+        self.numbers = itertools.count(1)
+        self.closing = False
+        self.children = []
+        kube_fake.certificates(self.folder)
+        subprocess.run(["openssl", "genrsa", "-out", "sa.key", "2048"], check=True, capture_output=True, cwd=self.folder)
+        self.port, self.etcd_port, self.peer_port = free_port(), free_port(), free_port()
+        self.write_files()
+        self.child("etcd", "--data-dir", "etcd", "--listen-client-urls", f"http://127.0.0.1:{self.etcd_port}",
+                   "--advertise-client-urls", f"http://127.0.0.1:{self.etcd_port}", "--listen-peer-urls",
+                   f"http://127.0.0.1:{self.peer_port}", "--unsafe-no-fsync=true")
+        self.server = None
+        self.start()
+        self.child(f"{self.bin}/kube-controller-manager", f"--kubeconfig={self.folder}/admin",
+                   f"--controllers={CONTROLLERS}", "--leader-elect=false", "--secure-port=0",
+                   f"--service-account-private-key-file={self.folder}/sa.key", f"--root-ca-file={self.folder}/ca.crt",
+                   "--concurrent-deployment-syncs=2")
+        self.call("POST", path_of("nodes"), {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "node"}})
+        threading.Thread(target=self.kubelet, daemon=True).start()
+        self.kubeconfig = self.make_account()
+
+    def write_files(self):
+        def put(name, text):
+            with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        put("tokens.csv", f"{ADMIN},admin,1,system:masters\n")
+        put("audit.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n"
+            "rules:\n- level: Metadata\n  userGroups: ['system:serviceaccounts:homerun']\n- level: None\n")
+        self.write_kubeconfig({"token": ADMIN}, name="admin")
+
+    write_kubeconfig = kube_fake.FakeCluster.write_kubeconfig
+    def child(self, *words):
+        log = open(os.path.join(self.folder, os.path.basename(words[0]) + ".log"), "ab")
+        process = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.children.append(process)
+        return process
+
+    def start(self):
+        self.server = self.child(
+            f"{self.bin}/kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}", f"--secure-port={self.port}",
+            "--bind-address=127.0.0.1", "--advertise-address=10.88.255.1", "--tls-cert-file=tls.crt",
+            "--tls-private-key-file=tls.key", "--token-auth-file=tokens.csv", "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=sa.key",
+            "--service-account-signing-key-file=sa.key", "--service-cluster-ip-range=10.96.0.0/16",
+            "--audit-policy-file=audit.yaml", "--audit-log-path=audit.log", "--endpoint-reconciler-type=none",
+            "--shutdown-delay-duration=0s")
+        wait_until(self.is_ready, "the API server is ready", 90)
+
+    def is_ready(self):
+        try:
+            return self.call("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        self.server.kill()
+        self.server.wait()
+
+    def forget(self):
+        """A restarted server has forgotten by itself."""
+
+    def close(self):
+        self.closing = True
+        for process in reversed(self.children):
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for process in list(self.processes.values()):
+            kube_fake.end(process)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def call(self, method, path, body=None, kind="application/json"):
+        context = ssl.create_default_context(cafile=os.path.join(self.folder, "ca.crt"))
+        client = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=20)
+        try:
+            client.request(method, path, None if body is None else json.dumps(body),
+                           {"Authorization": f"Bearer {ADMIN}", "Content-Type": kind})
+            answer = client.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text[:1] == b"{" else text
+        finally:
+            client.close()
+
+    def make(self, plural, space, value):
+        status, answer = self.call("POST", path_of(plural, space), value)
+        assert status in (201, 409), answer
+        return answer
+
+    def make_account(self):
+        """What `kubectl apply` of our manifests would make, as far as rights go."""
+        rights = json.loads((ROOT / "packaging/kubernetes/chart/files/rights.json").read_text())
+        for value in rights["items"]:
+            plural = value["kind"].lower() + "s"
+            self.make(plural, value["metadata"].get("namespace"), value)
+        status, answer = self.call("POST", path_of("serviceaccounts", "homerun", "homerun") + "/token",
+                                   {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+                                    "spec": {"expirationSeconds": 7200}})
+        assert status == 201, answer
+        return self.write_kubeconfig({"token": answer["status"]["token"]})
+
+    # -- for tests --
+
+    def objects(self, plural):
+        return self.call("GET", path_of(plural))[1]["items"]
+
+    @property
+    def calls(self):
+        path = os.path.join(self.folder, "audit.log")
+        verbs = {"create": "POST", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8") as file:
+            entries = [json.loads(line) for line in file if line.endswith("\n")]
+        return [(verbs.get(entry["verb"], "GET"), entry["requestURI"]) for entry in entries]
+
+    def calls_of(self, *methods):
+        return [call for call in self.calls if call[0] in methods]
+
+    def add_namespace(self, name, labels):
+        self.make("namespaces", None, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name, "labels": labels}})
+
+    def set_quota(self, pods):
+        path = path_of("resourcequotas", "homerun-demo")
+        if pods is None:
+            self.call("DELETE", f"{path}/pods")
+            return
+        self.make("resourcequotas", "homerun-demo", {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "pods"},
+                                                     "spec": {"hard": {"pods": str(pods)}}})
+        wait_until(lambda: self.call("GET", f"{path}/pods")[1].get("status", {}).get("hard"), "the quota counts")
+
+    def set_webhook(self, _):
+        return False
+
+    def refuse(self, verb, resource):
+        path = path_of("clusterroles", None, "homerun-instances")
+        role = self.call("GET", path)[1]
+        self.kept_role = json.loads(json.dumps(role))
+        for rule in role["rules"]:
+            if resource in rule["resources"]:
+                rule["verbs"] = [v for v in rule["verbs"] if v != verb] or ["none"]
+        assert self.call("PUT", path, role)[0] == 200
+
+    def allow_all(self):
+        path = path_of("clusterroles", None, "homerun-instances")
+        role = self.call("GET", path)[1]
+        role["rules"] = self.kept_role["rules"]
+        assert self.call("PUT", path, role)[0] == 200
+
+    # -- the kubelet --
+
+    def kubelet(self):
+        while not self.closing:
+            try:
+                for pod in self.objects("pods"):
+                    self.step(pod)
+                time.sleep(0.03)
+            except (OSError, ValueError, http.client.HTTPException, KeyError, TypeError):
+                time.sleep(0.2)  # the server is away
+
+    def step(self, pod):
+        meta = pod["metadata"]
+        path = path_of("pods", meta["namespace"], meta["name"])
+        process = self.processes.get(meta["name"])
+        if "deletionTimestamp" in meta:
+            if process is not None and not hasattr(process, "ends"):
+                process.ends = time.monotonic() + 0.3
+            if process is None or time.monotonic() > process.ends:
+                if process is not None:
+                    kube_fake.end(process)
+                self.call("DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0,
+                                           "preconditions": {"uid": meta["uid"]}})
+                self.processes.pop(meta["name"], None)
+            return
+        if not pod["spec"].get("nodeName"):
+            self.call("POST", path + "/binding", {"kind": "Binding", "apiVersion": "v1", "metadata": {"name": meta["name"]},
+                                                  "target": {"kind": "Node", "name": "node"}})
+            return
+        if process is None:
+            self.run(pod, path)
+        elif process.poll() is not None and not getattr(process, "told", False):
+            process.told = True
+            self.report(pod, path, process, False, {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+                        {"terminated": {"exitCode": process.returncode if process.returncode >= 0 else 128 - process.returncode,
+                                        "reason": "Error"}})
+        elif process.poll() is None and not getattr(process, "ready", False) and kube_fake.listens(process.address, process.port):
+            process.ready = True
+            self.report(pod, path, process, True, {"running": {}})
+
+    def run(self, pod, path):
+        spec = pod["spec"]["containers"][0]
+        image = spec["image"]
+        if image in self.pull_errors or image not in self.programs:
+            reason, message = self.pull_errors.get(image, ("ErrImagePull", f'failed to pull image "{image}": not found'))
+            if not pod["status"].get("containerStatuses"):
+                self.report(pod, path, None, False, {"waiting": {"reason": reason, "message": message}})
+            return
+        port = str(spec["ports"][0]["containerPort"])
+        number = next(self.numbers)
+        address = f"10.88.{number // 250}.{number % 250 + 1}"
+        environment = {**os.environ, **self.environment(pod, spec)}
+        log = os.path.join(self.folder, pod["metadata"]["name"] + ".log")
+        words = [word.replace("{address}", address).replace("{port}", port) for word in self.programs[image]]
+        with open(log, "wb") as file:
+            process = subprocess.Popen(words + [kube_fake.unescaped(word) for word in spec.get("args", [])], env=environment,
+                                       stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+        process.address, process.port, process.log = address, int(port), log
+        self.processes[pod["metadata"]["name"]] = process
+        self.report(pod, path, process, False, {"running": {}})
+
+    def environment(self, pod, spec):
+        out = {}
+        for entry in spec.get("env", []):
+            source = entry.get("valueFrom", {}).get("secretKeyRef")
+            if source is None:
+                out[entry["name"]] = kube_fake.unescaped(entry.get("value", ""))
+            else:
+                secret = self.call("GET", path_of("secrets", pod["metadata"]["namespace"], source["name"]))[1]
+                out[entry["name"]] = base64.b64decode(secret["data"][source["key"]]).decode()
+        return out
+
+    def report(self, pod, path, process, ready, state, last=None):
+        spec = pod["spec"]["containers"][0]
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        if "running" in state:
+            state = {"running": {"startedAt": now}}
+        words = "True" if ready else "False"
+        status = {"phase": "Running" if process is not None else "Pending", "startTime": now,
+                  "conditions": [{"type": kind, "status": value} for kind, value in (
+                      ("PodScheduled", "True"), ("Initialized", "True"), ("ContainersReady", words), ("Ready", words))],
+                  "containerStatuses": [{"name": spec["name"], "image": spec["image"], "restartCount": 0, "ready": ready,
+                                         "imageID": f"{spec['image'].split('@')[0]}@sha256:{'ab' * 32}",
+                                         "started": process is not None, "state": state, "lastState": last or {}}]}
+        if process is not None:
+            status.update(podIP=process.address, podIPs=[{"ip": process.address}], hostIP="10.88.255.1")
+        self.call("PATCH", path + "/status", {"status": status}, "application/merge-patch+json")
