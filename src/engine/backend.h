@@ -68,6 +68,8 @@ struct fleet_events {
     void (*on_leaving)(void *instance);
     /* It has ended; WHY: a sentence without its full stop. The last event of it. */
     void (*on_gone)(void *instance, const char *why);
+    /* Somebody else has asked for so many: they are to be kept for as long as any are. */
+    void (*on_raised)(void *ctx, uint32_t members);
     /* One that was asked for does not come. WHY likewise. */
     void (*on_failed)(void *ctx, enum start_failure failure, const char *why);
     /* What CONTAINER of it wrote: a line. INSTANCE is NULL while the member is no instance yet. */
@@ -92,7 +94,15 @@ struct fleet_backend {
     void (*remove)(struct backend *backend, uint64_t revision_id);
     /* Values of secrets, for the members that are made once none is there. They may be taken. */
     void (*provide)(struct fleet *fleet, struct secrets *secrets);
-    void (*scale)(struct fleet *fleet, uint32_t wanted);
+    /* So many are WANTED in all, of which WAITING are asked for, and not there. */
+    void (*scale)(struct fleet *fleet, uint32_t wanted, uint32_t waiting);
+    /* Whether this engine is the one that scales down. */
+    bool (*leads)(const struct backend *backend);
+    /* The engine leaves: another may lead. */
+    void (*leave)(struct backend *backend);
+    /* Once a second: so many REQUESTS are under way or wait here. And those of other engines. */
+    void (*tell_load)(struct fleet *fleet, uint32_t requests);
+    uint32_t (*other_load)(const struct fleet *fleet);
     /* The instance has ended; the member is nobody's. */
     void (*release)(struct fleet_member *member);
     /* INSTANCE is the member NAME, as an engine before this one knew it: on_gone() comes if there

@@ -130,6 +130,7 @@ static void drain(struct engine *engine)
     }
     log_info("draining: instances=%u", engine->instances);
     engine->draining = true;
+    fleets_leave(engine);
     revisions_drain(engine);
     leave_if_done(engine);
 }

@@ -66,6 +66,12 @@ static void on_gone(void *ctx, const char *why)
     instance_end(instance, why);
 }
 
+static void on_raised(void *ctx, uint32_t members)
+{
+    struct revision *revision = ctx;
+    revision_raise(revision, members);
+}
+
 static void on_failed(void *ctx, enum start_failure failure, const char *why)
 {
     struct revision *revision = ctx;
@@ -91,6 +97,7 @@ static const struct fleet_events events = {
     .on_readiness = on_readiness,
     .on_leaving = on_leaving,
     .on_gone = on_gone,
+    .on_raised = on_raised,
     .on_failed = on_failed,
     .on_line = on_line,
 };
@@ -135,16 +142,17 @@ void fleets_look_at(struct engine *engine, struct slice json)
 
 void fleets_scale(struct revision *revision)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, waiting = 0;
     if (revision->fleet == NULL || revision->engine->draining) {
         return; /* who leaves ends nothing: the next engine takes over what runs */
     }
     for (const struct instance *i = revision->instances; i != NULL; i = i->next) {
-        bool lives = (i->phase == PHASE_STARTING && i->can_start) || i->phase == PHASE_READY ||
-                     i->phase == PHASE_DRAINING;
+        bool waits = i->phase == PHASE_STARTING && i->can_start;
+        bool lives = waits || i->phase == PHASE_READY || i->phase == PHASE_DRAINING;
         count += lives && !i->leaving ? 1 : 0;
+        waiting += waits ? 1 : 0;
     }
-    fleets_of(revision->engine)->scale(revision->fleet, count);
+    fleets_of(revision->engine)->scale(revision->fleet, count, waiting);
 }
 
 void fleets_start(struct instance *instance)
@@ -179,4 +187,28 @@ void fleets_detach(struct revision *revision)
     if (revision->gone && !engine->draining) {
         fleets_of(engine)->remove(engine->backend, revision->id);
     }
+}
+
+bool fleets_lead(const struct engine *engine)
+{
+    return fleets_of(engine) == NULL || fleets_of(engine)->leads(engine->backend);
+}
+
+void fleets_leave(struct engine *engine)
+{
+    if (fleets_of(engine) != NULL) {
+        fleets_of(engine)->leave(engine->backend);
+    }
+}
+
+void fleets_tell_load(struct revision *revision, uint32_t requests)
+{
+    if (revision->fleet != NULL) {
+        fleets_of(revision->engine)->tell_load(revision->fleet, requests);
+    }
+}
+
+uint32_t fleets_other_load(const struct revision *revision)
+{
+    return revision->fleet == NULL ? 0 : fleets_of(revision->engine)->other_load(revision->fleet);
 }

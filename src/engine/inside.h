@@ -124,9 +124,18 @@ void fleets_start(struct instance *instance);
 /* INSTANCE, which an engine before this one has left, is the member NAME. */
 void fleets_adopt(struct instance *instance, const char *name);
 void fleets_detach(struct revision *revision);
+/* Whether this engine is the one that ends instances; true of this machine's own. */
+bool fleets_lead(const struct engine *engine);
+/* Another may lead from now on. */
+void fleets_leave(struct engine *engine);
+/* Requests under way or waiting here, for the other engines; and theirs. */
+void fleets_tell_load(struct revision *revision, uint32_t requests);
+uint32_t fleets_other_load(const struct revision *revision);
 
 /* The cluster runs so many MEMBERS of it, and nobody has asked for them: they are taken over. */
 void revision_found(struct engine *engine, uint64_t id, uint32_t members);
+/* Somebody else wants MEMBERS of it. */
+void revision_raise(struct revision *revision, uint32_t members);
 /* Something has changed that may take another instance. */
 void revision_look(struct revision *revision);
 

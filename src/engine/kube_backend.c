@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -59,6 +60,19 @@ static bool read_owner(struct backend *backend, const struct settings *settings,
     return true;
 }
 
+/* Of this engine, not of its predecessor: what that one had under way is none of ours. */
+static void make_identity(struct backend *backend)
+{
+    char host[41] = "", tail[7];
+    gethostname(host, sizeof(host) - 1);
+    for (char *at = host; *at != '\0'; at++) {
+        bool plain = (*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9');
+        *at = plain ? *at : '-';
+    }
+    random_text(tail, 6, "bcdfghjklmnpqrstvwxz0123456789");
+    snprintf(backend->identity, sizeof(backend->identity), "n%s-%s", host, tail);
+}
+
 static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *settings,
                                        struct error *err)
 {
@@ -85,6 +99,8 @@ static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *s
     uv_timer_init(loop, &backend->kick);
     uv_timer_init(loop, &backend->again);
     backend->kick.data = backend->again.data = backend;
+    make_identity(backend);
+    kube_lease_start(backend);
     log_info("kubernetes: API server %s, owner %s", backend->access.server, backend->owner);
     if (backend->ours[0] == '\0' && backend->sources[0] == '\0') {
         log_warn("kubernetes: no NetworkPolicy is made, since nobody said where Homerun's requests "
@@ -101,6 +117,11 @@ static void on_closed(uv_handle_t *handle)
         uv_close((uv_handle_t *)&backend->again, on_closed);
         return;
     }
+    if (handle == (uv_handle_t *)&backend->again) {
+        uv_close((uv_handle_t *)&backend->renew, on_closed);
+        return;
+    }
+    json_decref(backend->lease);
     arena_done(&backend->arena);
     free(backend);
 }
@@ -112,6 +133,7 @@ static void kubernetes_close(struct backend *backend)
     while ((space = LIST_FIRST(&backend->spaces)) != NULL) {
         space_free(space);
     }
+    kube_call_cancel(backend->lease_call);
     kube_client_free(backend->client);
     map_free(backend->fleets);
     uv_close((uv_handle_t *)&backend->kick, on_closed);

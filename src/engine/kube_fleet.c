@@ -18,7 +18,16 @@
 #include "base/random.h"
 #include "engine/kube_inside.h"
 
-enum { BACKOFF_US = 200000, DOUBLINGS_MAX = 6, AGAIN_MS = 200 };
+/* Of a Deployment: how much one engine has under way. */
+#define KUBE_LOAD "homerun.internal/load-"
+
+enum {
+    BACKOFF_US = 200000,
+    DOUBLINGS_MAX = 6,
+    LOAD_APART_US = 2000000,
+    LOAD_AGAIN_US = 20000000, /* what is still so is said again */
+    LOAD_GOOD_US = 60000000,  /* what was not said again is not so any more */
+};
 
 struct fleet *fleet_find(struct backend *backend, uint64_t id)
 {
@@ -116,13 +125,20 @@ static unsigned bound_count(const struct fleet *fleet)
     return count;
 }
 
+/* Who does not lead sends requests to all that there are. */
+static uint32_t offered_most(const struct fleet *fleet)
+{
+    bool all = !fleet->backend->leads && fleet->replicas > fleet->wanted;
+    return all ? fleet->replicas : fleet->wanted;
+}
+
 /* What serves, is wanted, and is nobody's yet. */
 static void offer(struct fleet *fleet)
 {
     struct fleet_member *member;
     LIST_FOREACH(member, &fleet->members, entry)
     {
-        if (!fleet->attached || bound_count(fleet) >= fleet->wanted) {
+        if (!fleet->attached || bound_count(fleet) >= offered_most(fleet)) {
             return;
         }
         if (member->instance == NULL && member->ready && !member->leaving) {
@@ -300,6 +316,55 @@ static void take_conditions(struct fleet *fleet, const json_t *object)
     }
 }
 
+/* "REQUESTS COUNT", where a new count says that it is still so. */
+static void take_load(struct fleet *fleet, const char *name, const char *said)
+{
+    static const uint8_t key[16];
+    uint64_t of = siphash(key, slice_of(name)), what = siphash(key, slice_of(said));
+    struct fleet_load *place = &fleet->loads[0];
+    struct slice rest = slice_of(said), number;
+    uint64_t requests = 0;
+    for (size_t i = 0; i < KUBE_LOADS_MAX; i++) {
+        struct fleet_load *load = &fleet->loads[i];
+        if (load->of == of) {
+            place = load;
+            break;
+        }
+        place = load->heard_us < place->heard_us ? load : place;
+    }
+    place->there = place->there || place->of == of;
+    if ((place->of == of && place->said == what) || !slice_cut(&rest, ' ', &number) ||
+        !slice_to_u64(number, &requests)) {
+        return;
+    }
+    *place = (struct fleet_load){.of = of,
+                                 .said = what,
+                                 .there = true,
+                                 .requests = requests < 100000 ? (uint32_t)requests : 100000,
+                                 .heard_us = clock_mono_us()};
+}
+
+static void take_loads(struct fleet *fleet, const json_t *object)
+{
+    json_t *annotations = json_object_get(json_object_get(object, "metadata"), "annotations");
+    const char *name;
+    json_t *value;
+    for (size_t i = 0; i < KUBE_LOADS_MAX; i++) {
+        fleet->loads[i].there = false;
+    }
+    json_object_foreach(annotations, name, value)
+    {
+        struct slice rest = slice_of(name), prefix = SLICE(KUBE_LOAD);
+        if (slice_starts(rest, prefix) && json_is_string(value) &&
+            !slice_is(slice_from(rest, prefix.len), fleet->backend->identity)) {
+            take_load(fleet, name, json_string_value(value));
+        }
+    }
+    for (size_t i = 0; i < KUBE_LOADS_MAX; i++) {
+        fleet->loads[i].requests = fleet->loads[i].there ? fleet->loads[i].requests : 0;
+    }
+}
+
 static void take_state(struct fleet *fleet, const json_t *object)
 {
     fleet->known = true;
@@ -318,8 +383,15 @@ void fleet_on_deployment(struct fleet *fleet, const json_t *object)
     if (json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL) {
         return;
     }
+    take_loads(fleet, object);
     if (fleet->call == NULL && (!fleet->known || is_newer(version, fleet->version))) {
+        bool raised =
+            fleet->known && (uint32_t)json_number(object, "spec.replicas", 0) >
+                                (fleet->wanted > fleet->replicas ? fleet->wanted : fleet->replicas);
         take_state(fleet, object);
+        if (raised && fleet->attached && fleet->backend->leads) {
+            fleet->events->on_raised(fleet->ctx, fleet->replicas);
+        }
     }
     if (!fleet->attached && fleet->replicas > 0 && !fleet->found_told &&
         fleet->backend->found != NULL) {
@@ -627,11 +699,57 @@ static void step_scale(struct fleet *fleet)
     call(fleet, "PATCH", path, KUBE_MERGE, kube_scale(fleet->wanted), on_scaled);
 }
 
+static void on_load_told(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    (void)answer; /* it is told again, at the latest when it has changed */
+    fleet->call = NULL;
+    fleet_touch(fleet);
+}
+
+/* Whether the one who leads should know how much we have under way: rarely, and at once when it is
+ * the first or the last. */
+static bool load_is_news(const struct fleet *fleet)
+{
+    int64_t ago_us = clock_mono_us() - fleet->load_told_us;
+    uint32_t load = fleet->load, told = fleet->load_told;
+    bool much = (load == 0) != (told == 0) || load > 2 * told || 2 * load < told;
+    return !fleet->backend->leads && fleet->known && !fleet->removing &&
+           ((much && ago_us > LOAD_APART_US) || (load > 0 && ago_us > LOAD_AGAIN_US));
+}
+
+static void step_load(struct fleet *fleet)
+{
+    char path[320], name[2 * KUBE_NAME_MAX], said[64];
+    fleet->load_told = fleet->load;
+    fleet->load_told_us = clock_mono_us();
+    snprintf(name, sizeof(name), KUBE_LOAD "%s", fleet->backend->identity);
+    snprintf(said, sizeof(said), "%u %lld", fleet->load, (long long)fleet->load_told_us);
+    snprintf(path, sizeof(path),
+             "/apis/apps/v1/namespaces/%s/deployments/%s?fieldManager=homerun-load",
+             fleet->space->name, fleet->name);
+    call(fleet, "PATCH", path, KUBE_MERGE,
+         json_pack("{s{s{so}}}", "metadata", "annotations", name,
+                   fleet->load == 0 ? json_null() : json_string(said)),
+         on_load_told);
+}
+
 /* It sleeps, and is to be given other values than it has. */
 static bool needs_secret(const struct fleet *fleet)
 {
     return fleet->record->secrets && fleet->replicas == 0 && fleet->wanted > 0 &&
            fleet->secret_stale;
+}
+
+/* Who does not lead may only ask for more, and only while it waits for one. */
+static bool is_as_wanted(const struct fleet *fleet)
+{
+    if (!fleet->known) {
+        return fleet->wanted == 0;
+    }
+    bool more = fleet->wanted > fleet->replicas;
+    return fleet->wanted == fleet->replicas ||
+           (!fleet->backend->leads && (!more || fleet->waiting == 0));
 }
 
 static void step(struct fleet *fleet)
@@ -657,7 +775,9 @@ static void step(struct fleet *fleet)
         }
         return;
     }
-    if (fleet->wanted == fleet->replicas && (fleet->known || fleet->wanted == 0)) {
+    if (fleet->attached && load_is_news(fleet)) {
+        step_load(fleet);
+    } else if (is_as_wanted(fleet)) {
         if (fleet->secret_drop && fleet->secret_made) {
             step_drop_secret(fleet);
             return;
@@ -714,6 +834,19 @@ void fleet_touch(struct fleet *fleet)
     fleet->dirty = true;
     if (!backend->closing && !uv_is_active((uv_handle_t *)&backend->kick)) {
         uv_timer_start(&backend->kick, on_kick, 0, 0);
+    }
+}
+
+void fleets_touch_all(struct backend *backend)
+{
+    struct space *space;
+    struct fleet *fleet;
+    LIST_FOREACH(space, &backend->spaces, entry)
+    {
+        LIST_FOREACH(fleet, &space->fleets, entry)
+        {
+            fleet_touch(fleet);
+        }
     }
 }
 
@@ -805,13 +938,39 @@ static void fleets_provide(struct fleet *fleet, struct secrets *secrets)
     fleet->secret_stale = true;
 }
 
-static void fleets_scale_to(struct fleet *fleet, uint32_t wanted)
+static void fleets_scale_to(struct fleet *fleet, uint32_t wanted, uint32_t waiting)
 {
-    if (!fleet->asked || fleet->wanted != wanted) {
+    bool changed = fleet->wanted != wanted || fleet->waiting != waiting;
+    if (!fleet->asked || changed) {
         fleet->asked = true;
         fleet->wanted = wanted;
+        fleet->waiting = waiting;
         fleet_touch(fleet);
     }
+}
+
+static bool fleets_leads(const struct backend *backend)
+{
+    return backend->leads;
+}
+
+static void fleets_tell(struct fleet *fleet, uint32_t requests)
+{
+    fleet->load = requests;
+    if (load_is_news(fleet)) {
+        fleet_touch(fleet);
+    }
+}
+
+static uint32_t fleets_others(const struct fleet *fleet)
+{
+    uint32_t sum = 0;
+    int64_t now_us = clock_mono_us();
+    for (size_t i = 0; i < KUBE_LOADS_MAX; i++) {
+        const struct fleet_load *load = &fleet->loads[i];
+        sum += load->of != 0 && now_us - load->heard_us < LOAD_GOOD_US ? load->requests : 0;
+    }
+    return fleet->backend->leads ? sum : 0;
 }
 
 static void fleets_release(struct fleet_member *member)
@@ -850,6 +1009,10 @@ const struct fleet_backend kube_fleets = {
     .remove = fleets_remove,
     .provide = fleets_provide,
     .scale = fleets_scale_to,
+    .leads = fleets_leads,
+    .leave = kube_lease_give_up,
+    .tell_load = fleets_tell,
+    .other_load = fleets_others,
     .release = fleets_release,
     .adopt = fleets_adopt_member,
     .digest = fleets_digest,

@@ -30,7 +30,34 @@ struct backend {
     fleet_found found;
     void *found_ctx;
     bool closing;
+
+    char identity[KUBE_NAME_MAX]; /* this engine's, among those of the installation */
+    bool leads;                   /* we scale down */
+    int64_t leads_until_us, lease_asked_us, lease_changed_us;
+    uv_timer_t renew;
+    struct kube_call *lease_call;
+    json_t *lease; /* as we have it; NULL: it is not ours, or not known */
+    char lease_version[64];
+    bool lease_told;
 };
+
+/* ---- kube_lease.c ---- */
+
+void kube_lease_start(struct backend *backend);
+/* Once, when the engine leaves: the others need not wait. */
+void kube_lease_give_up(struct backend *backend);
+
+/* ---- spaces and fleets ---- */
+
+/* What other engines of the installation have under way on a revision, as they say. */
+struct fleet_load {
+    uint64_t of;   /* which: a hash of its name */
+    uint64_t said; /* likewise, of all that it says */
+    uint32_t requests;
+    bool there; /* in the object as it is now */
+    int64_t heard_us;
+};
+enum { KUBE_LOADS_MAX = 16 };
 
 enum space_state { SPACE_NEW, SPACE_OPENING, SPACE_OPEN };
 
@@ -86,7 +113,7 @@ struct fleet {
     bool removing;
     bool found_told;
     char uid[64], version[32];
-    uint32_t wanted, replicas;
+    uint32_t wanted, waiting, replicas;
     bool asked; /* wanted is somebody's */
 
     struct secrets secrets; /* values, until the Secret has been made */
@@ -101,6 +128,9 @@ struct fleet {
     int64_t retry_us;
     unsigned failures;
     char trouble[KUBE_WHY];
+    struct fleet_load loads[KUBE_LOADS_MAX];
+    uint32_t load, load_told; /* our own requests; what the others know of it */
+    int64_t load_told_us;
     char failed_pod[254]; /* the last one that was told of */
     char digest[80];
 };
@@ -111,6 +141,7 @@ struct fleet *fleet_add(struct space *space, uint64_t id, const char *name);
 void fleet_free(struct fleet *fleet);
 /* What has to be done for it is done in the next turn of the loop. */
 void fleet_touch(struct fleet *fleet);
+void fleets_touch_all(struct backend *backend);
 /* WHY: a sentence without its full stop. One that was asked for hears of it; or it is kept, for who
  * asks. */
 void fleet_fail(struct fleet *fleet, enum start_failure failure, const char *why);

@@ -258,7 +258,7 @@ static struct autoscale_facts facts_of(const struct revision *revision, const st
 {
     const struct run_record *record = revision->record;
     return (struct autoscale_facts){
-        .taken = tally->taken,
+        .taken = tally->taken + fleets_other_load(revision),
         .waiting = waiting_of(revision),
         .concurrency = record->concurrency,
         .cpu_used = tally->cpu_used,
@@ -397,6 +397,16 @@ void revision_found(struct engine *engine, uint64_t id, uint32_t members)
         uint32_t most = revision->record->max_instances;
         start_instances(revision, members < most ? members : most);
         revision_settle(revision);
+    }
+}
+
+void revision_raise(struct revision *revision, uint32_t members)
+{
+    struct tally tally = tally_of(revision);
+    uint32_t most = revision->record->max_instances, have = tally.ready + tally.starting;
+    members = members < most ? members : most;
+    if (members > have && !revision->gone && !revision->engine->draining) {
+        start_instances(revision, members - have);
     }
 }
 
@@ -597,21 +607,46 @@ static void look_at_instances(struct revision *revision)
     }
 }
 
+/* As many as others need stay, though nobody here uses them. */
+static uint32_t least_kept(const struct revision *revision, const struct autoscale_facts *facts)
+{
+    struct autoscale_facts theirs = *facts;
+    theirs.taken = fleets_other_load(revision);
+    theirs.waiting = 0;
+    return autoscale_needed(&theirs);
+}
+
+/* At least one, for as long as an instance would not be idle if it were for this engine alone. */
+static uint32_t load_here(const struct revision *revision, const struct tally *tally)
+{
+    const struct engine *engine = revision->engine;
+    uint32_t requests = tally->taken + waiting_of(revision);
+    int64_t since_us = clock_mono_us() - engine->idle_us;
+    for (const struct instance *i = revision->instances; i != NULL && requests == 0; i = i->next) {
+        requests =
+            i->phase == PHASE_READY && board_idle_since_us(engine->board, i->slot) > since_us;
+    }
+    return requests;
+}
+
 static void tick(struct revision *revision)
 {
     look_at_instances(revision);
     struct tally tally = tally_of(revision);
     struct autoscale_facts facts = facts_of(revision, &tally);
+    fleets_tell_load(revision, load_here(revision, &tally));
     uint32_t inflight_before = revision->inflight_before;
     revision->inflight_before = facts.taken;
     facts.taken = (facts.taken + inflight_before + 1) / 2;
     uint32_t wanted = autoscale_wanted(&facts);
     uint32_t keep = autoscale_window_add(&revision->window, wanted);
     scale_to(revision, wanted);
-    if (tally.ready > facts.max) {
+    if (!fleets_lead(revision->engine)) {
+        revision->surplus_since_us = 0; /* who leads ends what is too much */
+    } else if (tally.ready > facts.max) {
         drain_some(revision, tally.ready - facts.max);
     } else {
-        drain_idle(revision, tally.ready, facts.min);
+        drain_idle(revision, tally.ready, least_kept(revision, &facts));
         drain_surplus(revision, tally.ready, keep > 1 ? keep : 1);
     }
     fleets_scale(revision);

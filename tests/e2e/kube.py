@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Instances in a cluster (--engine=kubernetes), against an API server that answers as the real one was seen to."""
 import os
+import shutil
 import signal
+import time
 
 from homerun import PYTHON, Homerun, finally_do, main, program_folder, test, wait_until
 from kube_fake import FakeCluster
 from kube_real import RealCluster
 
+LEADS = "this node scales now"
 IMAGE = "registry.example/app:1"
 _stand = None
 
@@ -19,12 +22,16 @@ def new_cluster():
     return cluster
 
 
+def program():
+    return [PYTHON, f"{program_folder()}/kube_container.py", "{address}", "{port}"]
+
+
 def stand():
     """A cluster and a Homerun that runs its instances there."""
     global _stand
     if _stand is None:
         cluster = new_cluster()
-        cluster.programs[IMAGE] = [PYTHON, f"{program_folder()}/kube_container.py", "{address}", "{port}"]
+        cluster.programs[IMAGE] = program()
         homerun = Homerun("--engine=kubernetes", f"--kubeconfig={cluster.kubeconfig}", "--idle=2")
         finally_do(homerun.close)
         homerun.start()
@@ -205,6 +212,47 @@ def instances_serve_while_the_api_server_is_away():
     wait_until(lambda: replicas(cluster, "away") == 2, "it scales again")
     deploy(homerun, "later")
     assert homerun.get(homerun.url("later")).status == 200
+
+
+@test
+def one_of_two_engines_scales_down_and_the_other_takes_over():
+    cluster = new_cluster()
+    cluster.programs[IMAGE] = program()
+    first = Homerun("--engine=kubernetes", f"--kubeconfig={cluster.kubeconfig}", "--idle=2")
+    finally_do(first.close)
+    first.start()
+    deploy(first, "shared")
+    first.stop()
+    # The same record on another node.
+    second = Homerun("--engine=kubernetes", f"--kubeconfig={cluster.kubeconfig}", "--idle=2")
+    finally_do(second.close)
+    shutil.copytree(first.data, second.data, ignore=lambda *_: ["ready.json", "run", "index"])
+    first.start()
+    wait_until(lambda: LEADS in first.printed(), "the first leads")
+    second.start()
+    assert second.get(second.url("shared")).status == 200
+    assert first.get(first.url("shared")).status == 200
+    leases = [lease["spec"]["holderIdentity"] for lease in cluster.objects("leases")
+              if lease["metadata"]["name"] == "homerun-autoscaler"]
+    assert len(leases) == 1 and leases[0], leases
+    assert LEADS not in second.printed()
+    # What only the other uses is not taken from it: the one who leads hears of it.
+    before = set(pods_of(cluster, "shared"))
+    until = time.monotonic() + 6
+    while time.monotonic() < until:
+        assert second.get(second.url("shared")).status == 200
+        time.sleep(0.1)
+    assert before <= set(pods_of(cluster, "shared")), (before, pods_of(cluster, "shared"))
+    # One of them dies without a word: what runs goes on serving, and the other scales down in time.
+    keep(first, "shared", 1)
+    keep(second, "shared", 1)
+    os.killpg(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    for _ in range(20):
+        assert second.get(second.url("shared")).status == 200
+    keep(second, "shared", 0)
+    wait_until(lambda: LEADS in second.printed(), "the second leads", 60)
+    wait_until(lambda: replicas(cluster, "shared") == 0, "it sleeps", 60)
 
 
 @test

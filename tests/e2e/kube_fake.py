@@ -157,6 +157,7 @@ class FakeCluster:
         self.server = None
         self.port = 0
         self.bookmark_s = 5
+        self.add_namespace("homerun", {})
         self.start()
         threading.Thread(target=self.control, daemon=True).start()
         self.kubeconfig = self.write_kubeconfig()
@@ -179,7 +180,7 @@ class FakeCluster:
             ca = base64.b64encode(file.read()).decode()
         whole = {
             "apiVersion": "v1", "kind": "Config", "current-context": "here",
-            "contexts": [{"name": "here", "context": {"cluster": "fake", "user": "homerun"}}],
+            "contexts": [{"name": "here", "context": {"cluster": "fake", "user": "homerun", "namespace": "homerun"}}],
             "clusters": [{"name": "fake", "cluster": {"server": f"https://127.0.0.1:{self.port}",
                                                       "certificate-authority-data": ca, **(cluster or {})}}],
             "users": [{"name": "homerun", "user": user if user is not None else {"token": TOKEN}}],

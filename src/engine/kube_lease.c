@@ -1,0 +1,172 @@
+/*
+ * Who scales down: the one that holds a Lease of the cluster's, renewed every few seconds. The
+ * others see the same pods and send requests to them, and may ask for more; should the holder fall
+ * silent, one of them takes over. Times of other machines are not believed: a holder is silent once
+ * its Lease has not changed for so long by our own clock.
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/kube_inside.h"
+
+enum {
+    RENEW_MS = 2500,
+    GOOD_US = 8000000,    /* without being renewed, it is not ours any more */
+    SILENT_US = 12000000, /* then others may take it: later than its holder has given up */
+};
+
+#define LEASE_NAME "homerun-autoscaler"
+
+static void set_leads(struct backend *backend, bool leads)
+{
+    if (backend->leads != leads) {
+        backend->leads = leads;
+        log_info("kubernetes: %s", leads ? "this node scales now (it holds the Lease " LEASE_NAME ")"
+                                         : "this node does not scale: another holds the Lease, or "
+                                           "it could not be renewed");
+        fleets_touch_all(backend);
+    }
+}
+
+static json_t *lease(const struct backend *backend, const json_t *before)
+{
+    auto_arena arena = {0};
+    struct slice now = time_text(&arena, clock_wall_us()); /* six decimals, or it is refused */
+    const char *holder = json_text_or(before, "spec.holderIdentity", "");
+    bool same = strcmp(holder, backend->identity) == 0;
+    json_int_t changes = (json_int_t)json_number(before, "spec.leaseTransitions", 0);
+    const char *since = same ? json_text(before, "spec.acquireTime") : NULL;
+    json_t *out = json_pack(
+        "{ss ss s{ss ss s{ss ss}} s{ss si so so sI}}", "apiVersion", "coordination.k8s.io/v1",
+        "kind", "Lease", "metadata", "name", LEASE_NAME, "namespace", backend->access.name_space,
+        "labels", "app.kubernetes.io/managed-by", "homerun", KUBE_OWNER, backend->owner, "spec",
+        "holderIdentity", backend->identity, "leaseDurationSeconds", SILENT_US / 1000000,
+        "acquireTime", since != NULL ? json_string(since) : json_slice(now), "renewTime",
+        json_slice(now), "leaseTransitions", changes + (before != NULL && !same ? 1 : 0));
+    const char *version = json_text(before, "metadata.resourceVersion");
+    if (version != NULL) {
+        json_object_set_new(json_object_get(out, "metadata"), "resourceVersion",
+                            json_string(version));
+    }
+    return out;
+}
+
+static void ask(struct backend *backend, const char *method, json_t *body, kube_done done)
+{
+    char path[320];
+    snprintf(path, sizeof(path), "/apis/coordination.k8s.io/v1/namespaces/%s/leases%s",
+             backend->access.name_space, strcmp(method, "POST") == 0 ? "" : "/" LEASE_NAME);
+    struct kube_request request = {
+        .method = method, .path = path, .body = body, .done = done, .ctx = backend};
+    backend->lease_asked_us = clock_mono_us();
+    backend->lease_call = kube_call(backend->client, &request);
+    json_decref(body);
+}
+
+/* A refusal is said once. */
+static void say(struct backend *backend, const struct kube_answer *answer)
+{
+    if (!kube_may_pass(answer) && !backend->lease_told) {
+        backend->lease_told = true;
+        log_error("kubernetes: the Lease " LEASE_NAME " of namespace %s cannot be held, so that nothing "
+                  "is scaled down: %s",
+                  backend->access.name_space, answer->message);
+    }
+}
+
+static void on_held(void *ctx, const struct kube_answer *answer)
+{
+    struct backend *backend = ctx;
+    backend->lease_call = NULL;
+    json_decref(backend->lease);
+    backend->lease = NULL;
+    if (kube_good(answer)) {
+        backend->lease = json_deep_copy(answer->body);
+        backend->leads_until_us = backend->lease_asked_us + GOOD_US; /* from before it was asked */
+        backend->lease_told = false;
+        set_leads(backend, true);
+    } else {
+        say(backend, answer);
+    }
+}
+
+/* Somebody else's is left alone for as long as it changes. */
+static void judge(struct backend *backend, const json_t *found)
+{
+    const json_t *labels = json_at(found, "metadata.labels");
+    const char *owner = json_string_value(json_object_get(labels, KUBE_OWNER));
+    const char *version = json_text_or(found, "metadata.resourceVersion", "");
+    const char *holder = json_text_or(found, "spec.holderIdentity", "");
+    if (owner == NULL || strcmp(owner, backend->owner) != 0) {
+        if (!backend->lease_told) {
+            backend->lease_told = true;
+            log_error("kubernetes: the Lease " LEASE_NAME " of namespace %s is of another "
+                      "installation, so that nothing is scaled down: name another namespace in the "
+                      "context of the kubeconfig",
+                      backend->access.name_space);
+        }
+        return;
+    }
+    if (strcmp(version, backend->lease_version) != 0) {
+        snprintf(backend->lease_version, sizeof(backend->lease_version), "%s", version);
+        backend->lease_changed_us = clock_mono_us();
+    }
+    if (*holder == '\0' || strcmp(holder, backend->identity) == 0 ||
+        clock_mono_us() - backend->lease_changed_us > SILENT_US) {
+        ask(backend, "PUT", lease(backend, found), on_held);
+    }
+}
+
+static void on_looked_at(void *ctx, const struct kube_answer *answer)
+{
+    struct backend *backend = ctx;
+    backend->lease_call = NULL;
+    if (answer->status == 404) {
+        ask(backend, "POST", lease(backend, NULL), on_held);
+    } else if (kube_good(answer)) {
+        judge(backend, answer->body);
+    } else {
+        say(backend, answer);
+    }
+}
+
+static void on_renew(uv_timer_t *timer)
+{
+    struct backend *backend = timer->data;
+    if (backend->leads && clock_mono_us() > backend->leads_until_us) {
+        set_leads(backend, false);
+    }
+    if (backend->lease_call != NULL) {
+        return;
+    }
+    if (backend->lease != NULL) {
+        ask(backend, "PUT", lease(backend, backend->lease), on_held);
+    } else {
+        ask(backend, "GET", NULL, on_looked_at);
+    }
+}
+
+static void on_given_up(void *ctx, const struct kube_answer *answer)
+{
+    (void)ctx, (void)answer;
+}
+
+void kube_lease_start(struct backend *backend)
+{
+    uv_timer_init(backend->loop, &backend->renew);
+    backend->renew.data = backend;
+    uv_timer_start(&backend->renew, on_renew, 0, RENEW_MS);
+}
+
+/* The next one need not wait: it is offered, without waiting for an answer. */
+void kube_lease_give_up(struct backend *backend)
+{
+    if (backend->leads && backend->lease != NULL && backend->lease_call == NULL) {
+        json_t *body = lease(backend, backend->lease);
+        json_object_set_new(json_object_get(body, "spec"), "holderIdentity", json_string(""));
+        ask(backend, "PUT", body, on_given_up);
+    }
+    backend->leads = false;
+    uv_timer_stop(&backend->renew);
+}
