@@ -44,6 +44,11 @@ def the_page_on_explanations_goes_as_written():
 
 
 @test
+def the_page_on_agents_goes_as_written():
+    typed("docs/agents.md", wants=("curl",))
+
+
+@test
 def the_page_on_organization_policy_goes_as_written():
     typed("docs/organization-policy.md")
 
