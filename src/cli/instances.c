@@ -30,7 +30,8 @@ json_t *instances_get(struct cli *cli, const char *service, struct error *err)
     return list_all(cli, path, "instances", err);
 }
 
-/* As people write it; what runs within a network of its own is not to be reached there from here. */
+/* As people write it; what runs within a network of its own is not to be reached there from here.
+ */
 static const char *address_text(struct cli *cli, const json_t *instance)
 {
     return arena_printf(&cli->arena, "%s%s", json_text_or(instance, "address", ""),
@@ -49,7 +50,7 @@ static const char *age_of(struct cli *cli, const json_t *instance)
 
 void instances_print(struct cli *cli, const json_t *instances)
 {
-    static const char *const heads[] = {"INSTANCE", "REVISION", "STATE",    "ADDRESS", "CPU",
+    static const char *const heads[] = {"INSTANCE", "REVISION", "STATE", "ADDRESS", "CPU",
                                         "MEMORY",   "REQUESTS", "SINCE", NULL};
     struct table table;
     size_t i;

@@ -7,6 +7,7 @@
 
 #include "cli/actions.h"
 #include "cli/terminal.h"
+#include "cli/up_link.h"
 #include "cli/up_plan.h"
 #include "cli/version.h"
 
@@ -31,6 +32,21 @@ static const char *folder_to_add(struct cli *cli)
     return dirname(arena_string(&cli->arena, slice_of(self)));
 }
 
+/*
+ * At a terminal the console has a link that signs its reader in, once. What reads a pipe keeps what
+ * it reads: it gets the address alone.
+ */
+static void print_console(struct cli *cli, const struct settings *settings)
+{
+    char link[1024];
+    printf("  Console           %s/console/ (`homerun console` opens it signed in)\n",
+           settings->api_url);
+    fflush(stdout);
+    if (cli->terminal && up_link_make(settings->data, link, sizeof(link))) {
+        printf("    signed in       %s (once, within five minutes)\n", link);
+    }
+}
+
 static void on_ready(const struct settings *settings, void *ctx)
 {
     struct cli *cli = ctx;
@@ -50,8 +66,7 @@ static void on_ready(const struct settings *settings, void *ctx)
     if (settings->metadata_url[0] != '\0') {
         printf("  Metadata server   %s\n", settings->metadata_url);
     }
-    printf("  Console           %s/console/ (`homerun console` opens it signed in)\n",
-           settings->api_url);
+    print_console(cli, settings);
     printf("  Sign-in           %s%s%s (`homerun login` signs a browser in)\n", paint.green,
            settings_own_url(settings, &cli->arena, "auth"), paint.off);
     if (strcmp(settings->engine, "kubernetes") == 0) {

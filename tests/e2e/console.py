@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The console: its sign-in by hand, and its pages in a real browser (tests/console/*.mjs)."""
+import json
 import os
+import pty
 import re
+import select
 import subprocess
 
-from homerun import BINARY, ROOT, Skip, main, need, stand, test
+from homerun import BINARY, ROOT, Homerun, Skip, clean_environment, fetch, main, need, stand, test
 
 CONSOLE = ROOT / "console"
 WRITE = {"X-Homerun-Console": "1", "Content-Type": "application/json"}
@@ -141,6 +144,33 @@ def signing_out_ends_it():
     _, cookie = sign_in()
     assert as_session(cookie, "DELETE", "/console/session", {}).status == 200
     assert as_session(cookie, "GET", "/console/session").status == 401
+
+
+@test
+def a_terminal_is_shown_a_link_that_signs_in_and_a_pipe_the_address_alone():
+    printed = stand().printed()
+    assert "/console/" in printed and "#code=" not in printed, printed
+    ours, theirs = pty.openpty()
+    own = Homerun("--workers=1")
+    own.output = open(os.path.join(own.folder, "output"), "a+b")
+    own.process = subprocess.Popen(own.command(), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                                   env=clean_environment(), start_new_session=True)
+    os.close(theirs)
+    shown = b""
+    try:
+        while b"Ctrl-C drains" not in shown:
+            assert select.select([ours], [], [], 60)[0], shown
+            shown += os.read(ours, 65536)
+        found = re.search(rb"signed in +(http://[^/\s]+)/console/#code=([\w-]+)", shown)
+        assert found, shown
+        api, code = found[1].decode(), found[2].decode()
+        statuses = [fetch(f"{api}/console/session", "POST", {**WRITE, "Origin": api}, json.dumps({"code": code}).encode()).status
+                    for _ in range(2)]
+        assert statuses == [200, 401], statuses
+    finally:
+        own.ready = own.read_ready()
+        own.close()
+        os.close(ours)
 
 
 @test

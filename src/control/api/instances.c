@@ -19,9 +19,8 @@ struct listing {
 static const char *state_name(uint64_t state)
 {
     static const char *const names[] = {
-        [METER_PREPARED] = "PREPARED",   [METER_STARTING] = "STARTING",
-        [METER_READY] = "READY",         [METER_NOT_READY] = "NOT_READY",
-        [METER_DRAINING] = "DRAINING",   [METER_ENDING] = "ENDING",
+        [METER_PREPARED] = "PREPARED",   [METER_STARTING] = "STARTING", [METER_READY] = "READY",
+        [METER_NOT_READY] = "NOT_READY", [METER_DRAINING] = "DRAINING", [METER_ENDING] = "ENDING",
     };
     return state < sizeof(names) / sizeof(names[0]) ? names[state] : "STATE_UNSPECIFIED";
 }
@@ -41,18 +40,18 @@ static void add_row(void *ctx, const struct meter_instance *one)
     }
     json_t *row = json_pack(
         "{ss so ss ss ss sI sI sI sf so}", "id", one->id, "revision",
-        json_string(arena_printf(arena, "projects/%s/locations/%s/services/%s/revisions/%s", one->project, one->region, one->service,
-                                 one->revision)),
+        json_string(arena_printf(arena, "projects/%s/locations/%s/services/%s/revisions/%s",
+                                 one->project, one->region, one->service, one->revision)),
         "service", one->service, "region", one->region, "state", state_name(one->state),
         "requestsInFlight", (json_int_t)one->requests, "maxRequests", (json_int_t)one->places,
-        "memoryBytes", (json_int_t)one->memory_bytes, "cpu", (double)one->cpu_m / 1000,
-        "startTime", json_slice(time_text(arena, (int64_t)one->since_us)));
+        "memoryBytes", (json_int_t)one->memory_bytes, "cpu", (double)one->cpu_m / 1000, "startTime",
+        json_slice(time_text(arena, (int64_t)one->since_us)));
     if (one->port > 0) {
         unsigned ip = (unsigned)one->ipv4;
-        json_object_set_new(row, "address",
-                            json_string(arena_printf(arena, "%u.%u.%u.%u:%u", ip >> 24,
-                                                     ip >> 16 & 255, ip >> 8 & 255, ip & 255,
-                                                     (unsigned)one->port)));
+        json_object_set_new(
+            row, "address",
+            json_string(arena_printf(arena, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255,
+                                     ip >> 8 & 255, ip & 255, (unsigned)one->port)));
         json_object_set_new(row, "ownNetwork", json_boolean(one->own_network));
     }
     json_array_append_new(listing->rows, row);
