@@ -6,7 +6,9 @@
  * Usage: bench-ingress HTTPS_PORT HTTP_PORT UPSTREAM_PORT public|private [TOKEN_FILE]
  *
  * private: callers need the token that is written to TOKEN_FILE (RS256, valid for an hour).
- * The second listener serves cleartext HTTP/1.1 and HTTP/2.
+ * The second listener serves cleartext HTTP/1.1 and HTTP/2. With BENCH_NO_SANDBOX in its
+ * environment the worker keeps out of its sandbox, so that its instructions and system calls can be
+ * counted.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -23,6 +25,7 @@
 #include "index/index.h"
 #include "ingress/ingress.h"
 #include "ipc/board.h"
+#include "ipc/meter.h"
 #include "ipc/settings.h"
 #include "net/net.h"
 #include "trust/secret.h"
@@ -134,7 +137,7 @@ static int bind_port(const char *port)
 static void hand_over_all(const char *dir, char **argv)
 {
     struct settings settings;
-    static const char *const peers[] = {"supervisor", "engine", "control"};
+    static const char *const peers[] = {"supervisor", "engine", "control", "signer"};
     unsigned char tickets[80];
     settings_default(&settings);
     settings.plain = 1;
@@ -150,6 +153,7 @@ static void hand_over_all(const char *dir, char **argv)
     hand_over("https", bind_port(argv[1]));
     hand_over("http", bind_port(argv[2]));
     hand_over("wake0", eventfd(0, EFD_NONBLOCK));
+    hand_over("denials", open("/dev/null", O_WRONLY | O_CLOEXEC));
     hand_over("log-requests", open(arena_printf(&arena, "%s/requests.jsonl", dir),
                                    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
@@ -157,6 +161,9 @@ static void hand_over_all(const char *dir, char **argv)
         check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0);
         hand_over(peers[i], pair[0]);
     }
+    int meter = meter_create(&err);
+    check(meter >= 0);
+    hand_over("meter", meter);
     int board_fd = board_create(&err);
     struct board *board = board_map(board_fd, &err);
     check(board != NULL);
@@ -165,6 +172,14 @@ static void hand_over_all(const char *dir, char **argv)
     int slot = board_add(board, 9, 1000, address);
     board_set_state(board, slot, INSTANCE_READY);
     hand_over("board", board_fd);
+}
+
+/* Stands in front of the sandbox, which lets neither valgrind nor strace work. */
+bool __real_sandbox_enter(struct error *error);
+bool __wrap_sandbox_enter(struct error *error);
+bool __wrap_sandbox_enter(struct error *error)
+{
+    return getenv("BENCH_NO_SANDBOX") != NULL || __real_sandbox_enter(error);
 }
 
 int main(int argc, char **argv)

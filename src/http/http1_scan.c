@@ -1,6 +1,6 @@
 /*
  * Character classes and field lines. Values are the bulk of a head (a bearer token alone has a
- * kilobyte), so they are looked at eight bytes at a time; names byte by byte, as they are checked
+ * kilobyte), so they are looked at many bytes at a time; names byte by byte, as they are checked
  * and lower-cased at once.
  */
 #include "http/http1_scan.h"
@@ -70,19 +70,48 @@ static const char lower_token[256] = {
     ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x', ['Y'] = 'y',   ['Z'] = 'z',
 };
 
-char *http1_skip_text(char *at, char *end)
+/* Sixteen bytes, compared at once; as signed numbers, so that what is over 0x7f is under 0x20. */
+typedef signed char sixteen __attribute__((vector_size(16)));
+
+static inline sixteen odd_of_sixteen(const char *at)
+{
+    sixteen bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    return (bytes < 0x20) | (bytes == 0x7f);
+}
+
+static inline bool is_any(sixteen marks)
+{
+    uint64_t halves[2];
+    memcpy(halves, &marks, sizeof(halves));
+    return (halves[0] | halves[1]) != 0;
+}
+
+/* The top bit of a byte is set in one of the three if it is under 0x20, is 0x7f, or is over it. */
+static inline bool is_text_word(const char *at)
 {
     const uint64_t ones = 0x0101010101010101;
-    while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        /* The top bit of a byte is set in one of the three if it is under 0x20, is 0x7f, or is over
-         * it. */
-        uint64_t odd = ((word - ones * 0x20) | (word + ones) | word) & (ones * 0x80);
-        if (odd != 0) {
-            break;
-        }
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return (((word - ones * 0x20) | (word + ones) | word) & (ones * 0x80)) == 0;
+}
+
+/*
+ * Steps over text by sixty-four bytes, then by eight; then the byte that ends it is looked for. The
+ * last eight of a text overlap those before them.
+ */
+char *http1_skip_text(char *at, char *end)
+{
+    const char *start = at;
+    while (end - at >= 64 && !is_any(odd_of_sixteen(at) | odd_of_sixteen(at + 16) |
+                                     odd_of_sixteen(at + 32) | odd_of_sixteen(at + 48))) {
+        at += 64;
+    }
+    while (end - at >= 8 && is_text_word(at)) {
         at += 8;
+    }
+    if (at - start >= 8 && end - at < 8 && is_text_word(end - 8)) {
+        return end;
     }
     while (at < end && (unsigned char)(*at - 0x20) < 0x5f) {
         at++;
@@ -103,8 +132,33 @@ bool http1_value_is_clean(struct slice value)
     return true;
 }
 
+/* Whether all eight bytes are letters in lower case or dashes, which most names are made of. */
+static bool is_plain_name(const char *at)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    uint64_t low = word & (ones * 0x7f);
+    uint64_t letters = (low + ones * (0x80 - 'a')) & ~(low + ones * (0x7f - 'z'));
+    uint64_t dashes = ~((low ^ ones * '-') + ones * 0x7f);
+    return ((letters | dashes) & ~word & (ones * 0x80)) == ones * 0x80;
+}
+
+/* The last eight bytes of a name overlap those before them. */
+static bool is_plain_long_name(struct slice text)
+{
+    size_t at = 0;
+    while (at + 8 < text.len && is_plain_name(text.data + at)) {
+        at += 8;
+    }
+    return text.len >= 8 && at + 8 >= text.len && is_plain_name(text.data + text.len - 8);
+}
+
 bool http1_is_token(struct slice text)
 {
+    if (is_plain_long_name(text)) {
+        return true;
+    }
     /* All of it, whatever is found: names are short, and this has no branch to be guessed. */
     unsigned all = HTTP1_TOKEN;
     for (size_t i = 0; i < text.len; i++) {

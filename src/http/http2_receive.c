@@ -43,23 +43,30 @@ static struct slice bytes_of(nghttp2_rcbuf *rcbuf)
     return (struct slice){(const char *)vec.base, vec.len};
 }
 
+/* TEXT of RCBUF for as long as the stream lives. What is in HPACK's static table lives for ever. */
+static struct slice keep(struct http2_stream *stream, nghttp2_rcbuf *rcbuf, struct slice text)
+{
+    return nghttp2_rcbuf_is_static(rcbuf) ? text : arena_slice(&stream->arena, text);
+}
+
 /* Where a pseudo-header is kept; NULL for any other name. */
 static struct slice *pseudo_place(struct http2_stream *stream, struct slice name)
 {
-    const struct {
-        struct slice name;
-        struct slice *place;
-    } places[] = {
-        {SLICE(":method"), &stream->method},       {SLICE(":scheme"), &stream->scheme},
-        {SLICE(":authority"), &stream->authority}, {SLICE(":path"), &stream->path},
-        {SLICE(":protocol"), &stream->protocol},   {SLICE(":status"), &stream->status},
-    };
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        if (slice_equal(name, places[i].name)) {
-            return places[i].place;
-        }
+    switch (name.len) {
+    case 5:
+        return slice_is(name, ":path") ? &stream->path : NULL;
+    case 7:
+        return slice_is(name, ":method")   ? &stream->method
+               : slice_is(name, ":scheme") ? &stream->scheme
+               : slice_is(name, ":status") ? &stream->status
+                                           : NULL;
+    case 9:
+        return slice_is(name, ":protocol") ? &stream->protocol : NULL;
+    case 10:
+        return slice_is(name, ":authority") ? &stream->authority : NULL;
+    default:
+        return NULL;
     }
-    return NULL;
 }
 
 /*
@@ -94,11 +101,11 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     }
     struct slice *pseudo = name.len > 0 && name.data[0] == ':' ? pseudo_place(stream, name) : NULL;
     if (pseudo != NULL) {
-        *pseudo = arena_slice(&stream->arena, value);
+        *pseudo = keep(stream, value_buf, value);
         return 0;
     }
-    if (!http_headers_add(field_place(stream, name), &stream->arena,
-                          arena_slice(&stream->arena, name), arena_slice(&stream->arena, value))) {
+    if (!http_headers_add(field_place(stream, name), &stream->arena, keep(stream, name_buf, name),
+                          keep(stream, value_buf, value))) {
         stream->refuse_status = 431;
     }
     return 0;

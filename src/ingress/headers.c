@@ -32,49 +32,73 @@ struct rule {
  * A name that only reads as one of these (http_name_reads_as) is always dropped: the container's
  * server could take it for the field itself, past what is done to that one.
  */
-static const struct rule rules[] = {
+static const struct rule rules_a[] = {
     {SLICE_INIT("authorization"), STRIP_IF_GCLOUD, false},
-    {SLICE_INIT("x-serverless-authorization"), STRIP, false},
-    {SLICE_INIT("x-forwarded-for"), JOIN_FOR, false},
-    {SLICE_INIT("x-forwarded-proto"), DROP, false},
-    {SLICE_INIT("forwarded"), JOIN_FORWARDED, false},
-    {SLICE_INIT("x-cloud-trace-context"), DROP, false},
-    {SLICE_INIT("traceparent"), DROP, false},
-    {SLICE_INIT("x-goog-iap-"), DROP, true},
-    {SLICE_INIT("x-goog-authenticated-user-"), DROP, true},
-    {SLICE_INIT("x-goog-"), DROP_AT_DOOR, true},
+};
+static const struct rule rules_c[] = {
     {SLICE_INIT("cookie"), CUT_COOKIES, false},
-    {SLICE_INIT("x-appengine-"), DROP, true},
     {SLICE_INIT("connection"), CONNECTION, false},
-    {SLICE_INIT("keep-alive"), DROP, false},
-    {SLICE_INIT("proxy"), DROP, false}, /* HTTP_PROXY, in the environment of a CGI program */
-    {SLICE_INIT("proxy-connection"), DROP, false},
-    {SLICE_INIT("proxy-authenticate"), DROP, false},
-    {SLICE_INIT("proxy-authorization"), DROP, false},
-    {SLICE_INIT("te"), DROP, false},
-    {SLICE_INIT("transfer-encoding"), DROP, false},
-    {SLICE_INIT("upgrade"), DROP, false},
-    {SLICE_INIT("http2-settings"), DROP, false},
-    {SLICE_INIT("homerun-denial"), DROP, false},
     /* Nothing is done to these, but nothing else may pose as them. */
     {SLICE_INIT("content-length"), PASS, false},
     {SLICE_INIT("content-type"), PASS, false},
     {SLICE_INIT("content-encoding"), PASS, false},
 };
+static const struct rule rules_f[] = {
+    {SLICE_INIT("forwarded"), JOIN_FORWARDED, false},
+};
+static const struct rule rules_h[] = {
+    {SLICE_INIT("http2-settings"), DROP, false},
+    {SLICE_INIT("homerun-denial"), DROP, false},
+};
+static const struct rule rules_k[] = {
+    {SLICE_INIT("keep-alive"), DROP, false},
+};
+static const struct rule rules_p[] = {
+    {SLICE_INIT("proxy"), DROP, false}, /* HTTP_PROXY, in the environment of a CGI program */
+    {SLICE_INIT("proxy-connection"), DROP, false},
+    {SLICE_INIT("proxy-authenticate"), DROP, false},
+    {SLICE_INIT("proxy-authorization"), DROP, false},
+};
+static const struct rule rules_t[] = {
+    {SLICE_INIT("traceparent"), DROP, false},
+    {SLICE_INIT("te"), DROP, false},
+    {SLICE_INIT("transfer-encoding"), DROP, false},
+};
+static const struct rule rules_u[] = {
+    {SLICE_INIT("upgrade"), DROP, false},
+};
+static const struct rule rules_x[] = {
+    {SLICE_INIT("x-serverless-authorization"), STRIP, false},
+    {SLICE_INIT("x-forwarded-for"), JOIN_FOR, false},
+    {SLICE_INIT("x-forwarded-proto"), DROP, false},
+    {SLICE_INIT("x-cloud-trace-context"), DROP, false},
+    {SLICE_INIT("x-goog-iap-"), DROP, true},
+    {SLICE_INIT("x-goog-authenticated-user-"), DROP, true},
+    {SLICE_INIT("x-goog-"), DROP_AT_DOOR, true},
+    {SLICE_INIT("x-appengine-"), DROP, true},
+};
 
-/* First letters of the names above. */
-static const bool first_letter[256] = {
-    ['a'] = true, ['x'] = true, ['f'] = true, ['t'] = true, ['c'] = true,
-    ['k'] = true, ['p'] = true, ['u'] = true, ['h'] = true};
+/* By the first letter of a name, so that most names meet no rule or one. */
+#define RULES(list)                                                                                \
+    {                                                                                              \
+        list, sizeof(list) / sizeof((list)[0])                                                     \
+    }
+static const struct {
+    const struct rule *rules;
+    size_t count;
+} rules_by_letter[256] = {
+    ['a'] = RULES(rules_a), ['c'] = RULES(rules_c), ['f'] = RULES(rules_f),
+    ['h'] = RULES(rules_h), ['k'] = RULES(rules_k), ['p'] = RULES(rules_p),
+    ['t'] = RULES(rules_t), ['u'] = RULES(rules_u), ['x'] = RULES(rules_x),
+};
 
 static const struct rule *rule_find(struct slice name)
 {
-    if (name.len == 0 || !first_letter[(unsigned char)name.data[0]]) {
-        return NULL;
-    }
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        if (http_name_reads_as(name, rules[i].name, rules[i].prefix)) {
-            return &rules[i];
+    size_t letter = name.len == 0 ? 0 : (unsigned char)name.data[0];
+    for (size_t i = 0; i < rules_by_letter[letter].count; i++) {
+        const struct rule *rule = &rules_by_letter[letter].rules[i];
+        if (http_name_reads_as(name, rule->name, rule->prefix)) {
+            return rule;
         }
     }
     return NULL;

@@ -1,6 +1,8 @@
 /* X-Cloud-Trace-Context and W3C traceparent (level 1), read strictly: what is odd is made new. */
 #include "ingress/trace.h"
 
+#include <endian.h>
+
 #include "base/random.h"
 
 void trace_source_init(struct trace_source *source)
@@ -17,26 +19,36 @@ uint64_t trace_random(struct trace_source *source)
     return z ^ (z >> 31);
 }
 
+/* Eight digits at once: each half byte gets a byte of its own, and those from ten on go on with
+ * 'a'. */
+static void put_hex_8(char out[8], uint32_t value)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t spread = value;
+    spread = (spread << 16 | spread) & 0x0000ffff0000ffff;
+    spread = (spread << 8 | spread) & 0x00ff00ff00ff00ff;
+    spread = (spread << 4 | spread) & 0x0f0f0f0f0f0f0f0f;
+    uint64_t letters = (spread + ones * 6) >> 4 & ones;
+    uint64_t text = htobe64(spread + ones * '0' + letters * ('a' - '0' - 10));
+    memcpy(out, &text, sizeof(text));
+}
+
 static void put_hex(char out[16], uint64_t value)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 15; i >= 0; i--) {
-        out[i] = digits[value & 15];
-        value >>= 4;
-    }
+    put_hex_8(out, (uint32_t)(value >> 32));
+    put_hex_8(out + 8, (uint32_t)value);
 }
 
 static size_t put_decimal(char *out, uint64_t value)
 {
     char digits[20];
-    size_t count = 0;
+    char *at = digits + sizeof(digits);
     do {
-        digits[count++] = (char)('0' + value % 10);
+        *--at = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    for (size_t i = 0; i < count; i++) {
-        out[i] = digits[count - 1 - i];
-    }
+    size_t count = (size_t)(digits + sizeof(digits) - at);
+    memcpy(out, at, count);
     return count;
 }
 

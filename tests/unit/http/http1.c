@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "http/http1.h"
+#include "http/http1_scan.h"
 
 static const struct http1_limits limits = {.target_max = 64, .head_max = 512};
 
@@ -569,6 +570,33 @@ static void chunks_and_trailers_are_written(void **state)
     buffer_done(&out);
 }
 
+/* Lengths and places cover each way to walk a text by words and vectors, and what is left over. The
+ * text is the end of its memory, so that valgrind and ASan see a byte that is read behind it. */
+static void each_byte_is_judged_at_each_place_of_a_text(void **state)
+{
+    (void)state;
+    static const char token_marks[] = "!#$%&'*+-.^_`|~";
+    for (size_t len = 1; len <= 160; len += len < 24 ? 1 : 17) {
+        char *text = malloc(len);
+        assert_non_null(text);
+        for (size_t at = 0; at < len; at++) {
+            memset(text, 'x', len);
+            for (int byte = 0; byte < 256; byte++) {
+                char c = text[at] = (char)byte;
+                bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                bool mark = byte != 0 && strchr(token_marks, c) != NULL;
+                bool token = letter || (c >= '0' && c <= '9') || mark;
+                bool plain = byte >= 0x20 && byte <= 0x7e;
+                assert_ptr_equal(http1_skip_text(text, text + len), text + (plain ? len : at));
+                assert_int_equal(http1_value_is_clean((struct slice){text, len}),
+                                 plain || byte == '\t' || byte >= 0x80);
+                assert_int_equal(http1_is_token((struct slice){text, len}), token);
+            }
+        }
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -585,6 +613,7 @@ int main(void)
         cmocka_unit_test(what_would_split_a_head_is_never_written),
         cmocka_unit_test(a_response_is_written_as_its_request_can_read_it),
         cmocka_unit_test(chunks_and_trailers_are_written),
+        cmocka_unit_test(each_byte_is_judged_at_each_place_of_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,62 @@ static void a_log_line_is_json_whatever_a_client_sends(void **state)
         "\"spanId\":\"0123456789abcdef\",\"denial\":\"d-x\",\"rung\":\"no_credential\"}\n");
 }
 
+/* What an agent's text of LEN becomes with BYTE at AT, by the plainest rule. */
+static const char *agent_expected(size_t len, size_t at, int byte)
+{
+    const char *odd = byte >= 0x80                  ? "\\ufffd"
+                      : byte == '"' || byte == '\\' ? arena_printf(&arena, "\\%c", byte)
+                      : byte < 0x20 || byte == 0x7f ? arena_printf(&arena, "\\u%04x", byte)
+                                                    : arena_printf(&arena, "%c", byte);
+    const char *rest = "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!";
+    return arena_printf(&arena, "\"userAgent\":\"%.*s%s%.*s\"", (int)at, rest, odd,
+                        (int)(len - at - 1), rest);
+}
+
+/* '!' is next to the quote, so that the borrow of a comparison by words meets it. */
+static void each_byte_of_a_logged_text_is_escaped_at_each_place(void **state)
+{
+    (void)state;
+    static const int bytes[] = {0,   1,    0x1f, ' ', '!',  '"',  '#',
+                                '[', '\\', ']',  '~', 0x7f, 0x80, 0xff};
+    for (size_t len = 1; len <= 26; len++) {
+        for (size_t at = 0; at < len; at += len < 18 ? 1 : 5) {
+            for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+                char text[32];
+                memset(text, '!', sizeof(text));
+                text[at] = (char)bytes[i];
+                const struct access_record record = {.user_agent = {text, len}, .status = 200};
+                const char *line = logged(&record);
+                if (strstr(line, agent_expected(len, at, bytes[i])) == NULL) {
+                    fail_msg("%d at %zu of %zu: %s", bytes[i], at, len, line);
+                }
+                arena_reset(&arena);
+            }
+        }
+    }
+}
+
+static void a_trace_that_is_made_anew_is_written_in_hexadecimal_digits(void **state)
+{
+    (void)state;
+    struct trace_source source = {.state = 7};
+    for (int i = 0; i < 2000; i++) {
+        struct trace_source again = source;
+        struct http_headers none = {0};
+        struct trace trace;
+        char parent[64];
+        trace_read(&source, &none, &trace);
+        uint64_t span = trace_random(&again) | 1;
+        uint64_t high = trace_random(&again), low = trace_random(&again) | 1;
+        snprintf(parent, sizeof(parent), "00-%016llx%016llx-%016llx-01", (unsigned long long)high,
+                 (unsigned long long)low, (unsigned long long)span);
+        assert_string_equal(trace.parent, parent);
+        snprintf(parent, sizeof(parent), "%016llx%016llx/%llu;o=1", (unsigned long long)high,
+                 (unsigned long long)low, (unsigned long long)span);
+        assert_true(slice_is((struct slice){trace.cloud, trace.cloud_len}, parent));
+    }
+}
+
 static void a_head_that_could_not_be_read_has_a_line_without_a_service(void **state)
 {
     (void)state;
@@ -403,6 +459,8 @@ int main(void)
         cmocka_unit_test(revisions_are_drawn_by_their_percents),
         cmocka_unit_test(a_tag_leads_to_its_revision_whatever_the_percents),
         cmocka_unit_test(affinity_holds_while_the_revision_is_in_the_traffic),
+        cmocka_unit_test(each_byte_of_a_logged_text_is_escaped_at_each_place),
+        cmocka_unit_test(a_trace_that_is_made_anew_is_written_in_hexadecimal_digits),
         cmocka_unit_test(a_log_line_is_json_whatever_a_client_sends),
         cmocka_unit_test(a_head_that_could_not_be_read_has_a_line_without_a_service),
         cmocka_unit_test(a_log_that_cannot_be_written_loses_lines_and_nothing_else),
