@@ -2,32 +2,20 @@
  * The record in SQLite: WAL mode, full syncs (an answered change survives a power cut), one
  * connection. Two tables of our own: `document` and `audit`; and `meta` for the schema's number and
  * the change number.
+ *
+ * A copy of a record on PostgreSQL is the same file with a table more, which says how far it has
+ * come. The transaction that a change is made in stays open while the server commits the change; a
+ * second connection answers whoever reads meanwhile.
  */
 #include <assert.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "store/store.h"
+#include "base/fiber.h"
+#include "store/inside.h"
 
 enum { SCHEMA = 1, BUSY_MS = 5000, SCRUB_BUSY_MS = 200, CHECK_BYTES_MAX = 64 << 20 };
-
-enum statement {
-    SQL_GET,
-    SQL_PUT,
-    SQL_DELETE,
-    SQL_EACH,
-    SQL_NEXT,
-    SQL_BUMP,
-    SQL_CHANGE,
-    SQL_AUDIT,
-    SQL_AUDIT_EACH,
-    SQL_BEGIN,
-    SQL_COMMIT,
-    SQL_ROLLBACK,
-    SQL_STATEMENTS,
-};
 
 static const char *const sql[SQL_STATEMENTS] = {
     [SQL_GET] = "SELECT id, version, body FROM document WHERE kind = ?1 AND key = ?2",
@@ -47,6 +35,21 @@ static const char *const sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
+    /* Of a copy. The counters are the next ids' and the versions': they are the same on all nodes,
+     * since all take the same changes in the same order. */
+    [SQL_POINT] = "SELECT number, change, (SELECT value FROM meta WHERE name = 'change'),"
+                  " ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'document'), 0),"
+                  " ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0) FROM copy",
+    [SQL_POINT_SET] = "UPDATE copy SET number = ?1, change = ?2",
+    [SQL_VERSIONS_SET] = "UPDATE meta SET value = ?1 WHERE name = 'change'",
+    [SQL_FOLLOW_PUT] = "INSERT OR REPLACE INTO document (id, kind, key, version, body)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_FOLLOW_DELETE] = "DELETE FROM document WHERE kind = ?1 AND key = ?2",
+    [SQL_FOLLOW_AUDIT] = "INSERT OR REPLACE INTO audit (number, resource, body)"
+                         " VALUES (?1, ?2, ?3)",
+    [SQL_SEQUENCES_SET] = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)",
+    [SQL_AUDIT_SINCE] = "SELECT number, resource, body FROM audit WHERE number > ?1"
+                        " ORDER BY number",
 };
 
 static const char schema[] =
@@ -62,17 +65,18 @@ static const char schema[] =
     "UPDATE document SET kind = 'deleted-account'"
     "  WHERE kind = 'account' AND instr(key, '?uid=') > 0;";
 
-struct store {
-    sqlite3 *db;
-    sqlite3_stmt *statements[SQL_STATEMENTS];
-    bool changing; /* inside a transaction */
-    bool unread;   /* since store_turn(): see WHY */
-    struct error why;
-};
-
-static bool fail(struct store *store, const char *what, struct error *err)
+/* The connection for whoever asks now. */
+static struct link *link_of(const struct store *const_store)
 {
-    int code = sqlite3_errcode(store->db);
+    struct store *store = (struct store *)(uintptr_t)const_store;
+    bool other = store->server != NULL && store->changing && store->changer != fiber_current();
+    return other ? &store->aside : &store->main;
+}
+
+bool store_fail(struct store *store, const char *what, struct error *err)
+{
+    sqlite3 *db = link_of(store)->db;
+    int code = sqlite3_errcode(db);
     enum status status = STATUS_INTERNAL;
     const char *advice = "";
     switch (code & 0xff) {
@@ -100,15 +104,16 @@ static bool fail(struct store *store, const char *what, struct error *err)
     default:
         break;
     }
-    return error_set(err, status, "%s: %s%s", what, sqlite3_errmsg(store->db), advice);
+    return error_set(err, status, "%s: %s%s", what, sqlite3_errmsg(db), advice);
 }
 
-static sqlite3_stmt *statement(struct store *store, enum statement which, struct error *err)
+sqlite3_stmt *store_statement(struct store *store, enum statement which, struct error *err)
 {
-    sqlite3_stmt **place = &store->statements[which];
-    if (*place == NULL && sqlite3_prepare_v3(store->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+    struct link *link = link_of(store);
+    sqlite3_stmt **place = &link->statements[which];
+    if (*place == NULL && sqlite3_prepare_v3(link->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
                                              place, NULL) != SQLITE_OK) {
-        fail(store, "database", err);
+        store_fail(store, "database", err);
         return NULL;
     }
     sqlite3_reset(*place);
@@ -116,13 +121,13 @@ static sqlite3_stmt *statement(struct store *store, enum statement which, struct
     return *place;
 }
 
-static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
+void store_bind_text(sqlite3_stmt *stmt, int at, const char *text)
 {
     sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT);
 }
 
 /* Runs a statement that gives at most one number. */
-static bool run(struct store *store, sqlite3_stmt *stmt, int64_t *number, struct error *err)
+bool store_run(struct store *store, sqlite3_stmt *stmt, int64_t *number, struct error *err)
 {
     if (stmt == NULL) {
         return false;
@@ -134,7 +139,7 @@ static bool run(struct store *store, sqlite3_stmt *stmt, int64_t *number, struct
         }
         code = sqlite3_step(stmt);
     }
-    bool good = code == SQLITE_DONE || fail(store, "database", err);
+    bool good = code == SQLITE_DONE || store_fail(store, "database", err);
     sqlite3_reset(stmt);
     return good;
 }
@@ -143,11 +148,11 @@ static bool run(struct store *store, sqlite3_stmt *stmt, int64_t *number, struct
 static bool ask(struct store *store, const char *query, const char *wanted, struct error *err)
 {
     sqlite3_stmt *stmt;
-    if (sqlite3_prepare_v2(store->db, query, -1, &stmt, NULL) != SQLITE_OK) {
-        return fail(store, "database", err);
+    if (sqlite3_prepare_v2(store->main.db, query, -1, &stmt, NULL) != SQLITE_OK) {
+        return store_fail(store, "database", err);
     }
     int code = sqlite3_step(stmt);
-    bool good = code == SQLITE_ROW || code == SQLITE_DONE || fail(store, "database", err);
+    bool good = code == SQLITE_ROW || code == SQLITE_DONE || store_fail(store, "database", err);
     if (good && wanted != NULL) {
         const char *got = code == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
         good =
@@ -162,8 +167,8 @@ static bool ask(struct store *store, const char *query, const char *wanted, stru
 static bool prepare(struct store *store, const char *path, struct error *err)
 {
     struct stat info;
-    sqlite3_busy_timeout(store->db, BUSY_MS);
-    sqlite3_extended_result_codes(store->db, 1);
+    sqlite3_busy_timeout(store->main.db, BUSY_MS);
+    sqlite3_extended_result_codes(store->main.db, 1);
     if (!ask(store, "PRAGMA journal_mode = WAL", "wal", err) ||
         !ask(store, "PRAGMA synchronous = FULL", NULL, err) ||
         /* What is deleted is overwritten, not only unlinked: destroyed secrets are gone. */
@@ -175,16 +180,16 @@ static bool prepare(struct store *store, const char *path, struct error *err)
         !ask(store, "PRAGMA quick_check(1)", "ok", err)) {
         return false;
     }
-    if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK) {
-        return fail(store, "database", err);
+    if (sqlite3_exec(store->main.db, schema, NULL, NULL, NULL) != SQLITE_OK) {
+        return store_fail(store, "database", err);
     }
     sqlite3_stmt *stmt;
-    if (sqlite3_prepare_v2(store->db, "SELECT value FROM meta WHERE name = 'schema'", -1, &stmt,
-                           NULL) != SQLITE_OK) {
-        return fail(store, "database", err);
+    if (sqlite3_prepare_v2(store->main.db, "SELECT value FROM meta WHERE name = 'schema'", -1,
+                           &stmt, NULL) != SQLITE_OK) {
+        return store_fail(store, "database", err);
     }
     int64_t number = 0;
-    bool good = run(store, stmt, &number, err);
+    bool good = store_run(store, stmt, &number, err);
     sqlite3_finalize(stmt);
     if (good && number != SCHEMA) {
         return error_set(err, STATUS_DATA_LOSS,
@@ -194,16 +199,33 @@ static bool prepare(struct store *store, const char *path, struct error *err)
     return good;
 }
 
-struct store *store_open(const char *path, struct error *err)
+/* A copy is not a record: what it lacks is on the server. */
+static bool is_no_copy(struct store *store, struct error *err)
+{
+    sqlite3_stmt *stmt;
+    int64_t found = 0;
+    if (sqlite3_prepare_v2(store->main.db, "SELECT count(*) FROM sqlite_schema WHERE name = 'copy'",
+                           -1, &stmt, NULL) != SQLITE_OK) {
+        return store_fail(store, "database", err);
+    }
+    bool good = store_run(store, stmt, &found, err);
+    sqlite3_finalize(stmt);
+    return good && (found == 0 ||
+                    error_set(err, STATUS_FAILED_PRECONDITION,
+                              "it is this machine's copy of a record on PostgreSQL: start with the "
+                              "--store of before"));
+}
+
+struct store *store_open_file(const char *path, bool copy, struct error *err)
 {
     struct store *store = calloc(1, sizeof(*store));
     if (store == NULL) {
         abort();
     }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    bool good =
-        sqlite3_open_v2(path, &store->db, flags, NULL) == SQLITE_OK || fail(store, "open", err);
-    if (!good || !prepare(store, path, err)) {
+    bool good = sqlite3_open_v2(path, &store->main.db, flags, NULL) == SQLITE_OK ||
+                store_fail(store, "open", err);
+    if (!good || !prepare(store, path, err) || (!copy && !is_no_copy(store, err))) {
         error_wrap(err, "%s", path);
         store_close(store);
         return NULL;
@@ -211,15 +233,29 @@ struct store *store_open(const char *path, struct error *err)
     return store;
 }
 
+struct store *store_open(const char *path, struct error *err)
+{
+    return store_open_file(path, false, err);
+}
+
+static void link_close(struct link *link)
+{
+    for (int i = 0; i < SQL_STATEMENTS; i++) {
+        sqlite3_finalize(link->statements[i]);
+    }
+    sqlite3_close(link->db);
+    *link = (struct link){0};
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL) {
         return;
     }
-    for (int i = 0; i < SQL_STATEMENTS; i++) {
-        sqlite3_finalize(store->statements[i]);
-    }
-    sqlite3_close(store->db);
+    link_close(&store->aside);
+    link_close(&store->main);
+    postgres_close(store->server);
+    json_decref(store->touched);
     free(store);
 }
 
@@ -228,13 +264,17 @@ bool store_begin(struct store *store, struct error *err)
     if (store->changing) {
         return error_set(err, STATUS_INTERNAL, "a change is already under way");
     }
-    store->changing = run(store, statement(store, SQL_BEGIN, err), NULL, err);
+    if (store->server != NULL && !copy_begin(store, err)) {
+        return false;
+    }
+    store->changing = store_run(store, store_statement(store, SQL_BEGIN, err), NULL, err);
+    store->changer = fiber_current();
     return store->changing;
 }
 
-bool store_commit(struct store *store, struct error *err)
+bool store_commit_file(struct store *store, struct error *err)
 {
-    if (store_unread(store, err) || !run(store, statement(store, SQL_COMMIT, err), NULL, err)) {
+    if (!store_run(store, store_statement(store, SQL_COMMIT, err), NULL, err)) {
         store_rollback(store);
         return false;
     }
@@ -242,22 +282,33 @@ bool store_commit(struct store *store, struct error *err)
     return true;
 }
 
+bool store_commit(struct store *store, struct error *err)
+{
+    if (store_unread(store, err)) {
+        store_rollback(store);
+        return false;
+    }
+    return store->server == NULL ? store_commit_file(store, err) : copy_commit(store, err);
+}
+
 void store_rollback(struct store *store)
 {
     if (store->changing) {
-        store->changing = false;
-        if (sqlite3_get_autocommit(store->db) == 0) {
-            run(store, statement(store, SQL_ROLLBACK, NULL), NULL, NULL);
+        if (sqlite3_get_autocommit(store->main.db) == 0) {
+            store_run(store, store_statement(store, SQL_ROLLBACK, NULL), NULL, NULL);
         }
+        store->changing = false;
+        store->following = false;
     }
 }
 
 /* What could not be read: the first of a turn is kept. False. */
 static bool remember(struct store *store, const struct error *failure, struct error *err)
 {
-    if (!store->unread) {
-        store->unread = true;
-        store->why = *failure;
+    struct link *link = link_of(store);
+    if (!link->unread) {
+        link->unread = true;
+        link->why = *failure;
     }
     if (err != NULL) {
         *err = *failure;
@@ -267,15 +318,16 @@ static bool remember(struct store *store, const struct error *failure, struct er
 
 bool store_unread(const struct store *store, struct error *err)
 {
-    if (store->unread && err != NULL) {
-        *err = store->why;
+    const struct link *link = link_of(store);
+    if (link->unread && err != NULL) {
+        *err = link->why;
     }
-    return store->unread;
+    return link->unread;
 }
 
 void store_turn(struct store *store)
 {
-    store->unread = false;
+    link_of(store)->unread = false;
 }
 
 static bool read_row(sqlite3_stmt *stmt, const char *kind, struct store_doc *out, struct error *err)
@@ -300,13 +352,13 @@ enum store_result store_get(struct store *store, const char *kind, const char *k
                             struct store_doc *out, struct error *err)
 {
     struct error failure = {0};
-    sqlite3_stmt *stmt = statement(store, SQL_GET, &failure);
+    sqlite3_stmt *stmt = store_statement(store, SQL_GET, &failure);
     if (stmt == NULL) {
         remember(store, &failure, err);
         return STORE_FAILED;
     }
-    bind_text(stmt, 1, kind);
-    bind_text(stmt, 2, key);
+    store_bind_text(stmt, 1, kind);
+    store_bind_text(stmt, 2, key);
     enum store_result result = STORE_FAILED;
     int code = sqlite3_step(stmt);
     if (code == SQLITE_ROW) {
@@ -315,7 +367,7 @@ enum store_result store_get(struct store *store, const char *kind, const char *k
     } else if (code == SQLITE_DONE) {
         result = STORE_ABSENT;
     } else {
-        fail(store, "database", &failure);
+        store_fail(store, "database", &failure);
     }
     sqlite3_reset(stmt);
     if (result == STORE_FAILED) {
@@ -352,7 +404,7 @@ bool store_load(struct store *store, const char *kind, const char *key, struct s
 /* The next number of the sequence that versions and changes share. */
 static bool bump(struct store *store, int64_t *number, struct error *err)
 {
-    return run(store, statement(store, SQL_BUMP, err), number, err);
+    return store_run(store, store_statement(store, SQL_BUMP, err), number, err);
 }
 
 bool store_put(struct store *store, const char *kind, const char *key, const json_t *body,
@@ -367,17 +419,18 @@ bool store_put(struct store *store, const char *kind, const char *key, const jso
         return store->changing ? false
                                : error_set(err, STATUS_INTERNAL, "a write outside of a change");
     }
-    sqlite3_stmt *stmt = statement(store, SQL_PUT, err);
+    sqlite3_stmt *stmt = store_statement(store, SQL_PUT, err);
     char *text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
     if (stmt == NULL || text == NULL) {
         free(text);
         return stmt == NULL ? false : error_set(err, STATUS_INTERNAL, "%s is not JSON", key);
     }
-    bind_text(stmt, 1, kind);
-    bind_text(stmt, 2, key);
+    store_bind_text(stmt, 1, kind);
+    store_bind_text(stmt, 2, key);
     sqlite3_bind_int64(stmt, 3, version);
     sqlite3_bind_text(stmt, 4, text, -1, free);
-    if (!run(store, stmt, &id, err)) {
+    copy_touch(store, kind, key);
+    if (!store_run(store, stmt, &id, err)) {
         return false;
     }
     if (out_id != NULL) {
@@ -395,24 +448,25 @@ bool store_delete(struct store *store, const char *kind, const char *key, struct
     if (!bump(store, &version, err)) {
         return false;
     }
-    sqlite3_stmt *stmt = statement(store, SQL_DELETE, err);
+    sqlite3_stmt *stmt = store_statement(store, SQL_DELETE, err);
     if (stmt == NULL) {
         return false;
     }
-    bind_text(stmt, 1, kind);
-    bind_text(stmt, 2, key);
-    return run(store, stmt, NULL, err);
+    store_bind_text(stmt, 1, kind);
+    store_bind_text(stmt, 2, key);
+    copy_touch(store, kind, key);
+    return store_run(store, stmt, NULL, err);
 }
 
 /* The log of writes has older pages until it is written back and cut to nothing. Who else reads the
  * database at this moment holds that up: control does not wait for them as it does for writers. */
 bool store_scrub(struct store *store, struct error *err)
 {
-    sqlite3_busy_timeout(store->db, SCRUB_BUSY_MS);
-    bool good = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+    sqlite3_busy_timeout(store->main.db, SCRUB_BUSY_MS);
+    bool good = sqlite3_wal_checkpoint_v2(store->main.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
                                           NULL) == SQLITE_OK ||
-                fail(store, "database", err);
-    sqlite3_busy_timeout(store->db, BUSY_MS);
+                store_fail(store, "database", err);
+    sqlite3_busy_timeout(store->main.db, BUSY_MS);
     return good;
 }
 
@@ -420,7 +474,7 @@ bool store_scrub(struct store *store, struct error *err)
 static void bind_range(sqlite3_stmt *stmt, int at, const char *from, const char *prefix)
 {
     char *end = sqlite3_mprintf("%s\xf7", prefix); /* no UTF-8 text has this byte */
-    bind_text(stmt, at, from);
+    store_bind_text(stmt, at, from);
     sqlite3_bind_text(stmt, at + 1, end, -1, sqlite3_free);
 }
 
@@ -437,18 +491,18 @@ bool store_next(struct store *store, const char *kind, const char *prefix, const
     sqlite3_stmt *stmt;
     struct error failure = {0};
     bool inside = strcmp(after, prefix) >= 0 && after[0] != '\0';
-    if (sqlite3_prepare_v2(store->db, sql[inside ? SQL_NEXT : SQL_EACH], -1, &stmt, NULL) !=
+    if (sqlite3_prepare_v2(link_of(store)->db, sql[inside ? SQL_NEXT : SQL_EACH], -1, &stmt, NULL) !=
         SQLITE_OK) {
-        fail(store, "database", &failure);
+        store_fail(store, "database", &failure);
         return remember(store, &failure, err);
     }
-    bind_text(stmt, 1, kind);
+    store_bind_text(stmt, 1, kind);
     bind_range(stmt, 2, inside ? after : prefix, prefix);
     bool good = true;
     for (;;) {
         int code = sqlite3_step(stmt);
         if (code != SQLITE_ROW) {
-            good = code == SQLITE_DONE || fail(store, "database", &failure);
+            good = code == SQLITE_DONE || store_fail(store, "database", &failure);
             break;
         }
         struct store_doc doc;
@@ -471,7 +525,7 @@ void store_look(struct store *store, const char *kind, const char *prefix,
                 bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx)
 {
     if (!store_each(store, kind, prefix, fn, ctx, NULL)) {
-        assert(store->unread);
+        assert(link_of(store)->unread);
     }
 }
 
@@ -479,7 +533,7 @@ uint64_t store_change_number(struct store *store)
 {
     struct error failure = {0};
     int64_t number = 0;
-    if (!run(store, statement(store, SQL_CHANGE, &failure), &number, &failure)) {
+    if (!store_run(store, store_statement(store, SQL_CHANGE, &failure), &number, &failure)) {
         remember(store, &failure, NULL);
     }
     return (uint64_t)number;
@@ -491,15 +545,15 @@ bool store_audit(struct store *store, const json_t *row, struct error *err)
     if (!bump(store, &number, err)) {
         return false;
     }
-    sqlite3_stmt *stmt = statement(store, SQL_AUDIT, err);
+    sqlite3_stmt *stmt = store_statement(store, SQL_AUDIT, err);
     char *text = json_dumps(row, JSON_COMPACT);
     if (stmt == NULL || text == NULL) {
         free(text);
         return stmt == NULL ? false : error_set(err, STATUS_INTERNAL, "audit row is not JSON");
     }
-    bind_text(stmt, 1, json_text_or(row, "resource", ""));
+    store_bind_text(stmt, 1, json_text_or(row, "resource", ""));
     sqlite3_bind_text(stmt, 2, text, -1, free);
-    return run(store, stmt, NULL, err);
+    return store_run(store, stmt, NULL, err);
 }
 
 bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
@@ -507,7 +561,7 @@ bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
                       struct error *err)
 {
     struct error failure = {0};
-    sqlite3_stmt *stmt = statement(store, SQL_AUDIT_EACH, &failure);
+    sqlite3_stmt *stmt = store_statement(store, SQL_AUDIT_EACH, &failure);
     if (stmt == NULL) {
         return remember(store, &failure, err);
     }
@@ -529,7 +583,7 @@ bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
             break;
         }
     }
-    good = good && (code == SQLITE_DONE || fail(store, "database", &failure));
+    good = good && (code == SQLITE_DONE || store_fail(store, "database", &failure));
     sqlite3_reset(stmt);
     return good || remember(store, &failure, err);
 }
@@ -538,6 +592,6 @@ void store_audit_look(struct store *store, const char *prefix, unsigned limit,
                       bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx)
 {
     if (!store_audit_each(store, prefix, limit, fn, ctx, NULL)) {
-        assert(store->unread);
+        assert(link_of(store)->unread);
     }
 }

@@ -1,6 +1,10 @@
 /*
  * The record: every resource as a JSON document under (kind, key), with a number that never changes
  * and a version that does, plus the audit log and the change number. One writer: control.
+ *
+ * It is kept in one of two places, and means the same in both. In a file (SQLite): that is all. On
+ * PostgreSQL: the server has the record, and this machine a copy of it in a file, which all reads
+ * are answered from; a change is committed there first, and then in the copy.
  */
 #pragma once
 
@@ -67,11 +71,62 @@ void store_turn(struct store *store);
 struct store *store_open(const char *path, struct error *err);
 void store_close(struct store *store);
 
+/*
+ * How the store waits for its server: the process that uses it says so. By default the thread
+ * stands still.
+ */
+struct store_host {
+    /* As file_wait() of base/file.h. FD may be -1: then only time passes. */
+    bool (*wait)(void *ctx, int fd, short events, int64_t deadline_us);
+    /* Runs FN on another thread, and returns when it has ended. */
+    void (*away)(void *ctx, void (*fn)(void *arg), void *arg);
+    void *ctx;
+};
+
+struct store_shared {
+    const char *url;          /* postgresql://…, without a password */
+    const char *copy;         /* path of the copy: made anew if it is not there */
+    const char *installation; /* path of a file with the installation's id: made at the first start.
+                                 A database belongs to one installation. */
+    const char *node;         /* who we are, for those who look at the database */
+};
+
+/*
+ * The record on PostgreSQL; the copy is up to date when this returns. INVALID_ARGUMENT: the URL;
+ * UNAVAILABLE: the server is not reached; FAILED_PRECONDITION: it cannot be used, by a newer
+ * schema, lacking rights, or because it belongs to another installation; DATA_LOSS: it has lost
+ * what the copy has.
+ */
+struct store *store_open_shared(const struct store_shared *shared, struct error *err);
+/* HOST is copied. While one fiber (base/fiber.h) waits in store_commit(), others, and code outside
+ * of any, may read: what was committed before. */
+void store_set_host(struct store *store, const struct store_host *host);
+bool store_is_shared(const struct store *store);
+/* Connects anew: for a process that has given up rights since it opened the store, and wants to
+ * know now whether it can still reach the server. True for a file. */
+STORE_ASK bool store_rejoin(struct store *store, struct error *err);
+
+/*
+ * Brings a copy up to what the server has. Not inside a transaction. When something has changed, a
+ * transaction is open afterwards that holds it, TOUCHED has been called for each document that
+ * came, changed or went (once with kind "" instead, if it may be any of them), and store_commit()
+ * puts it into the copy alone.
+ */
+enum store_follow { STORE_FOLLOW_NOTHING, STORE_FOLLOW_CHANGED, STORE_FOLLOW_FAILED };
+enum store_follow store_follow(struct store *store,
+                               void (*touched)(void *ctx, const char *kind, const char *key),
+                               void *ctx, struct error *err);
+/* Whether the copy is known to be behind: a change was lost on its way, or was too late. */
+bool store_must_follow(const struct store *store);
+
 /* A write transaction. UNAVAILABLE if someone else holds the database for more than 5 s;
  * RESOURCE_EXHAUSTED if the disk is full. */
 STORE_ASK bool store_begin(struct store *store, struct error *err);
-STORE_ASK bool store_commit(struct store *store,
-                            struct error *err); /* on failure everything is rolled back */
+/*
+ * On failure everything is rolled back. Shared: UNAVAILABLE and others, nothing was changed;
+ * ABORTED, another node was faster, or whether it was committed is not known (*err says which).
+ */
+STORE_ASK bool store_commit(struct store *store, struct error *err);
 void store_rollback(struct store *store);
 
 STORE_ASK enum store_result store_get(struct store *store, const char *kind, const char *key,
@@ -88,7 +143,8 @@ STORE_ASK bool store_put(struct store *store, const char *kind, const char *key,
 STORE_ASK bool store_delete(struct store *store, const char *kind, const char *key,
                             struct error *err);
 
-/* What was deleted is in none of the record's files any more. Outside of transactions. */
+/* What was deleted is in none of the record's files any more. Outside of transactions. Shared: this
+ * is so of the copy; the server's own files have it until it has vacuumed and reused them. */
 STORE_ASK bool store_scrub(struct store *store, struct error *err);
 
 /*

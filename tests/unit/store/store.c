@@ -12,10 +12,13 @@
 
 #include "../scratch.h"
 #include "base/file.h"
+#include "server.h"
 #include "store/store.h"
 
 static char dir[64];
 static char path[96];
+
+static bool shared; /* the record is on PostgreSQL, and the file a copy */
 
 static int make(void **state)
 {
@@ -23,7 +26,15 @@ static int make(void **state)
     strcpy(dir, "/tmp/homerun-store-XXXXXX");
     assert_non_null(scratch_new(dir));
     snprintf(path, sizeof(path), "%s/homerun.db", dir);
+    if (shared) {
+        server_empty();
+    }
     return 0;
+}
+
+static struct store *open_store(struct error *err)
+{
+    return shared ? server_open(dir, "homerun.db", "installation", err) : store_open(path, err);
 }
 
 static int clear(void **state)
@@ -46,7 +57,7 @@ static void a_document_keeps_its_id_and_gets_a_new_version(void **state)
     (void)state;
     struct error err;
     struct store_doc first, second;
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     assert_non_null(store);
     assert_true(store_begin(store, &err));
     put(store, "projects/p/a", 1);
@@ -71,7 +82,7 @@ static void what_has_to_be_there_and_is_not_is_not_found(void **state)
     (void)state;
     struct error err;
     struct store_doc doc;
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     assert_non_null(store);
     assert_true(store_begin(store, &err));
     put(store, "projects/p/a", 1);
@@ -92,7 +103,7 @@ static void what_was_rolled_back_never_was(void **state)
     (void)state;
     struct error err;
     struct store_doc doc;
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     uint64_t change = store_change_number(store);
     assert_true(store_begin(store, &err));
     put(store, "projects/p/a", 1);
@@ -114,7 +125,7 @@ static void a_prefix_is_a_subtree_and_no_pattern(void **state)
     (void)state;
     struct error err;
     int count = 0;
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     assert_true(store_begin(store, &err));
     put(store, "projects/p_1/a", 1);
     put(store, "projects/p_1/b", 1);
@@ -173,7 +184,7 @@ static void a_damaged_file_is_named_in_one_sentence(void **state)
     char junk[8192];
     memset(junk, 'x', sizeof(junk));
     assert_true(file_write(path, (struct slice){junk, sizeof(junk)}, 0600, &err));
-    assert_null(store_open(path, &err));
+    assert_null(open_store(&err));
     assert_int_equal(err.status, STATUS_DATA_LOSS);
     assert_non_null(strstr(err.text, path));
     assert_non_null(strstr(err.text, "backup"));
@@ -187,7 +198,7 @@ static void what_was_committed_survives_a_kill(void **state)
     struct store_doc doc;
     pid_t child = fork();
     if (child == 0) {
-        struct store *store = store_open(path, &err);
+        struct store *store = open_store(&err);
         if (!store_begin(store, &err)) {
             _exit(1);
         }
@@ -199,7 +210,7 @@ static void what_was_committed_survives_a_kill(void **state)
         kill(getpid(), SIGKILL);
     }
     waitpid(child, NULL, 0);
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     assert_non_null(store);
     assert_int_equal(store_get(store, STORE_SERVICE, "projects/p/a", &doc, &err), STORE_FOUND);
     json_decref(doc.body);
@@ -219,7 +230,7 @@ static void the_audit_log_gives_the_newest_first(void **state)
     (void)state;
     struct error err;
     int newest = 0;
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     assert_true(store_begin(store, &err));
     for (int i = 1; i <= 3; i++) {
         auto_json *row = json_pack("{s:s, s:i}", "resource", "projects/p", "n", i);
@@ -251,7 +262,7 @@ static void what_was_deleted_and_scrubbed_is_in_no_file(void **state)
     (void)state;
     struct error err;
     char text[9001];
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     for (size_t i = 0; i + 1 < sizeof(text); i++) {
         text[i] = (char)('a' + (i * i / 7 + i) % 26);
     }
@@ -272,6 +283,103 @@ static void what_was_deleted_and_scrubbed_is_in_no_file(void **state)
     store_close(store);
 }
 
+struct order {
+    char keys[512];
+};
+
+static bool add_key(const struct store_doc *doc, void *ctx)
+{
+    struct order *order = ctx;
+    size_t used = strlen(order->keys);
+    snprintf(order->keys + used, sizeof(order->keys) - used, "%s ", doc->key);
+    return true;
+}
+
+static void names_are_told_apart_and_ordered_by_their_bytes(void **state)
+{
+    (void)state;
+    struct error err;
+    struct order order = {0};
+    struct store *store = open_store(&err);
+    assert_true(store_begin(store, &err));
+    /* Collations of languages pass over '-', or take 'a' and 'A' to be next to each other. */
+    static const char *const keys[] = {"a-b", "ab", "A", "a", "B", "b", "a/b", "\xc3\xa4", "z"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        put(store, keys[i], (int)i);
+    }
+    assert_true(store_commit(store, &err));
+    store_close(store);
+    store = open_store(&err);
+    assert_true(store_each(store, STORE_SERVICE, "", add_key, &order, &err));
+    assert_string_equal(order.keys, "A B a a-b a/b ab b z \xc3\xa4 ");
+    store_close(store);
+}
+
+static void what_a_document_holds_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"z\":1,\"a\":[0.1,1e300,-9223372036854775808,9223372036854775807,true,null],"
+        "\"quote\":\"\\\"\\\\\\/\\u0000\\b\\u20ac\\ud834\\udd1e\",\"\":{}}";
+    struct error err;
+    struct store_doc doc;
+    struct store *store = open_store(&err);
+    auto_json *body = json_loads(text, JSON_ALLOW_NUL, NULL);
+    assert_non_null(body);
+    json_object_del(body, "quote"); /* jansson reads it back only where NUL is allowed */
+    json_object_set_new(body, "quote", json_string("\"\\/\b\t\xe2\x82\xac\xf0\x9d\x84\x9e"));
+    assert_true(store_begin(store, &err));
+    assert_true(store_put(store, STORE_SERVICE, "s", body, NULL, NULL, &err));
+    assert_true(store_commit(store, &err));
+    store_close(store);
+    store = open_store(&err);
+    assert_int_equal(store_get(store, STORE_SERVICE, "s", &doc, &err), STORE_FOUND);
+    auto_arena arena = {0};
+    assert_true(slice_equal(json_write(&arena, doc.body), json_write(&arena, body)));
+    json_decref(doc.body);
+    store_close(store);
+}
+
+static uint64_t id_of(struct store *store, const char *key)
+{
+    struct error err;
+    struct store_doc doc;
+    assert_int_equal(store_get(store, STORE_SERVICE, key, &doc, &err), STORE_FOUND);
+    json_decref(doc.body);
+    return doc.id;
+}
+
+/* Not even when the file is a new one: a copy may be thrown away. */
+static void no_id_is_used_twice(void **state)
+{
+    (void)state;
+    struct error err;
+    struct store *store = open_store(&err);
+    assert_true(store_begin(store, &err));
+    put(store, "first", 1);
+    put(store, "second", 2);
+    assert_true(store_commit(store, &err));
+    uint64_t last = id_of(store, "second");
+    assert_true(store_begin(store, &err));
+    assert_true(store_delete(store, STORE_SERVICE, "second", &err));
+    assert_true(store_commit(store, &err));
+    uint64_t change = store_change_number(store);
+    store_close(store);
+    if (shared) {
+        unlink(path);
+    }
+    store = open_store(&err);
+    assert_non_null(store);
+    assert_int_equal(store_change_number(store), change);
+    assert_true(store_begin(store, &err));
+    put(store, "second", 3);
+    assert_true(store_delete(store, STORE_SERVICE, "second", &err));
+    put(store, "second", 4); /* twice within one change: the newer id counts */
+    assert_true(store_commit(store, &err));
+    assert_true(id_of(store, "second") > last + 1);
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +394,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make, clear),
         cmocka_unit_test_setup_teardown(the_audit_log_gives_the_newest_first, make, clear),
         cmocka_unit_test_setup_teardown(what_was_deleted_and_scrubbed_is_in_no_file, make, clear),
+        cmocka_unit_test_setup_teardown(names_are_told_apart_and_ordered_by_their_bytes, make,
+                                        clear),
+        cmocka_unit_test_setup_teardown(what_a_document_holds_comes_back_as_it_was, make, clear),
+        cmocka_unit_test_setup_teardown(no_id_is_used_twice, make, clear),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("in a file", tests, NULL, NULL);
+    if (!server_is_here()) {
+        print_message("[  SKIPPED ] on PostgreSQL: its server is not installed (postgresql)\n");
+        return failed;
+    }
+    shared = true;
+    return failed + cmocka_run_group_tests_name("on PostgreSQL", tests, server_make, server_stop);
 }

@@ -1,0 +1,582 @@
+/*
+ * A commit is one trip: all statements go out in one pipeline, from BEGIN to COMMIT. If the
+ * connection breaks on the way, nobody knows how it ended: the change's id is asked for under the
+ * same lock. If it is not there, the id is entered as one that must never come: the transaction may
+ * still be waiting on the server, and fails when its turn comes.
+ */
+#include "store/postgres.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/uuid.h"
+#include "store/postgres_schema.h"
+
+enum {
+    COMMIT_US = 8 * 1000000,  /* that a change may take in all, however often it is tried */
+    ATTEMPT_US = 6 * 1000000, /* one trip: longer than the server's own limits */
+    PAUSE_US = 200 * 1000,
+    READ_US = 60 * 1000000,
+    KEPT = 100000,     /* changes that a node may be behind without starting from nothing */
+    PRUNE_EVERY = 997, /* changes */
+};
+
+struct postgres {
+    struct postgres_session session;
+    char node[64];
+    int64_t lost_us; /* since when the server cannot be reached; 0: it can */
+};
+
+struct postgres_delta {
+    const struct libpq *pq;
+    struct postgres_point point;
+    bool whole;
+    PGresult *documents, *audit; /* NULL: nothing has happened */
+};
+
+/* ---- opening ---- */
+
+/* Once for each connection. An operator who has switched off waiting for the disk means other
+ * tables than this one. */
+static const char set_up[] = "SELECT set_config('synchronous_commit', 'on', false)"
+                             " WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+
+static bool connect_session(struct postgres *postgres, struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    if (postgres_session_connect(session, err) &&
+        (!session->fresh ||
+         postgres_session_do(session, set_up, clock_mono_us() + ATTEMPT_US, err))) {
+        session->fresh = false;
+        postgres->lost_us = 0;
+        return true;
+    }
+    postgres_session_drop(session);
+    if (postgres->lost_us == 0) {
+        postgres->lost_us = clock_mono_us();
+    }
+    return false;
+}
+
+struct postgres *postgres_open(const char *url, const char *node, const struct store_host *host,
+                               struct error *err)
+{
+    struct postgres *postgres = calloc(1, sizeof(*postgres));
+    if (postgres == NULL) {
+        abort();
+    }
+    snprintf(postgres->node, sizeof(postgres->node), "%s", node);
+    if (!postgres_session_init(&postgres->session, url, "homerun", host, err) ||
+        !connect_session(postgres, err) || !postgres_schema_ensure(&postgres->session, err)) {
+        postgres_close(postgres);
+        return NULL;
+    }
+    return postgres;
+}
+
+void postgres_close(struct postgres *postgres)
+{
+    if (postgres != NULL) {
+        postgres_session_done(&postgres->session);
+        free(postgres);
+    }
+}
+
+bool postgres_rejoin(struct postgres *postgres, struct error *err)
+{
+    postgres_session_drop(&postgres->session);
+    return connect_session(postgres, err);
+}
+
+void postgres_set_host(struct postgres *postgres, const struct store_host *host)
+{
+    postgres->session.host = *host;
+}
+
+const char *postgres_name(const struct postgres *postgres)
+{
+    return postgres->session.name;
+}
+
+bool postgres_installation(struct postgres *postgres, const char *ours,
+                           char out[STORE_INSTALLATION], struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    const char *parameters[] = {ours};
+    PGresult *result =
+        postgres_session_ask(session,
+                             "WITH made AS (INSERT INTO homerun.meta VALUES ('installation', $1)"
+                             " ON CONFLICT (name) DO NOTHING RETURNING value)"
+                             " SELECT value FROM made UNION ALL"
+                             " SELECT value FROM homerun.meta WHERE name = 'installation'",
+                             parameters, 1, clock_mono_us() + ATTEMPT_US, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    bool good = session->pq->result_rows(result) > 0;
+    snprintf(out, STORE_INSTALLATION, "%s", good ? session->pq->result_value(result, 0, 0) : "");
+    session->pq->result_clear(result);
+    return good || error_set(err, STATUS_ABORTED, "%s: another installation was just made there",
+                             session->name);
+}
+
+/* ---- a change ---- */
+
+enum { NUMBER_TEXT = 24 };
+
+struct numbers {
+    char number[NUMBER_TEXT], versions[NUMBER_TEXT], last_document[NUMBER_TEXT],
+        last_audit[NUMBER_TEXT], oldest[NUMBER_TEXT];
+};
+
+static void number_text(char out[NUMBER_TEXT], int64_t number)
+{
+    snprintf(out, NUMBER_TEXT, "%" PRId64, number);
+}
+
+/* Sends all of CHANGE. The answers come in this order. */
+static bool send_change(struct postgres *postgres, const struct postgres_change *change,
+                        struct numbers *numbers)
+{
+    number_text(numbers->number, (int64_t)change->to.number);
+    number_text(numbers->versions, change->to.versions);
+    number_text(numbers->last_document, change->to.last_document);
+    number_text(numbers->last_audit, change->to.last_audit);
+    number_text(numbers->oldest, (int64_t)change->to.number - KEPT);
+    const char *previous = change->from.number == 0 ? NULL : change->from.id;
+    const struct {
+        const char *sql;
+        const char *parameters[7];
+        int count;
+        bool wanted;
+    } statements[] = {
+        {"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", {NULL}, 0, true},
+        {postgres_lock, {NULL}, 0, true},
+        {"INSERT INTO homerun.change"
+         " (number, id, previous, versions, last_document, last_audit, node)"
+         " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+         {numbers->number, change->to.id, previous, numbers->versions, numbers->last_document,
+          numbers->last_audit, postgres->node},
+         7,
+         true},
+        {"INSERT INTO homerun.attempt (id, number) VALUES ($1, $2)",
+         {change->to.id, numbers->number},
+         2,
+         true},
+        {"INSERT INTO homerun.touched (change, kind, key)"
+         " SELECT $1::bigint, kind, key FROM json_to_recordset($2) AS d (kind text, key text) UNION"
+         " SELECT $1::bigint, kind, key FROM json_to_recordset($3) AS d (kind text, key text)",
+         {numbers->number, change->documents, change->gone},
+         3,
+         true},
+        {"DELETE FROM homerun.document d USING json_to_recordset($1) AS g (kind text, key text)"
+         " WHERE d.kind = g.kind AND d.key = g.key",
+         {change->gone},
+         1,
+         strcmp(change->gone, "[]") != 0},
+        /* A name that was deleted and made again within one change has a new id. */
+        {"DELETE FROM homerun.document d USING json_to_recordset($1)"
+         " AS n (kind text, key text, id bigint)"
+         " WHERE d.kind = n.kind AND d.key = n.key AND d.id <> n.id",
+         {change->documents},
+         1,
+         strcmp(change->documents, "[]") != 0},
+        {"INSERT INTO homerun.document (kind, key, id, version, body)"
+         " SELECT kind, key, id, version, body FROM json_to_recordset($1)"
+         " AS n (kind text, key text, id bigint, version bigint, body text)"
+         " ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, body = excluded.body",
+         {change->documents},
+         1,
+         strcmp(change->documents, "[]") != 0},
+        {"INSERT INTO homerun.audit (number, resource, body)"
+         " SELECT number, resource, body FROM json_to_recordset($1)"
+         " AS a (number bigint, resource text, body text)",
+         {change->audit},
+         1,
+         strcmp(change->audit, "[]") != 0},
+        {"DELETE FROM homerun.change WHERE number < $1",
+         {numbers->oldest},
+         1,
+         change->to.number % PRUNE_EVERY == 0},
+        {"DELETE FROM homerun.attempt WHERE number IS NULL AND at < now() - interval '1 day'",
+         {NULL},
+         0,
+         change->to.number % PRUNE_EVERY == 0},
+        {"SELECT pg_notify('homerun_change', $1)", {numbers->number}, 1, true},
+        {"COMMIT", {NULL}, 0, true},
+    };
+    struct postgres_session *session = &postgres->session;
+    if (session->pq->pipeline_enter(session->conn) != 1) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+        if (statements[i].wanted &&
+            !postgres_session_queue(session, statements[i].sql, statements[i].parameters,
+                                    statements[i].count)) {
+            return false;
+        }
+    }
+    return session->pq->pipeline_sync(session->conn) == 1;
+}
+
+enum trip {
+    TRIP_COMMITTED,
+    TRIP_REFUSED, /* the server has rolled it back; sqlstate says why */
+    TRIP_LOST,    /* no answer */
+};
+
+/* Reads the answers of the pipeline. */
+static enum trip read_answers(struct postgres_session *session, int64_t deadline_us,
+                              char sqlstate[6], struct error *err)
+{
+    const struct libpq *pq = session->pq;
+    bool committed = false, refused = false, ended = false;
+    while (!ended) {
+        PGresult *result = postgres_session_next(session, deadline_us);
+        if (session->conn == NULL) {
+            pq->result_clear(result);
+            return TRIP_LOST;
+        }
+        if (result == NULL) {
+            continue; /* between two statements */
+        }
+        ExecStatusType status = pq->result_status(result);
+        if (status == PGRES_PIPELINE_SYNC) {
+            ended = true;
+        } else if (status == PGRES_FATAL_ERROR && !refused) {
+            refused = true;
+            postgres_session_fail(session, result, sqlstate, err);
+        } else if (status == PGRES_COMMAND_OK) {
+            committed = strcmp(pq->result_tag(result), "COMMIT") == 0;
+        }
+        pq->result_clear(result);
+        if (postgres_session_is_broken(session)) {
+            return TRIP_LOST;
+        }
+    }
+    if (pq->pipeline_exit(session->conn) != 1) {
+        postgres_session_drop(session);
+    }
+    return committed ? TRIP_COMMITTED : refused ? TRIP_REFUSED : TRIP_LOST;
+}
+
+static enum trip one_trip(struct postgres *postgres, const struct postgres_change *change,
+                          int64_t deadline_us, char sqlstate[6], struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    struct numbers numbers;
+    sqlstate[0] = '\0';
+    session->warned = false;
+    error_set(err, STATUS_UNAVAILABLE, "%s does not answer", session->name);
+    enum trip trip =
+        send_change(postgres, change, &numbers) && postgres_session_send(session, deadline_us)
+            ? read_answers(session, deadline_us, sqlstate, err)
+            : TRIP_LOST;
+    if (trip == TRIP_LOST) {
+        postgres_session_drop(session);
+    } else if (trip == TRIP_REFUSED && session->pq->transaction(session->conn) != PQTRANS_IDLE &&
+               !postgres_session_do(session, "ROLLBACK", deadline_us, NULL)) {
+        postgres_session_drop(session);
+    }
+    /* A commit that waited for a standby and was told to wait no longer: it is on this disk, and
+     * a standby that takes over may not know it. */
+    return trip == TRIP_COMMITTED && session->warned ? TRIP_LOST : trip;
+}
+
+/* How a change ended of which nothing was heard: afterwards it has, or never will. */
+static enum postgres_end resolve(struct postgres *postgres, const struct postgres_change *change,
+                                 int64_t deadline_us, struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    const char *parameters[] = {change->to.id};
+    if (!connect_session(postgres, err) ||
+        !postgres_session_do(session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+                             deadline_us, err) ||
+        !postgres_session_do(session, postgres_lock, deadline_us, err)) {
+        postgres_session_drop(session);
+        return POSTGRES_UNKNOWN;
+    }
+    PGresult *result = postgres_session_ask(session,
+                                            "INSERT INTO homerun.attempt (id) VALUES ($1)"
+                                            " ON CONFLICT (id) DO NOTHING RETURNING id",
+                                            parameters, 1, deadline_us, NULL, err);
+    bool made = result != NULL && session->pq->result_rows(result) > 0;
+    bool asked = result != NULL;
+    if (result != NULL) {
+        session->pq->result_clear(result);
+    }
+    session->warned = false;
+    if (!asked || !postgres_session_do(session, "COMMIT", deadline_us, err) || session->warned) {
+        postgres_session_drop(session);
+        return POSTGRES_UNKNOWN;
+    }
+    return made ? POSTGRES_NOTHING : POSTGRES_COMMITTED;
+}
+
+static enum postgres_end unknown(struct postgres *postgres, struct error *err)
+{
+    error_set(err, STATUS_ABORTED,
+              "%s was lost while the change was committed: whether it is in force is not known. "
+              "Read the resource, and try again if it is not",
+              postgres->session.name);
+    return POSTGRES_UNKNOWN;
+}
+
+/* Others were first: their change has our number, or our place in the chain. */
+static bool is_behind(const char *sqlstate)
+{
+    return strcmp(sqlstate, "23505") == 0;
+}
+
+static enum postgres_end refusal(struct postgres *postgres, const char *sqlstate, struct error *err)
+{
+    if (is_behind(sqlstate)) {
+        error_set(err, STATUS_ABORTED,
+                  "The record was changed by another node at the same time: nothing was changed; "
+                  "try again");
+        return POSTGRES_BEHIND;
+    }
+    if (strcmp(sqlstate, "23503") == 0) {
+        error_set(err, STATUS_DATA_LOSS,
+                  "%s has lost changes that were acknowledged: it was put back to an older state. "
+                  "Nothing was changed; docs/operations.md says what to do",
+                  postgres->session.name);
+    } else {
+        error_wrap(err, "nothing was changed");
+    }
+    return POSTGRES_NOTHING;
+}
+
+static void new_id(struct postgres_change *change)
+{
+    auto_arena arena = {0};
+    snprintf(change->to.id, sizeof(change->to.id), "%s", uuid_new(&arena));
+}
+
+/* Whether it is worth another trip: the server was not there, or takes no changes now. */
+static bool may_try_again(const char *sqlstate)
+{
+    return sqlstate[0] == '\0' || strcmp(sqlstate, "25006") == 0 ||
+           strncmp(sqlstate, "57P", 3) == 0;
+}
+
+static void pause_for(struct postgres *postgres, int64_t us)
+{
+    postgres->session.host.wait(postgres->session.host.ctx, -1, 0, clock_mono_us() + us);
+}
+
+enum postgres_end postgres_commit(struct postgres *postgres, struct postgres_change *change,
+                                  struct error *err)
+{
+    /* A server that has been away for longer than one change may wait keeps no further one. */
+    int64_t now = clock_mono_us();
+    bool patient = postgres->lost_us == 0 || now - postgres->lost_us < COMMIT_US;
+    int64_t deadline = now + COMMIT_US;
+    do {
+        char sqlstate[6] = "";
+        new_id(change);
+        if (!connect_session(postgres, err)) {
+            error_wrap(err, "nothing was changed");
+            pause_for(postgres, patient ? PAUSE_US : 0);
+            continue;
+        }
+        switch (one_trip(postgres, change, clock_mono_us() + ATTEMPT_US, sqlstate, err)) {
+        case TRIP_COMMITTED:
+            return POSTGRES_COMMITTED;
+        case TRIP_REFUSED:
+            if (!may_try_again(sqlstate)) {
+                return refusal(postgres, sqlstate, err);
+            }
+            postgres_session_drop(&postgres->session); /* the next one goes to the primary */
+            error_wrap(err, "nothing was changed");
+            pause_for(postgres, PAUSE_US);
+            break;
+        case TRIP_LOST:
+            if (postgres->session.warned) {
+                return unknown(postgres, err);
+            }
+            for (;;) {
+                enum postgres_end end =
+                    resolve(postgres, change, clock_mono_us() + ATTEMPT_US, err);
+                if (end == POSTGRES_COMMITTED) {
+                    return end;
+                }
+                if (end == POSTGRES_NOTHING) {
+                    error_set(err, STATUS_UNAVAILABLE,
+                              "%s was lost on the way: nothing was changed; try again",
+                              postgres->session.name);
+                    break;
+                }
+                if (clock_mono_us() >= deadline) {
+                    return unknown(postgres, err);
+                }
+                pause_for(postgres, PAUSE_US);
+            }
+            break;
+        }
+    } while (patient && clock_mono_us() < deadline);
+    return POSTGRES_NOTHING;
+}
+
+/* ---- what has happened ---- */
+
+static int64_t number_at(const struct libpq *pq, const PGresult *result, int row, int column)
+{
+    return strtoll(pq->result_value(result, row, column), NULL, 10);
+}
+
+/* One statement within the reading transaction; NULL and the transaction is given up. */
+static PGresult *read_rows(struct postgres *postgres, const char *sql, const char *parameter,
+                           struct error *err)
+{
+    const char *parameters[] = {parameter};
+    return postgres_session_ask(&postgres->session, sql, parameters, parameter == NULL ? 0 : 1,
+                                clock_mono_us() + READ_US, NULL, err);
+}
+
+/* Where the chain ends, and whether it still has FROM in it. */
+static bool read_point(struct postgres *postgres, const struct postgres_point *from,
+                       struct postgres_delta *delta, struct error *err)
+{
+    const struct libpq *pq = postgres->session.pq;
+    char number[NUMBER_TEXT];
+    number_text(number, (int64_t)from->number);
+    PGresult *result = read_rows(postgres,
+                                 "SELECT number, id, versions, last_document, last_audit,"
+                                 " (SELECT id FROM homerun.change WHERE number = $1),"
+                                 " (SELECT min(number) FROM homerun.change)"
+                                 " FROM homerun.change ORDER BY number DESC LIMIT 1",
+                                 number, err);
+    if (result == NULL) {
+        return false;
+    }
+    bool good = true;
+    const char *ours = "";
+    if (pq->result_rows(result) > 0) {
+        delta->point.number = (uint64_t)number_at(pq, result, 0, 0);
+        snprintf(delta->point.id, sizeof(delta->point.id), "%s", pq->result_value(result, 0, 1));
+        delta->point.versions = number_at(pq, result, 0, 2);
+        delta->point.last_document = number_at(pq, result, 0, 3);
+        delta->point.last_audit = number_at(pq, result, 0, 4);
+        ours = pq->result_value(result, 0, 5);
+        delta->whole = from->number == 0 || (int64_t)from->number < number_at(pq, result, 0, 6);
+    }
+    if (!delta->whole && from->number > 0 && strcmp(ours, from->id) != 0) {
+        good = error_set(err, STATUS_DATA_LOSS,
+                         "%s does not know change %" PRIu64 " of this machine's copy: it was put "
+                         "back to an older state. Nothing was changed; docs/operations.md says "
+                         "what to do",
+                         postgres->session.name, from->number);
+    }
+    pq->result_clear(result);
+    return good;
+}
+
+static bool read_delta(struct postgres *postgres, const struct postgres_point *from,
+                       struct postgres_delta *delta, struct error *err)
+{
+    char number[NUMBER_TEXT], audit[NUMBER_TEXT];
+    if (!read_point(postgres, from, delta, err)) {
+        return false;
+    }
+    if (delta->point.number == from->number) {
+        return true;
+    }
+    number_text(number, (int64_t)from->number);
+    number_text(audit, delta->whole ? 0 : from->last_audit);
+    delta->documents =
+        delta->whole
+            ? read_rows(postgres, "SELECT kind, key, id, version, body FROM homerun.document", NULL,
+                        err)
+            : read_rows(postgres,
+                        "SELECT t.kind, t.key, d.id, d.version, d.body FROM"
+                        " (SELECT DISTINCT kind, key FROM homerun.touched WHERE change > $1) t"
+                        " LEFT JOIN homerun.document d USING (kind, key) ORDER BY kind, key",
+                        number, err);
+    delta->audit = delta->documents == NULL
+                       ? NULL
+                       : read_rows(postgres,
+                                   "SELECT number, resource, body FROM homerun.audit"
+                                   " WHERE number > $1 ORDER BY number",
+                                   audit, err);
+    return delta->audit != NULL;
+}
+
+struct postgres_delta *postgres_since(struct postgres *postgres, const struct postgres_point *from,
+                                      struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    struct postgres_delta *delta = calloc(1, sizeof(*delta));
+    if (delta == NULL) {
+        abort();
+    }
+    delta->pq = session->pq;
+    bool good = connect_session(postgres, err) &&
+                postgres_session_do(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                                    clock_mono_us() + ATTEMPT_US, err) &&
+                postgres_session_do(session, "SET LOCAL statement_timeout = 60000",
+                                    clock_mono_us() + ATTEMPT_US, err) &&
+                read_delta(postgres, from, delta, err) &&
+                postgres_session_do(session, "COMMIT", clock_mono_us() + ATTEMPT_US, err);
+    if (!good) {
+        postgres_session_drop(session);
+        postgres_delta_free(delta);
+        return NULL;
+    }
+    return delta;
+}
+
+void postgres_delta_free(struct postgres_delta *delta)
+{
+    if (delta != NULL) {
+        delta->pq->result_clear(delta->documents);
+        delta->pq->result_clear(delta->audit);
+        free(delta);
+    }
+}
+
+const struct postgres_point *postgres_delta_point(const struct postgres_delta *delta)
+{
+    return &delta->point;
+}
+
+bool postgres_delta_is_whole(const struct postgres_delta *delta)
+{
+    return delta->whole;
+}
+
+bool postgres_delta_document(const struct postgres_delta *delta, size_t at,
+                             struct postgres_row *out)
+{
+    const struct libpq *pq = delta->pq;
+    int row = (int)at;
+    if (delta->documents == NULL || at >= (size_t)pq->result_rows(delta->documents)) {
+        return false;
+    }
+    bool gone = pq->result_is_null(delta->documents, row, 4) != 0;
+    *out = (struct postgres_row){
+        .kind = pq->result_value(delta->documents, row, 0),
+        .key = pq->result_value(delta->documents, row, 1),
+        .id = gone ? 0 : number_at(pq, delta->documents, row, 2),
+        .version = gone ? 0 : number_at(pq, delta->documents, row, 3),
+        .body = gone ? NULL : pq->result_value(delta->documents, row, 4),
+    };
+    return true;
+}
+
+bool postgres_delta_audit(const struct postgres_delta *delta, size_t at, struct postgres_row *out)
+{
+    const struct libpq *pq = delta->pq;
+    if (delta->audit == NULL || at >= (size_t)pq->result_rows(delta->audit)) {
+        return false;
+    }
+    *out = (struct postgres_row){
+        .id = number_at(pq, delta->audit, (int)at, 0),
+        .key = pq->result_value(delta->audit, (int)at, 1),
+        .body = pq->result_value(delta->audit, (int)at, 2),
+    };
+    return true;
+}

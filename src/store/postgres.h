@@ -1,0 +1,84 @@
+/*
+ * The record on PostgreSQL, as the copy on this machine (sqlite.c) sees it: a chain of changes,
+ * each with a number and an id; and the documents and audit rows that they have led to.
+ *
+ * Changes are numbered in the order in which they are committed, without gaps: each names the one
+ * before it, and the table takes one successor of each only. So a node whose copy is behind cannot
+ * commit, and a transaction that a lost client left behind cannot come in late.
+ *
+ * Nothing here blocks but by the host's wait (store.h).
+ */
+#pragma once
+
+#include "codec/codec.h"
+#include "store/store.h"
+
+struct postgres; /* opaque: one session with the server, made anew when it breaks */
+
+/* Where a chain of changes has come to. */
+struct postgres_point {
+    uint64_t number;                             /* 0: nothing yet */
+    char id[40];                                 /* "" for 0 */
+    int64_t versions, last_document, last_audit; /* counters of the copy (sqlite.c) behind it */
+};
+
+/*
+ * Connects; makes the tables or brings older ones up to date. URL is postgresql://…, without a
+ * password (INVALID_ARGUMENT). UNAVAILABLE: the server cannot be reached; FAILED_PRECONDITION: it
+ * is there and cannot be used. HOST is copied. NODE is noted with each change.
+ */
+struct postgres *postgres_open(const char *url, const char *node, const struct store_host *host,
+                               struct error *err);
+void postgres_close(struct postgres *postgres);
+bool postgres_rejoin(struct postgres *postgres, struct error *err); /* as store_rejoin() */
+void postgres_set_host(struct postgres *postgres, const struct store_host *host);
+/* "PostgreSQL at HOST/DATABASE", for messages. */
+const char *postgres_name(const struct postgres *postgres);
+
+/* Which installation the database belongs to: OURS is noted if it belongs to none. Room for
+ * STORE_INSTALLATION bytes. */
+enum { STORE_INSTALLATION = 40 };
+bool postgres_installation(struct postgres *postgres, const char *ours,
+                           char out[STORE_INSTALLATION], struct error *err);
+
+enum postgres_end {
+    POSTGRES_COMMITTED,
+    POSTGRES_NOTHING, /* nothing was changed, and nothing will be: *err says why */
+    POSTGRES_BEHIND,  /* the same; others have committed: follow first */
+    POSTGRES_UNKNOWN, /* it may be there, or come: follow before anything else */
+};
+
+/* JSON texts of what one change is. */
+struct postgres_change {
+    struct postgres_point from, to; /* to.id: new, unique; to.number is from.number + 1 */
+    const char *documents;          /* [{kind, key, id, version, body}], body as text */
+    const char *gone;               /* [{kind, key}] */
+    const char *audit;              /* [{number, resource, body}] */
+};
+
+/* Answers within COMMIT_MS of postgres.c. A change that has to be tried again gets a new to.id. */
+enum postgres_end postgres_commit(struct postgres *postgres, struct postgres_change *change,
+                                  struct error *err);
+
+/* What has happened since a point: one moment of the database. */
+struct postgres_delta; /* opaque */
+
+/* NULL: *err. UNAVAILABLE; DATA_LOSS: FROM was never there. */
+struct postgres_delta *postgres_since(struct postgres *postgres, const struct postgres_point *from,
+                                      struct error *err);
+void postgres_delta_free(struct postgres_delta *delta);
+/* Where it leads to: FROM's number if nothing has happened. */
+const struct postgres_point *postgres_delta_point(const struct postgres_delta *delta);
+/* It is all that there is: what the copy has is to be forgotten. */
+bool postgres_delta_is_whole(const struct postgres_delta *delta);
+
+struct postgres_row {
+    const char *kind, *key; /* of a document; its body is NULL when it is gone */
+    const char *body;
+    int64_t id, version;
+};
+/* Row AT of the documents; false behind the last one. What it points to lives as long as DELTA. */
+bool postgres_delta_document(const struct postgres_delta *delta, size_t at,
+                             struct postgres_row *out);
+/* The same of audit rows: key is the resource, id the number. */
+bool postgres_delta_audit(const struct postgres_delta *delta, size_t at, struct postgres_row *out);

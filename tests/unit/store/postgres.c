@@ -1,0 +1,407 @@
+/* What only a record on PostgreSQL can meet: several nodes, lost connections, other databases. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../scratch.h"
+#include "server.h"
+#include "store/store.h"
+
+/* As postgres_schema.c has it. */
+#define LOCK "7810779105126347"
+
+static char dir[64];
+
+static int make(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/homerun-store-XXXXXX");
+    assert_non_null(scratch_new(dir));
+    server_empty();
+    return 0;
+}
+
+static struct store *node(const char *name)
+{
+    struct error err = {0};
+    struct store *store = server_open(dir, name, "installation", &err);
+    if (store == NULL) {
+        fail_msg("%s", err.text);
+    }
+    return store;
+}
+
+static bool put(struct store *store, const char *key, int number, struct error *err)
+{
+    auto_json *body = json_pack("{s:i}", "n", number);
+    auto_json *row = json_pack("{s:s, s:i}", "resource", key, "n", number);
+    if (!store_begin(store, err)) {
+        return false;
+    }
+    assert_true(store_put(store, STORE_SERVICE, key, body, NULL, NULL, err));
+    assert_true(store_audit(store, row, err));
+    return store_commit(store, err);
+}
+
+/* -1: absent. */
+static int number_of(struct store *store, const char *key)
+{
+    struct error err;
+    struct store_doc doc;
+    if (store_get(store, STORE_SERVICE, key, &doc, &err) != STORE_FOUND) {
+        return -1;
+    }
+    int number = (int)json_number(doc.body, "n", -2);
+    json_decref(doc.body);
+    return number;
+}
+
+static char told[1024];
+
+static void note(void *ctx, const char *kind, const char *key)
+{
+    (void)ctx;
+    size_t used = strlen(told);
+    snprintf(told + used, sizeof(told) - used, "%s:%s ", kind, key);
+}
+
+static void follow(struct store *store)
+{
+    struct error err = {0};
+    told[0] = '\0';
+    enum store_follow result = store_follow(store, note, NULL, &err);
+    if (result == STORE_FOLLOW_CHANGED) {
+        assert_true(store_commit(store, &err));
+    } else if (result == STORE_FOLLOW_FAILED) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static bool first_row(int64_t number, const json_t *row, void *ctx)
+{
+    (void)row;
+    *(int64_t *)ctx = number;
+    return false;
+}
+
+static void a_node_that_is_behind_changes_nothing_until_it_has_followed(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a"), *b = node("b");
+    assert_true(put(a, "s", 0, &err));
+    follow(b);
+    assert_string_equal(told, ": "); /* a new copy takes everything */
+    assert_true(put(a, "s", 1, &err));
+    assert_true(put(a, "gone", 1, &err));
+    assert_true(store_begin(a, &err) && store_delete(a, STORE_SERVICE, "gone", &err) &&
+                store_commit(a, &err));
+    assert_int_equal(number_of(b, "s"), 0);
+    assert_false(put(b, "s", 2, &err));
+    assert_int_equal(err.status, STATUS_ABORTED);
+    assert_non_null(strstr(err.text, "nothing was changed"));
+    assert_true(store_must_follow(b));
+    assert_false(put(b, "s", 2, &err));
+    assert_int_equal(err.status, STATUS_ABORTED);
+    follow(b);
+    assert_string_equal(told, "service:gone service:s ");
+    assert_int_equal(number_of(b, "s"), 1);
+    assert_int_equal(number_of(b, "gone"), -1);
+    assert_int_equal(store_change_number(a), store_change_number(b));
+    assert_true(put(b, "s", 2, &err));
+    follow(a);
+    assert_string_equal(told, "service:s ");
+    assert_int_equal(number_of(a, "s"), 2);
+    assert_int_equal(store_change_number(a), store_change_number(b));
+    int64_t newest[2] = {0};
+    assert_true(store_audit_each(a, "", 1, first_row, &newest[0], &err));
+    assert_true(store_audit_each(b, "", 1, first_row, &newest[1], &err));
+    assert_int_equal(newest[0], 4);
+    assert_int_equal(newest[1], 4);
+    store_close(a);
+    store_close(b);
+}
+
+static void numbers_have_no_gaps_whatever_was_refused(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a"), *b = node("b");
+    for (int i = 0; i < 10; i++) {
+        put(i % 2 == 0 ? a : b, "s", i, &err);
+        put(i % 2 == 0 ? b : a, "s", i, &err);
+        follow(a);
+        follow(b);
+    }
+    assert_int_equal(server_sql("DO \\$\\$ BEGIN ASSERT (SELECT count(*) = max(number) AND"
+                                " count(*) >= 10 FROM homerun.change); END \\$\\$"),
+                     0);
+    store_close(a);
+    store_close(b);
+}
+
+/* Holds the record's lock until a session waits for it; then does SQL, and lets go. */
+static void hold_lock_then(const char *sql)
+{
+    assert_int_equal(
+        server_run("{ $(%s find)/psql -qAtX '%s' -c \"BEGIN; SELECT pg_advisory_xact_lock(" LOCK
+                   "); DO \\$\\$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE"
+                   " wait_event = 'advisory') LOOP PERFORM pg_stat_clear_snapshot();"
+                   " PERFORM pg_sleep(0.01); END LOOP; END \\$\\$; %s COMMIT\" >/dev/null; } &"
+                   " until [ \"$($(%s find)/psql -qAtX '%s' -c \"SELECT count(*) FROM pg_locks"
+                   " WHERE locktype = 'advisory'\")\" -ge 1 ]; do sleep 0.05; done",
+                   SERVER_SCRIPT, server_url, sql, SERVER_SCRIPT, server_url),
+        0);
+}
+
+static void a_change_whose_session_is_ended_on_the_way_is_made_once(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a");
+    assert_true(put(a, "s", 1, &err));
+    hold_lock_then("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                   " WHERE wait_event = 'advisory';");
+    if (!put(a, "s", 2, &err)) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(number_of(a, "s"), 2);
+    assert_int_equal(server_sql("DO \\$\\$ BEGIN ASSERT (SELECT count(*) = 2 FROM homerun.change);"
+                                " ASSERT (SELECT count(*) = 1 FROM homerun.attempt"
+                                " WHERE number IS NULL); END \\$\\$"),
+                     0);
+    store_close(a);
+}
+
+static void a_change_that_a_killed_node_left_behind_keeps_its_place(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a");
+    assert_true(put(a, "s", 1, &err));
+    int ready[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct store *b = node("b");
+        if (write(ready[1], "", 1) != 1 || read(ready[1], &(char){0}, 1) != 1) {
+            _exit(1);
+        }
+        put(b, "late", 1, &err);
+        _exit(0);
+    }
+    char byte;
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    hold_lock_then("SELECT pg_sleep(1);");
+    assert_int_equal(write(ready[0], "", 1), 1);
+    /* Its session waits for the lock, with everything sent. */
+    assert_int_equal(server_run("until [ \"$($(%s find)/psql -qAtX '%s' -c \"SELECT count(*) FROM"
+                                " pg_locks WHERE locktype = 'advisory'\")\" -ge 2 ];"
+                                " do sleep 0.05; done",
+                                SERVER_SCRIPT, server_url),
+                     0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    /* Whoever comes first, the other does not. */
+    bool ours = put(a, "s", 2, &err);
+    if (!ours) {
+        assert_int_equal(err.status, STATUS_ABORTED);
+        follow(a);
+    }
+    assert_int_equal(number_of(a, "late"), ours ? -1 : 1);
+    assert_int_equal(number_of(a, "s"), ours ? 2 : 1);
+    assert_int_equal(
+        server_run("until [ \"$($(%s find)/psql -qAtX '%s' -c \"SELECT count(*) FROM pg_locks"
+                   " WHERE locktype = 'advisory'\")\" = 0 ]; do sleep 0.05; done",
+                   SERVER_SCRIPT, server_url),
+        0);
+    assert_int_equal(server_sql("DO \\$\\$ BEGIN ASSERT (SELECT count(*) = 2 FROM homerun.change);"
+                                " END \\$\\$"),
+                     0);
+    store_close(a);
+}
+
+/* The server is started again while the change waits for it. */
+static void a_server_that_is_started_anew_loses_nothing(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a");
+    assert_true(put(a, "s", 1, &err));
+    assert_int_equal(server_run("%s stop %s && { { sleep 1; %s start %s; } & }", SERVER_SCRIPT,
+                                server_dir, SERVER_SCRIPT, server_dir),
+                     0);
+    if (!put(a, "s", 2, &err)) {
+        fail_msg("%s", err.text);
+    }
+    store_close(a);
+    a = node("fresh");
+    assert_int_equal(number_of(a, "s"), 2);
+    store_close(a);
+}
+
+static void a_server_that_is_away_is_said_in_words_and_changes_nothing(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a");
+    assert_true(put(a, "s", 1, &err));
+    assert_int_equal(server_run("%s stop %s", SERVER_SCRIPT, server_dir), 0);
+    assert_false(put(a, "s", 2, &err));
+    assert_int_equal(err.status, STATUS_UNAVAILABLE);
+    assert_non_null(strstr(err.text, "nothing was changed"));
+    assert_non_null(strstr(err.text, server_dir));
+    assert_null(strchr(err.text, '\n'));
+    assert_int_equal(number_of(a, "s"), 1);
+    assert_null(server_open(dir, "b", "installation", &err));
+    assert_int_equal(err.status, STATUS_UNAVAILABLE);
+    assert_int_equal(server_run("%s start %s", SERVER_SCRIPT, server_dir), 0);
+    assert_true(put(a, "s", 3, &err));
+    store_close(a);
+}
+
+static void a_database_takes_one_installation(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a");
+    assert_true(put(a, "s", 1, &err));
+    store_close(a);
+    assert_null(server_open(dir, "other", "installation-other", &err));
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "another installation"));
+    char path[128];
+    snprintf(path, sizeof(path), "%s/installation-other", dir);
+    assert_int_equal(access(path, F_OK), -1);
+    a = node("a");
+    store_close(a);
+}
+
+static void a_newer_schema_is_refused_in_one_sentence_and_left_alone(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    store_close(node("a"));
+    assert_int_equal(server_sql("UPDATE homerun.meta SET value = '99' WHERE name = 'schema'"), 0);
+    assert_null(server_open(dir, "a", "installation", &err));
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "newer Homerun"));
+    assert_null(strchr(err.text, '\n'));
+    assert_int_equal(server_sql("DO \\$\\$ BEGIN ASSERT (SELECT value = '99' FROM homerun.meta"
+                                " WHERE name = 'schema'); END \\$\\$"),
+                     0);
+}
+
+static void a_database_that_was_put_back_is_noticed(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a");
+    assert_true(put(a, "s", 1, &err));
+    assert_true(put(a, "s", 2, &err));
+    assert_int_equal(server_sql("DELETE FROM homerun.change WHERE number = 2"), 0);
+    assert_false(put(a, "s", 3, &err));
+    assert_int_equal(err.status, STATUS_DATA_LOSS);
+    store_close(a);
+    assert_null(server_open(dir, "a", "installation", &err));
+    assert_int_equal(err.status, STATUS_DATA_LOSS);
+    assert_non_null(strstr(err.text, "older state"));
+}
+
+static void a_copy_is_not_taken_for_a_record(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char path[128];
+    store_close(node("a"));
+    snprintf(path, sizeof(path), "%s/a", dir);
+    assert_null(store_open(path, &err));
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "copy"));
+}
+
+static void a_role_without_rights_is_told_which(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char url[160];
+    assert_int_equal(
+        server_sql(
+            "SET client_min_messages = error; DROP ROLE IF EXISTS poor; CREATE ROLE poor LOGIN;"),
+        0);
+    snprintf(url, sizeof(url), "%s", server_url);
+    snprintf(server_url, sizeof(server_url), "postgresql:///postgres?host=%s&user=poor",
+             server_dir);
+    assert_null(server_open(dir, "a", "installation", &err));
+    snprintf(server_url, sizeof(server_url), "%s", url);
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "permission denied"));
+    assert_non_null(strstr(err.text, "schema homerun"));
+}
+
+static void urls_that_give_something_away_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *said;
+    } cases[] = {
+        {"postgresql://u:secret@localhost/db", "passfile"},
+        {"postgresql://u@localhost/db?password=secret", "passfile"},
+        {"postgresql://u@localhost/db?p%61ssword=secret", "passfile"},
+        {"postgresql://u@localhost/db?sslpassword=secret", "0600"},
+        {"postgresql://u@localhost/db?options=-cfsync%3Doff", "options"},
+        {"postgresql:///db", "names no host"},
+        {"postgresql://db.example.com/db?sslmode=require", "verify-full"},
+        {"postgresql://db.example.com/db?sslmode=disable", "verify-full"},
+        {"postgresql://localhost,db.example.com/db?sslmode=prefer", "verify-full"},
+        {"postgresql://localhost/db?sslmod=disable", "sslmod"},
+        {"postgresql://localhost/db?passfile=/no/such/file", "passfile"},
+        {"host=localhost dbname=db", "postgresql://"},
+        {"mysql://localhost/db", "postgresql://"},
+    };
+    char url[160];
+    snprintf(url, sizeof(url), "%s", server_url);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct error err = {0};
+        snprintf(server_url, sizeof(server_url), "%s", cases[i].url);
+        assert_null(server_open(dir, "a", "installation", &err));
+        if (strstr(err.text, cases[i].said) == NULL || strstr(err.text, "secret") != NULL ||
+            strchr(err.text, '\n') != NULL) {
+            fail_msg("%s: %s", cases[i].url, err.text);
+        }
+    }
+    snprintf(server_url, sizeof(server_url), "%s", url);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_node_that_is_behind_changes_nothing_until_it_has_followed, make),
+        cmocka_unit_test_setup(numbers_have_no_gaps_whatever_was_refused, make),
+        cmocka_unit_test_setup(a_change_whose_session_is_ended_on_the_way_is_made_once, make),
+        cmocka_unit_test_setup(a_change_that_a_killed_node_left_behind_keeps_its_place, make),
+        cmocka_unit_test_setup(a_server_that_is_started_anew_loses_nothing, make),
+        cmocka_unit_test_setup(a_server_that_is_away_is_said_in_words_and_changes_nothing, make),
+        cmocka_unit_test_setup(a_database_takes_one_installation, make),
+        cmocka_unit_test_setup(a_newer_schema_is_refused_in_one_sentence_and_left_alone, make),
+        cmocka_unit_test_setup(a_database_that_was_put_back_is_noticed, make),
+        cmocka_unit_test_setup(a_copy_is_not_taken_for_a_record, make),
+        cmocka_unit_test_setup(a_role_without_rights_is_told_which, make),
+        cmocka_unit_test_setup(urls_that_give_something_away_are_refused, make),
+    };
+    if (!server_is_here()) {
+        print_message("[  SKIPPED ] PostgreSQL's server is not installed (postgresql)\n");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, server_make, server_stop);
+}
