@@ -34,6 +34,8 @@ struct control {
     struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;
+    struct turns *turns;     /* NULL: the record is in a file (publish/turn.h) */
+    uv_timer_t follow_timer; /* of a copy that has to follow its server (start.c) */
     struct index_writer *index;
     struct index_reader *published; /* the index as the gate reads it; released between calls */
     struct ipc_channel *engine;

@@ -28,6 +28,7 @@
 #include "control/identity/workload.h"
 #include "control/operations/operations.h"
 #include "control/publish/publish.h"
+#include "control/publish/turn.h"
 #include "control/run/checks.h"
 #include "control/run/metrics.h"
 #include "control/run/secrets.h"
@@ -43,16 +44,35 @@ static void on_turn(uv_check_t *check)
     store_turn(control->store);
 }
 
+enum { FOLLOW_MS = 500 };
+
+/* What the engine says of a revision, until its turn has come. */
+struct heard {
+    struct control *control;
+    struct msg_revision_state state;
+};
+
+static void on_state(void *ctx)
+{
+    struct heard *heard = ctx;
+    run_revision_state(heard->control, &heard->state);
+    free(heard);
+}
+
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)
 {
     (void)channel;
     store_turn(((struct control *)ctx)->store);
     if (type == MSG_REVISION_STATE && bytes == sizeof(struct msg_revision_state)) {
-        struct msg_revision_state state;
-        memcpy(&state, body, sizeof(state));
-        state.text[sizeof(state.text) - 1] = '\0';
-        run_revision_state(ctx, &state);
+        struct heard *heard = malloc(sizeof(*heard));
+        if (heard == NULL) {
+            abort();
+        }
+        heard->control = ctx;
+        memcpy(&heard->state, body, sizeof(heard->state));
+        heard->state.text[sizeof(heard->state.text) - 1] = '\0';
+        turn_run(ctx, on_state, heard);
     } else if (type == MSG_ENGINE_STARTED) {
         revision_checks_ask_again(ctx);
     } else if (type == MSG_SECRETS_ASK && bytes == sizeof(struct msg_secrets_ask)) {
@@ -132,15 +152,62 @@ static bool open_channels(struct control *control, struct error *err)
     return control->supervisor != NULL && control->engine != NULL;
 }
 
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* A record in a file would be passed over, as if it had never been. */
+static struct store *open_shared(const struct settings *chosen, struct arena *arena,
+                                 struct error *err)
+{
+    const char *file = settings_path(chosen, arena, "homerun.db");
+    char name[64] = "";
+    if (is_there(file)) {
+        error_set(err, STATUS_FAILED_PRECONDITION,
+                  "%s is a record of its own, which --store=postgresql://… would leave behind: "
+                  "start with --store=sqlite, or with another data folder",
+                  file);
+        return NULL;
+    }
+    gethostname(name, sizeof(name) - 1);
+    struct store *store = store_open_shared(
+        &(struct store_shared){
+            .url = chosen->store,
+            .copy = settings_path(chosen, arena, "copy.db"),
+            .installation = settings_path(chosen, arena, "installation"),
+            .node = name,
+        },
+        err);
+    if (store == NULL) {
+        error_wrap(err, "store");
+    }
+    return store;
+}
+
+/* A copy alone is no record: without its server it would start with nothing. */
+static struct store *open_file(const struct settings *chosen, struct arena *arena,
+                               struct error *err)
+{
+    const char *file = settings_path(chosen, arena, "homerun.db");
+    const char *copy = settings_path(chosen, arena, "copy.db");
+    if (!is_there(file) && is_there(copy)) {
+        error_set(err, STATUS_FAILED_PRECONDITION,
+                  "the record of this data folder is on PostgreSQL (%s is a copy of it): start "
+                  "with the --store of before",
+                  copy);
+        return NULL;
+    }
+    return store_open(file, err);
+}
+
 static bool open_record(struct control *control, struct error *err)
 {
     auto_arena arena = {0};
-    if (strcmp(control->settings.store, "sqlite") != 0 && control->settings.store[0] != '\0') {
-        return error_set(err, STATUS_UNIMPLEMENTED,
-                         "--store %.20s… is not built into this version; sqlite is",
-                         control->settings.store);
-    }
-    control->store = store_open(settings_path(&control->settings, &arena, "homerun.db"), err);
+    const char *kind = control->settings.store;
+    bool file = strcmp(kind, "sqlite") == 0 || kind[0] == '\0';
+    control->store = file ? open_file(&control->settings, &arena, err)
+                          : open_shared(&control->settings, &arena, err);
     control->index =
         control->store == NULL
             ? NULL
@@ -162,6 +229,44 @@ static bool bring_index_up(struct control *control, struct error *err)
     log_info("publish: index shows change %llu, the record is at %llu: making it anew",
              (unsigned long long)shown, (unsigned long long)wanted);
     return publish_all(control, issuer_own(control), err);
+}
+
+/* Changes that were lost on their way to the server, and those of others. */
+static void follow(struct control *control)
+{
+    static bool failing; /* said once, not with each try */
+    struct error err = {0};
+    bool good = publish_follow(control, issuer_own(control), &err);
+    if (!good && !failing) {
+        log_warn("store: not brought up to date: %s", err.text);
+    } else if (good && failing) {
+        log_info("store: brought up to date");
+    }
+    failing = !good;
+}
+
+static void on_follow_turn(void *ctx)
+{
+    (void)ctx; /* a turn that finds the copy behind begins with follow() */
+}
+
+static void on_follow_timer(uv_timer_t *timer)
+{
+    struct control *control = timer->data;
+    if (store_must_follow(control->store) && !turn_is_taken(control)) {
+        turn_run(control, on_follow_turn, NULL);
+    }
+}
+
+static void take_turns(struct control *control)
+{
+    control->turns = turns_new(control, follow);
+    if (control->turns != NULL) {
+        uv_timer_init(control->loop, &control->follow_timer);
+        control->follow_timer.data = control;
+        uv_unref((uv_handle_t *)&control->follow_timer);
+        uv_timer_start(&control->follow_timer, on_follow_timer, FOLLOW_MS, FOLLOW_MS);
+    }
 }
 
 static void choose_url(struct control *control)
@@ -257,6 +362,8 @@ static bool start(struct control *control, struct error *err)
 
 static void finish(struct control *control)
 {
+    turns_free(control->turns);
+    control->turns = NULL;
     revision_checks_free(control->checks);
     renewals_free(control->renewals);
     operations_free(control->operations); /* answers those who wait, while they can be answered */
@@ -309,6 +416,11 @@ int control_main(int argc, char **argv)
     uv_check_start(&check, on_turn);
     uv_unref((uv_handle_t *)&check);
     control_sandbox_enter(&control);
+    if (!store_rejoin(control.store, &err)) {
+        log_error("store: with the rights that this process keeps: %s", err.text);
+        return 1;
+    }
+    take_turns(&control);
     ipc_send(control.supervisor, MSG_READY, NULL, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     finish(&control);

@@ -23,6 +23,7 @@
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
 #include "control/identity/sessions.h"
+#include "control/publish/turn.h"
 #include "control/record/apis.h"
 #include "control/record/projects.h"
 #include "control/record/regions.h"
@@ -555,11 +556,9 @@ static void await_body(struct api_call *call)
  * Whether something may have changed since the caller was judged: the record, or the time, by which
  * tokens and bindings end. Else a slow body would keep a permission alive that was taken away.
  */
-static bool is_stale(const struct gathering *gathering)
+static bool is_stale(const struct control *control, uint64_t began_ms, uint64_t began_change)
 {
-    struct control *control = gathering->call->control;
-    return gathering->began_ms != uv_now(control->loop) ||
-           gathering->began_change != store_change_number(control->store);
+    return began_ms != uv_now(control->loop) || began_change != store_change_number(control->store);
 }
 
 /* ---- events of the exchange ---- */
@@ -735,34 +734,100 @@ static void take_more(struct exchange *exchange, struct slice data, bool ended)
     }
 }
 
-/* All of the request is there that is waited for. */
-static void take_request(struct exchange *exchange, struct gathering *gathering)
+/* A call whose request is there, and what was so when it came. */
+struct ready_call {
+    struct api_call *call;
+    struct slice bytes; /* in the call's arena */
+    uint64_t began_ms, began_change;
+};
+
+/* GATHERING, freed here, has BYTES; NULL: the call's arena has. */
+static bool handle(struct api_call *call, struct slice bytes, bool stale,
+                   struct gathering *gathering)
 {
-    struct api_call *call = gathering->call;
     struct error err = {0};
     store_turn(call->control->store);
-    exchange_set_user(exchange, (void *)((uintptr_t)call | USER_CALL));
-    bool stale = call->transport != NULL || is_stale(gathering);
-    struct slice bytes = call->transport == NULL
-                             ? buffer_slice(&gathering->body)
-                             : arena_slice(&call->arena, buffer_slice(&gathering->body));
-    if (call->transport != NULL) {
-        gathering_free(gathering);
-        gathering = NULL;
-        if (!take_message(call, bytes)) {
-            return;
-        }
-    }
     bool good = (!stale || admit(call, &err)) && check_request(call, bytes, &err);
     if (gathering != NULL) {
         gathering_free(gathering);
     }
-    if (!good) {
+    if (good) {
+        call->route->handle(call);
+    } else {
         api_fail(call, &err);
+    }
+    return good;
+}
+
+/* The turn of a call that may change the record has come. */
+static void on_turn(void *ctx, enum turn_end end)
+{
+    struct ready_call *ready = ctx;
+    struct api_call *call = ready->call;
+    if (call->exchange == NULL) {
+        api_end(call); /* nothing was begun, and nobody waits for it any more */
+    } else if (end == TURN_LATE) {
+        struct error err = fault(
+            STATUS_UNAVAILABLE, "The record's server answers too slowly: the calls before this one "
+                                "took all of its time. Nothing was changed; try again.");
+        api_fail(call, &err);
+    } else {
+        handle(call, ready->bytes,
+               call->transport != NULL ||
+                   is_stale(call->control, ready->began_ms, ready->began_change),
+               NULL);
+    }
+}
+
+/* What is answered while somebody waits in the middle of a turn: it changes nothing. */
+static bool only_reads(const struct api_call *call)
+{
+    const char *method = call->route->method;
+    return strcmp(call->route->verb, "GET") == 0 && call->door == API_AT_API &&
+           (!is_anonymous(call) || strncmp(method, "grpc.", strlen("grpc.")) == 0);
+}
+
+static void stand_in_line(const struct ready_call *what)
+{
+    struct api_call *call = what->call;
+    struct ready_call *ready = arena_new(&call->arena, struct ready_call);
+    *ready = *what;
+    if (!turn_try(call->control, on_turn, ready)) {
+        struct error err = fault(
+            STATUS_UNAVAILABLE, "Too many calls wait for the record's server. Nothing was changed; "
+                                "try again.");
+        api_fail(call, &err);
+    }
+}
+
+/* All of the request is there that is waited for; ENDED: and nothing more comes. */
+static void take_request(struct exchange *exchange, struct gathering *gathering, bool ended)
+{
+    struct api_call *call = gathering->call;
+    struct control *control = call->control;
+    exchange_set_user(exchange, (void *)((uintptr_t)call | USER_CALL));
+    struct ready_call ready = {
+        .call = call,
+        .began_ms = gathering->began_ms,
+        .began_change = gathering->began_change,
+    };
+    bool stale = call->transport != NULL || is_stale(control, ready.began_ms, ready.began_change);
+    bool in_line = control->turns != NULL && ended;
+    ready.bytes = call->transport == NULL && !in_line
+                      ? buffer_slice(&gathering->body)
+                      : arena_slice(&call->arena, buffer_slice(&gathering->body));
+    if (call->transport != NULL || in_line) {
+        gathering_free(gathering);
+        gathering = NULL;
+    }
+    if (call->transport != NULL && !take_message(call, ready.bytes)) {
         return;
     }
-    call->route->handle(call);
-    take_more(exchange, SLICE(""), false);
+    if (in_line && !(turn_is_taken(control) && only_reads(call))) {
+        stand_in_line(&ready);
+    } else if (handle(call, ready.bytes, stale, gathering)) {
+        take_more(exchange, SLICE(""), false);
+    }
 }
 
 static void on_body(struct exchange *exchange, struct slice data)
@@ -778,7 +843,7 @@ static void on_body(struct exchange *exchange, struct slice data)
         bool begins =
             call->transport != NULL && grpc_may_begin(call, buffer_slice(&gathering->body));
         if (begins) {
-            take_request(exchange, gathering);
+            take_request(exchange, gathering, false);
         }
         keep_bounds(room);
     } else {
@@ -791,7 +856,7 @@ static void on_body_end(struct exchange *exchange, const struct http_headers *tr
     (void)trailers;
     struct gathering *gathering = gathering_of(exchange);
     if (gathering != NULL) {
-        take_request(exchange, gathering);
+        take_request(exchange, gathering, true);
     }
     take_more(exchange, SLICE(""), true);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "control/publish/turn.h"
 
 struct fetch {
     uv_work_t work;
@@ -116,10 +117,10 @@ static void forget(char *secret)
     }
 }
 
-static void finish(uv_work_t *work, int status)
+static void finish(void *ctx)
 {
-    struct fetch *fetch = work->data;
-    bool good = status == 0 && fetch->why[0] == '\0';
+    struct fetch *fetch = ctx;
+    bool good = fetch->why[0] == '\0';
     fetch->done(fetch->control, fetch->ctx, good ? fetch->status : 0,
                 good ? buffer_text(&fetch->body) : NULL, good ? NULL : fetch->why);
     buffer_done(&fetch->body);
@@ -128,6 +129,15 @@ static void finish(uv_work_t *work, int status)
     forget(fetch->credentials);
     forget(fetch->authorization);
     free(fetch);
+}
+
+static void on_fetched(uv_work_t *work, int status)
+{
+    struct fetch *fetch = work->data;
+    if (status != 0) {
+        snprintf(fetch->why, sizeof(fetch->why), "%s", uv_strerror(status));
+    }
+    turn_run(fetch->control, finish, fetch); /* whoever asked may change the record */
 }
 
 /* "ABC", or NULL where one is missing. */
@@ -155,5 +165,5 @@ void http_fetch(struct control *control, const struct fetch_plan *plan, fetch_do
     fetch->ctx = ctx;
     fetch->body = BUFFER_INIT(FETCH_BYTES_MAX);
     fetch->work.data = fetch;
-    uv_queue_work(control->loop, &fetch->work, run, finish);
+    uv_queue_work(control->loop, &fetch->work, run, on_fetched);
 }

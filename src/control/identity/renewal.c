@@ -1,5 +1,6 @@
 /* A queue of sessions that are due, and a few talks at once. */
 #include "control/identity/renewal.h"
+#include "control/publish/turn.h"
 
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -231,12 +232,18 @@ static void enqueue(struct renewals *renewals, const char *provider)
     go_on(renewals);
 }
 
+static void look_now(void *ctx)
+{
+    struct renewals *renewals = ctx;
+    if (renewals->running == 0 && !renewals->over) {
+        enqueue(renewals, NULL);
+    }
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct renewals *renewals = timer->data;
-    if (renewals->running == 0) {
-        enqueue(renewals, NULL);
-    }
+    turn_run(renewals->control, look_now, renewals);
 }
 
 void renewals_now(struct renewals *renewals, const char *key, void (*done)(void *ctx), void *ctx)

@@ -3,6 +3,7 @@
  * come to rest.
  */
 #include "control/operations/operations.h"
+#include "control/publish/turn.h"
 
 #include <stdlib.h>
 
@@ -107,9 +108,9 @@ static bool sweep_delete(struct control *control, const json_t *keys, struct err
     return change_commit(&change, err);
 }
 
-static void on_sweep(uv_timer_t *timer)
+static void sweep_now(void *ctx)
 {
-    struct operations *operations = timer->data;
+    struct operations *operations = ctx;
     struct control *control = operations->control;
     struct error err = {0};
     auto_json *keys = json_array();
@@ -119,6 +120,12 @@ static void on_sweep(uv_timer_t *timer)
         (json_array_size(keys) > 0 && !sweep_delete(control, keys, &err))) {
         log_warn("operations: old ones not deleted: %s", err.text);
     }
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct operations *operations = timer->data;
+    turn_run(operations->control, sweep_now, operations);
 }
 
 /* ---- the list's own life ---- */

@@ -6,6 +6,7 @@
  */
 #include "control/publish/change.h"
 #include "control/publish/publish.h"
+#include "control/publish/turn.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,11 +14,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-struct change *change_begin(struct control *control, const struct author *author, struct error *err)
+/* The record's half has begun; on failure it is rolled back. */
+static struct change *change_open(struct control *control, const struct author *author,
+                                  struct error *err)
 {
-    if (!store_begin(control->store, err)) {
-        return NULL;
-    }
     struct change *change = calloc(1, sizeof(*change));
     if (change == NULL) {
         abort();
@@ -31,6 +31,16 @@ struct change *change_begin(struct control *control, const struct author *author
         return NULL;
     }
     return change;
+}
+
+struct change *change_begin(struct control *control, const struct author *author, struct error *err)
+{
+    if (!turn_is_ours(control)) { /* what came while another change waits, and was to read alone */
+        error_set(err, STATUS_UNAVAILABLE,
+                  "The record's server has not answered yet: nothing was changed; try again.");
+        return NULL;
+    }
+    return store_begin(control->store, err) ? change_open(control, author, err) : NULL;
 }
 
 void change_touch(struct change *change, const char *kind, const char *name)
@@ -53,7 +63,7 @@ static void tell_watchers(const struct change *change)
     for (size_t i = 0; i < change->touched_count && i < MOST; i++) {
         control->on_change(control, change->touched[i].kind, change->touched[i].name);
     }
-    if (change->touched_count > MOST) {
+    if (change->touched_count > MOST || change->touched_all) {
         control->on_change(control, "*", "");
     }
 }
@@ -199,10 +209,12 @@ static bool rebuild_services(struct change *change, struct error *err)
     return good;
 }
 
-static bool publish_once(struct control *control, struct own_issuer own, struct error *err)
+/* Puts everything into the index, and ends *CHANGE. */
+static bool publish_record(struct change **taken, struct own_issuer own, struct error *err)
 {
-    auto_change *change = change_begin(control, NULL, err);
-    return change != NULL && index_txn_clear(change->txn, err) &&
+    auto_change *change = *taken;
+    *taken = NULL;
+    return index_txn_clear(change->txn, err) &&
            rebuild_kind(change, STORE_ACCOUNT, change_account, err) &&
            rebuild_kind(change, STORE_DELETED_ACCOUNT, change_account, err) &&
            rebuild_kind(change, STORE_USER, change_account, err) &&
@@ -219,8 +231,39 @@ static bool publish_once(struct control *control, struct own_issuer own, struct 
 bool publish_all(struct control *control, struct own_issuer own, struct error *err)
 {
     do {
-        if (publish_once(control, own, err)) {
+        struct change *change = change_begin(control, NULL, err);
+        if (change != NULL && publish_record(&change, own, err)) {
             return true;
+        }
+    } while (index_writer_grows(control->index));
+    return false;
+}
+
+/* ---- what others have changed ---- */
+
+static void note_touched(void *ctx, const char *kind, const char *key)
+{
+    (void)ctx, (void)kind, (void)key; /* the whole index is made anew */
+}
+
+bool publish_follow(struct control *control, struct own_issuer own, struct error *err)
+{
+    do {
+        switch (store_follow(control->store, note_touched, NULL, err)) {
+        case STORE_FOLLOW_NOTHING:
+            return true;
+        case STORE_FOLLOW_FAILED:
+            return false;
+        case STORE_FOLLOW_CHANGED:
+            break;
+        }
+        struct change *change = change_open(control, NULL, err);
+        if (change != NULL) {
+            change->touched_run = true;
+            change->touched_all = true;
+            if (publish_record(&change, own, err)) {
+                return true;
+            }
         }
     } while (index_writer_grows(control->index));
     return false;

@@ -11,6 +11,7 @@ struct change {
     const struct author *author; /* NULL: the system's own doing */
     struct index_txn *txn;
     struct arena arena;
+    bool touched_all; /* anything may have changed */
     bool touched_run; /* the engine should look again */
     struct {
         const char *kind, *name;
@@ -30,6 +31,10 @@ struct own_issuer {
 /* Makes the whole index anew from the record: after a start that finds it behind, empty or of
  * another layout. */
 bool publish_all(struct control *control, struct own_issuer own, struct error *err);
+
+/* Takes up what other nodes have changed, and puts it into the index. True if there is nothing.
+ * Inside of a turn. */
+bool publish_follow(struct control *control, struct own_issuer own, struct error *err);
 
 /* Our own issuer, under each of its names, with its keys: after a rotation. */
 bool publish_own_issuer(struct change *change, struct own_issuer own, struct error *err);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "control/identity/accounts.h"
+#include "control/publish/turn.h"
 #include "control/record/projects.h"
 #include "control/record/secrets.h"
 
@@ -457,12 +458,17 @@ static bool expire(struct control *control, struct error *err)
     return good;
 }
 
-static void on_expire(uv_timer_t *timer)
+static void expire_now(void *ctx)
 {
     struct error err;
-    if (!expire(timer->data, &err)) {
+    if (!expire(ctx, &err)) {
         log_warn("secrets: those whose time is over could not be deleted: %s", err.text);
     }
+}
+
+static void on_expire(uv_timer_t *timer)
+{
+    turn_run(timer->data, expire_now, timer->data);
 }
 
 bool run_secrets_expire(struct control *control, struct error *err)

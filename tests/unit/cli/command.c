@@ -103,7 +103,6 @@ static void mistakes_are_told_with_what_is_near(void **state)
         {"up --plain=no", "--plain takes no value"},
         {"up --idle=soon", "that is no number"},
         {"up --engine=xen", "auto|process"},
-        {"up --store=mysql://x", "must be one of sqlite"},
         {"logs -g x", "has no flag -g"},
         {"deploy -f x", "has no flag -f"},
         {"up now", "cannot take \"now\""},

@@ -156,7 +156,7 @@ static void a_walk_begins_behind_a_key_that_need_not_be_there(void **state)
 {
     (void)state;
     struct error err;
-    struct store *store = store_open(path, &err);
+    struct store *store = open_store(&err);
     assert_true(store_begin(store, &err));
     static const char *const names[] = {"a/z",  "p/",     "p/B",        "p/a",
                                         "p/a!", "p/stop", "p/\xc3\xa9", "p0"};

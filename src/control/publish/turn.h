@@ -1,0 +1,39 @@
+/*
+ * Turns: who may work on the record now.
+ *
+ * With the record in a file, everything that comes into control (a call, a message, a timer) is
+ * done when its callback returns, so that no two of them ever meet. With the record on a server a
+ * change waits for an answer, and control's loop must go on: each such entry then runs on a fiber,
+ * one after the other. What comes while one of them waits stands in line; what only reads need not.
+ */
+#pragma once
+
+#include "control/control.h"
+
+struct turns; /* opaque */
+
+/* What a call that waits too long for its turn, or finds too long a line, is told. */
+enum turn_end {
+    TURN_COME,
+    TURN_LATE, /* it stood in line for too long: the work must not be begun any more */
+};
+
+/*
+ * From now on the store waits by the loop. NULL if the record is in a file: then turns cost
+ * nothing. BEFORE is run at the beginning of a turn that finds the copy behind the server.
+ */
+struct turns *turns_new(struct control *control, void (*before)(struct control *control));
+/* Those who have begun end first: the loop runs until they have. */
+void turns_free(struct turns *turns);
+
+/*
+ * Runs FN now, or when those before it are done. Inside of a turn: now. CTX must live until then.
+ * turn_run() is for what may not be left out; a call uses turn_try(): false if too many wait, and
+ * FN is told whether its turn came in time.
+ */
+void turn_run(struct control *control, void (*fn)(void *ctx), void *ctx);
+bool turn_try(struct control *control, void (*fn)(void *ctx, enum turn_end end), void *ctx);
+/* Whether a change may be begun here. */
+bool turn_is_ours(const struct control *control);
+/* Whether somebody waits in the middle of a turn now. */
+bool turn_is_taken(const struct control *control);

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""The record on PostgreSQL: the same Homerun, and what happens when the server does not play along."""
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import urllib.parse
+
+from by_api import SERVICES, deploy, put_service, set_policy
+from faults_stand import ask, is_up, kill, members_of, wait_successor
+from homerun import BINARY, Homerun, Skip, finally_do, free_port, main, test, wait_until
+from postgres_stand import SCRIPT, Server, homerun_on, run
+
+_server = None
+
+
+def server():
+    global _server
+    if _server is None:
+        _server = Server()
+    return _server
+
+
+@finally_do
+def stop_server():
+    if _server is not None:
+        _server.close()
+
+
+def start_fails(homerun, *words):
+    """It ends at once, with one line that has all of WORDS."""
+    homerun.spawn()
+    assert homerun.stop(None, 60) != 0
+    printed = homerun.printed()
+    homerun.close()
+    lines = [line for line in printed.splitlines() if all(word in line for word in words)]
+    assert lines, f"{words}: {printed}"
+    assert "secret" not in printed, printed
+
+
+def gate_agrees(homerun, name, host):
+    wanted = 200 if "allUsers" in members_of(homerun, name) else 403
+    got = ask(homerun, host)[0]
+    assert got == wanted, f"{name}: {got}, not {wanted}"
+
+
+@test
+def all_is_as_with_a_file_and_a_lost_copy_is_made_anew():
+    database = server().database()
+    with homerun_on(server(), database) as homerun:
+        host = deploy(homerun, "a", public=False)
+        assert ask(homerun, host)[0] == 403
+        assert set_policy(homerun, "a", "allUsers").status == 200
+        assert ask(homerun, host)[0] == 200
+        assert set_policy(homerun, "a").status == 200
+        assert ask(homerun, host)[0] == 403
+        assert homerun.api("DELETE", f"{SERVICES}/nothing").status == 404
+        homerun.restart()
+        assert ask(homerun, host)[0] == 403
+        assert set_policy(homerun, "a", "allUsers").status == 200
+        listed = homerun.api("GET", SERVICES).json
+        assert homerun.stop() == 0
+        for name in os.listdir(homerun.data):
+            if name.startswith("copy.db"):
+                os.unlink(f"{homerun.data}/{name}")
+        homerun.start()
+        assert homerun.api("GET", SERVICES).json == listed
+        assert ask(homerun, f"{host.split(':')[0]}:{urllib.parse.urlsplit(homerun.url('a')).port}")[0] == 200
+        assert not os.path.exists(f"{homerun.data}/homerun.db")
+    numbers = server().sql("SELECT count(*) = max(number) AND min(number) = 1 FROM homerun.change", database)
+    assert numbers == "t", "the changes have gaps"
+
+
+def change_policies(homerun, stop, done):
+    """Opens and closes one service after another; DONE: what was acknowledged, what was tried last."""
+    number = 0
+    while not stop.is_set():
+        number += 1
+        members = ["allUsers"] if number % 2 else []
+        done["tried"] = set(members)
+        try:
+            status = set_policy(homerun, "a", *members).status
+        except (OSError, http.client.HTTPException, AssertionError):
+            status = 0
+        if status == 200:
+            done["count"] += 1
+            done["known"] = set(members)
+        elif status in (0, 409, 412):
+            done["known"] = None  # nobody knows
+        else:
+            assert status == 503, status
+
+
+@contextlib.contextmanager
+def changes_going_on(homerun):
+    stop, done = threading.Event(), {"count": 0, "known": None}
+    thread = threading.Thread(target=change_policies, args=(homerun, stop, done))
+    thread.start()
+    try:
+        yield done
+    finally:
+        stop.set()
+        thread.join()
+
+
+def some_more(done):
+    had = done["count"]
+    wait_until(lambda: done["count"] > had + 1, "changes are acknowledged", 60)
+
+
+@test
+def nothing_acknowledged_is_lost_when_control_or_its_session_is_killed():
+    database = server().database()
+    with homerun_on(server(), database) as homerun:
+        host = deploy(homerun, "a", public=False)
+        with changes_going_on(homerun) as done:
+            for _ in range(5):
+                some_more(done)
+                server().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                             f" WHERE application_name = 'homerun' AND datname = '{database}'")
+            for _ in range(2):
+                some_more(done)
+                wait_successor(homerun, "control", kill(homerun, "control"))
+            some_more(done)
+        wait_until(lambda: is_up(homerun), "control answers")
+        members = members_of(homerun, "a")
+        assert done["known"] is None or members == done["known"], (members, done)
+        gate_agrees(homerun, "a", host)
+        numbers = server().sql("SELECT count(*) = max(number) FROM homerun.change", database)
+        assert numbers == "t", "the changes have gaps"
+
+
+@test
+def while_the_server_is_away_services_serve_and_what_only_reads_is_answered():
+    database = server().database()
+    with homerun_on(server(), database) as homerun:
+        host = deploy(homerun, "a")
+        other = deploy(homerun, "b", public=False)
+        server().stop()
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(set_policy(homerun, "b", "allUsers")))
+        waiting.start()
+        for _ in range(5):
+            assert ask(homerun, host)[0] == 200
+            assert homerun.api("GET", f"{SERVICES}/a").status == 200
+            assert homerun.api("GET", "/homerun/v1/health", token="").status == 200
+        server().start()
+        waiting.join()
+        assert answers[0].status in (200, 503), answers
+        assert ask(homerun, other)[0] == (200 if answers[0].status == 200 else 403)
+        wait_until(lambda: set_policy(homerun, "b", "allUsers").status == 200, "changes are taken again")
+        assert ask(homerun, other)[0] == 200
+        server().stop()
+        refused = set_policy(homerun, "b")
+        assert refused.status == 503 and "nothing was changed" in refused.text, refused
+        assert ask(homerun, other)[0] == 200
+        server().start()
+        wait_until(lambda: set_policy(homerun, "b").status == 200, "changes are taken again")
+        assert ask(homerun, other)[0] == 403
+
+
+@test
+def a_standby_that_takes_over_has_all_that_was_acknowledged():
+    one, two = Server(), Server(make=False)
+    try:
+        one.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        as_user = [SCRIPT, "as"]
+        if os.geteuid() == 0:
+            os.chown(two.folder, 65534, 65534)
+        run(*as_user, f"{one.bin}/pg_basebackup", "-h", one.folder, "-U", "postgres", "-D", f"{two.folder}/data",
+            "-R", "-C", "-S", "two", "--checkpoint=fast", "--no-sync")
+        two.start()
+        one.sql("SELECT pg_reload_conf()")
+        url = f"postgresql:///postgres?host={one.folder},{two.folder}&user=postgres"
+        with Homerun("--plain", "--workers=1", f"--store={url}") as homerun:
+            host = deploy(homerun, "a", public=False)
+            with changes_going_on(homerun) as done:
+                some_more(done)
+                one.stop("immediate")
+                two.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
+                two.sql("SELECT pg_reload_conf()")
+                run(*as_user, f"{two.bin}/pg_ctl", "-D", f"{two.folder}/data", "-w", "promote")
+                some_more(done)
+            members = members_of(homerun, "a")
+            assert done["known"] is None or members == done["known"], (members, done)
+            gate_agrees(homerun, "a", host)
+    finally:
+        one.close()
+        two.close()
+
+
+@test
+def a_server_that_refuses_is_quoted_and_nothing_has_changed():
+    database = server().database()
+    with homerun_on(server(), database) as homerun:
+        host = deploy(homerun, "a", public=False)
+        server().sql("CREATE FUNCTION homerun.no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                     " RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100';"
+                     " END $$; CREATE TRIGGER no_room BEFORE INSERT ON homerun.audit"
+                     " EXECUTE FUNCTION homerun.no_room()", database)
+        refused = set_policy(homerun, "a", "allUsers")
+        assert refused.status == 429 and "disk is full" in refused.text, refused
+        assert members_of(homerun, "a") == set()
+        assert ask(homerun, host)[0] == 403
+        server().sql("DROP TRIGGER no_room ON homerun.audit", database)
+        assert set_policy(homerun, "a", "allUsers").status == 200
+        assert ask(homerun, host)[0] == 200
+
+
+@test
+def what_cannot_be_used_is_refused_at_the_start_in_one_line():
+    database = server().database()
+    with homerun_on(server(), database) as homerun:
+        pass
+    start_fails(homerun_on(server(), database), "belongs to another installation")
+    server().sql("UPDATE homerun.meta SET value = '99' WHERE name = 'schema'", database)
+    start_fails(homerun_on(server(), database), "newer Homerun", "schema 99")
+    start_fails(homerun_on(server(), "nowhere"), 'database "nowhere" does not exist')
+    start_fails(Homerun(f"--store=postgresql://u@127.0.0.1:{free_port()}/db"), "refused")
+    start_fails(Homerun("--store=postgresql://db.example/d?sslmode=require"), "verify-full")
+    for url in ("mysql://u@db.example/d", "postgresql://u:secret@db.example/d",
+                "postgresql://u@db.example/d?password=secret"):
+        done = subprocess.run([BINARY, "up", f"--store={url}"], capture_output=True, text=True, check=False,
+                              timeout=60)
+        assert done.returncode == 2, done
+        assert "passfile" in done.stderr and "secret" not in done.stderr, done.stderr
+
+
+@test
+def a_password_is_read_from_a_file_that_nobody_else_may_read():
+    database = server().database()
+    server().sql("CREATE ROLE owner LOGIN PASSWORD 'secret'")
+    server().sql(f"ALTER DATABASE {database} OWNER TO owner")
+    hba = f"{server().folder}/data/pg_hba.conf"
+    with open(hba, encoding="utf-8") as file:
+        before = file.read()
+    with open(hba, "w", encoding="utf-8") as file:
+        file.write(f"local {database} owner scram-sha-256\n{before}")
+    server().sql("SELECT pg_reload_conf()")
+    folder = tempfile.mkdtemp(prefix="homerun-pass-")
+    path = f"{folder}/pass"
+
+    def write(password, mode=0o600):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"*:*:*:owner:{password}\n")
+        os.chmod(path, mode)
+
+    url = server().url(database, "owner") + f"&passfile={path}"
+    try:
+        write("wrong-one")
+        start_fails(Homerun(f"--store={url}"), "password authentication failed")
+        write("secret", 0o644)
+        start_fails(Homerun(f"--store={url}"), "chmod 600")
+        write("secret")
+        with Homerun("--plain", "--workers=1", f"--store={url}") as homerun:
+            assert put_service(homerun, "a").status == 200
+            assert "secret" not in homerun.printed()
+    finally:
+        shutil.rmtree(folder)
+
+
+@test
+def a_server_that_control_could_not_reach_again_is_refused_at_once():
+    if os.geteuid() != 0:
+        raise Skip("only root has rights that control gives up")
+    other = Server()
+    try:
+        os.chmod(other.folder, 0o700)
+        start_fails(homerun_on(other, "postgres"), "Permission denied")
+    finally:
+        other.close()
+
+
+@test
+def a_record_in_a_file_is_not_passed_over_nor_a_copy_taken_for_one():
+    database = server().database()
+    with Homerun() as homerun:
+        kept = tempfile.mkdtemp(prefix="homerun-kept-")
+        homerun.stop()
+        shutil.copytree(homerun.data, f"{kept}/data", symlinks=True)
+    try:
+        start_fails(homerun_on(server(), database, data=f"{kept}/data"), "homerun.db", "record of its own")
+    finally:
+        shutil.rmtree(kept)
+    with homerun_on(server(), database) as homerun:
+        assert homerun.stop(signal.SIGTERM) == 0
+        start_fails(Homerun("--store=sqlite", data=homerun.data), "copy", "PostgreSQL")
+
+
+if __name__ == "__main__":
+    main()

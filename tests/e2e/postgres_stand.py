@@ -1,0 +1,65 @@
+"""A PostgreSQL server for a test file (tests/postgres.sh), and Homerun with its record there."""
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+
+from homerun import ROOT, Homerun, Skip
+
+SCRIPT = ROOT / "tests" / "postgres.sh"
+
+
+def run(*words):
+    done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def programs():
+    """Where PostgreSQL's programs are; the test is skipped if they are nowhere."""
+    try:
+        return run(SCRIPT, "find")
+    except AssertionError as why:
+        raise Skip("PostgreSQL's server is not installed (postgresql)") from why
+
+
+class Server:
+    def __init__(self, make=True):
+        self.bin = programs()
+        self.folder = tempfile.mkdtemp(prefix="homerun-pg-", dir="/tmp")
+        os.chmod(self.folder, 0o711)  # control gives up root's power over the files of others
+        self.names = 0
+        atexit.register(self.close)
+        if make:
+            run(SCRIPT, "make", self.folder)
+
+    def url(self, database="postgres", user="postgres"):
+        return f"postgresql:///{database}?host={self.folder}&user={user}"
+
+    def sql(self, text, database="postgres"):
+        return run(f"{self.bin}/psql", "-qAtX", "-v", "ON_ERROR_STOP=1", self.url(database), "-c", text)
+
+    def database(self):
+        """A new, empty one."""
+        self.names += 1
+        name = f"record{self.names}"
+        self.sql(f"CREATE DATABASE {name}")
+        return name
+
+    def start(self):
+        run(SCRIPT, "start", self.folder)
+
+    def stop(self, mode="fast"):
+        run(SCRIPT, "stop", self.folder, mode)
+
+    def close(self):
+        if os.path.exists(self.folder):
+            subprocess.run([SCRIPT, "stop", self.folder, "immediate"], stdin=subprocess.DEVNULL,
+                           capture_output=True, timeout=120, check=False)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def homerun_on(server, database, *flags, **how):
+    return Homerun("--plain", "--workers=1", f"--store={server.url(database)}", *flags, **how)
