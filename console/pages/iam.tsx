@@ -8,7 +8,7 @@ import { useAction, useLoad } from "../parts/load";
 import type { Params } from "../parts/location";
 import { Permissions } from "../parts/permissions";
 import { quoted, SameChange } from "../parts/same_change";
-import { project, view } from "../parts/session";
+import { project, session, view } from "../parts/session";
 import { NodePicker, nodeOfView } from "./org_policies";
 
 const TABS: [string, string][] = [
@@ -133,27 +133,50 @@ function Accounts() {
 /** Whether the account can be used, and the button that changes it. */
 function Life(props: { account: Account; reload: () => void }) {
   const { account } = props;
+  const [asking, setAsking] = useState(false);
   const { busy, error, run } = useAction();
-  const verb = account.disabled ? "enable" : "disable";
-  const word = account.disabled ? "Enable" : "Disable";
+  const turn = (verb: "enable" | "disable") =>
+    void run(async () => {
+      await call("POST", `/v1/${account.name}:${verb}`, {});
+      say(verb === "enable" ? `${account.email} can be used again.` : `${account.email} can do nothing until it is enabled.`);
+      setAsking(false);
+      props.reload();
+    });
+  const own = session.value?.member === `serviceAccount:${account.email}`;
   return (
     <>
       {account.disabled ? "Disabled" : "Enabled"}{" "}
-      <Button
-        kind="quiet"
-        label={`${word} ${account.email}`}
-        busy={busy.value}
-        onClick={() =>
-          void run(async () => {
-            await call("POST", `/v1/${account.name}:${verb}`, {});
-            say(account.disabled ? `${account.email} can be used again.` : `${account.email} can do nothing until it is enabled.`);
-            props.reload();
-          })
-        }
-      >
-        {word}
-      </Button>
-      <ErrorNote error={error.value} />
+      {account.disabled ? (
+        <Button kind="quiet" label={`Enable ${account.email}`} busy={busy.value} onClick={() => turn("enable")}>
+          Enable
+        </Button>
+      ) : (
+        <Button kind="quiet" label={`Disable ${account.email}`} onClick={() => setAsking(true)} why={own && "You are signed in as this account."}>
+          Disable
+        </Button>
+      )}
+      {!asking && <ErrorNote error={error.value} />}
+      {asking && (
+        <Dialog
+          title="Disable service account?"
+          onClose={() => setAsking(false)}
+          actions={
+            <>
+              <Button onClick={() => setAsking(false)}>Cancel</Button>
+              <Button kind="danger" busy={busy.value} onClick={() => turn("disable")}>
+                Disable
+              </Button>
+            </>
+          }
+        >
+          <p>
+            Whatever <code class="wrap">{account.email}</code> calls is refused from the next request on, its keys and tokens included, until it is
+            enabled again.
+          </p>
+          <ErrorNote error={error.value} />
+          <SameChange ways={{ gcloud: `gcloud iam service-accounts disable ${quoted(account.email)} --project=${project.value}` }} />
+        </Dialog>
+      )}
     </>
   );
 }

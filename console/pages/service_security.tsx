@@ -124,19 +124,21 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
         <SameChange ways={waysOf(service, value === "open", valueBy)} />
         {by === "iap" && <DoorPolicy name={service.name} changed={props.reload} />}
       </section>
-      <section class="card">
-        <h2>Identity</h2>
-        <dl>
-          <Fact name="Service account">
-            <span class="mono wrap">{service.template?.serviceAccount ?? "default"}</span>
-          </Fact>
-        </dl>
-        <p class="hint">
-          Who may call it is on <Link to={serviceView(service.name, "permissions")}>Permissions</Link>; what an
-          organization forbids is on <Link to={view("/console/policies")}>Organization policies</Link>.
-        </p>
-      </section>
-      <Audiences service={service} missing={missing} reload={props.reload} />
+      <div class="column">
+        <section class="card">
+          <h2>Identity</h2>
+          <dl>
+            <Fact name="Service account">
+              <span class="mono wrap">{service.template?.serviceAccount ?? "default"}</span>
+            </Fact>
+          </dl>
+          <p class="hint">
+            Who may call it is on <Link to={serviceView(service.name, "permissions")}>Permissions</Link>; what an
+            organization forbids is on <Link to={view("/console/policies")}>Organization policies</Link>.
+          </p>
+        </section>
+        <Audiences service={service} missing={missing} reload={props.reload} />
+      </div>
     </div>
   );
 }

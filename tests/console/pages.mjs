@@ -61,6 +61,57 @@ for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, t
   });
 }
 
+/* What only shows when something is chosen: the path, and what is done there. */
+const OPEN = {
+  "deploy-volumes": ["deploy", async (page) => {
+    await page.getByRole("tab", { name: "Volumes" }).click();
+    await page.getByRole("button", { name: "Add volume" }).click();
+    await page.getByRole("button", { name: "Add volume" }).click();
+    await page.getByLabel("Volume type").last().selectOption("memory");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.locator("details.same summary").click();
+  }],
+  "deploy-networking": ["deploy", (page) => page.getByRole("tab", { name: "Networking" }).click()],
+  "deploy-variables": ["deploy", (page) => page.getByRole("tab", { name: "Variables & secrets" }).click()],
+  "security-asked": [`${SERVICE}/security`, async (page) => {
+    await page.getByLabel("Allow public access").check();
+    await page.getByRole("button", { name: "Who would gain and lose?" }).click();
+    await page.getByText("Nothing was changed.").first().waitFor();
+  }],
+  "principal-linked": [`${SERVICE}/permissions?member=allUsers&role=roles/run.invoker`, async (page) => {
+    await page.getByRole("button", { name: "Who would gain and lose?" }).click();
+    await page.getByText("Nothing was changed.").first().waitFor();
+  }],
+  "policy-asked": ["policies/run.allowedIngress", async (page) => {
+    await page.getByLabel("Override parent's policy").check();
+    await page.getByLabel("Deny all").check();
+    await page.getByRole("button", { name: "What would violate it?" }).click();
+    await page.getByText("services violate it").first().waitFor();
+  }],
+};
+
+for (const [width, dark] of [[360, true], [1280, false]]) {
+  test(`what_is_chosen_at_${width}_${dark ? "dark" : "light"}`, async () => {
+    const page = await signedIn({ width, dark });
+    const found = [];
+    for (const [name, [path, act]] of Object.entries(OPEN)) {
+      await page.goto(`${page.base}/console/${path}`);
+      await settled(page);
+      await act(page);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      if (wide > 0) {
+        found.push(`${name} is ${wide} px too wide`);
+      }
+      const broken = await axe(page);
+      if (broken) {
+        found.push(`${name}: ${broken}`);
+      }
+      await picture(page, `${name}-${width}-${dark ? "dark" : "light"}`);
+    }
+    equal(found.join("; "), "", "pages");
+  });
+}
+
 /** A service as the API lists it. */
 const listed = (number) => ({
   name: `projects/demo/locations/us-central1/services/many-${String(number).padStart(4, "0")}`,
