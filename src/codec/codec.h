@@ -68,7 +68,9 @@ bool json_same(const json_t *a, const json_t *b);
 
 /* ---- time (RFC 3339, google.protobuf.Timestamp and Duration) ---- */
 
-/* "2026-01-01T00:00:00.000000Z", always six digits. */
+/* "2026-01-01T00:00:00.000000Z", always six digits; no NUL behind it. */
+enum { TIME_CHARS = 27 };
+void time_write(char out[TIME_CHARS], int64_t us);
 struct slice time_text(struct arena *arena, int64_t us);
 /* Any RFC 3339 time; false if it is none or outside 0001..9999. */
 bool time_read(struct slice text, int64_t *us);

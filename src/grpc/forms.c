@@ -3,8 +3,6 @@
  * message's own fields, so that the codec itself knows one kind of message only.
  */
 #include <ctype.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "grpc/inside.h"
@@ -15,51 +13,76 @@ enum { PATH_MAX_BYTES = 4096 };
 #define TIMESTAMP_LAST  INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 #define DURATION_LAST   INT64_C(315576000000) /* 10,000 years */
 
-static int64_t plain_number(const json_t *plain, const char *name)
-{
-    const json_t *value = json_object_get(plain, name);
-    const char *text = json_string_value(value); /* of an int64 */
-    return text != NULL ? strtoll(text, NULL, 10) : json_integer_value(value);
-}
-
 /* ---- times ---- */
 
-/* None, three, six or nine digits behind a point. */
-static const char *fraction_text(char out[16], int64_t nanos)
+struct slice proto_decimal(char out[PROTO_DIGITS], int64_t number)
 {
-    int digits = nanos == 0 ? 0 : nanos % 1000000 == 0 ? 3 : nanos % 1000 == 0 ? 6 : 9;
-    int64_t shown = digits == 3 ? nanos / 1000000 : digits == 6 ? nanos / 1000 : nanos;
-    out[0] = '\0';
-    if (digits > 0) {
-        snprintf(out, 16, ".%0*" PRId64, digits, shown);
+    char *end = out + PROTO_DIGITS, *at = end;
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0) {
+        *--at = '-';
     }
-    return out;
+    return (struct slice){at, (size_t)(end - at)};
 }
 
-static json_t *timestamp_read(const json_t *plain)
+/* None, three, six or nine digits behind a point; answers where they end. */
+static char *put_fraction(char *at, int64_t nanos)
 {
-    auto_arena arena = {0};
-    char fraction[16];
-    int64_t seconds = plain_number(plain, "seconds");
-    int64_t nanos = plain_number(plain, "nanos");
+    int count = nanos == 0 ? 0 : nanos % 1000000 == 0 ? 3 : nanos % 1000 == 0 ? 6 : 9;
+    if (count == 0) {
+        return at;
+    }
+    *at = '.';
+    for (int i = 9; i > 0; i--) {
+        if (i <= count) {
+            at[i] = (char)('0' + nanos % 10);
+        }
+        nanos /= 10;
+    }
+    return at + count + 1;
+}
+
+enum { TIME_MAX = 40 }; /* of either's text: 20 digits, a sign, a fraction, a letter */
+
+static char *put_timestamp(char *at, int64_t seconds, int64_t nanos)
+{
+    enum { WITHOUT_FRACTION = 19 };
     if (seconds < TIMESTAMP_FIRST || seconds > TIMESTAMP_LAST || nanos < 0 || nanos > 999999999) {
         return NULL;
     }
-    struct slice text = slice_upto(time_text(&arena, seconds * SECOND_US), 19);
-    return json_sprintf("%.*s%sZ", SLICE_ARG(text), fraction_text(fraction, nanos));
+    time_write(at, seconds * SECOND_US);
+    at = put_fraction(at + WITHOUT_FRACTION, nanos);
+    *at = 'Z';
+    return at + 1;
 }
 
-static json_t *duration_read_plain(const json_t *plain)
+static char *put_duration(char *at, int64_t seconds, int64_t nanos)
 {
-    char fraction[16];
-    int64_t seconds = plain_number(plain, "seconds");
-    int64_t nanos = plain_number(plain, "nanos");
+    char digits[PROTO_DIGITS];
     if (seconds < -DURATION_LAST || seconds > DURATION_LAST || nanos < -999999999 ||
         nanos > 999999999 || (seconds < 0 && nanos > 0) || (seconds > 0 && nanos < 0)) {
         return NULL;
     }
-    const char *sign = seconds < 0 || nanos < 0 ? "-" : "";
-    return json_sprintf("%s%lld%ss", sign, llabs(seconds), fraction_text(fraction, llabs(nanos)));
+    if (seconds < 0 || nanos < 0) {
+        *at++ = '-';
+    }
+    struct slice whole = proto_decimal(digits, llabs(seconds));
+    memcpy(at, whole.data, whole.len);
+    at = put_fraction(at + whole.len, llabs(nanos));
+    *at = 's';
+    return at + 1;
+}
+
+json_t *proto_time_read(const struct proto_message *type, int64_t seconds, int64_t nanos)
+{
+    char text[TIME_MAX];
+    char *end = type->form == PROTO_DURATION ? put_duration(text, seconds, nanos)
+                                             : put_timestamp(text, seconds, nanos);
+    return end == NULL ? NULL : json_stringn_nocheck(text, (size_t)(end - text));
 }
 
 /* What stands in the seventh to ninth digit behind the point: time_read() knows microseconds. */
@@ -200,11 +223,9 @@ json_t *proto_form_read(const struct proto_message *type, json_t *taken)
     switch ((enum proto_form)type->form) {
     case PROTO_PLAIN:
     case PROTO_ANY:
-        return json_incref(plain);
-    case PROTO_TIMESTAMP:
-        return timestamp_read(plain);
+    case PROTO_TIMESTAMP: /* proto_time_read() */
     case PROTO_DURATION:
-        return duration_read_plain(plain);
+        return json_incref(plain);
     case PROTO_FIELD_MASK:
         return mask_read(plain);
     case PROTO_VALUE:

@@ -18,6 +18,11 @@ static inline enum wire wire_of(uint8_t kind)
 /* The value in JSON of a message of TYPE, from its fields as plain names; takes PLAIN. NULL if it
  * is out of the form's range. */
 json_t *proto_form_read(const struct proto_message *type, json_t *plain);
+/* The same of a Timestamp or a Duration, which are two numbers. */
+json_t *proto_time_read(const struct proto_message *type, int64_t seconds, int64_t nanos);
+/* NUMBER in decimal digits at the end of OUT. */
+enum { PROTO_DIGITS = 24 };
+struct slice proto_decimal(char out[PROTO_DIGITS], int64_t number);
 /* The fields of TYPE by plain names, from its value in JSON; not for PROTO_ANY. NULL if VALUE is
  * not of that form. The caller owns it. */
 json_t *proto_form_write(const struct proto_message *type, const json_t *value);

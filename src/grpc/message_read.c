@@ -140,17 +140,42 @@ static json_t *read_enum(const struct proto_field *field, int32_t number)
     return json_integer(number);
 }
 
+static bool is_ascii_text(struct slice text)
+{
+    const uint64_t ones = 0x0101010101010101;
+    size_t at = 0;
+    uint64_t word;
+    for (; text.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, text.data + at, sizeof(word));
+        if ((((word - ones) | word) & (ones * 0x80)) != 0) {
+            return false; /* a NUL, or a byte over 0x7f */
+        }
+    }
+    while (at < text.len && text.data[at] > 0) {
+        at++;
+    }
+    return at == text.len;
+}
+
+/* NULL if it is no UTF-8, or has a NUL. Most texts are ASCII, which is seen at once. */
+static json_t *read_string(struct slice text)
+{
+    if (text.len == 0 || is_ascii_text(text)) {
+        return json_stringn_nocheck(text.len == 0 ? "" : text.data, text.len);
+    }
+    return memchr(text.data, '\0', text.len) != NULL ? NULL : json_stringn(text.data, text.len);
+}
+
 static json_t *read_number(const struct proto_field *field, uint64_t bits)
 {
-    char text[24];
+    char text[PROTO_DIGITS];
     switch ((enum proto_kind)field->kind) {
     case PROTO_BOOL:
         return json_boolean(bits != 0);
     case PROTO_INT32:
         return json_integer((int32_t)bits);
     case PROTO_INT64:
-        snprintf(text, sizeof(text), "%lld", (long long)bits);
-        return json_string(text);
+        return read_string(proto_decimal(text, (int64_t)bits));
     case PROTO_ENUM:
         return read_enum(field, (int32_t)bits);
     case PROTO_DOUBLE:
@@ -168,9 +193,7 @@ static json_t *read_sized(struct reading *reading, const struct proto_field *fie
 {
     switch ((enum proto_kind)field->kind) {
     case PROTO_STRING:
-        return bytes.len > 0 && memchr(bytes.data, '\0', bytes.len) != NULL
-                   ? NULL
-                   : json_stringn(bytes.len == 0 ? "" : bytes.data, bytes.len);
+        return read_string(bytes);
     case PROTO_BYTES:
         return json_slice(base64_encode(&reading->arena, bytes));
     case PROTO_MESSAGE:
@@ -201,6 +224,7 @@ struct target {
     const struct proto_message *type;
     json_t *out;
     struct slice *parts; /* by index of the field; .data NULL: none has come */
+    bool any_part;
     int depth;
 };
 
@@ -341,6 +365,7 @@ static bool keep_part(struct target *target, const struct proto_field *field, st
 {
     struct slice *part = &target->parts[field - target->type->fields];
     clear_oneof(target, field);
+    target->any_part = true;
     if (part->data == NULL) {
         *part = bytes.len == 0 ? SLICE("") : bytes;
         return true;
@@ -450,6 +475,42 @@ static json_t *read_any(struct reading *reading, json_t *taken, int depth)
     return out;
 }
 
+/* A Timestamp or a Duration: two numbers, of which no object has to be made first. */
+static json_t *read_time(struct reading *reading, const struct proto_message *type,
+                         struct slice bytes)
+{
+    enum { SECONDS = 1, NANOS = 2 };
+    struct cursor cursor = {(const unsigned char *)bytes.data,
+                            (const unsigned char *)bytes.data + bytes.len};
+    int64_t seconds = 0;
+    int32_t nanos = 0;
+    while (cursor.at < cursor.end) {
+        uint32_t number;
+        enum wire wire;
+        uint64_t bits;
+        if (!take_tag(&cursor, &number, &wire)) {
+            broken(reading, type, "it has a tag that is none");
+            return NULL;
+        }
+        /* Two numbers take no room, whatever number of times they come: they are not counted. */
+        bool known = (number == SECONDS || number == NANOS) && wire == WIRE_VARINT;
+        if (known ? !take_varint(&cursor, &bits) : !skip(&cursor, number, wire)) {
+            broken(reading, type, "it ends within a field");
+            return NULL;
+        }
+        if (known && number == SECONDS) {
+            seconds = (int64_t)bits;
+        } else if (known) {
+            nanos = (int32_t)bits;
+        }
+    }
+    json_t *out = proto_time_read(type, seconds, nanos);
+    if (out == NULL) {
+        broken(reading, type, "its value is out of range");
+    }
+    return out;
+}
+
 static json_t *read_message(struct reading *reading, const struct proto_message *type,
                             struct slice bytes, int depth)
 {
@@ -460,13 +521,16 @@ static json_t *read_message(struct reading *reading, const struct proto_message 
         broken(reading, type, "it is nested too deeply");
         return NULL;
     }
+    if (type->form == PROTO_TIMESTAMP || type->form == PROTO_DURATION) {
+        return read_time(reading, type, bytes);
+    }
     memset(parts, 0, type->count * sizeof(parts[0]));
-    struct target target = {reading, type, json_object(), parts, depth};
+    struct target target = {reading, type, json_object(), parts, false, depth};
     bool good = true;
     while (good && cursor.at < cursor.end) {
         good = take_field(&target, &cursor);
     }
-    for (size_t i = 0; good && i < type->count; i++) {
+    for (size_t i = 0; good && target.any_part && i < type->count; i++) {
         if (parts[i].data != NULL) {
             const struct proto_field *field = &type->fields[i];
             json_t *value = read_sized(reading, field, parts[i], depth);
