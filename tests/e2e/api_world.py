@@ -58,6 +58,10 @@ OWN_SCHEMAS = {
     "own.IapDomains": {"enable": "bool", "domains": "list:string"},
     "own.IapApplication": {"accessDeniedPageSettings": "ref:own.IapDenied"},
     "own.IapDenied": {"accessDeniedPageUri": "string"},
+    "own.Extension": {"containingType": "string", "extensionNumber": "int32"},
+    "own.Question": {"host": "string", "fileByFilename": "string", "fileContainingSymbol": "string",
+                     "fileContainingExtension": "ref:own.Extension", "allExtensionNumbersOfType": "string",
+                     "listServices": "string"},
     "own.SearchFolders": {"query": "string", "pageSize": "int32", "pageToken": "string"},
 }
 OWN_METHODS = {
@@ -90,6 +94,7 @@ OWN_METHODS = {
     "POST /v1/billingAccounts/{}:testIamPermissions": "own.Permissions",
     "POST /v1/permissions:queryTestablePermissions": "own.Testable",
     "POST /homerun/v1/keys:rotate": "own.Empty",
+    "POST /homerun/v1/reflection": "own.Question", "POST /homerun/v1alpha/reflection": "own.Question",
     "POST /homerun/v1/issuers/{}:renew": "own.Empty",
     "POST /homerun/v1/access:explain": "own.Explain",
     "POST /homerun/v1/access:plan": "own.Plan",

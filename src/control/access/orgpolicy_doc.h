@@ -59,9 +59,8 @@ void orgpolicy_spec_modernize(struct arena *arena, json_t *spec);
 /* Checks SPEC for CONSTRAINT. */
 bool orgpolicy_spec_valid(struct api_call *call, const struct orgpolicy_constraint *constraint,
                           const json_t *spec, const char *prefix, struct error *err);
-/* One of these permissions on NODE, and that it exists; else *err. */
-bool orgpolicy_may(struct api_call *call, const char *node, const char *permission,
-                   const char *other, struct error *err);
+/* Whether there is such a NODE; else *err. */
+bool orgpolicy_node_exists(struct api_call *call, const char *node, struct error *err);
 /* The spec that holds at NODE, merged: {"rules"…}, as the API shows it. Owned by the caller; NULL
  * if the record fails. */
 json_t *orgpolicy_effective(struct api_call *call, const char *node,

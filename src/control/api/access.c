@@ -513,17 +513,19 @@ static void access_history(struct api_call *call)
 #define METHOD "homerun.v1.Access."
 
 const struct api_route access_routes[] = {
-    {"GET", "/homerun/v1/access:who", NULL, NULL, API_SELF_CHECKED, access_who, METHOD "Who"},
+    {"GET", "/homerun/v1/access:who", NULL, NULL, API_SELF_CHECKED, access_who, METHOD "Who",
+     .why = API_WHY_ASKED},
     {"GET", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
-     METHOD "Explain"},
+     METHOD "Explain", .why = API_WHY_ASKED},
     {"POST", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
-     METHOD "ExplainRequest", explain_fields},
-    {"GET", "/homerun/v1/access:at", NULL, NULL, API_SELF_CHECKED, access_at, METHOD "At"},
+     METHOD "ExplainRequest", explain_fields, .why = API_WHY_ASKED},
+    {"GET", "/homerun/v1/access:at", NULL, NULL, API_SELF_CHECKED, access_at, METHOD "At",
+     .why = API_WHY_ASKED},
     {"POST", "/homerun/v1/access:plan", NULL, NULL, API_SELF_CHECKED, access_plan, METHOD "Plan",
-     plan_fields},
+     plan_fields, .why = API_WHY_ASKED},
     {"GET", "/homerun/v1/access:public", NULL, NULL, API_SELF_CHECKED, access_public,
-     METHOD "Public"},
+     METHOD "Public", .why = API_WHY_ASKED},
     {"GET", "/homerun/v1/access:history", NULL, NULL, API_SELF_CHECKED, access_history,
-     METHOD "History"},
+     METHOD "History", .why = API_WHY_ASKED},
 };
 const size_t access_route_count = sizeof(access_routes) / sizeof(access_routes[0]);

@@ -14,7 +14,7 @@ enum { ID_BYTES = 20, PAGE_MAX = 100 };
 static const char accounts_prefix[] = "billingAccounts/";
 
 /* Who may do something with the accounts: whoever may make projects in the organization. */
-static const char may_bill[] = "resourcemanager.projects.create";
+#define MAY_BILL "resourcemanager.projects.create"
 
 static const char *organization_of(struct api_call *call)
 {
@@ -50,14 +50,12 @@ static json_t *account_json(struct api_call *call, const char *name)
     return out;
 }
 
-/* The account that the path names, for who may see it. */
+/* The account that the path names. */
 static const char *named(struct api_call *call, struct error *err)
 {
     const char *name =
         arena_printf(&call->arena, "%s%s", accounts_prefix, api_param(call, "billing"));
-    return account_valid(name, err) && api_allowed(call, may_bill, organization_of(call), err)
-               ? name
-               : NULL;
+    return account_valid(name, err) ? name : NULL;
 }
 
 static void accounts_get(struct api_call *call)
@@ -81,7 +79,7 @@ static void accounts_test(struct api_call *call)
         return;
     }
     json_t *answer = json_object();
-    if (api_holds(call, may_bill, organization_of(call))) {
+    if (api_holds(call, MAY_BILL, organization_of(call))) {
         json_object_set(answer, "permissions", json_object_get(call->body, "permissions"));
     }
     api_reply(call, answer);
@@ -119,7 +117,7 @@ static bool list_project(struct api_call *call, const struct store_doc *doc, voi
 /* Those that a project was linked to, or that were made here. */
 static void accounts_list(struct api_call *call)
 {
-    if (!api_holds(call, may_bill, organization_of(call))) {
+    if (!api_holds(call, MAY_BILL, organization_of(call))) {
         api_reply(call, json_pack("{s:[]}", "billingAccounts"));
         return;
     }
@@ -183,7 +181,7 @@ static bool link_project(struct api_call *call, const char *account, json_t **an
                             : "resourcemanager.projects.createBillingAssignment",
                      node, err) ||
         !(unlink || (account_valid(account, err) &&
-                     api_allowed(call, may_bill, organization_of(call), err))) ||
+                     api_allowed(call, MAY_BILL, organization_of(call), err))) ||
         !store_load(store, STORE_NODE, node, &doc, err, "%s was not found.", node)) {
         return false;
     }
@@ -260,7 +258,7 @@ static bool account_create(struct api_call *call, json_t **out, struct error *er
 {
     const char *master = json_text_or(call->body, "masterBillingAccount", "");
     char digits[ID_BYTES - 1];
-    if (!account_valid(master, err) || !api_allowed(call, may_bill, organization_of(call), err)) {
+    if (!account_valid(master, err)) {
         return false;
     }
     random_text(digits, 18, "0123456789ABCDEF");
@@ -313,20 +311,20 @@ const struct api_route cloudbilling_routes[] = {
     {"GET", "/v1/projects/{project}/billingInfo", "resourcemanager.projects.get",
      "projects/{project}", API_NO_BODY, billing_info_get, METHOD "GetProjectBillingInfo"},
     {"PUT", "/v1/projects/{project}/billingInfo", NULL, NULL, API_SELF_CHECKED, billing_info_update,
-     METHOD "UpdateProjectBillingInfo", info_fields},
+     METHOD "UpdateProjectBillingInfo", info_fields, .why = API_WHY_TWO},
     {"GET", "/v1/billingAccounts", NULL, NULL, API_SELF_CHECKED, accounts_list,
-     METHOD "ListBillingAccounts"},
-    {"POST", "/v1/billingAccounts", NULL, NULL, API_SELF_CHECKED, accounts_create,
+     METHOD "ListBillingAccounts", .why = API_WHY_LIST},
+    {"POST", "/v1/billingAccounts", MAY_BILL, "organization", 0, accounts_create,
      METHOD "CreateBillingAccount", account_fields},
-    {"GET", ACCOUNT, NULL, NULL, API_SELF_CHECKED, accounts_get, METHOD "GetBillingAccount"},
-    {"PATCH", ACCOUNT, NULL, NULL, API_SELF_CHECKED, accounts_patch, METHOD "UpdateBillingAccount",
+    {"GET", ACCOUNT, MAY_BILL, "organization", 0, accounts_get, METHOD "GetBillingAccount"},
+    {"PATCH", ACCOUNT, MAY_BILL, "organization", 0, accounts_patch, METHOD "UpdateBillingAccount",
      account_fields},
-    {"GET", ACCOUNT "/projects", NULL, NULL, API_SELF_CHECKED, projects_list,
+    {"GET", ACCOUNT "/projects", MAY_BILL, "organization", 0, projects_list,
      METHOD "ListProjectBillingInfo"},
     {"POST", ACCOUNT ":testIamPermissions", NULL, NULL, API_SELF_CHECKED, accounts_test,
-     METHOD "TestIamPermissions", test_fields},
-    {"GET", ACCOUNT ":getIamPolicy", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "GetIamPolicy"},
-    {"POST", ACCOUNT ":setIamPolicy", NULL, NULL, API_SELF_CHECKED, NULL, METHOD "SetIamPolicy"},
+     METHOD "TestIamPermissions", test_fields, .why = API_WHY_TEST},
+    {"GET", ACCOUNT ":getIamPolicy", NULL, NULL, 0, NULL, METHOD "GetIamPolicy"},
+    {"POST", ACCOUNT ":setIamPolicy", NULL, NULL, 0, NULL, METHOD "SetIamPolicy"},
 };
 const size_t cloudbilling_route_count =
     sizeof(cloudbilling_routes) / sizeof(cloudbilling_routes[0]);

@@ -123,7 +123,7 @@ static bool folder_store(struct api_call *call, struct store_doc *doc, const jso
 {
     auto_json *operation = NULL;
     bool good = crm_store(call, doc, before, deed, "Folder", NULL, &operation, err);
-    *out = good && crm_path_is(call, "/v2/") ? crm_json(call, doc) : json_incref(operation);
+    *out = good && api_version(call) == 2 ? crm_json(call, doc) : json_incref(operation);
     return good;
 }
 
@@ -164,7 +164,7 @@ static bool folder_move(struct api_call *call, json_t **operation, struct error 
     struct store_doc doc;
     const char *node = api_expand(call, call->route->on);
     const char *to = json_text_or(call->body, "destinationParent", "");
-    if (!api_allowed(call, move, node, err) || !crm_load_live(call, node, &doc, err)) {
+    if (!crm_load_live(call, node, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;

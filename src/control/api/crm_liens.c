@@ -219,14 +219,13 @@ static void liens_delete(struct api_call *call)
 }
 
 #define ROWS(version, method)                                                                       \
-    {"GET", version "liens", NULL, NULL, API_SELF_CHECKED, liens_list, method "ListLiens"},         \
+    {"GET", version "liens", NULL, NULL, API_SELF_CHECKED, liens_list, method "ListLiens", .why = API_WHY_ASKED},         \
         {"POST",       version "liens",     NULL,       NULL, API_SELF_CHECKED,                     \
-         liens_create, method "CreateLien", lien_fields},                                           \
-        {"GET", version "liens/{lien}", NULL, NULL, API_SELF_CHECKED, liens_get, method "GetLien"}, \
+         liens_create, method "CreateLien", lien_fields, .why = API_WHY_ASKED},                                           \
+        {"GET", version "liens/{lien}", NULL, NULL, API_SELF_CHECKED, liens_get, method "GetLien", .why = API_WHY_ASKED}, \
     {                                                                                               \
         "DELETE", version "liens/{lien}", NULL, NULL, API_SELF_CHECKED, liens_delete,               \
-            method "DeleteLien"                                                                     \
-    }
+            method "DeleteLien", .why = API_WHY_ASKED}
 
 const struct api_route crm_liens_routes[] = {
     ROWS("/v1/", "google.cloud.resourcemanager.v1.Liens."),

@@ -97,7 +97,7 @@ static void answer(struct api_call *call, bool live)
     struct error err = {0};
     json_t *operation = NULL;
     bool good = set_live(call, live, &operation, &err);
-    if (good && crm_path_is(call, "/v1/")) {
+    if (good && api_version(call) == 1) {
         json_decref(operation);
         operation = json_object();
     }

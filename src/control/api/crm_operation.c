@@ -45,9 +45,9 @@ static void operations_get(struct api_call *call)
 /* Whoever was told the name of an operation may ask for it. */
 const struct api_route crm_operation_routes[] = {
     {"GET", "/v1/operations/{operation}", NULL, NULL, API_SELF_CHECKED, operations_get,
-     "google.longrunning.Operations.GetOperation"},
+     "google.longrunning.Operations.GetOperation", .why = API_WHY_NAME},
     {"GET", "/v3/operations/{operation}", NULL, NULL, API_SELF_CHECKED, operations_get,
-     "google.longrunning.Operations.GetOperation"},
+     "google.longrunning.Operations.GetOperation", .why = API_WHY_NAME},
 };
 const size_t crm_operation_route_count =
     sizeof(crm_operation_routes) / sizeof(crm_operation_routes[0]);

@@ -1,7 +1,7 @@
 /*
  * The resource tree: organization, folders, projects. v3 is the newest form; gcloud still uses v1
- * for projects and organizations and v2 for folders, so that handlers write the form of the path
- * they were called by.
+ * for projects and organizations and v2 for folders, so that handlers write the form of the row
+ * that they were called by.
  */
 #include "control/api/crm_tree.h"
 
@@ -16,11 +16,6 @@ enum { DEPTH_MAX = 10 };
 const char *crm_now(struct api_call *call)
 {
     return arena_string(&call->arena, time_text(&call->arena, clock_wall_us()));
-}
-
-bool crm_path_is(const struct api_call *call, const char *prefix)
-{
-    return slice_starts(call->path, slice_of(prefix));
 }
 
 void crm_copy(json_t *out, const char *name, const json_t *from, const char *from_name)
@@ -69,7 +64,7 @@ static json_t *project_json(struct api_call *call, const struct store_doc *doc)
     crm_copy(out, "projectId", body, "projectId");
     crm_copy(out, "createTime", body, "createTime");
     crm_copy(out, "labels", body, "labels");
-    if (crm_path_is(call, "/v1/")) {
+    if (api_version(call) == 1) {
         crm_copy(out, "projectNumber", body, "projectNumber");
         crm_copy(out, "name", body, "name");
         crm_copy(out, "lifecycleState", body, "lifecycleState");
@@ -99,11 +94,10 @@ static json_t *folder_json(struct api_call *call, const struct store_doc *doc)
     json_object_set_new(out, "name", json_string(doc->key));
     crm_copy(out, "parent", doc->body, "parent");
     crm_copy(out, "displayName", doc->body, "displayName");
-    crm_copy(out, crm_path_is(call, "/v2/") ? "lifecycleState" : "state", doc->body,
-             "lifecycleState");
+    crm_copy(out, api_version(call) == 2 ? "lifecycleState" : "state", doc->body, "lifecycleState");
     crm_copy(out, "createTime", doc->body, "createTime");
     crm_copy(out, "updateTime", doc->body, "updateTime");
-    if (!crm_path_is(call, "/v2/")) {
+    if (api_version(call) != 2) {
         crm_copy(out, "deleteTime", doc->body, "deleteTime");
     }
     put_etag(call, out, doc->version);
@@ -115,7 +109,7 @@ static json_t *organization_json(struct api_call *call, const struct store_doc *
     json_t *out = json_object();
     json_object_set_new(out, "name", json_string(doc->key));
     crm_copy(out, "displayName", doc->body, "displayName");
-    if (crm_path_is(call, "/v1/")) {
+    if (api_version(call) == 1) {
         crm_copy(out, "creationTime", doc->body, "createTime");
         crm_copy(out, "lifecycleState", doc->body, "lifecycleState");
         json_object_set_new(out, "owner",
@@ -287,8 +281,8 @@ void crm_project_ancestry(struct api_call *call)
 
 const char *crm_type(struct api_call *call, const char *what)
 {
-    return arena_printf(&call->arena, "google.cloud.resourcemanager.%.*s.%s",
-                        SLICE_ARG(slice_upto(slice_from(call->path, 1), 2)), what);
+    return arena_printf(&call->arena, "google.cloud.resourcemanager.v%u.%s", api_version(call),
+                        what);
 }
 
 /* A node that projects and folders can be below. */

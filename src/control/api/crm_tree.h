@@ -8,8 +8,6 @@
 /* ---- crm_tree.c ---- */
 
 const char *crm_now(struct api_call *call);
-/* Whether the call's path begins so: which version of the API is spoken. */
-bool crm_path_is(const struct api_call *call, const char *prefix);
 /* Puts NODE below PARENT, which somebody asked for. */
 void crm_set_parent(json_t *node, const char *parent);
 /* Tags are given when a node is made; later they are bound to it. */

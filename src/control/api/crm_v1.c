@@ -13,7 +13,7 @@
 const struct api_route crm_v1_routes[] = {
     {"GET", PROJECT, MAY "get", ON, 0, crm_node_get, METHOD "GetProject"},
     {"GET", "/v1/projects", NULL, NULL, API_SELF_CHECKED, crm_projects_search,
-     METHOD "ListProjects"},
+     METHOD "ListProjects", .why = API_WHY_LIST},
     {"DELETE", PROJECT, MAY "delete", ON, 0, crm_projects_delete, METHOD "DeleteProject"},
     {"POST", PROJECT ":undelete", MAY "undelete", ON, 0, crm_projects_undelete,
      METHOD "UndeleteProject", api_no_fields},
@@ -24,6 +24,6 @@ const struct api_route crm_v1_routes[] = {
     {"POST", PROJECT ":setIamPolicy", MAY "setIamPolicy", ON, 0, iam_set_policy,
      METHOD "SetIamPolicy"},
     {"POST", PROJECT ":testIamPermissions", NULL, ON, API_SELF_CHECKED, iam_test_permissions,
-     METHOD "TestIamPermissions"},
+     METHOD "TestIamPermissions", .why = API_WHY_TEST},
 };
 const size_t crm_v1_route_count = sizeof(crm_v1_routes) / sizeof(crm_v1_routes[0]);

@@ -151,7 +151,7 @@ static void policy_get(struct api_call *call)
     const char *node = api_expand(call, call->route->on);
     auto_json *asked = fields_read(named_fields, call->body, "", &err);
     const char *name = short_name(json_text_or(asked, "constraint", ""));
-    if (asked == NULL || !orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
+    if (asked == NULL || !orgpolicy_node_exists(call, node, &err) ||
         !orgpolicy_find(call, node, name, STATUS_NOT_FOUND, &constraint, &err)) {
         api_fail(call, &err);
         return;
@@ -178,7 +178,7 @@ static void policy_effective(struct api_call *call)
     const char *node = api_expand(call, call->route->on);
     auto_json *asked = fields_read(named_fields, call->body, "", &err);
     const char *name = short_name(json_text_or(asked, "constraint", ""));
-    if (asked == NULL || !orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
+    if (asked == NULL || !orgpolicy_node_exists(call, node, &err) ||
         !orgpolicy_find(call, node, name, STATUS_NOT_FOUND, &constraint, &err)) {
         api_fail(call, &err);
         return;
@@ -203,7 +203,7 @@ static json_t *listed(struct api_call *call, const char *node, const struct stor
 
 static void policies_list(struct api_call *call)
 {
-    orgpolicy_reply_policies(call, "orgpolicy.policy.get", listed);
+    orgpolicy_reply_policies(call, listed);
 }
 
 static json_t *constraint_json(struct api_call *call, const char *node,
@@ -216,7 +216,7 @@ static json_t *constraint_json(struct api_call *call, const char *node,
 
 static void constraints_list(struct api_call *call)
 {
-    orgpolicy_reply_constraints(call, "orgpolicy.policy.get", constraint_json);
+    orgpolicy_reply_constraints(call, constraint_json);
 }
 
 /* ---- in ---- */
@@ -322,8 +322,7 @@ static void policy_set(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.policy.set", NULL, &err) ||
-        !set(call, node, &answer, &err)) {
+    if (!orgpolicy_node_exists(call, node, &err) || !set(call, node, &answer, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -338,7 +337,7 @@ static void policy_clear(struct api_call *call)
     const char *node = api_expand(call, call->route->on);
     auto_json *asked = fields_read(named_fields, call->body, "", &err);
     const char *name = short_name(json_text_or(asked, "constraint", ""));
-    if (asked == NULL || !orgpolicy_may(call, node, "orgpolicy.policy.set", NULL, &err) ||
+    if (asked == NULL || !orgpolicy_node_exists(call, node, &err) ||
         !orgpolicy_find(call, node, name, STATUS_INVALID_ARGUMENT, &constraint, &err) ||
         !orgpolicy_store(call, orgpolicy_key(&call->arena, node, name), NULL,
                          json_text(asked, "etag"), &version, &err)) {
@@ -349,20 +348,24 @@ static void policy_clear(struct api_call *call)
 }
 
 #define METHOD "google.cloud.resourcemanager.v1."
-#define ROW(kind, param, verb, handler, method, body)                                              \
+#define MAY    "orgpolicy."
+#define GET    MAY "policy.get"
+#define ROW(kind, param, verb, permission, other, handler, method, body)                           \
     {                                                                                              \
-        "POST", "/v1/" kind "/{" param "}:" verb, NULL, kind "/{" param "}", API_SELF_CHECKED,     \
-            handler, METHOD method, body                                                           \
+        "POST", "/v1/" kind "/{" param "}:" verb, MAY permission, kind "/{" param "}", 0, handler, \
+            METHOD method, body, .or_permission = other                                            \
     }
 #define NODE(kind, param)                                                                          \
-    ROW(kind, param, "getOrgPolicy", policy_get, "GetOrgPolicy", NULL),                            \
-        ROW(kind, param, "getEffectiveOrgPolicy", policy_effective, "GetEffectiveOrgPolicy",       \
+    ROW(kind, param, "getOrgPolicy", "policy.get", NULL, policy_get, "GetOrgPolicy", NULL),        \
+        ROW(kind, param, "getEffectiveOrgPolicy", "policy.get", NULL, policy_effective,            \
+            "GetEffectiveOrgPolicy", NULL),                                                        \
+        ROW(kind, param, "setOrgPolicy", "policy.set", NULL, policy_set, "SetOrgPolicy", NULL),    \
+        ROW(kind, param, "clearOrgPolicy", "policy.set", NULL, policy_clear, "ClearOrgPolicy",     \
             NULL),                                                                                 \
-        ROW(kind, param, "setOrgPolicy", policy_set, "SetOrgPolicy", NULL),                        \
-        ROW(kind, param, "clearOrgPolicy", policy_clear, "ClearOrgPolicy", NULL),                  \
-        ROW(kind, param, "listOrgPolicies", policies_list, "ListOrgPolicies", list_request),       \
-        ROW(kind, param, "listAvailableOrgPolicyConstraints", constraints_list,                    \
-            "ListAvailableOrgPolicyConstraints", list_request)
+        ROW(kind, param, "listOrgPolicies", "policies.list", GET, policies_list,                   \
+            "ListOrgPolicies", list_request),                                                      \
+        ROW(kind, param, "listAvailableOrgPolicyConstraints", "constraints.list", GET,             \
+            constraints_list, "ListAvailableOrgPolicyConstraints", list_request)
 
 const struct api_route crm_v1_orgpolicy_routes[] = {
     NODE("projects", "project"),

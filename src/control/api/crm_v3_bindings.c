@@ -349,19 +349,20 @@ static void bindings_delete(struct api_call *call)
 
 const struct api_route crm_v3_bindings_routes[] = {
     {"GET", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED, bindings_list,
-     METHOD "ListTagBindings"},
+     METHOD "ListTagBindings", .why = API_WHY_ASKED},
     {"POST", "/v3/tagBindings", NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY, bindings_create,
-     METHOD "CreateTagBinding"},
+     METHOD "CreateTagBinding", .why = API_WHY_ASKED},
     {"DELETE", "/v3/tagBindings/{resource}/tagValues/{value}", NULL, NULL,
-     API_SELF_CHECKED | API_VALIDATE_ONLY, bindings_delete, METHOD "DeleteTagBinding"},
+     API_SELF_CHECKED | API_VALIDATE_ONLY, bindings_delete, METHOD "DeleteTagBinding",
+     .why = API_WHY_ASKED},
     {"GET", "/v3/effectiveTags", NULL, NULL, API_SELF_CHECKED, effective_list,
-     METHOD "ListEffectiveTags"},
-    {"GET", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, API_SELF_CHECKED, NULL,
+     METHOD "ListEffectiveTags", .why = API_WHY_ASKED},
+    {"GET", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, 0, NULL,
      V3 "TagBindingCollections.GetTagBindingCollection"},
-    {"PATCH", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, API_SELF_CHECKED, NULL,
+    {"PATCH", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, 0, NULL,
      V3 "TagBindingCollections.UpdateTagBindingCollection"},
-    {"GET", COLLECTIONS "effectiveTagBindingCollections/{collection}", NULL, NULL, API_SELF_CHECKED,
-     NULL, V3 "EffectiveTagBindingCollections.GetEffectiveTagBindingCollection"},
+    {"GET", COLLECTIONS "effectiveTagBindingCollections/{collection}", NULL, NULL, 0, NULL,
+     V3 "EffectiveTagBindingCollections.GetEffectiveTagBindingCollection"},
 };
 const size_t crm_v3_bindings_route_count =
     sizeof(crm_v3_bindings_routes) / sizeof(crm_v3_bindings_routes[0]);

@@ -302,7 +302,7 @@ static void tags_get(struct api_call *call)
     struct error err = {0};
     struct store_doc doc;
     const char *name = named(call);
-    if (!api_allowed(call, permission(call, "get"), name, &err) || !load(call, name, &doc, &err)) {
+    if (!load(call, name, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -391,8 +391,7 @@ static bool tag_patch(struct api_call *call, json_t **operation, struct error *e
     const char *name = named(call);
     auto_json *asked = fields_read(tag_fields, call->body, "", err);
     const char *mask = api_query(call, "updateMask");
-    if (asked == NULL || !api_allowed(call, permission(call, "update"), name, err) ||
-        !api_check_mask(call, tag_fields, err) || !load(call, name, &doc, err)) {
+    if (asked == NULL || !api_check_mask(call, tag_fields, err) || !load(call, name, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
@@ -465,7 +464,7 @@ static bool tag_delete(struct api_call *call, json_t **operation, struct error *
     struct store_doc doc;
     bool used;
     const char *name = named(call);
-    if (!api_allowed(call, permission(call, "delete"), name, err) || !load(call, name, &doc, err)) {
+    if (!load(call, name, &doc, err)) {
         return false;
     }
     auto_json *before = doc.body;
@@ -499,16 +498,13 @@ static void tags_delete(struct api_call *call)
      NULL,                                                                                         \
      API_SELF_CHECKED | API_VALIDATE_ONLY,                                                         \
      tags_create,                                                                                  \
-     METHOD method "s.Create" method},                                                                    \
-        {"GET", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_list, METHOD method "s.List" method "s"},     \
+     METHOD method "s.Create" method, .why = API_WHY_ASKED},                                                                    \
+        {"GET", "/v3/" kind, NULL, NULL, API_SELF_CHECKED, tags_list, METHOD method "s.List" method "s", .why = API_WHY_ASKED},     \
         {"GET",           "/v3/" kind "/namespaced",      NULL, NULL, API_SELF_CHECKED,            \
-         tags_namespaced, METHOD method "s.GetNamespaced" method},                                        \
-        {"GET",    "/v3/" kind "/{tag}", NULL, NULL, API_SELF_CHECKED,                             \
-         tags_get, METHOD method "s.Get" method},                                                         \
-        {"PATCH",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY,    \
-         tags_patch, METHOD method "s.Update" method},                                                    \
-        {"DELETE",    "/v3/" kind "/{tag}",    NULL, NULL, API_SELF_CHECKED | API_VALIDATE_ONLY,   \
-         tags_delete, METHOD method "s.Delete" method},                                                   \
+         tags_namespaced, METHOD method "s.GetNamespaced" method, .why = API_WHY_ASKED},                                        \
+        {"GET",    "/v3/" kind "/{tag}", MAY kind ".get", kind "/{tag}", 0, tags_get, METHOD method "s.Get" method},                                                         \
+        {"PATCH",    "/v3/" kind "/{tag}", MAY kind ".update", kind "/{tag}", API_VALIDATE_ONLY, tags_patch, METHOD method "s.Update" method},                                                    \
+        {"DELETE",    "/v3/" kind "/{tag}", MAY kind ".delete", kind "/{tag}", API_VALIDATE_ONLY, tags_delete, METHOD method "s.Delete" method},                                                   \
         {"POST",                                                                                   \
          "/v3/" kind "/{tag}:getIamPolicy",                                                        \
          MAY kind ".getIamPolicy",                                                                 \
@@ -525,17 +521,16 @@ static void tags_delete(struct api_call *call)
          METHOD method "s.SetIamPolicy"},                                                          \
     {                                                                                              \
         "POST", "/v3/" kind "/{tag}:testIamPermissions", NULL, kind "/{tag}", API_SELF_CHECKED,    \
-            iam_test_permissions, METHOD method "s.TestIamPermissions"                             \
-    }
+            iam_test_permissions, METHOD method "s.TestIamPermissions", .why = API_WHY_TEST}
 
 #define HOLDS "/v3/tagValues/{tag}/tagHolds"
 
 const struct api_route crm_v3_tags_routes[] = {
     KIND("tagKeys", "TagKey"),
     KIND("tagValues", "TagValue"),
-    {"GET", HOLDS, NULL, NULL, API_SELF_CHECKED, NULL, METHOD "TagHolds.ListTagHolds"},
-    {"POST", HOLDS, NULL, NULL, API_SELF_CHECKED, NULL, METHOD "TagHolds.CreateTagHold"},
-    {"DELETE", HOLDS "/{hold}", NULL, NULL, API_SELF_CHECKED, NULL,
+    {"GET", HOLDS, NULL, NULL, 0, NULL, METHOD "TagHolds.ListTagHolds"},
+    {"POST", HOLDS, NULL, NULL, 0, NULL, METHOD "TagHolds.CreateTagHold"},
+    {"DELETE", HOLDS "/{hold}", NULL, NULL, 0, NULL,
      METHOD "TagHolds.DeleteTagHold"},
 };
 const size_t crm_v3_tags_route_count = sizeof(crm_v3_tags_routes) / sizeof(crm_v3_tags_routes[0]);

@@ -434,7 +434,7 @@ const struct api_route custom_roles_routes[] = {
     NODE("projects/{project}"),
     NODE("organizations/{organization}"),
     {"POST", "/v1/permissions:queryTestablePermissions", NULL, NULL, API_SELF_CHECKED,
-     permissions_query, METHOD "QueryTestablePermissions", query_fields},
+     permissions_query, METHOD "QueryTestablePermissions", query_fields, .why = API_WHY_ALL},
 };
 const size_t custom_roles_route_count =
     sizeof(custom_roles_routes) / sizeof(custom_roles_routes[0]);

@@ -69,8 +69,9 @@ static json_t *account_json(struct arena *arena, const struct store_doc *doc)
  * rows of this file {account} is turned into this before permissions are asked; so `on` is NULL and
  * the handlers ask themselves.
  */
-static const char *account_key(struct api_call *call)
+static const char *account_key(struct api_call *call, struct error *err)
 {
+    (void)err;
     const char *named = api_param(call, "account");
     struct account account;
     if (strchr(named, '@') == NULL &&
@@ -90,15 +91,9 @@ static const char *account_key(struct api_call *call)
                : arena_printf(&call->arena, "projects/%s/serviceAccounts/%s", project, named);
 }
 
-/* The account of the path, after PERMISSION on it. */
-bool iam_load_account(struct api_call *call, const char *permission, struct store_doc *out,
-                      struct error *err)
+bool iam_load_account(struct api_call *call, struct store_doc *out, struct error *err)
 {
-    const char *key = account_key(call);
-    if (!api_allowed(call, permission, key, err)) {
-        return false;
-    }
-    return store_load(call->control->store, STORE_ACCOUNT, key, out, err,
+    return store_load(call->control->store, STORE_ACCOUNT, account_key(call, err), out, err,
                       "Unknown service account: %s.", api_param(call, "account"));
 }
 
@@ -169,7 +164,7 @@ static void accounts_get(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!iam_load_account(call, "iam.serviceAccounts.get", &doc, &err)) {
+    if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -211,11 +206,11 @@ static bool store_account(struct api_call *call, struct store_doc *doc, const js
            change_commit(&change, err);
 }
 
-static void set_disabled(struct api_call *call, const char *permission, bool disabled)
+static void set_disabled(struct api_call *call, bool disabled)
 {
     struct error err;
     struct store_doc doc;
-    if (!iam_load_account(call, permission, &doc, &err)) {
+    if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -233,12 +228,12 @@ static void set_disabled(struct api_call *call, const char *permission, bool dis
 
 static void accounts_disable(struct api_call *call)
 {
-    set_disabled(call, "iam.serviceAccounts.disable", true);
+    set_disabled(call, true);
 }
 
 static void accounts_enable(struct api_call *call)
 {
-    set_disabled(call, "iam.serviceAccounts.enable", false);
+    set_disabled(call, false);
 }
 
 static bool patch_account(struct api_call *call, struct store_doc *doc, struct error *err)
@@ -264,7 +259,7 @@ static void accounts_patch(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!iam_load_account(call, "iam.serviceAccounts.update", &doc, &err)) {
+    if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -282,7 +277,7 @@ static void accounts_delete(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!iam_load_account(call, "iam.serviceAccounts.delete", &doc, &err)) {
+    if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -355,11 +350,9 @@ static void accounts_undelete(struct api_call *call)
 
 /* The IAM methods of an account: the path's "-" is resolved first, so that the row's `on` can be
  * expanded. */
-static void with_account(struct api_call *call, const char *permission,
-                         void (*handle)(struct api_call *))
+static void with_account(struct api_call *call, void (*handle)(struct api_call *))
 {
-    struct error err;
-    const char *key = account_key(call);
+    const char *key = account_key(call, NULL);
     struct slice parts[4];
     struct slice left = slice_of(key);
     for (int i = 0; i < 4; i++) {
@@ -372,26 +365,22 @@ static void with_account(struct api_call *call, const char *permission,
             call->params[i].value = arena_string(&call->arena, parts[3]);
         }
     }
-    if (permission != NULL && !api_allowed(call, permission, key, &err)) {
-        api_fail(call, &err);
-        return;
-    }
     handle(call);
 }
 
 static void accounts_get_policy(struct api_call *call)
 {
-    with_account(call, "iam.serviceAccounts.getIamPolicy", iam_get_policy);
+    with_account(call, iam_get_policy);
 }
 
 static void accounts_set_policy(struct api_call *call)
 {
-    with_account(call, "iam.serviceAccounts.setIamPolicy", iam_set_policy);
+    with_account(call, iam_set_policy);
 }
 
 static void accounts_test_permissions(struct api_call *call)
 {
-    with_account(call, NULL, iam_test_permissions);
+    with_account(call, iam_test_permissions);
 }
 
 #define ACCOUNTS "/v1/projects/{project}/serviceAccounts"
@@ -404,39 +393,39 @@ const struct api_route iam_v1_routes[] = {
      METHOD "CreateServiceAccount"},
     {"GET", ACCOUNTS, "iam.serviceAccounts.list", "projects/{project}", 0, accounts_list,
      METHOD "ListServiceAccounts"},
-    {"GET", ACCOUNT, "iam.serviceAccounts.get", ON, API_SELF_CHECKED, accounts_get,
-     METHOD "GetServiceAccount"},
-    {"PATCH", ACCOUNT, "iam.serviceAccounts.update", ON, API_SELF_CHECKED, accounts_patch,
-     METHOD "PatchServiceAccount"},
-    {"PUT", ACCOUNT, "iam.serviceAccounts.update", ON, API_SELF_CHECKED, NULL,
-     METHOD "UpdateServiceAccount"},
-    {"DELETE", ACCOUNT, "iam.serviceAccounts.delete", ON, API_SELF_CHECKED, accounts_delete,
-     METHOD "DeleteServiceAccount"},
-    {"POST", ACCOUNT ":disable", "iam.serviceAccounts.disable", ON, API_SELF_CHECKED,
-     accounts_disable, METHOD "DisableServiceAccount", api_no_fields},
-    {"POST", ACCOUNT ":enable", "iam.serviceAccounts.enable", ON, API_SELF_CHECKED, accounts_enable,
-     METHOD "EnableServiceAccount", api_no_fields},
+    {"GET", ACCOUNT, "iam.serviceAccounts.get", ON, 0, accounts_get, METHOD "GetServiceAccount",
+     .resource = account_key},
+    {"PATCH", ACCOUNT, "iam.serviceAccounts.update", ON, 0, accounts_patch,
+     METHOD "PatchServiceAccount", .resource = account_key},
+    {"PUT", ACCOUNT, "iam.serviceAccounts.update", ON, 0, NULL, METHOD "UpdateServiceAccount"},
+    {"DELETE", ACCOUNT, "iam.serviceAccounts.delete", ON, 0, accounts_delete,
+     METHOD "DeleteServiceAccount", .resource = account_key},
+    {"POST", ACCOUNT ":disable", "iam.serviceAccounts.disable", ON, 0, accounts_disable,
+     METHOD "DisableServiceAccount", api_no_fields, .resource = account_key},
+    {"POST", ACCOUNT ":enable", "iam.serviceAccounts.enable", ON, 0, accounts_enable,
+     METHOD "EnableServiceAccount", api_no_fields, .resource = account_key},
     {"POST", ACCOUNT ":undelete", "iam.serviceAccounts.undelete", ON, API_SELF_CHECKED,
-     accounts_undelete, METHOD "UndeleteServiceAccount", api_no_fields},
-    {"POST", ACCOUNT ":getIamPolicy", "iam.serviceAccounts.getIamPolicy", ON, API_SELF_CHECKED,
-     accounts_get_policy, METHOD "GetIamPolicy"},
-    {"POST", ACCOUNT ":setIamPolicy", "iam.serviceAccounts.setIamPolicy", ON, API_SELF_CHECKED,
-     accounts_set_policy, METHOD "SetIamPolicy"},
+     accounts_undelete, METHOD "UndeleteServiceAccount", api_no_fields, .why = API_WHY_BEFORE},
+    {"POST", ACCOUNT ":getIamPolicy", "iam.serviceAccounts.getIamPolicy", ON, 0,
+     accounts_get_policy, METHOD "GetIamPolicy", .resource = account_key},
+    {"POST", ACCOUNT ":setIamPolicy", "iam.serviceAccounts.setIamPolicy", ON, 0,
+     accounts_set_policy, METHOD "SetIamPolicy", .resource = account_key},
     {"POST", ACCOUNT ":testIamPermissions", NULL, ON, API_SELF_CHECKED, accounts_test_permissions,
-     METHOD "TestIamPermissions"},
-    {"POST", ACCOUNT "/keys", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED,
-     iam_keys_create, METHOD "CreateServiceAccountKey"},
-    {"POST", ACCOUNT "/keys:upload", "iam.serviceAccountKeys.create", ON, API_SELF_CHECKED,
-     iam_keys_upload, METHOD "UploadServiceAccountKey"},
-    {"GET", ACCOUNT "/keys", "iam.serviceAccountKeys.list", ON, API_SELF_CHECKED, iam_keys_list,
-     METHOD "ListServiceAccountKeys"},
-    {"GET", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.get", ON, API_SELF_CHECKED, iam_keys_get,
-     METHOD "GetServiceAccountKey"},
-    {"DELETE", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.delete", ON, API_SELF_CHECKED,
-     iam_keys_delete, METHOD "DeleteServiceAccountKey"},
-    {"POST", ACCOUNT "/keys/{key}:disable", "iam.serviceAccountKeys.disable", ON, API_SELF_CHECKED,
-     iam_keys_disable, METHOD "DisableServiceAccountKey", iam_key_disable_fields},
-    {"POST", ACCOUNT "/keys/{key}:enable", "iam.serviceAccountKeys.enable", ON, API_SELF_CHECKED,
-     iam_keys_enable, METHOD "EnableServiceAccountKey", api_no_fields},
+     METHOD "TestIamPermissions", .why = API_WHY_TEST},
+    {"POST", ACCOUNT "/keys", "iam.serviceAccountKeys.create", ON, 0, iam_keys_create,
+     METHOD "CreateServiceAccountKey", .resource = account_key},
+    {"POST", ACCOUNT "/keys:upload", "iam.serviceAccountKeys.create", ON, 0, iam_keys_upload,
+     METHOD "UploadServiceAccountKey", .resource = account_key},
+    {"GET", ACCOUNT "/keys", "iam.serviceAccountKeys.list", ON, 0, iam_keys_list,
+     METHOD "ListServiceAccountKeys", .resource = account_key},
+    {"GET", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.get", ON, 0, iam_keys_get,
+     METHOD "GetServiceAccountKey", .resource = account_key},
+    {"DELETE", ACCOUNT "/keys/{key}", "iam.serviceAccountKeys.delete", ON, 0, iam_keys_delete,
+     METHOD "DeleteServiceAccountKey", .resource = account_key},
+    {"POST", ACCOUNT "/keys/{key}:disable", "iam.serviceAccountKeys.disable", ON, 0,
+     iam_keys_disable, METHOD "DisableServiceAccountKey", iam_key_disable_fields,
+     .resource = account_key},
+    {"POST", ACCOUNT "/keys/{key}:enable", "iam.serviceAccountKeys.enable", ON, 0, iam_keys_enable,
+     METHOD "EnableServiceAccountKey", api_no_fields, .resource = account_key},
 };
 const size_t iam_v1_route_count = sizeof(iam_v1_routes) / sizeof(iam_v1_routes[0]);

@@ -3,9 +3,8 @@
 
 #include "control/call/call.h"
 
-/* The account of the path, after PERMISSION on it. */
-bool iam_load_account(struct api_call *call, const char *permission, struct store_doc *out,
-                      struct error *err);
+/* The account of the path. */
+bool iam_load_account(struct api_call *call, struct store_doc *out, struct error *err);
 
 void iam_keys_create(struct api_call *call);
 void iam_keys_upload(struct api_call *call);

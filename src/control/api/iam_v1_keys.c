@@ -153,7 +153,7 @@ static void answer_new_key(struct api_call *call,
     struct error err = {0};
     struct store_doc account;
     json_t *answer = NULL;
-    if (!iam_load_account(call, "iam.serviceAccountKeys.create", &account, &err)) {
+    if (!iam_load_account(call, &account, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -226,7 +226,7 @@ void iam_keys_list(struct api_call *call)
     struct error err;
     struct store_doc account;
     unsigned types;
-    if (!iam_load_account(call, "iam.serviceAccountKeys.list", &account, &err)) {
+    if (!iam_load_account(call, &account, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -244,12 +244,11 @@ void iam_keys_list(struct api_call *call)
                                   .ctx = &types});
 }
 
-/* The key of the path, after PERMISSION on its account. */
-static bool load_key(struct api_call *call, const char *permission, struct store_doc *out,
-                     struct error *err)
+/* The key of the path. */
+static bool load_key(struct api_call *call, struct store_doc *out, struct error *err)
 {
     struct store_doc account;
-    if (!iam_load_account(call, permission, &account, err)) {
+    if (!iam_load_account(call, &account, err)) {
         return false;
     }
     json_decref(account.body);
@@ -290,7 +289,7 @@ void iam_keys_get(struct api_call *call)
 {
     struct error err;
     struct store_doc doc;
-    if (!load_key(call, "iam.serviceAccountKeys.get", &doc, &err)) {
+    if (!load_key(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -306,12 +305,11 @@ void iam_keys_get(struct api_call *call)
 }
 
 /* Deletes (BODY_CHANGE NULL) or changes a key; in force when this answers. */
-static void change_one_key(struct api_call *call, const char *permission, const char *deed,
-                           const json_t *disabled)
+static void change_one_key(struct api_call *call, const char *deed, const json_t *disabled)
 {
     struct error err;
     struct store_doc doc;
-    if (!load_key(call, permission, &doc, &err)) {
+    if (!load_key(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -344,17 +342,17 @@ static void change_one_key(struct api_call *call, const char *permission, const 
 
 void iam_keys_delete(struct api_call *call)
 {
-    change_one_key(call, "iam.serviceAccountKeys.delete", "delete-key", NULL);
+    change_one_key(call, "delete-key", NULL);
 }
 
 void iam_keys_disable(struct api_call *call)
 {
-    change_one_key(call, "iam.serviceAccountKeys.disable", "disable-key", json_true());
+    change_one_key(call, "disable-key", json_true());
 }
 
 void iam_keys_enable(struct api_call *call)
 {
-    change_one_key(call, "iam.serviceAccountKeys.enable", "enable-key", json_false());
+    change_one_key(call, "enable-key", json_false());
 }
 
 /* Taken and not kept: a key says when it was disabled, not why. */

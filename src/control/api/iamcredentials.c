@@ -297,13 +297,15 @@ static void sign_blob(struct api_call *call)
 
 const struct api_route iamcredentials_routes[] = {
     {"POST", ACCOUNT ":generateAccessToken", NULL, NULL, API_SELF_CHECKED, generate_access_token,
-     METHOD "GenerateAccessToken"},
+     METHOD "GenerateAccessToken", .why = API_WHY_ASKED},
     {"POST", ACCOUNT ":generateIdToken", NULL, NULL, API_SELF_CHECKED, generate_id_token,
-     METHOD "GenerateIdToken"},
-    {"POST", ACCOUNT ":signJwt", NULL, NULL, API_SELF_CHECKED, sign_jwt, METHOD "SignJwt"},
-    {"GET", ACCOUNT "/allowedLocations", NULL, NULL, API_SELF_CHECKED, NULL,
+     METHOD "GenerateIdToken", .why = API_WHY_CHAIN},
+    {"POST", ACCOUNT ":signJwt", NULL, NULL, API_SELF_CHECKED, sign_jwt, METHOD "SignJwt",
+     .why = API_WHY_CHAIN},
+    {"GET", ACCOUNT "/allowedLocations", NULL, NULL, 0, NULL,
      "google.iam.credentials.v1.IAMCredentials.GetAllowedLocations"},
-    {"POST", ACCOUNT ":signBlob", NULL, NULL, API_SELF_CHECKED, sign_blob, METHOD "SignBlob"},
+    {"POST", ACCOUNT ":signBlob", NULL, NULL, API_SELF_CHECKED, sign_blob, METHOD "SignBlob",
+     .why = API_WHY_CHAIN},
 };
 const size_t iamcredentials_route_count =
     sizeof(iamcredentials_routes) / sizeof(iamcredentials_routes[0]);

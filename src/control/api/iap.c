@@ -66,7 +66,7 @@ static void patch_settings(struct api_call *call)
          set_policy, METHOD "SetIamPolicy"},                                                       \
     {                                                                                              \
         "POST", "/v1/" path ":testIamPermissions", NULL, path, API_SELF_CHECKED, test_permissions, \
-            METHOD "TestIamPermissions"                                                            \
+            METHOD "TestIamPermissions", .why = API_WHY_TEST                                       \
     }
 #define SETTINGS(path, word)                                                                       \
     {"GET",        "/v1/" path ":iapSettings", "iap." word ".getSettings", path, API_NO_BODY,      \
@@ -77,7 +77,7 @@ static void patch_settings(struct api_call *call)
     }
 #define ABSENT(verb, path, method)                                                                 \
     {                                                                                              \
-        verb, "/v1/" path, NULL, NULL, API_SELF_CHECKED | API_NO_BODY, NULL, method                \
+        verb, "/v1/" path, NULL, NULL, API_NO_BODY, NULL, method                                   \
     }
 
 const struct api_route iap_routes[] = {

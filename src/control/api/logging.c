@@ -493,10 +493,10 @@ static const struct field tail_fields[] = {
 
 const struct api_route logging_routes[] = {
     {"POST", "/v2/entries:list", "logging.logEntries.list", NULL, API_SELF_CHECKED, entries_list,
-     "google.logging.v2.LoggingServiceV2.ListLogEntries", list_fields},
+     "google.logging.v2.LoggingServiceV2.ListLogEntries", list_fields, .why = API_WHY_ASKED},
     {"POST", "/v2/entries:tail", "logging.logEntries.list", NULL, API_SELF_CHECKED, log_tail,
-     "google.logging.v2.LoggingServiceV2.TailLogEntries", tail_fields},
-    {"POST", "/v2/entries:write", NULL, NULL, API_SELF_CHECKED, NULL,
+     "google.logging.v2.LoggingServiceV2.TailLogEntries", tail_fields, .why = API_WHY_ASKED},
+    {"POST", "/v2/entries:write", NULL, NULL, 0, NULL,
      "google.logging.v2.LoggingServiceV2.WriteLogEntries"},
 };
 const size_t logging_route_count = sizeof(logging_routes) / sizeof(logging_routes[0]);

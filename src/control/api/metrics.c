@@ -321,6 +321,6 @@ const struct api_route metrics_routes[] = {
     {"GET", "/homerun/v1/projects/{project}:metrics", "run.services.list", "projects/{project}",
      API_NO_BODY, project_metrics, "homerun.v1.ListMetrics"},
     {"GET", "/metrics", NULL, NULL, API_SELF_CHECKED | API_NO_BODY, all_metrics,
-     "homerun.v1.Metrics"},
+     "homerun.v1.Metrics", .why = API_WHY_LIST},
 };
 const size_t metrics_route_count = sizeof(metrics_routes) / sizeof(metrics_routes[0]);

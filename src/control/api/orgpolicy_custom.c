@@ -167,8 +167,7 @@ static void customs_create(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.customConstraints.create", NULL, &err) ||
-        !put_custom(call, NULL, true, &answer, &err)) {
+    if (!orgpolicy_node_exists(call, node, &err) || !put_custom(call, NULL, true, &answer, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -262,7 +261,7 @@ static void violations_list(struct api_call *call)
 
 const struct api_route orgpolicy_custom_routes[] = {
     {"GET", CUSTOMS, MAY "list", ORGANIZATION, 0, customs_list, METHOD "ListCustomConstraints"},
-    {"POST", CUSTOMS, NULL, ORGANIZATION, API_SELF_CHECKED, customs_create,
+    {"POST", CUSTOMS, MAY "create", ORGANIZATION, 0, customs_create,
      METHOD "CreateCustomConstraint"},
     {"GET", CUSTOM, MAY "get", ORGANIZATION, 0, customs_get, METHOD "GetCustomConstraint"},
     {"PATCH", CUSTOM, MAY "update", ORGANIZATION, 0, customs_patch,
@@ -270,7 +269,7 @@ const struct api_route orgpolicy_custom_routes[] = {
     {"DELETE", CUSTOM, MAY "delete", ORGANIZATION, 0, customs_delete,
      METHOD "DeleteCustomConstraint"},
     {"GET", "/homerun/v1/orgpolicy:violations", NULL, NULL, API_SELF_CHECKED, violations_list,
-     "homerun.v1.ListViolations"},
+     "homerun.v1.ListViolations", .why = API_WHY_ASKED},
 };
 const size_t orgpolicy_custom_route_count =
     sizeof(orgpolicy_custom_routes) / sizeof(orgpolicy_custom_routes[0]);

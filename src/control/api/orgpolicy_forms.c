@@ -45,13 +45,13 @@ static bool list_one(struct api_call *call, const struct store_doc *doc, void *c
     return true;
 }
 
-void orgpolicy_reply_policies(struct api_call *call, const char *other,
+void orgpolicy_reply_policies(struct api_call *call,
                               json_t *(*form)(struct api_call *call, const char *node,
                                               const struct store_doc *doc))
 {
     struct error err;
     struct listing listing = {.node = api_expand(call, call->route->on), .form = form};
-    if (!orgpolicy_may(call, listing.node, "orgpolicy.policies.list", other, &err)) {
+    if (!orgpolicy_node_exists(call, listing.node, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -62,14 +62,14 @@ void orgpolicy_reply_policies(struct api_call *call, const char *other,
                                         .ctx = &listing});
 }
 
-void orgpolicy_reply_constraints(struct api_call *call, const char *other,
+void orgpolicy_reply_constraints(struct api_call *call,
                                  json_t *(*form)(struct api_call *call, const char *node,
                                                  const struct orgpolicy_constraint *constraint))
 {
     struct error err;
     struct paging paging;
     const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.constraints.list", other, &err) ||
+    if (!orgpolicy_node_exists(call, node, &err) ||
         !paging_init(&paging, call, PAGE_MOST, PAGE_MOST, &err)) {
         api_fail(call, &err);
         return;

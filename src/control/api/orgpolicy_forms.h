@@ -19,9 +19,9 @@ json_t *orgpolicy_constraint_form(const char *full, const struct orgpolicy_const
  * are. OTHER is a permission that does as well as that to list; NULL if none does. FORM gives one
  * as its API shows it, or NULL if that has no form for it.
  */
-void orgpolicy_reply_policies(struct api_call *call, const char *other,
+void orgpolicy_reply_policies(struct api_call *call,
                               json_t *(*form)(struct api_call *call, const char *node,
                                               const struct store_doc *doc));
-void orgpolicy_reply_constraints(struct api_call *call, const char *other,
+void orgpolicy_reply_constraints(struct api_call *call,
                                  json_t *(*form)(struct api_call *call, const char *node,
                                                  const struct orgpolicy_constraint *constraint));

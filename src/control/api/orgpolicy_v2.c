@@ -103,7 +103,7 @@ static void policies_get(struct api_call *call)
     struct error err;
     struct store_doc doc;
     const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
+    if (!orgpolicy_node_exists(call, node, &err) ||
         !load(call, node, api_param(call, "policy"), &doc, &err)) {
         api_fail(call, &err);
         return;
@@ -120,7 +120,7 @@ static void policies_effective(struct api_call *call)
     const char *node = api_expand(call, call->route->on);
     const char *name = api_param(call, "policy");
     json_t *spec = NULL;
-    if (!orgpolicy_may(call, node, "orgpolicy.policy.get", NULL, &err) ||
+    if (!orgpolicy_node_exists(call, node, &err) ||
         !orgpolicy_find(call, node, name, STATUS_NOT_FOUND, &constraint, &err) ||
         (spec = orgpolicy_effective(call, node, constraint, name, &err)) == NULL) {
         api_fail(call, &err);
@@ -138,12 +138,12 @@ static json_t *listed(struct api_call *call, const char *node, const struct stor
 
 static void policies_list(struct api_call *call)
 {
-    orgpolicy_reply_policies(call, NULL, listed);
+    orgpolicy_reply_policies(call, listed);
 }
 
 static void constraints_list(struct api_call *call)
 {
-    orgpolicy_reply_constraints(call, NULL, constraint_json);
+    orgpolicy_reply_constraints(call, constraint_json);
 }
 
 /* ---- writing ---- */
@@ -283,7 +283,8 @@ bool orgpolicy_v2_read(struct api_call *call, const json_t *policy, const char *
     struct store_doc doc;
     auto_json *asked = fields_read(policy_fields, policy, "organizationPolicy.", err);
     if (asked == NULL || (*node = node_named(call, json_text_or(asked, "name", ""), err)) == NULL ||
-        !orgpolicy_may(call, *node, "orgpolicy.policy.get", NULL, err) ||
+        !api_allowed(call, "orgpolicy.policy.get", *node, err) ||
+        !orgpolicy_node_exists(call, *node, err) ||
         (*constraint = constraint_named(call, *node, json_text_or(asked, "name", ""), err)) ==
             NULL) {
         return false;
@@ -335,8 +336,7 @@ static void policies_create(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.policies.create", "orgpolicy.policy.set", &err) ||
-        !create(call, node, &answer, &err)) {
+    if (!orgpolicy_node_exists(call, node, &err) || !create(call, node, &answer, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -366,8 +366,7 @@ static void policies_patch(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     const char *node = api_expand(call, call->route->on);
-    if (!orgpolicy_may(call, node, "orgpolicy.policies.update", "orgpolicy.policy.set", &err) ||
-        !patch(call, node, &answer, &err)) {
+    if (!orgpolicy_node_exists(call, node, &err) || !patch(call, node, &answer, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -381,8 +380,7 @@ static void policies_delete(struct api_call *call)
     int64_t version;
     const char *node = api_expand(call, call->route->on);
     const char *name = api_param(call, "policy");
-    if (!orgpolicy_may(call, node, "orgpolicy.policies.delete", "orgpolicy.policy.set", &err) ||
-        !load(call, node, name, &doc, &err)) {
+    if (!orgpolicy_node_exists(call, node, &err) || !load(call, node, name, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -396,20 +394,27 @@ static void policies_delete(struct api_call *call)
 }
 
 #define METHOD "google.cloud.orgpolicy.v2.OrgPolicy."
-#define ROW(verb, kind, param, rest, handler, method)                                              \
+#define MAY    "orgpolicy."
+#define SET    MAY "policy.set"
+#define ROW(verb, kind, param, rest, permission, other, handler, method)                           \
     {                                                                                              \
-        verb, "/v2/" kind "/{" param "}/" rest, NULL, kind "/{" param "}", API_SELF_CHECKED,       \
-            handler, METHOD method                                                                 \
+        verb, "/v2/" kind "/{" param "}/" rest, MAY permission, kind "/{" param "}", 0, handler,   \
+            METHOD method, .or_permission = other                                                  \
     }
 #define NODE(kind, param)                                                                          \
-    ROW("GET", kind, param, "policies", policies_list, "ListPolicies"),                            \
-        ROW("POST", kind, param, "policies", policies_create, "CreatePolicy"),                     \
-        ROW("GET", kind, param, "policies/{policy}", policies_get, "GetPolicy"),                   \
-        ROW("PATCH", kind, param, "policies/{policy}", policies_patch, "UpdatePolicy"),            \
-        ROW("DELETE", kind, param, "policies/{policy}", policies_delete, "DeletePolicy"),          \
-        ROW("GET", kind, param, "policies/{policy}:getEffectivePolicy", policies_effective,        \
-            "GetEffectivePolicy"),                                                                 \
-        ROW("GET", kind, param, "constraints", constraints_list, "ListConstraints")
+    ROW("GET", kind, param, "policies", "policies.list", NULL, policies_list, "ListPolicies"),     \
+        ROW("POST", kind, param, "policies", "policies.create", SET, policies_create,              \
+            "CreatePolicy"),                                                                       \
+        ROW("GET", kind, param, "policies/{policy}", "policy.get", NULL, policies_get,             \
+            "GetPolicy"),                                                                          \
+        ROW("PATCH", kind, param, "policies/{policy}", "policies.update", SET, policies_patch,     \
+            "UpdatePolicy"),                                                                       \
+        ROW("DELETE", kind, param, "policies/{policy}", "policies.delete", SET, policies_delete,   \
+            "DeletePolicy"),                                                                       \
+        ROW("GET", kind, param, "policies/{policy}:getEffectivePolicy", "policy.get", NULL,        \
+            policies_effective, "GetEffectivePolicy"),                                             \
+        ROW("GET", kind, param, "constraints", "constraints.list", NULL, constraints_list,         \
+            "ListConstraints")
 
 const struct api_route orgpolicy_v2_routes[] = {
     NODE("projects", "project"),

@@ -54,14 +54,14 @@ static void roles_get(struct api_call *call)
 }
 
 const struct api_route role_routes[] = {
-    {"POST", "/v1/roles:queryGrantableRoles", NULL, NULL, API_SELF_CHECKED, NULL,
+    {"POST", "/v1/roles:queryGrantableRoles", NULL, NULL, 0, NULL,
      "google.iam.admin.v1.QueryGrantableRoles"},
-    {"POST", "/v1/iamPolicies:lintPolicy", NULL, NULL, API_SELF_CHECKED, NULL,
-     "google.iam.admin.v1.LintPolicy"},
-    {"POST", "/v1/iamPolicies:queryAuditableServices", NULL, NULL, API_SELF_CHECKED, NULL,
+    {"POST", "/v1/iamPolicies:lintPolicy", NULL, NULL, 0, NULL, "google.iam.admin.v1.LintPolicy"},
+    {"POST", "/v1/iamPolicies:queryAuditableServices", NULL, NULL, 0, NULL,
      "google.iam.admin.v1.QueryAuditableServices"},
-    {"GET", "/v1/roles", NULL, NULL, API_SELF_CHECKED, roles_list, "google.iam.admin.v1.ListRoles"},
+    {"GET", "/v1/roles", NULL, NULL, API_SELF_CHECKED, roles_list, "google.iam.admin.v1.ListRoles",
+     .why = API_WHY_ALL},
     {"GET", "/v1/roles/{role}", NULL, NULL, API_SELF_CHECKED, roles_get,
-     "google.iam.admin.v1.GetRole"},
+     "google.iam.admin.v1.GetRole", .why = API_WHY_ALL},
 };
 const size_t role_route_count = sizeof(role_routes) / sizeof(role_routes[0]);

@@ -1,6 +1,6 @@
 /*
- * The rows of Cloud Run's v1 API. Knative paths name no region: their handlers find it first and
- * check the permission on what they found, which is what API_SELF_CHECKED says there.
+ * The rows of Cloud Run's v1 API. Knative paths name no region: v1_service_key() finds where the
+ * service is, so that the permission is asked for there.
  */
 #include "control/api/run_v1.h"
 
@@ -29,12 +29,12 @@ static void locations_list(struct api_call *call)
 }
 
 /* One resource under both of its paths. */
-#define ROWS(verb, plural, rest, permission, on, flags, handle, method)                            \
-    {verb,     NAMESPACE "/" plural rest, permission, on, (flags) | API_SELF_CHECKED, handle,      \
-     V1 method},                                                                                   \
+#define ROWS(verb, plural, rest, permission, flags, handle, method)                                \
+    {verb,      NAMESPACE "/" plural rest, permission, SERVICE, flags, handle,                     \
+     V1 method, .resource = v1_service_key},                                                       \
     {                                                                                              \
-        verb, LOCATION "/" plural rest, permission, on, (flags) | API_SELF_CHECKED, handle,        \
-            V1 method                                                                              \
+        verb, LOCATION "/" plural rest, permission, SERVICE, flags, handle, V1 method,             \
+            .resource = v1_service_key                                                             \
     }
 /* The same for what needs a permission on the project alone. */
 #define PROJECT_ROWS(verb, plural, rest, permission, flags, handle, method)                        \
@@ -45,7 +45,7 @@ static void locations_list(struct api_call *call)
 
 #define RUN     "/apis/run.googleapis.com/v1/namespaces/{project}/"
 #define DOMAINS "/apis/domains.cloudrun.com/v1/namespaces/{project}/"
-#define ABSENT  API_SELF_CHECKED | API_NO_BODY, NULL
+#define ABSENT  API_NO_BODY, NULL
 #define ABSENT_ROWS(base, plural, id, permission, method)                                          \
     {"GET", base plural, permission ".list", PROJECT, ABSENT, V1 method ".List" method},           \
         {"POST", base plural, permission ".create", PROJECT, ABSENT, V1 method ".Create" method},  \
@@ -76,16 +76,16 @@ static void locations_list(struct api_call *call)
 
 const struct api_route run_v1_routes[] = {
     /* services */
-    ROWS("GET", "services", "/{service}", "run.services.get", SERVICE, API_NO_BODY, v1_service_get,
+    ROWS("GET", "services", "/{service}", "run.services.get", API_NO_BODY, v1_service_get,
          "Services.GetService"),
     PROJECT_ROWS("GET", "services", "", "run.services.list", API_NO_BODY, v1_service_list,
                  "Services.ListServices"),
     PROJECT_ROWS("POST", "services", "", "run.services.create", API_YAML_TOO | API_DRY_RUN,
                  v1_service_create, "Services.CreateService"),
-    ROWS("PUT", "services", "/{service}", "run.services.update", SERVICE,
-         API_YAML_TOO | API_DRY_RUN, v1_service_replace, "Services.ReplaceService"),
-    ROWS("DELETE", "services", "/{service}", "run.services.delete", SERVICE,
-         API_NO_BODY | API_DRY_RUN, v1_service_delete, "Services.DeleteService"),
+    ROWS("PUT", "services", "/{service}", "run.services.update", API_YAML_TOO | API_DRY_RUN,
+         v1_service_replace, "Services.ReplaceService"),
+    ROWS("DELETE", "services", "/{service}", "run.services.delete", API_NO_BODY | API_DRY_RUN,
+         v1_service_delete, "Services.DeleteService"),
     {"GET", LOCATION "/services/{service}:getIamPolicy", "run.services.getIamPolicy", SERVICE,
      API_NO_BODY, iam_get_policy, V1 "Services.GetIamPolicy"},
     {"POST", LOCATION "/services/{service}:getIamPolicy", "run.services.getIamPolicy", SERVICE, 0,
@@ -93,7 +93,7 @@ const struct api_route run_v1_routes[] = {
     {"POST", LOCATION "/services/{service}:setIamPolicy", "run.services.setIamPolicy", SERVICE, 0,
      iam_set_policy, V1 "Services.SetIamPolicy"},
     {"POST", LOCATION "/services/{service}:testIamPermissions", NULL, SERVICE, API_SELF_CHECKED,
-     iam_test_permissions, V1 "Services.TestIamPermissions"},
+     iam_test_permissions, V1 "Services.TestIamPermissions", .why = API_WHY_TEST},
 
     /* revisions, configurations, routes */
     PROJECT_ROWS("GET", "revisions", "/{revision}", "run.revisions.get", API_NO_BODY,
@@ -102,11 +102,11 @@ const struct api_route run_v1_routes[] = {
                  "Revisions.ListRevisions"),
     PROJECT_ROWS("DELETE", "revisions", "/{revision}", "run.revisions.delete",
                  API_NO_BODY | API_DRY_RUN, v1_revision_delete, "Revisions.DeleteRevision"),
-    ROWS("GET", "configurations", "/{configuration}", "run.configurations.get", PROJECT,
-         API_NO_BODY, v1_configuration_get, "Configurations.GetConfiguration"),
+    ROWS("GET", "configurations", "/{configuration}", "run.configurations.get", API_NO_BODY,
+         v1_configuration_get, "Configurations.GetConfiguration"),
     PROJECT_ROWS("GET", "configurations", "", "run.configurations.list", API_NO_BODY,
                  v1_configuration_list, "Configurations.ListConfigurations"),
-    ROWS("GET", "routes", "/{route}", "run.routes.get", PROJECT, API_NO_BODY, v1_route_get,
+    ROWS("GET", "routes", "/{route}", "run.routes.get", API_NO_BODY, v1_route_get,
          "Routes.GetRoute"),
     PROJECT_ROWS("GET", "routes", "", "run.routes.list", API_NO_BODY, v1_route_list,
                  "Routes.ListRoutes"),

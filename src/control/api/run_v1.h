@@ -9,6 +9,8 @@ extern const struct api_route run_v1_routes[];
 extern const size_t run_v1_route_count;
 
 /* run_v1_services.c */
+/* The service that the path names, wherever it is: of rows. */
+const char *v1_service_key(struct api_call *call, struct error *err);
 void v1_service_get(struct api_call *call);
 void v1_service_create(struct api_call *call);
 void v1_service_replace(struct api_call *call);

@@ -34,34 +34,48 @@ static bool dry_run(struct api_call *call, bool *out, struct error *err)
     return true;
 }
 
-/* A path without a region, and a name that stands in several. "Not found" would be taken for gone.
- */
-static bool ambiguous(struct api_call *call, const char *permission, const char *project,
-                      const char *name, struct error *err)
+/* The path's service, by any of its names: a configuration and a route are views of it. */
+static const char *name_of(const struct api_call *call)
 {
-    return api_allowed(call, permission, arena_printf(&call->arena, "projects/%s", project), err) &&
-           error_set(err, STATUS_INVALID_ARGUMENT,
-                     "Service '%s' is in several regions of project '%s', and the request names "
-                     "none: put the region in front of the path, as in /us-central1/apis/….",
-                     name, project);
+    static const char *const params[] = {"service", "configuration", "route"};
+    const char *name = "";
+    for (size_t i = 0; i < 3 && name[0] == '\0'; i++) {
+        name = api_param(call, params[i]);
+    }
+    return name;
 }
 
-/* The service that the path names, once the caller is known to hold PERMISSION on it. */
-static bool find(struct api_call *call, const char *param, const char *permission,
-                 struct run_service *out, struct error *err)
+const char *v1_service_key(struct api_call *call, struct error *err)
 {
     const char *project = api_param(call, "project");
-    const char *name = api_param(call, param);
-    const char *region = run_region(call, project, name);
-    *out = (struct run_service){0};
-    if (region == NULL) {
-        return ambiguous(call, permission, project, name, err);
+    const char *region = run_region(call, project, name_of(call));
+    if (region == NULL) { /* it stands in several, as the handler says to who may know */
+        return arena_printf(&call->arena, "projects/%s", project);
     }
     if (region[0] == '\0') {
-        return error_set(err, STATUS_INVALID_ARGUMENT, "The region '-' names no single service.");
+        error_set(err, STATUS_INVALID_ARGUMENT, "The region '-' names no single service.");
+        return NULL;
+    }
+    return resource_name_text(
+        &call->arena,
+        &(struct resource_name){.project = project, .location = region, .service = name_of(call)});
+}
+
+/* The service that the path names. */
+static bool find(struct api_call *call, struct run_service *out, struct error *err)
+{
+    const char *project = api_param(call, "project");
+    const char *name = name_of(call);
+    const char *region = run_region(call, project, name);
+    *out = (struct run_service){0};
+    if (region == NULL) { /* "not found" would be taken for gone */
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "Service '%s' is in several regions of project '%s', and the request "
+                         "names none: put the region in front of the path, as in "
+                         "/us-central1/apis/….",
+                         name, project);
     }
     return run_service_load(call, project, region, name, out, err) &&
-           api_allowed(call, permission, out->key, err) &&
            (out->body != NULL || run_service_missing(out, err));
 }
 
@@ -71,7 +85,7 @@ void v1_service_get(struct api_call *call)
 {
     struct error err = {0};
     struct run_service service;
-    if (!find(call, "service", "run.services.get", &service, &err)) {
+    if (!find(call, &service, &err)) {
         run_service_done(&service);
         fail(call, &err);
         return;
@@ -230,8 +244,7 @@ void v1_service_replace(struct api_call *call)
 {
     struct error err = {0};
     struct run_service service;
-    bool good = find(call, "service", "run.services.update", &service, &err) &&
-                apply(call, &service, "ReplaceService", &err);
+    bool good = find(call, &service, &err) && apply(call, &service, "ReplaceService", &err);
     answer_service(call, &service, good, &err);
 }
 
@@ -240,8 +253,8 @@ void v1_service_delete(struct api_call *call)
     struct error err = {0};
     struct run_service service;
     bool dry;
-    bool good = find(call, "service", "run.services.delete", &service, &err) &&
-                dry_run(call, &dry, &err) && run_service_delete(call, &service, "", dry, &err);
+    bool good = find(call, &service, &err) && dry_run(call, &dry, &err) &&
+                run_service_delete(call, &service, "", dry, &err);
     run_service_done(&service);
     if (!good) {
         fail(call, &err);
@@ -313,12 +326,11 @@ static json_t *route_form(struct arena *arena, const struct service_view *view)
     return view_of(service_to_v1(arena, view), "Route", "routes", "RoutesReady", spec, status);
 }
 
-static void get_view(struct api_call *call, const char *param, const char *permission,
-                     service_form *form)
+static void get_view(struct api_call *call, service_form *form)
 {
     struct error err = {0};
     struct run_service service;
-    if (!find(call, param, permission, &service, &err)) {
+    if (!find(call, &service, &err)) {
         run_service_done(&service);
         fail(call, &err);
         return;
@@ -330,7 +342,7 @@ static void get_view(struct api_call *call, const char *param, const char *permi
 
 void v1_configuration_get(struct api_call *call)
 {
-    get_view(call, "configuration", "run.configurations.get", configuration_form);
+    get_view(call, configuration_form);
 }
 
 void v1_configuration_list(struct api_call *call)
@@ -340,7 +352,7 @@ void v1_configuration_list(struct api_call *call)
 
 void v1_route_get(struct api_call *call)
 {
-    get_view(call, "route", "run.routes.get", route_form);
+    get_view(call, route_form);
 }
 
 void v1_route_list(struct api_call *call)

@@ -17,7 +17,7 @@
 
 #define ABSENT(verb, path, permission, method)                                                     \
     {                                                                                              \
-        verb, LOCATION path, permission, PROJECT, API_SELF_CHECKED | API_NO_BODY, NULL, V2 method  \
+        verb, LOCATION path, permission, PROJECT, API_NO_BODY, NULL, V2 method                     \
     }
 #define ABSENT_RESOURCE(plural, id, permission, name)                                              \
     ABSENT("POST", "/" plural, permission ".create", name "s.Create" name),                        \
@@ -54,7 +54,7 @@ const struct api_route run_v2_routes[] = {
     {"POST", SERVICES "/{service}:setIamPolicy", "run.services.setIamPolicy", SERVICE, 0,
      iam_set_policy, V2 "Services.SetIamPolicy"},
     {"POST", SERVICES "/{service}:testIamPermissions", NULL, SERVICE, API_SELF_CHECKED,
-     iam_test_permissions, V2 "Services.TestIamPermissions"},
+     iam_test_permissions, V2 "Services.TestIamPermissions", .why = API_WHY_TEST},
 
     /* revisions */
     {"GET", REVISIONS, "run.revisions.list", PROJECT, API_NO_BODY, v2_revision_list,

@@ -1,7 +1,7 @@
 /*
  * Versions of secrets, and the only method that gives a value away. Which version a call is about
  * is known once "latest" or an alias has been looked up, and a condition may ask for it by number:
- * so the permission is asked here, of that version, and nothing of it is told before.
+ * so secrets_version_key() says which one the permission is asked for.
  */
 #include "base/clock.h"
 #include "base/crc32c.h"
@@ -47,23 +47,13 @@ static json_t *version_json(struct api_call *call, const struct store_doc *secre
     return out;
 }
 
-/* The call's version, once it is known that the caller has PERMISSION on it. */
-static bool load(struct api_call *call, const char *permission, struct store_doc *secret,
-                 struct store_doc *version, struct error *err)
+/* The call's version. */
+static bool load(struct api_call *call, struct store_doc *secret, struct store_doc *version,
+                 struct error *err)
 {
-    const char *which = api_param(call, "version");
-    const char *key = secrets_key(call);
-    const char *named = arena_printf(&call->arena, "%s/versions/%s", key, which);
-    struct error fault = {0};
-    bool found = secret_load(call->control, &call->arena, key, secret, &fault) &&
-                 secret_version_load(call->control, &call->arena, secret, which, version, &fault);
-    if (!api_allowed(call, permission, found ? version->key : named, err)) {
-        return false;
-    }
-    if (!found) {
-        *err = fault;
-    }
-    return found;
+    return secret_load(call->control, &call->arena, secrets_key(call), secret, err) &&
+           secret_version_load(call->control, &call->arena, secret, api_param(call, "version"),
+                               version, err);
 }
 
 static void done(struct store_doc *secret, struct store_doc *version)
@@ -72,11 +62,25 @@ static void done(struct store_doc *secret, struct store_doc *version)
     json_decref(version->body);
 }
 
+/* Of "latest" and of an alias, the version that it means now; of one that is not there, its name.
+ */
+const char *secrets_version_key(struct api_call *call, struct error *err)
+{
+    struct store_doc secret = {0}, version = {0};
+    struct error absent;
+    bool found = load(call, &secret, &version, &absent);
+    (void)err;
+    done(&secret, &version);
+    return found ? arena_string(&call->arena, slice_of(version.key))
+                 : arena_printf(&call->arena, "%s/versions/%s", secrets_key(call),
+                                api_param(call, "version"));
+}
+
 void secrets_get_version(struct api_call *call)
 {
     struct error err = {0};
     struct store_doc secret = {0}, version = {0};
-    bool good = load(call, "secretmanager.versions.get", &secret, &version, &err);
+    bool good = load(call, &secret, &version, &err);
     json_t *answer = good ? version_json(call, &secret, &version) : NULL;
     done(&secret, &version);
     secrets_answer(call, good, answer, &err);
@@ -86,7 +90,7 @@ static bool access_value(struct api_call *call, json_t **answer, struct error *e
 {
     struct store_doc secret = {0}, version = {0};
     struct slice value;
-    bool good = load(call, "secretmanager.versions.access", &secret, &version, err) &&
+    bool good = load(call, &secret, &version, err) &&
                 secret_value_read(call->control, &call->arena, secret.id, &version, &value, err);
     if (good) {
         const char *sum = arena_printf(&call->arena, "%u", crc32c(value));
@@ -219,7 +223,7 @@ void secrets_add_version(struct api_call *call)
 /* ---- states ---- */
 
 struct step {
-    const char *permission, *state, *deed;
+    const char *state, *deed;
 };
 
 static bool change_state(struct api_call *call, const struct step *step, struct store_doc *secret,
@@ -227,7 +231,7 @@ static bool change_state(struct api_call *call, const struct step *step, struct 
 {
     struct control *control = call->control;
     bool destroys = strcmp(step->state, "DESTROYED") == 0;
-    if (!load(call, step->permission, secret, version, err) ||
+    if (!load(call, secret, version, err) ||
         !secrets_etag_good(call, json_text(call->body, "etag"), version->version, err)) {
         return false;
     }
@@ -266,21 +270,18 @@ static void take_step(struct api_call *call, const struct step *step)
 
 void secrets_enable_version(struct api_call *call)
 {
-    static const struct step step = {"secretmanager.versions.enable", "ENABLED",
-                                     "enable-secret-version"};
+    static const struct step step = {"ENABLED", "enable-secret-version"};
     take_step(call, &step);
 }
 
 void secrets_disable_version(struct api_call *call)
 {
-    static const struct step step = {"secretmanager.versions.disable", "DISABLED",
-                                     "disable-secret-version"};
+    static const struct step step = {"DISABLED", "disable-secret-version"};
     take_step(call, &step);
 }
 
 void secrets_destroy_version(struct api_call *call)
 {
-    static const struct step step = {"secretmanager.versions.destroy", "DESTROYED",
-                                     "destroy-secret-version"};
+    static const struct step step = {"DESTROYED", "destroy-secret-version"};
     take_step(call, &step);
 }

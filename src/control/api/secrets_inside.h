@@ -25,6 +25,7 @@ const char *secrets_filter(struct api_call *call); /* "" if the call has none */
 /* secret_versions.c */
 void secrets_add_version(struct api_call *call);
 void secrets_list_versions(struct api_call *call);
+const char *secrets_version_key(struct api_call *call, struct error *err);
 void secrets_get_version(struct api_call *call);
 void secrets_access_version(struct api_call *call);
 void secrets_enable_version(struct api_call *call);

@@ -92,6 +92,9 @@ bool api_numbers_asked(struct api_call *call);
 /* Whether the call's row is one of that API: "google.cloud.run.v1.". The row says which form an
  * answer has; the path that a client wrote does not. */
 bool api_is_of(const struct api_call *call, const char *api);
+/* The version of its API that the row is of, and so the form of request and answer: 2 of
+ * "google.cloud.run.v2.Services.GetService". 0: the name has none. */
+unsigned api_version(const struct api_call *call);
 
 /* "projects/{project}" with the call's parameters, in its arena. */
 const char *api_expand(struct api_call *call, const char *pattern);

@@ -53,6 +53,17 @@ bool api_is_of(const struct api_call *call, const char *api)
     return slice_starts(slice_of(call->route->method), slice_of(api));
 }
 
+unsigned api_version(const struct api_call *call)
+{
+    for (const char *at = strstr(call->route->method, ".v"); at != NULL;
+         at = strstr(at + 1, ".v")) {
+        if (at[2] >= '1' && at[2] <= '9' && at[3] == '.') {
+            return (unsigned)(at[2] - '0');
+        }
+    }
+    return 0;
+}
+
 const char *api_expand(struct api_call *call, const char *pattern)
 {
     struct buffer out = BUFFER_INIT(4096);

@@ -330,6 +330,21 @@ static bool api_is_enabled(struct api_call *call, struct error *err)
                      api->title, project, api->name, project);
 }
 
+/* What the row asks for. Of a method that is not there anybody hears so. */
+static bool has_permission(struct api_call *call, struct error *err)
+{
+    const struct api_route *route = call->route;
+    if ((route->flags & API_SELF_CHECKED) != 0 || route->permission == NULL ||
+        route->handle == NULL) {
+        return true;
+    }
+    const char *resource =
+        route->resource != NULL ? route->resource(call, err) : api_expand(call, route->on);
+    return resource != NULL &&
+           ((route->or_permission != NULL && api_holds(call, route->or_permission, resource)) ||
+            api_allowed(call, route->permission, resource, err));
+}
+
 /* What the head decides: who calls, whether they may, and whether there is anything to ask. */
 static bool admit(struct api_call *call, struct error *err)
 {
@@ -354,8 +369,7 @@ static bool admit(struct api_call *call, struct error *err)
     if (!choose_region(call, err)) {
         return false;
     }
-    if (!anonymous && (route->flags & API_SELF_CHECKED) == 0 && route->permission != NULL &&
-        !api_allowed(call, route->permission, api_expand(call, route->on), err)) {
+    if (!anonymous && !has_permission(call, err)) {
         return false;
     }
     if (!anonymous && (!project_takes(call, err) || !api_is_enabled(call, err))) {

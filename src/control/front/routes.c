@@ -91,7 +91,9 @@ static const char *permission_words(const struct api_route *row)
     if ((row->flags & API_ANONYMOUS) != 0) {
         return "none, not even a token";
     }
-    return row->permission == NULL ? "checked per resource" : row->permission;
+    return row->why != NULL          ? row->why
+           : row->permission == NULL ? "none: it is not done"
+                                     : row->permission;
 }
 
 static const struct api_route **sorted_rows(struct arena *arena, size_t *count)
@@ -119,9 +121,10 @@ static const char intro[] =
     "\n"
     "\"Done\" is done in full. \"501\" is a method of Google's API that Homerun knows and answers "
     "with `UNIMPLEMENTED`.\n"
-    "A permission that is \"checked per resource\" depends on what the request names: listings "
-    "leave out what the\n"
-    "caller may not see, and `testIamPermissions` tells anybody about themselves.\n";
+    "A permission is asked for on the resource that the path names. Where words stand in its "
+    "place, "
+    "the method asks by\n"
+    "itself: they say why no rule can.\n";
 
 static const char settings_intro[] =
     "\n## Settings of a service\n\n"
