@@ -22,7 +22,8 @@ static void set_leads(struct backend *backend, bool leads)
 {
     if (backend->leads != leads) {
         backend->leads = leads;
-        log_info("kubernetes: %s", leads ? "this node scales now (it holds the Lease " LEASE_NAME ")"
+        log_info("kubernetes: %s", leads ? "this node scales now (it holds the Lease " LEASE_NAME
+                                           ")"
                                          : "this node does not scale: another holds the Lease, or "
                                            "it could not be renewed");
         fleets_touch_all(backend);
@@ -69,7 +70,8 @@ static void say(struct backend *backend, const struct kube_answer *answer)
 {
     if (!kube_may_pass(answer) && !backend->lease_told) {
         backend->lease_told = true;
-        log_error("kubernetes: the Lease " LEASE_NAME " of namespace %s cannot be held, so that nothing "
+        log_error("kubernetes: the Lease " LEASE_NAME
+                  " of namespace %s cannot be held, so that nothing "
                   "is scaled down: %s",
                   backend->access.name_space, answer->message);
     }

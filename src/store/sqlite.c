@@ -491,8 +491,8 @@ bool store_next(struct store *store, const char *kind, const char *prefix, const
     sqlite3_stmt *stmt;
     struct error failure = {0};
     bool inside = strcmp(after, prefix) >= 0 && after[0] != '\0';
-    if (sqlite3_prepare_v2(link_of(store)->db, sql[inside ? SQL_NEXT : SQL_EACH], -1, &stmt, NULL) !=
-        SQLITE_OK) {
+    if (sqlite3_prepare_v2(link_of(store)->db, sql[inside ? SQL_NEXT : SQL_EACH], -1, &stmt,
+                           NULL) != SQLITE_OK) {
         store_fail(store, "database", &failure);
         return remember(store, &failure, err);
     }
