@@ -27,6 +27,7 @@ struct control {
     struct guesses *registrations;      /* of agents, by address */
     struct agent_flows *agent_flows;    /* agents that ask for consent, and their codes */
     struct round_trips *round_trips;    /* sign-ins that are at a provider */
+    struct round_trips *passkey_trips;  /* questions that passkeys are to answer */
     struct replays *replays;            /* logout tokens that were used */
     int64_t sessions_swept_us;     /* clock_mono_us() of the last look for those that are over */
     size_t sessions_count;         /* then, and begun since */

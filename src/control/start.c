@@ -318,6 +318,7 @@ static bool start(struct control *control, struct error *err)
     control->registrations = guesses_new();
     control->agent_flows = agent_flows_new();
     control->round_trips = round_trips_new();
+    control->passkey_trips = round_trips_new();
     control->replays = replays_new();
     if (!open_record(control, err)) {
         return false;
@@ -380,6 +381,7 @@ static void finish(struct control *control)
     index_reader_free(control->published);
     handovers_free(control->handovers);
     round_trips_free(control->round_trips);
+    round_trips_free(control->passkey_trips);
     replays_free(control->replays);
     guesses_free(control->guesses);
     guesses_free(control->registrations);

@@ -45,6 +45,7 @@ struct store; /* opaque */
 #define STORE_DOOR            "door"           /* settings of Identity-Aware Proxy: record/door.h */
 #define STORE_LINK            "link"    /* links/SHA256: one-time sign-in links of the console */
 #define STORE_SESSION         "session" /* sessions/SHA256: who is signed in */
+#define STORE_PASSKEY         "passkey" /* passkeys/SUB/SHA256: of people of this installation */
 #define STORE_AGENT_CLIENT    "agent-client" /* clients/ID: programs that have registered */
 
 struct store_doc {

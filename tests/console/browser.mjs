@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-const { HOMERUN, HOMERUN_DATA, HOMERUN_CA, HOMERUN_CONSOLE, HOMERUN_SHOTS, CHROMIUM } = process.env;
+const { HOMERUN, HOMERUN_DATA, HOMERUN_CA, HOMERUN_CONSOLE, HOMERUN_SHOTS, HOMERUN_PINS, CHROMIUM } = process.env;
 const require = createRequire(join(HOMERUN_CONSOLE, "package.json"));
 export const { chromium } = require("playwright-core");
 export const axeSource = require("axe-core").source;
@@ -133,7 +133,9 @@ export async function main() {
   browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
+      "--disable-component-update", "--disable-sync",
+      // Certificates by the hash of their key: for what a page may do only where they are good.
+      ...(HOMERUN_PINS ? [`--ignore-certificate-errors-spki-list=${HOMERUN_PINS}`] : [])],
   });
   const wanted = process.argv.slice(2);
   for (const [name, body] of tests.filter(([name]) => wanted.length === 0 || wanted.some((word) => name.includes(word)))) {

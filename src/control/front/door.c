@@ -197,7 +197,8 @@ void door_sign_in_page(struct api_call *call, const struct login *login, bool ag
         door_add_name(call, &page, login->host);
         door_page_header(&page, cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S));
     }
-    if (door_providers_add(call, &page, login)) {
+    bool passkeys = door_passkey_button_add(call, &page);
+    if (door_providers_add(call, &page, login) || passkeys) {
         door_page_add(&page, "<hr>");
     }
     add_terminal_help(&page);
@@ -540,6 +541,7 @@ static void home_get(struct api_call *call)
     door_page_text(call, &page,
                    slice_of(settings_own_url(&call->control->settings, &call->arena, "console")));
     door_page_add(&page, "/\">Open the console</a></p>");
+    door_passkeys_add(call, &page, &session);
     door_agents_add(call, &page, &session);
     add_sign_out(&page);
     door_page_reply(call, &page);

@@ -13,6 +13,10 @@ extern const size_t door_route_count;
 extern const struct api_route door_provider_routes[];
 extern const size_t door_provider_route_count;
 
+/* Those of passkeys (door_passkey.c). */
+extern const struct api_route passkey_routes[];
+extern const size_t passkey_route_count;
+
 /*
  * Makes a login record for the host and the target of the call's request, and answers with 302 to
  * the auth host and the nonce's cookie. ANEW: a sign-in that has been is not enough.

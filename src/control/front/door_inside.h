@@ -45,6 +45,15 @@ bool door_replace_session(struct api_call *call, struct change *change, struct s
 /* The programs that SESSION's person has let in, each with a button that ends it. */
 void door_agents_add(struct api_call *call, struct door_page *page, const struct session *session);
 
+/* ---- passkeys (door_passkey.c) ---- */
+
+/* The passkeys of SESSION's person, with a way to add one and to remove each; nothing for people of
+ * a provider. */
+void door_passkeys_add(struct api_call *call, struct door_page *page,
+                       const struct session *session);
+/* A button to sign in by one; false, and nothing, while nobody has any. */
+bool door_passkey_button_add(struct api_call *call, struct door_page *page);
+
 /* ---- providers (door_provider.c) ---- */
 
 /* A button for each identity provider that people may sign in with; false if there is none. LOGIN

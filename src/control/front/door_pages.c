@@ -34,6 +34,10 @@ static const char style[] =
     "monospace;font-size:.9em;background:var(--code);border-radius:5px;padding:.12em .4em}\n"
     ".command{display:block;padding:10px 14px;margin:0 0 14px;border-radius:8px;"
     "overflow-x:auto;user-select:all}\n"
+    "h2{margin:0 0 10px;font-size:1.05rem;font-weight:650}\n"
+    "label{display:block;font-size:.9rem;color:var(--soft)}\n"
+    "input{display:block;width:100%;margin:4px 0 0;padding:9px 12px;border:1px solid var(--line);"
+    "border-radius:8px;background:var(--bg);color:var(--ink);font:inherit}\n"
     "hr{border:0;border-top:1px solid var(--line);margin:20px 0}\n"
     "form{margin:0 0 14px}\n"
     "button,.button{display:block;width:100%;margin:0 0 10px;padding:11px 16px;border-radius:8px;"
@@ -44,7 +48,8 @@ static const char style[] =
     "}\n"
     "button:hover,.button:hover{filter:brightness(1.07)}\n"
     "a{color:var(--accent)}\n"
-    "a:focus-visible,button:focus-visible{outline:3px solid var(--accent);outline-offset:2px}\n";
+    "a:focus-visible,button:focus-visible,input:focus-visible{outline:3px solid "
+    "var(--accent);outline-offset:2px}\n";
 
 struct door_page door_page(int status, const char *title)
 {

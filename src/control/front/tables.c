@@ -76,6 +76,7 @@ const struct api_table api_tables[] = {
     {reflection_routes, &reflection_route_count},
     {door_provider_routes, &door_provider_route_count},
     {agent_routes, &agent_route_count},
+    {passkey_routes, &passkey_route_count},
     {agent_token_routes, &agent_token_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);
