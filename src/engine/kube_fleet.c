@@ -45,6 +45,7 @@ struct fleet *fleet_add(struct space *space, uint64_t id, const char *name)
     fleet->id = id;
     snprintf(fleet->name, sizeof(fleet->name), "%s", name);
     LIST_INIT(&fleet->members);
+    LIST_INIT(&fleet->logs);
     LIST_INSERT_HEAD(&space->fleets, fleet, entry);
     map_put(space->backend->fleets, (struct slice){(const char *)&fleet->id, sizeof(id)}, fleet);
     return fleet;
@@ -62,6 +63,7 @@ void fleet_free(struct fleet *fleet)
     while ((member = LIST_FIRST(&fleet->members)) != NULL) {
         member_free(member);
     }
+    pod_logs_end(fleet, NULL);
     kube_call_cancel(fleet->call);
     secrets_done(&fleet->secrets);
     run_record_unref(fleet->record);
@@ -476,11 +478,33 @@ static void take_digest(struct fleet *fleet, const json_t *object)
     }
 }
 
-static void fail_pod(struct fleet *fleet, const char *uid, enum start_failure failure,
-                     const char *why)
+/* Once of each pod, while one is waited for. */
+static bool is_to_fail(struct fleet *fleet, const char *uid)
 {
-    if (strcmp(fleet->failed_pod, uid) != 0 && bound_count(fleet) < fleet->wanted) {
-        snprintf(fleet->failed_pod, sizeof(fleet->failed_pod), "%s", uid);
+    if (strcmp(fleet->failed_pod, uid) == 0 || bound_count(fleet) >= fleet->wanted) {
+        return false;
+    }
+    snprintf(fleet->failed_pod, sizeof(fleet->failed_pod), "%s", uid);
+    return true;
+}
+
+static void take_container(struct fleet *fleet, const json_t *pod, const json_t *status)
+{
+    const char *name = json_text_or(pod, "metadata.name", "");
+    const char *uid = json_text_or(pod, "metadata.uid", "");
+    const char *container = json_text_or(status, "name", "");
+    char why[KUBE_WHY];
+    if (json_at(status, "state.running") != NULL || json_at(status, "state.terminated") != NULL ||
+        json_at(status, "lastState.terminated") != NULL) {
+        pod_log_follow(fleet, name, container);
+    }
+    enum start_failure failure = container_fault(status, why, sizeof(why));
+    if (why[0] == '\0' || !is_to_fail(fleet, uid)) {
+        return;
+    }
+    if (failure == START_FAILED_EXIT) {
+        pod_log_fail(fleet, name, container, failure, why);
+    } else {
         fleet_fail(fleet, failure, why);
     }
 }
@@ -488,7 +512,6 @@ static void fail_pod(struct fleet *fleet, const char *uid, enum start_failure fa
 void fleet_on_pod(struct fleet *fleet, const json_t *object)
 {
     static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
-    const char *uid = json_text_or(object, "metadata.uid", "");
     char why[KUBE_WHY];
     take_digest(fleet, object);
     if (!fleet->attached ||
@@ -499,7 +522,9 @@ void fleet_on_pod(struct fleet *fleet, const json_t *object)
         snprintf(why, sizeof(why), "its pod has failed: %.40s: %.450s",
                  json_text_or(object, "status.reason", "Failed"),
                  json_text_or(object, "status.message", "no message was given"));
-        fail_pod(fleet, uid, START_FAILED_EXIT, why);
+        if (is_to_fail(fleet, json_text_or(object, "metadata.uid", ""))) {
+            fleet_fail(fleet, START_FAILED_EXIT, why);
+        }
         return;
     }
     for (size_t k = 0; k < 2; k++) {
@@ -507,13 +532,14 @@ void fleet_on_pod(struct fleet *fleet, const json_t *object)
         const json_t *status;
         json_array_foreach(json_at(object, lists[k]), i, status)
         {
-            enum start_failure failure = container_fault(status, why, sizeof(why));
-            if (why[0] != '\0') {
-                fail_pod(fleet, uid, failure, why);
-                return;
-            }
+            take_container(fleet, object, status);
         }
     }
+}
+
+void fleet_on_pod_gone(struct fleet *fleet, const json_t *object)
+{
+    pod_logs_end(fleet, json_text_or(object, "metadata.name", ""));
 }
 
 /* ---- the next thing to do ---- */

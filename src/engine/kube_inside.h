@@ -30,6 +30,8 @@ struct backend {
     fleet_found found;
     void *found_ctx;
     bool closing;
+    unsigned logs; /* that are followed */
+    bool logs_told;
 
     char identity[KUBE_NAME_MAX]; /* this engine's, among those of the installation */
     bool leads;                   /* we scale down */
@@ -84,6 +86,8 @@ void space_open(struct space *space);
 bool space_is_ready(const struct space *space);
 void space_free(struct space *space);
 
+struct pod_log; /* opaque: kube_logs.c */
+
 struct fleet_member {
     LIST_ENTRY(fleet_member) entry;
     struct fleet *fleet;
@@ -106,6 +110,7 @@ struct fleet {
     void *ctx;
     bool attached;
     LIST_HEAD(, fleet_member) members;
+    LIST_HEAD(, pod_log) logs;
 
     bool known; /* the Deployment is there */
     bool whole; /* it has been scaled once, so its Service is there too */
@@ -154,6 +159,18 @@ void fleet_on_deployment_deleted(struct fleet *fleet); /* the watch says so */
 void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted);
 void fleet_on_slices_listed(struct fleet *fleet);
 void fleet_on_pod(struct fleet *fleet, const json_t *object);
+
+void fleet_on_pod_gone(struct fleet *fleet, const json_t *object);
+
+/* ---- kube_logs.c ---- */
+
+/* What CONTAINER of POD writes is followed from now on. */
+void pod_log_follow(struct fleet *fleet, const char *pod, const char *container);
+/* fleet_fail(), with the last line that it wrote behind WHY. */
+void pod_log_fail(struct fleet *fleet, const char *pod, const char *container,
+                  enum start_failure failure, const char *why);
+/* POD has gone; NULL: the fleet has. */
+void pod_logs_end(struct fleet *fleet, const char *pod);
 
 /* Whether it is worth trying again, and not a refusal. */
 bool kube_may_pass(const struct kube_answer *answer);

@@ -196,6 +196,14 @@ static void on_pod(void *ctx, const json_t *object)
     }
 }
 
+static void on_pod_deleted(void *ctx, const json_t *object)
+{
+    struct fleet *fleet = fleet_of(ctx, object);
+    if (fleet != NULL) {
+        fleet_on_pod_gone(fleet, object);
+    }
+}
+
 /* Of a pod of ours, by its name: "DEPLOYMENT-…". Not a failure: the cluster goes on trying. */
 static void on_event(void *ctx, const json_t *object)
 {
@@ -266,7 +274,7 @@ static const struct kube_watch_events of_slices = {
 };
 static const struct kube_watch_events of_pods = {
     .on_object = on_pod,
-    .on_deleted = ignore,
+    .on_deleted = on_pod_deleted,
     .on_list = ignore_list,
     .on_listed = ignore_list,
 };

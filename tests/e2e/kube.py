@@ -5,7 +5,7 @@ import shutil
 import signal
 import time
 
-from homerun import PYTHON, Homerun, finally_do, main, program_folder, test, wait_until
+from homerun import PYTHON, Homerun, Skip, finally_do, main, program_folder, test, wait_until
 from kube_fake import FakeCluster
 from kube_real import RealCluster
 
@@ -68,6 +68,11 @@ def pods_of(cluster, service):
             if p["metadata"]["labels"]["homerun.internal/service"] == service]
 
 
+def of_service(cluster, service):
+    """The calls that have changed something of it."""
+    return [call for call in cluster.calls_of("POST", "PATCH", "PUT", "DELETE") if f"/{service}-" in call[1]]
+
+
 def keep(homerun, service, number):
     """The service's own minimum, which takes no new revision."""
     path = f"/v2/projects/demo/locations/us-central1/services/{service}?updateMask=scaling.minInstanceCount"
@@ -106,23 +111,30 @@ def the_deployment_is_as_restricted_as_can_be():
 @test
 def a_deploy_takes_few_calls_and_a_wake_takes_one():
     cluster, homerun = stand()
-    before = len(cluster.calls_of("POST", "PATCH", "PUT", "DELETE"))
     deploy(homerun, "few")
     assert homerun.get(homerun.url("few")).status == 200
-    made = cluster.calls_of("POST", "PATCH", "PUT", "DELETE")[before:]
-    made = [call for call in made if "few-" in call[1]]
-    assert len(made) <= 4, made
+    made = of_service(cluster, "few")
+    assert 0 < len(made) <= 4, made
     wait_until(lambda: replicas(cluster, "few") == 0, "asleep")
     wait_until(lambda: not [p for p in cluster.objects("pods") if "few-" in p["metadata"]["name"]], "no pod")
-    before = len(cluster.calls)
+    before = len(of_service(cluster, "few"))
     assert homerun.get(homerun.url("few")).status == 200
-    made = [call for call in cluster.calls[before:] if "watch=1" not in call[1]]
-    assert [call for call in made if "few-" in call[1]] == [
-        ("PATCH", made[0][1])] and "/scale?" in made[0][1], made
-    before = len(cluster.calls)
+    made = of_service(cluster, "few")[before:]
+    assert len(made) == 1 and made[0][0] == "PATCH" and "/scale?" in made[0][1], made
     for _ in range(20):
         assert homerun.get(homerun.url("few")).status == 200
-    assert [call for call in cluster.calls[before:] if "few-" in call[1]] == []
+    assert of_service(cluster, "few")[before + 1:] == []
+
+
+@test
+def what_pods_write_is_in_the_log():
+    cluster, homerun = stand()
+    if not cluster.has_logs:
+        raise Skip("the kubelet of this cluster serves no logs")
+    deploy(homerun, "talks")
+    pod, = pods_of(cluster, "talks")
+    wait_until(lambda: "kube_container: begins" in homerun.cli("logs", "talks").stdout, "its line")
+    assert f"pod {pod}" in homerun.cli("logs", "talks").stdout
 
 
 @test
@@ -147,6 +159,8 @@ def what_fails_in_the_cluster_is_told_by_name():
     for name, how, words in cases:
         said = deploy(homerun, name, *how.get("more", []), image=how.get("image", IMAGE), status=None)
         assert said.returncode != 0 and words in said.stderr + said.stdout, (name, said.stderr)
+        if name == "crash" and cluster.has_logs:
+            assert "a wrong setting" in said.stderr, said.stderr
     cluster.set_quota(0)
     said = deploy(homerun, "quota", status=None)
     cluster.set_quota(None)

@@ -140,6 +140,8 @@ def unknown_field(value):
 
 
 class FakeCluster:
+    has_logs = True
+
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="kube-fake-")
         certificates(self.folder)
@@ -150,7 +152,6 @@ class FakeCluster:
         self.quota = None     # pods in all
         self.pull_errors = {}  # image: (reason, message)
         self.webhook = None   # its refusal of pods, in words
-        self.logs = {}        # pod: text
         self.numbers = itertools.count(1)
         self.processes = {}
         self.closing = False
@@ -262,6 +263,9 @@ class FakeCluster:
             self.calls.append((handler.command, handler.path))
         try:
             self.judge(handler)
+            if parts.path.endswith("/log"):
+                self.follow(handler, parts.path, query)
+                return
             if query.get("watch") == "1":
                 self.watch(handler, parts.path, query, up)
                 return
@@ -350,8 +354,6 @@ class FakeCluster:
                           "terminated", [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}])
 
     def get(self, plural, space, name, sub, query):
-        if sub == "log":
-            return 200, self.logs.get(name, "").encode(), None
         if name is None:
             items = self.store.list(plural, space, query.get("labelSelector", ""))
             start, limit = int(query.get("continue") or 0), int(query.get("limit") or 0)
@@ -532,6 +534,30 @@ class FakeCluster:
         handler.wfile.write(b"0\r\n\r\n")
         handler.close_connection = self.up is not up
 
+    def follow(self, handler, path, query):
+        """The log of a pod, until its process has ended."""
+        plural, space, name, _ = self.parse(path)
+        self.may("get", plural, "log", space, name)
+        process = self.processes.get(name)
+        if process is None:
+            raise Refusal(400, "BadRequest", f'container "{query.get("container")}" in pod "{name}" is waiting to start')
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        number = 0
+        with open(process.log, encoding="utf-8", errors="replace") as file:
+            while not self.closing:
+                ended = process.poll() is not None
+                for line in file.readlines():
+                    number += 1
+                    text = f"2026-01-01T00:00:00.{number * 1000:09d}Z {line}".encode()
+                    handler.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+                handler.wfile.flush()
+                if ended:
+                    break
+                time.sleep(0.05)
+        handler.wfile.write(b"0\r\n\r\n")
+
     # -- controllers and kubelet --
 
     def control(self):
@@ -621,8 +647,6 @@ class FakeCluster:
         ended = process.poll()
         after = copy.deepcopy(pod)
         if ended is not None and pod["status"]["containerStatuses"][0]["ready"] is not None:
-            with open(process.log, encoding="utf-8", errors="replace") as file:
-                self.logs[name] = file.read()
             self.set_status(after, ready=None, state={"waiting": {
                 "reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}},
                 last={"terminated": {"exitCode": ended if ended >= 0 else 128 - ended, "reason": "Error"}})

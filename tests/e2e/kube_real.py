@@ -38,11 +38,13 @@ def path_of(plural, space=None, name=None):
 
 
 class RealCluster:
+    has_logs = False  # its kubelet serves none
+
     def __init__(self, programs):
         """PROGRAMS: the folder of kube-apiserver and kube-controller-manager."""
         self.bin = programs
         self.folder = tempfile.mkdtemp(prefix="kube-real-")
-        self.programs, self.pull_errors, self.logs, self.processes = {}, {}, {}, {}
+        self.programs, self.pull_errors, self.processes = {}, {}, {}
         self.numbers = itertools.count(1)
         self.closing = False
         self.children = []
