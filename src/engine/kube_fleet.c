@@ -414,9 +414,9 @@ void fleet_on_deployment_gone(struct fleet *fleet)
 
 void fleet_on_deployment_deleted(struct fleet *fleet)
 {
-    if (fleet->call == NULL) {
+    if (fleet->call == NULL && fleet->known) {
         fleet->known = fleet->whole = fleet->secret_made = false;
-        fleet->secrets_hash = 0;
+        fleet->secrets_hash = 0; /* its Secret goes with it */
         fleet->replicas = 0;
         fleet->version[0] = '\0';
     }
@@ -954,8 +954,8 @@ static uint64_t hash_of(const struct secrets *secrets)
 static void fleets_provide(struct fleet *fleet, struct secrets *secrets)
 {
     uint64_t hash = hash_of(secrets);
-    if (hash == fleet->secrets_hash && (fleet->secret_made || fleet->secret_stale)) {
-        return;
+    if (hash == fleet->secrets_hash && (fleet->secret[0] != '\0' || fleet->secret_stale)) {
+        return; /* made, or on the way */
     }
     secrets_done(&fleet->secrets);
     fleet->secrets = *secrets;

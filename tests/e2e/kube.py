@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Instances in a cluster (--engine=kubernetes), against an API server that answers as the real one was seen to."""
+import base64
+import json
 import os
 import shutil
 import signal
@@ -135,6 +137,90 @@ def what_pods_write_is_in_the_log():
     pod, = pods_of(cluster, "talks")
     wait_until(lambda: "kube_container: begins" in homerun.cli("logs", "talks").stdout, "its line")
     assert f"pod {pod}" in homerun.cli("logs", "talks").stdout
+
+
+PLACE = "/v2/projects/demo/locations/us-central1"
+
+
+def api(homerun, method, path, body=None):
+    answer = homerun.api(method, path, body)
+    assert answer.status == 200, f"{method} {path}: {answer}"
+    return answer.json
+
+
+def add_secret_value(homerun, value):
+    api(homerun, "POST", "/v1/projects/demo/secrets/word:addVersion",
+        {"payload": {"data": base64.b64encode(value.encode()).decode()}})
+
+
+def make_service(homerun, name, template):
+    operation = api(homerun, "POST", f"{PLACE}/services?serviceId={name}",
+                    {"template": template, "invokerIamDisabled": True})
+    api(homerun, "POST", f"/v2/{operation['name']}:wait", {"timeout": "60s"})
+    condition = api(homerun, "GET", f"{PLACE}/services/{name}")["terminalCondition"]
+    assert condition["state"] == "CONDITION_SUCCEEDED", condition
+
+
+@test
+def a_secret_is_as_it_is_when_a_service_wakes():
+    cluster, homerun = stand()
+    number = homerun.ready["projectNumber"]
+    api(homerun, "POST", "/v1/projects/demo/secrets?secretId=word", {"replication": {"automatic": {}}})
+    add_secret_value(homerun, "first value")
+    api(homerun, "POST", "/v1/projects/demo/secrets/word:setIamPolicy", {"policy": {"bindings": [
+        {"role": "roles/secretmanager.secretAccessor",
+         "members": [f"serviceAccount:{number}-compute@developer.gserviceaccount.com"]}]}})
+    source = {"secretKeyRef": {"secret": "word", "version": "latest"}}
+    make_service(homerun, "secret", {
+        "containers": [{"image": IMAGE, "env": [{"name": "WORD", "valueSource": source}],
+                        "volumeMounts": [{"name": "files", "mountPath": "/secrets/word"}]}],
+        "volumes": [{"name": "files", "secret": {"secret": "word", "items": [{"path": "now", "version": "latest"}]}}]})
+    assert homerun.get(homerun.url("secret")).json["env"]["WORD"] == "first value"
+    kept, = secrets_of(cluster, "secret")
+    assert kept["immutable"] is True
+    assert kept["metadata"]["ownerReferences"][0]["uid"] == one_deployment(cluster, "secret")["metadata"]["uid"]
+    assert "first value" not in json.dumps(cluster.objects("deployments"))
+    volume, = one_deployment(cluster, "secret")["spec"]["template"]["spec"]["volumes"]
+    assert volume["secret"]["secretName"] == kept["metadata"]["name"] and volume["secret"]["items"][0]["path"] == "now"
+    wait_until(lambda: not pods_of(cluster, "secret"), "no pod")
+    before = len(of_service(cluster, "secret"))
+    assert homerun.get(homerun.url("secret")).json["env"]["WORD"] == "first value"
+    made = of_service(cluster, "secret")[before:]
+    assert len(made) == 1, made  # what has not changed is not sent again
+    wait_until(lambda: not pods_of(cluster, "secret"), "no pod")
+    add_secret_value(homerun, "second value")
+    assert homerun.get(homerun.url("secret")).json["env"]["WORD"] == "second value"
+    wait_until(lambda: len(secrets_of(cluster, "secret")) == 1, "the former Secret goes")
+
+
+def secrets_of(cluster, service):
+    return [s for s in cluster.objects("secrets")
+            if s["metadata"].get("labels", {}).get("homerun.internal/service") == service]
+
+
+@test
+def sidecars_volumes_and_probes_are_taken():
+    """By a real server too, which knows every field."""
+    cluster, homerun = stand()
+    make_service(homerun, "parts", {
+        "containers": [
+            {"name": "front", "image": IMAGE, "ports": [{"containerPort": 8080}], "dependsOn": ["side"],
+             "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+             "startupProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 2, "failureThreshold": 30},
+             "livenessProbe": {"httpGet": {"path": "/live", "httpHeaders": [{"name": "A", "value": "b"}]}}},
+            {"name": "side", "image": IMAGE, "startupProbe": {"grpc": {"port": 9000, "service": "s"}}},
+        ],
+        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "8Mi"}}]})
+    assert homerun.get(homerun.url("parts")).status == 200
+    spec = one_deployment(cluster, "parts")["spec"]["template"]["spec"]
+    side, = spec["initContainers"]
+    assert side["name"] == "side" and side["restartPolicy"] == "Always"
+    assert side["startupProbe"]["grpc"] == {"port": 9000, "service": "s"}
+    assert side["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    front, = spec["containers"]
+    assert front["livenessProbe"]["httpGet"]["path"] == "/live"
+    assert front["startupProbe"]["failureThreshold"] == 60 and front["startupProbe"]["periodSeconds"] == 1
+    assert spec["volumes"][0]["emptyDir"]["medium"] == "Memory"
 
 
 @test
