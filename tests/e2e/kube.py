@@ -5,9 +5,10 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 
-from homerun import PYTHON, Homerun, Skip, finally_do, main, program_folder, test, wait_until
+from homerun import PYTHON, ROOT, Homerun, Skip, finally_do, main, program_folder, test, wait_until
 from kube_fake import FakeCluster
 from kube_real import RealCluster
 
@@ -353,6 +354,31 @@ def one_of_two_engines_scales_down_and_the_other_takes_over():
     keep(second, "shared", 0)
     wait_until(lambda: LEADS in second.printed(), "the second leads", 60)
     wait_until(lambda: replicas(cluster, "shared") == 0, "it sleeps", 60)
+
+
+@test
+def our_manifests_are_taken_by_a_server():
+    """Each object of the plain manifest, and of the chart where there is helm, by a server that knows every field."""
+    cluster, _ = stand()
+    if not hasattr(cluster, "make_account"):
+        raise Skip("it takes a real API server (make test-kubernetes)")
+    try:
+        import yaml
+    except ImportError:
+        raise Skip("python3-yaml is not installed") from None
+    folder = ROOT / "packaging/kubernetes"
+    plain = list(yaml.safe_load_all((folder / "homerun.yaml").read_text()))
+    assert len(plain) == 4, plain
+    for value in plain:
+        cluster.would_make(value)
+    helm = os.environ.get("HELM") or shutil.which("helm")
+    if helm:
+        text = subprocess.run([helm, "template", "homerun", str(folder / "chart"), "--namespace=homerun"], check=True,
+                              capture_output=True, text=True).stdout
+        made = [value for value in yaml.safe_load_all(text) if value]
+        rights = json.loads((folder / "chart/files/rights.json").read_text())["items"]
+        by_name = lambda values: sorted(((v["kind"], v["metadata"]["name"], v) for v in values), key=lambda v: v[:2])
+        assert by_name(made) == by_name(plain + [r for r in rights if r["kind"] != "Namespace"])
 
 
 @test

@@ -26,7 +26,7 @@ ADMIN = "token-of-the-administrator"
 CONTROLLERS = ("deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,"
                "namespace-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,"
                "resourcequota-controller")
-GROUPS = {"deployments": "/apis/apps/v1", "endpointslices": "/apis/discovery.k8s.io/v1",
+GROUPS = {"deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1", "endpointslices": "/apis/discovery.k8s.io/v1",
           "networkpolicies": "/apis/networking.k8s.io/v1", "leases": "/apis/coordination.k8s.io/v1",
           "rolebindings": "/apis/rbac.authorization.k8s.io/v1", "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
           "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1", "roles": "/apis/rbac.authorization.k8s.io/v1",
@@ -131,6 +131,14 @@ class RealCluster:
         status, answer = self.call("POST", path_of(plural, space), value)
         assert status in (201, 409), answer
         return answer
+
+    def would_make(self, value):
+        """All that a server does with VALUE but keeping it; an unknown field is refused."""
+        plurals = {"NetworkPolicy": "networkpolicies"}
+        plural = plurals.get(value["kind"], value["kind"].lower() + "s")
+        status, answer = self.call("POST", path_of(plural, value["metadata"].get("namespace"))
+                                   + "?dryRun=All&fieldValidation=Strict", value)
+        assert status in (201, 409), answer
 
     def make_account(self):
         """What `kubectl apply` of our manifests would make, as far as rights go."""
