@@ -16,12 +16,14 @@ static const char document[] =
     "\"env\":\"production\"},\"annotations\":{\"owner\":\"storefront@example.com\"},\"createTime\":"
     "\"2026-01-02T03:04:05.678901Z\",\"updateTime\":\"2026-02-03T04:05:06.789012Z\",\"creator\":"
     "\"deployer@example.com\",\"lastModifier\":\"deployer@example.com\",\"ingress\":"
-    "\"INGRESS_TRAFFIC_ALL\",\"launchStage\":\"GA\",\"template\":{\"scaling\":{\"minInstanceCount\":"
+    "\"INGRESS_TRAFFIC_ALL\",\"launchStage\":\"GA\",\"template\":{\"scaling\":{"
+    "\"minInstanceCount\":"
     "1,\"maxInstanceCount\":20},\"timeout\":\"300s\",\"serviceAccount\":"
     "\"storefront@demo-project.iam.gserviceaccount.com\",\"containers\":[{\"image\":"
     "\"us-docker.pkg.dev/demo-project/shop/storefront:1.4\",\"env\":[{\"name\":\"DB_HOST\","
     "\"value\":\"10.1.2.3\"},{\"name\":\"LOG_LEVEL\",\"value\":\"info\"},"
-    "{\"name\":\"PAYMENT_ENDPOINT\",\"value\":\"https://payments.example.com/v2/charges\"},{\"name\":"
+    "{\"name\":\"PAYMENT_ENDPOINT\",\"value\":\"https://payments.example.com/v2/"
+    "charges\"},{\"name\":"
     "\"CACHE_URL\",\"value\":\"redis://10.1.2.4:6379/0\"},{\"name\":\"FEATURES\",\"value\":"
     "\"new-checkout,quick-search,gift-cards\"}],\"resources\":{\"limits\":"
     "{\"cpu\":\"1\",\"memory\":\"512Mi\"},\"cpuIdle\":true},\"ports\":[{\"name\":\"http1\","
@@ -29,8 +31,10 @@ static const char document[] =
     "\"TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST\",\"percent\":100}],\"observedGeneration\":\"7\","
     "\"terminalCondition\":{\"type\":\"Ready\",\"state\":\"CONDITION_SUCCEEDED\","
     "\"lastTransitionTime\":\"2026-02-03T04:05:09.789012Z\"},\"latestReadyRevision\":"
-    "\"projects/demo-project/locations/us-central1/services/storefront/revisions/storefront-00007-abc\""
-    ",\"uri\":\"https://storefront-abcdefghij-uc.a.run.app\",\"etag\":\"\\\"CMWt-MoGEMj3kZYC\\\"\"}";
+    "\"projects/demo-project/locations/us-central1/services/storefront/revisions/"
+    "storefront-00007-abc\""
+    ",\"uri\":\"https://"
+    "storefront-abcdefghij-uc.a.run.app\",\"etag\":\"\\\"CMWt-MoGEMj3kZYC\\\"\"}";
 
 static int64_t spent_ns(void)
 {

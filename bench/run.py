@@ -4,7 +4,7 @@
 Each contestant is pinned to core 0, load and upstream to core 1. Rounds of the contestants alternate, so that what
 the machine does meanwhile falls on all of them. Only loopback addresses are ever a target.
 
-    python3 bench/run.py [--build DIR] [--seconds N] [--rounds N] [--services N] [--only load|calls|wake|memory|scale|terraform|containers]
+    python3 bench/run.py [--build DIR] [--seconds N] [--rounds N] [--services N] [--only load|rate|calls|wake|memory|scale|terraform|containers]
 """
 import argparse
 import http.client
@@ -35,6 +35,7 @@ ISSUER = "https://issuer.bench.test"
 DOMAIN = "bench.test"
 TOKENS = 1000
 CONNECTIONS = 64
+RATE = 20000  # requests a second, of the times at a given rate
 LOAD, PROXY = ["taskset", "-c", "1"], ["taskset", "-c", "0"]
 
 
@@ -105,6 +106,17 @@ def h2load(url, host, seconds, token=""):
                           capture_output=True, text=True, check=True, start_new_session=True)
     line = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout)
     return int(line.group(1)), sum(int(line.group(i)) for i in (2, 3, 4)), None, None
+
+
+def open_loop(build, port, transport, host, seconds, tokens=None):
+    """Times in milliseconds at RATE, each from the moment that its request was due; and how many were not answered."""
+    done = subprocess.run([*LOAD, f"{build}/bench/bench-rate", str(port), transport, host, str(CONNECTIONS), str(RATE),
+                           str(seconds), *([tokens] if tokens else [])],
+                          capture_output=True, text=True, start_new_session=True, timeout=seconds + 30)
+    found = re.search(r"with 200, (\d+) not, (\d+) a second: p50 (\d+) p95 (\d+) p99 (\d+) max (\d+)", done.stdout)
+    assert found, done.stderr
+    bad, rate, *times = map(int, found.groups())
+    return bad, rate, [time_us / 1000 for time_us in times]
 
 
 # ---- contestants ----
@@ -235,6 +247,45 @@ def bench_load(stand, rivals, folder, options):
             for who, (pids, run) in contestants.items():
                 rows[who].append(measure(who, pids, everyone, run))
         report_load(name, rows)
+
+
+def bench_rate(stand, rivals, folder, build, options):
+    """p99 at a rate that all can serve, with new connections for each turn; the contestants take turns."""
+    private = urllib.parse.urlsplit(stand.url("private")).netloc
+    public = urllib.parse.urlsplit(stand.url("public")).netloc
+    https, plain = (urllib.parse.urlsplit(stand.ready[name]).port for name in ("https", "http"))
+    for pid in stand.pids("ingress"):
+        subprocess.run(["taskset", "-apc", "0", str(pid)], check=True, capture_output=True)
+    known = tree(stand.process.pid) + tree(rivals.haproxy.pid) + tree(rivals.nginx.pid)
+    cases = {
+        "private, TLS, HTTP/1.1, RS256 tokens": ("tls", private, f"{folder}/tokens", {
+            "homerun": https, "haproxy, no check": 8112, "haproxy, RS256": 8122, "nginx, no check": 8102}),
+        "public, plain HTTP/1.1": ("plain", public, None, {
+            "homerun": plain, "haproxy, no check": 8111, "nginx, no check": 8101}),
+    }
+    for name, (transport, host, tokens, ports) in cases.items():
+        rows = {who: [] for who in ports}
+        for _ in range(options.rounds):
+            for who, port in ports.items():
+                ours, children, busy = cpu_us(known), children_us(), cores_busy_us()
+                started = time.monotonic()
+                bad, rate, times = open_loop(build, port, transport, host, options.seconds, tokens)
+                wall = (time.monotonic() - started) * 1_000_000
+                busy = sum(now - then for now, then in zip(cores_busy_us(), busy))
+                others = (busy - (cpu_us(known) - ours) - (children_us() - children)) / wall
+                rows[who].append((bad, rate, others, *times))
+        report_rate(name, rows)
+
+
+def report_rate(name, rows):
+    print(f"\n{name}: times at {RATE} requests a second over {CONNECTIONS} connections, from the moment that each was due")
+    for who, values in rows.items():
+        bad, rate, others, p50, p95, p99, most = (statistics.median(column) for column in zip(*values))
+        worst = max(value[2] for value in values)
+        print(f"  {who:18} p50 {p50:.2f}  p95 {p95:.2f}  p99 {p99:.2f}  longest {most:.1f} ms, {rate:.0f} answered a second"
+              f"  others {others:4.0%} (worst {worst:4.0%})" +
+              (f"  {bad:.0f} NOT ANSWERED WITH 200" if bad else "") +
+              ("" if rate > RATE * 0.98 and worst < 0.25 else "  TIMES VOID: the machine was not at rest, or too slow"))
 
 
 def instances(stand):
@@ -395,7 +446,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--scale", type=int, default=int(os.environ.get("BENCH_SCALE", "0")))
-    parser.add_argument("--only", default="load,calls,wake,memory,decision,terraform,containers")
+    parser.add_argument("--only", default="load,rate,calls,wake,memory,decision,terraform,containers")
     options = parser.parse_args()
     build = str((ROOT / options.build).resolve())
     only = options.only.split(",")
@@ -417,16 +468,23 @@ def main():
         print(f"{options.services} services, {TOKENS} tokens, {CONNECTIONS} connections")
         if "decision" in only:
             print()
-            subprocess.run([f"{build}/src/ingress/bench-decision"], check=True)
+            for how in ("check", "token", "session"):
+                print(f"decision, {how}: one service of 1,000 each; a door by token or by session cookie", flush=True)
+                subprocess.run([f"{build}/src/ingress/bench-decision", "RS256", how], check=True)
+            print("the gRPC codec, a Service:", flush=True)
+            subprocess.run([f"{build}/bench/bench-codec"], check=True)
         if "memory" in only:
             bench_memory(stand, folder, build)
         if "calls" in only:
             bench_calls(stand)
         if "wake" in only:
             bench_wake(stand)
-        if "load" in only:
+        if "load" in only or "rate" in only:
             rivals = Rivals(folder, audience, address_of(instances(stand)[0]))
+        if "load" in only:
             bench_load(stand, rivals, folder, options)
+        if "rate" in only:
+            bench_rate(stand, rivals, folder, build, options)
         if options.scale:
             bench_scale(stand, options.scale)
             bench_calls(stand, prefix="late")
