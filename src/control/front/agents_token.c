@@ -3,16 +3,10 @@
  * (RFC 6749, 7636, 8707), and the end of one (RFC 7009). Pages of any origin may ask: none of this
  * goes by a cookie.
  */
-#include <openssl/crypto.h>
-
-#include "base/clock.h"
-#include "base/encode.h"
 #include "control/front/agents.h"
 #include "control/front/agents_inside.h"
 #include "control/front/door_inside.h"
 #include "control/identity/issuer.h"
-
-enum { VERIFIER_MIN = 43, VERIFIER_MAX = 128 };
 
 /* ---- answers ---- */
 
@@ -117,19 +111,6 @@ static bool client_of_form(struct api_call *call, struct agent_client *client)
     return true;
 }
 
-/* RFC 7636 section 4.6. */
-static bool verifier_fits(struct api_call *call, struct slice verifier, struct slice challenge)
-{
-    unsigned char digest[TICKET_HASH];
-    if (verifier.len < VERIFIER_MIN || verifier.len > VERIFIER_MAX) {
-        return false;
-    }
-    ticket_hash(verifier, digest);
-    struct slice made =
-        base64url_encode(&call->arena, (struct slice){(const char *)digest, sizeof(digest)});
-    return made.len == challenge.len && CRYPTO_memcmp(made.data, challenge.data, made.len) == 0;
-}
-
 static void reply_tokens(struct api_call *call, const struct agent_tokens *tokens)
 {
     json_t *body =
@@ -141,60 +122,23 @@ static void reply_tokens(struct api_call *call, const struct agent_tokens *token
     reply(call, 200, body);
 }
 
-/* A code's second use ends what the first one gave. */
-static bool take_code(struct api_call *call, struct slice code, struct agent_request *request,
-                      struct session_key *session, struct error *err)
-{
-    switch (agent_code_take(call->control->agent_flows, &call->arena, code, clock_boot_us(),
-                            request, session)) {
-    case AGENT_CODE_GOOD:
-        return true;
-    case AGENT_CODE_USED:
-        if (!agent_grant_end(call, session, "end-agent-by-used-code", err)) {
-            return false;
-        }
-        break;
-    case AGENT_CODE_UNKNOWN:
-        break;
-    }
-    return error_set(err, STATUS_UNAUTHENTICATED,
-                     "The code is not known, was used already, or is older than a minute.");
-}
-
-/* Whether the form is of who asked for the code, and of nobody who has seen it pass by. */
-static bool form_fits(struct api_call *call, const struct agent_client *client,
-                      const struct agent_request *request, struct error *err)
-{
-    struct slice form = call->raw_body, redirect, verifier;
-    bool whole = agent_parameter(call, form, "redirect_uri", &redirect) &&
-                 agent_parameter(call, form, "code_verifier", &verifier);
-    if (!whole || !slice_equal(client->id, request->client)) {
-        return error_set(err, STATUS_UNAUTHENTICATED, "The code is another client's.");
-    }
-    if (!slice_equal(redirect, request->redirect)) {
-        return error_set(err, STATUS_UNAUTHENTICATED,
-                         "redirect_uri is not the one that the code was sent to.");
-    }
-    return verifier_fits(call, verifier, request->challenge) ||
-           error_set(err, STATUS_UNAUTHENTICATED,
-                     "code_verifier does not fit the code_challenge (PKCE).");
-}
-
 static void by_code(struct api_call *call, const struct agent_client *client)
 {
-    struct slice code, resource;
+    struct slice body = call->raw_body, resource;
+    struct agent_code_form form = {.client = client->id};
     struct agent_request request;
-    struct session_key parent_key, key;
+    struct session_key key;
     struct agent_tokens tokens;
     auto_session parent = {0};
     struct error err;
-    if (!agent_parameter(call, call->raw_body, "code", &code) ||
-        !agent_parameter(call, call->raw_body, "resource", &resource)) {
-        refuse(call, 400, "invalid_request", "code or resource is broken, or stands there twice.");
+    if (!agent_parameter(call, body, "code", &form.code) ||
+        !agent_parameter(call, body, "redirect_uri", &form.redirect) ||
+        !agent_parameter(call, body, "code_verifier", &form.verifier) ||
+        !agent_parameter(call, body, "resource", &resource)) {
+        refuse(call, 400, "invalid_request", "A parameter is broken, or stands there twice.");
         return;
     }
-    if (!take_code(call, code, &request, &parent_key, &err) ||
-        !form_fits(call, client, &request, &err)) {
+    if (!agent_code_redeem(call, &form, &request, &parent, &err)) {
         refuse(call, 400, "invalid_grant", err.text);
         return;
     }
@@ -202,16 +146,11 @@ static void by_code(struct api_call *call, const struct agent_client *client)
         refuse(call, 400, "invalid_target", "The person has said yes for another resource.");
         return;
     }
-    if (!session_find_by_key(call->control, &call->arena, &parent_key, "", &parent, &err)) {
-        refuse(call, 400, "invalid_grant", "The person has signed out meanwhile.");
-        return;
-    }
-    call->caller.member = parent.person.shown;
     if (!agent_grant_begin(call, &parent, client, &request, &tokens, &key, &err)) {
         fail(call, &err);
         return;
     }
-    agent_code_gave(call->control->agent_flows, code, &key);
+    agent_code_gave(call->control->agent_flows, form.code, &key);
     reply_tokens(call, &tokens);
 }
 

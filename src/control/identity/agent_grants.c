@@ -8,6 +8,7 @@
 #include "control/identity/issuer.h"
 
 static const char prefix[] = "sessions/";
+enum { VERIFIER_MIN = 43, VERIFIER_MAX = 128 };
 enum { DIGITS = 64, REFRESH_CHARS = 2 * TICKET_CHARS + 1 };
 
 /* ---- tokens ---- */
@@ -216,6 +217,70 @@ bool agent_grant_of_token(struct api_call *call, struct slice token, struct slic
            slice_equal(claims.client_id, client) &&
            base64url_decode(&call->arena, claims.sid, &bytes) &&
            key_of_digits(hex_encode(&call->arena, bytes), out);
+}
+
+/* ---- codes ---- */
+
+/* RFC 7636 section 4.6. */
+static bool verifier_fits(struct arena *arena, struct slice verifier, struct slice challenge)
+{
+    unsigned char digest[TICKET_HASH];
+    if (verifier.len < VERIFIER_MIN || verifier.len > VERIFIER_MAX) {
+        return false;
+    }
+    ticket_hash(verifier, digest);
+    struct slice made =
+        base64url_encode(arena, (struct slice){(const char *)digest, sizeof(digest)});
+    return made.len == challenge.len && CRYPTO_memcmp(made.data, challenge.data, made.len) == 0;
+}
+
+static bool take_code(struct api_call *call, struct slice code, struct agent_request *request,
+                      struct session_key *session, struct error *err)
+{
+    switch (agent_code_take(call->control->agent_flows, &call->arena, code, clock_boot_us(),
+                            request, session)) {
+    case AGENT_CODE_GOOD:
+        return true;
+    case AGENT_CODE_USED:
+        if (!agent_grant_end(call, session, "end-agent-by-used-code", err)) {
+            return false;
+        }
+        break;
+    case AGENT_CODE_UNKNOWN:
+        break;
+    }
+    return error_set(err, STATUS_UNAUTHENTICATED,
+                     "The code is not known, was used already, or is older than a minute.");
+}
+
+/* Whether the form is of who asked for the code, and of nobody who has seen it pass by. */
+static bool form_fits(struct api_call *call, const struct agent_code_form *form,
+                      const struct agent_request *request, struct error *err)
+{
+    if (!slice_equal(form->client, request->client)) {
+        return error_set(err, STATUS_UNAUTHENTICATED, "The code is another client's.");
+    }
+    if (!slice_equal(form->redirect, request->redirect)) {
+        return error_set(err, STATUS_UNAUTHENTICATED,
+                         "redirect_uri is not the one that the code was sent to.");
+    }
+    return verifier_fits(&call->arena, form->verifier, request->challenge) ||
+           error_set(err, STATUS_UNAUTHENTICATED,
+                     "code_verifier does not fit the code_challenge (PKCE).");
+}
+
+bool agent_code_redeem(struct api_call *call, const struct agent_code_form *form,
+                       struct agent_request *request, struct session *parent, struct error *err)
+{
+    struct session_key key;
+    if (!take_code(call, form->code, request, &key, err) || !form_fits(call, form, request, err)) {
+        return false;
+    }
+    if (!session_find_by_key(call->control, &call->arena, &key, "", parent, err)) {
+        return error_set(err, STATUS_UNAUTHENTICATED, "The person has signed out meanwhile.");
+    }
+    call->caller.member = parent->person.shown;
+    return true;
 }
 
 /* ---- a person's own ---- */

@@ -11,6 +11,19 @@
 #include "control/identity/agent_clients.h"
 #include "control/identity/agent_flows.h"
 
+/* What a client sends for a code (RFC 6749 section 4.1.3). */
+struct agent_code_form {
+    struct slice client, code, redirect, verifier;
+};
+/*
+ * Takes the form's code, which is burnt whatever follows: what was asked for, and the sign-on
+ * session of the person who said yes, who is the call's caller from then on. UNAUTHENTICATED if the
+ * form is not of who asked for it, or the person has signed out; a second use ends what the first
+ * one gave.
+ */
+bool agent_code_redeem(struct api_call *call, const struct agent_code_form *form,
+                       struct agent_request *request, struct session *parent, struct error *err);
+
 /* The answer of the token endpoint, on the way. Strings lie in the call's arena. */
 struct agent_tokens {
     struct slice access, refresh; /* refresh "": none was asked for */
