@@ -242,8 +242,9 @@ void lookup_claims_view(const struct token *from, bool self_signed, struct facts
         .audience_count = from->audience_count,
         .email_verified = from->email_verified,
         .self_signed = self_signed,
-        .sid = from->sid,
+        .sid = from->client_id.len > 0 ? from->sid : SLICE_NONE,
         .client = from->client_id,
+        .hangs_on = from->client_id.len > 0 ? SLICE_NONE : from->sid,
     };
 }
 
@@ -322,8 +323,11 @@ enum token_fault lookup_believe(const struct index_reader *reader, const struct 
         .self_signed = !known && at_door && may_be_self_signed(token),
         .names_somebody = known || may_be_self_signed(token),
     };
-    if (!known || !issuer.agents) {
+    if (!known || !issuer.ours) {
         token->sid = SLICE_NONE; /* whoever else signs names no session of ours */
+    }
+    if (!known || !issuer.agents) {
+        token->client_id = SLICE_NONE;
     }
     enum token_fault fault = token_verify_time(token, now_s);
     if (fault != TOKEN_OK) {

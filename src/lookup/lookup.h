@@ -87,7 +87,8 @@ struct lookup_belief {
 /*
  * Whether TOKEN, which has been taken apart, is an ID token in its time that one of its issuer's
  * keys has signed; cheap checks come first. AT_DOOR: or a self-signed JWT of a service account, or
- * the access token of an agent, which alone has a `sid` after this.
+ * the access token of an agent, which alone has a `client_id` after this; tokens of our own alone
+ * have a `sid`.
  * Accounts and audiences are not looked at. *out is set whatever the answer.
  */
 enum token_fault lookup_believe(const struct index_reader *reader, const struct lookup_keys *keys,

@@ -116,7 +116,8 @@ struct facts_claims {
     bool self_signed; /* by a service account's own key, for the door alone */
     struct slice sid; /* of an agent's token, for the door alone: the session that it hangs on; ""
                          for any other */
-    struct slice client; /* the agent's client ID */
+    struct slice client;   /* the agent's client ID */
+    struct slice hangs_on; /* of an ID token of our own that ends with a session: its number; "" */
 };
 
 /* How the look-up of a token has ended. */

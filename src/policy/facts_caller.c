@@ -166,6 +166,17 @@ static bool is_authority_of(const struct facts_issuer *issuer, struct slice doma
     return false;
 }
 
+/* What `gcloud auth login` has got ends with the session of its person (docs/access.md, S10). */
+static bool session_stands(const struct gathering *gathering, const struct facts_claims *claims)
+{
+    const struct facts_session *session =
+        gathering->lookups->agent == NULL
+            ? NULL
+            : gathering->lookups->agent(gathering->ctx, claims->hangs_on);
+    return session != NULL && session->agent.len > 0 && slice_equal(session->sub, claims->sub) &&
+           session->expire_us > gathering->request->now_us;
+}
+
 /* An account of our own: what is known of its sub, whatever else the token claims. */
 static enum facts_fault names_of_account(const struct gathering *gathering,
                                          const struct facts_claims *claims, struct names *out)
@@ -189,6 +200,9 @@ static enum facts_fault names_of_account(const struct gathering *gathering,
     if (claims->user_key.len > 0 &&
         !gathering->lookups->user_key(gathering->ctx, claims->user_key)) {
         return FACTS_KEY_REVOKED;
+    }
+    if (claims->hangs_on.len > 0 && !session_stands(gathering, claims)) {
+        return FACTS_AGENT_ENDED;
     }
     out->email = slice_from(account.member, (size_t)(slice_find(account.member, ':') + 1));
     if (claims->self_signed && !slice_equal(out->email, claims->email)) {

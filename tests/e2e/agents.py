@@ -164,7 +164,7 @@ def what_is_asked_for_wrongly_is_told_to_a_program_here_and_to_the_person_else()
             ("invalid_target", {"resource": one.replace("//", "//user@")}), ("invalid_target", {"resource": [one, h.url("two")]}),
             ("invalid_request", {"code_challenge": None}), ("invalid_request", {"code_challenge": "short"}),
             ("invalid_request", {"code_challenge_method": "plain"}), ("invalid_request", {"code_challenge_method": None}),
-            ("invalid_request", {"code_challenge": ["x" * 43, "y" * 43]}), ("invalid_request", {"state": "x" * 3000}),
+            ("invalid_request", {"code_challenge": [b64(b"x" * 32), b64(b"y" * 32)]}), ("invalid_request", {"state": "x" * 3000}),
             ("invalid_request", {"request": "eyJ"}), ("unsupported_response_type", {"response_type": "token"}),
             ("unsupported_response_type", {"response_type": None}), ("unsupported_response_type", {"response_mode": "form_post"}),
             ("consent_required", {"prompt": "none"})):

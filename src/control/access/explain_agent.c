@@ -2,22 +2,17 @@
  * as that, unless the session that it names stands. */
 #include "control/access/explain.h"
 
-#include "base/encode.h"
 #include "control/identity/agent_clients.h"
 #include "control/identity/sessions.h"
 
 /* The session that the token names: its document, owned by the caller; NULL if it has ended. */
 static json_t *session_of(const struct explanation *explanation, const struct token *token)
 {
-    struct arena *arena = explanation->arena;
-    struct slice bytes;
     struct session_key key;
     struct session session = {0};
-    if (!base64url_decode(arena, token->sid, &bytes) || bytes.len != TICKET_HASH) {
-        return NULL;
-    }
-    snprintf(key.text, sizeof(key.text), "sessions/%.*s", SLICE_ARG(hex_encode(arena, bytes)));
-    if (!session_find_by_key(explanation->control, arena, &key, NULL, &session, NULL)) {
+    if (!session_key_of_sid(token->sid, &key) ||
+        !session_find_by_key(explanation->control, explanation->arena, &key, NULL, &session,
+                             NULL)) {
         return NULL;
     }
     json_t *body = session.agent.len > 0 ? json_incref(session.body) : NULL;

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "control/identity/accounts.h"
+#include "control/identity/agent_grants.h"
+#include "control/identity/gcloud_login.h"
 #include "control/identity/issuer.h"
 #include "http/url.h"
 #include "ipc/signer_client.h"
@@ -143,8 +145,72 @@ static bool live_account(struct api_call *call, const struct token *token, struc
 {
     struct control *control = call->control;
     return account_by_sub(control, &call->arena, token->sub, out) && !out->disabled &&
+           issuer_session_stands(control, &call->arena, token) &&
            (token->user_key.len == 0 ||
             account_key_enabled(control, &call->arena, out, token->user_key));
+}
+
+static void reply_gcloud(struct api_call *call, const struct gcloud_tokens *tokens)
+{
+    /* Without "scope": gcloud ends with an error where it differs from what it asked for. */
+    json_t *answer =
+        json_pack("{s:o, s:i, s:s, s:o}", "access_token", json_slice(tokens->access), "expires_in",
+                  TOKEN_SECONDS - 1, "token_type", "Bearer", "id_token", json_slice(tokens->id));
+    if (tokens->refresh.len > 0) {
+        json_object_set_new(answer, "refresh_token", json_slice(tokens->refresh));
+    }
+    api_reply(call, answer);
+}
+
+static struct slice form_slice(struct api_call *call, const char *name)
+{
+    struct slice value = SLICE_NONE;
+    url_query_find(&call->arena, call->raw_body, name, &value);
+    return value;
+}
+
+/* `gcloud auth login`: its client is a public one, whatever secret it sends. PKCE protects it. */
+static void by_code(struct api_call *call)
+{
+    const struct agent_code_form given = {
+        .client = form_slice(call, "client_id"),
+        .code = form_slice(call, "code"),
+        .redirect = form_slice(call, "redirect_uri"),
+        .verifier = form_slice(call, "code_verifier"),
+    };
+    struct agent_request request;
+    struct session_key key;
+    struct gcloud_tokens tokens;
+    auto_session parent = {0};
+    struct error err;
+    if (!slice_is(given.client, GCLOUD_LOGIN_CLIENT)) {
+        refuse(call, "unauthorized_client",
+               "Codes are given here to gcloud alone. Agents redeem theirs at the auth host.");
+        return;
+    }
+    if (!agent_code_redeem(call, &given, &request, &parent, &err)) {
+        refuse(call, "invalid_grant", err.text);
+        return;
+    }
+    if (!gcloud_login_begin(call, &parent, &tokens, &key, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    agent_code_gave(call->control->agent_flows, given.code, &key);
+    reply_gcloud(call, &tokens);
+}
+
+static void refresh_gcloud(struct api_call *call, struct slice text)
+{
+    struct gcloud_tokens tokens;
+    struct error err;
+    if (gcloud_login_renew(call, text, &tokens, &err)) {
+        reply_gcloud(call, &tokens);
+    } else if (err.status == STATUS_UNAUTHENTICATED) {
+        refuse(call, "invalid_grant", "Token has been expired or revoked.");
+    } else {
+        api_fail(call, &err);
+    }
 }
 
 static void refresh(struct api_call *call)
@@ -157,6 +223,10 @@ static void refresh(struct api_call *call)
     const char *text = form(call, "refresh_token");
     if (text == NULL) {
         refuse(call, "invalid_request", "The form has no refresh_token.");
+        return;
+    }
+    if (ticket_is_whole(slice_of(text))) {
+        refresh_gcloud(call, slice_of(text));
         return;
     }
     if (!issuer_believe(control, &call->arena, slice_of(text), "refresh", &token, &err) ||
@@ -189,6 +259,7 @@ static void token_post(struct api_call *call)
     } grants[] = {
         {"urn:ietf:params:oauth:grant-type:jwt-bearer", jwt_bearer},
         {"refresh_token", refresh},
+        {"authorization_code", by_code},
     };
     const char *grant = form(call, "grant_type");
     if (!url_query_whole(&call->arena, call->raw_body)) {
@@ -203,7 +274,7 @@ static void token_post(struct api_call *call)
     }
     refuse(call, grant == NULL ? "invalid_request" : "unsupported_grant_type",
            grant == NULL ? "The form has no grant_type."
-                         : "This server knows jwt-bearer and refresh_token.");
+                         : "This server knows jwt-bearer, refresh_token and authorization_code.");
 }
 
 static void discovery_get(struct api_call *call)

@@ -45,9 +45,8 @@ static void add_parameter(struct api_call *call, struct buffer *url, const char 
                   SLICE_ARG(url_encode(&call->arena, value)));
 }
 
-/* The redirect URI with what OAuth has behind it; "iss" says which server answers (RFC 9207). */
-static const char *way_back(struct api_call *call, const struct agent_request *request,
-                            const char *name, struct slice value)
+const char *agent_way_back(struct api_call *call, const struct agent_request *request,
+                           const char *name, struct slice value)
 {
     struct buffer url = BUFFER_INIT(AGENT_URL_MAX + 4 * AGENT_STATE_MAX + 1024);
     buffer_add(&url, request->redirect);
@@ -74,7 +73,7 @@ static void send_fault(struct api_call *call, const struct agent_request *reques
 {
     struct agent_redirect place;
     const char *why;
-    const char *url = way_back(call, request, "error", slice_of(fault->code));
+    const char *url = agent_way_back(call, request, "error", slice_of(fault->code));
     if (!agent_redirect_read(&call->arena, request->redirect, &place, &why)) {
         door_refuse(call, 400, "This program cannot be let in", fault->text);
         return;
@@ -189,8 +188,8 @@ static struct fault read_request(struct api_call *call, struct agent_request *re
 
 /* ---- the consent page ---- */
 
-static void add_line(struct api_call *call, struct door_page *page, const char *label,
-                     struct slice value)
+void agent_add_line(struct api_call *call, struct door_page *page, const char *label,
+                    struct slice value)
 {
     door_page_add(page, "<p class=\"soft\">");
     door_page_add(page, label);
@@ -198,8 +197,8 @@ static void add_line(struct api_call *call, struct door_page *page, const char *
     door_add_name(call, page, value);
 }
 
-static void add_button(struct door_page *page, const char *value, const char *text,
-                       const char *class)
+void agent_add_button(struct door_page *page, const char *value, const char *text,
+                      const char *class)
 {
     door_page_add(page, "<button type=\"submit\" name=\"answer\" value=\"");
     door_page_add(page, value);
@@ -230,12 +229,12 @@ static void consent_page(struct api_call *call, struct slice id,
     door_add_name(call, &page, slice_of(arena_printf(&call->arena, "“%.*s”", SLICE_ARG(name))));
     door_page_add(&page, "<p class=\"soft\">Nobody has checked that name: any program can use "
                          "it.</p>");
-    add_line(call, &page, "The service:", request->resource);
-    add_line(call, &page, "In the name of:", session->person.shown);
-    add_line(call, &page,
-             place.loopback ? "The program runs on the computer with this browser, at:"
-                            : "You will be sent to, and the program runs at:",
-             place.host);
+    agent_add_line(call, &page, "The service:", request->resource);
+    agent_add_line(call, &page, "In the name of:", session->person.shown);
+    agent_add_line(call, &page,
+                   place.loopback ? "The program runs on the computer with this browser, at:"
+                                  : "You will be sent to, and the program runs at:",
+                   place.host);
     door_page_add(&page,
                   "<p>It may do there what you may do, until you end it on the start page here, or "
                   "sign out. It gets nothing else of Homerun.</p>"
@@ -243,42 +242,39 @@ static void consent_page(struct api_call *call, struct slice id,
                   "<input type=\"hidden\" name=\"r\" value=\"");
     door_page_text(call, &page, id);
     door_page_add(&page, "\">");
-    add_button(&page, "allow", "Let it in", "");
-    add_button(&page, "deny", "Cancel", " class=\"quiet\"");
+    agent_add_button(&page, "allow", "Let it in", "");
+    agent_add_button(&page, "deny", "Cancel", " class=\"quiet\"");
     door_page_add(&page, "</form><p class=\"soft\">If you did not just start this "
                          "yourself, cancel.</p>");
     page.form_to = policy_source(call, &place);
     door_page_reply(call, &page);
 }
 
-static void over(struct api_call *call)
+void agent_over(struct api_call *call)
 {
     door_refuse(call, 400, "This request is over",
                 "It was answered already, took longer than ten minutes, or Homerun was restarted "
                 "meanwhile. Begin again in the program that asked.");
 }
 
-/* To sign-in, and back to this request. */
-static void sign_in_first(struct api_call *call, struct slice id,
-                          const struct agent_request *request, bool again)
+void agent_sign_in_first(struct api_call *call, const char *target, struct slice host, bool again)
 {
     struct slice login_id, nonce;
     struct login login;
-    const char *target = arena_printf(&call->arena, "/authorize?r=%.*s", SLICE_ARG(id));
     struct handovers *handovers = call->control->handovers;
     login_new(handovers, &call->arena,
               slice_of(settings_own_host(&call->control->settings, &call->arena, "auth")),
               slice_of(target), again, call->peer, clock_wall_us(), clock_boot_us(), &login_id,
               &nonce);
     if (!login_find(handovers, &call->arena, login_id, clock_boot_us(), &login)) {
-        over(call);
+        agent_over(call);
         return;
     }
-    login.host = request->host; /* what is entered in the end */
+    login.host = host; /* what is entered in the end */
     door_sign_in_page(call, &login, again);
 }
 
-static bool sign_in_is_due(const struct session *session, int64_t max_age_s)
+bool agent_sign_in_is_due(const struct session *session, int64_t max_age_s)
 {
     int64_t age_us = clock_wall_us() - session->signed_in_us;
     return max_age_s > 0 && (age_us < 0 || age_us / US_PER_S >= max_age_s);
@@ -297,11 +293,12 @@ static void ask(struct api_call *call, struct slice id, const struct agent_reque
         return;
     }
     if (!resource_is_served(call, request->resource, &host, &max_age_s)) {
-        over(call);
+        agent_over(call);
         return;
     }
-    if (!found || sign_in_is_due(&session, max_age_s)) {
-        sign_in_first(call, id, request, found);
+    if (!found || agent_sign_in_is_due(&session, max_age_s)) {
+        agent_sign_in_first(call, arena_printf(&call->arena, "/authorize?r=%.*s", SLICE_ARG(id)),
+                            request->host, found);
         return;
     }
     if (!session_touch(call, &session, &err)) {
@@ -320,7 +317,7 @@ static void go_on(struct api_call *call, struct slice id)
     auto_agent_client client = {0};
     if (!agent_flow_find(call->control->agent_flows, &call->arena, id, clock_boot_us(), &request) ||
         !agent_client_find(call->control, request.client, &client)) {
-        over(call);
+        agent_over(call);
         return;
     }
     ask(call, id, &request, &client);
@@ -378,18 +375,19 @@ static void authorize_post(struct api_call *call)
         return;
     }
     if (!found || !agent_flow_is_shown(flows, id, &session.key) ||
-        !agent_flow_find(flows, &call->arena, id, clock_boot_us(), &request)) {
-        over(call);
+        !agent_flow_find(flows, &call->arena, id, clock_boot_us(), &request) ||
+        request.host.len == 0) { /* gcloud's (agents_gcloud.c) */
+        agent_over(call);
         return;
     }
     if (!slice_is(answer, "allow")) {
         agent_flow_deny(flows, id);
-        door_redirect(call, 303, way_back(call, &request, "error", SLICE("access_denied")), NULL,
-                      0);
+        door_redirect(call, 303, agent_way_back(call, &request, "error", SLICE("access_denied")),
+                      NULL, 0);
         return;
     }
     struct slice code = agent_flow_allow(flows, &call->arena, id, clock_boot_us());
-    door_redirect(call, 303, way_back(call, &request, "code", code), NULL, 0);
+    door_redirect(call, 303, agent_way_back(call, &request, "code", code), NULL, 0);
 }
 
 /* ---- those who are in ---- */

@@ -8,3 +8,6 @@
 
 extern const struct api_route agent_routes[], agent_token_routes[];
 extern const size_t agent_route_count, agent_token_route_count;
+/* `gcloud auth login` (agents_gcloud.c). */
+extern const struct api_route gcloud_login_routes[];
+extern const size_t gcloud_login_route_count;

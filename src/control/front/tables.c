@@ -78,5 +78,6 @@ const struct api_table api_tables[] = {
     {agent_routes, &agent_route_count},
     {passkey_routes, &passkey_route_count},
     {agent_token_routes, &agent_token_route_count},
+    {gcloud_login_routes, &gcloud_login_route_count},
 };
 const size_t api_table_count = sizeof(api_tables) / sizeof(api_tables[0]);

@@ -20,18 +20,6 @@ static struct slice hash_of(struct arena *arena, struct slice ticket)
     return hex_encode(arena, (struct slice){(const char *)digest, sizeof(digest)});
 }
 
-/* The key's bytes as base64url. */
-static const char *sid_of(struct arena *arena, const struct session_key *key)
-{
-    char bytes[DIGITS / 2];
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        unsigned byte = 0;
-        sscanf(key->text + sizeof(prefix) - 1 + 2 * i, "%2x", &byte);
-        bytes[i] = (char)byte;
-    }
-    return arena_string(arena, base64url_encode(arena, (struct slice){bytes, sizeof(bytes)}));
-}
-
 /* A provider's person has no number here: they are who the provider says, by its name. */
 static const char *sub_of(struct arena *arena, const struct person *person)
 {
@@ -48,7 +36,7 @@ static bool mint(struct api_call *call, const struct person *person, const json_
         .scope = json_text_or(agent, "scope", ""),
         .resource = json_text_or(agent, "resource", ""),
         .sub = sub_of(&call->arena, person),
-        .sid = sid_of(&call->arena, key),
+        .sid = session_sid(&call->arena, key),
     };
     out->scope = arena_slice(&call->arena, slice_of(token.scope));
     return issuer_agent_token(call->control, &call->arena, &token, &out->access, err);
@@ -204,7 +192,7 @@ static bool key_of_digits(struct slice digits, struct session_key *out)
 bool agent_grant_of_token(struct api_call *call, struct slice token, struct slice client,
                           struct session_key *out)
 {
-    struct slice family, ticket, bytes;
+    struct slice family, ticket;
     struct token claims;
     auto_session session = {0};
     struct error err;
@@ -214,9 +202,7 @@ bool agent_grant_of_token(struct api_call *call, struct slice token, struct slic
                slice_equal(session.agent, client);
     }
     return issuer_believe(call->control, &call->arena, token, "agent", &claims, &err) &&
-           slice_equal(claims.client_id, client) &&
-           base64url_decode(&call->arena, claims.sid, &bytes) &&
-           key_of_digits(hex_encode(&call->arena, bytes), out);
+           slice_equal(claims.client_id, client) && session_key_of_sid(claims.sid, out);
 }
 
 /* ---- codes ---- */

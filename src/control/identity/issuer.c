@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "control/identity/accounts.h"
 #include "control/identity/federation.h"
-#include "control/identity/ticket.h"
+#include "control/identity/sessions.h"
 #include "control/publish/publish.h"
 #include "http/url.h"
 #include "ipc/signer_client.h"
@@ -165,6 +165,7 @@ static bool base_claims(json_t *claims, const struct token_grant *grant, struct 
     json_object_set_new(claims, "iat", json_integer(now));
     json_object_set_new(claims, "exp", json_integer(now + seconds));
     return put_claim(claims, "sub", grant->sub, err) &&
+           (grant->sid == NULL || put_claim(claims, "sid", grant->sid, err)) &&
            (grant->user_key == NULL || grant->user_key[0] == '\0' ||
             put_claim(claims, "homerun_key", grant->user_key, err));
 }
@@ -288,6 +289,18 @@ bool issuer_believe(struct control *control, struct arena *arena, struct slice t
     return true;
 }
 
+bool issuer_session_stands(struct control *control, struct arena *arena, const struct token *token)
+{
+    struct session_key key;
+    auto_session session = {0};
+    if (token->sid.len == 0) {
+        return true;
+    }
+    return session_key_of_sid(token->sid, &key) &&
+           session_find_by_key(control, arena, &key, NULL, &session, NULL) &&
+           session.agent.len > 0 && slice_equal(session.person.sub, token->sub);
+}
+
 /* Fills the caller from the account of SUB, if that and its key are alive. */
 static bool fill_caller(struct control *control, struct arena *arena, const struct token *token,
                         struct caller *out, struct error *err)
@@ -302,6 +315,9 @@ static bool fill_caller(struct control *control, struct arena *arena, const stru
     if (token->user_key.len > 0 &&
         !account_key_enabled(control, arena, &account, token->user_key)) {
         return refuse(err, "the service account key that it came from is disabled or deleted");
+    }
+    if (!issuer_session_stands(control, arena, token)) {
+        return refuse(err, "its person has signed out, or has ended what it hangs on");
     }
     account_caller(control, arena, &account, out);
     out->user_key = token->user_key;
@@ -387,6 +403,7 @@ static bool believe_self_signed(struct control *control, struct arena *arena, st
     }
     out->sub = slice_of(account.sub);
     out->user_key = out->kid;
+    out->sid = SLICE_NONE; /* no session of ours is named by others */
     return true;
 }
 

@@ -42,6 +42,7 @@ struct token_grant {
     const char *audience; /* of an ID token */
     const char *nonce;
     bool without_email; /* an ID token that does not say the address */
+    const char *sid;    /* the session that it hangs on, and ends with (sessions.h); NULL: none */
     int64_t seconds;    /* 0: one hour */
 };
 bool issuer_access_token(struct control *control, struct arena *arena,
@@ -85,6 +86,9 @@ bool issuer_caller(struct control *control, struct arena *arena, struct slice to
  */
 bool issuer_caller_lives(struct api_call *call, struct error *err);
 const char *issuer_url(const struct control *control); /* the API's base URL, without slash */
+
+/* Whether the session that TOKEN, one of ours, hangs on is there, if it hangs on one. */
+bool issuer_session_stands(struct control *control, struct arena *arena, const struct token *token);
 
 /* Whether a JWT that an account has signed itself is of now, and for an hour at most: longer ones
  * would outlive what the account's tokens may. */

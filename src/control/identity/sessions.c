@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "control/record/projects.h"
 
 enum {
@@ -42,6 +43,31 @@ struct session_key session_agent_key(struct slice id)
 {
     auto_arena arena = {0};
     return key_of(slice_of(arena_printf(&arena, "agent %.*s", SLICE_ARG(id))));
+}
+
+static const struct slice key_prefix = SLICE_INIT("sessions/");
+
+const char *session_sid(struct arena *arena, const struct session_key *key)
+{
+    char bytes[TICKET_HASH];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        unsigned byte = 0;
+        sscanf(key->text + key_prefix.len + 2 * i, "%2x", &byte);
+        bytes[i] = (char)byte;
+    }
+    return arena_string(arena, base64url_encode(arena, (struct slice){bytes, sizeof(bytes)}));
+}
+
+bool session_key_of_sid(struct slice sid, struct session_key *out)
+{
+    auto_arena arena = {0};
+    struct slice bytes;
+    if (!base64url_decode(&arena, sid, &bytes) || bytes.len != TICKET_HASH) {
+        return false;
+    }
+    snprintf(out->text, sizeof(out->text), "%s%.*s", key_prefix.data,
+             SLICE_ARG(hex_encode(&arena, bytes)));
+    return true;
 }
 
 static int64_t number_of(const json_t *body, const char *name)

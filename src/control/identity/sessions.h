@@ -93,6 +93,9 @@ bool session_find_by_key(struct control *control, struct arena *arena,
 
 /* The key of the agent's session that session_begin() gave ID for. */
 struct session_key session_agent_key(struct slice id);
+/* The key's number as tokens have it: base64url, in ARENA. And back: false if it is none. */
+const char *session_sid(struct arena *arena, const struct session_key *key);
+bool session_key_of_sid(struct slice sid, struct session_key *out);
 /* It has come, in the running CHANGE: AGENT is its document's from now on, and it lasts longer, as
  * the sign-on session does that it hangs on. */
 bool session_agent_came(struct control *control, struct change *change,

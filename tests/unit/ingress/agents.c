@@ -272,6 +272,44 @@ static void others_name_no_session_of_ours(void **state)
     assert_false(answer.drop_authorization);
 }
 
+/* What `gcloud auth login` has got: an ID token of ours that names the session. */
+static void an_id_token_that_hangs_on_a_session_ends_with_it(void **state)
+{
+    struct error err;
+    (void)state;
+    const char *sids[] = {sid_of(grant_key), sid_of(sign_on_key), "x"};
+    struct slice tokens[3];
+    for (int i = 0; i < 3; i++) {
+        tokens[i] = world_token(&world, world.ours, "k1",
+                                arena_printf(&world.arena,
+                                             "\"iss\":\"" OURS "\",\"sub\":\"1001\",\"aud\":\"" URL
+                                             "\",\"sid\":\"%s\"",
+                                             sids[i]));
+    }
+    for (int door = 1; door >= 0; door--) {
+        world.service.door.on = door != 0;
+        world_publish(&world);
+        if (!door) {
+            world_grant(&world, SERVICE_NODE, ALICE);
+        }
+        assert_true(ask(tokens[0]).verdict.allowed);
+        assert_int_equal(ask(tokens[1]).verdict.status, 401); /* a browser's session */
+        assert_int_equal(ask(tokens[2]).verdict.status, 401);
+        struct index_txn *txn = begin();
+        assert_true(index_txn_delete_session(txn, grant_key, &err));
+        commit(txn);
+        assert_int_equal(ask(tokens[0]).verdict.status, 401);
+        grant.sub = SLICE("2001"); /* another person's */
+        put_grant();
+        assert_int_equal(ask(tokens[0]).verdict.status, 401);
+        grant.sub = SLICE("1001");
+        put_grant();
+    }
+    grant.expire_us = NOW_S * 1000000;
+    put_grant();
+    assert_int_equal(ask(tokens[0]).verdict.status, 401);
+}
+
 static void no_cookie_is_an_agents_session(void **state)
 {
     struct error err;
@@ -301,6 +339,7 @@ int main(void)
         TEST(a_door_that_wants_a_fresh_sign_in_gets_it),
         TEST(nothing_passes_for_one_that_is_none),
         TEST(others_name_no_session_of_ours),
+        TEST(an_id_token_that_hangs_on_a_session_ends_with_it),
         TEST(no_cookie_is_an_agents_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
