@@ -9,6 +9,9 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
+/* Two numbers of 33 bytes at most, and what DER puts around them. */
+enum { ES256_DER_MAX = 72 };
+
 struct trust_key {
     EVP_PKEY *pkey;
     EVP_MD_CTX *
@@ -104,33 +107,28 @@ enum trust_alg trust_key_alg(const struct trust_key *key)
     return key->alg;
 }
 
-/* r||s as the DER SEQUENCE that OpenSSL wants: at most 72 bytes. */
-static size_t ecdsa_der(struct slice signature, unsigned char out[80])
+/* r||s (RFC 7518 section 3.4) as the DER that OpenSSL wants, in OUT; its length, 0 on failure. */
+static size_t ecdsa_der(struct slice signature, unsigned char out[ES256_DER_MAX])
 {
     const unsigned char *bytes = (const unsigned char *)signature.data;
-    size_t used = 2;
-    for (size_t half = 0; half < 2; half++) {
-        const unsigned char *number = bytes + half * EC_BYTES;
-        size_t length = EC_BYTES;
-        while (length > 1 && number[0] == 0) {
-            number++;
-            length--;
-        }
-        size_t sign = number[0] >> 7;
-        out[used++] = 0x02;
-        out[used++] = (unsigned char)(length + sign);
-        out[used] = 0;
-        memcpy(out + used + sign, number, length);
-        used += length + sign;
+    ECDSA_SIG *pair = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(bytes, EC_BYTES, NULL);
+    BIGNUM *s = BN_bin2bn(bytes + EC_BYTES, EC_BYTES, NULL);
+    if (pair == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(pair, r, s) != 1) {
+        BN_free(r);
+        BN_free(s);
+        ECDSA_SIG_free(pair);
+        return 0;
     }
-    out[0] = 0x30;
-    out[1] = (unsigned char)(used - 2);
-    return used;
+    int length = i2d_ECDSA_SIG(pair, NULL);
+    length = length > 0 && length <= ES256_DER_MAX ? i2d_ECDSA_SIG(pair, &out) : 0;
+    ECDSA_SIG_free(pair); /* r and s with it */
+    return length < 0 ? 0 : (size_t)length;
 }
 
 static bool signature_fits(const struct trust_key *key, struct slice bytes, struct slice signature)
 {
-    unsigned char der[80];
+    unsigned char der[ES256_DER_MAX];
     const unsigned char *proof = (const unsigned char *)signature.data;
     size_t proof_bytes = signature.len;
     switch (key->alg) {
