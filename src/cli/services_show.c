@@ -33,6 +33,12 @@ static const char *scaling_text(struct cli *cli, const json_t *service)
 {
     long long least = json_number(service, "template.scaling.minInstanceCount", 0);
     long long whole = json_number(service, "scaling.minInstanceCount", 0);
+    if (strcmp(json_text_or(service, "scaling.scalingMode", ""), "MANUAL") == 0) {
+        return arena_printf(
+            &cli->arena, "manual: %lld instances, %lld requests at a time in each",
+            (long long)json_number(service, "scaling.manualInstanceCount", 0),
+            (long long)json_number(service, "template.maxInstanceRequestConcurrency", 80));
+    }
     return arena_printf(
         &cli->arena, "%lld to %lld instances, %lld requests at a time in each",
         least > whole ? least : whole,

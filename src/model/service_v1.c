@@ -12,15 +12,16 @@
 
 /* ---- in ---- */
 
+/* The kind is looked at first: a Job's apiVersion is not what is wrong with it. */
 static bool kind_matches(const json_t *v1, struct error *err)
 {
-    if (strcmp(json_text_or(v1, "apiVersion", API_VERSION), API_VERSION) != 0) {
-        return error_field(err, "apiVersion", "must be " API_VERSION);
+    const char *kind = json_text_or(v1, "kind", "Service");
+    const char *version = json_text_or(v1, "apiVersion", API_VERSION);
+    if (strcmp(kind, "Service") != 0) {
+        return error_field(err, "kind", "must be Service, not '%.60s'", kind);
     }
-    if (strcmp(json_text_or(v1, "kind", "Service"), "Service") != 0) {
-        return error_field(err, "kind", "must be Service");
-    }
-    return true;
+    return strcmp(version, API_VERSION) == 0 ||
+           error_field(err, "apiVersion", "must be " API_VERSION ", not '%.60s'", version);
 }
 
 static json_t *template_read(const json_t *v1, const json_t *old, struct error *err)

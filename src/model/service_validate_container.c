@@ -148,16 +148,31 @@ struct probe_rule {
     const char *name;
     int64_t delay_max, period_max, timeout_max;
     bool tcp;
-    bool startup; /* bounded as a whole */
+    bool startup;        /* bounded as a whole */
+    int64_t success_max; /* "Must be 1 if set", but for readiness (run.v1.json, Probe) */
 };
 
 /* A timeout may be above the period, as on Cloud Run: the next attempt waits for the one before.
  * The greater of what the pages on health checks and the API's description allow. */
 static const struct probe_rule probe_rules[] = {
-    {"startupProbe", 600, 600, 3600, true, true},
-    {"livenessProbe", 3600, 3600, 3600, true, false},
-    {"readinessProbe", 600, 300, 300, false, false},
+    {"startupProbe", 600, 600, 3600, true, true, 1},
+    {"livenessProbe", 3600, 3600, 3600, true, false, 1},
+    {"readinessProbe", 600, 300, 300, false, false, INT32_MAX},
 };
+
+/* What Knative's form has and Cloud Run does not: a probe of HTTPS, or of another host, would be
+ * made otherwise than it says. */
+static bool probe_target_valid(struct check *check, const struct probe_rule *rule, const char *kind,
+                               const json_t *action)
+{
+    const char *scheme = json_text_or(action, "scheme", "");
+    if (scheme[0] != '\0' && strcmp(scheme, "HTTP") != 0) {
+        return refuse_at(check, rule->name, "%s.scheme: probes use HTTP, not %.20s", kind, scheme);
+    }
+    return json_text_or(action, "host", "")[0] == '\0' ||
+           refuse_at(check, rule->name,
+                     "%s.host is not supported: a probe asks the container itself", kind);
+}
 
 static bool probe_action_valid(struct check *check, const struct probe_rule *rule,
                                const json_t *probe)
@@ -170,6 +185,9 @@ static bool probe_action_valid(struct check *check, const struct probe_rule *rul
         int64_t port = json_number(action, "port", 8080);
         if (port < 1 || port > 65535) {
             return refuse_at(check, rule->name, "%s.port must be between 1 and 65535", kinds[i]);
+        }
+        if (!probe_target_valid(check, rule, kinds[i], action)) {
+            return false;
         }
     }
     if (actions != 1) {
@@ -220,7 +238,7 @@ static bool probe_valid(struct check *check, const struct probe_rule *rule, cons
         !between(check, rule->name, "timeoutSeconds", timeout, 1, rule->timeout_max) ||
         !between(check, rule->name, "failureThreshold", threshold, 1, INT32_MAX) ||
         !between(check, rule->name, "successThreshold", json_number(probe, "successThreshold", 1),
-                 1, INT32_MAX)) {
+                 1, rule->success_max)) {
         return false;
     }
     if (rule->startup && threshold > startup_s_max / period) {
@@ -275,6 +293,12 @@ static bool volume_valid(struct check *check, const json_t *template, const json
     }
     if (count != 1) {
         return refuse_at(check, "name", "'%s' needs exactly one source: secret or emptyDir", name);
+    }
+    const char *medium = json_text_or(volume, "emptyDir.medium", "MEMORY");
+    if (strcmp(medium, "MEMORY") != 0 && strcmp(medium, "DISK") != 0 &&
+        strcmp(medium, "MEDIUM_UNSPECIFIED") != 0) {
+        return refuse_at(check, "emptyDir.medium", "must be %s, not '%.40s'",
+                         check->v1 ? "Memory or Disk" : "MEMORY or DISK", medium);
     }
     const char *limit = json_text(volume, "emptyDir.sizeLimit");
     int64_t bytes;

@@ -126,6 +126,13 @@ YAMLS = [
     (GOOD + "        ports: {containerPort: 8080}\n", ["ports"]),
     (GOOD + "        ports:\n        - containerPort: 99999\n", ["containerPort"]),
     (GOOD + "        env:\n        - {name: A, value: 7}\n", ["env[0].value"]),
+    (GOOD + "        livenessProbe: {httpGet: {scheme: HTTPS}}\n", ["livenessProbe", "HTTPS"]),
+    (GOOD + "      volumes:\n      - {name: v, emptyDir: {medium: Tmpfs}}\n", ["medium", "Memory"]),
+    (GOOD + "      volumes:\n      - {name: v, emptyDir: {}}\n      - {name: v, emptyDir: {}}\n", ["volumes[1].name"]),
+    (GOOD + "        name: Web_1\n", ["containers[0].name"]),
+    (GOOD + "        resources: {limits: {memory: 512MB}}\n", ["limits.memory"]),
+    (GOOD + "        resources: {limits: {disk: 1Gi}}\n", ["resources.limits"]),
+    (GOOD.replace("kind: Service", "kind: Job").replace("serving.knative.dev", "run.googleapis.com"), ["Job"]),
     (GOOD + "---\n" + GOOD, ["document"]),
     (GOOD + "traffic: &a [*a]\n", ["line"]),
     ("- a\n", ["object"]), ("hello\n", ["object"]), ("%YAML 9.9\n---\na: b\n", []),
@@ -146,6 +153,9 @@ def a_service_in_broken_yaml_is_refused_with_its_place():
             assert error["status"] == "INVALID_ARGUMENT", got
             told = error["message"] + str(error.get("details", ""))
             assert all(word in told for word in named), f"{contents[-80:]!r}: {got}"
+            # Most clients show the message alone: where it is no sentence of its own, it names the field.
+            fields = [one["field"] for detail in error.get("details", []) for one in detail.get("fieldViolations", [])]
+            assert error["message"][0].isupper() or all(field in error["message"] for field in fields), f"{contents[-80:]!r}: {got}"
 
     with Homerun("--workers=1") as homerun:
         refused(homerun, "POST", SERVICES)

@@ -121,13 +121,19 @@ static int http_status_for(const struct api_call *call, enum status status)
     return status == STATUS_UNIMPLEMENTED && api_from_gcloud(call) ? 400 : status_http(status);
 }
 
-/* What is said of a field without its name ("must be text") gets it: most clients show only this.
- */
+/* Whether TEXT begins as what is said of a field, and not as a sentence: "must be text", "'a' is
+ * given twice". */
+static bool is_of_field(const char *text)
+{
+    return (text[0] >= 'a' && text[0] <= 'z') || text[0] == '\'';
+}
+
+/* What is said of a field without its name gets it: most clients show only this. */
 static json_t *message_of(struct api_call *call, const struct error *err)
 {
     struct slice text = slice_of(err->text);
     bool named = err->field[0] == '\0' || slice_starts(text, slice_of(err->field));
-    return named || err->text[0] < 'a' || err->text[0] > 'z'
+    return named || !is_of_field(err->text)
                ? json_slice(text)
                : json_string(arena_printf(&call->arena, "%s: %s", err->field, err->text));
 }
