@@ -111,6 +111,11 @@ const struct flag invite_flags[] = {
     {0},
 };
 
+const struct flag sign_out_flags[] = {
+    {"passkeys", FLAG_SWITCH, NULL, "remove their passkeys too", NULL},
+    {0},
+};
+
 /* ---- services, in gcloud's words ---- */
 
 const struct flag source_flags[] = {

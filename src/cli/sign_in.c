@@ -117,11 +117,16 @@ int action_signout(struct cli *cli)
     if (body == NULL) {
         return cli_refuse_with("the address is not in UTF-8");
     }
+    json_object_set_new(body, "passkeys", json_boolean(option_given(&cli->in, "passkeys")));
     if (!session_call(cli, "POST", "/homerun/v1/sessions:signOut", body, &answer, &err)) {
         return cli_fail(&err);
     }
     int64_t count = json_number(answer, "sessions", 0);
     printf("%s is signed out everywhere (%d session%s ended).\n", cli->in.arguments[0], (int)count,
            count == 1 ? "" : "s");
+    if (option_given(&cli->in, "passkeys")) {
+        count = json_number(answer, "passkeys", 0);
+        printf("%d passkey%s removed.\n", (int)count, count == 1 ? " was" : "s were");
+    }
     return 0;
 }

@@ -351,6 +351,19 @@ def what_is_removed_opens_nothing():
 
 
 @test
+def the_owner_ends_what_a_person_has_and_their_passkeys_too():
+    device, other = Device("lost"), Device("not-lost")
+    browser = added("lost", device)
+    added("not-lost", other)
+    assert "signed out everywhere" in stand().cli("signout", "lost@example.com").stdout
+    assert shown(browser) == "" and use(browser, device).status == 200, "signing out leaves passkeys"
+    assert "1 passkey was removed" in stand().cli("signout", "lost@example.com", "--passkeys").stdout
+    assert shown(browser) == "" and use(browser, device).status == 400
+    assert use(Browser(), other).status == 200
+    assert "0 passkeys were removed" in stand().cli("signout", "nobody-at-all@example.com", "--passkeys").stdout
+
+
+@test
 def who_is_disabled_or_gone_has_none():
     homerun = stand()
     email = "briefly@demo.iam.gserviceaccount.com"

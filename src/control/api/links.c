@@ -7,6 +7,7 @@
 
 #include "control/call/answer.h"
 #include "control/identity/one_time_link.h"
+#include "control/identity/passkeys.h"
 #include "control/identity/sessions.h"
 #include "policy/members.h"
 
@@ -23,6 +24,7 @@ static const struct field link_fields[] = {
 
 static const struct field sign_out_fields[] = {
     {.name = "email", .kind = FIELD_STRING, .flags = FIELD_REQUIRED},
+    {.name = "passkeys", .kind = FIELD_BOOL}, /* remove them too */
     {0},
 };
 
@@ -89,12 +91,28 @@ static bool is_wanted(const json_t *body, void *ctx)
            slice_is(wanted->email, json_text_or(body, "shown", ""));
 }
 
+/* What would sign them in again without anybody. */
+static bool remove_passkeys(struct api_call *call, struct slice sub, struct slice shown,
+                            size_t *count, struct error *err)
+{
+    struct passkey known[PASSKEYS_MAX];
+    *count = passkeys_list(call->control, &call->arena, arena_string(&call->arena, sub), known,
+                           PASSKEYS_MAX);
+    for (size_t i = 0; i < *count; i++) {
+        if (!passkey_remove(call, &known[i], shown, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void sessions_sign_out(struct api_call *call)
 {
     struct error err;
     struct account account;
     struct member member;
     unsigned count = 0;
+    size_t passkeys = 0;
     const char *email = json_text_or(call->body, "email", "");
     if (!member_parse(&call->arena, slice_of(arena_printf(&call->arena, "user:%s", email)), &member,
                       &err)) {
@@ -107,12 +125,17 @@ static void sessions_sign_out(struct api_call *call)
         wanted.sub = slice_of(account.sub);
     }
     const char *resource = person_resource(call->control, &call->arena, member.value);
+    if (json_flag(call->body, "passkeys", false) && wanted.sub.len > 0 &&
+        !remove_passkeys(call, wanted.sub, member.value, &passkeys, &err)) {
+        api_fail(call, &err);
+        return;
+    }
     if (!session_end_all(call, resource, "sign-out-everywhere", is_wanted, &wanted, &count, &err)) {
         api_fail(call, &err);
         return;
     }
-    api_reply(call,
-              json_pack("{s:o, s:i}", "email", json_slice(member.value), "sessions", (int)count));
+    api_reply(call, json_pack("{s:o, s:i, s:i}", "email", json_slice(member.value), "sessions",
+                              (int)count, "passkeys", (int)passkeys));
 }
 
 const struct api_route link_routes[] = {
