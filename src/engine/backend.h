@@ -80,9 +80,12 @@ struct fleet_events {
  * members there, or is to have them. */
 typedef void (*fleet_found)(void *ctx, uint64_t revision_id, uint32_t members);
 
+/* Whether there is such a revision, as far as can be told: true if it cannot. */
+typedef bool (*fleet_exists)(void *ctx, uint64_t revision_id);
+
 struct fleet_backend {
     /* Once, before anything else. */
-    void (*listen)(struct backend *backend, fleet_found found, void *ctx);
+    void (*listen)(struct backend *backend, fleet_found found, fleet_exists exists, void *ctx);
     /* Whether there may be fleets of PROJECT is looked up. */
     void (*look_at)(struct backend *backend, struct slice project);
     /* The fleet of RECORD's revision has somebody who cares. No event comes from within. */

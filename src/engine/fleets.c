@@ -119,12 +119,24 @@ static void on_found(void *ctx, uint64_t revision_id, uint32_t members)
     }
 }
 
+/* An index without a single record is one that has not been made yet. */
+static bool on_exists(void *ctx, uint64_t revision_id)
+{
+    struct engine *engine = ctx;
+    struct slice json;
+    uint64_t at = 0;
+    if (engine->draining || !engine_look(engine) || !index_run_next(engine->run, &at, &json)) {
+        return true;
+    }
+    return index_run_revision(engine->run, revision_id, &json);
+}
+
 /* ---- what the engine says ---- */
 
 void fleets_listen(struct engine *engine)
 {
     if (fleets_of(engine) != NULL) {
-        fleets_of(engine)->listen(engine->backend, on_found, engine);
+        fleets_of(engine)->listen(engine->backend, on_found, on_exists, engine);
     }
 }
 

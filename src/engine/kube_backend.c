@@ -13,7 +13,7 @@
 
 #define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 
-enum { OWNER_RANDOM = 10 };
+enum { OWNER_RANDOM = 10, SWEEP_MS = 10000 };
 
 static bool in_pod(void)
 {
@@ -60,6 +60,11 @@ static bool read_owner(struct backend *backend, const struct settings *settings,
     return true;
 }
 
+static void on_sweep(uv_timer_t *timer)
+{
+    fleets_sweep(timer->data);
+}
+
 /* Of this engine, not of its predecessor: what that one had under way is none of ours. */
 static void make_identity(struct backend *backend)
 {
@@ -99,6 +104,10 @@ static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *s
     uv_timer_init(loop, &backend->kick);
     uv_timer_init(loop, &backend->again);
     backend->kick.data = backend->again.data = backend;
+    uv_timer_init(loop, &backend->sweep);
+    backend->sweep.data = backend;
+    uv_timer_start(&backend->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    uv_unref((uv_handle_t *)&backend->sweep);
     make_identity(backend);
     kube_lease_start(backend);
     log_info("kubernetes: API server %s, owner %s", backend->access.server, backend->owner);
@@ -119,6 +128,10 @@ static void on_closed(uv_handle_t *handle)
     }
     if (handle == (uv_handle_t *)&backend->again) {
         uv_close((uv_handle_t *)&backend->renew, on_closed);
+        return;
+    }
+    if (handle == (uv_handle_t *)&backend->renew) {
+        uv_close((uv_handle_t *)&backend->sweep, on_closed);
         return;
     }
     json_decref(backend->lease);

@@ -109,8 +109,12 @@ static void refused(struct fleet *fleet, const struct kube_answer *answer, const
         try_later(fleet);
         return;
     }
-    log_error("kubernetes: %s: %s", fleet->name, why);
     fleet->wanted = fleet->replicas;
+    if (answer->status == 403) {
+        kube_rights_ask(fleet->space, fleet->id, why);
+        return;
+    }
+    log_error("kubernetes: %s: %s", fleet->name, why);
     fleet_fail(fleet, START_FAILED_IMAGE, why);
 }
 
@@ -876,11 +880,40 @@ void fleets_touch_all(struct backend *backend)
     }
 }
 
+/* A revision may have been deleted while nobody could tell the cluster. Twice in a row: an index
+ * that is being made anew may lack one for a moment. */
+static bool is_orphan(struct fleet *fleet)
+{
+    const struct backend *backend = fleet->backend;
+    bool gone = fleet->known && !fleet->attached && !backend->exists(backend->found_ctx, fleet->id);
+    fleet->orphaned = gone ? fleet->orphaned + 1 : 0;
+    return fleet->orphaned >= 2;
+}
+
+void fleets_sweep(struct backend *backend)
+{
+    struct space *space;
+    struct fleet *fleet;
+    LIST_FOREACH(space, &backend->spaces, entry)
+    {
+        LIST_FOREACH(fleet, &space->fleets, entry)
+        {
+            if (is_orphan(fleet) && !fleet->removing) {
+                log_info("kubernetes: %s: its revision is not there any more", fleet->name);
+                fleet->removing = true;
+                fleet_touch(fleet);
+            }
+        }
+    }
+}
+
 /* ---- what the engine asks ---- */
 
-static void fleets_listen_to(struct backend *backend, fleet_found found, void *ctx)
+static void fleets_listen_to(struct backend *backend, fleet_found found, fleet_exists exists,
+                             void *ctx)
 {
     backend->found = found;
+    backend->exists = exists;
     backend->found_ctx = ctx;
 }
 

@@ -27,7 +27,10 @@ struct backend {
     struct map *fleets; /* all that are known, by revision */
     uv_timer_t kick;    /* steps of the fleets that are dirty */
     uv_timer_t again;   /* of those that wait to try again */
+    uv_timer_t sweep;   /* of what no revision is there for any more */
+    bool version_good;
     fleet_found found;
+    fleet_exists exists;
     void *found_ctx;
     bool closing;
     unsigned logs; /* that are followed */
@@ -74,8 +77,16 @@ struct space {
     unsigned failures;
     struct kube_watch *deployments, *slices, *pods, *events;
     LIST_HEAD(, fleet) fleets;
+    struct rights_ask *rights; /* NULL: nothing is asked */
     char trouble[KUBE_WHY];
 };
+
+/* ---- kube_rights.c ---- */
+
+/* WHY, and all rights that are missing, is told to the fleet of that number (0: to all of SPACE),
+ * later. */
+void kube_rights_ask(struct space *space, uint64_t fleet, const char *why);
+void kube_rights_cancel(struct space *space);
 
 /* The one of PROJECT. */
 struct space *space_get(struct backend *backend, const char *project);
@@ -116,6 +127,7 @@ struct fleet {
     bool whole; /* it has been scaled once, so its Service is there too */
     bool seen;  /* since the list began */
     bool removing;
+    unsigned orphaned; /* sweeps in a row that found no revision for it */
     bool found_told;
     char uid[64], version[32];
     uint32_t wanted, waiting, replicas;
@@ -146,6 +158,8 @@ struct fleet *fleet_add(struct space *space, uint64_t id, const char *name);
 void fleet_free(struct fleet *fleet);
 /* What has to be done for it is done in the next turn of the loop. */
 void fleet_touch(struct fleet *fleet);
+/* Those that no revision is there for go. */
+void fleets_sweep(struct backend *backend);
 void fleets_touch_all(struct backend *backend);
 /* WHY: a sentence without its full stop. One that was asked for hears of it; or it is kept, for who
  * asks. */

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "engine/kube_inside.h"
 
-enum { BACKOFF_MS = 250, DOUBLINGS_MAX = 6 };
+enum { BACKOFF_MS = 250, DOUBLINGS_MAX = 6, VERSION_MINOR = 30 };
 
 static void step(struct space *space);
 
@@ -68,6 +68,10 @@ static void refused(struct space *space, const struct kube_answer *answer, const
     snprintf(why, sizeof(why), "%s: %.500s", what, answer->message);
     if (kube_may_pass(answer)) {
         try_again(space, why);
+    } else if (answer->status == 403 && space->checked) {
+        space->state = SPACE_NEW;
+        snprintf(space->trouble, sizeof(space->trouble), "%s", why);
+        kube_rights_ask(space, 0, why);
     } else {
         refuse(space, why);
     }
@@ -249,12 +253,8 @@ static void on_trouble(void *ctx, const struct kube_answer *answer)
                  space->name, answer->message);
     }
     snprintf(space->trouble, sizeof(space->trouble), "%.600s", answer->message);
-    if (answer->status == 403) {
-        struct fleet *fleet;
-        LIST_FOREACH(fleet, &space->fleets, entry)
-        {
-            fleet_fail(fleet, START_FAILED_IMAGE, space->trouble);
-        }
+    if (answer->status == 403 && space->state == SPACE_OPEN && space->rights == NULL) {
+        kube_rights_ask(space, 0, space->trouble);
     }
 }
 
@@ -435,9 +435,40 @@ static void on_made(void *ctx, const struct kube_answer *answer)
     }
 }
 
+/* Older ones do not know what a pod of ours needs, and may drop it in silence. */
+static void on_version(void *ctx, const struct kube_answer *answer)
+{
+    struct space *space = ctx;
+    struct slice rest = slice_of(json_text_or(answer->body, "minor", "")), digits = rest;
+    uint64_t minor = 0;
+    char why[KUBE_WHY];
+    space->call = NULL;
+    while (digits.len > 0 && !slice_to_u64(digits, &minor)) {
+        digits.len--; /* "34+" */
+    }
+    if (answer->status == 0 || kube_may_pass(answer)) {
+        try_again(space, answer->message);
+    } else if (kube_good(answer) && minor > 0 && minor < VERSION_MINOR &&
+               strcmp(json_text_or(answer->body, "major", ""), "1") == 0) {
+        snprintf(
+            why, sizeof(why),
+            "The API server is Kubernetes %.40s, and Homerun needs 1.%d or later: sidecars, and "
+            "pods that wait before they end",
+            json_text_or(answer->body, "gitVersion", ""), VERSION_MINOR);
+        refuse(space, why);
+    } else {
+        space->backend->version_good = true;
+        step(space);
+    }
+}
+
 static void step(struct space *space)
 {
     char path[128];
+    if (!space->backend->version_good) {
+        call(space, "GET", "/version", KUBE_JSON, NULL, on_version);
+        return;
+    }
     if (space->checked) {
         bind_rights(space);
         return;
@@ -494,6 +525,7 @@ void space_free(struct space *space)
     kube_watch_free(space->pods);
     kube_watch_free(space->events);
     kube_call_cancel(space->call);
+    kube_rights_cancel(space);
     while ((fleet = LIST_FIRST(&space->fleets)) != NULL) {
         fleet_free(fleet);
     }

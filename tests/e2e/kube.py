@@ -277,6 +277,7 @@ def a_missing_right_is_named():
     cluster.allow_all()
     assert said.returncode != 0, said.stdout
     assert 'cannot patch resource "deployments/scale"' in said.stderr, said.stderr
+    assert "Missing there in all: patch deployments/scale" in said.stderr, said.stderr
 
 
 @test
@@ -337,6 +338,8 @@ def one_of_two_engines_scales_down_and_the_other_takes_over():
               if lease["metadata"]["name"] == "homerun-autoscaler"]
     assert len(leases) == 1 and leases[0], leases
     assert LEADS not in second.printed()
+    # A revision that was deleted while nobody could tell the cluster leaves a Deployment behind.
+    cluster.add_copy(one_deployment(cluster, "shared"), "left-over", "999999")
     # What only the other uses is not taken from it: the one who leads hears of it.
     before = set(pods_of(cluster, "shared"))
     until = time.monotonic() + 6
@@ -354,6 +357,8 @@ def one_of_two_engines_scales_down_and_the_other_takes_over():
     keep(second, "shared", 0)
     wait_until(lambda: LEADS in second.printed(), "the second leads", 60)
     wait_until(lambda: replicas(cluster, "shared") == 0, "it sleeps", 60)
+    wait_until(lambda: "left-over" not in [d["metadata"]["name"] for d in cluster.objects("deployments")],
+               "what is left over goes", 60)
 
 
 @test
@@ -373,12 +378,24 @@ def our_manifests_are_taken_by_a_server():
         cluster.would_make(value)
     helm = os.environ.get("HELM") or shutil.which("helm")
     if helm:
-        text = subprocess.run([helm, "template", "homerun", str(folder / "chart"), "--namespace=homerun"], check=True,
+        text = subprocess.run([helm, "template", "homerun", str(folder / "chart"), "--namespace=homerun",
+                               "--kube-version=1.34.0"], check=True,
                               capture_output=True, text=True).stdout
         made = [value for value in yaml.safe_load_all(text) if value]
         rights = json.loads((folder / "chart/files/rights.json").read_text())["items"]
         by_name = lambda values: sorted(((v["kind"], v["metadata"]["name"], v) for v in values), key=lambda v: v[:2])
         assert by_name(made) == by_name(plain + [r for r in rights if r["kind"] != "Namespace"])
+
+
+@test
+def an_old_api_server_is_refused_by_name():
+    if os.environ.get("HOMERUN_TEST_CLUSTER"):
+        raise Skip("this one is new")
+    cluster = new_cluster()
+    cluster.minor = "27+"
+    with Homerun("--engine=kubernetes", f"--kubeconfig={cluster.kubeconfig}") as homerun:
+        said = deploy(homerun, "first", status=None)
+        assert said.returncode != 0 and "Homerun needs 1.30 or later" in said.stderr, said.stderr
 
 
 @test

@@ -141,6 +141,7 @@ def unknown_field(value):
 
 class FakeCluster:
     has_logs = True
+    minor = "34"
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="kube-fake-")
@@ -307,7 +308,7 @@ class FakeCluster:
     def answer(self, handler, path, query, body):
         method = handler.command
         if path == "/version":
-            return 200, {"major": "1", "minor": "34", "gitVersion": "v1.34.3"}, None
+            return 200, {"major": "1", "minor": self.minor, "gitVersion": f"v1.{self.minor}.3"}, None
         if path.endswith("/selfsubjectaccessreviews"):
             return self.review(json.loads(body))
         plural, space, name, sub = self.parse(path)
@@ -738,6 +739,15 @@ class FakeCluster:
     def add_namespace(self, name, labels):
         with self.store.lock:
             self.create("namespaces", None, {"metadata": {"name": name, "labels": labels}})
+
+    def add_copy(self, deployment, name, number):
+        """Another Deployment, of a revision with another NUMBER, without replicas."""
+        with self.store.lock:
+            value = copy.deepcopy(deployment)
+            value["metadata"]["name"] = name
+            value["metadata"]["labels"].update({"homerun.internal/revision-id": number, "homerun.internal/service": name})
+            value["spec"]["replicas"] = 0
+            self.create("deployments", value["metadata"]["namespace"], value)
 
     def set_quota(self, pods):
         self.quota = pods

@@ -173,6 +173,15 @@ class RealCluster:
     def add_namespace(self, name, labels):
         self.make("namespaces", None, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name, "labels": labels}})
 
+    def add_copy(self, deployment, name, number):
+        meta = deployment["metadata"]
+        labels = {**meta["labels"], "homerun.internal/revision-id": number,
+                  "homerun.internal/service": name}
+        value = {"kind": "Deployment", "apiVersion": "apps/v1",
+                 "metadata": {"name": name, "namespace": meta["namespace"], "labels": labels},
+                 "spec": {**deployment["spec"], "replicas": 0}}
+        self.make("deployments", meta["namespace"], value)
+
     def set_quota(self, pods):
         path = path_of("resourcequotas", "homerun-demo")
         if pods is None:
