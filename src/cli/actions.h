@@ -97,6 +97,7 @@ int action_ps(struct cli *cli);
 int action_top(struct cli *cli);
 int action_open(struct cli *cli);
 int action_resolve(struct cli *cli);
+int action_store_migrate(struct cli *cli);
 int action_doctor(struct cli *cli);
 int action_version(struct cli *cli);
 int action_help(struct cli *cli);

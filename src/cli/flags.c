@@ -89,6 +89,13 @@ const struct flag up_flags[] = {
     {0},
 };
 
+const struct flag store_migrate_flags[] = {
+    {"from", FLAG_TEXT, "STORE", "where the record is: sqlite, or postgresql://HOST/DATABASE",
+     NULL},
+    {"to", FLAG_TEXT, "STORE", "where it goes: the other of the two", NULL},
+    {0},
+};
+
 const struct flag env_flags[] = {
     {"format", FLAG_TEXT, "FORM", "for which reader (sh)", "sh|json|fish"},
     {"connect", FLAG_SWITCH, NULL, "for clients whose hosts are fixed: through CONNECT", NULL},

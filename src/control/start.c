@@ -166,7 +166,7 @@ static struct store *open_shared(const struct settings *chosen, struct arena *ar
     if (is_there(file)) {
         error_set(err, STATUS_FAILED_PRECONDITION,
                   "%s is a record of its own, which --store=postgresql://… would leave behind: "
-                  "start with --store=sqlite, or with another data folder",
+                  "`homerun store migrate` moves it",
                   file);
         return NULL;
     }

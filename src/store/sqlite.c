@@ -213,7 +213,8 @@ static bool is_no_copy(struct store *store, struct error *err)
     return good && (found == 0 ||
                     error_set(err, STATUS_FAILED_PRECONDITION,
                               "it is this machine's copy of a record on PostgreSQL: start with the "
-                              "--store of before"));
+                              "--store of before, or bring the record here with `homerun store "
+                              "migrate`"));
 }
 
 struct store *store_open_file(const char *path, bool copy, struct error *err)

@@ -178,3 +178,20 @@ STORE_ASK bool store_audit_each(struct store *store, const char *prefix, unsigne
 /* Like store_audit_each(), as store_look() is like store_each(). */
 void store_audit_look(struct store *store, const char *prefix, unsigned limit,
                       bool (*fn)(int64_t number, const json_t *row, void *ctx), void *ctx);
+
+/* ---- moving ---- */
+
+struct store_moved {
+    int64_t documents, audit;
+};
+
+/*
+ * Moves the record in FILE to a server that has none, or from a server to FILE, which is not there
+ * yet. Nobody uses either meanwhile. What arrived is read back and compared with what was sent
+ * (DATA_LOSS). On failure the record is where it was; on success FILE is kept as FILE.moved, and
+ * the server keeps what it has.
+ */
+STORE_ASK bool store_move_to_server(const char *file, const struct store_shared *to,
+                                    struct store_moved *out, struct error *err);
+STORE_ASK bool store_move_to_file(const struct store_shared *from, const char *file,
+                                  struct store_moved *out, struct error *err);

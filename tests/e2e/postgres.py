@@ -2,9 +2,11 @@
 """The record on PostgreSQL: the same Homerun, and what happens when the server does not play along."""
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -193,6 +195,65 @@ def a_standby_that_takes_over_has_all_that_was_acknowledged():
         two.close()
 
 
+class Lock:
+    """What every change takes on the server, held until it is let go."""
+
+    def __init__(self, database):
+        self.holder = subprocess.Popen(
+            [f"{server().bin}/psql", "-qAtX", server().url(database)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        self.holder.stdin.write("BEGIN; SELECT pg_advisory_xact_lock(7810779105126347); SELECT 'held';\n")
+        self.holder.stdin.flush()
+        while self.holder.stdout.readline().strip() != "held":
+            assert self.holder.poll() is None
+
+    def waiters(self, database):
+        return int(server().sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+                                f" AND datname = '{database}'"))
+
+    def release(self):
+        self.holder.communicate("COMMIT;\n", timeout=30)
+
+
+def send_and_leave(homerun, database, lock, method, path, body, waits):
+    """A request whose client is gone before the change that it asked for is made."""
+    port = urllib.parse.urlsplit(homerun.api_url).port
+    data = json.dumps(body).encode()
+    head = (f"{method} {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {homerun.token()}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n"
+            f"Origin: http://localhost:{port}\r\nX-Homerun-Console: 1\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(head.encode() + data)
+        if waits:
+            wait_until(lambda: lock.waiters(database) == 1, "the change waits for the lock")
+
+
+@test
+def a_client_that_leaves_while_its_change_waits_harms_nobody():
+    database = server().database()
+    with homerun_on(server(), database) as homerun:
+        deploy(homerun, "a", public=False)
+        control = homerun.pids("control")
+        link = homerun.cli("console", "--print").stdout.strip()
+        code = urllib.parse.urlsplit(link).fragment.split("=")[-1]
+        policy = f"/v1/projects/demo/locations/{homerun.ready['region']}/services/a:setIamPolicy"
+        binding = {"role": "roles/run.invoker", "members": ["allUsers"]}
+        for method, path, body in (
+                ("POST", policy, {"policy": {"bindings": [binding]}}),
+                ("POST", "/console/session", {"code": code}),
+                ("DELETE", f"{SERVICES}/a", {})):
+            lock = Lock(database)
+            send_and_leave(homerun, database, lock, method, path, body, True)
+            # Behind it in line: begun by nobody, since its client has left before its turn.
+            send_and_leave(homerun, database, lock, "POST", policy, {"policy": {"bindings": []}}, False)
+            assert homerun.api("GET", "/homerun/v1/health", token="").status == 200
+            lock.release()
+            wait_until(lambda: lock.waiters(database) == 0, "the change is made")
+            assert is_up(homerun)
+        wait_until(lambda: homerun.api("GET", f"{SERVICES}/a").status == 404, "the last one was made")
+        assert homerun.pids("control") == control
+
+
 @test
 def a_server_that_refuses_is_quoted_and_nothing_has_changed():
     database = server().database()
@@ -283,12 +344,48 @@ def a_record_in_a_file_is_not_passed_over_nor_a_copy_taken_for_one():
         homerun.stop()
         shutil.copytree(homerun.data, f"{kept}/data", symlinks=True)
     try:
-        start_fails(homerun_on(server(), database, data=f"{kept}/data"), "homerun.db", "record of its own")
+        start_fails(homerun_on(server(), database, data=f"{kept}/data"), "homerun.db", "store migrate")
     finally:
         shutil.rmtree(kept)
     with homerun_on(server(), database) as homerun:
         assert homerun.stop(signal.SIGTERM) == 0
         start_fails(Homerun("--store=sqlite", data=homerun.data), "copy", "PostgreSQL")
+
+
+def move(homerun, source, target, status=0):
+    return homerun.cli("store", "migrate", f"--from={source}", f"--to={target}", f"--data={homerun.data}",
+                       status=status)
+
+
+@test
+def a_record_is_moved_to_a_server_and_back_and_every_row_arrives():
+    url = server().url(server().database())
+    with Homerun("--plain", "--workers=1", "--store=sqlite") as homerun:
+        deploy(homerun, "a", public=False)
+        assert set_policy(homerun, "a", "allUsers").status == 200
+        listed = homerun.api("GET", f"{SERVICES}/a").json
+        assert "serves the data folder" in move(homerun, "sqlite", url, status=1).stderr
+        assert homerun.stop() == 0
+        assert "each with what was sent" in move(homerun, "sqlite", url).stdout
+        homerun.flags = tuple(f"--store={url}" if f.startswith("--store") else f for f in homerun.flags)
+        homerun.start()
+        assert homerun.api("GET", f"{SERVICES}/a").json["metadata"]["resourceVersion"] == listed["metadata"]["resourceVersion"]
+        assert members_of(homerun, "a") == {"allUsers"}
+        deploy(homerun, "b")
+        assert homerun.stop() == 0
+        other = server().url(server().database())
+        refused = move(homerun, "sqlite", other, status=1)
+        assert "homerun.db" in refused.stderr, refused.stderr
+        move(homerun, url, "sqlite")
+        homerun.flags = tuple("--store=sqlite" if f.startswith("--store") else f for f in homerun.flags)
+        homerun.start()
+        assert homerun.api("GET", f"{SERVICES}/a").json["metadata"]["resourceVersion"] == listed["metadata"]["resourceVersion"]
+        assert homerun.api("GET", f"{SERVICES}/b").status == 200
+        assert set_policy(homerun, "b", "allUsers").status == 200
+        assert homerun.stop() == 0
+        refused = move(homerun, "sqlite", url, status=1)
+        assert "has a record already" in refused.stderr, refused.stderr
+        assert move(homerun, "sqlite", "sqlite", status=2).stderr
 
 
 if __name__ == "__main__":

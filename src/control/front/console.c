@@ -205,7 +205,8 @@ static const struct field sign_in_fields[] = {
 
 static const char *cookie_of(struct api_call *call, struct slice id, long lasts_s)
 {
-    bool tls = exchange_is_tls(call->exchange);
+    /* Who has left while the change was made needs no cookie. */
+    bool tls = call->exchange != NULL && exchange_is_tls(call->exchange);
     return arena_printf(&call->arena, "%s=%.*s; Path=/; Max-Age=%ld; HttpOnly; SameSite=Strict%s",
                         tls ? cookie_tls : cookie_plain, SLICE_ARG(id), lasts_s,
                         tls ? "; Secure" : "");
