@@ -11,6 +11,7 @@ import tempfile
 
 from agents_stand import CALLBACK, Agent, b64, claims_of, house
 from homerun import main, test
+from idp_stand import LyingProvider
 from signin_stand import Browser, next_url, parts_of, run_in_browser
 
 
@@ -309,6 +310,34 @@ def every_end_is_one_at_the_next_request():
         assert h.call(tokens["access_token"]).status == 401
     finally:
         assert h.homerun.api("PATCH", path, {"iapEnabled": True}).status == 200
+
+
+@test
+def people_of_a_provider_let_agents_in_and_lose_them_with_what_it_says():
+    h, agent = house(), Agent()
+    provider = LyingProvider()
+    provider.add_to(h.homerun)
+    provider.token_answer = {"refresh_token": "r1"}
+    browser = Browser(h.homerun)
+    browser.ask(provider.authorize(browser.ask(h.auth + "/_homerun/auth/provider/corp").headers["location"]))
+    h.let_in("one", ["user:ann@example.com", "principalSet://iam.googleapis.com/locations/global/workforcePools/corp/group/staff"])
+    tokens = agent.tokens(browser)
+    assert h.call(tokens["access_token"]).status == 200
+    seen = {name: value for name, value in h.call(tokens["access_token"]).json["headers"]}
+    assert seen["x-goog-authenticated-user-id"].endswith(":42"), seen
+    provider.token_answer = {"id_token": None}
+    provider.userinfo = {**provider.userinfo, "groups": ["others"]}
+    h.homerun.cli("issuers", "renew", "corp")
+    assert h.call(tokens["access_token"]).status == 403
+    provider.userinfo = {**provider.userinfo, "groups": ["staff"]}
+    h.homerun.cli("issuers", "renew", "corp")
+    assert h.call(tokens["access_token"]).status == 200
+    tokens = agent.refresh(tokens["refresh_token"]).json
+    assert h.call(tokens["access_token"]).status == 200
+    h.homerun.cli("issuers", "remove", "corp")
+    assert h.call(tokens["access_token"]).status == 401
+    assert agent.refresh(tokens["refresh_token"]).json["error"] == "invalid_grant"
+    h.let_in("one", ["user:ann@example.com"])
 
 
 @test
