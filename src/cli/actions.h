@@ -21,6 +21,10 @@ int action_policy_add(struct cli *cli);
 int action_policy_remove(struct cli *cli);
 int action_policy_set(struct cli *cli);
 
+int action_volumes_list(struct cli *cli);
+int action_volumes_map(struct cli *cli);
+int action_volumes_unmap(struct cli *cli);
+
 int action_instances(struct cli *cli);
 int action_revisions_list(struct cli *cli);
 int action_revisions_describe(struct cli *cli);

@@ -236,6 +236,12 @@ const struct flag image_flags[] = {
      "it may listen on all addresses, where it is reached past the gate", NULL},
     {0},
 };
+const struct flag volume_flags[] = {
+    {"read-only", FLAG_SWITCH, NULL, "no service may write it", NULL},
+    {"service-account", FLAG_LIST, "EMAIL", "only services that run as one of these mount it",
+     NULL},
+    {0},
+};
 const struct flag group_flags[] = {
     {"members", FLAG_LIST, "MEMBER", "user:EMAIL, serviceAccount:EMAIL …", NULL},
     {0},

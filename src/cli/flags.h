@@ -19,7 +19,7 @@ extern const struct flag traffic_flags[];
 extern const struct flag policy_flags[], policy_set_flags[], binding_flags[];
 extern const struct flag logs_flags[];
 extern const struct flag of_service_flags[];
-extern const struct flag image_flags[];
+extern const struct flag image_flags[], volume_flags[];
 extern const struct flag secret_flags[];
 extern const struct flag new_secret_flags[];
 extern const struct flag of_project_flags[];

@@ -153,9 +153,10 @@ static json_t *mounts(const struct bundle *bundle)
         file_mount(bundle, "/etc/resolv.conf", "resolv.conf"));
     add_secrets(bundle, list);
     for (size_t i = 0; i < bundle->volume_count; i++) {
-        static const char *const volume[] = {"bind", "rw", "nosuid", "nodev", NULL};
-        json_array_append_new(
-            list, mount_of(bundle->volumes[i].target, "bind", bundle->volumes[i].source, volume));
+        const struct bundle_volume *volume = &bundle->volumes[i];
+        const char *const options[] = {"bind", volume->read_only ? "ro" : "rw", "nosuid", "nodev",
+                                       NULL};
+        json_array_append_new(list, mount_of(volume->target, "bind", volume->source, options));
     }
     return list;
 }

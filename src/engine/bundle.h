@@ -10,6 +10,7 @@ enum { BUNDLE_CPU_PERIOD_US = 100000 };
 
 struct bundle_volume {
     const char *source, *target; /* folders: of this machine, and inside */
+    bool read_only;
 };
 
 struct bundle {

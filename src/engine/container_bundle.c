@@ -4,6 +4,7 @@
  */
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,6 +13,7 @@
 #include "engine/environment.h"
 #include "engine/images.h"
 #include "engine/rootfs.h"
+#include "engine/volume.h"
 
 static const char *const *joined(struct arena *arena, const char *const *a, const char *const *b)
 {
@@ -158,31 +160,75 @@ static bool mounts_suit_program(const struct bundle *bundle, struct error *err)
     return true;
 }
 
-/* The volumes of a container; the first that asks for one makes it. */
-static bool add_volumes(struct backend_home *home, struct arena *arena,
+/* A volume in memory: the first container of the instance that asks for it makes it. */
+static const char *shared_volume(struct backend_home *home, struct arena *arena,
+                                 const struct run_mount *mount, struct error *err)
+{
+    char path[64];
+    size_t at = 0;
+    while (at < home->volume_count && strcmp(home->volumes[at], mount->volume) != 0) {
+        at++;
+    }
+    home_volume_path(home, at, path);
+    if (at == home->volume_count) {
+        if (at == RUN_MOUNTS_MAX || strlen(mount->volume) >= sizeof(home->volumes[at])) {
+            error_set(err, STATUS_RESOURCE_EXHAUSTED, "the instance has %d volumes",
+                      RUN_MOUNTS_MAX);
+            return NULL;
+        }
+        if (!rootfs_volume(path, home->namespaces.first, mount->bytes, err)) {
+            return NULL;
+        }
+        snprintf(home->volumes[at], sizeof(home->volumes[at]), "%s", mount->volume);
+        home->volume_count++;
+    }
+    return arena_string(arena, slice_of(path));
+}
+
+/* A folder of this machine, mounted for this container alone: its user is whom the folder is of. */
+static const char *folder_volume(const struct backend_container *container, struct arena *arena,
+                                 const struct run_mount *mount, size_t number,
+                                 const struct bundle *bundle, struct error *err)
+{
+    const char *path = arena_printf(arena, "%s/" ROOTFS_VOLUME "%zu", container->dir, number);
+    if (*mount->dir == '\0') {
+        error_set(err, STATUS_FAILED_PRECONDITION,
+                  "volume \"%.80s\": %.200s is mapped to no folder any more: `homerun volumes map "
+                  "%.200s DIR`",
+                  mount->volume, mount->source, mount->source);
+        return NULL;
+    }
+    if (mkdir(path, 0755) != 0) {
+        error_errno(err, "%s", path);
+        return NULL;
+    }
+    const struct volume_order order = {
+        .dir = mount->dir,
+        .target = path,
+        .read_only = mount->read_only,
+        .uid = bundle->uid,
+        .gid = bundle->gid,
+        .namespaces = bundle->namespaces,
+    };
+    return volume_mount(&order, err) ? path : NULL;
+}
+
+static bool add_volumes(struct backend_container *container, struct arena *arena,
                         const struct run_container *spec, struct bundle *bundle, struct error *err)
 {
     struct bundle_volume *list = arena_array(arena, struct bundle_volume, spec->mount_count + 1);
     for (size_t i = 0; i < spec->mount_count; i++) {
         const struct run_mount *mount = &spec->mounts[i];
-        char path[64];
-        size_t at = 0;
-        while (at < home->volume_count && strcmp(home->volumes[at], mount->volume) != 0) {
-            at++;
+        list[i] = (struct bundle_volume){
+            .source = *mount->source == '\0'
+                          ? shared_volume(container->home, arena, mount, err)
+                          : folder_volume(container, arena, mount, i, bundle, err),
+            .target = mount->path,
+            .read_only = mount->read_only,
+        };
+        if (list[i].source == NULL) {
+            return false;
         }
-        home_volume_path(home, at, path);
-        if (at == home->volume_count) {
-            if (at == RUN_MOUNTS_MAX || strlen(mount->volume) >= sizeof(home->volumes[at])) {
-                return error_set(err, STATUS_RESOURCE_EXHAUSTED, "the instance has %d volumes",
-                                 RUN_MOUNTS_MAX);
-            }
-            if (!rootfs_volume(path, home->namespaces.first, mount->bytes, err)) {
-                return false;
-            }
-            snprintf(home->volumes[at], sizeof(home->volumes[at]), "%s", mount->volume);
-            home->volume_count++;
-        }
-        list[i] = (struct bundle_volume){arena_string(arena, slice_of(path)), mount->path};
     }
     bundle->volumes = list;
     bundle->volume_count = spec->mount_count;
@@ -213,7 +259,7 @@ bool container_write_bundle(struct backend_container *container, struct arena *a
                     ? bundle_of_program(container, arena, order, &bundle, err)
                     : bundle_of_image(container, arena, home->roots[number], order, &bundle, err);
     struct secret_mount *mounts;
-    if (!made || !add_volumes(home, arena, order->container, &bundle, err) ||
+    if (!made || !add_volumes(container, arena, order->container, &bundle, err) ||
         !write_hosts(container, arena, order->record, err) ||
         !secret_files_write(order->secrets, number, container->dir, home->namespaces.first, arena,
                             &mounts, &bundle.mount_count, err)) {

@@ -416,6 +416,24 @@ void revision_look(struct revision *revision)
     fleets_scale(revision);
 }
 
+/* A folder that is mapped no more, or to read alone, is so for what runs, too: requests that it has
+ * are finished, and the next instance sees what is mapped now. */
+static void replace_by_folders(struct revision *revision)
+{
+    for (struct instance *i = revision->instances, *next; i != NULL; i = next) {
+        next = i->next;
+        if (run_record_same_folders(i->record, revision->record)) {
+            continue;
+        }
+        if (i->phase == PHASE_READY) {
+            instance_drain(i);
+        } else if (i->phase == PHASE_PREPARED || i->phase == PHASE_STARTING) {
+            pool_forget(revision->engine, i);
+            instance_end(i, "its volumes are mapped to other folders now");
+        }
+    }
+}
+
 static void reread(struct revision *revision)
 {
     struct run_record *record = record_of(revision->engine, revision->id);
@@ -426,6 +444,7 @@ static void reread(struct revision *revision)
     run_record_unref(revision->record);
     revision->record = record;
     revision->gone = false;
+    replace_by_folders(revision);
     if (!record->reachable || record->max_instances == 0) {
         struct instance *waits = pool_take(revision);
         if (waits != NULL) {

@@ -269,6 +269,14 @@ void rootfs_remove(const char *dir)
             unlink(path);
         }
     }
+    for (int i = 0; i < RUN_MOUNTS_MAX; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), ROOTFS_VOLUME "%d", i);
+        if (join(path, dir, name) && access(path, F_OK) == 0) {
+            umount2(path, MNT_DETACH);
+            rmdir(path);
+        }
+    }
     secret_files_remove(dir);
     rmdir(dir);
 }

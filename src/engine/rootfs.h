@@ -26,9 +26,13 @@ bool rootfs_of_image(const char *dir, const char *root, const struct namespaces 
 bool rootfs_of_machine(const char *dir, const char *folder, const char *program,
                        const struct namespaces *namespaces, int64_t bytes, struct error *err);
 
-/* Takes the mounts away, and DIR. */
 /* A volume in memory at PATH, of at most BYTES, which root inside (FIRST outside) owns and
  * everybody inside may write. */
 bool rootfs_volume(const char *path, uid_t first, int64_t bytes, struct error *err);
 void rootfs_volume_remove(const char *path);
+
+/* DIR/volume-N is where a folder of this machine is mounted for one container. */
+#define ROOTFS_VOLUME "volume-"
+
+/* Takes the mounts away, and DIR. */
 void rootfs_remove(const char *dir);

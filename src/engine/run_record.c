@@ -80,6 +80,9 @@ static const struct run_mount *mounts(struct arena *arena, const json_t *list, s
             .volume = text(arena, mount, "volume"),
             .path = text(arena, mount, "path"),
             .bytes = number(mount, "bytes", 0, 0, INT64_MAX),
+            .source = text(arena, mount, "source"),
+            .dir = text(arena, mount, "dir"),
+            .read_only = json_flag(mount, "read_only", false),
         };
     }
     return out;
@@ -243,4 +246,24 @@ bool run_record_may_have_minimum(struct slice json)
     }
     struct slice rest = slice_from(json, (size_t)at + name.len);
     return !slice_starts(rest, SLICE("0,")) && !slice_starts(rest, SLICE("0}"));
+}
+
+bool run_record_same_folders(const struct run_record *a, const struct run_record *b)
+{
+    if (a->container_count != b->container_count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->container_count; i++) {
+        const struct run_container *x = &a->containers[i], *y = &b->containers[i];
+        if (x->mount_count != y->mount_count) {
+            return false;
+        }
+        for (size_t k = 0; k < x->mount_count; k++) {
+            if (strcmp(x->mounts[k].dir, y->mounts[k].dir) != 0 ||
+                x->mounts[k].read_only != y->mounts[k].read_only) {
+                return false;
+            }
+        }
+    }
+    return true;
 }

@@ -31,7 +31,11 @@ struct run_probe {
 struct run_mount {
     const char *volume; /* its name: containers of an instance share it */
     const char *path;
-    int64_t bytes; /* at most; it is in memory */
+    int64_t bytes; /* at most, of one in memory */
+    const char
+        *source;     /* what a folder of this machine stands for: "BUCKET"; "": it is in memory */
+    const char *dir; /* that folder; "": none does any more */
+    bool read_only;
 };
 
 struct run_container {
@@ -73,6 +77,9 @@ struct run_record {
 struct run_record *run_record_read(struct slice json, struct error *err);
 struct run_record *run_record_ref(struct run_record *record);
 void run_record_unref(struct run_record *record); /* NULL is fine */
+
+/* Whether both say the same of which folders of this machine their containers see, and how. */
+bool run_record_same_folders(const struct run_record *a, const struct run_record *b);
 
 /* The container that requests go to. NULL if none has a port. */
 const struct run_container *run_record_ingress(const struct run_record *record);

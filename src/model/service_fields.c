@@ -154,13 +154,25 @@ static const struct field empty_dir_fields[] = {
     TEXT("sizeLimit"),
     {0},
 };
+static const struct field nfs_fields[] = {
+    REQUIRED("server"),
+    REQUIRED("path"),
+    FLAG("readOnly"),
+    {0},
+};
+static const struct field gcs_fields[] = {
+    TEXT("bucket"),
+    FLAG("readOnly"),
+    TEXTS("mountOptions"),
+    {0},
+};
 static const struct field volume_fields[] = {
     REQUIRED("name"),
     OBJECT("secret", secret_volume_fields),
     OBJECT("cloudSqlInstance", cloud_sql_fields),
     OBJECT("emptyDir", empty_dir_fields),
-    REFUSED("nfs", "NFS volumes are not supported"),
-    REFUSED("gcs", "Cloud Storage volumes are not supported"),
+    OBJECT("nfs", nfs_fields),
+    OBJECT("gcs", gcs_fields),
     {0},
 };
 const struct field network_interface_fields[] = {

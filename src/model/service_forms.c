@@ -123,6 +123,8 @@ static const struct form volume_forms[] = {
     SAME("name"),
     OBJECT("secret", "secret", secret_volume_forms),
     OBJECT("emptyDir", "emptyDir", empty_dir_forms),
+    SAME("csi"), /* service_volumes.c turns it into `gcs` */
+    SAME("nfs"),
     {0},
 };
 

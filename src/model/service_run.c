@@ -7,6 +7,7 @@
 #include "model/image_rules.h"
 #include "model/quantity.h"
 #include "model/service_tables.h"
+#include "model/service_volumes.h"
 
 /* ---- probes ---- */
 
@@ -173,9 +174,21 @@ static int64_t volume_bytes(const json_t *template, const json_t *volume)
     return bytes;
 }
 
-/* Where CONTAINER sees volumes in memory. */
+/* A folder that was mapped: "dir" is "" if it is mapped no more. */
+static json_t *folder_mount(const json_t *volume, const json_t *mount, const char *source)
+{
+    const json_t *folder = json_object_get(volume, "folder");
+    bool read_only = volume_is_read_only(volume) || json_flag(mount, "readOnly", false) ||
+                     json_flag(folder, "readOnly", false);
+    return json_pack("{ss ss ss ss sb}", "volume", json_text_or(volume, "name", ""), "path",
+                     json_text_or(mount, "mountPath", ""), "source", source, "dir",
+                     json_text_or(folder, "dir", ""), "read_only", read_only);
+}
+
+/* Where CONTAINER sees volumes that are in memory, or are folders. */
 static json_t *mounts_record(const json_t *template, const json_t *container)
 {
+    auto_arena arena = {0};
     json_t *list = json_array();
     size_t i, k;
     json_t *mount, *volume;
@@ -184,8 +197,13 @@ static json_t *mounts_record(const json_t *template, const json_t *container)
         const char *name = json_text_or(mount, "name", "");
         json_array_foreach(json_object_get(template, "volumes"), k, volume)
         {
-            if (strcmp(json_text_or(volume, "name", ""), name) == 0 &&
-                json_object_get(volume, "emptyDir") != NULL) {
+            if (strcmp(json_text_or(volume, "name", ""), name) != 0) {
+                continue;
+            }
+            const char *source = volume_source(&arena, volume);
+            if (source != NULL) {
+                json_array_append_new(list, folder_mount(volume, mount, source));
+            } else if (json_object_get(volume, "emptyDir") != NULL) {
                 json_array_append_new(list, json_pack("{ss ss sI}", "volume", name, "path",
                                                       json_text_or(mount, "mountPath", ""), "bytes",
                                                       (json_int_t)volume_bytes(template, volume)));

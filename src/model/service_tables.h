@@ -88,6 +88,16 @@ json_t *service_urls(struct arena *arena, const struct service_view *view);
 /* The container that takes requests: the only one, or the one with ports. NULL if there is none. */
 json_t *ingress_container(const json_t *template);
 
+/* ---- volumes that are folders (service_volumes.c) ---- */
+
+/* The driver of v1's `csi` volumes that are buckets: there is no other. */
+#define VOLUME_BUCKET_DRIVER "gcsfuse.run.googleapis.com"
+
+/* Turns v1's `csi` volumes of TEMPLATE into `gcs`. */
+void volumes_from_v1(json_t *template);
+/* A copy of VOLUME in v1's words; the caller's. */
+json_t *volume_to_v1(const json_t *volume);
+
 /* ---- status in v1's words (service_status.c) ---- */
 
 json_t *service_v1_status(struct arena *arena, const struct service_view *view);

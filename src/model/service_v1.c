@@ -32,6 +32,7 @@ static json_t *template_read(const json_t *v1, const json_t *old, struct error *
         json_object_set_new(template, "revision", json_string(name));
     }
     form_read(revision_spec_forms, json_object_get(v1, "spec"), template);
+    volumes_from_v1(template);
     if (!labels_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.labels"), old, template,
                      "spec.template.metadata.labels", err) ||
         !notes_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.annotations"), old, template,
@@ -156,7 +157,7 @@ static json_t *spec_write(const json_t *template)
     for (size_t i = 0; i < json_array_size(json_object_get(template, "volumes")); i++) {
         json_t *volume = json_array_get(json_object_get(template, "volumes"), i);
         if (json_object_get(volume, "cloudSqlInstance") == NULL) {
-            json_array_append(volumes, volume);
+            json_array_append_new(volumes, volume_to_v1(volume));
         }
     }
     json_object_set_new(shown, "volumes", volumes);

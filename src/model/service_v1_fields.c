@@ -91,13 +91,25 @@ static const struct field secret_volume_fields[] = {
     {0},
 };
 static const struct field empty_dir_fields[] = {TEXT("medium"), TEXT("sizeLimit"), {0}};
+static const struct field csi_fields[] = {
+    REQUIRED("driver"),
+    FLAG("readOnly"),
+    TEXT_MAP("volumeAttributes"),
+    {0},
+};
+static const struct field nfs_fields[] = {
+    REQUIRED("server"),
+    REQUIRED("path"),
+    FLAG("readOnly"),
+    {0},
+};
 static const struct field volume_fields[] = {
     REQUIRED("name"),
     OBJECT("secret", secret_volume_fields),
     OBJECT("emptyDir", empty_dir_fields),
     REFUSED("configMap", NOT_IN_CLOUD_RUN),
-    REFUSED("csi", "Cloud Storage volumes are not supported"),
-    REFUSED("nfs", "NFS volumes are not supported"),
+    OBJECT("csi", csi_fields),
+    OBJECT("nfs", nfs_fields),
     {0},
 };
 static const struct field revision_spec_fields[] = {

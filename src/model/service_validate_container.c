@@ -279,7 +279,7 @@ static const json_t *volume_named(const json_t *template, const char *name)
 
 static bool volume_valid(struct check *check, const json_t *template, const json_t *volume)
 {
-    static const char *const sources[] = {"secret", "emptyDir", "cloudSqlInstance"};
+    static const char *const sources[] = {"secret", "emptyDir", "cloudSqlInstance", "gcs", "nfs"};
     const char *name = json_text_or(volume, "name", "");
     int count = 0;
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
@@ -292,7 +292,22 @@ static bool volume_valid(struct check *check, const json_t *template, const json
         return refuse_at(check, "name", "'%s' is given twice", name);
     }
     if (count != 1) {
-        return refuse_at(check, "name", "'%s' needs exactly one source: secret or emptyDir", name);
+        return refuse_at(check, "name",
+                         "'%s' needs exactly one source: secret, emptyDir, Cloud Storage "
+                         "or NFS",
+                         name);
+    }
+    const char *driver = json_text(volume, "gcs.driver");
+    if (driver != NULL) {
+        return refuse_at(check, "csi.driver", "'%.80s' is not supported: must be %s", driver,
+                         VOLUME_BUCKET_DRIVER);
+    }
+    if (json_object_get(volume, "gcs") != NULL && *json_text_or(volume, "gcs.bucket", "") == '\0') {
+        return refuse_at(check, check->v1 ? "csi.volumeAttributes.bucketName" : "gcs.bucket",
+                         "must name a bucket");
+    }
+    if (json_object_get(volume, "nfs") != NULL && json_text_or(volume, "nfs.path", "")[0] != '/') {
+        return refuse_at(check, "nfs.path", "must be an absolute path");
     }
     const char *medium = json_text_or(volume, "emptyDir.medium", "MEMORY");
     if (strcmp(medium, "MEMORY") != 0 && strcmp(medium, "DISK") != 0 &&
@@ -342,6 +357,13 @@ static bool mounts_valid(struct check *check, const json_t *template, const json
         }
         if (json_text(mount, "subPath") != NULL && json_object_get(volume, "secret") != NULL) {
             return refuse_at(check, "volumeMounts", "subPath is not supported for secrets");
+        }
+        if (json_text(mount, "subPath") != NULL &&
+            (json_object_get(volume, "gcs") != NULL || json_object_get(volume, "nfs") != NULL)) {
+            return refuse_at(
+                check, "volumeMounts",
+                "subPath is not supported for Cloud Storage and NFS volumes: the whole "
+                "volume would be seen");
         }
         for (size_t j = 0; j < i; j++) {
             if (strcmp(json_text_or(json_array_get(mounts, j), "mountPath", ""), path) == 0) {

@@ -34,6 +34,7 @@ struct store; /* opaque */
 #define STORE_ISSUER          "issuer"        /* issuers/NAME */
 #define STORE_POOL            "identity-pool" /* projects/P/locations/global/workloadIdentityPools/W */
 #define STORE_PROVIDER        "identity-provider" /* POOL/providers/X */
+#define STORE_VOLUME          "volume"            /* projects/P/volumes/NAME: a mapped folder */
 #define STORE_IMAGE           "image"             /* image reference */
 #define STORE_SETTING         "setting"           /* names of ours */
 #define STORE_ORGPOLICY       "orgpolicy"         /* NODE/policies/C */

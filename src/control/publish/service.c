@@ -8,6 +8,7 @@
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "control/record/service_view.h"
+#include "control/record/volumes.h"
 #include "model/service_run.h"
 
 #include <stdlib.h>
@@ -348,8 +349,9 @@ static bool publish_revision(struct change *change, const char *service_key, str
                                            json_object_get(doc->body, "manifests"));
     bool reachable =
         is_target(service.body, name) && project_is_live(change->control, arena, service_key);
+    auto_json *body = volumes_resolved(change->control, arena, view.project, doc->body);
     auto_json *record =
-        service_run_record(&view, doc->id, arena_string(arena, name), doc->body, images, reachable);
+        service_run_record(&view, doc->id, arena_string(arena, name), body, images, reachable);
     json_object_set_new(record, "service_id", json_integer((json_int_t)service.id));
     struct slice text = json_write(arena, record);
     json_decref(service.body);

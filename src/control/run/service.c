@@ -20,6 +20,7 @@
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "control/record/regions.h"
+#include "control/record/volumes.h"
 #include "control/run/checks.h"
 #include "model/resource_name.h"
 
@@ -491,7 +492,9 @@ static bool plan_make(struct api_call *call, const struct run_wish *wish, struct
     bool revised = service->body == NULL || wish->new_revision ||
                    template_differs(json_object_get(service->body, "template"), template);
     if ((revised && (!may_act_as(call, service, template, err) ||
-                     !images_allow(call->control, &call->arena, template, wish->v1_words, err))) ||
+                     !images_allow(call->control, &call->arena, template, wish->v1_words, err) ||
+                     !volumes_allow(call->control, &call->arena, service->view.project, template,
+                                    wish->v1_words, err))) ||
         !version_matches(service, wish->version, err) ||
         !orgpolicy_check_service(call, service->key, wish->method, wish->doc, err)) {
         return false;

@@ -37,8 +37,6 @@ static const char *const ours_alone[] = {
 static const char *const refused[] = {
     "v2.multiRegionSettings",
     "v2.template.containers.sourceCode",
-    "v2.template.volumes.nfs",
-    "v2.template.volumes.gcs",
     "v1.metadata.generateName",
     "v1.spec.template.metadata.generateName",
     "v1.spec.template.spec.imagePullSecrets",
@@ -50,8 +48,6 @@ static const char *const refused[] = {
     "v1.spec.template.spec.containers.readinessProbe.exec",
     "v1.spec.template.spec.containers.securityContext",
     "v1.spec.template.spec.volumes.configMap",
-    "v1.spec.template.spec.volumes.csi",
-    "v1.spec.template.spec.volumes.nfs",
     "v1.spec.traffic.configurationName",
     NULL,
 };

@@ -1,0 +1,25 @@
+/*
+ * Which folders of this machine stand for which buckets and NFS exports, project by project. An
+ * operator says so; who deploys names the bucket alone.
+ *
+ * A document: name ("BUCKET" or "SERVER:/PATH"), dir (absolute, without links), readOnly,
+ * serviceAccounts (only services that run as one of them mount it; absent: all of the project).
+ */
+#pragma once
+
+#include "control/control.h"
+
+/* "projects/P/volumes/NAME": the store's key. */
+const char *volume_key(struct arena *arena, const char *project, const char *name);
+
+/*
+ * Whether each volume of TEMPLATE that is a folder may be mounted by what PROJECT deploys.
+ * INVALID_ARGUMENT, naming the field in v1's words or v2's, and the command that maps it, if not.
+ */
+bool volumes_allow(struct control *control, struct arena *arena, const char *project,
+                   const json_t *template, bool v1, struct error *err);
+
+/* A copy of the revision document BODY in which each volume that is a folder has its "folder": what
+ * the document of its mapping is now. The caller owns it. */
+json_t *volumes_resolved(struct control *control, struct arena *arena, const char *project,
+                         const json_t *body);

@@ -1,0 +1,21 @@
+/* A folder of this machine as a volume of a container: a mount of its own, with users of its own.
+ */
+#pragma once
+
+#include "engine/namespaces.h"
+
+struct volume_order {
+    const char *dir;    /* absolute, without links */
+    const char *target; /* a folder that is there */
+    bool read_only;
+    unsigned uid, gid; /* whom the container runs as, inside */
+    const struct namespaces *namespaces;
+};
+
+/*
+ * Mounts DIR at TARGET. Who owns DIR on the disk is the container's user inside, and the other way
+ * round: so the container can write what its owner can, whatever their numbers are; all others keep
+ * theirs. Nothing that is mounted below DIR is seen, no device and no set-user-ID of it works, and
+ * no link on the way to DIR is followed. FAILED_PRECONDITION and a sentence otherwise.
+ */
+bool volume_mount(const struct volume_order *order, struct error *err);
