@@ -108,6 +108,20 @@ def h2load(url, host, seconds, token=""):
     return int(line.group(1)), sum(int(line.group(i)) for i in (2, 3, 4)), None, None
 
 
+def h2load_at_rate(url, host, seconds, token, log):
+    """The same by HTTP/2: h2load keeps the rate, but counts each time from the moment that it sent."""
+    pathlib.Path(log).unlink(missing_ok=True)
+    subprocess.run([*LOAD, "h2load", "-t1", "-c8", f"-m{CONNECTIONS // 8}", "-D", str(seconds), "--warm-up-time=0",
+                    f"--rps={RATE // 8}", f"--log-file={log}", "-H", f":authority: {host}",
+                    "-H", f"authorization: Bearer {token}", url],
+                   capture_output=True, check=True, start_new_session=True, timeout=seconds + 30)
+    rows = [tuple(map(int, line.split())) for line in open(log)]
+    times = sorted(row[2] / 1000 for row in rows)
+    bad = sum(row[1] != 200 for row in rows)
+    wall = (max(row[0] + row[2] for row in rows) - min(row[0] for row in rows)) / 1_000_000
+    return bad, len(rows) / wall, [percentile(times, part) for part in (0.5, 0.95, 0.99, 1)]
+
+
 def open_loop(build, port, transport, host, seconds, tokens=None):
     """Times in milliseconds at RATE, each from the moment that its request was due; and how many were not answered."""
     done = subprocess.run([*LOAD, f"{build}/bench/bench-rate", str(port), transport, host, str(CONNECTIONS), str(RATE),
@@ -262,23 +276,29 @@ def bench_rate(stand, rivals, folder, build, options):
             "homerun": https, "haproxy, no check": 8112, "haproxy, RS256": 8122, "nginx, no check": 8102}),
         "public, plain HTTP/1.1": ("plain", public, None, {
             "homerun": plain, "haproxy, no check": 8111, "nginx, no check": 8101}),
+        "private, TLS, HTTP/2, RS256 tokens": ("h2", private, f"{folder}/tokens", {
+            "homerun": https, "haproxy, no check": 8112, "nginx, no check": 8102}),
     }
+    first = open(f"{folder}/tokens").readline().strip()
     for name, (transport, host, tokens, ports) in cases.items():
         rows = {who: [] for who in ports}
         for _ in range(options.rounds):
             for who, port in ports.items():
                 ours, children, busy = cpu_us(known), children_us(), cores_busy_us()
                 started = time.monotonic()
-                bad, rate, times = open_loop(build, port, transport, host, options.seconds, tokens)
+                bad, rate, times = (
+                    h2load_at_rate(f"https://127.0.0.1:{port}/", host, options.seconds, first, f"{folder}/h2.log")
+                    if transport == "h2" else
+                    open_loop(build, port, transport, host, options.seconds, tokens))
                 wall = (time.monotonic() - started) * 1_000_000
                 busy = sum(now - then for now, then in zip(cores_busy_us(), busy))
                 others = (busy - (cpu_us(known) - ours) - (children_us() - children)) / wall
                 rows[who].append((bad, rate, others, *times))
-        report_rate(name, rows)
+        report_rate(name, rows, "was sent, over 8 connections" if transport == "h2" else f"was due, over {CONNECTIONS} connections")
 
 
-def report_rate(name, rows):
-    print(f"\n{name}: times at {RATE} requests a second over {CONNECTIONS} connections, from the moment that each was due")
+def report_rate(name, rows, since):
+    print(f"\n{name}: times at {RATE} requests a second, from the moment that each {since}")
     for who, values in rows.items():
         bad, rate, others, p50, p95, p99, most = (statistics.median(column) for column in zip(*values))
         worst = max(value[2] for value in values)
