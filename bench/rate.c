@@ -73,8 +73,9 @@ static void read_requests(struct run *run, const char *host, const char *file)
     while (run->request_count < TOKENS_MAX &&
            (tokens == NULL || fgets(line, sizeof(line), tokens) != NULL)) {
         line[strcspn(line, "\n")] = '\0';
-        if (asprintf(&run->requests[run->request_count++], "GET / HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n",
-                     host, file == NULL ? "" : "Authorization: Bearer ", line,
+        if (asprintf(&run->requests[run->request_count++],
+                     "GET / HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n", host,
+                     file == NULL ? "" : "Authorization: Bearer ", line,
                      file == NULL ? "" : "\r\n") < 0) {
             stop("memory");
         }
@@ -180,10 +181,9 @@ static void on_event(struct run *run, size_t number)
     for (;;) {
         size_t room = sizeof(connection->answer) - 1 - connection->have;
         char *at = connection->answer + connection->have;
-        ssize_t count = room == 0 ? -1
-                        : connection->ssl == NULL
-                            ? recv(connection->fd, at, room, 0)
-                            : SSL_read(connection->ssl, at, (int)room);
+        ssize_t count = room == 0                 ? -1
+                        : connection->ssl == NULL ? recv(connection->fd, at, room, 0)
+                                                  : SSL_read(connection->ssl, at, (int)room);
         count = room == 0 ? -1 : outcome(connection, count);
         if (count < 0) {
             stop("a connection broke");
@@ -246,7 +246,8 @@ int main(int argc, char **argv)
 {
     static struct run run;
     if (argc < 7) {
-        fprintf(stderr, "usage: bench-rate PORT plain|tls HOST CONNECTIONS RATE SECONDS [TOKENS]\n");
+        fprintf(stderr,
+                "usage: bench-rate PORT plain|tls HOST CONNECTIONS RATE SECONDS [TOKENS]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);

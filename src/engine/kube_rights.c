@@ -107,11 +107,11 @@ void kube_rights_ask(struct space *space, uint64_t fleet, const char *why)
     space->rights = ask;
     for (size_t i = 0; i < RIGHTS; i++) {
         const struct right *right = &rights[i];
-        auto_json *body = json_pack(
-            "{ss ss s{s{ss ss ss ss ss}}}", "apiVersion", "authorization.k8s.io/v1", "kind",
-            "SelfSubjectAccessReview", "spec", "resourceAttributes", "namespace", space->name,
-            "verb", right->verb, "group", right->group, "resource", right->resource, "subresource",
-            right->sub);
+        auto_json *body =
+            json_pack("{ss ss s{s{ss ss ss ss ss}}}", "apiVersion", "authorization.k8s.io/v1",
+                      "kind", "SelfSubjectAccessReview", "spec", "resourceAttributes", "namespace",
+                      space->name, "verb", right->verb, "group", right->group, "resource",
+                      right->resource, "subresource", right->sub);
         ask->asks[i].ask = ask;
         struct kube_request request = {
             .method = "POST",
