@@ -389,6 +389,41 @@ def signing_in_anew_keeps_what_one_has_given_and_another_person_does_not():
     assert h.call(tokens["access_token"]).status == 401
 
 
+def edit_record(*changes):
+    """Changes the record while nobody serves; the index is made anew from it."""
+    homerun = house().homerun
+    assert homerun.stop() == 0
+    with sqlite3.connect(pathlib.Path(homerun.data) / "homerun.db") as record:
+        for change in (*changes, "UPDATE meta SET value = value + 1 WHERE name = 'change'"):
+            record.execute(change)
+    homerun.flags = tuple(f"--{name}=127.0.0.1:{homerun.ready[name].rsplit(':', 1)[1]}" for name in ("api", "https", "http"))
+    homerun.start()
+
+
+@test
+def who_is_not_let_in_is_forgotten_after_a_day_and_makes_room():
+    h, ann, used, unused = house(), house().browser(), Agent(new=True), Agent(new=True)
+    tokens = used.tokens(ann)
+    day = "json_extract(body, '$.madeUs') - 90000000000"
+    edit_record(f"UPDATE document SET body = json_set(body, '$.madeUs', {day}) WHERE kind = 'agent-client'")
+    page = ann.ask(unused.authorize_url())
+    assert page.status == 400 and "not registered" in page.text, page.text
+    assert ann.ask(used.authorize_url()).status == 200
+    assert used.refresh(tokens["refresh_token"]).status == 200
+    # A thousand that have registered just now: who comes next waits, until those had ten minutes.
+    now = "CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
+    many = ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO document (kind, key, version, body) "
+            f"SELECT 'agent-client', 'clients/' || printf('%043d', i), 1, json_object('name', 'x', 'redirects', json_array(), 'madeUs', {now}) FROM n")
+    edit_record(many)
+    full = h.register()
+    assert full.status == 429 and full.json["error"] == "temporarily_unavailable" and "most that are kept" in full.text, full
+    assert ann.ask(used.authorize_url()).status == 200
+    edit_record("UPDATE document SET body = json_set(body, '$.madeUs', json_extract(body, '$.madeUs') - 660000000) "
+                "WHERE kind = 'agent-client' AND json_extract(body, '$.name') = 'x'")
+    assert h.register().status == 201
+    edit_record("DELETE FROM document WHERE kind = 'agent-client' AND json_extract(body, '$.name') = 'x'")
+
+
 @test
 def a_door_that_wants_a_fresh_sign_in_wants_it_of_agents_too():
     h, ann, agent = house(), house().browser(), Agent()
@@ -397,14 +432,9 @@ def a_door_that_wants_a_fresh_sign_in_wants_it_of_agents_too():
     assert h.homerun.api("PATCH", settings, {"accessSettings": {"reauthSettings": {"method": "LOGIN", "maxAge": "300s"}}}).status == 200
     try:
         assert h.call(tokens["access_token"], "two").status == 200
-        # As if the sign-in had been an hour ago: the record is changed while nobody serves.
-        assert h.homerun.stop() == 0
-        with sqlite3.connect(pathlib.Path(h.homerun.data) / "homerun.db") as record:
-            record.execute("UPDATE document SET body = json_set(body, '$.signedInUs', json_extract(body, '$.signedInUs') - 3600000000) "
-                           "WHERE kind = 'session'")
-            record.execute("UPDATE meta SET value = value + 1 WHERE name = 'change'")
-        h.homerun.flags = tuple(f"--{name}=127.0.0.1:{h.homerun.ready[name].rsplit(':', 1)[1]}" for name in ("api", "https", "http"))
-        h.homerun.start()
+        # As if the sign-in had been an hour ago.
+        edit_record("UPDATE document SET body = json_set(body, '$.signedInUs', json_extract(body, '$.signedInUs') - 3600000000) "
+                    "WHERE kind = 'session'")
         answer = h.call(tokens["access_token"], "two")
         assert answer.status == 401 and "sign in anew" in answer.text, answer
         assert "agent of ann@example.com" in explained(tokens["access_token"], "two") and "fresh sign-in" in explained(tokens["access_token"], "two")
