@@ -23,13 +23,14 @@ static bool migrate(struct cli *cli, const char *from, const char *to, struct st
     struct arena *arena = &cli->arena;
     const char *data = session_data(cli);
     const char *file = arena_printf(arena, "%s/homerun.db", data);
-    char node[64] = "";
-    gethostname(node, sizeof(node) - 1);
+    char host[64] = "";
+    gethostname(host, sizeof(host) - 1);
     struct store_shared shared = {
         .url = is_file(from) ? to : from,
         .copy = arena_printf(arena, "%s/copy.db", data),
         .installation = arena_printf(arena, "%s/installation", data),
-        .node = node,
+        .node = arena_printf(arena, "%s:%s", host, data),
+        .alone = true,
     };
     return is_file(from) ? store_move_to_server(file, &shared, out, err)
                          : store_move_to_file(&shared, file, out, err);

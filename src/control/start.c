@@ -44,7 +44,7 @@ static void on_turn(uv_check_t *check)
     store_turn(control->store);
 }
 
-enum { FOLLOW_MS = 500 };
+enum { FOLLOW_MS = 1000 };
 
 /* What the engine says of a revision, until its turn has come. */
 struct heard {
@@ -176,7 +176,8 @@ static struct store *open_shared(const struct settings *chosen, struct arena *ar
             .url = chosen->store,
             .copy = settings_path(chosen, arena, "copy.db"),
             .installation = settings_path(chosen, arena, "installation"),
-            .node = name,
+            .node = arena_printf(arena, "%s:%s", name, chosen->data),
+            .alone = true,
         },
         err);
     if (store == NULL) {
@@ -245,16 +246,25 @@ static void follow(struct control *control)
     failing = !good;
 }
 
-static void on_follow_turn(void *ctx)
+/* A turn that finds the copy behind begins with follow(). */
+static void on_renewal(void *ctx)
 {
-    (void)ctx; /* a turn that finds the copy behind begins with follow() */
+    struct control *control = ctx;
+    struct error err = {0};
+    bool lost = false;
+    if (!store_renew(control->store, &lost, &err)) {
+        log_debug("store: lease not renewed: %s", err.text);
+    } else if (lost) {
+        log_error("store: another Homerun has taken over the record: end one of the two");
+        _exit(1); /* a successor waits until it is free, or says who has it */
+    }
 }
 
 static void on_follow_timer(uv_timer_t *timer)
 {
     struct control *control = timer->data;
-    if (store_must_follow(control->store) && !turn_is_taken(control)) {
-        turn_run(control, on_follow_turn, NULL);
+    if (!turn_is_taken(control)) {
+        turn_run(control, on_renewal, control);
     }
 }
 

@@ -386,6 +386,18 @@ bool store_rejoin(struct store *store, struct error *err)
     return store->server == NULL || postgres_rejoin(store->server, err);
 }
 
+bool store_renew(struct store *store, bool *lost, struct error *err)
+{
+    *lost = false;
+    return store->server == NULL || postgres_renew_lease(store->server, lost, err);
+}
+
+void copy_close(struct store *store)
+{
+    store_set_host(store, &still); /* the loop that it waited by may be gone */
+    postgres_close(store->server);
+}
+
 /* The id in FILE; a new one is written there first, so that it is ours when the server knows it. */
 static bool own_installation(const char *file, char out[STORE_INSTALLATION], bool *made,
                              struct error *err)
@@ -443,7 +455,8 @@ static bool open_copy(struct store *store, const struct store_shared *shared, st
         return store_fail(store, shared->copy, err);
     }
     store->server = postgres_open(shared->url, shared->node, &still, err);
-    if (store->server == NULL || !check_installation(store, shared->installation, err)) {
+    if (store->server == NULL || !check_installation(store, shared->installation, err) ||
+        (shared->alone && !postgres_take_lease(store->server, err))) {
         return false;
     }
     if (sqlite3_open_v2(shared->copy, &store->aside.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,

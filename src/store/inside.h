@@ -72,5 +72,6 @@ bool store_commit_file(struct store *store, struct error *err);
 /* A transaction of our own has begun. */
 bool copy_begin(struct store *store, struct error *err);
 void copy_touch(struct store *store, const char *kind, const char *key);
+void copy_close(struct store *store);
 /* To the server, and then to the file. */
 bool copy_commit(struct store *store, struct error *err);

@@ -22,11 +22,16 @@ enum {
     READ_US = 60 * 1000000,
     KEPT = 100000,     /* changes that a node may be behind without starting from nothing */
     PRUNE_EVERY = 997, /* changes */
+    LEASE_WAIT_US = 8 * 1000000, /* longer than a lease lasts (lease_until) */
 };
+
+/* By the server's clock alone. */
+#define LEASE_UNTIL "clock_timestamp() + interval '6 seconds'"
 
 struct postgres {
     struct postgres_session session;
-    char node[64];
+    char node[256];
+    int64_t epoch;   /* of our lease; 0: none was taken */
     int64_t lost_us; /* since when the server cannot be reached; 0: it can */
 };
 
@@ -77,14 +82,6 @@ struct postgres *postgres_open(const char *url, const char *node, const struct s
     return postgres;
 }
 
-void postgres_close(struct postgres *postgres)
-{
-    if (postgres != NULL) {
-        postgres_session_done(&postgres->session);
-        free(postgres);
-    }
-}
-
 bool postgres_rejoin(struct postgres *postgres, struct error *err)
 {
     postgres_session_drop(&postgres->session);
@@ -123,12 +120,125 @@ bool postgres_installation(struct postgres *postgres, const char *ours,
                              session->name);
 }
 
-/* ---- a change ---- */
-
 enum { NUMBER_TEXT = 24 };
 
+/* ---- the lease ---- */
+
+/* One try, in a transaction that has the lock. HOLDER: who has it, "" if we have it now. */
+static bool try_lease(struct postgres *postgres, char holder[256], struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    const char *parameters[] = {postgres->node};
+    int64_t deadline = clock_mono_us() + ATTEMPT_US;
+    holder[0] = '\0';
+    PGresult *result = postgres_session_ask(session,
+                                            "SELECT name FROM homerun.node WHERE name <> $1"
+                                            " AND valid_until > clock_timestamp()",
+                                            parameters, 1, deadline, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    if (session->pq->result_rows(result) > 0) {
+        snprintf(holder, 256, "%s", session->pq->result_value(result, 0, 0));
+        session->pq->result_clear(result);
+        return true;
+    }
+    session->pq->result_clear(result);
+    result = postgres_session_ask(session,
+                                  "WITH over AS (DELETE FROM homerun.node WHERE name <> $1)"
+                                  " INSERT INTO homerun.node VALUES ($1, 1, " LEASE_UNTIL ")"
+                                  " ON CONFLICT (name) DO UPDATE SET epoch = node.epoch + 1,"
+                                  " valid_until = excluded.valid_until RETURNING epoch",
+                                  parameters, 1, deadline, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    postgres->epoch = strtoll(session->pq->result_value(result, 0, 0), NULL, 10);
+    session->pq->result_clear(result);
+    return true;
+}
+
+bool postgres_take_lease(struct postgres *postgres, struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    int64_t end = clock_mono_us() + LEASE_WAIT_US;
+    for (;;) {
+        char holder[256];
+        int64_t deadline = clock_mono_us() + ATTEMPT_US;
+        if (!connect_session(postgres, err) ||
+            !postgres_session_do(session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+                                 deadline, err) ||
+            !postgres_session_do(session, postgres_lock, deadline, err) ||
+            !try_lease(postgres, holder, err) ||
+            !postgres_session_do(session, "COMMIT", deadline, err)) {
+            postgres_session_drop(session);
+            postgres->epoch = 0;
+            return false;
+        }
+        if (holder[0] == '\0') {
+            return true;
+        }
+        if (clock_mono_us() >= end) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "another Homerun (%s) works by the record of %s: end that one first",
+                             holder, session->name);
+        }
+        session->host.wait(session->host.ctx, -1, 0, clock_mono_us() + PAUSE_US);
+    }
+}
+
+bool postgres_renew_lease(struct postgres *postgres, bool *lost, struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    char epoch[NUMBER_TEXT];
+    snprintf(epoch, sizeof(epoch), "%" PRId64, postgres->epoch);
+    const char *parameters[] = {postgres->node, epoch};
+    *lost = false;
+    if (!connect_session(postgres, err)) {
+        return false;
+    }
+    PGresult *result = postgres_session_ask(session,
+                                            "UPDATE homerun.node SET valid_until = " LEASE_UNTIL
+                                            " WHERE name = $1 AND epoch = $2 RETURNING 1",
+                                            parameters, 2, clock_mono_us() + ATTEMPT_US, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    *lost = session->pq->result_rows(result) == 0;
+    session->pq->result_clear(result);
+    return true;
+}
+
+/* So that whoever is next need not wait. */
+static void give_lease(struct postgres *postgres)
+{
+    char epoch[NUMBER_TEXT];
+    snprintf(epoch, sizeof(epoch), "%" PRId64, postgres->epoch);
+    const char *parameters[] = {postgres->node, epoch};
+    if (postgres->epoch == 0 || postgres_session_is_broken(&postgres->session)) {
+        return;
+    }
+    PGresult *result = postgres_session_ask(
+        &postgres->session, "DELETE FROM homerun.node WHERE name = $1 AND epoch = $2", parameters,
+        2, clock_mono_us() + PAUSE_US, NULL, NULL);
+    if (result != NULL) {
+        postgres->session.pq->result_clear(result);
+    }
+}
+
+void postgres_close(struct postgres *postgres)
+{
+    if (postgres != NULL) {
+        give_lease(postgres);
+        postgres_session_done(&postgres->session);
+        free(postgres);
+    }
+}
+
+/* ---- a change ---- */
+
 struct numbers {
-    char number[NUMBER_TEXT], versions[NUMBER_TEXT], last_document[NUMBER_TEXT],
+    char epoch[NUMBER_TEXT], number[NUMBER_TEXT], versions[NUMBER_TEXT], last_document[NUMBER_TEXT],
         last_audit[NUMBER_TEXT], oldest[NUMBER_TEXT];
 };
 
@@ -142,6 +252,7 @@ static bool send_change(struct postgres *postgres, const struct postgres_change 
                         struct numbers *numbers)
 {
     number_text(numbers->number, (int64_t)change->to.number);
+    number_text(numbers->epoch, postgres->epoch);
     number_text(numbers->versions, change->to.versions);
     number_text(numbers->last_document, change->to.last_document);
     number_text(numbers->last_audit, change->to.last_audit);
@@ -155,6 +266,11 @@ static bool send_change(struct postgres *postgres, const struct postgres_change 
     } statements[] = {
         {"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", {NULL}, 0, true},
         {postgres_lock, {NULL}, 0, true},
+        /* Fails (22012) if the lease is another's. */
+        {"SELECT 1 / count(*) FROM homerun.node WHERE name = $1 AND epoch = $2",
+         {postgres->node, numbers->epoch},
+         2,
+         postgres->epoch != 0},
         {"INSERT INTO homerun.change"
          " (number, id, previous, versions, last_document, last_audit, node)"
          " VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -339,7 +455,11 @@ static enum postgres_end refusal(struct postgres *postgres, const char *sqlstate
                   "try again");
         return POSTGRES_BEHIND;
     }
-    if (strcmp(sqlstate, "23503") == 0) {
+    if (strcmp(sqlstate, "22012") == 0) {
+        error_set(err, STATUS_FAILED_PRECONDITION,
+                  "Another Homerun works by the record of %s now: nothing was changed",
+                  postgres->session.name);
+    } else if (strcmp(sqlstate, "23503") == 0) {
         error_set(err, STATUS_DATA_LOSS,
                   "%s has lost changes that were acknowledged: it was put back to an older state. "
                   "Nothing was changed; docs/operations.md says what to do",

@@ -41,6 +41,15 @@ enum { STORE_INSTALLATION = 40 };
 bool postgres_installation(struct postgres *postgres, const char *ours,
                            char out[STORE_INSTALLATION], struct error *err);
 
+/*
+ * The lease: one node at a time works by a record. Takes it when nobody else has it, or the time of
+ * whoever had it has run out; from then on each change is refused once another has taken it.
+ * FAILED_PRECONDITION, naming the holder, if it is not free within postgres.c's LEASE_WAIT_US.
+ */
+bool postgres_take_lease(struct postgres *postgres, struct error *err);
+/* For some seconds more. *LOST: another node has it now. */
+bool postgres_renew_lease(struct postgres *postgres, bool *lost, struct error *err);
+
 enum postgres_end {
     POSTGRES_COMMITTED,
     POSTGRES_NOTHING, /* nothing was changed, and nothing will be: *err says why */

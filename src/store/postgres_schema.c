@@ -39,6 +39,11 @@ static const char *const steps[][12] = {
         "CREATE TABLE homerun.audit (number bigint PRIMARY KEY,"
         " resource text COLLATE \"C\" NOT NULL, body text NOT NULL)",
     },
+    {
+        /* Who serves by this record now. An epoch ends what an earlier holder still sends. */
+        "CREATE TABLE homerun.node (name text COLLATE \"C\" PRIMARY KEY, epoch bigint NOT NULL,"
+        " valid_until timestamptz NOT NULL)",
+    },
 };
 enum { SCHEMA = sizeof(steps) / sizeof(steps[0]), WAIT_US = 30 * 1000000 };
 

@@ -255,7 +255,7 @@ void store_close(struct store *store)
     }
     link_close(&store->aside);
     link_close(&store->main);
-    postgres_close(store->server);
+    copy_close(store);
     json_decref(store->touched);
     free(store);
 }

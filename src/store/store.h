@@ -91,6 +91,8 @@ struct store_shared {
     const char *installation; /* path of a file with the installation's id: made at the first start.
                                  A database belongs to one installation. */
     const char *node;         /* who we are, for those who look at the database */
+    bool alone;               /* nobody else may work by this record while we do: refused while
+                                 another does, and each change is, once another has taken over */
 };
 
 /*
@@ -118,6 +120,10 @@ enum store_follow { STORE_FOLLOW_NOTHING, STORE_FOLLOW_CHANGED, STORE_FOLLOW_FAI
 enum store_follow store_follow(struct store *store,
                                void (*touched)(void *ctx, const char *kind, const char *key),
                                void *ctx, struct error *err);
+/* Of one that is alone: to be called every second or two. *LOST: another has taken over, and
+ * nothing that is changed here will be taken any more. False: the server could not be asked. */
+STORE_ASK bool store_renew(struct store *store, bool *lost, struct error *err);
+
 /* Whether the copy is known to be behind: a change was lost on its way, or was too late. */
 bool store_must_follow(const struct store *store);
 

@@ -287,6 +287,52 @@ static void a_database_takes_one_installation(void **state)
     store_close(a);
 }
 
+static struct store *alone(const char *name, struct error *err)
+{
+    char copy[128], installation[128];
+    snprintf(copy, sizeof(copy), "%s/%s", dir, name);
+    snprintf(installation, sizeof(installation), "%s/installation", dir);
+    return store_open_shared(&(struct store_shared){.url = server_url,
+                                                    .copy = copy,
+                                                    .installation = installation,
+                                                    .node = name,
+                                                    .alone = true},
+                             err);
+}
+
+static void who_is_alone_is_refused_while_another_is_and_ends_it_by_taking_over(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    bool lost = false;
+    struct store *a = alone("a", &err);
+    assert_non_null(a);
+    assert_true(put(a, "s", 1, &err));
+    /* Its time never runs out as long as it says so: here by the year. */
+    assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now() + interval '1 year'"),
+                     0);
+    assert_null(alone("b", &err));
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "another Homerun (a)"));
+    assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now()"), 0);
+    assert_true(store_renew(a, &lost, &err));
+    assert_false(lost); /* nobody took it: an outage of the server costs nothing */
+    assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now()"), 0);
+    struct store *b = alone("b", &err);
+    assert_non_null(b);
+    assert_false(put(a, "s", 2, &err));
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "Another Homerun"));
+    assert_true(store_renew(a, &lost, &err));
+    assert_true(lost);
+    assert_true(put(b, "s", 3, &err));
+    store_close(b);
+    a = (store_close(a), alone("a", &err)); /* given back: at once */
+    assert_non_null(a);
+    assert_int_equal(number_of(a, "s"), 3);
+    store_close(a);
+}
+
 static void a_newer_schema_is_refused_in_one_sentence_and_left_alone(void **state)
 {
     (void)state;
@@ -393,6 +439,8 @@ int main(void)
         cmocka_unit_test_setup(a_server_that_is_started_anew_loses_nothing, make),
         cmocka_unit_test_setup(a_server_that_is_away_is_said_in_words_and_changes_nothing, make),
         cmocka_unit_test_setup(a_database_takes_one_installation, make),
+        cmocka_unit_test_setup(who_is_alone_is_refused_while_another_is_and_ends_it_by_taking_over,
+                               make),
         cmocka_unit_test_setup(a_newer_schema_is_refused_in_one_sentence_and_left_alone, make),
         cmocka_unit_test_setup(a_database_that_was_put_back_is_noticed, make),
         cmocka_unit_test_setup(a_copy_is_not_taken_for_a_record, make),
