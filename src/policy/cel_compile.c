@@ -176,6 +176,10 @@ static enum cel_type type_of(const struct operation *operation, enum cel_type le
     case TOKEN_COMMA:
     case TOKEN_DOT:
     case TOKEN_NOT:
+    case TOKEN_QUESTION:
+    case TOKEN_COLON:
+    case TOKEN_OPEN_MAP:
+    case TOKEN_CLOSE_MAP:
         break;
     }
     return fits ? TYPE_BOOL : TYPE_NONE;
@@ -398,6 +402,10 @@ static enum cel_type compile_primary(struct compiler *compiler)
     case TOKEN_LESS_EQUAL:
     case TOKEN_GREATER:
     case TOKEN_GREATER_EQUAL:
+    case TOKEN_QUESTION:
+    case TOKEN_COLON:
+    case TOKEN_OPEN_MAP:
+    case TOKEN_CLOSE_MAP:
         break;
     }
     refuse_token(compiler);

@@ -100,6 +100,8 @@ static struct custom_value compare(const struct custom_node *node, struct custom
         order = slice_compare(left.text, right.text);
     } else if (left.kind == CUSTOM_INT && right.kind == CUSTOM_INT) {
         order = (left.number > right.number) - (left.number < right.number);
+    } else if (left.kind == CUSTOM_BOOL && right.kind == CUSTOM_BOOL) {
+        order = (left.number > right.number) - (left.number < right.number);
     } else if (is_number(left) && is_number(right)) {
         order = (real_of(left) > real_of(right)) - (real_of(left) < real_of(right));
     } else {
@@ -190,21 +192,33 @@ static struct custom_value size_of(struct custom_value value)
     return int_value(characters);
 }
 
+/* Decimal, with or without '-': all that an int can hold. Summed up below zero, where there is one
+ * number more. */
+static bool read_int(struct slice text, int64_t *out)
+{
+    bool negative = text.len > 1 && text.data[0] == '-';
+    int64_t sum = 0;
+    text = slice_from(text, negative ? 1 : 0);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || __builtin_mul_overflow(sum, 10, &sum) ||
+            __builtin_sub_overflow(sum, text.data[i] - '0', &sum)) {
+            return false;
+        }
+    }
+    *out = sum;
+    return text.len > 0 && (negative || !__builtin_sub_overflow(0, sum, out));
+}
+
 static struct custom_value to_int(struct custom_value value)
 {
-    uint64_t number;
-    bool negative = value.text.len > 0 && value.text.data[0] == '-';
+    int64_t number;
     if (value.kind == CUSTOM_INT) {
         return value;
     }
     if (value.kind == CUSTOM_DOUBLE && value.real > -9e18 && value.real < 9e18) {
         return int_value((int64_t)value.real);
     }
-    if (value.kind != CUSTOM_STRING ||
-        !slice_to_u64(slice_from(value.text, negative ? 1 : 0), &number)) {
-        return none;
-    }
-    return int_value(negative ? -(int64_t)number : (int64_t)number);
+    return value.kind == CUSTOM_STRING && read_int(value.text, &number) ? int_value(number) : none;
 }
 
 static struct custom_value to_string(struct walk *walk, struct custom_value value)

@@ -8,7 +8,6 @@ struct parser {
     struct arena *arena;
     struct cel_lexer lexer;
     struct cel_token token;
-    char sign; /* one of "?:{}", which conditions of IAM do not have; else 0, and token counts */
     unsigned depth;
     size_t nodes;
     struct slice variables[CUSTOM_VARIABLES_MAX];
@@ -31,34 +30,12 @@ fail(struct parser *parser, const struct cel_token *token, const char *format, .
 
 static bool advance(struct parser *parser)
 {
-    struct cel_lexer *lexer = &parser->lexer;
-    size_t at = lexer->at;
-    while (at < lexer->source.len && strchr(" \t\r\n", lexer->source.data[at]) != NULL) {
-        at++;
-    }
-    parser->sign = 0;
-    if (at < lexer->source.len && lexer->source.data[at] != '\0' &&
-        strchr("?:{}", lexer->source.data[at]) != NULL) {
-        for (; lexer->at < at; lexer->at++) {
-            if (lexer->source.data[lexer->at] == '\n') {
-                lexer->line++;
-                lexer->line_start = lexer->at + 1;
-            }
-        }
-        parser->sign = lexer->source.data[at];
-        lexer->at = at + 1;
-        parser->token.line = lexer->line;
-        parser->token.column = (unsigned)(at - lexer->line_start) + 1;
-        parser->token.kind = TOKEN_END;
-        parser->token.text = slice_upto(slice_from(lexer->source, at), 1);
-        return true;
-    }
-    return cel_token_next(lexer, &parser->token, parser->err);
+    return cel_token_next(&parser->lexer, &parser->token, parser->err);
 }
 
 static bool is_next(const struct parser *parser, enum cel_token_kind kind)
 {
-    return parser->sign == 0 && parser->token.kind == kind;
+    return parser->token.kind == kind;
 }
 
 static bool expect(struct parser *parser, enum cel_token_kind kind, const char *what)
@@ -288,18 +265,18 @@ static const struct custom_node *parse_record(struct parser *parser)
     if (node == NULL || !advance(parser)) {
         return NULL;
     }
-    while (parser->sign != '}') {
+    while (!is_next(parser, TOKEN_CLOSE_MAP)) {
         if (node->count == ITEMS_MAX) {
             return fail(parser, &parser->token, "a map of more than %d", ITEMS_MAX / 2);
         }
         if ((items[node->count++] = parse_expression(parser)) == NULL) {
             return NULL;
         }
-        if (parser->sign != ':') {
+        if (!is_next(parser, TOKEN_COLON)) {
             return fail(parser, &parser->token, "expected ':'");
         }
         if (!advance(parser) || (items[node->count++] = parse_expression(parser)) == NULL ||
-            (parser->sign != '}' && !expect(parser, TOKEN_COMMA, "','"))) {
+            (!is_next(parser, TOKEN_CLOSE_MAP) && !expect(parser, TOKEN_COMMA, "','"))) {
             return NULL;
         }
     }
@@ -360,7 +337,7 @@ static const struct custom_node *parse_primary(struct parser *parser)
     if (is_next(parser, TOKEN_OPEN_LIST)) {
         return parse_list(parser);
     }
-    if (parser->sign == '{') {
+    if (is_next(parser, TOKEN_OPEN_MAP)) {
         return parse_record(parser);
     }
     if (is_next(parser, TOKEN_STRING)) {
@@ -378,7 +355,7 @@ static const struct custom_node *parse_primary(struct parser *parser)
     if (is_next(parser, TOKEN_NAME)) {
         return parse_name(parser);
     }
-    if (parser->sign == 0 && token.kind == TOKEN_END) {
+    if (token.kind == TOKEN_END) {
         return fail(parser, &token, "the expression ends too early");
     }
     return fail(parser, &token, "unexpected '%.*s'",
@@ -432,7 +409,14 @@ static const struct custom_node *parse_unary(struct parser *parser)
     if (++parser->depth > DEPTH_MAX) {
         return fail(parser, &parser->token, "nested too deeply");
     }
-    const struct custom_node *operand = advance(parser) ? parse_unary(parser) : NULL;
+    if (!advance(parser)) {
+        return NULL;
+    }
+    if (!inverted && is_next(parser, TOKEN_INT) && parser->token.number > INT64_MAX) {
+        parser->depth--; /* the least number there is: its size alone is too large */
+        return literal(parser, (struct custom_value){.kind = CUSTOM_INT, .number = INT64_MIN});
+    }
+    const struct custom_node *operand = parse_unary(parser);
     parser->depth--;
     return node_of(parser, inverted ? NODE_NOT : NODE_NEGATE, operand, NULL);
 }
@@ -480,9 +464,9 @@ static const struct custom_node *parse_expression(struct parser *parser)
         return fail(parser, &parser->token, "nested too deeply");
     }
     const struct custom_node *left = parse_binary(parser, 1);
-    if (left != NULL && parser->sign == '?') {
+    if (left != NULL && is_next(parser, TOKEN_QUESTION)) {
         const struct custom_node *yes = advance(parser) ? parse_expression(parser) : NULL;
-        if (yes == NULL || parser->sign != ':') {
+        if (yes == NULL || !is_next(parser, TOKEN_COLON)) {
             return yes == NULL ? NULL : fail(parser, &parser->token, "expected ':'");
         }
         const struct custom_node *no = advance(parser) ? parse_expression(parser) : NULL;
@@ -507,13 +491,13 @@ const struct custom_program *cel_custom_compile_about(struct arena *arena, struc
         error_set(err, STATUS_INVALID_ARGUMENT, "over %zu characters", most);
         return NULL;
     }
-    parser.lexer =
-        (struct cel_lexer){.arena = arena, .source = arena_slice(arena, source), .line = 1};
+    parser.lexer = (struct cel_lexer){
+        .wide = true, .arena = arena, .source = arena_slice(arena, source), .line = 1};
     const struct custom_node *root = advance(&parser) ? parse_expression(&parser) : NULL;
     if (root == NULL) {
         return NULL;
     }
-    if (parser.sign != 0 || parser.token.kind != TOKEN_END) {
+    if (parser.token.kind != TOKEN_END) {
         fail(&parser, &parser.token, "unexpected '%.*s'",
              (int)(parser.token.text.len < 80 ? parser.token.text.len : 80),
              parser.token.text.data);

@@ -192,21 +192,37 @@ static bool read_number(struct cel_lexer *lexer, struct cel_token *out, struct e
 static const struct {
     const char *text;
     enum cel_token_kind kind;
+    bool wide;
 } signs[] = {
     /* the longer one first */
-    {"&&", TOKEN_AND},       {"||", TOKEN_OR},         {"==", TOKEN_EQUAL},
-    {"!=", TOKEN_UNEQUAL},   {"<=", TOKEN_LESS_EQUAL}, {">=", TOKEN_GREATER_EQUAL},
-    {"<", TOKEN_LESS},       {">", TOKEN_GREATER},     {"!", TOKEN_NOT},
-    {"(", TOKEN_OPEN},       {")", TOKEN_CLOSE},       {"[", TOKEN_OPEN_LIST},
-    {"]", TOKEN_CLOSE_LIST}, {",", TOKEN_COMMA},       {".", TOKEN_DOT},
-    {"+", TOKEN_PLUS},       {"-", TOKEN_MINUS},
+    {"&&", TOKEN_AND},
+    {"||", TOKEN_OR},
+    {"==", TOKEN_EQUAL},
+    {"!=", TOKEN_UNEQUAL},
+    {"<=", TOKEN_LESS_EQUAL},
+    {">=", TOKEN_GREATER_EQUAL},
+    {"<", TOKEN_LESS},
+    {">", TOKEN_GREATER},
+    {"!", TOKEN_NOT},
+    {"(", TOKEN_OPEN},
+    {")", TOKEN_CLOSE},
+    {"[", TOKEN_OPEN_LIST},
+    {"]", TOKEN_CLOSE_LIST},
+    {",", TOKEN_COMMA},
+    {".", TOKEN_DOT},
+    {"+", TOKEN_PLUS},
+    {"-", TOKEN_MINUS},
+    {"?", TOKEN_QUESTION, true},
+    {":", TOKEN_COLON, true},
+    {"{", TOKEN_OPEN_MAP, true},
+    {"}", TOKEN_CLOSE_MAP, true},
 };
 
 static bool read_sign(struct cel_lexer *lexer, struct cel_token *out, struct error *err)
 {
     struct slice rest = slice_from(lexer->source, lexer->at);
     for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-        if (slice_starts(rest, slice_of(signs[i].text))) {
+        if ((lexer->wide || !signs[i].wide) && slice_starts(rest, slice_of(signs[i].text))) {
             out->kind = signs[i].kind;
             lexer->at += strlen(signs[i].text);
             return true;

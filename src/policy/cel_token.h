@@ -1,4 +1,7 @@
-/* The words of a condition: for the compiler of cel.h alone. */
+/*
+ * The words of the language, for both of its profiles: IAM conditions (cel_compile.c), and custom
+ * constraints and mappings (cel_custom_parse.c), which have choices and maps besides.
+ */
 #pragma once
 
 #include "base/arena.h"
@@ -28,6 +31,11 @@ enum cel_token_kind {
     TOKEN_LESS_EQUAL,
     TOKEN_GREATER,
     TOKEN_GREATER_EQUAL,
+    /* Of the wide profile alone. */
+    TOKEN_QUESTION,
+    TOKEN_COLON,
+    TOKEN_OPEN_MAP,
+    TOKEN_CLOSE_MAP,
 };
 
 struct cel_token {
@@ -39,6 +47,7 @@ struct cel_token {
 };
 
 struct cel_lexer {
+    bool wide; /* has the signs of choices and maps */
     struct arena *arena;
     struct slice source;
     size_t at;

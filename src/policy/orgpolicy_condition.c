@@ -52,6 +52,10 @@ bool orgpolicy_condition_about_tags(struct arena *arena, struct slice source)
         case TOKEN_LESS_EQUAL:
         case TOKEN_GREATER:
         case TOKEN_GREATER_EQUAL:
+        case TOKEN_QUESTION:
+        case TOKEN_COLON:
+        case TOKEN_OPEN_MAP:
+        case TOKEN_CLOSE_MAP:
             return false;
         }
     }
