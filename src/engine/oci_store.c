@@ -130,10 +130,10 @@ static void get_end(struct oci_get *get)
     uv_close((uv_handle_t *)&get->timer, on_closed);
 }
 
-static void get_fail(struct oci_get *get, const char *what, const char *said)
+static void get_fail(struct oci_get *get, const char *what, const char *why)
 {
     snprintf(get->text, sizeof(get->text), "image \"%.200s\" %s%s%.400s", get->reference, what,
-             *said == '\0' ? "" : ": ", said);
+             *why == '\0' ? "" : ": ", why);
     get->step = GET_DONE;
     get->done(get->ctx, NULL, get->text);
     get_end(get);
@@ -190,6 +190,16 @@ static const char *disk_objects(const struct oci_get *get)
     return NULL;
 }
 
+/* What a tool said last, in our words where they are shorter: it may have filled the disk between
+ * two of our looks, and taken away again what it wrote. */
+static const char *said(const char *text)
+{
+    return strstr(text, "no space left on device") != NULL ||
+                   strstr(text, "disk quota exceeded") != NULL
+               ? "the disk of the data folder is full"
+               : text;
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct oci_get *get = timer->data;
@@ -218,7 +228,7 @@ static void on_tool(void *ctx, bool good, const char *text)
         good = digest_valid(get->digest) && write_pin(get);
     }
     if (!good) {
-        get_fail(get, failures[get->step], text);
+        get_fail(get, failures[get->step], said(text));
         return;
     }
     get_advance(get);

@@ -104,7 +104,7 @@ def a_disk_that_is_almost_full_ends_a_pull_and_leaves_nothing():
             got = put_service(small, "big", f"{host}/team/big:1")
             assert got.status == 200, got
             told = wait_settled(small, "big", 120)["message"]
-            assert "almost full" in told or "no space left" in told, told
+            assert "the disk of the data folder is" in told and "full" in told, told
             assert small.get(small.url("there") + "/page").text == "a page\n", "what is there goes on"
             layouts = os.path.join(small.data, "images", "layouts")
             wait_until(lambda: not [n for n in os.listdir(layouts) if n.startswith(".")], "what came has gone", 60)
