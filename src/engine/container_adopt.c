@@ -6,11 +6,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "engine/container.h"
+
+enum { TEMPORARY_S = 600 };
 
 /* Calls DEED for what stands in the folder PATH. */
 static void each_entry(const struct backend *backend, const char *path,
@@ -94,6 +99,24 @@ static void end_stray(const struct backend *backend, const char *name)
     }
 }
 
+/* A crun that was killed leaves an empty file behind in /tmp, of nobody's rights. One that is young
+ * may be of a crun that is at work for somebody else. */
+static void end_temporary(const struct backend *backend, const char *name)
+{
+    struct stat status;
+    char path[64];
+    (void)backend;
+    if (strncmp(name, "crun.", 5) != 0 || strlen(name) != strlen("crun.XXXXXX")) {
+        return;
+    }
+    snprintf(path, sizeof(path), "/tmp/%s", name);
+    if (lstat(path, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0777) == 0 &&
+        status.st_size == 0 && status.st_uid == geteuid() &&
+        time(NULL) - status.st_mtime > TEMPORARY_S) {
+        unlink(path);
+    }
+}
+
 /* What an engine before us left running, and nobody has adopted. None of our own runs now. */
 void container_settle(struct backend *backend)
 {
@@ -101,6 +124,7 @@ void container_settle(struct backend *backend)
     each_entry(backend, backend->state, end_container);
     each_entry(backend, backend->outputs, end_output);
     each_entry(backend, backend->notes, end_way_out);
+    each_entry(backend, "/tmp", end_temporary);
     backend->adopted = NULL;
 }
 

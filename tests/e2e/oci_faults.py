@@ -155,6 +155,27 @@ def who_ignores_sigterm_is_killed_ten_seconds_later():
 
 
 @test
+def what_a_killed_crun_left_in_tmp_goes_with_the_next_start_and_nothing_else():
+    oci.homerun()
+    old, young, other = (f"/tmp/crun.{name}" for name in ("oldEST", "youngR", "longer-name"))
+    kept = "/tmp/crun.withIN"
+    try:
+        for path in (old, young, other, kept):
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o000))
+        with open(kept, "w", encoding="utf-8") as file:
+            file.write("somebody's")
+        for path in (old, other, kept):
+            os.utime(path, (1, 1))
+        with Homerun("--engine=oci", "--plain"):
+            wait_until(lambda: not os.path.exists(old), "what is old has gone", 30)
+            assert all(os.path.exists(path) for path in (young, other, kept))
+    finally:
+        for path in (old, young, other, kept):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+
+
+@test
 def traffic_moves_by_percent_and_back_without_a_failed_request_and_the_old_revision_drains():
     oci.service("moves", container={"env": [{"name": "V", "value": "one"}]})
     first = oci.stand.api("GET", f"{SERVICES}/moves").json["status"]["latestReadyRevisionName"]
