@@ -99,6 +99,9 @@ class Agent:
         self.house = house()
         if new or metadata or _shared is None:
             made = self.house.register(**metadata)
+            if made.status == 429:  # other tests have registered ten within the minute
+                self.house.forget_rates()
+                made = self.house.register(**metadata)
             assert made.status == 201, made
             self.client = made.json["client_id"]
             if not new and not metadata:
