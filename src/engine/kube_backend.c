@@ -143,6 +143,7 @@ static void kubernetes_close(struct backend *backend)
 {
     struct space *space;
     backend->closing = true;
+    kube_lease_wait(backend);
     while ((space = LIST_FIRST(&backend->spaces)) != NULL) {
         space_free(space);
     }

@@ -51,6 +51,8 @@ struct backend {
 void kube_lease_start(struct backend *backend);
 /* Once, when the engine leaves: the others need not wait. */
 void kube_lease_give_up(struct backend *backend);
+/* For its answer, a moment: the loop runs within. */
+void kube_lease_wait(struct backend *backend);
 
 /* ---- spaces and fleets ---- */
 

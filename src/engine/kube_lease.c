@@ -13,6 +13,8 @@
 enum {
     RENEW_MS = 2500,
     GOOD_US = 8000000,    /* without being renewed, it is not ours any more */
+    WAIT_EACH_MS = 20,    /* at the end, for the last call, */
+    WAITS_MAX = 20,       /* so many times at most */
     SILENT_US = 12000000, /* then others may take it: later than its holder has given up */
 };
 
@@ -151,7 +153,9 @@ static void on_renew(uv_timer_t *timer)
 
 static void on_given_up(void *ctx, const struct kube_answer *answer)
 {
-    (void)ctx, (void)answer;
+    struct backend *backend = ctx;
+    (void)answer;
+    backend->lease_call = NULL;
 }
 
 void kube_lease_start(struct backend *backend)
@@ -161,7 +165,21 @@ void kube_lease_start(struct backend *backend)
     uv_timer_start(&backend->renew, on_renew, 0, RENEW_MS);
 }
 
-/* The next one need not wait: it is offered, without waiting for an answer. */
+static void on_nothing(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+void kube_lease_wait(struct backend *backend)
+{
+    uv_timer_start(&backend->renew, on_nothing, WAIT_EACH_MS, WAIT_EACH_MS);
+    for (int i = 0; backend->lease_call != NULL && i < WAITS_MAX; i++) {
+        uv_run(backend->loop, UV_RUN_ONCE);
+    }
+    uv_timer_stop(&backend->renew);
+}
+
+/* The next one need not wait until we are silent for long. */
 void kube_lease_give_up(struct backend *backend)
 {
     if (backend->leads && backend->lease != NULL && backend->lease_call == NULL) {

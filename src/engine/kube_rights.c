@@ -93,8 +93,10 @@ static void on_review(void *ctx, const struct kube_answer *answer)
 void kube_rights_ask(struct space *space, uint64_t fleet, const char *why)
 {
     if (space->rights != NULL) {
-        tell(space, fleet, why);
-        return;
+        if (space->rights->fleet != fleet && space->rights->fleet != 0) {
+            tell(space, fleet, why);
+        }
+        return; /* it is told of soon */
     }
     struct rights_ask *ask = calloc(1, sizeof(*ask));
     if (ask == NULL) {
