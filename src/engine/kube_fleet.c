@@ -7,8 +7,6 @@
  * One call of a fleet is under way at a time, and what has to be done next is found out afresh when
  * it has ended: fleet_step() compares what there is with what is wanted.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,18 +49,9 @@ struct fleet *fleet_add(struct space *space, uint64_t id, const char *name)
     return fleet;
 }
 
-static void member_free(struct fleet_member *member)
-{
-    LIST_REMOVE(member, entry);
-    free(member);
-}
-
 void fleet_free(struct fleet *fleet)
 {
-    struct fleet_member *member;
-    while ((member = LIST_FIRST(&fleet->members)) != NULL) {
-        member_free(member);
-    }
+    fleet_members_free(fleet);
     pod_logs_end(fleet, NULL);
     kube_call_cancel(fleet->call);
     secrets_done(&fleet->secrets);
@@ -118,184 +107,6 @@ static void refused(struct fleet *fleet, const struct kube_answer *answer, const
     fleet_fail(fleet, START_FAILED_IMAGE, why);
 }
 
-/* ---- members ---- */
-
-static unsigned bound_count(const struct fleet *fleet)
-{
-    unsigned count = 0;
-    const struct fleet_member *member;
-    LIST_FOREACH(member, &fleet->members, entry)
-    {
-        count += member->instance != NULL && !member->leaving ? 1 : 0;
-    }
-    return count;
-}
-
-/* Who does not lead sends requests to all that there are. */
-static uint32_t offered_most(const struct fleet *fleet)
-{
-    bool all = !fleet->backend->leads && fleet->replicas > fleet->wanted;
-    return all ? fleet->replicas : fleet->wanted;
-}
-
-/* What serves, is wanted, and is nobody's yet. */
-static void offer(struct fleet *fleet)
-{
-    struct fleet_member *member;
-    LIST_FOREACH(member, &fleet->members, entry)
-    {
-        if (!fleet->attached || bound_count(fleet) >= offered_most(fleet)) {
-            return;
-        }
-        if (member->instance == NULL && member->ready && !member->leaving) {
-            fleet->failures = 0;
-            member->instance =
-                fleet->events->on_up(fleet->ctx, member, member->name, &member->address);
-            if (member->instance == NULL) {
-                return;
-            }
-        }
-    }
-}
-
-static void member_leaves(struct fleet_member *member)
-{
-    member->leaving = true;
-    if (member->instance != NULL && !member->told) {
-        member->told = true;
-        member->fleet->events->on_leaving(member->instance);
-    }
-}
-
-static void member_gone(struct fleet_member *member)
-{
-    struct fleet *fleet = member->fleet;
-    void *instance = member->instance;
-    char why[320];
-    snprintf(why, sizeof(why), "its pod %s has ended", member->name);
-    member_free(member);
-    if (instance != NULL) {
-        fleet->events->on_gone(instance, why);
-    }
-    fleet_touch(fleet);
-}
-
-static struct fleet_member *member_get(struct fleet *fleet, const char *name)
-{
-    struct fleet_member *member;
-    LIST_FOREACH(member, &fleet->members, entry)
-    {
-        if (strcmp(member->name, name) == 0) {
-            return member;
-        }
-    }
-    member = calloc(1, sizeof(*member));
-    if (member == NULL) {
-        abort();
-    }
-    member->fleet = fleet;
-    snprintf(member->name, sizeof(member->name), "%s", name);
-    LIST_INSERT_HEAD(&fleet->members, member, entry);
-    return member;
-}
-
-static bool read_address(const json_t *endpoint, uint16_t port, struct board_address *out)
-{
-    const char *text = json_text_or(endpoint, "addresses[0]", "");
-    struct in_addr v4;
-    struct board_address address = {.port = port};
-    if (inet_pton(AF_INET, text, &v4) == 1) {
-        address.ipv4 = v4.s_addr;
-    } else if (inet_pton(AF_INET6, text, address.ipv6) == 1) {
-        address.is_v6 = 1;
-    } else {
-        return false;
-    }
-    *out = address;
-    return true;
-}
-
-static bool same_address(const struct board_address *a, const struct board_address *b)
-{
-    return a->port == b->port && a->is_v6 == b->is_v6 &&
-           (a->is_v6 ? memcmp(a->ipv6, b->ipv6, sizeof(a->ipv6)) == 0 : a->ipv4 == b->ipv4);
-}
-
-/* Of a cluster with both families a pod stands in two slices: the first that is seen counts. */
-static void take_endpoint(struct fleet *fleet, const char *slice, const json_t *endpoint,
-                          uint16_t port)
-{
-    const json_t *conditions = json_object_get(endpoint, "conditions");
-    const char *name = json_text_or(endpoint, "targetRef.name", "");
-    struct board_address address;
-    if (*name == '\0' || strlen(name) >= sizeof(((struct fleet_member *)NULL)->name) ||
-        !read_address(endpoint, port, &address)) {
-        return;
-    }
-    struct fleet_member *member = member_get(fleet, name);
-    if (member->slice[0] != '\0' && strcmp(member->slice, slice) != 0) {
-        return;
-    }
-    snprintf(member->slice, sizeof(member->slice), "%s", slice);
-    member->seen = true;
-    if (member->has_address && !same_address(&member->address, &address)) {
-        member_leaves(member); /* it was restarted as another: its requests go nowhere */
-        return;
-    }
-    member->address = address;
-    member->has_address = true;
-    bool was_ready = member->ready;
-    bool terminating = json_flag(conditions, "terminating", false);
-    member->ready = json_flag(conditions, "ready", true) && !terminating;
-    if (terminating) {
-        member_leaves(member);
-    } else if (member->instance != NULL && was_ready != member->ready) {
-        fleet->events->on_readiness(member->instance, member->ready);
-    }
-}
-
-/* Those of SLICE ("": of any) that have not been seen. */
-static void drop_unseen(struct fleet *fleet, const char *slice)
-{
-    struct fleet_member *member = LIST_FIRST(&fleet->members), *next;
-    for (; member != NULL; member = next) {
-        next = LIST_NEXT(member, entry);
-        if (!member->seen && (*slice == '\0' || strcmp(member->slice, slice) == 0)) {
-            member_gone(member);
-        }
-    }
-}
-
-void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted)
-{
-    const char *slice = json_text_or(object, "metadata.name", "");
-    uint16_t port = (uint16_t)json_number(object, "ports[0].port", 0);
-    struct fleet_member *member;
-    if (*slice == '\0' || strlen(slice) >= sizeof(member->slice)) {
-        return;
-    }
-    LIST_FOREACH(member, &fleet->members, entry)
-    {
-        if (strcmp(member->slice, slice) == 0) {
-            member->seen = false;
-        }
-    }
-    size_t i;
-    const json_t *endpoint;
-    json_array_foreach(deleted ? NULL : json_object_get(object, "endpoints"), i, endpoint)
-    {
-        take_endpoint(fleet, slice, endpoint, port);
-    }
-    drop_unseen(fleet, slice);
-    offer(fleet);
-}
-
-void fleet_on_slices_listed(struct fleet *fleet)
-{
-    drop_unseen(fleet, "");
-    offer(fleet);
-}
-
 /* ---- the Deployment, as it is seen ---- */
 
 /* Versions count up, as far as any server is known; what is older than what we know is no news. */
@@ -313,7 +124,7 @@ static void take_conditions(struct fleet *fleet, const json_t *object)
     {
         if (strcmp(json_text_or(condition, "type", ""), "ReplicaFailure") == 0 &&
             strcmp(json_text_or(condition, "status", ""), "True") == 0 && fleet->wanted > 0 &&
-            bound_count(fleet) < fleet->wanted) {
+            fleet_bound_count(fleet) < fleet->wanted) {
             char why[KUBE_WHY];
             snprintf(why, sizeof(why), "%s: %.500s", json_text_or(condition, "reason", ""),
                      json_text_or(condition, "message", ""));
@@ -425,125 +236,6 @@ void fleet_on_deployment_deleted(struct fleet *fleet)
         fleet->version[0] = '\0';
     }
     fleet_touch(fleet);
-}
-
-/* ---- pods: why one does not come ---- */
-
-/* Waiting for one of these ends by itself, if at all, only after minutes. */
-static const char *const hopeless[] = {
-    "ErrImageNeverPull",          "ErrImagePull",        "ImagePullBackOff", "InvalidImageName",
-    "ImageInspectError",          "RegistryUnavailable", "CrashLoopBackOff", "CreateContainerError",
-    "CreateContainerConfigError", "RunContainerError",   "StartError",       NULL,
-};
-
-static bool is_hopeless(const char *reason)
-{
-    for (size_t i = 0; hopeless[i] != NULL; i++) {
-        if (strcmp(hopeless[i], reason) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What WHY says, or "" for a container that may still come. */
-static enum start_failure container_fault(const json_t *status, char *why, size_t size)
-{
-    const char *name = json_text_or(status, "name", "");
-    const char *waits = json_text_or(status, "state.waiting.reason", "");
-    const json_t *ended = json_at(status, "state.terminated");
-    ended = ended != NULL ? ended : json_at(status, "lastState.terminated");
-    why[0] = '\0';
-    if (ended != NULL && !json_flag(status, "ready", false)) {
-        snprintf(why, size, "container \"%.64s\" exited with status %lld (%.40s)%s%.300s", name,
-                 (long long)json_number(ended, "exitCode", 0),
-                 json_text_or(ended, "reason", "no reason was given"),
-                 json_text(ended, "message") == NULL ? "" : ": ",
-                 json_text_or(ended, "message", ""));
-        return START_FAILED_EXIT;
-    }
-    if (is_hopeless(waits)) {
-        snprintf(why, size, "container \"%.64s\": %s: %.450s", name, waits,
-                 json_text_or(status, "state.waiting.message", "no message was given"));
-    }
-    return START_FAILED_IMAGE;
-}
-
-/* Only where it is certain which container it is of. */
-static void take_digest(struct fleet *fleet, const json_t *object)
-{
-    const char *image = json_text_or(object, "status.containerStatuses[0].imageID", "");
-    if (fleet->record == NULL || fleet->record->container_count > 1) {
-        return;
-    }
-    const char *digest = strstr(image, "sha256:");
-    if (digest != NULL && strlen(digest) < sizeof(fleet->digest)) {
-        snprintf(fleet->digest, sizeof(fleet->digest), "%s", digest);
-    }
-}
-
-/* Once of each pod, while one is waited for. */
-static bool is_to_fail(struct fleet *fleet, const char *uid)
-{
-    if (strcmp(fleet->failed_pod, uid) == 0 || bound_count(fleet) >= fleet->wanted) {
-        return false;
-    }
-    snprintf(fleet->failed_pod, sizeof(fleet->failed_pod), "%s", uid);
-    return true;
-}
-
-static void take_container(struct fleet *fleet, const json_t *pod, const json_t *status)
-{
-    const char *name = json_text_or(pod, "metadata.name", "");
-    const char *uid = json_text_or(pod, "metadata.uid", "");
-    const char *container = json_text_or(status, "name", "");
-    char why[KUBE_WHY];
-    if (json_at(status, "state.running") != NULL || json_at(status, "state.terminated") != NULL ||
-        json_at(status, "lastState.terminated") != NULL) {
-        pod_log_follow(fleet, name, container);
-    }
-    enum start_failure failure = container_fault(status, why, sizeof(why));
-    if (why[0] == '\0' || !is_to_fail(fleet, uid)) {
-        return;
-    }
-    if (failure == START_FAILED_EXIT) {
-        pod_log_fail(fleet, name, container, failure, why);
-    } else {
-        fleet_fail(fleet, failure, why);
-    }
-}
-
-void fleet_on_pod(struct fleet *fleet, const json_t *object)
-{
-    static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
-    char why[KUBE_WHY];
-    take_digest(fleet, object);
-    if (!fleet->attached ||
-        json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL) {
-        return;
-    }
-    if (strcmp(json_text_or(object, "status.phase", ""), "Failed") == 0) {
-        snprintf(why, sizeof(why), "its pod has failed: %.40s: %.450s",
-                 json_text_or(object, "status.reason", "Failed"),
-                 json_text_or(object, "status.message", "no message was given"));
-        if (is_to_fail(fleet, json_text_or(object, "metadata.uid", ""))) {
-            fleet_fail(fleet, START_FAILED_EXIT, why);
-        }
-        return;
-    }
-    for (size_t k = 0; k < 2; k++) {
-        size_t i;
-        const json_t *status;
-        json_array_foreach(json_at(object, lists[k]), i, status)
-        {
-            take_container(fleet, object, status);
-        }
-    }
-}
-
-void fleet_on_pod_gone(struct fleet *fleet, const json_t *object)
-{
-    pod_logs_end(fleet, json_text_or(object, "metadata.name", ""));
 }
 
 /* ---- the next thing to do ---- */
@@ -812,7 +504,7 @@ static void step(struct fleet *fleet)
             step_drop_secret(fleet);
             return;
         }
-        offer(fleet);
+        fleet_offer(fleet);
     } else if (!fleet->known || needs_secret(fleet)) {
         step_apply(fleet);
     } else if (fleet->record->secrets && fleet->secret[0] != '\0' && !fleet->secret_made) {
@@ -1041,7 +733,7 @@ static void fleets_release(struct fleet_member *member)
 static struct fleet_member *fleets_adopt_member(struct fleet *fleet, const char *name,
                                                 void *instance)
 {
-    struct fleet_member *member = member_get(fleet, name);
+    struct fleet_member *member = fleet_member_get(fleet, name);
     member->instance = instance;
     member->ready = true;
     return member;

@@ -168,6 +168,16 @@ void fleets_touch_all(struct backend *backend);
 void fleet_fail(struct fleet *fleet, enum start_failure failure, const char *why);
 void fleet_trouble(struct fleet *fleet, const char *why);
 
+/* ---- kube_members.c ---- */
+
+/* The member NAME, which is made if there is none. */
+struct fleet_member *fleet_member_get(struct fleet *fleet, const char *name);
+/* Those that are an instance, and stay. */
+unsigned fleet_bound_count(const struct fleet *fleet);
+/* What serves, is wanted, and is nobody's yet becomes an instance. */
+void fleet_offer(struct fleet *fleet);
+void fleet_members_free(struct fleet *fleet);
+
 /* What the watches say. */
 void fleet_on_deployment(struct fleet *fleet, const json_t *object);
 void fleet_on_deployment_gone(struct fleet *fleet);    /* a list does not have it */
