@@ -318,4 +318,3 @@ void fleet_on_pod_gone(struct fleet *fleet, const json_t *object)
 {
     pod_logs_end(fleet, json_text_or(object, "metadata.name", ""));
 }
-

@@ -598,6 +598,20 @@ static void drain_idle(struct revision *revision, uint32_t ready, uint32_t min)
     }
 }
 
+/* A pod that has stopped to serve may never come again, and nobody but us asks for fewer. */
+static void drain_unready(struct revision *revision)
+{
+    const struct engine *engine = revision->engine;
+    int64_t since_us = clock_mono_us() - engine->idle_us;
+    for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+        if (engine->kind->fleets != NULL && i->phase == PHASE_READY && i->unready &&
+            board_taken(engine->board, i->slot) == 0 &&
+            board_idle_since_us(engine->board, i->slot) < since_us) {
+            instance_drain(i);
+        }
+    }
+}
+
 /* More than a minute's load has asked for, for as long as an instance may be idle. */
 static void drain_surplus(struct revision *revision, uint32_t ready, uint32_t keep)
 {
@@ -667,6 +681,7 @@ static void tick(struct revision *revision)
     } else {
         drain_idle(revision, tally.ready, least_kept(revision, &facts));
         drain_surplus(revision, tally.ready, keep > 1 ? keep : 1);
+        drain_unready(revision);
     }
     fleets_scale(revision);
     revision_settle(revision);

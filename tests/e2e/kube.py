@@ -8,7 +8,8 @@ import signal
 import subprocess
 import time
 
-from homerun import PYTHON, ROOT, Homerun, Skip, finally_do, main, program_folder, test, wait_until
+import kube_fake
+from homerun import PYTHON, ROOT, Homerun, Skip, finally_do, free_port, main, program_folder, test, wait_until
 from kube_fake import FakeCluster
 from kube_real import RealCluster
 
@@ -51,7 +52,7 @@ def a_service_is_answered_by_a_pod():
     cluster, homerun = stand()
     deploy(homerun, "first")
     answer = homerun.get(homerun.url("first"))
-    assert answer.status == 200 and answer.json["address"].startswith(("127.88.", "10.88.")), answer
+    assert answer.status == 200 and answer.json["address"].startswith(("127.1", "10.88.")), answer
     assert answer.json["env"]["K_SERVICE"] == "first"
 
 
@@ -138,6 +139,42 @@ def what_pods_write_is_in_the_log():
     pod, = pods_of(cluster, "talks")
     wait_until(lambda: "kube_container: begins" in homerun.cli("logs", "talks").stdout, "its line")
     assert f"pod {pod}" in homerun.cli("logs", "talks").stdout
+
+
+@test
+def a_pod_that_ends_itself_is_not_kept():
+    cluster, homerun = stand()
+    deploy(homerun, "ends")
+    try:
+        homerun.get(homerun.url("ends") + "/exit")
+    except OSError:
+        pass  # it was cut off
+    wait_until(lambda: replicas(cluster, "ends") == 0, "it sleeps")
+    assert homerun.get(homerun.url("ends")).status == 200
+
+
+@test
+def a_pod_that_is_evicted_is_followed_by_another():
+    cluster, homerun = stand()
+    deploy(homerun, "evicted")
+    keep(homerun, "evicted", 1)
+    before = set(pods_of(cluster, "evicted"))
+    cluster.evict(*before)
+    wait_until(lambda: not before & set(pods_of(cluster, "evicted")) and pods_of(cluster, "evicted"), "another pod")
+    wait_until(lambda: homerun.get(homerun.url("evicted")).status == 200, "it answers")
+    assert replicas(cluster, "evicted") == 1
+
+
+@test
+def a_pod_may_have_an_ipv6_address():
+    cluster, homerun = stand()
+    if not hasattr(cluster, "addresses") or not kube_fake.has_ipv6():
+        raise Skip("there are no IPv6 addresses here")
+    image = "registry.example/six:1"
+    cluster.programs[image], cluster.addresses[image] = program(), "::1"
+    deploy(homerun, "six", f"--port={free_port()}", image=image)
+    answer = homerun.get(homerun.url("six"))
+    assert answer.status == 200 and answer.json["address"] == "::1", answer
 
 
 PLACE = "/v2/projects/demo/locations/us-central1"

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import socket
 import sys
 import time
 
@@ -34,4 +35,6 @@ if __name__ == "__main__":
         print("kube_container: a wrong setting", flush=True)
         sys.exit(3)
     http.server.ThreadingHTTPServer.request_queue_size = 128
+    if ":" in sys.argv[1]:
+        http.server.ThreadingHTTPServer.address_family = socket.AF_INET6
     http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()

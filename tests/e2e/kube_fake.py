@@ -4,7 +4,7 @@ its controllers and a kubelet whose pods are local processes. Standard library o
     with FakeCluster() as cluster:
         Homerun("--engine=kubernetes", f"--kubeconfig={cluster.kubeconfig}")
 
-A pod runs the program that its image names in `cluster.programs`, at an address 127.88.0.N of its own, which stands
+A pod runs the program that its image names in `cluster.programs`, at an address 127.1XX.0.N of its own, which stands
 for the pod's: the real server refuses loopback addresses in slices.
 """
 import base64
@@ -15,6 +15,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -141,6 +142,8 @@ def unknown_field(value):
 
 class FakeCluster:
     has_logs = True
+    numbers = itertools.count(1)  # of pods, in all clusters of a test: their addresses are of one machine
+    network = f"127.{100 + os.getpid() % 100}"
     minor = "34"
 
     def __init__(self):
@@ -151,9 +154,9 @@ class FakeCluster:
         self.programs = {}    # image: argv, "{address}" and "{port}" filled in
         self.refused = set()  # (verb, resource): rights that are missing
         self.quota = None     # pods in all
+        self.addresses = {}   # image: where its pods are, if not at an address of their own
         self.pull_errors = {}  # image: (reason, message)
         self.webhook = None   # its refusal of pods, in words
-        self.numbers = itertools.count(1)
         self.processes = {}
         self.closing = False
         self.server = None
@@ -677,7 +680,7 @@ class FakeCluster:
                 self.store.put("pods", pod["metadata"]["namespace"], after)
             return
         port = str(spec["ports"][0]["containerPort"])
-        address = self.address(pod["x-number"])
+        address = self.addresses.get(image) or self.address(pod["x-number"])
         environment = {**os.environ, **self.environment(pod, spec)}
         log = os.path.join(self.folder, pod["metadata"]["name"] + ".log")
         words = [word.replace("{address}", address).replace("{port}", port) for word in self.programs[image]]
@@ -691,7 +694,7 @@ class FakeCluster:
         self.store.put("pods", pod["metadata"]["namespace"], after)
 
     def address(self, number):
-        return f"127.88.{number // 250}.{number % 250 + 1}"
+        return f"{self.network}.{number // 250}.{number % 250 + 1}"
 
     def environment(self, pod, spec):
         out = {}
@@ -722,7 +725,8 @@ class FakeCluster:
             name = meta["name"] + "-slice"
             found = self.store.objects.get(("endpointslices", meta["namespace"], name))
             if found is None or found["endpoints"] != endpoints:
-                value = born({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                value = born({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                              "addressType": "IPv6" if any(":" in e["addresses"][0] for e in endpoints) else "IPv4",
                               "metadata": {"name": name, "ownerReferences": [{"uid": meta["uid"]}],
                                            "labels": {**meta["labels"], "kubernetes.io/service-name": meta["name"]}},
                               "endpoints": endpoints,
@@ -748,6 +752,11 @@ class FakeCluster:
             value["metadata"]["labels"].update({"homerun.internal/revision-id": number, "homerun.internal/service": name})
             value["spec"]["replicas"] = 0
             self.create("deployments", value["metadata"]["namespace"], value)
+
+    def evict(self, name):
+        with self.store.lock:
+            pod, = [p for p in self.store.list("pods", None) if p["metadata"]["name"] == name]
+            self.end_pod(pod)
 
     def set_quota(self, pods):
         self.quota = pods
@@ -792,10 +801,20 @@ def unescaped(text):
 
 
 def listens(address, port):
-    import socket
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((address, port)) == 0
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def end(process):

@@ -182,6 +182,10 @@ class RealCluster:
                  "spec": {**deployment["spec"], "replicas": 0}}
         self.make("deployments", meta["namespace"], value)
 
+    def evict(self, name):
+        pod, = [p for p in self.objects("pods") if p["metadata"]["name"] == name]
+        assert self.call("DELETE", path_of("pods", pod["metadata"]["namespace"], name))[0] in (200, 202)
+
     def set_quota(self, pods):
         path = path_of("resourcequotas", "homerun-demo")
         if pods is None:
