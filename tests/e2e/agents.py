@@ -404,6 +404,7 @@ def edit_record(*changes):
 def who_is_not_let_in_is_forgotten_after_a_day_and_makes_room():
     h, ann, used, unused = house(), house().browser(), Agent(new=True), Agent(new=True)
     tokens = used.tokens(ann)
+    h.forget_rates()
     day = "json_extract(body, '$.madeUs') - 90000000000"
     edit_record(f"UPDATE document SET body = json_set(body, '$.madeUs', {day}) WHERE kind = 'agent-client'")
     page = ann.ask(unused.authorize_url())
