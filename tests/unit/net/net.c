@@ -75,7 +75,7 @@ static void a_large_body_is_held_back_by_a_paused_reader(void **state)
         call_resume(out.call);
         rig_until(&rig, &out.closed);
         assert_string_equal(out.failure, "");
-        assert_int_equal(buffer_len(&out.body), 4 * 1024 * 1024);
+        assert_int_equal(buffer_len(&out.body), RIG_LARGE);
         assert_true(rig.writable > 0);
         net_pool_free(pool);
         outcome_done(&out);

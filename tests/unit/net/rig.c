@@ -17,7 +17,7 @@ static void send_large(struct exchange *exchange)
     static char block[16 * 1024];
     size_t *sent = exchange_user(exchange);
     memset(block, 'x', sizeof(block));
-    while (*sent < 4 * 1024 * 1024) {
+    while (*sent < RIG_LARGE) {
         *sent += sizeof(block);
         if (!exchange_write(exchange, (struct slice){block, sizeof(block)})) {
             return;

@@ -12,6 +12,10 @@
 #include "base/buffer.h"
 #include "net/net.h"
 
+/* What /large answers with: more than all buffers of the kernel between two sockets ever hold
+ * (tcp_rmem and tcp_wmem, which grow with what was sent before on this machine). */
+enum { RIG_LARGE = 48 * 1024 * 1024 };
+
 struct rig {
     uv_loop_t loop;
     struct net *net;
