@@ -1,7 +1,9 @@
 """Containers: what a wake costs, prepared and not, beside `podman run` of the same image; many sleeping
-services called at once; what Homerun adds to a warm request; one request at a time in each instance.
+services called at once; what Homerun adds to a warm request; one request at a time in each instance; what sleeping
+services take of memory; a step of the load from nothing; roll-outs under load.
 
-    bench/container_bench.py [--wakes N] [--many N] [--requests N]
+    bench/container_bench.py [--build DIR] [--wakes N] [--many N] [--requests N] [--sleepers N] [--step RATE]
+                             [--rolls SECONDS] [--only wakes|sleepers|step|rolls]
 
 Needs what tests/e2e/oci.py needs (root, crun, skopeo, umoci, busybox); says so where it is not there.
 """
@@ -162,16 +164,93 @@ def one_at_a_time(stand, callers, requests):
           f"{failed} failed")
 
 
-def bench_containers(wake_count=30, many=100, requests=2000):
+def own_memory_kib(stand):
+    """What Homerun's own processes have of memory: shared pages by their share (PSS)."""
+    total = 0
+    for process in stand.read_ready()["processes"]:
+        text = oci.read(f"/proc/{process['pid']}/smaps_rollup") or ""
+        total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
+    return total
+
+
+def sleepers(stand, count):
+    """What COUNT deployed services that sleep take of memory, and whether the last deploys are slower."""
+    def deploy_one(number):
+        started = time.perf_counter()
+        deploy(stand, f"sleeper{number}", "web:1")
+        return (time.perf_counter() - started) * 1000
+    deploy_one(0)
+    wait_until(lambda: not oci.instances("sleeper0"), "asleep", 120)
+    before = own_memory_kib(stand)
+    times = [deploy_one(number + 1) for number in range(count)]
+    wait_until(lambda: not any(oci.instances(f"sleeper{n}") for n in range(max(0, count - 20), count + 1)),
+               "asleep", 300)
+    part = max(1, count // 10)
+    first, last = percentile(times[:part], 95), percentile(times[-part:], 95)
+    print(f"  {count} sleeping services: {(own_memory_kib(stand) - before) / 1024:.1f} MiB more memory of Homerun's own "
+          f"(without what waits prepared); deploy p95 of the last tenth {last / first:.2f} of the first's")
+
+
+def at_rate(stand, build, host, rate, seconds):
+    """bench-rate at work: an open loop, so that what comes during a stop is counted."""
+    return subprocess.Popen([f"{build}/bench/bench-rate", str(plain(stand)[1]), "plain", host, "200", str(rate),
+                             str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+def step(stand, build, rate):
+    """From no instance to RATE requests a second at once, and 3 s later."""
+    host = deploy(stand, "steps", "homerun.test/hello", spec={"containerConcurrency": 80})
+    wait_until(lambda: not oci.instances("steps"), "asleep", 120)
+    for what, seconds in (("from nothing, the first 3 s", 3), ("then", 5)):
+        run = at_rate(stand, build, host, rate, seconds)
+        print(f"  {rate} requests a second, {what}: {run.communicate()[0].strip()} "
+              f"({len(oci.instances('steps'))} instances)")
+
+
+def roll_outs(stand, build, seconds, rate=1000):
+    """A roll-out every 2 s while RATE requests a second come: how many fail."""
+    def roll_out(version):
+        deploy(stand, "rolls", "homerun.test/hello", container={"env": [{"name": "V", "value": str(version)}]})
+    roll_out(0)
+    run, count = at_rate(stand, build, urllib.parse.urlsplit(stand.url("rolls")).netloc, rate, seconds), 0
+    while run.poll() is None:
+        started = time.perf_counter()
+        count += 1
+        roll_out(count)
+        time.sleep(max(0.0, 2 - (time.perf_counter() - started)))
+    print(f"  {count} roll-outs in {seconds} s at {rate} requests a second: {run.communicate()[0].strip()}")
+
+
+def under_load(source, flags, build, sleeping, rate, seconds, only):
+    if only in (None, "sleepers"):
+        with Homerun(*flags, "--prepared=0") as stand:
+            stand.cli("images", "import", "web:1", source)
+            sleepers(stand, sleeping)
+    if not os.path.exists(f"{build}/bench/bench-rate"):
+        print(f"  a step, roll-outs: not measured: {build}/bench/bench-rate is not built")
+        return
+    with Homerun(*flags) as stand:
+        if only in (None, "step"):
+            step(stand, build, rate)
+        if only in (None, "rolls"):
+            roll_outs(stand, build, seconds)
+
+
+def bench_containers(wake_count=30, many=100, requests=2000, build="build", sleeping=1000, rate=3000, seconds=60,
+                     only=None):
     reason = oci.why_not()
     print("\nContainers")
     if reason is not None:
         print(f"  not measured: {reason}")
         return
     source = oci.make_image("web")
-    beside = podman(oci.LAYOUT, 10)
     flags = ("--engine=oci", "--idle=1", "--plain")
     try:
+        if only != "wakes":
+            under_load(source, flags, build, sleeping, rate, seconds, only)
+        if only not in (None, "wakes"):
+            return
+        beside = podman(oci.LAYOUT, 10)
         if beside is None:
             print("  podman run: not measured (it is not installed, or cannot run here)")
         else:
@@ -193,5 +272,11 @@ if __name__ == "__main__":
     parser.add_argument("--wakes", type=int, default=30)
     parser.add_argument("--many", type=int, default=100)
     parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--sleepers", type=int, default=1000)
+    parser.add_argument("--step", type=int, default=3000)
+    parser.add_argument("--rolls", type=int, default=60)
+    parser.add_argument("--only", choices=("wakes", "sleepers", "step", "rolls"))
     options = parser.parse_args()
-    bench_containers(options.wakes, options.many, options.requests)
+    bench_containers(options.wakes, options.many, options.requests, options.build, options.sleepers, options.step,
+                     options.rolls, options.only)

@@ -20,13 +20,12 @@
 #include "engine/images.h"
 #include "engine/rootfs.h"
 
-#define PROBE_ID "probe"
-
 enum { PROBE_S = 30 };
 
 /* ---- whether a container can start here ---- */
 
-static bool write_probe(const char *dir, const struct namespaces *namespaces, struct error *err)
+static bool write_probe(const char *dir, const char *id, const struct namespaces *namespaces,
+                        struct error *err)
 {
     static const char *const argv[] = {"/homerun-hello", "--probe", NULL};
     static const char *const env[] = {NULL};
@@ -49,7 +48,7 @@ static bool write_probe(const char *dir, const struct namespaces *namespaces, st
         close(command.dir_fd);
     }
     const struct bundle bundle = {.dir = dir,
-                                  .id = PROBE_ID,
+                                  .id = id,
                                   .argv = argv,
                                   .env = env,
                                   .cwd = "/",
@@ -68,21 +67,23 @@ static bool write_probe(const char *dir, const struct namespaces *namespaces, st
  * ourselves, let it. */
 static bool container_starts(const struct backend *backend, struct error *err)
 {
-    static const char dir[] = CONTAINER_RUN_DIR "/" PROBE_ID;
+    static const char dir[] = CONTAINER_RUN_DIR "/probe";
     struct namespaces namespaces;
+    char id[40]; /* control groups are the machine's, where another Homerun may start just now */
     char said[300] = "";
     if (!namespaces_open(&namespaces, USERS_FIRST, err)) {
         return false;
     }
+    snprintf(id, sizeof(id), "probe-%016llx", (unsigned long long)random_u64());
     bool good = mkdir(dir, 0755) == 0 || errno == EEXIST || error_errno(err, "%s", dir);
-    good = good && write_probe(dir, &namespaces, err);
+    good = good && write_probe(dir, id, &namespaces, err);
     if (good && !tool_ask_now((const char *[]){"crun", "--root", backend->state,
                                                "--cgroup-manager=cgroupfs", "run", "--bundle", dir,
-                                               PROBE_ID, NULL},
+                                               id, NULL},
                               PROBE_S, said, sizeof(said))) {
         good = error_set(err, STATUS_FAILED_PRECONDITION, "crun: %s", said);
         tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                      "delete", "--force", PROBE_ID, NULL});
+                                      "delete", "--force", id, NULL});
     }
     rootfs_remove(dir);
     namespaces_close(&namespaces);
