@@ -15,6 +15,16 @@
 
 enum { OWNER_RANDOM = 10, SWEEP_MS = 10000 };
 
+struct kube_call *kube_ask(struct backend *backend, const char *method, const char *path,
+                           enum kube_content content, json_t *body, kube_done done, void *ctx)
+{
+    struct kube_request request = {
+        .method = method, .path = path, .content = content, .body = body, .done = done, .ctx = ctx};
+    struct kube_call *call = kube_call(backend->client, &request);
+    json_decref(body);
+    return call;
+}
+
 static bool in_pod(void)
 {
     return getenv("KUBERNETES_SERVICE_HOST") != NULL && getenv("KUBERNETES_SERVICE_PORT") != NULL;

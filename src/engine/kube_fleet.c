@@ -245,14 +245,7 @@ static void step(struct fleet *fleet);
 static void call(struct fleet *fleet, const char *method, const char *path,
                  enum kube_content content, json_t *body, kube_done done)
 {
-    struct kube_request request = {.method = method,
-                                   .path = path,
-                                   .content = content,
-                                   .body = body,
-                                   .done = done,
-                                   .ctx = fleet};
-    fleet->call = kube_call(fleet->backend->client, &request);
-    json_decref(body);
+    fleet->call = kube_ask(fleet->backend, method, path, content, body, done, fleet);
 }
 
 static void went_well(struct fleet *fleet)

@@ -198,6 +198,9 @@ void pod_log_fail(struct fleet *fleet, const char *pod, const char *container,
 /* POD has gone; NULL: the fleet has. */
 void pod_logs_end(struct fleet *fleet, const char *pod);
 
+/* A call with BODY, which is taken; NULL: none. */
+struct kube_call *kube_ask(struct backend *backend, const char *method, const char *path,
+                           enum kube_content content, json_t *body, kube_done done, void *ctx);
 /* Whether it is worth trying again, and not a refusal. */
 bool kube_may_pass(const struct kube_answer *answer);
 

@@ -60,11 +60,8 @@ static void ask(struct backend *backend, const char *method, json_t *body, kube_
     char path[320];
     snprintf(path, sizeof(path), "/apis/coordination.k8s.io/v1/namespaces/%s/leases%s",
              backend->access.name_space, strcmp(method, "POST") == 0 ? "" : "/" LEASE_NAME);
-    struct kube_request request = {
-        .method = method, .path = path, .body = body, .done = done, .ctx = backend};
     backend->lease_asked_us = clock_mono_us();
-    backend->lease_call = kube_call(backend->client, &request);
-    json_decref(body);
+    backend->lease_call = kube_ask(backend, method, path, KUBE_JSON, body, done, backend);
 }
 
 /* A refusal is said once. */

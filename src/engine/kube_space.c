@@ -326,14 +326,7 @@ static void opened(struct space *space)
 static void call(struct space *space, const char *method, const char *path,
                  enum kube_content content, json_t *body, kube_done done)
 {
-    struct kube_request request = {.method = method,
-                                   .path = path,
-                                   .content = content,
-                                   .body = body,
-                                   .done = done,
-                                   .ctx = space};
-    space->call = kube_call(space->backend->client, &request);
-    json_decref(body);
+    space->call = kube_ask(space->backend, method, path, content, body, done, space);
 }
 
 static void on_policy(void *ctx, const struct kube_answer *answer)

@@ -126,7 +126,6 @@ struct kube_client {
     unsigned inside;  /* it is, or a done() */
     unsigned handles; /* of libuv, to be closed before it is freed */
     bool freed;
-    uint64_t count;
     struct arena token_arena;
     const char *token;
     int64_t token_us;
@@ -523,7 +522,6 @@ static struct kube_call *call_start(struct kube_client *client, struct kube_call
 {
     curl.setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
     call->connections->count++;
-    client->count++;
     if (!client->running) {
         give_to_curl(call);
     }
@@ -595,11 +593,6 @@ struct kube_client *kube_client_new(uv_loop_t *loop, const struct kube_access *a
 uv_loop_t *kube_client_loop(const struct kube_client *client)
 {
     return client->loop;
-}
-
-uint64_t kube_client_calls(const struct kube_client *client)
-{
-    return client->count;
 }
 
 static void on_connections_closed(uv_handle_t *handle)

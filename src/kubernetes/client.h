@@ -28,9 +28,6 @@ uv_loop_t *kube_client_loop(const struct kube_client *client);
 /* As it is shown now: for who wants to read what is in it. "" without one. */
 const char *kube_client_token(struct kube_client *client);
 
-/* How many calls have been made, streams among them. */
-uint64_t kube_client_calls(const struct kube_client *client);
-
 struct kube_answer {
     long status;         /* of HTTP; 0: none came, and message says why */
     const json_t *body;  /* NULL: none, or no JSON */
