@@ -250,7 +250,8 @@ def a_client_that_leaves_while_its_change_waits_harms_nobody():
             lock.release()
             wait_until(lambda: lock.waiters(database) == 0, "the change is made")
             assert is_up(homerun)
-        wait_until(lambda: homerun.api("GET", f"{SERVICES}/a").status == 404, "the last one was made")
+        # On a slow machine a change may have waited for too long and been refused: that is no harm.
+        wait_until(lambda: homerun.api("DELETE", f"{SERVICES}/a").status in (200, 404), "changes are taken")
         assert homerun.pids("control") == control
 
 
