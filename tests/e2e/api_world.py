@@ -62,6 +62,7 @@ OWN_SCHEMAS = {
     "own.Question": {"host": "string", "fileByFilename": "string", "fileContainingSymbol": "string",
                      "fileContainingExtension": "ref:own.Extension", "allExtensionNumbersOfType": "string",
                      "listServices": "string"},
+    "own.Volume": {"name": "string", "dir": "string", "readOnly": "bool", "serviceAccounts": "list:string"},
     "own.SearchFolders": {"query": "string", "pageSize": "int32", "pageToken": "string"},
 }
 OWN_METHODS = {
@@ -94,6 +95,7 @@ OWN_METHODS = {
     "POST /v1/billingAccounts/{}:testIamPermissions": "own.Permissions",
     "POST /v1/permissions:queryTestablePermissions": "own.Testable",
     "POST /homerun/v1/keys:rotate": "own.Empty",
+    "POST /homerun/v1/projects/{}/volumes": "own.Volume",
     "POST /homerun/v1/reflection": "own.Question", "POST /homerun/v1alpha/reflection": "own.Question",
     "POST /homerun/v1/issuers/{}:renew": "own.Empty",
     "POST /homerun/v1/access:explain": "own.Explain",
