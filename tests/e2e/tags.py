@@ -277,5 +277,51 @@ def an_index_that_is_made_anew_holds_the_tags():
     check(None)
 
 
+# ---- all tags of a resource together ----
+
+def collection(name, kind="tagBindingCollections", location="us-central1"):
+    return f"/v3/locations/{location}/{kind}/{urllib.parse.quote(full(name), safe='')}"
+
+
+@test
+def a_collection_holds_all_tags_of_a_resource_and_puts_them_at_once():
+    w = world()
+    key = w.key["namespacedName"]
+    place = collection("match")
+    found = api("GET", place)
+    assert found["tags"] == {} and found["fullResourceName"].endswith("/services/match"), found
+    for value in ("prod", "test", "prod"):
+        etag = api("GET", place)["etag"]
+        changed = done(api("PATCH", place, {"tags": {key: value}, "etag": etag}))
+        assert changed["tags"] == {key: value} and changed["etag"] != etag, changed
+        assert {"@type": changed["@type"], **api("GET", place)} == changed and changed["name"] == found["name"], changed
+        assert status_of("match", member=w.caller) == (200 if value == "prod" else 403), value
+        assert api("GET", collection("match", "effectiveTagBindingCollections"))["effectiveTags"] == {key: value}
+        api("PATCH", place, {"tags": {}, "etag": etag}, status=409)
+    bindings = api("GET", "/v3/tagBindings?parent=" + urllib.parse.quote(full("match"), safe=""))["tagBindings"]
+    assert [one["tagValue"] for one in bindings] == [w.prod["name"]], bindings
+    done(api("PATCH", place, {"tags": {}}))
+    assert api("GET", place)["tags"] == {} and status_of("match", member=w.caller) == 403
+
+
+@test
+def a_collection_that_is_wrong_changes_nothing():
+    w = world()
+    key = w.key["namespacedName"]
+    place = collection("has")
+    done(api("PATCH", place, {"tags": {key: "test"}}))
+    for path, body, status in ((place, {"tags": {key: "none"}}, 404), (place, {"tags": {f"{key}x": "prod"}}, 404),
+                               (place + "?updateMask=name", {"tags": {}}, 400), (place, {"tags": {key: 1}}, 400),
+                               (collection("has", location="global"), {"tags": {}}, 400),
+                               (collection("nowhere"), {"tags": {}}, 404),
+                               ("/v3/locations/global/tagBindingCollections/x", {"tags": {}}, 400)):
+        api("PATCH", path, body, status=status)
+        assert api("GET", place)["tags"] == {key: "test"}, (path, body)
+    stranger = stand().token("access", member="user:stranger@example.com")
+    for method, body in (("GET", None), ("PATCH", {"tags": {}})):
+        assert stand().api(method, place, body, token=stranger).status == 403, method
+    done(api("PATCH", place, {"tags": {}}))
+
+
 if __name__ == "__main__":
     main()

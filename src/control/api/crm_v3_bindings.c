@@ -6,6 +6,7 @@
 #include "control/api/crm_v3_bindings.h"
 
 #include "control/api/crm_operation.h"
+#include "control/api/crm_v3_bindings_inside.h"
 #include "control/call/paging.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
@@ -44,15 +45,14 @@ static const char *resource_of(struct api_call *call, const char *full)
 }
 
 /* The full name, with the project's number. */
-static const char *full_name(struct api_call *call, const char *resource)
+const char *crm_tags_full_name(struct api_call *call, const char *resource)
 {
     bool run = policy_node_of(resource) == POLICY_SERVICE;
     return arena_printf(&call->arena, "%s%s", run ? run_prefix : tree_prefix,
                         with_project(call, resource, true));
 }
 
-static bool find_resource(struct api_call *call, const char *full, const char **out,
-                          struct error *err)
+bool crm_tags_find(struct api_call *call, const char *full, const char **out, struct error *err)
 {
     *out = full == NULL ? NULL : resource_of(call, full);
     return *out != NULL ||
@@ -64,7 +64,7 @@ static bool find_resource(struct api_call *call, const char *full, const char **
 }
 
 /* VERB ("createTagBinding") on the resource. */
-static bool may_on(struct api_call *call, const char *verb, const char *resource, struct error *err)
+bool crm_tags_may(struct api_call *call, const char *verb, const char *resource, struct error *err)
 {
     bool run = policy_node_of(resource) == POLICY_SERVICE;
     return api_allowed(call,
@@ -73,7 +73,7 @@ static bool may_on(struct api_call *call, const char *verb, const char *resource
                        resource, err);
 }
 
-static const char *encoded(struct api_call *call, const char *text)
+const char *crm_tags_encoded(struct api_call *call, const char *text)
 {
     char *out = arena_alloc(&call->arena, 3 * strlen(text) + 1);
     size_t used = 0;
@@ -98,12 +98,13 @@ static json_t *load(struct api_call *call, const char *key)
 
 static json_t *binding_json(struct api_call *call, const char *resource, const char *value)
 {
-    const char *full = full_name(call, resource);
+    const char *full = crm_tags_full_name(call, resource);
     auto_json *doc = load(call, value);
-    return json_pack("{s:s, s:s, s:s, s:s}", "name",
-                     arena_printf(&call->arena, "tagBindings/%s/%s", encoded(call, full), value),
-                     "parent", full, "tagValue", value, "tagValueNamespacedName",
-                     json_text_or(doc, "namespacedName", ""));
+    return json_pack(
+        "{s:s, s:s, s:s, s:s}", "name",
+        arena_printf(&call->arena, "tagBindings/%s/%s", crm_tags_encoded(call, full), value),
+        "parent", full, "tagValue", value, "tagValueNamespacedName",
+        json_text_or(doc, "namespacedName", ""));
 }
 
 /* ---- listing ---- */
@@ -128,8 +129,8 @@ static void bindings_list(struct api_call *call)
 {
     struct error err = {0};
     struct listing listing = {0};
-    if (!find_resource(call, api_query(call, "parent"), &listing.resource, &err) ||
-        !may_on(call, "listTagBindings", listing.resource, &err)) {
+    if (!crm_tags_find(call, api_query(call, "parent"), &listing.resource, &err) ||
+        !crm_tags_may(call, "listTagBindings", listing.resource, &err)) {
         api_fail(call, &err);
         return;
     }
@@ -148,8 +149,8 @@ static void effective_list(struct api_call *call)
     struct paging paging;
     const char *resource;
     struct tag_set *set = arena_new(&call->arena, struct tag_set);
-    if (!find_resource(call, api_query(call, "parent"), &resource, &err) ||
-        !may_on(call, "listEffectiveTags", resource, &err) ||
+    if (!crm_tags_find(call, api_query(call, "parent"), &resource, &err) ||
+        !crm_tags_may(call, "listEffectiveTags", resource, &err) ||
         !tags_effective(call->control, &call->arena, resource, set, &err) ||
         !paging_init(&paging, call, PAGE_MOST, PAGE_MOST, &err)) {
         api_fail(call, &err);
@@ -277,7 +278,7 @@ static bool binding_create(struct api_call *call, json_t **operation, struct err
 {
     const char *resource;
     auto_json *asked = fields_read(binding_fields, call->body, "", err);
-    if (asked == NULL || !find_resource(call, json_text_or(asked, "parent", ""), &resource, err)) {
+    if (asked == NULL || !crm_tags_find(call, json_text_or(asked, "parent", ""), &resource, err)) {
         return false;
     }
     const char *value = value_of(call, asked);
@@ -285,7 +286,7 @@ static bool binding_create(struct api_call *call, json_t **operation, struct err
         return error_field(err, "tagValue",
                            "A binding needs tagValue (tagValues/N) or tagValueNamespacedName.");
     }
-    if (!may_on(call, "createTagBinding", resource, err) ||
+    if (!crm_tags_may(call, "createTagBinding", resource, err) ||
         !api_allowed(call, "resourcemanager.tagValueBindings.create", value, err) ||
         !project_must_live(call->control, &call->arena, resource, err)) {
         return false;
@@ -322,8 +323,8 @@ static bool binding_delete(struct api_call *call, json_t **operation, struct err
     if (slice_find(full, '%') >= 0 && !url_decode(&call->arena, full, false, &full)) {
         return error_field(err, "name", "The name of the binding is malformed.");
     }
-    if (!find_resource(call, arena_string(&call->arena, full), &resource, err) ||
-        !may_on(call, "deleteTagBinding", resource, err) ||
+    if (!crm_tags_find(call, arena_string(&call->arena, full), &resource, err) ||
+        !crm_tags_may(call, "deleteTagBinding", resource, err) ||
         !api_allowed(call, "resourcemanager.tagValueBindings.delete", value, err) ||
         !project_must_live(call->control, &call->arena, resource, err)) {
         return false;
@@ -357,12 +358,15 @@ const struct api_route crm_v3_bindings_routes[] = {
      .why = API_WHY_ASKED},
     {"GET", "/v3/effectiveTags", NULL, NULL, API_SELF_CHECKED, effective_list,
      METHOD "ListEffectiveTags", .why = API_WHY_ASKED},
-    {"GET", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, 0, NULL,
-     V3 "TagBindingCollections.GetTagBindingCollection"},
-    {"PATCH", COLLECTIONS "tagBindingCollections/{collection}", NULL, NULL, 0, NULL,
-     V3 "TagBindingCollections.UpdateTagBindingCollection"},
-    {"GET", COLLECTIONS "effectiveTagBindingCollections/{collection}", NULL, NULL, 0, NULL,
-     V3 "EffectiveTagBindingCollections.GetEffectiveTagBindingCollection"},
+    {"GET", COLLECTIONS "tagBindingCollections/{resource}", NULL, NULL, API_SELF_CHECKED,
+     crm_tag_collection_get, V3 "TagBindingCollections.GetTagBindingCollection",
+     .why = API_WHY_ASKED},
+    {"PATCH", COLLECTIONS "tagBindingCollections/{resource}", NULL, NULL, API_SELF_CHECKED,
+     crm_tag_collection_patch, V3 "TagBindingCollections.UpdateTagBindingCollection",
+     .why = API_WHY_ASKED},
+    {"GET", COLLECTIONS "effectiveTagBindingCollections/{resource}", NULL, NULL, API_SELF_CHECKED,
+     crm_tag_collection_effective,
+     V3 "EffectiveTagBindingCollections.GetEffectiveTagBindingCollection", .why = API_WHY_ASKED},
 };
 const size_t crm_v3_bindings_route_count =
     sizeof(crm_v3_bindings_routes) / sizeof(crm_v3_bindings_routes[0]);
