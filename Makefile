@@ -11,10 +11,11 @@ NINJA = ninja -C $(BUILD)
 
 .PHONY: up may-start build test test-clients test-revocation test-agreement test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
 
-# Builds the program alone: no test, no benchmark.
-up: may-start packages containers console/node_modules $(BUILD)/build.ninja
-	@echo "Building Homerun in $(BUILD)."
-	@if [ -t 1 ]; then $(NINJA) src/homerun.link; else $(NINJA) --quiet src/homerun.link; fi
+# Builds the program alone: no test, no benchmark. crun, skopeo, umoci and slirp4netns are not for --engine=process.
+up: may-start
+	@packaging/install.sh build run
+	@case "$(ARGS)" in *--engine=process*) sections=console;; *) sections="console containers";; esac; \
+	    packaging/up.sh $(BUILD) $$sections
 	@echo "Starting Homerun with its data in $(DATA)."
 	@exec $(BUILD)/homerun up --data $(DATA) $(ARGS)
 
@@ -27,27 +28,24 @@ may-start:
 packages:
 	@packaging/install.sh build run console
 
-# What the console is made of. Without npm the program is built without it, and says so.
-console/node_modules: console/package-lock.json
-	@if command -v npm >/dev/null; then \
-	    echo "Fetching what the console is made of (npm ci)."; \
-	    npm ci --prefix console --no-audit --no-fund --loglevel=error --fetch-retries=1 && touch $@ || \
-	    echo "npm ci failed: Homerun is built without its browser console. The next make tries again."; \
-	else \
-	    echo "npm is missing: Homerun is built without its browser console."; \
-	fi
+# What the console is made of; and with what its tests need besides.
+console/node_modules/esbuild: console/package-lock.json
+	@packaging/modules.sh --omit=dev
+
+console/node_modules/typescript: console/package-lock.json
+	@packaging/modules.sh
 
 # crun, skopeo, umoci and slirp4netns; not for --engine=process.
 containers:
-	@case "$(ARGS)" in *--engine=process*) ;; *) packaging/install.sh containers;; esac
+	@packaging/install.sh containers
 
 test-packages: packages
 	@packaging/install.sh test containers containers-test
 
-build: packages console/node_modules $(BUILD)/build.ninja
+build: packages console/node_modules/typescript $(BUILD)/build.ninja
 	@$(NINJA) --quiet
 
-$(BUILD)/build.ninja: | console/node_modules
+$(BUILD)/build.ninja: | console/node_modules/typescript
 	@echo "Configuring the build in $(BUILD)."
 	@meson setup $(BUILD) >/dev/null || { meson setup $(BUILD); exit 1; }
 

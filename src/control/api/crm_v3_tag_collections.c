@@ -1,6 +1,6 @@
 /*
- * All tags of a resource together: TagBindingCollections name them by their namespaced names, and one
- * change puts what there is in the place of what there was.
+ * All tags of a resource together: TagBindingCollections name them by their namespaced names, and
+ * one change puts what there is in the place of what there was.
  */
 #include "control/api/crm_v3_bindings_inside.h"
 
@@ -99,8 +99,7 @@ void crm_tag_collection_get(struct api_call *call)
     struct error err = {0};
     const char *resource;
     struct tag_set *set = arena_new(&call->arena, struct tag_set);
-    if (!find(call, &resource, &err) ||
-        !crm_tags_may(call, "listTagBindings", resource, &err) ||
+    if (!find(call, &resource, &err) || !crm_tags_may(call, "listTagBindings", resource, &err) ||
         !own_tags(call, resource, set, &err)) {
         api_fail(call, &err);
         return;
@@ -113,8 +112,7 @@ void crm_tag_collection_effective(struct api_call *call)
     struct error err = {0};
     const char *resource;
     struct tag_set *set = arena_new(&call->arena, struct tag_set);
-    if (!find(call, &resource, &err) ||
-        !crm_tags_may(call, "listEffectiveTags", resource, &err) ||
+    if (!find(call, &resource, &err) || !crm_tags_may(call, "listEffectiveTags", resource, &err) ||
         !tags_effective(call->control, &call->arena, resource, set, &err)) {
         api_fail(call, &err);
         return;
@@ -241,8 +239,8 @@ static bool replace(struct api_call *call, json_t **operation, struct error *err
     auto_json *response = own_json(call, resource, json_incref(replacing.wanted));
     auto_change *change = api_change(call, err);
     return change != NULL && change_all(&replacing, change, err) &&
-           crm_operation_new(call, "google.cloud.resourcemanager.v3.TagBindingCollection",
-                             response, operation, err) &&
+           crm_operation_new(call, "google.cloud.resourcemanager.v3.TagBindingCollection", response,
+                             operation, err) &&
            crm_operation_commit(call, &change, err);
 }
 
