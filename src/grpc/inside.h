@@ -13,6 +13,12 @@ static inline enum wire wire_of(uint8_t kind)
                                                                                   : WIRE_VARINT;
 }
 
+/* ---- schema.c ---- */
+
+/* The row of that name, of COUNT rows of SIZE bytes which begin with their names and are sorted by
+ * them; NULL if there is none. */
+const void *proto_row_find(const void *rows, size_t count, size_t size, struct slice name);
+
 /* ---- forms.c: messages that JSON writes in their own way ---- */
 
 /* The value in JSON of a message of TYPE, from its fields as plain names; takes PLAIN. NULL if it

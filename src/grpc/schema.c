@@ -1,39 +1,25 @@
 #include "grpc/schema.h"
 
+#include <stdlib.h>
+
+#include "grpc/inside.h"
+
+static int by_name(const void *name, const void *row)
+{
+    return slice_compare(*(const struct slice *)name, slice_of(*(const char *const *)row));
+}
+
+const void *proto_row_find(const void *rows, size_t count, size_t size, struct slice name)
+{
+    return bsearch(&name, rows, count, size, by_name);
+}
+
 const struct proto_message *proto_message_find(struct slice name)
 {
-    size_t low = 0;
-    size_t high = proto_message_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = slice_compare(name, slice_of(proto_messages[middle].name));
-        if (order == 0) {
-            return &proto_messages[middle];
-        }
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return NULL;
+    return proto_row_find(proto_messages, proto_message_count, sizeof(proto_messages[0]), name);
 }
 
 const struct proto_method *proto_method_find(struct slice name)
 {
-    size_t low = 0;
-    size_t high = proto_method_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = slice_compare(name, slice_of(proto_methods[middle].name));
-        if (order == 0) {
-            return &proto_methods[middle];
-        }
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return NULL;
+    return proto_row_find(proto_methods, proto_method_count, sizeof(proto_methods[0]), name);
 }
