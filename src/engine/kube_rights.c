@@ -34,12 +34,16 @@ static const struct right {
     {"create", "networking.k8s.io", "networkpolicies", ""},
     {"patch", "networking.k8s.io", "networkpolicies", ""},
 };
-enum { RIGHTS = sizeof(rights) / sizeof(rights[0]) };
+enum { RIGHTS = sizeof(rights) / sizeof(rights[0]), REFUSALS_MAX = 16 };
 
+/* The rights of a space are asked about once, however many of its fleets wait to be told. */
 struct rights_ask {
     struct space *space;
-    uint64_t fleet; /* whose refusal it is; 0: of all in the space */
-    char why[KUBE_WHY];
+    struct refusal {
+        uint64_t fleet; /* whose it is; 0: of all in the space */
+        char why[KUBE_WHY];
+    } refusals[REFUSALS_MAX];
+    size_t refusal_count;
     unsigned left;
     bool missing[RIGHTS];
     struct one {
@@ -62,19 +66,23 @@ static void tell(struct space *space, uint64_t id, const char *why)
 
 static void finish(struct rights_ask *ask)
 {
-    struct buffer text = BUFFER_INIT(KUBE_WHY - 1);
+    struct buffer list = BUFFER_INIT(KUBE_WHY - 1);
     unsigned count = 0;
-    buffer_printf(&text, "%.380s", ask->why);
     for (size_t i = 0; i < RIGHTS; i++) {
         const struct right *right = &rights[i];
         if (ask->missing[i]) {
-            buffer_printf(&text, "%s%s %s%s%s", count++ == 0 ? ". Missing there in all: " : ", ",
+            buffer_printf(&list, "%s%s %s%s%s", count++ == 0 ? ". Missing there in all: " : ", ",
                           right->verb, right->resource, *right->sub == '\0' ? "" : "/", right->sub);
         }
     }
     ask->space->rights = NULL;
-    tell(ask->space, ask->fleet, buffer_text(&text));
-    buffer_done(&text);
+    for (size_t i = 0; i < ask->refusal_count; i++) {
+        const struct refusal *refusal = &ask->refusals[i];
+        char text[KUBE_WHY];
+        snprintf(text, sizeof(text), "%.380s%.*s", refusal->why, SLICE_ARG(buffer_slice(&list)));
+        tell(ask->space, refusal->fleet, text);
+    }
+    buffer_done(&list);
     free(ask);
 }
 
@@ -90,22 +98,38 @@ static void on_review(void *ctx, const struct kube_answer *answer)
     }
 }
 
+/* False if there is no room for one more. */
+static bool add_refusal(struct rights_ask *ask, uint64_t fleet, const char *why)
+{
+    for (size_t i = 0; i < ask->refusal_count; i++) {
+        if (ask->refusals[i].fleet == fleet || ask->refusals[i].fleet == 0) {
+            return true; /* it is told of soon */
+        }
+    }
+    if (ask->refusal_count == REFUSALS_MAX) {
+        return false;
+    }
+    struct refusal *refusal = &ask->refusals[ask->refusal_count++];
+    refusal->fleet = fleet;
+    snprintf(refusal->why, sizeof(refusal->why), "%s", why);
+    return true;
+}
+
 void kube_rights_ask(struct space *space, uint64_t fleet, const char *why)
 {
     if (space->rights != NULL) {
-        if (space->rights->fleet != fleet && space->rights->fleet != 0) {
+        if (!add_refusal(space->rights, fleet, why)) {
             tell(space, fleet, why);
         }
-        return; /* it is told of soon */
+        return;
     }
     struct rights_ask *ask = calloc(1, sizeof(*ask));
     if (ask == NULL) {
         abort();
     }
     ask->space = space;
-    ask->fleet = fleet;
     ask->left = RIGHTS;
-    snprintf(ask->why, sizeof(ask->why), "%s", why);
+    add_refusal(ask, fleet, why);
     space->rights = ask;
     for (size_t i = 0; i < RIGHTS; i++) {
         const struct right *right = &rights[i];
