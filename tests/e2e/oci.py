@@ -8,6 +8,7 @@ import http.server
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -136,7 +137,7 @@ def an_imported_image_is_private_then_answers_then_sleeps_and_wakes():
     assert not instances("first"), "a refused request woke it"
     assert ask("first", token=token).text == "a page\n"
     rows = homerun().cli("images", "list").stdout
-    assert "web:1" in rows and "container sha256:" in rows, rows
+    assert re.search(r"^web:1 +container +sha256:[0-9a-f]{12} .* first-00001-", rows, re.M), rows
 
 
 @test
