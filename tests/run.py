@@ -25,7 +25,8 @@ PROGRAM_SECONDS = 1200
 # Programs that wait for what a busy machine does late: containers, a browser, a whole start. What fails there
 # is tried once more, alone, and is named at the end as UNSTABLE if it passes then: a fault of the test or of
 # ours, to be mended. None of them judges who may enter, and what fails too often is no bad luck.
-SECOND_TRY = {"e2e/console.py", "e2e/containers.py", "e2e/metrics.py", "e2e/oci.py", "e2e/secrets_oci.py", "e2e/start.py"}
+SECOND_TRY = {f"e2e/{name}.py" for name in ("console", "containers", "images", "instances", "kube", "metrics", "oci",
+                                            "oci_faults", "secrets_oci", "start")}
 MOST_UNSTABLE = 3
 AGAIN_SECONDS = 120
 
