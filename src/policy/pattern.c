@@ -442,7 +442,7 @@ const struct pattern *pattern_compile(struct arena *arena, struct slice source, 
                   PATTERN_BYTES_MAX);
         return NULL;
     }
-    parser.steps = arena_array(arena, struct step, PATTERN_STEPS_MAX + 1);
+    parser.steps = arena_array(arena, struct step, PATTERN_STEPS_MAX);
     if (!parse_alternatives(&parser)) {
         return NULL;
     }
@@ -450,7 +450,9 @@ const struct pattern *pattern_compile(struct arena *arena, struct slice source, 
         refuse(&parser, "a group that was not begun ends");
         return NULL;
     }
-    parser.steps[parser.count++] = (struct step){.kind = STEP_MATCH};
+    if (!emit(&parser, (struct step){.kind = STEP_MATCH})) {
+        return NULL;
+    }
     struct pattern *out = arena_new(arena, struct pattern);
     *out = (struct pattern){parser.steps, parser.count};
     return out;

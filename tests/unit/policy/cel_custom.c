@@ -168,6 +168,23 @@ static void no_pattern_takes_long(void **state)
     }
 }
 
+/* The last step, which says that it matches, is one of those that are counted. */
+static void a_pattern_has_so_many_steps_at_most(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err = {0};
+    const char *text = arena_printf(&arena, "((aaaaaaaaaa){20}){9}%0199d", 0);
+    const struct pattern *largest = pattern_compile(&arena, slice_of(text), &err);
+    assert_non_null(largest);
+    assert_int_equal(pattern_steps(largest), PATTERN_STEPS_MAX);
+    assert_false(pattern_find(largest, SLICE("aaaa"), &arena));
+    text = arena_printf(&arena, "((aaaaaaaaaa){20}){9}%0200d", 0);
+    assert_null(pattern_compile(&arena, slice_of(text), &err));
+    assert_int_equal(err.status, STATUS_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.text, "too large"));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +194,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(macros_within_macros_come_to_an_end),
         cmocka_unit_test(matching_counts_by_pattern_and_text),
         cmocka_unit_test(no_pattern_takes_long),
+        cmocka_unit_test(a_pattern_has_so_many_steps_at_most),
     };
     table_path = argc > 1 ? argv[1] : "cel_custom.table";
     return cmocka_run_group_tests_name("cel_custom", tests, NULL, NULL);
