@@ -40,6 +40,13 @@ async function axe(page) {
   return violations.map((one) => `${one.id} (${one.nodes[0].target.join(" ")})`).join(", ");
 }
 
+/** What is wrong with the page as it stands: wider than its window, or hard to reach for some. */
+async function faults(page, name) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  const broken = await axe(page);
+  return [...wide > 0 ? [`${name} is ${wide} px too wide`] : [], ...broken ? [`${name}: ${broken}`] : []];
+}
+
 for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, true]]) {
   test(`pages_at_${width}_${dark ? "dark" : "light"}`, async () => {
     const page = await signedIn({ width, dark });
@@ -47,14 +54,7 @@ for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, t
     for (const [name, path] of Object.entries(PAGES)) {
       await page.goto(`${page.base}/console/${path}`);
       await settled(page);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-      if (wide > 0) {
-        found.push(`${name} is ${wide} px too wide`);
-      }
-      const broken = await axe(page);
-      if (broken) {
-        found.push(`${name}: ${broken}`);
-      }
+      found.push(...await faults(page, name));
       await picture(page, `${name}-${width}-${dark ? "dark" : "light"}`);
     }
     equal(found.join("; "), "", "pages");
@@ -98,14 +98,7 @@ for (const [width, dark] of [[360, true], [1280, false]]) {
       await page.goto(`${page.base}/console/${path}`);
       await settled(page);
       await act(page);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-      if (wide > 0) {
-        found.push(`${name} is ${wide} px too wide`);
-      }
-      const broken = await axe(page);
-      if (broken) {
-        found.push(`${name}: ${broken}`);
-      }
+      found.push(...await faults(page, name));
       await picture(page, `${name}-${width}-${dark ? "dark" : "light"}`);
     }
     equal(found.join("; "), "", "pages");
