@@ -140,7 +140,7 @@ static json_t *mounts(void)
         {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}},
         {"/usr", "bind", "/usr", {"rbind", "ro", "nosuid", "nodev"}},
         {"/etc", "bind", MOUNT "/etc", {"bind", "ro", "nosuid", "nodev"}},
-        {"/work", "bind", MOUNT "/context", {"bind", "ro", "nosuid", "nodev"}},
+        {"/context", "bind", MOUNT "/context", {"bind", "ro", "nosuid", "nodev"}},
         {"/bases", "bind", MOUNT "/bases", {"bind", "ro", "nosuid", "nodev"}},
         {"/store", "bind", MOUNT "/store", {"bind", "rw", "nosuid", "nodev"}},
         {"/tmp", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=1777", "size=1g"}},
@@ -213,7 +213,7 @@ bool sandbox_write(const struct sandbox *sandbox, const char *const *argv, struc
     auto_json *config =
         json_pack("{ss s{sb s{sisi} soso ss so sb} s{sssb} ss so so}", "ociVersion", "1.0.2",
                   "process", "terminal", 0, "user", "uid", 0, "gid", 0, "args", texts(argv), "env",
-                  texts(environment), "cwd", "/work", "capabilities", capabilities(),
+                  texts(environment), "cwd", "/context", "capabilities", capabilities(),
                   "noNewPrivileges", 1, "root", "path", "rootfs", "readonly", 0, "hostname",
                   "build", "mounts", mounts(), "linux", linux_part(sandbox));
     return make_root(&arena, sandbox->dir, err) && make_etc(&arena, sandbox->dir, err) &&

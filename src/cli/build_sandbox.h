@@ -15,7 +15,7 @@ struct sandbox {
     unsigned users_first; /* of the machine's users: root inside */
 };
 
-/* Writes what crun needs, below DIR. ARGV runs inside, where the folder "context" is /work and
+/* Writes what crun needs, below DIR. ARGV runs inside, where the folder "context" is /context and
  * "bases" /bases, both read-only, and "store" /store. */
 bool sandbox_write(const struct sandbox *sandbox, const char *const *argv, struct error *err);
 /* Runs it to its end with our terminal; ends it when we are told to end, when the disk is almost

@@ -187,7 +187,7 @@ static const char script[] =
     "    n=$((n + 1))\n"
     "done\n"
     "buildah bud --isolation chroot --network host --pull-never --format oci --iidfile /store/id "
-    "--file \"/work/$file\" /work || exit\n"
+    "--file \"/context/$file\" /context || exit\n"
     "buildah push --quiet \"$(cat /store/id)\" oci:/store/out:image >/dev/null";
 
 static bool build_in(struct cli *cli, const char *from, const char *dir, const char *file,
