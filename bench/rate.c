@@ -1,7 +1,10 @@
 /*
  * Requests at a given rate, whatever the answers do (open loop): each has a moment when it is due,
  * and its time counts from that moment, also where it had to wait for a connection. So a server
- * that stops for a while is charged for all that came meanwhile. HTTP/1.1, plain or by TLS.
+ * that stops for a while is charged for all that came meanwhile. HTTP/1.1, plain or by TLS. A
+ * server may close a connection that had nothing to do: it is opened again for the next request
+ * that needs it, and so is one that was closed while that request was on its way (RFC 9112
+ * section 9.3.1). That time counts as well.
  *
  * Usage: bench-rate PORT plain|tls HOST CONNECTIONS RATE SECONDS [TOKEN_FILE]
  *
@@ -31,23 +34,29 @@ enum { ANSWER_MAX = 8192, TOKENS_MAX = 4096, EVENTS = 64, GRACE_S = 10 };
 #define SECOND_NS INT64_C(1000000000)
 
 struct connection {
-    int fd;
-    SSL *ssl; /* NULL: plain */
+    int fd;     /* -1: the server has closed it */
+    bool fresh; /* opened for its request: if it ends before the answer, that is a fault */
+    SSL *ssl;   /* NULL: plain */
     int64_t due_ns;
-    const char *left; /* of the request */
+    const char *request; /* the last one */
+    const char *left;    /* of it, to be sent */
     size_t left_bytes;
     size_t have; /* of the answer */
     char answer[ANSWER_MAX];
 };
 
 struct run {
+    int port;
+    const char *host;
+    SSL_CTX *tls; /* NULL: plain */
+    int epoll;
     char *requests[TOKENS_MAX];
     size_t request_count;
     struct connection *connections;
     size_t *idle; /* numbers of connections that wait for work */
     size_t idle_count;
     uint32_t *times_us;
-    size_t answered, failed, sent, total;
+    size_t answered, failed, sent, total, opened;
 };
 
 static int64_t now_ns(void)
@@ -89,22 +98,24 @@ static void read_requests(struct run *run, const char *host, const char *file)
     }
 }
 
-/* Connects, and shakes hands, before the clock runs. */
-static void open_connection(struct connection *connection, int port, SSL_CTX *tls, const char *host)
+/* Connects, and shakes hands. */
+static void open_connection(struct run *run, size_t number)
 {
+    struct connection *connection = &run->connections[number];
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
+                             .sin_port = htons((uint16_t)run->port),
                              .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u64 = number};
     int one = 1;
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connection->fd < 0 || connect(connection->fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
         stop("connect");
     }
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (tls != NULL) {
+    if (run->tls != NULL) {
         char name[256];
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, ":"), host);
-        connection->ssl = SSL_new(tls);
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(run->host, ":"), run->host);
+        connection->ssl = SSL_new(run->tls);
         SSL_set_fd(connection->ssl, connection->fd);
         SSL_set_tlsext_host_name(connection->ssl, name);
         if (SSL_connect(connection->ssl) != 1) {
@@ -112,6 +123,18 @@ static void open_connection(struct connection *connection, int port, SSL_CTX *tl
         }
     }
     fcntl(connection->fd, F_SETFL, O_NONBLOCK);
+    if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) {
+        stop("epoll");
+    }
+}
+
+static void close_connection(struct connection *connection)
+{
+    SSL_free(connection->ssl);
+    ERR_clear_error(); /* which would be taken for the next connection's */
+    close(connection->fd);
+    connection->ssl = NULL;
+    connection->fd = -1;
 }
 
 /* -1: broken; 0: not now. */
@@ -144,15 +167,47 @@ static bool push(struct connection *connection)
     return true;
 }
 
+/* Sends the connection's request, over a new connection where the server has left the old one. */
+static void send_request(struct run *run, size_t number)
+{
+    struct connection *connection = &run->connections[number];
+    for (;;) {
+        connection->fresh = connection->fd < 0;
+        if (connection->fresh) {
+            open_connection(run, number);
+            run->opened++;
+        }
+        connection->left = connection->request;
+        connection->left_bytes = strlen(connection->request);
+        connection->have = 0;
+        if (push(connection)) {
+            return;
+        }
+        if (connection->fresh) {
+            stop("a new connection broke");
+        }
+        close_connection(connection);
+    }
+}
+
 static void begin(struct run *run, size_t number, int64_t due_ns)
 {
     struct connection *connection = &run->connections[number];
-    connection->left = run->requests[run->sent++ % run->request_count];
-    connection->left_bytes = strlen(connection->left);
+    connection->request = run->requests[run->sent++ % run->request_count];
     connection->due_ns = due_ns;
-    connection->have = 0;
-    if (!push(connection)) {
+    send_request(run, number);
+}
+
+/* The server has left: no fault if there is no request, or one that an old connection had. */
+static void on_end(struct run *run, size_t number)
+{
+    struct connection *connection = &run->connections[number];
+    if (connection->due_ns != 0 && (connection->fresh || connection->have > 0)) {
         stop("a connection broke");
+    }
+    close_connection(connection);
+    if (connection->due_ns != 0) {
+        send_request(run, number);
     }
 }
 
@@ -175,31 +230,31 @@ static bool is_whole(struct connection *connection)
 static void on_event(struct run *run, size_t number)
 {
     struct connection *connection = &run->connections[number];
-    if (!push(connection)) {
-        stop("a connection broke");
-    }
-    for (;;) {
+    bool open = connection->fd >= 0 && push(connection);
+    while (open) {
         size_t room = sizeof(connection->answer) - 1 - connection->have;
         char *at = connection->answer + connection->have;
-        ssize_t count = room == 0                 ? -1
-                        : connection->ssl == NULL ? recv(connection->fd, at, room, 0)
-                                                  : SSL_read(connection->ssl, at, (int)room);
-        count = room == 0 ? -1 : outcome(connection, count);
-        if (count < 0) {
-            stop("a connection broke");
-        }
+        ssize_t count = connection->ssl == NULL ? recv(connection->fd, at, room, 0)
+                                                : SSL_read(connection->ssl, at, (int)room);
+        count = outcome(connection, count);
         if (count == 0) {
             return;
         }
-        connection->have += (size_t)count;
-        if (connection->due_ns != 0 && is_whole(connection)) {
+        open = count > 0;
+        connection->have += open ? (size_t)count : 0;
+        if (open && connection->due_ns != 0 && is_whole(connection)) {
             bool good = strncmp(connection->answer, "HTTP/1.1 200", 12) == 0;
             int64_t took_us = (now_ns() - connection->due_ns) / 1000;
             run->times_us[run->answered++] = took_us > UINT32_MAX ? UINT32_MAX : (uint32_t)took_us;
             run->failed += !good;
             connection->due_ns = 0;
             run->idle[run->idle_count++] = number;
+        } else if (open && (connection->due_ns == 0 || connection->have + 1 == ANSWER_MAX)) {
+            stop("more than was asked for");
         }
+    }
+    if (connection->fd >= 0) {
+        on_end(run, number);
     }
 }
 
@@ -212,14 +267,19 @@ static int by_size(const void *a, const void *b)
 static void report(struct run *run, int64_t wall_ns)
 {
     qsort(run->times_us, run->answered, sizeof(run->times_us[0]), by_size);
+    char again[64] = "";
+    if (run->opened > 0) {
+        snprintf(again, sizeof(again), ", %zu connections opened again", run->opened);
+    }
     size_t last = run->answered == 0 ? 0 : run->answered - 1;
-    printf("%zu answered with 200, %zu not, %.0f a second: p50 %u p95 %u p99 %u max %u us\n",
+    printf("%zu answered with 200, %zu not, %.0f a second: p50 %u p95 %u p99 %u max %u us%s\n",
            run->answered - run->failed, run->total - (run->answered - run->failed),
            (double)run->answered * SECOND_NS / (double)wall_ns, run->times_us[last / 2],
-           run->times_us[last * 95 / 100], run->times_us[last * 99 / 100], run->times_us[last]);
+           run->times_us[last * 95 / 100], run->times_us[last * 99 / 100], run->times_us[last],
+           again);
 }
 
-static void go(struct run *run, int epoll, double rate, int seconds)
+static void go(struct run *run, double rate, int seconds)
 {
     int64_t start = now_ns();
     int64_t end = start + (seconds + GRACE_S) * SECOND_NS;
@@ -234,7 +294,7 @@ static void go(struct run *run, int epoll, double rate, int seconds)
         int64_t wait_ns = until > now ? until - now : 0;
         struct timespec wait = {wait_ns / SECOND_NS, wait_ns % SECOND_NS};
         struct epoll_event events[EVENTS];
-        int count = epoll_pwait2(epoll, events, EVENTS, &wait, NULL);
+        int count = epoll_pwait2(run->epoll, events, EVENTS, &wait, NULL);
         for (int i = 0; i < count; i++) {
             on_event(run, events[i].data.u64);
         }
@@ -255,22 +315,22 @@ int main(int argc, char **argv)
     size_t connections = (size_t)atoi(argv[4]);
     double rate = atof(argv[5]);
     int seconds = atoi(argv[6]);
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    SSL_CTX *tls = strcmp(argv[2], "tls") == 0 ? SSL_CTX_new(TLS_client_method()) : NULL;
+    run.port = atoi(argv[1]);
+    run.host = argv[3];
+    run.epoll = epoll_create1(EPOLL_CLOEXEC);
+    run.tls = strcmp(argv[2], "tls") == 0 ? SSL_CTX_new(TLS_client_method()) : NULL;
     run.total = (size_t)(rate * seconds);
     run.connections = calloc(connections, sizeof(*run.connections));
     run.idle = calloc(connections, sizeof(*run.idle));
     run.times_us = calloc(run.total + 1, sizeof(*run.times_us));
-    if (run.connections == NULL || run.idle == NULL || run.times_us == NULL || epoll < 0) {
+    if (run.connections == NULL || run.idle == NULL || run.times_us == NULL || run.epoll < 0) {
         stop("memory");
     }
     read_requests(&run, argv[3], argc > 7 ? argv[7] : NULL);
-    for (size_t i = 0; i < connections; i++) {
-        open_connection(&run.connections[i], atoi(argv[1]), tls, argv[3]);
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u64 = i};
-        epoll_ctl(epoll, EPOLL_CTL_ADD, run.connections[i].fd, &event);
+    for (size_t i = 0; i < connections; i++) { /* before the clock runs */
+        open_connection(&run, i);
         run.idle[run.idle_count++] = i;
     }
-    go(&run, epoll, rate, seconds);
+    go(&run, rate, seconds);
     return run.answered == run.total && run.failed == 0 ? 0 : 1;
 }
