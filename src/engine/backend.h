@@ -148,9 +148,9 @@ struct engine_backend {
     /* The user whom nobody else of this machine is; 0: there is none. NULL where instances have a
      * network of their own. */
     uid_t (*user)(const struct backend_home *home);
-    /* A TCP socket inside of its network, not connected; -1 and errno. NULL: there is one network.
-     */
-    int (*socket)(struct backend_home *home);
+    /* TCP sockets inside of its network, not connected: up to COUNT into OUT. How many there are;
+     * if none, errno says why. NULL: there is one network. */
+    unsigned (*sockets)(struct backend_home *home, int *out, unsigned count);
     /* True if somebody else listens at its address: the instance cannot be blamed. */
     bool (*address_lost)(const struct backend_home *home);
     /*

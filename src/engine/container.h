@@ -93,7 +93,7 @@ struct backend_home *container_home_open(struct backend *backend, uint16_t port,
 void container_home_close(struct backend_home *home);
 const char *container_digest(const struct backend_home *home, size_t number);
 unsigned container_metadata(const struct backend_home *home, int out[2]);
-int container_socket(struct backend_home *home);
+unsigned container_sockets(struct backend_home *home, int *out, unsigned count);
 void home_list(struct backend_home *home);
 /* Where volume NUMBER of the home is mounted. */
 void home_volume_path(const struct backend_home *home, size_t number, char out[64]);

@@ -118,9 +118,9 @@ unsigned container_metadata(const struct backend_home *home, int out[2])
     return out[0] < 0 ? 0 : out[1] < 0 ? 1 : 2;
 }
 
-int container_socket(struct backend_home *home)
+unsigned container_sockets(struct backend_home *home, int *out, unsigned count)
 {
-    return namespaces_socket(&home->namespaces);
+    return namespaces_sockets(&home->namespaces, out, count);
 }
 
 /* The path of the file that says which process leads out of the home with that NUMBER. */

@@ -217,7 +217,7 @@ static void send_sockets(const struct engine *engine, struct ipc_channel *channe
     struct msg_sockets_ask ask;
     memcpy(&ask, body, sizeof(ask));
     struct instance *instance = ask.slot < BOARD_INSTANCES ? engine->by_slot[ask.slot] : NULL;
-    if (instance != NULL && engine->kind->socket != NULL &&
+    if (instance != NULL && engine->kind->sockets != NULL &&
         board_generation(engine->board, instance->slot) == ask.generation) {
         instance_send_sockets(instance, channel, ask.count);
         return;

@@ -243,7 +243,9 @@ static bool may_ask(void *ctx)
 static int socket_inside(void *ctx)
 {
     const struct container *container = ctx;
-    return engine_of(container->instance)->kind->socket(container->instance->home);
+    int fd = -1;
+    engine_of(container->instance)->kind->sockets(container->instance->home, &fd, 1);
+    return fd;
 }
 
 enum probe_role { ROLE_STARTUP, ROLE_LIVENESS, ROLE_READINESS };
@@ -261,7 +263,7 @@ static struct probe *start_probe(struct container *container, const struct run_p
                     .sin_addr.s_addr = instance->address.ipv4},
         .startup = role == ROLE_STARTUP,
         .readiness = role == ROLE_READINESS,
-        .socket = engine_of(instance)->kind->socket == NULL ? NULL : socket_inside,
+        .socket = engine_of(instance)->kind->sockets == NULL ? NULL : socket_inside,
         .may_ask = shared && container->asked_port != instance->address.port ? may_ask : NULL,
         .report = report,
         .ctx = container,
@@ -822,11 +824,8 @@ bool instance_send_sockets(const struct instance *instance, struct ipc_channel *
 {
     const struct engine *engine = engine_of(instance);
     int fds[SOCKETS_MAX];
-    unsigned made = 0;
-    while (made < count && made < SOCKETS_MAX &&
-           (fds[made] = engine->kind->socket(instance->home)) >= 0) {
-        made++;
-    }
+    unsigned made =
+        engine->kind->sockets(instance->home, fds, count < SOCKETS_MAX ? count : SOCKETS_MAX);
     struct msg_sockets message = {.slot = (uint32_t)instance->slot,
                                   .generation = board_generation(engine->board, instance->slot),
                                   .count = made};

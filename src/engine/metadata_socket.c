@@ -180,7 +180,8 @@ static int lead_to(int fd, const struct namespaces *namespaces)
 
 static int new_socket(const struct namespaces *namespaces)
 {
-    int fd = namespaces_socket(namespaces);
+    int fd = -1;
+    namespaces_sockets(namespaces, &fd, 1);
     if (fd >= 0 && !add_address(fd)) {
         int number = errno;
         close(fd);

@@ -85,15 +85,19 @@ static void leave(int home)
     errno = number;
 }
 
-int namespaces_socket(const struct namespaces *namespaces)
+unsigned namespaces_sockets(const struct namespaces *namespaces, int *out, unsigned count)
 {
+    unsigned made = 0;
     int home = enter(namespaces);
     if (home < 0) {
-        return -1;
+        return 0;
     }
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    while (made < count &&
+           (out[made] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
+        made++;
+    }
     leave(home);
-    return fd;
+    return made;
 }
 
 /* As on Cloud Run, a container needs no right to listen on a port below 1024: it has a network of

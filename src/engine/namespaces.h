@@ -22,5 +22,6 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err);
 bool namespaces_adopt(struct namespaces *out, pid_t pid, uid_t first);
 void namespaces_close(struct namespaces *namespaces);
 
-/* A TCP socket of IPv4 inside, not connected, that does not block; -1 and errno. */
-int namespaces_socket(const struct namespaces *namespaces);
+/* TCP sockets of IPv4 inside, not connected, that do not block: up to COUNT into OUT. How many
+ * there are; if none, errno says why. */
+unsigned namespaces_sockets(const struct namespaces *namespaces, int *out, unsigned count);

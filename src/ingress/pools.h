@@ -21,9 +21,10 @@ struct upstream {
     /* Of an instance with a network of its own (sockets.c): */
     bool own_network;
     int slot;
-    int spare[SOCKETS_MAX]; /* made inside, not connected */
+    int spare[2 * SOCKETS_MAX]; /* made inside, not connected */
     unsigned spare_count;
     int64_t asked_us; /* clock_mono_us(), for more of them; 0: not lately */
+    int64_t came_us;  /* when the last of them came; 0: never */
 };
 
 /* A spare socket of the upstream CTX, for its pool; -1 if there is none. */

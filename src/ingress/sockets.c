@@ -13,8 +13,12 @@
 #include "base/clock.h"
 
 enum {
-    ASK_COUNT = 4,
-    LOW_COUNT = 2, /* fewer spare ones than this: ask for more before they are needed */
+    SPARE_MAX = 2 * SOCKETS_MAX,
+    FEW_COUNT = 4, /* enough for a container that keeps its connections */
+    /* Fewer spare ones than these: ask for more before they are needed. */
+    LOW_COUNT = 2,
+    LOW_SOON_COUNT = 4,
+    SOON_US = 1000000,
     ASK_AGAIN_US = 1000000,
 };
 
@@ -28,12 +32,21 @@ int upstream_spare(void *ctx)
     return upstream->spare[--upstream->spare_count];
 }
 
-/* Unless it was asked lately. */
+/*
+ * Unless it was asked lately. Where those that came last were used up within a second, the
+ * container ends its connections (or many come at once): more are wanted each time then, and
+ * sooner.
+ */
 static void ask(struct worker *worker, struct upstream *upstream)
 {
     int64_t now_us = clock_mono_us();
-    struct msg_sockets_ask message = {
-        .slot = (uint32_t)upstream->slot, .generation = upstream->generation, .count = ASK_COUNT};
+    bool soon = upstream->came_us != 0 && now_us - upstream->came_us < SOON_US;
+    struct msg_sockets_ask message = {.slot = (uint32_t)upstream->slot,
+                                      .generation = upstream->generation,
+                                      .count = soon ? SOCKETS_MAX : FEW_COUNT};
+    if (upstream->spare_count >= (soon ? LOW_SOON_COUNT : LOW_COUNT)) {
+        return;
+    }
     if (worker->engine != NULL && now_us - upstream->asked_us > ASK_AGAIN_US &&
         ipc_send(worker->engine, MSG_SOCKETS_ASK, &message, sizeof(message))) {
         upstream->asked_us = now_us;
@@ -48,7 +61,7 @@ bool sockets_wait(struct request *request)
         return false;
     }
     bool starved = upstream->spare_count == 0 && net_pool_needs_socket(upstream->pool);
-    if (upstream->spare_count < LOW_COUNT) {
+    if (upstream->spare_count < LOW_SOON_COUNT) {
         ask(worker, upstream);
     }
     if (starved) {
@@ -68,7 +81,7 @@ void sockets_leave(struct request *request)
 
 static void keep(struct upstream *upstream, int fd)
 {
-    if (upstream == NULL || upstream->spare_count == SOCKETS_MAX) {
+    if (upstream == NULL || upstream->spare_count == SPARE_MAX) {
         close(fd);
         return;
     }
@@ -105,6 +118,7 @@ void sockets_come(struct worker *worker, const struct msg_sockets *message)
     }
     if (upstream != NULL) {
         upstream->asked_us = 0;
+        upstream->came_us = gone ? upstream->came_us : clock_mono_us();
         upstream->users++; /* it must outlive those that end meanwhile */
         serve(worker, upstream, gone);
         pools_give(worker->pools, upstream, (int64_t)uv_now(worker->loop) * 1000);
