@@ -3,7 +3,7 @@ services called at once; what Homerun adds to a warm request; one request at a t
 services take of memory; a step of the load from nothing; roll-outs under load.
 
     bench/container_bench.py [--build DIR] [--wakes N] [--many N] [--requests N] [--sleepers N] [--step RATE]
-                             [--rolls SECONDS] [--only wakes|sleepers|step|rolls]
+                             [--rolls SECONDS] [--only wakes|many|warm|single|sleepers|step|rolls]
 
 Needs what tests/e2e/oci.py needs (root, crun, skopeo, umoci, busybox); says so where it is not there.
 """
@@ -23,16 +23,33 @@ import oci  # noqa: E402
 from by_api import SCALE, deploy  # noqa: E402
 from homerun import Homerun, wait_until  # noqa: E402
 
+# One caller, COUNT requests one after the other, by HTTP/1.1 in the clear: on one connection that is kept, or on a
+# connection of its own for each, and then to connect counts on whatever side it is. Prints p50 and p99 in µs.
 WARM = r"""
 import socket, sys, time
-host, port, name, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-times = []
-for _ in range(count):
-    with socket.create_connection((host, port)) as raw:
-        started = time.perf_counter()
-        raw.sendall(f"GET /page HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
-        while raw.recv(65536):
-            pass
+host, port, name, count, kept = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5] == "kept"
+request = f"GET /page HTTP/1.1\r\nHost: {name}\r\n{'' if kept else 'Connection: close' + chr(13) + chr(10)}\r\n".encode()
+def connect():
+    raw = socket.create_connection((host, port))
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return raw
+def whole(raw):
+    got = b""
+    while kept and not (b"\r\n\r\n" in got and len(got) >= got.index(b"\r\n\r\n") + 4 + length(got)):
+        got += raw.recv(65536) or sys.exit("the connection was closed")
+    while not kept and raw.recv(65536):
+        pass
+def length(got):
+    return int(got.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+times, raw = [], connect() if kept else None
+for number in range(count + 200):
+    started = time.perf_counter()
+    raw = raw if kept else connect()
+    raw.sendall(request)
+    whole(raw)
+    if not kept:
+        raw.close()
+    if number >= 200:
         times.append((time.perf_counter() - started) * 1e6)
 times.sort()
 print(times[len(times) // 2], times[len(times) * 99 // 100])
@@ -132,18 +149,35 @@ def many_at_once(stand, count):
           f"{time.perf_counter() - started:.2f} s, no error")
 
 
+def warm_share(stand, name, image, way, count, what):
+    """What Homerun adds to a request to IMAGE, beside the same caller in the container's own network."""
+    host = deploy(stand, name, image, template_notes={SCALE + "minScale": "1"})
+    pid = oci.instances(name)[0]
+    def measure(prefix, address, port):
+        done = subprocess.run([*prefix, sys.executable, "-c", WARM, address, str(port), host, str(count), way],
+                              capture_output=True, text=True, check=True)
+        return [float(word) for word in done.stdout.split()]
+    rounds = [(measure([], *plain(stand)), measure(["nsenter", "-t", str(pid), "-n"], "127.0.0.1", 8080))
+              for _ in range(3)]
+    through, direct = ([min(one[side][part] for one in rounds) for part in (0, 1)] for side in (0, 1))
+    print(f"  {what}: p50 {through[0]:.0f} µs, p99 {through[1]:.0f} µs; the container called directly "
+          f"{direct[0]:.0f}, {direct[1]:.0f}; Homerun's share {through[0] - direct[0]:.0f}, {through[1] - direct[1]:.0f}")
+
+
 def warm(stand, count):
-    host = deploy(stand, "warm", "web:1", template_notes={SCALE + "minScale": "1"})
-    pid = oci.instances("warm")[0]
-    first_byte(stand, host)
-    through = subprocess.run([sys.executable, "-c", WARM, *map(str, plain(stand)), host, str(count)],
-                             capture_output=True, text=True, check=True).stdout.split()
-    direct = subprocess.run(["nsenter", "-t", str(pid), "-n", sys.executable, "-c", WARM, "127.0.0.1",
-                             "8080", host, str(count)], capture_output=True, text=True,
-                            check=True).stdout.split()
-    print(f"  a warm request on a connection of its own: p50 {float(through[0]):.0f} µs, "
-          f"p99 {float(through[1]):.0f} µs; the container asked directly: {float(direct[0]):.0f}, "
-          f"{float(direct[1]):.0f}")
+    """All in the clear (TLS would be on one side alone), one caller; the best of three rounds, taken in turns."""
+    for name, image, way, what in (
+            ("kept", "kept:1", "kept", "a warm request, connections kept"),
+            ("each", "kept:1", "each", "the same, each on a connection of its own"),
+            ("closed", "web:1", "each", "the same, and the container closes each as well (busybox forks for it)")):
+        warm_share(stand, name, image, way, count, what)
+
+
+def import_images(stand, source, build):
+    """web:1, which ends each connection, and kept:1, which keeps them."""
+    shutil.copy(f"{build}/src/engine/hello/homerun-hello", os.path.join(oci.folder, "base", "bin", "homerun-hello"))
+    stand.cli("images", "import", "web:1", source)
+    stand.cli("images", "import", "kept:1", oci.make_image("kept", serves="/bin/homerun-hello"))
 
 
 def one_at_a_time(stand, callers, requests):
@@ -221,62 +255,77 @@ def roll_outs(stand, build, seconds, rate=1000):
     print(f"  {count} roll-outs in {seconds} s at {rate} requests a second: {run.communicate()[0].strip()}")
 
 
-def under_load(source, flags, build, sleeping, rate, seconds, only):
-    if only in (None, "sleepers"):
-        with Homerun(*flags, "--prepared=0") as stand:
-            stand.cli("images", "import", "web:1", source)
-            sleepers(stand, sleeping)
-    if not os.path.exists(f"{build}/bench/bench-rate"):
-        print(f"  a step, roll-outs: not measured: {build}/bench/bench-rate is not built")
-        return
-    with Homerun(*flags) as stand:
-        if only in (None, "step"):
-            step(stand, build, rate)
-        if only in (None, "rolls"):
-            roll_outs(stand, build, seconds)
+def compare_podman():
+    beside = podman(oci.LAYOUT, 10)
+    if beside is None:
+        print("  podman run: not measured (it is not installed, or cannot run here)")
+    else:
+        show("podman run, start to first byte", beside)
+    return beside
 
 
-def bench_containers(wake_count=30, many=100, requests=2000, build="build", sleeping=1000, rate=3000, seconds=60,
-                     only=None):
+def part_wakes(start, options):
+    beside = compare_podman()
+    for what, prepared, more in (("wake, not prepared", False, ("--prepared=0",)), ("wake, prepared", True, ())):
+        with start(*more) as stand:
+            import_images(stand, options.source, options.build)
+            show(what, wakes(stand, prepared, options.wakes), beside)
+
+
+def part_of(measure, *more):
+    def part(start, options):
+        with start(*more) as stand:
+            import_images(stand, options.source, options.build)
+            measure(stand, options)
+    return part
+
+
+def under_load(measure):
+    """A part that bench-rate is needed for."""
+    def part(stand, options):
+        if os.path.exists(f"{options.build}/bench/bench-rate"):
+            measure(stand, options)
+        else:
+            print(f"  not measured: {options.build}/bench/bench-rate is not built (ninja -C build bench/bench-rate)")
+    return part_of(part)
+
+
+PARTS = {
+    "wakes": part_wakes,
+    "many": part_of(lambda stand, options: many_at_once(stand, options.many)),
+    "warm": part_of(lambda stand, options: warm(stand, 3000)),
+    "single": part_of(lambda stand, options: one_at_a_time(stand, 50, options.requests)),
+    "sleepers": part_of(lambda stand, options: sleepers(stand, options.sleepers), "--prepared=0"),
+    "step": under_load(lambda stand, options: step(stand, options.build, options.step)),
+    "rolls": under_load(lambda stand, options: roll_outs(stand, options.build, options.rolls)),
+}
+
+
+def bench_containers(words=()):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--wakes", type=int, default=30)
+    parser.add_argument("--many", type=int, default=100)
+    parser.add_argument("--requests", type=int, default=10000)
+    parser.add_argument("--sleepers", type=int, default=1000)
+    parser.add_argument("--step", type=int, default=3000, help="requests a second")
+    parser.add_argument("--rolls", type=int, default=60, help="seconds")
+    parser.add_argument("--only", choices=PARTS, help="this part alone")
+    options = parser.parse_args(words)
     reason = oci.why_not()
     print("\nContainers")
     if reason is not None:
         print(f"  not measured: {reason}")
         return
-    source = oci.make_image("web")
-    flags = ("--engine=oci", "--idle=1", "--plain")
+    options.source = oci.make_image("web")
     try:
-        if only != "wakes":
-            under_load(source, flags, build, sleeping, rate, seconds, only)
-        if only not in (None, "wakes"):
-            return
-        beside = podman(oci.LAYOUT, 10)
-        if beside is None:
-            print("  podman run: not measured (it is not installed, or cannot run here)")
-        else:
-            show("podman run, start to first byte", beside)
-        for what, more in (("wake, not prepared", ("--prepared=0",)), ("wake, prepared", ())):
-            with Homerun(*flags, *more) as stand:
-                stand.cli("images", "import", "web:1", source)
-                show(what, wakes(stand, not more, wake_count), beside)
-                if not more:
-                    many_at_once(stand, many)
-                    warm(stand, 2000)
-                    one_at_a_time(stand, 50, requests)
+        for name, part in PARTS.items():
+            if options.only in (None, name):
+                part(lambda *more: Homerun("--engine=oci", "--idle=1", "--plain", *more), options)
+                sys.stdout.flush()
     finally:
         oci.close()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--wakes", type=int, default=30)
-    parser.add_argument("--many", type=int, default=100)
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--build", default="build")
-    parser.add_argument("--sleepers", type=int, default=1000)
-    parser.add_argument("--step", type=int, default=3000)
-    parser.add_argument("--rolls", type=int, default=60)
-    parser.add_argument("--only", choices=("wakes", "sleepers", "step", "rolls"))
-    options = parser.parse_args()
-    bench_containers(options.wakes, options.many, options.requests, options.build, options.sleepers, options.step,
-                     options.rolls, options.only)
+    bench_containers(sys.argv[1:])
