@@ -66,6 +66,7 @@ test-revocation: test-packages build
 # through the running product.
 test-agreement: test-packages build
 	@AGREEMENT_PAIRS=500000 $(BUILD)/tests/unit/ingress/test-ingress-agreement
+	@PLAN_WORLDS=1500 $(BUILD)/tests/unit/control/test-control-orgpolicy_plan
 	@AGREEMENT=full HOMERUN=$(BUILD)/homerun tests/robustness/agreement.py
 
 # Instances in a cluster, against a real API server, which is built at the first time (20 minutes of one core), with

@@ -127,12 +127,14 @@ export const plan = (change: Record<string, unknown>) => call<Plan>("POST", "/ho
 export interface Breach {
   resource: string;
   violations: { what: string; now: boolean }[];
-  mended?: { loses: PlanRow[]; requestsLost: number };
+  mended?: { loses: PlanRow[]; requestsLost: number; servicesJudged: number; servicesConcerned: number };
 }
 
 export interface PolicyPlan {
   services: Breach[];
   servicesRead: number;
+  policies: Breach[];
+  policiesRead: number;
 }
 
 export const planPolicy = (organizationPolicy: Record<string, unknown>) =>

@@ -48,15 +48,16 @@ export function AskPolicyPlan(props: { policy: Record<string, unknown>; why?: st
 }
 
 function PolicyOutcome(props: { answer: PolicyPlan }) {
-  const { services, servicesRead } = props.answer;
+  const { services, servicesRead, policies, policiesRead } = props.answer;
+  const found = services.length + policies.length;
   return (
     <div class="verdict" role="status">
       <p>
-        {services.length === 0
-          ? `None of ${servicesRead} services violates it.`
-          : `${services.length} of ${servicesRead} services violate it. No request is refused at once: they stay as they are, and what violates it cannot be set again.`}
+        {found === 0
+          ? `None of ${servicesRead} services and ${policiesRead} other allow policies violates it.`
+          : `${services.length} of ${servicesRead} services and ${policies.length} of ${policiesRead} other allow policies violate it. No request is refused at once: they stay as they are, and what violates it cannot be set again.`}
       </p>
-      {services.map((one) => (
+      {[...services, ...policies].map((one) => (
         <BreachNote key={one.resource} breach={one} />
       ))}
       <p class="hint">Nothing was changed.</p>
@@ -79,10 +80,13 @@ function BreachNote(props: { breach: Breach }) {
       </ul>
       {mended &&
         (mended.loses.length === 0 ? (
-          <p>No recorded caller would lose by what ends that.</p>
+          mended.servicesJudged > 0 && <p>No recorded caller would lose by what ends that.</p>
         ) : (
           <Rows title="Lose by what ends that" rows={mended.loses} />
         ))}
+      {mended && mended.servicesJudged < mended.servicesConcerned && (
+        <p class="hint">{`It concerns ${mended.servicesConcerned} services: the requests of ${mended.servicesJudged} were looked at.`}</p>
+      )}
     </section>
   );
 }

@@ -50,12 +50,13 @@ static void print_plan(struct cli *cli, const json_t *plan)
     printf("Nothing was changed.\n");
 }
 
-/* One service that would violate an organization policy, and who loses by what ends that. */
-static void print_breach(const json_t *service)
+/* One service or allow policy that would violate an organization policy, and who loses by what ends
+ * that. */
+static void print_breach(const json_t *breach)
 {
-    const char *resource = json_text_or(service, "resource", "");
-    const json_t *violations = json_object_get(service, "violations");
-    const json_t *mended = json_object_get(service, "mended");
+    const char *resource = json_text_or(breach, "resource", "");
+    const json_t *violations = json_object_get(breach, "violations");
+    const json_t *mended = json_object_get(breach, "mended");
     printf("\n%s\n", resource);
     for (size_t i = 0; i < json_array_size(violations); i++) {
         const json_t *one = json_array_get(violations, i);
@@ -72,33 +73,57 @@ static void print_breach(const json_t *service)
     if (json_text(mended, "ingress") != NULL) {
         printf("  It ends with: --ingress=%s\n", json_text(mended, "ingress"));
     }
+    if (json_object_get(mended, "iapEnabled") != NULL) {
+        printf("  It ends with: %s\n",
+               json_flag(mended, "iapEnabled", false) ? "--iap" : "--no-iap");
+    }
     if (json_text(mended, "members") != NULL) {
         printf("  It ends when those members are taken away.\n");
     }
     print_callers("  Would then be refused, and are let in now", json_object_get(mended, "loses"),
                   (long long)json_number(mended, "requestsLost", 0));
-    if (json_array_size(json_object_get(mended, "loses")) == 0) {
+    long long judged = (long long)json_number(mended, "servicesJudged", 0);
+    long long concerned = (long long)json_number(mended, "servicesConcerned", 0);
+    if (judged > 0 && json_array_size(json_object_get(mended, "loses")) == 0) {
         printf("  No recorded caller would lose by that.\n");
+    }
+    if (judged < concerned) {
+        printf("  It concerns %lld services: the requests of %lld were looked at.\n", concerned,
+               judged);
+    }
+}
+
+static void print_breaches(const json_t *breaches)
+{
+    for (size_t i = 0; i < json_array_size(breaches); i++) {
+        print_breach(json_array_get(breaches, i));
+    }
+}
+
+static void print_omitted(const json_t *plan, const char *field, const char *what)
+{
+    if (json_number(plan, field, 0) > 0) {
+        printf("\n%lld more %s were not looked at.\n", (long long)json_number(plan, field, 0),
+               what);
     }
 }
 
 static void print_policy_plan(const json_t *plan)
 {
     const json_t *services = json_object_get(plan, "services");
+    const json_t *policies = json_object_get(plan, "policies");
     printf("Setting %s refuses no request at once: organization policy is asked when something is "
            "changed.\n",
            json_text_or(plan, "policy", ""));
     printf(
-        "%zu of %lld services violate it: they stay as they are, and what violates it can not be "
-        "set again.\n",
-        json_array_size(services), (long long)json_number(plan, "servicesRead", 0));
-    for (size_t i = 0; i < json_array_size(services); i++) {
-        print_breach(json_array_get(services, i));
-    }
-    if (json_number(plan, "servicesOmitted", 0) > 0) {
-        printf("\n%lld more services were not looked at.\n",
-               (long long)json_number(plan, "servicesOmitted", 0));
-    }
+        "%zu of %lld services and %zu of %lld other allow policies violate it: they stay as they "
+        "are, and what violates it can not be set again.\n",
+        json_array_size(services), (long long)json_number(plan, "servicesRead", 0),
+        json_array_size(policies), (long long)json_number(plan, "policiesRead", 0));
+    print_breaches(services);
+    print_breaches(policies);
+    print_omitted(plan, "servicesOmitted", "services");
+    print_omitted(plan, "policiesOmitted", "allow policies");
     printf("Nothing was changed.\n");
 }
 

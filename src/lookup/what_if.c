@@ -44,7 +44,7 @@ void what_if_sort(struct what_if_grant *grants, size_t count)
     }
 }
 
-/* The grants of one permission on the service: all that there are, or some more. */
+/* The grants of one permission on one node: all that there are, or some more. */
 struct changed_policy {
     bool replaces;
     const struct what_if_grant *grants;
@@ -81,7 +81,8 @@ static const struct facts_grant *changed_grants(void *ctx, enum facts_permission
 {
     struct what_if *what_if = ctx;
     const struct changed_policy policy = changed_policy_of(what_if, permission);
-    if (node != what_if->service_id || (!policy.replaces && policy.count == 0)) {
+    uint64_t changed = what_if->policy_node != 0 ? what_if->policy_node : what_if->service_id;
+    if (node != changed || (!policy.replaces && policy.count == 0)) {
         return lookup_grants(ctx, permission, node, member, count);
     }
     size_t found = 0;

@@ -7,7 +7,7 @@
 
 #include "lookup/lookup.h"
 
-/* A grant on the service itself. */
+/* A grant on the service itself, or on the node whose policy is changed. */
 struct what_if_grant {
     struct slice member;
     struct facts_grant grant;
@@ -25,7 +25,8 @@ struct what_if {
     enum ingress_setting ingress;
     bool default_url;      /* default URLs are enabled */
     struct slice audience; /* one more; "" for none */
-    bool replaces;         /* GRANTS are all that there are on the service, not some more */
+    uint64_t policy_node;  /* the node that the grants below are on; 0: the service itself */
+    bool replaces;         /* GRANTS are all that there are on that node, not some more */
     const struct what_if_grant *grants; /* in the order that what_if_sort() gives them */
     size_t grant_count;
     bool replaces_at_door; /* the same of the policy of its door */

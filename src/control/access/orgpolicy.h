@@ -23,6 +23,11 @@ bool orgpolicy_would_bind(struct api_call *call, const char *resource,
                           size_t count, struct error *err);
 bool orgpolicy_would_update(struct api_call *call, const char *resource, const json_t *doc,
                             struct error *err);
+/* Which members of POLICY could not be bound on RESOURCE, were they not there, because of
+ * CONSTRAINT: a flag for each, in the order of the policy. The number of those that could not. */
+size_t orgpolicy_refused_members(struct api_call *call, const char *resource,
+                                 const char *constraint, const struct policy_doc *policy,
+                                 bool *out);
 /* Creation of keys and accounts, by the legacy constraint, whose managed twin is asked as well.
  * CONSTRAINT "iam.disableServiceAccountKeyCreation". */
 bool orgpolicy_check_flag(struct api_call *call, const char *constraint, const char *resource,

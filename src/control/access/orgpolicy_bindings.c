@@ -195,24 +195,6 @@ static const char allowed_members[] = "iam.managed.allowedPolicyMembers";
 static const char basic_roles[] =
     "iam.managed.preventPrivilegedBasicRolesForDefaultServiceAccounts";
 
-/* The members that are new, one constraint after another, so that each stands together. */
-static void check_members(struct grant_check *check, const struct policy_doc *before,
-                          const struct binding *bindings, size_t count,
-                          void (*one)(struct grant_check *, const struct binding *,
-                                      const struct member *))
-{
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < bindings[i].member_count; k++) {
-            struct member member;
-            if (!stood_before(before, &bindings[i], bindings[i].members[k]) &&
-                member_parse(&check->call->arena, bindings[i].members[k], &member, NULL) &&
-                member.kind != MEMBER_DELETED) {
-                one(check, &bindings[i], &member);
-            }
-        }
-    }
-}
-
 static void one_domain(struct grant_check *check, const struct binding *binding,
                        const struct member *member)
 {
@@ -247,41 +229,69 @@ static void one_basic(struct grant_check *check, const struct binding *binding,
     }
 }
 
-static bool load_chains(struct grant_check *check, struct error *err)
+/* In the order in which a refusal names them. */
+static const struct {
+    const char *name;
+    size_t chain; /* offset in struct grant_check */
+    void (*ask)(struct grant_check *check, const struct binding *binding,
+                const struct member *member);
+} member_constraints[] = {
+    {"iam.allowedPolicyMemberDomains", offsetof(struct grant_check, domains), one_domain},
+    {allowed_members, offsetof(struct grant_check, members), one_allowed},
+    {basic_roles, offsetof(struct grant_check, basic), one_basic},
+};
+enum { MEMBER_CONSTRAINTS = sizeof(member_constraints) / sizeof(member_constraints[0]) };
+
+static struct orgpolicy_chain *chain_of(struct grant_check *check, size_t constraint)
+{
+    return (struct orgpolicy_chain *)((char *)check + member_constraints[constraint].chain);
+}
+
+static bool load_chain(struct grant_check *check, size_t constraint, struct error *err)
 {
     struct orgpolicy_ask *ask = check->ask;
-    struct {
-        const char *name;
-        struct orgpolicy_chain *chain;
-    } wanted[] = {
-        {"iam.allowedPolicyMemberDomains", &check->domains},
-        {allowed_members, &check->members},
-        {basic_roles, &check->basic},
-    };
-    for (size_t i = 0; i < 3; i++) {
-        if (!orgpolicy_chain_load(ask->control, ask->arena, ask->resource,
-                                  orgpolicy_constraint_find(slice_of(wanted[i].name)),
-                                  wanted[i].name, ask->dry_run, wanted[i].chain, err)) {
-            *wanted[i].chain = (struct orgpolicy_chain){.count = 0};
-            return false;
+    struct orgpolicy_chain *chain = chain_of(check, constraint);
+    const char *name = member_constraints[constraint].name;
+    bool good = orgpolicy_chain_load(ask->control, ask->arena, ask->resource,
+                                     orgpolicy_constraint_find(slice_of(name)), name, ask->dry_run,
+                                     chain, err);
+    if (!good) {
+        *chain = (struct orgpolicy_chain){.count = 0};
+    }
+    return good;
+}
+
+/* The members that are new. */
+static void check_members(struct grant_check *check, size_t constraint,
+                          const struct policy_doc *before, const struct binding *bindings,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < bindings[i].member_count; k++) {
+            struct member member;
+            if (!stood_before(before, &bindings[i], bindings[i].members[k]) &&
+                member_parse(&check->call->arena, bindings[i].members[k], &member, NULL) &&
+                member.kind != MEMBER_DELETED) {
+                member_constraints[constraint].ask(check, &bindings[i], &member);
+            }
         }
     }
-    return true;
 }
 
 static bool ask_bindings(struct grant_check *check, const struct policy_doc *before,
                          const struct binding *bindings, size_t count, struct error *err)
 {
-    bool good = load_chains(check, err);
-    if (good) {
-        check_members(check, before, bindings, count, one_domain);
-        check_members(check, before, bindings, count, one_allowed);
-        check_members(check, before, bindings, count, one_basic);
+    bool good = true;
+    for (size_t i = 0; i < MEMBER_CONSTRAINTS && good; i++) {
+        good = load_chain(check, i, err);
     }
-    json_decref(check->domains.owner);
-    json_decref(check->members.owner);
-    json_decref(check->basic.owner);
-    check->domains.owner = check->members.owner = check->basic.owner = NULL;
+    for (size_t i = 0; i < MEMBER_CONSTRAINTS; i++) {
+        if (good) {
+            check_members(check, i, before, bindings, count);
+        }
+        json_decref(chain_of(check, i)->owner);
+        *chain_of(check, i) = (struct orgpolicy_chain){.count = 0};
+    }
     return good;
 }
 
@@ -329,4 +339,35 @@ bool orgpolicy_check_bindings(struct api_call *call, const char *resource,
     check.ask->dry_run = true;
     return ask_bindings(&check, before, bindings, count, err) &&
            orgpolicy_note_dry_run(call, check.ask, err);
+}
+
+size_t orgpolicy_refused_members(struct api_call *call, const char *resource,
+                                 const char *constraint, const struct policy_doc *policy, bool *out)
+{
+    static const struct policy_doc nobody = {0};
+    struct grant_check check = {.call = call};
+    size_t number = 0, at = 0, refused = 0;
+    while (number < MEMBER_CONSTRAINTS &&
+           strcmp(member_constraints[number].name, constraint) != 0) {
+        number++;
+    }
+    if (number == MEMBER_CONSTRAINTS ||
+        (check.ask = orgpolicy_ask_new(call->control, &call->arena, resource, NULL)) == NULL) {
+        return 0;
+    }
+    find_customer(&check);
+    bool good = load_chain(&check, number, NULL);
+    for (size_t i = 0; i < policy->count && good; i++) {
+        struct binding one = policy->bindings[i];
+        for (size_t k = 0; k < policy->bindings[i].member_count; k++) {
+            one.members = &policy->bindings[i].members[k];
+            one.member_count = 1;
+            check.ask->count = 0;
+            check_members(&check, number, &nobody, &one, 1);
+            out[at] = check.ask->count > 0;
+            refused += out[at++];
+        }
+    }
+    json_decref(chain_of(&check, number)->owner);
+    return refused;
 }

@@ -184,6 +184,7 @@ static void set_change(const struct plan *plan, uint64_t service_id, struct what
     then->check_off = plan->check_off;
     then->sets_ingress = plan->sets_ingress;
     then->ingress = plan->ingress;
+    then->policy_node = plan->policy_node;
     then->replaces = plan->sets_policy;
     then->grants = plan->grants;
     then->grant_count = plan->grant_count;

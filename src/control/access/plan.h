@@ -13,6 +13,7 @@ struct plan {
     bool sets_check, check_off;
     bool sets_ingress;
     enum ingress_setting ingress;
+    uint64_t policy_node; /* whose policies the two are: publish_grants_node(); 0: the service's */
     bool sets_policy;
     struct what_if_grant *grants; /* of the policy */
     size_t grant_count;

@@ -1,6 +1,6 @@
 /*
  * `access:plan` of an organization policy. The doors are asked at once; then another thread reads
- * the requests of each service that would violate it, to say who would lose when it is mended.
+ * the requests of the services that the violations concern, to say who would lose when they end.
  */
 #include "control/api/access_inside.h"
 
@@ -13,13 +13,19 @@
 
 enum { PLANS_MAX = 2 };
 
+/* The requests of one service, by which the end of one breach is judged. */
+struct judged {
+    size_t breach;
+    struct plan plan;
+    struct decisions_wanted wanted;
+    struct decisions decisions;
+};
+
 struct reading {
     uv_work_t work;
     struct api_call *call;
     struct orgpolicy_plan policy;
-    struct decisions_wanted wanted[ORGPOLICY_PLAN_JUDGED_MAX];
-    struct decisions decisions[ORGPOLICY_PLAN_JUDGED_MAX];
-    size_t of[ORGPOLICY_PLAN_JUDGED_MAX]; /* which breach */
+    struct judged judged[ORGPOLICY_PLAN_JUDGED_MAX];
     size_t count;
 };
 
@@ -30,7 +36,7 @@ static void run(uv_work_t *work)
 {
     struct reading *reading = work->data;
     for (size_t i = 0; i < reading->count; i++) {
-        decisions_read(&reading->wanted[i], &reading->decisions[i]);
+        decisions_read(&reading->judged[i].wanted, &reading->judged[i].decisions);
     }
 }
 
@@ -42,36 +48,67 @@ static json_t *mending_of(const struct plan *plan)
                                               "internal-and-cloud-load-balancing",
                                           [INGRESS_INTERNAL] = "internal",
                                           [INGRESS_NONE] = "none"};
-    json_t *out = json_object();
+    json_t *out = json_pack("{s:[], s:[]}", "gains", "loses");
     if (plan->sets_check) {
         json_object_set_new(out, "invokerIamDisabled", json_boolean(plan->check_off));
     }
     if (plan->sets_ingress) {
         json_object_set_new(out, "ingress", json_string(ingress[plan->ingress]));
     }
-    if (plan->sets_policy) {
+    if (plan->sets_door) {
+        json_object_set_new(out, "iapEnabled", json_boolean(plan->door_on));
+    }
+    if (plan->sets_policy || plan->sets_door_policy) {
         json_object_set_new(out, "members", json_string("without those that are named"));
     }
     return out;
 }
 
+static void add_number(json_t *sums, const char *name, const json_t *more)
+{
+    json_object_set_new(
+        sums, name,
+        json_integer((json_int_t)(json_number(sums, name, 0) + json_number(more, name, 0))));
+}
+
+/* What the requests of one service more say of the change that ends a breach. */
+static void add_judged(json_t *mended, const json_t *judged)
+{
+    static const char *const numbers[] = {"requestsGained", "requestsLost", "requestsRead",
+                                          "requestsOmitted", "requestsUnchanged"};
+    static const char *const lists[] = {"gains", "loses"};
+    const char *since = json_text_or(judged, "since", "");
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        add_number(mended, numbers[i], judged);
+    }
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        json_array_extend(json_object_get(mended, lists[i]), json_object_get(judged, lists[i]));
+    }
+    const char *oldest = json_text_or(mended, "since", "");
+    if (since[0] != '\0' && (oldest[0] == '\0' || strcmp(since, oldest) < 0)) {
+        json_object_set_new(mended, "since", json_string(since));
+    }
+}
+
 static json_t *breach_json(struct reading *reading, size_t number)
 {
     const struct orgpolicy_breach *breach = &reading->policy.breaches[number];
+    size_t judged_count = 0;
     json_t *row =
         json_pack("{s:s, s:O}", "resource", breach->resource, "violations", breach->violations);
+    json_t *mended = breach->mendable ? mending_of(&breach->plan) : NULL;
     for (size_t i = 0; i < reading->count; i++) {
-        if (reading->of[i] != number) {
-            continue;
+        const struct judged *one = &reading->judged[i];
+        if (one->breach == number) {
+            auto_json *judged = plan_judge(reading->call, &one->plan, &one->decisions);
+            add_judged(mended, judged);
+            judged_count++;
         }
-        auto_json *judged = plan_judge(reading->call, &breach->plan, &reading->decisions[i]);
-        static const char *const taken[] = {
-            "gains",        "loses",           "requestsGained", "requestsLost",
-            "requestsRead", "requestsOmitted", "since",          "requestsUnchanged"};
-        json_t *mended = mending_of(&breach->plan);
-        for (size_t k = 0; k < sizeof(taken) / sizeof(taken[0]); k++) {
-            json_object_set(mended, taken[k], json_object_get(judged, taken[k]));
-        }
+    }
+    if (mended != NULL) {
+        json_object_set_new(mended, "servicesJudged", json_integer((json_int_t)judged_count));
+        json_object_set_new(mended, "servicesConcerned",
+                            json_integer((json_int_t)breach->service_count));
         json_object_set_new(row, "mended", mended);
     }
     return row;
@@ -81,15 +118,18 @@ static json_t *answer_of(struct reading *reading)
 {
     struct api_call *call = reading->call;
     const struct orgpolicy_plan *policy = &reading->policy;
-    json_t *services = json_array();
+    json_t *services = json_array(), *policies = json_array();
     for (size_t i = 0; i < policy->count; i++) {
-        json_array_append_new(services, breach_json(reading, i));
+        json_array_append_new(policy->breaches[i].is_service ? services : policies,
+                              breach_json(reading, i));
     }
     const char *node = orgpolicy_public_node(call->control, &call->arena, policy->node);
-    return json_pack("{s:s, s:[], s:[], s:o, s:I, s:I}", "policy",
-                     orgpolicy_key(&call->arena, node, policy->constraint), "gains", "loses",
-                     "services", services, "servicesRead", (json_int_t)policy->looked_at,
-                     "servicesOmitted", (json_int_t)policy->omitted);
+    return json_pack(
+        "{s:s, s:[], s:[], s:o, s:o, s:I, s:I, s:I, s:I}", "policy",
+        orgpolicy_key(&call->arena, node, policy->constraint), "gains", "loses", "services",
+        services, "policies", policies, "servicesRead", (json_int_t)policy->services_read,
+        "servicesOmitted", (json_int_t)policy->services_omitted, "policiesRead",
+        (json_int_t)policy->policies_read, "policiesOmitted", (json_int_t)policy->policies_omitted);
 }
 
 static void finish(uv_work_t *work, int status)
@@ -101,7 +141,7 @@ static void finish(uv_work_t *work, int status)
     readings--;
     orgpolicy_plan_done(&reading->policy);
     for (size_t i = 0; i < reading->count; i++) {
-        decisions_done(&reading->decisions[i]);
+        decisions_done(&reading->judged[i].decisions);
     }
     free(reading);
     if (left) {
@@ -115,25 +155,33 @@ static void finish(uv_work_t *work, int status)
     }
 }
 
-/* The services whose mending can be judged by their requests. */
-static void choose(struct reading *reading)
+static void choose_service(struct reading *reading, size_t breach, const char *service)
 {
     struct api_call *call = reading->call;
-    for (size_t i = 0; i < reading->policy.count && reading->count < ORGPOLICY_PLAN_JUDGED_MAX;
-         i++) {
+    struct resource_name name;
+    if (reading->count == ORGPOLICY_PLAN_JUDGED_MAX ||
+        !resource_name_read(&call->arena, slice_of(service), &name)) {
+        return;
+    }
+    struct judged *out = &reading->judged[reading->count++];
+    *out = (struct judged){.breach = breach, .plan = reading->policy.breaches[breach].plan};
+    out->plan.resource = service;
+    out->wanted = (struct decisions_wanted){
+        .folder = settings_path(&call->control->settings, &call->arena, "log"),
+        .project = name.project,
+        .region = name.location,
+        .service = name.service,
+        .with_path = plan_reads_path(call, &out->plan)};
+}
+
+/* The services whose requests are read, to judge what ends each breach. */
+static void choose(struct reading *reading)
+{
+    for (size_t i = 0; i < reading->policy.count; i++) {
         const struct orgpolicy_breach *breach = &reading->policy.breaches[i];
-        struct resource_name name;
-        if (!breach->mendable ||
-            !resource_name_read(&call->arena, slice_of(breach->resource), &name)) {
-            continue;
+        for (size_t k = 0; breach->mendable && k < breach->service_count; k++) {
+            choose_service(reading, i, breach->services[k]);
         }
-        reading->of[reading->count] = i;
-        reading->wanted[reading->count++] = (struct decisions_wanted){
-            .folder = settings_path(&call->control->settings, &call->arena, "log"),
-            .project = name.project,
-            .region = name.location,
-            .service = name.service,
-            .with_path = plan_reads_path(call, &breach->plan)};
     }
 }
 

@@ -45,10 +45,8 @@ static size_t grant_rows(struct change *change, const struct policy_doc *policy,
     return used;
 }
 
-/* Under which number the index has the grants on a resource: that of its document. The levels of
- * doors above the services have none, so it is that of the policy. 0: the resource is gone. */
-static bool grants_node(struct change *change, const char *resource, uint64_t *out,
-                        struct error *err)
+bool publish_grants_node(struct store *store, struct arena *arena, const char *resource,
+                         uint64_t *out, struct error *err)
 {
     static const char *const kinds[] = {
         [POLICY_SERVICE] = STORE_SERVICE,
@@ -61,15 +59,14 @@ static bool grants_node(struct change *change, const char *resource, uint64_t *o
         [POLICY_SECRET] = NULL,
     };
     enum policy_node node = policy_node_of(resource);
-    const char *service = node == POLICY_DOOR ? door_service(&change->arena, resource) : NULL;
+    const char *service = node == POLICY_DOOR ? door_service(arena, resource) : NULL;
     const char *kind = service != NULL ? STORE_SERVICE : kinds[node];
     struct store_doc doc;
     *out = 0;
     if (kind == NULL) {
         return true;
     }
-    switch (
-        store_get(change->control->store, kind, service != NULL ? service : resource, &doc, err)) {
+    switch (store_get(store, kind, service != NULL ? service : resource, &doc, err)) {
     case STORE_ABSENT:
         return true; /* its grants went with it */
     case STORE_FAILED:
@@ -89,7 +86,7 @@ bool publish_policy(struct change *change, const char *resource, struct error *e
     bool door = policy_node_of(resource) == POLICY_DOOR;
     uint64_t node;
     change_touch(change, "policy", resource);
-    if (!grants_node(change, resource, &node, err)) {
+    if (!publish_grants_node(change->control->store, &change->arena, resource, &node, err)) {
         return false;
     }
     if (node == 0) {

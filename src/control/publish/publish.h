@@ -42,6 +42,12 @@ bool publish_own_issuer(struct change *change, struct own_issuer own, struct err
 /* The grants of RESOURCE's policy alone: for a rebuild, which makes the services after. */
 bool publish_policy(struct change *change, const char *resource, struct error *err);
 
+/* Under which number the index has the grants on RESOURCE: that of its document. The levels of
+ * doors above the services have none, so it is that of their policy. 0: it is gone, or nobody is
+ * let in by its policy. */
+bool publish_grants_node(struct store *store, struct arena *arena, const char *resource,
+                         uint64_t *out, struct error *err);
+
 /* The door of the service KEY, whose number and nodes SERVICE has already: off or on, with the
  * settings that count there. */
 bool publish_door(struct change *change, const char *key, const struct service_view *view,
