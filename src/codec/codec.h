@@ -103,6 +103,20 @@ enum field_flag {
     FIELD_REFUSED = 8, /* known to Google, not supported here: 400 with .note */
 };
 
+/* What a field is in C, where a struct has it: see fields_get(). */
+enum field_as {
+    AS_NONE,    /* the struct does not have it: the document carries it */
+    AS_TEXT,    /* const char * */
+    AS_FLAG,    /* bool */
+    AS_NUMBER,  /* int64_t; microseconds of a FIELD_DURATION or FIELD_TIME */
+    AS_WORD,    /* an enum, by the place in .names; -1 for a word that is not there */
+    AS_STRUCT,  /* a struct within the struct */
+    AS_POINTER, /* a struct; NULL if the field is absent */
+    AS_TEXTS,   /* const char **, and their count */
+    AS_PAIRS,   /* struct text_pair *, and their count */
+    AS_ITEMS,   /* structs, and their count */
+};
+
 struct field {
     const char *name; /* camelCase; snake_case is taken in too */
     enum field_kind kind;
@@ -112,6 +126,14 @@ struct field {
     unsigned flags;
     const char *note;
     int64_t min, max; /* of numbers, and of string lengths; both 0: no limit */
+    unsigned number;  /* of the field in Google's proto; 0: it has none */
+    /* The member of a struct that the field is (fields_get()), by the macros below. */
+    enum field_as as;
+    size_t at;            /* its offset */
+    size_t count_at;      /* of a list or map: the offset of its size_t NAME_count */
+    size_t size;          /* of the struct of one item, or of what is pointed to */
+    const char *absent;   /* what a text is where the field is absent; NULL: "" */
+    int64_t absent_whole; /* the same of a number, flag (1: true) or enum */
 };
 
 /*
@@ -122,6 +144,53 @@ struct field {
  */
 json_t *fields_read(const struct field *table, const json_t *value, const char *prefix,
                     struct error *err);
+
+/* ---- structs: a document read into C types, and written from them ---- */
+
+/* An entry of a FIELD_MAP of texts. */
+struct text_pair {
+    const char *name, *value;
+};
+/* The value of NAME; NULL if there is none. */
+const char *pair_find(const struct text_pair *pairs, size_t count, const char *name);
+
+/* For rows: field NUMBER is MEMBER of struct TYPE. One value; structs inside, behind a pointer;
+ * lists and maps. */
+#define FIELD_MEMBER(type, name) (((struct type *)0)->name)
+#define FIELD_IN(type, name, no)                                                                   \
+    .number = (no), .at = offsetof(struct type, name),                                             \
+    .as = _Generic(FIELD_MEMBER(type, name), const char *: AS_TEXT, bool: AS_FLAG,     \
+                       int64_t: AS_NUMBER, default: AS_WORD)
+#define FIELD_INSIDE(type, name, no)                                                               \
+    .number = (no), .at = offsetof(struct type, name), .as = AS_STRUCT,                            \
+    .size = sizeof(FIELD_MEMBER(type, name))
+#define FIELD_BEHIND(type, name, no)                                                               \
+    .number = (no), .at = offsetof(struct type, name), .as = AS_POINTER,                           \
+    .size = sizeof(*FIELD_MEMBER(type, name))
+#define FIELD_EACH(type, name, no)                                                                 \
+    .number = (no), .at = offsetof(struct type, name), .size = sizeof(*FIELD_MEMBER(type, name)),  \
+    .count_at = offsetof(struct type, name##_count),                                               \
+    .as = _Generic(FIELD_MEMBER(type, name), const char **: AS_TEXTS,                      \
+                       struct text_pair *: AS_PAIRS, default: AS_ITEMS)
+/* The last row of a table, if documents of the record have fields besides that no API has. */
+#define FIELDS_OF_RECORD(table)                                                                    \
+    {                                                                                              \
+        .name = NULL, .fields = (table)                                                            \
+    }
+
+/*
+ * Fills the struct INTO, whose first member is `const json_t *source`, from DOC (NULL: all is
+ * absent) by TABLE. What is absent, or of another type, gets the row's value for that. Lists stand
+ * in ARENA; texts are DOC's own, as is `source`, which must live as long as INTO does.
+ */
+void fields_get(struct arena *arena, const struct field *table, const json_t *doc, void *into);
+/*
+ * The document of the struct FROM: its source, with each member that differs from it written over.
+ * So what no member stands for is carried, and what is as it was read stays as it was written:
+ * fields_put() of fields_get() is the same document. A text that is NULL is absent. The caller owns
+ * it.
+ */
+json_t *fields_put(const struct field *table, const void *from);
 
 /* ---- field masks ---- */
 

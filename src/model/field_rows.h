@@ -1,58 +1,64 @@
 /*
  * Rows of a table of fields (codec/codec.h) by their kind: the tables read like the discovery
- * documents that they are made from.
+ * documents that they are made from. Behind the name stands what else there is to say of the field:
+ * its member of a struct, its value where it is absent, its limits.
  */
 #pragma once
 
-#define TEXT(n)                                                                                    \
+#define TEXT(n, ...)                                                                               \
     {                                                                                              \
-        .name = (n), .kind = FIELD_STRING                                                          \
+        .name = (n), .kind = FIELD_STRING, ##__VA_ARGS__                                           \
     }
-#define REQUIRED(n)                                                                                \
+#define REQUIRED(n, ...)                                                                           \
     {                                                                                              \
-        .name = (n), .kind = FIELD_STRING, .flags = FIELD_REQUIRED                                 \
+        .name = (n), .kind = FIELD_STRING, .flags = FIELD_REQUIRED, ##__VA_ARGS__                  \
     }
-#define FLAG(n)                                                                                    \
+#define FLAG(n, ...)                                                                               \
     {                                                                                              \
-        .name = (n), .kind = FIELD_BOOL                                                            \
+        .name = (n), .kind = FIELD_BOOL, ##__VA_ARGS__                                             \
     }
-#define COUNT(n)                                                                                   \
+#define COUNT(n, ...)                                                                              \
     {                                                                                              \
-        .name = (n), .kind = FIELD_INT32                                                           \
+        .name = (n), .kind = FIELD_INT32, ##__VA_ARGS__                                            \
     }
-#define NUMBER(n)                                                                                  \
+#define NUMBER(n, ...)                                                                             \
     {                                                                                              \
-        .name = (n), .kind = FIELD_DOUBLE                                                          \
+        .name = (n), .kind = FIELD_DOUBLE, ##__VA_ARGS__                                           \
     }
-#define DURATION(n)                                                                                \
+#define DURATION(n, ...)                                                                           \
     {                                                                                              \
-        .name = (n), .kind = FIELD_DURATION                                                        \
+        .name = (n), .kind = FIELD_DURATION, ##__VA_ARGS__                                         \
     }
-#define WORD(n, w)                                                                                 \
+#define WORD(n, w, ...)                                                                            \
     {                                                                                              \
-        .name = (n), .kind = FIELD_ENUM, .names = (w)                                              \
+        .name = (n), .kind = FIELD_ENUM, .names = (w), ##__VA_ARGS__                               \
     }
-#define TEXTS(n)                                                                                   \
+#define TEXTS(n, ...)                                                                              \
     {                                                                                              \
-        .name = (n), .kind = FIELD_LIST, .item = FIELD_STRING                                      \
+        .name = (n), .kind = FIELD_LIST, .item = FIELD_STRING, ##__VA_ARGS__                       \
     }
-#define TEXT_MAP(n)                                                                                \
+#define TEXT_MAP(n, ...)                                                                           \
     {                                                                                              \
-        .name = (n), .kind = FIELD_MAP, .item = FIELD_STRING                                       \
+        .name = (n), .kind = FIELD_MAP, .item = FIELD_STRING, ##__VA_ARGS__                        \
     }
-#define OBJECT(n, t)                                                                               \
+#define OBJECT(n, t, ...)                                                                          \
     {                                                                                              \
-        .name = (n), .kind = FIELD_OBJECT, .fields = (t)                                           \
+        .name = (n), .kind = FIELD_OBJECT, .fields = (t), ##__VA_ARGS__                            \
     }
-#define OBJECTS(n, t)                                                                              \
+#define OBJECTS(n, t, ...)                                                                         \
     {                                                                                              \
-        .name = (n), .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = (t)                       \
+        .name = (n), .kind = FIELD_LIST, .item = FIELD_OBJECT, .fields = (t), ##__VA_ARGS__        \
     }
-#define OUTPUT(n)                                                                                  \
+#define OUTPUT(n, ...)                                                                             \
     {                                                                                              \
-        .name = (n), .kind = FIELD_ANY, .flags = FIELD_OUTPUT_ONLY                                 \
+        .name = (n), .kind = FIELD_ANY, .flags = FIELD_OUTPUT_ONLY, ##__VA_ARGS__                  \
     }
-#define REFUSED(n, why)                                                                            \
+#define REFUSED(n, why, ...)                                                                       \
     {                                                                                              \
-        .name = (n), .kind = FIELD_ANY, .flags = FIELD_REFUSED, .note = (why)                      \
+        .name = (n), .kind = FIELD_ANY, .flags = FIELD_REFUSED, .note = (why), ##__VA_ARGS__       \
+    }
+/* Of the server's own fields, one that the struct has. */
+#define OUTPUT_OF(k, n, ...)                                                                       \
+    {                                                                                              \
+        .name = (n), .kind = (k), .flags = FIELD_OUTPUT_ONLY, ##__VA_ARGS__                        \
     }

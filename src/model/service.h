@@ -23,10 +23,7 @@
  */
 #pragma once
 
-#include "codec/codec.h"
-
-/* Names of Google's fields of the document, for decoding and masks (v2 shape). */
-extern const struct field service_fields[];
+#include "model/service_type.h"
 
 /* What a form needs beside the document. */
 struct service_view {

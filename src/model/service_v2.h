@@ -7,9 +7,6 @@
 
 #include "model/service_tables.h"
 
-/* The rows of a RevisionTemplate and of one Container, out of service_fields. */
-const struct field *service_v2_template_fields(void);
-
 /* Whether a label or annotation belongs to the server: shown and taken by v1 alone. */
 bool service_v2_reserved(const char *key);
 

@@ -119,7 +119,7 @@ void revision_v2_numbers(json_t *revision)
         stage++;
     }
     const struct field stage_fields[] = {*stage, {0}};
-    numbers(service_v2_template_fields(), revision);
+    numbers(revision_template_fields, revision);
     numbers(output_fields, revision);
     numbers(stage_fields, revision);
 }

@@ -5,15 +5,6 @@
  */
 #include "model/service_v2.h"
 
-const struct field *service_v2_template_fields(void)
-{
-    const struct field *row = service_fields;
-    while (strcmp(row->name, "template") != 0) {
-        row++;
-    }
-    return row->fields;
-}
-
 static void put_if_absent(json_t *object, const char *name, json_t *value)
 {
     if (json_object_get(object, name) == NULL) {
@@ -37,7 +28,7 @@ static void resources_show(json_t *container, const json_t *sent)
 
 static json_t *template_show(const struct service_view *view)
 {
-    const struct field *table = service_v2_template_fields();
+    const struct field *table = revision_template_fields;
     const json_t *template = json_object_get(view->doc, "template");
     auto_json *sent = service_v2_copy(table, template, true);
     auto_json *full = template_with_defaults(template);
@@ -72,7 +63,7 @@ json_t *service_v2_shown(struct arena *arena, const struct service_view *view)
 
 json_t *revision_v2_shown(const json_t *template)
 {
-    json_t *shown = service_v2_copy(service_v2_template_fields(), template, true);
+    json_t *shown = service_v2_copy(revision_template_fields, template, true);
     size_t i;
     json_t *container;
     json_array_foreach(json_object_get(shown, "containers"), i, container)

@@ -1,0 +1,55 @@
+/* From documents to structs and back; the tables say all, but for what takes two fields to see. */
+#include "model/service_type.h"
+
+#include "model/service_tables.h"
+
+struct service *service_from_doc(struct arena *arena, const json_t *doc)
+{
+    struct service *service = arena_new(arena, struct service);
+    fields_get(arena, service_fields, doc, service);
+    return service;
+}
+
+json_t *service_to_doc(const struct service *service)
+{
+    return fields_put(service_fields, service);
+}
+
+struct revision *revision_from_doc(struct arena *arena, const json_t *doc)
+{
+    struct revision *revision = arena_new(arena, struct revision);
+    fields_get(arena, revision_fields, doc, revision);
+    return revision;
+}
+
+json_t *revision_to_doc(const struct revision *revision)
+{
+    return fields_put(revision_fields, revision);
+}
+
+struct template *template_from_doc(struct arena *arena, const json_t *doc)
+{
+    struct template *template = arena_new(arena, struct template);
+    fields_get(arena, revision_template_fields, doc, template);
+    return template;
+}
+
+const struct container *template_taker(const struct template *template)
+{
+    if (template->containers_count == 1) {
+        return &template->containers[0];
+    }
+    for (size_t i = 0; i < template->containers_count; i++) {
+        if (template->containers[i].ports_count > 0) {
+            return &template->containers[i];
+        }
+    }
+    return NULL;
+}
+
+const char *container_limit(const struct container *container, const char *name)
+{
+    const struct resources *resources = &container->resources;
+    const char *limit = pair_find(resources->limits, resources->limits_count, name);
+    return limit == NULL ? "" : limit;
+}
