@@ -67,6 +67,8 @@ const struct flag up_flags[] = {
      "where Homerun's requests to pods come from: nobody else may; may be repeated", NULL},
     {"egress", FLAG_TEXT, "KIND", "whether containers have a way out of their network (auto)",
      "auto|none"},
+    {"client-documents", FLAG_TEXT, "KIND",
+     "whether agents may be described by a URL, and of which networks (auto)", "auto|private|off"},
     {"store", FLAG_TEXT, "STORE",
      "where the record is: sqlite, or postgresql://HOST/DATABASE (sqlite)", NULL},
     {"internal", FLAG_LIST, "CIDR", "networks that count as internal; may be repeated", NULL},

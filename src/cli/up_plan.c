@@ -157,6 +157,7 @@ static const struct place places[] = {
     {TEXT("organization", settings.organization), is_number, "a number"},
     {TEXT("engine", settings.engine), NULL, NULL},
     {TEXT("egress", settings.egress), NULL, NULL},
+    {TEXT("client-documents", settings.client_documents), NULL, NULL},
     {TEXT("kubeconfig", settings.kubeconfig), NULL, NULL},
     {TEXT("kubernetes-owner", settings.kubernetes_owner), is_owner,
      "up to 40 small letters, digits and '-', with a letter first"},

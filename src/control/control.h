@@ -25,6 +25,7 @@ struct control {
     struct handovers *handovers;        /* sign-ins that are under way */
     struct guesses *guesses;            /* who has tried wrong links */
     struct guesses *registrations;      /* of agents, by address */
+    unsigned documents_running;         /* of agents, that are being fetched */
     struct agent_flows *agent_flows;    /* agents that ask for consent, and their codes */
     struct round_trips *round_trips;    /* sign-ins that are at a provider */
     struct round_trips *passkey_trips;  /* questions that passkeys are to answer */

@@ -46,6 +46,7 @@ static const struct row rows[] = {
     TEXT(organization, ""),
     TEXT(engine, "auto"),
     TEXT(egress, "auto"),
+    TEXT(client_documents, "auto"),
     TEXT(kubeconfig, ""),
     TEXT(kubernetes_owner, ""),
     TEXT(kubernetes_sources, ""),

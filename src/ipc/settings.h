@@ -23,6 +23,7 @@ struct settings {
     char organization[32];
     char engine[16];               /* auto, process, oci, kubernetes */
     char egress[16];               /* of containers: auto, none */
+    char client_documents[16];     /* of agents (CIMD): auto, private, off */
     char kubeconfig[4096];         /* absolute path; "": of the pod that we are in */
     char kubernetes_owner[64];     /* of all that is ours there; "": made once */
     char kubernetes_sources[1024]; /* CIDRs that Homerun's requests come from; "" */

@@ -5,8 +5,6 @@ Numbers are rows of the truth table of identity-aware access; C12 and S10 are ru
 """
 import base64
 import json
-import pathlib
-import sqlite3
 import tempfile
 
 from agents_stand import CALLBACK, Agent, b64, claims_of, house
@@ -176,6 +174,25 @@ def what_is_asked_for_wrongly_is_told_to_a_program_here_and_to_the_person_else()
         page = ann.ask(far.authorize_url(**changes))
         assert page.status == 400 and "location" not in page.headers and "http-equiv" not in page.text, (changes, page)
         assert error in page.text and "https://app.example/cb?a=b&amp;error=" + error in page.text, page.text
+
+
+@test
+def a_stranger_is_not_told_which_hosts_have_a_door():
+    h, agent = house(), Agent()
+    port = h.url("one").rsplit(":", 1)[1]
+
+    def shown(url):
+        page = Browser(h.homerun).ask(agent.authorize_url(resource=url))
+        host = url.split("//")[1].split("/")[0].rsplit(":", 1)[0]
+        return page.status, sorted(page.headers.keys()), page.text.replace(host, "HOST")
+
+    behind_a_door = shown(h.url("one"))
+    assert behind_a_door[0] == 200 and "homerun login" in behind_a_door[2], behind_a_door
+    for url in (h.url("three"), h.url("one").replace("one-", "none-"), f"https://elsewhere.example:{port}", h.url("two", "/mcp")):
+        assert shown(url) == behind_a_door, url
+    # Who has signed in is told.
+    told = parts_of(next_url(h.browser().ask(agent.authorize_url("three"))))
+    assert told["error"] == "invalid_target", told
 
 
 @test
@@ -389,24 +406,13 @@ def signing_in_anew_keeps_what_one_has_given_and_another_person_does_not():
     assert h.call(tokens["access_token"]).status == 401
 
 
-def edit_record(*changes):
-    """Changes the record while nobody serves; the index is made anew from it."""
-    homerun = house().homerun
-    assert homerun.stop() == 0
-    with sqlite3.connect(pathlib.Path(homerun.data) / "homerun.db") as record:
-        for change in (*changes, "UPDATE meta SET value = value + 1 WHERE name = 'change'"):
-            record.execute(change)
-    homerun.flags = tuple(f"--{name}=127.0.0.1:{homerun.ready[name].rsplit(':', 1)[1]}" for name in ("api", "https", "http"))
-    homerun.start()
-
-
 @test
 def who_is_not_let_in_is_forgotten_after_a_day_and_makes_room():
     h, ann, used, unused = house(), house().browser(), Agent(new=True), Agent(new=True)
     tokens = used.tokens(ann)
     h.forget_rates()
     day = "json_extract(body, '$.madeUs') - 90000000000"
-    edit_record(f"UPDATE document SET body = json_set(body, '$.madeUs', {day}) WHERE kind = 'agent-client'")
+    house().edit_record(f"UPDATE document SET body = json_set(body, '$.madeUs', {day}) WHERE kind = 'agent-client'")
     page = ann.ask(unused.authorize_url())
     assert page.status == 400 and "not registered" in page.text, page.text
     assert ann.ask(used.authorize_url()).status == 200
@@ -415,14 +421,14 @@ def who_is_not_let_in_is_forgotten_after_a_day_and_makes_room():
     now = "CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
     many = ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO document (kind, key, version, body) "
             f"SELECT 'agent-client', 'clients/' || printf('%043d', i), 1, json_object('name', 'x', 'redirects', json_array(), 'madeUs', {now}) FROM n")
-    edit_record(many)
+    house().edit_record(many)
     full = h.register()
     assert full.status == 429 and full.json["error"] == "temporarily_unavailable" and "most that are kept" in full.text, full
     assert ann.ask(used.authorize_url()).status == 200
-    edit_record("UPDATE document SET body = json_set(body, '$.madeUs', json_extract(body, '$.madeUs') - 660000000) "
+    house().edit_record("UPDATE document SET body = json_set(body, '$.madeUs', json_extract(body, '$.madeUs') - 660000000) "
                 "WHERE kind = 'agent-client' AND json_extract(body, '$.name') = 'x'")
     assert h.register().status == 201
-    edit_record("DELETE FROM document WHERE kind = 'agent-client' AND json_extract(body, '$.name') = 'x'")
+    house().edit_record("DELETE FROM document WHERE kind = 'agent-client' AND json_extract(body, '$.name') = 'x'")
 
 
 @test
@@ -434,7 +440,7 @@ def a_door_that_wants_a_fresh_sign_in_wants_it_of_agents_too():
     try:
         assert h.call(tokens["access_token"], "two").status == 200
         # As if the sign-in had been an hour ago.
-        edit_record("UPDATE document SET body = json_set(body, '$.signedInUs', json_extract(body, '$.signedInUs') - 3600000000) "
+        house().edit_record("UPDATE document SET body = json_set(body, '$.signedInUs', json_extract(body, '$.signedInUs') - 3600000000) "
                     "WHERE kind = 'session'")
         answer = h.call(tokens["access_token"], "two")
         assert answer.status == 401 and "sign in anew" in answer.text, answer

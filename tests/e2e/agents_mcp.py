@@ -12,7 +12,7 @@ import tempfile
 import client_cache
 from agents_stand import house
 from homerun import PYTHON, main, program_folder, test
-from signin_stand import next_url
+from signin_stand import next_url, parts_of
 
 _deployed = []
 
@@ -85,6 +85,22 @@ def comes_in_and_out(make, name):
         assert client.hear() == {"said": "accounts.google.com:ann@example.com"}
 
 
+def comes_in_by_its_description(make):
+    """Without a registration: the client's ID is a URL, which Homerun reads."""
+    h, url = house(), service()
+    h.homerun.cli("deploy", "papers", "--image=mcp", "--no-invoker-iam-check")
+    document = h.url("papers", "/agent.json")
+    ann = h.browser()
+    with Client(*make(h.homerun, url, document)) as client:
+        opened = client.call()
+        assert parts_of(opened["open"])["client_id"] == document, opened
+        page = ann.ask(opened["open"]).text
+        assert "Described agent" in page and "what this site says of it" in page and "papers-" in page, page
+        client.say(consent(ann, opened["open"]))
+        assert client.hear() == {"said": "accounts.google.com:ann@example.com"}
+        assert client.call() == {"said": "accounts.google.com:ann@example.com"}
+
+
 @test
 def the_python_client_comes_in():
     comes_in_and_out(client_cache.mcp_python, "Python agent")
@@ -93,6 +109,16 @@ def the_python_client_comes_in():
 @test
 def the_node_client_comes_in():
     comes_in_and_out(client_cache.mcp_node, "Node agent")
+
+
+@test
+def the_python_client_comes_in_by_its_description():
+    comes_in_by_its_description(client_cache.mcp_python)
+
+
+@test
+def the_node_client_comes_in_by_its_description():
+    comes_in_by_its_description(client_cache.mcp_node)
 
 
 if __name__ == "__main__":

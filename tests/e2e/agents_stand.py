@@ -3,8 +3,10 @@ import base64
 import hashlib
 import json
 import os
+import pathlib
 import re
 import signal
+import sqlite3
 import urllib.parse
 
 from gate_stand import add_mirror
@@ -19,7 +21,8 @@ class House:
     """Services "one", "two" and "three" (without a door), which Ann and the owner may use; Quin signs in and may not."""
 
     def __init__(self):
-        self.homerun = Homerun().start()
+        # "private": the tests' descriptions of agents are on this machine.
+        self.homerun = Homerun("--client-documents=private").start()
         finally_do(self.homerun.close)
         self.auth = self.homerun.ready["auth"]
         self.number = self.homerun.ready["projectNumber"]
@@ -64,6 +67,21 @@ class House:
 
     def call(self, token, service="one", path="/", method="GET", **headers):
         return self.ask(self.url(service, path), method, Authorization=f"Bearer {token}", **headers)
+
+    def edit_record(self, *changes):
+        """Changes the record while nobody serves; the index is made anew from it."""
+        homerun = self.homerun
+        assert homerun.stop() == 0
+        with sqlite3.connect(pathlib.Path(homerun.data) / "homerun.db") as record:
+            for change in (*changes, "UPDATE meta SET value = value + 1 WHERE name = 'change'"):
+                record.execute(change)
+        self.keep_ports()
+        homerun.start()
+
+    def keep_ports(self):
+        """A later start is where this one was."""
+        ports = [f"--{name}=127.0.0.1:{self.homerun.ready[name].rsplit(':', 1)[1]}" for name in ("api", "https", "http")]
+        self.homerun.flags = (*(flag for flag in self.homerun.flags if flag not in ports), *ports)
 
     def forget_rates(self):
         """Registrations are counted in memory, by address: a test of other things begins with none."""

@@ -66,21 +66,21 @@ def python():
     return [str(folder / "bin" / "python")], {}
 
 
-def mcp_python(homerun, url):
-    """The command of an MCP client at URL, and its environment."""
+def mcp_python(homerun, url, *document):
+    """The command of an MCP client at URL, and its environment. DOCUMENT: the URL that it is described at."""
     folder = CACHE / "mcp-python"
     install("Python's MCP client", "mcp-python", MCP_PYTHON,
             [sys.executable, "-m", "venv", str(folder)],
             [str(folder / "bin" / "pip"), "install", "--quiet", "--retries=1", "--timeout=20", *MCP_PYTHON])
     # -I: beside the program lies a secrets.py, which is not Python's.
-    return [str(folder / "bin" / "python"), "-I", str(CLIENTS / "mcp_agent.py"), url, homerun.ca], {}
+    return [str(folder / "bin" / "python"), "-I", str(CLIENTS / "mcp_agent.py"), url, homerun.ca, *document], {}
 
 
-def mcp_node(homerun, url):
+def mcp_node(homerun, url, *document):
     program = need("node")
     folder = install("Node's MCP client", "mcp-node", MCP_NODE,
                      [need("npm"), "install", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000", "--prefix", ".", *MCP_NODE])
-    return [program, str(CLIENTS / "mcp_agent.mjs"), url], {"NODE_PATH": str(folder / "node_modules"), "NODE_EXTRA_CA_CERTS": homerun.ca}
+    return [program, str(CLIENTS / "mcp_agent.mjs"), url, *document], {"NODE_PATH": str(folder / "node_modules"), "NODE_EXTRA_CA_CERTS": homerun.ca}
 
 
 def go():

@@ -1,4 +1,7 @@
-"""An MCP server without a line about who may come: one tool, over streamable HTTP, at /mcp."""
+"""An MCP server without a line about who may come: one tool, over streamable HTTP, at /mcp.
+
+At /agent.json it has the description of a client, as that one's own site would have.
+"""
 import http.server
 import json
 import os
@@ -34,9 +37,16 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.answer(200, json.dumps(body).encode())
 
     def do_GET(self):
-        self.answer(405, b"")
+        if self.path != "/agent.json":
+            self.answer(405, b"")
+            return
+        self.answer(200, json.dumps({
+            "client_id": f"https://{self.headers['host']}/agent.json", "client_name": "Described agent",
+            "redirect_uris": ["http://127.0.0.1/callback"], "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"], "token_endpoint_auth_method": "none"}).encode())
 
-    do_DELETE = do_GET
+    def do_DELETE(self):
+        self.answer(405, b"")
 
     def answer(self, status, body):
         self.send_response(status)

@@ -10,6 +10,7 @@
 #include "control/front/agents_inside.h"
 #include "control/front/cookies.h"
 #include "control/front/door_inside.h"
+#include "control/identity/agent_documents.h"
 #include "http/url.h"
 
 enum { LIST_MAX = 100, US_PER_S = 1000000 };
@@ -95,23 +96,25 @@ static void send_fault(struct api_call *call, const struct agent_request *reques
     door_page_reply(call, &page);
 }
 
-/* The service of RESOURCE, if it is there and has a door; *max_age_s: of sign-ins, 0 if any is. */
-static bool resource_is_served(struct api_call *call, struct slice resource, struct slice *host,
-                               int64_t *max_age_s)
+/* Whether RESOURCE is a URL behind our listeners; *host: of it. */
+static bool resource_is_here(struct api_call *call, struct slice resource, struct slice *host)
 {
     const struct settings *settings = &call->control->settings;
+    uint16_t port;
+    bool https;
+    return agent_resource_read(&call->arena, resource, &https, host, &port) &&
+           (https ? port == settings->https_port : settings->plain && port == settings->http_port);
+}
+
+/* Whether HOST is a service's with a door; *max_age_s: of sign-ins, 0 if any is. Not to be told to
+ * strangers: they learn which services there are by no other way. */
+static bool has_door(struct api_call *call, struct slice host, int64_t *max_age_s)
+{
     struct index_reader *published = call->control->published;
     struct index_service *service = arena_new(&call->arena, struct index_service);
     struct index_route route;
-    uint16_t port;
-    bool https;
-    if (!agent_resource_read(&call->arena, resource, &https, host, &port)) {
-        return false;
-    }
-    bool here =
-        https ? port == settings->https_port : settings->plain && port == settings->http_port;
     index_reader_renew(published);
-    bool served = here && index_reader_route(published, *host, &route) &&
+    bool served = index_reader_route(published, host, &route) &&
                   index_reader_service(published, route.service_id, service) && service->door.on;
     *max_age_s = served ? service->door.max_age_s : 0;
     index_reader_release(published);
@@ -148,11 +151,15 @@ static bool is_challenge(struct slice text)
     return ticket_is_whole(text);
 }
 
-/* Fills REQUEST beyond its client and redirect URI. */
+static const struct fault no_such_target = {
+    "invalid_target",
+    "it names no one service of this Homerun that lets people in by sign-in (resource)."};
+
+/* Fills REQUEST beyond its client and redirect URI. Whether there is such a service is asked once
+ * it is known who asks. */
 static struct fault read_request(struct api_call *call, struct agent_request *request)
 {
     struct slice query = call->query, type, mode, method, prompt, scope, given;
-    int64_t max_age_s;
     if (!agent_parameter(call, query, "state", &request->state) ||
         request->state.len > AGENT_STATE_MAX) {
         request->state = SLICE("");
@@ -175,9 +182,8 @@ static struct fault read_request(struct api_call *call, struct agent_request *re
         return (struct fault){"invalid_request", "it sends no code_challenge by S256 (PKCE)."};
     }
     if (!agent_parameter(call, query, "resource", &request->resource) ||
-        !resource_is_served(call, request->resource, &request->host, &max_age_s)) {
-        return (struct fault){"invalid_target", "it names no one service of this Homerun that lets "
-                                                "people in by sign-in (resource)."};
+        !resource_is_here(call, request->resource, &request->host)) {
+        return no_such_target;
     }
     if (asks_for_silence(prompt)) {
         return (struct fault){"consent_required", "it wants to be let in without a question."};
@@ -216,6 +222,28 @@ static const char *policy_source(struct api_call *call, const struct agent_redir
                                                : arena_string(&call->arena, place->origin);
 }
 
+/* What the name of a program is worth. */
+static void add_who_says_so(struct api_call *call, struct door_page *page,
+                            const struct agent_client *client, bool loopback)
+{
+    struct agent_redirect document;
+    const char *why;
+    if (!agent_id_is_url(client->id) ||
+        !agent_redirect_read(&call->arena, client->id, &document, &why)) {
+        door_page_add(page, "<p class=\"soft\">Nobody has checked that name: any program can use "
+                            "it.</p>");
+        return;
+    }
+    agent_add_line(call, page, "That is what this site says of it:", document.host);
+    door_page_add(page, "<p class=\"soft\"><code>");
+    door_page_text(call, page, client->id);
+    door_page_add(page, "</code></p>");
+    if (loopback) {
+        door_page_add(page, "<p class=\"soft\">Nobody has checked that the program is that site's: "
+                            "any program on the same computer can say so.</p>");
+    }
+}
+
 static void consent_page(struct api_call *call, struct slice id,
                          const struct agent_request *request, const struct agent_client *client,
                          const struct session *session)
@@ -227,8 +255,7 @@ static void consent_page(struct api_call *call, struct slice id,
     door_page_add(&page, "<p>A program wants to use a service in your name. It calls itself</p>");
     struct slice name = client->name.len > 0 ? client->name : SLICE("(nothing)");
     door_add_name(call, &page, slice_of(arena_printf(&call->arena, "“%.*s”", SLICE_ARG(name))));
-    door_page_add(&page, "<p class=\"soft\">Nobody has checked that name: any program can use "
-                         "it.</p>");
+    add_who_says_so(call, &page, client, place.loopback);
     agent_add_line(call, &page, "The service:", request->resource);
     agent_add_line(call, &page, "In the name of:", session->person.shown);
     agent_add_line(call, &page,
@@ -280,82 +307,188 @@ bool agent_sign_in_is_due(const struct session *session, int64_t max_age_s)
     return max_age_s > 0 && (age_us < 0 || age_us / US_PER_S >= max_age_s);
 }
 
-/* Asks the person, once it is known who they are. */
-static void ask(struct api_call *call, struct slice id, const struct agent_request *request,
-                const struct agent_client *client)
+static void another_address(struct api_call *call)
 {
-    auto_session session = {0};
-    struct slice host;
+    door_refuse(call, 400, "This program asks for another address",
+                "It wants your browser to be sent to an address that it has not registered "
+                "(redirect_uri). Nothing was sent there.");
+}
+
+/* AGAIN: the person is signed in, for too long. */
+static void sign_in_first(struct api_call *call, struct slice id,
+                          const struct agent_request *request, bool again)
+{
+    agent_sign_in_first(call, arena_printf(&call->arena, "/authorize?r=%.*s", SLICE_ARG(id)),
+                        request->host, again);
+}
+
+/* Asks the person of SESSION about CLIENT. */
+static void ask(struct api_call *call, struct slice id, const struct agent_request *request,
+                const struct agent_client *client, const struct session *session)
+{
     int64_t max_age_s;
-    bool found;
     struct error err;
-    if (!door_session(call, &session, &found)) {
+    if (!agent_client_redirects(client, request->redirect)) {
+        another_address(call);
         return;
     }
-    if (!resource_is_served(call, request->resource, &host, &max_age_s)) {
-        agent_over(call);
+    if (!has_door(call, request->host, &max_age_s)) {
+        agent_flow_deny(call->control->agent_flows, id);
+        send_fault(call, request, &no_such_target);
         return;
     }
-    if (!found || agent_sign_in_is_due(&session, max_age_s)) {
-        agent_sign_in_first(call, arena_printf(&call->arena, "/authorize?r=%.*s", SLICE_ARG(id)),
-                            request->host, found);
+    if (agent_sign_in_is_due(session, max_age_s)) {
+        sign_in_first(call, id, request, true);
         return;
     }
-    if (!session_touch(call, &session, &err)) {
+    if (!session_touch(call, session, &err)) {
         door_fail(call, &err);
         return;
     }
-    agent_flow_show(call->control->agent_flows, id, &session.key);
-    consent_page(call, id, request, client, &session);
+    agent_flow_show(call->control->agent_flows, id, &session->key);
+    consent_page(call, id, request, client, session);
+}
+
+/* ---- clients ---- */
+
+/* What was asked for, once more: a document has been fetched meanwhile. */
+struct asked {
+    struct slice id;
+    struct agent_request request;
+};
+
+static void cannot_be_described(struct api_call *call, struct slice url, int status,
+                                const char *why)
+{
+    struct door_page page = door_page(status, "This program's description cannot be used");
+    bool whole = slice_ends(slice_of(why), SLICE("."));
+    door_page_add(&page, "<p>The program names this place as its description (client_id):</p>");
+    door_add_name(call, &page, slice_upto(url, AGENT_DOCUMENT_URL_MAX));
+    door_page_add(&page, "<p>It is not taken: ");
+    door_page_text(call, &page, slice_of(why));
+    door_page_add(&page, whole ? "</p>" : ".</p>");
+    door_page_add(&page, "<p class=\"soft\">Nobody was let in, and your browser was sent to "
+                         "nobody.</p>");
+    door_page_reply(call, &page);
+}
+
+/* The person may have signed out while the document was on its way. */
+static void on_described(struct api_call *call, void *ctx, const struct agent_refusal *refusal)
+{
+    const struct asked *asked = ctx;
+    auto_agent_client client = {0};
+    auto_session session = {0};
+    bool found;
+    if (call->exchange == NULL) {
+        api_end(call);
+    } else if (refusal != NULL) {
+        agent_flow_deny(call->control->agent_flows, asked->id);
+        cannot_be_described(call, asked->request.client, refusal->status, refusal->text);
+    } else if (!agent_client_find(call->control, asked->request.client, &client)) {
+        agent_over(call);
+    } else if (!door_session(call, &session, &found)) {
+        return;
+    } else if (!found) {
+        sign_in_first(call, asked->id, &asked->request, false);
+    } else {
+        ask(call, asked->id, &asked->request, &client, &session);
+    }
+}
+
+/* Finds out who the person is, and then which program it is. A stranger makes this Homerun ask
+ * nobody, and learns nothing of services. */
+static void go_on(struct api_call *call, struct slice id, const struct agent_request *request)
+{
+    auto_session session = {0};
+    auto_agent_client client = {0};
+    bool found;
+    if (!door_session(call, &session, &found)) {
+        return;
+    }
+    if (!found) {
+        sign_in_first(call, id, request, false);
+    } else if (!agent_id_is_url(request->client)
+                   ? agent_client_find(call->control, request->client, &client)
+                   : agent_document_find(call->control, request->client, &client)) {
+        ask(call, id, request, &client, &session);
+    } else if (agent_id_is_url(request->client)) {
+        struct asked *asked = arena_new(&call->arena, struct asked);
+        *asked = (struct asked){id, *request};
+        agent_document_fetch(call, request->client, on_described, asked);
+    } else {
+        agent_over(call);
+    }
 }
 
 /* ---- the requests of browsers ---- */
 
-static void go_on(struct api_call *call, struct slice id)
+/* Whether the client of REQUEST may ask at all, as far as a stranger can be told; the call has been
+ * answered if false. Until it is known that it belongs to its redirect URI, nobody is sent
+ * anywhere. */
+static bool client_may_ask(struct api_call *call, struct agent_request *request)
 {
-    struct agent_request request;
     auto_agent_client client = {0};
-    if (!agent_flow_find(call->control->agent_flows, &call->arena, id, clock_boot_us(), &request) ||
-        !agent_client_find(call->control, request.client, &client)) {
-        agent_over(call);
-        return;
+    const char *why;
+    bool by_url = false;
+    if (!agent_parameter(call, call->query, "client_id", &request->client) ||
+        (!(by_url = agent_id_is_url(request->client)) &&
+         !agent_client_find(call->control, request->client, &client))) {
+        door_refuse(call, 400, "This program is not registered",
+                    "It has to register anew: what it registered was not used for a while, or "
+                    "this is another Homerun. Removing and adding the server in the program does "
+                    "that.");
+        return false;
     }
-    ask(call, id, &request, &client);
+    if (by_url && !agent_documents_on(call->control)) {
+        cannot_be_described(call, request->client, 400,
+                            "this Homerun takes no descriptions by URL. The program can register, "
+                            "or the operator allows them (--client-documents)");
+        return false;
+    }
+    if (by_url && !agent_document_url(
+                      &call->arena, request->client,
+                      strcmp(call->control->settings.client_documents, "private") == 0, &why)) {
+        cannot_be_described(call, request->client, 400, arena_printf(&call->arena, "it %s", why));
+        return false;
+    }
+    if (!agent_parameter(call, call->query, "redirect_uri", &request->redirect) ||
+        (!by_url && !agent_client_redirects(&client, request->redirect))) {
+        another_address(call);
+        return false;
+    }
+    return true;
 }
 
 static void authorize_get(struct api_call *call)
 {
     struct agent_request request = {0};
-    auto_agent_client client = {0};
     struct slice id;
     if (url_query_find(&call->arena, call->query, "r", &id)) {
-        go_on(call, id);
+        if (agent_flow_find(call->control->agent_flows, &call->arena, id, clock_boot_us(),
+                            &request)) {
+            go_on(call, id, &request);
+        } else {
+            agent_over(call);
+        }
         return;
     }
-    /* Until these two are known to belong together, nobody is sent anywhere. */
-    if (!agent_parameter(call, call->query, "client_id", &request.client) ||
-        !agent_client_find(call->control, request.client, &client)) {
-        door_refuse(call, 400, "This program is not registered",
-                    "It has to register anew: what it registered was not used for a while, or "
-                    "this is another Homerun. Removing and adding the server in the program does "
-                    "that.");
-        return;
-    }
-    if (!agent_parameter(call, call->query, "redirect_uri", &request.redirect) ||
-        !agent_client_redirects(&client, request.redirect)) {
-        door_refuse(call, 400, "This program asks for another address",
-                    "It wants your browser to be sent to an address that it has not registered "
-                    "(redirect_uri). Nothing was sent there.");
+    if (!client_may_ask(call, &request)) {
         return;
     }
     const struct fault fault = read_request(call, &request);
+    if (fault.code != NULL && agent_id_is_url(request.client)) {
+        door_refuse(call, 400, "This program cannot be let in",
+                    arena_printf(&call->arena, "It asks in a way that Homerun does not answer: %s",
+                                 fault.text));
+        return;
+    }
     if (fault.code != NULL) {
         send_fault(call, &request, &fault);
         return;
     }
     id = agent_flow_new(call->control->agent_flows, &call->arena, &request, call->peer,
                         clock_boot_us());
-    ask(call, id, &request, &client);
+    go_on(call, id, &request);
 }
 
 static void authorize_post(struct api_call *call)

@@ -6,6 +6,7 @@
 #include "control/front/agents.h"
 #include "control/front/agents_inside.h"
 #include "control/front/door_inside.h"
+#include "control/identity/agent_documents.h"
 #include "control/identity/issuer.h"
 
 /* ---- answers ---- */
@@ -56,14 +57,16 @@ static void metadata_get(struct api_call *call)
         {"registration_endpoint", "/register"},   {"revocation_endpoint", "/revoke"},
         {"jwks_uri", "/oauth2/v3/certs"},
     };
-    json_t *body = json_pack(
-        "{s:s, s:[s], s:[s,s], s:[s], s:[s], s:[s], s:b, s:[s], s:[s], s:[s,s]}", "issuer", auth,
-        "response_types_supported", "code", "grant_types_supported", "authorization_code",
-        "refresh_token", "code_challenge_methods_supported", "S256",
-        "token_endpoint_auth_methods_supported", "none",
-        "revocation_endpoint_auth_methods_supported", "none",
-        "authorization_response_iss_parameter_supported", 1, "subject_types_supported", "public",
-        "id_token_signing_alg_values_supported", "RS256", "scopes_supported", "openid", "email");
+    json_t *body =
+        json_pack("{s:s, s:[s], s:[s,s], s:[s], s:[s], s:[s], s:b, s:b, s:[s], s:[s], s:[s,s]}",
+                  "issuer", auth, "response_types_supported", "code", "grant_types_supported",
+                  "authorization_code", "refresh_token", "code_challenge_methods_supported", "S256",
+                  "token_endpoint_auth_methods_supported", "none",
+                  "revocation_endpoint_auth_methods_supported", "none",
+                  "authorization_response_iss_parameter_supported", 1,
+                  "client_id_metadata_document_supported", agent_documents_on(call->control),
+                  "subject_types_supported", "public", "id_token_signing_alg_values_supported",
+                  "RS256", "scopes_supported", "openid", "email");
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         json_object_set_new(body, places[i].name,
                             json_string(arena_printf(&call->arena, "%s%s", auth, places[i].path)));

@@ -2,6 +2,7 @@
 #include "control/identity/agent_clients.h"
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "control/identity/guesses.h"
 #include "control/identity/ticket.h"
 #include "control/record/projects.h"
@@ -16,9 +17,21 @@ void agent_client_done(struct agent_client *client)
     client->body = NULL;
 }
 
+/* NULL if there can be none of that ID. A URL is behind "@", which no ticket has: so nobody who
+ * works a hash out can use it as an ID that was registered. */
 static const char *key_of(struct arena *arena, struct slice id)
 {
-    return arena_printf(arena, "%s%.*s", prefix, SLICE_ARG(id));
+    unsigned char digest[TICKET_HASH];
+    if (ticket_is_whole(id)) {
+        return arena_printf(arena, "%s%.*s", prefix, SLICE_ARG(id));
+    }
+    if (!agent_id_is_url(id)) {
+        return NULL;
+    }
+    ticket_hash(id, digest);
+    return arena_printf(
+        arena, "%s@%.*s", prefix,
+        SLICE_ARG(hex_encode(arena, (struct slice){(const char *)digest, sizeof(digest)})));
 }
 
 static bool is_over(const json_t *body, int64_t now_us)
@@ -154,20 +167,40 @@ static json_t *answer_of(const char *id, const json_t *body)
     return answer;
 }
 
-static bool put_client(struct api_call *call, const char *key, const json_t *body,
-                       struct error *err)
+bool agent_client_put(struct api_call *call, struct slice id, const json_t *body, const char *deed,
+                      struct error *err)
 {
+    const char *key = key_of(&call->arena, id);
     const char *organization = organization_node(call->control, &call->arena);
     auto_json *told = json_pack("{s:O, s:O}", "name", json_object_get(body, "name"), "redirects",
                                 json_object_get(body, "redirects"));
     auto_change *change = api_change(call, err);
     return change != NULL && make_room(call, err) &&
            store_put(call->control->store, STORE_AGENT_CLIENT, key, body, NULL, NULL, err) &&
-           change_audit(
-               change,
-               arena_printf(&call->arena, "%s/agents/%s", organization, key + sizeof(prefix) - 1),
-               "register-agent", NULL, told, err) &&
+           (deed == NULL || change_audit(change,
+                                         arena_printf(&call->arena, "%s/agents/%s", organization,
+                                                      key + sizeof(prefix) - 1),
+                                         deed, NULL, told, err)) &&
            change_commit(&change, err);
+}
+
+json_t *agent_client_describe(struct api_call *call, const json_t *metadata,
+                              struct agent_refusal *refusal)
+{
+    const json_t *redirects = json_object_get(metadata, "redirect_uris");
+    if (!redirects_are_good(call, redirects, refusal)) {
+        return NULL;
+    }
+    if (!asks_for_grant(metadata, "authorization_code")) {
+        refuse(refusal, 400, "invalid_client_metadata",
+               "grant_types lacks authorization_code, the only way in here.");
+        return NULL;
+    }
+    struct slice name =
+        agent_name_clean(&call->arena, slice_of(json_text_or(metadata, "client_name", "")));
+    return json_pack("{s:o, s:O, s:b, s:I}", "name", json_slice(name), "redirects", redirects,
+                     "refreshes", asks_for_grant(metadata, "refresh_token"), "madeUs",
+                     (json_int_t)clock_wall_us());
 }
 
 json_t *agent_client_register(struct api_call *call, const json_t *metadata,
@@ -181,22 +214,12 @@ json_t *agent_client_register(struct api_call *call, const json_t *metadata,
         return NULL;
     }
     guesses_count(registrations, call->peer, clock_mono_us());
-    const json_t *redirects = json_object_get(metadata, "redirect_uris");
-    if (!redirects_are_good(call, redirects, refusal)) {
-        return NULL;
-    }
-    if (!asks_for_grant(metadata, "authorization_code")) {
-        refuse(refusal, 400, "invalid_client_metadata",
-               "grant_types lacks authorization_code, the only way in here.");
+    auto_json *body = agent_client_describe(call, metadata, refusal);
+    if (body == NULL) {
         return NULL;
     }
     struct slice id = ticket_new(&call->arena);
-    struct slice name =
-        agent_name_clean(&call->arena, slice_of(json_text_or(metadata, "client_name", "")));
-    auto_json *body = json_pack("{s:o, s:O, s:b, s:I}", "name", json_slice(name), "redirects",
-                                redirects, "refreshes", asks_for_grant(metadata, "refresh_token"),
-                                "madeUs", (json_int_t)clock_wall_us());
-    if (!put_client(call, key_of(&call->arena, id), body, &err)) {
+    if (!agent_client_put(call, id, body, "register-agent", &err)) {
         bool full = err.status == STATUS_RESOURCE_EXHAUSTED;
         refuse(refusal, full ? 429 : 503, "temporarily_unavailable",
                arena_string(&call->arena, slice_of(err.text)));
@@ -211,8 +234,9 @@ bool agent_client_find(struct control *control, struct slice id, struct agent_cl
 {
     auto_arena arena = {0};
     struct store_doc doc;
-    if (!ticket_is_whole(id) || store_get(control->store, STORE_AGENT_CLIENT, key_of(&arena, id),
-                                          &doc, NULL) != STORE_FOUND) {
+    const char *key = key_of(&arena, id);
+    if (key == NULL ||
+        store_get(control->store, STORE_AGENT_CLIENT, key, &doc, NULL) != STORE_FOUND) {
         return false;
     }
     *out = (struct agent_client){

@@ -16,7 +16,7 @@ enum {
 };
 
 struct agent_client {
-    struct slice id;
+    struct slice id;   /* what was registered, or the URL of its document */
     struct slice name; /* unverified; "" if it gave none */
     const json_t *redirects;
     bool refreshes; /* it asked for refresh tokens */
@@ -36,7 +36,15 @@ struct agent_refusal {
 json_t *agent_client_register(struct api_call *call, const json_t *metadata,
                               struct agent_refusal *refusal);
 
-/* False if there is none of that ID, or it is too old. */
+/* The record of a client that METADATA describes; NULL: *refusal says why there can be none. */
+json_t *agent_client_describe(struct api_call *call, const json_t *metadata,
+                              struct agent_refusal *refusal);
+/* Keeps BODY as the record of the client ID, in a change of its own, which makes room for it. DEED:
+ * of its audit row; NULL for none. */
+bool agent_client_put(struct api_call *call, struct slice id, const json_t *body, const char *deed,
+                      struct error *err);
+
+/* False if there is none of that ID (a URL: of its document), or it is too old. */
 bool agent_client_find(struct control *control, struct slice id, struct agent_client *out);
 /* Whether URI is one of its redirect URIs. */
 bool agent_client_redirects(const struct agent_client *client, struct slice uri);

@@ -103,6 +103,58 @@ bool agent_resource_read(struct arena *arena, struct slice uri, bool *secure, st
     return true;
 }
 
+/* ---- documents ---- */
+
+bool agent_id_is_url(struct slice id)
+{
+    return slice_starts(id, https) || slice_starts(id, http);
+}
+
+/* Segments that a reader of URLs takes away ("%2e" is a dot to some). */
+static bool has_dot_segments(struct slice path)
+{
+    struct slice segment;
+    while (slice_cut(&path, '/', &segment)) {
+        size_t dots = 0, at = 0;
+        while (at < segment.len) {
+            bool encoded = segment.len - at >= 3 &&
+                           slice_equal_nocase((struct slice){segment.data + at, 3}, SLICE("%2e"));
+            if (!encoded && segment.data[at] != '.') {
+                break;
+            }
+            at += encoded ? 3 : 1;
+            dots++;
+        }
+        if (at == segment.len && (dots == 1 || dots == 2)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool agent_document_url(struct arena *arena, struct slice url, bool loopback_too, const char **why)
+{
+    struct agent_redirect place;
+    if (url.len > AGENT_DOCUMENT_URL_MAX) {
+        *why = "is longer than 500 characters";
+        return false;
+    }
+    if (!agent_redirect_read(arena, url, &place, why)) {
+        return false;
+    }
+    *why = "is not https://…";
+    if (!slice_starts(url, https) && !loopback_too) {
+        return false;
+    }
+    struct slice path = url_path(slice_from(url, place.origin.len));
+    *why = "has no path";
+    if (path.len < 2 || path.data[0] != '/') {
+        return false;
+    }
+    *why = "has “.” or “..” in its path";
+    return !has_dot_segments(path);
+}
+
 /* ---- names ---- */
 
 /* The character at *AT of UTF-8 that has been checked; *AT is behind it then. */

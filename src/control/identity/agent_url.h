@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 
-enum { AGENT_URL_MAX = 2000 };
+enum { AGENT_URL_MAX = 2000, AGENT_DOCUMENT_URL_MAX = 500 };
 
 /* Where a browser is sent back to. */
 struct agent_redirect {
@@ -33,6 +33,15 @@ bool agent_redirect_is(struct slice registered, struct slice asked);
  */
 bool agent_resource_read(struct arena *arena, struct slice uri, bool *https, struct slice *host,
                          uint16_t *port);
+
+/* Whether a client ID is meant as a URL: it is no registered one then, whatever else it is. */
+bool agent_id_is_url(struct slice id);
+/*
+ * Whether a document may be fetched from URL: https with a host, a path, no user, no fragment, no
+ * "." and ".." in the path, at most 500 visible ASCII characters. LOOPBACK_TOO: also http from this
+ * machine. False: *why stands behind "it ".
+ */
+bool agent_document_url(struct arena *arena, struct slice url, bool loopback_too, const char **why);
 
 /* What a program calls itself, for people: UTF-8, at most 64 characters, without control
  * characters and without what turns the direction of writing or cannot be seen. In ARENA. */

@@ -10,12 +10,15 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "control/identity/public_address.h"
 #include "control/publish/turn.h"
 
 struct fetch {
     uv_work_t work;
     struct control *control;
-    char *uri, *form, *credentials, *authorization; /* NULL where there is none */
+    char *uri, *form, *credentials, *authorization, *ca; /* NULL where there is none */
+    bool only_json, only_public;
+    bool barred; /* an address of its host is not public */
     fetch_done done;
     void *ctx;
     struct buffer body;
@@ -66,11 +69,36 @@ static size_t on_bytes(char *data, size_t size, size_t count, void *ctx)
     return buffer_add(&fetch->body, (struct slice){data, size * count}) ? size * count : 0;
 }
 
+/*
+ * Each address is judged where the connection to it is made, so that a name cannot mean one address
+ * when it is looked up and another one when it is used.
+ */
+static curl_socket_t open_public(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct fetch *fetch = ctx;
+    (void)purpose;
+    if (!address_is_public(&address->addr)) {
+        fetch->barred = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static bool is_json(const char *type)
+{
+    struct slice name = slice_of(type == NULL ? "" : type);
+    ptrdiff_t end = slice_find(name, ';');
+    name = slice_trim(end < 0 ? name : slice_upto(name, (size_t)end));
+    return slice_equal_nocase(name, SLICE("application/json")) ||
+           (slice_starts(name, SLICE("application/")) && slice_ends(name, SLICE("+json")));
+}
+
 static void run(uv_work_t *work)
 {
     struct fetch *fetch = work->data;
     struct library curl;
     struct curl_slist *headers = NULL;
+    const char *type = NULL;
     if (!load(&curl)) {
         snprintf(fetch->why, sizeof(fetch->why), "libcurl is not installed");
         return;
@@ -83,7 +111,14 @@ static void run(uv_work_t *work)
     curl.setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl.setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl.setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl.setopt(easy, CURLOPT_NOPROXY, "localhost,127.0.0.1");
+    curl.setopt(easy, CURLOPT_NOPROXY, fetch->only_public ? "*" : "localhost,127.0.0.1");
+    if (fetch->only_public) {
+        curl.setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_public);
+        curl.setopt(easy, CURLOPT_OPENSOCKETDATA, fetch);
+    }
+    if (fetch->ca != NULL) {
+        curl.setopt(easy, CURLOPT_CAINFO, fetch->ca); /* the system's folder stays (CAPATH) */
+    }
     headers = curl.list_add(headers, "Accept: application/json, */*;q=0.5");
     if (fetch->authorization != NULL) {
         headers = curl.list_add(headers, fetch->authorization);
@@ -99,9 +134,15 @@ static void run(uv_work_t *work)
     CURLcode code = curl.perform(easy);
     if (code == CURLE_OK) {
         curl.getinfo(easy, CURLINFO_RESPONSE_CODE, &fetch->status);
+        curl.getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
     }
     if (fetch->body.overflow) {
-        snprintf(fetch->why, sizeof(fetch->why), "it is larger than %d bytes", FETCH_BYTES_MAX);
+        snprintf(fetch->why, sizeof(fetch->why), "it is larger than %zu bytes", fetch->body.max);
+    } else if (code != CURLE_OK && fetch->barred) {
+        snprintf(fetch->why, sizeof(fetch->why),
+                 "its host has no public address, and only such are asked");
+    } else if (code == CURLE_OK && fetch->only_json && fetch->status == 200 && !is_json(type)) {
+        snprintf(fetch->why, sizeof(fetch->why), "it is no JSON by its content type");
     } else if (code != CURLE_OK) {
         snprintf(fetch->why, sizeof(fetch->why), "%s", curl.strerror(code));
     }
@@ -128,6 +169,7 @@ static void finish(void *ctx)
     forget(fetch->form);
     forget(fetch->credentials);
     forget(fetch->authorization);
+    free(fetch->ca);
     free(fetch);
 }
 
@@ -163,7 +205,10 @@ void http_fetch(struct control *control, const struct fetch_plan *plan, fetch_do
     fetch->authorization = joined("Authorization: Bearer", " ", plan->bearer);
     fetch->done = done;
     fetch->ctx = ctx;
-    fetch->body = BUFFER_INIT(FETCH_BYTES_MAX);
+    fetch->ca = plan->ca == NULL ? NULL : strdup(plan->ca);
+    fetch->only_json = plan->only_json;
+    fetch->only_public = plan->only_public;
+    fetch->body = BUFFER_INIT(plan->bytes_max > 0 ? plan->bytes_max : FETCH_BYTES_MAX);
     fetch->work.data = fetch;
     uv_queue_work(control->loop, &fetch->work, run, on_fetched);
 }

@@ -14,6 +14,12 @@ struct fetch_plan {
     const char *form;          /* body of a POST (application/x-www-form-urlencoded); NULL: GET */
     const char *user, *secret; /* HTTP Basic, as they are; NULL: none */
     const char *bearer;        /* access token; NULL: none */
+    size_t bytes_max;          /* of the answer; 0: FETCH_BYTES_MAX */
+    bool only_json;            /* an answer of another content type is none */
+    /* What a stranger has named: no address of this machine or of a private network is asked, and
+     * no proxy, which would look names up by itself. */
+    bool only_public;
+    const char *ca; /* file of certificates that are trusted besides the system's; NULL: none */
 };
 
 /*

@@ -1,5 +1,5 @@
-// The official Node client of MCP, as it is: the same as mcp_agent.py. mcp_agent.mjs URL; certificates by
-// NODE_EXTRA_CA_CERTS, packages by NODE_PATH.
+// The official Node client of MCP, as it is: the same as mcp_agent.py. mcp_agent.mjs URL [DOCUMENT];
+// certificates by NODE_EXTRA_CA_CERTS, packages by NODE_PATH.
 import dns from "node:dns";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -24,6 +24,7 @@ const tell = (what) => console.log(JSON.stringify(what));
 const kept = {};
 const provider = {
   redirectUrl: "http://127.0.0.1:8765/callback",
+  clientMetadataUrl: process.argv[3],
   clientMetadata: {
     client_name: "Node agent",
     redirect_uris: ["http://127.0.0.1:8765/callback"],

@@ -1,6 +1,6 @@
 """The official Python client of MCP, as it is: finds out how to come in, and calls a tool for each line that it is given.
 
-mcp_agent.py URL CA: prints a JSON object a line, {"open": URL} for the person's browser, who answers with the URL that
+mcp_agent.py URL CA [DOCUMENT]: DOCUMENT is the URL that it is described at, its client ID. Prints a JSON object a line, {"open": URL} for the person's browser, who answers with the URL that
 it was sent back to, or {"said": TEXT} of the tool.
 """
 import asyncio
@@ -16,7 +16,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
-URL, CA = sys.argv[1:]
+URL, CA, DOCUMENT = (*sys.argv[1:], None)[:3]
 CALLBACK = "http://127.0.0.1:8765/callback"
 
 # Names below .localhost mean this machine (RFC 6761), which not every resolver knows.
@@ -67,7 +67,8 @@ async def came_back():
 async def main():
     metadata = OAuthClientMetadata(client_name="Python agent", redirect_uris=[CALLBACK],
                                    grant_types=["authorization_code", "refresh_token"], response_types=["code"])
-    provider = OAuthClientProvider(URL, metadata, Storage(), open_browser, came_back)
+    provider = OAuthClientProvider(URL, metadata, Storage(), open_browser, came_back,
+                                   client_metadata_url=DOCUMENT)
     while await hear():
         async with httpx2.AsyncClient(auth=provider, verify=ssl.create_default_context(cafile=CA), timeout=60) as http:
             async with Client(streamable_http_client(URL, http_client=http)) as client:
