@@ -274,7 +274,7 @@ test("organization_policy_is_set_and_taken_back", async () => {
   await page.getByLabel("Override parent's policy").check();
   await page.getByLabel("On", { exact: true }).check();
   await page.getByRole("button", { name: "What would violate it?" }).click();
-  await said(page, "services violate");
+  await said(page, "other allow policies violate it");
   await page.getByRole("button", { name: "Set policy" }).click();
   await said(page, "The policy is set");
   await page.getByText("Enforced", { exact: true }).waitFor();

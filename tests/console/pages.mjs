@@ -86,7 +86,7 @@ const OPEN = {
     await page.getByLabel("Override parent's policy").check();
     await page.getByLabel("Deny all").check();
     await page.getByRole("button", { name: "What would violate it?" }).click();
-    await page.getByText("services violate it").first().waitFor();
+    await page.getByText("other allow policies violate it").first().waitFor();
   }],
 };
 
