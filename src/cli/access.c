@@ -76,6 +76,41 @@ int action_access_who(struct cli *cli)
     return 0;
 }
 
+/* ---- what ---- */
+
+int action_access_what(struct cli *cli)
+{
+    static const char *const heads[] = {"SERVICE", "MAY CALL", "BECAUSE", NULL};
+    struct error err = {0};
+    auto_json *answer = NULL;
+    const char *more = arena_printf(&cli->arena, "member=%s", encoded(cli, cli->in.arguments[0]));
+    if (!session_open(cli, &err) || !access_get(cli, "what", NULL, more, &answer, &err)) {
+        return cli_fail(&err);
+    }
+    if (print_formatted(cli, answer)) {
+        return 0;
+    }
+    const json_t *rows = json_object_get(answer, "services");
+    struct table table;
+    table_init(&table, cli, heads);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        table_add(&table, json_text(row, "resource"));
+        table_add(&table, json_flag(row, "allowed", false) ? "yes" : "no");
+        table_add(&table, json_text(row, "fact"));
+    }
+    if (json_array_size(rows) == 0) {
+        printf("There is no service here.\n");
+        return 0;
+    }
+    table_print(&table);
+    if (json_number(answer, "servicesOmitted", 0) > 0) {
+        printf("%lld more services were not looked at.\n",
+               (long long)json_number(answer, "servicesOmitted", 0));
+    }
+    return 0;
+}
+
 /* ---- at ---- */
 
 int action_access_at(struct cli *cli)

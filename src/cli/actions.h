@@ -89,6 +89,7 @@ int action_invite(struct cli *cli);
 int action_signout(struct cli *cli);
 
 int action_access_who(struct cli *cli);
+int action_access_what(struct cli *cli);
 int action_access_explain(struct cli *cli);
 int action_access_at(struct cli *cli);
 int action_access_plan(struct cli *cli);

@@ -164,6 +164,31 @@ def long_questions_cost_no_more_than_their_length():
 
 
 @test
+def what_a_member_may_call_is_what_the_gate_lets_them_call():
+    s = stand()
+    names = [one["name"] for one in s.homerun.api("GET", f"/v2/{REGION}/services").json["services"]]
+    seen = set()
+    for who, member in (("p", s.member("p")), ("q", s.member("q")), (None, "allUsers")):
+        answer = s.homerun.api("GET", f"/homerun/v1/access:what?member={member}")
+        assert answer.status == 200 and answer.json["servicesOmitted"] == 0, answer
+        rows = {row["resource"]: row for row in answer.json["services"]}
+        assert sorted(rows) == sorted(names), (sorted(rows), names)
+        for name, row in rows.items():
+            short = name.rsplit("/", 1)[-1]
+            status = s.ask(short, *([bearer(s.token(who, short))] if who else [])).status
+            assert row["allowed"] == (status == 200), (member, status, row)
+            assert row["fact"] and row["rung"], row
+            seen.add(row["allowed"])
+    assert seen == {True, False}, seen
+    nobody = s.homerun.token(member="user:nobody@example.com")
+    assert s.homerun.api("GET", "/homerun/v1/access:what?member=allUsers", token=nobody).json["services"] == []
+    for wrong in ("", "?member=ada"):
+        assert s.homerun.api("GET", f"/homerun/v1/access:what{wrong}").status == 400, wrong
+    shown = s.homerun.cli("access", "what", s.member("p")).stdout
+    assert "MAY CALL" in shown and f"{REGION}/services/private" in shown, shown
+
+
+@test
 def the_command_line_shows_the_ladder():
     s = stand()
     shown = s.homerun.cli("access", "explain", "private", f"--member={s.member('q')}").stdout

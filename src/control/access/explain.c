@@ -397,10 +397,11 @@ static void gather(struct explanation *explanation)
     explanation->caller = explain_caller(explanation);
 }
 
-json_t *explain(struct api_call *call, const char *resource,
-                const struct explain_question *question, struct error *err)
+/* In ARENA: asked and decided, over the index as it is until index_reader_release(). */
+static struct explanation *explanation_new(struct api_call *call, struct arena *arena,
+                                           const char *resource,
+                                           const struct explain_question *question)
 {
-    struct arena *arena = &call->arena;
     struct control *control = call->control;
     struct explanation *explanation = arena_new(arena, struct explanation);
     *explanation = (struct explanation){
@@ -427,6 +428,13 @@ json_t *explain(struct api_call *call, const char *resource,
     what_if_init(explanation->world, control->published, arena);
     index_reader_renew(control->published);
     gather(explanation);
+    return explanation;
+}
+
+json_t *explain(struct api_call *call, const char *resource,
+                const struct explain_question *question, struct error *err)
+{
+    struct explanation *explanation = explanation_new(call, &call->arena, resource, question);
     json_t *answer = NULL;
     const struct facts_service *service = explanation->facts.service;
     if (service != NULL && !slice_is(service->resource_name, resource)) {
@@ -436,7 +444,25 @@ json_t *explain(struct api_call *call, const char *resource,
     } else {
         answer = answer_of(explanation);
     }
-    index_reader_release(control->published);
+    index_reader_release(call->control->published);
+    json_decref(explanation->near);
+    return answer;
+}
+
+json_t *explain_briefly(struct api_call *call, const char *resource,
+                        const struct explain_question *question)
+{
+    auto_arena arena = {0};
+    struct explanation *explanation = explanation_new(call, &arena, resource, question);
+    enum rung rung = explanation->verdict.rung;
+    json_t *answer = json_pack("{s:s, s:b, s:s, s:s, s:s}", "resource", resource, "allowed",
+                               explanation->verdict.allowed, "rung", rung_name(rung), "rule",
+                               rung_rule(rung), "fact", explain_fact(explanation, rung));
+    json_t *because = explain_because(explanation);
+    if (because != NULL) {
+        json_object_set_new(answer, "because", because);
+    }
+    index_reader_release(call->control->published);
     json_decref(explanation->near);
     return answer;
 }

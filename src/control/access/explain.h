@@ -37,6 +37,11 @@ struct explain_question {
 json_t *explain(struct api_call *call, const char *resource,
                 const struct explain_question *question, struct error *err);
 
+/* The verdict alone, for a list of many services: {"resource", "allowed", "rung", "rule", "fact"},
+ * and the "because" of a binding. */
+json_t *explain_briefly(struct api_call *call, const char *resource,
+                        const struct explain_question *question);
+
 /*
  * The store key of the service that HOST leads to, or that it was meant to lead to (the name is
  * right, and something else in it is not); "" if none. In the call's arena.

@@ -515,6 +515,8 @@ static void access_history(struct api_call *call)
 const struct api_route access_routes[] = {
     {"GET", "/homerun/v1/access:who", NULL, NULL, API_SELF_CHECKED, access_who, METHOD "Who",
      .why = API_WHY_ASKED},
+    {"GET", "/homerun/v1/access:what", NULL, NULL, API_SELF_CHECKED, access_what, METHOD "What",
+     .why = API_WHY_ASKED},
     {"GET", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,
      METHOD "Explain", .why = API_WHY_ASKED},
     {"POST", "/homerun/v1/access:explain", NULL, NULL, API_SELF_CHECKED, access_explain,

@@ -17,6 +17,9 @@ bool access_service(struct api_call *call, struct store_doc *out, struct error *
 void access_explain(struct api_call *call);
 extern const struct field explain_fields[];
 
+/* access:what (access_what.c). */
+void access_what(struct api_call *call);
+
 /* access:at (access_at.c). */
 void access_at(struct api_call *call);
 

@@ -1,9 +1,10 @@
 /*
  * A plan of an organization policy says what then happens. Worlds by chance: two services with a
- * check, an ingress setting and a door; grants on them, on their doors, on the project, a folder and
- * the organization; and a policy of each constraint that decides about access, on each level. What
- * the plan names is refused when it is set again, and nothing else is; and by the change that the
- * plan proposes those lose whom it names, by the ladder over the index in which that change was made.
+ * check, an ingress setting and a door; grants on them, on their doors, on the project, a folder
+ * and the organization; and a policy of each constraint that decides about access, on each level.
+ * What the plan names is refused when it is set again, and nothing else is; and by the change that
+ * the plan proposes those lose whom it names, by the ladder over the index in which that change was
+ * made.
  *
  * PLAN_WORLDS: how many (12; `make test-agreement`: 1,500, over 10^5 pairs of policy and request).
  */
@@ -56,8 +57,14 @@ static const struct place {
 };
 
 static const char *const members[] = {
-    "allUsers",         "allAuthenticatedUsers", "user:ada@example.com", "user:eve@elsewhere.com",
-    "domain:other.com", "group:team@example.com", ACCOUNT,               AGENT,
+    "allUsers",
+    "allAuthenticatedUsers",
+    "user:ada@example.com",
+    "user:eve@elsewhere.com",
+    "domain:other.com",
+    "group:team@example.com",
+    ACCOUNT,
+    AGENT,
 };
 enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
 
@@ -71,7 +78,8 @@ static const struct {
       "[{\"values\":{\"allowedValues\":[\"C0other\"]}}]"}},
     {"iam.managed.allowedPolicyMembers",
      "constraints/iam.managed.allowedPolicyMembers",
-     {"[{\"enforce\":true,\"parameters\":{\"allowedMemberSubjects\":[\"user:eve@elsewhere.com\"]}}]",
+     {"[{\"enforce\":true,\"parameters\":{\"allowedMemberSubjects\":[\"user:eve@elsewhere.com\"]}}"
+      "]",
       "[{\"enforce\":true,\"parameters\":{\"allowedPrincipalSets\":[\"//cloudresourcemanager."
       "googleapis.com/organizations/1\"]}}]",
       "[{\"enforce\":false}]"}},
@@ -296,15 +304,14 @@ static bool is_let_in(size_t service, const struct request *asked)
     struct facts facts;
     struct member member;
     struct service_view view;
-    struct facts_request request = {.method = SLICE("GET"),
-                                    .authority = slice_of(asked->host),
-                                    .target = SLICE("/"),
-                                    .now_us = clock_wall_us(),
-                                    .network = strcmp(asked->network, "internal") == 0
-                                                   ? NETWORK_INSIDE
-                                               : strcmp(asked->network, "outside") == 0
-                                                   ? NETWORK_OUTSIDE
-                                                   : NETWORK_LOAD_BALANCER};
+    struct facts_request request = {
+        .method = SLICE("GET"),
+        .authority = slice_of(asked->host),
+        .target = SLICE("/"),
+        .now_us = clock_wall_us(),
+        .network = strcmp(asked->network, "internal") == 0  ? NETWORK_INSIDE
+                   : strcmp(asked->network, "outside") == 0 ? NETWORK_OUTSIDE
+                                                            : NETWORK_LOAD_BALANCER};
     assert_true(service_view_find(&world->control, &arena, service_keys[service], &view));
     if (asked->principal[0] != '\0') {
         assert_true(member_parse(&arena, slice_of(asked->principal), &member, NULL));
@@ -391,10 +398,10 @@ static json_t *plan_of(const char *node, size_t constraint, const char *rules)
 static void set_policy(const char *node, size_t constraint, const char *rules)
 {
     auto_arena arena = {0};
-    auto_answer answer = owner("POST", arena_printf(&arena, "/v2/%s/policies", node),
-                               arena_printf(&arena,
-                                            "{\"name\":\"%s/policies/%s\",\"spec\":{\"rules\":%s}}",
-                                            node, constraints[constraint].name, rules));
+    auto_answer answer =
+        owner("POST", arena_printf(&arena, "/v2/%s/policies", node),
+              arena_printf(&arena, "{\"name\":\"%s/policies/%s\",\"spec\":{\"rules\":%s}}", node,
+                           constraints[constraint].name, rules));
     answer_expect(&answer, 200);
 }
 
@@ -430,8 +437,7 @@ static bool grant_refused(const struct place *place, const char *role, const cha
 {
     auto_arena arena = {0};
     auto_json *bindings = owner_bindings(place->key);
-    json_array_append_new(bindings,
-                          json_pack("{s:s, s:[s]}", "role", role, "members", member));
+    json_array_append_new(bindings, json_pack("{s:s, s:[s]}", "role", role, "members", member));
     auto_json *policy = json_pack("{s:{s:O}}", "policy", "bindings", bindings);
     set_bindings(place->key, json_array());
     auto_answer answer = owner("POST", arena_printf(&arena, "%s:setIamPolicy", place->api),
@@ -481,8 +487,7 @@ static void check_settings(size_t service, const json_t *row, size_t constraint)
     const json_t *violations = json_object_get(row, "violations");
     bool named = false;
     for (size_t i = 0; i < json_array_size(violations); i++) {
-        const char *what =
-            json_text_or(json_array_get(violations, i), "what", "");
+        const char *what = json_text_or(json_array_get(violations, i), "what", "");
         named = named || strstr(what, " has roles/") == NULL;
     }
     bool refused = same_settings_refused(service, constraint);
@@ -506,7 +511,8 @@ static void take_named(const char *key, const json_t *row)
         json_t *list = json_object_get(binding, "members");
         for (size_t m = json_array_size(list); m-- > 0;) {
             const char *member = json_string_value(json_array_get(list, m));
-            if (names(row, arena_printf(&arena, "%s has %s", member, json_text_or(binding, "role", "")),
+            if (names(row,
+                      arena_printf(&arena, "%s has %s", member, json_text_or(binding, "role", "")),
                       &now)) {
                 json_array_remove(list, m);
             }
@@ -524,7 +530,8 @@ static void check_mended(const json_t *row)
         {"internal", "INGRESS_TRAFFIC_INTERNAL_ONLY"}};
     const char *key = json_text_or(row, "resource", "");
     const json_t *mended = json_object_get(row, "mended");
-    const json_t *loses = json_object_get(mended, "loses"), *gains = json_object_get(mended, "gains");
+    const json_t *loses = json_object_get(mended, "loses"),
+                 *gains = json_object_get(mended, "gains");
     let_in before, after;
     json_t *policy = doc_of(STORE_POLICY, key), *service = doc_of(STORE_SERVICE, key);
     judge_all(before);
