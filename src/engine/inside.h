@@ -81,6 +81,7 @@ struct revision {
     uint32_t inflight_before; /* a second ago */
     int64_t surplus_since_us; /* 0: there is none */
     uint32_t failures;        /* of starts, in a row, or crashes soon after */
+    uint32_t start_failures;  /* of starts alone, since the last that was ready */
     int64_t failed_us;        /* the last of them */
     int64_t backoff_until_us;
     uv_timer_t retry; /* at the end of the back-off */

@@ -73,10 +73,10 @@ static void on_writable(struct call *call)
     (void)call;
 }
 
-static void on_close(struct call *call, const char *failure, bool unsent)
+static void on_close(struct call *call, const char *failure, enum call_loss loss)
 {
     struct probe_call *probe = call_user(call);
-    (void)unsent;
+    (void)loss;
     if (failure != NULL) {
         finish(probe, failure);
     } else if (probe_grpc_serving((struct slice){probe->body, probe->body_len})) {

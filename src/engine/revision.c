@@ -335,8 +335,8 @@ void revision_demand(struct engine *engine, uint64_t id, unsigned worker, uint32
     }
     struct tally tally = tally_of(revision);
     bool none = tally.ready + tally.starting == 0;
-    bool hopeless =
-        revision->failures >= FAILURES_HOPELESS && clock_mono_us() < revision->backoff_until_us;
+    bool hopeless = revision->start_failures >= FAILURES_HOPELESS &&
+                    clock_mono_us() < revision->backoff_until_us;
     if (none && (hopeless || engine->draining)) {
         tell_worker(revision, worker, START_FAILED_EXIT);
     } else if (none && revision->record->max_instances == 0) {
@@ -503,6 +503,7 @@ static const char *digest_of(const struct instance *instance)
 void revision_on_ready(struct revision *revision, const struct instance *instance)
 {
     revision->lost_ports = 0;
+    revision->start_failures = 0;
     check_answer(revision, REVISION_STARTED, digest_of(instance));
     if (revision->gone || revision->engine->draining) {
         for (struct instance *i = revision->instances; i != NULL; i = i->next) {
@@ -530,6 +531,7 @@ void revision_on_failed(struct revision *revision, struct instance *instance)
     log_warn("start failed: revision=%s instance=%.8s: %s", instance->record->revision,
              instance->id, instance->why);
     count_failure(revision);
+    revision->start_failures++;
     struct tally tally = tally_of(revision);
     if (tally.ready + tally.starting == 0) {
         check_answer(revision, REVISION_FAILED, text);

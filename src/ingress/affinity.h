@@ -1,17 +1,23 @@
 /*
- * Session affinity: a signed cookie that names the revision a client has been given to. Best
- * effort: it holds while that revision is in the traffic of the service.
+ * Session affinity: a signed cookie that names the instance a client has been given to, and its
+ * revision. Best effort: it holds while that revision is in the traffic of the service, and that
+ * instance is there and has a place; then another one is chosen, and named.
  */
 #pragma once
 
 #include "http/message.h"
 
-enum { AFFINITY_VALUE_CHARS = 32 };
+enum { AFFINITY_VALUE_CHARS = 48 };
 
-/* The revision that the cookie in HEADERS names, if we signed it for this service; else 0. */
-uint64_t affinity_find(const uint8_t key[16], uint64_t service_id,
-                       const struct http_headers *headers);
+struct affinity {
+    uint64_t revision_id;      /* 0: none */
+    uint32_t slot, generation; /* of the board */
+};
+
+/* What the cookie in HEADERS names, if we signed it for this service; else nothing. */
+struct affinity affinity_find(const uint8_t key[16], uint64_t service_id,
+                              const struct http_headers *headers);
 
 /* The Set-Cookie value, in ARENA. */
 struct slice affinity_cookie(struct arena *arena, const uint8_t key[16], uint64_t service_id,
-                             uint64_t revision_id);
+                             const struct affinity *affinity);

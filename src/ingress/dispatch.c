@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "base/map.h"
-#include "ingress/affinity.h"
 #include "ingress/target.h"
 
 enum {
@@ -23,6 +22,7 @@ enum {
     WAITING_REVISION_MAX = 4096, /* of one revision */
     LISTS_MAX = 4096,            /* kept for what they have learned */
     QUEUE_MIN_US = 10 * 1000000,
+    MOVE_US = 1000000, /* within which the engine sees that an instance has ended */
     REPEAT_US = 1000000,
 };
 
@@ -77,23 +77,19 @@ void dispatch_free(struct dispatch *dispatch)
 bool dispatch_choose(struct request *request, const struct index_service *service, struct slice tag)
 {
     struct worker *worker = request->worker;
-    uint64_t preferred = 0;
-    bool sticky = tag.len == 0 && service->target_count > 0 && service->targets[0].affinity;
-    if (sticky) {
-        preferred = affinity_find(worker->affinity_key, service->id, &request->head->headers);
+    request->sticky = tag.len == 0 && service->target_count > 0 && service->targets[0].affinity;
+    if (request->sticky) {
+        request->affinity =
+            affinity_find(worker->affinity_key, service->id, &request->head->headers);
     }
     const struct index_target *target =
-        target_choose(service, tag, preferred, trace_random(&worker->random));
+        target_choose(service, tag, request->affinity.revision_id, trace_random(&worker->random));
     if (target == NULL) {
         return false;
     }
     request->target = *target;
     request->target.revision = arena_slice(request->arena, target->revision);
     request->target.tag = arena_slice(request->arena, target->tag);
-    if (target->affinity && tag.len == 0 && target->revision_id != preferred) {
-        request->affinity =
-            affinity_cookie(request->arena, worker->affinity_key, service->id, target->revision_id);
-    }
     return true;
 }
 
@@ -182,8 +178,21 @@ static void list_remove(struct dispatch *dispatch, struct request *request)
 static bool place_take(struct request *request)
 {
     struct worker *worker = request->worker;
-    request->has_place =
-        board_take(worker->board, request->target.revision_id, worker->number, &request->place);
+    const struct affinity *wanted = &request->affinity;
+    uint64_t revision_id = request->target.revision_id;
+    struct board_place place;
+    if (request->moved) {
+        request->has_place =
+            board_take_other(worker->board, revision_id, worker->number, &request->place, &place);
+    } else {
+        request->has_place = (wanted->revision_id == revision_id &&
+                              board_take_same(worker->board, revision_id, worker->number,
+                                              wanted->slot, wanted->generation, &place)) ||
+                             board_take(worker->board, revision_id, worker->number, &place);
+    }
+    if (request->has_place) {
+        request->place = place;
+    }
     return request->has_place;
 }
 
@@ -195,14 +204,24 @@ static void learn_start(struct waiting *waiting, const struct request *request)
     }
 }
 
-/* Gives places to those that wait, in their order, while there are any. */
+/*
+ * Gives places to those that wait, in their order, while there are any. One that had to move stands
+ * in nobody's way: the place that is free may be the one that it comes from.
+ */
 static void list_serve(struct dispatch *dispatch, struct waiting *waiting)
 {
-    struct request *request;
-    while ((request = TAILQ_FIRST(&waiting->requests)) != NULL && place_take(request)) {
-        learn_start(waiting, request);
-        list_remove(dispatch, request);
-        relay_start(request);
+    struct request *request = TAILQ_FIRST(&waiting->requests);
+    while (request != NULL) {
+        struct request *next = TAILQ_NEXT(request, queue);
+        if (place_take(request)) {
+            learn_start(waiting, request);
+            list_remove(dispatch, request);
+            relay_start(
+                request); /* which answers from a later turn: no other one leaves the list */
+        } else if (!request->moved) {
+            return;
+        }
+        request = next;
     }
 }
 
@@ -216,7 +235,11 @@ static void enqueue(struct dispatch *dispatch, struct waiting *waiting, struct r
     request->queue_deadline_us = now + (patience > QUEUE_MIN_US ? patience : QUEUE_MIN_US);
     request->state = REQUEST_WAITS_FOR_PLACE;
     request->waiting = waiting;
-    TAILQ_INSERT_TAIL(&waiting->requests, request, queue);
+    if (request->moved) {
+        TAILQ_INSERT_HEAD(&waiting->requests, request, queue);
+    } else {
+        TAILQ_INSERT_TAIL(&waiting->requests, request, queue);
+    }
     list_count(dispatch, waiting, 1);
 }
 
@@ -237,6 +260,18 @@ void dispatch_start(struct request *request)
     enqueue(dispatch, waiting, request);
     /* Once more, now that others can see that somebody waits: a place freed between is not lost. */
     list_serve(dispatch, waiting);
+}
+
+void dispatch_elsewhere(struct request *request)
+{
+    struct dispatch *dispatch = request->worker->dispatch;
+    if (place_take(request)) {
+        relay_start(request);
+        return;
+    }
+    struct waiting *waiting = list_take(dispatch, request->target.revision_id);
+    enqueue(dispatch, waiting, request);
+    list_serve(dispatch, waiting); /* see dispatch_start() */
 }
 
 void dispatch_leave(struct request *request)
@@ -322,6 +357,12 @@ bool dispatch_may_wait_on(const struct request *request)
     return request->waiting != NULL && request->waiting->start_us == 0 &&
            board_count(board, revision_id, INSTANCE_READY) == 0 &&
            board_count(board, revision_id, INSTANCE_STARTING) > 0;
+}
+
+bool dispatch_is_in_vain(const struct request *request, int64_t now_us)
+{
+    return request->moved && now_us - request->queued_us > MOVE_US &&
+           board_is_ready(request->worker->board, &request->place);
 }
 
 enum failure dispatch_failure(const struct request *request)

@@ -220,6 +220,22 @@ static bool is_too_large(const struct request *request, const struct http_respon
            !request->upstream->http2 && request->worker->settings.large_responses == 0;
 }
 
+/* The instance that answers is named, unless the client's cookie names it already. */
+static void add_affinity(const struct request *request, struct arena *arena,
+                         struct http_headers *headers)
+{
+    struct affinity now = {.revision_id = request->target.revision_id,
+                           .slot = (uint32_t)request->place.slot,
+                           .generation = request->place.generation};
+    const struct affinity *named = &request->affinity;
+    if (named->revision_id != now.revision_id || named->slot != now.slot ||
+        named->generation != now.generation) {
+        http_headers_add(
+            headers, arena, SLICE("set-cookie"),
+            affinity_cookie(arena, request->worker->affinity_key, request->service_id, &now));
+    }
+}
+
 static void on_response(struct call *call, const struct http_response *response)
 {
     struct request *request = call_user(call);
@@ -240,8 +256,8 @@ static void on_response(struct call *call, const struct http_response *response)
         request_fail(request, FAILURE_INSTANCE);
         return;
     }
-    if (request->affinity.len > 0) {
-        http_headers_add(&from, arena, SLICE("set-cookie"), request->affinity);
+    if (request->sticky) {
+        add_affinity(request, arena, &from);
     }
     if (request->own != OWN_NONE
             ? !own_headers_to_client(request, &from, &own.headers)
@@ -286,29 +302,87 @@ static void on_writable(struct call *call)
     exchange_resume(request->exchange);
 }
 
-/*
- * Once more, if the connection was an old one that had just ended and nothing can have been done
- * twice: either there is a body of which nothing was sent, or the method may be repeated anyway.
- */
-static bool may_retry(const struct request *request, bool unsent)
+/* ---- once more ---- */
+
+static bool is_idempotent(const struct request *request)
 {
-    static const char *const repeatable[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
-    if (!unsent || request->retried || request->head_sent || request->body_begun ||
-        request->body_ended) {
-        return false;
-    }
-    if (request->forward->framing != HTTP_NO_BODY) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof(repeatable) / sizeof(repeatable[0]); i++) {
-        if (slice_is(request->forward->method, repeatable[i])) {
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (slice_is(request->forward->method, methods[i])) {
             return true;
         }
     }
     return false;
 }
 
-static void on_close(struct call *call, const char *failure, bool unsent)
+enum again { AGAIN_NOT, AGAIN_HERE, AGAIN_ELSEWHERE };
+
+/*
+ * A request is tried again only if nothing can be done twice by it: nothing of it was seen, or its
+ * method may be repeated, or there is a body of which nothing was sent. The body is not kept, so
+ * once it has begun there is no second try.
+ *
+ * An old connection may have ended of itself: the same instance is asked by a new one. Where none
+ * can be made the instance has ended, and another one is asked; likewise where a new connection was
+ * closed without a word. What may have been worked on is sent twice at most, whatever happens.
+ */
+static enum again again_where(const struct request *request, enum call_loss loss)
+{
+    bool bodiless = request->forward->framing == HTTP_NO_BODY;
+    bool to_container = request->own == OWN_NONE && !request->moved;
+    if (request->head_sent || request->body_begun || request->body_ended) {
+        return AGAIN_NOT;
+    }
+    switch (loss) {
+    case CALL_ANSWERED:
+        return AGAIN_NOT;
+    case CALL_UNSENT:
+        return to_container ? AGAIN_ELSEWHERE : AGAIN_NOT;
+    case CALL_STALE:
+        return !request->retried && (!bodiless || is_idempotent(request)) ? AGAIN_HERE : AGAIN_NOT;
+    case CALL_UNANSWERED:
+        return to_container && !request->retried && bodiless && is_idempotent(request)
+                   ? AGAIN_ELSEWHERE
+                   : AGAIN_NOT;
+    }
+    return AGAIN_NOT;
+}
+
+/* The body waits until there is somebody to send it to. */
+static void pause_body(struct request *request)
+{
+    if (request->forward->framing != HTTP_NO_BODY) {
+        exchange_pause(request->exchange);
+    }
+}
+
+static void begin_anew(struct request *request)
+{
+    pause_body(request);
+    net_pool_drop_idle(request->upstream->pool);
+    if (!sockets_wait(request)) {
+        relay_begin(request);
+    }
+}
+
+static void go_elsewhere(struct request *request)
+{
+    request->moved = true;
+    pause_body(request);
+    relay_stop(request);
+    dispatch_elsewhere(request);
+}
+
+void relay_unreachable(struct request *request)
+{
+    if (again_where(request, CALL_UNSENT) == AGAIN_ELSEWHERE) {
+        go_elsewhere(request);
+    } else {
+        request_fail(request, FAILURE_INSTANCE);
+    }
+}
+
+static void on_close(struct call *call, const char *failure, enum call_loss loss)
 {
     struct request *request = call_user(call);
     request->call = NULL;
@@ -316,14 +390,19 @@ static void on_close(struct call *call, const char *failure, bool unsent)
         relay_stop(request);
         return;
     }
-    if (may_retry(request, unsent)) {
-        request->retried = true;
-        if (!sockets_wait(request)) {
-            call_begin(request);
-        }
+    enum again again = again_where(request, loss);
+    request->retried = request->retried || loss != CALL_UNSENT;
+    switch (again) {
+    case AGAIN_NOT:
+        request_fail(request, FAILURE_INSTANCE);
+        return;
+    case AGAIN_HERE:
+        begin_anew(request);
+        return;
+    case AGAIN_ELSEWHERE:
+        go_elsewhere(request);
         return;
     }
-    request_fail(request, FAILURE_INSTANCE);
 }
 
 static const struct call_events relay_events = {

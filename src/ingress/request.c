@@ -320,6 +320,8 @@ static void request_due(struct request *request, int64_t now)
     case REQUEST_WAITS_FOR_PLACE:
         if (now >= request->deadline_us) {
             request_fail(request, FAILURE_TIMEOUT);
+        } else if (dispatch_is_in_vain(request, now)) {
+            request_fail(request, FAILURE_INSTANCE);
         } else if (now >= request->queue_deadline_us && !dispatch_may_wait_on(request)) {
             request_fail(request, dispatch_failure(request));
         }

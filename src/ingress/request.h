@@ -12,6 +12,7 @@
 
 #include "index/index.h"
 #include "ingress/access_log.h"
+#include "ingress/affinity.h"
 #include "ingress/assertions.h"
 #include "ingress/gate.h"
 #include "ingress/pages.h"
@@ -127,7 +128,8 @@ struct request {
 
     /* dispatch */
     struct index_target target; /* texts in the arena */
-    struct slice affinity;      /* a cookie to be set; "" for none */
+    bool sticky;                /* its client is to stay with one instance */
+    struct affinity affinity;   /* with this one, as its cookie says */
     TAILQ_ENTRY(request) queue;
     struct waiting *waiting;
     int64_t queued_us;
@@ -136,6 +138,7 @@ struct request {
     bool has_place;
     bool starved; /* in the worker's list of this name, by its `queue` */
     bool cold;    /* no instance was ready when it began to wait */
+    bool moved;   /* `place` was found not to answer: it goes to another instance, once */
 
     /* relay */
     enum own_errand own; /* OWN_NONE: to a container */
@@ -143,7 +146,7 @@ struct request {
     struct call *call;
     struct upstream *upstream;
     const struct http_request *forward; /* as it was sent to the container */
-    bool retried;
+    bool retried; /* sent again, though it may have been seen: never a second time */
     bool body_begun, body_ended;
     bool head_sent;
     bool upgrade; /* an upgrade was asked for, and the container may get it */
@@ -197,6 +200,9 @@ void relay_body(struct exchange *exchange, struct slice data);
 void relay_body_end(struct exchange *exchange, const struct http_headers *trailers);
 void relay_writable(struct exchange *exchange);
 
+/* No connection to the instance can be made: to another one, or a failure. */
+void relay_unreachable(struct request *request);
+
 /* sockets.c */
 /* True if REQUEST has to wait for a socket of its instance; relay_begin() comes when there is one.
  */
@@ -215,6 +221,12 @@ bool dispatch_choose(struct request *request, const struct index_service *servic
                      struct slice tag);
 /* Takes a place and relays, or waits for one. */
 void dispatch_start(struct request *request);
+/*
+ * The same for a request whose place did not answer and has been given back: on another instance.
+ * If there is none it waits, first in the queue, for as long as it takes to see that its instance
+ * has ended, and another one starts.
+ */
+void dispatch_elsewhere(struct request *request);
 /* Out of the queue; gives its place back if it has one. */
 void dispatch_leave(struct request *request);
 /* A place may have become free, or an instance ready. */
@@ -226,6 +238,8 @@ void dispatch_tick(struct dispatch *dispatch, int64_t now_us);
 /* Whether REQUEST, whose time in the queue is over, should still wait: its instance is starting. */
 bool dispatch_may_wait_on(const struct request *request);
 enum failure dispatch_failure(const struct request *request);
+/* Whether REQUEST waits for another instance in vain: the one that did not answer has not gone. */
+bool dispatch_is_in_vain(const struct request *request, int64_t now_us);
 
 /*
  * own_host.c: hosts that are ours, on the services' listener: auth.DOMAIN (sign-in) and

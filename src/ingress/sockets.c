@@ -98,7 +98,7 @@ static void serve(struct worker *worker, struct upstream *upstream, bool gone)
             continue;
         }
         if (gone) {
-            request_fail(at, FAILURE_INSTANCE);
+            relay_unreachable(at);
             next = TAILQ_FIRST(&worker->starved); /* a failure may end others too */
         } else if (upstream->spare_count > 0 || !net_pool_needs_socket(upstream->pool)) {
             sockets_leave(at);

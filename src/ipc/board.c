@@ -492,8 +492,8 @@ struct candidate {
     uint32_t taken;
 };
 
-/* The least loaded of the first few that have a place. */
-static struct candidate find_candidate(struct walk *walk)
+/* The least loaded of the first few that have a place. THAN: not that one; NULL: any. */
+static struct candidate find_candidate(struct walk *walk, const struct board_place *than)
 {
     struct candidate best = {.number = -1};
     uint64_t word = 0;
@@ -501,7 +501,8 @@ static struct candidate find_candidate(struct walk *walk)
     for (int number; found < CANDIDATES && (number = walk_next(walk, &word)) >= 0;) {
         const struct slot *slot = slot_at(walk->board, number);
         struct word open = word_open(word);
-        if (open.state != INSTANCE_READY || open.taken >= atomic_load(&slot->limit)) {
+        if (open.state != INSTANCE_READY || open.taken >= atomic_load(&slot->limit) ||
+            (than != NULL && than->slot == number && than->generation == open.generation)) {
             continue;
         }
         found++;
@@ -519,10 +520,16 @@ static struct candidate find_candidate(struct walk *walk)
 
 bool board_take(struct board *board, uint64_t revision_id, unsigned worker, struct board_place *out)
 {
+    return board_take_other(board, revision_id, worker, NULL, out);
+}
+
+bool board_take_other(struct board *board, uint64_t revision_id, unsigned worker,
+                      const struct board_place *than, struct board_place *out)
+{
     assert(worker < BOARD_WORKERS);
     for (int walks = 0; walks < WALKS_MAX;) {
         struct walk walk = walk_start(board, revision_id);
-        struct candidate best = find_candidate(&walk);
+        struct candidate best = find_candidate(&walk, than);
         if (best.number < 0) {
             if (walk_was_whole(&walk)) {
                 return false;
@@ -541,6 +548,37 @@ bool board_take(struct board *board, uint64_t revision_id, unsigned worker, stru
         }
     }
     return false;
+}
+
+bool board_take_same(struct board *board, uint64_t revision_id, unsigned worker, uint32_t number,
+                     uint32_t generation, struct board_place *out)
+{
+    assert(worker < BOARD_WORKERS);
+    if (number >= BOARD_INSTANCES) {
+        return false;
+    }
+    struct slot *slot = slot_at(board, (int)number);
+    uint64_t seen = atomic_load(&slot->word);
+    for (;;) {
+        struct word word = word_open(seen);
+        if (word.state != INSTANCE_READY || word.generation != generation ||
+            word.taken >= atomic_load(&slot->limit) ||
+            atomic_load(&slot->revision_id) != revision_id) {
+            return false;
+        }
+        struct board_address address = slot_address(slot);
+        if (swap_as_worker(board, worker, (int)number, &seen, 1)) {
+            *out = (struct board_place){
+                .slot = (int)number, .generation = generation, .address = address};
+            return true;
+        }
+    }
+}
+
+bool board_is_ready(const struct board *board, const struct board_place *place)
+{
+    struct word word = word_open(atomic_load(&slot_at(board, place->slot)->word));
+    return word.state == INSTANCE_READY && word.generation == place->generation;
 }
 
 bool board_give(struct board *board, unsigned worker, const struct board_place *place)

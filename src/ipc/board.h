@@ -75,6 +75,14 @@ struct board_place {
  * if there is none. */
 bool board_take(struct board *board, uint64_t revision_id, unsigned worker,
                 struct board_place *out);
+/* The same, but not on the instance that THAN is a place of. */
+bool board_take_other(struct board *board, uint64_t revision_id, unsigned worker,
+                      const struct board_place *than, struct board_place *out);
+/* On that very instance: slot NUMBER and GENERATION. False if it has no place, or is not there. */
+bool board_take_same(struct board *board, uint64_t revision_id, unsigned worker, uint32_t number,
+                     uint32_t generation, struct board_place *out);
+/* Whether the instance that PLACE is of still takes requests. */
+bool board_is_ready(const struct board *board, const struct board_place *place);
 /* Gives it back; true if some worker waits (see board_waiters). */
 bool board_give(struct board *board, unsigned worker, const struct board_place *place);
 

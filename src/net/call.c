@@ -52,7 +52,7 @@ bool call_write(struct call *call, struct slice data)
     }
     if (call->framing == HTTP_LENGTH && !call->tunnel) {
         if (data.len > call->left) {
-            call_fail_later(call, "more was written than the length of the request", false);
+            call_fail_later(call, "more was written than the length of the request", CALL_ANSWERED);
             return false;
         }
         call->left -= data.len;
@@ -66,7 +66,7 @@ void call_end(struct call *call, const struct http_headers *trailers)
         return;
     }
     if (call->framing == HTTP_LENGTH && call->left > 0 && !call->tunnel) {
-        call_fail_later(call, "less was written than the length of the request", false);
+        call_fail_later(call, "less was written than the length of the request", CALL_ANSWERED);
         return;
     }
     call->ended = true;
@@ -117,17 +117,17 @@ void call_release(struct call *call)
     net_pool_release(pool);
 }
 
-void call_finish(struct call *call, const char *failure, bool unsent)
+void call_finish(struct call *call, const char *failure, enum call_loss loss)
 {
     call->conn = NULL;
-    call->events.on_close(call, failure, unsent);
+    call->events.on_close(call, failure, loss);
     call_release(call);
 }
 
-void call_fail_later(struct call *call, const char *failure, bool unsent)
+void call_fail_later(struct call *call, const char *failure, enum call_loss loss)
 {
     call->failure = failure;
-    call->unsent = unsent;
+    call->loss = loss;
     if (call->conn == NULL) {
         link_remove(&call->link);
         link_add(&call->pool->net->failed, &call->link);
@@ -148,6 +148,6 @@ void net_report_failed(struct net *net)
     while (!link_alone(&now)) {
         struct call *call = link_owner(now.next, struct call, link);
         link_remove(&call->link);
-        call_finish(call, call->failure, call->unsent);
+        call_finish(call, call->failure, call->loss);
     }
 }

@@ -19,7 +19,7 @@ struct call {
     enum http_framing framing; /* of the request */
     uint64_t left;
     const char *failure; /* to be reported at the end of the turn */
-    bool unsent;
+    enum call_loss loss;
     bool upgrade;
     bool tunnel;
     bool ended; /* the request is complete */
@@ -84,15 +84,18 @@ void client_conn_set_idle(struct client_conn *conn, bool idle);
 void client_conn_gone(struct client_conn *conn);
 /* Why it was closed, for a person. */
 const char *client_conn_failure(const struct client_conn *conn);
+/* What its peer has seen of CALL, which fails with it. */
+enum call_loss client_conn_loss(const struct client_conn *conn, const struct call *call);
 
 void net_pool_release(struct net_pool *pool);
 
 /* The last of a call: on_close, and its memory. */
-void call_finish(struct call *call, const char *failure, bool unsent);
+void call_finish(struct call *call, const char *failure, enum call_loss loss);
 /* The memory alone. */
 void call_release(struct call *call);
-/* Fails at the end of this turn, as no callback may come from within the caller's call. */
-void call_fail_later(struct call *call, const char *failure, bool unsent);
+/* Fails at the end of this turn, as no callback may come from within the caller's call. LOSS is
+ * CALL_UNSENT where it got no connection, else CALL_ANSWERED: to try again would not help. */
+void call_fail_later(struct call *call, const char *failure, enum call_loss loss);
 
 void h1_call_start(struct call *call, const struct http_request *request);
 bool h1_call_write(struct call *call, struct slice data);

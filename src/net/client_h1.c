@@ -45,7 +45,7 @@ static void complete(struct client_conn *conn, bool clean)
     } else {
         transport_close(&conn->t, false);
     }
-    call_finish(call, NULL, false);
+    call_finish(call, NULL, CALL_ANSWERED);
 }
 
 /* ---- the response ---- */
@@ -262,13 +262,13 @@ static void on_closed(struct transport *t, bool lost)
     struct client_conn *conn = conn_of(t);
     struct call *call = conn->call;
     const char *failure = client_conn_failure(conn);
-    bool unsent = conn->reused && !conn->answered;
+    enum call_loss loss = call == NULL ? CALL_ANSWERED : client_conn_loss(conn, call);
     (void)lost;
     conn->call = NULL;
     http1_body_done(&conn->body);
     client_conn_gone(conn);
     if (call != NULL) {
-        call_finish(call, failure, unsent);
+        call_finish(call, failure, loss);
     }
 }
 
@@ -299,14 +299,14 @@ void h1_call_start(struct call *call, const struct http_request *request)
     struct http_request own = *request;
     struct client_conn *conn = take_conn(call->pool, &why);
     if (conn == NULL) {
-        call_fail_later(call, why, false);
+        call_fail_later(call, why, CALL_UNSENT);
         return;
     }
     own.keep_alive = true;
     conn->call = call;
     call->conn = conn;
     if (!http1_write_request(transport_out(&conn->t), &own)) {
-        call_fail_later(call, "the request cannot be written in HTTP/1.1", false);
+        call_fail_later(call, "the request cannot be written in HTTP/1.1", CALL_ANSWERED);
     }
 }
 
@@ -316,7 +316,7 @@ bool h1_call_write(struct call *call, struct slice data)
     struct buffer *out = transport_out(t);
     bool chunked = call->framing != HTTP_LENGTH && !call->tunnel && !call->upgrade;
     if (!(chunked ? http1_write_chunk(out, data) : buffer_add(out, data))) {
-        call_fail_later(call, "more waits to be sent than may", false);
+        call_fail_later(call, "more waits to be sent than may", CALL_ANSWERED);
         return false;
     }
     return transport_has_room(t);

@@ -48,10 +48,10 @@ static void detach(struct call *call)
     }
 }
 
-static void finish(struct call *call, const char *failure, bool unsent)
+static void finish(struct call *call, const char *failure, enum call_loss loss)
 {
     detach(call);
-    call_finish(call, failure, unsent);
+    call_finish(call, failure, loss);
 }
 
 /* ---- events of the session ---- */
@@ -68,7 +68,7 @@ static void on_data(void *ctx, int32_t stream, struct slice data)
     }
     if (call->paused) {
         if (!buffer_add(&call->held, data)) {
-            call_fail_later(call, "the server sent more than it may", false);
+            call_fail_later(call, "the server sent more than it may", CALL_ANSWERED);
         }
         return;
     }
@@ -143,11 +143,11 @@ static void on_stream_close(void *ctx, int32_t stream, uint32_t error)
     if (call->held_end) {
         call->stream_gone = true; /* complete, but for what the caller has still to take */
     } else if (call->body_over) {
-        finish(call, NULL, false);
+        finish(call, NULL, CALL_ANSWERED);
     } else {
         finish(call,
                error == 0 ? "the stream ended before the response did" : "the stream was reset",
-               error == REFUSED_STREAM);
+               error == REFUSED_STREAM ? CALL_STALE : CALL_ANSWERED);
     }
 }
 
@@ -199,7 +199,7 @@ static void catch_up(struct client_conn *conn, struct call *call)
 {
     if (call->failure != NULL) {
         http2_reset(conn->session, call->stream, CANCEL);
-        finish(call, call->failure, call->unsent);
+        finish(call, call->failure, call->loss);
         return;
     }
     size_t bytes = buffer_len(&call->held);
@@ -235,7 +235,7 @@ static void catch_up(struct client_conn *conn, struct call *call)
         bool alive = !link_alone(&here);
         link_remove(&here);
         if (alive && gone) {
-            finish(call, NULL, false);
+            finish(call, NULL, CALL_ANSWERED);
         }
     }
 }
@@ -291,7 +291,7 @@ static void on_closed(struct transport *t, bool lost)
     while (!link_alone(&conn->calls)) {
         struct call *call = link_owner(conn->calls.next, struct call, link);
         bool whole = call->stream_gone && buffer_len(&call->held) == 0;
-        finish(call, whole ? NULL : failure, conn->reused && !call->responded);
+        finish(call, whole ? NULL : failure, client_conn_loss(conn, call));
     }
     if (!conn->inside) {
         http2_free(conn->session);
@@ -360,7 +360,7 @@ void h2_call_start(struct call *call, const struct http_request *request)
         }
         transport_close(&conn->t, false);
     }
-    call_fail_later(call, why, false);
+    call_fail_later(call, why, conn == NULL ? CALL_UNSENT : CALL_ANSWERED);
 }
 
 static void queue(struct call *call)

@@ -146,6 +146,14 @@ void exchange_reply(struct exchange *exchange, int status, const char *content_t
  * most 64. */
 struct net_pool;
 
+/* What the peer of a call that failed has seen of it, so that the caller may try again. */
+enum call_loss {
+    CALL_ANSWERED,   /* a byte of the response has come; or it failed for a reason of its own */
+    CALL_UNANSWERED, /* it may have been worked on, but nothing of a response has come */
+    CALL_STALE,      /* the same, by a connection that had served before: it may just have ended */
+    CALL_UNSENT,     /* there was no connection: nothing */
+};
+
 struct call_events {
     /* Interim responses (1xx but 101) come too, before the final one. */
     void (*on_response)(struct call *call, const struct http_response *response);
@@ -154,10 +162,8 @@ struct call_events {
     void (*on_writable)(struct call *call);
     /* Always last; CALL is freed when it returns. FAILURE is NULL when the exchange was complete.
      */
-    void (*on_close)(struct call *call, const char *failure, bool unsent);
+    void (*on_close)(struct call *call, const char *failure, enum call_loss loss);
 };
-/* unsent in on_close: no byte of the response came and the connection was a reused one, so that the
- * caller may try once more. */
 
 struct net_pool *net_pool_new(struct net *net, const struct sockaddr *addr, socklen_t addr_len,
                               bool http2, unsigned idle_ms);
@@ -169,6 +175,8 @@ struct net_pool *net_pool_new(struct net *net, const struct sockaddr *addr, sock
 void net_pool_set_source(struct net_pool *pool, int (*open)(void *ctx), void *ctx);
 /* Whether a call that began now would need a new socket. */
 bool net_pool_needs_socket(const struct net_pool *pool);
+/* Closes the connections that wait: where one was found to have ended, others have as well. */
+void net_pool_drop_idle(struct net_pool *pool);
 /* Calls under way go on; idle connections are closed; the pool goes when the last call has ended.
  */
 void net_pool_free(struct net_pool *pool);

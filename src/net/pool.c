@@ -50,15 +50,20 @@ void net_pool_release(struct net_pool *pool)
     }
 }
 
+void net_pool_drop_idle(struct net_pool *pool)
+{
+    while (!link_alone(&pool->idle)) {
+        transport_close(&link_owner(pool->idle.next, struct client_conn, link)->t, false);
+    }
+}
+
 void net_pool_free(struct net_pool *pool)
 {
     if (pool == NULL) {
         return;
     }
     pool->freed = true;
-    while (!link_alone(&pool->idle)) {
-        transport_close(&link_owner(pool->idle.next, struct client_conn, link)->t, false);
-    }
+    net_pool_drop_idle(pool);
     pool->users--;
     net_pool_release(pool);
 }
@@ -177,4 +182,18 @@ const char *client_conn_failure(const struct client_conn *conn)
         return "the connection could not be made in time";
     }
     return conn->t.error != 0 ? strerror(conn->t.error) : "the server closed the connection";
+}
+
+enum call_loss client_conn_loss(const struct client_conn *conn, const struct call *call)
+{
+    if (call->failure != NULL) {
+        return call->loss;
+    }
+    if (conn->answered || call->responded) {
+        return CALL_ANSWERED;
+    }
+    if (conn->t.connecting) {
+        return CALL_UNSENT;
+    }
+    return conn->reused ? CALL_STALE : CALL_UNANSWERED;
 }

@@ -966,6 +966,15 @@ def one_request_at_a_time_means_never_two_whoever_calls():
 
 
 @test
+def a_container_that_dies_between_requests_fails_none():
+    service("dies", "homerun.test/hello")
+    for _ in range(3):
+        assert ask("dies").status == 200  # and a connection to it is kept
+        os.kill(instances("dies")[0], signal.SIGKILL)
+        assert ask("dies").status == 200
+
+
+@test
 def roll_outs_under_load_lose_no_request():
     def roll_out(version):
         service("rolls", container={"env": [{"name": "V", "value": str(version)}]})

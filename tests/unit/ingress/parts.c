@@ -155,16 +155,18 @@ static void affinity_holds_while_the_revision_is_in_the_traffic(void **state)
     static const uint8_t key[16] = {1, 2, 3};
     static const uint8_t other[16] = {1, 2, 4};
     struct index_service service = split(99, 1);
-    struct slice cookie = affinity_cookie(&arena, key, 7, 2);
+    const struct affinity named = {.revision_id = 2, .slot = 5, .generation = 77};
+    struct slice cookie = affinity_cookie(&arena, key, 7, &named);
     assert_true(slice_ends(cookie, SLICE("; Path=/; Max-Age=2592000; HttpOnly; Secure; "
                                          "SameSite=Lax")));
     struct slice pair = slice_upto(cookie, (size_t)slice_find(cookie, ';'));
     struct http_headers headers = {0};
     http_headers_add(&headers, &arena, SLICE("cookie"),
                      slice_of(arena_printf(&arena, "a=b; %.*s; c=d", SLICE_ARG(pair))));
-    assert_int_equal(affinity_find(key, 7, &headers), 2);
-    assert_int_equal(affinity_find(key, 8, &headers), 0);
-    assert_int_equal(affinity_find(other, 7, &headers), 0);
+    struct affinity found = affinity_find(key, 7, &headers);
+    assert_memory_equal(&found, &named, sizeof(named));
+    assert_int_equal(affinity_find(key, 8, &headers).revision_id, 0);
+    assert_int_equal(affinity_find(other, 7, &headers).revision_id, 0);
     assert_int_equal(target_choose(&service, SLICE(""), 2, 0)->revision_id, 2);
     service = split(100, 0);
     assert_int_equal(target_choose(&service, SLICE(""), 2, 0)->revision_id, 1);

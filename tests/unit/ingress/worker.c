@@ -313,6 +313,37 @@ static void a_sticky_client_is_told_its_cookie_once(void **state)
     client_done(&again);
 }
 
+static void a_sticky_client_stays_with_its_instance_while_that_has_a_place(void **state)
+{
+    struct client first = {0};
+    struct client clients[3] = {0};
+    struct board_place taken[3];
+    (void)state;
+    world.service.targets[0].affinity = true;
+    world_publish(&world);
+    add_instance(9, 3, INSTANCE_READY, false);
+    int own = slot;
+    client_get(&first, "/hello");
+    run_until_answered();
+    const char *cookie = header_of(&first, "set-cookie");
+    assert_non_null(cookie);
+    add_instance(9, 3, INSTANCE_READY, false);
+    for (int i = 0; i < 3; i++) {
+        struct http_request request = {.method = SLICE("GET"), .path = SLICE("/hello")};
+        /* The other has more room; at last its own has none. */
+        assert_true(board_take_same(worker.board, 9, 1, (uint32_t)own,
+                                    board_generation(worker.board, own), &taken[i]));
+        http_headers_add(&request.headers, &clients[i].arena, SLICE("cookie"),
+                         slice_upto(slice_of(cookie), strcspn(cookie, ";")));
+        client_start(&clients[i], false, request);
+        run_until_answered();
+        assert_int_equal(clients[i].status, 200);
+        assert_true((header_of(&clients[i], "set-cookie") == NULL) == (i < 2));
+        client_done(&clients[i]);
+    }
+    client_done(&first);
+}
+
 static void plain_http_is_the_way_to_https(void **state)
 {
     struct client client = {0};
@@ -348,6 +379,7 @@ int main(void)
         STAND_TEST(a_key_that_has_just_come_into_use_is_waited_for),
         STAND_TEST(a_key_that_never_comes_is_401_and_is_not_asked_for_again),
         STAND_TEST(a_sticky_client_is_told_its_cookie_once),
+        STAND_TEST(a_sticky_client_stays_with_its_instance_while_that_has_a_place),
         STAND_TEST(plain_http_is_the_way_to_https),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

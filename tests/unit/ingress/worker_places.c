@@ -156,6 +156,90 @@ static void a_connection_that_had_just_ended_is_replaced_once(void **state)
     client_done(&post);
 }
 
+/* On the board as if it served, but nothing listens there. */
+static void add_dead_instance(uint64_t revision)
+{
+    uint16_t port = container.port;
+    int fd = listen_somewhere(&container.port);
+    close(fd);
+    add_instance(revision, 80, INSTANCE_READY, false);
+    container.port = port;
+}
+
+static void a_request_that_no_connection_could_take_goes_to_another_instance(void **state)
+{
+    static const char *const methods[] = {"GET", "POST", "PATCH"};
+    (void)state;
+    add_dead_instance(9); /* first or last of them: one that is dead is chosen */
+    add_instance(9, 80, INSTANCE_READY, false);
+    int alive = slot;
+    add_dead_instance(9);
+    for (int i = 0; i < 3; i++) {
+        struct client client = {0};
+        client_start(
+            &client, false,
+            (struct http_request){.method = slice_of(methods[i]), .path = SLICE("/hello")});
+        run_until_answered();
+        assert_int_equal(client.status, 200);
+        client_done(&client);
+    }
+    assert_int_equal(container.served, 3);
+    assert_int_equal(board_taken(worker.board, alive), 0);
+}
+
+static void whose_instance_has_ended_waits_for_the_next_one(void **state)
+{
+    struct client first = {0};
+    struct client again = {0};
+    (void)state;
+    add_instance(9, 80, INSTANCE_READY, false);
+    int dead = slot;
+    client_get(&first, "/hello");
+    run_until_answered();
+    container_die(); /* and with it the connection that was kept */
+    client_get(&again, "/hello");
+    run_until(&demands, 1); /* it waits, and the engine hears of it */
+    assert_int_equal(again.status, 0);
+    assert_int_equal(board_taken(worker.board, dead), 0);
+    container_listen();
+    board_remove(worker.board, dead);
+    add_instance(9, 80, INSTANCE_READY, false);
+    board_wake(worker.board, worker.wakes);
+    run_until_answered();
+    assert_int_equal(again.status, 200);
+    client_done(&first);
+    client_done(&again);
+}
+
+static void
+what_may_have_been_done_is_asked_of_two_at_most_and_only_if_it_may_be_repeated(void **state)
+{
+    struct client again = {0};
+    struct client post = {0};
+    struct client deadly = {0};
+    (void)state;
+    add_instance(9, 80, INSTANCE_READY, false);
+    add_instance(9, 80, INSTANCE_READY, false);
+    add_instance(9, 80, INSTANCE_READY, false);
+    client_get(&again, "/flaky");
+    run_until_answered();
+    assert_int_equal(again.status, 200);
+    assert_int_equal(container.flaked, 2);
+    container.flaked = 0;
+    client_start(&post, false,
+                 (struct http_request){.method = SLICE("POST"), .path = SLICE("/flaky")});
+    run_until_answered();
+    assert_int_equal(post.status, 503);
+    assert_int_equal(container.flaked, 1);
+    client_get(&deadly, "/die");
+    run_until_answered();
+    assert_int_equal(deadly.status, 503);
+    assert_int_equal(container.died, 2);
+    client_done(&again);
+    client_done(&post);
+    client_done(&deadly);
+}
+
 static void no_revision_is_503(void **state)
 {
     struct client client = {0};
@@ -179,6 +263,9 @@ int main(void)
         STAND_TEST(a_request_that_takes_too_long_is_504_and_let_go),
         STAND_TEST(a_client_that_leaves_gives_its_place_back),
         STAND_TEST(a_connection_that_had_just_ended_is_replaced_once),
+        STAND_TEST(a_request_that_no_connection_could_take_goes_to_another_instance),
+        STAND_TEST(whose_instance_has_ended_waits_for_the_next_one),
+        STAND_TEST(what_may_have_been_done_is_asked_of_two_at_most_and_only_if_it_may_be_repeated),
         STAND_TEST(no_revision_is_503),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,7 @@ static void container_request(struct exchange *exchange, void *ctx)
     container.open++;
     container.open_max = container.open > container.open_max ? container.open : container.open_max;
     if (slice_is(request->path, "/die")) {
+        container.died++;
         exchange_abort(exchange, 2);
     } else if (slice_is(request->path, "/flaky") && container.flaked++ == 0) {
         exchange_abort(exchange, 2); /* as if the connection had just ended */
@@ -182,10 +183,10 @@ static void client_writable(struct call *call)
     }
 }
 
-static void client_close(struct call *call, const char *failure, bool unsent)
+static void client_close(struct call *call, const char *failure, enum call_loss loss)
 {
     struct client *client = call_user(call);
-    (void)unsent;
+    (void)loss;
     client->failure = failure;
     client->closed = true;
     clients_open--;
@@ -311,6 +312,24 @@ int listen_somewhere(uint16_t *port)
     return fd;
 }
 
+void container_listen(void)
+{
+    struct net_limits limits;
+    struct error err;
+    net_limits_default(&limits);
+    listen_fds[1] = listen_somewhere(&container.port);
+    container.listener =
+        net_listen(worker.net, listen_fds[1], NULL, &limits, &container_events, NULL, &err);
+    assert_non_null(container.listener);
+}
+
+void container_die(void)
+{
+    net_listener_free(container.listener);
+    close(listen_fds[1]);
+    container.listener = NULL;
+}
+
 int stand_make(void **state)
 {
     struct error err;
@@ -366,11 +385,8 @@ int stand_make(void **state)
     listen_fds[0] = listen_somewhere(&front_port);
     front =
         net_listen(worker.net, listen_fds[0], NULL, &limits, &request_events_https, &worker, &err);
-    listen_fds[1] = listen_somewhere(&container.port);
-    container.listener =
-        net_listen(worker.net, listen_fds[1], NULL, &limits, &container_events, NULL, &err);
     assert_non_null(front);
-    assert_non_null(container.listener);
+    container_listen();
     return 0;
 }
 

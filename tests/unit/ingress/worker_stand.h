@@ -20,7 +20,7 @@ enum { BODY_BYTES = 3 << 20 };
 struct container {
     struct net_listener *listener;
     uint16_t port;
-    unsigned open, open_max, served, abandoned, flaked;
+    unsigned open, open_max, served, abandoned, flaked, died;
     struct exchange *half; /* an answer that will not be finished */
     struct buffer seen;    /* the last head, as lines */
 };
@@ -68,5 +68,8 @@ void client_done(struct client *client);
 const char *header_of(struct client *client, const char *name);
 
 int listen_somewhere(uint16_t *port);
+/* The container ends, with all its connections; and another one, at another port. */
+void container_die(void);
+void container_listen(void);
 void run_until_answered(void);
 void run_until(const unsigned *counter, unsigned wanted);

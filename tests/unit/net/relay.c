@@ -44,10 +44,10 @@ static void on_call_writable(struct call *call)
     exchange_resume(pair->exchange);
 }
 
-static void on_call_close(struct call *call, const char *failure, bool unsent)
+static void on_call_close(struct call *call, const char *failure, enum call_loss loss)
 {
     struct pair *pair = call_user(call);
-    (void)unsent;
+    (void)loss;
     pair->call = NULL;
     if (failure != NULL) {
         exchange_reply(pair->exchange, 502, "text/plain", slice_of(failure), NULL);

@@ -269,12 +269,12 @@ static void on_call_writable(struct call *call)
     out->writable++;
 }
 
-static void on_call_close(struct call *call, const char *failure, bool unsent)
+static void on_call_close(struct call *call, const char *failure, enum call_loss loss)
 {
     struct outcome *out = call_user(call);
     out->closed = true;
     out->call = NULL;
-    out->unsent = unsent;
+    out->loss = loss;
     snprintf(out->failure, sizeof(out->failure), "%s", failure == NULL ? "" : failure);
 }
 

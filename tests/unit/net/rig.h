@@ -49,7 +49,7 @@ struct outcome {
     bool body_ended;
     bool closed;
     char failure[128];
-    bool unsent;
+    enum call_loss loss;
     bool cancel_on_body;
     bool end_on_body_end;
 };
