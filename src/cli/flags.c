@@ -80,6 +80,8 @@ const struct flag up_flags[] = {
      "let answers over 32 MiB with a declared length through (Cloud Run does not)", NULL},
     {"connect", FLAG_SWITCH, NULL,
      "let HTTPS_PROXY lead *.googleapis.com to the API (see homerun env --connect)", NULL},
+    {"api-host", FLAG_SWITCH, NULL,
+     "let api.DOMAIN, beside the services, lead to the API, for whoever has a token", NULL},
     {"idle", FLAG_NUMBER, "SECONDS", "how long an instance may be idle (900)", NULL},
     {"prepared", FLAG_NUMBER, "N", "how many sleeping containers may wait prepared (64)", NULL},
     {"workers", FLAG_NUMBER, "N", "ingress processes (one for each core, at most 8)", NULL},

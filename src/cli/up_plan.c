@@ -171,6 +171,7 @@ static const struct place places[] = {
     {NUMBER("strict-paths", settings.strict_paths), NULL, NULL},
     {NUMBER("large-responses", settings.large_responses), NULL, NULL},
     {NUMBER("connect", settings.connect), NULL, NULL},
+    {NUMBER("api-host", settings.api_host), NULL, NULL},
     {NUMBER("idle", settings.idle_s), NULL, NULL},
     {NUMBER("prepared", settings.prepared), NULL, NULL},
     {NUMBER("workers", settings.workers), NULL, NULL},

@@ -20,13 +20,14 @@ enum {
     RUNNING_MAX = 256,       /* requests at once that one worker has with control */
     WAIT_S = 6,              /* for an answer that needs nobody but control */
     WAIT_ON_PROVIDER_S = 40, /* for one that needs an identity provider */
-    WAIT_CONSOLE_S = 3600,   /* streams of events, and operations that are waited for */
+    WAIT_API_S = 3600,       /* streams of events, and operations that are waited for */
 };
 
 struct own_hosts {
     struct worker *worker;
     struct upstream upstream;
     struct slice auth, console;
+    struct slice domain; /* behind "api." and "REGION-api."; "" if the API has no host */
     struct arena arena;
 };
 
@@ -58,6 +59,7 @@ void own_hosts_open(struct worker *worker)
     own->worker = worker;
     own->auth = slice_of(settings_own_host(&worker->settings, &own->arena, "auth"));
     own->console = slice_of(settings_own_host(&worker->settings, &own->arena, "console"));
+    own->domain = slice_of(worker->settings.api_host != 0 ? worker->settings.domain : "");
     own->upstream.pool = net_pool_new(worker->net, &pair, sizeof(pair), false, IDLE_MS);
     own->upstream.current = true;
     net_pool_set_source(own->upstream.pool, open_pair, own);
@@ -72,32 +74,49 @@ void own_hosts_close(struct worker *worker)
     worker->own = NULL;
 }
 
+/* "api.DOMAIN", or "REGION-api.DOMAIN", as gcloud has it: no service's host has a single name in
+ * front of the domain. Which regions there are, control knows. */
+static bool is_api(const struct own_hosts *own, struct slice host)
+{
+    ptrdiff_t dot = own->domain.len == 0 ? -1 : slice_find(host, '.');
+    struct slice name = slice_upto(host, dot < 0 ? 0 : (size_t)dot);
+    return (slice_is(name, "api") || slice_ends(name, SLICE("-api"))) &&
+           slice_equal(slice_from(host, (size_t)dot + 1), own->domain);
+}
+
+/* Whether AUTHORITY may be one of ours. Most requests are for services, whose hosts begin
+ * otherwise: they pay one comparison. */
+static bool may_be_own(const struct own_hosts *own, struct slice authority)
+{
+    return slice_equal_nocase(slice_upto(authority, own->auth.len), own->auth) ||
+           slice_equal_nocase(slice_upto(authority, own->console.len), own->console) ||
+           own->domain.len > 0;
+}
+
 bool own_host_is(struct request *request)
 {
     const struct own_hosts *own = request->worker->own;
     struct slice authority = request->head->authority, host;
     uint16_t port;
-    /* Most requests are for services, whose hosts begin otherwise: they pay one comparison. */
-    bool maybe =
-        own != NULL && (slice_equal_nocase(slice_upto(authority, own->auth.len), own->auth) ||
-                        slice_equal_nocase(slice_upto(authority, own->console.len), own->console));
-    return maybe && url_authority(request->arena, authority, &host, &port) &&
-           (slice_equal(host, own->auth) || slice_equal(host, own->console));
+    return own != NULL && may_be_own(own, authority) &&
+           url_authority(request->arena, authority, &host, &port) &&
+           (slice_equal(host, own->auth) || slice_equal(host, own->console) || is_api(own, host));
 }
 
-static bool is_console(struct request *request)
+/* The console and the API: their bodies and waits are those of admin calls. */
+static bool takes_admin_calls(struct request *request)
 {
     struct slice host;
     uint16_t port;
     return url_authority(request->arena, request->head->authority, &host, &port) &&
-           slice_equal(host, request->worker->own->console);
+           !slice_equal(host, request->worker->own->auth);
 }
 
 static int64_t wait_s(struct request *request, enum own_errand errand)
 {
     struct slice path = url_path(request->head->path);
-    if (errand == OWN_HOST && is_console(request)) {
-        return WAIT_CONSOLE_S;
+    if (errand == OWN_HOST && takes_admin_calls(request)) {
+        return WAIT_API_S;
     }
     /* Only the last segment is asked for: what else there is on the host, control says. */
     bool provider = slice_ends(path, SLICE("/callback")) || slice_ends(path, SLICE("/provider")) ||
@@ -115,7 +134,8 @@ void own_host_relay(struct request *request, enum own_errand errand)
                &client);
     request->record.remote_ip = arena_slice(request->arena, address_text(&client, text));
     request->own = errand;
-    request->body_max = errand == OWN_HOST && is_console(request) ? BODY_MAX_HTTP1 : OWN_BODY_MAX;
+    request->body_max =
+        errand == OWN_HOST && takes_admin_calls(request) ? BODY_MAX_HTTP1 : OWN_BODY_MAX;
     request->deadline_us = request->arrived_us + wait_s(request, errand) * 1000000;
     if (slice_is(head->method, "CONNECT") || own->upstream.users >= RUNNING_MAX) {
         request_fail(request, FAILURE_FULL);

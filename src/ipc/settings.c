@@ -61,6 +61,7 @@ static const struct row rows[] = {
     NUMBER(strict_paths, 0),
     NUMBER(large_responses, 0),
     NUMBER(connect, 0),
+    NUMBER(api_host, 0),
     NUMBER(https_port, 8443),
     NUMBER(http_port, 8081),
     NUMBER(log_level, LOG_LEVEL_INFO),

@@ -39,6 +39,7 @@ struct settings {
     int strict_paths;
     int large_responses; /* no limit on answers of containers that speak HTTP/1 */
     int connect;         /* the API listener takes CONNECT to Google's hosts */
+    int api_host;        /* api.DOMAIN leads to the API */
     int https_port;      /* of the URLs that we show */
     int http_port;
     int log_level;
@@ -54,8 +55,9 @@ bool settings_write(const struct settings *settings, int fd, struct error *err);
 bool settings_read(struct settings *out, int fd, struct error *err);
 
 /*
- * A host that is ours, on the services' listener: "auth.DOMAIN" of "auth" and "console.DOMAIN" of
- * "console", and its URL, without a slash at the end. No container ever answers there.
+ * A host that is ours, on the services' listener: "auth.DOMAIN" of "auth", "console.DOMAIN" of
+ * "console" and "api.DOMAIN" of "api" (by settings.api_host alone), and its URL, without a slash at
+ * the end. No container ever answers there.
  */
 const char *settings_own_host(const struct settings *settings, struct arena *arena,
                               const char *name);

@@ -49,6 +49,9 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
         add_member(out, indent, "connect", settings->api_url);
     }
     auto_arena arena = {0};
+    if (settings->api_host != 0) {
+        add_member(out, indent, "apiHost", settings_own_url(settings, &arena, "api"));
+    }
     add_member(out, indent, "auth", settings_own_url(settings, &arena, "auth"));
     add_member(out, indent, "console", settings_own_url(settings, &arena, "console"));
     snprintf(path, sizeof(path), "%.4000s/ca.pem", settings->data);

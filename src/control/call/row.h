@@ -26,6 +26,7 @@ enum api_flag {
 enum api_door {
     API_AT_API,     /* the API's own listener */
     API_AT_CONSOLE, /* console.DOMAIN, by ingress */
+    API_AT_HOST,    /* api.DOMAIN, by ingress: tokens alone */
     API_AT_AUTH,    /* auth.DOMAIN, by ingress */
     API_AT_SERVICE, /* a path of the door on the host of a service, by ingress */
     API_AT_ERRAND,  /* what ingress asks for by itself */

@@ -127,7 +127,7 @@ static bool authenticate(struct api_call *call, struct error *err)
     if (!issuer_bearer(exchange_request(call->exchange), &token, err)) {
         return false;
     }
-    if (token.len == 0 && console_has_cookie(call)) {
+    if (token.len == 0 && call->door != API_AT_HOST && console_has_cookie(call)) {
         auto_session session = {0};
         return console_request_is_ours(call, err) && console_session(call, &session, err) &&
                session_caller(call->control, &call->arena, &session, &call->caller, err);
@@ -691,6 +691,19 @@ static struct slice said_by_ingress(const struct http_request *request, struct s
     return field == NULL ? SLICE_NONE : field->value;
 }
 
+/* "api.DOMAIN", or behind a region. */
+static bool is_api_host(struct api_call *call, struct slice host)
+{
+    const struct settings *settings = &call->control->settings;
+    struct slice api = slice_of(settings_own_host(settings, &call->arena, "api"));
+    const char *region = region_of_host(call, host);
+    if (region != NULL) {
+        call->region = region;
+        host = slice_from(host, strlen(region) + 1);
+    }
+    return settings->api_host != 0 && slice_equal(host, api);
+}
+
 /* Where a request of ingress came in; false if the host is none of ours. */
 static bool find_door(struct api_call *call, struct slice errand)
 {
@@ -711,6 +724,8 @@ static bool find_door(struct api_call *call, struct slice errand)
         call->door = API_AT_AUTH;
     } else if (slice_is(host, settings_own_host(settings, &call->arena, "console"))) {
         call->door = API_AT_CONSOLE;
+    } else if (is_api_host(call, host)) {
+        call->door = API_AT_HOST;
     } else {
         return false;
     }
@@ -718,6 +733,17 @@ static bool find_door(struct api_call *call, struct slice errand)
         call->verb = SLICE("GET"); /* the answer's body is left out */
     }
     return true;
+}
+
+/* What ingress relays comes as HTTP/1, which has no place for the ending of a call. */
+static void refuse_grpc(struct api_call *call)
+{
+    static const struct api_header headers[] = {
+        {"grpc-status", "12"},
+        {"grpc-message",
+         "This host takes no gRPC: call the API at its own address (--api-tls), or by REST."},
+    };
+    api_reply_with(call, 200, "application/grpc", SLICE(""), headers, 2);
 }
 
 static void on_door_request(struct exchange *exchange, void *ctx)
@@ -730,12 +756,23 @@ static void on_door_request(struct exchange *exchange, void *ctx)
         arena_string(&call->arena, said_by_ingress(request, SLICE("homerun-door-scheme")));
     if (!find_door(call, said_by_ingress(request, SLICE("homerun-door-errand")))) {
         api_fail_http(call, 421, "INVALID_ARGUMENT", NULL, "This host is not one of Homerun's.");
-    } else if (find_row(call)) {
-        if (admit(call, &err)) {
-            await_body(call);
-        } else {
-            api_fail(call, &err);
-        }
+        return;
+    }
+    if (call->door == API_AT_HOST && grpc_is_call(request)) {
+        refuse_grpc(call);
+        return;
+    }
+    if (call->door == API_AT_HOST) {
+        cut_region(call);
+        region_of_header(call, request);
+    }
+    if (!find_row(call)) {
+        return;
+    }
+    if (admit(call, &err)) {
+        await_body(call);
+    } else {
+        api_fail(call, &err);
     }
 }
 

@@ -101,6 +101,11 @@ static void note_verb(char allowed[64], const char *verb)
     }
 }
 
+static bool is_of_console(const struct api_route *row)
+{
+    return strcmp(row->path, "/") == 0 || strncmp(row->path, "/console", 8) == 0;
+}
+
 /* Whether ROW is there for calls that came in at DOOR. */
 static bool stands_at(const struct api_route *row, enum api_door door)
 {
@@ -111,8 +116,9 @@ static bool stands_at(const struct api_route *row, enum api_door door)
         /* Of what strangers may ask, only what the console is made of. */
         return (row->flags & API_ON_SERVICE) != 0 ||
                ((row->flags & API_ON_DOOR) == 0 &&
-                ((row->flags & API_ANONYMOUS) == 0 || strcmp(row->path, "/") == 0 ||
-                 strncmp(row->path, "/console", 8) == 0));
+                ((row->flags & API_ANONYMOUS) == 0 || is_of_console(row)));
+    case API_AT_HOST:
+        return (row->flags & API_ON_DOOR) == 0 && !is_of_console(row);
     case API_AT_AUTH:
         return (row->flags & API_ON_AUTH) != 0;
     case API_AT_SERVICE:

@@ -16,7 +16,8 @@ static bool is_setting(const struct control *control, const char *kind)
 
 bool agent_documents_on(const struct control *control)
 {
-    return is_setting(control, "private") || (is_setting(control, "auto") && machine_has_a_way_out());
+    return is_setting(control, "private") ||
+           (is_setting(control, "auto") && machine_has_a_way_out());
 }
 
 /* ---- what is known ---- */

@@ -64,7 +64,8 @@ static bool is_within_any(const uint8_t *address, const struct range *ranges, si
     return false;
 }
 
-/* The bytes of ADDRESS, and how many; an IPv4 address within one of IPv6 as itself. NULL: neither. */
+/* The bytes of ADDRESS, and how many; an IPv4 address within one of IPv6 as itself. NULL: neither.
+ */
 static const uint8_t *bytes_of(const struct sockaddr *address, size_t *count)
 {
     static const struct range mapped = {{[10] = 0xff, [11] = 0xff}, 96};
@@ -109,10 +110,10 @@ bool address_is_public(const struct sockaddr *address)
         return false;
     }
     bool special =
-        count == 4 ? is_within_any(bytes, special_v4, sizeof(special_v4) / sizeof(special_v4[0]))
-                   : !is_within(bytes, &given_v6) ||
-                         is_within_any(bytes, special_v6,
-                                       sizeof(special_v6) / sizeof(special_v6[0]));
+        count == 4
+            ? is_within_any(bytes, special_v4, sizeof(special_v4) / sizeof(special_v4[0]))
+            : !is_within(bytes, &given_v6) ||
+                  is_within_any(bytes, special_v6, sizeof(special_v6) / sizeof(special_v6[0]));
     return !special && !is_of_this_machine(bytes, count);
 }
 
