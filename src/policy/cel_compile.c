@@ -1,15 +1,21 @@
 /*
- * One pass: an operator-precedence parser that checks types as it goes and writes each operation
- * behind its operands. There is no tree: the program is the tree in the order of evaluation.
+ * One pass for both profiles: an operator-precedence parser that checks types as it goes and writes
+ * each operation behind its operands. There is no tree: the program is the tree in the order of
+ * evaluation. What PROFILE_CUSTOM says is of type dynamic, which every operation takes.
  *
  * `&&` and `||` get a jump over their right side, taken when the left side decides. What does not
  * decide, an error included, is kept for OP_AND and OP_OR, which absorb it as CEL has it.
  */
 #include "policy/cel_compile.h"
+#include "policy/cel_machine.h"
 
+#include <limits.h>
 #include <stdio.h>
 
-enum { DEPTH_MAX = 32 };
+enum {
+    DEPTH_MAX = 32,
+    PATTERN_CALL_BYTES = 8, /* at least, of source for each pattern: ".matches" */
+};
 
 const char *cel_type_name(enum cel_type type)
 {
@@ -23,6 +29,7 @@ const char *cel_type_name(enum cel_type type)
         [TYPE_STRINGS] = "list of strings",
         [TYPE_INTS] = "list of ints",
         [TYPE_EMPTY_LIST] = "empty list",
+        [TYPE_DYNAMIC] = "dynamic",
     };
     return names[type];
 }
@@ -53,10 +60,13 @@ bool compile_expect(struct compiler *compiler, enum cel_token_kind kind, const c
 
 bool compile_push(struct compiler *compiler)
 {
-    if (compiler->stack == CEL_STACK_MAX) {
+    if (compiler->stack == compiler->profile->stack_max) {
         return compile_refuse(compiler, &compiler->token, "nested too deeply");
     }
     compiler->stack++;
+    if (compiler->stack_most < compiler->stack) {
+        compiler->stack_most = compiler->stack;
+    }
     return true;
 }
 
@@ -143,6 +153,9 @@ static enum cel_type type_of(const struct operation *operation, enum cel_type le
                              enum cel_type right)
 {
     bool fits = false;
+    if (left == TYPE_DYNAMIC) {
+        return left;
+    }
     switch (operation->token) {
     case TOKEN_PLUS:
         return type_of_sum(left, right);
@@ -187,178 +200,14 @@ static enum cel_type type_of(const struct operation *operation, enum cel_type le
 
 static bool count_operator(struct compiler *compiler, const struct cel_token *token)
 {
-    if (++compiler->operators > CEL_OPERATORS_MAX) {
-        return compile_refuse(compiler, token, "more than %d logical operators", CEL_OPERATORS_MAX);
+    if (++compiler->operators > compiler->profile->operators_max) {
+        return compile_refuse(compiler, token, "more than %u logical operators",
+                              compiler->profile->operators_max);
     }
     return true;
 }
 
-/* ---- operands ---- */
-
-static const struct attribute {
-    const char *path;
-    enum cel_type type;
-    enum cel_attribute attribute;
-} attributes[] = {
-    {"request.time", TYPE_TIMESTAMP, ATTRIBUTE_TIME},
-    {"request.host", TYPE_STRING, ATTRIBUTE_HOST},
-    {"request.path", TYPE_STRING, ATTRIBUTE_PATH},
-    {"request.auth.access_levels", TYPE_STRINGS, ATTRIBUTE_ACCESS_LEVELS},
-    {"resource.name", TYPE_STRING, ATTRIBUTE_NAME},
-    {"resource.type", TYPE_STRING, ATTRIBUTE_TYPE},
-    {"resource.service", TYPE_STRING, ATTRIBUTE_SERVICE},
-    {"destination.ip", TYPE_STRING, ATTRIBUTE_DESTINATION_IP},
-    {"destination.port", TYPE_INT, ATTRIBUTE_DESTINATION_PORT},
-};
-
-static enum cel_type compile_attribute(struct compiler *compiler, const struct cel_token *start,
-                                       const char *path)
-{
-    for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++) {
-        if (strcmp(attributes[i].path, path) != 0) {
-            continue;
-        }
-        if (!compile_push(compiler)) {
-            return TYPE_NONE;
-        }
-        compiler->reads_path |= attributes[i].attribute == ATTRIBUTE_PATH;
-        emit_u8(&compiler->code, OP_ATTRIBUTE);
-        emit_u8(&compiler->code, attributes[i].attribute);
-        return attributes[i].type;
-    }
-    return compile_fail(compiler, start, "unknown attribute '%.80s'", path);
-}
-
-static enum cel_type compile_bool(struct compiler *compiler, bool value)
-{
-    emit_u8(&compiler->code, OP_BOOL);
-    emit_u8(&compiler->code, value);
-    return compile_push(compiler) ? TYPE_BOOL : TYPE_NONE;
-}
-
-/* A name: true, false, a function, an attribute, or a function in a name space. */
-static enum cel_type compile_name(struct compiler *compiler)
-{
-    struct cel_token start = compiler->token;
-    if (!compile_advance(compiler)) {
-        return TYPE_NONE;
-    }
-    if (slice_is(start.text, "true") || slice_is(start.text, "false")) {
-        return compile_bool(compiler, slice_is(start.text, "true"));
-    }
-    if (compiler->token.kind == TOKEN_OPEN) {
-        return compile_function(compiler, &start);
-    }
-    const char *path = arena_string(compiler->scratch, start.text);
-    while (compiler->token.kind == TOKEN_DOT) {
-        if (!compile_advance(compiler)) {
-            return TYPE_NONE;
-        }
-        struct cel_token name = compiler->token;
-        if (!compile_expect(compiler, TOKEN_NAME, "a name behind '.'")) {
-            return TYPE_NONE;
-        }
-        if (compiler->token.kind == TOKEN_OPEN) {
-            if (strcmp(path, "resource") == 0 || strcmp(path, "api") == 0) {
-                return compile_namespaced(compiler, slice_of(path), &name);
-            }
-            enum cel_type type = compile_attribute(compiler, &start, path);
-            return type == TYPE_NONE ? type : compile_method(compiler, type, &name);
-        }
-        path = arena_printf(compiler->scratch, "%s.%.*s", path, SLICE_ARG(name.text));
-    }
-    return compile_attribute(compiler, &start, path);
-}
-
-/* Takes an int, whose sign came before; false if it does not fit. */
-static bool take_int(struct compiler *compiler, bool negative, int64_t *out)
-{
-    uint64_t size = compiler->token.number;
-    if (size > INT64_MAX && !negative) {
-        return compile_refuse(compiler, &compiler->token, "the number is too large");
-    }
-    *out = negative ? (int64_t)(0 - size) : (int64_t)size;
-    return compile_advance(compiler);
-}
-
-static enum cel_type compile_int(struct compiler *compiler, bool negative)
-{
-    int64_t number;
-    if (!take_int(compiler, negative, &number) || !compile_push(compiler)) {
-        return TYPE_NONE;
-    }
-    emit_u8(&compiler->code, OP_INT);
-    emit_i64(&compiler->code, number);
-    return TYPE_INT;
-}
-
-static enum cel_type compile_string(struct compiler *compiler)
-{
-    emit_u8(&compiler->code, OP_STRING);
-    emit_string(&compiler->code, compiler->token.string);
-    return compile_advance(compiler) && compile_push(compiler) ? TYPE_STRING : TYPE_NONE;
-}
-
-/* One constant of a list, of the type of those before. */
-static bool compile_element(struct compiler *compiler, enum cel_type *type)
-{
-    struct cel_token start = compiler->token;
-    bool negative = start.kind == TOKEN_MINUS;
-    if (negative && !compile_advance(compiler)) {
-        return false;
-    }
-    enum cel_type own = compiler->token.kind == TOKEN_INT                   ? TYPE_INTS
-                        : compiler->token.kind == TOKEN_STRING && !negative ? TYPE_STRINGS
-                                                                            : TYPE_NONE;
-    if (own == TYPE_NONE) {
-        return compile_refuse(compiler, &start, "a list may hold only constant strings or ints");
-    }
-    if (*type != TYPE_EMPTY_LIST && *type != own) {
-        return compile_refuse(compiler, &start, "a list may not mix strings and ints");
-    }
-    if (*type == TYPE_EMPTY_LIST) {
-        *type = own;
-    }
-    if (own == TYPE_STRINGS) {
-        emit_string(&compiler->code, compiler->token.string);
-        return compile_advance(compiler);
-    }
-    int64_t number;
-    if (!take_int(compiler, negative, &number)) {
-        return false;
-    }
-    emit_i64(&compiler->code, number);
-    return true;
-}
-
-enum cel_type compile_list(struct compiler *compiler)
-{
-    struct cel_token start = compiler->token;
-    enum cel_type type = TYPE_EMPTY_LIST;
-    size_t opcode_at = buffer_len(&compiler->code);
-    emit_u8(&compiler->code, OP_STRINGS);
-    size_t span = emit_span_begin(&compiler->code);
-    if (!compile_expect(compiler, TOKEN_OPEN_LIST, "'['")) {
-        return TYPE_NONE;
-    }
-    for (size_t count = 0; compiler->token.kind != TOKEN_CLOSE_LIST; count++) {
-        if (count == CEL_LIST_MAX) {
-            return compile_fail(compiler, &start, "a list of more than %d elements", CEL_LIST_MAX);
-        }
-        if (!compile_element(compiler, &type)) {
-            return TYPE_NONE;
-        }
-        if (compiler->token.kind != TOKEN_CLOSE_LIST &&
-            !compile_expect(compiler, TOKEN_COMMA, "',' or ']'")) {
-            return TYPE_NONE;
-        }
-    }
-    emit_span_end(&compiler->code, span);
-    if (type == TYPE_INTS && !compiler->code.overflow) {
-        compiler->code.data[compiler->code.head + opcode_at] = OP_INTS;
-    }
-    return compile_advance(compiler) && compile_push(compiler) ? type : TYPE_NONE;
-}
+/* ---- operands (the simple ones are in cel_operands.c) ---- */
 
 static enum cel_type compile_parenthesis(struct compiler *compiler)
 {
@@ -384,7 +233,10 @@ static enum cel_type compile_primary(struct compiler *compiler)
     case TOKEN_OPEN:
         return compile_parenthesis(compiler);
     case TOKEN_OPEN_LIST:
-        return compile_list(compiler);
+        return is_dynamic(compiler) ? compile_items(compiler, OP_LIST, TOKEN_CLOSE_LIST)
+                                    : compile_list(compiler);
+    case TOKEN_OPEN_MAP: /* a word of PROFILE_CUSTOM alone, as are the two of a choice */
+        return compile_items(compiler, OP_RECORD, TOKEN_CLOSE_MAP);
     case TOKEN_END:
     case TOKEN_IN:
     case TOKEN_CLOSE:
@@ -404,7 +256,6 @@ static enum cel_type compile_primary(struct compiler *compiler)
     case TOKEN_GREATER_EQUAL:
     case TOKEN_QUESTION:
     case TOKEN_COLON:
-    case TOKEN_OPEN_MAP:
     case TOKEN_CLOSE_MAP:
         break;
     }
@@ -412,23 +263,50 @@ static enum cel_type compile_primary(struct compiler *compiler)
     return TYPE_NONE;
 }
 
-/* A primary and the methods called on it. */
-static enum cel_type compile_postfix(struct compiler *compiler)
+/* Behind "x[". */
+static enum cel_type compile_index(struct compiler *compiler)
 {
-    enum cel_type type = compile_primary(compiler);
-    while (type != TYPE_NONE && compiler->token.kind == TOKEN_DOT) {
-        if (!compile_advance(compiler)) {
-            return TYPE_NONE;
+    if (!compile_advance(compiler) || compile_expression(compiler) == TYPE_NONE ||
+        !compile_expect(compiler, TOKEN_CLOSE_LIST, "']'")) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, OP_INDEX);
+    compiler->stack--;
+    return TYPE_DYNAMIC;
+}
+
+/* Behind "x.": a method, or a field. */
+static enum cel_type compile_selection(struct compiler *compiler, enum cel_type type)
+{
+    struct cel_token name = compiler->token;
+    if (is_dynamic(compiler) && name.kind == TOKEN_IN) {
+        compiler->token.kind = TOKEN_NAME; /* a field may be called "in" */
+    }
+    if (!compile_expect(compiler, TOKEN_NAME, "a name behind '.'")) {
+        return TYPE_NONE;
+    }
+    if (compiler->token.kind == TOKEN_OPEN) {
+        return compile_method(compiler, type, &name);
+    }
+    if (!is_dynamic(compiler)) {
+        return compile_fail(compiler, &name, "%s has no field '%.*s'", cel_type_name(type),
+                            NAME_ARG(name.text));
+    }
+    compile_member(compiler, name.text);
+    return type;
+}
+
+/* The methods, fields and elements of a value of TYPE. */
+static enum cel_type compile_postfix(struct compiler *compiler, enum cel_type type)
+{
+    while (type != TYPE_NONE) {
+        if (compiler->token.kind == TOKEN_DOT) {
+            type = compile_advance(compiler) ? compile_selection(compiler, type) : TYPE_NONE;
+        } else if (is_dynamic(compiler) && compiler->token.kind == TOKEN_OPEN_LIST) {
+            type = compile_index(compiler);
+        } else {
+            break;
         }
-        struct cel_token name = compiler->token;
-        if (!compile_expect(compiler, TOKEN_NAME, "a name behind '.'")) {
-            return TYPE_NONE;
-        }
-        if (compiler->token.kind != TOKEN_OPEN) {
-            return compile_fail(compiler, &name, "%s has no field '%.*s'", cel_type_name(type),
-                                NAME_ARG(name.text));
-        }
-        type = compile_method(compiler, type, &name);
     }
     return type;
 }
@@ -443,10 +321,11 @@ static enum cel_type compile_prefixed(struct compiler *compiler)
         return TYPE_NONE;
     }
     if (!logical && compiler->token.kind == TOKEN_INT) {
-        return compile_int(compiler, true);
+        enum cel_type type = compile_int(compiler, true);
+        return is_dynamic(compiler) ? compile_postfix(compiler, type) : type;
     }
     enum cel_type type = compile_unary(compiler);
-    enum cel_type wanted = logical ? TYPE_BOOL : TYPE_INT;
+    enum cel_type wanted = compile_type(compiler, logical ? TYPE_BOOL : TYPE_INT);
     if (type != TYPE_NONE && type != wanted) {
         return compile_fail(compiler, &sign, "'%.*s' cannot take %s", SLICE_ARG(sign.text),
                             cel_type_name(type));
@@ -463,7 +342,8 @@ static enum cel_type compile_unary(struct compiler *compiler)
     }
     compiler->depth++;
     bool prefixed = compiler->token.kind == TOKEN_NOT || compiler->token.kind == TOKEN_MINUS;
-    enum cel_type type = prefixed ? compile_prefixed(compiler) : compile_postfix(compiler);
+    enum cel_type type = prefixed ? compile_prefixed(compiler)
+                                  : compile_postfix(compiler, compile_primary(compiler));
     compiler->depth--;
     return type;
 }
@@ -506,40 +386,99 @@ static enum cel_type compile_binary(struct compiler *compiler, int precedence)
     return left;
 }
 
+/* One branch of a choice, behind a span of its own. */
+static bool compile_branch(struct compiler *compiler)
+{
+    size_t span = emit_span_begin(&compiler->code);
+    if (!compile_advance(compiler) || compile_expression(compiler) == TYPE_NONE) {
+        return false;
+    }
+    emit_span_end(&compiler->code, span);
+    return true;
+}
+
+/* Behind "x", at '?'. Only one of the branches is run, so that they stand at the same place. */
+static enum cel_type compile_choice(struct compiler *compiler)
+{
+    unsigned stack = compiler->stack;
+    emit_u8(&compiler->code, OP_CHOICE);
+    if (!compile_branch(compiler)) {
+        return TYPE_NONE;
+    }
+    if (compiler->token.kind != TOKEN_COLON) {
+        return compile_fail(compiler, &compiler->token, "expected ':'");
+    }
+    compiler->stack = stack;
+    if (!compile_branch(compiler)) {
+        return TYPE_NONE;
+    }
+    compiler->stack = stack;
+    compiler->member_at = 0;
+    return TYPE_DYNAMIC;
+}
+
+/* Choices nest to the right, in what is said here: their depth is counted as well. */
 enum cel_type compile_expression(struct compiler *compiler)
 {
-    return compile_binary(compiler, PRECEDENCE_OR);
+    if (compiler->depth == DEPTH_MAX) {
+        return compile_fail(compiler, &compiler->token, "nested too deeply");
+    }
+    enum cel_type type = compile_binary(compiler, PRECEDENCE_OR);
+    if (type == TYPE_DYNAMIC && compiler->token.kind == TOKEN_QUESTION) {
+        compiler->depth++;
+        type = compile_choice(compiler);
+        compiler->depth--;
+    }
+    return type;
 }
 
 /* ---- the whole ---- */
 
-static bool compile_all(struct compiler *compiler)
+/* All of the source; *START is its first word. */
+static enum cel_type compile_source(struct compiler *compiler, struct cel_token *start)
+{
+    if (!compile_advance(compiler)) {
+        return TYPE_NONE;
+    }
+    *start = compiler->token;
+    enum cel_type type = compile_expression(compiler);
+    if (type != TYPE_NONE && compiler->token.kind != TOKEN_END) {
+        refuse_token(compiler);
+        return TYPE_NONE;
+    }
+    if (type != TYPE_NONE && compiler->code.overflow) {
+        return compile_fail(compiler, start, "the expression is too large");
+    }
+    return type;
+}
+
+static bool compile_condition(struct compiler *compiler)
 {
     emit_u8(&compiler->code, CEL_PROGRAM_VERSION);
     emit_u8(&compiler->code, 0);
     size_t span = emit_span_begin(&compiler->code);
-    if (!compile_advance(compiler)) {
-        return false;
-    }
-    struct cel_token start = compiler->token;
-    enum cel_type type = compile_expression(compiler);
+    struct cel_token start;
+    enum cel_type type = compile_source(compiler, &start);
     if (type == TYPE_NONE) {
         return false;
-    }
-    if (compiler->token.kind != TOKEN_END) {
-        return refuse_token(compiler);
     }
     if (type != TYPE_BOOL) {
         return compile_refuse(compiler, &start, "the expression is of type %s, not bool",
                               cel_type_name(type));
     }
-    if (compiler->code.overflow) {
-        return compile_refuse(compiler, &start, "the expression is too large");
-    }
     emit_span_end(&compiler->code, span);
     compiler->code.data[compiler->code.head + 1] = compiler->reads_path ? CEL_FLAG_PATH : 0;
     return true;
 }
+
+static const struct cel_profile condition_profile = {
+    .kind = PROFILE_CONDITION,
+    .source_max = CEL_SOURCE_MAX,
+    .program_max = CEL_PROGRAM_MAX,
+    .operators_max = CEL_OPERATORS_MAX,
+    .stack_max = CEL_STACK_MAX,
+    .list_max = CEL_LIST_MAX,
+};
 
 bool cel_compile(struct arena *arena, struct slice source, struct slice *program, struct error *err)
 {
@@ -548,15 +487,79 @@ bool cel_compile(struct arena *arena, struct slice source, struct slice *program
     }
     auto_arena scratch = {0};
     struct compiler compiler = {
+        .profile = &condition_profile,
         .scratch = &scratch,
-        .lexer = {.arena = &scratch, .source = source, .line = 1},
-        .code = BUFFER_INIT(CEL_PROGRAM_MAX),
+        .lexer = cel_lexer_of(&scratch, source),
+        .code = BUFFER_INIT(condition_profile.program_max),
         .err = err,
     };
-    bool compiled = compile_all(&compiler);
+    bool compiled = compile_condition(&compiler);
     if (compiled) {
         *program = arena_slice(arena, buffer_slice(&compiler.code));
     }
     buffer_done(&compiler.code);
     return compiled;
+}
+
+static const struct custom_program *compile_custom(struct arena *arena, struct slice source,
+                                                   const struct cel_profile *profile,
+                                                   struct error *err)
+{
+    if (source.len > profile->source_max) {
+        error_set(err, STATUS_INVALID_ARGUMENT, "over %zu characters", profile->source_max);
+        return NULL;
+    }
+    auto_arena scratch = {0};
+    struct compiler compiler = {
+        .profile = profile,
+        .scratch = &scratch,
+        .kept = arena,
+        .lexer = cel_lexer_of(&scratch, source),
+        .code = BUFFER_INIT(profile->program_max),
+        .patterns = arena_array(arena, const struct pattern *, source.len / PATTERN_CALL_BYTES),
+        .err = err,
+    };
+    struct custom_program *program = NULL;
+    struct cel_token start;
+    compiler.lexer.wide = true;
+    if (compile_source(&compiler, &start) != TYPE_NONE) {
+        program = arena_new(arena, struct custom_program);
+        *program = (struct custom_program){
+            .code = arena_slice(arena, buffer_slice(&compiler.code)),
+            .patterns = compiler.patterns,
+            .stack = compiler.stack_most,
+        };
+    }
+    buffer_done(&compiler.code);
+    return program;
+}
+
+static struct cel_profile custom_profile(size_t most, const char *const *names, bool whole)
+{
+    return (struct cel_profile){
+        .kind = PROFILE_CUSTOM,
+        .source_max = most,
+        .program_max = UINT16_MAX, /* a span is counted by two bytes */
+        .operators_max = UINT_MAX,
+        .stack_max = 1000,
+        .list_max = CEL_LIST_MAX,
+        .names = names,
+        .whole = whole,
+    };
+}
+
+const struct custom_program *cel_custom_compile_about(struct arena *arena, struct slice source,
+                                                      size_t most, const char *const *names,
+                                                      struct error *err)
+{
+    const struct cel_profile profile = custom_profile(most, names, false);
+    return compile_custom(arena, source, &profile, err);
+}
+
+const struct custom_program *cel_custom_compile(struct arena *arena, struct slice source,
+                                                struct error *err)
+{
+    static const char *const resource[] = {"resource", NULL};
+    const struct cel_profile profile = custom_profile(CEL_CUSTOM_SOURCE_MAX, resource, true);
+    return compile_custom(arena, source, &profile, err);
 }

@@ -11,30 +11,9 @@
 #pragma once
 
 #include "policy/cel.h"
+#include "policy/cel_value.h"
 
 enum { CEL_CUSTOM_SOURCE_MAX = 1000 };
-
-enum custom_kind {
-    CUSTOM_ERROR, /* no such field, wrong type, overflow */
-    CUSTOM_NULL,
-    CUSTOM_BOOL,
-    CUSTOM_INT,
-    CUSTOM_DOUBLE,
-    CUSTOM_STRING,
-    CUSTOM_LIST,
-    CUSTOM_MAP,
-};
-
-/* JSON, in terms of base. Whoever evaluates makes it from what they have. */
-struct custom_value {
-    enum custom_kind kind;
-    int64_t number; /* of ints, and 0 or 1 of bools */
-    double real;
-    struct slice text;
-    const struct custom_value *items; /* of lists and maps */
-    const struct slice *names;        /* of maps, beside items */
-    size_t count;
-};
 
 struct custom_program; /* in the arena it was compiled in */
 
@@ -48,9 +27,12 @@ const struct custom_program *cel_custom_compile(struct arena *arena, struct slic
 const struct custom_program *cel_custom_compile_about(struct arena *arena, struct slice source,
                                                       size_t most, const char *const *names,
                                                       struct error *err);
-/* The value of an expression; false if it is an error, or took too many steps. */
-bool cel_custom_value(const struct custom_program *program, const struct custom_value *about,
-                      struct arena *arena, struct custom_value *out);
+/*
+ * The value of an expression; false if it is an error, or took too many steps. Texts and lists of
+ * *out lie in ABOUT, in the program, or in ARENA.
+ */
+bool cel_custom_value(const struct custom_program *program, const struct cel_value *about,
+                      struct arena *arena, struct cel_value *out);
 /* ARENA is for lists on the way. CEL_ERROR also if it took too many steps. */
 enum cel_result cel_custom_eval(const struct custom_program *program,
-                                const struct custom_value *resource, struct arena *arena);
+                                const struct cel_value *resource, struct arena *arena);

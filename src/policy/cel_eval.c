@@ -1,79 +1,30 @@
 /*
- * A stack machine over bytes that may come from anywhere. Two kinds of trouble are told apart:
- * an error in a value (an attribute that is absent, an overflow) stands on the stack and may be
- * absorbed by && and ||; a fault of the program (an unknown operation, a missing operand, a value
- * of the wrong kind) ends evaluation. Either way the answer is CEL_ERROR, which never grants.
+ * A stack machine. The programs of conditions are bytes that may come from anywhere, so two kinds
+ * of trouble are told apart: an error in a value (an attribute that is absent, an overflow) stands
+ * on the stack and may be absorbed by && and ||; a fault of the program (an unknown operation, a
+ * missing operand, a value of the wrong kind) ends evaluation. Either way the answer is CEL_ERROR,
+ * which never grants.
  */
-#include "policy/cel.h"
-#include "policy/cel_program.h"
+#include "policy/cel_machine.h"
 #include "policy/cel_time.h"
 
-enum value_kind {
-    VALUE_ERROR,
-    VALUE_BOOL,
-    VALUE_INT,
-    VALUE_STRING,
-    VALUE_TIMESTAMP,
-    VALUE_DURATION,
-    VALUE_STRINGS, /* in the program, at TEXT */
-    VALUE_INTS,    /* likewise */
-    VALUE_ROLES,   /* the modified roles of the environment */
-};
-
-struct value {
-    enum value_kind kind;
-    int64_t number;    /* of bool, int, timestamp, duration */
-    struct slice text; /* of string and lists */
-};
-
-struct machine {
-    struct slice rest; /* of the program */
-    const struct cel_env *env;
-    bool may_read_path;
-    bool fault;
-    size_t count;
-    struct value stack[CEL_STACK_MAX];
-};
-
-static const struct value error_value = {.kind = VALUE_ERROR};
+enum { STEPS_MAX = 100000 };
 
 /* ---- reading ---- */
 
-static struct slice read_bytes(struct machine *machine, size_t count)
-{
-    if (machine->rest.len < count) {
-        machine->fault = true;
-        return SLICE_NONE;
-    }
-    struct slice bytes = slice_upto(machine->rest, count);
-    machine->rest = slice_from(machine->rest, count);
-    return bytes;
-}
-
-static uint64_t read_number(struct machine *machine, size_t bytes)
-{
-    return cel_number_of(read_bytes(machine, bytes));
-}
-
-static struct slice read_string(struct machine *machine)
-{
-    size_t length = (size_t)read_number(machine, 2);
-    return read_bytes(machine, length);
-}
-
 static void read_change(struct machine *machine, struct cel_change *out)
 {
-    out->month = (uint8_t)read_number(machine, 1);
-    out->week = (uint8_t)read_number(machine, 1);
-    out->day = (uint8_t)read_number(machine, 1);
-    out->second = (int32_t)(uint32_t)read_number(machine, 4);
+    out->month = (uint8_t)machine_number(machine, 1);
+    out->week = (uint8_t)machine_number(machine, 1);
+    out->day = (uint8_t)machine_number(machine, 1);
+    out->second = (int32_t)(uint32_t)machine_number(machine, 4);
 }
 
 static struct cel_zone read_zone(struct machine *machine)
 {
     struct cel_zone zone;
-    zone.standard_s = (int32_t)(uint32_t)read_number(machine, 4);
-    zone.summer_s = (int32_t)(uint32_t)read_number(machine, 4);
+    zone.standard_s = (int32_t)(uint32_t)machine_number(machine, 4);
+    zone.summer_s = (int32_t)(uint32_t)machine_number(machine, 4);
     read_change(machine, &zone.begin);
     read_change(machine, &zone.end);
     machine->fault |= !cel_zone_is_sane(&zone);
@@ -82,16 +33,16 @@ static struct cel_zone read_zone(struct machine *machine)
 
 /* ---- the stack ---- */
 
-static void push(struct machine *machine, struct value value)
+static void push(struct machine *machine, struct cel_value value)
 {
-    if (machine->count == CEL_STACK_MAX) {
+    if (machine->count == machine->limit) {
         machine->fault = true;
         return;
     }
     machine->stack[machine->count++] = value;
 }
 
-static struct value pop(struct machine *machine)
+static struct cel_value pop(struct machine *machine)
 {
     if (machine->count == 0) {
         machine->fault = true;
@@ -100,54 +51,45 @@ static struct value pop(struct machine *machine)
     return machine->stack[--machine->count];
 }
 
-static struct value bool_value(bool value)
+struct cel_value machine_wrong_kind(struct machine *machine)
 {
-    return (struct value){.kind = VALUE_BOOL, .number = value};
-}
-
-static struct value number_value(enum value_kind kind, int64_t number)
-{
-    return (struct value){.kind = kind, .number = number};
-}
-
-static struct value text_value(enum value_kind kind, struct slice text)
-{
-    return (struct value){.kind = kind, .text = text};
-}
-
-/* A value of a kind that no compiler would put there. */
-static struct value wrong_kind(struct machine *machine)
-{
-    machine->fault = true;
+    machine->fault |= machine->wide == NULL;
     return error_value;
 }
 
-static bool either_is_error(struct value left, struct value right)
+bool machine_spend(struct machine *machine, size_t cost)
+{
+    machine->steps += (unsigned)(cost < STEPS_MAX ? cost : STEPS_MAX);
+    machine->fault |= machine->steps > STEPS_MAX;
+    return !machine->fault;
+}
+
+static bool either_is_error(struct cel_value left, struct cel_value right)
 {
     return left.kind == VALUE_ERROR || right.kind == VALUE_ERROR;
 }
 
 /* ---- operations ---- */
 
-static struct value attribute_value(struct slice text)
+static struct cel_value attribute_value(struct slice text)
 {
     return text.data == NULL ? error_value : text_value(VALUE_STRING, text);
 }
 
-static struct value load_attribute(struct machine *machine, enum cel_op op, struct value left,
-                                   struct value right)
+static struct cel_value load_attribute(struct machine *machine, enum cel_op op,
+                                       struct cel_value left, struct cel_value right)
 {
     (void)op;
     (void)left;
     (void)right;
     const struct cel_env *env = machine->env;
-    switch ((enum cel_attribute)read_number(machine, 1)) {
+    switch ((enum cel_attribute)machine_number(machine, 1)) {
     case ATTRIBUTE_TIME:
         return number_value(VALUE_TIMESTAMP, env->time_us);
     case ATTRIBUTE_HOST:
         return attribute_value(env->host);
     case ATTRIBUTE_PATH:
-        return machine->may_read_path ? attribute_value(env->path) : wrong_kind(machine);
+        return machine->may_read_path ? attribute_value(env->path) : machine_wrong_kind(machine);
     case ATTRIBUTE_NAME:
         return attribute_value(env->resource_name);
     case ATTRIBUTE_TYPE:
@@ -159,48 +101,54 @@ static struct value load_attribute(struct machine *machine, enum cel_op op, stru
     case ATTRIBUTE_ACCESS_LEVELS:
         return error_value;
     }
-    return wrong_kind(machine); /* any byte may stand there */
+    return machine_wrong_kind(machine); /* any byte may stand there */
 }
 
-static bool decides(struct value value, bool answer)
+static bool decides(struct cel_value value, bool answer)
 {
     return value.kind == VALUE_BOOL && (value.number != 0) == answer;
 }
 
+static bool is_bool_or_error(struct cel_value value)
+{
+    return value.kind == VALUE_BOOL || value.kind == VALUE_ERROR;
+}
+
 /* A decisive side (false for &&, true for ||) decides, whatever the other one is. */
-static struct value join(struct machine *machine, enum cel_op op, struct value left,
-                         struct value right)
+static struct cel_value join(struct machine *machine, enum cel_op op, struct cel_value left,
+                             struct cel_value right)
 {
     bool decisive = op == OP_OR;
-    if ((left.kind != VALUE_BOOL && left.kind != VALUE_ERROR) ||
-        (right.kind != VALUE_BOOL && right.kind != VALUE_ERROR)) {
-        return wrong_kind(machine);
+    if (!is_bool_or_error(left) || !is_bool_or_error(right)) {
+        machine_wrong_kind(machine);
     }
     if (decides(left, decisive) || decides(right, decisive)) {
         return bool_value(decisive);
     }
-    return either_is_error(left, right) ? error_value : bool_value(!decisive);
+    return left.kind == VALUE_BOOL && right.kind == VALUE_BOOL ? bool_value(!decisive)
+                                                               : error_value;
 }
 
 /* Jumps behind the operator if the top is DECISIVE already, which then stays as the answer. */
 static void skip_if(struct machine *machine, bool decisive)
 {
-    size_t bytes = (size_t)read_number(machine, 2);
+    size_t bytes = (size_t)machine_number(machine, 2);
     if (machine->count == 0) {
         machine->fault = true;
     } else if (decides(machine->stack[machine->count - 1], decisive)) {
-        read_bytes(machine, bytes);
+        machine_bytes(machine, bytes);
     }
 }
 
-static struct value compare(struct machine *machine, enum cel_op op, struct value left,
-                            struct value right)
+static struct cel_value compare(struct machine *machine, enum cel_op op, struct cel_value left,
+                                struct cel_value right)
 {
     if (either_is_error(left, right)) {
         return error_value;
     }
     if (left.kind != right.kind || left.kind > VALUE_DURATION) {
-        return wrong_kind(machine);
+        return machine->wide != NULL ? dynamic_compare(machine, op, left, right)
+                                     : machine_wrong_kind(machine);
     }
     int order = left.kind == VALUE_STRING
                     ? slice_compare(left.text, right.text)
@@ -214,8 +162,8 @@ static struct value compare(struct machine *machine, enum cel_op op, struct valu
     return bool_value(holds);
 }
 
-static struct value add(struct machine *machine, enum cel_op op, struct value left,
-                        struct value right)
+static struct cel_value add(struct machine *machine, enum cel_op op, struct cel_value left,
+                            struct cel_value right)
 {
     (void)op;
     if (either_is_error(left, right)) {
@@ -226,7 +174,8 @@ static struct value add(struct machine *machine, enum cel_op op, struct value le
     bool alike = left.kind == right.kind && (left.kind == VALUE_INT || left.kind == VALUE_DURATION);
     int64_t sum;
     if (!moved && !alike) {
-        return wrong_kind(machine);
+        return machine->wide != NULL ? dynamic_join(machine, left, right)
+                                     : machine_wrong_kind(machine);
     }
     if (__builtin_add_overflow(left.number, right.number, &sum)) {
         return error_value;
@@ -234,8 +183,8 @@ static struct value add(struct machine *machine, enum cel_op op, struct value le
     return number_value(moved ? VALUE_TIMESTAMP : left.kind, sum);
 }
 
-static struct value subtract(struct machine *machine, enum cel_op op, struct value left,
-                             struct value right)
+static struct cel_value subtract(struct machine *machine, enum cel_op op, struct cel_value left,
+                                 struct cel_value right)
 {
     (void)op;
     if (either_is_error(left, right)) {
@@ -246,7 +195,7 @@ static struct value subtract(struct machine *machine, enum cel_op op, struct val
     bool moved = left.kind == VALUE_TIMESTAMP && right.kind == VALUE_DURATION;
     int64_t difference;
     if (!alike && !span && !moved) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     if (__builtin_sub_overflow(left.number, right.number, &difference)) {
         return error_value;
@@ -254,8 +203,8 @@ static struct value subtract(struct machine *machine, enum cel_op op, struct val
     return number_value(span ? VALUE_DURATION : left.kind, difference);
 }
 
-static struct value negate(struct machine *machine, enum cel_op op, struct value value,
-                           struct value none)
+static struct cel_value negate(struct machine *machine, enum cel_op op, struct cel_value value,
+                               struct cel_value none)
 {
     (void)op;
     (void)none;
@@ -264,22 +213,22 @@ static struct value negate(struct machine *machine, enum cel_op op, struct value
         return error_value;
     }
     if (value.kind != VALUE_INT) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     return __builtin_sub_overflow((int64_t)0, value.number, &number)
                ? error_value
                : number_value(VALUE_INT, number);
 }
 
-static struct value invert(struct machine *machine, enum cel_op op, struct value value,
-                           struct value none)
+static struct cel_value invert(struct machine *machine, enum cel_op op, struct cel_value value,
+                               struct cel_value none)
 {
     (void)op;
     (void)none;
     if (value.kind == VALUE_ERROR) {
         return error_value;
     }
-    return value.kind == VALUE_BOOL ? bool_value(value.number == 0) : wrong_kind(machine);
+    return value.kind == VALUE_BOOL ? bool_value(value.number == 0) : machine_wrong_kind(machine);
 }
 
 /* ---- lists ---- */
@@ -294,12 +243,15 @@ static bool roles_hold(const struct cel_env *env, struct slice wanted)
     return false;
 }
 
-static struct value is_in(struct machine *machine, enum cel_op op, struct value element,
-                          struct value list)
+static struct cel_value is_in(struct machine *machine, enum cel_op op, struct cel_value element,
+                              struct cel_value list)
 {
     (void)op;
     if (either_is_error(element, list)) {
         return error_value;
+    }
+    if (list.kind == VALUE_LIST || list.kind == VALUE_MAP) {
+        return dynamic_in(machine, element, list);
     }
     if (element.kind == VALUE_STRING && list.kind == VALUE_ROLES) {
         return bool_value(roles_hold(machine->env, element.text));
@@ -311,19 +263,19 @@ static struct value is_in(struct machine *machine, enum cel_op op, struct value 
         return bool_value(cel_ints_hold(list.text, element.number));
     }
     bool empty = element.kind == VALUE_INT && list.kind == VALUE_STRINGS && list.text.len == 0;
-    return empty ? bool_value(false) : wrong_kind(machine);
+    return empty ? bool_value(false) : machine_wrong_kind(machine);
 }
 
 /* Whether every element of the left list is in the right one. An empty list has only those. */
-static struct value has_only(struct machine *machine, enum cel_op op, struct value list,
-                             struct value allowed)
+static struct cel_value has_only(struct machine *machine, enum cel_op op, struct cel_value list,
+                                 struct cel_value allowed)
 {
     (void)op;
     if (either_is_error(list, allowed)) {
         return error_value;
     }
     if (allowed.kind != VALUE_STRINGS || (list.kind != VALUE_STRINGS && list.kind != VALUE_ROLES)) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     bool only = true;
     if (list.kind == VALUE_ROLES) {
@@ -340,30 +292,32 @@ static struct value has_only(struct machine *machine, enum cel_op op, struct val
 }
 
 /* The call's roles; where a call has none, the default that the expression names. */
-static struct value modified_roles(struct machine *machine, enum cel_op op, struct value fallback,
-                                   struct value none)
+static struct cel_value modified_roles(struct machine *machine, enum cel_op op,
+                                       struct cel_value fallback, struct cel_value none)
 {
     (void)op;
     (void)none;
     if (fallback.kind != VALUE_STRINGS) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     return machine->env->modified_role_count < 0 ? fallback : number_value(VALUE_ROLES, 0);
 }
 
 /* ---- methods ---- */
 
-static struct value affix(struct machine *machine, enum cel_op op, struct value text,
-                          struct value part)
+static struct cel_value affix(struct machine *machine, enum cel_op op, struct cel_value text,
+                              struct cel_value part)
 {
     if (either_is_error(text, part)) {
         return error_value;
     }
     if (text.kind != VALUE_STRING || part.kind != VALUE_STRING) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     return bool_value(op == OP_STARTS_WITH ? slice_starts(text.text, part.text)
-                                           : slice_ends(text.text, part.text));
+                      : op == OP_ENDS_WITH
+                          ? slice_ends(text.text, part.text)
+                          : part.text.len == 0 || slice_find_slice(text.text, part.text) >= 0);
 }
 
 /* The text between the first PREFIX and the next SUFFIX; "" if one of them is not there. */
@@ -381,51 +335,51 @@ static struct slice extract_between(struct slice text, struct slice prefix, stru
     return end < 0 ? SLICE("") : slice_upto(rest, (size_t)end);
 }
 
-static struct value extract(struct machine *machine, enum cel_op op, struct value text,
-                            struct value none)
+static struct cel_value extract(struct machine *machine, enum cel_op op, struct cel_value text,
+                                struct cel_value none)
 {
     (void)op;
     (void)none;
-    struct slice prefix = read_string(machine);
-    struct slice suffix = read_string(machine);
+    struct slice prefix = machine_string(machine);
+    struct slice suffix = machine_string(machine);
     if (text.kind == VALUE_ERROR || machine->fault) {
         return error_value;
     }
     if (text.kind != VALUE_STRING) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     return text_value(VALUE_STRING, extract_between(text.text, prefix, suffix));
 }
 
-static struct value field_of(struct machine *machine, enum cel_op op, struct value time,
-                             struct value none)
+static struct cel_value field_of(struct machine *machine, enum cel_op op, struct cel_value time,
+                                 struct cel_value none)
 {
     (void)op;
     (void)none;
-    uint64_t field = read_number(machine, 1);
+    uint64_t field = machine_number(machine, 1);
     struct cel_zone zone = read_zone(machine);
     if (machine->fault || field >= CEL_FIELD_COUNT) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     if (time.kind != VALUE_TIMESTAMP) {
-        return time.kind == VALUE_ERROR ? error_value : wrong_kind(machine);
+        return time.kind == VALUE_ERROR ? error_value : machine_wrong_kind(machine);
     }
     return number_value(VALUE_INT, cel_field_of(time.number, (enum cel_field)field, &zone));
 }
 
-static struct value match_tag(struct machine *machine, enum cel_op op, struct value none,
-                              struct value nothing)
+static struct cel_value match_tag(struct machine *machine, enum cel_op op, struct cel_value none,
+                                  struct cel_value nothing)
 {
     (void)op;
     (void)none;
     (void)nothing;
     const struct cel_env *env = machine->env;
-    uint64_t flags = read_number(machine, 1);
-    struct slice key = read_string(machine);
-    struct slice value = read_string(machine);
+    uint64_t flags = machine_number(machine, 1);
+    struct slice key = machine_string(machine);
+    struct slice value = machine_string(machine);
     bool valued = (flags & CEL_TAG_WITH_VALUE) != 0;
     if (machine->fault || key.len == 0 || valued != (value.len > 0)) {
-        return wrong_kind(machine);
+        return machine_wrong_kind(machine);
     }
     bool by_id = (flags & CEL_TAG_BY_ID) != 0;
     enum cel_tag held =
@@ -435,30 +389,27 @@ static struct value match_tag(struct machine *machine, enum cel_op op, struct va
 
 /* ---- the machine ---- */
 
-static struct value constant(struct machine *machine, enum cel_op op, struct value none,
-                             struct value nothing)
+static struct cel_value constant(struct machine *machine, enum cel_op op, struct cel_value none,
+                                 struct cel_value nothing)
 {
-    static const struct {
-        enum value_kind kind;
-        size_t bytes; /* 0: a string */
-    } constants[] = {
-        [OP_BOOL] = {VALUE_BOOL, 1},           [OP_INT] = {VALUE_INT, 8},
-        [OP_TIMESTAMP] = {VALUE_TIMESTAMP, 8}, [OP_DURATION] = {VALUE_DURATION, 8},
-        [OP_STRING] = {VALUE_STRING, 0},       [OP_STRINGS] = {VALUE_STRINGS, 0},
-        [OP_INTS] = {VALUE_INTS, 0},
+    static const enum cel_kind kinds[] = {
+        [OP_BOOL] = VALUE_BOOL,           [OP_INT] = VALUE_INT,
+        [OP_TIMESTAMP] = VALUE_TIMESTAMP, [OP_DURATION] = VALUE_DURATION,
+        [OP_STRING] = VALUE_STRING,       [OP_STRINGS] = VALUE_STRINGS,
+        [OP_INTS] = VALUE_INTS,
     };
-    enum value_kind kind = constants[op].kind;
     (void)none;
     (void)nothing;
-    return constants[op].bytes == 0
-               ? text_value(kind, read_string(machine))
-               : number_value(kind, (int64_t)read_number(machine, constants[op].bytes));
+    if (op == OP_STRING || op == OP_STRINGS || op == OP_INTS) {
+        return text_value(kinds[op], machine_string(machine));
+    }
+    return number_value(kinds[op], (int64_t)(op == OP_BOOL ? machine_number(machine, 1)
+                                                           : machine_number(machine, 8)));
 }
 
 static const struct operation {
     unsigned operands; /* taken from the stack; the result goes back there */
-    struct value (*run)(struct machine *machine, enum cel_op op, struct value left,
-                        struct value right);
+    cel_run *run;
 } operations[] = {
     [OP_BOOL] = {0, constant},
     [OP_INT] = {0, constant},
@@ -488,22 +439,86 @@ static const struct operation {
     [OP_STARTS_WITH] = {2, affix},
     [OP_ENDS_WITH] = {2, affix},
     [OP_HAS_ONLY] = {2, has_only},
+    /* of the wide profile alone */
+    [OP_CONTAINS] = {2, affix},
+    [OP_ABOUT] = {0, dynamic_about},
+    [OP_NULL] = {0, dynamic_null},
+    [OP_VARIABLE] = {0, dynamic_variable},
+    [OP_LIST] = {0, dynamic_list}, /* takes as many as the program says */
+    [OP_RECORD] = {0, dynamic_record},
+    [OP_MEMBER] = {1, dynamic_field},
+    [OP_HAS] = {1, dynamic_field},
+    [OP_INDEX] = {2, dynamic_index},
+    [OP_CHOICE] = {1, dynamic_choice},
+    [OP_SIZE] = {1, dynamic_size},
+    [OP_MATCHES] = {1, dynamic_matches},
+    [OP_TO_INT] = {1, dynamic_to_int},
+    [OP_TO_STRING] = {1, dynamic_to_string},
+    [OP_ALL] = {1, dynamic_macro},
+    [OP_EXISTS] = {1, dynamic_macro},
+    [OP_EXISTS_ONE] = {1, dynamic_macro},
+    [OP_FILTER] = {1, dynamic_macro},
+    [OP_MAP] = {1, dynamic_macro},
 };
 
-static void step(struct machine *machine)
+/* END: the first operation that the profile does not have. */
+static inline void step(struct machine *machine, unsigned end)
 {
-    enum cel_op op = (enum cel_op)read_number(machine, 1);
+    enum cel_op op = (enum cel_op)machine_number(machine, 1);
     if (op == OP_SKIP_IF_FALSE || op == OP_SKIP_IF_TRUE) {
         skip_if(machine, op == OP_SKIP_IF_TRUE);
         return;
     }
-    if (op >= sizeof(operations) / sizeof(operations[0]) || operations[op].run == NULL) {
+    if (op >= end || operations[op].run == NULL) {
         machine->fault = true; /* any byte may stand there */
         return;
     }
-    struct value right = operations[op].operands > 1 ? pop(machine) : error_value;
-    struct value left = operations[op].operands > 0 ? pop(machine) : error_value;
+    struct cel_value right = operations[op].operands > 1 ? pop(machine) : error_value;
+    struct cel_value left = operations[op].operands > 0 ? pop(machine) : error_value;
     push(machine, operations[op].run(machine, op, left, right));
+}
+
+struct cel_value machine_run(struct machine *machine, struct slice part)
+{
+    struct slice behind = machine->rest;
+    size_t count = machine->count;
+    machine->rest = part;
+    while (machine->rest.len > 0 && machine_spend(machine, 1)) {
+        step(machine, sizeof(operations) / sizeof(operations[0]));
+    }
+    machine->rest = behind;
+    if (machine->count != count + 1) {
+        machine->fault = true;
+    }
+    return machine->fault ? error_value : pop(machine);
+}
+
+bool cel_custom_value(const struct custom_program *program, const struct cel_value *about,
+                      struct arena *arena, struct cel_value *out)
+{
+    struct machine machine = {
+        .wide = program,
+        .about = about,
+        .arena = arena,
+        .stack = arena_array(arena, struct cel_value, program->stack),
+        .limit = program->stack,
+    };
+    struct cel_value result = machine_run(&machine, program->code);
+    if (result.kind == VALUE_ERROR) {
+        return false;
+    }
+    *out = result;
+    return true;
+}
+
+enum cel_result cel_custom_eval(const struct custom_program *program,
+                                const struct cel_value *resource, struct arena *arena)
+{
+    struct cel_value result;
+    if (!cel_custom_value(program, resource, arena, &result) || result.kind != VALUE_BOOL) {
+        return CEL_ERROR;
+    }
+    return result.number != 0 ? CEL_TRUE : CEL_FALSE;
 }
 
 static bool has_head(struct slice program)
@@ -524,17 +539,21 @@ enum cel_result cel_eval(struct slice program, const struct cel_env *env, struct
     if (!has_head(program)) {
         return CEL_ERROR;
     }
-    struct machine machine; /* not zeroed: the stack is written before it is read */
+    struct cel_value stack[CEL_STACK_MAX];
+    struct machine machine; /* neither is zeroed: what stands there is written before it is read */
     machine.rest = slice_from(program, CEL_HEAD_BYTES);
     machine.env = env;
     machine.may_read_path = cel_reads_path(program);
     machine.fault = false;
     machine.count = 0;
+    machine.limit = CEL_STACK_MAX;
+    machine.stack = stack;
+    machine.wide = NULL;
     while (machine.rest.len > 0 && !machine.fault) {
-        step(&machine);
+        step(&machine, CEL_OPS_OF_CONDITIONS);
     }
-    if (machine.fault || machine.count != 1 || machine.stack[0].kind != VALUE_BOOL) {
+    if (machine.fault || machine.count != 1 || stack[0].kind != VALUE_BOOL) {
         return CEL_ERROR;
     }
-    return machine.stack[0].number != 0 ? CEL_TRUE : CEL_FALSE;
+    return stack[0].number != 0 ? CEL_TRUE : CEL_FALSE;
 }

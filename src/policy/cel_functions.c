@@ -26,43 +26,95 @@ static bool take_comma(struct compiler *compiler)
     return compile_expect(compiler, TOKEN_COMMA, "','");
 }
 
-/* ---- functions: constants that are read here, once ---- */
+/* ---- functions ---- */
 
-static const struct constant_function {
+struct function {
+    enum cel_profile_kind profile;
     const char *name;
-    bool (*parse)(struct slice text, int64_t *out);
+    /* Behind the parenthesis; NAME is where the function was written. */
+    enum cel_type (*compile)(struct compiler *compiler, const struct function *function,
+                             const struct cel_token *name);
     enum cel_op op;
+    /* Of those that read a constant, once. */
     enum cel_type type;
+    bool (*parse)(struct slice text, int64_t *out);
     const char *form;
-} constant_functions[] = {
-    {"timestamp", cel_timestamp_parse, OP_TIMESTAMP, TYPE_TIMESTAMP, "2026-01-31T12:00:00Z"},
-    {"duration", cel_duration_parse, OP_DURATION, TYPE_DURATION, "3600s"},
-    {"date", cel_date_parse, OP_TIMESTAMP, TYPE_TIMESTAMP, "2026-01-31"},
+};
+
+static enum cel_type compile_constant(struct compiler *compiler, const struct function *function,
+                                      const struct cel_token *name)
+{
+    (void)name;
+    struct slice text;
+    int64_t value;
+    struct cel_token argument = compiler->token;
+    if (!take_constant(compiler, &text) || !take_close(compiler) || !compile_push(compiler)) {
+        return TYPE_NONE;
+    }
+    if (!function->parse(text, &value)) {
+        return compile_fail(compiler, &argument, "not a %s: it reads like \"%s\"", function->name,
+                            function->form);
+    }
+    emit_u8(&compiler->code, function->op);
+    emit_i64(&compiler->code, value);
+    return function->type;
+}
+
+static enum cel_type compile_of_value(struct compiler *compiler, const struct function *function,
+                                      const struct cel_token *name)
+{
+    (void)name;
+    if (compile_expression(compiler) == TYPE_NONE || !take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, function->op);
+    return TYPE_DYNAMIC;
+}
+
+/* The field that was asked for last is not taken, but asked about. */
+static enum cel_type compile_has(struct compiler *compiler, const struct function *function,
+                                 const struct cel_token *name)
+{
+    compiler->member_at = 0;
+    if (compile_expression(compiler) == TYPE_NONE) {
+        return TYPE_NONE;
+    }
+    const char *operation = compiler->code.data + compiler->code.head + compiler->member_at;
+    size_t name_bytes = compiler->member_at == 0 || compiler->code.overflow
+                            ? 0
+                            : (size_t)cel_number_of((struct slice){operation + 1, 2});
+    if (compiler->member_at == 0 ||
+        (!compiler->code.overflow &&
+         compiler->member_at + 3 + name_bytes != buffer_len(&compiler->code))) {
+        return compile_fail(compiler, name, "has() takes a field: has(resource.spec)");
+    }
+    if (!compiler->code.overflow) {
+        compiler->code.data[compiler->code.head + compiler->member_at] = (char)function->op;
+    }
+    compiler->member_at = 0;
+    return take_close(compiler) ? TYPE_DYNAMIC : TYPE_NONE;
+}
+
+static const struct function functions[] = {
+    {PROFILE_CONDITION, "timestamp", compile_constant, OP_TIMESTAMP, TYPE_TIMESTAMP,
+     cel_timestamp_parse, "2026-01-31T12:00:00Z"},
+    {PROFILE_CONDITION, "duration", compile_constant, OP_DURATION, TYPE_DURATION,
+     cel_duration_parse, "3600s"},
+    {PROFILE_CONDITION, "date", compile_constant, OP_TIMESTAMP, TYPE_TIMESTAMP, cel_date_parse,
+     "2026-01-31"},
+    {.profile = PROFILE_CUSTOM, .name = "size", .compile = compile_of_value, .op = OP_SIZE},
+    {.profile = PROFILE_CUSTOM, .name = "int", .compile = compile_of_value, .op = OP_TO_INT},
+    {.profile = PROFILE_CUSTOM, .name = "string", .compile = compile_of_value, .op = OP_TO_STRING},
+    {.profile = PROFILE_CUSTOM, .name = "has", .compile = compile_has, .op = OP_HAS},
 };
 
 enum cel_type compile_function(struct compiler *compiler, const struct cel_token *name)
 {
-    for (size_t i = 0; i < sizeof(constant_functions) / sizeof(constant_functions[0]); i++) {
-        const struct constant_function *function = &constant_functions[i];
-        if (!slice_is(name->text, function->name)) {
-            continue;
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+        const struct function *function = &functions[i];
+        if (function->profile == compiler->profile->kind && slice_is(name->text, function->name)) {
+            return take_open(compiler) ? function->compile(compiler, function, name) : TYPE_NONE;
         }
-        struct slice text;
-        int64_t value;
-        if (!take_open(compiler)) {
-            return TYPE_NONE;
-        }
-        struct cel_token argument = compiler->token;
-        if (!take_constant(compiler, &text) || !take_close(compiler) || !compile_push(compiler)) {
-            return TYPE_NONE;
-        }
-        if (!function->parse(text, &value)) {
-            return compile_fail(compiler, &argument, "not a %s: it reads like \"%s\"",
-                                function->name, function->form);
-        }
-        emit_u8(&compiler->code, function->op);
-        emit_i64(&compiler->code, value);
-        return function->type;
     }
     return compile_fail(compiler, name, "unknown function '%.*s'", NAME_ARG(name->text));
 }
@@ -153,7 +205,7 @@ static enum cel_type compile_affix(struct compiler *compiler, unsigned op)
 {
     struct cel_token argument = compiler->token;
     enum cel_type type = compile_expression(compiler);
-    if (type != TYPE_NONE && type != TYPE_STRING) {
+    if (type != TYPE_NONE && type != compile_type(compiler, TYPE_STRING)) {
         return compile_fail(compiler, &argument, "expected a string, not %s", cel_type_name(type));
     }
     if (type == TYPE_NONE || !take_close(compiler)) {
@@ -161,7 +213,7 @@ static enum cel_type compile_affix(struct compiler *compiler, unsigned op)
     }
     emit_u8(&compiler->code, op);
     compiler->stack--;
-    return TYPE_BOOL;
+    return compile_type(compiler, TYPE_BOOL);
 }
 
 /* "prefix{name}suffix", with one pair of braces. */
@@ -245,8 +297,70 @@ static enum cel_type compile_field(struct compiler *compiler, unsigned field)
     return TYPE_INT;
 }
 
+static enum cel_type compile_size(struct compiler *compiler, unsigned op)
+{
+    if (!take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, op);
+    return TYPE_DYNAMIC;
+}
+
+static enum cel_type compile_matches(struct compiler *compiler, unsigned op)
+{
+    struct cel_token argument = compiler->token;
+    struct error why = {0};
+    if (argument.kind != TOKEN_STRING) {
+        return compile_fail(compiler, &argument, "matches takes a constant string");
+    }
+    const struct pattern *pattern = pattern_compile(compiler->kept, argument.string, &why);
+    if (pattern == NULL) {
+        return compile_fail(compiler, &argument, "%s", why.text);
+    }
+    if (!compile_advance(compiler) || !take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, op);
+    emit_u16(&compiler->code, compiler->pattern_count);
+    compiler->patterns[compiler->pattern_count++] = pattern;
+    return TYPE_DYNAMIC;
+}
+
+/* "v, body)" over the list or map that stands: the body lies in the program once and is run for
+ * each element. */
+static enum cel_type compile_macro(struct compiler *compiler, unsigned op)
+{
+    struct cel_token name = compiler->token;
+    if (name.kind != TOKEN_NAME) {
+        return compile_fail(compiler, &name, "expected the name of a variable");
+    }
+    if (compile_is_about(compiler, name.text) || slice_is(name.text, "true") ||
+        slice_is(name.text, "false") || slice_is(name.text, "null")) {
+        return compile_fail(compiler, &name, "a variable cannot have this name");
+    }
+    if (compiler->variable_count == CEL_VARIABLES_MAX) {
+        return compile_fail(compiler, &name, "nested too deeply");
+    }
+    if (!compile_advance(compiler) || !take_comma(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_u8(&compiler->code, op);
+    emit_u8(&compiler->code, compiler->variable_count);
+    size_t span = emit_span_begin(&compiler->code);
+    compiler->variables[compiler->variable_count++] = name.text;
+    enum cel_type type = compile_expression(compiler);
+    compiler->variable_count--;
+    if (type == TYPE_NONE || !take_close(compiler)) {
+        return TYPE_NONE;
+    }
+    emit_span_end(&compiler->code, span);
+    compiler->stack--;
+    compiler->member_at = 0;
+    return TYPE_DYNAMIC;
+}
+
 static const struct method {
-    enum cel_type receiver;
+    enum cel_type receiver; /* TYPE_DYNAMIC: of PROFILE_CUSTOM */
     const char *name;
     enum cel_type (*compile)(struct compiler *compiler, unsigned argument);
     unsigned argument;
@@ -265,6 +379,16 @@ static const struct method {
     {TYPE_TIMESTAMP, "getMinutes", compile_field, CEL_MINUTES},
     {TYPE_TIMESTAMP, "getSeconds", compile_field, CEL_SECONDS},
     {TYPE_TIMESTAMP, "getMilliseconds", compile_field, CEL_MILLISECONDS},
+    {TYPE_DYNAMIC, "startsWith", compile_affix, OP_STARTS_WITH},
+    {TYPE_DYNAMIC, "endsWith", compile_affix, OP_ENDS_WITH},
+    {TYPE_DYNAMIC, "contains", compile_affix, OP_CONTAINS},
+    {TYPE_DYNAMIC, "matches", compile_matches, OP_MATCHES},
+    {TYPE_DYNAMIC, "size", compile_size, OP_SIZE},
+    {TYPE_DYNAMIC, "all", compile_macro, OP_ALL},
+    {TYPE_DYNAMIC, "exists", compile_macro, OP_EXISTS},
+    {TYPE_DYNAMIC, "exists_one", compile_macro, OP_EXISTS_ONE},
+    {TYPE_DYNAMIC, "filter", compile_macro, OP_FILTER},
+    {TYPE_DYNAMIC, "map", compile_macro, OP_MAP},
 };
 
 enum cel_type compile_method(struct compiler *compiler, enum cel_type receiver,
@@ -275,6 +399,9 @@ enum cel_type compile_method(struct compiler *compiler, enum cel_type receiver,
             return take_open(compiler) ? methods[i].compile(compiler, methods[i].argument)
                                        : TYPE_NONE;
         }
+    }
+    if (receiver == TYPE_DYNAMIC) {
+        return compile_fail(compiler, name, "unknown function '%.*s'", NAME_ARG(name->text));
     }
     return compile_fail(compiler, name, "%s has no function '%.*s'", cel_type_name(receiver),
                         NAME_ARG(name->text));

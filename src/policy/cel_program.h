@@ -1,9 +1,10 @@
 /*
- * The bytes of a compiled condition, shared by the compiler and the evaluator of cel.h.
+ * The bytes of a compiled expression, shared by the compiler and the evaluator.
  *
- * Head: CEL_PROGRAM_VERSION, then flags. Then operations of a stack machine, each an opcode byte
- * with the operands named below, numbers little-endian. Jumps only lead forward, so that evaluation
- * ends after at most as many steps as there are bytes. At the end one bool stands on the stack.
+ * Operations of a stack machine, each an opcode byte with the operands named below, numbers
+ * little-endian. A condition has a head before them: CEL_PROGRAM_VERSION, then flags. Its jumps
+ * only lead forward, so that evaluation ends after at most as many steps as there are bytes, and at
+ * the end one bool stands on the stack. Macros, which run their body again, are not for conditions.
  */
 #pragma once
 
@@ -48,7 +49,29 @@ enum cel_op {
     OP_TAG,     /* u8: bit 0 by id, bit 1 with a value; key and value as strings above */
     OP_HAS_ONLY,
     OP_MODIFIED_ROLES, /* the roles, or the list below if they are absent */
+    /* Of the wide profile alone, which has no head and whose types are not known before. */
+    OP_CONTAINS,
+    OP_ABOUT, /* what is evaluated */
+    OP_NULL,
+    OP_VARIABLE, /* u8: of a macro, by its depth */
+    OP_LIST,     /* u16: so many values from the stack */
+    OP_RECORD,   /* u16: likewise: name, value, name, value… */
+    OP_MEMBER,   /* a name as string above */
+    OP_HAS,      /* the same, as a question */
+    OP_INDEX,
+    OP_CHOICE, /* u16 bytes that follow if true, which they are; then the same if false */
+    OP_SIZE,
+    OP_MATCHES, /* u16: of the program's patterns */
+    OP_TO_INT,
+    OP_TO_STRING,
+    OP_ALL, /* this and the next four: u8 variable, u16 bytes of the body, which follow */
+    OP_EXISTS,
+    OP_EXISTS_ONE,
+    OP_FILTER,
+    OP_MAP,
 };
+
+enum { CEL_VARIABLES_MAX = 8, CEL_OPS_OF_CONDITIONS = OP_CONTAINS };
 
 enum { CEL_TAG_BY_ID = 1, CEL_TAG_WITH_VALUE = 2 };
 

@@ -18,10 +18,11 @@ static char peek(const struct cel_lexer *lexer, size_t ahead)
     return at < lexer->source.len ? lexer->source.data[at] : '\0';
 }
 
+/* Counted on from where a column was known last, so that a long line is gone through once. */
 static unsigned column_of(const struct cel_lexer *lexer, size_t at)
 {
-    unsigned column = 1;
-    for (size_t i = lexer->line_start; i < at; i++) {
+    unsigned column = lexer->column;
+    for (size_t i = lexer->column_at; i < at; i++) {
         column += ((unsigned char)lexer->source.data[i] & 0xc0) != 0x80; /* a character's first */
     }
     return column;
@@ -40,7 +41,8 @@ static void skip_blanks(struct cel_lexer *lexer)
         if (c == '\n') {
             lexer->at++;
             lexer->line++;
-            lexer->line_start = lexer->at;
+            lexer->column = 1;
+            lexer->column_at = lexer->at;
         } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f') {
             lexer->at++;
         } else if (c == '/' && peek(lexer, 1) == '/') {
@@ -124,13 +126,23 @@ static size_t read_escape(struct cel_lexer *lexer, char *out)
     return read_digits(lexer, digits, 16, &point) ? put_point(out, point) : 0;
 }
 
+/* The bytes up to QUOTE, or to the end if there is none: what the text has at most. */
+static size_t string_length(const struct cel_lexer *lexer, bool raw, char quote)
+{
+    size_t length = 0;
+    for (char c; (c = peek(lexer, length)) != quote && c != '\0'; length++) {
+        length += c == '\\' && !raw;
+    }
+    return length;
+}
+
 static bool read_string(struct cel_lexer *lexer, bool raw, struct cel_token *out, struct error *err)
 {
     size_t start = lexer->at;
     char quote = peek(lexer, 0);
-    char *text = arena_alloc(lexer->arena, lexer->source.len - start);
-    size_t length = 0;
     lexer->at++;
+    char *text = arena_alloc(lexer->arena, string_length(lexer, raw, quote));
+    size_t length = 0;
     for (;;) {
         char c = peek(lexer, 0);
         size_t here = lexer->at;
@@ -248,7 +260,9 @@ bool cel_token_next(struct cel_lexer *lexer, struct cel_token *out, struct error
     char c = peek(lexer, 0);
     char second = peek(lexer, 1);
     bool read = true;
-    *out = (struct cel_token){.line = lexer->line, .column = column_of(lexer, start)};
+    lexer->column = column_of(lexer, start);
+    lexer->column_at = start;
+    *out = (struct cel_token){.line = lexer->line, .column = lexer->column};
     if (start == lexer->source.len) {
         out->kind = TOKEN_END;
     } else if ((c == 'r' || c == 'R') && (second == '"' || second == '\'')) {

@@ -1,6 +1,6 @@
 /*
- * The words of the language, for both of its profiles: IAM conditions (cel_compile.c), and custom
- * constraints and mappings (cel_custom_parse.c), which have choices and maps besides.
+ * The words of the language, for both of its profiles (cel_profile.h): custom constraints and
+ * mappings have choices and maps besides.
  */
 #pragma once
 
@@ -52,8 +52,15 @@ struct cel_lexer {
     struct slice source;
     size_t at;
     unsigned line;
-    size_t line_start;
+    unsigned column; /* of the byte at column_at, in this line */
+    size_t column_at;
 };
+
+/* A lexer of SOURCE; the texts of strings lie in ARENA. */
+static inline struct cel_lexer cel_lexer_of(struct arena *arena, struct slice source)
+{
+    return (struct cel_lexer){.arena = arena, .source = source, .line = 1, .column = 1};
+}
 
 /* The next word. False, with place and reason, where there is none. */
 bool cel_token_next(struct cel_lexer *lexer, struct cel_token *out, struct error *err);

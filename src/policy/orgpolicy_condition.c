@@ -14,7 +14,7 @@ static bool is_call(struct slice name)
 
 bool orgpolicy_condition_about_tags(struct arena *arena, struct slice source)
 {
-    struct cel_lexer lexer = {.arena = arena, .source = source, .line = 1};
+    struct cel_lexer lexer = cel_lexer_of(arena, source);
     struct cel_token token;
     size_t parts = 0;
     while (cel_token_next(&lexer, &token, NULL)) {
@@ -86,7 +86,7 @@ static const struct renaming *renaming_of(const struct cel_token *token)
 
 struct slice orgpolicy_condition_modern(struct arena *arena, struct slice source)
 {
-    struct cel_lexer lexer = {.arena = arena, .source = source, .line = 1};
+    struct cel_lexer lexer = cel_lexer_of(arena, source);
     struct cel_token token;
     char *out = arena_alloc(arena, source.len + 1);
     size_t used = 0;

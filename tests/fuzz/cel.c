@@ -1,11 +1,13 @@
 /*
- * Conditions: the first byte says whether the rest is a program ("p"), the operations of one ("o"),
- * or an expression to compile. A program that we compiled must evaluate to the same answer twice,
- * must never be malformed, and must survive any change of one of its bytes.
+ * CEL in both of its profiles. The first byte says whether the rest is a program of a condition
+ * ("p"), the operations of one ("o"), an expression of the wide profile ("w"), or a condition to
+ * compile. What is refused is refused with its place; what was compiled gives the same answer
+ * twice. A condition's program must never be malformed, and must survive any change of one of its
+ * bytes.
  */
 #include <stdlib.h>
 
-#include "policy/cel.h"
+#include "policy/cel_custom.h"
 
 static const struct slice modified[] = {SLICE_INIT("roles/run.invoker"),
                                         SLICE_INIT("roles/run.viewer")};
@@ -46,6 +48,61 @@ static void evaluate(struct slice program)
     cel_reads_path(program);
 }
 
+/* ---- the wide profile, over a document that has something of every kind ---- */
+
+static const struct slice names[] = {SLICE_INIT("name"), SLICE_INIT("list"), SLICE_INIT("map")};
+static const struct cel_value numbers[] = {
+    {.kind = VALUE_INT, .number = INT64_MAX},
+    {.kind = VALUE_DOUBLE, .real = 0.5},
+    {.kind = VALUE_NULL},
+    {.kind = VALUE_STRING, .text = SLICE_INIT("a\xc3\xa9\xff")},
+};
+static const struct cel_value inner[] = {
+    {.kind = VALUE_STRING, .text = SLICE_INIT("hello-42")},
+    {.kind = VALUE_LIST, .items = numbers, .count = 4},
+    {.kind = VALUE_BOOL, .number = 1},
+};
+static const struct cel_value parts[] = {
+    {.kind = VALUE_STRING, .text = SLICE_INIT("hello")},
+    {.kind = VALUE_LIST, .items = numbers, .count = 4},
+    {.kind = VALUE_MAP, .names = names, .items = inner, .count = 3},
+};
+static const struct cel_value resource[] = {
+    {.kind = VALUE_MAP, .names = names, .items = parts, .count = 3}};
+static const struct slice about_names[] = {SLICE_INIT("resource")};
+static const struct cel_value document = {
+    .kind = VALUE_MAP, .names = about_names, .items = resource, .count = 1};
+static const char *const about[] = {"resource", NULL};
+
+enum { WIDE_SOURCE_MAX = 1 << 16 }; /* more than any user gets, so that what grows is seen */
+
+static bool is_refusal(const struct error *err)
+{
+    bool sized = slice_starts(slice_of(err->text), SLICE("over ")); /* too long: has no place */
+    return err->status == STATUS_INVALID_ARGUMENT &&
+           (sized || (err->text[0] >= '1' && err->text[0] <= '9'));
+}
+
+static void evaluate_wide(struct slice source)
+{
+    auto_arena arena = {0};
+    struct error err = {0};
+    const struct custom_program *program =
+        cel_custom_compile_about(&arena, source, WIDE_SOURCE_MAX, about, &err);
+    if (program == NULL) {
+        if (!is_refusal(&err)) {
+            abort();
+        }
+        return;
+    }
+    enum cel_result first = cel_custom_eval(program, &document, &arena);
+    if (first > CEL_ERROR || cel_custom_eval(program, &document, &arena) != first) {
+        abort();
+    }
+}
+
+/* ---- conditions ---- */
+
 static void compile(struct slice source, uint8_t change)
 {
     auto_arena arena = {0};
@@ -53,8 +110,8 @@ static void compile(struct slice source, uint8_t change)
     struct slice again;
     struct error err = {0};
     if (!cel_compile(&arena, source, &program, &err)) {
-        if (err.status != STATUS_INVALID_ARGUMENT || err.text[0] < '1' || err.text[0] > '9') {
-            abort(); /* every refusal begins with its line */
+        if (!is_refusal(&err)) {
+            abort();
         }
         return;
     }
@@ -109,6 +166,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         evaluate(rest);
     } else if (data[0] == 'o') {
         evaluate_operations(rest);
+    } else if (data[0] == 'w') {
+        evaluate_wide(rest);
     } else {
         compile(rest, data[0]);
     }

@@ -212,7 +212,7 @@ static bool ask_invoker(struct orgpolicy_ask *ask, const json_t *doc, struct err
 struct custom_walk {
     struct orgpolicy_ask *ask;
     const char *method; /* "CREATE", "UPDATE" */
-    const struct custom_value *resource;
+    const struct cel_value *resource;
     struct error *err;
     bool failed;
 };
@@ -283,7 +283,7 @@ static bool ask_customs(struct orgpolicy_ask *ask, const char *method, const jso
     view.doc = doc;
     view.version = 1;
     auto_json *v1 = service_to_v1(ask->arena, &view);
-    struct custom_value resource = custom_value_of(ask->arena, v1);
+    struct cel_value resource = custom_value_of(ask->arena, v1);
     struct custom_walk walk = {
         .ask = ask,
         .method = strcmp(method, "CreateService") == 0 ? "CREATE" : "UPDATE",

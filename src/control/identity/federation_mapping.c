@@ -62,16 +62,15 @@ bool federation_condition_valid(const char *condition, struct error *err)
 }
 
 /* The text that EXPRESSION makes; no data if it makes none that may stand in a name. */
-static struct slice mapped(struct arena *arena, const struct custom_value *claims,
+static struct slice mapped(struct arena *arena, const struct cel_value *claims,
                            const char *expression, struct error *err)
 {
     static const struct slice assertion = SLICE_INIT("assertion");
-    struct custom_value about = {
-        .kind = CUSTOM_MAP, .names = &assertion, .items = claims, .count = 1};
-    struct custom_value value;
+    struct cel_value about = {.kind = VALUE_MAP, .names = &assertion, .items = claims, .count = 1};
+    struct cel_value value;
     const struct custom_program *program = compile_mapping(arena, expression, NULL);
     if (program == NULL || !cel_custom_value(program, &about, arena, &value) ||
-        value.kind != CUSTOM_STRING || value.text.len == 0 ||
+        value.kind != VALUE_STRING || value.text.len == 0 ||
         value.text.len > FEDERATION_VALUE_MAX || slice_find(value.text, '\0') >= 0) {
         error_set(err, STATUS_INVALID_ARGUMENT,
                   "The mapping asks for %.100s: the token has no such claim, or it is no text of "
@@ -96,17 +95,17 @@ static const char *member_of(struct arena *arena, const char *text, struct error
 /* What the mapping made, for conditions. */
 struct attributes {
     struct slice names[FEDERATION_ATTRIBUTES_MAX];
-    struct custom_value values[FEDERATION_ATTRIBUTES_MAX];
+    struct cel_value values[FEDERATION_ATTRIBUTES_MAX];
     size_t count;
 };
 
-static struct custom_value text_value(struct slice text)
+static struct cel_value text_value(struct slice text)
 {
-    return (struct custom_value){.kind = CUSTOM_STRING, .text = text};
+    return (struct cel_value){.kind = VALUE_STRING, .text = text};
 }
 
 static bool map_attributes(struct arena *arena, struct slice pool, json_t *mapping,
-                           const struct custom_value *claims, struct attributes *attributes,
+                           const struct cel_value *claims, struct attributes *attributes,
                            json_t *sets, struct error *err)
 {
     const char *key;
@@ -137,22 +136,22 @@ static bool map_attributes(struct arena *arena, struct slice pool, json_t *mappi
 
 /* One that cannot be evaluated of these claims is not true of them. */
 static bool condition_holds(struct arena *arena, const char *condition,
-                            const struct custom_value *claims, struct slice subject,
+                            const struct cel_value *claims, struct slice subject,
                             const struct attributes *attributes)
 {
     static const struct slice names[] = {SLICE_INIT("assertion"), SLICE_INIT("google"),
                                          SLICE_INIT("attribute")};
     static const struct slice google_names[] = {SLICE_INIT("subject")};
-    struct custom_value google_values[] = {text_value(subject)};
-    struct custom_value values[] = {
+    struct cel_value google_values[] = {text_value(subject)};
+    struct cel_value values[] = {
         *claims,
-        {.kind = CUSTOM_MAP, .names = google_names, .items = google_values, .count = 1},
-        {.kind = CUSTOM_MAP,
+        {.kind = VALUE_MAP, .names = google_names, .items = google_values, .count = 1},
+        {.kind = VALUE_MAP,
          .names = attributes->names,
          .items = attributes->values,
          .count = attributes->count},
     };
-    struct custom_value about = {.kind = CUSTOM_MAP, .names = names, .items = values, .count = 3};
+    struct cel_value about = {.kind = VALUE_MAP, .names = names, .items = values, .count = 3};
     const struct custom_program *program = cel_custom_compile_about(
         arena, slice_of(condition), FEDERATION_CONDITION_MAX, in_conditions, NULL);
     return program != NULL && cel_custom_eval(program, &about, arena) == CEL_TRUE;
@@ -161,7 +160,7 @@ static bool condition_holds(struct arena *arena, const char *condition,
 bool federation_map(struct arena *arena, struct slice pool, const json_t *provider, json_t *claims,
                     struct federated *out, struct error *err)
 {
-    struct custom_value values = custom_value_of(arena, claims);
+    struct cel_value values = custom_value_of(arena, claims);
     struct attributes attributes = {.count = 0};
     json_t *mapping = json_object_get(provider, "attributeMapping");
     const char *expression = json_string_value(json_object_get(mapping, subject_key));

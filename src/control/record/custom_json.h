@@ -6,4 +6,4 @@
 #include "policy/cel_custom.h"
 
 /* JSON, which is only read; its strings are the document's own, the rest is in ARENA. */
-struct custom_value custom_value_of(struct arena *arena, json_t *json);
+struct cel_value custom_value_of(struct arena *arena, json_t *json);

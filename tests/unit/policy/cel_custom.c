@@ -14,43 +14,43 @@ static const char *table_path;
 
 #define TEXT(literal)                                                                              \
     {                                                                                              \
-        .kind = CUSTOM_STRING, .text = SLICE_INIT(literal)                                         \
+        .kind = VALUE_STRING, .text = SLICE_INIT(literal)                                          \
     }
 #define MAP(the_names, the_items)                                                                  \
     {                                                                                              \
-        .kind = CUSTOM_MAP, .names = (the_names), .items = (the_items),                            \
+        .kind = VALUE_MAP, .names = (the_names), .items = (the_items),                             \
         .count = sizeof(the_names) / sizeof((the_names)[0])                                        \
     }
 #define LIST(the_items, the_count)                                                                 \
     {                                                                                              \
-        .kind = CUSTOM_LIST, .items = (the_items), .count = (the_count)                            \
+        .kind = VALUE_LIST, .items = (the_items), .count = (the_count)                             \
     }
 
 static const struct slice note_names[] = {SLICE_INIT("run.googleapis.com/ingress"),
                                           SLICE_INIT("team")};
-static const struct custom_value notes[] = {TEXT("all"), TEXT("web")};
+static const struct cel_value notes[] = {TEXT("all"), TEXT("web")};
 static const struct slice metadata_names[] = {SLICE_INIT("name"),       SLICE_INIT("annotations"),
                                               SLICE_INIT("generation"), SLICE_INIT("weight"),
                                               SLICE_INIT("nothing"),    SLICE_INIT("off")};
-static const struct custom_value metadata[] = {
+static const struct cel_value metadata[] = {
     TEXT("hello"),
     MAP(note_names, notes),
-    {.kind = CUSTOM_INT, .number = 3},
-    {.kind = CUSTOM_DOUBLE, .real = 1.5},
-    {.kind = CUSTOM_NULL},
-    {.kind = CUSTOM_BOOL, .number = 0},
+    {.kind = VALUE_INT, .number = 3},
+    {.kind = VALUE_DOUBLE, .real = 1.5},
+    {.kind = VALUE_NULL},
+    {.kind = VALUE_BOOL, .number = 0},
 };
-static const struct custom_value ports[] = {{.kind = CUSTOM_INT, .number = 8080}};
+static const struct cel_value ports[] = {{.kind = VALUE_INT, .number = 8080}};
 static const struct slice container_names[] = {SLICE_INIT("image"), SLICE_INIT("ports")};
-static const struct custom_value first[] = {TEXT("homerun.test/a:1"), LIST(ports, 1)};
-static const struct custom_value second[] = {TEXT("homerun.test/b:2"), LIST(NULL, 0)};
-static const struct custom_value containers[] = {MAP(container_names, first),
-                                                 MAP(container_names, second)};
+static const struct cel_value first[] = {TEXT("homerun.test/a:1"), LIST(ports, 1)};
+static const struct cel_value second[] = {TEXT("homerun.test/b:2"), LIST(NULL, 0)};
+static const struct cel_value containers[] = {MAP(container_names, first),
+                                              MAP(container_names, second)};
 static const struct slice spec_names[] = {SLICE_INIT("containers")};
-static const struct custom_value spec[] = {LIST(containers, 2)};
+static const struct cel_value spec[] = {LIST(containers, 2)};
 static const struct slice names[] = {SLICE_INIT("metadata"), SLICE_INIT("spec")};
-static const struct custom_value parts[] = {MAP(metadata_names, metadata), MAP(spec_names, spec)};
-static const struct custom_value service = MAP(names, parts);
+static const struct cel_value parts[] = {MAP(metadata_names, metadata), MAP(spec_names, spec)};
+static const struct cel_value service = MAP(names, parts);
 
 static const char *answer_of(struct arena *arena, struct slice expression)
 {
