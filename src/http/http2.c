@@ -91,6 +91,7 @@ static struct http2_session *session_new(const struct http2_limits *limits,
     session->ctx = ctx;
     session->server = server;
     limits_fill(session, limits);
+    http2_feed_init(session);
     http2_receive_callbacks(callbacks);
     http2_send_callbacks(callbacks);
     nghttp2_option *option = options_new(session);
@@ -162,11 +163,11 @@ bool http2_input(struct http2_session *session, struct slice bytes)
     if (session->broken) {
         return false;
     }
-    ssize_t used = nghttp2_session_mem_recv(session->ng, (const uint8_t *)bytes.data, bytes.len);
-    if (used < 0 && !session->broken) {
+    ssize_t fault = http2_feed(session, bytes);
+    if (fault < 0 && !session->broken) {
         session->broken = true;
         uint32_t code =
-            used == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
+            fault == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
         nghttp2_session_terminate_session(session->ng, code);
     }
     if (!session->broken && nghttp2_session_want_read(session->ng) == 0) {

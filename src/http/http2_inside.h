@@ -5,13 +5,20 @@
 
 #include "http/http2.h"
 
-enum { SPARES_MAX = 8 };
+enum { SPARES_MAX = 8, HTTP2_FRAME_HEAD = 9 };
 
 /* So many tokens, and so many more each second: what a peer may ask of us for nothing. */
 struct http2_bucket {
     int64_t milli; /* thousandths of a token */
     int64_t per_s;
     int64_t burst;
+};
+
+/* How far the frame has come that is being received; the preface counts as one. */
+struct http2_feed {
+    size_t left;                    /* bytes until the next frame begins */
+    uint8_t head[HTTP2_FRAME_HEAD]; /* of that one, if it came in pieces */
+    unsigned head_bytes;
 };
 
 struct http2_stream {
@@ -58,8 +65,9 @@ struct http2_session {
     unsigned spare_count;
     unsigned blocked_count;
     unsigned winding_count; /* streams with wound_up_ms */
-    struct slice pending;   /* what nghttp2 gave and did not fit: valid until it is asked again */
-    int64_t now_ms;         /* 0 until the first tick */
+    struct http2_feed feed;
+    struct slice pending; /* what nghttp2 gave and did not fit: valid until it is asked again */
+    int64_t now_ms;       /* 0 until the first tick */
     struct http2_bucket resets;
     struct http2_bucket idle_frames;
 };
@@ -72,6 +80,10 @@ struct http2_stream *http2_stream_find(struct http2_session *session, int32_t id
 /* False when the bucket is empty. */
 bool http2_bucket_take(struct http2_bucket *bucket);
 void http2_bucket_fill(struct http2_bucket *bucket, int64_t milli);
+
+/* http2_feed.c: as nghttp2_session_mem_recv(), but that a negative result is all that it tells. */
+void http2_feed_init(struct http2_session *session);
+ssize_t http2_feed(struct http2_session *session, struct slice bytes);
 
 /* http2_receive.c: what nghttp2 calls on input */
 void http2_receive_callbacks(nghttp2_session_callbacks *callbacks);

@@ -110,7 +110,7 @@ struct pair {
     struct end client, server;
 };
 
-static void pair_init(struct pair *pair, const struct http2_limits *limits)
+static inline void pair_init(struct pair *pair, const struct http2_limits *limits)
 {
     *pair = (struct pair){0};
     pair->client.story = pair->server.story = BUFFER_INIT(1 << 20);
@@ -118,7 +118,7 @@ static void pair_init(struct pair *pair, const struct http2_limits *limits)
     pair->server.session = http2_server_new(limits, SLICE("https"), &telling, &pair->server);
 }
 
-static void pair_done(struct pair *pair)
+static inline void pair_done(struct pair *pair)
 {
     http2_free(pair->client.session);
     http2_free(pair->server.session);
@@ -127,7 +127,7 @@ static void pair_done(struct pair *pair)
 }
 
 /* Carries what FROM has to say to TO. True if there was something. */
-static bool carry(struct end *from, struct end *to)
+static inline bool carry(struct end *from, struct end *to)
 {
     struct buffer wire = BUFFER_INIT(32 * 1024);
     bool moved = false;
@@ -141,7 +141,7 @@ static bool carry(struct end *from, struct end *to)
 }
 
 /* Until both are silent. */
-static void pair_run(struct pair *pair)
+static inline void pair_run(struct pair *pair)
 {
     for (bool moved = true; moved;) {
         moved = carry(&pair->client, &pair->server);
@@ -156,7 +156,7 @@ static void pair_run(struct pair *pair)
         buffer_clear(&(end)->story);                                                               \
     } while (0)
 
-static struct http_request get(struct slice path)
+static inline struct http_request get(struct slice path)
 {
     return (struct http_request){
         .method = SLICE("GET"),
@@ -168,8 +168,8 @@ static struct http_request get(struct slice path)
 
 /* ---- frames by hand ---- */
 
-static void frame_put(struct buffer *out, uint8_t type, uint8_t flags, uint32_t stream,
-                      struct slice payload)
+static inline void frame_put(struct buffer *out, uint8_t type, uint8_t flags, uint32_t stream,
+                             struct slice payload)
 {
     const char head[9] = {(char)(payload.len >> 16),
                           (char)(payload.len >> 8),
@@ -185,7 +185,7 @@ static void frame_put(struct buffer *out, uint8_t type, uint8_t flags, uint32_t 
 }
 
 /* A literal field, not indexed, without Huffman; up to 126 bytes each. */
-static void field_put(struct buffer *out, const char *name, struct slice value)
+static inline void field_put(struct buffer *out, const char *name, struct slice value)
 {
     buffer_add_byte(out, 0);
     buffer_add_byte(out, (char)strlen(name));
@@ -195,14 +195,15 @@ static void field_put(struct buffer *out, const char *name, struct slice value)
 }
 
 /* What a client says first. */
-static void preface_put(struct buffer *out)
+static inline void preface_put(struct buffer *out)
 {
     buffer_add_text(out, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     frame_put(out, 4, 0, 0, SLICE_NONE);
 }
 
 /* A request of these "name: value" lines. */
-static void request_put(struct buffer *out, uint32_t stream, uint8_t flags, const char *lines)
+static inline void request_put(struct buffer *out, uint32_t stream, uint8_t flags,
+                               const char *lines)
 {
     struct buffer block = BUFFER_INIT(64 * 1024);
     struct slice rest = slice_of(lines), line;
@@ -220,7 +221,7 @@ static void request_put(struct buffer *out, uint32_t stream, uint8_t flags, cons
 enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8 };
 
 /* Feeds all of WIRE; what http2_input() has said. */
-static bool feed(struct end *end, struct buffer *wire)
+static inline bool feed(struct end *end, struct buffer *wire)
 {
     bool good = http2_input(end->session, buffer_slice(wire));
     buffer_clear(wire);
@@ -228,7 +229,7 @@ static bool feed(struct end *end, struct buffer *wire)
 }
 
 /* The frames that END has to say, as "type:stream" and for some the code or status byte. */
-static void frames_tell(struct end *end, struct buffer *out)
+static inline void frames_tell(struct end *end, struct buffer *out)
 {
     struct buffer wire = BUFFER_INIT(4 << 20);
     while (http2_output(end->session, &wire)) {
