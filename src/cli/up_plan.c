@@ -6,6 +6,7 @@
 #include "cli/up_plan.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "net/net.h"
 
 enum { CONFIG_BYTES_MAX = 1024 * 1024, WORKERS_DEFAULT_MAX = 8 };
@@ -163,6 +165,9 @@ static const struct place places[] = {
      "up to 40 small letters, digits and '-', with a letter first"},
     {TEXT("kubernetes-source", settings.kubernetes_sources), is_cidr, a_cidr},
     {TEXT("store", settings.store), is_store, a_store},
+    {TEXT("node", settings.node), is_owner,
+     "up to 40 small letters, digits and '-', with a letter first"},
+    {TEXT("when-cut-off", settings.when_cut_off), NULL, NULL},
     {TEXT("internal", settings.internal), is_cidr, a_cidr},
     {TEXT("trusted-proxy", settings.trusted_proxies), is_cidr, a_cidr},
     {TEXT("tls-certificate", settings.tls_certificates), is_certificate, "CHAIN.pem:KEY.pem"},
@@ -172,6 +177,8 @@ static const struct place places[] = {
     {NUMBER("large-responses", settings.large_responses), NULL, NULL},
     {NUMBER("connect", settings.connect), NULL, NULL},
     {NUMBER("api-host", settings.api_host), NULL, NULL},
+    {NUMBER("cluster", settings.cluster), NULL, NULL},
+    {NUMBER("lease", settings.lease_s), NULL, NULL},
     {NUMBER("idle", settings.idle_s), NULL, NULL},
     {NUMBER("prepared", settings.prepared), NULL, NULL},
     {NUMBER("workers", settings.workers), NULL, NULL},
@@ -391,6 +398,49 @@ static bool find_kubeconfig(struct cli *cli, struct settings *settings, struct e
     return true;
 }
 
+enum { LEASE_MIN_S = 3, LEASE_MAX_S = 60 };
+
+/* "web1-3fa24c": two nodes on one machine have two data folders. */
+static void make_node_name(struct settings *settings)
+{
+    static const uint8_t key[16] = "homerun's nodes";
+    char host[64] = "";
+    char name[33];
+    size_t used = 0;
+    gethostname(host, sizeof(host) - 1);
+    for (size_t i = 0; host[i] != '\0' && host[i] != '.' && used < sizeof(name) - 1; i++) {
+        char c = (char)tolower((unsigned char)host[i]);
+        bool fits = (c >= 'a' && c <= 'z') || (used > 0 && ((c >= '0' && c <= '9') || c == '-'));
+        if (fits) {
+            name[used++] = c;
+        }
+    }
+    name[used] = '\0';
+    snprintf(settings->node, sizeof(settings->node), "%s-%06llx", used > 0 ? name : "node",
+             (unsigned long long)siphash(key, slice_of(settings->data)) & 0xffffff);
+}
+
+/* What a node of a cluster has to have. */
+static bool settle_cluster(struct settings *settings, struct error *err)
+{
+    if (!settings->cluster) {
+        return true;
+    }
+    if (strcmp(settings->store, "sqlite") == 0) {
+        return error_set(err, STATUS_INVALID_ARGUMENT,
+                         "--cluster needs a record that all nodes share: add "
+                         "--store=postgresql://HOST/DATABASE");
+    }
+    if (settings->lease_s < LEASE_MIN_S || settings->lease_s > LEASE_MAX_S) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "--lease must be %d to %d seconds",
+                         LEASE_MIN_S, LEASE_MAX_S);
+    }
+    if (settings->node[0] == '\0') {
+        make_node_name(settings);
+    }
+    return true;
+}
+
 static const char *const log_levels[] = {"error", "warn", "info", "debug"};
 
 static bool plan_fill(struct cli *cli, struct supervisor_plan *plan, struct error *err)
@@ -414,7 +464,7 @@ static bool plan_fill(struct cli *cli, struct supervisor_plan *plan, struct erro
         return error_set(err, STATUS_INVALID_ARGUMENT, "--data: the path is too long");
     }
     snprintf(plan->settings.data, sizeof(plan->settings.data), "%s", data);
-    return find_kubeconfig(cli, &plan->settings, err);
+    return settle_cluster(&plan->settings, err) && find_kubeconfig(cli, &plan->settings, err);
 }
 
 bool up_plan_make(struct cli *cli, struct supervisor_plan *plan, struct error *err)

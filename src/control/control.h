@@ -37,6 +37,7 @@ struct control {
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;
     struct turns *turns;     /* NULL: the record is in a file (publish/turn.h) */
+    struct nodes *nodes;     /* NULL: this is no node of a cluster (publish/nodes.h) */
     uv_timer_t follow_timer; /* of a copy that has to follow its server (start.c) */
     struct index_writer *index;
     struct index_reader *published; /* the index as the gate reads it; released between calls */

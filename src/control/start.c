@@ -27,6 +27,7 @@
 #include "control/identity/round_trip.h"
 #include "control/identity/workload.h"
 #include "control/operations/operations.h"
+#include "control/publish/nodes.h"
 #include "control/publish/publish.h"
 #include "control/publish/turn.h"
 #include "control/run/checks.h"
@@ -171,13 +172,15 @@ static struct store *open_shared(const struct settings *chosen, struct arena *ar
         return NULL;
     }
     gethostname(name, sizeof(name) - 1);
+    bool cluster = chosen->cluster != 0;
     struct store *store = store_open_shared(
         &(struct store_shared){
             .url = chosen->store,
             .copy = settings_path(chosen, arena, "copy.db"),
             .installation = settings_path(chosen, arena, "installation"),
-            .node = arena_printf(arena, "%s:%s", name, chosen->data),
-            .alone = true,
+            .node = cluster ? chosen->node : arena_printf(arena, "%s:%s", name, chosen->data),
+            .alone = !cluster,
+            .cluster = cluster,
         },
         err);
     if (store == NULL) {
@@ -268,9 +271,19 @@ static void on_follow_timer(uv_timer_t *timer)
     }
 }
 
+static void say_ready(struct control *control)
+{
+    ipc_send(control->supervisor, MSG_READY, NULL, 0);
+}
+
+/* A node of a cluster is ready once it may decide. */
 static void take_turns(struct control *control)
 {
     control->turns = turns_new(control, follow);
+    if (nodes_start(control, follow, say_ready) != NULL) {
+        return;
+    }
+    say_ready(control);
     if (control->turns != NULL) {
         uv_timer_init(control->loop, &control->follow_timer);
         control->follow_timer.data = control;
@@ -373,6 +386,7 @@ static bool start(struct control *control, struct error *err)
 
 static void finish(struct control *control)
 {
+    nodes_end(control);
     turns_free(control->turns);
     control->turns = NULL;
     revision_checks_free(control->checks);
@@ -433,7 +447,6 @@ int control_main(int argc, char **argv)
         return 1;
     }
     take_turns(&control);
-    ipc_send(control.supervisor, MSG_READY, NULL, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     finish(&control);
     uv_loop_close(&loop);

@@ -233,6 +233,11 @@ static bool open_shared(struct worker *worker, struct error *err)
     if (worker->board == NULL) {
         return board >= 0 || error_set(err, STATUS_FAILED_PRECONDITION, "the board is missing");
     }
+    int lease = ipc_inherited("lease");
+    worker->serve_stale = strcmp(worker->settings.when_cut_off, "serve-stale") == 0;
+    if (lease >= 0 && (worker->lease = lease_map(lease, false, err)) == NULL) {
+        return false;
+    }
     int meter = ipc_inherited("meter");
     worker->meter = meter < 0 ? NULL : meter_map(meter, true, err);
     if (worker->meter == NULL) {

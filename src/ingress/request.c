@@ -37,6 +37,8 @@ static const struct {
     [FAILURE_SIGNER] = {503, true,
                         "The request failed because the assertion of who sent it could not be "
                         "signed."},
+    [FAILURE_CUT_OFF] = {503, true,
+                         "The request was not judged: this node is cut off from the record."},
 };
 
 enum { CLIENT_LEFT = 499, H2_INTERNAL_ERROR = 2 };
@@ -113,7 +115,7 @@ void request_fail(struct request *request, enum failure failure)
                 failures[failure].status != 431;
     request->record.status = away ? 503 : failures[failure].status;
     struct http_headers headers = {0};
-    if (failure == FAILURE_SIGNER) {
+    if (failure == FAILURE_SIGNER || failure == FAILURE_CUT_OFF) {
         http_headers_add(&headers, request->arena, SLICE("retry-after"), SLICE("3"));
     }
     request->record.response_bytes = away ? own_host_unavailable(request)
@@ -235,10 +237,24 @@ static bool waits_for_key(struct request *request, const struct gate_answer *ans
     return true;
 }
 
+/*
+ * A node of a cluster whose lease has run out does not know what others have changed. Asked before
+ * the index is read (ipc/lease.h).
+ */
+static bool is_cut_off(const struct worker *worker)
+{
+    return !lease_runs(worker->lease) && !(worker->serve_stale && lease_has_run(worker->lease));
+}
+
 void request_judge(struct request *request)
 {
     struct worker *worker = request->worker;
     struct gate_answer answer;
+    if (is_cut_off(worker)) {
+        worker->key_waiters -= request->state == REQUEST_WAITS_FOR_KEY;
+        request_fail(request, FAILURE_CUT_OFF);
+        return;
+    }
     gate_decide(worker->gate, request->arena, request->head, exchange_peer(request->exchange),
                 request->state == REQUEST_NEW ? request->record.received_us : clock_wall_us(),
                 &answer);
@@ -381,6 +397,10 @@ static void on_plain_request(struct exchange *exchange, void *ctx)
     struct request *request = request_new(ctx, exchange);
     struct http_headers headers = {0};
     struct gate_answer answer;
+    if (is_cut_off(request->worker)) {
+        request_fail(request, FAILURE_CUT_OFF);
+        return;
+    }
     gate_decide_plain(request->worker->gate, request->arena, request->head, exchange_peer(exchange),
                       request->record.received_us, &answer);
     struct slice url = https_url(request);

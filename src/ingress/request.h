@@ -19,6 +19,7 @@
 #include "ingress/pools.h"
 #include "ipc/board.h"
 #include "ipc/ipc.h"
+#include "ipc/lease.h"
 #include "ipc/meter.h"
 #include "ipc/settings.h"
 
@@ -64,6 +65,7 @@ enum failure {
     FAILURE_RESPONSE_TOO_LARGE,
     FAILURE_HEADERS,
     FAILURE_SIGNER,
+    FAILURE_CUT_OFF, /* this node may not decide now */
 };
 
 struct own_hosts; /* own_host.c */
@@ -78,6 +80,8 @@ struct worker {
     struct networks networks;
     struct gate *gate;
     struct board *board;
+    struct lease *lease; /* NULL: this is no node of a cluster */
+    bool serve_stale;    /* go on when it has run out */
     unsigned number;
     int wakes[BOARD_WORKERS];
     struct pools *pools;

@@ -28,10 +28,14 @@ struct settings {
     char kubernetes_owner[64];     /* of all that is ours there; "": made once */
     char kubernetes_sources[1024]; /* CIDRs that Homerun's requests come from; "" */
     char store[512];               /* "sqlite" or a postgresql:// URL */
+    char node[64];                 /* our name among the nodes of a cluster; "" until it is made */
+    char when_cut_off[16];         /* of a cluster: refuse, serve-stale */
     char internal[1024];           /* CIDRs, comma-separated */
     char trusted_proxies[1024];
     char tls_certificates[2048]; /* operator's own: "chain.pem:key.pem", comma-separated; first is
                                     the fallback behind the local one */
+    int cluster;                 /* others work by the same record */
+    int lease_s;                 /* of a node of a cluster */
     int idle_s;
     int prepared; /* instances that may wait prepared, at most: fewer where memory is small */
     int workers;

@@ -392,6 +392,39 @@ bool store_renew(struct store *store, bool *lost, struct error *err)
     return store->server == NULL || postgres_renew_lease(store->server, lost, err);
 }
 
+bool store_shared_number(struct store *store, uint64_t *out, struct error *err)
+{
+    struct postgres_point point = {0};
+    bool good = store->server == NULL || read_point(store, &point, err);
+    *out = point.number;
+    return good;
+}
+
+void store_join(struct store *store, int64_t epoch)
+{
+    postgres_join(store->server, epoch);
+}
+
+bool store_tell_applied(struct store *store, uint64_t number, struct error *err)
+{
+    return postgres_tell_applied(store->server, number, err);
+}
+
+bool store_drain_node(struct store *store, const char *name, bool draining, struct error *err)
+{
+    return postgres_drain(store->server, name, draining, err);
+}
+
+bool store_remove_node(struct store *store, const char *name, struct error *err)
+{
+    return postgres_remove(store->server, name, err);
+}
+
+size_t store_members(const struct store *store, const struct store_member **out, bool *known)
+{
+    return postgres_members(store->server, out, known);
+}
+
 void copy_close(struct store *store)
 {
     store_set_host(store, &still); /* the loop that it waited by may be gone */
@@ -439,7 +472,9 @@ static bool check_installation(struct store *store, const char *file, struct err
     }
     return error_set(err, STATUS_FAILED_PRECONDITION,
                      "%s belongs to another installation of Homerun (%s). To go on with that one, "
-                     "bring its data folder here; for one of its own, make another database",
+                     "bring its data folder here; for another node of that one's cluster, its "
+                     "installation, signer and owner.json; for one of its own, make another "
+                     "database",
                      postgres_name(store->server), theirs);
 }
 
@@ -456,7 +491,8 @@ static bool open_copy(struct store *store, const struct store_shared *shared, st
     }
     store->server = postgres_open(shared->url, shared->node, &still, err);
     if (store->server == NULL || !check_installation(store, shared->installation, err) ||
-        (shared->alone && !postgres_take_lease(store->server, err))) {
+        (shared->alone && !postgres_take_lease(store->server, err)) ||
+        (shared->cluster && !postgres_refuse_alone(store->server, err))) {
         return false;
     }
     if (sqlite3_open_v2(shared->copy, &store->aside.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,

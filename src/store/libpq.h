@@ -35,6 +35,7 @@
     X(result_message, PQresultErrorMessage)                                                        \
     X(result_field, PQresultErrorField)                                                            \
     X(result_rows, PQntuples)                                                                      \
+    X(result_columns, PQnfields)                                                                   \
     X(result_value, PQgetvalue)                                                                    \
     X(result_is_null, PQgetisnull)                                                                 \
     X(result_tag, PQcmdStatus)                                                                     \

@@ -31,7 +31,11 @@ enum {
 struct postgres {
     struct postgres_session session;
     char node[256];
-    int64_t epoch;   /* of our lease; 0: none was taken */
+    int64_t epoch;                                /* of our lease; 0: none was taken */
+    bool cluster;                                 /* the lease is one of several (nodes.c has it) */
+    struct store_member members[STORE_NODES_MAX]; /* of the last change */
+    size_t member_count;
+    bool members_known;
     int64_t lost_us; /* since when the server cannot be reached; 0: it can */
 };
 
@@ -124,22 +128,31 @@ enum { NUMBER_TEXT = 24 };
 
 /* ---- the lease ---- */
 
-/* One try, in a transaction that has the lock. HOLDER: who has it, "" if we have it now. */
-static bool try_lease(struct postgres *postgres, char holder[256], struct error *err)
+struct holder {
+    char name[256]; /* "" if we have the lease now */
+    bool cluster;   /* a node of one */
+    int64_t beat;   /* of that */
+};
+
+/* One try, in a transaction that has the lock. */
+static bool try_lease(struct postgres *postgres, struct holder *holder, struct error *err)
 {
     struct postgres_session *session = &postgres->session;
     const char *parameters[] = {postgres->node};
     int64_t deadline = clock_mono_us() + ATTEMPT_US;
-    holder[0] = '\0';
+    *holder = (struct holder){.beat = 0};
     PGresult *result = postgres_session_ask(session,
-                                            "SELECT name FROM homerun.node WHERE name <> $1"
+                                            "SELECT name, NOT alone, beat FROM homerun.node"
+                                            " WHERE name <> $1"
                                             " AND valid_until > clock_timestamp()",
                                             parameters, 1, deadline, NULL, err);
     if (result == NULL) {
         return false;
     }
     if (session->pq->result_rows(result) > 0) {
-        snprintf(holder, 256, "%s", session->pq->result_value(result, 0, 0));
+        snprintf(holder->name, sizeof(holder->name), "%s", session->pq->result_value(result, 0, 0));
+        holder->cluster = session->pq->result_value(result, 0, 1)[0] == 't';
+        holder->beat = strtoll(session->pq->result_value(result, 0, 2), NULL, 10);
         session->pq->result_clear(result);
         return true;
     }
@@ -162,26 +175,31 @@ bool postgres_take_lease(struct postgres *postgres, struct error *err)
 {
     struct postgres_session *session = &postgres->session;
     int64_t end = clock_mono_us() + LEASE_WAIT_US;
+    int64_t first_beat = -1;
     for (;;) {
-        char holder[256];
+        struct holder holder;
         int64_t deadline = clock_mono_us() + ATTEMPT_US;
         if (!connect_session(postgres, err) ||
             !postgres_session_do(session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
                                  deadline, err) ||
             !postgres_session_do(session, postgres_lock, deadline, err) ||
-            !try_lease(postgres, holder, err) ||
+            !try_lease(postgres, &holder, err) ||
             !postgres_session_do(session, "COMMIT", deadline, err)) {
             postgres_session_drop(session);
             postgres->epoch = 0;
             return false;
         }
-        if (holder[0] == '\0') {
+        if (holder.name[0] == '\0') {
             return true;
         }
-        if (clock_mono_us() >= end) {
+        first_beat = first_beat < 0 ? holder.beat : first_beat;
+        if (clock_mono_us() >= end || (holder.cluster && holder.beat != first_beat)) {
             return error_set(err, STATUS_FAILED_PRECONDITION,
-                             "another Homerun (%s) works by the record of %s: end that one first",
-                             holder, session->name);
+                             "another Homerun (%s) works by the record of %s%s: end that one first"
+                             "%s",
+                             holder.name, session->name,
+                             holder.cluster ? " as a node of a cluster" : "",
+                             holder.cluster ? ", or start this one with --cluster" : "");
         }
         session->host.wait(session->host.ctx, -1, 0, clock_mono_us() + PAUSE_US);
     }
@@ -212,6 +230,9 @@ bool postgres_renew_lease(struct postgres *postgres, bool *lost, struct error *e
 /* So that whoever is next need not wait. */
 static void give_lease(struct postgres *postgres)
 {
+    if (postgres->cluster) {
+        return;
+    }
     char epoch[NUMBER_TEXT];
     snprintf(epoch, sizeof(epoch), "%" PRId64, postgres->epoch);
     const char *parameters[] = {postgres->node, epoch};
@@ -224,6 +245,145 @@ static void give_lease(struct postgres *postgres)
     if (result != NULL) {
         postgres->session.pq->result_clear(result);
     }
+}
+
+/* ---- of a cluster ---- */
+
+bool postgres_refuse_alone(struct postgres *postgres, struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    int64_t end = clock_mono_us() + LEASE_WAIT_US;
+    for (;;) {
+        PGresult *result = postgres_session_ask(session,
+                                                "SELECT name FROM homerun.node"
+                                                " WHERE alone AND valid_until > clock_timestamp()",
+                                                NULL, 0, clock_mono_us() + ATTEMPT_US, NULL, err);
+        if (result == NULL) {
+            return false;
+        }
+        char holder[256] = "";
+        if (session->pq->result_rows(result) > 0) {
+            snprintf(holder, sizeof(holder), "%s", session->pq->result_value(result, 0, 0));
+        }
+        session->pq->result_clear(result);
+        if (holder[0] == '\0') {
+            return true;
+        }
+        if (clock_mono_us() >= end) {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "another Homerun (%s) works by the record of %s without --cluster: "
+                             "end that one first, and start it again with --cluster",
+                             holder, session->name);
+        }
+        session->host.wait(session->host.ctx, -1, 0, clock_mono_us() + PAUSE_US);
+    }
+}
+
+void postgres_join(struct postgres *postgres, int64_t epoch)
+{
+    postgres->cluster = true;
+    postgres->epoch = epoch;
+}
+
+bool postgres_tell_applied(struct postgres *postgres, uint64_t number, struct error *err)
+{
+    char applied[NUMBER_TEXT], epoch[NUMBER_TEXT];
+    snprintf(applied, sizeof(applied), "%" PRIu64, number);
+    snprintf(epoch, sizeof(epoch), "%" PRId64, postgres->epoch);
+    const char *parameters[] = {postgres->node, epoch, applied};
+    if (!connect_session(postgres, err)) {
+        return false;
+    }
+    /* What a crash of the server forgets of this, the next renewal says again: no wait for its
+     * disk. */
+    PGresult *result = postgres_session_ask(
+        &postgres->session,
+        "WITH told AS (UPDATE homerun.node SET applied = $3::bigint"
+        " WHERE name = $1 AND epoch = $2::bigint AND applied < $3::bigint RETURNING name)"
+        " SELECT set_config('synchronous_commit', 'off', true),"
+        " pg_notify('homerun_node', $2 || ' ' || $3 || ' ' || name) FROM told",
+        parameters, 3, clock_mono_us() + ATTEMPT_US, NULL, err);
+    if (result != NULL) {
+        postgres->session.pq->result_clear(result);
+    }
+    return result != NULL;
+}
+
+size_t postgres_members(const struct postgres *postgres, const struct store_member **out,
+                        bool *known)
+{
+    *out = postgres->members;
+    *known = postgres->members_known;
+    return postgres->member_count;
+}
+
+static void keep_members(struct postgres *postgres, const PGresult *result)
+{
+    const struct libpq *pq = postgres->session.pq;
+    int rows = pq->result_rows(result);
+    postgres->member_count = 0;
+    postgres->members_known = rows <= STORE_NODES_MAX;
+    for (int i = 0; i < rows && i < STORE_NODES_MAX; i++) {
+        struct store_member *member = &postgres->members[postgres->member_count++];
+        snprintf(member->name, sizeof(member->name), "%s", pq->result_value(result, i, 0));
+        member->epoch = strtoll(pq->result_value(result, i, 1), NULL, 10);
+    }
+}
+
+/* One statement; how many rows it has changed. */
+static bool change_row(struct postgres *postgres, const char *sql, const char *const *parameters,
+                       int count, int *changed, struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    PGresult *result = connect_session(postgres, err)
+                           ? postgres_session_ask(session, sql, parameters, count,
+                                                  clock_mono_us() + ATTEMPT_US, NULL, err)
+                           : NULL;
+    if (result == NULL) {
+        return false;
+    }
+    *changed = session->pq->result_rows(result);
+    session->pq->result_clear(result);
+    return true;
+}
+
+static bool no_such_node(const char *name, struct error *err)
+{
+    return error_set(err, STATUS_NOT_FOUND,
+                     "There is no node %.60s. `homerun nodes list` shows those there are.", name);
+}
+
+bool postgres_drain(struct postgres *postgres, const char *name, bool draining, struct error *err)
+{
+    const char *parameters[] = {name, draining ? "t" : "f"};
+    int changed;
+    return change_row(postgres,
+                      "UPDATE homerun.node SET draining = $2::boolean"
+                      " WHERE name = $1 AND NOT alone RETURNING 1",
+                      parameters, 2, &changed, err) &&
+           (changed > 0 || no_such_node(name, err));
+}
+
+bool postgres_remove(struct postgres *postgres, const char *name, struct error *err)
+{
+    const char *parameters[] = {name};
+    int changed, there;
+    if (!change_row(postgres, "SELECT 1 FROM homerun.node WHERE name = $1 AND NOT alone",
+                    parameters, 1, &there, err) ||
+        !change_row(postgres,
+                    "DELETE FROM homerun.node WHERE name = $1 AND NOT alone AND NOT serves"
+                    " RETURNING 1",
+                    parameters, 1, &changed, err)) {
+        return false;
+    }
+    if (there == 0) {
+        return no_such_node(name, err);
+    }
+    return changed > 0 ||
+           error_set(err, STATUS_FAILED_PRECONDITION,
+                     "The node %.60s has a lease: end Homerun there first. One that has died is "
+                     "passed over when its lease has run out, and can be removed then.",
+                     name);
 }
 
 void postgres_close(struct postgres *postgres)
@@ -266,8 +426,8 @@ static bool send_change(struct postgres *postgres, const struct postgres_change 
     } statements[] = {
         {"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", {NULL}, 0, true},
         {postgres_lock, {NULL}, 0, true},
-        /* Fails (22012) if the lease is another's. */
-        {"SELECT 1 / count(*) FROM homerun.node WHERE name = $1 AND epoch = $2",
+        /* Fails (22012) if the lease is another's, or the node was passed over. */
+        {"SELECT 1 / count(*) FROM homerun.node WHERE name = $1 AND epoch = $2 AND serves",
          {postgres->node, numbers->epoch},
          2,
          postgres->epoch != 0},
@@ -321,6 +481,12 @@ static bool send_change(struct postgres *postgres, const struct postgres_change 
          {NULL},
          0,
          change->to.number % PRUNE_EVERY == 0},
+        /* Who joins takes the same lock: nobody serves who is not among these, or knows of this
+         * change already. */
+        {"SELECT name, epoch FROM homerun.node WHERE name <> $1 AND serves",
+         {postgres->node},
+         1,
+         postgres->cluster},
         {"SELECT pg_notify('homerun_change', $1)", {numbers->number}, 1, true},
         {"COMMIT", {NULL}, 0, true},
     };
@@ -345,9 +511,10 @@ enum trip {
 };
 
 /* Reads the answers of the pipeline. */
-static enum trip read_answers(struct postgres_session *session, int64_t deadline_us,
-                              char sqlstate[6], struct error *err)
+static enum trip read_answers(struct postgres *postgres, int64_t deadline_us, char sqlstate[6],
+                              struct error *err)
 {
+    struct postgres_session *session = &postgres->session;
     const struct libpq *pq = session->pq;
     bool committed = false, refused = false, ended = false;
     while (!ended) {
@@ -365,6 +532,8 @@ static enum trip read_answers(struct postgres_session *session, int64_t deadline
         } else if (status == PGRES_FATAL_ERROR && !refused) {
             refused = true;
             postgres_session_fail(session, result, sqlstate, err);
+        } else if (status == PGRES_TUPLES_OK && pq->result_columns(result) == 2) {
+            keep_members(postgres, result);
         } else if (status == PGRES_COMMAND_OK) {
             committed = strcmp(pq->result_tag(result), "COMMIT") == 0;
         }
@@ -389,7 +558,7 @@ static enum trip one_trip(struct postgres *postgres, const struct postgres_chang
     error_set(err, STATUS_UNAVAILABLE, "%s does not answer", session->name);
     enum trip trip =
         send_change(postgres, change, &numbers) && postgres_session_send(session, deadline_us)
-            ? read_answers(session, deadline_us, sqlstate, err)
+            ? read_answers(postgres, deadline_us, sqlstate, err)
             : TRIP_LOST;
     if (trip == TRIP_LOST) {
         postgres_session_drop(session);
@@ -455,7 +624,11 @@ static enum postgres_end refusal(struct postgres *postgres, const char *sqlstate
                   "try again");
         return POSTGRES_BEHIND;
     }
-    if (strcmp(sqlstate, "22012") == 0) {
+    if (strcmp(sqlstate, "22012") == 0 && postgres->cluster) {
+        error_set(err, STATUS_UNAVAILABLE,
+                  "This node's lease has run out, and the cluster went on without it: nothing was "
+                  "changed; try again in a few seconds");
+    } else if (strcmp(sqlstate, "22012") == 0) {
         error_set(err, STATUS_FAILED_PRECONDITION,
                   "Another Homerun works by the record of %s now: nothing was changed",
                   postgres->session.name);
@@ -495,6 +668,8 @@ enum postgres_end postgres_commit(struct postgres *postgres, struct postgres_cha
     int64_t now = clock_mono_us();
     bool patient = postgres->lost_us == 0 || now - postgres->lost_us < COMMIT_US;
     int64_t deadline = now + COMMIT_US;
+    postgres->member_count = 0;
+    postgres->members_known = !postgres->cluster;
     do {
         char sqlstate[6] = "";
         new_id(change);

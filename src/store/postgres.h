@@ -50,6 +50,23 @@ bool postgres_take_lease(struct postgres *postgres, struct error *err);
 /* For some seconds more. *LOST: another node has it now. */
 bool postgres_renew_lease(struct postgres *postgres, bool *lost, struct error *err);
 
+/*
+ * Of a cluster (nodes.h), whose nodes have a lease each. The first refuses while somebody works by
+ * the record alone: FAILED_PRECONDITION, after the same wait. From postgres_join() on each change
+ * is refused once this node, with EPOCH, has been passed over.
+ */
+bool postgres_refuse_alone(struct postgres *postgres, struct error *err);
+void postgres_join(struct postgres *postgres, int64_t epoch);
+/* Tells the others that this node decides by change NUMBER from now on. */
+bool postgres_tell_applied(struct postgres *postgres, uint64_t number, struct error *err);
+/* As store_drain_node() and store_remove_node(). */
+bool postgres_drain(struct postgres *postgres, const char *name, bool draining, struct error *err);
+bool postgres_remove(struct postgres *postgres, const char *name, struct error *err);
+/* The other nodes that served when the last change was committed. *KNOWN is false if that change
+ * was only found to be there afterwards. Room for STORE_NODES_MAX. */
+size_t postgres_members(const struct postgres *postgres, const struct store_member **out,
+                        bool *known);
+
 enum postgres_end {
     POSTGRES_COMMITTED,
     POSTGRES_NOTHING, /* nothing was changed, and nothing will be: *err says why */

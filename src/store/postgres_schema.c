@@ -44,6 +44,17 @@ static const char *const steps[][12] = {
         "CREATE TABLE homerun.node (name text COLLATE \"C\" PRIMARY KEY, epoch bigint NOT NULL,"
         " valid_until timestamptz NOT NULL)",
     },
+    {
+        /* Nodes of a cluster (nodes.h). BEAT rises with each renewal: who waits for a silent node
+         * judges it by that and a clock of their own, not by VALID_UNTIL. */
+        "ALTER TABLE homerun.node ADD COLUMN alone boolean NOT NULL DEFAULT true,"
+        " ADD COLUMN serves boolean NOT NULL DEFAULT true,"
+        " ADD COLUMN draining boolean NOT NULL DEFAULT false,"
+        " ADD COLUMN beat bigint NOT NULL DEFAULT 0,"
+        " ADD COLUMN applied bigint NOT NULL DEFAULT 0,"
+        " ADD COLUMN lease_ms integer NOT NULL DEFAULT 0,"
+        " ADD COLUMN url text NOT NULL DEFAULT ''",
+    },
 };
 enum { SCHEMA = sizeof(steps) / sizeof(steps[0]), WAIT_US = 30 * 1000000 };
 

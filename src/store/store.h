@@ -91,6 +91,7 @@ struct store_shared {
     const char *installation; /* path of a file with the installation's id: made at the first start.
                                  A database belongs to one installation. */
     const char *node;         /* who we are, for those who look at the database */
+    bool cluster;             /* others may: store/nodes.h. Refused while somebody works alone. */
     bool alone;               /* nobody else may work by this record while we do: refused while
                                  another does, and each change is, once another has taken over */
 };
@@ -123,6 +124,31 @@ enum store_follow store_follow(struct store *store,
 /* Of one that is alone: to be called every second or two. *LOST: another has taken over, and
  * nothing that is changed here will be taken any more. False: the server could not be asked. */
 STORE_ASK bool store_renew(struct store *store, bool *lost, struct error *err);
+
+/* ---- of a cluster (store/nodes.h) ---- */
+
+enum { STORE_NODES_MAX = 64 };
+
+/* A node that served when a change was committed. */
+struct store_member {
+    char name[64];
+    int64_t epoch;
+};
+
+/* The number of the last change in the copy: without gaps, and the same on all nodes. */
+STORE_ASK bool store_shared_number(struct store *store, uint64_t *out, struct error *err);
+/* From now on a change is refused once this node, with EPOCH, was passed over. */
+void store_join(struct store *store, int64_t epoch);
+/* Tells the other nodes that this one decides by change NUMBER. */
+STORE_ASK bool store_tell_applied(struct store *store, uint64_t number, struct error *err);
+/* Of an operator. NOT_FOUND. */
+STORE_ASK bool store_drain_node(struct store *store, const char *name, bool draining,
+                                struct error *err);
+/* Forgets the row of a node that was passed over: FAILED_PRECONDITION if it serves. */
+STORE_ASK bool store_remove_node(struct store *store, const char *name, struct error *err);
+/* The others that served when the last change was committed; lent until the next one. *KNOWN false:
+ * it is not known who did. */
+size_t store_members(const struct store *store, const struct store_member **out, bool *known);
 
 /* Whether the copy is known to be behind: a change was lost on its way, or was too late. */
 bool store_must_follow(const struct store *store);

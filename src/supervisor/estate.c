@@ -233,6 +233,13 @@ static bool open_logs(struct estate *estate, const char *data, struct error *err
     return estate->log >= 0;
 }
 
+static bool open_lease(struct estate *estate, struct error *err)
+{
+    int fd = estate->holdings[HOLD_LEASE] = lease_create(err);
+    estate->lease = fd < 0 ? NULL : lease_map(fd, true, err);
+    return estate->lease != NULL;
+}
+
 /* ---- the whole ---- */
 
 static void estate_init(struct estate *estate, unsigned workers)
@@ -267,7 +274,8 @@ bool estate_open(struct estate *estate, const struct supervisor_plan *plan,
     if (good) {
         estate->holdings[HOLD_BOARD] = board_create(err);
         estate->holdings[HOLD_METER] = meter_create(err);
-        good = estate->holdings[HOLD_BOARD] >= 0 && estate->holdings[HOLD_METER] >= 0;
+        good = estate->holdings[HOLD_BOARD] >= 0 && estate->holdings[HOLD_METER] >= 0 &&
+               (!settings->cluster || open_lease(estate, err));
     }
     if (!good) {
         estate_close(estate);
@@ -277,6 +285,8 @@ bool estate_open(struct estate *estate, const struct supervisor_plan *plan,
 
 void estate_close(struct estate *estate)
 {
+    lease_unmap(estate->lease);
+    estate->lease = NULL;
     for (size_t i = 0; i < HOLDINGS; i++) {
         fd_close(&estate->holdings[i]);
     }

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "ipc/board.h"
+#include "ipc/lease.h"
 #include "ipc/meter.h"
 #include "supervisor/rights.h"
 #include "supervisor/supervisor.h"
@@ -17,8 +18,9 @@ enum { WORKERS_MAX = BOARD_WORKERS - 1 };
 struct estate {
     int lock; /* DATA/lock, held with flock() */
     int holdings[HOLDINGS];
-    int log;          /* DATA/log/homerun.log */
-    unsigned numbers; /* worker numbers: workers + 1 */
+    int log;             /* DATA/log/homerun.log */
+    struct lease *lease; /* of a node of a cluster; else NULL */
+    unsigned numbers;    /* worker numbers: workers + 1 */
     int wakes[BOARD_WORKERS];
     int pairs[EDGES][BOARD_WORKERS]
              [2]; /* ends of edge.a and edge.b; column 0 for a single process */

@@ -29,7 +29,8 @@ const struct role_rights role_rights[] = {
     {
         .role = PROCESS_CONTROL,
         .stage = 1,
-        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_API) | BIT(HOLD_API_TLS) | BIT(HOLD_METER),
+        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_API) | BIT(HOLD_API_TLS) | BIT(HOLD_METER) |
+                 BIT(HOLD_LEASE),
         .capabilities = CAPS_FILES | CAPS_SHED,
     },
     {
@@ -45,7 +46,8 @@ const struct role_rights role_rights[] = {
         .stage = 2,
         .many = true,
         .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_HTTPS) | BIT(HOLD_HTTP) |
-                 BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS) | BIT(HOLD_DENIALS) | BIT(HOLD_METER),
+                 BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS) | BIT(HOLD_DENIALS) | BIT(HOLD_METER) |
+                 BIT(HOLD_LEASE),
         .wakes = true,
         .user = 2, /* to 2 + BOARD_WORKERS */
         .capabilities = CAPS_FILES | CAPS_SHED,
@@ -72,6 +74,7 @@ static const char *const holding_names[HOLDINGS] = {
     [HOLD_SETTINGS] = "settings",
     [HOLD_BOARD] = "board",
     [HOLD_METER] = "meter",
+    [HOLD_LEASE] = "lease",
     [HOLD_API] = "api",
     [HOLD_API_TLS] = "api-tls",
     [HOLD_HTTPS] = "https",

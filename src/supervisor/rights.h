@@ -8,6 +8,7 @@ enum holding {
     HOLD_SETTINGS,
     HOLD_BOARD,
     HOLD_METER,
+    HOLD_LEASE, /* of a node of a cluster (ipc/lease.h); else missing */
     HOLD_API,
     HOLD_API_TLS, /* may be missing */
     HOLD_HTTPS,

@@ -58,9 +58,12 @@ static unsigned roles_to_reload(const struct settings *now, const struct setting
 /* What a running supervisor cannot exchange stays as it is, and that is said. */
 static void keep_fixed(const struct settings *now, struct settings *next)
 {
-    if (strcmp(now->data, next->data) != 0 || now->workers != next->workers) {
-        log_warn("reload: another data folder or number of workers needs a new start: kept");
+    if (strcmp(now->data, next->data) != 0 || now->workers != next->workers ||
+        now->cluster != next->cluster) {
+        log_warn("reload: another data folder or number of workers, and whether it is a node of a "
+                 "cluster, needs a new start: kept");
     }
+    next->cluster = now->cluster;
     memcpy(next->data, now->data, sizeof(next->data));
     memcpy(next->api_url, now->api_url, sizeof(next->api_url));
     memcpy(next->api_tls_url, now->api_tls_url, sizeof(next->api_tls_url));
@@ -189,6 +192,9 @@ static void on_signal(uv_signal_t *handle, int number)
         break;
     default:
         ready_file_remove(&supervisor->settings, supervisor->plan->ready_file);
+        if (supervisor->estate.lease != NULL) {
+            lease_set_ending(supervisor->estate.lease);
+        }
         crew_end(&supervisor->crew, 0);
         break;
     }

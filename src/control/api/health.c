@@ -67,9 +67,9 @@ static void health_watch(struct api_call *call)
 }
 
 const struct api_route health_routes[] = {
-    {"GET", "/homerun/v1/health", NULL, NULL, API_ANONYMOUS | API_NO_BODY, health_check,
-     "grpc.health.v1.Health.Check"},
-    {"GET", "/homerun/v1/health:watch", NULL, NULL, API_ANONYMOUS | API_NO_BODY, health_watch,
-     "grpc.health.v1.Health.Watch"},
+    {"GET", "/homerun/v1/health", NULL, NULL, API_ANONYMOUS | API_NO_BODY | API_CUT_OFF_TOO,
+     health_check, "grpc.health.v1.Health.Check"},
+    {"GET", "/homerun/v1/health:watch", NULL, NULL, API_ANONYMOUS | API_NO_BODY | API_CUT_OFF_TOO,
+     health_watch, "grpc.health.v1.Health.Watch"},
 };
 const size_t health_route_count = sizeof(health_routes) / sizeof(health_routes[0]);

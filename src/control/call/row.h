@@ -16,9 +16,10 @@ enum api_flag {
     API_VALIDATE_ONLY = 32, /* "validateOnly" */
     API_DRY_RUN = 64,       /* "dryRun", as Knative calls it */
     /* Rows of the door (front/door.c), which stand nowhere else. */
-    API_ON_AUTH = 128,    /* at the auth host */
-    API_ON_SERVICE = 256, /* at the hosts of services, and at the console's */
-    API_ON_ERRAND = 512,  /* asked for by ingress alone */
+    API_ON_AUTH = 128,      /* at the auth host */
+    API_ON_SERVICE = 256,   /* at the hosts of services, and at the console's */
+    API_ON_ERRAND = 512,    /* asked for by ingress alone */
+    API_CUT_OFF_TOO = 1024, /* also answered by a node of a cluster that may decide nothing now */
     API_ON_DOOR = API_ON_AUTH | API_ON_SERVICE | API_ON_ERRAND,
 };
 

@@ -23,6 +23,7 @@
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
 #include "control/identity/sessions.h"
+#include "control/publish/nodes.h"
 #include "control/publish/turn.h"
 #include "control/record/apis.h"
 #include "control/record/projects.h"
@@ -351,6 +352,9 @@ static bool admit(struct api_call *call, struct error *err)
     const struct api_route *route = call->route;
     bool anonymous = is_anonymous(call);
     call->caller = (struct caller){0};
+    if ((route->flags & API_CUT_OFF_TOO) == 0 && !nodes_check(call->control, err)) {
+        return false;
+    }
     if (!anonymous && !authenticate(call, err)) {
         return false;
     }

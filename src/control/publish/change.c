@@ -5,6 +5,7 @@
  * still decides by the old state.
  */
 #include "control/publish/change.h"
+#include "control/publish/nodes.h"
 #include "control/publish/publish.h"
 #include "control/publish/turn.h"
 
@@ -105,8 +106,9 @@ bool change_commit(struct change **change, struct error *err)
     if (taken->touched_run && control->engine != NULL) {
         ipc_send(control->engine, MSG_CHANGED, NULL, 0);
     }
+    bool ours = nodes_applied(control, taken->follows) && !taken->follows;
     change_free(taken);
-    return true;
+    return !ours || nodes_await(control, err);
 }
 
 bool change_audit(struct change *change, const char *resource, const char *deed,
@@ -259,6 +261,7 @@ bool publish_follow(struct control *control, struct own_issuer own, struct error
         }
         struct change *change = change_open(control, NULL, err);
         if (change != NULL) {
+            change->follows = true;
             change->touched_run = true;
             change->touched_all = true;
             if (publish_record(&change, own, err)) {

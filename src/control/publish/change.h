@@ -51,4 +51,5 @@ bool change_session(struct change *change, const char *key, struct error *err);
  */
 bool change_audit(struct change *change, const char *resource, const char *deed,
                   const json_t *before, const json_t *after, struct error *err);
+/* Ends CHANGE. ABORTED, in a cluster: it may have been made, as *err says. */
 bool change_commit(struct change **change, struct error *err);

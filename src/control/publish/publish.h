@@ -11,6 +11,7 @@ struct change {
     const struct author *author; /* NULL: the system's own doing */
     struct index_txn *txn;
     struct arena arena;
+    bool follows;     /* it is what other nodes have changed */
     bool touched_all; /* anything may have changed */
     bool touched_run; /* the engine should look again */
     struct {

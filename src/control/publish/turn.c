@@ -1,127 +1,40 @@
 #include "control/publish/turn.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "base/log.h"
+#include "control/publish/loop_wait.h"
 
-enum { IN_LINE_MAX = 2000, IN_LINE_US_MAX = 10 * 1000000 };
+enum {
+    IN_LINE_MAX = 2000,
+    IN_LINE_US_MAX = 10 * 1000000,
+    ASIDE_MAX = 256, /* fibers that have stood aside */
+};
 
 struct turn {
     struct control *control;
     void (*fn)(void *ctx);
     void (*call)(void *ctx, enum turn_end end); /* instead of FN */
+    struct fiber *fiber;                        /* instead of both: it stood aside, and goes on */
     void *ctx;
     int64_t since_us;
     TAILQ_ENTRY(turn) next;
 };
 
-/* What a suspended fiber waits for. */
-struct waiting {
-    struct turns *turns;
-    uv_poll_t poll;
-    uv_timer_t timer;
-    uv_work_t work;
-    void (*fn)(void *arg);
-    void *arg;
-    int open; /* handles that are not closed yet */
-    bool came;
-};
-
 struct turns {
     struct control *control;
     void (*before)(struct control *control);
-    struct fiber *fiber;
-    bool busy;
+    struct fiber *fiber; /* of the turn of now */
+    struct fiber *spare; /* NULL: none is idle besides that one */
+    struct loop_wait wait;
+    bool busy, leaves; /* the turn of now stands aside */
+    unsigned aside;
     TAILQ_HEAD(, turn) line;
     size_t count;
 };
-
-/* ---- waiting ---- */
-
-static void go_on(struct turns *turns);
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct waiting *waiting = handle->data;
-    if (--waiting->open == 0) {
-        go_on(waiting->turns);
-    }
-}
-
-static void stop_waiting(struct waiting *waiting)
-{
-    if (waiting->poll.type == UV_POLL && !uv_is_closing((uv_handle_t *)&waiting->poll)) {
-        uv_close((uv_handle_t *)&waiting->poll, on_handle_closed);
-    }
-    if (!uv_is_closing((uv_handle_t *)&waiting->timer)) {
-        uv_close((uv_handle_t *)&waiting->timer, on_handle_closed);
-    }
-}
-
-static void on_ready(uv_poll_t *poll, int status, int events)
-{
-    struct waiting *waiting = poll->data;
-    (void)status, (void)events; /* an error is for whoever reads */
-    waiting->came = true;
-    stop_waiting(waiting);
-}
-
-static void on_time(uv_timer_t *timer)
-{
-    stop_waiting(timer->data);
-}
-
-/* On the fiber's own stack: WAITING lives there until the handles are closed. */
-static bool wait_by_loop(void *ctx, int fd, short events, int64_t deadline_us)
-{
-    struct turns *turns = ctx;
-    struct waiting waiting = {.turns = turns};
-    int64_t left_us = deadline_us - clock_mono_us();
-    uv_timer_init(turns->control->loop, &waiting.timer);
-    waiting.timer.data = &waiting;
-    waiting.open = 1;
-    if (fd >= 0 && uv_poll_init(turns->control->loop, &waiting.poll, fd) == 0) {
-        waiting.poll.data = &waiting;
-        waiting.open = 2;
-        uv_poll_start(&waiting.poll,
-                      ((events & POLLIN) != 0 ? UV_READABLE : 0) |
-                          ((events & POLLOUT) != 0 ? UV_WRITABLE : 0) | UV_DISCONNECT,
-                      on_ready);
-    }
-    uv_update_time(turns->control->loop); /* the work before us may have taken long */
-    uv_timer_start(&waiting.timer, on_time, left_us > 0 ? (uint64_t)(left_us + 999) / 1000 : 0, 0);
-    fiber_suspend();
-    errno = waiting.came ? 0 : ETIMEDOUT;
-    return waiting.came;
-}
-
-static void work_away(uv_work_t *work)
-{
-    struct waiting *waiting = work->data;
-    waiting->fn(waiting->arg);
-}
-
-static void on_worked(uv_work_t *work, int status)
-{
-    struct waiting *waiting = work->data;
-    (void)status;
-    go_on(waiting->turns);
-}
-
-static void run_away(void *ctx, void (*fn)(void *arg), void *arg)
-{
-    struct turns *turns = ctx;
-    struct waiting waiting = {.turns = turns, .fn = fn, .arg = arg};
-    waiting.work.data = &waiting;
-    if (uv_queue_work(turns->control->loop, &waiting.work, work_away, on_worked) == 0) {
-        fiber_suspend();
-    }
-}
 
 /* ---- one after the other ---- */
 
@@ -142,22 +55,88 @@ static void run_turn(void *ctx)
     free(turn);
 }
 
+/* An idle fiber takes the place of the one of now, which is given back, or is somebody's. */
+static struct fiber *exchange_fiber(struct turns *turns, struct fiber *fiber)
+{
+    struct fiber *had = turns->fiber;
+    turns->fiber = fiber;
+    return had;
+}
+
+static struct fiber *take_spare(struct turns *turns)
+{
+    struct fiber *spare = turns->spare;
+    turns->spare = NULL;
+    return spare == NULL ? fiber_new() : spare;
+}
+
+static void give_spare(struct turns *turns, struct fiber *fiber)
+{
+    if (turns->spare == NULL) {
+        turns->spare = fiber;
+    } else {
+        fiber_free(fiber);
+    }
+}
+
+/* What becomes of the fiber of now, which has ENDED, or waits. */
+static void settle(struct turns *turns, bool ended)
+{
+    turns->busy = !ended && !turns->leaves;
+    if (turns->leaves) {
+        turns->leaves = false;
+        exchange_fiber(turns, take_spare(turns));
+    }
+}
+
+static void run_next(struct turns *turns, struct turn *turn)
+{
+    if (turn->fiber == NULL) {
+        settle(turns, fiber_run(turns->fiber, run_turn, turn));
+        return;
+    }
+    give_spare(turns, exchange_fiber(turns, turn->fiber));
+    free(turn);
+    turns->aside--;
+    settle(turns, fiber_resume(turns->fiber));
+}
+
 /* Those in line, until one of them has to wait. */
 static void run_line(struct turns *turns)
 {
     struct turn *turn;
-    while (!turns->busy && (turn = TAILQ_FIRST(&turns->line)) != NULL) {
+    while (!turns->busy && fiber_current() == NULL && (turn = TAILQ_FIRST(&turns->line)) != NULL) {
         TAILQ_REMOVE(&turns->line, turn, next);
         turns->count--;
         turns->busy = true;
-        turns->busy = !fiber_run(turns->fiber, run_turn, turn);
+        run_next(turns, turn);
     }
 }
 
-static void go_on(struct turns *turns)
+static void go_on(void *ctx)
 {
-    turns->busy = !fiber_resume(turns->fiber);
+    struct turns *turns = ctx;
+    settle(turns, fiber_resume(turns->fiber));
     run_line(turns);
+}
+
+/* ---- standing aside ---- */
+
+struct fiber *turn_leave_begin(struct control *control)
+{
+    struct turns *turns = control->turns;
+    if (turns == NULL || fiber_current() != turns->fiber || turns->aside >= ASIDE_MAX) {
+        return NULL;
+    }
+    turns->aside++;
+    return turns->fiber;
+}
+
+void turn_leave(struct control *control)
+{
+    control->turns->leaves = true;
+    fiber_suspend();
+    store_turn(control->store);
 }
 
 bool turn_is_ours(const struct control *control)
@@ -170,7 +149,7 @@ bool turn_is_taken(const struct control *control)
     return control->turns != NULL && control->turns->busy;
 }
 
-static void stand_in_line(struct turns *turns, const struct turn *wanted)
+static void stand_in_line(struct turns *turns, const struct turn *wanted, bool first)
 {
     struct turn *turn = malloc(sizeof(*turn));
     if (turn == NULL) {
@@ -179,9 +158,30 @@ static void stand_in_line(struct turns *turns, const struct turn *wanted)
     *turn = *wanted;
     turn->control = turns->control;
     turn->since_us = clock_mono_us();
-    TAILQ_INSERT_TAIL(&turns->line, turn, next);
+    if (first) {
+        TAILQ_INSERT_HEAD(&turns->line, turn, next);
+    } else {
+        TAILQ_INSERT_TAIL(&turns->line, turn, next);
+    }
     turns->count++;
     run_line(turns);
+}
+
+void turn_return(struct control *control, struct fiber *fiber)
+{
+    stand_in_line(control->turns, &(struct turn){.fiber = fiber}, true);
+}
+
+void turn_run_next(struct control *control, void (*fn)(void *ctx), void *ctx)
+{
+    stand_in_line(control->turns, &(struct turn){.fn = fn, .ctx = ctx}, true);
+}
+
+void turn_step(struct control *control)
+{
+    if (control->turns != NULL) {
+        run_line(control->turns);
+    }
 }
 
 void turn_run(struct control *control, void (*fn)(void *ctx), void *ctx)
@@ -189,7 +189,7 @@ void turn_run(struct control *control, void (*fn)(void *ctx), void *ctx)
     if (turn_is_ours(control)) {
         fn(ctx);
     } else {
-        stand_in_line(control->turns, &(struct turn){.fn = fn, .ctx = ctx});
+        stand_in_line(control->turns, &(struct turn){.fn = fn, .ctx = ctx}, false);
     }
 }
 
@@ -202,7 +202,7 @@ bool turn_try(struct control *control, void (*fn)(void *ctx, enum turn_end end),
     if (control->turns->count >= IN_LINE_MAX) {
         return false;
     }
-    stand_in_line(control->turns, &(struct turn){.call = fn, .ctx = ctx});
+    stand_in_line(control->turns, &(struct turn){.call = fn, .ctx = ctx}, false);
     return true;
 }
 
@@ -221,8 +221,10 @@ struct turns *turns_new(struct control *control, void (*before)(struct control *
     turns->before = before;
     turns->fiber = fiber_new();
     TAILQ_INIT(&turns->line);
-    store_set_host(control->store,
-                   &(struct store_host){.wait = wait_by_loop, .away = run_away, .ctx = turns});
+    turns->wait = (struct loop_wait){.loop = control->loop, .go_on = go_on, .ctx = turns};
+    store_set_host(
+        control->store,
+        &(struct store_host){.wait = loop_wait_file, .away = loop_wait_away, .ctx = &turns->wait});
     return turns;
 }
 
@@ -231,12 +233,13 @@ void turns_free(struct turns *turns)
     if (turns == NULL) {
         return;
     }
-    while (turns->busy && uv_run(turns->control->loop, UV_RUN_ONCE) != 0) {
+    while ((turns->busy || turns->aside > 0) && uv_run(turns->control->loop, UV_RUN_ONCE) != 0) {
     }
-    if (turns->busy) {
+    if (turns->busy || turns->aside > 0) {
         log_warn("turn: a change was still waiting for its answer");
         return; /* the process ends now */
     }
     fiber_free(turns->fiber);
+    fiber_free(turns->spare);
     free(turns);
 }

@@ -11,6 +11,7 @@
 #include "control/control.h"
 
 struct turns; /* opaque */
+struct fiber;
 
 /* What a call that waits too long for its turn, or finds too long a line, is told. */
 enum turn_end {
@@ -33,6 +34,22 @@ void turns_free(struct turns *turns);
  */
 void turn_run(struct control *control, void (*fn)(void *ctx), void *ctx);
 bool turn_try(struct control *control, void (*fn)(void *ctx, enum turn_end end), void *ctx);
+/* Like turn_run(), before all others that stand in line; never inside of a turn. */
+void turn_run_next(struct control *control, void (*fn)(void *ctx), void *ctx);
+/* Goes on with the line: for who has put something into it from a fiber of another kind. */
+void turn_step(struct control *control);
+
+/*
+ * Whose work is done, and only its answer has to wait, stands aside: others have their turns
+ * meanwhile, and may change everything. turn_leave_begin() gives the fiber that turn_return()
+ * brings back, NULL if too many stand aside, or this is no turn; then turn_leave() returns once it
+ * was.
+ */
+struct fiber *turn_leave_begin(struct control *control);
+void turn_leave(struct control *control);
+/* FIBER is next. */
+void turn_return(struct control *control, struct fiber *fiber);
+
 /* Whether a change may be begun here. */
 bool turn_is_ours(const struct control *control);
 /* Whether somebody waits in the middle of a turn now. */

@@ -1,0 +1,49 @@
+/*
+ * This node among those that work by the same record (docs/cluster.md). Three promises hang on it:
+ *
+ * - It decides only while its lease runs, by a clock that nothing sets, counted from before the
+ *   renewal was sent.
+ * - It says that it has applied a change once its own index shows it, and never before.
+ * - A change of its own is answered once each other node has said so, or was passed over; and a
+ *   node is passed over once its row has stood still for a whole lease, by the clock of whoever
+ *   waits, counted from when the row was first seen like that.
+ *
+ * All of it is NULL, and costs nothing, for who has no cluster.
+ */
+#pragma once
+
+#include "control/control.h"
+#include "store/nodes.h"
+
+struct nodes; /* opaque */
+
+/*
+ * Joins, and keeps the lease, on a fiber of its own. FOLLOW takes up what others have changed, inside
+ * of a turn. READY is called once, when this node may decide for the first time. NULL without a
+ * cluster. Control ends if it is refused.
+ */
+struct nodes *nodes_start(struct control *control, void (*follow)(struct control *control),
+                          void (*ready)(struct control *control));
+/* If all of the node ends, the others are told, and need not wait for its lease to run out. */
+void nodes_end(struct control *control);
+
+/* Whether this node may decide now. */
+bool nodes_may_decide(const struct control *control);
+/* As an error for whoever has asked, if it may not; with `--when-cut-off=serve-stale`, true. */
+bool nodes_check(const struct control *control, struct error *err);
+/* What every answer says while this node decides by what it may not know to be true any more; NULL:
+ * it does not. */
+const char *nodes_warning(const struct control *control);
+
+/* The index shows all of the record's copy. FOLLOWED: others made the last change. Whether that is
+ * more than before. */
+bool nodes_applied(struct control *control, bool followed);
+/*
+ * The change that was just committed is applied by all nodes that serve. Stands aside meanwhile.
+ * ABORTED: it is made, but whether it is in force on all nodes is not known.
+ */
+bool nodes_await(struct control *control, struct error *err);
+
+/* For the API: the rows as they were last read. */
+const struct store_view *nodes_view(const struct control *control);
+const char *nodes_own_name(const struct control *control);

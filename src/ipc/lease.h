@@ -1,0 +1,36 @@
+/*
+ * Until when this node of a cluster may decide by its index: a word of memory that control writes
+ * and every worker reads before each decision (docs/cluster.md). Only a cluster has it; for who has
+ * none it is a pointer that is NULL.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct lease; /* opaque: mapped */
+
+/* The supervisor makes it, run out; the others map what they inherited. -1 / NULL and *err on
+ * failure. Only control and the supervisor may WRITE. */
+int lease_create(struct error *err);
+struct lease *lease_map(int fd, bool writes, struct error *err);
+void lease_unmap(struct lease *lease);
+
+/* UNTIL_US: of clock_boot_us(); 0: no longer. */
+void lease_set(struct lease *lease, int64_t until_us);
+/*
+ * Whether a request that has come may be decided now. Ask before the index is read, never after:
+ * what is read then is what was in force when the lease still ran, or newer. True for NULL.
+ */
+bool lease_runs(const struct lease *lease);
+/* Whether it has ever run: a node that has just started has nothing to serve yet. */
+bool lease_has_run(const struct lease *lease);
+
+/* The node takes no new connections from a balancer that asks (nodes drain). */
+void lease_set_draining(struct lease *lease, bool draining);
+bool lease_is_draining(const struct lease *lease);
+
+/* All of this node ends: the last one to have it tells the others. Said by the supervisor. */
+void lease_set_ending(struct lease *lease);
+bool lease_is_ending(const struct lease *lease);

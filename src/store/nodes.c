@@ -1,0 +1,305 @@
+/*
+ * One session for all of a node's life in its cluster, apart from the one that changes go by: a
+ * change may wait for seconds, a renewal may not. What is said by NOTIFY is a hint; the rows, which
+ * each renewal reads, are the truth.
+ */
+#include "store/nodes.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/postgres_schema.h"
+
+enum { NUMBER_TEXT = 24, ASK_US = 3 * 1000000 };
+
+struct store_nodes {
+    struct postgres_session session;
+    char name[64], url[256];
+    int lease_ms;
+    int64_t epoch; /* 0: not joined */
+};
+
+struct store_nodes *store_nodes_new(const struct store_nodes_self *self,
+                                    const struct store_host *host, struct error *err)
+{
+    struct store_nodes *nodes = calloc(1, sizeof(*nodes));
+    if (nodes == NULL) {
+        abort();
+    }
+    snprintf(nodes->name, sizeof(nodes->name), "%s", self->name);
+    snprintf(nodes->url, sizeof(nodes->url), "%s", self->url);
+    nodes->lease_ms = self->lease_ms;
+    if (!postgres_session_init(&nodes->session, self->store, "homerun node", host, err)) {
+        store_nodes_free(nodes);
+        return NULL;
+    }
+    return nodes;
+}
+
+void store_nodes_free(struct store_nodes *nodes)
+{
+    if (nodes != NULL) {
+        postgres_session_done(&nodes->session);
+        free(nodes);
+    }
+}
+
+/* What nodes say to each other is heard again before anything is read, so nothing is missed. */
+static bool connect_session(struct store_nodes *nodes, struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    int64_t deadline = clock_mono_us() + ASK_US;
+    if (postgres_session_connect(session, err) &&
+        (!session->fresh ||
+         (postgres_session_do(session, "LISTEN homerun_change", deadline, err) &&
+          postgres_session_do(session, "LISTEN homerun_node", deadline, err)))) {
+        session->fresh = false;
+        return true;
+    }
+    postgres_session_drop(session);
+    return false;
+}
+
+static int64_t number_at(const struct libpq *pq, const PGresult *result, int row, int column)
+{
+    return strtoll(pq->result_value(result, row, column), NULL, 10);
+}
+
+static bool flag_at(const struct libpq *pq, const PGresult *result, int row, int column)
+{
+    return pq->result_value(result, row, column)[0] == 't';
+}
+
+/* ---- our own row ---- */
+
+/* Inside of the transaction that has the lock: whether we may join, and which change is last. */
+static bool look_round(struct store_nodes *nodes, uint64_t *number, struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    const char *parameters[] = {nodes->name};
+    PGresult *result = postgres_session_ask(
+        session,
+        "SELECT coalesce((SELECT max(number) FROM homerun.change), 0),"
+        " coalesce((SELECT min(name) FROM homerun.node"
+        "  WHERE alone AND valid_until > clock_timestamp()), ''),"
+        " (SELECT count(*) FROM homerun.node WHERE name <> $1 AND NOT alone)",
+        parameters, 1, clock_mono_us() + ASK_US, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    const char *alone = session->pq->result_value(result, 0, 1);
+    bool good = true;
+    *number = (uint64_t)number_at(session->pq, result, 0, 0);
+    if (alone[0] != '\0') {
+        good = error_set(err, STATUS_FAILED_PRECONDITION,
+                         "another Homerun (%s) works by the record of %s without --cluster: end "
+                         "that one first",
+                         alone, session->name);
+    } else if (number_at(session->pq, result, 0, 2) >= STORE_NODES_MAX) {
+        good = error_set(err, STATUS_FAILED_PRECONDITION,
+                         "%s has %d nodes already: `homerun nodes remove` forgets those that are "
+                         "no more",
+                         session->name, STORE_NODES_MAX);
+    }
+    session->pq->result_clear(result);
+    return good;
+}
+
+static bool make_row(struct store_nodes *nodes, uint64_t applied, int64_t *epoch, struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    char number[NUMBER_TEXT], lease[NUMBER_TEXT];
+    snprintf(number, sizeof(number), "%" PRIu64, applied);
+    snprintf(lease, sizeof(lease), "%d", nodes->lease_ms);
+    const char *parameters[] = {nodes->name, number, lease, nodes->url};
+    PGresult *result = postgres_session_ask(
+        session,
+        "WITH over AS (DELETE FROM homerun.node WHERE alone)"
+        " INSERT INTO homerun.node AS n"
+        " (name, epoch, valid_until, alone, serves, beat, applied, lease_ms, url)"
+        " VALUES ($1, extract(epoch FROM clock_timestamp())::bigint,"
+        " clock_timestamp() + $3::integer * interval '1 ms', false, true, 1,"
+        "  $2::bigint, $3::integer, $4)"
+        " ON CONFLICT (name) DO UPDATE SET epoch = n.epoch + 1, beat = n.beat + 1, alone = false,"
+        " serves = true, valid_until = excluded.valid_until, applied = excluded.applied,"
+        " lease_ms = excluded.lease_ms, url = excluded.url"
+        " RETURNING epoch",
+        parameters, 4, clock_mono_us() + ASK_US, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    *epoch = number_at(session->pq, result, 0, 0);
+    session->pq->result_clear(result);
+    return true;
+}
+
+bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, int64_t *epoch, uint64_t *number,
+                      struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    int64_t deadline = clock_mono_us() + 2 * ASK_US;
+    if (!connect_session(nodes, err) ||
+        !postgres_session_do(session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", deadline,
+                             err) ||
+        !postgres_session_do(session, postgres_lock, deadline, err) ||
+        !look_round(nodes, number, err) || !make_row(nodes, applied, epoch, err) ||
+        !postgres_session_do(session, "COMMIT", deadline, err)) {
+        postgres_session_drop(session);
+        return false;
+    }
+    nodes->epoch = *epoch;
+    return true;
+}
+
+static void read_row(const struct libpq *pq, const PGresult *result, int row,
+                     struct store_node *out)
+{
+    *out = (struct store_node){
+        .epoch = number_at(pq, result, row, 1),
+        .beat = number_at(pq, result, row, 2),
+        .applied = (uint64_t)number_at(pq, result, row, 3),
+        .lease_ms = (int)number_at(pq, result, row, 4),
+        .serves = flag_at(pq, result, row, 5),
+        .draining = flag_at(pq, result, row, 6),
+        .left_ms = number_at(pq, result, row, 7),
+    };
+    snprintf(out->name, sizeof(out->name), "%s", pq->result_value(result, row, 0));
+    snprintf(out->url, sizeof(out->url), "%s", pq->result_value(result, row, 8));
+}
+
+bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied, struct store_view *view,
+                      bool *lost, struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    const struct libpq *pq = session->pq;
+    char epoch[NUMBER_TEXT], number[NUMBER_TEXT];
+    snprintf(epoch, sizeof(epoch), "%" PRId64, nodes->epoch);
+    snprintf(number, sizeof(number), "%" PRIu64, applied);
+    const char *parameters[] = {nodes->name, epoch, number};
+    if (!connect_session(nodes, err)) {
+        return false;
+    }
+    /* A renewal that a crash of the server forgets makes others wait longer, never shorter: no wait
+     * for its disk. The rows are those of before our own renewal. */
+    PGresult *result = postgres_session_ask(
+        session,
+        "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)),"
+        " ours AS (UPDATE homerun.node SET beat = beat + 1,"
+        "  applied = greatest(applied, $3::bigint),"
+        "  valid_until = clock_timestamp() + lease_ms * interval '1 ms'"
+        "  WHERE name = $1 AND epoch = $2::bigint AND serves RETURNING 1)"
+        " SELECT n.name, n.epoch, n.beat, n.applied, n.lease_ms, n.serves, n.draining,"
+        " (extract(epoch FROM n.valid_until - clock_timestamp()) * 1000)::bigint, n.url,"
+        " (SELECT count(*) FROM ours),"
+        " coalesce((SELECT max(number) FROM homerun.change), 0) FROM homerun.node n, quick"
+        " WHERE NOT n.alone ORDER BY n.name",
+        parameters, 3, clock_mono_us() + ASK_US, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    int rows = pq->result_rows(result);
+    *view = (struct store_view){0};
+    for (int i = 0; i < rows && i < STORE_NODES_MAX; i++) {
+        read_row(pq, result, i, &view->nodes[view->count++]);
+    }
+    *lost = rows == 0 || number_at(pq, result, 0, 9) == 0;
+    view->number = rows == 0 ? 0 : (uint64_t)number_at(pq, result, 0, 10);
+    pq->result_clear(result);
+    return true;
+}
+
+void store_nodes_leave(struct store_nodes *nodes)
+{
+    struct postgres_session *session = &nodes->session;
+    char epoch[NUMBER_TEXT];
+    snprintf(epoch, sizeof(epoch), "%" PRId64, nodes->epoch);
+    const char *parameters[] = {nodes->name, epoch};
+    if (nodes->epoch == 0 || postgres_session_is_broken(session)) {
+        return;
+    }
+    PGresult *result = postgres_session_ask(
+        session,
+        "WITH gone AS (DELETE FROM homerun.node WHERE name = $1 AND epoch = $2::bigint"
+        " RETURNING name)"
+        " SELECT pg_notify('homerun_node', $2 || ' - ' || name) FROM gone",
+        parameters, 2, clock_mono_us() + ASK_US, NULL, NULL);
+    if (result != NULL) {
+        session->pq->result_clear(result);
+    }
+}
+
+/* ---- the others ---- */
+
+bool store_nodes_pass_over(struct store_nodes *nodes, const struct store_node *node, bool *done,
+                           struct error *err)
+{
+    char epoch[NUMBER_TEXT], beat[NUMBER_TEXT];
+    snprintf(epoch, sizeof(epoch), "%" PRId64, node->epoch);
+    snprintf(beat, sizeof(beat), "%" PRId64, node->beat);
+    const char *parameters[] = {node->name, epoch, beat};
+    struct postgres_session *session = &nodes->session;
+    PGresult *result =
+        connect_session(nodes, err)
+            ? postgres_session_ask(
+                  session,
+                  "WITH over AS (UPDATE homerun.node SET serves = false, epoch = epoch + 1"
+                  " WHERE name = $1 AND epoch = $2::bigint AND beat = $3::bigint AND serves"
+                  " RETURNING name)"
+                  " SELECT pg_notify('homerun_node', $2 || ' - ' || name) FROM over",
+                  parameters, 3, clock_mono_us() + ASK_US, NULL, err)
+            : NULL;
+    if (result == NULL) {
+        return false;
+    }
+    *done = session->pq->result_rows(result) > 0;
+    session->pq->result_clear(result);
+    return true;
+}
+
+/* ---- hearing ---- */
+
+void store_nodes_wait(struct store_nodes *nodes, int64_t deadline_us)
+{
+    struct postgres_session *session = &nodes->session;
+    bool connected = !postgres_session_is_broken(session);
+    int fd = connected ? session->pq->socket(session->conn) : -1;
+    bool came = session->host.wait(session->host.ctx, fd, connected ? POLLIN : 0, deadline_us);
+    if (came && connected && session->conn != NULL && session->pq->consume(session->conn) == 0) {
+        postgres_session_drop(session);
+    }
+}
+
+/* "EPOCH NUMBER NAME", or "EPOCH - NAME" of one that nobody has to wait for. */
+static bool read_node_word(const char *text, struct store_heard *out)
+{
+    struct slice rest = slice_of(text), epoch, number;
+    uint64_t value;
+    if (!slice_cut(&rest, ' ', &epoch) || !slice_cut(&rest, ' ', &number) ||
+        !slice_to_u64(epoch, &value) || rest.len >= sizeof(out->member.name)) {
+        return false;
+    }
+    out->member.epoch = (int64_t)value;
+    snprintf(out->member.name, sizeof(out->member.name), "%.*s", SLICE_ARG(rest));
+    out->what = slice_is(number, "-") ? HEARD_GONE : HEARD_APPLIED;
+    return out->what == HEARD_GONE || slice_to_u64(number, &out->number);
+}
+
+bool store_nodes_hear(struct store_nodes *nodes, struct store_heard *out)
+{
+    struct postgres_session *session = &nodes->session;
+    PGnotify *notify;
+    while (session->conn != NULL && (notify = session->pq->notifies(session->conn)) != NULL) {
+        *out = (struct store_heard){.what = HEARD_CHANGE};
+        bool good = strcmp(notify->relname, "homerun_change") == 0
+                        ? slice_to_u64(slice_of(notify->extra), &out->number)
+                        : read_node_word(notify->extra, out);
+        session->pq->free_memory(notify);
+        if (good) {
+            return true;
+        }
+    }
+    return false;
+}
