@@ -9,6 +9,7 @@ Needs what tests/e2e/oci.py needs (root, crun, skopeo, umoci, busybox); says so 
 """
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import shutil
@@ -83,6 +84,23 @@ def asleep(stand, names, prepared):
         running = [name for name in names if oci.instances(name)]
         return not running and (not prepared or all(oci.containers_of(stand, n) for n in names))
     wait_until(all_asleep, "all asleep", 120)
+
+
+def frozen(stand, names):
+    rows = json.loads(stand.cli("instances", "--format=json").stdout)
+    return all(any(row["state"] == "FROZEN" and f"/services/{name}/" in row["revision"] for row in rows) for name in names)
+
+
+def frozen_wakes(stand, count):
+    names = [f"wake{n}" for n in range(10)]
+    hosts = [deploy(stand, name, "web:1") for name in names]
+    times = []
+    while len(times) < count:
+        wait_until(lambda: frozen(stand, names), "all frozen", 120)
+        for host in hosts:
+            time.sleep(0.06)
+            times.append(first_byte(stand, host))
+    return times
 
 
 def wakes(stand, prepared, count):
@@ -270,6 +288,9 @@ def part_wakes(start, options):
         with start(*more) as stand:
             import_images(stand, options.source, options.build)
             show(what, wakes(stand, prepared, options.wakes), beside)
+    with start("--frozen=64") as stand:
+        import_images(stand, options.source, options.build)
+        show("wake, frozen", frozen_wakes(stand, options.wakes), beside)
 
 
 def part_of(measure, *more):

@@ -92,6 +92,7 @@ const struct flag up_flags[] = {
      "let api.DOMAIN, beside the services, lead to the API, for whoever has a token", NULL},
     {"idle", FLAG_NUMBER, "SECONDS", "how long an instance may be idle (900)", NULL},
     {"prepared", FLAG_NUMBER, "N", "how many sleeping containers may wait prepared (64)", NULL},
+    {"frozen", FLAG_NUMBER, "N", "how many idle ones may be frozen in place of ended (0)", NULL},
     {"workers", FLAG_NUMBER, "N", "ingress processes (one for each core, at most 8)", NULL},
     {"log-level", FLAG_TEXT, "LEVEL", "least urgent level that is logged (info)",
      "error|warn|info|debug"},

@@ -181,6 +181,7 @@ static const struct place places[] = {
     {NUMBER("lease", settings.lease_s), NULL, NULL},
     {NUMBER("idle", settings.idle_s), NULL, NULL},
     {NUMBER("prepared", settings.prepared), NULL, NULL},
+    {NUMBER("frozen", settings.frozen), NULL, NULL},
     {NUMBER("workers", settings.workers), NULL, NULL},
 };
 enum { PLACES = sizeof(places) / sizeof(places[0]) };

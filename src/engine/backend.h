@@ -180,6 +180,9 @@ struct engine_backend {
                                   const struct backend_order *orders, size_t count,
                                   struct backend_container **out, struct error *err);
     void (*settle)(struct backend *backend);
+    /* Stops all processes of one that runs where they are, or lets them go on; false if it could
+     * not. One that is signalled goes on first. NULL: none can be stopped so. */
+    bool (*freeze)(struct backend_container *container, bool frozen);
     /* It has started: a boost of its CPU ends. NULL: there is none. */
     void (*calm)(struct backend_container *container);
     /* To all its processes. */

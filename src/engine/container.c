@@ -58,6 +58,9 @@ static bool hears_term(pid_t pid)
 
 void container_signal(struct backend_container *container, int number)
 {
+    if (container->frozen) {
+        container_freeze(container, false); /* it hears nothing before, not even SIGKILL */
+    }
     if (container->state == HELD) {
         kill(container->pid, SIGKILL); /* nothing of its own runs yet */
     } else if (container->state == RUNNING) {

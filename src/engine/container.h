@@ -75,9 +75,10 @@ struct backend_container {
     pid_t crun, pid;                /* the one that makes it; its first process */
     int pending_signal;             /* asked for while it was being made */
     bool hold;                      /* it is to wait when it is made */
-    int64_t calm_cpu_m;             /* its limit once it has started; 0: it has it already */
-    bool released;                  /* not any more */
-    struct tool *starting;          /* crun, that lets it go */
+    bool frozen;
+    int64_t calm_cpu_m;    /* its limit once it has started; 0: it has it already */
+    bool released;         /* not any more */
+    struct tool *starting; /* crun, that lets it go */
     struct output *outputs[2];
     struct process_watch *watch; /* of one that was adopted */
     struct tool *delete;
@@ -118,6 +119,9 @@ bool container_write_bundle(struct backend_container *container, struct arena *a
 /* Whether the kernel has killed something in it for want of memory. */
 bool container_out_of_memory(const struct backend_container *container);
 void container_calm(struct backend_container *container);
+bool container_freeze(struct backend_container *container, bool frozen);
+/* Lets the processes of the container ID go on, if they were frozen: else no signal is heard. */
+void container_group_thaw(const char *id);
 bool container_usage(const struct backend_container *container, struct backend_usage *out);
 
 /* ---- container.c: its life ---- */

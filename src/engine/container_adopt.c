@@ -46,6 +46,7 @@ static void end_container(const struct backend *backend, const char *id)
 {
     if (!is_adopted(backend, id)) {
         log_info("a container of an engine before this one ends: %s", id);
+        container_group_thaw(id);
         tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
                                       "delete", "--force", id, NULL});
     }
@@ -201,6 +202,7 @@ static struct backend_container *adopt_one(struct backend_home *home, const json
         free(container);
         return NULL;
     }
+    container_group_thaw(container->id);
     container_open_outputs(container, NULL);
     for (int i = 0; i < 2; i++) {
         if (container->outputs[i] == NULL) {

@@ -225,6 +225,7 @@ const struct engine_backend container_backend = {
     .sockets = container_sockets,
     .address_lost = never_lost,
     .start = container_start,
+    .freeze = container_freeze,
     .calm = container_calm,
     .release = container_release,
     .keep_images = container_keep_images,

@@ -62,6 +62,29 @@ void container_calm(struct backend_container *container)
     container->calm_cpu_m = 0;
 }
 
+/* ---- freezing ---- */
+
+static bool set_frozen(const char *id, bool frozen)
+{
+    return write_group("/sys/fs/cgroup/freezer/homerun/", id, "/freezer.state",
+                       frozen ? "FROZEN" : "THAWED") ||
+           write_group("/sys/fs/cgroup/homerun/", id, "/cgroup.freeze", frozen ? "1" : "0");
+}
+
+bool container_freeze(struct backend_container *container, bool frozen)
+{
+    if (container->state != RUNNING || !set_frozen(container->id, frozen)) {
+        return false;
+    }
+    container->frozen = frozen;
+    return true;
+}
+
+void container_group_thaw(const char *id)
+{
+    set_frozen(id, false);
+}
+
 /* ---- figures ---- */
 
 /* The number behind WORD ("": the first) in a file of the control group ID; -1 if it is not there.

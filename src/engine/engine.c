@@ -343,7 +343,7 @@ static bool engine_open(struct engine *engine, const struct settings *settings, 
     engine->loop = uv_default_loop();
     engine->net = net_new(engine->loop);
     engine->revisions = map_new();
-    pool_init(&engine->pool, (unsigned)settings->prepared);
+    pools_init(engine, (unsigned)settings->prepared, (unsigned)settings->frozen);
     engine->idle_us = (int64_t)settings->idle_s * 1000000;
     snprintf(engine->index_dir, sizeof(engine->index_dir), "%s/index", settings->data);
     snprintf(engine->notes_dir, sizeof(engine->notes_dir), "%.4096s/run/instances", settings->data);

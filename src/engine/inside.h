@@ -14,14 +14,17 @@ struct instance;
 struct revision;
 
 /*
- * Instances that were made ready to run and wait, one for each of the revisions that went to sleep
- * last: a request then finds namespaces, mounts, limits and network in place, and only the program
- * has to be started. Bounded by number and by the memory of the machine; the one that waits longest
- * goes first.
+ * Instances that wait, one for each of the revisions that went to sleep last. Bounded by number and
+ * by the memory of the machine; the one that waits longest goes first. There are two kinds:
+ *
+ * prepared: made ready to run, and not started. A request finds namespaces, mounts, limits and
+ * network in place, and only the program has to be started.
+ * frozen: stopped in the midst of running. A request finds the program as the last one left it.
  */
 struct pool {
     TAILQ_HEAD(, instance) waiting; /* oldest first */
     unsigned count, max;
+    uint64_t bytes_max; /* of frozen ones: what they may take of memory together */
 };
 
 struct engine {
@@ -44,7 +47,7 @@ struct engine {
     struct map *revisions; /* by ID; only those that have something going on */
     struct instance *by_slot[BOARD_INSTANCES];
     unsigned instances; /* of all revisions, also those that wait or are ending */
-    struct pool pool;
+    struct pool prepared, frozen;
     uv_timer_t tick; /* once a second while revisions is not empty */
     uv_timer_t walk; /* over all revisions, for minimums, when something has changed */
     uint64_t walk_at;
@@ -147,14 +150,16 @@ void revision_on_gone(struct revision *revision, struct instance *instance);
 
 /* ---- pool.c ---- */
 
-/* MOST: how many may wait, where the machine's memory allows it. */
-void pool_init(struct pool *pool, unsigned most);
-/* REVISION has gone to sleep: one instance is prepared for it, if there is none. */
-void pool_offer(struct revision *revision);
-/* One of REVISION that waits, or is still being prepared, now the caller's to wake; NULL: none. */
-struct instance *pool_take(struct revision *revision);
-/* INSTANCE has ended, whether it waits here or not. */
-void pool_forget(struct engine *engine, struct instance *instance);
+/* How many may wait of each kind, where the machine's memory allows it. */
+void pools_init(struct engine *engine, unsigned prepared, unsigned frozen);
+/* REVISION has gone to sleep: one instance is prepared for it, if none waits. */
+void pool_prepare(struct revision *revision);
+/* INSTANCE has nothing to do: it is frozen, if that may be and none of its revision is. */
+bool pool_freeze(struct instance *instance);
+/* One of REVISION that waits in POOL, or is still being prepared, now the caller's; NULL: none. */
+struct instance *pool_take(struct pool *pool, const struct revision *revision);
+/* INSTANCE has ended, whether it waits or not. */
+void pool_forget(struct instance *instance);
 
 /* ---- adopt.c ---- */
 

@@ -121,7 +121,7 @@ void instance_end(struct instance *instance, const char *why)
     bool was_seen = instance->phase != PHASE_PREPARED;
     instance->phase = PHASE_ENDING;
     secrets_forget(&engine->secrets_asks, &instance->secrets_ask);
-    pool_forget(engine, instance);
+    pool_forget(instance);
     adopt_forget(instance);
     if (why != instance->why) {
         snprintf(instance->why, sizeof(instance->why), "%s", why);
@@ -188,7 +188,8 @@ static void on_drain_timer(uv_timer_t *timer)
 
 void instance_drain(struct instance *instance)
 {
-    if (instance->phase == PHASE_STARTING || instance->phase == PHASE_PREPARED) {
+    if (instance->phase == PHASE_STARTING || instance->phase == PHASE_PREPARED ||
+        instance->phase == PHASE_FROZEN) {
         instance_end(instance, "it is not needed any more");
         return;
     }
@@ -313,6 +314,7 @@ static void on_exit_event(void *ctx, int status)
         instance_fail(instance, START_FAILED_EXIT, "%s", why);
         return;
     case PHASE_READY:
+    case PHASE_FROZEN:
     case PHASE_DRAINING:
         instance->crashed = true;
         instance_end(instance, why);
@@ -589,6 +591,55 @@ static void instance_ready(struct instance *instance)
     if (instance->phase == PHASE_READY) {
         adopt_note(instance);
     }
+}
+
+/* ---- standing still ---- */
+
+static bool set_frozen(struct instance *instance, bool frozen)
+{
+    bool good = true;
+    for (size_t i = 0; i < instance->container_count; i++) {
+        good = engine_of(instance)->kind->freeze(instance->containers[i].handle, frozen) && good;
+    }
+    return good;
+}
+
+bool instance_freeze(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    if (instance->phase != PHASE_READY || instance->unready) {
+        return false;
+    }
+    /* First nobody can take a place any more; only then it counts that none is taken. */
+    board_set_state(engine->board, instance->slot, INSTANCE_STARTING);
+    bool good = board_taken(engine->board, instance->slot) == 0 && set_frozen(instance, true);
+    if (!good) {
+        set_frozen(instance, false);
+        board_set_state(engine->board, instance->slot, INSTANCE_READY);
+        board_wake(engine->board, engine->wake_fds);
+        return false;
+    }
+    stop_probes(instance);
+    instance->phase = PHASE_FROZEN;
+    log_info("instance frozen: revision=%s instance=%.8s", instance->record->revision,
+             instance->id);
+    return true;
+}
+
+void instance_thaw(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    if (!set_frozen(instance, false)) {
+        instance_end(instance, "it could not be thawed");
+        return;
+    }
+    instance->phase = PHASE_READY;
+    instance->thawed_us = clock_mono_us();
+    board_set_state(engine->board, instance->slot, INSTANCE_READY);
+    board_wake(engine->board, engine->wake_fds);
+    start_probes(instance);
+    log_info("instance thawed: revision=%s instance=%.8s", instance->record->revision,
+             instance->id);
 }
 
 /* Starts what may start now; ready when everything has started and passed. */

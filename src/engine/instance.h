@@ -1,7 +1,7 @@
 /*
  * One instance: its containers, their order of starting, probes, its slot on the board, its end.
  *
- *     (PREPARED →) STARTING → READY → DRAINING → ENDING → (freed)
+ *     (PREPARED →) STARTING → READY (⇄ FROZEN) → DRAINING → ENDING → (freed)
  *
  * An instance that fails to start, or loses a container, goes to ENDING from wherever it is.
  */
@@ -21,6 +21,7 @@ enum instance_phase {
     PHASE_PREPARED, /* made as far as nothing of it runs, or on the way there; not on the board */
     PHASE_STARTING,
     PHASE_READY,
+    PHASE_FROZEN,   /* all of it stands still; it has its slot, and takes no requests */
     PHASE_DRAINING, /* off the list for new requests; those it has are finished */
     PHASE_ENDING,   /* off the board; its processes have been told */
 };
@@ -54,11 +55,12 @@ struct instance {
     bool metadata_told;            /* whose process knows of it */
     bool killed;                   /* SIGKILL was sent */
     bool can_start;                /* what its containers need is there */
-    TAILQ_ENTRY(instance) waiting; /* in the pool, while is_waiting */
-    bool is_waiting;
-    bool unready; /* one of its containers is: no new requests */
+    TAILQ_ENTRY(instance) waiting; /* in this pool: */
+    struct pool *pool;             /* NULL: it waits in none */
+    bool unready;                  /* one of its containers is: no new requests */
     uv_timer_t timer;
     int64_t started_us, ready_us, drained_us;
+    int64_t thawed_us;         /* 0: never */
     int64_t cpu_us, cpu_at_us; /* at the last look */
     double cpu_used;           /* vCPUs */
     struct secrets secrets;    /* until its containers have been started */
@@ -87,6 +89,12 @@ bool instance_send_sockets(const struct instance *instance, struct ipc_channel *
  * told. */
 struct instance *instance_prepare(struct revision *revision);
 void instance_wake(struct instance *instance);
+
+/* An instance that is ready and has no request stands still from now on, and takes no memory but
+ * what it has: no probe asks it. False if it cannot, or has got a request meanwhile. */
+bool instance_freeze(struct instance *instance);
+/* The other way round: it takes requests at once, or ends. */
+void instance_thaw(struct instance *instance);
 
 /* What an engine after this one needs to take INSTANCE over; the caller owns it. NULL: it is not
  * made in full. */

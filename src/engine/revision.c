@@ -271,7 +271,15 @@ static struct autoscale_facts facts_of(const struct revision *revision, const st
 static void start_instances(struct revision *revision, uint32_t count)
 {
     for (uint32_t i = 0; i < count && revision->engine->instances < BOARD_INSTANCES; i++) {
-        struct instance *instance = pool_take(revision);
+        struct instance *instance = pool_take(&revision->engine->frozen, revision);
+        if (instance != NULL) {
+            instance_thaw(instance);
+            if (instance->phase == PHASE_READY) {
+                check_answer(revision, REVISION_STARTED, "");
+            }
+            continue;
+        }
+        instance = pool_take(&revision->engine->prepared, revision);
         if (instance != NULL) {
             instance_wake(instance);
             continue;
@@ -427,8 +435,8 @@ static void replace_by_folders(struct revision *revision)
         }
         if (i->phase == PHASE_READY) {
             instance_drain(i);
-        } else if (i->phase == PHASE_PREPARED || i->phase == PHASE_STARTING) {
-            pool_forget(revision->engine, i);
+        } else if (i->phase == PHASE_PREPARED || i->phase == PHASE_STARTING ||
+                   i->phase == PHASE_FROZEN) {
             instance_end(i, "its volumes are mapped to other folders now");
         }
     }
@@ -446,9 +454,10 @@ static void reread(struct revision *revision)
     revision->gone = false;
     replace_by_folders(revision);
     if (!record->reachable || record->max_instances == 0) {
-        struct instance *waits = pool_take(revision);
-        if (waits != NULL) {
-            instance_end(waits, "no request can come to it any more");
+        for (struct instance *i = revision->instances; i != NULL; i = i->next) {
+            if (i->pool != NULL) {
+                instance_end(i, "no request can come to it any more");
+            }
         }
     }
     revision_scale(revision);
@@ -553,7 +562,7 @@ void revision_on_gone(struct revision *revision, struct instance *instance)
     const struct tally tally = tally_of(revision);
     fleets_scale(revision);
     if (instance->ever_ready && !instance->crashed && tally.ready + tally.starting == 0) {
-        pool_offer(revision);
+        pool_prepare(revision);
     }
     revision_scale(revision);
     revision_settle(revision);
@@ -586,15 +595,26 @@ static void drain_some(struct revision *revision, uint32_t count)
     }
 }
 
+static bool is_idle(const struct instance *instance, int64_t now_us)
+{
+    const struct engine *engine = instance->revision->engine;
+    if (instance->phase != PHASE_READY || board_taken(engine->board, instance->slot) > 0) {
+        return false;
+    }
+    int64_t since_us = board_idle_since_us(engine->board, instance->slot);
+    since_us = since_us > instance->thawed_us ? since_us : instance->thawed_us;
+    return now_us - since_us >= engine->idle_us;
+}
+
 /* Those that nobody has used for long enough. */
 static void drain_idle(struct revision *revision, uint32_t ready, uint32_t min)
 {
-    const struct engine *engine = revision->engine;
     int64_t now_us = clock_mono_us();
     for (struct instance *i = revision->instances; i != NULL && ready > min; i = i->next) {
-        if (i->phase == PHASE_READY && board_taken(engine->board, i->slot) == 0 &&
-            now_us - board_idle_since_us(engine->board, i->slot) >= engine->idle_us) {
-            instance_drain(i);
+        if (is_idle(i, now_us)) {
+            if (!pool_freeze(i)) {
+                instance_drain(i);
+            }
             ready--;
         }
     }
@@ -737,8 +757,8 @@ static enum meter_state state_of(const struct instance *instance)
 {
     static const enum meter_state states[] = {
         [PHASE_PREPARED] = METER_PREPARED, [PHASE_STARTING] = METER_STARTING,
-        [PHASE_READY] = METER_READY,       [PHASE_DRAINING] = METER_DRAINING,
-        [PHASE_ENDING] = METER_ENDING,
+        [PHASE_READY] = METER_READY,       [PHASE_FROZEN] = METER_FROZEN,
+        [PHASE_DRAINING] = METER_DRAINING, [PHASE_ENDING] = METER_ENDING,
     };
     return instance->phase == PHASE_READY && instance->unready ? METER_NOT_READY
                                                                : states[instance->phase];

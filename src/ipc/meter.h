@@ -44,6 +44,7 @@ enum meter_state {
     METER_STARTING,
     METER_READY,
     METER_NOT_READY, /* its readiness probe fails: no new requests */
+    METER_FROZEN,    /* waits, stopped in the midst of running */
     METER_DRAINING,
     METER_ENDING,
 };

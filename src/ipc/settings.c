@@ -60,6 +60,7 @@ static const struct row rows[] = {
     NUMBER(lease_s, 15),
     NUMBER(idle_s, 900),
     NUMBER(prepared, 64),
+    NUMBER(frozen, 0),
     NUMBER(workers, 1),
     NUMBER(plain, 0),
     NUMBER(strict_paths, 0),

@@ -38,6 +38,7 @@ struct settings {
     int lease_s;                 /* of a node of a cluster */
     int idle_s;
     int prepared; /* instances that may wait prepared, at most: fewer where memory is small */
+    int frozen;   /* idle instances that may wait frozen, likewise; 0: none */
     int workers;
     int plain; /* serve on the HTTP listener instead of redirecting */
     int strict_paths;

@@ -47,8 +47,8 @@ static unsigned roles_to_reload(const struct settings *now, const struct setting
         strcmp(now->kubernetes_owner, next->kubernetes_owner) != 0 ||
         strcmp(now->kubernetes_sources, next->kubernetes_sources) != 0 ||
         strcmp(now->egress, next->egress) != 0 || now->prepared != next->prepared ||
-        now->idle_s != next->idle_s || strcmp(now->project, next->project) != 0 ||
-        strcmp(now->region, next->region) != 0 ||
+        now->frozen != next->frozen || now->idle_s != next->idle_s ||
+        strcmp(now->project, next->project) != 0 || strcmp(now->region, next->region) != 0 ||
         strcmp(now->project_number, next->project_number) != 0) {
         roles |= 1u << PROCESS_ENGINE;
     }

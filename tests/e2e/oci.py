@@ -956,6 +956,35 @@ def so_many_wait_as_may_and_the_one_that_waits_longest_goes():
         assert other.get(other.url("older") + "/page").text == "a page\n", "it wakes all the same"
 
 
+def states(homerun_stand, name):
+    told = json.loads(homerun_stand.cli("instances", name, "--format=json").stdout)
+    return [one["state"] for one in told]
+
+
+@test
+def a_frozen_instance_goes_on_where_it_was_and_the_oldest_one_ends():
+    homerun()
+    with Homerun("--engine=oci", "--idle=1", "--plain", "--frozen=1") as other:
+        other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        for name in ("stiff", "stiffer"):
+            deploy(other, name, "web:1")
+            wait_until(lambda: states(other, name) == ["FROZEN"], f"{name} is frozen", 30)
+        wait_until(lambda: "FROZEN" not in states(other, "stiff"), "there is room for one", 30)
+        same = instances("stiffer")
+        assert len(same) == 1
+        assert other.get(other.url("stiffer") + "/page").text == "a page\n"
+        assert instances("stiffer") == same, "another one was started"
+        wait_until(lambda: states(other, "stiffer") == ["FROZEN"], "frozen again", 30)
+        before = other.pids("engine")
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: other.pids("engine") not in ([], before), "another engine", 20)
+        assert other.get(other.url("stiffer") + "/page").text == "a page\n"
+        assert instances("stiffer") == same, "the next engine did not adopt it"
+        wait_until(lambda: states(other, "stiffer") == ["FROZEN"], "frozen by the next engine", 30)
+        assert other.api("DELETE", f"{SERVICES}/stiffer").status == 200
+        wait_until(lambda: not instances("stiffer"), "a frozen one ends like any other", 30)
+
+
 @test
 def one_request_at_a_time_means_never_two_whoever_calls():
     service("single", spec={"containerConcurrency": 1}, template_notes={SCALE + "maxScale": "2"})
@@ -1094,22 +1123,24 @@ def an_engine_killed_while_crun_works_leaves_no_half_of_a_container():
 @test
 def after_a_kill_of_all_nothing_of_it_is_left_once_it_starts_again():
     homerun()
-    other = Homerun("--engine=oci", "--plain")
+    other = Homerun("--engine=oci", "--plain", "--idle=2", "--frozen=4")
     try:
         other.start()
         other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        deploy(other, "stiff", "web:1")
+        wait_until(lambda: states(other, "stiff") == ["FROZEN"], "one is frozen", 30)
         deploy(other, "orphan", "web:1")
-        assert len(instances("orphan")) == 1
+        assert len(instances("orphan")) == len(instances("stiff")) == 1
         out = ways_out(other)
-        assert len(out) == (shutil.which("slirp4netns") is not None)
+        assert len(out) == 2 * (shutil.which("slirp4netns") is not None)
         everybody = [p["pid"] for p in other.read_ready()["processes"]]
         for pid in everybody:
             os.kill(pid, signal.SIGKILL)
         other.process.wait(10)
         os.remove(other.ready_file)
         other.start()
-        wait_until(lambda: not instances("orphan"), "the orphan has ended", 20)
-        assert not containers_of(other, "orphan")
+        wait_until(lambda: not instances("orphan") + instances("stiff"), "they have ended", 20)
+        assert not containers_of(other, "orphan") | containers_of(other, "stiff")
         wait_until(lambda: not [pid for pid in out if (read(f"/proc/{pid}/comm") or "")
                                 .startswith("slirp")], "its way out has ended", 10)
         for place in ("out", "egress", "instances"):

@@ -19,8 +19,10 @@ struct listing {
 static const char *state_name(uint64_t state)
 {
     static const char *const names[] = {
-        [METER_PREPARED] = "PREPARED",   [METER_STARTING] = "STARTING", [METER_READY] = "READY",
-        [METER_NOT_READY] = "NOT_READY", [METER_DRAINING] = "DRAINING", [METER_ENDING] = "ENDING",
+        [METER_PREPARED] = "PREPARED", [METER_STARTING] = "STARTING",
+        [METER_READY] = "READY",       [METER_NOT_READY] = "NOT_READY",
+        [METER_FROZEN] = "FROZEN",     [METER_DRAINING] = "DRAINING",
+        [METER_ENDING] = "ENDING",
     };
     return state < sizeof(names) / sizeof(names[0]) ? names[state] : "STATE_UNSPECIFIED";
 }
