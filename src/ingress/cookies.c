@@ -48,3 +48,37 @@ struct slice cookies_without_ours(struct arena *arena, struct slice value)
     }
     return (struct slice){out, count};
 }
+
+/* As browsers trim an attribute, and a little more: what only some of them take for Domain is one
+ * here too. */
+static struct slice trim_wide(struct slice text)
+{
+    while (text.len > 0 && (unsigned char)text.data[0] <= ' ') {
+        text = slice_from(text, 1);
+    }
+    while (text.len > 0 && (unsigned char)text.data[text.len - 1] <= ' ') {
+        text = slice_upto(text, text.len - 1);
+    }
+    return text;
+}
+
+bool cookie_is_for_others(struct slice value, struct slice host)
+{
+    ptrdiff_t bracket = slice_find_last(host, ']'), colon = slice_find_last(host, ':');
+    struct slice attribute;
+    host = colon > bracket ? slice_upto(host, (size_t)colon) : host;
+    slice_cut(&value, ';', &attribute); /* the cookie itself */
+    while (slice_cut(&value, ';', &attribute)) {
+        ptrdiff_t equals = slice_find(attribute, '=');
+        if (equals < 0 || !slice_equal_nocase(trim_wide(slice_upto(attribute, (size_t)equals)),
+                                              SLICE("domain"))) {
+            continue;
+        }
+        struct slice domain = trim_wide(slice_from(attribute, (size_t)equals + 1));
+        domain = domain.len > 0 && domain.data[0] == '.' ? slice_from(domain, 1) : domain;
+        if (domain.len > 0 && !slice_equal_nocase(domain, host)) {
+            return true;
+        }
+    }
+    return false;
+}

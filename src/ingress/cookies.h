@@ -1,4 +1,5 @@
-/* Cookies of ours never reach a container, nor come from one (docs/access.md, S3). */
+/* Cookies of ours never reach a container, nor come from one (docs/access.md, S3); and what a
+ * container sets, it sets for its own host. */
 #pragma once
 
 #include "base/arena.h"
@@ -10,3 +11,11 @@ struct slice cookies_without_ours(struct arena *arena, struct slice value);
 
 /* Whether VALUE, a line of Set-Cookie, would set one of ours. */
 bool cookie_is_ours(struct slice value);
+
+/*
+ * Whether VALUE, a line of Set-Cookie, names another Domain than HOST (an authority; its port does
+ * not count). A browser takes no such cookie from hosts of run.app, whose domains are on the list
+ * of public suffixes (RFC 6265 section 5.3, step 5); ours are not on that list, so its siblings
+ * would get it.
+ */
+bool cookie_is_for_others(struct slice value, struct slice host);

@@ -318,7 +318,7 @@ static bool is_dropped_in_answers(struct slice name)
     return false;
 }
 
-bool headers_to_client(struct arena *arena, const struct http_headers *from,
+bool headers_to_client(struct arena *arena, const struct http_headers *from, struct slice host,
                        const struct trace *trace, struct http_headers *out)
 {
     bool private_fields = has_private_fields(from);
@@ -334,7 +334,7 @@ bool headers_to_client(struct arena *arena, const struct http_headers *from,
             (private_fields && http_header_is_hop_by_hop(from, field.name)) ||
             (cookie && slice_equal(field.name, SLICE("cache-control"))) ||
             (cookie && slice_equal(field.name, SLICE("set-cookie")) &&
-             cookie_is_ours(field.value)) ||
+             (cookie_is_ours(field.value) || cookie_is_for_others(field.value, host))) ||
             slice_equal(field.name, SLICE("x-cloud-trace-context"))) {
             continue;
         }
@@ -360,8 +360,7 @@ void trailers_to_client(struct arena *arena, const struct http_headers *from,
     *out = (struct http_headers){0};
     for (unsigned i = 0; from != NULL && i < from->count; i++) {
         const struct http_header *field = &from->items[i];
-        bool cookie = slice_equal(field->name, SLICE("set-cookie"));
-        if (!is_dropped_in_answers(field->name) && !(cookie && cookie_is_ours(field->value)) &&
+        if (!is_dropped_in_answers(field->name) && !slice_equal(field->name, SLICE("set-cookie")) &&
             !slice_equal(field->name, SLICE("clear-site-data"))) {
             http_headers_add(out, arena, field->name, field->value);
         }

@@ -29,9 +29,10 @@ bool headers_to_container(struct arena *arena, const struct forwarding *forwardi
 void trailers_to_container(struct arena *arena, const struct http_headers *from, bool behind_door,
                            struct http_headers *out);
 
-/* The same for the answer: hop-by-hop fields go, Set-Cookie makes it private, the trace comes. */
-bool headers_to_client(struct arena *arena, const struct http_headers *from,
+/* The same for the answer to a request for HOST (an authority): hop-by-hop fields and cookies for
+ * other hosts go, Set-Cookie makes it private, the trace comes. */
+bool headers_to_client(struct arena *arena, const struct http_headers *from, struct slice host,
                        const struct trace *trace, struct http_headers *out);
-/* Of the answer's trailers, all but cookies of ours. */
+/* Of the answer's trailers, all but cookies, which have no place there. */
 void trailers_to_client(struct arena *arena, const struct http_headers *from,
                         struct http_headers *out);

@@ -178,7 +178,8 @@ static void inform(struct request *request, const struct http_response *response
         return;
     }
     struct arena *arena = call_arena(request->call);
-    if (headers_to_client(arena, &response->headers, &request->trace, &own.headers)) {
+    if (headers_to_client(arena, &response->headers, request->head->authority, &request->trace,
+                          &own.headers)) {
         exchange_inform(request->exchange, &own);
     }
 }
@@ -259,9 +260,9 @@ static void on_response(struct call *call, const struct http_response *response)
     if (request->sticky) {
         add_affinity(request, arena, &from);
     }
-    if (request->own != OWN_NONE
-            ? !own_headers_to_client(request, &from, &own.headers)
-            : !headers_to_client(arena, &from, &request->trace, &own.headers)) {
+    if (request->own != OWN_NONE ? !own_headers_to_client(request, &from, &own.headers)
+                                 : !headers_to_client(arena, &from, request->head->authority,
+                                                      &request->trace, &own.headers)) {
         request_fail(request, FAILURE_INSTANCE);
         return;
     }

@@ -71,6 +71,20 @@ test("cookies_that_a_sibling_tosses_shadow_none_of_ours", async () => {
   await stillIn(page, "tossed");
 });
 
+test("a_service_sets_cookies_for_itself_alone", async () => {
+  const page = await insider();
+  const mine = new URL(evil).hostname;
+  const above = mine.replace(/^[^.]*\./, "");
+  for (const [name, domain] of [["wide", above], ["wider", ready().domain ?? "run.localhost"], ["dotted", `.${above}`], ["own", mine]]) {
+    await page.goto(`${evil}/says?Set-Cookie=${encodeURIComponent(`answer_${name}=1; Domain=${domain}; Path=/`)}`);
+  }
+  await page.goto(`${evil}/says?Set-Cookie=${encodeURIComponent("answer_plain=1; Path=/")}`);
+  const names = async (url) => (await page.context().cookies(url)).map((one) => one.name).filter((name) => name.startsWith("answer_")).sort().join();
+  equal(await names(evil), "answer_own,answer_plain", "at its own host");
+  equal(await names(mirror), "", "at a sibling's");
+  equal(await names(ready().auth), "", "at the sign-in");
+});
+
 test("a_sibling_can_neither_read_nor_frame_nor_post", async () => {
   const page = await insider();
   await page.goto(`${evil}/page`);

@@ -358,6 +358,55 @@ def people_of_a_provider_let_agents_in_and_lose_them_with_what_it_says():
 
 
 @test
+def whoever_renews_in_a_loop_waits_and_loses_nothing():
+    h, ann, agent = house(), house().browser(), Agent()
+    tokens = agent.tokens(ann)
+    for _ in range(10):
+        tokens = agent.refresh(tokens["refresh_token"]).json
+    before = h.changes()
+    for _ in range(20):
+        answer = agent.refresh(tokens["refresh_token"])
+        assert answer.status == 429 and answer.json["error"] == "temporarily_unavailable", answer
+        assert answer.headers["retry-after"] == "60", answer.headers
+    assert h.changes() == before, "nothing is written"
+    assert h.call(tokens["access_token"]).status == 200
+    h.edit_record("UPDATE document SET body = json_set(body, '$.agent.minuteUs', json_extract(body, '$.agent.minuteUs') - 60000000) "
+                  "WHERE kind = 'session' AND json_extract(body, '$.agent.minuteUs') IS NOT NULL")
+    assert agent.refresh(tokens["refresh_token"]).status == 200
+    assert agent.refresh(tokens["refresh_token"]).json["error"] == "invalid_grant", "used twice is noticed as ever"
+
+
+@test
+def where_a_provider_gives_no_refresh_token_an_agent_has_an_hour_and_is_told_to_ask_again():
+    h, agent = house(), Agent()
+    provider = LyingProvider()
+    provider.add_to(h.homerun, "hourly")
+    browser = Browser(h.homerun)
+    browser.ask(provider.authorize(browser.ask(h.auth + "/_homerun/auth/provider/hourly").headers["location"]))
+    h.let_in("one", ["user:ann@example.com", "domain:corp.example"])
+    tokens = agent.tokens(browser)
+    assert h.call(tokens["access_token"]).status == 200
+    assert agent.refresh(tokens["refresh_token"]).json["refresh_token"]
+    # As if the hour were over.
+    h.edit_record("UPDATE document SET body = json_set(body, '$.expireUs', json_extract(body, '$.signedInUs') - 1) "
+                  "WHERE kind = 'session' AND json_extract(body, '$.provider') = 'issuers/hourly'")
+    answer = h.call(tokens["access_token"])
+    assert answer.status == 401 and 'error="invalid_token"' in answer.headers["www-authenticate"], answer
+    answer = agent.refresh(tokens["refresh_token"])
+    assert answer.json["error"] == "invalid_grant" and "lasts an hour" in answer.text and "Begin again" in answer.text, answer
+    # It asks again, and its person is not even asked to sign in: their provider still knows them.
+    silent = browser.ask(agent.authorize_url())
+    assert silent.status == 302 and "prompt=none" in silent.headers["location"], silent
+    back = browser.ask(provider.authorize(silent.headers["location"]))
+    page = browser.go_on(back)
+    assert "Let this program in?" in page.text, page
+    tokens = agent.redeem(parts_of(agent.answer(browser, page).headers["location"])["code"]).json
+    assert h.call(tokens["access_token"]).status == 200
+    h.homerun.cli("issuers", "remove", "hourly")
+    h.let_in("one", ["user:ann@example.com"])
+
+
+@test
 def nothing_else_passes_for_an_agents_token():
     """C12: only what the auth host has signed of that kind; and no cookie is one."""
     h, ann, agent = house(), house().browser(), Agent()

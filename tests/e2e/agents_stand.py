@@ -17,14 +17,46 @@ CALLBACK = "http://127.0.0.1:9/callback"
 _made = None
 
 
-class House:
+class Desk:
+    """Where agents register and ask, at HOMERUN."""
+
+    def __init__(self, homerun):
+        self.homerun = homerun
+        self.auth = homerun.ready["auth"]
+        self.shared = None  # the ID of a client that tests share
+
+    def url(self, name="one", path=""):
+        return self.homerun.url(name) + path
+
+    def ask(self, url, method="GET", body=None, **headers):
+        send = {name.replace("_", "-"): value for name, value in headers.items()}
+        return fetch(url, method, send, body, ca=self.homerun.ca)
+
+    def form(self, path, fields, **headers):
+        return self.ask(self.auth + path, "POST", urllib.parse.urlencode(fields), Content_Type=FORM, **headers)
+
+    def register(self, **metadata):
+        body = {"client_name": "Test agent", "redirect_uris": [CALLBACK], **metadata}
+        return self.ask(self.auth + "/register", "POST", json.dumps(body), Content_Type="application/json")
+
+    def call(self, token, service="one", path="/", method="GET", **headers):
+        return self.ask(self.url(service, path), method, Authorization=f"Bearer {token}", **headers)
+
+    def forget_rates(self):
+        """Registrations are counted in memory, by address: a test of other things begins with none."""
+        before = self.homerun.pids("control")[0]
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: self.homerun.pids("control") not in ([], [before]), "control is back")
+        wait_until(lambda: self.ask(self.auth + "/").status == 200, "control answers")
+
+
+class House(Desk):
     """Services "one", "two" and "three" (without a door), which Ann and the owner may use; Quin signs in and may not."""
 
     def __init__(self):
         # "private": the tests' descriptions of agents are on this machine.
-        self.homerun = Homerun("--client-documents=private").start()
+        super().__init__(Homerun("--client-documents=private").start())
         finally_do(self.homerun.close)
-        self.auth = self.homerun.ready["auth"]
         self.number = self.homerun.ready["projectNumber"]
         add_mirror(self.homerun)
         agent = f"serviceAccount:service-{self.number}@gcp-sa-iap.iam.gserviceaccount.com"
@@ -46,27 +78,15 @@ class House:
     def let_in(self, name, members):
         self.policy(self.door_of(name), [{"role": "roles/iap.httpsResourceAccessor", "members": members}])
 
-    def url(self, name="one", path=""):
-        return self.homerun.url(name) + path
-
     def browser(self, name="ann"):
         browser = Browser(self.homerun)
         browser.sign_in(self.homerun.cli("invite", f"{name}@example.com").stdout.strip())
         return browser
 
-    def ask(self, url, method="GET", body=None, **headers):
-        send = {name.replace("_", "-"): value for name, value in headers.items()}
-        return fetch(url, method, send, body, ca=self.homerun.ca)
-
-    def form(self, path, fields, **headers):
-        return self.ask(self.auth + path, "POST", urllib.parse.urlencode(fields), Content_Type=FORM, **headers)
-
-    def register(self, **metadata):
-        body = {"client_name": "Test agent", "redirect_uris": [CALLBACK], **metadata}
-        return self.ask(self.auth + "/register", "POST", json.dumps(body), Content_Type="application/json")
-
-    def call(self, token, service="one", path="/", method="GET", **headers):
-        return self.ask(self.url(service, path), method, Authorization=f"Bearer {token}", **headers)
+    def changes(self):
+        """The number of the last change of the record."""
+        with sqlite3.connect(f"file:{self.homerun.data}/homerun.db?mode=ro", uri=True) as record:
+            return record.execute("SELECT value FROM meta WHERE name = 'change'").fetchone()[0]
 
     def edit_record(self, *changes):
         """Changes the record while nobody serves; the index is made anew from it."""
@@ -82,13 +102,6 @@ class House:
         """A later start is where this one was."""
         ports = [f"--{name}=127.0.0.1:{self.homerun.ready[name].rsplit(':', 1)[1]}" for name in ("api", "https", "http")]
         self.homerun.flags = (*(flag for flag in self.homerun.flags if flag not in ports), *ports)
-
-    def forget_rates(self):
-        """Registrations are counted in memory, by address: a test of other things begins with none."""
-        before = self.homerun.pids("control")[0]
-        os.kill(before, signal.SIGKILL)
-        wait_until(lambda: self.homerun.pids("control") not in ([], [before]), "control is back")
-        wait_until(lambda: self.ask(self.auth + "/").status == 200, "control answers")
 
 
 def house():
@@ -106,16 +119,13 @@ def claims_of(token):
     return [json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in (head, payload)]
 
 
-_shared = None
-
-
 class Agent:
     """A registered client in the middle of asking for consent."""
 
-    def __init__(self, new=False, **metadata):
-        global _shared
-        self.house = house()
-        if new or metadata or _shared is None:
+    def __init__(self, new=False, at=None, **metadata):
+        """AT: a Desk; else the house's."""
+        self.house = at or house()
+        if new or metadata or self.house.shared is None:
             made = self.house.register(**metadata)
             if made.status == 429:  # other tests have registered ten within the minute
                 self.house.forget_rates()
@@ -126,9 +136,9 @@ class Agent:
             assert made.status == 201, made
             self.client = made.json["client_id"]
             if not new and not metadata:
-                _shared = self.client
+                self.house.shared = self.client
         else:
-            self.client = _shared
+            self.client = self.house.shared
         self.redirect = metadata.get("redirect_uris", [CALLBACK])[0]
         self.verifier = b64(os.urandom(48))
         self.state = b64(os.urandom(8))

@@ -4,7 +4,7 @@
 Each world is made through the API: bindings with and without conditions, on the service and above
 it, groups in groups, tags, accounts that are disabled or deleted, the check, ingress, audiences, a
 project that is being deleted; and in half of the worlds a door (Identity-Aware Proxy), with settings and
-bindings of its own, to which browsers bring cookies and programs tokens. Each request is sent to the services' port, from outside, inside and
+bindings of its own, to which browsers bring cookies, programs tokens, and agents (MCP clients) theirs. Each request is sent to the services' port, from outside, inside and
 behind a trusted proxy, and the same question is put to access:explain. Status and rung have to be
 the same; the rung of what was served is in the request log.
 
@@ -22,6 +22,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+from agents_stand import Agent, Desk  # noqa: E402
 from gate_stand import REGION, Stand  # noqa: E402
 from homerun import Homerun, main, test, wait_until  # noqa: E402
 from idp_stand import LyingProvider  # noqa: E402
@@ -153,7 +154,33 @@ class Place(Stand):
         for browser in browsers.values():
             browser.enter(https + "/")
         self.cookies = [browser.cookies(https)[SESSION] for browser in browsers.values()] + ["A" * 43, ""]
+        self.browsers = browsers
         self.api("POST", "/homerun/v1/sessions:signOut", {"email": "over@example.com"})
+        self.homerun.cli("deploy", "two", f"--image={HELLO}", "--iap")
+        self.agents, self.agent_tokens = [], []
+        self.turn_agents()
+
+    def turn_agents(self):
+        """What agents have (their tokens live for ten minutes, so now and then anew): of three people, by refresh tokens;
+        of one for another service; and one that has been ended. Who has lost a sign-in meanwhile lets nobody in."""
+        desk = Desk(self.homerun)
+        if not self.agents:
+            self.set_door(True)
+            for name, service in (("ann", "one"), ("bob", "one"), ("corp", "one"), ("ann", "two")):
+                agent = Agent(at=desk)
+                agent.kept = agent.tokens(self.browsers[name], service)
+                self.agents.append(agent)
+        else:
+            for agent in self.agents:
+                renewed = agent.refresh(agent.kept["refresh_token"])
+                assert renewed.status == 200, renewed
+                agent.kept = renewed.json
+        self.set_door(True)
+        ended = Agent(at=desk)
+        ended.client = self.agents[0].client
+        tokens = ended.tokens(self.browsers["ann"])
+        assert ended.revoke(tokens["refresh_token"]).status == 200
+        self.agent_tokens = [agent.kept["access_token"] for agent in self.agents] + [tokens["access_token"]]
 
     def https_url(self):
         host = urllib.parse.urlsplit(self.url("one")).hostname
@@ -255,7 +282,7 @@ class Place(Stand):
         lines = {"Authorization": [], "X-Serverless-Authorization": []}
         for name, share in (("Authorization", 0.85), ("X-Serverless-Authorization", 0.1)):
             if chance.random() < share:
-                value = chance.choice([f"Bearer {chance.choice(self.tokens)}"] * 9 + ["", "Basic x"])
+                value = chance.choice([f"Bearer {chance.choice(self.tokens + self.agent_tokens * 2)}"] * 9 + ["", "Basic x"])
                 lines[name] = [value] * chance.choice([1] * 12 + [2])
         fields = [(name, chance.choice(values)) for name, values in FIELDS.items() if chance.random() < 0.2]
         if chance.random() < 0.5:
@@ -264,7 +291,7 @@ class Place(Stand):
         if chance.random() < 0.1:
             fields.append(("Origin", chance.choice([f"http://{self.host}", self.https_url(), "null", "https://evil.example"])))
         if chance.random() < 0.1:
-            fields.append(("Proxy-Authorization", f"Bearer {chance.choice(self.tokens)}"))
+            fields.append(("Proxy-Authorization", f"Bearer {chance.choice(self.tokens + self.agent_tokens)}"))
         agent = f"world-{world}-{len(self.asked)}"
         status = self.send(peer, host, path, method, [
             ("User-Agent", agent), *fields, *((name, value) for name in lines for value in lines[name])])
@@ -303,6 +330,8 @@ def the_gate_does_what_access_explain_says():
     try:
         for world in range(WORLDS):
             chance = random.Random(SEED * 1000003 + world)
+            if world % 8 == 4:
+                place.turn_agents()
             place.settle(chance)
             if world == WORLDS // 2:
                 email = place.email("gone")

@@ -2,11 +2,12 @@
 
 What can be given back (a grant, a group, an account, what a provider says of a group, the door's agent and settings,
 the door itself) is a target like any other. What ends for good (a session, by each way that it can end) is one that is
-closed once.
+closed once. Agents (MCP clients) come with tokens that people have let them have, and lose them in the same ways.
 """
 import http.client
 import time
 
+from agents_stand import Agent, Desk
 from idp_stand import LyingProvider
 from signin_stand import Browser
 
@@ -25,7 +26,7 @@ class Doors:
         self.region = stand.homerun.ready["region"]
         self.agent = f"serviceAccount:service-{self.number}@gcp-sa-iap.iam.gserviceaccount.com"
         self.providers = {}
-        self.people = []
+        self.desk = Desk(stand.homerun)
 
     # -- services --
 
@@ -85,6 +86,19 @@ class Doors:
         """A session in "door" that END ends for good. It is asked for until it has been done."""
         self.add(name, "door", self.enter(browser, "door"), 401, lambda on: until_done(end), once=True)
 
+    # -- agents --
+
+    def let_agent_in(self, browser, service):
+        """An agent that BROWSER's person has let in, its tokens, and its credential."""
+        agent = Agent(at=self.desk)
+        tokens = agent.tokens(browser, service)
+        return agent, tokens, tokens["access_token"]
+
+    def agent_ends(self, name, browser, end):
+        """An agent in "door" that END ends for good, by itself and its tokens."""
+        agent, tokens, credential = self.let_agent_in(browser, "door")
+        self.add(name, "door", credential, 401, lambda on: until_done(lambda: end(agent, tokens)), once=True)
+
 
 def until_done(act):
     """While processes are killed, an answer may be lost, or be that the door cannot answer now."""
@@ -102,6 +116,8 @@ def stand_up_doors(stand, accounts):
     doors = Doors(stand, accounts)
     what_can_be_given_back(doors)
     what_ends_for_good(doors)
+    agents_that_come_and_go(doors)  # last: their tokens live for ten minutes
+    agents_that_end(doors)
     return doors
 
 
@@ -176,6 +192,54 @@ def what_ends_for_good(doors):
     removed, _ = doors.by_provider("removed", "orphan")
     doors.ends("issuer-removed", removed, lambda: api.call(
         "DELETE", "/homerun/v1/issuers/removed", accept=(404,)) is not None)
+
+
+def agents_that_come_and_go(doors):
+    api, stand = doors.api, doors.stand
+    friend = doors.invited("friend")
+    doors.service("agent-grant", "user:friend@example.com")
+    doors.add("agent-grant", "agent-grant", doors.let_agent_in(friend, "agent-grant")[2], 403,
+              lambda on: doors.let_in("agent-grant", *(["user:friend@example.com"] if on else [])))
+    email = stand.account("agent-of")
+    robot = Browser(doors.homerun)
+    robot.login(f"--as=serviceAccount:{email}")
+    doors.service("agent-account", "allAuthenticatedUsers")
+    doors.add("agent-account", "agent-account", doors.let_agent_in(robot, "agent-account")[2], 401, lambda on: api.call(
+        "POST", f"{doors.accounts}/{email}:{'enable' if on else 'disable'}", {}))
+    pool = "iam.googleapis.com/locations/global/workforcePools/agents"
+    doors.service("agent-claim", f"principalSet://{pool}/group/staff")
+    member, _ = doors.by_provider("agents", "member")
+    one = doors.provider("agents")
+
+    def says(on):
+        one.userinfo = {**one.userinfo, "groups": ["staff"] if on else []}
+        api.call("POST", "/homerun/v1/issuers/agents:renew", {})
+    doors.add("agent-claim", "agent-claim", doors.let_agent_in(member, "agent-claim")[2], 403, says)
+
+
+def agents_that_end(doors):
+    auth = doors.homerun.ready["auth"]
+
+    def is_unknown(answer):
+        return answer.status == 400 and answer.json["error"] == "invalid_grant"
+
+    def used_twice(agent, tokens):
+        """Its family turns, and then the token that it had before comes once more."""
+        agent.refresh(tokens["refresh_token"])
+        return is_unknown(agent.refresh(tokens["refresh_token"]))
+
+    doors.agent_ends("agent-revoked", doors.invited("agent0"),
+                     lambda agent, tokens: agent.revoke(tokens["refresh_token"]).status == 200)
+    doors.agent_ends("agent-revoked-by-access", doors.invited("agent1"),
+                     lambda agent, tokens: agent.revoke(tokens["access_token"]).status == 200)
+    doors.agent_ends("agent-used-twice", doors.invited("agent2"), used_twice)
+    browser = doors.invited("agent3")
+    doors.agent_ends("agent-signed-out", browser, lambda agent, tokens, browser=browser: browser.ask(
+        auth + "/_homerun/auth/signout", form={}).status == 200)
+    doors.agent_ends("agent-by-the-owner", doors.invited("agent4"), lambda agent, tokens: doors.api.call(
+        "POST", "/homerun/v1/sessions:signOut", {"email": "agent4@example.com"}) is not None)
+    by_sub, _ = doors.by_provider("corp", "agent5")
+    doors.agent_ends("agent-by-its-provider", by_sub, lambda agent, tokens: logout(doors, sub="agent5"))
 
 
 def logout(doors, **changed):

@@ -297,6 +297,9 @@ void agent_sign_in_first(struct api_call *call, const char *target, struct slice
         agent_over(call);
         return;
     }
+    if (!again && door_provider_resume(call, &login)) {
+        return;
+    }
     login.host = host; /* what is entered in the end */
     door_sign_in_page(call, &login, again);
 }

@@ -17,10 +17,12 @@ static void reply(struct api_call *call, int status, json_t *body)
         {"cache-control", "no-store"},
         {"access-control-allow-origin", "*"},
         {"x-content-type-options", "nosniff"},
+        {"retry-after", "60"}, /* what is counted is counted by the minute */
     };
     auto_json *owned = body;
     api_reply_with(call, status, "application/json; charset=UTF-8",
-                   owned == NULL ? SLICE("") : json_write(&call->arena, owned), headers, 3);
+                   owned == NULL ? SLICE("") : json_write(&call->arena, owned), headers,
+                   status == 429 ? 4 : 3);
 }
 
 static void refuse(struct api_call *call, int status, const char *code, const char *text)
@@ -180,7 +182,13 @@ static void by_refresh_token(struct api_call *call, const struct agent_client *c
         }
         refuse(call, 400, "invalid_grant",
                "The token is not known, was used before, or its person has ended it or signed "
-               "out. Ask them again.");
+               "out; or their sign-in is over, which lasts an hour where their identity provider "
+               "gives no refresh token. Begin again at the authorization endpoint.");
+        return;
+    case AGENT_TOO_OFTEN:
+        refuse(call, 429, "temporarily_unavailable",
+               "Ten refresh tokens of this consent were used within a minute. Access tokens live "
+               "for ten: wait a minute, and use this one then.");
         return;
     case AGENT_FAILED:
         fail(call, &err);

@@ -104,12 +104,25 @@ static bool is_newest(struct arena *arena, const struct session *session, struct
     return known.len == given.len && CRYPTO_memcmp(known.data, given.data, given.len) == 0;
 }
 
+/* Counts a renewal of AGENT, a session's member, within the minute; false if there were too many.
+ */
+static bool count_renewal(json_t *agent, int64_t now_us)
+{
+    int64_t since_us = json_number(agent, "minuteUs", 0), count = json_number(agent, "renewals", 0);
+    if (now_us < since_us || now_us - since_us >= (int64_t)AGENT_RENEWALS_S * 1000000) {
+        since_us = now_us;
+        count = 0;
+    }
+    json_object_set_new(agent, "minuteUs", json_integer((json_int_t)since_us));
+    json_object_set_new(agent, "renewals", json_integer((json_int_t)count + 1));
+    return count < AGENT_RENEWALS_MAX;
+}
+
 static bool renew(struct api_call *call, const struct agent_client *client,
-                  const struct session *session, struct slice family, struct agent_tokens *out,
-                  struct error *err)
+                  const struct session *session, json_t *agent, struct slice family,
+                  struct agent_tokens *out, struct error *err)
 {
     struct slice ticket = ticket_new(&call->arena);
-    auto_json *agent = json_deep_copy(json_object_get(session->body, "agent"));
     json_object_set_new(agent, "refresh", json_slice(hash_of(&call->arena, ticket)));
     json_object_set_new(agent, "usedUs", json_integer((json_int_t)clock_wall_us()));
     out->refresh = refresh_text(&call->arena, family, ticket);
@@ -147,7 +160,11 @@ enum agent_renewal agent_grant_renew(struct api_call *call, const struct agent_c
     if (*wrong_resource) {
         return AGENT_ENDED;
     }
-    return renew(call, client, &session, family, out, err) ? AGENT_RENEWED : AGENT_FAILED;
+    auto_json *agent = json_deep_copy(json_object_get(session.body, "agent"));
+    if (!count_renewal(agent, clock_wall_us())) {
+        return AGENT_TOO_OFTEN;
+    }
+    return renew(call, client, &session, agent, family, out, err) ? AGENT_RENEWED : AGENT_FAILED;
 }
 
 /* ---- the end ---- */

@@ -36,10 +36,13 @@ bool agent_grant_begin(struct api_call *call, const struct session *parent,
                        const struct agent_client *client, const struct agent_request *request,
                        struct agent_tokens *out, struct session_key *key, struct error *err);
 
+enum { AGENT_RENEWALS_MAX = 10, AGENT_RENEWALS_S = 60 };
+
 enum agent_renewal {
     AGENT_RENEWED,
-    AGENT_ENDED,  /* it is unknown, over, of another client, or used before */
-    AGENT_FAILED, /* *err */
+    AGENT_TOO_OFTEN, /* ten within a minute: each is a change of the record. Nothing is used up */
+    AGENT_ENDED,     /* it is unknown, over, of another client, or used before */
+    AGENT_FAILED,    /* *err */
 };
 /* New tokens for a refresh token of CLIENT. RESOURCE "": as before; another one is refused with
  * AGENT_ENDED and *wrong_resource. */

@@ -264,12 +264,12 @@ static void a_cookie_makes_an_answer_private(void **state)
     struct trace trace = a_trace();
     struct http_headers out;
     struct http_headers from = LINES("cache-control: public, max-age=60", "content-type: a/b");
-    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    assert_true(headers_to_client(&arena, &from, SLICE("one.example:8443"), &trace, &out));
     assert_value(out, "cache-control", "public, max-age=60");
     assert_non_null(value(&out, "x-cloud-trace-context"));
     from = LINES("cache-control: public", "set-cookie: a=b", "set-cookie: c=d",
                  "connection: close, x-hop", "x-hop: 1", "homerun-denial: d-forged");
-    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    assert_true(headers_to_client(&arena, &from, SLICE("one.example:8443"), &trace, &out));
     assert_value(out, "cache-control", "private");
     assert_int_equal(http_headers_count(&out, SLICE("cache-control")), 1);
     assert_int_equal(http_headers_count(&out, SLICE("set-cookie")), 2);
@@ -297,7 +297,7 @@ static const char *cleared(const char *asked)
     struct http_headers out;
     struct http_headers from = LINES("content-type: a/b");
     http_headers_add(&from, &arena, SLICE("clear-site-data"), slice_of(asked));
-    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    assert_true(headers_to_client(&arena, &from, SLICE("one.example:8443"), &trace, &out));
     return value(&out, "clear-site-data");
 }
 
@@ -405,11 +405,56 @@ static void cookies_of_ours_are_cut_out_both_ways(void **state)
               "set-cookie: =__Host-homerun_session=evil; Domain=run.localhost");
     struct http_headers out;
     struct trace trace = a_trace();
-    assert_true(headers_to_client(&arena, &from, &trace, &out));
+    assert_true(headers_to_client(&arena, &from, SLICE("one.example:8443"), &trace, &out));
     assert_int_equal(http_headers_count(&out, SLICE("set-cookie")), 1);
     assert_value(out, "set-cookie", "a=b");
     trailers_to_client(&arena, &from, &out);
-    assert_int_equal(out.count, 1);
+    assert_int_equal(out.count, 0);
+}
+
+static void a_cookie_is_for_the_host_that_set_it(void **state)
+{
+    static const struct {
+        const char *line;
+        bool kept;
+    } rows[] = {
+        {"a=b", true},
+        {"a=b; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=5", true},
+        {"a=domain=run.localhost", true},
+        {"a=b; x-domain=run.localhost; domains=run.localhost", true},
+        {"a=b; Domain", true},
+        {"a=b; Domain=", true},
+        {"a=b; Domain= ; Secure", true},
+        {"a=b; Domain=one-1.us-central1.run.localhost", true},
+        {"a=b; domain = .ONE-1.us-central1.Run.Localhost", true},
+        {"a=b; Domain=run.localhost", false},
+        {"a=b; Domain=.run.localhost", false},
+        {"a=b;DOMAIN=us-central1.run.localhost;Path=/", false},
+        {"a=b;\tdOmAiN\t=\trun.localhost\t", false},
+        {"a=b; Domain=\"run.localhost\"", false},
+        {"a=b; Domain=run.localhost.", false},
+        {"a=b; Domain=..run.localhost", false},
+        {"a=b; Domain=two-1.us-central1.run.localhost", false},
+        {"a=b; Domain=one-1.us-central1.run.localhost; Domain=run.localhost", false},
+        {"a=b; Domain=run.localhost; Domain=one-1.us-central1.run.localhost", false},
+        {"a=b; Domain=run.localhost; Domain=", false},
+        {"; Domain=run.localhost", false},
+        {"=; Domain=run.localhost", false},
+    };
+    static const char *const hosts[] = {"one-1.us-central1.run.localhost",
+                                        "one-1.us-central1.run.localhost:8443"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (size_t h = 0; h < 2; h++) {
+            struct http_headers from = {0}, out;
+            struct trace trace = a_trace();
+            http_headers_add(&from, &arena, SLICE("set-cookie"), slice_of(rows[i].line));
+            assert_true(headers_to_client(&arena, &from, slice_of(hosts[h]), &trace, &out));
+            if ((value(&out, "set-cookie") != NULL) != rows[i].kept) {
+                fail_msg("%s at %s", rows[i].line, hosts[h]);
+            }
+        }
+    }
 }
 
 int main(void)
@@ -424,6 +469,7 @@ int main(void)
         cmocka_unit_test(a_trace_is_kept_or_made),
         cmocka_unit_test(an_odd_trace_is_replaced),
         cmocka_unit_test(a_cookie_makes_an_answer_private),
+        cmocka_unit_test(a_cookie_is_for_the_host_that_set_it),
         cmocka_unit_test(trailers_cannot_pose_as_headers_of_ours),
         cmocka_unit_test(a_container_clears_what_its_own_host_has_and_no_cookies_of_siblings),
         cmocka_unit_test(behind_a_door_its_own_claims_alone_arrive),
