@@ -275,11 +275,15 @@ static json_t *request_entry(struct arena *arena, const json_t *line)
                             json_string(arena_printf(arena, "projects/%s/traces/%s",
                                                      json_text_or(line, "project", ""), trace)));
     }
+    /* What decided, and of a refusal the id that explains it. */
     const char *denial = json_text_or(line, "denial", "");
-    if (denial[0] != '\0') {
-        json_object_set_new(
-            entry, "labels",
-            json_pack("{s:s, s:s}", "denial", denial, "rung", json_text_or(line, "rung", "")));
+    const char *rung = json_text_or(line, "rung", "");
+    if (rung[0] != '\0') {
+        json_t *labels = json_pack("{s:s}", "rung", rung);
+        if (denial[0] != '\0') {
+            json_object_set_new(labels, "denial", json_string(denial));
+        }
+        json_object_set_new(entry, "labels", labels);
     }
     return entry;
 }
