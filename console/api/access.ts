@@ -1,6 +1,6 @@
 // Who may call what: allow policies, and the questions that only Homerun answers (homerun.v1).
 import { call } from "./http";
-import type { Binding, Denial, HistoryRow, Policy, PublicRow, Who } from "./types";
+import type { Binding, Denial, HistoryRow, Policy, PublicRow, WhatRow, Who } from "./types";
 
 /** The API and the method's form differ by the kind of resource; the policy is the same. */
 function policyPath(resource: string): string {
@@ -139,6 +139,10 @@ export interface PolicyPlan {
 
 export const planPolicy = (organizationPolicy: Record<string, unknown>) =>
   call<PolicyPlan>("POST", "/homerun/v1/access:plan", { organizationPolicy });
+
+/** Which services MEMBER may call. */
+export const what = async (member: string) =>
+  (await call<{ services: WhatRow[] }>("GET", `/homerun/v1/access:what?member=${encodeURIComponent(member)}`)).services;
 
 /** As gcloud does it: IAP's own account may invoke the service while it stands before it. */
 export async function bindAgent(name: string, on: boolean): Promise<void> {

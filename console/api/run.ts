@@ -43,6 +43,32 @@ async function settled(first: Promise<Operation>): Promise<Operation> {
 export const ready = (of: { terminalCondition?: Condition; conditions?: Condition[] }) =>
   of.terminalCondition ?? of.conditions?.find((one) => one.type === "Ready");
 
+/** One that the engine keeps for a service (homerun.v1). */
+export interface Instance {
+  id: string;
+  revision: string;
+  state: string;
+  requestsInFlight: number;
+  maxRequests: number;
+  memoryBytes: number;
+  cpu: number;
+  startTime: string;
+  address?: string;
+}
+
+export const instancesOf = async (service: string) =>
+  (await call<{ instances: Instance[] }>("GET", `/homerun/v1/${service}/instances`)).instances;
+
+/** A folder of the machine that stands for a bucket ("NAME") or an NFS export ("SERVER:/PATH"). */
+export interface MappedFolder {
+  name: string;
+  dir: string;
+  readOnly?: boolean;
+}
+
+export const mappedFolders = async (project: string) =>
+  (await call<{ volumes: MappedFolder[] }>("GET", `/homerun/v1/projects/${project}/volumes`)).volumes;
+
 // ---- the YAML form ----
 
 export const getV1 = (name: string) => call<Record<string, unknown>>("GET", `/v1/${name}`);

@@ -34,6 +34,16 @@ export interface PublicRow {
   reasons: string[];
   since?: string;
   by?: string;
+  publicUntil?: string;
+  publicReason?: string;
+}
+
+/** Whether a member may call one service, and the fact that decides. */
+export interface WhatRow {
+  resource: string;
+  allowed: boolean;
+  rung: string;
+  fact: string;
 }
 
 export interface WhoRow {

@@ -1,9 +1,9 @@
 // The questions that Homerun is for: what is public, who was refused, who may, what changed.
 import { useState } from "preact/hooks";
-import { explain, history, publicNow, who } from "../api/access";
+import { explain, history, publicNow, what, who } from "../api/access";
 import { entries } from "../api/logs";
-import { listServices, regionOf, shortName } from "../api/run";
-import type { Denial } from "../api/types";
+import { listServices, projectOf, regionOf, shortName } from "../api/run";
+import type { Denial, PublicRow, WhatRow } from "../api/types";
 import { ingressText } from "../parts/access";
 import { Button, Empty, ErrorNote, Head, Link, Loading, queryOf, Tabs, Time } from "../parts/basics";
 import { Field, Select } from "../parts/fields";
@@ -18,6 +18,7 @@ const TABS: [string, string][] = [
   ["public", "Public now"],
   ["refused", "Refused"],
   ["who", "Who may call"],
+  ["what", "What may they call"],
   ["explain", "May they?"],
   ["plan", "What if"],
   ["history", "History"],
@@ -58,6 +59,7 @@ export function AccessPage(props: { params: Params }) {
       {tab === "public" && <PublicNow />}
       {tab === "refused" && <Refused />}
       {tab === "who" && <WhoMay />}
+      {tab === "what" && <WhatMay />}
       {tab === "explain" && <MayThey />}
       {tab === "plan" && <WhatIf name={queryOf("service")} picker={<ServicePicker label="Service" />} />}
       {tab === "history" && <History />}
@@ -65,9 +67,26 @@ export function AccessPage(props: { params: Params }) {
   );
 }
 
+/** When a stranger was last let in, by the name of the service: as far back as the log of requests is read. */
+async function lastStrangers(rows: PublicRow[]): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const project of new Set(rows.map((one) => projectOf(one.resource)))) {
+    const lines = await entries(project, 'labels.rung="check_off" OR labels.rung="all_users"', 1000).catch(() => []);
+    for (const one of lines) {
+      const { location = "", service_name = "" } = one.resource?.labels ?? {};
+      const name = `projects/${project}/locations/${location}/services/${service_name}`;
+      if (!found.has(name)) {
+        found.set(name, one.timestamp);
+      }
+    }
+  }
+  return found;
+}
+
 function PublicNow() {
   const list = useLoad("public", publicNow, "");
   const rows = list.data.value;
+  const strangers = useLoad(`strangers ${(rows ?? []).map((one) => one.resource).join(" ")}`, () => lastStrangers(rows ?? []));
   if (rows === undefined) {
     return list.error.value ? <ErrorNote error={list.error.value} again={list.reload} /> : <Loading what="what is public" />;
   }
@@ -88,6 +107,8 @@ function PublicNow() {
             <th scope="col">Ingress</th>
             <th scope="col">Since</th>
             <th scope="col">By</th>
+            <th scope="col">Last stranger</th>
+            <th scope="col">Until</th>
           </tr>
         </thead>
         <tbody>
@@ -105,6 +126,13 @@ function PublicNow() {
                 <Time at={one.since} />
               </td>
               <td class="wrap mono">{one.by}</td>
+              <td>
+                <Time at={strangers.data.value?.get(one.resource)} />
+              </td>
+              <td>
+                {one.publicUntil ? <Time at={one.publicUntil} /> : "it is closed"}
+                {one.publicReason && <small class="block wrap">{one.publicReason}</small>}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -222,6 +250,76 @@ function WhoMay() {
             </tbody>
           </table>
         </div>
+      )}
+    </section>
+  );
+}
+
+function WhatMay() {
+  const [member, setMember] = useState(queryOf("member"));
+  const [answer, setAnswer] = useState<{ member: string; rows: WhatRow[] } | null>(null);
+  const { busy, error, run } = useAction();
+  const { shown, page, pages } = pageOf(answer?.rows ?? []);
+  return (
+    <section>
+      <form
+        class="bar ask-line"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const asked = member.trim();
+          void run(async () => {
+            const rows = await what(asked);
+            rows.sort((one, other) => Number(other.allowed) - Number(one.allowed));
+            setAnswer({ member: asked, rows });
+            setQuery("member", asked, true);
+          });
+        }}
+      >
+        <Field
+          label="Who calls"
+          value={member}
+          onInput={setMember}
+          placeholder="user:ann@example.com"
+          hint="allUsers is a stranger, without any credential."
+        />
+        <Button kind="main" submit busy={busy.value} why={member.trim() === "" && "Write a principal first."}>
+          Ask
+        </Button>
+      </form>
+      <ErrorNote error={error.value} />
+      {answer && answer.rows.length === 0 && <Empty title="There is no service that you may ask about" />}
+      {answer && answer.rows.length > 0 && (
+        <>
+          <p role="status" class="answer-line">
+            {`${answer.member} may call ${answer.rows.filter((one) => one.allowed).length} of ${answer.rows.length} services.`}
+          </p>
+          <div class="table-place" role="region" aria-label="Services" tabIndex={0}>
+            <table class="table">
+              <thead>
+                <tr>
+                  <th scope="col">Service</th>
+                  <th scope="col">May call</th>
+                  <th scope="col">Because</th>
+                </tr>
+              </thead>
+              <tbody>
+                {shown.map((one) => (
+                  <tr key={one.resource}>
+                    <th scope="row">
+                      <Link to={serviceView(one.resource, "permissions")}>{shortName(one.resource)}</Link>
+                      <small>{`${projectOf(one.resource)}, ${regionOf(one.resource)}`}</small>
+                    </th>
+                    <td>
+                      <span class={`badge ${one.allowed ? "yes" : "no"}`}>{one.allowed ? "Yes" : "No"}</span>
+                    </td>
+                    <td class="wrap">{one.fact}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <Pager page={page} pages={pages} total={answer.rows.length} />
+        </>
       )}
     </section>
   );

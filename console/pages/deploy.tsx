@@ -1,27 +1,45 @@
 // A new service: image, name, and before anything else who may call it.
 import { useState } from "preact/hooks";
 import { call } from "../api/http";
-import { bindAgent } from "../api/access";
+import { bindAgent, holds } from "../api/access";
 import { createService, listRevisions, place, shortName } from "../api/run";
 import type { Ingress } from "../api/types";
 import { INGRESS_CHOICES } from "../parts/access";
-import { Button, ErrorNote, Head, say } from "../parts/basics";
+import { Button, ErrorNote, Head, needs, say } from "../parts/basics";
 import { Check, Field, Radios, Select } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import { go } from "../parts/location";
 import { SameChange } from "../parts/same_change";
 import { project, region, serviceView, session, view } from "../parts/session";
 import { emptyForm, faultsOf, serviceOf, waysOf, type Faults, type Form } from "./deploy_form";
+import { Probe } from "./deploy_probe";
+import { Stages } from "./deploy_stages";
 import { Volumes } from "./deploy_volumes";
 import { SignIn } from "./service_door";
 
+/* Where a field stands that does not show on every tab. */
+const TAB_OF: Partial<Record<keyof Form, Tab>> = {
+  port: "Container",
+  memory: "Container",
+  cpu: "Container",
+  startup: "Container",
+  liveness: "Container",
+  env: "Variables & secrets",
+  secrets: "Variables & secrets",
+  volumes: "Volumes",
+  min: "Scaling",
+  max: "Scaling",
+  concurrency: "Scaling",
+  account: "Security",
+};
 const TABS = ["Container", "Variables & secrets", "Volumes", "Networking", "Scaling", "Security"] as const;
+type Tab = (typeof TABS)[number];
 
 export function DeployPage() {
   const [form, setForm] = useState<Form>(() => emptyForm(region.value === "-" ? (session.value?.region ?? "") : region.value));
-  const [tab, setTab] = useState<(typeof TABS)[number]>("Container");
+  const [tab, setTab] = useState<Tab>("Container");
   const [touched, setTouched] = useState(false);
-  const [progress, setProgress] = useState("");
+  const [creating, setCreating] = useState("");
   const { busy, error, run } = useAction();
   const images = useLoad("images", async () => {
     const found = await call<{ images?: { name: string }[] }>("GET", "/homerun/v1/images").catch(() => ({ images: [] }));
@@ -30,6 +48,7 @@ export function DeployPage() {
   const regions = useLoad(`regions ${project.value}`, async () =>
     (await call<{ locations?: { locationId: string }[] }>("GET", `/v1/projects/${project.value}/locations`)).locations ?? [],
   );
+  const may = useLoad(`may create ${project.value}`, () => holds(`projects/${project.value}`, ["run.services.create"]));
   const set = <K extends keyof Form>(key: K) => (value: Form[K]) => setForm((old) => ({ ...old, [key]: value }));
   const faults = faultsOf(form);
   const shown: Faults = touched ? faults : {};
@@ -38,10 +57,12 @@ export function DeployPage() {
     event.preventDefault();
     setTouched(true);
     if (Object.keys(faults).length > 0) {
+      const hidden = (Object.keys(faults) as (keyof Form)[]).map((key) => TAB_OF[key]).find((one) => one !== undefined);
+      setTab(hidden ?? tab);
       return;
     }
     void run(async () => {
-      setProgress("Creating the revision and starting an instance of it…");
+      setCreating(name);
       try {
         await createService(place(project.value, form.region), form.name, serviceOf(form));
       } catch (why) {
@@ -59,7 +80,7 @@ export function DeployPage() {
       }
       say(`${form.name} is deployed and serves.`);
       go(serviceView(name));
-    }).finally(() => setProgress(""));
+    }).finally(() => setCreating(""));
   };
   return (
     <>
@@ -117,9 +138,17 @@ export function DeployPage() {
                 <Field label="Container command" value={form.command} onInput={set("command")} hint="Leave it empty for the image's own." />
                 <Field label="Container arguments" value={form.args} onInput={set("args")} hint="Words with spaces between." />
                 <div class="pair">
-                  <Field label="Memory" value={form.memory} onInput={set("memory")} placeholder="512Mi" />
-                  <Field label="CPU" value={form.cpu} onInput={set("cpu")} placeholder="1" />
+                  <Field label="Memory" value={form.memory} onInput={set("memory")} fault={shown.memory} placeholder="512Mi" />
+                  <Field label="CPU" value={form.cpu} onInput={set("cpu")} fault={shown.cpu} placeholder="1" />
                 </div>
+                <Probe
+                  label="Startup probe"
+                  none="The port is open (Cloud Run's own)"
+                  value={form.startup}
+                  onChange={set("startup")}
+                  touched={touched}
+                />
+                <Probe label="Liveness probe" none="None" value={form.liveness} onChange={set("liveness")} touched={touched} />
               </>
             )}
             {tab === "Variables & secrets" && (
@@ -145,7 +174,7 @@ export function DeployPage() {
               </div>
             )}
             {tab === "Security" && (
-              <Field label="Service account" value={form.account} onInput={set("account")} placeholder="the default compute account" hint="Whose identity the container has. You need iam.serviceAccounts.actAs on it." />
+              <Field label="Service account" value={form.account} onInput={set("account")} fault={shown.account} placeholder="the default compute account" hint="Whose identity the container has. You need iam.serviceAccounts.actAs on it." />
             )}
           </div>
         </section>
@@ -155,13 +184,9 @@ export function DeployPage() {
             {`Not sent yet: ${Object.values(faults).join(" ")}`}
           </p>
         )}
-        {progress !== "" && (
-          <p role="status" class="loading">
-            <span class="spinner" aria-hidden="true" /> {progress}
-          </p>
-        )}
+        {creating !== "" && <Stages name={creating} />}
         <div class="form-actions">
-          <Button kind="main" submit busy={busy.value}>
+          <Button kind="main" submit busy={busy.value} why={needs(may.data.value, "run.services.create")}>
             Create
           </Button>
           <Button onClick={() => go(view("/console/services"))}>Cancel</Button>

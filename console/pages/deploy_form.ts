@@ -1,20 +1,37 @@
 // What the form of a new service holds, what is wrong with it, and the service that it asks for, in every language.
-import type { Volume, VolumeMount } from "../api/model";
+import type { Probe, Volume, VolumeMount } from "../api/model";
 import type { Container, Ingress, RevisionTemplate, Service } from "../api/types";
 import { quoted, type Ways } from "../parts/same_change";
 import { project } from "../parts/session";
 import { toTerraform } from "../parts/terraform";
 import { toYaml } from "../parts/yaml";
 
-export type VolumeKind = "secret" | "memory";
+export type VolumeKind = "secret" | "memory" | "bucket" | "nfs";
 
 export interface VolumeRow {
   kind: VolumeKind;
-  path: string; // of the file that holds the secret; of the folder in memory
+  path: string; // of the file that holds the secret; of the folder, for all others
   secret: string;
   version: string;
   size: string;
+  source: string; // "BUCKET", "SERVER:/PATH": a folder that was mapped
+  readOnly: boolean;
 }
+
+export const emptyVolume = (): VolumeRow => ({ kind: "secret", path: "", secret: "", version: "", size: "", source: "", readOnly: false });
+
+/** A check of a container's health. Empty numbers are Cloud Run's own. */
+export interface ProbeForm {
+  kind: "" | "tcp" | "http" | "grpc"; // "": none of its own
+  path: string;
+  port: string;
+  delay: string;
+  period: string;
+  timeout: string;
+  failures: string;
+}
+
+export const emptyProbe = (): ProbeForm => ({ kind: "", path: "", port: "", delay: "", period: "", timeout: "", failures: "" });
 
 export interface Form {
   image: string;
@@ -35,6 +52,8 @@ export interface Form {
   concurrency: string;
   account: string;
   volumes: VolumeRow[];
+  startup: ProbeForm;
+  liveness: ProbeForm;
   http2: boolean;
   affinity: boolean;
   defaultUrl: boolean;
@@ -59,6 +78,8 @@ export const emptyForm = (region: string): Form => ({
   concurrency: "",
   account: "",
   volumes: [],
+  startup: emptyProbe(),
+  liveness: emptyProbe(),
   http2: false,
   affinity: false,
   defaultUrl: true,
@@ -83,10 +104,39 @@ export function volumeFault(row: VolumeRow): string {
   if (row.kind === "secret" && !/^(latest|[1-9]\d*)$/.test(row.version || "latest")) {
     return "A version is a number, or latest.";
   }
+  if (row.kind === "bucket" && !/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(row.source)) {
+    return "Name a bucket.";
+  }
+  if (row.kind === "nfs" && !/^[^\s:]+:\/\S*$/.test(row.source)) {
+    return "Write an export as SERVER:/PATH.";
+  }
   if (row.kind === "memory" && row.size !== "" && !/^\d+(\.\d+)?(Ki|Mi|Gi|k|M|G)?$/.test(row.size)) {
     return "A size reads like 64Mi.";
   }
   return "";
+}
+
+/** What is wrong with a check of health, field by field. */
+export function probeFaults(probe: ProbeForm): Partial<Record<keyof ProbeForm, string>> {
+  const faults: Partial<Record<keyof ProbeForm, string>> = {};
+  const between = (key: "port" | "delay" | "period" | "timeout" | "failures", low: number, high: number) => {
+    const value = Number(probe[key]);
+    if (probe.kind !== "" && probe[key] !== "" && !(Number.isInteger(value) && value >= low && value <= high)) {
+      faults[key] = `A whole number from ${low} to ${high}.`;
+    }
+  };
+  between("port", 1, 65535);
+  between("delay", 0, 240);
+  between("period", 1, 240);
+  between("timeout", 1, 240);
+  between("failures", 1, 100);
+  if (probe.kind === "http" && probe.path !== "" && !/^\/\S*$/.test(probe.path)) {
+    faults.path = "A path begins with a slash.";
+  }
+  if (!faults.timeout && !faults.period && probe.kind !== "" && Number(probe.timeout || "1") > Number(probe.period || "10")) {
+    faults.timeout = "It cannot be longer than the period.";
+  }
+  return faults;
 }
 
 export function faultsOf(form: Form): Faults {
@@ -120,6 +170,20 @@ export function faultsOf(form: Form): Faults {
   if (!faults.min && !faults.max && form.max !== "" && Number(form.min) > Number(form.max)) {
     faults.max = "The most cannot be less than the least.";
   }
+  for (const key of ["startup", "liveness"] as const) {
+    if (Object.keys(probeFaults(form[key])).length > 0) {
+      faults[key] = `The ${key} probe is not right.`;
+    }
+  }
+  if (form.cpu !== "" && !/^(\d+(\.\d+)?|\d+m)$/.test(form.cpu)) {
+    faults.cpu = "CPU reads like 1, 0.5 or 500m.";
+  }
+  if (form.memory !== "" && !/^\d+(\.\d+)?(Ki|Mi|Gi|k|M|G)?$/.test(form.memory)) {
+    faults.memory = "Memory reads like 512Mi or 2Gi.";
+  }
+  if (form.account !== "" && !/^[^@\s]+@[^@\s]+$/.test(form.account)) {
+    faults.account = "A service account is named by its address: NAME@PROJECT.iam.gserviceaccount.com.";
+  }
   const wrong = form.volumes.map(volumeFault).find((one) => one !== "");
   const paths = form.volumes.map((one) => (one.kind === "secret" ? folderOf(one.path) : one.path));
   if (wrong) {
@@ -147,12 +211,56 @@ const secrets = (form: Form): [string, string, string][] =>
 
 const volumeName = (at: number) => `volume-${at + 1}`;
 
-const volumesOf = (form: Form): Volume[] =>
-  form.volumes.map((row, at) =>
-    row.kind === "secret"
-      ? { name: volumeName(at), secret: { secret: row.secret, items: [{ path: fileOf(row.path), version: row.version || "latest" }] } }
-      : { name: volumeName(at), emptyDir: { medium: "MEMORY", ...(row.size !== "" && { sizeLimit: row.size }) } },
+const serverOf = (source: string) => source.slice(0, source.indexOf(":"));
+const exportOf = (source: string) => source.slice(source.indexOf(":") + 1);
+
+function volumeOf(row: VolumeRow): Volume {
+  switch (row.kind) {
+    case "secret":
+      return { secret: { secret: row.secret, items: [{ path: fileOf(row.path), version: row.version || "latest" }] } };
+    case "memory":
+      return { emptyDir: { medium: "MEMORY", ...(row.size !== "" && { sizeLimit: row.size }) } };
+    case "bucket":
+      return { gcs: { bucket: row.source, ...(row.readOnly && { readOnly: true }) } };
+    case "nfs":
+      return { nfs: { server: serverOf(row.source), path: exportOf(row.source), ...(row.readOnly && { readOnly: true }) } };
+  }
+}
+
+const volumesOf = (form: Form): Volume[] => form.volumes.map((row, at) => ({ name: volumeName(at), ...volumeOf(row) }));
+
+/** The check as the API has it, in both versions; undefined for none. */
+function probeOf(probe: ProbeForm): Probe | undefined {
+  const port = probe.port === "" ? {} : { port: Number(probe.port) };
+  const numbers = {
+    ...(probe.delay !== "" && { initialDelaySeconds: Number(probe.delay) }),
+    ...(probe.period !== "" && { periodSeconds: Number(probe.period) }),
+    ...(probe.timeout !== "" && { timeoutSeconds: Number(probe.timeout) }),
+    ...(probe.failures !== "" && { failureThreshold: Number(probe.failures) }),
+  };
+  switch (probe.kind) {
+    case "tcp":
+      return { tcpSocket: port, ...numbers };
+    case "http":
+      return { httpGet: { path: probe.path || "/", ...port }, ...numbers };
+    case "grpc":
+      return { grpc: port, ...numbers };
+    case "":
+      return undefined;
+  }
+}
+
+/** The same as gcloud's flag: "httpGet.path=/,periodSeconds=5". */
+function probeFlag(flag: string, probe: ProbeForm): string[] {
+  const made = probeOf(probe);
+  if (made === undefined) {
+    return [];
+  }
+  const pairs = Object.entries(made).flatMap(([name, value]) =>
+    typeof value === "object" ? Object.entries(value as object).map(([key, one]) => `${name}.${key}=${one}`) : [`${name}=${value}`],
   );
+  return [`--${flag}=${quoted(pairs.join(","))}`];
+}
 
 const mountsOf = (form: Form): VolumeMount[] =>
   form.volumes.map((row, at) => ({ name: volumeName(at), mountPath: row.kind === "secret" ? folderOf(row.path) : row.path }));
@@ -181,6 +289,13 @@ export function serviceOf(form: Form): Partial<Service> {
   }
   if (form.volumes.length > 0) {
     container.volumeMounts = mountsOf(form);
+  }
+  const [startup, liveness] = [probeOf(form.startup), probeOf(form.liveness)];
+  if (startup !== undefined) {
+    container.startupProbe = startup;
+  }
+  if (liveness !== undefined) {
+    container.livenessProbe = liveness;
   }
   const template: RevisionTemplate = { containers: [container] };
   if (form.volumes.length > 0) {
@@ -254,14 +369,25 @@ const gcloudFlags = (form: Form) => [
   ...(form.open === "open" ? [] : ["--no-allow-unauthenticated"]),
   ...(form.http2 ? ["--use-http2"] : []),
   ...form.volumes.flatMap((row, at) =>
-    row.kind === "memory"
-      ? [
-          `--add-volume=${quoted(`name=${volumeName(at)},type=in-memory${row.size ? `,size-limit=${row.size}` : ""}`)}`,
+    row.kind === "secret"
+      ? []
+      : [
+          `--add-volume=${quoted(`name=${volumeName(at)},${gcloudVolume(row)}`)}`,
           `--add-volume-mount=${quoted(`volume=${volumeName(at)},mount-path=${row.path}`)}`,
-        ]
-      : [],
+        ],
   ),
+  ...probeFlag("startup-probe", form.startup),
+  ...probeFlag("liveness-probe", form.liveness),
 ];
+
+function gcloudVolume(row: VolumeRow): string {
+  const readOnly = row.readOnly ? ",readonly=true" : "";
+  return row.kind === "bucket"
+    ? `type=cloud-storage,bucket=${row.source}${readOnly}`
+    : row.kind === "nfs"
+      ? `type=nfs,location=${row.source}${readOnly}`
+      : `type=in-memory${row.size ? `,size-limit=${row.size}` : ""}`;
+}
 
 /** v1's form of what serviceOf() says. */
 function knativeOf(form: Form): Record<string, unknown> {
@@ -303,8 +429,15 @@ function knativeOf(form: Form): Record<string, unknown> {
             },
           ],
           ...(template.volumes && {
-            volumes: template.volumes.map(({ secret, ...one }) => ({
+            volumes: template.volumes.map(({ secret, gcs, ...one }) => ({
               ...one,
+              ...(gcs && {
+                csi: {
+                  driver: "gcsfuse.run.googleapis.com",
+                  ...(gcs.readOnly && { readOnly: true }),
+                  volumeAttributes: { bucketName: gcs.bucket },
+                },
+              }),
               ...(secret && { secret: { secretName: secret.secret, items: (secret.items ?? []).map((item) => ({ key: item.version, path: item.path })) } }),
             })),
           }),
@@ -319,7 +452,8 @@ export function waysOf(form: Form): Ways {
   const flags = flagsOf(form);
   const track = form.by === "iap" || !form.defaultUrl ? "gcloud beta run" : "gcloud run";
   const line = (tool: string, all: string[]) => `${tool} deploy ${name} \\\n  ${all.join(" \\\n  ")}`;
-  const homerunCan = !form.http2 && form.volumes.every((one) => one.kind === "secret");
+  const homerunCan =
+    !form.http2 && form.startup.kind === "" && form.liveness.kind === "" && form.volumes.every((one) => one.kind === "secret");
   const service = serviceOf({ ...form, image: form.image || "IMAGE" });
   return {
     gcloud: line(track, [...flags, ...gcloudFlags(form)]),

@@ -46,6 +46,8 @@ export function rulesText(policy: OrgPolicy | undefined): string {
     .join("; ");
 }
 
+const ELSEWHERE = "About something that is not here";
+
 export function OrgPoliciesPage() {
   const node = nodeOfView();
   const loaded = useLoad(
@@ -57,14 +59,20 @@ export function OrgPoliciesPage() {
     "",
   );
   const words = queryOf("filter").toLowerCase();
-  const rows = (loaded.data.value?.constraints ?? []).filter((one) =>
+  const fitting = (loaded.data.value?.constraints ?? []).filter((one) =>
     `${one.displayName} ${one.name}`.toLowerCase().includes(words),
   );
+  const own = loaded.data.value?.own ?? new Set<string>();
+  /* Most constraints are about products that are not here: they are kept and shown, and decide nothing. */
+  const elsewhere = (one: Constraint) => one.displayName === ELSEWHERE && !own.has(shortConstraint(one.name));
+  const all = queryOf("all") === "on";
+  const hidden = fitting.filter(elsewhere).length;
+  const rows = all || words !== "" ? [...fitting.filter((one) => !elsewhere(one)), ...fitting.filter(elsewhere)] : fitting.filter((one) => !elsewhere(one));
   const { shown, page, pages } = pageOf(rows);
   return (
     <>
       <Head title="Organization policies" />
-      <div class="bar">
+      <div class="bar bottom">
         <NodePicker />
         <label class="search">
           <span class="hidden">Filter by name</span>
@@ -75,6 +83,11 @@ export function OrgPoliciesPage() {
             onInput={(event) => setQuery("filter", (event.target as HTMLInputElement).value, true)}
           />
         </label>
+        {hidden > 0 && words === "" && (
+          <button type="button" class="chip" aria-pressed={all} onClick={() => setQuery("all", all ? "" : "on")}>
+            {`With ${hidden} about what is not here`}
+          </button>
+        )}
       </div>
       <ErrorNote error={loaded.error.value} again={loaded.reload} />
       {loaded.data.value === undefined && !loaded.error.value && <Loading what="constraints" />}
@@ -109,9 +122,11 @@ function ConstraintRow(props: { node: string; constraint: Constraint; own: boole
     <tr>
       <th scope="row">
         <Link to={`/console/policies/${encodeURIComponent(short)}?node=${encodeURIComponent(props.node)}`}>
-          {props.constraint.displayName ?? short}
+          {props.constraint.displayName === ELSEWHERE ? short : (props.constraint.displayName ?? short)}
         </Link>
-        <small class="block mono">{short}</small>
+        <small class={props.constraint.displayName === ELSEWHERE ? "block" : "block mono"}>
+          {props.constraint.displayName === ELSEWHERE ? "about something that is not here: kept, and refuses nothing" : short}
+        </small>
       </th>
       <td>{props.own ? "Yes" : "Inherited"}</td>
       <td class="wrap">{policy.error.value ? policy.error.value.message : rulesText(policy.data.value)}</td>

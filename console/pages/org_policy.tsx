@@ -1,13 +1,18 @@
 // One constraint on one resource: what is in force, and Manage policy.
 import { useEffect, useState } from "preact/hooks";
 import { effective, listConstraints, ownPolicy, setOwnPolicy, shortConstraint, type Constraint, type OrgPolicy, type Rule } from "../api/org";
-import { Button, Copy, ErrorNote, Fact, Head, Loading, say } from "../parts/basics";
+import { holds, planPolicy } from "../api/access";
+import { Button, Copy, ErrorNote, Fact, Head, Loading, needs, say } from "../parts/basics";
 import { Field, Radios } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import type { Params } from "../parts/location";
-import { AskPolicyPlan } from "../parts/plan";
+import { AskPolicyPlan, BreachNote } from "../parts/plan";
 import { SameChange } from "../parts/same_change";
+import { toTerraform } from "../parts/terraform";
+import { toYaml } from "../parts/yaml";
 import { NodePicker, nodeOfView, rulesText } from "./org_policies";
+
+const SET = "orgpolicy.policy.set";
 
 type Source = "inherit" | "override";
 type Mode = "on" | "off" | "allow" | "deny" | "values";
@@ -31,7 +36,7 @@ export function OrgPolicyPage(props: { params: Params }) {
   return (
     <>
       <Head
-        title={found?.constraint?.displayName ?? short}
+        title={found?.constraint?.displayName && !/not here$/.test(found.constraint.displayName) ? found.constraint.displayName : short}
         back={{ to: `/console/policies?node=${encodeURIComponent(node)}`, text: "Organization policies" }}
       />
       <div class="bar">
@@ -42,6 +47,7 @@ export function OrgPolicyPage(props: { params: Params }) {
         !loaded.error.value && <Loading what="the policy" />
       ) : (
         <div class="columns">
+          <div class="column">
           <section class="card">
             <p>{found.constraint?.description}</p>
             <dl>
@@ -52,10 +58,33 @@ export function OrgPolicyPage(props: { params: Params }) {
               <Fact name="Set by">{found.own ? `this resource, ${node}` : "a resource above, or the default"}</Fact>
             </dl>
           </section>
+          <ViolatedToday name={`${node}/policies/${short}`} now={found.now} />
+          </div>
           <Manage key={`${node} ${found.own?.spec?.etag ?? ""}`} node={node} short={short} constraint={found.constraint} own={found.own} reload={loaded.reload} />
         </div>
       )}
     </>
+  );
+}
+
+/** What stands against the policy that is in force: it was there before. */
+function ViolatedToday(props: { name: string; now: OrgPolicy }) {
+  const rules = props.now.spec?.rules ?? [];
+  const found = useLoad(`violated ${props.name} ${JSON.stringify(rules)}`, async () =>
+    rules.length === 0 ? null : planPolicy({ name: props.name, spec: { rules } }),
+  );
+  const answer = found.data.value;
+  const breaches = [...(answer?.services ?? []), ...(answer?.policies ?? [])];
+  return (
+    <section class="card">
+      <h2>Violated today by</h2>
+      <ErrorNote error={found.error.value} again={found.reload} />
+      {answer === undefined && !found.error.value && <Loading what="what violates it" />}
+      {answer !== undefined && breaches.length === 0 && <p class="hint">Nothing that is here.</p>}
+      {breaches.map((one) => (
+        <BreachNote key={one.resource} breach={one} />
+      ))}
+    </section>
   );
 }
 
@@ -75,6 +104,8 @@ function Manage(props: { node: string; short: string; constraint?: Constraint; o
   const [condition, setCondition] = useState(first?.condition?.expression ?? "");
   const { busy, error, run } = useAction();
   useEffect(() => setMode(modeOf(first, boolean)), [boolean]);
+  const may = useLoad(`may ${props.node} policy`, () => holds(props.node, [SET]));
+  const missing = needs(may.data.value, SET);
   const several = (props.own?.spec?.rules ?? []).length > 1;
   const rule: Rule = {
     ...(boolean && { enforce: mode === "on" }),
@@ -87,8 +118,23 @@ function Manage(props: { node: string; short: string; constraint?: Constraint; o
     condition.trim() === ""
       ? [rule]
       : [{ ...rule, condition: { expression: condition.trim() } }, boolean ? { enforce: mode !== "on" } : { allowAll: true }];
-  const yaml = `name: ${props.node}/policies/${props.short}\nspec:\n  rules:\n${rules.map((one) => `  - ${JSON.stringify(one)}`).join("\n")}`;
   const flag = props.node.startsWith("projects/") ? "--project" : props.node.startsWith("folders/") ? "--folder" : "--organization";
+  const where = `${flag}=${props.node.split("/")[1]}`;
+  /* The provider has words where the API has truths. */
+  const word = (value: boolean) => (value ? "TRUE" : "FALSE");
+  const terraform = (all: Rule[]) =>
+    toTerraform("google_org_policy_policy", props.short.replace(/[^A-Za-z0-9]+/g, "_"), {
+      name: `${props.node}/policies/${props.short}`,
+      parent: props.node,
+      spec: {
+        rules: all.map(({ enforce, allowAll, denyAll, ...one }) => ({
+          ...(enforce !== undefined && { enforce: word(enforce) }),
+          ...(allowAll !== undefined && { allowAll: word(allowAll) }),
+          ...(denyAll !== undefined && { denyAll: word(denyAll) }),
+          ...one,
+        })),
+      },
+    });
   return (
     <section class="card">
       <h2>Manage policy</h2>
@@ -145,7 +191,7 @@ function Manage(props: { node: string; short: string; constraint?: Constraint; o
         <Button
           kind="main"
           busy={busy.value}
-          why={source === "inherit" && props.own === null && "It inherits already."}
+          why={missing || (source === "inherit" && props.own === null && "It inherits already.")}
           onClick={() =>
             void run(async () => {
               await setOwnPolicy(props.node, props.short, props.own, source === "inherit" ? null : rules);
@@ -163,8 +209,17 @@ function Manage(props: { node: string; short: string; constraint?: Constraint; o
       <SameChange
         ways={
           source === "inherit"
-            ? { gcloud: `gcloud org-policies delete ${props.short} ${flag}=${props.node.split("/")[1]}` }
-            : { gcloud: `gcloud org-policies set-policy policy.yaml`, yaml }
+            ? {
+                gcloud: `gcloud org-policies delete ${props.short} ${where}`,
+                homerun: `homerun org-policies delete ${props.short} ${where}`,
+                terraform: `# Take this out of the configuration:\n${terraform(props.own?.spec?.rules ?? [])}`,
+              }
+            : {
+                gcloud: "gcloud org-policies set-policy policy.yaml",
+                homerun: "homerun org-policies set-policy policy.yaml",
+                terraform: terraform(rules),
+                yaml: `# gcloud org-policies set-policy policy.yaml\n${toYaml({ name: `${props.node}/policies/${props.short}`, spec: { rules } })}`,
+              }
         }
       />
     </section>

@@ -1,12 +1,13 @@
 // One service: its tabs, and what is true of it now.
-import { policyWithDoor } from "../api/access";
+import { holds, policyWithDoor } from "../api/access";
 import { deleteService, getService, place, ready } from "../api/run";
 import { useState } from "preact/hooks";
 import { AccessCell } from "../parts/access";
-import { Button, Copy, ErrorNote, Head, Loading, Notice, Tabs, say } from "../parts/basics";
+import { Button, Copy, ErrorNote, Head, Loading, Notice, Tabs, needs, say } from "../parts/basics";
 import { Dialog } from "../parts/dialog";
 import { useAction, useLoad } from "../parts/load";
 import { go, type Params } from "../parts/location";
+import { quoted, SameChange } from "../parts/same_change";
 import { project, serviceView, view } from "../parts/session";
 import { Health } from "./services";
 import { ServiceLogs } from "./service_logs";
@@ -31,6 +32,7 @@ export function ServicePage(props: { params: Params }) {
   const name = `${place(project.value, props.params.region ?? "")}/services/${props.params.service}`;
   const service = useLoad(`service ${name}`, () => getService(name), name);
   const policy = useLoad(`policy ${name}`, () => policyWithDoor(name, true), name);
+  const may = useLoad(`may delete ${name}`, () => holds(name, ["run.services.delete"]), name);
   const [deleting, setDeleting] = useState(false);
   const tab = props.params.tab ?? "revisions";
   const found = service.data.value;
@@ -50,7 +52,7 @@ export function ServicePage(props: { params: Params }) {
   return (
     <>
       <Head title={props.params.service ?? ""} back={{ to: view("/console/services"), text: "Services" }}>
-        <Button kind="quiet" onClick={() => setDeleting(true)}>
+        <Button onClick={() => setDeleting(true)} why={needs(may.data.value, "run.services.delete")}>
           Delete
         </Button>
       </Head>
@@ -93,6 +95,8 @@ export function ServicePage(props: { params: Params }) {
 function DeleteDialog(props: { name: string; close: () => void }) {
   const { busy, error, run } = useAction();
   const short = props.name.slice(props.name.lastIndexOf("/") + 1);
+  const [, project = "", , region = ""] = props.name.split("/");
+  const line = (tool: string) => `${tool} services delete ${quoted(short)} --region=${region} --project=${project}`;
   return (
     <Dialog
       title={`Delete ${short}?`}
@@ -118,6 +122,7 @@ function DeleteDialog(props: { name: string; close: () => void }) {
     >
       <p>Its revisions and its policy go with it. Callers get 404 from the next request on. This cannot be undone.</p>
       <ErrorNote error={error.value} />
+      <SameChange ways={{ gcloud: line("gcloud run"), homerun: line("homerun") }} />
     </Dialog>
   );
 }

@@ -1,25 +1,23 @@
 // What a token may be made for, beside the service's URL.
 import { useState } from "preact/hooks";
-import { patchService, shortName } from "../api/run";
+import { patchService } from "../api/run";
 import type { Service } from "../api/types";
 import { Button, ErrorNote, say } from "../parts/basics";
 import { Field } from "../parts/fields";
 import { useAction } from "../parts/load";
 import { here, setQuery } from "../parts/location";
 import { quoted, SameChange, type Ways } from "../parts/same_change";
+import { serviceChange } from "../parts/service_change";
 
 function waysOf(service: Service, audience: string): Ways {
-  const [, project = "", , region = ""] = service.name.split("/");
-  const name = shortName(service.name);
   const all = [...(service.customAudiences ?? []), audience];
-  const line = (tool: string) =>
-    `${tool} services update ${name} --region=${region} --project=${project} --add-custom-audiences=${quoted(audience)}`;
-  return {
-    gcloud: line("gcloud run"),
-    homerun: line("homerun"),
-    terraform: `resource "google_cloud_run_v2_service" "${name}" {\n  # …\n  custom_audiences = ${JSON.stringify(all)}\n}`,
-    yaml: `metadata:\n  annotations:\n    run.googleapis.com/custom-audiences: '${JSON.stringify(all)}'`,
-  };
+  return serviceChange(service, {
+    flags: [`--add-custom-audiences=${quoted(audience)}`],
+    fields: { customAudiences: all },
+    v1: ({ metadata }) => {
+      metadata.annotations["run.googleapis.com/custom-audiences"] = JSON.stringify(all);
+    },
+  });
 }
 
 export function Audiences(props: { service: Service; missing: string | false; reload: () => void }) {

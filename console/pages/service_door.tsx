@@ -4,7 +4,7 @@ import { doorOf, who } from "../api/access";
 import { shortName } from "../api/run";
 import { Button } from "../parts/basics";
 import { Radios } from "../parts/fields";
-import { Permissions } from "../parts/permissions";
+import { memberTerraform, Permissions } from "../parts/permissions";
 import { quoted, type Ways } from "../parts/same_change";
 
 export type SignInBy = "iam" | "iap";
@@ -53,12 +53,13 @@ function doorWays(name: string) {
             `homerun services ${verb}-iam-policy-binding ${quoted(service)} --iap --region=${region} --project=${project} ${words(member)}`,
         )
         .join("\n"),
-      terraform: list
-        .map(
-          (member) =>
-            `resource "google_iap_web_cloud_run_service_iam_member" "guest" {\n  project                = "${project}"\n  location               = "${region}"\n  cloud_run_service_name = "${service}"\n  role                   = "${role || "ROLE"}"\n  member                 = "${member}"\n}`,
-        )
-        .join("\n\n"),
+      terraform: memberTerraform(
+        "google_iap_web_cloud_run_service_iam_member",
+        { project, location: region, cloudRunServiceName: service },
+        members,
+        role,
+        add,
+      ),
     };
   };
 }

@@ -1,7 +1,7 @@
 // Where requests may come from, and by which names.
 import { useState } from "preact/hooks";
 import { holds } from "../api/access";
-import { patchService, shortName } from "../api/run";
+import { patchService } from "../api/run";
 import type { Ingress, Service } from "../api/types";
 import { INGRESS_CHOICES } from "../parts/access";
 import { Button, Copy, ErrorNote, Link, needs, say } from "../parts/basics";
@@ -9,22 +9,22 @@ import { Check, Radios } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import { here } from "../parts/location";
 import { SameChange, type Ways } from "../parts/same_change";
+import { serviceChange } from "../parts/service_change";
 import { serviceView } from "../parts/session";
 
 function waysOf(service: Service, ingress: Ingress, url: boolean): Ways {
-  const [, project = "", , region = ""] = service.name.split("/");
-  const name = shortName(service.name);
   const short =
     { INGRESS_TRAFFIC_ALL: "all", INGRESS_TRAFFIC_INTERNAL_ONLY: "internal" }[ingress as string] ??
     "internal-and-cloud-load-balancing";
-  const line = (tool: string) =>
-    `${tool} services update ${name} --region=${region} --project=${project} --ingress=${short} ${url ? "--default-url" : "--no-default-url"}`;
-  return {
-    gcloud: line("gcloud beta run"), /* the only track that has a flag for the default URL */
-    homerun: line("homerun"),
-    terraform: `resource "google_cloud_run_v2_service" "${name}" {\n  # …\n  ingress              = "${ingress}"\n  default_uri_disabled = ${!url}\n}`,
-    yaml: `metadata:\n  annotations:\n    run.googleapis.com/ingress: ${short}\n    run.googleapis.com/default-url-disabled: '${!url}'`,
-  };
+  return serviceChange(service, {
+    flags: [`--ingress=${short}`, url ? "--default-url" : "--no-default-url"],
+    beta: true /* the only track that has a flag for the default URL */,
+    fields: { ingress, defaultUriDisabled: !url },
+    v1: ({ metadata }) => {
+      metadata.annotations["run.googleapis.com/ingress"] = short;
+      metadata.annotations["run.googleapis.com/default-url-disabled"] = String(!url);
+    },
+  });
 }
 
 export function ServiceNetworking(props: { service: Service; reload: () => void }) {

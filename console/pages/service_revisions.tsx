@@ -1,13 +1,15 @@
 // Revisions, and how the traffic is shared among them.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { holds } from "../api/access";
-import { deleteRevision, listRevisions, patchService, ready, shortName } from "../api/run";
+import { deleteRevision, instancesOf, listRevisions, patchService, ready, shortName, type Instance } from "../api/run";
 import type { Revision, Service, TrafficTarget } from "../api/types";
 import { Button, Copy, Empty, ErrorNote, Loading, needs, say, Time } from "../parts/basics";
 import { Dialog } from "../parts/dialog";
 import { Field } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
-import { SameChange } from "../parts/same_change";
+import { SameChange, type Ways } from "../parts/same_change";
+import { serviceChange } from "../parts/service_change";
+import { RevisionDetail } from "./revision_detail";
 
 const LATEST = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
 const REVISION = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION";
@@ -22,6 +24,12 @@ export function ServiceRevisions(props: { service: Service; reload: () => void }
   const { service } = props;
   const list = useLoad(`revisions ${service.name}`, () => listRevisions(service.name), service.name);
   const may = useLoad(`may ${service.name}`, () => holds(service.name, ["run.services.update", "run.revisions.delete"]));
+  const running = useLoad(`instances ${service.name}`, () => instancesOf(service.name), service.name);
+  const [opened, setOpened] = useState<Record<string, boolean>>({});
+  useEffect(() => {
+    const timer = window.setInterval(() => document.visibilityState === "visible" && running.reload(), 3000);
+    return () => window.clearInterval(timer);
+  }, [running.reload]);
   const [managing, setManaging] = useState(false);
   const { busy, error, run } = useAction();
   const rows = list.data.value;
@@ -48,10 +56,11 @@ export function ServiceRevisions(props: { service: Service; reload: () => void }
                 <th scope="col">Traffic</th>
                 <th scope="col">Tags</th>
                 <th scope="col">State</th>
+                <th scope="col">Instances</th>
                 <th scope="col">Deployed</th>
                 <th scope="col">By</th>
                 <th scope="col">
-                  <span class="hidden">Delete</span>
+                  <span class="hidden">Details and delete</span>
                 </th>
               </tr>
             </thead>
@@ -60,9 +69,13 @@ export function ServiceRevisions(props: { service: Service; reload: () => void }
                 const mine = targetsOf(service, one.name);
                 const percent = mine.reduce((sum, target) => sum + (target.percent ?? 0), 0);
                 const serving = mine.length > 0;
-                return (
+                const own = running.data.value?.filter((instance) => instance.revision === one.name);
+                const state = stateText(one);
+                /* What does not start says why without being asked. */
+                const open = opened[one.name] ?? state === "Not ready";
+                const row = (
                   <tr key={one.name}>
-                    <th scope="row" class="mono">
+                    <th scope="row" class="mono nowrap">
                       {shortName(one.name)}
                     </th>
                     <td>
@@ -71,14 +84,22 @@ export function ServiceRevisions(props: { service: Service; reload: () => void }
                     <td>
                       <Tags targets={mine} />
                     </td>
-                    <td>
-                      <RevisionState revision={one} />
-                    </td>
+                    <td class={state === "Not ready" ? "fault-text" : undefined}>{state}</td>
+                    <td>{instancesText(own)}</td>
                     <td>
                       <Time at={one.createTime} />
                     </td>
                     <td class="wrap">{one.creator}</td>
-                    <td>
+                    <td class="row-actions">
+                      <button
+                        type="button"
+                        class="link"
+                        aria-expanded={open}
+                        aria-label={`Details of ${shortName(one.name)}`}
+                        onClick={() => setOpened({ ...opened, [one.name]: !open })}
+                      >
+                        {open ? "Hide details" : "Details"}
+                      </button>
                       <Button
                         kind="quiet"
                         label={`Delete ${shortName(one.name)}`}
@@ -102,6 +123,16 @@ export function ServiceRevisions(props: { service: Service; reload: () => void }
                     </td>
                   </tr>
                 );
+                return open
+                  ? [
+                      row,
+                      <tr key={`${one.name} detail`}>
+                        <td colSpan={8}>
+                          <RevisionDetail revision={one} instances={own ?? []} />
+                        </td>
+                      </tr>,
+                    ]
+                  : row;
               })}
             </tbody>
           </table>
@@ -121,6 +152,19 @@ export function ServiceRevisions(props: { service: Service; reload: () => void }
       )}
     </section>
   );
+}
+
+/** "2", "1 + 1 starting"; a revision without any sleeps. */
+function instancesText(instances: Instance[] | undefined): string {
+  if (instances === undefined) {
+    return "–";
+  }
+  const ready = instances.filter((one) => one.state === "READY").length;
+  const others = ["STARTING", "NOT_READY", "DRAINING"]
+    .map((state): [number, string] => [instances.filter((one) => one.state === state).length, state.toLowerCase().replace("_", " ")])
+    .filter(([count]) => count > 0)
+    .map(([count, word]) => ` + ${count} ${word}`);
+  return ready + others.length === 0 ? "none" : `${ready}${others.join("")}`;
 }
 
 function Share(props: { percent: number }) {
@@ -156,18 +200,10 @@ function Tags(props: { targets: TrafficTarget[] }) {
   );
 }
 
-function RevisionState(props: { revision: Revision }) {
-  const condition = ready(props.revision);
-  if (condition?.state === "CONDITION_SUCCEEDED") {
-    return <span>Ready</span>;
-  }
-  return (
-    <details class="why">
-      <summary>{condition?.state === "CONDITION_FAILED" ? "Not ready" : "Starting"}</summary>
-      <p class="wrap">{condition?.message ?? "It has not been started yet."}</p>
-    </details>
-  );
-}
+const stateText = (revision: Revision) => {
+  const state = ready(revision)?.state;
+  return state === "CONDITION_SUCCEEDED" ? "Ready" : state === "CONDITION_FAILED" ? "Not ready" : "Starting";
+};
 
 interface Line {
   revision: string; // "" for the latest ready one
@@ -195,20 +231,18 @@ function ManageTraffic(props: { service: Service; revisions: Revision[]; close: 
         : "";
   const set = (at: number, change: Partial<Line>) =>
     setLines(lines.map((one, index) => (index === at ? { ...one, ...change } : one)));
+  const traffic: TrafficTarget[] = lines.map((one) => ({
+    type: one.revision === "" ? LATEST : REVISION,
+    ...(one.revision !== "" && { revision: one.revision }),
+    ...(Number(one.percent) > 0 && { percent: Number(one.percent) }),
+    ...(one.tag !== "" && { tag: one.tag }),
+  }));
   const save = () =>
     void run(async () => {
-      const traffic: TrafficTarget[] = lines.map((one) => ({
-        type: one.revision === "" ? LATEST : REVISION,
-        ...(one.revision !== "" && { revision: one.revision }),
-        ...(Number(one.percent) > 0 && { percent: Number(one.percent) }),
-        ...(one.tag !== "" && { tag: one.tag }),
-      }));
       await patchService(service, { traffic }, ["traffic"]);
       say("The traffic is shared anew.");
       props.done();
     });
-  const [, project = "", , region = ""] = service.name.split("/");
-  const split = lines.map((one) => `${one.revision || "LATEST"}=${one.percent}`).join(",");
   return (
     <Dialog
       title="Manage traffic"
@@ -262,12 +296,32 @@ function ManageTraffic(props: { service: Service; revisions: Revision[]; close: 
       </div>
       {fault !== "" && <p class="fault">{fault}</p>}
       <ErrorNote error={error.value} />
-      <SameChange
-        ways={{
-          gcloud: `gcloud run services update-traffic ${shortName(service.name)} --region=${region} --project=${project} --to-revisions=${split}`,
-          homerun: `homerun services update-traffic ${shortName(service.name)} --region=${region} --project=${project} --to-revisions=${split}`,
-        }}
-      />
+      <SameChange ways={trafficWays(service, lines, traffic)} />
     </Dialog>
   );
+}
+
+/** Both tools have a command of their own for it, and take shares and tags together. */
+function trafficWays(service: Service, lines: Line[], traffic: TrafficTarget[]): Ways {
+  const [, project = "", , region = ""] = service.name.split("/");
+  const split = lines.filter((one) => Number(one.percent) > 0).map((one) => `${one.revision || "LATEST"}=${one.percent}`);
+  const tags = lines.filter((one) => one.tag !== "").map((one) => `${one.tag}=${one.revision || "LATEST"}`);
+  const line = (tool: string) =>
+    `${tool} services update-traffic ${shortName(service.name)} --region=${region} --project=${project} --to-revisions=${split.join(",")}` +
+    (tags.length > 0 ? ` --set-tags=${tags.join(",")}` : " --clear-tags");
+  return {
+    ...serviceChange(service, {
+      flags: [],
+      fields: { traffic },
+      v1: ({ spec }) => {
+        spec.traffic = lines.map((one) => ({
+          ...(one.revision === "" ? { latestRevision: true } : { revisionName: one.revision }),
+          percent: Number(one.percent),
+          ...(one.tag !== "" && { tag: one.tag }),
+        }));
+      },
+    }),
+    gcloud: line("gcloud run"),
+    homerun: line("homerun"),
+  };
 }

@@ -9,29 +9,27 @@ import { Button, ErrorNote, Fact, Link, Notice, needs, say } from "../parts/basi
 import { Dialog } from "../parts/dialog";
 import { useAction, useLoad } from "../parts/load";
 import { AskPlan } from "../parts/plan";
-import { quoted, SameChange, type Ways } from "../parts/same_change";
+import { SameChange, type Ways } from "../parts/same_change";
+import { serviceChange } from "../parts/service_change";
 import { serviceView, view } from "../parts/session";
 import { Authentication } from "./deploy";
 import { Audiences } from "./service_audiences";
 import { DoorPolicy, SignIn, type SignInBy } from "./service_door";
 
 function waysOf(service: Service, open: boolean, by: SignInBy): Ways {
-  const [, project = "", , region = ""] = service.name.split("/");
-  const name = shortName(service.name);
   const door = by === "iap";
   const turned = door !== (service.iapEnabled === true);
-  const flags = [open ? "--no-invoker-iam-check" : "--invoker-iam-check"];
-  if (turned) {
-    flags.push(door ? "--iap" : "--no-iap");
-  }
-  const line = (tool: string) =>
-    `${tool} services update ${quoted(name)} --region=${region} --project=${project} ${flags.join(" ")}`;
-  return {
-    gcloud: line(turned ? "gcloud beta run" : "gcloud run"),
-    homerun: line("homerun"),
-    terraform: `resource "google_cloud_run_v2_service" "${name}" {\n  # …\n  invoker_iam_disabled = ${open}${door ? "\n  iap_enabled          = true" : ""}\n}`,
-    yaml: `metadata:\n  annotations:\n    run.googleapis.com/invoker-iam-disabled: '${open}'${door ? "\n    run.googleapis.com/iap-enabled: 'true'" : ""}`,
-  };
+  return serviceChange(service, {
+    flags: [open ? "--no-invoker-iam-check" : "--invoker-iam-check", ...(turned ? [door ? "--iap" : "--no-iap"] : [])],
+    beta: turned,
+    fields: { invokerIamDisabled: open, iapEnabled: door },
+    v1: ({ metadata }) => {
+      metadata.annotations["run.googleapis.com/invoker-iam-disabled"] = String(open);
+      if (turned) {
+        metadata.annotations["run.googleapis.com/iap-enabled"] = String(door);
+      }
+    },
+  });
 }
 
 export function ServiceSecurity(props: { service: Service; policy?: Policy; reload: () => void }) {

@@ -5,26 +5,13 @@ import { getV1, replaceV1 } from "../api/run";
 import { Button, Copy, ErrorNote, Loading, Notice, say } from "../parts/basics";
 import { diff } from "../parts/diff";
 import { useAction, useLoad } from "../parts/load";
+import { exported } from "../parts/service_change";
 import { toYaml } from "../parts/yaml";
 
-/** What the server alone says is left out, but for the version: with it nobody's change is lost. */
-function exported(service: Record<string, unknown>): string {
-  const { status: _status, ...rest } = service;
-  const metadata = { ...(rest.metadata as Record<string, unknown>) };
-  for (const name of ["selfLink", "uid", "creationTimestamp", "generation"]) {
-    delete metadata[name];
-  }
-  const annotations = { ...(metadata.annotations as Record<string, unknown> | undefined) };
-  for (const name of Object.keys(annotations)) {
-    if (/^serving\.knative\.dev\/(creator|lastModifier)$|^run\.googleapis\.com\/(operation-id|urls|ingress-status)$/.test(name)) {
-      delete annotations[name];
-    }
-  }
-  return toYaml({ ...rest, metadata: { ...metadata, annotations } });
-}
+const textOf = (service: Record<string, unknown>) => toYaml(exported(service));
 
 export function ServiceYaml(props: { name: string }) {
-  const loaded = useLoad(`yaml ${props.name}`, async () => exported(await getV1(props.name)));
+  const loaded = useLoad(`yaml ${props.name}`, async () => textOf(await getV1(props.name)));
   const [typed, setTyped] = useState<string | null>(null);
   const [comparing, setComparing] = useState(false);
   const { busy, error, run } = useAction();
@@ -39,7 +26,7 @@ export function ServiceYaml(props: { name: string }) {
   const merge = () =>
     void run(async () => {
       /* Theirs becomes the base; what was typed stays, with the new version in it. */
-      const theirs = exported(await getV1(props.name));
+      const theirs = textOf(await getV1(props.name));
       const version = /^ {2}resourceVersion:.*$/m.exec(theirs)?.[0];
       loaded.data.value = theirs;
       setTyped(version === undefined ? text : text.replace(/^ {2}resourceVersion:.*$/m, version));

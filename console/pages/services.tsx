@@ -1,11 +1,11 @@
 // The services of a project: what is there, and above all what is public.
 import { useEffect, useState } from "preact/hooks";
-import { policyWithDoor } from "../api/access";
+import { holds, policyWithDoor } from "../api/access";
 import { now, type Now } from "../api/metrics";
 import { listServices, place, ready, regionOf, shortName } from "../api/run";
 import type { Policy, Service } from "../api/types";
 import { AccessCell, accessOf, ingressText } from "../parts/access";
-import { Button, Empty, ErrorNote, Head, Link, Loading, Time, queryOf } from "../parts/basics";
+import { Button, Empty, ErrorNote, Head, Link, Loading, Time, needs, queryOf } from "../parts/basics";
 import { useLoad } from "../parts/load";
 import { go, setQuery } from "../parts/location";
 import { Pager, pageOf } from "../parts/pager";
@@ -56,6 +56,8 @@ export function ServicesPage() {
     const timer = window.setInterval(() => document.visibilityState === "visible" && running.reload(), 10000);
     return () => window.clearInterval(timer);
   }, [running.reload]);
+  const may = useLoad(`may create ${project.value}`, () => holds(`projects/${project.value}`, ["run.services.create"]));
+  const missing = needs(may.data.value, "run.services.create");
   const onlyPublic = queryOf("access") === "public";
   const named = (services ?? []).filter((one) => fits({ ...one }, undefined) || queryOf("access") !== "");
   /* The public alone needs every policy; else those of the page are enough. */
@@ -76,7 +78,7 @@ export function ServicesPage() {
           <Button kind="quiet" onClick={() => setPanel(!panel)} disabled={picked.length === 0}>
             {panel && picked.length > 0 ? "Hide Info Panel" : "Show Info Panel"}
           </Button>
-          <Button kind="main" onClick={() => go(view("/console/deploy"))}>
+          <Button kind="main" onClick={() => go(view("/console/deploy"))} why={missing}>
             Deploy container
           </Button>
         </Head>

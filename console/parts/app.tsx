@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { online } from "../api/live";
 import { all, ApiError, signedOut } from "../api/http";
 import { match, ROUTES } from "../routes";
-import { Button, ErrorNote, Link, Loading, Said } from "./basics";
+import { Button, ErrorNote, Link, Loading, Said, useCurrentInView } from "./basics";
 import { Field, Select } from "./fields";
 import { Dialog } from "./dialog";
 import { useAction, useLoad } from "./load";
@@ -118,6 +118,7 @@ function SignInByLink(props: { error: Error | null; onDone?: () => void }) {
 function Frame() {
   const { route, params } = match(here.value.pathname);
   const Page = route.page;
+  const side = useCurrentInView(here.value.pathname);
   return (
     <div class="frame">
       <a class="skip" href="#content">
@@ -137,7 +138,7 @@ function Frame() {
           Reconnecting to Homerun… What is shown may be old; what you typed is kept.
         </p>
       )}
-      <nav class="side" aria-label="Main">
+      <nav class="side" aria-label="Main" ref={side}>
         {PLACES.map(([to, text]) => (
           <Link key={to} to={view(to)} current={here.value.pathname.startsWith(to)}>
             {text}

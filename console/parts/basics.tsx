@@ -1,7 +1,7 @@
 // The small things that every page is made of.
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/http";
 import { go, here } from "./location";
 
@@ -188,9 +188,22 @@ export function Copy(props: { text: string; what: string }) {
   );
 }
 
+/** Scrolls a row of links so that the current one is seen, where the row is wider than the screen. */
+export function useCurrentInView(current: string) {
+  const row = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const link = row.current?.querySelector<HTMLElement>("[aria-current]");
+    if (row.current && link && row.current.scrollWidth > row.current.clientWidth) {
+      row.current.scrollLeft = link.offsetLeft - (row.current.clientWidth - link.offsetWidth) / 2;
+    }
+  }, [current]);
+  return row;
+}
+
 export function Tabs(props: { tabs: [string, string][]; current: string; to: (tab: string) => string; label: string }) {
+  const row = useCurrentInView(props.current);
   return (
-    <nav class="tabs" aria-label={props.label}>
+    <nav class="tabs" aria-label={props.label} ref={row}>
       {props.tabs.map(([id, text]) => (
         <Link key={id} to={props.to(id)} current={id === props.current}>
           {text}

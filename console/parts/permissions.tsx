@@ -11,6 +11,8 @@ import { useAction, useLoad } from "./load";
 import { here, setQuery } from "./location";
 import { AskPlan } from "./plan";
 import { quoted, SameChange, type Ways } from "./same_change";
+import { toTerraform } from "./terraform";
+import { toYaml } from "./yaml";
 
 interface Role {
   name: string;
@@ -279,7 +281,7 @@ function AddPrincipal(props: ChangeProps & { first?: { members: string; role: st
         <AskPermissions resource={props.resource} policy={withMembers(props.policy, chosen, names)} />
       )}
       <Failure error={error.value} />
-      <SameChange ways={props.ways(names, chosen, true)} />
+      <SameChange ways={{ ...props.ways(names, chosen, true), yaml: policyYaml(props.resource, withMembers(props.policy, chosen || "ROLE", names)) }} />
     </Dialog>
   );
 }
@@ -334,9 +336,32 @@ function RemovePrincipal(props: ChangeProps & { binding: Binding; member: string
       </p>
       <AskPermissions resource={props.resource} policy={withoutMember(props.policy, props.binding, props.member)} />
       <Failure error={error.value} />
-      <SameChange ways={props.ways([props.member], props.binding.role, false)} />
+      <SameChange
+        ways={{
+          ...props.ways([props.member], props.binding.role, false),
+          yaml: policyYaml(props.resource, withoutMember(props.policy, props.binding, props.member)),
+        }}
+      />
     </Dialog>
   );
+}
+
+/** The whole policy as it will be, and the command that takes it. */
+function policyYaml(resource: string, policy: Policy): string {
+  const [kind = "", id = "", , region = "", , service = ""] = resource.split("/");
+  const commands: [RegExp, string][] = [
+    [/\/services\//, `gcloud run services set-iam-policy ${service} policy.yaml --region=${region} --project=${id}`],
+    [/^projects\//, `gcloud projects set-iam-policy ${id} policy.yaml`],
+    [/^folders\//, `gcloud resource-manager folders set-iam-policy ${id} policy.yaml`],
+    [/^organizations\//, `gcloud organizations set-iam-policy ${id} policy.yaml`],
+  ];
+  const door = /^projects\/([^/]+)\/iap_web\/cloud_run-([^/]+)\/services\/([^/]+)$/.exec(resource);
+  const command = door
+    ? `gcloud beta iap web set-iam-policy policy.yaml --resource-type=cloud-run --region=${door[2]} --service=${door[3]} --project=${door[1]}`
+    : (commands.find(([pattern]) => pattern.test(resource))?.[1] ?? kind);
+  const { etag, version } = policy;
+  const bindings = (policy.bindings ?? []).filter((one) => (one.members ?? []).length > 0);
+  return `# ${command}\n${toYaml({ bindings, ...(etag && { etag }), version: Math.max(version ?? 1, 1) })}`;
 }
 
 /** Cloud Run's words where organization policy is in the way. */
@@ -370,12 +395,15 @@ export function serviceWays(resource: string) {
     return {
       gcloud: line("gcloud run"),
       homerun: line("homerun"),
-      terraform: list
-        .map(
-          (member) =>
-            `resource "google_cloud_run_v2_service_iam_member" "invoker" {\n  project  = "${project}"\n  location = "${region}"\n  name     = "${service}"\n  role     = "${role || "ROLE"}"\n  member   = "${member}"\n}`,
-        )
-        .join("\n\n"),
+      terraform: memberTerraform("google_cloud_run_v2_service_iam_member", { project, location: region, name: service }, members, role, add),
     };
   };
+}
+
+/** Grants as resources of Terraform, one for each member; a grant that goes is one that is taken out. */
+export function memberTerraform(kind: string, of: Record<string, string>, members: string[], role: string, add: boolean): string {
+  const list = members.length === 0 ? ["MEMBER"] : members;
+  const label = (member: string) => `${member}_${role || "role"}`.toLowerCase().replace(/[^a-z0-9]+/g, "_").slice(0, 60);
+  const blocks = list.map((member) => toTerraform(kind, label(member), { ...of, role: role || "ROLE", member }));
+  return (add ? "" : "# Take this out of the configuration:\n") + blocks.join("\n\n");
 }

@@ -65,7 +65,7 @@ function PolicyOutcome(props: { answer: PolicyPlan }) {
   );
 }
 
-function BreachNote(props: { breach: Breach }) {
+export function BreachNote(props: { breach: Breach }) {
   const { resource, violations, mended } = props.breach;
   return (
     <section class="cure">

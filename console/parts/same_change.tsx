@@ -1,13 +1,16 @@
 // Beneath every form: the same change by every other way in. Nobody should have to learn the console to leave it.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Copy } from "./basics";
 
+/** A form that takes a look at the API is made once it is asked for; KEY says when it has to be made anew. */
+export type Way = string | { key: string; make: () => Promise<string> };
+
 export interface Ways {
-  gcloud?: string;
-  homerun?: string;
-  terraform?: string;
-  yaml?: string;
-  curl?: string;
+  gcloud?: Way;
+  homerun?: Way;
+  terraform?: Way;
+  yaml?: Way;
+  curl?: Way;
 }
 
 const NAMES: [keyof Ways, string][] = [
@@ -25,14 +28,16 @@ export const quoted = (word: string) => (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ?
 export function SameChange(props: { ways: Ways; open?: boolean }) {
   const there = NAMES.filter(([name]) => props.ways[name]);
   const [chosen, choose] = useState<keyof Ways>("gcloud");
+  const [open, setOpen] = useState(props.open ?? false);
   const name = there.some(([one]) => one === chosen) ? chosen : there[0]?.[0];
+  const text = useText(name === undefined || !open ? "" : (props.ways[name] ?? ""));
   if (name === undefined) {
     return null;
   }
-  const text = props.ways[name] ?? "";
+  const names = there.map(([, label]) => label).join(", ");
   return (
-    <details class="same" open={props.open}>
-      <summary>{props.open ? "By" : "The same change by"} gcloud, Terraform, YAML</summary>
+    <details class="same" open={props.open} onToggle={(event) => setOpen((event.target as HTMLDetailsElement).open)}>
+      <summary>{`${props.open ? "By" : "The same change by"} ${names}`}</summary>
       <div class="same-ways" role="group" aria-label="Way of the change">
         {there.map(([one, label]) => (
           <button
@@ -52,4 +57,27 @@ export function SameChange(props: { ways: Ways; open?: boolean }) {
       </pre>
     </details>
   );
+}
+
+/** What WAY says, once it is known. A form is typed into: it is asked for after a pause. */
+function useText(way: Way): string {
+  const [made, setMade] = useState("");
+  const key = typeof way === "string" ? "" : way.key;
+  useEffect(() => {
+    if (typeof way === "string") {
+      return undefined;
+    }
+    let alive = true;
+    const timer = window.setTimeout(() => {
+      way.make().then(
+        (text) => alive && setMade(text),
+        (why: unknown) => alive && setMade(`# ${why instanceof Error ? why.message : String(why)}`),
+      );
+    }, 200);
+    return () => {
+      alive = false;
+      window.clearTimeout(timer);
+    };
+  }, [key]);
+  return typeof way === "string" ? way : made;
 }

@@ -96,6 +96,8 @@ async function otherWay(page, chip) {
     await same.locator("summary").click();
   }
   await same.getByRole("button", { name: chip, exact: true }).click();
+  /* The YAML of a service that is there takes a look at it. */
+  await same.locator("code").filter({ hasText: chip === "YAML" ? "apiVersion" : /./ }).waitFor();
   return same.locator("code").innerText();
 }
 
@@ -145,6 +147,74 @@ test("the_deploy_form_and_its_other_ways_make_the_same_service", async () => {
   for (const line of ['value = "x,y \\"z\\" \'q\' $${v}"', 'size_limit = "8Mi"', "max_instance_count = 3", "session_affinity = true"]) {
     equal(terraform.includes(line), true, `${line} in ${terraform}`);
   }
+});
+
+test("a_form_of_a_service_that_is_there_tells_whole_files_of_the_same_change", async () => {
+  const page = await signedIn();
+  await view(page, "services/us-central1/two/security");
+  await page.getByLabel("Allow public access").check();
+  const yaml = await otherWay(page, "YAML");
+  const terraform = await otherWay(page, "Terraform");
+  equal(/invoker_iam_disabled = true/.test(terraform) && /image = "us-docker/.test(terraform), true, terraform);
+  equal(await strangerSees("two"), 403, "a stranger before");
+  await typedYaml(yaml);
+  equal(await strangerSees("two"), 200, "a stranger after the YAML is typed");
+  await page.getByLabel("Require authentication").check();
+  await homerun("services", "update", "two", "--invoker-iam-check");
+  await view(page, "services/us-central1/two/networking");
+  await page.getByLabel("Internal", { exact: true }).check();
+  await typedYaml(await otherWay(page, "YAML"));
+  equal((await api("GET", "/v2/projects/demo/locations/us-central1/services/two")).ingress, "INGRESS_TRAFFIC_INTERNAL_ONLY", "the ingress");
+  await homerun("services", "update", "two", "--ingress=all");
+});
+
+test("a_new_service_that_does_not_start_shows_what_its_container_said", async () => {
+  const page = await signedIn();
+  await view(page, "deploy");
+  await page.getByLabel("Container image").fill("us-docker.pkg.dev/cloudrun/container/hello");
+  await page.getByLabel("Service name").fill("no-start");
+  await page.getByLabel("Type").first().selectOption("tcp");
+  await page.getByLabel("Port", { exact: true }).fill("9");
+  await page.getByLabel("Period (s)").fill("1");
+  await page.getByLabel("Failure threshold").fill("2");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("list", { name: "Progress" }).getByText(/The revision no-start-\S+ is made/).waitFor();
+  await picture(page, "deploy-stages");
+  await page.getByText("Not ready", { exact: true }).waitFor({ timeout: 60000 });
+  await page.getByText("failed the configured startup probe").first().waitFor();
+  await page.getByLabel(/^The last lines of no-start-/).getByText("A new instance was started").waitFor();
+  await picture(page, "deploy-failed");
+  await api("DELETE", "/v2/projects/demo/locations/us-central1/services/no-start");
+});
+
+test("groups_and_keys_are_made_and_end", async () => {
+  const page = await signedIn();
+  await view(page, "iam/groups");
+  await page.getByRole("button", { name: "Create group" }).click();
+  await page.getByLabel("Address").fill("made@example.com");
+  await page.getByLabel("Members").fill("user:ann@example.com");
+  await page.getByRole("dialog").getByRole("button", { name: "Create", exact: true }).click();
+  await said(page, "made@example.com has one member");
+  await page.getByRole("button", { name: "Edit made@example.com" }).click();
+  await page.getByRole("textbox", { name: "Members" }).fill("user:ann@example.com\nuser:bob@example.com");
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await said(page, "has 2 members");
+  equal((await api("GET", "/homerun/v1/groups/made@example.com")).members.length, 2, "members");
+  await page.getByRole("button", { name: "Delete made@example.com" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+  await said(page, "made@example.com is deleted");
+  await view(page, "iam/accounts");
+  const row = page.getByRole("row").filter({ hasText: "compute@" });
+  await row.getByText("Keys", { exact: true }).click();
+  const saved = page.waitForEvent("download");
+  await row.getByRole("button", { name: "Create key" }).click();
+  equal(/\.json$/.test((await saved).suggestedFilename()), true, "the saved key's name");
+  await row.getByRole("button", { name: /^Disable the key/ }).click();
+  await said(page, "is refused from now on");
+  await row.getByRole("button", { name: /^Delete the key/ }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+  await said(page, "The key is deleted");
+  await row.getByText("None.").waitFor();
 });
 
 test("the_deploy_form_puts_a_sign_in_before_the_service", async () => {

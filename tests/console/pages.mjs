@@ -17,6 +17,7 @@ const PAGES = {
   "access-public": "access/public",
   "access-refused": "access/refused",
   "access-who": `access/who?service=${NAME}`,
+  "access-what": "access/what?member=allUsers",
   "access-explain": `access/explain?service=${NAME}`,
   "access-plan": `access/plan?service=${NAME}`,
   "access-history": `access/history?resource=${NAME}`,
@@ -24,6 +25,8 @@ const PAGES = {
   policy: "policies/run.managed.requireInvokerIam",
   "iam-members": "iam/members",
   "iam-accounts": "iam/accounts",
+  "iam-groups": "iam/groups",
+  "iam-issuers": "iam/issuers",
   nowhere: "no/such/page",
 };
 
@@ -47,7 +50,10 @@ async function faults(page, name) {
   return [...wide > 0 ? [`${name} is ${wide} px too wide`] : [], ...broken ? [`${name}: ${broken}`] : []];
 }
 
-for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, true]]) {
+/* A run that keeps pictures takes each of them; one that looks for faults does not need them all. */
+const PICTURES = Boolean(process.env.HOMERUN_SHOTS);
+
+for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, true], ...(PICTURES ? [[360, true], [1920, false]] : [])]) {
   test(`pages_at_${width}_${dark ? "dark" : "light"}`, async () => {
     const page = await signedIn({ width, dark });
     const found = [];
@@ -63,6 +69,47 @@ for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, t
 
 /* What only shows when something is chosen: the path, and what is done there. */
 const OPEN = {
+  "revision-opened": [`${SERVICE}/revisions`, async (page) => {
+    await page.getByRole("button", { name: /^Details of one-/ }).click();
+    await page.getByRole("heading", { name: "Instances" }).waitFor();
+  }],
+  "traffic": [`${SERVICE}/revisions`, async (page) => {
+    await page.getByRole("button", { name: "Manage traffic" }).click();
+    await page.locator("dialog details.same summary").click();
+    await page.getByRole("button", { name: "Terraform", exact: true }).click();
+    await page.getByText("import {").waitFor();
+  }],
+  "security-same": [`${SERVICE}/security`, async (page) => {
+    await page.locator("details.same summary").first().click();
+    await page.getByRole("button", { name: "YAML", exact: true }).click();
+    await page.getByText("apiVersion: serving.knative.dev/v1").waitFor();
+  }],
+  "what-asked": ["access/what", async (page) => {
+    await page.getByLabel("Who calls").fill("allUsers");
+    await page.getByRole("button", { name: "Ask" }).click();
+    await page.getByText(/may call \d+ of/).waitFor();
+  }],
+  "deploy-probes": ["deploy", async (page) => {
+    await page.getByLabel("Type").first().selectOption("http");
+    await page.getByLabel("Timeout (s)").fill("99");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByText("It cannot be longer than the period.").waitFor();
+  }],
+  "group-made": ["iam/groups", async (page) => {
+    await page.getByRole("button", { name: "Create group" }).click();
+    await page.getByLabel("Members").fill("ann");
+    await page.getByRole("dialog").getByRole("button", { name: "Create", exact: true }).click();
+    await page.getByText("ann names nobody").waitFor();
+  }],
+  "issuer-added": ["iam/issuers", async (page) => {
+    await page.getByRole("button", { name: "Add issuer" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByText("An issuer is an address").waitFor();
+  }],
+  "keys-opened": ["iam/accounts", async (page) => {
+    await page.getByText("Keys", { exact: true }).last().click();
+    await page.getByRole("button", { name: "Create key" }).last().waitFor();
+  }],
   "deploy-volumes": ["deploy", async (page) => {
     await page.getByRole("tab", { name: "Volumes" }).click();
     await page.getByRole("button", { name: "Add volume" }).click();
@@ -90,7 +137,7 @@ const OPEN = {
   }],
 };
 
-for (const [width, dark] of [[360, true], [1280, false]]) {
+for (const [width, dark] of [[360, true], ...(PICTURES ? [[1280, false], [1920, true]] : [])]) {
   test(`what_is_chosen_at_${width}_${dark ? "dark" : "light"}`, async () => {
     const page = await signedIn({ width, dark });
     const found = [];
