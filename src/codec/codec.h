@@ -187,8 +187,8 @@ void fields_get(struct arena *arena, const struct field *table, const json_t *do
 /*
  * The document of the struct FROM: its source, with each member that differs from it written over.
  * So what no member stands for is carried, and what is as it was read stays as it was written:
- * fields_put() of fields_get() is the same document. A text that is NULL is absent. The caller owns
- * it.
+ * fields_put() of fields_get() is the same document. What is changed into what absence means is
+ * left out, as is a text that is NULL. The caller owns it.
  */
 json_t *fields_put(const struct field *table, const void *from);
 

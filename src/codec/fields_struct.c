@@ -182,7 +182,6 @@ void fields_get(struct arena *arena, const struct field *table, const json_t *do
 
 /* ---- out ---- */
 
-/* What a number is in the record. NULL for a time or word that says nothing. */
 static json_t *number_put(const struct field *row, int64_t number)
 {
     auto_arena arena = {0};
@@ -252,9 +251,36 @@ static json_t *items_put(const struct field *row, const char *items, size_t coun
     return list;
 }
 
-static json_t *copy_or_null(const json_t *value)
+/* Whether the member of ROW in the struct FROM is what OLD is read as. */
+static bool is_same(const struct field *row, const json_t *old, const char *from)
 {
-    return value == NULL ? NULL : json_deep_copy(value);
+    const void *at = from + row->at;
+    size_t count = row->count_at == 0 ? 0 : *(const size_t *)(from + row->count_at);
+    switch (row->as) {
+    case AS_TEXT: {
+        const char *text = pointer_at(at);
+        return strcmp(text_get(row, old), text == NULL ? text_get(row, NULL) : text) == 0;
+    }
+    case AS_FLAG:
+        return flag_get(row, old) == *(const bool *)at;
+    case AS_NUMBER:
+        return number_get(row, old) == *(const int64_t *)at;
+    case AS_WORD:
+        return word_get(row, old) == *(const int *)at;
+    case AS_TEXTS:
+        return same_texts(old, pointer_at(at), count);
+    case AS_PAIRS:
+        return same_pairs(old, pointer_at(at), count);
+    case AS_POINTER:
+        return pointer_at(at) == NULL && !json_is_object(old);
+    case AS_ITEMS:
+        return count == 0 && json_array_size(old) == 0;
+    case AS_STRUCT:
+        return false; /* it has a source of its own */
+    case AS_NONE:
+        break;
+    }
+    return true;
 }
 
 /* A struct that is always there is not written if nothing is in it. */
@@ -268,54 +294,45 @@ static json_t *inside_put(const struct field *row, const json_t *old, const void
     return value;
 }
 
-/* What stands for the member where OLD, of the source, stands or would stand; NULL: nothing. The
- * caller owns it. */
-static json_t *member_put(const struct field *row, const json_t *old, const char *from)
+static json_t *value_put(const struct field *row, const char *from)
 {
     const void *at = from + row->at;
     size_t count = row->count_at == 0 ? 0 : *(const size_t *)(from + row->count_at);
     switch (row->as) {
-    case AS_NONE:
-        return copy_or_null(old);
-    case AS_TEXT: {
-        const char *text = *(const char *const *)at;
-        text = text == NULL ? text_get(row, NULL) : text;
-        return strcmp(text_get(row, old), text) == 0 ? copy_or_null(old)
-                                                     : json_slice(slice_of(text));
-    }
-    case AS_FLAG: {
-        bool flag = *(const bool *)at;
-        return flag_get(row, old) == flag ? copy_or_null(old) : json_boolean(flag);
-    }
-    case AS_NUMBER: {
-        int64_t number = *(const int64_t *)at;
-        return number_get(row, old) == number ? copy_or_null(old) : number_put(row, number);
-    }
-    case AS_WORD: {
-        int word = *(const int *)at;
-        bool same = word < 0 || word_get(row, old) == word;
-        return same ? copy_or_null(old) : json_string(row->names[word]);
-    }
-    case AS_STRUCT:
-        return inside_put(row, old, at);
-    case AS_POINTER: {
-        const void *part = pointer_at(at);
-        bool absent = part == NULL && !json_is_object(old);
-        return absent ? copy_or_null(old) : part == NULL ? NULL : part_put(row, part);
-    }
-    case AS_TEXTS: {
-        const char *const *texts = pointer_at(at);
-        return same_texts(old, texts, count) ? copy_or_null(old) : texts_put(texts, count);
-    }
-    case AS_PAIRS: {
-        const struct text_pair *pairs = pointer_at(at);
-        return same_pairs(old, pairs, count) ? copy_or_null(old) : pairs_put(pairs, count);
-    }
+    case AS_TEXT:
+        return json_slice(slice_of(pointer_at(at)));
+    case AS_FLAG:
+        return json_boolean(*(const bool *)at);
+    case AS_NUMBER:
+        return number_put(row, *(const int64_t *)at);
+    case AS_WORD:
+        return *(const int *)at < 0 ? NULL : json_string(row->names[*(const int *)at]);
+    case AS_POINTER:
+        return part_put(row, pointer_at(at));
+    case AS_TEXTS:
+        return texts_put(pointer_at(at), count);
+    case AS_PAIRS:
+        return pairs_put(pointer_at(at), count);
     case AS_ITEMS:
-        return count == 0 && json_array_size(old) == 0 ? copy_or_null(old)
-                                                       : items_put(row, pointer_at(at), count);
+        return items_put(row, pointer_at(at), count);
+    case AS_STRUCT:
+    case AS_NONE:
+        break;
     }
     return NULL;
+}
+
+/* What stands for the member where OLD, of the source, stands or would stand; NULL: nothing, as for
+ * what says no more than that it is absent. The caller owns it. */
+static json_t *member_put(const struct field *row, const json_t *old, const char *from)
+{
+    if (row->as == AS_STRUCT) {
+        return inside_put(row, old, from + row->at);
+    }
+    if (is_same(row, old, from)) {
+        return old == NULL ? NULL : json_deep_copy(old);
+    }
+    return is_same(row, NULL, from) ? NULL : value_put(row, from);
 }
 
 static void row_put(const struct field *row, const json_t *old, const void *from, json_t *out)

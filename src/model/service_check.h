@@ -18,7 +18,7 @@ bool refuse_at(const struct check *check, const char *field, const char *format,
     __attribute__((format(printf, 3, 4)));
 
 /* service_until.c */
-bool until_valid(struct check *check, const json_t *doc);
+bool until_valid(struct check *check, const struct service *service);
 
 /* service_validate_container.c */
 bool containers_valid(struct check *check, const json_t *template);

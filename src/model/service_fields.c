@@ -14,7 +14,7 @@ enum {
     TIMEOUT_US_DEFAULT = 300 * 1000000,
 };
 
-static const char *const ingress_names[] = {
+const char *const service_ingress_names[] = {
     "INGRESS_TRAFFIC_UNSPECIFIED",   "INGRESS_TRAFFIC_ALL",
     "INGRESS_TRAFFIC_INTERNAL_ONLY", "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
     "INGRESS_TRAFFIC_NONE",          NULL,
@@ -61,9 +61,9 @@ static const char *const traffic_type_names[] = {
     "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION",
     NULL,
 };
-static const char *const state_names[] = {
-    "",   "CONDITION_PENDING", "CONDITION_RECONCILING", "CONDITION_FAILED", "CONDITION_SUCCEEDED",
-    NULL,
+const char *const condition_state_names[] = {
+    "STATE_UNSPECIFIED", "CONDITION_PENDING",   "CONDITION_RECONCILING",
+    "CONDITION_FAILED",  "CONDITION_SUCCEEDED", NULL,
 };
 
 static const struct field secret_selector_fields[] = {
@@ -108,7 +108,7 @@ static const struct field probe_fields[] = {
     OBJECT("grpc", grpc_fields, FIELD_BEHIND(probe, grpc, 7)),
     {0},
 };
-static const struct field port_fields[] = {
+const struct field container_port_fields[] = {
     TEXT("name", FIELD_IN(container_port, name, 1), .absent = "http1"),
     COUNT("containerPort", FIELD_IN(container_port, port, 3), .absent_whole = PORT_DEFAULT),
     {0}};
@@ -138,7 +138,7 @@ static const struct field container_fields[] = {
     TEXTS("args", FIELD_EACH(container, args, 4)),
     OBJECTS("env", env_fields, FIELD_EACH(container, env, 5)),
     OBJECT("resources", resource_fields, FIELD_INSIDE(container, resources, 6)),
-    OBJECTS("ports", port_fields, FIELD_EACH(container, ports, 7)),
+    OBJECTS("ports", container_port_fields, FIELD_EACH(container, ports, 7)),
     OBJECTS("volumeMounts", mount_fields, FIELD_EACH(container, mounts, 8)),
     TEXT("workingDir", FIELD_IN(container, working_dir, 9)),
     OBJECT("livenessProbe", probe_fields, FIELD_BEHIND(container, liveness_probe, 10)),
@@ -208,7 +208,7 @@ const struct field network_interface_fields[] = {
 };
 static const struct field vpc_fields[] = {
     TEXT("connector", .number = 1),
-    WORD("egress", egress_names, .number = 2),
+    WORD("egress", egress_names, FIELD_IN(vpc_access, egress, 2)),
     OBJECTS("networkInterfaces", network_interface_fields, .number = 3),
     {0},
 };
@@ -227,13 +227,13 @@ const struct field revision_template_fields[] = {
     TEXT_MAP("labels", .number = 2),
     TEXT_MAP("annotations", FIELD_EACH(template, annotations, 3)),
     OBJECT("scaling", revision_scaling_fields, FIELD_INSIDE(template, scaling, 4)),
-    OBJECT("vpcAccess", vpc_fields, .number = 6),
+    OBJECT("vpcAccess", vpc_fields, FIELD_INSIDE(template, vpc, 6)),
     DURATION("timeout", FIELD_IN(template, timeout_us, 8), .absent_whole = TIMEOUT_US_DEFAULT),
     TEXT("serviceAccount", FIELD_IN(template, service_account, 9)),
     OBJECTS("containers", container_fields, FIELD_EACH(template, containers, 10)),
     OBJECTS("volumes", volume_fields, FIELD_EACH(template, volumes, 11)),
     WORD("executionEnvironment", environment_names, .number = 13),
-    TEXT("encryptionKey", .number = 14),
+    TEXT("encryptionKey", FIELD_IN(template, encryption_key, 14)),
     COUNT("maxInstanceRequestConcurrency", FIELD_IN(template, concurrency, 15),
           .absent_whole = CONCURRENCY_DEFAULT),
     OBJECT("serviceMesh", mesh_fields, .number = 16),
@@ -263,8 +263,8 @@ static const struct field service_scaling_fields[] = {
     {0},
 };
 static const struct field binary_authorization_fields[] = {
-    FLAG("useDefault", .number = 1),
-    TEXT("policy", .number = 3),
+    FLAG("useDefault", FIELD_IN(binary_authorization, use_default, 1)),
+    TEXT("policy", FIELD_IN(binary_authorization, policy, 3)),
     TEXT("breakglassJustification", .number = 2),
     {0},
 };
@@ -279,7 +279,7 @@ static const struct field build_fields[] = {
 /* ---- what the server finds out: in the record alone ---- */
 
 #define READY_ROWS(type)                                                                           \
-    WORD("ready", state_names, FIELD_IN(type, ready.state, 0)),                                    \
+    WORD("ready", condition_state_names, FIELD_IN(type, ready.state, 0)),                          \
         TEXT("reason", FIELD_IN(type, ready.reason, 0)),                                           \
         TEXT("message", FIELD_IN(type, ready.message, 0)),                                         \
         TEXT("transitionTime", FIELD_IN(type, ready.time, 0))
@@ -332,10 +332,10 @@ const struct field service_fields[] = {
     OUTPUT_OF(FIELD_STRING, "lastModifier", FIELD_IN(service, last_modifier, 12)),
     TEXT("client", .number = 13),
     TEXT("clientVersion", .number = 14),
-    WORD("ingress", ingress_names, FIELD_IN(service, ingress, 15),
-         .absent_whole = SERVICE_INGRESS_ALL),
+    WORD("ingress", service_ingress_names, FIELD_IN(service, ingress, 15)),
     WORD("launchStage", launch_stage_names, .number = 16),
-    OBJECT("binaryAuthorization", binary_authorization_fields, .number = 17),
+    OBJECT("binaryAuthorization", binary_authorization_fields,
+           FIELD_INSIDE(service, binary_authorization, 17)),
     OBJECT("template", revision_template_fields, FIELD_INSIDE(service, template, 18)),
     OBJECTS("traffic", traffic_fields, FIELD_EACH(service, traffic, 19)),
     OBJECT("scaling", service_scaling_fields, FIELD_INSIDE(service, scaling, 20)),

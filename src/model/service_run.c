@@ -9,29 +9,49 @@
 #include "model/service_tables.h"
 #include "model/service_volumes.h"
 
+/* ---- small things ---- */
+
+static json_t *texts_record(const char **texts, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_string(texts[i]));
+    }
+    return list;
+}
+
+/* A list as the document has it, with what nobody here looks at. */
+static json_t *list_record(const json_t *source, const char *name)
+{
+    json_t *list = json_object_get(source, name);
+    return list == NULL ? json_array() : json_deep_copy(list);
+}
+
 /* ---- probes ---- */
 
-static json_t *probe_record(const json_t *probe, json_int_t successes)
+static json_t *probe_record(const struct probe *probe, json_int_t successes)
 {
-    static const struct {
-        const char *name, *kind;
-    } kinds[] = {{"httpGet", "http"}, {"tcpSocket", "tcp"}, {"grpc", "grpc"}};
+    if (probe == NULL) {
+        return json_null();
+    }
+    const struct {
+        const struct probe_action *action;
+        const char *kind;
+    } kinds[] = {{probe->http_get, "http"}, {probe->tcp_socket, "tcp"}, {probe->grpc, "grpc"}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        const json_t *action = json_object_get(probe, kinds[i].name);
+        const struct probe_action *action = kinds[i].action;
         if (action == NULL) {
             continue;
         }
-        json_t *headers = json_object_get(action, "httpHeaders");
+        successes = probe->success_threshold == 0 ? successes : probe->success_threshold;
         return json_pack(
-            "{sssIsssssosIsIsIsIsI}", "kind", kinds[i].kind, "port",
-            (json_int_t)json_number(action, "port", 0), "path", json_text_or(action, "path", "/"),
-            "service", json_text_or(action, "service", ""), "headers",
-            headers == NULL ? json_array() : json_deep_copy(headers), "initial_delay_s",
-            (json_int_t)json_number(probe, "initialDelaySeconds", 0), "period_s",
-            (json_int_t)json_number(probe, "periodSeconds", 10), "timeout_s",
-            (json_int_t)json_number(probe, "timeoutSeconds", 1), "failure_threshold",
-            (json_int_t)json_number(probe, "failureThreshold", 3), "success_threshold",
-            (json_int_t)json_number(probe, "successThreshold", successes));
+            "{sssIsssssosIsIsIsIsI}", "kind", kinds[i].kind, "port", (json_int_t)action->port,
+            "path", action->path == NULL ? "/" : action->path, "service",
+            action->service == NULL ? "" : action->service, "headers",
+            list_record(action->source, "httpHeaders"), "initial_delay_s",
+            (json_int_t)probe->initial_delay_s, "period_s", (json_int_t)probe->period_s,
+            "timeout_s", (json_int_t)probe->timeout_s, "failure_threshold",
+            (json_int_t)probe->failure_threshold, "success_threshold", successes);
     }
     return json_null();
 }
@@ -39,7 +59,7 @@ static json_t *probe_record(const json_t *probe, json_int_t successes)
 /* ---- containers ---- */
 
 /* The image's own variables, and over them those of the container. */
-static json_t *env_record(const json_t *image, const json_t *container)
+static json_t *env_record(const json_t *image, const struct container *container)
 {
     json_t *env = json_object();
     size_t i;
@@ -51,162 +71,136 @@ static json_t *env_record(const json_t *image, const json_t *container)
             json_object_set_new(env, json_text_or(variable, "name", ""), json_string(value));
         }
     }
-    json_array_foreach(json_object_get(container, "env"), i, variable)
-    {
-        if (json_object_get(variable, "valueSource") == NULL) {
-            json_object_set_new(env, json_text_or(variable, "name", ""),
-                                json_string(json_text_or(variable, "value", "")));
+    for (i = 0; i < container->env_count; i++) {
+        const struct env_var *own = &container->env[i];
+        if (own->value_source == NULL) {
+            json_object_set_new(env, own->name, json_string(own->value));
         } else {
-            /* A secret stands in the place of what the image declares. */
-            json_object_del(env, json_text_or(variable, "name", ""));
+            json_object_del(env, own->name); /* a secret stands in the place of the image's own */
         }
     }
     return env;
 }
 
 /* The names of variables whose values are secrets. */
-static json_t *secret_env_record(const json_t *container)
+static json_t *secret_env_record(const struct container *container)
 {
     json_t *names = json_array();
-    size_t i;
-    json_t *variable;
-    json_array_foreach(json_object_get(container, "env"), i, variable)
-    {
-        if (json_object_get(variable, "valueSource") != NULL) {
-            json_array_append_new(names, json_string(json_text_or(variable, "name", "")));
+    for (size_t i = 0; i < container->env_count; i++) {
+        if (container->env[i].value_source != NULL) {
+            json_array_append_new(names, json_string(container->env[i].name));
         }
     }
     return names;
 }
 
-static json_t *list_record(const json_t *container, const char *name)
-{
-    json_t *list = json_object_get(container, name);
-    return list == NULL ? json_array() : json_deep_copy(list);
-}
-
 /* IMAGE is one image document, or a map of them by reference. */
-static const json_t *image_of(const json_t *image, const json_t *container)
+static const json_t *image_of(const json_t *image, const struct container *container)
 {
-    if (json_is_array(json_object_get(image, "program"))) {
-        return image;
-    }
-    return json_object_get(image, json_text_or(container, "image", ""));
+    return json_is_array(json_object_get(image, "program"))
+               ? image
+               : json_object_get(image, container->image);
 }
 
-static void container_image(json_t *record, const json_t *container, const json_t *image)
+static void container_image(json_t *record, const struct container *container, const json_t *image)
 {
-    json_t *program = json_object_get(image, "program");
-    json_object_set_new(record, "image", json_string(json_text_or(container, "image", "")));
+    json_object_set_new(record, "image", json_string(container->image));
     json_object_set_new(record, "dir", json_string(json_text_or(image, "dir", "")));
-    json_object_set_new(record, "program",
-                        program == NULL ? json_array() : json_deep_copy(program));
+    json_object_set_new(record, "program", list_record(image, "program"));
     json_object_set_new(record, "manifest", json_string(json_text_or(image, "manifest", "")));
     json_object_set_new(record, "rules", image_rules_record(image));
 }
 
-static void container_resources(json_t *record, const json_t *container)
+static int64_t memory_of(const struct container *container)
 {
-    int64_t cpu_m = 1000, memory = (int64_t)512 << 20;
-    quantity_cpu(slice_of(json_text_or(container, "resources.limits.cpu", "1")), &cpu_m);
-    quantity_bytes(slice_of(json_text_or(container, "resources.limits.memory", "512Mi")), &memory);
-    json_object_set_new(record, "cpu_m", json_integer(cpu_m));
-    json_object_set_new(record, "memory_bytes", json_integer(memory));
-    json_object_set_new(record, "cpu_idle",
-                        json_boolean(json_flag(container, "resources.cpuIdle", true)));
-    json_object_set_new(record, "cpu_boost",
-                        json_boolean(json_flag(container, "resources.startupCpuBoost", false)));
+    int64_t bytes = (int64_t)512 << 20;
+    quantity_bytes(slice_of(container_limit(container, "memory")), &bytes);
+    return bytes;
 }
 
-static json_t *container_record(const json_t *container, bool ingress, const json_t *images)
+static void container_resources(json_t *record, const struct container *container)
 {
-    json_t *record = json_pack("{ss}", "name", json_text_or(container, "name", ""));
+    int64_t cpu_m = 1000;
+    quantity_cpu(slice_of(container_limit(container, "cpu")), &cpu_m);
+    json_object_set_new(record, "cpu_m", json_integer(cpu_m));
+    json_object_set_new(record, "memory_bytes", json_integer(memory_of(container)));
+    json_object_set_new(record, "cpu_idle", json_boolean(container->resources.cpu_idle));
+    json_object_set_new(record, "cpu_boost", json_boolean(container->resources.startup_cpu_boost));
+}
+
+static json_t *container_record(const struct container *container, bool takes, const json_t *images)
+{
+    json_t *record = json_pack("{ss}", "name", container->name);
     const json_t *image = image_of(images, container);
     container_image(record, container, image);
-    json_object_set_new(record, "command", list_record(container, "command"));
-    json_object_set_new(record, "args", list_record(container, "args"));
+    json_object_set_new(record, "command",
+                        texts_record(container->command, container->command_count));
+    json_object_set_new(record, "args", texts_record(container->args, container->args_count));
     json_object_set_new(record, "env", env_record(image, container));
     json_object_set_new(record, "secret_env", secret_env_record(container));
-    json_object_set_new(record, "working_dir",
-                        json_string(json_text_or(container, "workingDir", "")));
-    if (ingress) {
-        const char *name = json_text_or(container, "ports[0].name", "http1");
-        json_object_set_new(record, "port",
-                            json_integer(json_number(container, "ports[0].containerPort", 8080)));
-        json_object_set_new(record, "http2", json_boolean(strcmp(name, "h2c") == 0));
+    json_object_set_new(record, "working_dir", json_string(container->working_dir));
+    if (takes) {
+        struct container_port port = container_serves(container);
+        json_object_set_new(record, "port", json_integer(port.port));
+        json_object_set_new(record, "http2", json_boolean(strcmp(port.name, "h2c") == 0));
     }
-    json_object_set_new(record, "startup_probe",
-                        probe_record(json_object_get(container, "startupProbe"), 1));
-    json_object_set_new(record, "liveness_probe",
-                        probe_record(json_object_get(container, "livenessProbe"), 1));
-    json_object_set_new(record, "readiness_probe",
-                        probe_record(json_object_get(container, "readinessProbe"), 2));
-    json_object_set_new(record, "volume_mounts", list_record(container, "volumeMounts"));
-    json_object_set_new(record, "depends_on", list_record(container, "dependsOn"));
+    json_object_set_new(record, "startup_probe", probe_record(container->startup_probe, 1));
+    json_object_set_new(record, "liveness_probe", probe_record(container->liveness_probe, 1));
+    json_object_set_new(record, "readiness_probe", probe_record(container->readiness_probe, 2));
+    json_object_set_new(record, "depends_on",
+                        texts_record(container->depends_on, container->depends_on_count));
     container_resources(record, container);
     return record;
 }
 
 /* ---- volumes ---- */
 
-static int64_t memory_of(const json_t *container)
-{
-    int64_t bytes = (int64_t)512 << 20;
-    quantity_bytes(slice_of(json_text_or(container, "resources.limits.memory", "512Mi")), &bytes);
-    return bytes;
-}
-
 /* As documented: without a limit of its own it may grow to the memory of all containers. */
-static int64_t volume_bytes(const json_t *template, const json_t *volume)
+static int64_t volume_bytes(const struct template *template, const struct empty_dir *empty)
 {
     int64_t bytes = 0;
-    size_t i;
-    json_t *container;
-    if (quantity_bytes(slice_of(json_text_or(volume, "emptyDir.sizeLimit", "")), &bytes) &&
-        bytes > 0) {
+    if (quantity_bytes(slice_of(empty->size_limit), &bytes) && bytes > 0) {
         return bytes;
     }
     bytes = 0;
-    json_array_foreach(json_object_get(template, "containers"), i, container)
-    {
-        bytes += memory_of(container);
+    for (size_t i = 0; i < template->containers_count; i++) {
+        bytes += memory_of(&template->containers[i]);
     }
     return bytes;
 }
 
 /* A folder that was mapped: "dir" is "" if it is mapped no more. */
-static json_t *folder_mount(const json_t *volume, const json_t *mount, const char *source)
+static json_t *folder_mount(const struct volume *volume, const struct volume_mount *mount,
+                            const char *source, const json_t *folder)
 {
-    const json_t *folder = json_object_get(volume, "folder");
-    bool read_only = volume_is_read_only(volume) || json_flag(mount, "readOnly", false) ||
-                     json_flag(folder, "readOnly", false);
-    return json_pack("{ss ss ss ss sb}", "volume", json_text_or(volume, "name", ""), "path",
-                     json_text_or(mount, "mountPath", ""), "source", source, "dir",
-                     json_text_or(folder, "dir", ""), "read_only", read_only);
+    bool read_only =
+        volume_is_read_only(volume) || mount->read_only || json_flag(folder, "readOnly", false);
+    return json_pack("{ss ss ss ss sb}", "volume", volume->name, "path", mount->path, "source",
+                     source, "dir", json_text_or(folder, "dir", ""), "read_only", read_only);
 }
 
 /* Where CONTAINER sees volumes that are in memory, or are folders. */
-static json_t *mounts_record(const json_t *template, const json_t *container)
+static json_t *mounts_record(const struct template *template, const struct container *container,
+                             const json_t *folders)
 {
     auto_arena arena = {0};
     json_t *list = json_array();
-    size_t i, k;
-    json_t *mount, *volume;
-    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount)
-    {
-        const char *name = json_text_or(mount, "name", "");
-        json_array_foreach(json_object_get(template, "volumes"), k, volume)
-        {
-            if (strcmp(json_text_or(volume, "name", ""), name) != 0) {
+    for (size_t i = 0; i < container->mounts_count; i++) {
+        const struct volume_mount *mount = &container->mounts[i];
+        for (size_t k = 0; k < template->volumes_count; k++) {
+            const struct volume *volume = &template->volumes[k];
+            const char *source = volume_source(&arena, volume);
+            if (strcmp(volume->name, mount->name) != 0) {
                 continue;
             }
-            const char *source = volume_source(&arena, volume);
             if (source != NULL) {
-                json_array_append_new(list, folder_mount(volume, mount, source));
-            } else if (json_object_get(volume, "emptyDir") != NULL) {
-                json_array_append_new(list, json_pack("{ss ss sI}", "volume", name, "path",
-                                                      json_text_or(mount, "mountPath", ""), "bytes",
-                                                      (json_int_t)volume_bytes(template, volume)));
+                json_array_append_new(
+                    list, folder_mount(volume, mount, source, json_object_get(folders, source)));
+            } else if (volume->empty_dir != NULL) {
+                json_array_append_new(
+                    list,
+                    json_pack("{ss ss sI}", "volume", mount->name, "path", mount->path, "bytes",
+                              (json_int_t)volume_bytes(template, volume->empty_dir)));
             }
         }
     }
@@ -222,109 +216,99 @@ static int64_t share_up(int64_t number, int64_t percent)
 
 /* The service's own numbers are shared out by percent; a revision's apply to it alone, while it can
  * be reached. */
-struct service_bounds service_bounds(const json_t *service, const char *revision,
-                                     const json_t *template, bool reachable)
+struct service_bounds service_bounds(const struct service *service, const char *revision,
+                                     const struct template *template, bool reachable)
 {
-    struct service_target targets[64];
-    size_t count = service_targets(service, targets, 64);
+    const struct service_scaling *all = &service->scaling;
     int64_t percent = 0;
-    for (size_t i = 0; i < count; i++) {
-        percent += slice_is(targets[i].revision, revision) ? targets[i].percent : 0;
+    for (size_t i = 0; i < service->status.traffic_count; i++) {
+        const struct traffic_target *target = &service->status.traffic[i];
+        percent += strcmp(target->revision, revision) == 0 ? target->percent : 0;
     }
-    struct service_bounds bounds = {
-        .min = reachable ? json_number(template, "scaling.minInstanceCount", 0) : 0,
-        .max = json_number(template, "scaling.maxInstanceCount", 100),
-    };
-    if (strcmp(json_text_or(service, "scaling.scalingMode", ""), "MANUAL") == 0) {
-        int64_t manual = share_up(json_number(service, "scaling.manualInstanceCount", 0), percent);
+    if (all->mode == SCALING_MANUAL) {
+        int64_t manual = share_up(all->manual, percent);
         return (struct service_bounds){manual, manual};
     }
-    int64_t min = share_up(json_number(service, "scaling.minInstanceCount", 0), percent);
-    int64_t max = json_number(service, "scaling.maxInstanceCount", 0);
-    if (max > 0 && percent > 0 && share_up(max, percent) < bounds.max) {
-        bounds.max = share_up(max, percent);
+    struct service_bounds bounds = {reachable ? template->scaling.min : 0, template->scaling.max};
+    int64_t min = share_up(all->min, percent);
+    if (all->max > 0 && percent > 0 && share_up(all->max, percent) < bounds.max) {
+        bounds.max = share_up(all->max, percent);
     }
     bounds.min = min > bounds.min ? min : bounds.min;
     bounds.min = bounds.min < bounds.max ? bounds.min : bounds.max;
     return bounds;
 }
 
-static const char *state_record(const json_t *revision)
+static const char *state_record(const struct revision *revision)
 {
-    const char *ready = json_text_or(revision, "status.ready", "");
-    if (strcmp(ready, "CONDITION_SUCCEEDED") == 0) {
+    switch (revision->status.ready.state) {
+    case CONDITION_SUCCEEDED:
         return "ready";
+    case CONDITION_FAILED:
+        return "failed";
+    case CONDITION_UNKNOWN:
+    case CONDITION_NONE:
+    case CONDITION_PENDING:
+    case CONDITION_RECONCILING:
+        break;
     }
-    return strcmp(ready, "CONDITION_FAILED") == 0 ? "failed" : "pending";
+    return "pending";
 }
 
 /* Whether an instance needs values of secrets: control has them, and says where they belong. */
-static bool has_secrets(const json_t *template)
+static bool has_secrets(const struct template *template)
 {
-    size_t i, j;
-    json_t *part, *one;
-    json_array_foreach(json_object_get(template, "containers"), i, part)
-    {
-        json_array_foreach(json_object_get(part, "env"), j, one)
-        {
-            if (json_object_get(one, "valueSource") != NULL) {
+    for (size_t i = 0; i < template->containers_count; i++) {
+        const struct container *container = &template->containers[i];
+        for (size_t j = 0; j < container->env_count; j++) {
+            if (container->env[j].value_source != NULL) {
                 return true;
             }
         }
     }
-    json_array_foreach(json_object_get(template, "volumes"), i, part)
-    {
-        if (json_object_get(part, "secret") != NULL) {
+    for (size_t i = 0; i < template->volumes_count; i++) {
+        if (template->volumes[i].secret != NULL) {
             return true;
         }
     }
     return false;
 }
 
-static json_t *containers_record(const json_t *template, const json_t *images)
+static json_t *containers_record(const struct template *template, const json_t *images,
+                                 const json_t *folders)
 {
-    const json_t *ingress = ingress_container(template);
     json_t *list = json_array();
-    size_t i;
-    json_t *container;
-    json_array_foreach(json_object_get(template, "containers"), i, container)
-    {
-        json_t *record = container_record(container, container == ingress, images);
-        json_object_set_new(record, "mounts", mounts_record(template, container));
+    for (size_t i = 0; i < template->containers_count; i++) {
+        const struct container *container = &template->containers[i];
+        json_t *record = container_record(container, container == template_taker(template), images);
+        json_object_set_new(record, "mounts", mounts_record(template, container, folders));
         json_array_append_new(list, record);
     }
     return list;
 }
 
-json_t *service_run_record(const struct service_view *service, uint64_t revision_id,
-                           const char *revision_name, const json_t *revision_doc,
-                           const json_t *image, bool reachable)
+json_t *service_run_record(const struct service_view *view, const struct service *service,
+                           const struct service_run *run, const struct revision *revision)
 {
     auto_arena arena = {0};
-    const json_t *template = json_object_get(revision_doc, "template");
-    struct service_bounds bounds = service_bounds(service->doc, revision_name, template, reachable);
-    int64_t timeout_us = 300 * (int64_t)1000000;
-    duration_read(slice_of(json_text_or(template, "timeout", "300s")), &timeout_us);
-    json_t *record =
-        json_pack("{sIssssssssss}", "revision_id", (json_int_t)revision_id, "revision",
-                  revision_name, "service", service->name, "project", service->project,
-                  "project_number", service->project_number, "region", service->region);
-    json_object_set_new(record, "service_account",
-                        json_string(json_text_or(template, "serviceAccount", "")));
-    json_object_set_new(record, "url", json_arena_text(service_url(&arena, service, SLICE_NONE)));
-    json_object_set_new(record, "concurrency",
-                        json_integer(json_number(template, "maxInstanceRequestConcurrency", 80)));
-    json_object_set_new(record, "timeout_s", json_integer(timeout_us / 1000000));
+    const struct template *template = &revision->template;
+    struct service_bounds bounds = service_bounds(service, run->name, template, run->reachable);
+    json_t *record = json_pack("{sIssssssssss}", "revision_id", (json_int_t)run->id, "revision",
+                               run->name, "service", view->name, "project", view->project,
+                               "project_number", view->project_number, "region", view->region);
+    json_object_set_new(record, "service_account", json_string(template->service_account));
+    json_object_set_new(record, "url", json_arena_text(service_url(&arena, view, SLICE_NONE)));
+    json_object_set_new(record, "concurrency", json_integer(template->concurrency));
+    json_object_set_new(record, "timeout_s", json_integer(template->timeout_us / 1000000));
     json_object_set_new(record, "min_instances", json_integer(bounds.min));
     json_object_set_new(record, "max_instances", json_integer(bounds.max));
-    json_object_set_new(record, "reachable", json_boolean(reachable));
+    json_object_set_new(record, "reachable", json_boolean(run->reachable));
     json_object_set_new(record, "health_check_disabled",
-                        json_boolean(json_flag(template, "healthCheckDisabled", false)));
-    json_object_set_new(record, "session_affinity",
-                        json_boolean(json_flag(template, "sessionAffinity", false)));
+                        json_boolean(template->health_check_disabled));
+    json_object_set_new(record, "session_affinity", json_boolean(template->session_affinity));
     json_object_set_new(record, "secrets", json_boolean(has_secrets(template)));
-    json_object_set_new(record, "state", json_string(state_record(revision_doc)));
-    json_object_set_new(record, "volumes", list_record(template, "volumes"));
-    json_object_set_new(record, "containers", containers_record(template, image));
+    json_object_set_new(record, "state", json_string(state_record(revision)));
+    json_object_set_new(record, "containers",
+                        containers_record(template, run->images, run->folders));
     return record;
 }

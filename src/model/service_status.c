@@ -11,21 +11,17 @@ struct state {
     const char *reason, *message, *time;
 };
 
-static struct state state_of(const json_t *doc)
+/* CREATED: when what is READY was made. */
+static struct state state_of(const struct readiness *ready, const char *created)
 {
-    const char *ready = json_text_or(doc, "status.ready", "");
-    struct state state = {
-        .ready = "Unknown",
-        .reason = json_text_or(doc, "status.reason", ""),
-        .message = json_text_or(doc, "status.message", ""),
-        .time = json_text_or(doc, "status.transitionTime", json_text_or(doc, "createTime", "")),
+    return (struct state){
+        .ready = ready->state == CONDITION_SUCCEEDED ? "True"
+                 : ready->state == CONDITION_FAILED  ? "False"
+                                                     : "Unknown",
+        .reason = ready->reason,
+        .message = ready->message,
+        .time = ready->time[0] != '\0' ? ready->time : created,
     };
-    if (strcmp(ready, "CONDITION_SUCCEEDED") == 0) {
-        state.ready = "True";
-    } else if (strcmp(ready, "CONDITION_FAILED") == 0) {
-        state.ready = "False";
-    }
-    return state;
 }
 
 static json_t *condition(const char *type, const char *status, const struct state *state)
@@ -41,15 +37,15 @@ static json_t *condition(const char *type, const char *status, const struct stat
     return out;
 }
 
-static json_t *service_conditions(const json_t *doc)
+static json_t *service_conditions(const struct service *service)
 {
     static const struct state quiet = {"", "", "", ""};
-    struct state state = state_of(doc);
+    struct state state = state_of(&service->status.ready, service->create_time);
     struct state routes = state;
     const char *routed = state.ready;
     const char *configured = state.ready;
-    bool serves = json_array_size(json_at(doc, "status.traffic")) > 0;
-    if (strcmp(state.ready, "False") == 0 && serves && json_flag(doc, "status.routed", false)) {
+    bool serves = service->status.traffic_count > 0;
+    if (strcmp(state.ready, "False") == 0 && serves && service->status.routed) {
         /* An older revision goes on serving as it should. */
         routed = "True";
         routes.reason = quiet.reason;
@@ -68,13 +64,13 @@ static json_t *service_conditions(const json_t *doc)
 }
 
 /* What was asked for and has no effect: gcloud prints a condition that is a warning. */
-static void warning_add(struct arena *arena, const json_t *doc, json_t *conditions)
+static void warning_add(struct arena *arena, const struct service *service, json_t *conditions)
 {
-    const char *text = settings_warning(arena, doc, true);
+    const char *text = settings_warning(arena, service->source, true);
     if (text[0] == '\0') {
         return;
     }
-    struct state state = state_of(doc);
+    struct state state = state_of(&service->status.ready, service->create_time);
     state.reason = "NotSupported";
     state.message = text;
     json_t *warning = condition("SettingsApplied", "False", &state);
@@ -84,19 +80,17 @@ static void warning_add(struct arena *arena, const json_t *doc, json_t *conditio
 
 /* The entries of spec.traffic one by one, with the revision that each means, and the URL of its
  * tag. */
-static json_t *service_traffic(struct arena *arena, const struct service_view *view)
+static json_t *service_traffic(struct arena *arena, const struct service_view *view,
+                               const struct service *service)
 {
     json_t *out = json_array();
-    size_t i;
-    json_t *entry;
-    json_array_foreach(json_at(view->doc, "status.traffic"), i, entry)
-    {
+    for (size_t i = 0; i < service->status.traffic_count; i++) {
+        const struct traffic_target *entry = &service->status.traffic[i];
         json_t *target = json_object();
-        form_write(traffic_forms, entry, target);
-        const char *tag = json_text(entry, "tag");
-        if (tag != NULL) {
+        form_write(traffic_forms, entry->source, target);
+        if (entry->tag[0] != '\0') {
             json_object_set_new(target, "url",
-                                json_arena_text(service_url(arena, view, slice_of(tag))));
+                                json_arena_text(service_url(arena, view, slice_of(entry->tag))));
         }
         json_array_append_new(out, target);
     }
@@ -105,7 +99,7 @@ static json_t *service_traffic(struct arena *arena, const struct service_view *v
 
 static void put_text(json_t *object, const char *name, const char *text)
 {
-    if (text != NULL && text[0] != '\0') {
+    if (text[0] != '\0') {
         json_object_set_new(object, name, json_string(text));
     }
 }
@@ -123,28 +117,29 @@ json_t *service_urls(struct arena *arena, const struct service_view *view)
 
 json_t *service_v1_status(struct arena *arena, const struct service_view *view)
 {
+    auto_arena own = {0};
+    const struct service *service = service_from_doc(&own, view->doc);
+    const struct service_status *is = &service->status;
     const char *url = arena_string(arena, service_url(arena, view, SLICE_NONE));
-    json_t *status = json_object();
-    json_object_set_new(status, "observedGeneration",
-                        json_integer(json_number(view->doc, "status.observedGeneration", 1)));
-    json_t *conditions = service_conditions(view->doc);
-    warning_add(arena, view->doc, conditions);
-    json_object_set_new(status, "conditions", conditions);
-    put_text(status, "latestReadyRevisionName", json_text(view->doc, "status.latestReadyRevision"));
-    put_text(status, "latestCreatedRevisionName",
-             json_text(view->doc, "status.latestCreatedRevision"));
-    json_object_set_new(status, "traffic", service_traffic(arena, view));
+    json_t *conditions = service_conditions(service);
+    warning_add(arena, service, conditions);
+    json_t *status = json_pack("{sI so}", "observedGeneration", (json_int_t)is->observed_generation,
+                               "conditions", conditions);
+    put_text(status, "latestReadyRevisionName", is->latest_ready);
+    put_text(status, "latestCreatedRevisionName", is->latest_created);
+    json_object_set_new(status, "traffic", service_traffic(arena, view, service));
     json_object_set_new(status, "url", json_string(url));
     json_object_set_new(status, "address", json_pack("{ss}", "url", url));
     return status;
 }
 
-json_t *revision_v1_status(const struct service_view *service, const char *name,
-                           const json_t *revision)
+json_t *revision_v1_status(const struct service_view *service, const char *name, const json_t *doc)
 {
     static const char *const health[] = {"ContainerHealthy", "ResourcesAvailable"};
-    struct state state = state_of(revision);
-    bool active = service_reaches(service->doc, name);
+    auto_arena own = {0};
+    const struct revision *revision = revision_from_doc(&own, doc);
+    struct state state = state_of(&revision->status.ready, revision->create_time);
+    bool active = service_reaches(service_from_doc(&own, service->doc), name);
     struct state activity = {
         .reason = active ? "" : "Reserve",
         .message = active ? "" : "Revision is not reachable by traffic or tag.",
@@ -160,7 +155,7 @@ json_t *revision_v1_status(const struct service_view *service, const char *name,
         json_array_append_new(conditions, condition(health[i], state.ready, &state));
     }
     json_t *status = json_pack("{siso}", "observedGeneration", 1, "conditions", conditions);
-    put_text(status, "imageDigest", json_text(revision, "imageDigest"));
+    put_text(status, "imageDigest", revision->image_digest);
     put_text(status, "serviceName", service->name);
     return status;
 }

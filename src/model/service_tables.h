@@ -11,7 +11,9 @@ bool note_stood(const json_t *old, const char *map, const char *name, const json
 
 /* What a Knative client may send, by name and type (service_v1_fields.c). */
 extern const struct field service_v1_fields[];
-extern const struct field network_interface_fields[];
+extern const struct field network_interface_fields[], container_port_fields[];
+/* v2's words, by our enums. */
+extern const char *const condition_state_names[], *const service_ingress_names[];
 
 /* ---- forms: one object in v1's words and in ours (service_forms.c) ---- */
 

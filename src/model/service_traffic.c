@@ -9,32 +9,12 @@
 
 #define LATEST "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
 
-size_t service_targets(const json_t *doc, struct service_target *out, size_t max)
+bool service_reaches(const struct service *service, const char *revision)
 {
-    const json_t *entries = json_at(doc, "status.traffic");
-    size_t count = 0;
-    for (size_t i = 0; i < json_array_size(entries) && count < max; i++) {
-        const json_t *entry = json_array_get(entries, i);
-        const char *revision = json_text(entry, "revision");
-        if (revision == NULL) {
-            continue;
-        }
-        out[count++] = (struct service_target){
-            .revision = slice_of(revision),
-            .percent = (int)json_number(entry, "percent", 0),
-            .tag = slice_of(json_text_or(entry, "tag", "")),
-        };
-    }
-    return count;
-}
-
-bool service_reaches(const json_t *doc, const char *revision)
-{
-    const json_t *entries = json_at(doc, "status.traffic");
-    for (size_t i = 0; i < json_array_size(entries); i++) {
-        const json_t *entry = json_array_get(entries, i);
-        bool used = json_number(entry, "percent", 0) > 0 || json_text(entry, "tag") != NULL;
-        if (used && strcmp(json_text_or(entry, "revision", ""), revision) == 0) {
+    for (size_t i = 0; i < service->status.traffic_count; i++) {
+        const struct traffic_target *target = &service->status.traffic[i];
+        if ((target->percent > 0 || target->tag[0] != '\0') &&
+            strcmp(target->revision, revision) == 0) {
             return true;
         }
     }
@@ -49,89 +29,60 @@ json_t *traffic_or_default(const json_t *traffic)
     return json_pack("[{sssi}]", "type", LATEST, "percent", 100);
 }
 
-/* The revision that ENTRY means now; NULL if there is none that is ready. */
-static const char *entry_revision(const json_t *doc, const json_t *entry, revision_ready_fn *ready,
-                                  void *ctx)
+void traffic_fill(struct arena *arena, struct service *service)
 {
-    if (strcmp(json_text_or(entry, "type", ""), LATEST) == 0) {
-        return json_text(doc, "status.latestReadyRevision");
+    if (service->traffic_count == 0) {
+        service->traffic = arena_new(arena, struct traffic_target);
+        *service->traffic = (struct traffic_target){
+            .type = TRAFFIC_LATEST, .percent = 100, .revision = "", .tag = ""};
+        service->traffic_count = 1;
     }
-    const char *revision = json_text(entry, "revision");
-    return revision != NULL && ready(revision, ctx) ? revision : NULL;
 }
 
-/* NULL if a target with a percentage is not ready. Tags that lead nowhere yet are left out. */
-static json_t *traffic_resolve(const json_t *doc, revision_ready_fn *ready, void *ctx)
+/* The revision that TARGET means now; "" if there is none that is ready. */
+static const char *target_revision(const struct service *service,
+                                   const struct traffic_target *target, revision_ready_fn *ready,
+                                   void *ctx)
 {
-    auto_json *wish = traffic_or_default(json_object_get(doc, "traffic"));
-    json_t *out = json_array();
-    for (size_t i = 0; i < json_array_size(wish); i++) {
-        const json_t *entry = json_array_get(wish, i);
-        const char *revision = entry_revision(doc, entry, ready, ctx);
-        if (revision != NULL) {
-            json_t *copy = json_deep_copy(entry);
-            json_object_set_new(copy, "revision", json_string(revision));
-            json_array_append_new(out, copy);
-        } else if (json_number(entry, "percent", 0) > 0) {
-            json_decref(out);
-            return NULL;
+    if (target->type == TRAFFIC_LATEST) {
+        return service->status.latest_ready;
+    }
+    return target->revision[0] != '\0' && ready(target->revision, ctx) ? target->revision : "";
+}
+
+/* False if a target with a percentage is not ready. Tags that lead nowhere yet are left out. */
+static bool traffic_resolve(struct arena *arena, struct service *service, revision_ready_fn *ready,
+                            void *ctx)
+{
+    size_t count = service->traffic_count, resolved = 0;
+    struct traffic_target *out = arena_array(arena, struct traffic_target, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct traffic_target *target = &service->traffic[i];
+        const char *revision = target_revision(service, target, ready, ctx);
+        if (revision[0] != '\0') {
+            out[resolved] = *target;
+            out[resolved++].revision = revision;
+        } else if (target->percent > 0) {
+            return false;
         }
     }
-    return out;
+    service->status.traffic = out;
+    service->status.traffic_count = resolved;
+    return true;
 }
 
-void service_settle(json_t *doc, revision_ready_fn *ready, void *ctx, const char *condition,
-                    const char *reason, const char *message, const char *now)
+void service_settle(struct arena *arena, struct service *service, revision_ready_fn *ready,
+                    void *ctx, const struct readiness *is)
 {
-    json_t *traffic = traffic_resolve(doc, ready, ctx);
-    bool moved = traffic != NULL;
-    if (moved) {
-        json_put(doc, "status.traffic", traffic);
+    static const char missing[] = "Traffic names a revision that is not ready.";
+    struct readiness next = *is, *now = &service->status.ready;
+    traffic_fill(arena, service);
+    bool moved = traffic_resolve(arena, service, ready, ctx);
+    if (!moved && is->state == CONDITION_SUCCEEDED) {
+        next = (struct readiness){CONDITION_FAILED, "RevisionMissing", missing, is->time};
     }
-    if (!moved && strcmp(condition, "CONDITION_SUCCEEDED") == 0) {
-        condition = "CONDITION_FAILED";
-        reason = "RevisionMissing";
-        message = "Traffic names a revision that is not ready.";
-    }
-    if (strcmp(json_text_or(doc, "status.ready", ""), condition) != 0) {
-        json_put(doc, "status.transitionTime", json_string(now));
-    }
-    json_put(doc, "status.ready", json_string(condition));
-    json_put(doc, "status.reason", json_string(reason));
-    json_put(doc, "status.message", json_string(message));
-    json_put(doc, "status.routed", json_boolean(moved));
-    json_put(doc, "status.observedGeneration", json_integer(json_number(doc, "generation", 1)));
-}
-
-bool service_check_off(const json_t *doc)
-{
-    return json_flag(doc, "invokerIamDisabled", false);
-}
-
-bool service_door_on(const json_t *doc)
-{
-    return json_flag(doc, "iapEnabled", false);
-}
-
-json_t *service_access_facts(const json_t *doc)
-{
-    if (doc == NULL) {
-        return NULL;
-    }
-    json_t *facts = json_pack("{sbsbss}", "invokerIamDisabled", service_check_off(doc),
-                              "defaultUriDisabled", json_flag(doc, "defaultUriDisabled", false),
-                              "ingress", json_text_or(doc, "ingress", "INGRESS_TRAFFIC_ALL"));
-    json_t *audiences = json_object_get(doc, "customAudiences");
-    const json_t *notes = json_object_get(doc, "annotations");
-    if (service_check_off_until(doc) != 0) {
-        json_object_set(facts, "publicUntil", json_object_get(notes, SERVICE_PUBLIC_UNTIL));
-        json_object_set_new(facts, "publicReason", json_string(service_public_reason(doc)));
-    }
-    if (service_door_on(doc)) {
-        json_object_set_new(facts, "iapEnabled", json_true());
-    }
-    if (json_array_size(audiences) > 0) {
-        json_object_set(facts, "customAudiences", audiences);
-    }
-    return facts;
+    next.time = now->state == next.state ? now->time : next.time;
+    *now = next;
+    service->status.routed = moved;
+    service->status.observed_generation = service->generation;
 }

@@ -34,6 +34,22 @@ struct template *template_from_doc(struct arena *arena, const json_t *doc)
     return template;
 }
 
+const char *service_ingress_word(const struct service *service, const char *otherwise)
+{
+    switch (service->ingress) {
+    case SERVICE_INGRESS_UNKNOWN:
+        return json_text_or(service->source, "ingress", otherwise);
+    case SERVICE_INGRESS_UNSPECIFIED:
+        return otherwise;
+    case SERVICE_INGRESS_ALL:
+    case SERVICE_INGRESS_INTERNAL_ONLY:
+    case SERVICE_INGRESS_INTERNAL_LOAD_BALANCER:
+    case SERVICE_INGRESS_NONE:
+        break;
+    }
+    return service_ingress_names[service->ingress];
+}
+
 const struct container *template_taker(const struct template *template)
 {
     if (template->containers_count == 1) {
@@ -45,6 +61,16 @@ const struct container *template_taker(const struct template *template)
         }
     }
     return NULL;
+}
+
+struct container_port container_serves(const struct container *container)
+{
+    struct container_port port;
+    if (container->ports_count > 0) {
+        return container->ports[0];
+    }
+    fields_get(NULL, container_port_fields, NULL, &port);
+    return port;
 }
 
 const char *container_limit(const struct container *container, const char *name)

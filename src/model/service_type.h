@@ -111,14 +111,26 @@ struct revision_scaling {
     const json_t *source;
     int64_t min, max;
 };
+enum vpc_egress {
+    EGRESS_UNKNOWN = -1,
+    EGRESS_UNSPECIFIED,
+    EGRESS_ALL_TRAFFIC,
+    EGRESS_PRIVATE_RANGES,
+};
+struct vpc_access {
+    const json_t *source;
+    enum vpc_egress egress;
+};
 struct template
 {
     const json_t *source;
     const char *revision; /* the name that the next one is to have; "": any */
     const char *service_account;
+    const char *encryption_key;
     struct text_pair *annotations;
     size_t annotations_count;
     struct revision_scaling scaling;
+    struct vpc_access vpc;
     int64_t timeout_us, concurrency;
     bool session_affinity, health_check_disabled;
     struct container *containers;
@@ -169,6 +181,12 @@ struct service_scaling {
     enum scaling_mode mode;
 };
 
+struct binary_authorization {
+    const json_t *source;
+    const char *policy;
+    bool use_default;
+};
+
 struct service_status {
     const json_t *source;
     struct readiness ready;
@@ -183,7 +201,7 @@ struct service_status {
 
 enum service_ingress {
     SERVICE_INGRESS_UNKNOWN = -1,
-    SERVICE_INGRESS_UNSPECIFIED,
+    SERVICE_INGRESS_UNSPECIFIED, /* the same as ALL */
     SERVICE_INGRESS_ALL,
     SERVICE_INGRESS_INTERNAL_ONLY,
     SERVICE_INGRESS_INTERNAL_LOAD_BALANCER,
@@ -193,7 +211,7 @@ enum service_ingress {
 struct service {
     const json_t *source;
     const char *uid, *create_time, *update_time, *creator, *last_modifier;
-    int64_t generation;
+    int64_t generation; /* 0: it is not in the record yet */
     enum service_ingress ingress;
     bool invoker_iam_disabled, default_uri_disabled, iap_enabled;
     const char **custom_audiences;
@@ -202,6 +220,7 @@ struct service {
     size_t annotations_count;
     struct template template;
     struct service_scaling scaling;
+    struct binary_authorization binary_authorization;
     struct traffic_target *traffic; /* as asked for */
     size_t traffic_count;
     struct service_status status;
@@ -235,7 +254,11 @@ struct template *template_from_doc(struct arena *arena, const json_t *doc);
 
 extern const struct field service_fields[], revision_template_fields[], revision_fields[];
 
+/* v2's word for it; OTHERWISE if it is not specified. */
+const char *service_ingress_word(const struct service *service, const char *otherwise);
 /* The container that takes requests: the only one, or the one with ports. NULL if there is none. */
 const struct container *template_taker(const struct template *template);
+/* Its port, as it is by default if it has none. */
+struct container_port container_serves(const struct container *container);
 /* A limit of its resources ("cpu", "memory"); "" if there is none. */
 const char *container_limit(const struct container *container, const char *name);

@@ -365,7 +365,7 @@ static const char *service_name_full(struct arena *arena, const struct service_v
 static void put_revision(struct arena *arena, json_t *out, const char *name,
                          const struct service_view *view, const char *revision)
 {
-    if (revision != NULL) {
+    if (revision[0] != '\0') {
         put_text(out, name,
                  arena_printf(arena, "%s/revisions/%s", service_name_full(arena, view), revision));
     }
@@ -376,26 +376,23 @@ const char *service_etag(struct arena *arena, const struct service_view *view)
     return arena_printf(arena, "\"%.*s\"", SLICE_ARG(version_text(arena, view->version)));
 }
 
-static void status_write(struct arena *arena, const struct service_view *view, json_t *out)
+static void status_write(struct arena *arena, const struct service_view *view,
+                         const struct service *service, json_t *out)
 {
-    const json_t *doc = view->doc;
-    const char *ready = json_text_or(doc, "status.ready", "");
-    put_int64(out, "observedGeneration", json_number(doc, "status.observedGeneration", 1));
-    json_object_set_new(out, "terminalCondition", service_v2_terminal_condition(doc));
-    json_object_set_new(out, "conditions", service_v2_conditions(arena, doc));
-    put_revision(arena, out, "latestReadyRevision", view,
-                 json_text(doc, "status.latestReadyRevision"));
-    put_revision(arena, out, "latestCreatedRevision", view,
-                 json_text(doc, "status.latestCreatedRevision"));
-    json_t *statuses = service_v2_traffic_statuses(arena, view);
+    const struct service_status *is = &service->status;
+    put_int64(out, "observedGeneration", is->observed_generation);
+    json_object_set_new(out, "terminalCondition", service_v2_terminal_condition(service));
+    json_object_set_new(out, "conditions", service_v2_conditions(arena, service));
+    put_revision(arena, out, "latestReadyRevision", view, is->latest_ready);
+    put_revision(arena, out, "latestCreatedRevision", view, is->latest_created);
+    auto_json *statuses = service_v2_traffic_statuses(arena, view, service);
     if (json_array_size(statuses) > 0) {
         json_object_set(out, "trafficStatuses", statuses);
     }
-    json_decref(statuses);
-    if (strcmp(ready, "CONDITION_PENDING") == 0) {
+    if (is->ready.state == CONDITION_PENDING) {
         json_object_set_new(out, "reconciling", json_true());
     }
-    if (!json_flag(doc, "defaultUriDisabled", false)) {
+    if (!service->default_uri_disabled) {
         put_text(out, "uri", arena_string(arena, service_url(arena, view, SLICE_NONE)));
         json_object_set_new(out, "urls", service_urls(arena, view));
     }
@@ -403,43 +400,47 @@ static void status_write(struct arena *arena, const struct service_view *view, j
 
 json_t *service_to_v2(struct arena *arena, const struct service_view *view)
 {
-    static const char *const texts[] = {"uid",     "createTime",   "updateTime",
-                                        "creator", "lastModifier", NULL};
+    auto_arena own = {0};
+    const struct service *service = service_from_doc(&own, view->doc);
     json_t *out = json_object();
     put_text(out, "name", service_name_full(arena, view));
-    put_int64(out, "generation", json_number(view->doc, "generation", 1));
-    for (size_t i = 0; texts[i] != NULL; i++) {
-        put_text(out, texts[i], json_text(view->doc, texts[i]));
-    }
+    put_int64(out, "generation", service->generation == 0 ? 1 : service->generation);
+    put_text(out, "uid", service->uid);
+    put_text(out, "createTime", service->create_time);
+    put_text(out, "updateTime", service->update_time);
+    put_text(out, "creator", service->creator);
+    put_text(out, "lastModifier", service->last_modifier);
     auto_json *shown = service_v2_shown(arena, view);
     json_object_update(out, shown);
-    status_write(arena, view, out);
+    status_write(arena, view, service, out);
     put_text(out, "etag", service_etag(arena, view));
     return out;
 }
 
 json_t *revision_to_v2(struct arena *arena, const struct service_view *service, const char *name,
-                       const json_t *revision)
+                       const json_t *doc)
 {
-    const char *ready = json_text_or(revision, "status.ready", "");
-    const char *created = json_text_or(revision, "createTime", "");
-    json_t *out = revision_v2_shown(json_object_get(revision, "template"));
+    auto_arena own = {0};
+    const struct service *of = service_from_doc(&own, service->doc);
+    const struct revision *revision = revision_from_doc(&own, doc);
+    const struct readiness *ready = &revision->status.ready;
+    json_t *out = revision_v2_shown(revision->template.source);
     json_object_del(out, "revision");
     json_object_del(out, "healthCheckDisabled");
     put_revision(arena, out, "name", service, name);
-    put_text(out, "uid", json_text(revision, "uid"));
+    put_text(out, "uid", revision->uid);
     put_int64(out, "generation", 1); /* it never changes */
     put_int64(out, "observedGeneration", 1);
-    put_text(out, "createTime", created);
-    put_text(out, "updateTime", json_text_or(revision, "status.transitionTime", created));
-    put_text(out, "creator", json_text(revision, "creator"));
+    put_text(out, "createTime", revision->create_time);
+    put_text(out, "updateTime", ready->time[0] != '\0' ? ready->time : revision->create_time);
+    put_text(out, "creator", revision->creator);
     put_text(out, "launchStage", json_text_or(service->doc, "launchStage", "GA"));
     put_text(out, "service", service->name);
-    json_object_set_new(out, "conditions", revision_v2_conditions(service, name, revision));
-    if (strcmp(ready, "CONDITION_PENDING") == 0) {
+    json_object_set_new(out, "conditions", revision_v2_conditions(of, name, revision));
+    if (ready->state == CONDITION_PENDING) {
         json_object_set_new(out, "reconciling", json_true());
     }
-    put_text(out, "etag", revision_etag(arena, revision));
+    put_text(out, "etag", revision_etag(arena, doc));
     return out;
 }
 

@@ -22,8 +22,9 @@ json_t *service_v2_shown(struct arena *arena, const struct service_view *view);
 json_t *revision_v2_shown(const json_t *template);
 
 /* service_v2_status.c */
-json_t *service_v2_conditions(struct arena *arena, const json_t *doc);
-json_t *service_v2_terminal_condition(const json_t *doc);
-json_t *service_v2_traffic_statuses(struct arena *arena, const struct service_view *view);
-json_t *revision_v2_conditions(const struct service_view *service, const char *name,
-                               const json_t *revision);
+json_t *service_v2_conditions(struct arena *arena, const struct service *service);
+json_t *service_v2_terminal_condition(const struct service *service);
+json_t *service_v2_traffic_statuses(struct arena *arena, const struct service_view *view,
+                                    const struct service *service);
+json_t *revision_v2_conditions(const struct service *service, const char *name,
+                               const struct revision *revision);

@@ -10,10 +10,6 @@
     }
 
 /* "" where no name has that number. */
-static const char *const state_names[] = {
-    "STATE_UNSPECIFIED", "CONDITION_PENDING",   "CONDITION_RECONCILING",
-    "CONDITION_FAILED",  "CONDITION_SUCCEEDED", NULL,
-};
 static const char *const severity_names[] = {
     "SEVERITY_UNSPECIFIED", "ERROR", "WARNING", "INFO", NULL,
 };
@@ -57,7 +53,7 @@ static const char *const allocation_names[] = {
 };
 
 static const struct field condition_fields[] = {
-    WORD("state", state_names),
+    WORD("state", condition_state_names),
     WORD("severity", severity_names),
     WORD("reason", reason_names),
     WORD("revisionReason", revision_reason_names),

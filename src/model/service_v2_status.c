@@ -6,24 +6,19 @@
 #include "model/service_v2.h"
 
 struct state {
-    const char *state; /* CONDITION_SUCCEEDED… */
+    enum condition_state state;
     const char *reason, *message, *time;
 };
 
-static struct state state_of(const json_t *doc)
+/* CREATED: when what is READY was made. */
+static struct state state_of(const struct readiness *ready, const char *created)
 {
-    const char *ready = json_text_or(doc, "status.ready", "");
     return (struct state){
-        .state = ready[0] == '\0' ? "CONDITION_PENDING" : ready,
-        .reason = json_text_or(doc, "status.reason", ""),
-        .message = json_text_or(doc, "status.message", ""),
-        .time = json_text_or(doc, "status.transitionTime", json_text_or(doc, "createTime", "")),
+        .state = ready->state > CONDITION_NONE ? ready->state : CONDITION_PENDING,
+        .reason = ready->reason,
+        .message = ready->message,
+        .time = ready->time[0] != '\0' ? ready->time : created,
     };
-}
-
-static bool is(const struct state *state, const char *word)
-{
-    return strcmp(state->state, word) == 0;
 }
 
 /* Our reasons, in the enum of v2 that has a word for each. */
@@ -41,8 +36,8 @@ static const struct {
 
 static json_t *condition(const char *type, const struct state *state)
 {
-    json_t *out = json_pack("{ssssss}", "type", type, "state", state->state, "lastTransitionTime",
-                            state->time);
+    json_t *out = json_pack("{ssssss}", "type", type, "state", condition_state_names[state->state],
+                            "lastTransitionTime", state->time);
     if (state->message[0] != '\0') {
         json_object_set_new(out, "message", json_string(state->message));
     }
@@ -56,78 +51,76 @@ static json_t *condition(const char *type, const struct state *state)
 
 static struct state good(const struct state *state)
 {
-    return (struct state){"CONDITION_SUCCEEDED", "", "", state->time};
+    return (struct state){CONDITION_SUCCEEDED, "", "", state->time};
 }
 
-json_t *service_v2_terminal_condition(const json_t *doc)
+json_t *service_v2_terminal_condition(const struct service *service)
 {
-    struct state state = state_of(doc);
-    if (is(&state, "CONDITION_PENDING")) {
-        state.state = "CONDITION_RECONCILING";
+    struct state state = state_of(&service->status.ready, service->create_time);
+    if (state.state == CONDITION_PENDING) {
+        state.state = CONDITION_RECONCILING;
     }
     return condition("Ready", &state);
 }
 
 /* What was asked for and has no effect. */
-static void warning_add(struct arena *arena, const json_t *doc, json_t *conditions)
+static void warning_add(struct arena *arena, const struct service *service, json_t *conditions)
 {
-    const char *text = settings_warning(arena, doc, false);
+    const char *text = settings_warning(arena, service->source, false);
     if (text[0] == '\0') {
         return;
     }
-    struct state state = state_of(doc);
-    struct state refused = {"CONDITION_FAILED", "", text, state.time};
+    struct state state = state_of(&service->status.ready, service->create_time);
+    struct state refused = {CONDITION_FAILED, "", text, state.time};
     json_t *warning = condition("SettingsApplied", &refused);
     json_object_set_new(warning, "severity", json_string("WARNING"));
     json_array_append_new(conditions, warning);
 }
 
-json_t *service_v2_conditions(struct arena *arena, const json_t *doc)
+json_t *service_v2_conditions(struct arena *arena, const struct service *service)
 {
-    struct state state = state_of(doc);
+    struct state state = state_of(&service->status.ready, service->create_time);
     struct state routes = state, configuration = state;
-    bool serves = json_array_size(json_at(doc, "status.traffic")) > 0;
-    if (is(&state, "CONDITION_FAILED") && serves && json_flag(doc, "status.routed", false)) {
+    bool serves = service->status.traffic_count > 0;
+    if (state.state == CONDITION_FAILED && serves && service->status.routed) {
         routes = good(&state); /* an older revision goes on serving as it should */
     } else if (strcmp(state.reason, "RevisionMissing") == 0) {
         configuration = good(&state);
     }
     json_t *conditions = json_pack("[oo]", condition("RoutesReady", &routes),
                                    condition("ConfigurationsReady", &configuration));
-    warning_add(arena, doc, conditions);
+    warning_add(arena, service, conditions);
     return conditions;
 }
 
-json_t *service_v2_traffic_statuses(struct arena *arena, const struct service_view *view)
+json_t *service_v2_traffic_statuses(struct arena *arena, const struct service_view *view,
+                                    const struct service *service)
 {
     json_t *out = json_array();
-    size_t i;
-    json_t *entry;
-    json_array_foreach(json_at(view->doc, "status.traffic"), i, entry)
-    {
-        json_t *status = json_deep_copy(entry);
-        const char *tag = json_text(entry, "tag");
-        if (json_number(entry, "percent", 0) == 0) {
+    for (size_t i = 0; i < service->status.traffic_count; i++) {
+        const struct traffic_target *target = &service->status.traffic[i];
+        json_t *status = json_deep_copy(target->source);
+        if (target->percent == 0) {
             json_object_del(status, "percent");
         }
-        if (tag != NULL) {
+        if (target->tag[0] != '\0') {
             json_object_set_new(status, "uri",
-                                json_arena_text(service_url(arena, view, slice_of(tag))));
+                                json_arena_text(service_url(arena, view, slice_of(target->tag))));
         }
         json_array_append_new(out, status);
     }
     return out;
 }
 
-json_t *revision_v2_conditions(const struct service_view *service, const char *name,
-                               const json_t *revision)
+json_t *revision_v2_conditions(const struct service *service, const char *name,
+                               const struct revision *revision)
 {
     static const char *const health[] = {"ContainerHealthy", "ContainerReady",
                                          "ResourcesAvailable"};
-    struct state state = state_of(revision);
+    struct state state = state_of(&revision->status.ready, revision->create_time);
     struct state active = good(&state);
-    if (!service_reaches(service->doc, name)) {
-        active = (struct state){"CONDITION_FAILED", "Reserve",
+    if (!service_reaches(service, name)) {
+        active = (struct state){CONDITION_FAILED, "Reserve",
                                 "Revision is not reachable by traffic or tag.", state.time};
     }
     json_t *conditions = json_pack("[o]", condition("Ready", &state));
@@ -135,7 +128,7 @@ json_t *revision_v2_conditions(const struct service_view *service, const char *n
         json_array_append_new(conditions, condition(health[i], &state));
     }
     json_t *activity = condition("Active", &active);
-    if (is(&active, "CONDITION_FAILED")) {
+    if (active.state == CONDITION_FAILED) {
         json_object_set_new(activity, "severity", json_string("INFO"));
     }
     json_array_append_new(conditions, activity);

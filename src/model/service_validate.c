@@ -269,12 +269,13 @@ static bool traffic_valid(struct check *check, const json_t *traffic)
 
 bool service_validate(const char *name, const json_t *doc, bool v1_words, struct error *err)
 {
+    auto_arena arena = {0};
     struct check check = {.name = name, .v1 = v1_words, .err = err};
     return service_name_known(slice_of(name), err) &&
            labels_valid(&check, json_object_get(doc, "labels"), "metadata.labels", "labels") &&
            annotations_valid(&check, json_object_get(doc, "annotations"), "metadata.annotations",
                              "annotations") &&
-           until_valid(&check, doc) && settings_valid(&check, doc) &&
+           until_valid(&check, service_from_doc(&arena, doc)) && settings_valid(&check, doc) &&
            template_valid(&check, json_object_get(doc, "template")) &&
            traffic_valid(&check, json_object_get(doc, "traffic"));
 }

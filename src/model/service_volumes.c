@@ -100,17 +100,16 @@ json_t *volume_to_v1(const json_t *volume)
     return out;
 }
 
-const char *volume_source(struct arena *arena, const json_t *volume)
+const char *volume_source(struct arena *arena, const struct volume *volume)
 {
-    const json_t *nfs = json_object_get(volume, "nfs");
-    if (nfs != NULL) {
-        return arena_printf(arena, "%s:%s", json_text_or(nfs, "server", ""),
-                            json_text_or(nfs, "path", ""));
-    }
-    return json_text(volume, "gcs.bucket");
+    return volume->nfs != NULL
+               ? arena_printf(arena, "%s:%s", volume->nfs->server, volume->nfs->path)
+           : volume->gcs != NULL ? volume->gcs->bucket
+                                 : NULL;
 }
 
-bool volume_is_read_only(const json_t *volume)
+bool volume_is_read_only(const struct volume *volume)
 {
-    return json_flag(volume, "gcs.readOnly", false) || json_flag(volume, "nfs.readOnly", false);
+    return (volume->gcs != NULL && volume->gcs->read_only) ||
+           (volume->nfs != NULL && volume->nfs->read_only);
 }

@@ -11,6 +11,7 @@
 #include "http/message.h"
 #include "lookup/credential_look.h"
 #include "lookup/what_if.h"
+#include "model/service_type.h"
 #include "policy/members.h"
 
 /* What the request would bring. */
@@ -69,9 +70,9 @@ struct explanation {
     struct facts facts;
     struct verdict verdict;
     struct explain_case decided;
-    const char *caller; /* the member that is known, or claimed, to call; NULL: nobody is */
-    json_t *near;       /* sentences, the strongest first */
-    json_t *service;    /* its document with the changes that were told; NULL: not to be shown */
+    const char *caller;      /* the member that is known, or claimed, to call; NULL: nobody is */
+    json_t *near;            /* sentences, the strongest first */
+    struct service *service; /* with the changes that were told; NULL: not to be shown */
 };
 
 /* The last part of the service's name: "hello". */
@@ -149,3 +150,5 @@ struct explain_change {
  * that were told before. They are left out for those who may not read the service.
  */
 json_t *explain_change_json(struct explanation *explanation, const struct explain_change *change);
+/* Sets what a change of this kind alone says how to set: not an audience, which has a value. */
+void explain_set(struct service *service, enum change_kind kind);

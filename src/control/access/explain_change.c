@@ -319,23 +319,23 @@ static bool binding_may(const struct trial *trial, const char *who, struct error
     return may;
 }
 
-/* The service with one field set: what would its constraints say? */
-static bool service_may(const struct trial *trial, const char *name, json_t *value,
-                        struct error *err)
+/* What the service's constraints would say to KIND of change; CHANGE_GRANT: to its check turned
+ * off.
+ */
+static bool service_may(const struct trial *trial, enum change_kind kind, struct error *err)
 {
     struct explanation *explanation = trial->explanation;
     struct store_doc doc;
     if (!store_load(explanation->control->store, STORE_SERVICE, explanation->resource, &doc, err,
                     "The service is gone.")) {
-        json_decref(value);
         return false;
     }
-    if (name != NULL) {
-        json_object_set_new(doc.body, name, value);
-    }
-    bool may = orgpolicy_would_update(explanation->call, explanation->resource, doc.body, err);
+    struct service *service = service_from_doc(explanation->arena, doc.body);
+    service->invoker_iam_disabled = service->invoker_iam_disabled || kind == CHANGE_GRANT;
+    explain_set(service, kind);
+    auto_json *wished = service_to_doc(service);
     json_decref(doc.body);
-    return may;
+    return orgpolicy_would_update(explanation->call, explanation->resource, wished, err);
 }
 
 static bool policy_may(const struct trial *trial, const struct explain_change *change,
@@ -345,11 +345,9 @@ static bool policy_may(const struct trial *trial, const struct explain_change *c
     case CHANGE_GRANT:
         return binding_may(trial, change->member, err);
     case CHANGE_INGRESS:
-        return service_may(trial, "ingress", json_string("INGRESS_TRAFFIC_ALL"), err);
     case CHANGE_DEFAULT_URL:
-        return service_may(trial, "defaultUriDisabled", json_false(), err);
     case CHANGE_AUDIENCE:
-        return service_may(trial, NULL, NULL, err);
+        return service_may(trial, change->kind, err);
     case CHANGE_ENABLE_ACCOUNT:
     case CHANGE_UNDELETE_ACCOUNT:
     case CHANGE_REQUEST:
@@ -375,7 +373,7 @@ static void tell_other_ways(const struct trial *trial, const struct explain_chan
     if (change->kind != CHANGE_GRANT) {
         return;
     }
-    if (service_may(trial, "invokerIamDisabled", json_true(), &ignored)) {
+    if (service_may(trial, CHANGE_GRANT, &ignored)) {
         json_array_append_new(
             instead, json_string(arena_printf(arena,
                                               "open the service to everybody, which organization "
@@ -439,8 +437,7 @@ static void tell_wider(const struct trial *trial, json_t *instead)
     const char *name = explain_short_name(explanation, explanation->resource);
     enum rung rung = explanation->decided.rung;
     struct error ignored = {0};
-    if (rung == RUNG_NO_CREDENTIAL &&
-        service_may(trial, "invokerIamDisabled", json_true(), &ignored)) {
+    if (rung == RUNG_NO_CREDENTIAL && service_may(trial, CHANGE_GRANT, &ignored)) {
         json_array_append_new(instead, json_string(arena_printf(
                                            arena,
                                            "if everybody is to be let in: homerun services update "
@@ -483,7 +480,8 @@ void explain_changes(struct explanation *explanation, json_t *answer)
         try_again(trial);
         good = trial->verdict.allowed;
     }
-    explanation->service = service_to_show(explanation);
+    auto_json *shown = service_to_show(explanation);
+    explanation->service = shown == NULL ? NULL : service_from_doc(explanation->arena, shown);
     for (size_t i = 0; good && i < trial->count; i++) {
         json_array_append_new(changes, with_policy(trial, &trial->changes[i], instead));
     }
@@ -495,7 +493,6 @@ void explain_changes(struct explanation *explanation, json_t *answer)
     } else if (trial->instead != NULL) {
         json_array_append_new(instead, json_string(trial->instead));
     }
-    json_decref(explanation->service);
     explanation->service = NULL;
     json_object_set_new(answer, "changes", changes);
     json_object_set_new(answer, "instead", instead);

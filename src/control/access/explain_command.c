@@ -145,13 +145,21 @@ static void grant(const struct explanation *explanation, const struct resource_n
 struct setting {
     const char *what, *flag;
     const char *track; /* of gcloud, where the flag is not in all: "beta " */
-    const char *field; /* of the service's document */
     const char *tab, *query;
 };
 
-/* VALUE: what the field becomes; NULL to take it away. */
+void explain_set(struct service *service, enum change_kind kind)
+{
+    if (kind == CHANGE_INGRESS) {
+        service->ingress = SERVICE_INGRESS_ALL;
+    } else if (kind == CHANGE_DEFAULT_URL) {
+        service->default_uri_disabled = false;
+    }
+}
+
+/* The service as KIND of change makes it is shown as a file of each kind. */
 static void setting(struct explanation *explanation, const struct resource_name *name,
-                    const struct setting *is, json_t *value, json_t *out)
+                    const struct setting *is, enum change_kind kind, json_t *out)
 {
     struct arena *arena = explanation->arena;
     struct service_view view;
@@ -165,27 +173,30 @@ static void setting(struct explanation *explanation, const struct resource_name 
     put_console(explanation, name, is->tab, is->query, out);
     if (explanation->service == NULL ||
         !service_view_find(explanation->control, arena, explanation->resource, &view)) {
-        json_decref(value);
         return;
     }
-    if (value == NULL) {
-        json_object_del(explanation->service, is->field);
-    } else {
-        json_object_set_new(explanation->service, is->field, value);
-    }
-    view.doc = explanation->service;
+    explain_set(explanation->service, kind);
+    auto_json *doc = service_to_doc(explanation->service);
+    view.doc = doc;
     auto_json *file = service_v1_export(arena, &view);
     put_yaml(explanation, name, "replace", file, out);
     put(arena, out, "terraform", arena_string(arena, service_to_terraform(arena, &view)));
 }
 
-/* The audiences of the service with one more. */
-static json_t *audiences_with(const struct explanation *explanation, const char *audience)
+/* The audiences of the service, with one more. */
+static void audience_add(const struct explanation *explanation, const char *audience)
 {
-    json_t *out = json_array();
-    json_array_extend(out, json_object_get(explanation->service, "customAudiences"));
-    json_array_append_new(out, json_string(audience));
-    return out;
+    struct service *service = explanation->service;
+    size_t count = service == NULL ? 0 : service->custom_audiences_count;
+    const char **audiences = arena_array(explanation->arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        audiences[i] = service->custom_audiences[i];
+    }
+    audiences[count] = audience;
+    if (service != NULL) {
+        service->custom_audiences = audiences;
+        service->custom_audiences_count = count + 1;
+    }
 }
 
 static void account_terraform(const struct explanation *explanation,
@@ -294,13 +305,11 @@ json_t *explain_change_json(struct explanation *explanation, const struct explai
         .what = "let requests from everywhere reach the service; who may call it stays as it is",
         .flag = "--ingress=all",
         .track = "",
-        .field = "ingress",
         .tab = "networking",
         .query = "&ingress=all"};
     static const struct setting default_url = {.what = "turn the default URL on again",
                                                .flag = "--default-url",
                                                .track = "beta ",
-                                               .field = "defaultUriDisabled",
                                                .tab = "networking",
                                                .query = "&url=on"};
     struct arena *arena = explanation->arena;
@@ -315,20 +324,20 @@ json_t *explain_change_json(struct explanation *explanation, const struct explai
         grant(explanation, &name, change, out);
         break;
     case CHANGE_INGRESS:
-        setting(explanation, &name, &ingress, json_string("INGRESS_TRAFFIC_ALL"), out);
+        setting(explanation, &name, &ingress, change->kind, out);
         break;
     case CHANGE_DEFAULT_URL:
-        setting(explanation, &name, &default_url, NULL, out);
+        setting(explanation, &name, &default_url, change->kind, out);
         break;
     case CHANGE_AUDIENCE: {
         const struct setting audience = {
             .what = arena_printf(arena, "take tokens whose audience is %s", change->value),
             .flag = arena_printf(arena, "--add-custom-audiences=%s", quoted(arena, change->value)),
             .track = "",
-            .field = "customAudiences",
             .tab = "security",
             .query = arena_printf(arena, "&audience=%s", encoded(arena, change->value))};
-        setting(explanation, &name, &audience, audiences_with(explanation, change->value), out);
+        audience_add(explanation, change->value);
+        setting(explanation, &name, &audience, change->kind, out);
         break;
     }
     case CHANGE_ENABLE_ACCOUNT:

@@ -585,8 +585,9 @@ static bool look_at_sibling(const struct store_doc *doc, void *ctx)
 {
     struct sibling *search = ctx;
     const struct explanation *explanation = search->explanation;
+    auto_arena arena = {0};
     if (strcmp(doc->key, explanation->resource) != 0 &&
-        service_check_off_at(doc->body, explanation->question->now_us)) {
+        service_check_off_at(service_from_doc(&arena, doc->body), explanation->question->now_us)) {
         search->found =
             explain_short_name(explanation, arena_string(explanation->arena, slice_of(doc->key)));
     }

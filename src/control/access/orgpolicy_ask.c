@@ -42,48 +42,47 @@ struct setting {
     bool by_default;
 };
 
-static struct setting ingress_of(const json_t *doc)
+static struct setting ingress_of(const struct service *service)
 {
-    static const char *const words[][2] = {
-        {"INGRESS_TRAFFIC_ALL", "all"},
-        {"INGRESS_TRAFFIC_INTERNAL_ONLY", "internal"},
-        {"INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER", "internal-and-cloud-load-balancing"},
-        {"INGRESS_TRAFFIC_NONE", "none"},
+    static const char *const words[] = {
+        [SERVICE_INGRESS_ALL] = "all",
+        [SERVICE_INGRESS_INTERNAL_ONLY] = "internal",
+        [SERVICE_INGRESS_INTERNAL_LOAD_BALANCER] = "internal-and-cloud-load-balancing",
+        [SERVICE_INGRESS_NONE] = "none",
     };
-    const char *given = json_text(doc, "ingress");
-    for (size_t i = 0; given != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strcmp(given, words[i][0]) == 0) {
-            return (struct setting){slice_of(words[i][1]), false};
-        }
+    if (service->ingress == SERVICE_INGRESS_UNKNOWN ||
+        service->ingress == SERVICE_INGRESS_UNSPECIFIED) {
+        return (struct setting){SLICE("all"), true};
     }
-    return (struct setting){SLICE("all"), true};
+    return (struct setting){slice_of(words[service->ingress]), false};
 }
 
-static struct setting egress_of(const json_t *doc)
+static struct setting egress_of(const struct service *service)
 {
-    const char *given = json_text_or(doc, "template.vpcAccess.egress", "");
-    if (strcmp(given, "ALL_TRAFFIC") == 0) {
+    switch (service->template.vpc.egress) {
+    case EGRESS_ALL_TRAFFIC:
         return (struct setting){SLICE("all-traffic"), false};
+    case EGRESS_PRIVATE_RANGES:
+        return (struct setting){SLICE("private-ranges-only"), false};
+    case EGRESS_UNKNOWN:
+    case EGRESS_UNSPECIFIED:
+        break;
     }
-    return (struct setting){strcmp(given, "PRIVATE_RANGES_ONLY") == 0 ? SLICE("private-ranges-only")
-                                                                      : SLICE_NONE,
-                            false};
+    return (struct setting){SLICE_NONE, false};
 }
 
-static struct setting authorization_of(const json_t *doc)
+static struct setting authorization_of(const struct service *service)
 {
-    const char *policy = json_text(doc, "binaryAuthorization.policy");
-    if (policy != NULL) {
-        return (struct setting){slice_of(policy), false};
+    const struct binary_authorization *given = &service->binary_authorization;
+    if (given->policy[0] != '\0') {
+        return (struct setting){slice_of(given->policy), false};
     }
-    return (struct setting){
-        json_flag(doc, "binaryAuthorization.useDefault", false) ? SLICE("default") : SLICE_NONE,
-        false};
+    return (struct setting){given->use_default ? SLICE("default") : SLICE_NONE, false};
 }
 
 static const struct {
     const char *constraint;
-    struct setting (*of)(const json_t *doc);
+    struct setting (*of)(const struct service *service);
 } settings[] = {
     {"run.allowedBinaryAuthorizationPolicies", authorization_of},
     {"run.allowedIngress", ingress_of},
@@ -173,20 +172,20 @@ static bool ask_location(struct orgpolicy_ask *ask, const char *method, struct e
 }
 
 /* Whether Cloud Run may be used at all, and without a key of Cloud KMS. */
-static bool ask_use(struct orgpolicy_ask *ask, const json_t *doc, struct error *err)
+static bool ask_use(struct orgpolicy_ask *ask, const struct service *service, struct error *err)
 {
     static const struct slice run = SLICE_INIT("run.googleapis.com");
     return orgpolicy_ask_value(ask, "gcp.restrictServiceUsage", run, err) &&
-           (json_text(doc, "template.encryptionKey") != NULL ||
+           (service->template.encryption_key[0] != '\0' ||
             orgpolicy_ask_value(ask, "gcp.restrictNonCmekServices", run, err));
 }
 
-static bool ask_invoker(struct orgpolicy_ask *ask, const json_t *doc, struct error *err)
+static bool ask_invoker(struct orgpolicy_ask *ask, const struct service *service, struct error *err)
 {
     static const char name[] = "run.managed.requireInvokerIam";
     const struct orgpolicy_constraint *constraint = orgpolicy_constraint_find(slice_of(name));
     struct orgpolicy_chain chain;
-    if (!service_check_off(doc)) {
+    if (!service->invoker_iam_disabled) {
         return true;
     }
     if (!orgpolicy_chain_load(ask->control, ask->arena, ask->resource, constraint, name,
@@ -299,11 +298,12 @@ static bool ask_customs(struct orgpolicy_ask *ask, const char *method, const jso
 bool orgpolicy_ask_service(struct orgpolicy_ask *ask, const char *method, const json_t *doc,
                            struct error *err)
 {
+    const struct service *service = service_from_doc(ask->arena, doc);
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-        if (!ask_setting(ask, settings[i].constraint, settings[i].of(doc), method, err)) {
+        if (!ask_setting(ask, settings[i].constraint, settings[i].of(service), method, err)) {
             return false;
         }
     }
-    return ask_location(ask, method, err) && ask_use(ask, doc, err) && ask_invoker(ask, doc, err) &&
-           ask_customs(ask, method, doc, err);
+    return ask_location(ask, method, err) && ask_use(ask, service, err) &&
+           ask_invoker(ask, service, err) && ask_customs(ask, method, doc, err);
 }

@@ -185,14 +185,15 @@ static void access_who(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    bool off = service_check_off_at(doc.body, clock_wall_us());
+    const struct service *service = service_from_doc(&call->arena, doc.body);
+    bool off = service_check_off_at(service, clock_wall_us());
     json_t *answer = json_pack("{s:s, s:b, s:s}", "resource", doc.key, "invokerIamDisabled", off,
-                               "ingress", json_text_or(doc.body, "ingress", ""));
+                               "ingress", service_ingress_word(service, ""));
     json_t *rows = json_array();
-    put_until(call, answer, service_check_off_until(doc.body), service_public_reason(doc.body));
+    put_until(call, answer, service_check_off_until(service), service_public_reason(service));
     json_object_set_new(answer, "bindings", rows);
     bool good = collect_bindings(call, doc.key, invoke, rows, &err) &&
-                (!service_door_on(doc.body) || add_door(call, &doc, answer, &err));
+                (!service->iap_enabled || add_door(call, &doc, answer, &err));
     json_decref(doc.body);
     if (!good) {
         json_decref(answer);
@@ -249,7 +250,7 @@ static bool facts_open(const json_t *facts, enum way way)
         return json_flag(facts, "invokerIamDisabled", false);
     }
     if (way == WAY_DOOR_OFF) {
-        return facts != NULL && !service_door_on(facts);
+        return facts != NULL && !json_flag(facts, "iapEnabled", false);
     }
     json_array_foreach(json_object_get(facts, "bindings"), b, binding)
     {
@@ -344,50 +345,51 @@ static void add_grant(struct arena *arena, json_t *reasons, const char *before, 
 }
 
 /*
- * Until when all ways that stand open do: nothing if one of them has no end. BODY: of the service
- * whose check is off, else NULL; GRANTED: the row of allUsers, or NULL.
+ * Until when all ways that stand open do: nothing if one of them has no end. SERVICE: whose
+ * check is off, else NULL; GRANTED: the row of allUsers, or NULL.
  */
-static void until_of(struct api_call *call, const json_t *body, const json_t *granted, json_t *out)
+static void until_of(struct api_call *call, const struct service *service, const json_t *granted,
+                     json_t *out)
 {
-    int64_t check_us = body == NULL ? 0 : service_check_off_until(body);
+    int64_t check_us = service == NULL ? 0 : service_check_off_until(service);
     int64_t grant_us = 0;
     if (granted != NULL &&
         !condition_ends(slice_of(json_text_or(granted, "condition", "")), &grant_us)) {
         grant_us = 0;
     }
-    if ((body != NULL && check_us == 0) || (granted != NULL && grant_us == 0)) {
+    if ((service != NULL && check_us == 0) || (granted != NULL && grant_us == 0)) {
         return;
     }
     bool by_check = check_us >= grant_us;
     put_until(call, out, by_check ? check_us : grant_us,
-              by_check && body != NULL ? service_public_reason(body)
-                                       : json_text_or(granted, "reason", ""));
+              by_check && service != NULL ? service_public_reason(service)
+                                          : json_text_or(granted, "reason", ""));
 }
 
 /*
  * Why everybody gets to the service, sentence by sentence; false if not everybody does. Behind a
  * door, everybody must be let in by it, and its agent by the service.
  */
-static bool reasons_of(struct api_call *call, const struct store_doc *doc, json_t *reasons,
-                       bool open[WAYS], json_t *until)
+static bool reasons_of(struct api_call *call, const char *key, const struct service *service,
+                       json_t *reasons, bool open[WAYS], json_t *until)
 {
     struct error ignored;
     auto_json *rows = json_array(), *guests = json_array();
     struct arena *arena = &call->arena;
-    const char *door = door_of_service(arena, doc->key);
-    bool door_on = service_door_on(doc->body);
-    if (!collect_bindings(call, doc->key, invoke, rows, &ignored) ||
+    const char *door = door_of_service(arena, key);
+    bool door_on = service->iap_enabled;
+    if (!collect_bindings(call, key, invoke, rows, &ignored) ||
         (door_on && !collect_bindings(call, door, enter, guests, &ignored))) {
         return false;
     }
     const json_t *granted = all_users(rows), *let_in = all_users(guests), *why = NULL;
-    bool check_off = service_check_off_at(doc->body, clock_wall_us());
+    bool check_off = service_check_off_at(service, clock_wall_us());
     open[WAY_CHECK] = check_off;
     open[WAY_POLICY] = granted != NULL;
     open[WAY_DOOR_POLICY] = door_on;
     open[WAY_DOOR_OFF] = !door_on;
     if (door_on) {
-        const char *number = project_number(call->control, arena, project_of(call, doc->key));
+        const char *number = project_number(call->control, arena, project_of(call, key));
         const char *agent = arena_printf(arena, "serviceAccount:%s",
                                          door_agent(arena, number == NULL ? "" : number));
         if (let_in == NULL || !agent_may_invoke(call, check_off, agent, rows, &why)) {
@@ -398,7 +400,7 @@ static bool reasons_of(struct api_call *call, const struct store_doc *doc, json_
     if (check_off) {
         add_reason(reasons, "The Invoker IAM check is off.");
     }
-    until_of(call, check_off ? doc->body : NULL, granted, until);
+    until_of(call, check_off ? service : NULL, granted, until);
     if (granted != NULL) {
         add_grant(arena, reasons, "", granted);
     } else if (why != NULL && !check_off) {
@@ -414,13 +416,15 @@ static bool public_one(const struct store_doc *doc, void *ctx)
     bool open[WAYS] = {false};
     auto_json *reasons = json_array();
     auto_json *until = json_object();
-    if (!reasons_of(call, doc, reasons, open, until) ||
+    auto_arena arena = {0};
+    const struct service *service = service_from_doc(&arena, doc->body);
+    if (!reasons_of(call, doc->key, service, reasons, open, until) ||
         !api_holds(call, "run.services.getIamPolicy", doc->key) ||
         !project_is_live(call->control, &call->arena, doc->key)) {
         return true;
     }
     json_t *row = json_pack("{s:s, s:s}", "resource", doc->key, "ingress",
-                            json_text_or(doc->body, "ingress", "INGRESS_TRAFFIC_ALL"));
+                            service_ingress_word(service, "INGRESS_TRAFFIC_ALL"));
     json_object_set(row, "reasons", reasons);
     json_object_update(row, until);
     put_opening(call, row, doc->key, open);

@@ -10,6 +10,7 @@
 #include "control/access/plan.h"
 #include "control/record/door.h"
 #include "model/resource_name.h"
+#include "model/service_type.h"
 
 enum { PLANS_MAX = 4 };
 
@@ -139,16 +140,17 @@ static bool policy_allows(struct api_call *call, const struct plan *plan, const 
     if (!plan->sets_check && !plan->sets_ingress && !plan->sets_door) {
         return true;
     }
-    auto_json *wished = json_deep_copy(service);
-    if (plan->sets_check) {
-        json_object_set_new(wished, "invokerIamDisabled", json_boolean(plan->check_off));
-    }
-    if (plan->sets_ingress) {
-        json_object_set(wished, "ingress", json_object_get(call->body, "ingress"));
-    }
-    if (plan->sets_door) {
-        json_object_set_new(wished, "iapEnabled", json_boolean(plan->door_on));
-    }
+    static const enum service_ingress ingress[] = {
+        [INGRESS_ALL] = SERVICE_INGRESS_ALL,
+        [INGRESS_INTERNAL_AND_LB] = SERVICE_INGRESS_INTERNAL_LOAD_BALANCER,
+        [INGRESS_INTERNAL] = SERVICE_INGRESS_INTERNAL_ONLY,
+        [INGRESS_NONE] = SERVICE_INGRESS_NONE,
+    };
+    struct service *wish = service_from_doc(&call->arena, service);
+    wish->invoker_iam_disabled = plan->sets_check ? plan->check_off : wish->invoker_iam_disabled;
+    wish->ingress = plan->sets_ingress ? ingress[plan->ingress] : wish->ingress;
+    wish->iap_enabled = plan->sets_door ? plan->door_on : wish->iap_enabled;
+    auto_json *wished = service_to_doc(wish);
     return orgpolicy_would_update(call, plan->resource, wished, err);
 }
 

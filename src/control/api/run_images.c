@@ -111,13 +111,13 @@ static json_t *other_row(struct listing *listing, const char *key, const char *m
 }
 
 static void count_container(struct listing *listing, const struct store_doc *doc,
-                            const json_t *container, bool takes_requests)
+                            const struct revision *revision, const struct container *container)
 {
     struct arena *arena = &listing->call->arena;
-    const char *reference = json_text_or(container, "image", "");
-    const char *manifest =
-        json_string_value(json_object_get(json_object_get(doc->body, "manifests"), reference));
-    const char *at = strrchr(json_text_or(doc->body, "imageDigest", ""), '@');
+    const char *reference = container->image;
+    const char *manifest = pair_find(revision->manifests, revision->manifests_count, reference);
+    const char *at = strrchr(revision->image_digest, '@');
+    bool takes_requests = container == template_taker(&revision->template);
     const char *key = image_key(arena, reference);
     json_t *row = json_object_get(listing->by_key, key);
     if (manifest == NULL && json_array_size(json_object_get(row, "program")) == 0) {
@@ -147,16 +147,10 @@ static void count_container(struct listing *listing, const struct store_doc *doc
 
 static bool count_revision(const struct store_doc *doc, void *ctx)
 {
-    const json_t *containers = json_at(doc->body, "template.containers");
-    size_t i, taker = 0;
-    json_t *container;
-    json_array_foreach(containers, i, container)
-    {
-        taker = json_array_size(json_object_get(container, "ports")) > 0 ? i : taker;
-    }
-    json_array_foreach(containers, i, container)
-    {
-        count_container(ctx, doc, container, i == taker);
+    auto_arena arena = {0};
+    const struct revision *revision = revision_from_doc(&arena, doc->body);
+    for (size_t i = 0; i < revision->template.containers_count; i++) {
+        count_container(ctx, doc, revision, &revision->template.containers[i]);
     }
     return true;
 }
@@ -312,7 +306,6 @@ static bool folder_valid(struct api_call *call, const char *dir, struct error *e
 /* ---- who uses an image ---- */
 
 struct usage {
-    struct arena *arena;
     const char *key;   /* of the image */
     json_t *revisions; /* their keys */
     size_t revision_max;
@@ -321,10 +314,10 @@ struct usage {
 static bool usage_collect(const struct store_doc *doc, void *ctx)
 {
     struct usage *usage = ctx;
-    const json_t *containers = json_at(doc->body, "template.containers");
-    for (size_t i = 0; i < json_array_size(containers); i++) {
-        const char *image = json_text_or(json_array_get(containers, i), "image", "");
-        if (strcmp(image_key(usage->arena, image), usage->key) == 0) {
+    auto_arena arena = {0};
+    const struct template *template = &revision_from_doc(&arena, doc->body)->template;
+    for (size_t i = 0; i < template->containers_count; i++) {
+        if (strcmp(image_key(&arena, template->containers[i].image), usage->key) == 0) {
             json_array_append_new(usage->revisions, json_string(doc->key));
             break;
         }
@@ -337,7 +330,7 @@ static bool image_put(struct api_call *call, const char *key, const json_t *imag
 {
     struct store *store = call->control->store;
     auto_json *users = json_array();
-    struct usage usage = {&call->arena, key, users, SIZE_MAX};
+    struct usage usage = {key, users, SIZE_MAX};
     auto_change *change = api_change(call, err);
     if (change == NULL || !store_put(store, STORE_IMAGE, key, image, NULL, NULL, err) ||
         !store_each(store, STORE_REVISION, "", usage_collect, &usage, err)) {
@@ -394,7 +387,7 @@ static bool remove_image(struct api_call *call, const char *key, struct error *e
     struct store_doc doc;
     struct store *store = call->control->store;
     auto_json *users = json_array();
-    struct usage usage = {&call->arena, key, users, 1};
+    struct usage usage = {key, users, 1};
     if (!store_load(store, STORE_IMAGE, key, &doc, err, "Image '%.300s' not found.", key)) {
         return false;
     }

@@ -98,7 +98,6 @@ static bool folder_valid(struct api_call *call, json_t *asked, struct error *err
 /* ---- who mounts it ---- */
 
 struct usage {
-    struct arena *arena;
     const char *name;
     json_t *revisions; /* their keys */
 };
@@ -106,11 +105,10 @@ struct usage {
 static bool usage_collect(const struct store_doc *doc, void *ctx)
 {
     struct usage *usage = ctx;
-    size_t i;
-    json_t *volume;
-    json_array_foreach(json_at(doc->body, "template.volumes"), i, volume)
-    {
-        const char *source = volume_source(usage->arena, volume);
+    auto_arena arena = {0};
+    const struct template *template = &revision_from_doc(&arena, doc->body)->template;
+    for (size_t i = 0; i < template->volumes_count; i++) {
+        const char *source = volume_source(&arena, &template->volumes[i]);
         if (source != NULL && strcmp(source, usage->name) == 0) {
             json_array_append_new(usage->revisions, json_string(doc->key));
             break;
@@ -128,7 +126,7 @@ static bool volume_put(struct api_call *call, const char *name, const json_t *bo
     const char *project = api_param(call, "project");
     const char *key = volume_key(arena, project, name);
     auto_json *users = json_array();
-    struct usage usage = {arena, name, users};
+    struct usage usage = {name, users};
     struct store_doc doc = {0};
     const char *prefix = arena_printf(arena, "projects/%s/", project);
     enum store_result found = store_get(store, STORE_VOLUME, key, &doc, err);

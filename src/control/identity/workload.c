@@ -7,6 +7,7 @@
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
 #include "control/record/projects.h"
+#include "model/service_type.h"
 
 static bool load_account(struct control *control, struct arena *arena, const char *what,
                          const char *email, struct account *out, struct error *err)
@@ -30,7 +31,7 @@ static bool revision_account(struct control *control, struct arena *arena, uint6
         return false;
     }
     const char *email =
-        arena_string(arena, slice_of(json_text_or(doc.body, "template.serviceAccount", "")));
+        arena_string(arena, slice_of(revision_from_doc(arena, doc.body)->template.service_account));
     json_decref(doc.body);
     if (doc.id != id) {
         return error_set(err, STATUS_NOT_FOUND, "The revision of this instance has been deleted.");

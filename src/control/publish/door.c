@@ -58,18 +58,10 @@ bool publish_door_of(struct store *store, struct arena *arena, const char *key,
     return true;
 }
 
-bool publish_door(struct change *change, const char *key, const struct service_view *view,
-                  struct index_service *service, struct error *err)
-{
-    service->door = (struct index_door){0};
-    return !json_flag(view->doc, "iapEnabled", false) ||
-           publish_door_of(change->control->store, &change->arena, key, view, service->nodes,
-                           service->node_count, &service->door, err);
-}
-
 static bool collect_open(const struct store_doc *doc, void *keys)
 {
-    if (json_flag(doc->body, "iapEnabled", false)) {
+    auto_arena arena = {0};
+    if (service_from_doc(&arena, doc->body)->iap_enabled) {
         json_array_append_new(keys, json_string(doc->key));
     }
     return true;

@@ -49,11 +49,6 @@ bool publish_policy(struct change *change, const char *resource, struct error *e
 bool publish_grants_node(struct store *store, struct arena *arena, const char *resource,
                          uint64_t *out, struct error *err);
 
-/* The door of the service KEY, whose number and nodes SERVICE has already: off or on, with the
- * settings that count there. */
-bool publish_door(struct change *change, const char *key, const struct service_view *view,
-                  struct index_service *service, struct error *err);
-
 /*
  * The door that the service KEY has, or would have, once it is on. NODES: of the service, itself
  * first. Texts in ARENA.

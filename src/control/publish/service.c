@@ -43,10 +43,8 @@ static void add_audience(struct index_service *out, struct slice audience)
 
 /* Each URL with its port and without, since libraries strip or keep it; then the custom ones. */
 static void add_audiences(struct arena *arena, const struct service_view *view,
-                          struct index_service *out)
+                          const struct service *service, struct index_service *out)
 {
-    size_t i;
-    json_t *one;
     struct slice hosts[SERVICE_HOSTS_MAX];
     size_t count = service_hosts(arena, view, SLICE_NONE, hosts);
     for (size_t h = 0; h < count; h++) {
@@ -58,72 +56,50 @@ static void add_audiences(struct arena *arena, const struct service_view *view,
         }
     }
     out->url_audience_count = out->audience_count;
-    json_array_foreach(json_object_get(view->doc, "customAudiences"), i, one)
-    {
-        add_audience(out, slice_of(json_string_value(one)));
+    for (size_t i = 0; i < service->custom_audiences_count; i++) {
+        add_audience(out, slice_of(service->custom_audiences[i]));
     }
-}
-
-static const json_t *ingress_container(const json_t *template)
-{
-    size_t i;
-    json_t *one;
-    const json_t *containers = json_object_get(template, "containers");
-    json_array_foreach(containers, i, one)
-    {
-        if (json_array_size(json_object_get(one, "ports")) > 0) {
-            return one;
-        }
-    }
-    return json_array_get(containers, 0);
 }
 
 static void add_target(struct control *control, struct arena *arena, const char *key,
-                       const json_t *service, const struct service_target *from,
+                       const struct service *service, const struct traffic_target *from,
                        struct index_service *out)
 {
     struct store_doc doc;
-    const char *revision = arena_printf(arena, "%s/revisions/%.*s", key, SLICE_ARG(from->revision));
+    const char *name = arena_printf(arena, "%s/revisions/%s", key, from->revision);
     if (out->target_count == INDEX_TARGETS_MAX ||
-        store_get(control->store, STORE_REVISION, revision, &doc, NULL) != STORE_FOUND) {
+        store_get(control->store, STORE_REVISION, name, &doc, NULL) != STORE_FOUND) {
         return;
     }
-    const json_t *template = json_object_get(doc.body, "template");
-    int64_t timeout_us = 300 * (int64_t)1000000;
-    duration_read(slice_of(json_text_or(template, "timeout", "300s")), &timeout_us);
-    struct service_bounds bounds =
-        service_bounds(service, arena_string(arena, from->revision), template, true);
-    const char *port_name = json_text_or(ingress_container(template), "ports[0].name", "http1");
+    const struct template *template = &revision_from_doc(arena, doc.body)->template;
+    const struct container *taker = template_taker(template);
     out->targets[out->target_count++] = (struct index_target){
         .revision_id = doc.id,
         .percent = (uint32_t)from->percent,
-        .concurrency = (uint32_t)json_number(template, "maxInstanceRequestConcurrency", 80),
-        .timeout_s = (uint32_t)(timeout_us / 1000000),
-        .max_instances = (uint32_t)bounds.max,
-        .http2 = strcmp(port_name, "h2c") == 0,
-        .affinity = json_flag(template, "sessionAffinity", false),
-        .revision = from->revision,
-        .tag = from->tag,
+        .concurrency = (uint32_t) template->concurrency,
+        .timeout_s = (uint32_t)(template->timeout_us / 1000000),
+        .max_instances = (uint32_t)service_bounds(service, from->revision, template, true).max,
+        .http2 = taker != NULL && strcmp(container_serves(taker).name, "h2c") == 0,
+        .affinity = template->session_affinity,
+        .revision = slice_of(from->revision),
+        .tag = slice_of(from->tag),
     };
     json_decref(doc.body);
 }
 
-static enum index_ingress ingress_of(const json_t *doc)
+static enum index_ingress ingress_of(const struct service *service)
 {
-    static const struct {
-        const char *name;
-        enum index_ingress value;
-    } names[] = {
-        {"INGRESS_TRAFFIC_ALL", INDEX_INGRESS_ALL},
-        {"INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER", INDEX_INGRESS_INTERNAL_AND_LB},
-        {"INGRESS_TRAFFIC_INTERNAL_ONLY", INDEX_INGRESS_INTERNAL},
-        {"INGRESS_TRAFFIC_NONE", INDEX_INGRESS_NONE},
-    };
-    const char *asked = json_text_or(doc, "ingress", "INGRESS_TRAFFIC_ALL");
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i].name, asked) == 0) {
-            return names[i].value;
-        }
+    switch (service->ingress) {
+    case SERVICE_INGRESS_UNSPECIFIED:
+    case SERVICE_INGRESS_ALL:
+        return INDEX_INGRESS_ALL;
+    case SERVICE_INGRESS_INTERNAL_LOAD_BALANCER:
+        return INDEX_INGRESS_INTERNAL_AND_LB;
+    case SERVICE_INGRESS_INTERNAL_ONLY:
+        return INDEX_INGRESS_INTERNAL;
+    case SERVICE_INGRESS_UNKNOWN:
+    case SERVICE_INGRESS_NONE:
+        break;
     }
     return INDEX_INGRESS_NONE; /* a setting that we do not know lets nobody in */
 }
@@ -180,15 +156,15 @@ static bool put_hosts_of(struct change *change, const struct service_view *view,
 
 /* A tag that leads nowhere yet, as its revision is not ready, has its host all the same. */
 static bool put_hosts(struct change *change, const struct service_view *view, const char *key,
-                      const struct index_service *service, struct buffer *note, struct error *err)
+                      const struct service *wished, const struct index_service *service,
+                      struct buffer *note, struct error *err)
 {
     struct index_route route = {.service_id = service->id, .default_url = true};
-    const json_t *wished = json_object_get(view->doc, "traffic");
     if (!put_hosts_of(change, view, key, route, true, note, err)) {
         return false;
     }
-    for (size_t i = 0; i < json_array_size(wished); i++) {
-        route.tag = slice_of(json_text_or(json_array_get(wished, i), "tag", ""));
+    for (size_t i = 0; i < wished->traffic_count; i++) {
+        route.tag = slice_of(wished->traffic[i].tag);
         if (route.tag.len > 0 && !put_hosts_of(change, view, key, route, false, note, err)) {
             return false;
         }
@@ -245,46 +221,57 @@ static bool put_revisions(struct change *change, const char *key, struct slice n
     return true;
 }
 
+/* Reads the targets that are in force, and notes which revisions they are. */
+static void add_targets(struct change *change, const char *key, const struct service *service,
+                        struct index_service *out, struct buffer *note)
+{
+    size_t left = INDEX_TARGETS_MAX;
+    for (size_t i = 0; i < service->status.traffic_count && left > 0; i++) {
+        const struct traffic_target *target = &service->status.traffic[i];
+        if (target->revision[0] != '\0') {
+            add_target(change->control, &change->arena, key, service, target, out);
+            buffer_printf(note, "r %s\n", target->revision);
+            left--;
+        }
+    }
+}
+
 static bool publish_service(struct change *change, const char *key, const struct store_doc *doc,
                             struct slice note, struct error *err)
 {
     struct arena *arena = &change->arena;
     struct control *control = change->control;
     struct service_view view;
-    struct service_target targets[INDEX_TARGETS_MAX];
-    struct index_service *service = arena_new(arena, struct index_service);
+    const struct service *service = service_from_doc(arena, doc->body);
+    struct index_service *out = arena_new(arena, struct index_service);
     if (!service_view_find(control, arena, key, &view)) {
         return error_set(err, STATUS_INTERNAL, "%s: its project is gone", key);
     }
-    view.doc = doc->body;
-    *service = (struct index_service){
+    *out = (struct index_service){
         .id = doc->id,
-        .invoker_check_off = service_check_off(doc->body),
-        .check_off_until_us = service_check_off_until(doc->body),
-        .default_url_disabled = json_flag(doc->body, "defaultUriDisabled", false),
-        .ingress = ingress_of(doc->body),
+        .invoker_check_off = service->invoker_iam_disabled,
+        .check_off_until_us = service_check_off_until(service),
+        .default_url_disabled = service->default_uri_disabled,
+        .ingress = ingress_of(service),
         .project = slice_of(view.project),
         .project_number = slice_of(view.project_number),
         .region = slice_of(view.region),
         .name = slice_of(view.name),
         .resource_name = slice_of(key),
     };
-    time_read(slice_of(json_text_or(doc->body, "createTime", "")), &service->created_us);
-    add_nodes(control, arena, key, service);
-    add_audiences(arena, &view, service);
-    if (!publish_door(change, key, &view, service, err)) {
+    time_read(slice_of(service->create_time), &out->created_us);
+    add_nodes(control, arena, key, out);
+    add_audiences(arena, &view, service, out);
+    if (service->iap_enabled && !publish_door_of(control->store, arena, key, &view, out->nodes,
+                                                 out->node_count, &out->door, err)) {
         return false;
     }
     struct buffer new_note = BUFFER_INIT(1 << 20);
     buffer_printf(&new_note, "%llu\n", (unsigned long long)doc->id);
-    size_t count = service_targets(doc->body, targets, INDEX_TARGETS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        add_target(control, arena, key, doc->body, &targets[i], service);
-        buffer_printf(&new_note, "r %.*s\n", SLICE_ARG(targets[i].revision));
-    }
+    add_targets(change, key, service, out, &new_note);
     bool good =
-        put_hosts(change, &view, key, service, &new_note, err) &&
-        index_txn_put_service(change->txn, service, err) &&
+        put_hosts(change, &view, key, service, out, &new_note, err) &&
+        index_txn_put_service(change->txn, out, err) &&
         put_revisions(change, key, note, buffer_slice(&new_note), err) &&
         index_txn_put_note(change->txn, note_key(arena, key), buffer_slice(&new_note), err) &&
         give_back_hosts(change, key, note, buffer_slice(&new_note), err);
@@ -318,48 +305,48 @@ bool change_service(struct change *change, const char *key, struct error *err)
 
 /* ---- revisions ---- */
 
-static bool is_target(const json_t *service, struct slice revision)
+static bool is_target(const struct service *service, const char *revision)
 {
-    struct service_target targets[INDEX_TARGETS_MAX];
-    size_t count = service_targets(service, targets, INDEX_TARGETS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        if (slice_equal(targets[i].revision, revision)) {
+    for (size_t i = 0; i < service->status.traffic_count; i++) {
+        if (strcmp(service->status.traffic[i].revision, revision) == 0) {
             return true;
         }
     }
     return false;
 }
 
-static bool publish_revision(struct change *change, const char *service_key, struct slice name,
+static bool publish_revision(struct change *change, const char *service_key, const char *name,
                              const struct store_doc *doc, struct error *err)
 {
     struct arena *arena = &change->arena;
+    struct control *control = change->control;
     struct service_view view;
-    struct store_doc service;
-    if (!service_view_find(change->control, arena, service_key, &view)) {
+    struct store_doc of;
+    if (!service_view_find(control, arena, service_key, &view)) {
         return error_set(err, STATUS_INTERNAL, "%s: its project is gone", service_key);
     }
-    if (store_get(change->control->store, STORE_SERVICE, service_key, &service, err) !=
-        STORE_FOUND) {
+    if (store_get(control->store, STORE_SERVICE, service_key, &of, err) != STORE_FOUND) {
         return index_txn_delete_revision(change->txn, doc->id, err);
     }
-    view.doc = service.body;
-    const json_t *template = json_object_get(doc->body, "template");
-    auto_json *images = images_of_template(change->control, arena, template,
-                                           json_object_get(doc->body, "manifests"));
-    bool reachable =
-        is_target(service.body, name) && project_is_live(change->control, arena, service_key);
-    auto_json *body = volumes_resolved(change->control, arena, view.project, doc->body);
-    auto_json *record =
-        service_run_record(&view, doc->id, arena_string(arena, name), body, images, reachable);
-    json_object_set_new(record, "service_id", json_integer((json_int_t)service.id));
+    auto_json *body = of.body;
+    const struct service *service = service_from_doc(arena, body);
+    const struct revision *revision = revision_from_doc(arena, doc->body);
+    auto_json *images = images_of_revision(control, arena, revision);
+    auto_json *folders = volumes_mapped(control, arena, view.project, &revision->template);
+    struct service_run run = {
+        .id = doc->id,
+        .name = name,
+        .reachable = is_target(service, name) && project_is_live(control, arena, service_key),
+        .images = images,
+        .folders = folders,
+    };
+    auto_json *record = service_run_record(&view, service, &run, revision);
+    json_object_set_new(record, "service_id", json_integer((json_int_t)of.id));
     struct slice text = json_write(arena, record);
-    json_decref(service.body);
     change->touched_run = true;
     char id[32];
     snprintf(id, sizeof(id), "%llu", (unsigned long long)doc->id);
-    const char *key =
-        arena_printf(arena, "revision %s/revisions/%.*s", service_key, SLICE_ARG(name));
+    const char *key = arena_printf(arena, "revision %s/revisions/%s", service_key, name);
     return index_txn_put_revision(change->txn, doc->id, text, err) &&
            index_txn_put_note(change->txn, slice_of(key), slice_of(id), err);
 }
@@ -377,7 +364,6 @@ bool change_revision(struct change *change, const char *key, struct error *err)
         return error_set(err, STATUS_INTERNAL, "%s is no revision", key);
     }
     const char *service = arena_string(&change->arena, slice_upto(name, (size_t)at));
-    name = slice_from(name, (size_t)at + strlen("/revisions/"));
     switch (store_get(change->control->store, STORE_REVISION, key, &doc, err)) {
     case STORE_FAILED:
         return false;
@@ -391,7 +377,7 @@ bool change_revision(struct change *change, const char *key, struct error *err)
     case STORE_FOUND:
         break;
     }
-    bool good = publish_revision(change, service, name, &doc, err);
+    bool good = publish_revision(change, service, key + at + strlen("/revisions/"), &doc, err);
     json_decref(doc.body);
     return good;
 }

@@ -160,14 +160,13 @@ json_t *image_of_manifest(const char *manifest)
                      manifest);
 }
 
-json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template,
-                           const json_t *pinned)
+json_t *images_of_revision(struct control *control, struct arena *arena,
+                           const struct revision *revision)
 {
     json_t *map = json_object();
-    const json_t *containers = json_object_get(template, "containers");
-    for (size_t i = 0; i < json_array_size(containers); i++) {
-        const char *reference = json_text_or(json_array_get(containers, i), "image", "");
-        const char *manifest = json_string_value(json_object_get(pinned, reference));
+    for (size_t i = 0; i < revision->template.containers_count; i++) {
+        const char *reference = revision->template.containers[i].image;
+        const char *manifest = pair_find(revision->manifests, revision->manifests_count, reference);
         json_t *image = NULL;
         if (manifest != NULL) {
             json_object_set_new(map, reference, image_of_manifest(manifest));
@@ -180,24 +179,42 @@ json_t *images_of_template(struct control *control, struct arena *arena, const j
 
 /* ---- what deployers may ask for ---- */
 
-static const char *const *texts_of(struct arena *arena, const json_t *list, const char *member)
+/* The same texts with a NULL behind them. */
+static const char *const *ended(struct arena *arena, const char **texts, size_t count)
 {
+    const char **out = arena_array(arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        out[i] = texts[i];
+    }
+    return out;
+}
+
+static const char *const *program_of(struct arena *arena, const json_t *image)
+{
+    const json_t *list = json_object_get(image, "program");
     const char **out = arena_array(arena, const char *, json_array_size(list) + 1);
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i);
-        const char *text =
-            member == NULL ? json_string_value(item) : json_text_or(item, member, "");
+        const char *text = json_string_value(json_array_get(list, i));
         out[i] = text == NULL ? "" : text;
     }
     return out;
 }
 
+static const char *const *names_of(struct arena *arena, const struct container *container)
+{
+    const char **out = arena_array(arena, const char *, container->env_count + 1);
+    for (size_t i = 0; i < container->env_count; i++) {
+        out[i] = container->env[i].name;
+    }
+    return out;
+}
+
 /* A folder that is not there yet is for the engine to find; one that leads out is refused now. */
-static bool folder_allowed(const json_t *image, const json_t *container, const char *field,
-                           struct error *err)
+static bool folder_allowed(const json_t *image, const struct container *container,
+                           const char *field, struct error *err)
 {
     const char *dir = json_text_or(image, "dir", "");
-    const char *asked = json_text_or(container, "workingDir", "");
+    const char *asked = container->working_dir;
     struct error fault = {0};
     if (dir[0] == '\0' || asked[0] == '\0') {
         return true;
@@ -210,15 +227,15 @@ static bool folder_allowed(const json_t *image, const json_t *container, const c
            error_field(err, field,
                        "%s, the folder of image '%.200s': a program of this machine runs inside of "
                        "its image's folder",
-                       fault.text, json_text_or(container, "image", ""));
+                       fault.text, container->image);
 }
 
-static bool container_allowed(struct control *control, struct arena *arena, const json_t *container,
-                              const char *at, struct error *err)
+static bool container_allowed(struct control *control, struct arena *arena,
+                              const struct container *container, const char *at, struct error *err)
 {
     static const char *const fields[] = {
         [IMAGE_FINE] = "", [IMAGE_COMMAND] = "command", [IMAGE_ARGS] = "args", [IMAGE_ENV] = "env"};
-    const char *reference = json_text_or(container, "image", "");
+    const char *reference = container->image;
     json_t *found = NULL;
     char why[640];
     if (!image_find(control, arena, reference, &found, NULL)) {
@@ -230,10 +247,10 @@ static bool container_allowed(struct control *control, struct arena *arena, cons
     }
     const struct image_rules rules = image_rules_read(arena, image);
     const struct image_ask ask = {
-        .program = texts_of(arena, json_object_get(image, "program"), NULL),
-        .command = texts_of(arena, json_object_get(container, "command"), NULL),
-        .args = texts_of(arena, json_object_get(container, "args"), NULL),
-        .env = texts_of(arena, json_object_get(container, "env"), "name"),
+        .program = program_of(arena, image),
+        .command = ended(arena, container->command, container->command_count),
+        .args = ended(arena, container->args, container->args_count),
+        .env = names_of(arena, container),
     };
     enum image_part part = image_rules_check(&rules, &ask, why, sizeof(why));
     if (part != IMAGE_FINE) {
@@ -243,14 +260,13 @@ static bool container_allowed(struct control *control, struct arena *arena, cons
     return folder_allowed(image, container, arena_printf(arena, "%s.workingDir", at), err);
 }
 
-bool images_allow(struct control *control, struct arena *arena, const json_t *template, bool v1,
-                  struct error *err)
+bool images_allow(struct control *control, struct arena *arena, const struct template *template,
+                  bool v1, struct error *err)
 {
-    const json_t *containers = json_object_get(template, "containers");
-    for (size_t i = 0; i < json_array_size(containers); i++) {
+    for (size_t i = 0; i < template->containers_count; i++) {
         const char *at = arena_printf(
             arena, "%s[%zu]", v1 ? "spec.template.spec.containers" : "template.containers", i);
-        if (!container_allowed(control, arena, json_array_get(containers, i), at, err)) {
+        if (!container_allowed(control, arena, &template->containers[i], at, err)) {
             return false;
         }
     }

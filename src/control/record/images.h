@@ -5,6 +5,7 @@
 #pragma once
 
 #include "control/control.h"
+#include "model/service_type.h"
 
 /*
  * The document {"dir", "program", "digest"} of REFERENCE ("name", "name:tag" or "name@sha256:…"; no
@@ -17,19 +18,18 @@ json_t *image_of_manifest(const char *manifest);
 /* REFERENCE pinned to the digest of IMAGE: "name@sha256:…". In ARENA. */
 const char *image_pinned(struct arena *arena, const char *reference, const json_t *image);
 
-/* The images of all containers of TEMPLATE that can be found, by reference. PINNED: the manifest of
- * each that was one of containers when the revision was made, which it stays; may be NULL. The
- * caller owns the map. */
-json_t *images_of_template(struct control *control, struct arena *arena, const json_t *template,
-                           const json_t *pinned);
+/* The images of all containers of REVISION that can be found, by reference: of each that was one of
+ * containers when the revision was made, the manifest that it had then. The caller owns the map. */
+json_t *images_of_revision(struct control *control, struct arena *arena,
+                           const struct revision *revision);
 
 /*
  * Whether whoever registered the images lets a deployer ask for what the containers of TEMPLATE ask
  * for (model/image_rules.h), and for no folder outside of the image's. INVALID_ARGUMENT if not,
  * naming the field in v1's words or v2's. Images that are not there have no say.
  */
-bool images_allow(struct control *control, struct arena *arena, const json_t *template, bool v1,
-                  struct error *err);
+bool images_allow(struct control *control, struct arena *arena, const struct template *template,
+                  bool v1, struct error *err);
 
 /* The store's key of a reference: with its tag. */
 const char *image_key(struct arena *arena, const char *reference);

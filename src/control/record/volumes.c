@@ -30,11 +30,11 @@ static bool suits_account(const json_t *mapping, const char *account)
 }
 
 static bool volume_allowed(struct control *control, struct arena *arena, const char *project,
-                           const json_t *template, const json_t *volume, const char *field,
-                           struct error *err)
+                           const struct template *template, const struct volume *volume,
+                           const char *field, struct error *err)
 {
     const char *source = volume_source(arena, volume);
-    const char *name = json_text_or(volume, "name", "");
+    const char *name = volume->name;
     const char *engine = control->settings.engine;
     if (source == NULL) {
         return true;
@@ -52,7 +52,7 @@ static bool volume_allowed(struct control *control, struct arena *arena, const c
                            "operator says which: `homerun volumes map %.200s DIR`",
                            name, source, source);
     }
-    const char *account = json_text_or(template, "serviceAccount", "");
+    const char *account = template->service_account;
     return suits_account(mapping, account) ||
            error_field(err, field,
                        "volume '%.80s': %.200s is mapped for other service accounts than %.200s "
@@ -61,18 +61,13 @@ static bool volume_allowed(struct control *control, struct arena *arena, const c
 }
 
 bool volumes_allow(struct control *control, struct arena *arena, const char *project,
-                   const json_t *template, bool v1, struct error *err)
+                   const struct template *template, bool v1, struct error *err)
 {
-    size_t i;
-    json_t *volume;
-    json_array_foreach(json_object_get(template, "volumes"), i, volume)
-    {
-        bool is_bucket = json_object_get(volume, "gcs") != NULL;
-        const char *field =
-            arena_printf(arena, "%s.volumes[%zu].%s", v1 ? "spec.template.spec" : "template", i,
-                         !is_bucket ? "nfs"
-                         : v1       ? "csi"
-                                    : "gcs");
+    for (size_t i = 0; i < template->volumes_count; i++) {
+        const struct volume *volume = &template->volumes[i];
+        const char *kind = volume->gcs == NULL ? "nfs" : v1 ? "csi" : "gcs";
+        const char *field = arena_printf(arena, "%s.volumes[%zu].%s",
+                                         v1 ? "spec.template.spec" : "template", i, kind);
         if (!volume_allowed(control, arena, project, template, volume, field, err)) {
             return false;
         }
@@ -80,19 +75,15 @@ bool volumes_allow(struct control *control, struct arena *arena, const char *pro
     return true;
 }
 
-json_t *volumes_resolved(struct control *control, struct arena *arena, const char *project,
-                         const json_t *body)
+json_t *volumes_mapped(struct control *control, struct arena *arena, const char *project,
+                       const struct template *template)
 {
-    json_t *out = json_deep_copy(body);
-    const char *account = json_text_or(body, "template.serviceAccount", "");
-    size_t i;
-    json_t *volume;
-    json_array_foreach(json_at(out, "template.volumes"), i, volume)
-    {
-        const char *source = volume_source(arena, volume);
+    json_t *out = json_object();
+    for (size_t i = 0; i < template->volumes_count; i++) {
+        const char *source = volume_source(arena, &template->volumes[i]);
         auto_json *mapping = source == NULL ? NULL : mapping_of(control, arena, project, source);
-        if (mapping != NULL && suits_account(mapping, account)) {
-            json_object_set(volume, "folder", mapping);
+        if (mapping != NULL && suits_account(mapping, template->service_account)) {
+            json_object_set(out, source, mapping);
         }
     }
     return out;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "control/control.h"
+#include "model/service_type.h"
 
 /* "projects/P/volumes/NAME": the store's key. */
 const char *volume_key(struct arena *arena, const char *project, const char *name);
@@ -17,9 +18,9 @@ const char *volume_key(struct arena *arena, const char *project, const char *nam
  * INVALID_ARGUMENT, naming the field in v1's words or v2's, and the command that maps it, if not.
  */
 bool volumes_allow(struct control *control, struct arena *arena, const char *project,
-                   const json_t *template, bool v1, struct error *err);
+                   const struct template *template, bool v1, struct error *err);
 
-/* A copy of the revision document BODY in which each volume that is a folder has its "folder": what
- * the document of its mapping is now. The caller owns it. */
-json_t *volumes_resolved(struct control *control, struct arena *arena, const char *project,
-                         const json_t *body);
+/* The documents of the mappings that the volumes of TEMPLATE have now, by volume_source(). The
+ * caller owns the map. */
+json_t *volumes_mapped(struct control *control, struct arena *arena, const char *project,
+                       const struct template *template);

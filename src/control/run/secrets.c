@@ -31,19 +31,18 @@ typedef bool (*use_fn)(const struct use *use, void *ctx, struct error *err);
 
 /* ---- what a template names ---- */
 
-static bool each_variable(const json_t *container, size_t at, use_fn fn, void *ctx,
+static bool each_variable(const struct container *container, size_t at, use_fn fn, void *ctx,
                           struct error *err)
 {
-    size_t i;
-    json_t *variable;
-    json_array_foreach(json_object_get(container, "env"), i, variable)
-    {
-        const json_t *ref = json_at(variable, "valueSource.secretKeyRef");
+    for (size_t i = 0; i < container->env_count; i++) {
+        const struct env_var *variable = &container->env[i];
+        const struct secret_selector *ref =
+            variable->value_source == NULL ? NULL : variable->value_source->secret;
         struct use use = {
             .container = at,
-            .secret = json_text_or(ref, "secret", ""),
-            .version = json_text_or(ref, "version", "latest"),
-            .variable = json_text_or(variable, "name", ""),
+            .secret = ref == NULL ? "" : ref->secret,
+            .version = ref == NULL ? "" : ref->version,
+            .variable = variable->name,
         };
         if (ref != NULL && !fn(&use, ctx, err)) {
             return false;
@@ -59,27 +58,24 @@ static const char *file_name(const char *secret)
 }
 
 /* Without items there is one file, named for the secret, of its latest version. */
-static bool each_file(const json_t *volume, struct use *use, use_fn fn, void *ctx,
+static bool each_file(const struct secret_volume *volume, struct use *use, use_fn fn, void *ctx,
                       struct error *err)
 {
-    const json_t *items = json_object_get(volume, "items");
-    uint32_t mode = (uint32_t)json_number(volume, "defaultMode", 0) & 0777;
-    size_t i;
-    json_t *item;
-    use->secret = json_text_or(volume, "secret", "");
+    uint32_t mode = (uint32_t)volume->default_mode & 0777;
+    use->secret = volume->secret;
     use->mode = mode == 0 ? MODE_BY_DEFAULT : mode;
-    if (json_array_size(items) == 0) {
+    if (volume->items_count == 0) {
         use->version = "latest";
         use->path = file_name(use->secret);
         return fn(use, ctx, err);
     }
-    json_array_foreach(items, i, item)
-    {
+    for (size_t i = 0; i < volume->items_count; i++) {
+        const struct secret_item *item = &volume->items[i];
         struct use one = *use;
-        uint32_t own = (uint32_t)json_number(item, "mode", 0) & 0777;
+        uint32_t own = (uint32_t)item->mode & 0777;
         one.mode = own == 0 ? use->mode : own;
-        one.version = json_text_or(item, "version", "latest");
-        one.path = json_text_or(item, "path", "");
+        one.version = item->version;
+        one.path = item->path;
         if (!fn(&one, ctx, err)) {
             return false;
         }
@@ -87,28 +83,22 @@ static bool each_file(const json_t *volume, struct use *use, use_fn fn, void *ct
     return true;
 }
 
-static const json_t *secret_volume(const json_t *template, const char *name)
+static const struct secret_volume *secret_volume(const struct template *template, const char *name)
 {
-    size_t i;
-    json_t *volume;
-    json_array_foreach(json_object_get(template, "volumes"), i, volume)
-    {
-        if (strcmp(json_text_or(volume, "name", ""), name) == 0) {
-            return json_object_get(volume, "secret");
+    for (size_t i = 0; i < template->volumes_count; i++) {
+        if (strcmp(template->volumes[i].name, name) == 0) {
+            return template->volumes[i].secret;
         }
     }
     return NULL;
 }
 
-static bool each_mount(const json_t *template, const json_t *container, size_t at, use_fn fn,
-                       void *ctx, struct error *err)
+static bool each_mount(const struct template *template, const struct container *container,
+                       size_t at, use_fn fn, void *ctx, struct error *err)
 {
-    size_t i;
-    json_t *mount;
-    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount)
-    {
-        const json_t *volume = secret_volume(template, json_text_or(mount, "name", ""));
-        struct use use = {.container = at, .folder = json_text_or(mount, "mountPath", "")};
+    for (size_t i = 0; i < container->mounts_count; i++) {
+        const struct secret_volume *volume = secret_volume(template, container->mounts[i].name);
+        struct use use = {.container = at, .folder = container->mounts[i].path};
         if (volume != NULL && !each_file(volume, &use, fn, ctx, err)) {
             return false;
         }
@@ -116,12 +106,10 @@ static bool each_mount(const json_t *template, const json_t *container, size_t a
     return true;
 }
 
-static bool each_use(const json_t *template, use_fn fn, void *ctx, struct error *err)
+static bool each_use(const struct template *template, use_fn fn, void *ctx, struct error *err)
 {
-    size_t i;
-    json_t *container;
-    json_array_foreach(json_object_get(template, "containers"), i, container)
-    {
+    for (size_t i = 0; i < template->containers_count; i++) {
+        const struct container *container = &template->containers[i];
         if (!each_variable(container, i, fn, ctx, err) ||
             !each_mount(template, container, i, fn, ctx, err)) {
             return false;
@@ -138,7 +126,7 @@ static bool found_one(const struct use *use, void *ctx, struct error *err)
     return false;
 }
 
-bool run_has_secrets(const json_t *template)
+bool run_has_secrets(const struct template *template)
 {
     bool found = false;
     struct error ignored;
@@ -153,7 +141,7 @@ struct reading {
     struct control *control;
     struct arena *arena;
     const char *project; /* of the service */
-    const json_t *template;
+    const struct template *template;
     struct api_call as; /* the revision's account, as if it called */
     const char *email;
     /* For the engine; NULL while it is only asked whether all is well. */
@@ -163,11 +151,11 @@ struct reading {
 
 /* v1 names a secret of another project by an alias of this annotation:
  * "ALIAS:projects/P/secrets/S,…". */
-static struct slice without_alias(const json_t *template, const char *name)
+static struct slice without_alias(const struct template *template, const char *name)
 {
-    const json_t *notes = json_object_get(template, "annotations");
-    const json_t *note = json_object_get(notes, "run.googleapis.com/secrets");
-    struct slice rest = slice_of(json_is_string(note) ? json_string_value(note) : ""), pair;
+    const char *note =
+        pair_find(template->annotations, template->annotations_count, "run.googleapis.com/secrets");
+    struct slice rest = slice_of(note), pair;
     while (slice_cut(&rest, ',', &pair)) {
         ptrdiff_t colon = slice_find(pair, ':');
         if (colon > 0 && slice_is(slice_trim(slice_upto(pair, (size_t)colon)), name)) {
@@ -350,7 +338,7 @@ static bool take_use(const struct use *use, void *ctx, struct error *err)
 static bool reading_begin(struct reading *reading, struct error *err)
 {
     struct account account;
-    reading->email = json_text_or(reading->template, "serviceAccount", "");
+    reading->email = reading->template->service_account;
     if (!account_by_email(reading->control, reading->arena, slice_of(reading->email), &account) ||
         account.disabled) {
         return error_set(err, STATUS_PERMISSION_DENIED,
@@ -371,7 +359,7 @@ static bool read_all(struct reading *reading, struct error *err)
 }
 
 bool run_secrets_check(struct control *control, struct arena *arena, const char *project,
-                       const json_t *template, struct error *err)
+                       const struct template *template, struct error *err)
 {
     struct reading reading = {
         .control = control, .arena = arena, .project = project, .template = template};
@@ -395,7 +383,7 @@ static bool answer(struct control *control, const struct msg_secrets_ask *ask, s
         .control = control,
         .arena = &arena,
         .project = arena_string(&arena, project),
-        .template = json_object_get(body, "template"),
+        .template = &revision_from_doc(&arena, body)->template,
         .ask = ask,
     };
     return doc.id == ask->revision_id ? read_all(&reading, err)

@@ -5,9 +5,10 @@
 #pragma once
 
 #include "control/call/call.h"
+#include "model/service_type.h"
 
 /* Whether TEMPLATE names any. */
-bool run_has_secrets(const json_t *template);
+bool run_has_secrets(const struct template *template);
 
 /*
  * Whether every secret that TEMPLATE of a service in PROJECT names is there, enabled, and may be
@@ -15,7 +16,7 @@ bool run_has_secrets(const json_t *template);
  * Cloud Run's words.
  */
 bool run_secrets_check(struct control *control, struct arena *arena, const char *project,
-                       const json_t *template, struct error *err);
+                       const struct template *template, struct error *err);
 
 /* From now on secrets whose time is over are deleted with their values: now, and every minute. */
 bool run_secrets_expire(struct control *control, struct error *err);

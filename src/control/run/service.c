@@ -43,12 +43,23 @@ const char *run_services_prefix(struct api_call *call, const char *project)
     return resource_name_prefix(&call->arena, &above, anywhere ? "locations" : "services");
 }
 
+/* BODY, taken, is the service from now on. */
+static void run_service_is(struct api_call *call, struct run_service *service, json_t *body)
+{
+    json_decref(service->body);
+    service->body = body;
+    service->stored = service_from_doc(&call->arena, body);
+    service->view.doc = body;
+    service->view.version = service_version(body);
+}
+
 bool run_service_load(struct api_call *call, const char *project, const char *region,
                       const char *name, struct run_service *out, struct error *err)
 {
     struct store_doc doc;
     *out = (struct run_service){
         .key = service_key(&call->arena, project, region, name),
+        .stored = service_from_doc(&call->arena, NULL),
         .view = {.project = project,
                  .project_number = project_number(call->control, &call->arena, project),
                  .region = region,
@@ -62,9 +73,7 @@ bool run_service_load(struct api_call *call, const char *project, const char *re
     switch (store_get(call->control->store, STORE_SERVICE, out->key, &doc, err)) {
     case STORE_FOUND:
         out->id = doc.id;
-        out->body = doc.body;
-        out->view.doc = doc.body;
-        out->view.version = service_version(doc.body);
+        run_service_is(call, out, doc.body);
         return true;
     case STORE_ABSENT:
         return true;
@@ -122,12 +131,12 @@ const char *run_region(struct api_call *call, const char *project, const char *n
 
 /* The account that the template's instances would run as. */
 static const char *runtime_account(struct api_call *call, const struct service_view *view,
-                                   const json_t *template)
+                                   const struct template *template)
 {
-    const char *email = json_text(template, "serviceAccount");
-    return email != NULL ? email
-                         : arena_printf(&call->arena, "%s-compute@developer.gserviceaccount.com",
-                                        view->project_number);
+    return template->service_account[0] != '\0'
+               ? template->service_account
+               : arena_printf(&call->arena, "%s-compute@developer.gserviceaccount.com",
+                              view->project_number);
 }
 
 /* Whether the account's project lets its accounts be used elsewhere, if the service is elsewhere.
@@ -147,7 +156,7 @@ static bool may_leave_its_project(struct api_call *call, const struct run_servic
 }
 
 static bool may_act_as(struct api_call *call, const struct run_service *service,
-                       const json_t *template, struct error *err)
+                       const struct template *template, struct error *err)
 {
     const char *email = runtime_account(call, &service->view, template);
     const char *key = account_key_of(call->control, &call->arena, slice_of(email));
@@ -198,12 +207,13 @@ static bool lets_everybody_in(struct api_call *call, const char *key)
  * behind it, which makes the service public.
  */
 static bool may_toggle(struct api_call *call, const struct run_service *service,
-                       const json_t *wished, struct error *err)
+                       const struct service *wished, struct error *err)
 {
-    bool opens = service_door_on(service->body) && !service_door_on(wished) &&
-                 (service_check_off(wished) || lets_everybody_in(call, service->key));
-    if (!opens && service_check_off(service->body) == service_check_off(wished) &&
-        service_check_off_until(service->body) == service_check_off_until(wished)) {
+    const struct service *old = service->stored;
+    bool opens = old->iap_enabled && !wished->iap_enabled &&
+                 (wished->invoker_iam_disabled || lets_everybody_in(call, service->key));
+    if (!opens && old->invoker_iam_disabled == wished->invoker_iam_disabled &&
+        service_check_off_until(old) == service_check_off_until(wished)) {
         return true;
     }
     return api_allowed(call, "run.services.setIamPolicy", service->key, err);
@@ -211,17 +221,16 @@ static bool may_toggle(struct api_call *call, const struct run_service *service,
 
 /* Browsers keep the cookies of a sign-in from hosts without TLS, but for those of this machine. */
 static bool door_can_be(struct api_call *call, const struct run_service *service,
-                        const struct run_wish *wish, struct error *err)
+                        const struct service *wished, bool v1_words, struct error *err)
 {
     const struct settings *settings = &call->control->settings;
     struct slice domain = slice_of(settings->domain);
     bool local = slice_is(domain, "localhost") || slice_ends(domain, SLICE(".localhost"));
-    if (!settings->plain || local || !service_door_on(wish->doc) ||
-        service_door_on(service->body)) {
+    if (!settings->plain || local || !wished->iap_enabled || service->stored->iap_enabled) {
         return true;
     }
     return error_field(
-        err, wish->v1_words ? "metadata.annotations[run.googleapis.com/iap-enabled]" : "iapEnabled",
+        err, v1_words ? "metadata.annotations[run.googleapis.com/iap-enabled]" : "iapEnabled",
         "Identity-Aware Proxy needs HTTPS: services are served over plain HTTP "
         "here (--plain), where browsers keep no cookie of a sign-in for names "
         "below %s. Start Homerun without --plain.",
@@ -250,57 +259,52 @@ static bool version_matches(const struct run_service *service, const char *versi
 
 /* ---- the next document ---- */
 
-static json_t *text_value(const char *text)
-{
-    return json_slice(slice_of(text));
-}
-
 static const char *caller_name(struct api_call *call)
 {
     const struct caller *caller = &call->caller;
     return arena_string(&call->arena, caller->email.len > 0 ? caller->email : caller->member);
 }
 
-static json_t *next_document(struct api_call *call, const struct run_service *service,
-                             const json_t *wished, const char *now)
+/* WISHED as it is recorded: what the server writes is of the service that it takes the place of. */
+static struct service *next_service(struct api_call *call, const struct run_service *service,
+                                    const json_t *wished, const char *now)
 {
-    json_t *next = json_deep_copy(wished);
-    const json_t *old = service->body;
+    const struct service *old = service->stored;
+    struct service *next = service_from_doc(&call->arena, wished);
     const char *who = caller_name(call);
-    json_object_set_new(next, "traffic", traffic_or_default(json_object_get(wished, "traffic")));
-    json_object_set_new(next, "createTime", text_value(json_text_or(old, "createTime", now)));
-    json_object_set_new(next, "updateTime", text_value(now));
-    json_object_set_new(next, "creator", text_value(json_text_or(old, "creator", who)));
-    json_object_set_new(next, "lastModifier", text_value(who));
-    json_object_set_new(next, "generation", json_integer(json_number(old, "generation", 0) + 1));
-    json_t *status = json_object_get(old, "status");
-    json_object_set_new(next, "status", status == NULL ? json_object() : json_deep_copy(status));
+    next->uid = old->uid[0] != '\0' ? old->uid : uuid_new(&call->arena);
+    next->create_time = old->create_time[0] != '\0' ? old->create_time : now;
+    next->update_time = now;
+    next->creator = old->creator[0] != '\0' ? old->creator : who;
+    next->last_modifier = who;
+    next->generation = old->generation + 1;
+    next->status = old->status;
+    traffic_fill(&call->arena, next);
     return next;
 }
 
 /* Traffic may name revisions that exist, and the one that is being made. */
 static bool traffic_exists(struct api_call *call, const struct run_service *service,
-                           const json_t *next, const char *new_revision, bool v1, struct error *err)
+                           const struct service *next, const char *new_revision, bool v1,
+                           struct error *err)
 {
-    const json_t *traffic = json_object_get(next, "traffic");
-    for (size_t i = 0; i < json_array_size(traffic); i++) {
-        const json_t *entry = json_array_get(traffic, i);
-        const char *revision = json_text(entry, "revision");
-        const char *tag = json_text_or(entry, "tag", "");
+    for (size_t i = 0; i < next->traffic_count; i++) {
+        const struct traffic_target *target = &next->traffic[i];
         struct store_doc doc;
-        if (!service_tag_fits(&service->view, slice_of(tag))) {
+        if (!service_tag_fits(&service->view, slice_of(target->tag))) {
             return error_field(err, v1 ? "spec.traffic" : "traffic",
                                "The tag '%s' leaves no room for the service in a host name of 63 "
                                "characters.",
-                               tag);
+                               target->tag);
         }
-        if (revision == NULL || strcmp(revision, new_revision) == 0) {
+        if (target->revision[0] == '\0' || strcmp(target->revision, new_revision) == 0) {
             continue;
         }
-        const char *key = arena_printf(&call->arena, "%s/revisions/%s", service->key, revision);
+        const char *key =
+            arena_printf(&call->arena, "%s/revisions/%s", service->key, target->revision);
         if (store_get(call->control->store, STORE_REVISION, key, &doc, NULL) != STORE_FOUND) {
             return error_field(err, v1 ? "spec.traffic" : "traffic",
-                               "Revision '%s' does not exist or is deleted", revision);
+                               "Revision '%s' does not exist or is deleted", target->revision);
         }
         json_decref(doc.body);
     }
@@ -310,91 +314,92 @@ static bool traffic_exists(struct api_call *call, const struct run_service *serv
 /* ---- old revisions ---- */
 
 struct oldest {
-    const json_t *service;
-    json_t *found; /* {"key", "time", "id"} */
+    struct arena arena;
+    const struct service *service;
+    const char *key, *time; /* of the oldest one that nothing leads to; NULL: there is none */
+    uint64_t id;
     size_t count;
 };
 
 static bool oldest_consider(const struct store_doc *doc, void *ctx)
 {
     struct oldest *oldest = ctx;
+    auto_arena arena = {0};
+    const struct service_status *status = &oldest->service->status;
     const char *name = strrchr(doc->key, '/') + 1;
-    const char *time = json_text_or(doc->body, "createTime", "");
+    const char *time = revision_from_doc(&arena, doc->body)->create_time;
     oldest->count++;
-    if (service_reaches(oldest->service, name) ||
-        strcmp(name, json_text_or(oldest->service, "status.latestReadyRevision", "")) == 0 ||
-        strcmp(name, json_text_or(oldest->service, "status.latestCreatedRevision", "")) == 0) {
-        return true;
-    }
-    if (oldest->found == NULL || strcmp(time, json_text_or(oldest->found, "time", "")) < 0) {
-        json_decref(oldest->found);
-        oldest->found =
-            json_pack("{ss ss sI}", "key", doc->key, "time", time, "id", (json_int_t)doc->id);
+    if (!service_reaches(oldest->service, name) && strcmp(name, status->latest_ready) != 0 &&
+        strcmp(name, status->latest_created) != 0 &&
+        (oldest->key == NULL || strcmp(time, oldest->time) < 0)) {
+        oldest->key = arena_string(&oldest->arena, slice_of(doc->key));
+        oldest->time = arena_string(&oldest->arena, slice_of(time));
+        oldest->id = doc->id;
     }
     return true;
 }
 
 /* Over a thousand revisions, the oldest that nothing leads to goes. *gone_id is 0 if none has to.
  */
-static bool revisions_trim(struct change *change, struct control *control, const char *key,
-                           const json_t *next, uint64_t *gone_id, struct error *err)
+static bool revisions_trim(struct api_call *call, struct change *change, const char *key,
+                           const struct service *next, uint64_t *gone_id, struct error *err)
 {
-    auto_arena arena = {0};
+    struct store *store = call->control->store;
     struct oldest oldest = {.service = next};
     *gone_id = 0;
-    if (json_number(next, "status.revisionCounter", 0) <= REVISIONS_MAX) {
+    if (next->status.revision_counter <= REVISIONS_MAX) {
         return true;
     }
-    const char *prefix = arena_printf(&arena, "%s/revisions/", key);
-    bool good = store_each(control->store, STORE_REVISION, prefix, oldest_consider, &oldest, err);
-    auto_json *found = oldest.found;
-    if (!good || found == NULL || oldest.count <= REVISIONS_MAX) {
-        return good;
+    const char *prefix = arena_printf(&call->arena, "%s/revisions/", key);
+    bool good = store_each(store, STORE_REVISION, prefix, oldest_consider, &oldest, err);
+    if (good && oldest.key != NULL && oldest.count > REVISIONS_MAX) {
+        *gone_id = oldest.id;
+        good = store_delete(store, STORE_REVISION, oldest.key, err) &&
+               change_revision(change, oldest.key, err);
     }
-    const char *gone = json_text(found, "key");
-    *gone_id = (uint64_t)json_number(found, "id", 0);
-    return store_delete(control->store, STORE_REVISION, gone, err) &&
-           change_revision(change, gone, err);
+    arena_done(&oldest.arena);
+    return good;
 }
 
 /* ---- the change ---- */
 
 struct plan {
     struct run_service *service;
-    json_t *next;
-    struct run_revision revision; /* body NULL if none is made */
+    struct service *next;
+    struct run_revision revision;
     uint64_t revision_id, gone_id;
     const char *now;
 };
 
 static const char *deed_of(const struct plan *plan)
 {
-    bool before = service_check_off(plan->service->body);
-    bool after = service_check_off(plan->next);
-    if (before != after) {
-        return after ? "invoker-check-off" : "invoker-check-on";
+    const struct service *old = plan->service->stored, *next = plan->next;
+    if (old->invoker_iam_disabled != next->invoker_iam_disabled) {
+        return next->invoker_iam_disabled ? "invoker-check-off" : "invoker-check-on";
     }
-    if (after &&
-        service_check_off_until(plan->service->body) != service_check_off_until(plan->next)) {
+    if (service_check_off_until(old) != service_check_off_until(next)) {
         return "invoker-check-off-until";
     }
-    if (service_door_on(plan->service->body) != service_door_on(plan->next)) {
-        return service_door_on(plan->next) ? "iap-on" : "iap-off";
+    if (old->iap_enabled != next->iap_enabled) {
+        return next->iap_enabled ? "iap-on" : "iap-off";
     }
     return plan->service->body == NULL ? "create" : "update";
 }
 
 static bool plan_put_revision(struct api_call *call, struct plan *plan, struct error *err)
 {
-    return plan->revision.body == NULL ||
-           store_put(call->control->store, STORE_REVISION, plan->revision.key, plan->revision.body,
+    if (plan->revision.made == NULL) {
+        return true;
+    }
+    auto_json *body = revision_to_doc(plan->revision.made);
+    return store_put(call->control->store, STORE_REVISION, plan->revision.key, body,
                      &plan->revision_id, NULL, err);
 }
 
 static bool plan_publish(struct change *change, struct plan *plan, struct error *err)
 {
     return change_service(change, plan->service->key, err) &&
-           (plan->revision.body == NULL || change_revision(change, plan->revision.key, err));
+           (plan->revision.made == NULL || change_revision(change, plan->revision.key, err));
 }
 
 /* The operation that the change is the work of. A change that is only tried has none. */
@@ -403,37 +408,39 @@ static bool plan_operation(struct api_call *call, struct plan *plan, struct erro
     const struct service_view *view = &plan->service->view;
     const char *operation = operation_new(call->control, &call->arena, view->project, view->region,
                                           plan->service->key, deed_of(plan), err);
-    if (operation == NULL) {
-        return false;
-    }
-    json_put(plan->next, "status.operation", text_value(operation));
-    return true;
+    plan->next->status.operation = operation;
+    return operation != NULL;
 }
 
 /*
  * Makes the change, or only TRIES it: then it is made up to the commit, so that whatever refuses it
- * refuses the trial too, and is given up.
+ * refuses the trial too, and is given up. *body is the service as it is recorded.
  */
-static bool plan_commit(struct api_call *call, struct plan *plan, bool tries, struct error *err)
+static bool plan_commit(struct api_call *call, struct plan *plan, bool tries, json_t **body,
+                        struct error *err)
 {
     struct control *control = call->control;
     struct run_service *service = plan->service;
     uint64_t id = service->id;
-    bool pending = strcmp(json_text_or(plan->next, "status.ready", ""), "CONDITION_PENDING") == 0;
+    bool pending = plan->next->status.ready.state == CONDITION_PENDING;
     auto_change *change = api_change(call, err);
-    auto_json *before = service_access_facts(service->body);
+    auto_json *before = service_access_facts(service->stored);
     auto_json *after = service_access_facts(plan->next);
-    if (change == NULL || (!tries && !plan_operation(call, plan, err)) ||
-        !plan_put_revision(call, plan, err) ||
-        !store_put(control->store, STORE_SERVICE, service->key, plan->next, &id, NULL, err) ||
+    if (change == NULL || (!tries && !plan_operation(call, plan, err))) {
+        return false;
+    }
+    auto_json *next = service_to_doc(plan->next);
+    if (!plan_put_revision(call, plan, err) ||
+        !store_put(control->store, STORE_SERVICE, service->key, next, &id, NULL, err) ||
         (call->new_tags != NULL &&
          !new_tags_put(change, call, service->key, id, call->new_tags, err)) ||
         (!pending && !tries && !run_service_finish(control, service->key, err)) ||
-        !revisions_trim(change, control, service->key, plan->next, &plan->gone_id, err) ||
+        !revisions_trim(call, change, service->key, plan->next, &plan->gone_id, err) ||
         !plan_publish(change, plan, err) ||
         !change_audit(change, service->key, deed_of(plan), before, after, err)) {
         return false;
     }
+    *body = json_incref(next);
     if (tries) {
         return true;
     }
@@ -444,8 +451,8 @@ static bool plan_commit(struct api_call *call, struct plan *plan, bool tries, st
 static void plan_tell(struct control *control, const struct plan *plan)
 {
     struct msg_revision gone = {.revision_id = plan->gone_id};
-    const char *state = json_text_or(plan->revision.body, "status.ready", "");
-    if (strcmp(state, "CONDITION_PENDING") == 0) {
+    const struct revision *made = plan->revision.made;
+    if (made != NULL && made->status.ready.state == CONDITION_PENDING) {
         revision_check_begin(control, plan->revision_id, plan->revision.key);
         revision_checks_ask(control);
     }
@@ -459,38 +466,35 @@ static void plan_tell(struct control *control, const struct plan *plan)
 static void plan_settle(struct api_call *call, struct plan *plan)
 {
     struct run_ready ready = {.control = call->control, .service_key = plan->service->key};
-    const json_t *revision = plan->revision.body;
-    const json_t *old = plan->next; /* its status is still that of before */
-    const json_t *source = revision != NULL ? revision : old;
-    const char *condition = json_text_or(source, "status.ready", "CONDITION_SUCCEEDED");
-    const char *reason = json_text_or(source, "status.reason", "");
-    if (revision != NULL) {
-        json_put(plan->next, "status.latestCreatedRevision", text_value(plan->revision.name));
-        if (strcmp(condition, "CONDITION_SUCCEEDED") == 0) { /* nobody is asked to check it */
-            json_put(plan->next, "status.latestReadyRevision", text_value(plan->revision.name));
+    struct service_status *status = &plan->next->status;
+    const struct revision *made = plan->revision.made;
+    struct readiness is = made != NULL ? made->status.ready : status->ready;
+    is.state = is.state == CONDITION_NONE ? CONDITION_SUCCEEDED : is.state;
+    if (made != NULL) {
+        status->latest_created = plan->revision.name;
+        status->revision_counter++;
+        if (is.state == CONDITION_SUCCEEDED) { /* nobody is asked to check it */
+            status->latest_ready = plan->revision.name;
             ready.also = plan->revision.name;
-            reason = "";
+            is.reason = "";
         }
-        json_put(plan->next, "status.revisionCounter",
-                 json_integer(json_number(plan->next, "status.revisionCounter", 0) + 1));
-    } else if (strcmp(reason, "RevisionMissing") == 0) {
-        condition = "CONDITION_SUCCEEDED"; /* only traffic was at fault: look at it anew */
-        reason = "";
+    } else if (strcmp(is.reason, "RevisionMissing") == 0) {
+        is.state = CONDITION_SUCCEEDED; /* only traffic was at fault: look at it anew */
+        is.reason = "";
     }
-    const char *message = reason[0] == '\0' ? "" : json_text_or(source, "status.message", "");
-    service_settle(plan->next, run_is_ready, &ready,
-                   arena_string(&call->arena, slice_of(condition)),
-                   arena_string(&call->arena, slice_of(reason)),
-                   arena_string(&call->arena, slice_of(message)), plan->now);
+    is.message = is.reason[0] == '\0' ? "" : is.message;
+    is.time = plan->now;
+    service_settle(&call->arena, plan->next, run_is_ready, &ready, &is);
 }
 
 static bool plan_make(struct api_call *call, const struct run_wish *wish, struct plan *plan,
                       struct error *err)
 {
     struct run_service *service = plan->service;
-    const json_t *template = json_object_get(wish->doc, "template");
+    plan->next = next_service(call, service, wish->doc, plan->now);
+    const struct template *template = &plan->next->template;
     bool revised = service->body == NULL || wish->new_revision ||
-                   template_differs(json_object_get(service->body, "template"), template);
+                   template_differs(service->stored->template.source, template->source);
     if ((revised && (!may_act_as(call, service, template, err) ||
                      !images_allow(call->control, &call->arena, template, wish->v1_words, err) ||
                      !volumes_allow(call->control, &call->arena, service->view.project, template,
@@ -499,12 +503,7 @@ static bool plan_make(struct api_call *call, const struct run_wish *wish, struct
         !orgpolicy_check_service(call, service->key, wish->method, wish->doc, err)) {
         return false;
     }
-    plan->next = next_document(call, service, wish->doc, plan->now);
-    const char *uid = json_text(service->body, "uid");
-    json_object_set_new(plan->next, "uid", text_value(uid != NULL ? uid : uuid_new(&call->arena)));
-    struct service_view view = service->view;
-    view.doc = plan->next;
-    if (revised && !run_revision_new(call, &view, service->key, plan->now, &plan->revision, err)) {
+    if (revised && !run_revision_new(call, service, plan->next, plan->now, &plan->revision, err)) {
         return false;
     }
     if (!traffic_exists(call, service, plan->next, plan->revision.name, wish->v1_words, err)) {
@@ -521,7 +520,9 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         .service = service,
         .now = arena_string(&call->arena, time_text(&call->arena, clock_wall_us())),
     };
-    if (!may_toggle(call, service, wish->doc, err) || !door_can_be(call, service, wish, err) ||
+    const struct service *wished = service_from_doc(&call->arena, wish->doc);
+    if (!may_toggle(call, service, wished, err) ||
+        !door_can_be(call, service, wished, wish->v1_words, err) ||
         (service->body == NULL && !service_name_valid(slice_of(service->view.name), err)) ||
         !service_validate(service->view.name, wish->doc, wish->v1_words, err)) {
         return false;
@@ -531,18 +532,17 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         return version_matches(service, wish->version, err) &&
                orgpolicy_check_service(call, service->key, wish->method, wish->doc, err);
     }
-    bool good = plan_make(call, wish, &plan, err) && plan_commit(call, &plan, wish->dry_run, err);
+    json_t *body = NULL;
+    bool good =
+        plan_make(call, wish, &plan, err) && plan_commit(call, &plan, wish->dry_run, &body, err);
     if (good) {
-        json_decref(service->body);
-        service->body = json_incref(plan.next);
-        service->view.doc = service->body;
-        service->view.version = service_version(service->body);
         if (!wish->dry_run) {
             plan_tell(call->control, &plan);
         }
+        run_service_is(call, service, json_incref(body));
     }
-    json_decref(plan.next);
-    json_decref(plan.revision.body);
+    json_decref(body);
+    json_decref(plan.revision.template);
     return good;
 }
 
@@ -559,19 +559,20 @@ static json_t *record(struct control *control, const char *kind, const char *key
 json_t *run_service_failure(struct control *control, const char *service_key)
 {
     auto_arena arena = {0};
-    auto_json *service = record(control, STORE_SERVICE, service_key);
-    if (strcmp(json_text_or(service, "status.ready", ""), "CONDITION_FAILED") != 0) {
+    auto_json *body = record(control, STORE_SERVICE, service_key);
+    const struct service *service = service_from_doc(&arena, body);
+    const struct readiness *ready = &service->status.ready;
+    if (ready->state != CONDITION_FAILED) {
         return NULL;
     }
-    const char *key = arena_printf(&arena, "%s/revisions/%s", service_key,
-                                   json_text_or(service, "status.latestCreatedRevision", ""));
-    auto_json *revision = record(control, STORE_REVISION, key);
-    bool new = json_number(revision, "generation", 0) == json_number(service, "generation", -1);
-    if (!new &&strcmp(json_text_or(service, "status.reason", ""), "RevisionMissing") != 0) {
+    auto_json *newest = record(
+        control, STORE_REVISION,
+        arena_printf(&arena, "%s/revisions/%s", service_key, service->status.latest_created));
+    bool new = revision_from_doc(&arena, newest)->generation == service->generation;
+    if (!new &&strcmp(ready->reason, "RevisionMissing") != 0) {
         return NULL;
     }
-    return json_pack("{siss}", "code", STATUS_FAILED_PRECONDITION, "message",
-                     json_text_or(service, "status.message", ""));
+    return json_pack("{siss}", "code", STATUS_FAILED_PRECONDITION, "message", ready->message);
 }
 
 bool run_service_finish(struct control *control, const char *service_key, struct error *err)
@@ -645,7 +646,7 @@ bool run_service_delete(struct api_call *call, struct run_service *service, cons
         return true;
     }
     auto_change *change = api_change(call, err);
-    auto_json *before = service_access_facts(service->body);
+    auto_json *before = service_access_facts(service->stored);
     if (change == NULL ||
         !store_each(call->control->store, STORE_REVISION, prefix, revision_collect, &collecting,
                     err) ||
@@ -663,15 +664,13 @@ bool run_revision_delete(struct api_call *call, const struct run_service *servic
                          const char *revision, bool dry_run, struct error *err)
 {
     const char *key = arena_printf(&call->arena, "%s/revisions/%s", service->key, revision);
-    const json_t *wish = json_object_get(service->body, "traffic");
-    bool wanted = service_reaches(service->body, revision);
+    const struct service *is = service->stored;
+    bool wanted = service_reaches(is, revision);
     struct store_doc doc;
-    for (size_t i = 0; i < json_array_size(wish); i++) {
-        const char *named = json_text_or(json_array_get(wish, i), "revision", "");
-        wanted = wanted || strcmp(named, revision) == 0;
+    for (size_t i = 0; i < is->traffic_count; i++) {
+        wanted = wanted || strcmp(is->traffic[i].revision, revision) == 0;
     }
-    if (wanted ||
-        strcmp(json_text_or(service->body, "status.latestCreatedRevision", ""), revision) == 0) {
+    if (wanted || strcmp(is->status.latest_created, revision) == 0) {
         return error_set(err, STATUS_FAILED_PRECONDITION,
                          "Revision '%s' cannot be deleted: traffic or a tag leads to it, or it is "
                          "the latest one.",

@@ -12,7 +12,8 @@ struct run_service {
     const char *key;          /* projects/P/locations/L/services/S */
     struct service_view view; /* doc and version of what is stored; doc is NULL if there is none */
     uint64_t id;
-    json_t *body; /* owned: see run_service_done() */
+    json_t *body;           /* owned: see run_service_done() */
+    struct service *stored; /* body as a struct, in the call's arena; never NULL */
 };
 
 /*
@@ -69,15 +70,17 @@ bool run_revision_delete(struct api_call *call, const struct run_service *servic
 struct run_revision {
     char name[64];
     const char *key;
-    json_t *body; /* owned by the caller */
+    struct revision *made; /* in the call's arena; NULL: none is made */
+    json_t *template;      /* what its template was read from; owned by the caller */
 };
 
 /*
- * What the next revision of SERVICE (its document as it will be) is: name, template with defaults,
+ * What the next revision of the service OF, which will be NEXT, is: name, template with defaults,
  * and whether it can be started at all. ALREADY_EXISTS if a name was asked for that is taken.
  */
-bool run_revision_new(struct api_call *call, const struct service_view *service, const char *key,
-                      const char *now, struct run_revision *out, struct error *err);
+bool run_revision_new(struct api_call *call, const struct run_service *of,
+                      const struct service *next, const char *now, struct run_revision *out,
+                      struct error *err);
 
 /* What the engine found out about a revision. */
 void run_revision_state(struct control *control, const struct msg_revision_state *state);

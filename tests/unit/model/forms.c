@@ -286,12 +286,25 @@ static bool always(const char *revision, void *ctx)
     return strcmp(revision, "hello-00009-zzz") != 0;
 }
 
+/* DOC as it is once it is settled, STATE being what is known of its newest revision. */
+static void settle(json_t **doc, enum condition_state state, const char *reason,
+                   const char *message, const char *now)
+{
+    auto_arena arena = {0};
+    struct service *service = service_from_doc(&arena, *doc);
+    struct readiness is = {state, reason, message, now};
+    service_settle(&arena, service, always, NULL, &is);
+    json_t *next = service_to_doc(service);
+    json_decref(*doc);
+    *doc = next;
+}
+
 static void a_ready_service_shows_what_gcloud_waits_for(void **state)
 {
     (void)state;
     auto_arena arena = {0};
     auto_json *doc = a_ready_service();
-    service_settle(doc, always, NULL, "CONDITION_SUCCEEDED", "", "", "2026-01-01T00:00:01.000000Z");
+    settle(&doc, CONDITION_SUCCEEDED, "", "", "2026-01-01T00:00:01.000000Z");
     struct service_view view = view_of(doc);
     auto_json *out = service_to_v1(&arena, &view);
     assert_string_equal(json_text(out, "status.conditions[0].type"), "Ready");
@@ -328,8 +341,8 @@ static void a_failing_revision_leaves_the_old_one_in_place(void **state)
     auto_arena arena = {0};
     auto_json *doc = a_ready_service();
     json_put(doc, "status.latestCreatedRevision", json_string("hello-00002-bcd"));
-    service_settle(doc, always, NULL, "CONDITION_FAILED", "HealthCheckContainerError", "why",
-                   "2026-01-01T00:00:02.000000Z");
+    settle(&doc, CONDITION_FAILED, "HealthCheckContainerError", "why",
+           "2026-01-01T00:00:02.000000Z");
     struct service_view view = view_of(doc);
     auto_json *out = service_to_v1(&arena, &view);
     assert_string_equal(json_text(out, "status.conditions[0].status"), "False");
@@ -337,25 +350,26 @@ static void a_failing_revision_leaves_the_old_one_in_place(void **state)
     assert_string_equal(json_text(out, "status.conditions[1].status"), "False");
     assert_string_equal(json_text(out, "status.conditions[2].status"), "True");
     assert_string_equal(json_text(out, "status.latestReadyRevisionName"), "hello-00001-abc");
-    struct service_target targets[4];
-    assert_int_equal(service_targets(doc, targets, 4), 1);
-    assert_true(slice_is(targets[0].revision, "hello-00001-abc"));
-    assert_int_equal(targets[0].percent, 100);
+    const struct service *service = service_from_doc(&arena, doc);
+    assert_int_equal(service->status.traffic_count, 1);
+    assert_string_equal(service->status.traffic[0].revision, "hello-00001-abc");
+    assert_int_equal(service->status.traffic[0].percent, 100);
 }
 
 static void traffic_moves_only_to_what_is_ready(void **state)
 {
     (void)state;
+    auto_arena arena = {0};
     auto_json *doc = a_ready_service();
-    struct service_target targets[4];
-    service_settle(doc, always, NULL, "CONDITION_SUCCEEDED", "", "", "t");
+    settle(&doc, CONDITION_SUCCEEDED, "", "", "t");
     json_object_set_new(doc, "traffic",
                         json_of("[{\"type\":\"TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION\","
                                 "\"revision\":\"hello-00009-zzz\",\"percent\":100}]"));
-    service_settle(doc, always, NULL, "CONDITION_PENDING", "", "", "t");
-    assert_int_equal(service_targets(doc, targets, 4), 1);
-    assert_true(slice_is(targets[0].revision, "hello-00001-abc"));
-    service_settle(doc, always, NULL, "CONDITION_SUCCEEDED", "", "", "t");
+    settle(&doc, CONDITION_PENDING, "", "", "t");
+    const struct service *service = service_from_doc(&arena, doc);
+    assert_int_equal(service->status.traffic_count, 1);
+    assert_string_equal(service->status.traffic[0].revision, "hello-00001-abc");
+    settle(&doc, CONDITION_SUCCEEDED, "", "", "t");
     assert_string_equal(json_text(doc, "status.ready"), "CONDITION_FAILED");
     assert_string_equal(json_text(doc, "status.reason"), "RevisionMissing");
     /* A tag alone waits without holding the others up. */
@@ -364,12 +378,13 @@ static void traffic_moves_only_to_what_is_ready(void **state)
                                 "\"revision\":\"hello-00008-yyy\",\"percent\":100},"
                                 "{\"type\":\"TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION\","
                                 "\"revision\":\"hello-00009-zzz\",\"tag\":\"new\"}]"));
-    service_settle(doc, always, NULL, "CONDITION_SUCCEEDED", "", "", "t");
+    settle(&doc, CONDITION_SUCCEEDED, "", "", "t");
     assert_string_equal(json_text(doc, "status.ready"), "CONDITION_SUCCEEDED");
-    assert_int_equal(service_targets(doc, targets, 4), 1);
-    assert_true(service_reaches(doc, "hello-00008-yyy"));
-    assert_false(service_reaches(doc, "hello-00009-zzz"));
-    assert_false(service_reaches(doc, "hello-00001-abc"));
+    service = service_from_doc(&arena, doc);
+    assert_int_equal(service->status.traffic_count, 1);
+    assert_true(service_reaches(service, "hello-00008-yyy"));
+    assert_false(service_reaches(service, "hello-00009-zzz"));
+    assert_false(service_reaches(service, "hello-00001-abc"));
 }
 
 static void a_revision_shows_labels_conditions_and_digest(void **state)
@@ -377,7 +392,7 @@ static void a_revision_shows_labels_conditions_and_digest(void **state)
     (void)state;
     auto_arena arena = {0};
     auto_json *doc = a_ready_service();
-    service_settle(doc, always, NULL, "CONDITION_SUCCEEDED", "", "", "t");
+    settle(&doc, CONDITION_SUCCEEDED, "", "", "t");
     struct service_view view = view_of(doc);
     auto_json *revision =
         json_pack("{so ss ss s{ss}}", "template", template_with_defaults(json_at(doc, "template")),

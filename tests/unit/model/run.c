@@ -56,13 +56,15 @@ static json_t *record_of(const json_t *service, const char *template, const char
         .name = "hello",
         .domain = "run.localhost",
         .https_port = 8443,
-        .doc = service,
     };
+    auto_arena arena = {0};
     auto_json *bare = json_of(template);
     auto_json *revision = json_pack("{so s{ss}}", "template", template_with_defaults(bare),
                                     "status", "ready", "CONDITION_PENDING");
     auto_json *image = json_of("{\"dir\":\"/d\",\"program\":[\"p\",\"q\"]}");
-    return service_run_record(&view, 42, name, revision, image, true);
+    struct service_run run = {.id = 42, .name = name, .reachable = true, .images = image};
+    return service_run_record(&view, service_from_doc(&arena, service), &run,
+                              revision_from_doc(&arena, revision));
 }
 
 static void the_run_record_says_all_that_a_start_takes(void **state)

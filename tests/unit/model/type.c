@@ -279,8 +279,7 @@ static void lists_grow_shrink_and_change_their_order(void **state)
     auto_json *next = service_to_doc(service);
     auto_json *wanted = json_of(
         "{\"traffic\":[{\"revision\":\"b\"},{\"revision\":\"a\",\"future\":1},{"
-        "\"revision\":\"c\",\"percent\":5,\"tag\":\"c\"}],\"customAudiences\":[\"x\",\"y\"],"
-        "\"annotations\":{}}");
+        "\"revision\":\"c\",\"percent\":5,\"tag\":\"c\"}],\"customAudiences\":[\"x\",\"y\"]}");
     expect_text(next, wanted, 0);
     service->traffic_count = 0;
     auto_json *none = service_to_doc(service);
@@ -294,7 +293,7 @@ static void a_word_that_is_unknown_is_none_of_those_that_are_known(void **state)
     auto_json *doc = json_of("{\"ingress\":\"INGRESS_TRAFFIC_OF_LATER\"}");
     struct service *service = service_from_doc(&arena, doc);
     assert_int_equal(service->ingress, SERVICE_INGRESS_UNKNOWN);
-    assert_int_equal(service_from_doc(&arena, NULL)->ingress, SERVICE_INGRESS_ALL);
+    assert_int_equal(service_from_doc(&arena, NULL)->ingress, SERVICE_INGRESS_UNSPECIFIED);
     auto_json *same = service_to_doc(service);
     expect_text(same, doc, 0);
 }

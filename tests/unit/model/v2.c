@@ -220,9 +220,9 @@ static void without_a_mask_what_is_left_out_is_cleared(void **state)
 {
     (void)state;
     auto_json *old = change_text(NULL, OPEN, "");
-    assert_true(service_check_off(old));
+    assert_true(json_flag(old, "invokerIamDisabled", false));
     auto_json *next = change_text(old, SMALL, "");
-    assert_false(service_check_off(next));
+    assert_false(json_flag(next, "invokerIamDisabled", false));
     assert_null(json_object_get(next, "description"));
     assert_null(json_object_get(next, "labels"));
     assert_null(json_at(next, "template.timeout"));
@@ -237,7 +237,7 @@ static void a_mask_changes_what_it_names_in_any_spelling(void **state)
     auto_json *old = change_text(NULL, OPEN, "");
     for (size_t i = 0; i < 3; i++) {
         auto_json *next = change_text(old, "{\"template\":{\"timeout\":\"20s\"}}", masks[i]);
-        assert_false(service_check_off(next));
+        assert_false(json_flag(next, "invokerIamDisabled", false));
         assert_string_equal(json_text(next, "template.timeout"), "20s");
         assert_string_equal(json_text(next, "description"), "d");
         assert_string_equal(json_text(next, "template.containers[0].image"), "i");
