@@ -130,11 +130,17 @@ static void refuse_unknown(struct request *request, const struct gate_answer *an
 {
     bool bad_token = answer->verdict.rung == RUNG_DOOR_TOKEN ||
                      answer->door.facts->fields.proxy_authorization.count > 0;
+    struct slice words =
+        slice_of(arena_printf(request->arena, "Invalid IAP credentials: %s", fault_words(answer)));
+    bool authorized = http_headers_find(&request->head->headers, SLICE("authorization")) != NULL;
     add(request, headers, "www-authenticate", challenge(request, bad_token));
-    reply(
-        request, 401, "text/html; charset=UTF-8",
-        slice_of(arena_printf(request->arena, "Invalid IAP credentials: %s", fault_words(answer))),
-        headers);
+    if (door_is_form_of_person(request->head->method, &answer->door.facts->fields, authorized)) {
+        add(request, headers, "content-security-policy", SLICE(DOOR_PAGE_CSP));
+        add(request, headers, "referrer-policy", SLICE("no-referrer"));
+        words = door_page_form_kept(request->arena, origin_of(request), words,
+                                    slice_of(request->denial));
+    }
+    reply(request, 401, "text/html; charset=UTF-8", words, headers);
 }
 
 /* 403 and 400: a page for who can be shown one. */

@@ -69,6 +69,24 @@ struct slice door_page_plain(struct arena *arena, const struct door_page_words *
                                  words->who.len > 0 ? " Caller: " : "", SLICE_ARG(words->who)));
 }
 
+struct slice door_page_form_kept(struct arena *arena, struct slice origin, struct slice refusal,
+                                 struct slice denial)
+{
+    return slice_of(arena_printf(
+        arena,
+        "%s<title>Your sign-in has ended</title></head>\n<body><h1>Your sign-in has ended</h1>\n"
+        "<p>You sent a form, and were not signed in any more. It did not reach the service, and "
+        "what you entered is not lost: leave this page open.</p>\n"
+        "<ol><li><a href=\"%.*s/?gcp-iap-mode=DO_SESSION_REFRESH\" target=\"_blank\" "
+        "rel=\"noopener\">Sign in</a>, in another tab.</li>\n"
+        "<li>Come back here and load this page again: your browser asks whether to send the form "
+        "once more. Or go back to the form, which still has what you entered.</li></ol>\n"
+        "<p class=\"soft\">%.*s<br>Who runs the service can look this refusal up: "
+        "<code>homerun access explain %.*s</code></p>\n</body></html>\n",
+        front, SLICE_ARG(html_escape(arena, origin)), SLICE_ARG(html_escape(arena, refusal)),
+        SLICE_ARG(denial)));
+}
+
 struct slice door_page_refreshed(struct arena *arena)
 {
     return slice_of(arena_printf(arena,

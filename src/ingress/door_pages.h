@@ -22,6 +22,11 @@ struct slice door_page_html(struct arena *arena, const struct door_page_words *w
 /* The same in a line, for programs. */
 struct slice door_page_plain(struct arena *arena, const struct door_page_words *words);
 
+/* To a person whose form came without a living session, at ORIGIN: it has reached nobody, and is
+ * still there. REFUSAL: the line that programs get. */
+struct slice door_page_form_kept(struct arena *arena, struct slice origin, struct slice refusal,
+                                 struct slice denial);
+
 /* DO_SESSION_REFRESH, once signed in; and the page that comes back to that by itself. */
 struct slice door_page_refreshed(struct arena *arena);
 struct slice door_page_refresher(struct arena *arena);

@@ -161,6 +161,12 @@ bool door_may_be_person(struct slice method, const struct door_fields *fields, b
            (fields->accept.count == 0 || fields->accepts_page);
 }
 
+bool door_is_form_of_person(struct slice method, const struct door_fields *fields, bool authorized)
+{
+    return !is_get(method) && field_is(&fields->fetch_mode, "navigate") && fields->accepts_page &&
+           door_may_be_person(SLICE("GET"), fields, authorized);
+}
+
 /* The port of a URL or an authority that names the usual one is left out by browsers. */
 static struct slice without_usual_port(struct slice scheme, struct slice authority)
 {

@@ -72,6 +72,9 @@ struct slice door_parameter(struct slice target, struct slice name);
 bool door_is_preflight(struct slice method, const struct door_fields *fields);
 /* Whether to lead the caller to a page of sign-in; AUTHORIZED: an Authorization field came. */
 bool door_may_be_person(struct slice method, const struct door_fields *fields, bool authorized);
+/* Whether a browser sent this for a person who looks at the answer, although it cannot be led to
+ * sign-in: a form, whose contents a redirect would lose. */
+bool door_is_form_of_person(struct slice method, const struct door_fields *fields, bool authorized);
 /* Whether a cookie of this request must not count, since another site may have made it. */
 bool door_is_cross_site(struct slice method, struct slice authority,
                         const struct door_fields *fields);

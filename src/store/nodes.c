@@ -53,9 +53,8 @@ static bool connect_session(struct store_nodes *nodes, struct error *err)
     struct postgres_session *session = &nodes->session;
     int64_t deadline = clock_mono_us() + ASK_US;
     if (postgres_session_connect(session, err) &&
-        (!session->fresh ||
-         (postgres_session_do(session, "LISTEN homerun_change", deadline, err) &&
-          postgres_session_do(session, "LISTEN homerun_node", deadline, err)))) {
+        (!session->fresh || (postgres_session_do(session, "LISTEN homerun_change", deadline, err) &&
+                             postgres_session_do(session, "LISTEN homerun_node", deadline, err)))) {
         session->fresh = false;
         return true;
     }
@@ -80,13 +79,13 @@ static bool look_round(struct store_nodes *nodes, uint64_t *number, struct error
 {
     struct postgres_session *session = &nodes->session;
     const char *parameters[] = {nodes->name};
-    PGresult *result = postgres_session_ask(
-        session,
-        "SELECT coalesce((SELECT max(number) FROM homerun.change), 0),"
-        " coalesce((SELECT min(name) FROM homerun.node"
-        "  WHERE alone AND valid_until > clock_timestamp()), ''),"
-        " (SELECT count(*) FROM homerun.node WHERE name <> $1 AND NOT alone)",
-        parameters, 1, clock_mono_us() + ASK_US, NULL, err);
+    PGresult *result =
+        postgres_session_ask(session,
+                             "SELECT coalesce((SELECT max(number) FROM homerun.change), 0),"
+                             " coalesce((SELECT min(name) FROM homerun.node"
+                             "  WHERE alone AND valid_until > clock_timestamp()), ''),"
+                             " (SELECT count(*) FROM homerun.node WHERE name <> $1 AND NOT alone)",
+                             parameters, 1, clock_mono_us() + ASK_US, NULL, err);
     if (result == NULL) {
         return false;
     }

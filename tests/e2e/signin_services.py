@@ -240,6 +240,47 @@ def a_browser_without_cookies_is_told_and_not_led_in_circles():
 
 
 @test
+def a_browser_that_loses_each_session_is_led_twice_and_then_told():
+    browser = Browser(house())
+    browser.login()
+    for _ in range(2):
+        start = browser.ask(url("one", "/wanted"))
+        assert start.status == 302, start
+        done = browser.go_on(start)
+        assert done.status == 302, done
+        assert browser.go_on(done).status == 303
+        browser.cookies(url("one")).clear()
+    told = browser.go_on(browser.ask(url("one", "/wanted")))
+    assert told.status == 400 and "goes in a circle" in told.text and "one-" in told.text, told
+    assert "location" not in told.headers and "refresh" not in told.text
+    assert browser.enter(url("two")).status == 200, "other services are open to it"
+    # Pages that are opened at once are no circle, however many they are.
+    other = Browser(house())
+    other.login()
+    starts = [other.ask(url("one")) for _ in range(6)]
+    for start in starts:
+        done = other.go_on(start)
+        assert done.status == 302 and other.go_on(done).status == 303, done
+    assert other.ask(url("one")).status == 200
+
+
+@test
+def a_person_whose_session_ended_in_a_form_is_told_before_the_body_is_gone():
+    browser = ann("one")
+    fields = {"Sec_Fetch_Dest": "document", "Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    assert browser.ask(url("one", "/save"), form={"text": "x" * 1000}, **fields).json["bytes"] == 1005
+    house().cli("signout", "ann@example.com")
+    page = browser.ask(url("one", "/save"), form={"text": "x" * 1000}, **fields)
+    assert page.status == 401 and "Your sign-in has ended" in page.text and "did not reach the service" in page.text, page
+    assert "empty token" in page.text and "<script" not in page.text and "www-authenticate" in page.headers, page
+    assert page.headers["content-security-policy"].startswith("default-src 'none'"), page.headers
+    for more in ({"Sec_Fetch_Mode": "cors"}, {"Sec_Fetch_Mode": None}, {"Accept": "application/json"}, {"X_Requested_With": "XMLHttpRequest"},
+                 {"Authorization": "Basic YTpi"}):
+        plain = browser.ask(url("one", "/save"), form={"text": "x"}, **{**fields, **more})
+        assert plain.status == 401 and plain.text.startswith("Invalid IAP credentials: ") and "<" not in plain.text, (more, plain)
+
+
+@test
 def clearing_the_cookie_as_with_google_ends_the_session():
     """69"""
     for path in ("/?gcp-iap-mode=CLEAR_LOGIN_COOKIE", "/_gcp_iap/clear_login_cookie"):

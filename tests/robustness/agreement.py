@@ -164,6 +164,7 @@ class Place(Stand):
         """What agents have (their tokens live for ten minutes, so now and then anew): of three people, by refresh tokens;
         of one for another service; and one that has been ended. Who has lost a sign-in meanwhile lets nobody in."""
         desk = Desk(self.homerun)
+        self.turned = time.monotonic()
         if not self.agents:
             self.set_door(True)
             for name, service in (("ann", "one"), ("bob", "one"), ("corp", "one"), ("ann", "two")):
@@ -330,7 +331,7 @@ def the_gate_does_what_access_explain_says():
     try:
         for world in range(WORLDS):
             chance = random.Random(SEED * 1000003 + world)
-            if world % 8 == 4:
+            if world == WORLDS // 4 or time.monotonic() - place.turned > 120:
                 place.turn_agents()
             place.settle(chance)
             if world == WORLDS // 2:

@@ -213,6 +213,22 @@ void door_sign_in_after_all(struct api_call *call)
     door_sign_in_page(call, going ? &login : NULL, false);
 }
 
+static void circle_page(struct api_call *call, const struct login *login)
+{
+    struct door_page page = door_page(400, "This browser goes in a circle");
+    door_page_add(&page,
+                  "<p>You are signed in, and were led to the service twice. Each time your "
+                  "browser came back without the sign-in that it had just been given for</p>");
+    door_add_name(call, &page, login->host);
+    door_page_add(&page,
+                  "<p>Either it keeps no cookies for that host (look at its settings, and at "
+                  "what protects you from tracking), or it has too many of other services: "
+                  "delete the cookies of these sites. Or its clock is wrong by days.</p>"
+                  "<p class=\"soft\">Nothing was sent to the service. Half a minute from now "
+                  "you can try again.</p>");
+    door_page_reply(call, &page);
+}
+
 static void start_get(struct api_call *call)
 {
     auto_session session = {0};
@@ -234,6 +250,10 @@ static void start_get(struct api_call *call)
     }
     if (!found || (login.anew && session.signed_in_us < login.made_us)) {
         door_sign_in_page(call, &login, found);
+        return;
+    }
+    if (handover_is_circle(call->control->handovers, &login, &session.key)) {
+        circle_page(call, &login);
         return;
     }
     if (!session_touch(call, &session, &err)) {

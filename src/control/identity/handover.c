@@ -21,8 +21,17 @@ struct record {
     struct session_key session;
 };
 
+/* The last handing over of a session to a host. */
+struct visit {
+    unsigned char of[TICKET_HASH]; /* session and host */
+    int64_t done_us;               /* clock_boot_us() */
+    unsigned circles;              /* in a row that came back at once */
+};
+enum { VISITS = 64 };
+
 struct handovers {
     TAILQ_HEAD(, record) records; /* oldest first */
+    struct visit visits[VISITS];  /* of which the oldest is replaced */
     struct map *by_id;
     struct map *by_code;
     unsigned count;
@@ -186,6 +195,69 @@ struct slice handover_code_new(struct handovers *handovers, struct arena *arena,
     return code;
 }
 
+/* ---- circles ---- */
+
+static void visit_name(const struct session_key *session, struct slice host,
+                       unsigned char out[TICKET_HASH])
+{
+    auto_arena arena = {0};
+    ticket_hash(slice_of(arena_printf(&arena, "%s %.*s", session->text, SLICE_ARG(host))), out);
+}
+
+static const struct visit *visit_find(const struct handovers *handovers,
+                                      const unsigned char of[TICKET_HASH])
+{
+    for (size_t i = 0; i < VISITS; i++) {
+        const struct visit *visit = &handovers->visits[i];
+        if (visit->done_us != 0 && memcmp(visit->of, of, TICKET_HASH) == 0) {
+            return visit;
+        }
+    }
+    return NULL;
+}
+
+/* How many circles there have been, with the one that a login of BEGAN_US would close. Several
+ * pages that are opened at once begin before any of them is done, and are none. */
+static unsigned circles_with(const struct visit *visit, int64_t began_us)
+{
+    bool again = visit != NULL && began_us >= visit->done_us &&
+                 began_us - visit->done_us < (int64_t)CIRCLE_S * 1000000;
+    return again ? visit->circles + 1 : 0;
+}
+
+static int64_t began_us(const struct record *record)
+{
+    return record->end_us - (int64_t)LOGIN_S * 1000000;
+}
+
+static void note_visit(struct handovers *handovers, const struct record *record, int64_t boot_us)
+{
+    unsigned char of[TICKET_HASH];
+    struct visit *oldest = &handovers->visits[0];
+    visit_name(&record->session, record->login.host, of);
+    const struct visit *known = visit_find(handovers, of);
+    unsigned circles = circles_with(known, began_us(record));
+    for (size_t i = 1; i < VISITS; i++) {
+        struct visit *visit = &handovers->visits[i];
+        oldest = visit == known || (oldest != known && visit->done_us < oldest->done_us) ? visit
+                                                                                         : oldest;
+    }
+    *oldest = (struct visit){.done_us = boot_us, .circles = circles};
+    memcpy(oldest->of, of, sizeof(of));
+}
+
+bool handover_is_circle(const struct handovers *handovers, const struct login *login,
+                        const struct session_key *session)
+{
+    unsigned char of[TICKET_HASH];
+    const struct record *record = map_find(handovers->by_id, login->id);
+    visit_name(session, login->host, of);
+    return record != NULL &&
+           circles_with(visit_find(handovers, of), began_us(record)) >= CIRCLES_MAX;
+}
+
+/* ---- taking ---- */
+
 bool handover_code_take(struct handovers *handovers, struct arena *arena, struct slice code,
                         struct slice id, struct slice host, struct slice nonce, int64_t boot_us,
                         struct login *login, struct session_key *session)
@@ -205,6 +277,7 @@ bool handover_code_take(struct handovers *handovers, struct arena *arena, struct
     }
     copy_login(arena, &record->login, login);
     *session = record->session;
+    note_visit(handovers, record, boot_us);
     drop(handovers, record);
     return true;
 }

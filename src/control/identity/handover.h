@@ -18,6 +18,8 @@ enum {
     LOGINS_MAX = 8192,
     LOGINS_OF_ADDRESS_MAX = 256,
     LOGIN_TARGET_MAX = 2048,
+    CIRCLES_MAX = 2, /* times that a browser may come back at once from where it was led to */
+    CIRCLE_S = 30,   /* "at once" */
 };
 
 /* A login record. */
@@ -55,6 +57,14 @@ struct slice handover_code_new(struct handovers *handovers, struct arena *arena,
 bool handover_code_take(struct handovers *handovers, struct arena *arena, struct slice code,
                         struct slice id, struct slice host, struct slice nonce, int64_t boot_us,
                         struct login *login, struct session_key *session);
+
+/*
+ * Whether the browser of LOGIN goes in a circle: it was handed over to that host CIRCLES_MAX times,
+ * and each time asked anew within CIRCLE_S, after the session of the last one had been given to it.
+ * SESSION: the sign-on session of who comes.
+ */
+bool handover_is_circle(const struct handovers *handovers, const struct login *login,
+                        const struct session_key *session);
 
 /* The path and query of TARGET, or "/" for what a browser could take for another host, or a server
  * for more than one line: "//x", "/\x", control characters, over 2 KiB. In ARENA. */

@@ -1,7 +1,7 @@
 /*
- * The keeper is a loop on a fiber: renew, read all rows, hear what others say until the next renewal.
- * It never waits for a turn, so that a change that waits for the server does not cost the lease; what
- * needs one (following) it puts into the line.
+ * The keeper is a loop on a fiber: renew, read all rows, hear what others say until the next
+ * renewal. It never waits for a turn, so that a change that waits for the server does not cost the
+ * lease; what needs one (following) it puts into the line.
  */
 #include "control/publish/nodes.h"
 
@@ -20,7 +20,8 @@ enum {
     BEAT_US = 1000000,
     /* Of the lease, which a node does not use itself: clocks may differ in their speed by that. */
     MARGIN_PART = 10,
-    /* A node that has a lease, and does not apply a change for so many leases, is not waited for. */
+    /* A node that has a lease, and does not apply a change for so many leases, is not waited for.
+     */
     AWAIT_LEASES = 3,
 };
 
@@ -52,7 +53,7 @@ struct nodes {
     int64_t lease_us;
     bool serve_stale;
     bool joined, ending, ended, told_ready, follow_asked, failing;
-    bool hurry; /* read the rows at once */
+    bool hurry;        /* read the rows at once */
     uint64_t applied;  /* the index shows it */
     uint64_t needed;   /* who has not applied it may not serve */
     int64_t until_us;  /* our lease, if we have applied what is needed */
@@ -367,7 +368,8 @@ static void hear(struct nodes *nodes)
 {
     struct store_heard heard;
     while (store_nodes_hear(nodes->session, &heard)) {
-        struct known *known = heard.what == HEARD_CHANGE ? NULL : find_known(nodes, heard.member.name);
+        struct known *known =
+            heard.what == HEARD_CHANGE ? NULL : find_known(nodes, heard.member.name);
         switch (heard.what) {
         case HEARD_CHANGE:
             compare(nodes, heard.number);
@@ -456,19 +458,18 @@ struct nodes *nodes_start(struct control *control, void (*follow)(struct control
     nodes->fiber = fiber_new();
     TAILQ_INIT(&nodes->awaits);
     nodes->lease = lease_map(ipc_inherited("lease"), true, &err);
-    nodes->session = nodes->lease == NULL
-                         ? NULL
-                         : store_nodes_new(
-                               &(struct store_nodes_self){
-                                   .store = control->settings.store,
-                                   .name = control->settings.node,
-                                   .url = control->settings.api_url,
-                                   .lease_ms = (int)(nodes->lease_us / 1000),
-                               },
-                               &(struct store_host){.wait = loop_wait_file,
-                                                    .away = loop_wait_away,
-                                                    .ctx = &nodes->wait},
-                               &err);
+    nodes->session = nodes->lease == NULL ? NULL
+                                          : store_nodes_new(
+                                                &(struct store_nodes_self){
+                                                    .store = control->settings.store,
+                                                    .name = control->settings.node,
+                                                    .url = control->settings.api_url,
+                                                    .lease_ms = (int)(nodes->lease_us / 1000),
+                                                },
+                                                &(struct store_host){.wait = loop_wait_file,
+                                                                     .away = loop_wait_away,
+                                                                     .ctx = &nodes->wait},
+                                                &err);
     if (nodes->session == NULL || !store_shared_number(control->store, &nodes->applied, &err)) {
         log_error("nodes: %s", err.text);
         _exit(1);

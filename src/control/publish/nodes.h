@@ -18,9 +18,9 @@
 struct nodes; /* opaque */
 
 /*
- * Joins, and keeps the lease, on a fiber of its own. FOLLOW takes up what others have changed, inside
- * of a turn. READY is called once, when this node may decide for the first time. NULL without a
- * cluster. Control ends if it is refused.
+ * Joins, and keeps the lease, on a fiber of its own. FOLLOW takes up what others have changed,
+ * inside of a turn. READY is called once, when this node may decide for the first time. NULL
+ * without a cluster. Control ends if it is refused.
  */
 struct nodes *nodes_start(struct control *control, void (*follow)(struct control *control),
                           void (*ready)(struct control *control));

@@ -185,6 +185,49 @@ static void one_address_cannot_push_others_out(void **state)
     end(&stand);
 }
 
+/* At SECOND: led to the host; one later there. */
+static void visit(struct handovers *handovers, const char *host, int64_t second, bool expected)
+{
+    auto_arena arena = {0};
+    struct slice id, nonce;
+    struct login login, taken;
+    struct session_key session = {"sessions/1"}, found;
+    login_new(handovers, &arena, slice_of(host), SLICE("/"), false, "192.0.2.1", 0,
+              second * 1000000, &id, &nonce);
+    assert_true(login_find(handovers, &arena, id, second * 1000000, &login));
+    assert_int_equal(handover_is_circle(handovers, &login, &session), expected);
+    struct slice code = handover_code_new(handovers, &arena, &login, &session, second * 1000000);
+    assert_true(handover_code_take(handovers, &arena, code, id, slice_of(host), nonce,
+                                   (second + 1) * 1000000, &taken, &found));
+}
+
+static void who_comes_back_at_once_twice_goes_in_a_circle(void **state)
+{
+    (void)state;
+    struct handovers *handovers = handovers_new();
+    visit(handovers, "a.test", 100, false);
+    visit(handovers, "a.test", 102, false);
+    visit(handovers, "b.test", 103, false);
+    visit(handovers, "a.test", 104, true);
+    visit(handovers, "b.test", 105, false);
+    visit(handovers, "a.test", 106, true);
+    visit(handovers, "a.test", 106 + 1 + CIRCLE_S, false); /* there was a pause: not at once */
+    /* Others do not push it out while they are fewer than there are places. */
+    for (int i = 0; i < 60; i++) {
+        char host[32];
+        snprintf(host, sizeof(host), "%d.test", i);
+        visit(handovers, host, 140 + i / 10, false);
+    }
+    visit(handovers, "a.test", 147, false);
+    visit(handovers, "a.test", 149, true);
+    /* What began before the last one was done is another page that was opened with it. */
+    visit(handovers, "c.test", 200, false);
+    visit(handovers, "c.test", 200, false);
+    visit(handovers, "c.test", 200, false);
+    visit(handovers, "c.test", 202, false);
+    handovers_free(handovers);
+}
+
 static void ten_wrong_tries_of_an_address_are_enough(void **state)
 {
     struct guesses *guesses = guesses_new();
@@ -215,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_new_code_makes_the_old_one_void),
         cmocka_unit_test(only_a_plain_path_is_led_to),
         cmocka_unit_test(one_address_cannot_push_others_out),
+        cmocka_unit_test(who_comes_back_at_once_twice_goes_in_a_circle),
         cmocka_unit_test(ten_wrong_tries_of_an_address_are_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,6 +135,37 @@ static void who_may_be_a_person(void **state)
     }
 }
 
+static void a_form_of_a_person_is_answered_by_a_page(void **state)
+{
+    static const struct {
+        const char *method, *accept, *mode;
+        bool authorized, upgrade, form;
+    } rows[] = {
+        {"POST", "text/html,*/*;q=0.8", "navigate", false, false, true},
+        {"PUT", "*/*", "navigate", false, false, true},
+        {"GET", "text/html", "navigate", false, false, false},
+        {"HEAD", "text/html", "navigate", false, false, false},
+        {"POST", "text/html", NULL, false, false, false},
+        {"POST", "text/html", "cors", false, false, false},
+        {"POST", "application/json", "navigate", false, false, false},
+        {"POST", NULL, "navigate", false, false, false},
+        {"POST", "text/html", "navigate", true, false, false},
+        {"POST", "text/html", "navigate", false, true, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct door_fields fields = {
+            .accept = field(rows[i].accept),
+            .accepts_page = rows[i].accept != NULL && door_accepts_page(slice_of(rows[i].accept)),
+            .fetch_mode = field(rows[i].mode),
+            .upgrade = rows[i].upgrade,
+        };
+        assert_int_equal(
+            door_is_form_of_person(slice_of(rows[i].method), &fields, rows[i].authorized),
+            rows[i].form);
+    }
+}
+
 /* Rows 24 to 28. */
 static void which_requests_another_site_may_have_made(void **state)
 {
@@ -242,6 +273,7 @@ int main(void)
         cmocka_unit_test(what_is_asked_of_the_door),
         cmocka_unit_test(the_six_ways_in_which_an_assertion_may_be_wrong),
         cmocka_unit_test(who_may_be_a_person),
+        cmocka_unit_test(a_form_of_a_person_is_answered_by_a_page),
         cmocka_unit_test(which_requests_another_site_may_have_made),
         cmocka_unit_test(the_usual_port_may_be_left_out_of_an_origin),
         cmocka_unit_test(our_cookie_is_found_by_its_exact_name),
