@@ -186,7 +186,8 @@ static void decide(struct gate *gate, struct arena *scratch, unsigned number)
 {
     struct gate_answer answer;
     struct sockaddr_storage peer = {.ss_family = AF_INET};
-    gate_decide(gate, scratch, &requests[number], &peer, NOW_S * 1000000, &answer);
+    gate_decide(gate, scratch, &requests[number], &(struct source){.peer = &peer}, NOW_S * 1000000,
+                &answer);
     if (!answer.verdict.allowed) {
         fprintf(stderr, "bench-decision: caller %u was refused: %s\n", number,
                 rung_name(answer.verdict.rung));

@@ -39,6 +39,8 @@ struct backend_order {
     uint16_t port;                 /* for PORT; 0: not the ingress container */
     const char *metadata; /* HOST, or HOST:PORT, of its metadata server; NULL: it has none */
     bool hold;            /* make it, and let it wait for release() */
+    /* In the container: the local CA, and a folder with it and all others. NULL: not there. */
+    const char *ca_file, *ca_folder;
     const struct backend_events *events;
     void *ctx;
 };
@@ -145,6 +147,12 @@ struct engine_backend {
      * borrowed. How many there are; 0: none. NULL where instances share a network.
      */
     unsigned (*metadata)(const struct backend_home *home, int out[2]);
+    /*
+     * What leads its containers to other services: a listening socket, one for questions about
+     * names, and perhaps what else must stay open for them, all borrowed. How many there are; 0:
+     * none. NULL where instances share a network.
+     */
+    unsigned (*services)(const struct backend_home *home, int out[3]);
     /* The user whom nobody else of this machine is; 0: there is none. NULL where instances have a
      * network of their own. */
     uid_t (*user)(const struct backend_home *home);

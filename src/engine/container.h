@@ -7,7 +7,7 @@
 #include "engine/backend.h"
 #include "engine/children.h"
 #include "engine/egress.h"
-#include "engine/metadata_socket.h"
+#include "engine/inner_socket.h"
 #include "engine/namespaces.h"
 #include "engine/oci_store.h"
 #include "engine/output.h"
@@ -31,6 +31,9 @@ struct backend {
     struct children *children;
     struct oci_store *store;
     bool metadata;                    /* there is a metadata server */
+    uint16_t services_port;           /* of the URLs of services */
+    bool localhost;                   /* their names end with ".localhost" */
+    const char *trust;                /* folder: see trust.h; NULL: no certificate to trust */
     bool egress;                      /* instances have a way out */
     char state[CONTAINER_PATH_BYTES]; /* crun's --root */
     bool state_on_disk;               /* no folder of this machine is in memory */
@@ -49,8 +52,10 @@ struct backend_home {
     struct backend_home *next; /* of all */
     unsigned number;
     struct namespaces namespaces;
-    struct metadata_socket metadata;
-    struct egress *egress; /* NULL: no way out */
+    struct inner_socket metadata;
+    struct inner_socket services; /* leads to the other services; fd -1: nothing does */
+    int names_fd;                 /* asked for their names; -1 likewise */
+    struct egress *egress;        /* NULL: no way out */
     /* of the preparation */
     const struct run_record *record;
     size_t prepared;
@@ -94,6 +99,11 @@ struct backend_home *container_home_open(struct backend *backend, uint16_t port,
 void container_home_close(struct backend_home *home);
 const char *container_digest(const struct backend_home *home, size_t number);
 unsigned container_metadata(const struct backend_home *home, int out[2]);
+unsigned container_services(const struct backend_home *home, int out[3]);
+/* Makes the places that the containers of HOME reach us at; one of them is meant to listen on PORT.
+ */
+void container_no_places(struct backend_home *home);
+void container_open_places(struct backend_home *home, uint16_t port);
 unsigned container_sockets(struct backend_home *home, int *out, unsigned count);
 void home_list(struct backend_home *home);
 /* Where volume NUMBER of the home is mounted. */

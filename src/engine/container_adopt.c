@@ -156,7 +156,8 @@ static void on_end_of_adopted(void *ctx)
     container_ended(container, BACKEND_STATUS_UNKNOWN);
 }
 
-static bool adopt_home(struct backend_home *home, const json_t *saved, pid_t first,
+/* PORT: where a container of it is meant to listen. */
+static bool adopt_home(struct backend_home *home, const json_t *saved, pid_t first, uint16_t port,
                        struct error *err)
 {
     struct backend *backend = home->backend;
@@ -164,10 +165,7 @@ static bool adopt_home(struct backend_home *home, const json_t *saved, pid_t fir
     if (!namespaces_adopt(&home->namespaces, first, USERS_FIRST + home->number * NAMESPACE_USERS)) {
         return error_set(err, STATUS_NOT_FOUND, "its first process stands in other namespaces");
     }
-    if (backend->metadata &&
-        !metadata_socket_open(&home->namespaces, false, &home->metadata, err)) {
-        log_warn("%s", err->text);
-    }
+    container_open_places(home, port);
     home_note_path(backend, home->number, note);
     if (json_flag(saved, "egress", false)) {
         home->egress = egress_adopt(backend->loop, backend->children, &home->namespaces, note, err);
@@ -246,7 +244,7 @@ struct backend_home *container_adopt(struct backend *backend, const json_t *save
     home->backend = backend;
     home->number = (unsigned)number;
     home_list(home);
-    home->metadata = (struct metadata_socket){-1, -1};
+    container_no_places(home);
     home->namespaces = (struct namespaces){.user_fd = -1, .net_fd = -1};
     uv_timer_init(backend->loop, &home->timer);
     home->timer.data = home;
@@ -257,7 +255,8 @@ struct backend_home *container_adopt(struct backend *backend, const json_t *save
                  json_text_or(json_array_get(list, made), "root", ""));
         made++;
     }
-    if (made == count && adopt_home(home, saved, out[0]->pid, err)) {
+    if (made == count &&
+        adopt_home(home, saved, out[0]->pid, run_record_ingress(orders[0].record)->port, err)) {
         backend->used[number] = 1;
         return home;
     }

@@ -19,6 +19,7 @@
 #include "engine/container.h"
 #include "engine/images.h"
 #include "engine/rootfs.h"
+#include "engine/trust.h"
 
 enum { PROBE_S = 30 };
 
@@ -181,6 +182,8 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
     }
     backend->loop = loop;
     backend->metadata = settings->metadata_url[0] != '\0';
+    backend->services_port = (uint16_t)settings->https_port;
+    backend->localhost = slice_ends(slice_of(settings->domain), SLICE(".localhost"));
     struct error why = {0};
     if (strcmp(settings->egress, "none") != 0) {
         backend->egress = egress_there(&why);
@@ -197,6 +200,11 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
         !file_make_dir(backend->notes, 0700, err) || !file_make_dir(backend->outputs, 0700, err) ||
         (backend->store = oci_store_new(loop, backend->children, settings->data, err)) == NULL) {
         return NULL; /* the engine ends */
+    }
+    if (trust_make(CONTAINER_RUN_DIR "/trust", settings->data, &why)) {
+        backend->trust = CONTAINER_RUN_DIR "/trust";
+    } else {
+        log_warn("containers do not trust the URLs of services: %s", why.text);
     }
     if (!container_starts(backend, err)) {
         cannot_start(err);
@@ -222,6 +230,7 @@ const struct engine_backend container_backend = {
     .home_close = container_home_close,
     .digest = container_digest,
     .metadata = container_metadata,
+    .services = container_services,
     .sockets = container_sockets,
     .address_lost = never_lost,
     .start = container_start,

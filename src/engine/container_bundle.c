@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "engine/bundle.h"
 #include "engine/container.h"
 #include "engine/environment.h"
 #include "engine/images.h"
 #include "engine/rootfs.h"
+#include "engine/trust.h"
 #include "engine/volume.h"
 
 static const char *const *joined(struct arena *arena, const char *const *a, const char *const *b)
@@ -44,15 +46,40 @@ static const char *const *image_argv(struct arena *arena, const struct run_conta
     return joined(arena, image->entrypoint == NULL ? none : image->entrypoint, own);
 }
 
+/* Whether it is there is seen by who calls another service: no reason not to start. */
+static void add_trust(const struct backend_container *container, struct arena *arena,
+                      struct backend_order *order, bool machines)
+{
+    const struct backend *backend = container->backend;
+    const char *rootfs = arena_printf(arena, "%s/rootfs", container->dir);
+    struct error err = {0};
+    bool hashed = machines;
+    if (backend->trust == NULL) {
+        return;
+    }
+    if (machines
+            ? trust_show(backend->trust, rootfs, &err)
+            : trust_put(backend->trust, rootfs, container->home->namespaces.first, &hashed, &err)) {
+        order->ca_file = TRUST_FILE;
+        order->ca_folder = hashed ? TRUST_FOLDER : NULL;
+    } else {
+        log_warn("container %s does not trust the URLs of services: %s", container->id, err.text);
+    }
+}
+
 static bool bundle_of_image(struct backend_container *container, struct arena *arena,
-                            const char *root, const struct backend_order *order,
-                            struct bundle *bundle, struct error *err)
+                            const char *root, struct backend_order *order, struct bundle *bundle,
+                            struct error *err)
 {
     const struct run_container *spec = order->container;
     struct oci_image image;
-    if (!oci_image_read(arena, root, &image, err)) {
+    if (!oci_image_read(arena, root, &image, err) ||
+        !rootfs_of_image(container->dir, root, bundle->namespaces,
+                         spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES,
+                         err)) {
         return false;
     }
+    add_trust(container, arena, order, false);
     bundle->argv = image_argv(arena, spec, &image);
     if (bundle->argv[0] == NULL) {
         return error_set(err, STATUS_FAILED_PRECONDITION,
@@ -65,9 +92,7 @@ static bool bundle_of_image(struct backend_container *container, struct arena *a
     bundle->gid = image.gid;
     const char *cwd = *spec->working_dir != '\0' ? spec->working_dir : image.working_dir;
     bundle->cwd = cwd[0] == '/' ? cwd : arena_printf(arena, "/%s", cwd);
-    return rootfs_of_image(container->dir, root, bundle->namespaces,
-                           spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES,
-                           err);
+    return true;
 }
 
 /* Where FD leads, as a path. */
@@ -80,8 +105,7 @@ static const char *path_of_fd(struct arena *arena, int fd)
 }
 
 static bool bundle_of_program(struct backend_container *container, struct arena *arena,
-                              const struct backend_order *order, struct bundle *bundle,
-                              struct error *err)
+                              struct backend_order *order, struct bundle *bundle, struct error *err)
 {
     static const char *const none[] = {NULL};
     const struct run_container *spec = order->container;
@@ -96,13 +120,29 @@ static bool bundle_of_program(struct backend_container *container, struct arena 
     }
     argv[0] = command.built_in ? "/homerun-hello" : command.path;
     bundle->argv = argv;
-    bundle->env = environment_of(arena, order, none);
     bundle->cwd = path_of_fd(arena, command.dir_fd);
     close(command.dir_fd);
-    return rootfs_of_machine(container->dir, command.built_in ? NULL : spec->dir,
-                             command.built_in ? command.path : NULL, bundle->namespaces,
-                             spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES,
-                             err);
+    if (!rootfs_of_machine(container->dir, command.built_in ? NULL : spec->dir,
+                           command.built_in ? command.path : NULL, bundle->namespaces,
+                           spec->memory_bytes > 0 ? spec->memory_bytes : CONTAINER_LAYER_BYTES,
+                           err)) {
+        return false;
+    }
+    if (!command.built_in) { /* which calls nobody */
+        add_trust(container, arena, order, true);
+    }
+    bundle->env = environment_of(arena, order, none);
+    return true;
+}
+
+/* Ours first: it knows the services and refuses the rest, which clients then ask the next for. */
+static const char *write_resolver(const struct backend_home *home, struct arena *arena)
+{
+    const char *services = home->names_fd < 0 ? "" : "nameserver " SERVICES_ADDRESS "\n";
+    return home->egress == NULL
+               ? arena_printf(arena, "%soptions timeout:1 attempts:1\n", services)
+               : arena_printf(arena, "%snameserver " EGRESS_RESOLVER "\noptions timeout:2\n",
+                              services);
 }
 
 /* Names of the other containers lead to the loopback that they share. */
@@ -119,11 +159,10 @@ static bool write_hosts(const struct backend_container *container, struct arena 
             text = arena_printf(arena, "%s127.0.0.1 %s\n", text, record->containers[i].name);
         }
     }
-    struct slice resolver = container->home->egress == NULL
-                                ? SLICE("options timeout:1 attempts:1\n")
-                                : SLICE("nameserver " EGRESS_RESOLVER "\noptions timeout:2\n");
+    const char *resolver = write_resolver(container->home, arena);
     return file_write(arena_printf(arena, "%s/hosts", container->dir), slice_of(text), 0644, err) &&
-           file_write(arena_printf(arena, "%s/resolv.conf", container->dir), resolver, 0644, err);
+           file_write(arena_printf(arena, "%s/resolv.conf", container->dir), slice_of(resolver),
+                      0644, err);
 }
 
 /* Who registered a program of this machine decides what it runs: nothing that a deployer chooses is
@@ -255,9 +294,10 @@ bool container_write_bundle(struct backend_container *container, struct arena *a
         .cpu_m = order->container->cpu_boost ? boosted(order->container->cpu_m)
                                              : order->container->cpu_m,
     };
+    struct backend_order own = *order;
     bool made = container_is_program(order->container)
-                    ? bundle_of_program(container, arena, order, &bundle, err)
-                    : bundle_of_image(container, arena, home->roots[number], order, &bundle, err);
+                    ? bundle_of_program(container, arena, &own, &bundle, err)
+                    : bundle_of_image(container, arena, home->roots[number], &own, &bundle, err);
     struct secret_mount *mounts;
     if (!made || !add_volumes(container, arena, order->container, &bundle, err) ||
         !write_hosts(container, arena, order->record, err) ||

@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "engine/container.h"
@@ -39,6 +41,41 @@ static void unlist_home(struct backend_home *home)
     *link = home->next;
 }
 
+void container_no_places(struct backend_home *home)
+{
+    home->metadata = home->services = (struct inner_socket){-1, -1};
+    home->names_fd = -1;
+}
+
+void container_open_places(struct backend_home *home, uint16_t port)
+{
+    const struct backend *backend = home->backend;
+    const struct inner_place metadata = {
+        .address = METADATA_ADDRESS, .label = "lo:1", .port = METADATA_PORT, .taken = port == 80};
+    /*
+     * Many programs know ".localhost" as the loopback and ask nobody (RFC 6761 section 6.3). A
+     * container that is to listen on that port itself keeps its loopback: ingress comes to it
+     * there.
+     */
+    const struct inner_place services = {
+        .address = SERVICES_ADDRESS,
+        .label = "lo:2",
+        .port = backend->services_port,
+        .loopback = backend->localhost && port != backend->services_port,
+        .taken = port == backend->services_port,
+    };
+    struct error why = {0};
+    if (backend->metadata &&
+        !inner_socket_open(&home->namespaces, &metadata, &home->metadata, &why)) {
+        log_warn("metadata server: %s", why.text);
+    }
+    if (!inner_socket_open(&home->namespaces, &services, &home->services, &why) ||
+        (home->names_fd = inner_names_open(&home->namespaces, &services, &why)) < 0) {
+        log_warn("way to other services: %s", why.text);
+        inner_socket_close(&home->services);
+    }
+}
+
 struct backend_home *container_home_open(struct backend *backend, uint16_t port,
                                          struct board_address *address, struct error *err)
 {
@@ -54,18 +91,14 @@ struct backend_home *container_home_open(struct backend *backend, uint16_t port,
     home->backend = backend;
     home->number = number;
     home_list(home);
-    home->metadata = (struct metadata_socket){-1, -1};
+    container_no_places(home);
     if (!namespaces_open(&home->namespaces, USERS_FIRST + number * NAMESPACE_USERS, err)) {
         backend->used[number] = 0;
         unlist_home(home);
         free(home);
         return NULL;
     }
-    struct error why = {0};
-    if (backend->metadata &&
-        !metadata_socket_open(&home->namespaces, port == 80, &home->metadata, &why)) {
-        log_warn("%s", why.text);
-    }
+    container_open_places(home, port);
     uv_timer_init(backend->loop, &home->timer);
     home->timer.data = home;
     *address =
@@ -95,7 +128,11 @@ void container_home_close(struct backend_home *home)
         rootfs_volume_remove(path);
     }
     egress_free(home->egress);
-    metadata_socket_close(&home->metadata);
+    inner_socket_close(&home->metadata);
+    inner_socket_close(&home->services);
+    if (home->names_fd >= 0) {
+        close(home->names_fd);
+    }
     namespaces_close(&home->namespaces);
     home->backend->used[home->number] = 0;
     uv_close((uv_handle_t *)&home->timer, on_home_closed);
@@ -118,9 +155,17 @@ unsigned container_metadata(const struct backend_home *home, int out[2])
     return out[0] < 0 ? 0 : out[1] < 0 ? 1 : 2;
 }
 
+unsigned container_services(const struct backend_home *home, int out[3])
+{
+    out[0] = home->services.fd;
+    out[1] = home->names_fd;
+    out[2] = home->services.link_fd;
+    return out[0] < 0 ? 0 : out[2] < 0 ? 2 : 3;
+}
+
 unsigned container_sockets(struct backend_home *home, int *out, unsigned count)
 {
-    return namespaces_sockets(&home->namespaces, out, count);
+    return namespaces_sockets(&home->namespaces, SOCK_STREAM, out, count);
 }
 
 /* The path of the file that says which process leads out of the home with that NUMBER. */

@@ -205,6 +205,7 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     } else if (type == MSG_WORKER_GONE && bytes == sizeof(message)) {
         memcpy(&message, body, sizeof(message));
         if (message.worker < BOARD_WORKERS) {
+            engine->workers_run &= ~(UINT64_C(1) << message.worker);
             revisions_worker_gone(engine, message.worker);
             board_worker_gone(engine->board, message.worker);
             board_wake(engine->board, engine->wake_fds); /* its places are free again */
@@ -241,6 +242,9 @@ static void on_worker(struct ipc_channel *channel, enum message_type type, const
     if (type == MSG_NONE) {
         engine->workers[worker] = NULL;
         ipc_close(channel);
+    } else if (type == MSG_INSIDE_WANTED) {
+        engine->workers_run |= UINT64_C(1) << worker;
+        revisions_tell_worker(engine, worker);
     } else if (type == MSG_SOCKETS_ASK && bytes == sizeof(struct msg_sockets_ask)) {
         send_sockets(engine, channel, body);
     } else if (type == MSG_DEMAND && bytes == sizeof(message)) {
@@ -291,6 +295,7 @@ static bool open_channels(struct engine *engine, const struct settings *settings
         if (engine->workers[i] == NULL) {
             return false;
         }
+        ipc_send(engine->workers[i], MSG_ENGINE_STARTED, NULL, 0);
         snprintf(name, sizeof(name), "wake%d", i);
         engine->wake_fds[i] = ipc_inherited(name);
     }

@@ -95,6 +95,9 @@ const char *const *environment_of(struct arena *arena, const struct backend_orde
         {"TMPDIR", "/tmp", false},
         /* So that Google's libraries need not try the address first. */
         {"GCE_METADATA_HOST", order->metadata, false},
+        /* Node adds it to its own; Python's requests have but their own unless they are told. */
+        {"NODE_EXTRA_CA_CERTS", order->ca_file, false},
+        {"REQUESTS_CA_BUNDLE", order->ca_folder, false},
     };
     enum { OURS = sizeof(ours) / sizeof(ours[0]) };
     const char **out =

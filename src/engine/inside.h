@@ -44,6 +44,7 @@ struct engine {
     struct ipc_channel *metadata; /* NULL if there is no metadata server */
     char metadata_host[64];       /* HOST:PORT at this machine's loopback; "" likewise */
     struct ipc_channel *workers[BOARD_WORKERS];
+    uint64_t workers_run;  /* a bit for each that has said so: what others are sent nobody reads */
     struct map *revisions; /* by ID; only those that have something going on */
     struct instance *by_slot[BOARD_INSTANCES];
     unsigned instances; /* of all revisions, also those that wait or are ending */
@@ -96,6 +97,8 @@ struct revision {
 
 /* What a worker says: so many wait. */
 void revision_demand(struct engine *engine, uint64_t id, unsigned worker, uint32_t waiting);
+/* WORKER runs now, and knows of no instance: it hears of all. */
+void revisions_tell_worker(struct engine *engine, unsigned worker);
 /* What control says. */
 void revision_check(struct engine *engine, uint64_t id);
 void revision_gone(struct engine *engine, uint64_t id);

@@ -49,11 +49,24 @@ static void metadata_end(struct instance *instance)
     }
 }
 
+static void services_end(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    struct msg_inside_close message;
+    snprintf(message.instance, sizeof(message.instance), "%s", instance->id);
+    for (unsigned i = 0; i < BOARD_WORKERS; i++) {
+        if ((instance->services_told >> i & 1) != 0 && engine->workers[i] != NULL) {
+            ipc_send(engine->workers[i], MSG_INSIDE_CLOSE, &message, sizeof(message));
+        }
+    }
+}
+
 static void instance_gone(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
     secrets_done(&instance->secrets);
     metadata_end(instance);
+    services_end(instance);
     if (instance->home != NULL) {
         engine->kind->home_close(instance->home);
     }
@@ -706,6 +719,28 @@ void instance_tell_metadata(struct instance *instance)
                    : ipc_send(engine->metadata, MSG_METADATA_OPEN, &message, sizeof(message)));
 }
 
+/* The worker keeps copies, as the metadata process does. */
+void instance_tell_services(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    struct msg_inside_open message = {0};
+    int fds[3];
+    unsigned count = 0;
+    if (instance->home != NULL && engine->kind->services != NULL) {
+        count = engine->kind->services(instance->home, fds);
+    }
+    snprintf(message.instance, sizeof(message.instance), "%s", instance->id);
+    snprintf(message.project, sizeof(message.project), "%s", instance->record->project);
+    for (unsigned i = 0; count > 0 && i < BOARD_WORKERS; i++) {
+        uint64_t missing = engine->workers_run & ~instance->services_told;
+        if ((missing >> i & 1) != 0 && engine->workers[i] != NULL &&
+            ipc_send_fds(engine->workers[i], MSG_INSIDE_OPEN, &message, sizeof(message), fds,
+                         count)) {
+            instance->services_told |= UINT64_C(1) << i;
+        }
+    }
+}
+
 /* ---- the start ---- */
 
 static bool open_home(struct instance *instance)
@@ -721,6 +756,7 @@ static bool open_home(struct instance *instance)
     }
     instance->address.http2 = ingress->http2;
     instance_tell_metadata(instance);
+    instance_tell_services(instance);
     return true;
 }
 

@@ -53,6 +53,7 @@ struct instance {
     bool leaving;                  /* the cluster ends it */
     const char *metadata;          /* host of its metadata server; NULL: it has none */
     bool metadata_told;            /* whose process knows of it */
+    uint64_t services_told;        /* a bit for each worker that knows how it calls services */
     bool killed;                   /* SIGKILL was sent */
     bool can_start;                /* what its containers need is there */
     TAILQ_ENTRY(instance) waiting; /* in this pool: */
@@ -114,6 +115,9 @@ void instance_refuse(struct instance *instance, enum start_failure failure, cons
 /* Hands the listening socket of its metadata server over, if it has one; tried again each second
  * until the metadata process has taken it. */
 void instance_tell_metadata(struct instance *instance);
+
+/* The same with what leads it to other services, to each worker. */
+void instance_tell_services(struct instance *instance);
 
 /* No new requests; it ends when the last has been answered, or at the request timeout. */
 void instance_drain(struct instance *instance);

@@ -85,7 +85,7 @@ static void leave(int home)
     errno = number;
 }
 
-unsigned namespaces_sockets(const struct namespaces *namespaces, int *out, unsigned count)
+unsigned namespaces_sockets(const struct namespaces *namespaces, int type, int *out, unsigned count)
 {
     unsigned made = 0;
     int home = enter(namespaces);
@@ -93,7 +93,7 @@ unsigned namespaces_sockets(const struct namespaces *namespaces, int *out, unsig
         return 0;
     }
     while (made < count &&
-           (out[made] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
+           (out[made] = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
         made++;
     }
     leave(home);

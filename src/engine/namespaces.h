@@ -22,6 +22,7 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err);
 bool namespaces_adopt(struct namespaces *out, pid_t pid, uid_t first);
 void namespaces_close(struct namespaces *namespaces);
 
-/* TCP sockets of IPv4 inside, not connected, that do not block: up to COUNT into OUT. How many
- * there are; if none, errno says why. */
-unsigned namespaces_sockets(const struct namespaces *namespaces, int *out, unsigned count);
+/* Sockets of IPv4 inside, of the TYPE SOCK_STREAM or SOCK_DGRAM, not connected, that do not block:
+ * up to COUNT into OUT. How many there are; if none, errno says why. */
+unsigned namespaces_sockets(const struct namespaces *namespaces, int type, int *out,
+                            unsigned count);

@@ -656,6 +656,7 @@ static void look_at_instances(struct revision *revision)
         instance_look_at_listeners(i, &revision->engine->listeners);
         instance_look(i, also_idle);
         instance_tell_metadata(i);
+        instance_tell_services(i);
         if (i->phase == PHASE_READY && now_us - i->ready_us > HEALTHY_US) {
             revision->failures = 0;
         }
@@ -751,6 +752,18 @@ static void tell_metadata(struct revision *revision)
 void revisions_tell_metadata(struct engine *engine)
 {
     for_each(engine, tell_metadata);
+}
+
+void revisions_tell_worker(struct engine *engine, unsigned worker)
+{
+    struct slice key;
+    size_t at = 0;
+    for (void *value; map_next(engine->revisions, &at, &key, &value);) {
+        for (struct instance *i = ((struct revision *)value)->instances; i != NULL; i = i->next) {
+            i->services_told &= ~(UINT64_C(1) << worker);
+            instance_tell_services(i);
+        }
+    }
 }
 
 static enum meter_state state_of(const struct instance *instance)

@@ -189,7 +189,7 @@ static enum token_fault fault_of(enum facts_fault fault, int token_fault)
 /* What the door's fields are read from. */
 struct seen {
     const struct networks *networks;
-    const struct sockaddr_storage *peer;
+    const struct source *source;
     const struct http_request *request;
 };
 
@@ -197,9 +197,9 @@ static void read_door_fields(const void *ctx, struct door_fields *out)
 {
     const struct seen *seen = ctx;
     const struct http_request *request = seen->request;
-    door_fields_read(&request->headers, request->upgrade.len > 0,
-                     network_scheme(seen->networks, seen->peer, request->scheme, &request->headers),
-                     out);
+    door_fields_read(
+        &request->headers, request->upgrade.len > 0,
+        network_scheme(seen->networks, seen->source, request->scheme, &request->headers), out);
 }
 
 /* Behind a door the caller of the check is the door's agent: who came stands with the door. */
@@ -227,14 +227,13 @@ static void tell_door(const struct facts *facts, struct gate_answer *out)
 }
 
 static void decide(struct gate *gate, struct arena *arena, const struct http_request *request,
-                   const struct sockaddr_storage *peer, int64_t now_us, bool plain,
-                   struct gate_answer *out)
+                   const struct source *source, int64_t now_us, bool plain, struct gate_answer *out)
 {
     struct facts *facts = &gate->facts;
     gate->txn = index_reader_renew(gate->reader);
     gate->lookup.arena = arena;
     gate->lookup.unknown_key = (struct unknown_key){0};
-    const struct seen seen = {gate->networks, peer, request};
+    const struct seen seen = {gate->networks, source, request};
     const struct facts_request asked = {
         .method = request->method,
         .websocket = request->upgrade.len > 0,
@@ -242,7 +241,8 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
         .target = request->path,
         .plain = plain,
         .strict_paths = gate->strict_paths,
-        .network = network_of(gate->networks, peer, &request->headers, &out->client),
+        .network = network_of(gate->networks, source, &request->headers, &out->client),
+        .project = source->project,
         .now_us = now_us,
         .credential = credential_lines_of(&request->headers),
         .door_fields = read_door_fields,
@@ -270,13 +270,13 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
 }
 
 void gate_decide(struct gate *gate, struct arena *arena, const struct http_request *request,
-                 const struct sockaddr_storage *peer, int64_t now_us, struct gate_answer *out)
+                 const struct source *source, int64_t now_us, struct gate_answer *out)
 {
-    decide(gate, arena, request, peer, now_us, false, out);
+    decide(gate, arena, request, source, now_us, false, out);
 }
 
 void gate_decide_plain(struct gate *gate, struct arena *arena, const struct http_request *request,
-                       const struct sockaddr_storage *peer, int64_t now_us, struct gate_answer *out)
+                       const struct source *source, int64_t now_us, struct gate_answer *out)
 {
-    decide(gate, arena, request, peer, now_us, true, out);
+    decide(gate, arena, request, source, now_us, true, out);
 }

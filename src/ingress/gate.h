@@ -45,16 +45,15 @@ struct gate_answer {
 };
 
 /*
- * Decides REQUEST from PEER at NOW. What *out points to is good until the next call, or until the
+ * Decides REQUEST from SOURCE at NOW. What *out points to is good until the next call, or until the
  * reader is renewed or released.
  */
 void gate_decide(struct gate *gate, struct arena *arena, const struct http_request *request,
-                 const struct sockaddr_storage *peer, int64_t now_us, struct gate_answer *out);
+                 const struct source *source, int64_t now_us, struct gate_answer *out);
 
 /* The same where plain HTTP only leads to HTTPS: what would be asked on is RUNG_PLAIN_HTTP. */
 void gate_decide_plain(struct gate *gate, struct arena *arena, const struct http_request *request,
-                       const struct sockaddr_storage *peer, int64_t now_us,
-                       struct gate_answer *out);
+                       const struct source *source, int64_t now_us, struct gate_answer *out);
 
 /* The number of the transaction that the last decision was made by. */
 uint64_t gate_transaction(const struct gate *gate);

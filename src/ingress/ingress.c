@@ -66,7 +66,8 @@ static void on_drain(uv_timer_t *timer)
     struct process *process = timer->data;
     unsigned requests = process->worker.request_count;
     unsigned connections = net_listener_connections(process->listeners[0]) +
-                           net_listener_connections(process->listeners[1]);
+                           net_listener_connections(process->listeners[1]) +
+                           insides_connections(process->worker.insides);
     process->drained_ms += DRAIN_STEP_MS;
     process->quiet_ms = requests == 0 ? process->quiet_ms + DRAIN_STEP_MS : 0;
     /* Connections without a request get a moment to take the end of their last answer. */
@@ -87,6 +88,7 @@ static void drain(struct process *process)
     for (size_t i = 0; i < 2; i++) {
         net_listener_drain(process->listeners[i]);
     }
+    insides_close_all(process->worker.insides);
     uv_timer_start(&process->drain, on_drain, DRAIN_STEP_MS, DRAIN_STEP_MS);
 }
 
@@ -106,6 +108,18 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     }
 }
 
+static void open_inside(struct process *process, struct ipc_channel *channel, const void *body)
+{
+    struct msg_inside_open message;
+    int fds[INSIDE_FDS];
+    unsigned count = 0;
+    memcpy(&message, body, sizeof(message));
+    while (count < INSIDE_FDS && (fds[count] = ipc_take_fd(channel)) >= 0) {
+        count++;
+    }
+    insides_open(process->worker.insides, &message, fds, count);
+}
+
 static void on_engine(struct ipc_channel *channel, enum message_type type, const void *body,
                       size_t bytes, void *ctx)
 {
@@ -115,6 +129,14 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
         dispatch_start_failed(process->worker.dispatch, body);
     } else if (type == MSG_SOCKETS) {
         sockets_come(&process->worker, body);
+    } else if (type == MSG_INSIDE_OPEN) {
+        open_inside(process, channel, body);
+    } else if (type == MSG_INSIDE_CLOSE) {
+        const struct msg_inside_close *message = body;
+        insides_close(process->worker.insides, message->instance);
+    } else if (type == MSG_ENGINE_STARTED) {
+        insides_close_all(process->worker.insides);
+        ipc_send(channel, MSG_INSIDE_WANTED, NULL, 0);
     } else if (type == MSG_NONE) {
         process->worker.engine = NULL;
         ipc_close(channel);
@@ -345,10 +367,12 @@ int ingress_main(int argc, char **argv)
         return 1;
     }
     log_init("ingress", (enum log_level)process.worker.settings.log_level);
+    process.worker.insides = insides_new(&process.worker, process.tls);
     if (!sandbox_enter(&err) || !listen_both(&process, &err)) {
         log_error("start: %s", err.text);
         return 1;
     }
+    ipc_send(process.worker.engine, MSG_INSIDE_WANTED, NULL, 0);
     ipc_send(process.supervisor, MSG_READY, NULL, 0);
     uv_run(&process.loop, UV_RUN_DEFAULT);
     access_log_flush(process.worker.log);

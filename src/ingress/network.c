@@ -196,20 +196,20 @@ static bool forwarded_client(const struct networks *networks, const struct http_
     return false;
 }
 
-bool network_is_proxy(const struct networks *networks, const struct sockaddr_storage *peer)
+bool network_is_proxy(const struct networks *networks, const struct source *source)
 {
     struct address address;
-    if (networks->trusted_proxies.count == 0) {
+    if (networks->trusted_proxies.count == 0 || source->project.len > 0) {
         return false;
     }
-    address_of_peer(peer, &address);
+    address_of_peer(source->peer, &address);
     return cidr_list_holds(&networks->trusted_proxies, &address);
 }
 
-struct slice network_scheme(const struct networks *networks, const struct sockaddr_storage *peer,
+struct slice network_scheme(const struct networks *networks, const struct source *source,
                             struct slice own, const struct http_headers *headers)
 {
-    if (network_is_proxy(networks, peer)) {
+    if (network_is_proxy(networks, source)) {
         const struct http_header *said = http_headers_find(headers, SLICE("x-forwarded-proto"));
         if (said != NULL && slice_is(said->value, "https")) {
             return SLICE("https");
@@ -221,10 +221,13 @@ struct slice network_scheme(const struct networks *networks, const struct sockad
     return own;
 }
 
-enum network network_of(const struct networks *networks, const struct sockaddr_storage *peer,
+enum network network_of(const struct networks *networks, const struct source *source,
                         const struct http_headers *headers, struct address *client)
 {
-    address_of_peer(peer, client);
+    address_of_peer(source->peer, client);
+    if (source->project.len > 0) {
+        return NETWORK_OUTSIDE; /* what it is to a service of its project is found out there */
+    }
     bool proxied =
         networks->trusted_proxies.count > 0 && cidr_list_holds(&networks->trusted_proxies, client);
     if (proxied && !forwarded_client(networks, headers, client)) {

@@ -32,6 +32,14 @@ struct networks {
     struct cidr_list trusted_proxies;
 };
 
+/* Where a connection comes from. */
+struct source {
+    const struct sockaddr_storage *peer;
+    /* The ID of the project whose instance it is, as the engine says: then its address is one of a
+     * network of its own, and stands in none of our lists. "": it came from outside. */
+    struct slice project;
+};
+
 /* "10.0.0.0/8,fd00::/8,192.0.2.1"; empty text is an empty list. INVALID_ARGUMENT on failure. */
 bool cidr_list_read(struct slice text, struct cidr_list *out, struct error *err);
 bool cidr_list_holds(const struct cidr_list *list, const struct address *address);
@@ -42,10 +50,10 @@ void address_of_peer(const struct sockaddr_storage *peer, struct address *out);
 struct slice address_text(const struct address *address, char out[ADDRESS_TEXT_MAX]);
 
 /* The network, and in *CLIENT who the caller is. */
-enum network network_of(const struct networks *networks, const struct sockaddr_storage *peer,
+enum network network_of(const struct networks *networks, const struct source *source,
                         const struct http_headers *headers, struct address *client);
 /* Whether the peer itself is a trusted proxy: then what it says of the scheme counts. */
-bool network_is_proxy(const struct networks *networks, const struct sockaddr_storage *peer);
+bool network_is_proxy(const struct networks *networks, const struct source *source);
 /* "https" or "http", as the client sees us: OWN, unless a trusted proxy says otherwise. */
-struct slice network_scheme(const struct networks *networks, const struct sockaddr_storage *peer,
+struct slice network_scheme(const struct networks *networks, const struct source *source,
                             struct slice own, const struct http_headers *headers);

@@ -98,7 +98,8 @@ bool own_host_is(struct request *request)
     const struct own_hosts *own = request->worker->own;
     struct slice authority = request->head->authority, host;
     uint16_t port;
-    return own != NULL && may_be_own(own, authority) &&
+    /* From within an instance none of them is there. */
+    return own != NULL && request->source.project.len == 0 && may_be_own(own, authority) &&
            url_authority(request->arena, authority, &host, &port) &&
            (slice_equal(host, own->auth) || slice_equal(host, own->console) || is_api(own, host));
 }
@@ -130,8 +131,7 @@ void own_host_relay(struct request *request, enum own_errand errand)
     const struct http_request *head = request->head;
     struct address client;
     char text[ADDRESS_TEXT_MAX];
-    network_of(&request->worker->networks, exchange_peer(request->exchange), &head->headers,
-               &client);
+    network_of(&request->worker->networks, &request->source, &head->headers, &client);
     request->record.remote_ip = arena_slice(request->arena, address_text(&client, text));
     request->own = errand;
     request->body_max =

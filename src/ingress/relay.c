@@ -54,7 +54,7 @@ static bool forward_make(struct request *request)
         .user_email = request->user_email,
         .user_id = request->user_id,
     };
-    address_of_peer(exchange_peer(request->exchange), &peer);
+    address_of_peer(request->source.peer, &peer);
     forwarding.peer = arena_slice(request->arena, address_text(&peer, text));
     *forward = (struct http_request){
         .method = request->upgrade ? SLICE("GET") : head->method,

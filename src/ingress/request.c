@@ -45,7 +45,8 @@ enum { CLIENT_LEFT = 499, H2_INTERNAL_ERROR = 2 };
 
 /* ---- birth ---- */
 
-static struct request *request_new(struct worker *worker, struct exchange *exchange)
+static struct request *request_new(struct worker *worker, struct exchange *exchange,
+                                   struct slice project)
 {
     struct arena *arena = exchange_arena(exchange);
     struct request *request = arena_new(arena, struct request);
@@ -55,11 +56,12 @@ static struct request *request_new(struct worker *worker, struct exchange *excha
     request->exchange = exchange;
     request->arena = arena;
     request->head = head;
+    request->source = (struct source){exchange_peer(exchange), project};
     request->arrived_us = clock_mono_us();
     request->refused = -1;
     request->record = (struct access_record){
         .method = head->method,
-        .scheme = network_scheme(&worker->networks, exchange_peer(exchange),
+        .scheme = network_scheme(&worker->networks, &request->source,
                                  exchange_is_tls(exchange) ? SLICE("https") : SLICE("http"),
                                  &head->headers),
         .host = head->authority,
@@ -255,7 +257,7 @@ void request_judge(struct request *request)
         request_fail(request, FAILURE_CUT_OFF);
         return;
     }
-    gate_decide(worker->gate, request->arena, request->head, exchange_peer(request->exchange),
+    gate_decide(worker->gate, request->arena, request->head, &request->source,
                 request->state == REQUEST_NEW ? request->record.received_us : clock_wall_us(),
                 &answer);
     if (waits_for_key(request, &answer)) {
@@ -273,9 +275,9 @@ void request_judge(struct request *request)
     }
 }
 
-static void on_request(struct exchange *exchange, void *ctx)
+static void begin(struct request *request)
 {
-    struct request *request = request_new(ctx, exchange);
+    struct exchange *exchange = request->exchange;
     if (request->head->framing != HTTP_NO_BODY) {
         exchange_pause(exchange); /* nothing of the body is wanted before there is a container */
     }
@@ -284,6 +286,17 @@ static void on_request(struct exchange *exchange, void *ctx)
         return;
     }
     request_judge(request);
+}
+
+static void on_request(struct exchange *exchange, void *ctx)
+{
+    begin(request_new(ctx, exchange, SLICE_NONE));
+}
+
+static void on_inside_request(struct exchange *exchange, void *ctx)
+{
+    const struct inside *inside = ctx;
+    begin(request_new(inside_worker(inside), exchange, inside_project(inside)));
 }
 
 /* The last of a request: its line in the log. */
@@ -365,6 +378,7 @@ void request_tick(uv_timer_t *timer)
     dispatch_tick(worker->dispatch, now);
     sockets_tick(worker);
     pools_sweep(worker->pools, (int64_t)uv_now(worker->loop) * 1000);
+    insides_sweep(worker->insides);
     access_log_flush(worker->log);
     if (worker->request_count == 0) {
         uv_timer_stop(timer);
@@ -394,14 +408,14 @@ static struct slice https_url(struct request *request)
 
 static void on_plain_request(struct exchange *exchange, void *ctx)
 {
-    struct request *request = request_new(ctx, exchange);
+    struct request *request = request_new(ctx, exchange, SLICE_NONE);
     struct http_headers headers = {0};
     struct gate_answer answer;
     if (is_cut_off(request->worker)) {
         request_fail(request, FAILURE_CUT_OFF);
         return;
     }
-    gate_decide_plain(request->worker->gate, request->arena, request->head, exchange_peer(exchange),
+    gate_decide_plain(request->worker->gate, request->arena, request->head, &request->source,
                       request->record.received_us, &answer);
     struct slice url = https_url(request);
     bool leads_on = answer.verdict.rung == RUNG_PLAIN_HTTP || own_host_is(request);
@@ -438,6 +452,20 @@ static void on_fault(void *ctx, const struct net_fault *fault)
     access_log_add(worker->log, &record);
     worker->log_now = true;
 }
+
+static void on_inside_fault(void *ctx, const struct net_fault *fault)
+{
+    on_fault(inside_worker(ctx), fault);
+}
+
+const struct exchange_events request_events_inside = {
+    .on_request = on_inside_request,
+    .on_fault = on_inside_fault,
+    .on_body = relay_body,
+    .on_body_end = relay_body_end,
+    .on_writable = relay_writable,
+    .on_close = on_close,
+};
 
 const struct exchange_events request_events_https = {
     .on_request = on_request,

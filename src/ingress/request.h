@@ -32,6 +32,7 @@ enum {
     KEY_WAITERS_MAX = 256,
     SIGNER_WAIT_MS = 5000,
     SIGNER_WAITERS_MAX = 4096,
+    INSIDE_FDS = 3,
 };
 
 enum request_state {
@@ -69,6 +70,8 @@ enum failure {
 };
 
 struct own_hosts; /* own_host.c */
+struct insides;   /* inside.c */
+struct inside;    /* of one instance */
 struct waiting;   /* of one revision: dispatch.c */
 struct dispatch;
 
@@ -86,6 +89,7 @@ struct worker {
     int wakes[BOARD_WORKERS];
     struct pools *pools;
     struct own_hosts *own;
+    struct insides *insides;
     struct dispatch *dispatch;
     struct access_log *log;
     struct meter *meter;
@@ -111,6 +115,7 @@ struct request {
     struct exchange *exchange;
     struct arena *arena;
     const struct http_request *head;
+    struct source source;
     TAILQ_ENTRY(request) all;
     enum request_state state;
     int64_t arrived_us;  /* clock_mono_us() */
@@ -161,6 +166,8 @@ struct request {
 /* request.c */
 extern const struct exchange_events request_events_https;
 extern const struct exchange_events request_events_redirect;
+/* CTX is a struct inside, and not the worker. */
+extern const struct exchange_events request_events_inside;
 /* Answers for the container, if nothing was sent yet; else cuts the exchange. */
 void request_fail(struct request *request, enum failure failure);
 /* The gate's answer has to be asked for again: the index has news, or time is up. */
@@ -216,6 +223,30 @@ void sockets_leave(struct request *request);
 void sockets_come(struct worker *worker, const struct msg_sockets *message);
 /* Now and then: asks again for those that wait. */
 void sockets_tick(struct worker *worker);
+
+/*
+ * inside.c: instances that call services. Each in a container has sockets of ours in its own
+ * network, which the engine opens and hands to every worker. A request that comes there goes the
+ * same way through the gate as any other; what is known of it besides is whose instance sent it.
+ * A hostile instance has no more there than any client: TLS, HTTP, the gate, and names of services.
+ * Hosts that are ours (console, sign-in) are not found from there.
+ */
+/* WORKER and TLS outlive it. */
+struct insides *insides_new(struct worker *worker, struct net_tls *tls);
+/* MSG_INSIDE_OPEN, with its descriptors, all of which are taken. What there was of the same
+ * instance ends as by insides_close(). */
+void insides_open(struct insides *insides, const struct msg_inside_open *message, const int *fds,
+                  unsigned count);
+/* Nothing new comes from there; requests that are under way end. INSTANCE need not be known. */
+void insides_close(struct insides *insides, const char *instance);
+void insides_close_all(struct insides *insides);
+/* Now and then: forgets those whose last connection has ended. NULL is fine. */
+void insides_sweep(struct insides *insides);
+/* Open connections of all instances. */
+unsigned insides_connections(const struct insides *insides);
+struct worker *inside_worker(const struct inside *inside);
+/* The ID of the project of its instance. */
+struct slice inside_project(const struct inside *inside);
 
 /* dispatch.c */
 struct dispatch *dispatch_new(struct worker *worker);

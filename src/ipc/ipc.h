@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 /* A packet holds the value of a secret, of up to 64 KiB, beside its names. */
-enum { IPC_VERSION = 6, IPC_PACKET_MAX = 68 * 1024 };
+enum { IPC_VERSION = 7, IPC_PACKET_MAX = 68 * 1024 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -48,12 +48,16 @@ enum message_type {
     MSG_LOG,         /* supervisor → ingress, engine: its log was turned over; the descriptor is
                         the fresh file's, for appending */
     MSG_DOOR, /* ingress → control: one end of a pair, for requests to hosts that are ours */
-    MSG_ENGINE_STARTED,   /* engine → control, metadata: whatever a predecessor was asked, or has
-                             told, is forgotten */
+    MSG_ENGINE_STARTED, /* engine → control, metadata, ingress: whatever a predecessor was asked,
+                           or has told, is forgotten */
     MSG_METADATA_STARTED, /* metadata → engine: tell me of every instance */
     MSG_METADATA_OPEN,    /* engine → metadata: a listening socket inside the network of an
                              instance, and what holds its address; or which user it is */
     MSG_METADATA_CLOSE,   /* engine → metadata: that instance has ended */
+    MSG_INSIDE_WANTED,    /* ingress → engine: I run: tell me of every instance */
+    MSG_INSIDE_OPEN,  /* engine → ingress: sockets inside the network of an instance, by which it
+                         calls other services */
+    MSG_INSIDE_CLOSE, /* engine → ingress: that instance has ended */
     MSG_LEAF,         /* control → ingress: the services' certificate: chain PEM, NUL, key PEM */
     MSG_SECRETS_ASK,  /* engine → control: an instance is about to start: what are its secrets? */
     MSG_SECRET,       /* control → engine: one of them */
@@ -174,6 +178,15 @@ struct msg_metadata_open {
     uint32_t user; /* without a socket: what this user asks at the socket of this machine is its */
 };
 struct msg_metadata_close {
+    char instance[41];
+};
+/* With it come a listening socket, one for questions about names (UDP), and what else must stay
+ * open for them. */
+struct msg_inside_open {
+    char instance[41];
+    char project[64]; /* its ID */
+};
+struct msg_inside_close {
     char instance[41];
 };
 

@@ -342,12 +342,24 @@ static void for_each(struct link *list, void (*deed)(struct server_conn *conn))
     }
 }
 
+static void on_handle_closed(uv_handle_t *handle)
+{
+    listener_release(handle->data);
+}
+
+/* The descriptor is the caller's to close behind it. */
+static void leave_socket(struct net_listener *listener)
+{
+    if (listener->fd >= 0) {
+        uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+        listener->fd = -1;
+    }
+}
+
 void net_listener_drain(struct net_listener *listener)
 {
     listener->draining = true;
-    if (listener->fd >= 0) {
-        uv_poll_stop(&listener->poll);
-    }
+    leave_socket(listener);
     uv_timer_stop(&listener->pause);
     for_each(&listener->idle, drain_conn);
     for_each(&listener->busy, drain_conn);
@@ -356,11 +368,6 @@ void net_listener_drain(struct net_listener *listener)
 unsigned net_listener_connections(const struct net_listener *listener)
 {
     return listener->connections;
-}
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    listener_release(handle->data);
 }
 
 static void listener_release(struct net_listener *listener)
@@ -382,8 +389,6 @@ void net_listener_free(struct net_listener *listener)
     while (!link_alone(&listener->busy)) {
         transport_close(&link_owner(listener->busy.next, struct server_conn, link)->t, true);
     }
-    if (listener->fd >= 0) {
-        uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
-    }
+    leave_socket(listener);
     uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
 }

@@ -82,8 +82,8 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
 /* Serves a connection that did not come through the listening socket: FD, taken, is its end of a
  * pair. FD of net_listen() may be -1: then there are only such. */
 void net_listener_take(struct net_listener *listener, int fd);
-/* Stops accepting; idle connections are closed, busy ones say "Connection: close" or GOAWAY and
- * end. */
+/* Stops accepting, and has no more to do with its socket, which may be closed; idle connections are
+ * closed, busy ones say "Connection: close" or GOAWAY and end. */
 void net_listener_drain(struct net_listener *listener);
 /* Connections that are still open. */
 unsigned net_listener_connections(const struct net_listener *listener);
@@ -220,6 +220,11 @@ void net_tls_free(struct net_tls *tls);
  */
 bool net_tls_renew(struct net_tls *tls, struct slice chain_pem, struct slice key_pem,
                    struct error *err);
+
+/* The name by which OpenSSL finds the certificate PEM in a folder: "1a2b3c4d", of its subject.
+ * False if it is none. */
+enum { NET_CERTIFICATE_NAME_BYTES = 9 };
+bool net_certificate_name(struct slice pem, char out[NET_CERTIFICATE_NAME_BYTES]);
 
 /* ---- sockets ---- */
 

@@ -352,3 +352,17 @@ SSL *net_tls_accept(struct net_tls *tls, int fd)
     SSL_set_accept_state(ssl);
     return ssl;
 }
+
+bool net_certificate_name(struct slice pem, char out[NET_CERTIFICATE_NAME_BYTES])
+{
+    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+    X509 *cert = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+    if (cert != NULL) {
+        snprintf(out, NET_CERTIFICATE_NAME_BYTES, "%08lx",
+                 X509_subject_name_hash(cert) & 0xffffffffUL);
+    }
+    BIO_free(bio);
+    X509_free(cert);
+    ERR_clear_error();
+    return cert != NULL;
+}

@@ -216,6 +216,14 @@ static void gather_behind_door(struct gathering *gathering)
     facts->ladder.principal = facts->caller.grant;
 }
 
+/* Whether SERVICE is of the project whose instance sends REQUEST (docs/access.md, C10). */
+static bool is_sibling(const struct facts_request *request, const struct facts_service *service)
+{
+    struct slice rest = service->resource_name, project; /* projects/P/… */
+    return request->project.len > 0 && slice_cut(&rest, '/', &project) &&
+           slice_cut(&rest, '/', &project) && slice_equal(project, request->project);
+}
+
 void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *arena,
                   const struct facts_request *request, struct facts *out)
 {
@@ -238,6 +246,7 @@ void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *
     out->ladder.default_url = out->route->default_url;
     out->ladder.default_url_disabled = out->service->default_url_disabled;
     out->ladder.ingress = out->service->ingress;
+    out->ladder.network = is_sibling(request, out->service) ? NETWORK_INSIDE : out->ladder.network;
     out->ladder.invoker_check_off =
         out->service->invoker_check_off && (out->service->check_off_until_us == 0 ||
                                             request->now_us < out->service->check_off_until_us);

@@ -230,6 +230,9 @@ struct facts_request {
     bool plain;          /* came by plain HTTP where that only leads to HTTPS */
     bool strict_paths;   /* paths that Cloud Run keeps to itself are not found */
     enum network network;
+    struct slice project; /* ID: whose instance sends it, from within its network. Such a caller is
+                             inside for the services of that project, whatever `network`. "": none
+                           */
     int64_t now_us;
     struct credential_lines credential;
     /*

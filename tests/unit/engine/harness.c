@@ -92,6 +92,7 @@ void harness_start(struct harness *harness)
     char body[IPC_PACKET_MAX];
     assert_int_equal(harness_hear(harness->control_fd, body), MSG_ENGINE_STARTED);
     assert_int_equal(harness_hear(harness->supervisor_fd, body), MSG_READY);
+    assert_int_equal(harness_hear(harness->worker_fd, body), MSG_ENGINE_STARTED);
 }
 
 int harness_drain(struct harness *harness)

@@ -171,7 +171,8 @@ static struct gate_answer ask_gate(struct arena *arena, const struct chance_requ
               request->serverless_twice);
     add_lines(arena, &head.headers, SLICE("proxy-authorization"), request->proxy, false);
     add_browser(arena, &head.headers, request);
-    gate_decide(stand.gate, arena, &head, &address, request->now_s * 1000000, &answer);
+    gate_decide(stand.gate, arena, &head, &(struct source){.peer = &address},
+                request->now_s * 1000000, &answer);
     return answer;
 }
 

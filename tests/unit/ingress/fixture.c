@@ -239,7 +239,8 @@ struct gate_answer world_decide(struct world *world, const struct http_request *
     struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&peer;
     v4->sin_family = AF_INET;
     inet_pton(AF_INET, "192.0.2.9", &v4->sin_addr);
-    gate_decide(world->gate, &world->arena, request, &peer, world->now_s * 1000000, &answer);
+    gate_decide(world->gate, &world->arena, request, &(struct source){.peer = &peer},
+                world->now_s * 1000000, &answer);
     return answer;
 }
 

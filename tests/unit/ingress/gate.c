@@ -479,7 +479,8 @@ static struct verdict by_plain_http(const char *method, const char *host)
     struct sockaddr_storage peer = {.ss_family = AF_INET};
     struct http_request request = {
         .method = slice_of(method), .authority = slice_of(host), .path = SLICE("/")};
-    gate_decide_plain(world.gate, &world.arena, &request, &peer, NOW_S * 1000000, &answer);
+    gate_decide_plain(world.gate, &world.arena, &request, &(struct source){.peer = &peer},
+                      NOW_S * 1000000, &answer);
     return answer.verdict;
 }
 

@@ -440,7 +440,8 @@ static void only_a_trusted_proxy_says_who_the_caller_is(void **state)
             http_headers_add(&headers, &arena, slice_upto(line, colon),
                              slice_trim(slice_from(line, colon + 1)));
         }
-        enum network network = network_of(&networks, &peer, &headers, &client);
+        enum network network =
+            network_of(&networks, &(struct source){.peer = &peer}, &headers, &client);
         if (network != rows[i].network) {
             fail_msg("row %zu: network %d", i, (int)network);
         }

@@ -1,4 +1,4 @@
-#include "engine/metadata_socket.h"
+#include "engine/inner_socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,22 +13,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PORT = 80, BACKLOG = 32 };
+enum { BACKLOG = 32, NAMES_PORT = 53 };
 
 /* ---- the address ---- */
 
-static struct sockaddr_in at_port(uint16_t port)
+static struct sockaddr_in at_port(const struct inner_place *place, uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    inet_pton(AF_INET, METADATA_ADDRESS, &address.sin_addr);
+    inet_pton(AF_INET, place->address, &address.sin_addr);
     return address;
 }
 
 /* On the loopback, and that address alone: its class would take in its neighbours. */
-static bool add_address(int fd)
+static bool add_address(const struct inner_place *place, int fd)
 {
-    struct ifreq request = {.ifr_name = "lo:1"};
-    struct sockaddr_in address = at_port(0);
+    struct ifreq request = {0};
+    struct sockaddr_in address = at_port(place, 0);
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", place->label);
     memcpy(&request.ifr_addr, &address, sizeof(address));
     if (ioctl(fd, SIOCSIFADDR, &request) != 0) {
         return false;
@@ -38,9 +39,9 @@ static bool add_address(int fd)
     return ioctl(fd, SIOCSIFNETMASK, &request) == 0;
 }
 
-static bool listen_at(int fd, uint16_t port)
+static bool listen_at(const struct inner_place *place, int fd, uint16_t port)
 {
-    struct sockaddr_in address = at_port(port);
+    struct sockaddr_in address = at_port(place, port);
     return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, BACKLOG) == 0;
 }
 
@@ -101,6 +102,10 @@ static int map_of(int fd)
     {                                                                                              \
         .code = BPF_JMP | BPF_EXIT                                                                 \
     }
+#define IF(reg, value, steps) /* compares 32 bits */                                               \
+    {                                                                                              \
+        .code = BPF_JMP32 | BPF_JEQ | BPF_K, .dst_reg = (reg), .imm = (value), .off = (steps)      \
+    }
 #define IF_NOT(reg, value, steps) /* compares 32 bits */                                           \
     {                                                                                              \
         .code = BPF_JMP32 | BPF_JNE | BPF_K, .dst_reg = (reg), .imm = (value), .off = (steps)      \
@@ -111,19 +116,21 @@ static int map_of(int fd)
     }
 
 /* Leads connections to the address and port to the socket in MAP. */
-static int program_of(int map)
+static int program_of(const struct inner_place *place, int map)
 {
-    const struct sockaddr_in address = at_port(PORT);
+    const int32_t address = (int32_t)at_port(place, 0).sin_addr.s_addr;
+    const int32_t other = place->loopback ? (int32_t)htonl(INADDR_LOOPBACK) : address;
     const struct bpf_insn steps[] = {
         COPY(BPF_REG_6, BPF_REG_1), /* the context */
         LOAD(BPF_REG_2, BPF_REG_6, offsetof(struct bpf_sk_lookup, family)),
-        IF_NOT(BPF_REG_2, AF_INET, 20),
+        IF_NOT(BPF_REG_2, AF_INET, 21),
         LOAD(BPF_REG_2, BPF_REG_6, offsetof(struct bpf_sk_lookup, protocol)),
-        IF_NOT(BPF_REG_2, IPPROTO_TCP, 18),
+        IF_NOT(BPF_REG_2, IPPROTO_TCP, 19),
         LOAD(BPF_REG_2, BPF_REG_6, offsetof(struct bpf_sk_lookup, local_port)), /* host order */
-        IF_NOT(BPF_REG_2, PORT, 16),
+        IF_NOT(BPF_REG_2, place->port, 17),
         LOAD(BPF_REG_2, BPF_REG_6, offsetof(struct bpf_sk_lookup, local_ip4)),
-        IF_NOT(BPF_REG_2, (int32_t)address.sin_addr.s_addr, 14),
+        IF(BPF_REG_2, address, 1),
+        IF_NOT(BPF_REG_2, other, 14),
         /* sock = map[0] */
         {.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4, .imm = 0},
         COPY(BPF_REG_2, BPF_REG_10),
@@ -157,10 +164,10 @@ static int program_of(int map)
 }
 
 /* Descriptor of what holds the program in place; -1 and errno. */
-static int lead_to(int fd, const struct namespaces *namespaces)
+static int lead_to(const struct inner_place *place, int fd, const struct namespaces *namespaces)
 {
     int map = map_of(fd);
-    int program = map < 0 ? -1 : program_of(map);
+    int program = map < 0 ? -1 : program_of(place, map);
     union bpf_attr attach = {.link_create = {.prog_fd = (uint32_t)program,
                                              .target_fd = (uint32_t)namespaces->net_fd,
                                              .attach_type = BPF_SK_LOOKUP}};
@@ -178,11 +185,13 @@ static int lead_to(int fd, const struct namespaces *namespaces)
 
 /* ---- the whole ---- */
 
-static int new_socket(const struct namespaces *namespaces)
+/* Of the TYPE SOCK_STREAM or SOCK_DGRAM, in a network that has the address. */
+static int new_socket(const struct inner_place *place, const struct namespaces *namespaces,
+                      int type)
 {
     int fd = -1;
-    namespaces_sockets(namespaces, &fd, 1);
-    if (fd >= 0 && !add_address(fd)) {
+    namespaces_sockets(namespaces, type, &fd, 1);
+    if (fd >= 0 && !add_address(place, fd)) {
         int number = errno;
         close(fd);
         errno = number;
@@ -191,29 +200,30 @@ static int new_socket(const struct namespaces *namespaces)
     return fd;
 }
 
-bool metadata_socket_open(const struct namespaces *namespaces, bool taken,
-                          struct metadata_socket *out, struct error *err)
+bool inner_socket_open(const struct namespaces *namespaces, const struct inner_place *place,
+                       struct inner_socket *out, struct error *err)
 {
-    *out = (struct metadata_socket){.fd = new_socket(namespaces), .link_fd = -1};
-    if (out->fd >= 0 && listen_at(out->fd, 0)) {
-        out->link_fd = lead_to(out->fd, namespaces);
+    *out = (struct inner_socket){.fd = new_socket(place, namespaces, SOCK_STREAM), .link_fd = -1};
+    if (out->fd >= 0 && listen_at(place, out->fd, 0)) {
+        out->link_fd = lead_to(place, out->fd, namespaces);
         if (out->link_fd >= 0) {
             return true;
         }
     }
-    metadata_socket_close(out);
-    if (!taken) {
-        out->fd = new_socket(namespaces);
+    inner_socket_close(out);
+    if (!place->taken) {
+        out->fd = new_socket(place, namespaces, SOCK_STREAM);
     }
-    if (out->fd >= 0 && listen_at(out->fd, PORT)) {
+    if (out->fd >= 0 && listen_at(place, out->fd, place->port)) {
         return true;
     }
-    error_errno(err, "no socket for a metadata server could be made in the instance's network");
-    metadata_socket_close(out);
+    error_errno(err, "no socket at %s:%u could be made in the instance's network", place->address,
+                place->port);
+    inner_socket_close(out);
     return false;
 }
 
-void metadata_socket_close(struct metadata_socket *socket)
+void inner_socket_close(struct inner_socket *socket)
 {
     if (socket->fd >= 0) {
         close(socket->fd);
@@ -221,5 +231,22 @@ void metadata_socket_close(struct metadata_socket *socket)
     if (socket->link_fd >= 0) {
         close(socket->link_fd);
     }
-    *socket = (struct metadata_socket){-1, -1};
+    *socket = (struct inner_socket){-1, -1};
+}
+
+int inner_names_open(const struct namespaces *namespaces, const struct inner_place *place,
+                     struct error *err)
+{
+    struct sockaddr_in address = at_port(place, NAMES_PORT);
+    int fd = new_socket(place, namespaces, SOCK_DGRAM);
+    /* An engine before us may have made one that a worker still has open. */
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
+        bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+        return fd;
+    }
+    error_errno(err, "no resolver could be made in the instance's network");
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
 }

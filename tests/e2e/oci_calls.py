@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""From service to service (--engine=oci): a program in an instance calls another service by its URL, with a
+token of its metadata server, as on Cloud Run. Without an outgoing network, and behind proxies that are
+believed: an instance is neither of them."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from by_api import RUN, SCALE, SERVICES, deploy, make_account, service_body, set_policy, wait_settled
+from homerun import Homerun, Skip, finally_do, main, need, test, wait_until
+
+folder = tempfile.mkdtemp(prefix="homerun-calls-")
+os.chmod(folder, 0o755)
+stand = Homerun("--engine=oci", "--egress=none", "--internal=10.9.9.9/32,169.254.0.0/16",
+                "--trusted-proxy=127.0.0.0/8,169.254.0.0/16")
+
+# Does what it is sent; its own answers are how it is asked.
+PROGRAM = r"""
+import contextlib, http.server, io, json, os, socket, ssl, subprocess, time, traceback, urllib.error, urllib.request
+def metadata(path):
+    return urllib.request.urlopen(urllib.request.Request(
+        "http://metadata.google.internal/computeMetadata/v1/" + path,
+        headers={"Metadata-Flavor": "Google"})).read().decode()
+def ask(url, audience=None, path="/page", **headers):
+    if audience != "":
+        headers["Authorization"] = "Bearer " + metadata(
+            "instance/service-accounts/default/identity?audience=" + (audience or url))
+    try:
+        got = urllib.request.urlopen(urllib.request.Request(url + path, headers=headers), timeout=20)
+        return got.status, got.read().decode()
+    except urllib.error.HTTPError as why:
+        return why.code, ""
+class Handler(http.server.BaseHTTPRequestHandler):
+    def say(self, text):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def do_GET(self):
+        self.say(json.dumps({"service": os.environ["K_SERVICE"], **dict(self.headers)}))
+    def do_POST(self):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            try:
+                exec(self.rfile.read(int(self.headers["Content-Length"])).decode(), globals())
+            except Exception:
+                traceback.print_exc(file=out)
+        self.say(out.getvalue())
+    def log_message(self, *ignored):
+        pass
+http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@finally_do
+def close():
+    stand.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def homerun():
+    if stand.process is None:
+        if os.geteuid() != 0:
+            raise Skip("containers need root in this version")
+        for program in ("crun", "skopeo", "umoci"):
+            need(program)
+        if subprocess.run(["unshare", "--user", "--net", "--mount", "true"], check=False,
+                          capture_output=True).returncode != 0:
+            raise Skip("this kernel forbids namespaces")
+        stand.start()
+        with open(f"{folder}/site.py", "w", encoding="utf-8") as file:
+            file.write(PROGRAM)
+        stand.cli("images", "add", "site:1", f"--dir={folder}", "--", "python3", "site.py")
+        account = make_account(stand, "caller")
+        deploy(stand, "caller", "site:1", spec={"serviceAccountName": account},
+               template_notes={SCALE + "minScale": "1"})
+        deploy(stand, "callee", "site:1", public=False)
+        set_policy(stand, "callee", f"serviceAccount:{account}")
+    return stand
+
+
+def does(script, name="caller"):
+    """What SCRIPT, in Python, prints in an instance."""
+    got = homerun().get(homerun().url(name), method="POST", body=script.encode())
+    assert got.status == 200, got
+    return got.text
+
+
+def called(name, *more):
+    """The status that another service's URL answers with."""
+    return does(f"print(ask({homerun().url(name)!r}{''.join(', ' + word for word in more)})[0])").strip()
+
+
+@test
+def a_private_service_is_called_by_its_url_with_a_token_of_the_metadata_server():
+    url = homerun().url("callee")
+    told = does(f"print(*ask({url!r}))")
+    assert told.startswith("200 ") and '"service": "callee"' in told, told
+    assert called("callee", "audience=''") == "403", "without a token"
+    assert called("callee", "audience='https://other.example'") == "401", "by a token for somebody else"
+    set_policy(stand, "callee")
+    try:
+        assert called("callee") == "403", "its account may not any more"
+    finally:
+        set_policy(stand, "callee", f"serviceAccount:caller@{'demo'}.iam.gserviceaccount.com")
+    assert called("callee") == "200"
+    other = [one for one in homerun().api("GET", "/v2/projects/demo/locations/us-central1/services/callee")
+             .json["urls"] if one != url]
+    assert len(other) == 1
+    assert does(f"print(ask({other[0]!r}, audience={url!r})[0])").strip() == "200", other
+
+
+@test
+def clients_that_take_localhost_for_the_loopback_or_check_by_a_file_get_there_too():
+    need("curl")
+    url = homerun().url("callee")
+    told = does(f"print(subprocess.run(['curl', '-sS', '-o', '/dev/null', '-w', '%{{http_code}}', {url!r}], "
+                "capture_output=True, text=True))")
+    assert "stdout='403'" in told, told
+    told = does("print(ssl.create_default_context(cafile=os.environ['NODE_EXTRA_CA_CERTS']).cert_store_stats())")
+    assert "'x509_ca': 1" in told, told
+
+
+@test
+def who_is_inside_is_known_by_the_instance_and_never_by_what_it_says():
+    homerun()
+    inside = {RUN + "ingress": "internal"}
+    deploy(stand, "hidden", "site:1", notes=inside)
+    assert stand.get(stand.url("hidden")).status == 404, "from outside"
+    assert called("hidden", "audience=''") == "200", "a sibling of the project is inside"
+    made = stand.api("POST", "/v3/projects", {"projectId": "other-one"}).json["response"]
+    number = made["name"].split("/")[1]
+    services = SERVICES.replace("demo", "other-one")
+    got = stand.api("POST", services, service_body("hidden", "homerun.test/hello", notes=inside))
+    assert got.status == 200, got
+    url = wait_until(lambda: stand.api("GET", f"{services}/hidden").json["status"].get("url"), "its URL")
+    assert number in url
+    wait_until(lambda: any(one["type"] == "Ready" and one["status"] == "True" for one in stand.api(
+        "GET", f"{services}/hidden").json["status"]["conditions"]), "it is ready")
+    assert stand.get(url, headers={"X-Forwarded-For": "10.9.9.9"}).status == 200, "by a trusted proxy's word"
+    for lies in ("", ", **{'X-Forwarded-For': '10.9.9.9'}", ", **{'X-Forwarded-Proto': 'http', "
+                 "'X-Forwarded-For': '10.9.9.9, 127.0.0.1'}"):
+        told = does(f"print(ask({url!r}, audience=''{lies})[0])").strip()
+        assert told == "404", (lies, told)
+
+
+@test
+def nothing_but_services_is_behind_that_door():
+    homerun()
+    domain, port = stand.ready["domain"], stand.url("callee").rsplit(":", 1)[1]
+    for host in ("auth", "console", "api"):
+        for path in ("/", "/v1/projects", "/.well-known/openid-configuration"):
+            told = does(f"""
+context = ssl.create_default_context()
+context.check_hostname = False
+try:
+    print(urllib.request.urlopen(urllib.request.Request('https://169.254.169.253:{port}{path}',
+          headers={{'Host': '{host}.{domain}'}}), context=context, timeout=20).status)
+except urllib.error.HTTPError as why:
+    print(why.code)
+""")
+            assert told.strip() == "404", (host, path, told)
+    ports = [one.rsplit(":", 1)[1].rstrip("/") for one in
+             (stand.api_url, stand.ready["http"], f"x:{int(port) + 1}", "x:22")]
+    told = does(f"""
+for host in ('127.0.0.1', '169.254.169.253', '169.254.169.254'):
+    for port in {ports}:
+        try:
+            socket.create_connection((host, int(port)), 3)
+            print('OUT', host, port)
+        except OSError:
+            pass
+print(sorted(name for name in os.listdir('/sys/class/net')))
+""")
+    assert told.strip() == "['lo']", told
+
+
+@test
+def names_of_services_are_known_and_no_others():
+    homerun()
+    told = does(f"""
+for name in ('{stand.url('callee').split('/')[2].rsplit(':', 1)[0]}', 'CALLEE-1.US-CENTRAL1.{stand.ready['domain']}',
+             'a-b-uc.a.{stand.ready['domain']}', '{stand.ready['domain']}', 'auth.{stand.ready['domain']}',
+             'a.b.c.{stand.ready['domain']}', 'us-central1.{stand.ready['domain']}.example', 'example.com'):
+    try:
+        print(sorted(set(found[4][0] for found in socket.getaddrinfo(name, 443))))
+    except OSError as why:
+        print('none')
+""")
+    assert told.split("\n")[:-1] == ["['169.254.169.253']"] * 3 + ["none"] * 5, told
+
+
+@test
+def it_goes_on_when_a_worker_or_the_engine_is_killed():
+    homerun()
+    for role in ("ingress", "engine"):
+        before = stand.pids(role)
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: len(stand.pids(role)) == len(before) and before[0] not in stand.pids(role),
+                   f"another {role}", 30)
+        for _ in range(4):  # each worker takes its part
+            wait_until(lambda: called("callee") == "200", f"after the {role}'s end", 30)
+
+
+@test
+def a_service_at_the_port_of_the_urls_serves_there_and_calls_others_all_the_same():
+    homerun()
+    port = int(stand.url("callee").rsplit(":", 1)[1])
+    deploy(stand, "same-port", "site:1", container={"ports": [{"containerPort": port}]})
+    assert stand.get(stand.url("same-port") + "/page").status == 200
+    assert does(f"print(ask({stand.url('callee')!r}, audience='')[0])", "same-port").strip() == "403"
+
+
+if __name__ == "__main__":
+    main()
