@@ -129,14 +129,19 @@ enum grant gather_grants(struct gathering *gathering, struct slice member, enum 
 
 /* ---- the steps ---- */
 
+static const struct facts_answer *known_answer(const struct gathering *gathering,
+                                               enum facts_whose whose, void *handle)
+{
+    const struct facts_lookups *lookups = gathering->lookups;
+    return lookups->recall == NULL
+               ? NULL
+               : lookups->recall(gathering->ctx, gathering->facts->route, whose, handle);
+}
+
 bool gather_recall(const struct gathering *gathering, enum facts_whose whose, void *handle,
                    struct facts_answer *out)
 {
-    const struct facts_lookups *lookups = gathering->lookups;
-    const struct facts_answer *known =
-        lookups->recall == NULL
-            ? NULL
-            : lookups->recall(gathering->ctx, gathering->facts->route, whose, handle);
+    const struct facts_answer *known = known_answer(gathering, whose, handle);
     if (known != NULL) {
         *out = *known;
     }
@@ -152,13 +157,17 @@ void gather_remember(const struct gathering *gathering, enum facts_whose whose, 
     }
 }
 
+/* *answer is empty before, and stays so where everybody is granted nothing: that says no more. */
 void gather_everyone(struct gathering *gathering, enum facts_whose whose,
                      struct facts_answer *answer)
 {
-    if (!gather_recall(gathering, whose, NULL, answer)) {
+    const struct facts_answer *known = known_answer(gathering, whose, NULL);
+    if (known == NULL) {
         gathering->conditional = false;
         answer->grant = gather_grants(gathering, SLICE("allUsers"), GRANT_NO, &answer->binding);
         gather_remember(gathering, whose, NULL, answer);
+    } else if (known->grant != GRANT_NO) {
+        *answer = *known;
     }
 }
 
@@ -261,9 +270,11 @@ void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *
         return;
     }
     gather_everyone(&gathering, FACTS_EVERYONE, &out->everyone);
-    out->ladder.all_users = out->everyone.grant;
-    if (!policy_needs_credential(&out->ladder)) {
-        return;
+    if (out->everyone.grant != GRANT_NO) { /* otherwise nothing is new */
+        out->ladder.all_users = out->everyone.grant;
+        if (!policy_needs_credential(&out->ladder)) {
+            return;
+        }
     }
     if (out->door != NULL) {
         gather_behind_door(&gathering);

@@ -47,13 +47,13 @@ struct facts_service {
     int64_t check_off_until_us; /* it is on again from then on; 0: it stays off */
     bool default_url_disabled;
     enum ingress_setting ingress;
+    struct facts_door door;        /* its `on` lies beside what each decision reads anyway */
     struct slice resource_name;    /* projects/P/locations/L/services/S */
     const struct slice *audiences; /* URLs without a slash at the end, then custom ones */
     size_t audience_count;
     size_t url_audience_count; /* the first ones are URLs */
     const uint64_t *nodes;     /* the service itself, then what stands above it, nearest first */
     size_t node_count;
-    struct facts_door door;
 };
 
 /* Which permission grants are looked for. */
