@@ -1,7 +1,5 @@
-/* Cloud Run's aim of 60 %: inflight / (0.6 × concurrency), cpu / (0.6 × limit), clamped. */
+/* Cloud Run's formula: inflight / (target × concurrency), cpu / (target × limit), clamped. */
 #include "engine/autoscale.h"
-
-static const double target = 0.6;
 
 enum { BACKOFF_FIRST_US = 100000, BACKOFF_MOST_US = 10000000 };
 
@@ -33,9 +31,11 @@ uint32_t autoscale_wanted(const struct autoscale_facts *facts)
     if (inflight == 1 && facts->concurrency == 1) {
         return clamp(facts, 1); /* one at a time is what one instance is for */
     }
-    double wanted = ceiling((double)inflight / (target * facts->concurrency));
-    if (facts->cpu_limit > 0) {
-        double by_cpu = ceiling(facts->cpu_used / (target * facts->cpu_limit));
+    double full = facts->concurrency_target_m == 0 ? 1 : facts->concurrency_target_m / 1000.0;
+    double wanted = ceiling((double)inflight / (full * facts->concurrency));
+    if (facts->cpu_limit > 0 && facts->cpu_target_m > 0) {
+        double busy = facts->cpu_target_m / 1000.0;
+        double by_cpu = ceiling(facts->cpu_used / (busy * facts->cpu_limit));
         /* More instances than requests cannot help. */
         by_cpu = by_cpu < (double)inflight ? by_cpu : (double)inflight;
         wanted = by_cpu > wanted ? by_cpu : wanted;

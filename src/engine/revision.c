@@ -261,6 +261,8 @@ static struct autoscale_facts facts_of(const struct revision *revision, const st
         .taken = tally->taken + fleets_other_load(revision),
         .waiting = waiting_of(revision),
         .concurrency = record->concurrency,
+        .concurrency_target_m = record->concurrency_target_m,
+        .cpu_target_m = record->cpu_target_m,
         .cpu_used = tally->cpu_used,
         .cpu_limit = (double)run_record_ingress(record)->cpu_m / 1000,
         .min = record->reachable ? record->min_instances : 0,

@@ -170,6 +170,8 @@ static bool fill(struct run_record *record, const json_t *value, struct error *e
     record->project_number = text(arena, value, "project_number");
     record->region = text(arena, value, "region");
     record->concurrency = (uint32_t)number(value, "concurrency", 80, 1, 1000);
+    record->concurrency_target_m = (uint32_t)number(value, "concurrency_target_m", 600, 0, 1000);
+    record->cpu_target_m = (uint32_t)number(value, "cpu_target_m", 600, 0, 1000);
     record->timeout_s = (uint32_t)number(value, "timeout_s", 300, 1, 3600);
     record->max_instances = (uint32_t)number(value, "max_instances", 100, 0, 100000);
     record->min_instances = (uint32_t)number(value, "min_instances", 0, 0, 100000);

@@ -67,6 +67,7 @@ struct run_record {
     uint64_t service_id; /* for the meter; 0: not known */
     const char *revision, *service, *project, *project_number, *region;
     uint32_t concurrency, timeout_s, min_instances, max_instances;
+    uint32_t concurrency_target_m, cpu_target_m; /* see autoscale.h */
     bool reachable; /* by traffic or tag: only then is the minimum kept */
     bool secrets;   /* control has values for its containers (engine/secrets.h) */
     struct run_container containers[RUN_CONTAINERS_MAX];

@@ -239,6 +239,13 @@ struct service_bounds service_bounds(const struct service *service, const char *
     return bounds;
 }
 
+/* In thousandths; 60 % unless it is said. 0: it does not count. */
+static json_t *target_record(const struct template *template, const char *path)
+{
+    const json_t *share = json_at(template->source, path);
+    return json_integer(share == NULL ? 600 : (json_int_t)(json_number_value(share) * 1000 + 0.5));
+}
+
 static const char *state_record(const struct revision *revision)
 {
     switch (revision->status.ready.state) {
@@ -299,6 +306,9 @@ json_t *service_run_record(const struct service_view *view, const struct service
     json_object_set_new(record, "service_account", json_string(template->service_account));
     json_object_set_new(record, "url", json_arena_text(service_url(&arena, view, SLICE_NONE)));
     json_object_set_new(record, "concurrency", json_integer(template->concurrency));
+    json_object_set_new(record, "concurrency_target_m",
+                        target_record(template, "scaling.concurrencyUtilization"));
+    json_object_set_new(record, "cpu_target_m", target_record(template, "scaling.cpuUtilization"));
     json_object_set_new(record, "timeout_s", json_integer(template->timeout_us / 1000000));
     json_object_set_new(record, "min_instances", json_integer(bounds.min));
     json_object_set_new(record, "max_instances", json_integer(bounds.max));

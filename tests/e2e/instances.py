@@ -3,10 +3,11 @@
 import concurrent.futures
 import json
 import os
+import signal
 import threading
 
 import oci
-from by_api import SCALE, SERVICES, make_account
+from by_api import SCALE, SERVICES, make_account, wait_settled
 from homerun import finally_do, main, test, wait_until
 
 
@@ -72,6 +73,26 @@ def instances_are_shown_to_who_may_list_the_projects_revisions():
     assert oci.homerun().api("GET", whole, token=token).status == 403
     got = oci.homerun().api("GET", one, token=token)
     assert got.status == 200 and all(row["service"] == "shown" for row in got.json["instances"]), got
+
+
+@test
+def there_is_another_instance_when_the_first_is_as_full_as_its_target():
+    oci.homerun()
+    where = "/v2/projects/demo/locations/us-central1/services"
+    got = oci.homerun().api("POST", where + "?serviceId=aimed", {"invokerIamDisabled": True, "template": {
+        "scaling": {"maxInstanceCount": 2, "concurrencyUtilization": 0.1}, "maxInstanceRequestConcurrency": 10,
+        "containers": [{"image": "web:1"}]}})
+    assert got.status == 200, got
+    assert wait_settled(oci.homerun(), "aimed")["status"] == "True"
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(oci.ask, "aimed", "/cgi-bin/run", method="POST", body=b"sleep 100") for _ in range(2)]
+        try:
+            wait_until(lambda: len(ready("aimed")) == 2, "two requests are more than a tenth of ten places", 60)
+        finally:
+            for pid in oci.instances("aimed"):
+                os.kill(pid, signal.SIGKILL)
+            concurrent.futures.wait(asking)
+    assert oci.homerun().api("DELETE", f"{where}/aimed").status == 200
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@
 #include "engine/run_record.h"
 #include "engine/tool.h"
 
+#define AT_60 .concurrency_target_m = 600, .cpu_target_m = 600
+
 static void the_formula_is_that_of_the_contract(void **state)
 {
     (void)state;
@@ -30,20 +32,49 @@ static void the_formula_is_that_of_the_contract(void **state)
         struct autoscale_facts facts;
         uint32_t needed, wanted;
     } cases[] = {
-        {{.concurrency = 80, .max = 100}, 0, 0},
-        {{.concurrency = 80, .min = 2, .max = 100}, 2, 2},
-        {{.concurrency = 80, .waiting = 1, .max = 100}, 1, 1},
-        {{.concurrency = 80, .waiting = 81, .max = 100}, 2, 2},
-        {{.concurrency = 80, .taken = 48, .max = 100}, 1, 1},
-        {{.concurrency = 80, .taken = 49, .max = 100}, 1, 2},
-        {{.concurrency = 10, .taken = 60, .max = 100}, 6, 10},
-        {{.concurrency = 1, .taken = 1, .max = 100}, 1, 1},
-        {{.concurrency = 1, .taken = 3, .waiting = 2, .max = 4}, 4, 4},
-        {{.concurrency = 1, .waiting = 2, .max = 0}, 0, 0},
-        {{.concurrency = 80, .min = 5, .max = 3}, 3, 3},
-        {{.concurrency = 80, .taken = 9, .cpu_used = 1.9, .cpu_limit = 1, .max = 100}, 1, 4},
-        {{.concurrency = 80, .taken = 2, .cpu_used = 9, .cpu_limit = 1, .max = 100}, 1, 2},
-        {{.concurrency = 80, .cpu_used = 9, .cpu_limit = 1, .max = 100}, 0, 0},
+        {{AT_60, .concurrency = 80, .max = 100}, 0, 0},
+        {{AT_60, .concurrency = 80, .min = 2, .max = 100}, 2, 2},
+        {{AT_60, .concurrency = 80, .waiting = 1, .max = 100}, 1, 1},
+        {{AT_60, .concurrency = 80, .waiting = 81, .max = 100}, 2, 2},
+        {{AT_60, .concurrency = 80, .taken = 48, .max = 100}, 1, 1},
+        {{AT_60, .concurrency = 80, .taken = 49, .max = 100}, 1, 2},
+        {{AT_60, .concurrency = 10, .taken = 60, .max = 100}, 6, 10},
+        {{AT_60, .concurrency = 1, .taken = 1, .max = 100}, 1, 1},
+        {{AT_60, .concurrency = 1, .taken = 3, .waiting = 2, .max = 4}, 4, 4},
+        {{AT_60, .concurrency = 1, .waiting = 2, .max = 0}, 0, 0},
+        {{AT_60, .concurrency = 80, .min = 5, .max = 3}, 3, 3},
+        {{AT_60, .concurrency = 80, .taken = 9, .cpu_used = 1.9, .cpu_limit = 1, .max = 100}, 1, 4},
+        {{AT_60, .concurrency = 80, .taken = 2, .cpu_used = 9, .cpu_limit = 1, .max = 100}, 1, 2},
+        {{AT_60, .concurrency = 80, .cpu_used = 9, .cpu_limit = 1, .max = 100}, 0, 0},
+        /* Other targets; 0 is off. */
+        {{.concurrency = 80, .concurrency_target_m = 100, .taken = 16, .max = 100}, 1, 2},
+        {{.concurrency = 80, .concurrency_target_m = 950, .taken = 76, .max = 100}, 1, 1},
+        {{.concurrency = 80, .concurrency_target_m = 950, .taken = 77, .max = 100}, 1, 2},
+        {{.concurrency = 80, .cpu_target_m = 600, .taken = 80, .max = 100}, 1, 1},
+        {{.concurrency = 80,
+          .concurrency_target_m = 600,
+          .taken = 9,
+          .cpu_used = 4,
+          .cpu_limit = 1,
+          .max = 100},
+         1,
+         1},
+        {{.concurrency = 80,
+          .cpu_target_m = 950,
+          .taken = 9,
+          .cpu_used = 1.9,
+          .cpu_limit = 1,
+          .max = 100},
+         1,
+         2},
+        {{.concurrency = 80,
+          .cpu_target_m = 100,
+          .taken = 9,
+          .cpu_used = 0.3,
+          .cpu_limit = 1,
+          .max = 100},
+         1,
+         3},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(autoscale_needed(&cases[i].facts), cases[i].needed);

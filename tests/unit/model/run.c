@@ -115,6 +115,14 @@ static void instances_of_a_service_are_shared_out_by_percent(void **state)
     assert_int_equal(json_number(small, "max_instances", -1), 3);
     assert_int_equal(json_number(large, "min_instances", -1), 3);
     assert_int_equal(json_number(large, "max_instances", -1), 7);
+    assert_int_equal(json_number(small, "concurrency_target_m", -1), 600);
+    assert_int_equal(json_number(small, "cpu_target_m", -1), 600);
+    auto_json *aimed = record_of(service,
+                                 "{\"scaling\":{\"concurrencyUtilization\":0.95,\"cpuUtilization\":"
+                                 "0},\"containers\":[{\"image\":\"i\"}]}",
+                                 "hello-1");
+    assert_int_equal(json_number(aimed, "concurrency_target_m", -1), 950);
+    assert_int_equal(json_number(aimed, "cpu_target_m", -1), 0);
     json_put(service, "scaling.scalingMode", json_string("MANUAL"));
     json_put(service, "scaling.manualInstanceCount", json_integer(0));
     auto_json *off = record_of(service, template, "hello-2");
