@@ -63,6 +63,7 @@ def heading(text, started, count):
 def run_layers(count):
     run_program(count, TESTS / "layers.py", {})
     run_program(count, TESTS / "rules.py", {})
+    run_program(count, TESTS / "door_rows.py", {})
     run_program(count, TESTS / "format.py", {})
 
 

@@ -614,8 +614,54 @@ def each_rung_is_explained():
 
     assert "led to sign-in" in says(), says()
     assert "goes on as " + "serviceAccount:service-" in says(f"--member={s.member('p')}")
+    url = s.url("door")
+    preflight = f"curl -X OPTIONS -H 'Origin: https://x.example' -H 'Access-Control-Request-Method: PUT' {url}/"
+
+    def rungs(command):
+        shown = json.loads(s.homerun.cli("access", "explain", command, "--format=json").stdout)
+        return {row["rule"]: row["fact"] for row in shown["rungs"] if "fact" in row}
+
+    assert "no CORS preflight, or allowHttpOptions is off" in rungs(preflight)["D2"]
+    assert "the door answers this itself" in rungs(f"curl {url}/.well-known/oauth-protected-resource")["D1"]
+    s.set_settings({"accessSettings": {"corsSettings": {"allowHttpOptions": True}}})
+    assert "pass without an identity" in rungs(preflight)["D2"]
+    s.set_settings({})
+    s.let_in(["allUsers"])
+    assert "allUsers has" in rungs(f"curl {url}/")["D3"]
+    s.let_in([s.member("p"), s.people["p"]])
+    assert "the IAP service agent" in rungs(f"curl -H 'Cookie: {s.by_cookie(s.invite('p'))[1]}' {url}/")["D9"]
     refused = says(f"--member={s.people['q']}")
     assert "accessViaIAP" in refused and "roles/iap.httpsResourceAccessor" in refused, refused
+
+
+@test
+def every_refusal_of_the_door_is_explained_by_its_id():
+    """D4 to D8 and K2, in the words of the person: why, and what to do. What the log does not keep is not made up."""
+    s = door()
+    cookie, cookie_q = s.by_cookie(s.invite("p")), s.by_cookie(s.invite("q"))
+
+    def told(rule, why, to_do, *headers, status, **how):
+        answer = s.ask("door", *headers, **how)
+        assert answer.status == status, (rule, answer)
+        said = s.homerun.cli("access", "explain", answer.headers["homerun-denial"]).stdout
+        first = said.splitlines()[0]
+        assert first.startswith("No: ") and why in first and f"HTTP {status}" in first and to_do in said, (rule, said)
+        told_json = json.loads(s.homerun.cli("access", "explain", answer.headers["homerun-denial"], "--format=json").stdout)
+        assert told_json["rule"] == rule and cookie[1] not in said and cookie_q[1] not in said, told_json
+
+    told("D4", "could not be believed", "send an identity token", bearer("a.b.c"), status=401)
+    told("D4", "another audience", "send an identity token", bearer(s.token("p", "other")), status=401)
+    told("D5", "two cookies", "delete the cookies", *NAVIGATION, ("Cookie", f"{cookie[1]}; {SESSION}=x"), status=400)
+    told("D6", "a browser is led to sign-in", "homerun login", *NAVIGATION, status=302)
+    told("D6", "a program is told to bring one", "homerun token identity", status=401, method="POST")
+    told("D6", "nobody is signed in", "sign in", *NAVIGATION, ("Cookie", f"{SESSION}={'A' * 43}"), status=302)
+    told("D7", "another site", "open the service itself", cookie, ("Sec-Fetch-Site", "same-site"), status=403, method="POST", body=b"")
+    told("D8", "accessViaIAP", "roles/iap.httpsResourceAccessor", *NAVIGATION, cookie_q, status=403)
+    s.let_in([s.people["p"]], condition='request.path.startsWith("/a")')
+    try:
+        told("K2", "segment of dots", "plain spelling", *NAVIGATION, cookie, path="/a/../b", status=400)
+    finally:
+        s.let_in([s.member("p"), s.people["p"]])
 
 
 @test

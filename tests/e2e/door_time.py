@@ -7,6 +7,7 @@ import time
 
 import clock_stand
 from clock_stand import HOUR, Clock, Movable
+from agents_stand import Agent, Desk
 from door_stand import AGENT
 from gate_stand import REGION, add_mirror
 from homerun import finally_do, main, test
@@ -110,6 +111,20 @@ def row_51_a_code_and_a_record_of_a_login_end_after_their_time():
     with Later(10 * MINUTE + 1):
         answer = browser.ask(start)
         assert answer.status == 400 and "location" not in answer.headers, answer
+
+
+@test
+def row_63_an_agents_token_lives_for_ten_minutes():
+    desk = Desk(house())
+    agent = Agent(at=desk)
+    tokens = agent.tokens(by_link())
+    with Later(9 * MINUTE):
+        assert desk.call(tokens["access_token"]).status == 200
+    with Later(10 * MINUTE + 11):
+        answer = desk.call(tokens["access_token"])
+        assert answer.status == 401 and 'error="invalid_token"' in answer.headers["www-authenticate"], answer
+        tokens = agent.refresh(tokens["refresh_token"]).json
+        assert desk.call(tokens["access_token"]).status == 200
 
 
 @test

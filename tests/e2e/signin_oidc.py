@@ -327,6 +327,46 @@ def a_provider_that_is_down_or_wrong_is_a_page_and_no_session():
 
 
 @test
+def a_provider_with_a_wrong_clock_is_named():
+    now = int(time.time())
+    for claims in ({"iat": now - 700, "exp": now - 300}, {"iat": now + 300, "exp": now + 600}):
+        provider = lying()
+        provider.id_claims = claims
+        browser = Browser()
+        page = sign_in(browser, provider)
+        assert page.status == 400 and "is not valid at this time" in page.text and "clock" in page.text, page.text
+        assert shown(browser) == "" and "set-cookie" not in page.headers
+
+
+@test
+def two_providers_that_speak_for_one_domain():
+    """Whoever either signs in under an address is that user; all else is each one's own, and ends with it alone."""
+    first, second = lying(), LyingProvider()
+    second.add_to(stand(), "second")
+    browsers = {}
+    for name, provider in (("corp", first), ("second", second)):
+        provider.userinfo = {**provider.userinfo, "groups": [name]}
+        browsers[name] = Browser()
+        page = sign_in(browsers[name], provider, name)
+        assert page.status == 200 and shown(browsers[name]) == "ann@corp.example", (name, page)
+    # An answer of the one, in the name of the other, is nobody's.
+    stranger = Browser()
+    lead = begin(stranger)
+    answer = second.authorize(lead)
+    refused = stranger.ask(answer)
+    assert refused.status == 400 and "does not come from the identity provider" in refused.text and shown(stranger) == "", refused
+    # The one signs its own Ann out, who has the same subject there, and the other's stays.
+    now = int(time.time())
+    token = second.keys[-1].sign({"iss": second.issuer, "aud": "homerun", "iat": now, "exp": now + 120, "jti": "two", "sub": "42",
+                                  "events": {"http://schemas.openid.net/event/backchannel-logout": {}}}, typ="logout+jwt")
+    done = Browser().ask(auth("/_homerun/auth/backchannel"), form={"logout_token": token}, Origin=None, Sec_Fetch_Site=None)
+    assert done.status == 200 and shown(browsers["second"]) == "" and shown(browsers["corp"]) == "ann@corp.example", done
+    assert sign_in(browsers["second"], second, "second").status == 200
+    stand().cli("issuers", "remove", "second")
+    assert shown(browsers["second"]) == "" and shown(browsers["corp"]) == "ann@corp.example"
+
+
+@test
 def a_provider_that_does_not_answer_keeps_nobody_else_waiting():
     provider = lying()
     provider.hang = {"/token"}

@@ -300,7 +300,7 @@ def grant_at_the_door(members):
 
 @test
 def people_of_a_provider_enter_by_address_subject_or_group_and_lose_it_there():
-    """35, 36 in kind: what the provider says no longer ends at the next request."""
+    """35, 36 in kind, 41: what the provider says no longer ends at the next request."""
     homerun = house()
     provider = LyingProvider()
     provider.add_to(homerun)
@@ -314,7 +314,7 @@ def people_of_a_provider_enter_by_address_subject_or_group_and_lose_it_there():
                    f"principalSet://{pool}/group/staff"):
         grant_at_the_door([member])
         assert browser.ask(url("two")).status == 200, member
-    for member in (f"principal://{pool}/subject/43", f"principalSet://{pool}/group/staf", "user:eve@corp.example",
+    for member in ("allAuthenticatedUsers", f"principal://{pool}/subject/43", f"principalSet://{pool}/group/staf", "user:eve@corp.example",
                    "group:staff@corp.example"):
         grant_at_the_door([member])
         assert browser.ask(url("two")).status == 403, member

@@ -407,8 +407,39 @@ static const char *(*const sentences[RUNG_COUNT])(const struct explanation *) = 
     [RUNG_NO_BINDING] = binding_fact,
 };
 
+/*
+ * Of a refusal of the past, where the log has not all that decided (no cookie, no field of a
+ * browser, no token that could not be read): the facts that were gathered again do not show it.
+ */
+static const char *refused_then(enum rung rung)
+{
+    switch (rung) {
+    case RUNG_DOOR_TOKEN:
+        return "a token came with the request, and it could not be believed";
+    case RUNG_DOOR_COOKIES:
+        return "the browser sent two cookies named " DOOR_COOKIE
+               ": one of them was not set by the door";
+    case RUNG_DOOR_NOBODY:
+        return "nobody was signed in at this host, and there was no token";
+    case RUNG_DOOR_CROSS_SITE:
+        return "another site, or another service, made the browser send this, so its cookie did "
+               "not count";
+    case RUNG_DOOR_SIGN_IN_DUE:
+        return "the person had signed in too long ago for this service, and was asked to sign in "
+               "anew";
+    default:
+        return NULL;
+    }
+}
+
 const char *explain_fact(const struct explanation *explanation, enum rung rung)
 {
+    bool past = explanation->question->denial != NULL && rung == explanation->decided.rung &&
+                rung != explanation->verdict.rung;
+    const char *then = past ? refused_then(rung) : NULL;
+    if (then != NULL) {
+        return then;
+    }
     return rung_is_of_door(rung) && explanation->facts.door == NULL
                ? "the service has no door now, or the request does not come as far"
                : sentences[rung](explanation);
