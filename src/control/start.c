@@ -5,6 +5,7 @@
 #include "control/control.h"
 #include "model/service_settings.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -430,6 +431,7 @@ int control_main(int argc, char **argv)
     settings_choose(strcmp(control.settings.engine, "process") == 0 ? SETTING_OF_PROGRAMS
                                                                     : SETTING_IN_CONTAINERS);
     confine_core_dumps();
+    mallopt(M_ARENA_MAX, 1); /* fetches run on threads: an arena of each would stay for good */
     uv_loop_init(&loop);
     control.loop = &loop;
     control.net = net_new(&loop);

@@ -127,6 +127,25 @@ def row_63_an_agents_token_lives_for_ten_minutes():
         assert desk.call(tokens["access_token"]).status == 200
 
 
+def assertions(browser, count):
+    """The assertions that the container gets with COUNT requests of BROWSER."""
+    seen = set()
+    for _ in range(count):
+        seen.add(dict(browser.ask(url()).json["headers"])["x-goog-iap-jwt-assertion"])
+    return seen
+
+
+@test
+def one_assertion_is_signed_a_minute_and_session():
+    """What the hot path may sign: a request more is no signature more."""
+    browser = by_link()
+    first = assertions(browser, 20)
+    assert len(first) <= 2, "signed once; twice where a minute passes meanwhile"
+    with Later(MINUTE + 1):
+        later = assertions(browser, 20)
+        assert len(later) <= 2 and not later & first, later
+
+
 @test
 def row_42_a_sign_in_that_is_too_old_is_asked_for_anew():
     one = provider()

@@ -7,6 +7,7 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
@@ -171,6 +172,7 @@ static void finish(void *ctx)
     forget(fetch->authorization);
     free(fetch->ca);
     free(fetch);
+    malloc_trim(0); /* a fetch is rare, and leaves much behind that is free */
 }
 
 static void on_fetched(uv_work_t *work, int status)
