@@ -2,6 +2,7 @@
 """Holds the arrows between the rooms: what a room includes stands below it, and in its row.
 
 Within `control/` the sub-rooms have an order too, and in the rooms of the processes no modules form a circle.
+Documents of services are read in `model/` alone.
 
 Prints "ok NAME" or "not ok NAME: why" for each room.
 """
@@ -152,6 +153,59 @@ def check_names():
                     yield f"{name}() is declared by {other} and by {room}"
 
 
+# A service and its revisions are structs (model/service_type.h): nobody else reaches into their documents. These
+# rooms have other documents, whatever their fields are called: the API's answers, objects of Kubernetes.
+DOCUMENTS_ELSEWHERE = ("model/", "codec/", "cli/", "kubernetes/", "engine/kube_")
+# Fields of theirs that documents of other kinds have as well.
+COMMON_FIELDS = set("""annotations client createTime deleteTime description env etag expireTime generation labels
+    manifests message name network policy port reason revision service status tags timeout type updateTime value
+    version""".split())
+# What is read by such a name and is no service: how often in each file, and of what document.
+OTHER_DOCUMENTS = {
+    "control/api/access.c": (1, "the answer of `access who`"),
+    "control/api/access_plan.c": (3, "what a plan asks for"),
+    "control/api/access_plan_policy.c": (3, "the answer to a plan"),
+    "control/api/iam_v1.c": (3, "a service account"),
+    "control/api/orgpolicy_v2.c": (1, "an organization policy"),
+    "engine/container_adopt.c": (2, "what an engine leaves to the next"),
+    "engine/run_record.c": (1, "a run record"),
+}
+ROW = re.compile(r'^\s+[A-Z_]+\((?:FIELD_\w+, )?"(\w+)"', re.M)
+READ = re.compile(r"\bjson_(?:at|text|text_or|flag|number|put|object_get|object_set|object_set_new|object_del)\(")
+TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*)"|[()]')
+
+
+def paths_read(text):
+    """The texts that are an argument of their own of each call that reads or writes a document."""
+    for call in READ.finditer(text):
+        depth = 1
+        for token in TOKEN.finditer(text, call.end()):
+            depth += {"(": 1, ")": -1}.get(token.group(), 0)
+            if depth == 0:
+                break
+            if depth == 1 and token.group(1) is not None:
+                yield token.group(1)
+                break
+
+
+def check_documents():
+    """No path into a service's document but in model/, where the tables name its fields."""
+    fields = set(ROW.findall((SOURCE / "model/service_fields.c").read_text())) - COMMON_FIELDS
+    if len(fields) < 60:
+        yield f"model/service_fields.c has {len(fields)} fields: its rows are not understood"
+    for path in sorted(SOURCE.rglob("*.c")):
+        name = path.relative_to(SOURCE).as_posix()
+        if name.startswith(DOCUMENTS_ELSEWHERE):
+            continue
+        found = [text for text in paths_read(path.read_text(errors="replace"))
+                 if text.startswith(("spec.", "status.", "metadata.", "template.", "scaling.", "traffic["))
+                 or re.split(r"[.\[]", text)[0] in fields]
+        known = OTHER_DOCUMENTS.get(name, (0, ""))[0]
+        if len(found) != known:
+            yield (f"{name} reads {', '.join(found) or 'nothing'} by path: {known} such reads are known there. A service "
+                   "is read by service_from_doc()")
+
+
 def report(name, faults):
     faults = list(faults)
     print(f"not ok {name}: {'; '.join(faults)}" if faults else f"ok {name}")
@@ -167,6 +221,7 @@ def main():
     good &= report("layers/control-order", check_control())
     for room in NO_CIRCLES:
         good &= report(f"layers/{room}-circles", check_circles(room))
+    good &= report("layers/documents", check_documents())
     good &= report("layers/main", faults_of(SOURCE / "main.c", None))
     return 0 if good else 1
 

@@ -92,10 +92,22 @@ json_t *service_from_v1(const json_t *in, const json_t *old, const char **resour
  */
 json_t *service_v1_change(struct arena *arena, const struct service_view *old, const json_t *wish);
 json_t *service_to_v1(struct arena *arena, const struct service_view *view);
+/* Its halves, which v1 shows as objects of their own: what is deployed, and where requests go. */
+json_t *configuration_to_v1(struct arena *arena, const struct service_view *view);
+json_t *route_to_v1(struct arena *arena, const struct service_view *view);
 /* The same as a file for `services replace`: without what the server alone writes. */
 json_t *service_v1_export(struct arena *arena, const struct service_view *view);
 json_t *revision_to_v1(struct arena *arena, const struct service_view *service, const char *name,
                        int64_t version, const json_t *revision);
+
+/* What an object in v1's words says of itself; lists in ARENA, texts are OBJECT's. */
+struct v1_metadata {
+    const json_t *source;
+    const char *name, *name_space, *created; /* "" if absent */
+    struct text_pair *labels;
+    size_t labels_count;
+};
+struct v1_metadata v1_metadata_of(struct arena *arena, const json_t *object);
 
 /* ---- v2 ---- */
 

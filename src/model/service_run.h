@@ -65,6 +65,9 @@ bool service_check_off_at(const struct service *service, int64_t now_us);
 /* What of a service decides access, for the audit log; NULL for one that is not there. Owned by the
  * caller. */
 json_t *service_access_facts(const struct service *service);
+/* What such facts say; NULL is closed. */
+bool access_facts_check_off(const json_t *facts);
+bool access_facts_door_on(const json_t *facts);
 
 /* Whether TAG---SERVICE-NUMBER can be one DNS label at all. */
 bool service_tag_fits(const struct service_view *view, struct slice tag);

@@ -63,6 +63,16 @@ json_t *service_access_facts(const struct service *service)
     return facts;
 }
 
+bool access_facts_check_off(const json_t *facts)
+{
+    return json_flag(facts, "invokerIamDisabled", false);
+}
+
+bool access_facts_door_on(const json_t *facts)
+{
+    return json_flag(facts, "iapEnabled", false);
+}
+
 bool until_valid(struct check *check, const struct service *service)
 {
     const char *until = note_of(service, SERVICE_PUBLIC_UNTIL);

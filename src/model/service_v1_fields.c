@@ -125,14 +125,14 @@ static const struct field revision_spec_fields[] = {
     {0},
 };
 static const struct field metadata_fields[] = {
-    TEXT("name"),
-    TEXT("namespace"),
-    TEXT_MAP("labels"),
+    TEXT("name", FIELD_IN(v1_metadata, name, 0)),
+    TEXT("namespace", FIELD_IN(v1_metadata, name_space, 0)),
+    TEXT_MAP("labels", FIELD_EACH(v1_metadata, labels, 0)),
     TEXT_MAP("annotations"),
     OUTPUT("uid"),
     OUTPUT("generation"),
     OUTPUT("resourceVersion"),
-    OUTPUT("creationTimestamp"),
+    OUTPUT_OF(FIELD_TIME, "creationTimestamp", FIELD_IN(v1_metadata, created, 0)),
     OUTPUT("deletionTimestamp"),
     OUTPUT("deletionGracePeriodSeconds"),
     OUTPUT("selfLink"),
@@ -170,3 +170,10 @@ const struct field service_v1_fields[] = {
     OUTPUT("status"),
     {0},
 };
+
+struct v1_metadata v1_metadata_of(struct arena *arena, const json_t *object)
+{
+    struct v1_metadata metadata;
+    fields_get(arena, metadata_fields, json_object_get(object, "metadata"), &metadata);
+    return metadata;
+}

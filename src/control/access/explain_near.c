@@ -539,7 +539,7 @@ static bool facts_open(const json_t *facts, bool by_policy)
     size_t b, m;
     json_t *binding, *member;
     if (!by_policy) {
-        return json_flag(facts, "invokerIamDisabled", false);
+        return access_facts_check_off(facts);
     }
     json_array_foreach(json_object_get(facts, "bindings"), b, binding)
     {

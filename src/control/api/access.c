@@ -141,7 +141,7 @@ static bool agent_may_invoke(struct api_call *call, bool check_off, const char *
 }
 
 /* What the door adds: who may come in by it, and whether they get any further. */
-static bool add_door(struct api_call *call, const struct store_doc *doc, json_t *answer,
+static bool add_door(struct api_call *call, const struct store_doc *doc, bool off, json_t *answer,
                      struct error *err)
 {
     const char *door = door_of_service(&call->arena, doc->key);
@@ -149,7 +149,6 @@ static bool add_door(struct api_call *call, const struct store_doc *doc, json_t 
     const char *agent = arena_printf(&call->arena, "serviceAccount:%s",
                                      door_agent(&call->arena, number == NULL ? "" : number));
     const json_t *why;
-    bool off = json_flag(answer, "invokerIamDisabled", false);
     bool passes = agent_may_invoke(call, off, agent, json_object_get(answer, "bindings"), &why);
     bool shown = api_holds(call, "iap.webServices.getIamPolicy", door);
     json_object_set_new(answer, "iapEnabled", json_true());
@@ -193,7 +192,7 @@ static void access_who(struct api_call *call)
     put_until(call, answer, service_check_off_until(service), service_public_reason(service));
     json_object_set_new(answer, "bindings", rows);
     bool good = collect_bindings(call, doc.key, invoke, rows, &err) &&
-                (!service->iap_enabled || add_door(call, &doc, answer, &err));
+                (!service->iap_enabled || add_door(call, &doc, off, answer, &err));
     json_decref(doc.body);
     if (!good) {
         json_decref(answer);
@@ -247,10 +246,10 @@ static bool facts_open(const json_t *facts, enum way way)
     size_t b, m;
     json_t *binding, *member;
     if (way == WAY_CHECK) {
-        return json_flag(facts, "invokerIamDisabled", false);
+        return access_facts_check_off(facts);
     }
     if (way == WAY_DOOR_OFF) {
-        return facts != NULL && !json_flag(facts, "iapEnabled", false);
+        return facts != NULL && !access_facts_door_on(facts);
     }
     json_array_foreach(json_object_get(facts, "bindings"), b, binding)
     {

@@ -140,7 +140,7 @@ static bool check_open(const json_t *facts, int64_t at_us)
 {
     int64_t until_us;
     const char *until = json_text(facts, "publicUntil");
-    return json_flag(facts, "invokerIamDisabled", false) &&
+    return access_facts_check_off(facts) &&
            (until == NULL || !time_read(slice_of(until), &until_us) || at_us < until_us);
 }
 

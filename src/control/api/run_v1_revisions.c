@@ -3,6 +3,9 @@
  * longest one whose name begins it, found among the keys of the region.
  */
 #include "control/api/run_v1.h"
+
+#include <stdlib.h>
+
 #include "control/call/call.h"
 #include "model/resource_name.h"
 
@@ -102,7 +105,7 @@ struct listing {
     struct api_call *call;
     const char *selector;
     struct run_service service; /* of the revisions at hand: they come in the order of keys */
-    json_t *items;              /* [[createTime, item]] */
+    json_t *items;
 };
 
 static bool list_add(const struct store_doc *doc, void *ctx)
@@ -126,22 +129,32 @@ static bool list_add(const struct store_doc *doc, void *ctx)
     return true;
 }
 
-/* Newest first, as Cloud Run lists them: insertion, since what comes is all but sorted. */
-static json_t *newest_first(json_t *items)
-{
-    json_t *sorted = json_array();
-    size_t i;
+struct dated {
+    const char *created;
+    size_t place;
     json_t *item;
-    json_array_foreach(items, i, item)
-    {
-        const char *time = json_text_or(item, "metadata.creationTimestamp", "");
-        size_t at = 0;
-        while (at < json_array_size(sorted) &&
-               strcmp(json_text_or(json_array_get(sorted, at), "metadata.creationTimestamp", ""),
-                      time) > 0) {
-            at++;
-        }
-        json_array_insert(sorted, at, item);
+};
+
+static int newer_first(const void *a, const void *b)
+{
+    const struct dated *one = a, *other = b;
+    int order = strcmp(other->created, one->created);
+    return order != 0 ? order : one->place < other->place ? 1 : -1;
+}
+
+/* As Cloud Run lists them; takes ITEMS. */
+static json_t *newest_first(struct arena *arena, json_t *items)
+{
+    size_t count = json_array_size(items);
+    struct dated *dated = arena_array(arena, struct dated, count);
+    json_t *sorted = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *item = json_array_get(items, i);
+        dated[i] = (struct dated){v1_metadata_of(arena, item).created, i, item};
+    }
+    qsort(dated, count, sizeof(*dated), newer_first);
+    for (size_t i = 0; i < count; i++) {
+        json_array_append(sorted, dated[i].item);
     }
     json_decref(items);
     return sorted;
@@ -164,5 +177,5 @@ void v1_revision_list(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    api_reply(call, v1_list("RevisionList", newest_first(listing.items)));
+    api_reply(call, v1_list("RevisionList", newest_first(&call->arena, listing.items)));
 }

@@ -69,11 +69,11 @@ static bool is_one_of(struct slice values, struct slice value)
     return false;
 }
 
-static bool requirement_holds(const struct requirement *requirement, const json_t *labels)
+static bool requirement_holds(struct arena *arena, const struct requirement *requirement,
+                              const struct v1_metadata *object)
 {
-    auto_arena arena = {0};
     const char *text =
-        json_string_value(json_object_get(labels, arena_string(&arena, requirement->key)));
+        pair_find(object->labels, object->labels_count, arena_string(arena, requirement->key));
     bool present = text != NULL;
     struct slice value = slice_of(text), op = requirement->op;
     if (slice_is(op, "exists")) {
@@ -96,14 +96,16 @@ static bool requirement_holds(const struct requirement *requirement, const json_
 
 bool v1_selector_matches(const char *selector, const json_t *object)
 {
-    const json_t *labels = json_at(object, "metadata.labels");
+    auto_arena arena = {0};
+    const struct v1_metadata metadata = v1_metadata_of(&arena, object);
     struct slice rest = slice_of(selector), text;
     struct requirement requirement;
     while (requirement_cut(&rest, &text)) {
         if (text.len == 0) {
             continue;
         }
-        if (!requirement_read(text, &requirement) || !requirement_holds(&requirement, labels)) {
+        if (!requirement_read(text, &requirement) ||
+            !requirement_holds(&arena, &requirement, &metadata)) {
             return false;
         }
     }

@@ -166,16 +166,16 @@ void v1_service_list(struct api_call *call)
 static bool names_agree(struct api_call *call, const char *project, const char *name,
                         struct error *err)
 {
-    const char *space = json_text(call->body, "metadata.namespace");
-    const char *inside = json_text(call->body, "metadata.name");
-    if (space != NULL && space[0] != '\0') {
+    const struct v1_metadata sent = v1_metadata_of(&call->arena, call->body);
+    const char *space = sent.name_space;
+    if (space[0] != '\0') {
         const char *id = project_id(call->control, &call->arena, space);
         if (id == NULL || strcmp(id, project) != 0) {
             return error_field(err, "metadata.namespace",
                                "'%.100s' is not the project of the request, '%s'", space, project);
         }
     }
-    if (inside == NULL || strcmp(inside, name) != 0) {
+    if (strcmp(sent.name, name) != 0) {
         return error_field(err, "metadata.name", "must be '%s', the name in the request", name);
     }
     return true;
@@ -203,7 +203,7 @@ static bool apply(struct api_call *call, struct run_service *service, const char
 static bool create(struct api_call *call, struct run_service *service, struct error *err)
 {
     const char *project = api_param(call, "project");
-    const char *name = json_text_or(call->body, "metadata.name", "");
+    const char *name = v1_metadata_of(&call->arena, call->body).name;
     *service = (struct run_service){0};
     if (call->region[0] == '\0') {
         return error_set(err, STATUS_INVALID_ARGUMENT,
@@ -265,67 +265,6 @@ void v1_service_delete(struct api_call *call)
 
 /* ---- configurations and routes ---- */
 
-static json_t *condition_named(const json_t *service, const char *type)
-{
-    size_t i;
-    json_t *condition;
-    json_array_foreach(json_at(service, "status.conditions"), i, condition)
-    {
-        if (strcmp(json_text_or(condition, "type", ""), type) == 0) {
-            json_t *ready = json_deep_copy(condition);
-            json_object_set_new(ready, "type", json_string("Ready"));
-            return json_pack("[o]", ready);
-        }
-    }
-    return json_array();
-}
-
-/* A view of SERVICE (v1, taken): what KIND keeps of spec and status, and its own condition as
- * Ready. */
-static json_t *view_of(json_t *service, const char *kind, const char *plural, const char *condition,
-                       const char *const *spec, const char *const *status)
-{
-    json_t *view = json_pack("{ss ss sO s{} s{so}}", "apiVersion", "serving.knative.dev/v1", "kind",
-                             kind, "metadata", json_object_get(service, "metadata"), "spec",
-                             "status", "conditions", condition_named(service, condition));
-    for (size_t i = 0; spec[i] != NULL; i++) {
-        json_t *part = json_object_get(json_object_get(service, "spec"), spec[i]);
-        json_object_set(json_object_get(view, "spec"), spec[i], part);
-    }
-    for (size_t i = 0; status[i] != NULL; i++) {
-        json_t *part = json_object_get(json_object_get(service, "status"), status[i]);
-        if (part != NULL) {
-            json_object_set(json_object_get(view, "status"), status[i], part);
-        }
-    }
-    const char *link = json_text_or(service, "metadata.selfLink", "");
-    const char *at = strstr(link, "/services/");
-    if (at != NULL) {
-        char text[512];
-        snprintf(text, sizeof(text), "%.*s/%s/%s", (int)(at - link), link, plural,
-                 at + strlen("/services/"));
-        json_put(view, "metadata.selfLink", json_string(text));
-    }
-    json_decref(service);
-    return view;
-}
-
-static json_t *configuration_form(struct arena *arena, const struct service_view *view)
-{
-    static const char *const spec[] = {"template", NULL};
-    static const char *const status[] = {"observedGeneration", "latestCreatedRevisionName",
-                                         "latestReadyRevisionName", NULL};
-    return view_of(service_to_v1(arena, view), "Configuration", "configurations",
-                   "ConfigurationsReady", spec, status);
-}
-
-static json_t *route_form(struct arena *arena, const struct service_view *view)
-{
-    static const char *const spec[] = {"traffic", NULL};
-    static const char *const status[] = {"observedGeneration", "traffic", "url", "address", NULL};
-    return view_of(service_to_v1(arena, view), "Route", "routes", "RoutesReady", spec, status);
-}
-
 static void get_view(struct api_call *call, service_form *form)
 {
     struct error err = {0};
@@ -342,20 +281,20 @@ static void get_view(struct api_call *call, service_form *form)
 
 void v1_configuration_get(struct api_call *call)
 {
-    get_view(call, configuration_form);
+    get_view(call, configuration_to_v1);
 }
 
 void v1_configuration_list(struct api_call *call)
 {
-    list(call, "ConfigurationList", configuration_form);
+    list(call, "ConfigurationList", configuration_to_v1);
 }
 
 void v1_route_get(struct api_call *call)
 {
-    get_view(call, route_form);
+    get_view(call, route_to_v1);
 }
 
 void v1_route_list(struct api_call *call)
 {
-    list(call, "RouteList", route_form);
+    list(call, "RouteList", route_to_v1);
 }

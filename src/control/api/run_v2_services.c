@@ -95,7 +95,7 @@ static void reply_change(struct api_call *call, struct run_service *service, boo
         v2_reply_validated(call, SERVICE, service_to_v2(&call->arena, &service->view));
         return;
     }
-    reply_operation(call, &service->view, json_text_or(service->body, "status.operation", ""));
+    reply_operation(call, &service->view, service->stored->status.operation);
 }
 
 /* The body's own name must not contradict the path. */
@@ -176,7 +176,6 @@ static void reply_unchanged(struct api_call *call, struct run_service *service, 
 {
     struct error err = {0};
     const struct service_view *view = &service->view;
-    const char *ready = json_text_or(service->body, "status.ready", "");
     if (!orgpolicy_check_service(call, service->key, "UpdateService", service->body, &err)) {
         v2_fail(call, &err);
         return;
@@ -185,7 +184,7 @@ static void reply_unchanged(struct api_call *call, struct run_service *service, 
         v2_reply_validated(call, SERVICE, service_to_v2(&call->arena, view));
         return;
     }
-    if (strcmp(ready, "CONDITION_PENDING") != 0) {
+    if (service->stored->status.ready.state != CONDITION_PENDING) {
         v2_reply_done(call, service, "update", SERVICE, NULL);
         return;
     }
