@@ -2,6 +2,8 @@
  * `homerun doctor`: what on this machine, or in the clients' environment, would get in the way. One
  * row for each check; each finding says what to do. 1 if something is broken.
  */
+#include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timex.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -253,11 +256,37 @@ static void check_egress(struct doctor *doctor)
                   "slirp4netns is not installed: containers have no outgoing network");
 }
 
+/* Why the kernel makes none of the namespaces that a container has; 0 if it makes them. */
+static int namespaces_refused(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+                      CLONE_NEWUTS) == 0
+                  ? 0
+                  : errno);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
+        return EAGAIN;
+    }
+    return WEXITSTATUS(status);
+}
+
 static void check_walls(struct doctor *doctor)
 {
+    int refused = doctor->serves || geteuid() != 0 ? 0 : namespaces_refused();
     const char *walls = doctor->serves   ? session_text(doctor->cli, "walls")
                         : geteuid() == 0 ? "containers"
                                          : "refused";
+    if (refused != 0) {
+        tell(doctor, FINDING_ODD,
+             "no container can start here, since no namespaces can be made (%s): the kernel "
+             "forbids it, or a chroot or container that this shell is in. Start Homerun outside "
+             "of it, or with --engine=process: plain programs, without such walls",
+             strerror(refused));
+        return;
+    }
     if (strcmp(walls, "pods") == 0) {
         tell(doctor, FINDING_GOOD,
              "--engine=kubernetes: each instance in a pod under the restricted Pod Security "

@@ -181,7 +181,8 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)
                   MAKE_MS / 1000);
     } else if (!good) {
         error_set(err, STATUS_FAILED_PRECONDITION,
-                  "this kernel lets no user and network namespaces be made");
+                  "no user and network namespaces can be made: the kernel forbids it, or a chroot "
+                  "or container that Homerun runs in");
     } else if (!take(out, pid, first)) {
         good = error_errno(err, "the namespaces of the instance could not be set up");
         namespaces_close(out);

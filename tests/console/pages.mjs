@@ -70,7 +70,7 @@ for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, t
 /* What only shows when something is chosen: the path, and what is done there. */
 const OPEN = {
   "revision-opened": [`${SERVICE}/revisions`, async (page) => {
-    await page.getByRole("button", { name: /^Details of one-/ }).click();
+    await page.getByRole("button", { name: /^Details of one-/ }).first().click();
     await page.getByRole("heading", { name: "Instances" }).waitFor();
   }],
   "traffic": [`${SERVICE}/revisions`, async (page) => {

@@ -4,10 +4,11 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 
 from gcloud_stand import LOOK, call, stand
-from homerun import BINARY, Homerun, clean_environment, main, test, wait_until
+from homerun import BINARY, Homerun, Skip, clean_environment, main, test, wait_until
 
 
 def cli(*words, status=0):
@@ -82,6 +83,20 @@ def env_and_doctor_say_what_to_do_about_names():
     done = subprocess.run(["bash", "-euc", 'eval "$1"; echo "$HOMERUN_API"', "-", printed],
                           capture_output=True, text=True, check=True)
     assert done.stdout.strip() == stand().api_url
+
+
+@test
+def doctor_really_tries_whether_a_container_can_start():
+    """In a chroot the kernel makes no user namespace, whoever asks."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(f"{folder}/root")
+        done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --rbind / "$1/root" && exec chroot "$1/root" "$2" doctor '
+                               '--data "$1/none"', "-", folder, BINARY], capture_output=True, text=True, env=clean_environment())
+    if " walls " not in done.stdout:
+        raise Skip(f"no chroot can be made here: {done.stderr.strip()}")
+    line = [row for row in done.stdout.splitlines() if " walls " in row][0]
+    assert line.startswith("odd"), line
+    has(line, "no container can start here", "Operation not permitted", "--engine=process")
 
 
 @test
