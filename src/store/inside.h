@@ -19,6 +19,7 @@ enum statement {
     SQL_CHANGE,
     SQL_AUDIT,
     SQL_AUDIT_EACH,
+    SQL_READ,
     SQL_BEGIN,
     SQL_COMMIT,
     SQL_ROLLBACK,
@@ -44,6 +45,7 @@ struct link {
 struct store {
     struct link main;
     bool changing;         /* inside a transaction */
+    bool held;             /* reads share a transaction, which the first of them begins */
     struct fiber *changer; /* who has begun it; NULL: code outside of any fiber */
 
     /* ---- of a copy ---- */

@@ -32,6 +32,7 @@ static const char *const sql[SQL_STATEMENTS] = {
     [SQL_AUDIT] = "INSERT INTO audit (resource, body) VALUES (?1, ?2)",
     [SQL_AUDIT_EACH] = "SELECT number, body FROM audit WHERE resource >= ?1 AND resource < ?2"
                        " ORDER BY number DESC LIMIT ?3",
+    [SQL_READ] = "BEGIN",
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
@@ -260,11 +261,41 @@ void store_close(struct store *store)
     free(store);
 }
 
+/* A question is to be asked. Without the transaction it has a lock of its own, as ever. */
+static void read_begin(struct store *store)
+{
+    if (store->held && !store->changing && sqlite3_get_autocommit(store->main.db) != 0) {
+        store_run(store, store_statement(store, SQL_READ, NULL), NULL, NULL);
+    }
+}
+
+static void read_end(struct store *store)
+{
+    if (!store->changing && sqlite3_get_autocommit(store->main.db) == 0 &&
+        !store_run(store, store_statement(store, SQL_COMMIT, NULL), NULL, NULL)) {
+        store_run(store, store_statement(store, SQL_ROLLBACK, NULL), NULL, NULL);
+    }
+}
+
+void store_hold(struct store *store)
+{
+    store->held = store->server == NULL;
+}
+
+void store_release(struct store *store)
+{
+    if (store->held) {
+        store->held = false;
+        read_end(store);
+    }
+}
+
 bool store_begin(struct store *store, struct error *err)
 {
     if (store->changing) {
         return error_set(err, STATUS_INTERNAL, "a change is already under way");
     }
+    read_end(store);
     if (store->server != NULL && !copy_begin(store, err)) {
         return false;
     }
@@ -353,6 +384,7 @@ enum store_result store_get(struct store *store, const char *kind, const char *k
                             struct store_doc *out, struct error *err)
 {
     struct error failure = {0};
+    read_begin(store);
     sqlite3_stmt *stmt = store_statement(store, SQL_GET, &failure);
     if (stmt == NULL) {
         remember(store, &failure, err);
@@ -463,6 +495,7 @@ bool store_delete(struct store *store, const char *kind, const char *key, struct
  * database at this moment holds that up: control does not wait for them as it does for writers. */
 bool store_scrub(struct store *store, struct error *err)
 {
+    read_end(store); /* it would hold up the log as well */
     sqlite3_busy_timeout(store->main.db, SCRUB_BUSY_MS);
     bool good = sqlite3_wal_checkpoint_v2(store->main.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
                                           NULL) == SQLITE_OK ||
@@ -491,6 +524,7 @@ bool store_next(struct store *store, const char *kind, const char *prefix, const
     /* A statement of its own: FN may ask the store for more. */
     sqlite3_stmt *stmt;
     struct error failure = {0};
+    read_begin(store);
     bool inside = strcmp(after, prefix) >= 0 && after[0] != '\0';
     if (sqlite3_prepare_v2(link_of(store)->db, sql[inside ? SQL_NEXT : SQL_EACH], -1, &stmt,
                            NULL) != SQLITE_OK) {
@@ -534,6 +568,7 @@ uint64_t store_change_number(struct store *store)
 {
     struct error failure = {0};
     int64_t number = 0;
+    read_begin(store);
     if (!store_run(store, store_statement(store, SQL_CHANGE, &failure), &number, &failure)) {
         remember(store, &failure, NULL);
     }
@@ -562,6 +597,7 @@ bool store_audit_each(struct store *store, const char *prefix, unsigned limit,
                       struct error *err)
 {
     struct error failure = {0};
+    read_begin(store);
     sqlite3_stmt *stmt = store_statement(store, SQL_AUDIT_EACH, &failure);
     if (stmt == NULL) {
         return remember(store, &failure, err);

@@ -68,6 +68,15 @@ bool store_unread(const struct store *store, struct error *err);
 /* A piece of work begins: a call, a message, a turn of the loop. */
 void store_turn(struct store *store);
 
+/*
+ * Until store_release(), what is read of a file that is the record is read under one lock, in place
+ * of a lock for each question; a change begins and ends as ever. Not across a wait: a lock that is
+ * held keeps SQLite's log of writes from being written back. Does nothing to a copy of a server's
+ * record.
+ */
+void store_hold(struct store *store);
+void store_release(struct store *store);
+
 /* PATH is a file. Migrates an older schema; DATA_LOSS with one clear sentence if the file is
  * damaged or newer than we. */
 struct store *store_open(const char *path, struct error *err);

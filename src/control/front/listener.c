@@ -347,7 +347,7 @@ static bool has_permission(struct api_call *call, struct error *err)
 }
 
 /* What the head decides: who calls, whether they may, and whether there is anything to ask. */
-static bool admit(struct api_call *call, struct error *err)
+static bool head_admits(struct api_call *call, struct error *err)
 {
     const struct api_route *route = call->route;
     bool anonymous = is_anonymous(call);
@@ -389,6 +389,14 @@ static bool admit(struct api_call *call, struct error *err)
                          route->method);
     }
     return true;
+}
+
+static bool admit(struct api_call *call, struct error *err)
+{
+    store_hold(call->control->store);
+    bool good = head_admits(call, err);
+    store_release(call->control->store);
+    return good;
 }
 
 /* A path of Google's that is not here, or one that nobody knows. */
@@ -802,7 +810,10 @@ static bool handle(struct api_call *call, struct slice bytes, bool stale,
 {
     struct error err = {0};
     store_turn(call->control->store);
-    bool good = (!stale || admit(call, &err)) && check_request(call, bytes, &err);
+    struct store *store = call->control->store;
+    bool good = !stale || admit(call, &err);
+    store_hold(store);
+    good = good && check_request(call, bytes, &err);
     if (gathering != NULL) {
         gathering_free(gathering);
     }
@@ -811,6 +822,7 @@ static bool handle(struct api_call *call, struct slice bytes, bool stale,
     } else {
         api_fail(call, &err);
     }
+    store_release(store);
     return good;
 }
 

@@ -283,6 +283,62 @@ static void what_was_deleted_and_scrubbed_is_in_no_file(void **state)
     store_close(store);
 }
 
+static int number_of(struct store *store, const char *key)
+{
+    struct error err;
+    struct store_doc doc;
+    assert_int_equal(store_get(store, STORE_SERVICE, key, &doc, &err), STORE_FOUND);
+    int number = (int)json_integer_value(json_object_get(doc.body, "n"));
+    json_decref(doc.body);
+    return number;
+}
+
+static void change(struct store *store, const char *key, int number)
+{
+    struct error err;
+    assert_true(store_begin(store, &err));
+    put(store, key, number);
+    assert_true(store_commit(store, &err));
+}
+
+static void reads_that_share_a_lock_see_our_changes_and_hold_up_nobody(void **state)
+{
+    (void)state;
+    struct error err;
+    struct store *store = open_store(&err);
+    change(store, "a", 1);
+    store_hold(store);
+    assert_int_equal(number_of(store, "a"), 1);
+    change(store, "a", 2);
+    assert_int_equal(number_of(store, "a"), 2);
+    assert_true(store_begin(store, &err));
+    put(store, "a", 3);
+    assert_int_equal(number_of(store, "a"), 3);
+    store_rollback(store);
+    assert_int_equal(number_of(store, "a"), 2);
+    assert_true(store_change_number(store) > 0);
+    if (!shared) { /* another program reads and writes meanwhile; until the end, the state is one */
+        struct store *other = store_open(path, &err);
+        assert_int_equal(number_of(other, "a"), 2);
+        change(other, "a", 9);
+        assert_int_equal(number_of(store, "a"), 2);
+        store_close(other);
+    }
+    store_release(store);
+    assert_int_equal(number_of(store, "a"), shared ? 2 : 9);
+    store_hold(store);
+    assert_int_equal(number_of(store, "a"), shared ? 2 : 9);
+    assert_true(store_scrub(store, &err)); /* our own lock does not hold it up */
+    change(store, "b", 4);
+    assert_int_equal(number_of(store, "b"), 4);
+    store_release(store);
+    store_release(store);
+    store_close(store);
+    store = open_store(&err);
+    assert_int_equal(number_of(store, "b"), 4);
+    store_close(store);
+}
+
 struct order {
     char keys[512];
 };
@@ -394,6 +450,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make, clear),
         cmocka_unit_test_setup_teardown(the_audit_log_gives_the_newest_first, make, clear),
         cmocka_unit_test_setup_teardown(what_was_deleted_and_scrubbed_is_in_no_file, make, clear),
+        cmocka_unit_test_setup_teardown(reads_that_share_a_lock_see_our_changes_and_hold_up_nobody,
+                                        make, clear),
         cmocka_unit_test_setup_teardown(names_are_told_apart_and_ordered_by_their_bytes, make,
                                         clear),
         cmocka_unit_test_setup_teardown(what_a_document_holds_comes_back_as_it_was, make, clear),
