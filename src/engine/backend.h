@@ -191,6 +191,10 @@ struct engine_backend {
     /* Stops all processes of one that runs where they are, or lets them go on; false if it could
      * not. One that is signalled goes on first. NULL: none can be stopped so. */
     bool (*freeze)(struct backend_container *container, bool frozen);
+    /* Its files of secrets, as far as they are among SECRETS, have new values. NULL where it has
+     * none, or where what holds them does this itself. */
+    bool (*renew)(struct backend_container *container, const struct secrets *secrets, size_t number,
+                  struct error *err);
     /* It has started: a boost of its CPU ends. NULL: there is none. */
     void (*calm)(struct backend_container *container);
     /* To all its processes. */

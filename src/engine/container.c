@@ -129,6 +129,15 @@ void container_release(struct backend_container *container)
     }
 }
 
+/* One that an engine before us has made keeps the files that it has: they lie in mounts that went
+ * with that engine for everybody else. */
+bool container_renew(struct backend_container *container, const struct secrets *secrets,
+                     size_t number, struct error *err)
+{
+    return secret_files_renew(secrets, number, container->dir, container->home->namespaces.first,
+                              err);
+}
+
 static pid_t read_pid(const struct backend_container *container)
 {
     auto_arena arena = {0};

@@ -138,6 +138,8 @@ bool container_usage(const struct backend_container *container, struct backend_u
 
 struct backend_container *container_start(struct backend_home *home,
                                           const struct backend_order *order, struct error *err);
+bool container_renew(struct backend_container *container, const struct secrets *secrets,
+                     size_t number, struct error *err);
 void container_release(struct backend_container *container);
 void container_signal(struct backend_container *container, int number);
 void container_free(struct backend_container *container);

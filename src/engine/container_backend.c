@@ -235,6 +235,7 @@ const struct engine_backend container_backend = {
     .address_lost = never_lost,
     .start = container_start,
     .freeze = container_freeze,
+    .renew = container_renew,
     .calm = container_calm,
     .release = container_release,
     .keep_images = container_keep_images,

@@ -20,6 +20,7 @@
 enum {
     TERM_MS = 10000,
     DRAIN_LOOK_MS = 20,
+    RENEW_US = 5000000,          /* between two looks at the latest versions of its secrets */
     SECRETS_MS = 10000,          /* control answers in a millisecond, or is being started anew */
     DRAIN_LEAVING_US = 10000000, /* for requests, when the engine itself leaves */
     MEMBER_S = 120,              /* for a cluster to make one, beside its probes */
@@ -65,6 +66,8 @@ static void instance_gone(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
     secrets_done(&instance->secrets);
+    secrets_forget(&engine->secrets_asks, &instance->renew_ask);
+    secrets_done(&instance->renewed);
     metadata_end(instance);
     services_end(instance);
     if (instance->home != NULL) {
@@ -883,6 +886,44 @@ static void on_secrets_late(uv_timer_t *timer)
                   SECRETS_MS / 1000);
 }
 
+/* Who may read a secret no more keeps what they have read, and gets nothing new. */
+static void on_renewed(void *ctx, const char *why)
+{
+    struct instance *instance = ctx;
+    struct engine *engine = engine_of(instance);
+    struct error err = {0};
+    for (size_t i = 0; why == NULL && i < instance->container_count; i++) {
+        struct backend_container *handle = instance->containers[i].handle;
+        if (handle != NULL && !engine->kind->renew(handle, &instance->renewed, i, &err)) {
+            why = err.text;
+        }
+    }
+    secrets_done(&instance->renewed);
+    if (why != NULL && !instance->renew_failed) {
+        logs_system(engine->logs, &instance->source, "",
+                    "Its files of secrets stay as they are: %.900s", why);
+    }
+    instance->renew_failed = why != NULL;
+}
+
+/* A question that nobody has answered within that time was asked of a control that has ended. */
+void instance_renew_secrets(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    int64_t now_us = clock_mono_us();
+    if (engine->kind->renew == NULL || !instance->record->secrets ||
+        instance->phase != PHASE_READY || now_us - instance->renew_us < RENEW_US) {
+        return;
+    }
+    secrets_forget(&engine->secrets_asks, &instance->renew_ask);
+    secrets_done(&instance->renewed);
+    instance->renew_us = now_us;
+    instance->renew_ask =
+        (struct secrets_ask){.into = &instance->renewed, .done = on_renewed, .ctx = instance};
+    secrets_ask(&engine->secrets_asks, engine->control, instance->record, true,
+                &instance->renew_ask);
+}
+
 static void on_start_timer(uv_timer_t *timer)
 {
     struct instance *instance = timer->data;
@@ -899,7 +940,7 @@ static void on_start_timer(uv_timer_t *timer)
     instance->secrets_ask =
         (struct secrets_ask){.into = &instance->secrets, .done = on_secrets_told, .ctx = instance};
     uv_timer_start(timer, on_secrets_late, SECRETS_MS, 0);
-    if (!secrets_ask(&engine->secrets_asks, engine->control, instance->record,
+    if (!secrets_ask(&engine->secrets_asks, engine->control, instance->record, false,
                      &instance->secrets_ask)) {
         instance_fail(instance, START_FAILED_SECRETS,
                       "Its secrets could not be asked for: there is no control process");

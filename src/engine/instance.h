@@ -66,6 +66,10 @@ struct instance {
     double cpu_used;           /* vCPUs */
     struct secrets secrets;    /* until its containers have been started */
     struct secrets_ask secrets_ask;
+    struct secrets renewed; /* what is there anew, until its files have it */
+    struct secrets_ask renew_ask;
+    int64_t renew_us; /* when it was asked for */
+    bool renew_failed;
     int64_t cpu_counted_us; /* of cpu_us, what the meter has been told */
     int64_t memory_bytes;   /* at the last look */
     size_t container_count;
@@ -118,6 +122,9 @@ void instance_tell_metadata(struct instance *instance);
 
 /* The same with what leads it to other services, to each worker. */
 void instance_tell_services(struct instance *instance);
+
+/* Once a second: its files of secrets of the latest version are read anew now and then. */
+void instance_renew_secrets(struct instance *instance);
 
 /* No new requests; it ends when the last has been answered, or at the request timeout. */
 void instance_drain(struct instance *instance);

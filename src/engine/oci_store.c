@@ -22,6 +22,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "codec/codec.h"
+#include "engine/platform.h"
 #include "engine/tool.h"
 
 enum {
@@ -46,7 +47,15 @@ struct oci_store {
     struct map *kept;     /* names of files and folders that the next sweep leaves */
 };
 
-enum get_step { GET_BEGIN, GET_DIGEST, GET_WAIT, GET_COPY, GET_UNPACK, GET_DONE };
+enum get_step {
+    GET_BEGIN,
+    GET_DIGEST,
+    GET_PLATFORMS, /* there is none for this machine: which ones there are is found out */
+    GET_WAIT,
+    GET_COPY,
+    GET_UNPACK,
+    GET_DONE,
+};
 
 struct oci_get {
     struct oci_store *store;
@@ -213,10 +222,14 @@ static void on_look(uv_timer_t *timer)
     get_fail(get, get->step == GET_COPY ? "cannot be pulled" : "cannot be unpacked", why);
 }
 
+static void ask_platforms(struct oci_get *get);
+static void tell_platforms(struct oci_get *get);
+
 static void on_tool(void *ctx, bool good, const char *text)
 {
     static const char *const failures[] = {
         [GET_DIGEST] = "cannot be found in its registry",
+        [GET_PLATFORMS] = "is not there for the platform of this machine",
         [GET_COPY] = "cannot be pulled",
         [GET_UNPACK] = "cannot be unpacked",
     };
@@ -227,11 +240,15 @@ static void on_tool(void *ctx, bool good, const char *text)
         snprintf(get->digest, sizeof(get->digest), "%.79s", text);
         good = digest_valid(get->digest) && write_pin(get);
     }
-    if (!good) {
+    if (!good && get->step == GET_DIGEST && strstr(text, "no image found in") != NULL) {
+        ask_platforms(get);
+    } else if (!good) {
         get_fail(get, failures[get->step], said(text));
-        return;
+    } else if (get->step == GET_PLATFORMS) {
+        tell_platforms(get);
+    } else {
+        get_advance(get);
     }
-    get_advance(get);
 }
 
 static void get_run(struct oci_get *get, const char *const *argv, unsigned timeout_s)
@@ -267,6 +284,34 @@ static void ask_digest(struct oci_get *get)
     get_run(get,
             (const char *[]){"skopeo", "inspect", verify, "--format", "{{.Digest}}", source, NULL},
             ASK_S);
+}
+
+/* The list alone, without the images that it names. */
+static void ask_platforms(struct oci_get *get)
+{
+    char source[640], target[PATH_BYTES];
+    const char *verify =
+        on_loopback(get->reference) ? "--src-tls-verify=false" : "--src-tls-verify=true";
+    snprintf(source, sizeof(source), "docker://%s", get->reference);
+    snprintf(get->beside, sizeof(get->beside), "%s/roots/.platforms-%016llx", get->store->dir,
+             (unsigned long long)random_u64());
+    snprintf(target, sizeof(target), "dir:%.4390s", get->beside);
+    get->step = GET_PLATFORMS;
+    get_run(get,
+            (const char *[]){"skopeo", "copy", "--quiet", "--multi-arch=index-only", verify, source,
+                             target, NULL},
+            ASK_S);
+}
+
+static void tell_platforms(struct oci_get *get)
+{
+    auto_arena arena = {0};
+    struct error err = {0};
+    struct slice text;
+    const char *path = arena_printf(&arena, "%s/manifest.json", get->beside);
+    bool there = file_read(&arena, path, CONFIG_BYTES_MAX, &text, &err);
+    auto_json *list = there ? json_read(text, &err) : NULL;
+    get_fail(get, "is not there for the platform of this machine", platform_missing(&arena, list));
 }
 
 /* NAME@DIGEST of "NAME:TAG", "NAME" or "NAME@…". */
@@ -341,7 +386,9 @@ static bool save_config(struct oci_get *get, struct error *err)
                    CONFIG_BYTES_MAX, &text, err)) {
         return error_set(err, STATUS_NOT_FOUND, "it has no configuration");
     }
-    return file_write(arena_printf(&arena, "%s/image.json", get->beside), text, 0600, err);
+    auto_json *image = json_read(text, err);
+    return image != NULL && platform_fits(image, err) &&
+           file_write(arena_printf(&arena, "%s/image.json", get->beside), text, 0600, err);
 }
 
 static void finish_unpack(struct oci_get *get)
@@ -350,7 +397,7 @@ static void finish_unpack(struct oci_get *get)
     struct error err = {0};
     root_of(get, root);
     if (!save_config(get, &err)) {
-        get_fail(get, "cannot be unpacked", err.text);
+        get_fail(get, "cannot be run here", err.text);
         return;
     }
     if (rename(get->beside, root) != 0) {
@@ -413,6 +460,7 @@ static void get_advance(struct oci_get *get)
     case GET_UNPACK:
         finish_unpack(get);
         return;
+    case GET_PLATFORMS:
     case GET_DONE:
         return;
     }

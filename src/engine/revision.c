@@ -659,6 +659,7 @@ static void look_at_instances(struct revision *revision)
         instance_look(i, also_idle);
         instance_tell_metadata(i);
         instance_tell_services(i);
+        instance_renew_secrets(i);
         if (i->phase == PHASE_READY && now_us - i->ready_us > HEALTHY_US) {
             revision->failures = 0;
         }

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/map.h"
 #include "engine/secrets.h"
 
 enum { MOUNTS_MAX = 64, PATH_BYTES = 8192 };
@@ -18,6 +20,15 @@ enum { MOUNTS_MAX = 64, PATH_BYTES = 8192 };
 static bool is_of(const struct secret *secret, size_t number)
 {
     return secret->container == number && secret->name == NULL;
+}
+
+/* Where in DIR the files are that are seen at TARGET. Who makes two targets have one number of it
+ * finds the files of both in both: they are of one container. */
+static const char *source_of(struct arena *arena, const char *dir, const char *target)
+{
+    static const uint8_t key[16] = "secret mounts";
+    return arena_printf(arena, "%s/" FOLDER "/%016llx", dir,
+                        (unsigned long long)siphash(key, slice_of(target)));
 }
 
 static const char *place_of(struct secret_mount *mounts, size_t *count, const struct secret *secret,
@@ -32,7 +43,7 @@ static const char *place_of(struct secret_mount *mounts, size_t *count, const st
         return NULL;
     }
     mounts[*count] = (struct secret_mount){
-        .source = arena_printf(arena, "%s/" FOLDER "/%zu", dir, *count),
+        .source = source_of(arena, dir, secret->folder),
         .target = arena_string(arena, slice_of(secret->folder)),
     };
     return mounts[(*count)++].source;
@@ -72,17 +83,8 @@ static bool write_all(int fd, struct slice bytes)
     return true;
 }
 
-static bool write_file(const struct secret *secret, const char *source, unsigned owner)
+static bool write_new(const struct secret *secret, const char *path, unsigned owner)
 {
-    char path[PATH_BYTES];
-    int length = snprintf(path, sizeof(path), "%s/%s", source, secret->path);
-    if (length < 0 || length >= PATH_BYTES) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    if (!make_folder(source, owner) || !make_folders(path, strlen(source) + 1, owner)) {
-        return false;
-    }
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool good = fd >= 0 && write_all(fd, secret->value) && fchown(fd, owner, owner) == 0 &&
                 fchmod(fd, secret->mode) == 0;
@@ -92,6 +94,20 @@ static bool write_file(const struct secret *secret, const char *source, unsigned
     }
     errno = number;
     return good;
+}
+
+static bool path_of(const char *source, const struct secret *secret, char out[PATH_BYTES])
+{
+    int length = snprintf(out, PATH_BYTES, "%s/%s", source, secret->path);
+    errno = ENAMETOOLONG;
+    return length > 0 && length < PATH_BYTES;
+}
+
+static bool write_file(const struct secret *secret, const char *source, unsigned owner)
+{
+    char path[PATH_BYTES];
+    return path_of(source, secret, path) && make_folder(source, owner) &&
+           make_folders(path, strlen(source) + 1, owner) && write_new(secret, path, owner);
 }
 
 bool secret_files_write(const struct secrets *secrets, size_t number, const char *dir,
@@ -113,6 +129,48 @@ bool secret_files_write(const struct secrets *secrets, size_t number, const char
         if (!make_folder(arena_printf(arena, "%s/" FOLDER, dir), 0) ||
             !write_file(secret, source, owner)) {
             return error_errno(err, "the file %.200s of a secret could not be made", secret->path);
+        }
+    }
+    return true;
+}
+
+/* Whether the file at PATH is there and has another content. */
+static bool differs(struct arena *arena, const char *path, struct slice value)
+{
+    struct slice content;
+    if (!file_read(arena, path, SECRETS_BYTES_MAX, &content, NULL)) {
+        return false;
+    }
+    bool other = !slice_equal(content, value);
+    explicit_bzero((void *)(uintptr_t)content.data, content.len);
+    return other;
+}
+
+/* The new one is written beside the folders that are seen, and moved there whole. */
+static bool renew_file(const struct secret *secret, const char *dir, const char *path,
+                       unsigned owner, struct error *err)
+{
+    char beside[PATH_BYTES];
+    int length = snprintf(beside, sizeof(beside), "%s/" FOLDER "/new", dir);
+    bool good = length > 0 && length < PATH_BYTES;
+    if (good) {
+        unlink(beside);
+        good = write_new(secret, beside, owner) && rename(beside, path) == 0;
+    }
+    return good ||
+           error_errno(err, "the file %.200s of a secret could not be renewed", secret->path);
+}
+
+bool secret_files_renew(const struct secrets *secrets, size_t number, const char *dir,
+                        unsigned owner, struct error *err)
+{
+    for (const struct secret *secret = secrets->first; secret != NULL; secret = secret->next) {
+        auto_arena arena = {0};
+        char path[PATH_BYTES];
+        if (is_of(secret, number) &&
+            path_of(source_of(&arena, dir, secret->folder), secret, path) &&
+            differs(&arena, path, secret->value) && !renew_file(secret, dir, path, owner, err)) {
+            return false;
         }
     }
     return true;

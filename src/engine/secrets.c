@@ -99,9 +99,9 @@ bool secrets_have(const struct secrets *secrets, size_t number, struct slice nam
 /* ---- asking ---- */
 
 bool secrets_ask(struct secrets_asks *asks, struct ipc_channel *control,
-                 const struct run_record *record, struct secrets_ask *ask)
+                 const struct run_record *record, bool anew, struct secrets_ask *ask)
 {
-    struct msg_secrets_ask message = {.revision_id = record->revision_id};
+    struct msg_secrets_ask message = {.revision_id = record->revision_id, .anew = anew};
     do {
         message.id = random_u64();
     } while (message.id == 0);

@@ -46,9 +46,9 @@ struct secrets_asks {
 };
 
 /* Asks for those of RECORD's revision; done() comes later, once. False if control cannot be asked
- * now. */
+ * now. ANEW: only for files of the latest version, which an instance has that runs. */
 bool secrets_ask(struct secrets_asks *asks, struct ipc_channel *control,
-                 const struct run_record *record, struct secrets_ask *ask);
+                 const struct run_record *record, bool anew, struct secrets_ask *ask);
 /* done() will not come. */
 void secrets_forget(struct secrets_asks *asks, struct secrets_ask *ask);
 /* What control says: MSG_SECRET, MSG_SECRETS_TOLD. What nobody asked for is dropped. */
@@ -68,5 +68,9 @@ struct secret_mount {
 bool secret_files_write(const struct secrets *secrets, size_t number, const char *dir,
                         unsigned owner, struct arena *arena, struct secret_mount **mounts,
                         size_t *count, struct error *err);
+/* Puts the files of SECRETS in the place of those that secret_files_write() has made in DIR:
+ * whoever opens one finds the old or the new, whole. Files that were not there are not made. */
+bool secret_files_renew(const struct secrets *secrets, size_t number, const char *dir,
+                        unsigned owner, struct error *err);
 /* Takes away what secret_files_write() made in DIR. */
 void secret_files_remove(const char *dir);

@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 /* A packet holds the value of a secret, of up to 64 KiB, beside its names. */
-enum { IPC_VERSION = 7, IPC_PACKET_MAX = 68 * 1024 };
+enum { IPC_VERSION = 8, IPC_PACKET_MAX = 68 * 1024 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -198,6 +198,7 @@ enum { SECRETS_BYTES_MAX = 512 * 1024 }; /* of all values of one instance */
 struct msg_secrets_ask {
     uint64_t id; /* chosen by the asker */
     uint64_t revision_id;
+    uint32_t anew; /* not 0: the instance runs, and wants its files of the latest version alone */
     char revision[REVISION_NAME_MAX]; /* its name, from "projects/" on */
 };
 struct msg_secret {

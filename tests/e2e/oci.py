@@ -315,6 +315,43 @@ def registries_that_stall_lie_or_send_elsewhere_are_told_of_and_hurt_nobody():
 
 
 @test
+def an_image_that_is_not_there_for_this_platform_says_which_ones_there_are():
+    homerun()
+    manifest, blobs = an_image(busybox_layer())
+    oci_type = "application/vnd.oci.image."
+
+    def platform(os_name, architecture, **more):
+        return {**blob(oci_type + "manifest.v1+json", manifest),
+                "platform": {"os": os_name, "architecture": architecture, **more}}
+    index = json.dumps({"schemaVersion": 2, "mediaType": oci_type + "index.v1+json", "manifests": [
+        platform("linux", "s390x"), platform("windows", "amd64"), platform("linux", "arm", variant="v6"),
+        platform("unknown", "unknown")]}).encode()
+
+    def answer(request):
+        if "/manifests/" in request.path and digest_of(manifest) not in request.path:
+            request.say(200, index, oci_type + "index.v1+json")
+        else:
+            serving(manifest, blobs)(request)
+    with registry_that(answer) as host:
+        assert put_service(stand, "elsewhere", f"{host}/team/app:1").status == 200
+        told = wait_settled(stand, "elsewhere", 60)["message"]
+    assert "there are: linux/s390x, windows/amd64, linux/arm/v6" in told and "it needs linux/" in told, told
+    config = json.loads(next(data for data in blobs.values() if b"rootfs" in data))
+    config["architecture"] = "s390x"
+    changed = json.dumps(config).encode()
+    other = json.loads(manifest)
+    other["config"] = blob(oci_type + "config.v1+json", changed)
+    other = json.dumps(other).encode()
+    blobs.update({digest_of(changed): changed, digest_of(other): other})
+    with registry_that(serving(other, blobs)) as host:
+        assert put_service(stand, "foreign-one", f"{host}/team/app:1").status == 200
+        told = wait_settled(stand, "foreign-one", 60)["message"]
+    assert "it is for linux/s390x, and this machine is linux/" in told, told
+    roots = os.path.join(stand.data, "images", "roots")
+    wait_until(lambda: not [name for name in os.listdir(roots) if name.startswith(".platforms")], "nothing is left")
+
+
+@test
 def two_services_that_ask_for_one_image_at_once_share_its_pull():
     homerun()
     pulls = []

@@ -4,8 +4,8 @@ import base64
 import os
 import subprocess
 
-from by_api import put_service, wait_settled
-from homerun import main, need, test
+from by_api import SCALE, SERVICES, put_service, wait_settled
+from homerun import main, need, test, wait_until
 from oci import homerun, inside, instances, make_image, service
 
 SECRETS = "/v1/projects/demo/secrets"
@@ -80,6 +80,30 @@ def without_items_the_file_is_named_for_the_secret_and_everybody_reads_it():
     secret("whole", "the latest")
     service("whole", "reader:1", **mounted({"secretName": "whole"}, "/secrets"))
     assert inside("whole", "id -u; cat /secrets/whole") == "1000\nthe latest"
+
+
+@test
+def a_new_version_of_latest_comes_into_the_files_of_an_instance_that_runs_and_into_nothing_else():
+    secret("moves", "version one")
+    items = [{"key": "latest", "path": "now"}, {"key": "1", "path": "kept"}]
+    how = mounted({"secretName": "moves", "items": items}, "/secrets")
+    how["container"]["env"] = [from_secret("MOVES", "moves")]
+    service("moves", template_notes={SCALE + "minScale": "1", SCALE + "maxScale": "1"}, **how)
+    running = wait_until(lambda: instances("moves"), "it runs")
+
+    def add(value):
+        api("POST", f"{SECRETS}/moves:addVersion", {"payload": {"data": base64.b64encode(value).decode()}})
+    add(b"version two, longer")
+    wait_until(lambda: inside("moves", "cat /secrets/now") == "version two, longer", "the file has it")
+    assert inside("moves", "cat /secrets/kept; echo; echo $MOVES; ls /secrets") == "version one\nversion one\nkept\nnow\n"
+    api("POST", f"{SECRETS}/moves:setIamPolicy", {"policy": {"bindings": []}})
+    add(b"version three")
+    wait_until(lambda: "stay as they are: Permission denied on secret" in
+               homerun().cli("services", "logs", "moves").stdout, "the log says that it may not any more")
+    assert inside("moves", "cat /secrets/now") == "version two, longer"
+    assert instances("moves") == running
+    assert on_disk(b"version two, longer") == []
+    assert homerun().api("DELETE", f"{SERVICES}/moves").status == 200
 
 
 @test

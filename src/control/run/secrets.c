@@ -316,6 +316,11 @@ static bool take_use(const struct use *use, void *ctx, struct error *err)
 {
     struct reading *reading = ctx;
     struct slice value;
+    /* Variables, and versions that were named, stay what they were. */
+    if (reading->ask != NULL && reading->ask->anew != 0 &&
+        (use->variable != NULL || strcmp(use->version, "latest") != 0)) {
+        return true;
+    }
     if (!read_value(reading, use, &value, err)) {
         return false;
     }
@@ -396,7 +401,9 @@ void run_secrets_ask(struct control *control, const struct msg_secrets_ask *ask)
     struct msg_secrets_told told = {.id = ask->id, .ok = answer(control, ask, &err)};
     if (!told.ok) {
         snprintf(told.text, sizeof(told.text), "%s", err.text);
-        log_info("secrets: revision=%s: refused: %s", ask->revision, err.text);
+        if (ask->anew == 0) { /* else the engine's log has it, once */
+            log_info("secrets: revision=%s: refused: %s", ask->revision, err.text);
+        }
     }
     if (!ipc_send(control->engine, MSG_SECRETS_TOLD, &told, sizeof(told))) {
         log_warn("secrets: revision=%s: the engine does not read", ask->revision);

@@ -183,7 +183,7 @@ static void files_are_written_with_their_modes_and_taken_away(void **state)
     assert_int_equal(count, 2);
     assert_string_equal(mounts[0].target, "/etc/one");
     assert_string_equal(mounts[1].target, "/etc/two");
-    const struct {
+    struct {
         const char *path, *text;
         mode_t mode;
     } files[] = {
@@ -198,6 +198,29 @@ static void files_are_written_with_their_modes_and_taken_away(void **state)
         assert_int_equal(stat(files[i].path, &found), 0);
         assert_int_equal(found.st_mode & 07777, files[i].mode);
     }
+    /* A new version takes the place of the old one, and nothing else changes. */
+    struct secrets anew = {0};
+    int old = open(files[0].path, O_RDONLY);
+    char said[8] = "";
+    assert_true(adds(&anew, 0444, FILE_NAME("/etc/one\0a/b"), SLICE("newer")));
+    assert_true(adds(&anew, 0444, FILE_NAME("/etc/one\0absent"), SLICE("never was")));
+    assert_true(adds(&anew, 0444, FILE_NAME("/etc/three\0a"), SLICE("never was")));
+    assert_true(secret_files_renew(&anew, 0, dir, geteuid(), &err));
+    assert_true(secret_files_renew(&anew, 1, dir, geteuid(), &err)); /* another container's */
+    files[0].text = "newer";
+    for (size_t i = 0; i < 3; i++) {
+        struct slice text;
+        assert_true(file_read(&arena, files[i].path, 100, &text, &err));
+        assert_true(slice_is(text, files[i].text));
+        assert_int_equal(stat(files[i].path, &found), 0);
+        assert_int_equal(found.st_mode & 07777, files[i].mode);
+    }
+    assert_int_equal(read(old, said, 5), 5); /* who has it open goes on in the old one */
+    assert_string_equal(said, "first");
+    close(old);
+    assert_int_not_equal(access(arena_printf(&arena, "%s/absent", mounts[0].source), F_OK), 0);
+    assert_int_not_equal(access(arena_printf(&arena, "%s/secrets/new", dir), F_OK), 0);
+    secrets_done(&anew);
     /* One path twice is a mistake of whoever deployed, and not the last one's to win. */
     assert_true(adds(&secrets, 0444, FILE_NAME("/etc/two\0a"), SLICE("fifth")));
     assert_false(secret_files_write(&secrets, 0, dir, geteuid(), &arena, &mounts, &count, &err));
