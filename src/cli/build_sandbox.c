@@ -49,6 +49,32 @@ static json_t *texts(const char *const *list)
     return out;
 }
 
+/*
+ * Before anything of the build runs, crun lets $1/pid tell its first process, and waits until what
+ * leads out of its network says that it does. That is no child of crun's, which would wait for its
+ * end too: see start_network(). $1: the folder of the build.
+ */
+static const char network_hook[] =
+    "pid=$(tr -d '\\n' | sed -n 's/.*\"pid\" *: *\\([0-9]*\\).*/\\1/p')\n"
+    "mkfifo \"$1/ready\" && echo \"$pid\" >\"$1/pid.new\" && mv \"$1/pid.new\" \"$1/pid\" || exit\n"
+    "test \"$(timeout 20 head -c 1 \"$1/ready\")\" = 1 || { cat \"$1/said\" >&2; exit 1; }";
+
+/* It has the users of the build and no others, as that of an instance has (engine/egress.c). $1:
+ * the build's first process, $2: its folder. */
+static const char network_script[] =
+    "exec nsenter \"--user=/proc/$1/ns/user\" --setuid=0 --setgid=0 slirp4netns --configure "
+    "--mtu=65520 --disable-host-loopback --enable-sandbox --enable-seccomp --ready-fd=3 "
+    "--netns-type=path /proc/self/fd/0 eth0 <\"/proc/$1/ns/net\" 3>\"$2/ready\" >/dev/null "
+    "2>\"$2/said\"";
+
+static json_t *hooks(const struct sandbox *sandbox)
+{
+    return !sandbox->network ? json_object()
+                             : json_pack("{s[{sss[sssss]s[s]}]}", "createRuntime", "path",
+                                         "/bin/sh", "args", "sh", "-c", network_hook, "sh", MOUNT,
+                                         "env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
 /* What buildah needs to unpack layers, to mount and to run as the image's users; all of it within
  * the user namespace alone. */
 static json_t *capabilities(void)
@@ -176,15 +202,16 @@ static bool make_root(struct arena *arena, const char *dir, struct error *err)
     return true;
 }
 
-static bool make_etc(struct arena *arena, const char *dir, struct error *err)
+static bool make_etc(struct arena *arena, const struct sandbox *sandbox, struct error *err)
 {
-    static const struct {
+    const char *dir = sandbox->dir;
+    const struct {
         const char *name, *text;
     } files[] = {
         {"passwd", "root:x:0:0:root:/store:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"},
         {"group", "root:x:0:\nnogroup:x:65534:\n"},
         {"hosts", "127.0.0.1 localhost\n"},
-        {"resolv.conf", ""},
+        {"resolv.conf", sandbox->network ? "nameserver 10.0.2.3\n" : ""},
         {"containers/policy.json", "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n"},
         {"containers/registries.conf", "unqualified-search-registries = []\n"},
     };
@@ -210,20 +237,46 @@ bool sandbox_write(const struct sandbox *sandbox, const char *const *argv, struc
                                               "_CONTAINERS_USERNS_CONFIGURED=1",
                                               NULL};
     auto_arena arena = {0};
-    auto_json *config =
-        json_pack("{ss s{sb s{sisi} soso ss so sb} s{sssb} ss so so}", "ociVersion", "1.0.2",
-                  "process", "terminal", 0, "user", "uid", 0, "gid", 0, "args", texts(argv), "env",
-                  texts(environment), "cwd", "/context", "capabilities", capabilities(),
-                  "noNewPrivileges", 1, "root", "path", "rootfs", "readonly", 0, "hostname",
-                  "build", "mounts", mounts(), "linux", linux_part(sandbox));
-    return make_root(&arena, sandbox->dir, err) && make_etc(&arena, sandbox->dir, err) &&
+    auto_json *config = json_pack(
+        "{ss s{sb s{sisi} soso ss so sb} s{sssb} ss so so so}", "ociVersion", "1.0.2", "process",
+        "terminal", 0, "user", "uid", 0, "gid", 0, "args", texts(argv), "env", texts(environment),
+        "cwd", "/context", "capabilities", capabilities(), "noNewPrivileges", 1, "root", "path",
+        "rootfs", "readonly", 0, "hostname", "build", "mounts", mounts(), "linux",
+        linux_part(sandbox), "hooks", hooks(sandbox));
+    return make_root(&arena, sandbox->dir, err) && make_etc(&arena, sandbox, err) &&
            file_write(arena_printf(&arena, "%s/config.json", sandbox->dir),
                       json_write(&arena, config), 0600, err);
 }
 
 /* ---- running ---- */
 
-/* In a child: crun WORDS, with the build's folder where its configuration says. */
+/* The device that makes network interfaces is for root alone on some machines: in the mounts of the
+ * build's tools it is for everybody, as in those of the engine (engine/rootfs.c). */
+static void open_tunnels(void)
+{
+    static const char device[] = "/dev/net/tun", own[] = MOUNT "/tun/tun";
+    struct stat status;
+    if (stat(device, &status) == 0 && (status.st_mode & 06) != 06 &&
+        (mkdir(MOUNT "/tun", 0755) == 0 || errno == EEXIST) &&
+        mount("tmpfs", MOUNT "/tun", "tmpfs", MS_NOSUID, "mode=0755") == 0 &&
+        mknod(own, S_IFCHR, status.st_rdev) == 0 && chmod(own, 0666) == 0) {
+        mount(own, device, NULL, MS_BIND, NULL);
+    }
+}
+
+/* In a child: mounts of its own, in which the build's folder is where its configuration says. */
+static void mount_own(const struct sandbox *sandbox)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        (mkdir(MOUNT, 0755) != 0 && errno != EEXIST) ||
+        mount(sandbox->dir, MOUNT, NULL, MS_BIND, NULL) != 0) {
+        fprintf(stderr, "homerun: %s cannot be mounted at %s: %s\n", sandbox->dir, MOUNT,
+                strerror(errno));
+        _exit(126);
+    }
+}
+
+/* In a child: crun WORDS. */
 static void exec_crun(const struct sandbox *sandbox, const char *const *words)
 {
     const char *argv[12] = {"crun", "--root", MOUNT "/crun", "--cgroup-manager=cgroupfs"};
@@ -232,13 +285,7 @@ static void exec_crun(const struct sandbox *sandbox, const char *const *words)
         argv[4 + i] = words[i];
     }
     memcpy(&copy, &(const char *const *){argv}, sizeof(copy)); /* execvp() only reads */
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        (mkdir(MOUNT, 0755) != 0 && errno != EEXIST) ||
-        mount(sandbox->dir, MOUNT, NULL, MS_BIND, NULL) != 0) {
-        fprintf(stderr, "homerun: %s cannot be mounted at %s: %s\n", sandbox->dir, MOUNT,
-                strerror(errno));
-        _exit(126);
-    }
+    mount_own(sandbox);
     /* crun refuses a machine with both versions of control groups. */
     if (access("/sys/fs/cgroup/memory", F_OK) == 0) {
         umount2("/sys/fs/cgroup/unified", MNT_DETACH);
@@ -269,12 +316,52 @@ static const char *why_end(const struct sandbox *sandbox, int64_t deadline_us)
                : NULL;
 }
 
+/* What leads out of its network, once crun has said of which process; 0: not yet. */
+static pid_t start_network(const struct sandbox *sandbox)
+{
+    auto_arena arena = {0};
+    struct slice text;
+    if (!file_read(&arena, arena_printf(&arena, "%s/pid", sandbox->dir), 32, &text, NULL)) {
+        return 0;
+    }
+    const char *first = arena_string(&arena, slice_upto(text, strspn(text.data, "0123456789")));
+    pid_t pid = fork();
+    if (pid == 0) {
+        setsid();
+        mount_own(sandbox);
+        open_tunnels();
+        execl("/bin/sh", "sh", "-c", network_script, "sh", first, MOUNT, (char *)NULL);
+        _exit(127);
+    }
+    /* For another of us, should we be killed. */
+    file_write(arena_printf(&arena, "%s/slirp", sandbox->dir),
+               slice_of(arena_printf(&arena, "%d", (int)pid)), 0600, NULL);
+    return pid;
+}
+
+/* It does not end with the network. */
+static void end_network(const struct sandbox *sandbox)
+{
+    auto_arena arena = {0};
+    struct slice text;
+    const char *note = arena_printf(&arena, "%s/slirp", sandbox->dir);
+    if (file_read(&arena, note, 32, &text, NULL)) {
+        long pid = strtol(arena_string(&arena, text), NULL, 10);
+        const char *words = arena_printf(&arena, "/proc/%ld/cmdline", pid);
+        if (pid > 1 && file_read(&arena, words, 4096, &text, NULL) &&
+            slice_find_slice(text, SLICE("slirp4netns")) >= 0) {
+            kill((pid_t)pid, SIGKILL);
+        }
+        unlink(note);
+    }
+}
+
 bool sandbox_run(const struct sandbox *sandbox, struct error *err)
 {
     struct sigaction catch = {.sa_handler = on_signal}, before[2];
     const char *why = NULL;
     int status = -1;
-    pid_t ended = 0;
+    pid_t ended = 0, network = 0;
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
@@ -287,10 +374,17 @@ bool sandbox_run(const struct sandbox *sandbox, struct error *err)
     sigaction(SIGTERM, &catch, &before[1]);
     int64_t deadline_us = clock_mono_us() + (int64_t)RUN_S * 1000000;
     while (why == NULL && (ended = waitpid(pid, &status, WNOHANG)) == 0) {
-        poll(NULL, 0, LOOK_MS);
+        if (sandbox->network && network == 0) {
+            network = start_network(sandbox);
+        }
+        poll(NULL, 0, sandbox->network && network == 0 ? LOOK_MS / 10 : LOOK_MS);
         why = why_end(sandbox, deadline_us);
     }
     sandbox_end(sandbox);
+    if (network > 0) {
+        kill(network, SIGKILL);
+        waitpid(network, NULL, 0);
+    }
     if (ended == 0) {
         kill(pid, SIGKILL);
         waitpid(pid, &status, 0);
@@ -301,7 +395,10 @@ bool sandbox_run(const struct sandbox *sandbox, struct error *err)
         return true;
     }
     return error_set(err, STATUS_FAILED_PRECONDITION, "the build failed: %s",
-                     why != NULL ? why : "what it said last is the reason");
+                     why != NULL        ? why
+                     : sandbox->network ? "what it said last is the reason"
+                                        : "what it said last is the reason (RUN has no network; "
+                                          "--build-network gives it one)");
 }
 
 void sandbox_end(const struct sandbox *sandbox)
@@ -315,4 +412,5 @@ void sandbox_end(const struct sandbox *sandbox)
     }
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    end_network(sandbox);
 }

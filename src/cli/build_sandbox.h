@@ -13,6 +13,7 @@ struct sandbox {
     const char *dir;      /* of this build alone; "store", "context", "bases" and "etc" are in it */
     const char *data;     /* whose disk must not run full */
     unsigned users_first; /* of the machine's users: root inside */
+    bool network;         /* it has a way out, by slirp4netns: to no loopback of this machine */
 };
 
 /* Writes what crun needs, below DIR. ARGV runs inside, where the folder "context" is /context and

@@ -491,7 +491,7 @@ const struct command commands[] = {
      2,
      2,
      false,
-     {data_flags},
+     {data_flags, build_flags},
      action_images_build},
     {"images remove",
      "NAME",

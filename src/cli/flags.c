@@ -138,8 +138,13 @@ const struct flag sign_out_flags[] = {
 
 /* ---- services, in gcloud's words ---- */
 
+const struct flag build_flags[] = {
+    {"build-network", FLAG_SWITCH, NULL, "what the Dockerfile runs has a network", NULL},
+    {0},
+};
 const struct flag source_flags[] = {
     {"source", FLAG_TEXT, "DIR", "build the image from this folder with a Dockerfile", NULL},
+    {"build-network", FLAG_SWITCH, NULL, "what the Dockerfile runs has a network", NULL},
     {0},
 };
 const struct flag service_flags[] = {

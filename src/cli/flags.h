@@ -14,7 +14,7 @@ extern const struct flag token_flags[];
 extern const struct flag console_flags[];
 extern const struct flag invite_flags[];
 extern const struct flag sign_out_flags[];
-extern const struct flag service_flags[], source_flags[];
+extern const struct flag service_flags[], source_flags[], build_flags[];
 extern const struct flag traffic_flags[];
 extern const struct flag policy_flags[], policy_set_flags[], binding_flags[];
 extern const struct flag logs_flags[];

@@ -50,6 +50,12 @@ static bool can_build(struct cli *cli, struct error *err)
                              tools[i], tools[i]);
         }
     }
+    if (option_given(&cli->in, "build-network") &&
+        (!is_installed(cli, "slirp4netns") || access("/dev/net/tun", F_OK) != 0)) {
+        return error_set(err, STATUS_UNIMPLEMENTED,
+                         "--build-network needs slirp4netns and /dev/net/tun: make containers, or "
+                         "apt-get install slirp4netns");
+    }
     return true;
 }
 
@@ -197,6 +203,7 @@ static bool build_in(struct cli *cli, const char *from, const char *dir, const c
     struct sandbox sandbox = {
         .dir = dir,
         .data = session_data(cli),
+        .network = option_given(&cli->in, "build-network"),
         .users_first = USERS_FIRST + (unsigned)(random_u64() % BUILDS_AT_ONCE) * SANDBOX_USERS,
     };
     for (size_t i = 0; i < bases->count; i++) {

@@ -128,6 +128,12 @@ bool container_write_bundle(struct backend_container *container, struct arena *a
 
 /* Whether the kernel has killed something in it for want of memory. */
 bool container_out_of_memory(const struct backend_container *container);
+/*
+ * What the control groups below FOLDER lack for the limits of a container: "memory, pids", in
+ * ARENA;
+ * "" if nothing, or if they are not of version 2.
+ */
+const char *container_group_lacks(struct arena *arena, const char *folder);
 void container_calm(struct backend_container *container);
 bool container_freeze(struct backend_container *container, bool frozen);
 /* Lets the processes of the container ID go on, if they were frozen: else no signal is heard. */

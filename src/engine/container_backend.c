@@ -145,6 +145,11 @@ static bool tools_there(struct error *err)
 
 static void cannot_start(struct error *err)
 {
+    auto_arena arena = {0};
+    const char *lacks = container_group_lacks(&arena, "/sys/fs/cgroup");
+    if (*lacks != '\0') {
+        error_wrap(err, "its control groups (version 2) have no controller for: %s", lacks);
+    }
     error_wrap(err, "no container can start on this machine; --engine=process does without: plain "
                     "programs, without such walls. Why not");
 }

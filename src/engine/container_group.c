@@ -85,6 +85,37 @@ void container_group_thaw(const char *id)
     set_frozen(id, false);
 }
 
+/* ---- what there is ---- */
+
+static bool has_word(struct slice text, struct slice word)
+{
+    struct slice part;
+    while (slice_cut(&text, ' ', &part)) {
+        if (slice_equal(part, word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *container_group_lacks(struct arena *arena, const char *folder)
+{
+    static const char *const needed[] = {"cpu", "memory", "pids"};
+    struct slice text;
+    const char *lacks = "";
+    if (!file_read(arena, arena_printf(arena, "%s/cgroup.controllers", folder), 4096, &text,
+                   NULL)) {
+        return "";
+    }
+    text = text.len > 0 && text.data[text.len - 1] == '\n' ? slice_upto(text, text.len - 1) : text;
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        if (!has_word(text, slice_of(needed[i]))) {
+            lacks = arena_printf(arena, "%s%s%s", lacks, *lacks == '\0' ? "" : ", ", needed[i]);
+        }
+    }
+    return lacks;
+}
+
 /* ---- figures ---- */
 
 /* The number behind WORD ("": the first) in a file of the control group ID; -1 if it is not there.

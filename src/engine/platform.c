@@ -10,8 +10,11 @@ static const char *own_architecture(void)
 {
     static const struct {
         const char *machine, *name;
-    } names[] = {{"x86_64", "amd64"},   {"aarch64", "arm64"}, {"riscv64", "riscv64"},
-                 {"ppc64le", "ppc64le"}, {"s390x", "s390x"}};
+    } names[] = {{"x86_64", "amd64"},
+                 {"aarch64", "arm64"},
+                 {"riscv64", "riscv64"},
+                 {"ppc64le", "ppc64le"},
+                 {"s390x", "s390x"}};
     static struct utsname machine;
     uname(&machine);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -94,6 +94,24 @@ def the_data_folder_is_never_a_part_of_an_image():
 
 
 @test
+def a_build_reaches_the_network_when_it_is_told_to_and_no_loopback_of_this_machine():
+    need("slirp4netns")
+    stand()
+    with oci.greeter() as port:
+        address = oci.own_address()
+        folder = source("net", f"FROM web:1\nRUN nc -w 3 {address} {port} </dev/null >/heard; "
+                               f"nc -w 3 127.0.0.1 {port} </dev/null >/own; nc -w 3 10.0.2.2 {port} </dev/null >>/own; "
+                               "test \"$(cat /heard)\" = HELLO && test ! -s /own\n")
+        told = stand().cli("images", "build", "net:1", folder, status=1).stderr
+        assert "--build-network" in told, told
+        stand().cli("images", "build", "net:1", folder, "--build-network")
+    assert "net:1" in rows()
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and
+                f"{stand().data}/images/builds" in (oci.read(f"/proc/{pid}/cmdline") or "")]
+    wait_until(lambda: os.listdir(os.path.join(stand().data, "images", "builds")) == [], "nothing is left")
+
+
+@test
 def a_build_that_fails_says_why_and_leaves_nothing():
     for dockerfile, word in (("FROM web:1\nRUN exit 3\n", "the build failed"),
                              ("RUN true\n", "no FROM"),

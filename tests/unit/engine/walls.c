@@ -4,11 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "../scratch.h"
+#include "base/file.h"
 #include "engine/bundle.h"
+#include "engine/container.h"
 #include "engine/environment.h"
+#include "engine/platform.h"
 #include "engine/seccomp_calls.h"
 
 static const char *const words[] = {"/bin/serve", "--all", NULL};
@@ -178,9 +183,58 @@ static void a_deployments_variables_are_over_the_images_and_under_the_contracts(
     assert_false(has(env, "PORT=8080"));
 }
 
+static void what_control_groups_lack_is_named(void **state)
+{
+    static const struct {
+        const char *there, *lacks;
+    } rows[] = {
+        {"cpuset cpu io memory hugetlb pids rdma\n", ""},
+        {"cpuset io memory pids\n", "cpu"},
+        {"hugetlb\n", "cpu, memory, pids"},
+        {"", "cpu, memory, pids"},
+    };
+    auto_arena arena = {0};
+    struct error err;
+    char dir[] = "/tmp/homerun-groups-XXXXXX";
+    (void)state;
+    assert_non_null(scratch_new(dir));
+    assert_string_equal(container_group_lacks(&arena, dir), ""); /* of version 1 */
+    const char *path = arena_printf(&arena, "%s/cgroup.controllers", dir);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_true(file_write(path, slice_of(rows[i].there), 0600, &err));
+        assert_string_equal(container_group_lacks(&arena, dir), rows[i].lacks);
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void platforms_are_named_for_who_finds_none_that_fits(void **state)
+{
+    auto_arena arena = {0};
+    struct error err;
+    (void)state;
+    auto_json *index = json_pack("{s[{s{ssss}}{s{ssssss}}{s{ssss}}{ss}]}", "manifests", "platform",
+                                 "os", "linux", "architecture", "sparc", "platform", "os", "linux",
+                                 "architecture", "mips", "variant", "v2", "platform", "os",
+                                 "unknown", "architecture", "unknown", "digest", "sha256:0");
+    assert_non_null(
+        strstr(platform_missing(&arena, index), "there are: linux/sparc, linux/mips/v2"));
+    assert_null(strstr(platform_missing(&arena, index), "unknown"));
+    assert_non_null(strstr(platform_missing(&arena, NULL), "there is no other"));
+    auto_json *foreign = json_pack("{ssss}", "os", "linux", "architecture", "sparc");
+    auto_json *other = json_pack("{ssss}", "os", "windows", "architecture", "amd64");
+    auto_json *silent = json_object();
+    assert_false(platform_fits(foreign, &err));
+    assert_non_null(strstr(err.text, "it is for linux/sparc, and this machine is linux/"));
+    assert_false(platform_fits(other, &err));
+    assert_true(platform_fits(silent, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_control_groups_lack_is_named),
+        cmocka_unit_test(platforms_are_named_for_who_finds_none_that_fits),
         cmocka_unit_test(every_wall_is_in_the_configuration),
         cmocka_unit_test(what_breaks_walls_is_on_no_list),
         cmocka_unit_test(a_deployments_variables_are_over_the_images_and_under_the_contracts),
