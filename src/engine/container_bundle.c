@@ -169,7 +169,7 @@ static bool write_hosts(const struct backend_container *container, struct arena 
  * put over what it reads. */
 static bool suits_program(const char *path, struct error *err)
 {
-    static const char *const places[] = {"/secrets", "/run/secrets", "/mnt"};
+    static const char *const places[] = {"/secrets", "/run/secrets", "/mnt", "/cloudsql"};
     struct slice target = slice_of(path);
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         struct slice place = slice_of(places[i]);
@@ -180,7 +180,7 @@ static bool suits_program(const char *path, struct error *err)
     }
     return error_set(err, STATUS_FAILED_PRECONDITION,
                      "volumes and secrets of a program of this machine are mounted below /secrets, "
-                     "/run/secrets or /mnt, not at %.200s",
+                     "/run/secrets or /mnt (or /cloudsql), not at %.200s",
                      path);
 }
 

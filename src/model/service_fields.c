@@ -173,7 +173,10 @@ static const struct field secret_volume_fields[] = {
     COUNT("defaultMode", FIELD_IN(secret_volume, default_mode, 3)),
     {0},
 };
-static const struct field cloud_sql_fields[] = {TEXTS("instances", .number = 1), {0}};
+static const struct field cloud_sql_fields[] = {
+    TEXTS("instances", FIELD_EACH(cloud_sql_volume, instances, 1)),
+    {0},
+};
 static const struct field empty_dir_fields[] = {
     WORD("medium", medium_names, .number = 1),
     TEXT("sizeLimit", FIELD_IN(empty_dir, size_limit, 2)),
@@ -194,7 +197,7 @@ static const struct field gcs_fields[] = {
 static const struct field volume_fields[] = {
     REQUIRED("name", FIELD_IN(volume, name, 1)),
     OBJECT("secret", secret_volume_fields, FIELD_BEHIND(volume, secret, 2)),
-    OBJECT("cloudSqlInstance", cloud_sql_fields, .number = 3),
+    OBJECT("cloudSqlInstance", cloud_sql_fields, FIELD_BEHIND(volume, cloud_sql, 3)),
     OBJECT("emptyDir", empty_dir_fields, FIELD_BEHIND(volume, empty_dir, 4)),
     OBJECT("nfs", nfs_fields, FIELD_BEHIND(volume, nfs, 5)),
     OBJECT("gcs", gcs_fields, FIELD_BEHIND(volume, gcs, 6)),

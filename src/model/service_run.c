@@ -179,6 +179,36 @@ static json_t *folder_mount(const struct volume *volume, const struct volume_mou
                      source, "dir", json_text_or(folder, "dir", ""), "read_only", read_only);
 }
 
+/* The sockets of those instances of VOLUME that are mapped: each has a folder below PATH. */
+static void add_sockets(json_t *list, const struct volume *volume, const char *path,
+                        const json_t *folders)
+{
+    auto_arena arena = {0};
+    for (size_t i = 0; i < volume->cloud_sql->instances_count; i++) {
+        const char *instance = volume->cloud_sql->instances[i];
+        const json_t *folder = json_object_get(folders, instance);
+        const struct volume_mount mount = {
+            .path = arena_printf(&arena, "%s/%s", path, instance),
+            .read_only = true, /* who connects to a socket writes nothing there */
+        };
+        if (folder != NULL) {
+            json_array_append_new(list, folder_mount(volume, &mount, instance, folder));
+        }
+    }
+}
+
+static bool is_mounted(const struct template *template, const char *name)
+{
+    for (size_t i = 0; i < template->containers_count; i++) {
+        for (size_t k = 0; k < template->containers[i].mounts_count; k++) {
+            if (strcmp(template->containers[i].mounts[k].name, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Where CONTAINER sees volumes that are in memory, or are folders. */
 static json_t *mounts_record(const struct template *template, const struct container *container,
                              const json_t *folders)
@@ -189,11 +219,13 @@ static json_t *mounts_record(const struct template *template, const struct conta
         const struct volume_mount *mount = &container->mounts[i];
         for (size_t k = 0; k < template->volumes_count; k++) {
             const struct volume *volume = &template->volumes[k];
-            const char *source = volume_source(&arena, volume);
+            const char *source = volume_source(&arena, volume, 0);
             if (strcmp(volume->name, mount->name) != 0) {
                 continue;
             }
-            if (source != NULL) {
+            if (volume->cloud_sql != NULL) {
+                add_sockets(list, volume, mount->path, folders);
+            } else if (source != NULL) {
                 json_array_append_new(
                     list, folder_mount(volume, mount, source, json_object_get(folders, source)));
             } else if (volume->empty_dir != NULL) {
@@ -202,6 +234,13 @@ static json_t *mounts_record(const struct template *template, const struct conta
                     json_pack("{ss ss sI}", "volume", mount->name, "path", mount->path, "bytes",
                               (json_int_t)volume_bytes(template, volume->empty_dir)));
             }
+        }
+    }
+    /* v1 has an annotation for them, and no mounts: then every container sees them. */
+    for (size_t i = 0; i < template->volumes_count; i++) {
+        const struct volume *volume = &template->volumes[i];
+        if (volume->cloud_sql != NULL && !is_mounted(template, volume->name)) {
+            add_sockets(list, volume, CLOUD_SQL_FOLDER, folders);
         }
     }
     return list;

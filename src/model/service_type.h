@@ -97,12 +97,18 @@ struct folder_volume { /* an NFS export, or a bucket */
     const char *server, *path, *bucket;
     bool read_only;
 };
+struct cloud_sql_volume {
+    const json_t *source;
+    const char **instances; /* PROJECT:REGION:INSTANCE */
+    size_t instances_count;
+};
 struct volume {
     const json_t *source;
     const char *name;
     struct secret_volume *secret; /* NULL but for one, or all if it is something else */
     struct empty_dir *empty_dir;
     struct folder_volume *nfs, *gcs;
+    struct cloud_sql_volume *cloud_sql;
 };
 
 /* ---- the template of revisions ---- */

@@ -100,9 +100,14 @@ json_t *volume_to_v1(const json_t *volume)
     return out;
 }
 
-const char *volume_source(struct arena *arena, const struct volume *volume)
+const char *volume_source(struct arena *arena, const struct volume *volume, size_t number)
 {
-    return volume->nfs != NULL
+    if (volume->cloud_sql != NULL) {
+        return number < volume->cloud_sql->instances_count ? volume->cloud_sql->instances[number]
+                                                           : NULL;
+    }
+    return number > 0 ? NULL
+           : volume->nfs != NULL
                ? arena_printf(arena, "%s:%s", volume->nfs->server, volume->nfs->path)
            : volume->gcs != NULL ? volume->gcs->bucket
                                  : NULL;

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Cloud Storage and NFS volumes: folders of this machine that the operator has mapped, and nothing beyond them."""
+import contextlib
 import os
+import socket
 import subprocess
+import threading
 
 import oci
-from by_api import SERVICES, make_account
+from by_api import RUN, SERVICES, deploy, make_account
 from homerun import Homerun, finally_do, main, need, test, wait_until
 
 SERVICES_V2 = "/v2/projects/demo/locations/us-central1/services"
@@ -71,6 +74,35 @@ def what_is_not_mapped_is_refused_by_name_with_the_command():
         assert got.status == 400 and f"homerun volumes map {name} DIR" in got.text, got
     got = service("refused", {"gcs": {"bucket": ""}})
     assert got.status == 400 and "'v0' needs exactly one source" in got.text, got
+
+
+@test
+def the_socket_of_a_cloud_sql_instance_that_is_mapped_is_below_cloudsql():
+    oci.inside_program("true")  # the image of a program that does what it is sent
+    path = os.path.join(oci.folder, "sql")
+    os.makedirs(path)
+    os.chown(path, 1234, 1234)
+    connect = ("python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); "
+               "s.connect(\"%s/demo:europe-west1:db/.s.PGSQL.5432\"); print(s.recv(9))'; "
+               "touch %s/demo:europe-west1:db/x; ls /cloudsql")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.join(path, ".s.PGSQL.5432"))
+        os.chmod(os.path.join(path, ".s.PGSQL.5432"), 0o777)
+        server.listen()
+
+        def greet():
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].sendall(b"HELLO")
+        threading.Thread(target=greet, daemon=True).start()
+        mapped("demo:europe-west1:db", path)
+        deploy(oci.stand, "sql-v1", "cgi:1", template_notes={
+            RUN + "cloudsql-instances": "demo:europe-west1:db,demo:europe-west1:absent"})
+        told = oci.ask("sql-v1", "/cgi-bin/run", method="POST", body=(connect % (("/cloudsql",) * 2)).encode()).text
+        assert "HELLO" in told and "Read-only" in told and "absent" not in told, told
+        serves("sql-v2", {"cloudSqlInstance": {"instances": ["demo:europe-west1:db"]}})
+        assert oci.inside("sql-v2", "ls -a /mnt/0/demo:europe-west1:db").split()[-1] == ".s.PGSQL.5432"
+        server.shutdown(socket.SHUT_RDWR)
 
 
 @test

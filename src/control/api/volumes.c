@@ -108,10 +108,13 @@ static bool usage_collect(const struct store_doc *doc, void *ctx)
     auto_arena arena = {0};
     const struct template *template = &revision_from_doc(&arena, doc->body)->template;
     for (size_t i = 0; i < template->volumes_count; i++) {
-        const char *source = volume_source(&arena, &template->volumes[i]);
-        if (source != NULL && strcmp(source, usage->name) == 0) {
-            json_array_append_new(usage->revisions, json_string(doc->key));
-            break;
+        const char *source;
+        for (size_t k = 0; (source = volume_source(&arena, &template->volumes[i], k)) != NULL;
+             k++) {
+            if (strcmp(source, usage->name) == 0) {
+                json_array_append_new(usage->revisions, json_string(doc->key));
+                return true;
+            }
         }
     }
     return true;

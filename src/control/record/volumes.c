@@ -33,10 +33,10 @@ static bool volume_allowed(struct control *control, struct arena *arena, const c
                            const struct template *template, const struct volume *volume,
                            const char *field, struct error *err)
 {
-    const char *source = volume_source(arena, volume);
+    const char *source = volume_source(arena, volume, 0);
     const char *name = volume->name;
     const char *engine = control->settings.engine;
-    if (source == NULL) {
+    if (source == NULL || volume->cloud_sql != NULL) { /* without its socket it is warned of */
         return true;
     }
     if (strcmp(engine, "process") == 0 || strcmp(engine, "kubernetes") == 0) {
@@ -80,10 +80,12 @@ json_t *volumes_mapped(struct control *control, struct arena *arena, const char 
 {
     json_t *out = json_object();
     for (size_t i = 0; i < template->volumes_count; i++) {
-        const char *source = volume_source(arena, &template->volumes[i]);
-        auto_json *mapping = source == NULL ? NULL : mapping_of(control, arena, project, source);
-        if (mapping != NULL && suits_account(mapping, template->service_account)) {
-            json_object_set(out, source, mapping);
+        const char *source;
+        for (size_t k = 0; (source = volume_source(arena, &template->volumes[i], k)) != NULL; k++) {
+            auto_json *mapping = mapping_of(control, arena, project, source);
+            if (mapping != NULL && suits_account(mapping, template->service_account)) {
+                json_object_set(out, source, mapping);
+            }
         }
     }
     return out;
