@@ -6,8 +6,6 @@
 #include "model/quantity.h"
 #include "model/service_tables.h"
 
-enum { PORT_DEFAULT = 8080, CONCURRENCY_DEFAULT = 80, INSTANCES_DEFAULT = 100 };
-
 json_t *ingress_container(const json_t *template)
 {
     const json_t *containers = json_object_get(template, "containers");

@@ -6,14 +6,6 @@
 #include "model/field_rows.h"
 #include "model/service_tables.h"
 
-/* What a service has that says nothing. */
-enum {
-    PORT_DEFAULT = 8080,
-    CONCURRENCY_DEFAULT = 80,
-    INSTANCES_DEFAULT = 100,
-    TIMEOUT_US_DEFAULT = 300 * 1000000,
-};
-
 const char *const service_ingress_names[] = {
     "INGRESS_TRAFFIC_UNSPECIFIED",   "INGRESS_TRAFFIC_ALL",
     "INGRESS_TRAFFIC_INTERNAL_ONLY", "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",

@@ -6,6 +6,14 @@
 
 #include "model/service_run.h"
 
+/* What Cloud Run fills in where a template says nothing. */
+enum {
+    PORT_DEFAULT = 8080,
+    CONCURRENCY_DEFAULT = 80,
+    INSTANCES_DEFAULT = 100,
+    TIMEOUT_US_DEFAULT = 300 * 1000000,
+};
+
 /* Whether OLD, a part of a document, has NAME with VALUE in its map ("annotations", "labels"). */
 bool note_stood(const json_t *old, const char *map, const char *name, const json_t *value);
 

@@ -87,6 +87,7 @@ void run_service_done(struct run_service *service)
 {
     json_decref(service->body);
     service->body = NULL;
+    service->stored = NULL;
     service->view.doc = NULL;
 }
 

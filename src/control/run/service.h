@@ -13,7 +13,7 @@ struct run_service {
     struct service_view view; /* doc and version of what is stored; doc is NULL if there is none */
     uint64_t id;
     json_t *body;           /* owned: see run_service_done() */
-    struct service *stored; /* body as a struct, in the call's arena; never NULL */
+    struct service *stored; /* body as a struct, in the call's arena; until then never NULL */
 };
 
 /*
