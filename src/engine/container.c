@@ -121,11 +121,58 @@ static void let_go(struct backend_container *container)
     }
 }
 
+/* Once it is made, it is to run, and there is a way out of its network. */
+static void let_go_if_due(struct backend_container *container)
+{
+    if (container->state == HELD && container->released && !container->early) {
+        let_go(container);
+    }
+}
+
 void container_release(struct backend_container *container)
 {
     container->released = true;
-    if (container->state == HELD) {
-        let_go(container);
+    let_go_if_due(container);
+}
+
+/* To make one takes longer than to make the way out: the two are made at once. */
+static void enlist_early(struct backend_container *container)
+{
+    struct backend_home *home = container->home;
+    if (home->egress_waits) {
+        container->early = true;
+        container->released = !container->hold;
+        container->hold = true;
+        container->early_next = home->early;
+        home->early = container;
+    }
+}
+
+static void unlist_early(struct backend_container *container)
+{
+    if (!container->early) {
+        return;
+    }
+    struct backend_container **link = &container->home->early;
+    while (*link != container) {
+        link = &(*link)->early_next;
+    }
+    *link = container->early_next;
+    container->early = false;
+}
+
+void container_way_out(struct backend_home *home, const char *why)
+{
+    struct backend_container *container;
+    while ((container = home->early) != NULL) {
+        unlist_early(container);
+        if (why == NULL) {
+            let_go_if_due(container);
+        } else {
+            container->events->on_output(container->ctx, LOG_STDERR, slice_of(why));
+            container->events->on_output(container->ctx, LOG_STDERR, SLICE("\n"));
+            container_signal(container, SIGKILL);
+        }
     }
 }
 
@@ -168,8 +215,8 @@ static void on_crun_exit(void *ctx, int status)
     children_watch(container->backend->children, container->pid, false, container_ended, container);
     if (container->pending_signal != 0) {
         container_signal(container, container->pending_signal);
-    } else if (container->hold && container->released) {
-        let_go(container);
+    } else {
+        let_go_if_due(container);
     }
     container->events->on_made(container->ctx);
 }
@@ -266,6 +313,7 @@ struct backend_container *container_start(struct backend_home *home,
         .events = order->events,
         .ctx = order->ctx,
     };
+    enlist_early(container);
     snprintf(container->id, sizeof(container->id), "%.40s-%d", order->instance,
              (int)(order->container - order->record->containers));
     snprintf(container->dir, sizeof(container->dir), CONTAINER_RUN_DIR "/%s", container->id);
@@ -277,6 +325,7 @@ struct backend_container *container_start(struct backend_home *home,
     }
     close_outputs(container);
     rootfs_remove(container->dir);
+    unlist_early(container);
     free(container);
     return NULL;
 }
@@ -308,6 +357,7 @@ void container_free(struct backend_container *container)
     struct backend *backend = container->backend;
     struct error err = {0};
     close_outputs(container);
+    unlist_early(container);
     process_watch_free(container->watch);
     tool_cancel(container->starting);
     container->next = backend->deleting;

@@ -59,7 +59,8 @@ struct backend_home {
     /* of the preparation */
     const struct run_record *record;
     size_t prepared;
-    bool egress_waits; /* it is not ready yet */
+    bool egress_waits;               /* it is not ready yet */
+    struct backend_container *early; /* made meanwhile: they run once it is */
     struct oci_get *get;
     void (*done)(void *ctx, const char *why);
     void *done_ctx;
@@ -81,8 +82,10 @@ struct backend_container {
     int pending_signal;             /* asked for while it was being made */
     bool hold;                      /* it is to wait when it is made */
     bool frozen;
-    int64_t calm_cpu_m;    /* its limit once it has started; 0: it has it already */
-    bool released;         /* not any more */
+    int64_t calm_cpu_m; /* its limit once it has started; 0: it has it already */
+    bool released;      /* not any more, once there is a way out */
+    bool early;         /* it is in its home's list of this name */
+    struct backend_container *early_next;
     struct tool *starting; /* crun, that lets it go */
     struct output *outputs[2];
     struct process_watch *watch; /* of one that was adopted */
@@ -149,6 +152,8 @@ bool container_renew(struct backend_container *container, const struct secrets *
 void container_release(struct backend_container *container);
 void container_signal(struct backend_container *container, int number);
 void container_free(struct backend_container *container);
+/* There is a way out of HOME: what was made before may run. WHY, where there is none: it ends. */
+void container_way_out(struct backend_home *home, const char *why);
 /* Its last process has ended, or it was never made. CTX is the container. */
 void container_ended(void *ctx, int status);
 /* WRITE_FDS NULL: the FIFOs are there already. */

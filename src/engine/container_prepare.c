@@ -1,6 +1,7 @@
 /*
- * What has to be there before the containers of an instance can be made: their images, unpacked,
- * and the way out of the network. Also: which images are still needed.
+ * What has to be there before the containers of an instance can be made: their images, unpacked.
+ * The way out of the network only has to be there before they run, and is made meanwhile. Also:
+ * which images are still needed.
  */
 #include <stdio.h>
 
@@ -50,9 +51,7 @@ static void prepare_next(struct backend_home *home)
         home->prepared++;
     }
     if (home->prepared == record->container_count) {
-        if (!home->egress_waits) {
-            prepare_end(home, NULL);
-        }
+        prepare_end(home, NULL);
         return;
     }
     const struct run_container *container = &record->containers[home->prepared];
@@ -65,7 +64,7 @@ static void prepare_next(struct backend_home *home)
 static void on_egress(void *ctx, const char *why)
 {
     struct backend_home *home = ctx;
-    char text[400];
+    char text[400] = "";
     home->egress_waits = false;
     if (why != NULL) {
         snprintf(text, sizeof(text),
@@ -73,9 +72,8 @@ static void on_egress(void *ctx, const char *why)
                  "does without",
                  why);
         prepare_end(home, text);
-    } else if (home->get == NULL && home->prepared == home->record->container_count) {
-        prepare_end(home, NULL);
     }
+    container_way_out(home, why == NULL ? NULL : text);
 }
 
 static void on_prepare(uv_timer_t *timer)
