@@ -17,21 +17,23 @@ struct output {
     enum log_stream stream;
     output_bytes on_bytes;
     void *ctx;
-    int fd; /* -1: at its end */
+    int fd;
+    bool over; /* it is at its end */
 };
 
 static void output_read(struct output *output, int reads)
 {
     static char bytes[OUTPUT_BYTES];
-    for (int i = 0; i < reads && output->fd >= 0; i++) {
+    for (int i = 0; i < reads && !output->over; i++) {
         ssize_t got = read(output->fd, bytes, sizeof(bytes));
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
         }
         if (got <= 0) {
+            /* It stays open as long as its handle: to close that takes whatever then has the
+             * number out of the loop's list. */
             uv_poll_stop(&output->poll);
-            close(output->fd);
-            output->fd = -1;
+            output->over = true;
             return;
         }
         output->on_bytes(output->ctx, output->stream, (struct slice){bytes, (size_t)got});
@@ -110,8 +112,6 @@ void output_close(struct output *output)
         return;
     }
     uv_close((uv_handle_t *)&output->poll, on_closed);
-    if (output->fd >= 0) {
-        close(output->fd);
-        output->fd = -1;
-    }
+    close(output->fd);
+    output->over = true;
 }

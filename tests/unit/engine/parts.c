@@ -19,6 +19,7 @@
 #include "engine/backend.h"
 #include "engine/images.h"
 #include "engine/logs.h"
+#include "engine/output.h"
 #include "engine/probe_call.h"
 #include "engine/run_record.h"
 #include "engine/tool.h"
@@ -80,6 +81,48 @@ static void the_formula_is_that_of_the_contract(void **state)
         assert_int_equal(autoscale_needed(&cases[i].facts), cases[i].needed);
         assert_int_equal(autoscale_wanted(&cases[i].facts), cases[i].wanted);
     }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)status, (void)events;
+    ++*(unsigned *)poll->data;
+}
+
+static void ignore_bytes(void *ctx, enum log_stream stream, struct slice bytes)
+{
+    (void)ctx, (void)stream, (void)bytes;
+}
+
+/* The number of its pipe is not another one's before it is closed: to close it would take that one
+ * out of what the loop watches, and a probe's timer, say, would never fire again. */
+static void an_output_that_has_ended_is_in_nobodys_way(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    uv_poll_t poll;
+    unsigned readable = 0;
+    int write_fd, other[2];
+    uv_loop_init(&loop);
+    struct output *output = output_new(&loop, LOG_STDOUT, ignore_bytes, NULL, &write_fd);
+    assert_non_null(output);
+    close(write_fd);
+    uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(pipe(other), 0);
+    uv_poll_init(&loop, &poll, other[0]);
+    poll.data = &readable;
+    uv_poll_start(&poll, UV_READABLE, on_readable);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    output_close(output);
+    assert_int_equal(write(other[1], "x", 1), 1);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_true(readable > 0);
+    uv_close((uv_handle_t *)&poll, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close(other[0]);
+    close(other[1]);
 }
 
 static void the_back_off_doubles_up_to_ten_seconds(void **state)
@@ -478,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_formula_is_that_of_the_contract),
+        cmocka_unit_test(an_output_that_has_ended_is_in_nobodys_way),
         cmocka_unit_test(the_back_off_doubles_up_to_ten_seconds),
         cmocka_unit_test(a_minute_is_looked_back_over),
         cmocka_unit_test(engines_are_found_by_name),
