@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/map.h"
 
 struct child {
@@ -30,6 +31,7 @@ struct children {
     struct {
         pid_t pid;
         int status;
+        int64_t ended_us;
     } strays[STRAYS];
     unsigned stray_next;
 };
@@ -61,15 +63,16 @@ static void on_child_signal(uv_signal_t *signal, int number)
         } else {
             children->strays[children->stray_next].pid = pid;
             children->strays[children->stray_next].status = status;
+            children->strays[children->stray_next].ended_us = clock_mono_us();
             children->stray_next = (children->stray_next + 1) % STRAYS;
         }
     }
 }
 
-bool children_take_stray(struct children *children, pid_t pid, int *status)
+bool children_take_stray(struct children *children, pid_t pid, int64_t since_us, int *status)
 {
     for (unsigned i = 0; i < STRAYS; i++) {
-        if (children->strays[i].pid == pid) {
+        if (children->strays[i].pid == pid && children->strays[i].ended_us >= since_us) {
             *status = children->strays[i].status;
             children->strays[i].pid = 0;
             return true;

@@ -19,7 +19,8 @@ typedef void (*child_exit)(void *ctx, int status);
 /* GROUP: PID leads a process group, the rest of which is killed when it ends. */
 void children_watch(struct children *children, pid_t pid, bool group, child_exit on_exit,
                     void *ctx);
-/* Whether PID, which was left to us, has ended already, before it was watched. */
-bool children_take_stray(struct children *children, pid_t pid, int *status);
+/* Whether PID, which was left to us after SINCE_US (clock_mono_us()), has ended already, before it
+ * was watched: another process may have had the number before. */
+bool children_take_stray(struct children *children, pid_t pid, int64_t since_us, int *status);
 /* Nobody wants to hear of it any more. */
 void children_forget(struct children *children, pid_t pid);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "engine/container.h"
@@ -208,7 +209,8 @@ static void on_crun_exit(void *ctx, int status)
         return;
     }
     container->state = container->hold ? HELD : RUNNING;
-    if (children_take_stray(container->backend->children, container->pid, &init_status)) {
+    if (children_take_stray(container->backend->children, container->pid, container->begun_us,
+                            &init_status)) {
         container_ended(container, init_status);
         return;
     }
@@ -313,6 +315,7 @@ struct backend_container *container_start(struct backend_home *home,
         .events = order->events,
         .ctx = order->ctx,
     };
+    container->begun_us = clock_mono_us();
     enlist_early(container);
     snprintf(container->id, sizeof(container->id), "%.40s-%d", order->instance,
              (int)(order->container - order->record->containers));

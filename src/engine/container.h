@@ -79,6 +79,7 @@ struct backend_container {
     char id[64];
     char dir[CONTAINER_PATH_BYTES]; /* of the bundle */
     pid_t crun, pid;                /* the one that makes it; its first process */
+    int64_t begun_us;               /* before crun was started */
     int pending_signal;             /* asked for while it was being made */
     bool hold;                      /* it is to wait when it is made */
     bool frozen;
