@@ -217,12 +217,15 @@ def one_at_a_time(stand, callers, requests):
 
 
 def own_memory_kib(stand):
-    """What Homerun's own processes have of memory: shared pages by their share (PSS)."""
-    total = 0
+    """What Homerun's own processes have of memory: shared pages by their share (PSS); and what of it are cached pages of
+    files, such as the index, which the kernel takes back at will."""
+    found = {"Pss:": 0, "Pss_File:": 0}
     for process in stand.read_ready()["processes"]:
-        text = oci.read(f"/proc/{process['pid']}/smaps_rollup") or ""
-        total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
-    return total
+        for line in (oci.read(f"/proc/{process['pid']}/smaps_rollup") or "").splitlines():
+            name, *rest = line.split()
+            if name in found:
+                found[name] += int(rest[0])
+    return found["Pss:"], found["Pss_File:"]
 
 
 def sleepers(stand, count):
@@ -239,8 +242,9 @@ def sleepers(stand, count):
                "asleep", 300)
     part = max(1, count // 10)
     first, last = percentile(times[:part], 95), percentile(times[-part:], 95)
-    print(f"  {count} sleeping services: {(own_memory_kib(stand) - before) / 1024:.1f} MiB more memory of Homerun's own "
-          f"(without what waits prepared); deploy p95 of the last tenth {last / first:.2f} of the first's")
+    more, files = ((now - then) / 1024 for now, then in zip(own_memory_kib(stand), before))
+    print(f"  {count} sleeping services: {more:.1f} MiB more memory of Homerun's own processes, {files:.1f} of it cached pages "
+          f"of files (without what waits prepared); deploy p95 of the first {part} {first:.0f} ms, of the last {last:.0f} ms")
 
 
 def at_rate(stand, build, host, rate, seconds):
