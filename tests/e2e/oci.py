@@ -1063,6 +1063,66 @@ def roll_outs_under_load_lose_no_request():
     assert "V=5" in inside("rolls", "env")
 
 
+# Answers an upgrade, and then sends back what it gets.
+TUNNEL = """printf '%s\n' 'while read -r line; do [ "$line" = "$(printf "\\\\r")" ] && break; done' \\
+'printf "HTTP/1.1 101 Switching Protocols\\\\r\\\\nUpgrade: websocket\\\\r\\\\nConnection: Upgrade\\\\r\\\\n\\\\r\\\\n"' \\
+'exec cat' > /tmp/tunnel; exec nc -ll -p $PORT -e /bin/sh /tmp/tunnel"""
+
+
+def opened(name, head, body=""):
+    """A connection to a service on which a request has been answered, and the answer goes on."""
+    host = homerun().url(name).split("//", 1)[1]
+    raw = socket.create_connection(("127.0.0.1", int(homerun().ready["http"].rsplit(":", 1)[1])), timeout=30)
+    raw.sendall((head + f"\r\nHost: {host}\r\n\r\n{body}").encode())
+    return raw, raw.recv(4096)
+
+
+@test
+def what_streams_keeps_its_instance_awake():
+    service("streams")
+    service("tunnels", container={"command": ["/bin/sh", "-c", TUNNEL]})
+    service("sleeper")
+    body = "while echo data; do sleep 0.1; done"
+    stream, answer = opened("streams", f"POST /cgi-bin/run HTTP/1.1\r\nContent-Length: {len(body)}", body)
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    tunnel, answer = opened("tunnels", "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
+    assert answer.startswith(b"HTTP/1.1 101"), answer
+    same = instances("streams"), instances("tunnels")
+    for _ in range(2):  # as long as it takes another one to go to sleep
+        assert ask("sleeper").status == 200
+        wait_until(lambda: not instances("sleeper"), "another one sleeps", 30)
+    assert (instances("streams"), instances("tunnels")) == same, "it was put to sleep"
+    tunnel.sendall(b"still here")
+    assert tunnel.recv(100) == b"still here"
+    assert stream.recv(100)
+    stream.close()
+    tunnel.close()
+    wait_until(lambda: not instances("streams") + instances("tunnels"), "they sleep then", 30)
+
+
+@test
+def services_wake_grow_and_sleep_while_control_is_away():
+    service("alone", spec={"containerConcurrency": 1}, template_notes={SCALE + "maxScale": "2"})
+    wait_until(lambda: not instances("alone"), "asleep", 30)
+    control = homerun().pids("control")[0]
+    os.kill(control, signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            asking = [pool.submit(inside, "alone", "while [ ! -e /tmp/go ]; do sleep 0.1; done; echo done")
+                      for _ in range(2)]
+            both = wait_until(lambda: len(instances("alone")) == 2 and instances("alone"), "one for each", 30)
+            for pid in both:
+                wait_until(lambda: os.path.exists(f"/proc/{pid}/root/tmp"), "it runs")
+                with open(f"/proc/{pid}/root/tmp/go", "w", encoding="utf-8"):
+                    pass
+            assert [one.result() for one in asking] == ["done\n"] * 2
+        wait_until(lambda: not instances("alone"), "asleep again", 30)
+        assert ask("alone").text == "a page\n"
+    finally:
+        os.kill(control, signal.SIGCONT)
+
+
 # ---- faults ----
 
 def is_noted(name):
