@@ -16,7 +16,6 @@ enum {
     IDLE_FRAMES_PER_S = 1000,
     IDLE_FRAMES_BURST = 2000,
     ACKS_WAITING_MAX = 200, /* answers to PING and SETTINGS that the peer does not read */
-    FRAME = 16 * 1024,      /* SETTINGS_MAX_FRAME_SIZE, its default */
 };
 
 static void limits_fill(struct http2_session *session, const struct http2_limits *limits)
@@ -50,7 +49,7 @@ static nghttp2_option *options_new(const struct http2_session *session)
     nghttp2_option_set_max_outbound_ack(option, ACKS_WAITING_MAX);
     nghttp2_option_set_max_reserved_remote_streams(option, 0);
     /* Heads that are a little too large are read to their end, so that they can be answered. */
-    nghttp2_option_set_max_continuations(option, session->limits.head_max / FRAME + 5);
+    nghttp2_option_set_max_continuations(option, session->limits.head_max / HTTP2_FRAME_MAX + 5);
     /* Ours is told the time, and counts the resets that a peer provokes as well. */
     nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX);
     return option;

@@ -8,8 +8,6 @@
 #include "http/http2_inside.h"
 
 enum {
-    FRAME_HEAD = HTTP2_FRAME_HEAD,
-    FRAME_MAX = 16 * 1024, /* SETTINGS_MAX_FRAME_SIZE, its default */
     PRIORITY_BYTES = 5,
     PREFACE_BYTES = NGHTTP2_CLIENT_MAGIC_LEN,
 };
@@ -26,17 +24,18 @@ static bool is_whole_head(struct slice bytes)
     size_t length = frame_length(head);
     uint8_t flags = head[4];
     return head[3] == NGHTTP2_HEADERS && (flags & NGHTTP2_FLAG_END_HEADERS) != 0 &&
-           (flags & NGHTTP2_FLAG_PADDED) == 0 && length <= FRAME_MAX &&
-           length <= bytes.len - FRAME_HEAD &&
+           (flags & NGHTTP2_FLAG_PADDED) == 0 && length <= HTTP2_FRAME_MAX &&
+           length <= bytes.len - HTTP2_FRAME_HEAD &&
            (length >= PRIORITY_BYTES || (flags & NGHTTP2_FLAG_PRIORITY) == 0);
 }
 
-static bool give(struct http2_session *session, struct slice bytes, ssize_t *used)
+/* False, and *fault, if nghttp2 has failed. */
+static bool give(struct http2_session *session, struct slice bytes, ssize_t *fault)
 {
-    *used = bytes.len == 0
-                ? 0
-                : nghttp2_session_mem_recv(session->ng, (const uint8_t *)bytes.data, bytes.len);
-    return *used >= 0;
+    const uint8_t *data = (const uint8_t *)bytes.data;
+    ssize_t used = bytes.len == 0 ? 0 : nghttp2_session_mem_recv(session->ng, data, bytes.len);
+    *fault = used < 0 ? used : 0;
+    return used >= 0;
 }
 
 /*
@@ -46,19 +45,20 @@ static bool give(struct http2_session *session, struct slice bytes, ssize_t *use
 static bool give_plain(struct http2_session *session, struct slice before, struct slice frame,
                        ssize_t *fault)
 {
-    char plain[FRAME_HEAD + FRAME_MAX];
-    size_t front = FRAME_HEAD + ((frame.data[4] & NGHTTP2_FLAG_PRIORITY) != 0 ? PRIORITY_BYTES : 0);
+    char plain[HTTP2_FRAME_HEAD + HTTP2_FRAME_MAX];
+    size_t front =
+        HTTP2_FRAME_HEAD + ((frame.data[4] & NGHTTP2_FLAG_PRIORITY) != 0 ? PRIORITY_BYTES : 0);
     size_t length = hpack_plain(slice_from(frame, front), plain + front, sizeof(plain) - front);
     if (length == 0) {
         return false;
     }
     memcpy(plain, frame.data, front);
-    length += front - FRAME_HEAD;
+    length += front - HTTP2_FRAME_HEAD;
     plain[0] = (char)(length >> 16);
     plain[1] = (char)(length >> 8);
     plain[2] = (char)length;
     if (give(session, before, fault)) {
-        give(session, (struct slice){plain, FRAME_HEAD + length}, fault);
+        give(session, (struct slice){plain, HTTP2_FRAME_HEAD + length}, fault);
     }
     return true;
 }
@@ -79,14 +79,14 @@ ssize_t http2_feed(struct http2_session *session, struct slice bytes)
             size_t step = feed->left < rest.len ? feed->left : rest.len;
             feed->left -= step;
             at += step;
-        } else if (feed->head_bytes > 0 || rest.len < FRAME_HEAD) {
+        } else if (feed->head_bytes > 0 || rest.len < HTTP2_FRAME_HEAD) {
             feed->head[feed->head_bytes++] = (uint8_t)bytes.data[at++];
-            if (feed->head_bytes == FRAME_HEAD) {
+            if (feed->head_bytes == HTTP2_FRAME_HEAD) {
                 feed->left = frame_length(feed->head);
                 feed->head_bytes = 0;
             }
         } else {
-            size_t length = FRAME_HEAD + frame_length((const uint8_t *)rest.data);
+            size_t length = HTTP2_FRAME_HEAD + frame_length((const uint8_t *)rest.data);
             struct slice before = slice_upto(slice_from(bytes, given), at - given);
             feed->left = length;
             if (is_whole_head(rest) &&

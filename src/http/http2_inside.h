@@ -5,7 +5,11 @@
 
 #include "http/http2.h"
 
-enum { SPARES_MAX = 8, HTTP2_FRAME_HEAD = 9 };
+enum {
+    SPARES_MAX = 8,
+    HTTP2_FRAME_HEAD = 9,        /* bytes */
+    HTTP2_FRAME_MAX = 16 * 1024, /* SETTINGS_MAX_FRAME_SIZE, its default */
+};
 
 /* So many tokens, and so many more each second: what a peer may ask of us for nothing. */
 struct http2_bucket {
