@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up may-start build test test-clients test-revocation test-agreement test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
+.PHONY: up may-start build test test-clients test-revocation test-cluster test-agreement test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
 
 # Builds the program alone: no test, no benchmark. crun, skopeo, umoci and slirp4netns are not for --engine=process.
 up: may-start
@@ -61,6 +61,10 @@ test-clients: test-packages build
 # The long form of the revocation test: 10^6 requests against 10^3 changes of access.
 test-revocation: test-packages build
 	@REVOCATION=full HOMERUN=$(BUILD)/homerun tests/robustness/revocation.py
+
+# Three nodes on one PostgreSQL under load: 10^6 requests, while nodes and the server are struck (10 minutes).
+test-cluster: test-packages build
+	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/cluster_load.py
 
 # Gate, explanation and ladder agree: 500,000 generated worlds and requests, and 10,000 of them
 # through the running product.

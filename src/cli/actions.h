@@ -26,6 +26,9 @@ int action_volumes_map(struct cli *cli);
 int action_volumes_unmap(struct cli *cli);
 
 int action_instances(struct cli *cli);
+int action_nodes_list(struct cli *cli);
+int action_nodes_drain(struct cli *cli);
+int action_nodes_remove(struct cli *cli);
 int action_revisions_list(struct cli *cli);
 int action_revisions_describe(struct cli *cli);
 int action_revisions_delete(struct cli *cli);

@@ -102,6 +102,10 @@ const struct flag up_flags[] = {
     {0},
 };
 
+const struct flag nodes_drain_flags[] = {
+    {"undo", FLAG_SWITCH, NULL, "have it say that it is healthy again", NULL},
+    {0},
+};
 const struct flag store_migrate_flags[] = {
     {"from", FLAG_TEXT, "STORE", "where the record is: sqlite, or postgresql://HOST/DATABASE",
      NULL},

@@ -8,6 +8,7 @@ extern const struct flag data_flags[];
 extern const struct flag format_flags[];
 extern const struct flag quiet_flags[];
 extern const struct flag up_flags[];
+extern const struct flag nodes_drain_flags[];
 extern const struct flag store_migrate_flags[];
 extern const struct flag env_flags[];
 extern const struct flag token_flags[];

@@ -36,8 +36,11 @@ struct control {
     struct gatherings *gatherings; /* bodies that are on their way */
     struct net_tls *connect_tls;   /* of CONNECT; NULL: it is refused */
     struct store *store;
-    struct turns *turns;     /* NULL: the record is in a file (publish/turn.h) */
-    struct nodes *nodes;     /* NULL: this is no node of a cluster (publish/nodes.h) */
+    struct turns *turns; /* NULL: the record is in a file (publish/turn.h) */
+    struct api_call
+        *again;          /* is done anew if another node outruns it (front/listener.c); or NULL */
+    bool outrun;         /* that call was, and has not been answered */
+    struct nodes *nodes; /* NULL: this is no node of a cluster (publish/nodes.h) */
     uv_timer_t follow_timer; /* of a copy that has to follow its server (start.c) */
     struct index_writer *index;
     struct index_reader *published; /* the index as the gate reads it; released between calls */
@@ -51,6 +54,7 @@ struct control {
     struct operations *operations;
     struct revision_checks *checks; /* of revisions that the engine was asked about */
     struct issuer *issuer;          /* our own: public keys, kid of the newest */
+    char issuer_url[256];           /* the issuer's name in tokens: `url`, or that of the cluster */
     char url[256];           /* the API's base URL as tokens and links have it, without slash */
     struct metrics *metrics; /* what services did; NULL before the listener is open */
     struct events *events;   /* who watches what changes; NULL before the listener is open */

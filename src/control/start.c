@@ -18,6 +18,7 @@
 #include "control/front/listener.h"
 #include "control/front/tls_leaf.h"
 #include "control/identity/agent_flows.h"
+#include "control/identity/cluster_keys.h"
 #include "control/identity/guesses.h"
 #include "control/identity/handover.h"
 #include "control/identity/issuer.h"
@@ -46,7 +47,7 @@ static void on_turn(uv_check_t *check)
     store_turn(control->store);
 }
 
-enum { FOLLOW_MS = 1000 };
+enum { FOLLOW_MS = 1000, OUTRUN_MAX = 20 };
 
 /* What the engine says of a revision, until its turn has come. */
 struct heard {
@@ -57,7 +58,10 @@ struct heard {
 static void on_state(void *ctx)
 {
     struct heard *heard = ctx;
-    run_revision_state(heard->control, &heard->state);
+    int tries = 0;
+    do {
+        run_revision_state(heard->control, &heard->state);
+    } while (turn_catch_up(heard->control) && tries++ < OUTRUN_MAX);
     free(heard);
 }
 
@@ -303,11 +307,17 @@ static void choose_url(struct control *control)
     } else {
         snprintf(control->url, sizeof(control->url), "%s", url);
     }
+    memcpy(control->issuer_url, control->url, sizeof(control->issuer_url));
 }
 
 static void on_change(struct control *control, const char *kind, const char *name)
 {
+    struct error err;
     events_tell(control->events, kind, name);
+    /* Of a cluster, whose keys another node may have changed. */
+    if (control->nodes != NULL && strcmp(kind, "*") == 0 && !issuer_reload(control, &err)) {
+        log_error("issuer: %s", err.text);
+    }
 }
 
 static bool listen_tls(struct control *control, const struct net_limits *limits, struct error *err)
@@ -355,6 +365,7 @@ static bool start(struct control *control, struct error *err)
     control->checks = revision_checks_new(control);
     control->operations = operations_new(control, err);
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
+        !cluster_keys_settle(control, issuer_signers_keys(control), err) ||
         !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
         !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) ||
         !run_secrets_expire(control, err)) {

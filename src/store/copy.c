@@ -60,6 +60,7 @@ bool copy_begin(struct store *store, struct error *err)
                          "This node is being brought up to what others changed: nothing was "
                          "changed; try again");
     }
+    store->outrun = false;
     json_object_clear(store->touched);
     return read_point(store, &store->from, err);
 }
@@ -192,6 +193,7 @@ bool copy_commit(struct store *store, struct error *err)
         return false;
     }
     store->behind = end == POSTGRES_BEHIND || end == POSTGRES_UNKNOWN;
+    store->outrun = end == POSTGRES_BEHIND;
     if (end != POSTGRES_COMMITTED) {
         store_rollback(store);
         return false;
@@ -330,10 +332,10 @@ enum store_follow store_follow(struct store *store,
     if (store->changing || !read_point(store, &now, err) || now.number != before.number) {
         error_set(err, STATUS_ABORTED, "a change came between");
     } else if (postgres_delta_point(delta)->number == before.number) {
-        store->behind = false;
+        store->behind = store->outrun = false;
         result = STORE_FOLLOW_NOTHING;
     } else {
-        store->behind = false;
+        store->behind = store->outrun = false;
         bool begun = store_begin(store, err);
         if (begun && take_up(store, delta, err)) {
             store->following = true;
@@ -351,6 +353,11 @@ enum store_follow store_follow(struct store *store,
 bool store_must_follow(const struct store *store)
 {
     return store->behind;
+}
+
+bool store_was_outrun(const struct store *store)
+{
+    return store->outrun;
 }
 
 /* ---- opening ---- */

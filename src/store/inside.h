@@ -55,6 +55,7 @@ struct store {
     struct postgres_point from; /* where the transaction has begun */
     bool following;             /* the transaction is the server's, not ours */
     bool behind;
+    bool outrun; /* another node was faster than the last change */
 };
 
 /* As store_open(); COPY: the file is one of a record on a server. */

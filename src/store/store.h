@@ -161,6 +161,9 @@ size_t store_members(const struct store *store, const struct store_member **out,
 
 /* Whether the copy is known to be behind: a change was lost on its way, or was too late. */
 bool store_must_follow(const struct store *store);
+/* Whether the last change was refused because another node was faster: nothing was changed, and
+ * after store_follow() the same work can be done anew. */
+bool store_was_outrun(const struct store *store);
 
 /* A write transaction. UNAVAILABLE if someone else holds the database for more than 5 s;
  * RESOURCE_EXHAUSTED if the disk is full. */

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Several nodes with one record: a change that is answered is in force on each of them, or they decide nothing."""
+import base64
 import contextlib
+import json
 import os
 import signal
 import time
 
-from by_api import SERVICES, set_policy
+from by_api import SERVICES, make_account, put_service, set_policy
 from cluster_stand import LEASE, Cluster, ask, ask_all, node
 from homerun import finally_do, main, test, wait_until
 from postgres_stand import homerun_on
 
+ACCOUNTS = "/v1/projects/demo/serviceAccounts"
 _cluster = None
 
 
@@ -38,6 +41,15 @@ def stopped(homerun, *roles):
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def kill_all(homerun):
+    """As if the machine had lost its power."""
+    for one in homerun.read_ready()["processes"]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one["pid"], signal.SIGKILL)
+    homerun.process.wait()
+    os.unlink(homerun.ready_file)
 
 
 @test
@@ -78,7 +90,7 @@ def without_postgresql_no_node_decides_and_the_api_says_so():
         wait_until(lambda: ask_all(nodes, host) == [503] * 3, "the leases have run out")
         got = nodes[1].api("GET", SERVICES)
         assert got.status == 503 and "cut off" in got.text, got
-        assert nodes[1].api("GET", "/homerun/v1/health", token="").status == 200
+        assert nodes[1].api("GET", "/homerun/v1/health", token="").json == {"status": "NOT_SERVING"}
     finally:
         cluster().server.start()
     wait_until(lambda: ask_all(nodes, host) == [200] * 3, "all serve again")
@@ -86,19 +98,76 @@ def without_postgresql_no_node_decides_and_the_api_says_so():
 
 @test
 def who_is_not_of_the_cluster_is_refused():
-    server, database = cluster().server, cluster().database
-    for other, words in ((homerun_on(server, database), "belongs to another installation"),
-                         (node(server, database, "stranger"), "belongs to another installation")):
-        with contextlib.closing(other):
-            other.spawn()
-            assert other.stop(None) != 0
-            assert words in other.printed(), other.printed()
-    alone = node(server, database, "n9", cluster().nodes[0])
-    with contextlib.closing(alone):
-        alone.flags = tuple(flag for flag in alone.flags if flag != "--cluster")
-        alone.spawn()
-        assert alone.stop(None) != 0
-        assert "works by the record of" in alone.printed(), alone.printed()
+    server, database, first = cluster().server, cluster().database, cluster().nodes[0]
+    other_keys = node(server, database, "n8", first)
+    os.unlink(f"{other_keys.data}/signer/secrets.key")
+    alone = node(server, database, "n9", first)
+    alone.flags = tuple(flag for flag in alone.flags if flag != "--cluster")
+    refused = [(homerun_on(server, database), "belongs to another installation"),
+               (node(server, database, "stranger"), "belongs to another installation"),
+               (other_keys, "has another key of secrets than the cluster"),
+               (alone, "as a node of a cluster")]
+    with contextlib.ExitStack() as stack:
+        for homerun, _ in refused:
+            stack.callback(homerun.close)
+            homerun.spawn()
+        for homerun, words in refused:
+            assert homerun.stop(None) != 0
+            assert words in homerun.printed(), homerun.printed()
+
+
+@test
+def what_other_nodes_change_is_in_the_index_as_if_it_had_been_made_anew():
+    one, two, three = cluster().nodes
+    caller = make_account(one, "caller")
+    host = cluster().host
+    audience = f"https://{host}"
+    tokens = [node.token("identity", f"serviceAccount:{caller}", audience) for node in (one, two)]
+    assert one.api("POST", "/homerun/v1/groups",
+                   {"email": "team@example.com", "members": [f"serviceAccount:{caller}"]}).status == 200
+    assert set_policy(two, "a", "group:team@example.com").status == 200
+    members = {"members": [f"serviceAccount:{caller}"]}
+    turns = [
+        (200, lambda: three.api("PUT", "/homerun/v1/groups/team@example.com", members)),
+        (403, lambda: three.api("PUT", "/homerun/v1/groups/team@example.com", {"members": []})),
+        (200, lambda: one.api("PUT", "/homerun/v1/groups/team@example.com", members)),
+        (401, lambda: two.api("POST", f"{ACCOUNTS}/{caller}:disable", {})),
+        (200, lambda: three.api("POST", f"{ACCOUNTS}/{caller}:enable", {})),
+        (401, lambda: one.api("DELETE", f"{ACCOUNTS}/{caller}")),
+    ]
+    for wanted, turn in turns:
+        assert turn().status == 200
+        for token in tokens:
+            seen = ask_all((one, two, three), host, token)
+            assert seen == [wanted] * 3, (wanted, seen)
+    # A name that is deleted and made again is another service: nothing of the old one is left.
+    assert put_service(one, "b").status == 200
+    wait_until(lambda: ask_all((one, two, three), host.replace("a-", "b-", 1)) == [200] * 3, "b serves")
+    assert two.api("DELETE", f"{SERVICES}/b").status == 200
+    assert ask_all((one, two, three), host.replace("a-", "b-", 1)) == [404] * 3
+    assert put_service(three, "b", public=False).status == 200
+    assert ask_all((one, two, three), host.replace("a-", "b-", 1)) == [403] * 3
+
+
+@test
+def nodes_are_listed_drained_and_removed():
+    one, two, three = cluster().nodes
+    listed = json.loads(one.cli("nodes", "list", "--format=json").stdout)
+    assert [(node["name"], node["state"]) for node in listed] == \
+        [("n1", "SERVING"), ("n2", "SERVING"), ("n3", "SERVING")], listed
+    one.cli("nodes", "drain", "n2")
+    wait_until(lambda: two.api("GET", "/homerun/v1/health", token="").status == 503, "it says so")
+    assert ask(two, cluster().host) != 503
+    one.cli("nodes", "drain", "n2", "--undo")
+    wait_until(lambda: two.api("GET", "/homerun/v1/health", token="").status == 200, "it is healthy")
+    assert "has a lease" in one.cli("nodes", "remove", "n2", status=1).stderr
+    assert "no node nobody" in one.cli("nodes", "remove", "nobody", status=1).stderr
+    kill_all(three)
+    wait_until(lambda: "n3" in cluster().rows(where="NOT serves"), "n3 was passed over")
+    two.cli("nodes", "remove", "n3")
+    assert cluster().rows() == ["n1", "n2"]
+    three.start()
+    assert cluster().rows() == ["n1", "n2", "n3"]
 
 
 @test
@@ -110,6 +179,23 @@ def a_node_that_ends_is_not_waited_for():
     three.start()
     assert cluster().rows() == ["n1", "n2", "n3"]
     assert ask(three, cluster().host) == 200
+
+
+@test
+def a_key_that_one_node_makes_or_forgets_counts_for_all():
+    one, two, three = cluster().nodes
+    host = cluster().host
+    member = f"serviceAccount:{make_account(one, 'signer')}"
+    assert set_policy(one, "a", member).status == 200
+    old = two.cli("token", "identity", f"--as={member}", f"--audience=https://{host}").stdout.strip()
+    assert one.api("POST", "/homerun/v1/keys:rotate", {}).status == 200
+    new = one.cli("token", "identity", f"--as={member}", f"--audience=https://{host}").stdout.strip()
+    assert ask_all((one, two, three), host, new) == ask_all((one, two, three), host, old) == [200] * 3
+    assert three.api("GET", SERVICES, token=one.cli("token", "access").stdout.strip()).status == 200
+    kid = json.loads(base64.urlsafe_b64decode(old.split(".")[0] + "=="))["kid"]
+    assert one.api("DELETE", f"/homerun/v1/keys/{kid}").status == 200
+    assert ask_all((one, two, three), host, new) == [200] * 3
+    assert ask_all((one, two, three), host, old) == [401] * 3
 
 
 if __name__ == "__main__":

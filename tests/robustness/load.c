@@ -3,6 +3,7 @@
  * and writes when each was sent and answered, and how, to HISTORY.0, HISTORY.1 and so on.
  *
  *     requests 100000
+ *     patient                                  wait for those who do not listen yet
  *     connection plain|tls|http2 ADDRESS PORT [CA]
  *     target HOST TOKEN|cookie:NAME=VALUE|-
  *
@@ -26,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_SECONDS = 30, PUBLIC_SHARE = 4 };
+enum { WAIT_SECONDS = 30, PUBLIC_SHARE = 4, PATIENCE_US = 20000 };
 
 static struct load load;
 static struct connection connections[CONNECTIONS_MAX];
@@ -110,8 +111,15 @@ static bool start_tls(struct connection *connection)
 void connection_open(struct connection *connection)
 {
     for (int attempt = 0; attempt < 3; attempt++) {
-        if (!connect_socket(connection)) {
-            give_up("connection %u: cannot connect", connection->number);
+        while (!connect_socket(connection)) {
+            if (!load.patient) {
+                give_up("connection %u: cannot connect", connection->number);
+            }
+            if (atomic_load(&load.stop)) {
+                return;
+            }
+            close(connection->fd);
+            usleep(PATIENCE_US);
         }
         if (connection->protocol == PROTOCOL_PLAIN || start_tls(connection)) {
             return;
@@ -238,6 +246,8 @@ static void plan_read(const char *path, const char *history)
         }
         if (strcmp(kind, "requests") == 0) {
             wanted = strtoul(word(&rest), NULL, 10);
+        } else if (strcmp(kind, "patient") == 0) {
+            load.patient = true;
         } else if (strcmp(kind, "connection") == 0) {
             plan_connection(&rest, history);
         } else if (strcmp(kind, "target") == 0) {

@@ -43,6 +43,7 @@ struct load {
     unsigned target_count;
     atomic_ulong answered;
     atomic_bool stop;
+    bool patient; /* who does not listen is tried again */
 };
 
 struct connection {

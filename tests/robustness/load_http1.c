@@ -66,7 +66,9 @@ void *run_http1(void *arg)
     while (!atomic_load_explicit(&connection->load->stop, memory_order_relaxed)) {
         struct record record = ask(connection, target_pick(connection));
         history_add(connection, &record);
-        while (record.status == 0) {
+        while (record.status == 0 &&
+               !(connection->load->patient &&
+                 atomic_load_explicit(&connection->load->stop, memory_order_relaxed))) {
             connection_close(connection);
             connection_open(connection);
             record = ask(connection, record.target);

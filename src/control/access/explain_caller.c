@@ -82,7 +82,7 @@ static void imagine_address(struct control *control, struct arena *arena,
                             struct facts_request *request)
 {
     struct account account = {.sub = ""};
-    struct slice ours = slice_of(issuer_url(control));
+    struct slice ours = slice_of(control->issuer_url);
     bool robot = member->kind == MEMBER_SERVICE_ACCOUNT;
     bool here = account_by_email(control, arena, member->value, &account);
     if (here && account.user != robot) {
@@ -126,7 +126,7 @@ static void imagine_deleted(struct control *control, struct arena *arena,
     static const struct slice uid = SLICE_INIT("?uid=");
     ptrdiff_t at = slice_find_slice(member->text, uid);
     struct slice sub = at < 0 ? SLICE("(nobody)") : slice_from(member->text, (size_t)at + uid.len);
-    imagine_claims(arena, slice_of(issuer_url(control)), sub, SLICE(""), audience, request);
+    imagine_claims(arena, slice_of(control->issuer_url), sub, SLICE(""), audience, request);
 }
 
 void explain_imagine(struct control *control, struct arena *arena, const struct member *member,

@@ -1,5 +1,6 @@
 #include "control/api/health.h"
 
+#include "control/publish/nodes.h"
 #include "grpc/schema.h"
 
 /* "google.cloud.run.v2.Services": one whose methods are known. */
@@ -15,7 +16,8 @@ static bool is_service(struct slice name)
     return false;
 }
 
-/* Control listens only when it can answer, so whoever gets an answer knows. */
+/* Control listens only when it can answer, so whoever gets an answer knows. A node of a cluster
+ * that is cut off, or is to be left alone, says so: for balancers, which look at the status. */
 static void health_check(struct api_call *call)
 {
     struct error err;
@@ -25,7 +27,9 @@ static void health_check(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    api_reply(call, json_pack("{ss}", "status", "SERVING"));
+    bool serves = nodes_is_healthy(call->control);
+    api_reply_status(call, serves ? 200 : 503,
+                     json_pack("{ss}", "status", serves ? "SERVING" : "NOT_SERVING"));
 }
 
 enum { WATCHES_MAX = 64 };

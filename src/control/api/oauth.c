@@ -40,7 +40,9 @@ static bool audience_is_ours(const struct api_call *call, const struct token *to
         "https://accounts.google.com/o/oauth2/token",
         "https://www.googleapis.com/oauth2/v4/token",
         control->url,
+        control->issuer_url,
         arena_printf(&arena, "%s/token", control->url),
+        arena_printf(&arena, "%s/token", control->issuer_url),
         arena_printf(&arena, "%s/token", control->settings.api_url),
     };
     for (size_t i = 0; i < token->audience_count; i++) {
@@ -281,9 +283,9 @@ static void discovery_get(struct api_call *call)
 {
     const char *base = call->control->url;
     api_reply(call,
-              json_pack("{s:s, s:o, s:o, s:[s], s:[s], s:[s], s:[s,s,s,s,s,s,s]}", "issuer", base,
-                        "token_endpoint", json_string(arena_printf(&call->arena, "%s/token", base)),
-                        "jwks_uri",
+              json_pack("{s:s, s:o, s:o, s:[s], s:[s], s:[s], s:[s,s,s,s,s,s,s]}", "issuer",
+                        call->control->issuer_url, "token_endpoint",
+                        json_string(arena_printf(&call->arena, "%s/token", base)), "jwks_uri",
                         json_string(arena_printf(&call->arena, "%s/oauth2/v3/certs", base)),
                         "response_types_supported", "id_token", "subject_types_supported", "public",
                         "id_token_signing_alg_values_supported", "RS256", "claims_supported", "aud",

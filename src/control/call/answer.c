@@ -147,6 +147,13 @@ static json_t *message_of(struct api_call *call, const struct error *err)
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details)
 {
     struct error unread;
+    struct control *control = call->control;
+    if (control->again == call && err->status == STATUS_ABORTED &&
+        store_was_outrun(control->store)) {
+        json_decref(details);
+        control->outrun = true; /* no answer: who has called the handler calls it again */
+        return;
+    }
     if (store_unread(call->control->store, &unread)) {
         json_decref(details); /* "not found", "denied" may be what a damaged record looks like */
         details = NULL;

@@ -24,6 +24,7 @@
 #include "control/api/logging.h"
 #include "control/api/instances.h"
 #include "control/api/metrics.h"
+#include "control/api/nodes.h"
 #include "control/api/volumes.h"
 #include "control/api/oauth.h"
 #include "control/api/orgpolicy_custom.h"
@@ -56,6 +57,7 @@ const struct api_table api_tables[] = {
     {instances_routes, &instances_route_count},
     {metrics_routes, &metrics_route_count},
     {volumes_routes, &volumes_route_count},
+    {nodes_routes, &nodes_route_count},
     {homerun_routes, &homerun_route_count}, {health_routes, &health_route_count},
     {cloudbilling_routes, &cloudbilling_route_count},
     {identity_pools_routes, &identity_pools_route_count},

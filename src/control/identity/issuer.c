@@ -4,9 +4,11 @@
 
 #include "base/clock.h"
 #include "control/identity/accounts.h"
+#include "control/identity/cluster_keys.h"
 #include "control/identity/federation.h"
 #include "control/identity/sessions.h"
 #include "control/publish/publish.h"
+#include "control/record/cluster.h"
 #include "http/url.h"
 #include "ipc/signer_client.h"
 
@@ -28,8 +30,26 @@ static bool load_keys(struct control *control, struct issuer *issuer, struct err
         return error_wrap(err, "the issuer's keys");
     }
     forget_keys(issuer);
-    issuer->jwks = arena_slice(&issuer->arena, jwks);
+    issuer->signers = issuer->jwks = arena_slice(&issuer->arena, jwks);
     size_t count;
+    if (!trust_jwks_read(&issuer->arena, issuer->signers, issuer->keys, ISSUER_KEYS_MAX, &count,
+                         err)) {
+        return false;
+    }
+    if (count == 0) {
+        return error_set(err, STATUS_INTERNAL, "the signer has no key");
+    }
+    issuer->signing = issuer->keys[0];
+    struct cluster cluster;
+    switch (cluster_load(control, &issuer->arena, &cluster, err)) {
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND:
+        issuer->jwks = slice_of(cluster.jwks);
+        break;
+    case STORE_ABSENT:
+        break;
+    }
     if (!trust_jwks_read(&issuer->arena, issuer->jwks, issuer->keys, ISSUER_KEYS_MAX, &count,
                          err)) {
         return false;
@@ -42,7 +62,7 @@ static bool load_keys(struct control *control, struct issuer *issuer, struct err
         }
         issuer->count++;
     }
-    return count > 0 || error_set(err, STATUS_INTERNAL, "the signer has no key");
+    return true;
 }
 
 struct issuer *issuer_new(struct control *control, struct error *err)
@@ -76,10 +96,15 @@ const char *issuer_url(const struct control *control)
     return control->url;
 }
 
+struct slice issuer_signers_keys(const struct control *control)
+{
+    return control->issuer->signers;
+}
+
 struct own_issuer issuer_own(const struct control *control)
 {
     return (struct own_issuer){
-        .url = control->url,
+        .url = control->issuer_url,
         .jwks = control->issuer->jwks,
     };
 }
@@ -96,7 +121,8 @@ static bool change_keys(struct api_call *call, enum sign_kind kind, struct slice
         return false;
     }
     auto_change *change = api_change(call, err);
-    return change != NULL && publish_own_issuer(change, issuer_own(control), err) &&
+    return change != NULL && cluster_keys_note(control, issuer_signers_keys(control), err) &&
+           issuer_reload(control, err) && publish_own_issuer(change, issuer_own(control), err) &&
            change_audit(change, "issuer", deed, NULL, NULL, err) && change_commit(&change, err);
 }
 
@@ -115,7 +141,7 @@ bool issuer_forget(struct api_call *call, const char *kid, struct error *err)
 static bool sign(struct control *control, struct arena *arena, const char *typ, json_t *claims,
                  struct slice *token, struct error *err)
 {
-    const struct trust_jwk *key = &control->issuer->keys[0];
+    const struct trust_jwk *key = &control->issuer->signing;
     struct slice input =
         token_signing_input_of(arena, key->alg, key->kid, typ, json_write(arena, claims));
     struct slice signature;
@@ -132,7 +158,7 @@ bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, s
 {
     int64_t now = clock_wall_us() / 1000000;
     if (json_object_get(claims, "iss") == NULL) {
-        json_object_set_new(claims, "iss", json_string(control->url));
+        json_object_set_new(claims, "iss", json_string(control->issuer_url));
     }
     if (json_object_get(claims, "iat") == NULL) {
         json_object_set_new(claims, "iat", json_integer(now));
@@ -177,7 +203,7 @@ bool issuer_access_token(struct control *control, struct arena *arena,
     auto_json *claims = json_object();
     return base_claims(claims, grant, err) && put_claim(claims, "homerun_use", "access", err) &&
            put_claim(claims, "email", grant->email, err) &&
-           put_claim(claims, "aud", control->url, err) &&
+           put_claim(claims, "aud", control->issuer_url, err) &&
            put_claim(claims, "scope", grant->scope != NULL ? grant->scope : everything, err) &&
            issuer_mint(control, arena, claims, token, err);
 }
@@ -191,7 +217,7 @@ bool issuer_federated_token(struct control *control, struct arena *arena,
         json_object_set_new(claims, "homerun_sets", json_deep_copy(sets));
     }
     return base_claims(claims, grant, err) && put_claim(claims, "homerun_use", "federated", err) &&
-           put_claim(claims, "aud", control->url, err) &&
+           put_claim(claims, "aud", control->issuer_url, err) &&
            put_claim(claims, "scope", grant->scope, err) &&
            issuer_mint(control, arena, claims, token, err);
 }

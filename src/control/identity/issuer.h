@@ -12,8 +12,10 @@
 enum { ISSUER_KEYS_MAX = 16 };
 
 struct issuer {
-    struct arena arena; /* of what follows */
-    struct slice jwks;  /* as the signer gave it: newest first */
+    struct arena arena;   /* of what follows */
+    struct slice jwks;    /* that tokens are believed by: the signer's, or those of the cluster */
+    struct slice signers; /* as the signer gave them: newest first */
+    struct trust_jwk signing; /* the signer's newest */
     struct trust_jwk keys[ISSUER_KEYS_MAX];
     struct trust_key *public_keys[ISSUER_KEYS_MAX];
     size_t count;
@@ -24,7 +26,9 @@ struct issuer *issuer_new(struct control *control, struct error *err);
 void issuer_free(struct issuer *issuer);
 /* What the index shows of it. Valid until the keys are read again. */
 struct own_issuer issuer_own(const struct control *control);
-/* Asks again: after a rotation. */
+/* The public keys that the signer has. */
+struct slice issuer_signers_keys(const struct control *control);
+/* Asks again: after a rotation, here or at another node. */
 bool issuer_reload(struct control *control, struct error *err);
 
 /* A new signing key; the tokens of the old ones stay good. And the end of a key: its tokens are

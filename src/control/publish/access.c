@@ -1,6 +1,7 @@
 /* Policies, accounts, keys, groups and issuers: what the gate judges callers by. */
 #include "control/publish/change.h"
 #include "control/publish/publish.h"
+#include "control/record/cluster.h"
 #include "control/record/door.h"
 #include "control/record/groups.h"
 #include "control/record/policy_doc.h"
@@ -299,7 +300,18 @@ bool publish_own_issuer(struct change *change, struct own_issuer own, struct err
     const char *server = settings_own_url(&change->control->settings, &change->arena, "auth");
     const struct index_issuer record = {.ours = true, .google_like = true};
     const struct index_issuer for_agents = {.ours = true, .agents = true};
+    struct cluster cluster;
+    switch (cluster_load(change->control, &change->arena, &cluster, err)) {
+    case STORE_FAILED:
+        return false;
+    case STORE_FOUND: /* another node may have changed it */
+        own.jwks = slice_of(cluster.jwks);
+        break;
+    case STORE_ABSENT:
+        break;
+    }
     return index_txn_put_issuer(change->txn, slice_of(own.url), &record, err) &&
+           index_txn_put_issuer(change->txn, slice_of(change->control->url), &record, err) &&
            index_txn_put_issuer(change->txn, slice_of(bound), &record, err) &&
            index_txn_put_issuer(change->txn, slice_of(server), &for_agents, err) &&
            publish_jwks(change, 0, own.jwks, err);

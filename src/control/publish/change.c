@@ -44,6 +44,15 @@ struct change *change_begin(struct control *control, const struct author *author
     return store_begin(control->store, err) ? change_open(control, author, err) : NULL;
 }
 
+struct change *change_begin_following(struct control *control, struct error *err)
+{
+    struct change *change = change_open(control, NULL, err);
+    if (change != NULL) {
+        change->follows = true;
+    }
+    return change;
+}
+
 void change_touch(struct change *change, const char *kind, const char *name)
 {
     enum { MOST = sizeof(change->touched) / sizeof(change->touched[0]) };
@@ -211,8 +220,7 @@ static bool rebuild_services(struct change *change, struct error *err)
     return good;
 }
 
-/* Puts everything into the index, and ends *CHANGE. */
-static bool publish_record(struct change **taken, struct own_issuer own, struct error *err)
+bool publish_record(struct change **taken, struct own_issuer own, struct error *err)
 {
     auto_change *change = *taken;
     *taken = NULL;
@@ -236,37 +244,6 @@ bool publish_all(struct control *control, struct own_issuer own, struct error *e
         struct change *change = change_begin(control, NULL, err);
         if (change != NULL && publish_record(&change, own, err)) {
             return true;
-        }
-    } while (index_writer_grows(control->index));
-    return false;
-}
-
-/* ---- what others have changed ---- */
-
-static void note_touched(void *ctx, const char *kind, const char *key)
-{
-    (void)ctx, (void)kind, (void)key; /* the whole index is made anew */
-}
-
-bool publish_follow(struct control *control, struct own_issuer own, struct error *err)
-{
-    do {
-        switch (store_follow(control->store, note_touched, NULL, err)) {
-        case STORE_FOLLOW_NOTHING:
-            return true;
-        case STORE_FOLLOW_FAILED:
-            return false;
-        case STORE_FOLLOW_CHANGED:
-            break;
-        }
-        struct change *change = change_open(control, NULL, err);
-        if (change != NULL) {
-            change->follows = true;
-            change->touched_run = true;
-            change->touched_all = true;
-            if (publish_record(&change, own, err)) {
-                return true;
-            }
         }
     } while (index_writer_grows(control->index));
     return false;

@@ -525,6 +525,13 @@ const char *nodes_warning(const struct control *control)
                  "and changes of access that other nodes have made may not be in force here\"";
 }
 
+bool nodes_is_healthy(const struct control *control)
+{
+    struct error ignored;
+    return nodes_check(control, &ignored) &&
+           (control->nodes == NULL || !lease_is_draining(control->nodes->lease));
+}
+
 const struct store_view *nodes_view(const struct control *control)
 {
     return &control->nodes->view;

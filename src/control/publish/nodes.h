@@ -35,6 +35,9 @@ bool nodes_check(const struct control *control, struct error *err);
  * it does not. */
 const char *nodes_warning(const struct control *control);
 
+/* For balancers: it decides, and is not being drained. */
+bool nodes_is_healthy(const struct control *control);
+
 /* The index shows all of the record's copy. FOLLOWED: others made the last change. Whether that is
  * more than before. */
 bool nodes_applied(struct control *control, bool followed);

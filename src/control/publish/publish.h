@@ -33,6 +33,12 @@ struct own_issuer {
  * another layout. */
 bool publish_all(struct control *control, struct own_issuer own, struct error *err);
 
+/* Puts everything into the index, and ends *CHANGE. */
+bool publish_record(struct change **change, struct own_issuer own, struct error *err);
+
+/* A change for what store_follow() has put into the record; on failure that is rolled back. */
+struct change *change_begin_following(struct control *control, struct error *err);
+
 /* Takes up what other nodes have changed, and puts it into the index. True if there is nothing.
  * Inside of a turn. */
 bool publish_follow(struct control *control, struct own_issuer own, struct error *err);

@@ -206,6 +206,16 @@ bool turn_try(struct control *control, void (*fn)(void *ctx, enum turn_end end),
     return true;
 }
 
+bool turn_catch_up(struct control *control)
+{
+    if (!turn_is_ours(control) || !store_was_outrun(control->store)) {
+        return false;
+    }
+    control->turns->before(control);
+    store_turn(control->store);
+    return !store_must_follow(control->store);
+}
+
 /* ---- their own life ---- */
 
 struct turns *turns_new(struct control *control, void (*before)(struct control *control))

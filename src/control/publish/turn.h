@@ -50,6 +50,10 @@ void turn_leave(struct control *control);
 /* FIBER is next. */
 void turn_return(struct control *control, struct fiber *fiber);
 
+/* Inside of a turn whose change was outrun by another node: takes up what that has changed, so that
+ * the work can be done anew. False: it was not outrun. */
+bool turn_catch_up(struct control *control);
+
 /* Whether a change may be begun here. */
 bool turn_is_ours(const struct control *control);
 /* Whether somebody waits in the middle of a turn now. */

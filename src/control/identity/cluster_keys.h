@@ -1,0 +1,16 @@
+/*
+ * The keys that nodes of a cluster share, by files that an operator has copied: DATA/signer of a node
+ * that is there. Who has others is refused when it starts, in words. JWKS: the public keys of the
+ * issuer that this node's signer has.
+ */
+#pragma once
+
+#include "control/control.h"
+
+/* At the start, before the index is made: takes the issuer's name from the record, or gives it
+ * there. FAILED_PRECONDITION: this node's keys are others. True without a cluster. */
+bool cluster_keys_settle(struct control *control, struct slice jwks, struct error *err);
+
+/* Inside of a change that a rotation makes: from its answer on, every node believes the keys that
+ * this one has now, and no others. */
+bool cluster_keys_note(struct control *control, struct slice jwks, struct error *err);
