@@ -183,7 +183,7 @@ const struct command commands[] = {
      action_nodes_list},
     {"nodes drain",
      "NODE",
-     "Have a node say that it is not healthy, so that balancers leave it",
+     "Have balancers leave a node",
      1,
      1,
      false,

@@ -281,11 +281,23 @@ static void say_ready(struct control *control)
     ipc_send(control->supervisor, MSG_READY, NULL, 0);
 }
 
+/* Revisions that a node which is no more has begun to check. */
+static void take_over(struct control *control)
+{
+    struct error err;
+    if (!run_resume(control, &err)) {
+        log_warn("nodes: what another node has begun: %s", err.text);
+    }
+}
+
+static const struct nodes_events nodes_events = {
+    .follow = follow, .ready = say_ready, .take_over = take_over};
+
 /* A node of a cluster is ready once it may decide. */
 static void take_turns(struct control *control)
 {
     control->turns = turns_new(control, follow);
-    if (nodes_start(control, follow, say_ready) != NULL) {
+    if (nodes_start(control, &nodes_events) != NULL) {
         return;
     }
     say_ready(control);

@@ -181,19 +181,18 @@ bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied, struct store_
     if (!connect_session(nodes, err)) {
         return false;
     }
-    /* A renewal that a crash of the server forgets makes others wait longer, never shorter: no wait
-     * for its disk. The rows are those of before our own renewal. */
+    /* On disk there before it counts here: of a renewal that a crash of the server forgot, this
+     * node would know, and the others not. The rows are those of before our own renewal. */
     PGresult *result = postgres_session_ask(
         session,
-        "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)),"
-        " ours AS (UPDATE homerun.node SET beat = beat + 1,"
+        "WITH ours AS (UPDATE homerun.node SET beat = beat + 1,"
         "  applied = greatest(applied, $3::bigint),"
         "  valid_until = clock_timestamp() + lease_ms * interval '1 ms'"
         "  WHERE name = $1 AND epoch = $2::bigint AND serves RETURNING 1)"
         " SELECT n.name, n.epoch, n.beat, n.applied, n.lease_ms, n.serves, n.draining,"
         " (extract(epoch FROM n.valid_until - clock_timestamp()) * 1000)::bigint, n.url,"
         " (SELECT count(*) FROM ours),"
-        " coalesce((SELECT max(number) FROM homerun.change), 0) FROM homerun.node n, quick"
+        " coalesce((SELECT max(number) FROM homerun.change), 0) FROM homerun.node n"
         " WHERE NOT n.alone ORDER BY n.name",
         parameters, 3, clock_mono_us() + ASK_US, NULL, err);
     if (result == NULL) {

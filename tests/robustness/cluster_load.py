@@ -3,7 +3,8 @@
 
 Connections to all three nodes ask as fast as they can, of services that are opened and closed all the while
 at a node drawn at random. Meanwhile a whole node is killed (SIGKILL) and started again, a control or a whole
-node stands still (SIGSTOP) for longer than its lease, a control is killed, and PostgreSQL is restarted.
+node stands still (SIGSTOP) for two leases, a control is killed, PostgreSQL is restarted, and a node's way to
+it is cut in one direction or both.
 
 What is asserted, of every single request (history.py has the rule, held here for each node by itself): none
 was decided by a state that had ended, by an answered change, before the request was sent; and nothing fails
@@ -177,7 +178,18 @@ def restart_postgresql(cluster, node):
     cluster.server.start()
 
 
-STRIKES = [stop_control, kill_control, restart_postgresql, stop_node, kill_node]
+def cut_link(*ways):
+    def cut(cluster, node):
+        link = cluster.links[cluster.nodes.index(node)]
+        link.cut = set(ways)
+        time.sleep(LEASE * 2)
+        link.cut = set()
+    cut.__name__ = f"cut_{'_and_'.join(ways)}"
+    return cut
+
+
+STRIKES = [stop_control, kill_control, restart_postgresql, stop_node, kill_node, cut_link("up"), cut_link("down"),
+           cut_link("up", "down")]
 
 
 def strike(cluster, how, number, hosts, windows):
@@ -208,7 +220,7 @@ def no_node_decides_by_a_state_that_an_answered_change_has_ended():
         raise Skip("revocation-load is not built")
     seed = int(os.environ.get("CLUSTER_SEED", time.time_ns() % 1000000))
     chance = random.Random(seed)
-    with Cluster() as cluster:
+    with Cluster(links=True) as cluster:
         names = [f"s{i}" for i in range(SERVICES + 1)]
         hosts = [cluster.deploy(name, public=i == 0, template_notes={"autoscaling.knative.dev/minScale": "1"})
                  for i, name in enumerate(names)]

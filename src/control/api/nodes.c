@@ -27,13 +27,12 @@ static const char *state_of(const struct control *control, const struct store_no
 static json_t *row_of(struct api_call *call, const struct store_node *node)
 {
     struct control *control = call->control;
-    return json_pack("{ss ss ss sI sI sI sI sb sb}", "name", node->name, "state",
-                     state_of(control, node), "url", node->url, "epoch", (json_int_t)node->epoch,
-                     "appliedChange", (json_int_t)node->applied, "leaseSeconds",
-                     (json_int_t)node->lease_ms / 1000, "leaseLeftMs",
-                     (json_int_t)(node->serves && node->left_ms > 0 ? node->left_ms : 0),
-                     "draining", node->draining, "asked",
-                     strcmp(node->name, nodes_own_name(control)) == 0);
+    return json_pack(
+        "{ss ss ss sI sI sI sI sb sb}", "name", node->name, "state", state_of(control, node), "url",
+        node->url, "epoch", (json_int_t)node->epoch, "appliedChange", (json_int_t)node->applied,
+        "leaseSeconds", (json_int_t)node->lease_ms / 1000, "leaseLeftMs",
+        (json_int_t)(node->serves && node->left_ms > 0 ? node->left_ms : 0), "draining",
+        node->draining, "asked", strcmp(node->name, nodes_own_name(control)) == 0);
 }
 
 static void nodes_list(struct api_call *call)

@@ -10,8 +10,8 @@
 enum { CA_BYTES_MAX = 65536, SEAL_ID_AT = 1, SEAL_ID_BYTES = 8 };
 
 /* What this node has itself. Sealed bytes begin with the name of their key (signer/seal.h). */
-static bool own_keys(struct control *control, struct slice jwks, struct arena *arena, struct cluster *out,
-                     struct error *err)
+static bool own_keys(struct control *control, struct slice jwks, struct arena *arena,
+                     struct cluster *out, struct error *err)
 {
     struct slice sealed, pem;
     struct trust_public ca;

@@ -1,7 +1,7 @@
 /*
- * The keys that nodes of a cluster share, by files that an operator has copied: DATA/signer of a node
- * that is there. Who has others is refused when it starts, in words. JWKS: the public keys of the
- * issuer that this node's signer has.
+ * The keys that nodes of a cluster share, by files that an operator has copied: DATA/signer of a
+ * node that is there. Who has others is refused when it starts, in words. JWKS: the public keys of
+ * the issuer that this node's signer has.
  */
 #pragma once
 

@@ -304,14 +304,16 @@ bool publish_own_issuer(struct change *change, struct own_issuer own, struct err
     switch (cluster_load(change->control, &change->arena, &cluster, err)) {
     case STORE_FAILED:
         return false;
-    case STORE_FOUND: /* another node may have changed it */
+    case STORE_FOUND: /* another node may have changed it; each has a URL of its own, too */
         own.jwks = slice_of(cluster.jwks);
+        if (!index_txn_put_issuer(change->txn, slice_of(change->control->url), &record, err)) {
+            return false;
+        }
         break;
     case STORE_ABSENT:
         break;
     }
     return index_txn_put_issuer(change->txn, slice_of(own.url), &record, err) &&
-           index_txn_put_issuer(change->txn, slice_of(change->control->url), &record, err) &&
            index_txn_put_issuer(change->txn, slice_of(bound), &record, err) &&
            index_txn_put_issuer(change->txn, slice_of(server), &for_agents, err) &&
            publish_jwks(change, 0, own.jwks, err);

@@ -60,22 +60,14 @@ static const struct {
     const char *kind;
     bool (*change)(struct change *change, const char *key, struct error *err);
 } kinds[] = {
-    {STORE_SERVICE, change_service},
-    {STORE_REVISION, change_revision},
-    {STORE_POLICY, change_policy},
-    {STORE_SESSION, change_session},
-    {STORE_ACCOUNT, change_account_whole},
-    {STORE_DELETED_ACCOUNT, change_account},
-    {STORE_USER, change_account},
-    {STORE_KEY, change_key},
-    {STORE_ISSUER, change_issuer},
-    {STORE_GROUP, change_all_groups},
-    {STORE_OPERATION, change_nothing},
-    {STORE_SUBJECT, change_nothing},
-    {STORE_LINK, change_nothing},
-    {STORE_PASSKEY, change_nothing},
-    {STORE_SECRET, change_nothing},
-    {STORE_SECRET_VERSION, change_nothing},
+    {STORE_SERVICE, change_service},       {STORE_REVISION, change_revision},
+    {STORE_POLICY, change_policy},         {STORE_SESSION, change_session},
+    {STORE_ACCOUNT, change_account_whole}, {STORE_DELETED_ACCOUNT, change_account},
+    {STORE_USER, change_account},          {STORE_KEY, change_key},
+    {STORE_ISSUER, change_issuer},         {STORE_GROUP, change_all_groups},
+    {STORE_OPERATION, change_nothing},     {STORE_SUBJECT, change_nothing},
+    {STORE_LINK, change_nothing},          {STORE_PASSKEY, change_nothing},
+    {STORE_SECRET, change_nothing},        {STORE_SECRET_VERSION, change_nothing},
     {STORE_SECRET_VALUE, change_nothing},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -139,7 +131,8 @@ static bool has_another(struct change *change, const struct touched *touched)
     return false;
 }
 
-/* GONE: only what is no more. What it leaves behind (a host, a name) is free for the others then. */
+/* GONE: only what is no more. What it leaves behind (a host, a name) is free for the others then.
+ */
 static bool publish_each(struct change *change, const struct touched *touched, bool gone,
                          struct error *err)
 {

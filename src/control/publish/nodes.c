@@ -48,8 +48,7 @@ struct nodes {
     struct lease *lease;
     struct fiber *fiber;
     struct loop_wait wait;
-    void (*follow)(struct control *control);
-    void (*ready)(struct control *control);
+    const struct nodes_events *events;
     int64_t lease_us;
     bool serve_stale;
     bool joined, ending, ended, told_ready, follow_asked, failing;
@@ -209,7 +208,7 @@ static void serve(struct nodes *nodes)
     lease_set(nodes->lease, nodes->until_us);
     if (!nodes->told_ready) {
         nodes->told_ready = true;
-        nodes->ready(nodes->control);
+        nodes->events->ready(nodes->control);
     }
 }
 
@@ -226,7 +225,7 @@ static void on_follow(void *ctx)
 {
     struct nodes *nodes = ctx;
     nodes->follow_asked = false;
-    nodes->follow(nodes->control);
+    nodes->events->follow(nodes->control);
 }
 
 static void ask_follow(struct nodes *nodes)
@@ -307,6 +306,12 @@ static void join(struct nodes *nodes)
     compare(nodes, number);
 }
 
+static void on_take_over(void *ctx)
+{
+    struct control *control = ctx;
+    control->nodes->events->take_over(control);
+}
+
 static void pass_over_silent(struct nodes *nodes)
 {
     for (size_t i = 0; i < nodes->known_count && nodes->joined; i++) {
@@ -325,6 +330,7 @@ static void pass_over_silent(struct nodes *nodes)
                      "it",
                      known->row.name, (long long)(silent_us / 1000000));
             known->row.serves = false;
+            turn_run(nodes->control, on_take_over, nodes->control);
         }
     }
 }
@@ -438,8 +444,7 @@ static void go_on(void *ctx)
     turn_step(nodes->control);
 }
 
-struct nodes *nodes_start(struct control *control, void (*follow)(struct control *control),
-                          void (*ready)(struct control *control))
+struct nodes *nodes_start(struct control *control, const struct nodes_events *events)
 {
     struct error err = {0};
     if (!control->settings.cluster) {
@@ -450,8 +455,7 @@ struct nodes *nodes_start(struct control *control, void (*follow)(struct control
         abort();
     }
     nodes->control = control;
-    nodes->follow = follow;
-    nodes->ready = ready;
+    nodes->events = events;
     nodes->lease_us = (int64_t)control->settings.lease_s * 1000000;
     nodes->serve_stale = strcmp(control->settings.when_cut_off, "serve-stale") == 0;
     nodes->wait = (struct loop_wait){.loop = control->loop, .go_on = go_on, .ctx = nodes};

@@ -19,11 +19,16 @@ struct nodes; /* opaque */
 
 /*
  * Joins, and keeps the lease, on a fiber of its own. FOLLOW takes up what others have changed,
- * inside of a turn. READY is called once, when this node may decide for the first time. NULL
- * without a cluster. Control ends if it is refused.
+ * inside of a turn. READY is called once, when this node may decide for the first time;
+ * TAKE_OVER, inside of a turn, when a node was passed over: what that has begun is ours to end.
+ * NULL without a cluster. Control ends if it is refused.
  */
-struct nodes *nodes_start(struct control *control, void (*follow)(struct control *control),
-                          void (*ready)(struct control *control));
+struct nodes_events {
+    void (*follow)(struct control *control);
+    void (*ready)(struct control *control);
+    void (*take_over)(struct control *control);
+};
+struct nodes *nodes_start(struct control *control, const struct nodes_events *events);
 /* If all of the node ends, the others are told, and need not wait for its lease to run out. */
 void nodes_end(struct control *control);
 

@@ -1,7 +1,7 @@
 /*
- * What the nodes of a cluster must have in common, as the record has it: under which name the issuer
- * signs, its public keys, and what tells the CA's key and the secrets' key apart from others. No
- * secret is in it.
+ * What the nodes of a cluster must have in common, as the record has it: under which name the
+ * issuer signs, its public keys, and what tells the CA's key and the secrets' key apart from
+ * others. No secret is in it.
  */
 #pragma once
 

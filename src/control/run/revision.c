@@ -314,8 +314,10 @@ void run_revision_state(struct control *control, const struct msg_revision_state
 static bool resume_one(const struct store_doc *doc, void *ctx)
 {
     auto_arena arena = {0};
-    if (revision_from_doc(&arena, doc->body)->status.ready.state == CONDITION_PENDING) {
-        revision_check_begin(ctx, doc->id, doc->key);
+    struct control *control = ctx;
+    if (revision_from_doc(&arena, doc->body)->status.ready.state == CONDITION_PENDING &&
+        revision_check_find(control, doc->id) == NULL) {
+        revision_check_begin(control, doc->id, doc->key);
     }
     return true;
 }
