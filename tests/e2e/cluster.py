@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import threading
 import time
 
 from by_api import SERVICES, make_account, put_service, set_policy
@@ -50,6 +51,10 @@ def kill_all(homerun):
             os.kill(one["pid"], signal.SIGKILL)
     homerun.process.wait()
     os.unlink(homerun.ready_file)
+
+
+def make_account_status(homerun, name):
+    return homerun.api("POST", ACCOUNTS, {"accountId": name}).status
 
 
 @test
@@ -103,7 +108,7 @@ def without_postgresql_no_node_decides_but_who_was_told_to_go_on():
     finally:
         cluster().server.start()
     wait_until(lambda: ask_all((one, two, three), host) == [200] * 3, "all serve again")
-    assert three.api("GET", SERVICES).headers.get("homerun-cut-off") is None
+    wait_until(lambda: three.api("GET", SERVICES).headers.get("homerun-cut-off") is None, "it has caught up")
 
 
 @test
@@ -157,6 +162,26 @@ def what_other_nodes_change_is_in_the_index_as_if_it_had_been_made_anew():
     assert ask_all((one, two, three), host.replace("a-", "b-", 1)) == [404] * 3
     assert put_service(three, "b", public=False).status == 200
     assert ask_all((one, two, three), host.replace("a-", "b-", 1)) == [403] * 3
+
+
+@test
+def what_two_nodes_change_at_once_is_done_one_after_the_other():
+    nodes = cluster().nodes
+    answers = [[] for _ in nodes]
+
+    def change(number):
+        for i in range(8):
+            answers[number].append(make_account_status(nodes[number], f"at-once-{number}-{i}"))
+            answers[number].append(set_policy(nodes[number], "a", *(["allUsers"] if i % 2 else [])).status)
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [[200] * 16] * 3, answers
+    lists = [one.api("GET", f"{ACCOUNTS}?pageSize=100").json["accounts"] for one in nodes]
+    assert lists[0] == lists[1] == lists[2]
+    assert sum("at-once" in account["email"] for account in lists[0]) == 24
 
 
 @test

@@ -144,14 +144,21 @@ static json_t *message_of(struct api_call *call, const struct error *err)
                : json_string(arena_printf(&call->arena, "%s: %s", err->field, err->text));
 }
 
+/* The change of the call came too late, and whoever has called the handler calls it again: there is
+ * no answer yet. */
+static bool is_outrun(const struct api_call *call)
+{
+    struct control *control = call->control;
+    control->outrun =
+        control->outrun || (control->again == call && store_was_outrun(control->store));
+    return control->again == call && control->outrun;
+}
+
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details)
 {
     struct error unread;
-    struct control *control = call->control;
-    if (control->again == call && err->status == STATUS_ABORTED &&
-        store_was_outrun(control->store)) {
+    if (is_outrun(call)) {
         json_decref(details);
-        control->outrun = true; /* no answer: who has called the handler calls it again */
         return;
     }
     if (store_unread(call->control->store, &unread)) {
@@ -189,6 +196,9 @@ void api_fail(struct api_call *call, const struct error *err)
 void api_fail_http(struct api_call *call, int http_status, const char *status, const char *allow,
                    const char *message)
 {
+    if (is_outrun(call)) {
+        return;
+    }
     auto_json *body = json_pack("{s:{s:i, s:o, s:s}}", "error", "code", http_status, "message",
                                 json_slice(slice_of(message)), "status", status);
     if (sent_otherwise(call, body)) {
