@@ -365,6 +365,11 @@ class Load:
     def alive(self):
         return self.process.poll() is None
 
+    def under_way(self):
+        """Whether each target has been asked while it was open: one of them gets every 80th request or so."""
+        names = [f"{self.history}.{number}" for number in range(4)]
+        return sum(os.path.getsize(name) for name in names if os.path.exists(name)) > 2500 * history.RECORD.size
+
     def end(self):
         self.process.stdin.close()
         assert self.process.wait(120) == 0, "the load gave up"
@@ -411,6 +416,7 @@ def change_and_kill(homerun, stand, load, chance):
     many = [number for number in range(1, len(targets)) if not targets[number].once]
     chance.shuffle(fresh)
     every = CHANGES // (len(fresh) + 2)
+    wait_until(lambda: load.under_way() or not load.alive(), "the load is under way", 60)
     while changes < CHANGES or kills or not load.enough.is_set():
         assert load.alive(), "the load gave up"
         number = fresh.pop() if fresh and changes % every == every - 1 else chance.choice(many)
