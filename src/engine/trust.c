@@ -99,8 +99,10 @@ static bool has_hashes(int folder_fd)
     return found;
 }
 
+/* In the place of one that the image has: it is made of a container of ours. */
 static bool write_new(int folder_fd, struct slice pem, uid_t first)
 {
+    unlinkat(folder_fd, file_name, 0);
     int fd =
         openat(folder_fd, file_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     bool good = fd >= 0 && write(fd, pem.data, pem.len) == (ssize_t)pem.len &&

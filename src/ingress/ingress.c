@@ -114,6 +114,9 @@ static void open_inside(struct process *process, struct ipc_channel *channel, co
     int fds[INSIDE_FDS];
     unsigned count = 0;
     memcpy(&message, body, sizeof(message));
+    if (uv_is_active((uv_handle_t *)&process->drain)) {
+        return; /* what came to us there would be cut; the descriptors are closed behind us */
+    }
     while (count < INSIDE_FDS && (fds[count] = ipc_take_fd(channel)) >= 0) {
         count++;
     }
