@@ -467,6 +467,9 @@ static bool compile_condition(struct compiler *compiler)
                               cel_type_name(type));
     }
     emit_span_end(&compiler->code, span);
+    if (!buffer_add(&compiler->code, buffer_slice(&compiler->zones))) {
+        return compile_refuse(compiler, &start, "the expression is too large");
+    }
     compiler->code.data[compiler->code.head + 1] = compiler->reads_path ? CEL_FLAG_PATH : 0;
     return true;
 }
@@ -491,6 +494,7 @@ bool cel_compile(struct arena *arena, struct slice source, struct slice *program
         .scratch = &scratch,
         .lexer = cel_lexer_of(&scratch, source),
         .code = BUFFER_INIT(condition_profile.program_max),
+        .zones = BUFFER_INIT(condition_profile.program_max),
         .err = err,
     };
     bool compiled = compile_condition(&compiler);
@@ -498,6 +502,7 @@ bool cel_compile(struct arena *arena, struct slice source, struct slice *program
         *program = arena_slice(arena, buffer_slice(&compiler.code));
     }
     buffer_done(&compiler.code);
+    buffer_done(&compiler.zones);
     return compiled;
 }
 

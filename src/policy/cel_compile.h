@@ -21,6 +21,8 @@ enum cel_type {
     TYPE_DYNAMIC,    /* of PROFILE_CUSTOM: it is found out when it is evaluated */
 };
 
+enum { CEL_ZONES_MAX = 32 };
+
 struct compiler {
     const struct cel_profile *profile;
     struct arena *scratch; /* what the compiler alone needs */
@@ -28,6 +30,10 @@ struct compiler {
     struct cel_lexer lexer;
     struct cel_token token; /* the next one, not yet taken */
     struct buffer code;
+    struct buffer zones; /* of a condition, behind the code */
+    struct slice zone_names[CEL_ZONES_MAX];
+    size_t zone_places[CEL_ZONES_MAX];
+    size_t zone_count;
     unsigned operators; /* of && || ! */
     unsigned depth;     /* of nesting, while parsing */
     unsigned stack;     /* values that stand when evaluation is here */

@@ -18,6 +18,16 @@ void emit_u16(struct buffer *code, size_t value)
     emit_number(code, value, 2);
 }
 
+void emit_i32(struct buffer *code, int32_t value)
+{
+    emit_number(code, (uint32_t)value, 4);
+}
+
+void emit_i40(struct buffer *code, int64_t value)
+{
+    emit_number(code, (uint64_t)value, 5);
+}
+
 void emit_i64(struct buffer *code, int64_t value)
 {
     emit_number(code, (uint64_t)value, 8);
@@ -34,15 +44,15 @@ static void emit_change(struct buffer *code, const struct cel_change *change)
     emit_u8(code, change->month);
     emit_u8(code, change->week);
     emit_u8(code, change->day);
-    emit_number(code, (uint32_t)change->second, 4);
+    emit_i32(code, change->second);
 }
 
-void emit_zone(struct buffer *code, const struct cel_zone *zone)
+void emit_rule(struct buffer *code, const struct cel_rule *rule)
 {
-    emit_number(code, (uint32_t)zone->standard_s, 4);
-    emit_number(code, (uint32_t)zone->summer_s, 4);
-    emit_change(code, &zone->begin);
-    emit_change(code, &zone->end);
+    emit_i32(code, rule->standard_s);
+    emit_i32(code, rule->summer_s);
+    emit_change(code, &rule->begin);
+    emit_change(code, &rule->end);
 }
 
 size_t emit_span_begin(struct buffer *code)

@@ -10,27 +10,6 @@
 
 enum { STEPS_MAX = 100000 };
 
-/* ---- reading ---- */
-
-static void read_change(struct machine *machine, struct cel_change *out)
-{
-    out->month = (uint8_t)machine_number(machine, 1);
-    out->week = (uint8_t)machine_number(machine, 1);
-    out->day = (uint8_t)machine_number(machine, 1);
-    out->second = (int32_t)(uint32_t)machine_number(machine, 4);
-}
-
-static struct cel_zone read_zone(struct machine *machine)
-{
-    struct cel_zone zone;
-    zone.standard_s = (int32_t)(uint32_t)machine_number(machine, 4);
-    zone.summer_s = (int32_t)(uint32_t)machine_number(machine, 4);
-    read_change(machine, &zone.begin);
-    read_change(machine, &zone.end);
-    machine->fault |= !cel_zone_is_sane(&zone);
-    return zone;
-}
-
 /* ---- the stack ---- */
 
 static void push(struct machine *machine, struct cel_value value)
@@ -357,8 +336,10 @@ static struct cel_value field_of(struct machine *machine, enum cel_op op, struct
     (void)op;
     (void)none;
     uint64_t field = machine_number(machine, 1);
-    struct cel_zone zone = read_zone(machine);
-    if (machine->fault || field >= CEL_FIELD_COUNT) {
+    struct cel_zone zone;
+    size_t at = (size_t)machine_number(machine, 2);
+    if (machine->fault || field >= CEL_FIELD_COUNT ||
+        !cel_zone_at(slice_from(machine->zones, at), &zone)) {
         return machine_wrong_kind(machine);
     }
     if (time.kind != VALUE_TIMESTAMP) {
@@ -521,11 +502,16 @@ enum cel_result cel_custom_eval(const struct custom_program *program,
     return result.number != 0 ? CEL_TRUE : CEL_FALSE;
 }
 
+static size_t code_bytes(struct slice program)
+{
+    return (unsigned char)program.data[2] | (size_t)(unsigned char)program.data[3] << 8;
+}
+
 static bool has_head(struct slice program)
 {
     return program.len > CEL_HEAD_BYTES && program.len <= CEL_PROGRAM_MAX &&
            program.data[0] == CEL_PROGRAM_VERSION &&
-           cel_number_of((struct slice){program.data + 2, 2}) == program.len - CEL_HEAD_BYTES;
+           code_bytes(program) <= program.len - CEL_HEAD_BYTES;
 }
 
 bool cel_reads_path(struct slice program)
@@ -541,7 +527,8 @@ enum cel_result cel_eval(struct slice program, const struct cel_env *env, struct
     }
     struct cel_value stack[CEL_STACK_MAX];
     struct machine machine; /* neither is zeroed: what stands there is written before it is read */
-    machine.rest = slice_from(program, CEL_HEAD_BYTES);
+    machine.rest = slice_upto(slice_from(program, CEL_HEAD_BYTES), code_bytes(program));
+    machine.zones = slice_from(program, CEL_HEAD_BYTES + code_bytes(program));
     machine.env = env;
     machine.may_read_path = cel_reads_path(program);
     machine.fault = false;

@@ -1,6 +1,8 @@
 /* The functions and methods of conditions: one row each, with what they take. */
 #include "policy/cel_compile.h"
 
+#include "base/zone_file.h"
+
 /* The text of a constant string, which is all that most functions take. */
 static bool take_constant(struct compiler *compiler, struct slice *out)
 {
@@ -252,48 +254,49 @@ static enum cel_type compile_has_only(struct compiler *compiler, unsigned op)
     return TYPE_BOOL;
 }
 
-/* "Europe/{Berlin, Rome}, UTC": what a condition may name, shorter than all names in full. */
-static const char *zone_names(struct arena *arena)
+/* Puts the zone NAME into the program, once; *AT is where it lies. */
+static bool compile_zone(struct compiler *compiler, const struct cel_token *argument,
+                         struct slice name, size_t *at)
 {
-    struct slice group = SLICE_NONE;
-    const char *list = "";
-    const char *name;
-    for (size_t i = 0; (name = cel_zone_name(i)) != NULL; i++) {
-        ptrdiff_t slash = slice_find(slice_of(name), '/');
-        struct slice own = slash < 0 ? SLICE_NONE : slice_upto(slice_of(name), (size_t)slash);
-        bool opened = group.len > 0;
-        if (opened && slice_equal(own, group)) {
-            list = arena_printf(arena, "%s,%s", list, name + slash + 1);
-            continue;
+    for (size_t i = 0; i < compiler->zone_count; i++) {
+        if (slice_equal(compiler->zone_names[i], name)) {
+            *at = compiler->zone_places[i];
+            return true;
         }
-        list = arena_printf(arena, "%s%s%s%.*s%s%s", list, opened ? "}" : "", i > 0 ? ", " : "",
-                            SLICE_ARG(own), own.len > 0 ? "/{" : "", name + slash + 1);
-        group = own;
     }
-    return arena_printf(arena, "%s%s", list, group.len > 0 ? "}" : "");
+    struct slice file;
+    struct error why = {0};
+    *at = buffer_len(&compiler->zones);
+    if (!cel_zone_emit_offset(&compiler->zones, name) &&
+        (!zone_file_read(compiler->scratch, name, &file, &why) ||
+         !cel_zone_emit_file(&compiler->zones, file))) {
+        return compile_refuse(compiler, argument,
+                              "%s: use an offset (+01:00) or a name of the tz database "
+                              "(Europe/Berlin)",
+                              why.text[0] != '\0' ? why.text : "unknown time zone");
+    }
+    if (compiler->zones.overflow) {
+        return compile_refuse(compiler, argument, "the expression is too large");
+    }
+    if (compiler->zone_count < CEL_ZONES_MAX) { /* more are put in anew */
+        compiler->zone_names[compiler->zone_count] = name;
+        compiler->zone_places[compiler->zone_count++] = *at;
+    }
+    return true;
 }
 
 static enum cel_type compile_field(struct compiler *compiler, unsigned field)
 {
-    struct cel_zone zone = {0};
-    if (compiler->token.kind != TOKEN_CLOSE) {
-        struct slice name;
-        struct cel_token argument = compiler->token;
-        if (!take_constant(compiler, &name)) {
-            return TYPE_NONE;
-        }
-        if (!cel_zone_find(name, &zone)) {
-            return compile_fail(compiler, &argument,
-                                "unknown time zone: use an offset (+01:00) or one of %s",
-                                zone_names(compiler->scratch));
-        }
-    }
-    if (!take_close(compiler)) {
+    struct slice name = SLICE("UTC");
+    struct cel_token argument = compiler->token;
+    size_t at;
+    if ((argument.kind != TOKEN_CLOSE && !take_constant(compiler, &name)) ||
+        !compile_zone(compiler, &argument, name, &at) || !take_close(compiler)) {
         return TYPE_NONE;
     }
     emit_u8(&compiler->code, OP_FIELD);
     emit_u8(&compiler->code, field);
-    emit_zone(&compiler->code, &zone);
+    emit_u16(&compiler->code, at);
     return TYPE_INT;
 }
 

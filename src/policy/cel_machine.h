@@ -15,7 +15,8 @@ struct custom_program {
 };
 
 struct machine {
-    struct slice rest;         /* of the program */
+    struct slice rest;         /* of the program's operations */
+    struct slice zones;        /* behind them, of a condition */
     const struct cel_env *env; /* of a condition; NULL otherwise */
     bool may_read_path;
     bool fault;

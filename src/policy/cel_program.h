@@ -2,17 +2,18 @@
  * The bytes of a compiled expression, shared by the compiler and the evaluator.
  *
  * Operations of a stack machine, each an opcode byte with the operands named below, numbers
- * little-endian. A condition has a head before them: CEL_PROGRAM_VERSION, then flags. Its jumps
- * only lead forward, so that evaluation ends after at most as many steps as there are bytes, and at
- * the end one bool stands on the stack. Macros, which run their body again, are not for conditions.
+ * little-endian. A condition has a head before them, CEL_PROGRAM_VERSION, flags and how many bytes
+ * they are (u16), and its time zones behind them (cel_zone.c). Its jumps only lead forward, so that
+ * evaluation ends after at most as many steps as there are bytes, and at the end one bool stands on
+ * the stack. Macros, which run their body again, are not for conditions.
  */
 #pragma once
 
 #include "base/slice.h"
 
 enum {
-    CEL_PROGRAM_VERSION = 1,
-    CEL_PROGRAM_MAX = 16 * 1024,
+    CEL_PROGRAM_VERSION = 2,
+    CEL_PROGRAM_MAX = 32 * 1024,
     CEL_HEAD_BYTES = 4,
     CEL_FLAG_PATH = 1, /* without it, request.path cannot be loaded */
     CEL_STACK_MAX = 64,
@@ -42,7 +43,7 @@ enum cel_op {
     OP_ADD,
     OP_SUBTRACT,
     OP_IN,
-    OP_FIELD, /* u8 enum cel_field, then the zone: i32 standard, i32 summer, 2 × (u8 u8 u8 i32) */
+    OP_FIELD, /* u8 enum cel_field, u16 where the zone lies, among the zones */
     OP_STARTS_WITH,
     OP_ENDS_WITH,
     OP_EXTRACT, /* prefix and suffix: 2 × (u16 length, bytes) */

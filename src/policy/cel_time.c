@@ -239,16 +239,16 @@ static bool change_is_sane(const struct cel_change *change)
            change->second <= WEEK_DAYS * DAY_S;
 }
 
-static bool offset_is_sane(int32_t offset_s)
+bool cel_offset_is_sane(int32_t offset_s)
 {
     return offset_s > -DAY_S && offset_s < DAY_S;
 }
 
-bool cel_zone_is_sane(const struct cel_zone *zone)
+bool cel_rule_is_sane(const struct cel_rule *rule)
 {
-    return offset_is_sane(zone->standard_s) && offset_is_sane(zone->summer_s) &&
-           (zone->standard_s == zone->summer_s ||
-            (change_is_sane(&zone->begin) && change_is_sane(&zone->end)));
+    return cel_offset_is_sane(rule->standard_s) && cel_offset_is_sane(rule->summer_s) &&
+           (rule->standard_s == rule->summer_s ||
+            (change_is_sane(&rule->begin) && change_is_sane(&rule->end)));
 }
 
 /* Local seconds since 1970 at which the clocks change in YEAR. */
@@ -264,23 +264,23 @@ static int64_t change_at(int64_t year, const struct cel_change *change)
     return (first + day) * DAY_S + change->second;
 }
 
-static int32_t offset_at(int64_t time_s, const struct cel_zone *zone)
+int32_t cel_rule_offset(int64_t time_s, const struct cel_rule *rule)
 {
-    if (zone->standard_s == zone->summer_s) {
-        return zone->standard_s;
+    if (rule->standard_s == rule->summer_s) {
+        return rule->standard_s;
     }
-    int64_t year = civil_of(floor_div(time_s + zone->standard_s, DAY_S)).year;
-    int64_t begin = change_at(year, &zone->begin) - zone->standard_s;
-    int64_t end = change_at(year, &zone->end) - zone->summer_s;
+    int64_t year = civil_of(floor_div(time_s + rule->standard_s, DAY_S)).year;
+    int64_t begin = change_at(year, &rule->begin) - rule->standard_s;
+    int64_t end = change_at(year, &rule->end) - rule->summer_s;
     bool summer = begin < end ? time_s >= begin && time_s < end /* north */
                               : time_s >= begin || time_s < end;
-    return summer ? zone->summer_s : zone->standard_s;
+    return summer ? rule->summer_s : rule->standard_s;
 }
 
 int64_t cel_field_of(int64_t time_us, enum cel_field field, const struct cel_zone *zone)
 {
     int64_t time_s = floor_div(time_us, second_us);
-    int64_t local_s = time_s + offset_at(time_s, zone);
+    int64_t local_s = time_s + cel_zone_offset(time_s, zone);
     int64_t days = floor_div(local_s, DAY_S);
     int64_t in_day = local_s - days * DAY_S;
     struct civil civil = civil_of(days);

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/slice.h"
+#include "base/buffer.h"
 
 enum cel_field {
     CEL_FULL_YEAR,
@@ -27,10 +27,18 @@ struct cel_change {
 };
 
 /* Offsets east of UTC in seconds. summer_s equal to standard_s: the clocks never change. */
-struct cel_zone {
+struct cel_rule {
     int32_t standard_s, summer_s;
     struct cel_change begin, end; /* of summer time, each in the local time before it */
 };
+
+/* A zone as it lies in a program (cel_zone.c). */
+struct cel_zone {
+    struct slice offsets, changes;
+    struct cel_rule rule; /* after the last change */
+};
+
+enum { CEL_RULE_BYTES = 22 };
 
 /* Microseconds since 1970; more digits than six are cut. False if TEXT is not RFC 3339. */
 bool cel_timestamp_parse(struct slice text, int64_t *out);
@@ -39,14 +47,18 @@ bool cel_date_parse(struct slice text, int64_t *out);
 /* "3600s", "1h30m", "-1.5s"; h, m, s, ms, us, ns. Microseconds. */
 bool cel_duration_parse(struct slice text, int64_t *out);
 
-/*
- * "UTC", "+01:00", or one of the zones of cel_zones.c by its IANA name: with the rules that are in
- * force now, for any year. False if we do not know it.
- */
-bool cel_zone_find(struct slice name, struct cel_zone *out);
-/* The names that cel_zone_find() knows; NULL over the end. */
-const char *cel_zone_name(size_t index);
-/* Whether what was read from a program can be computed with. */
-bool cel_zone_is_sane(const struct cel_zone *zone);
+/* The zone that FILE of the tz database says, for a program. False if it is no such file, or one
+ * with leap seconds. */
+bool cel_zone_emit_file(struct buffer *out, struct slice file);
+/* "UTC" or "+01:00": the same offset at all times. False if TEXT is neither. */
+bool cel_zone_emit_offset(struct buffer *out, struct slice text);
+
+/* The zone at the beginning of BYTES of a program. False if none can be read or computed with. */
+bool cel_zone_at(struct slice bytes, struct cel_zone *out);
+/* Seconds east of UTC at TIME_S. */
+int32_t cel_zone_offset(int64_t time_s, const struct cel_zone *zone);
+int32_t cel_rule_offset(int64_t time_s, const struct cel_rule *rule);
+bool cel_rule_is_sane(const struct cel_rule *rule);
+bool cel_offset_is_sane(int32_t offset_s);
 
 int64_t cel_field_of(int64_t time_us, enum cel_field field, const struct cel_zone *zone);

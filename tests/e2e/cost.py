@@ -158,6 +158,9 @@ SHAPES = {
     ],
     "grpc": [("", "\0", ""), ("", "\n\1a", ""), ("", "\x80", ""), ("", "\n", ""), ("", "\x0a\x02\x0a\0", ""),
              ("", "\xff", "")],
+    "zone": [
+        ("TZif2", "\0", ""), ("", "A", "\n"),
+    ],
 }
 
 # What costs most of all that a body may hold, found by giving all shapes of JSON and YAML at the bounds:

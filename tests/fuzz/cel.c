@@ -146,7 +146,7 @@ static void evaluate_operations(struct slice operations)
     auto_arena arena = {0};
     size_t length = operations.len < 0x3000 ? operations.len : 0x3000;
     char *bytes = arena_alloc(&arena, 4 + length);
-    bytes[0] = 1;
+    bytes[0] = 2; /* CEL_PROGRAM_VERSION */
     bytes[1] = 1;
     bytes[2] = (char)(length & 0xff);
     bytes[3] = (char)(length >> 8);

@@ -321,8 +321,9 @@ static void bytes_that_no_compiler_made_are_an_error(void **state)
             fail_msg("%s", rows[i].what);
         }
     }
-    assert_int_equal(cel_eval(SLICE("\x02\x00\x02\x00\x01\x01"), &env, &arena), CEL_ERROR);
-    assert_int_equal(cel_eval(SLICE("\x01\x00\x00\x00"), &env, &arena), CEL_ERROR);
+    assert_int_equal(cel_eval(SLICE("\x01\x00\x02\x00\x01\x01"), &env, &arena), CEL_ERROR);
+    assert_int_equal(cel_eval(SLICE("\x02\x00\x00\x00"), &env, &arena), CEL_ERROR);
+    assert_int_equal(cel_eval(SLICE("\x02\x00\x03\x00\x01\x01"), &env, &arena), CEL_ERROR);
 }
 
 static void more_values_than_the_stack_holds_are_an_error(void **state)
@@ -334,18 +335,6 @@ static void more_values_than_the_stack_holds_are_an_error(void **state)
     memset(filled, OP_BOOL, sizeof(filled));
     struct slice program = program_of(&arena, (struct slice){filled, sizeof(filled)});
     assert_int_equal(cel_eval(program, &env, &arena), CEL_ERROR);
-}
-
-static void every_zone_that_we_name_is_known(void **state)
-{
-    (void)state;
-    struct cel_zone zone;
-    size_t count = 0;
-    for (; cel_zone_name(count) != NULL; count++) {
-        assert_true(cel_zone_find(slice_of(cel_zone_name(count)), &zone));
-        assert_true(cel_zone_is_sane(&zone));
-    }
-    assert_true(count >= 40);
 }
 
 int main(int argc, char **argv)
@@ -364,7 +353,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_program_that_is_cut_never_grants),
         cmocka_unit_test(bytes_that_no_compiler_made_are_an_error),
         cmocka_unit_test(more_values_than_the_stack_holds_are_an_error),
-        cmocka_unit_test(every_zone_that_we_name_is_known),
     };
     table_path = argc > 1 ? argv[1] : "cel.table";
     return cmocka_run_group_tests(tests, NULL, NULL);
