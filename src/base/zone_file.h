@@ -1,4 +1,5 @@
-/* The time zones of this machine (package tzdata), as the files that the tz database is compiled to. */
+/* The time zones of this machine (package tzdata), as the files that the tz database is compiled
+ * to. */
 #pragma once
 
 #include "base/arena.h"

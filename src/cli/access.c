@@ -199,7 +199,7 @@ static json_t *explain_question(struct cli *cli, const char *service, struct err
         {"member", "member"}, {"method", "method"},   {"host", "host"},
         {"path", "path"},     {"network", "network"}, {"at", "time"},
     };
-    json_t *question = json_object();
+    auto_json *question = json_object();
     if (service != NULL) {
         const char *resource = arena_printf(&cli->arena, "projects/%s/locations/%s/services/%s",
                                             session_project(cli), session_region(cli), service);
@@ -217,15 +217,13 @@ static json_t *explain_question(struct cli *cli, const char *service, struct err
     }
     const char *curl = curl_given(cli);
     if (curl != NULL && !add_curl(cli, curl, question, err)) {
-        json_decref(question);
         return NULL;
     }
     const char *file = option_text(&cli->in, "token-file", NULL);
     if (file != NULL && !add_token(cli, file, question, err)) {
-        json_decref(question);
         return NULL;
     }
-    return question;
+    return json_incref(question);
 }
 
 static void print_members(const json_t *answer)

@@ -36,7 +36,7 @@ int action_completion(struct cli *cli)
     return print_buffer(&text);
 }
 
-/* Of all, of those that share a first word, or of one. */
+/* Prints the help of all commands, of those that share a first word, or of one. */
 int action_help(struct cli *cli)
 {
     struct buffer text = BUFFER_INIT(HELP_BYTES_MAX);

@@ -122,7 +122,7 @@ bool confirm(struct cli *cli, const char *question)
 
 json_t *list_all(struct cli *cli, const char *path, const char *name, struct error *err)
 {
-    json_t *all = json_array();
+    auto_json *all = json_array();
     const char *next = "";
     for (int page = 0; page < PAGES_MAX; page++) {
         const char *joint = strchr(path, '?') == NULL ? "?" : "&";
@@ -131,7 +131,6 @@ json_t *list_all(struct cli *cli, const char *path, const char *name, struct err
                                                           joint, encoded(cli, next));
         auto_json *answer = NULL;
         if (!session_call(cli, "GET", full, NULL, &answer, err)) {
-            json_decref(all);
             return NULL;
         }
         json_t *items = json_at(answer, name);
@@ -143,5 +142,5 @@ json_t *list_all(struct cli *cli, const char *path, const char *name, struct err
             break;
         }
     }
-    return all;
+    return json_incref(all);
 }

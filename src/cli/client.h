@@ -38,7 +38,7 @@ bool binding_change(struct cli *cli, const char *resource, const char *member, c
 
 /* Prints who would gain and lose by QUESTION (fields of access:plan). The exit status. */
 int plan_ask(struct cli *cli, const char *service, json_t *question);
-/* The same of what the flags say, and of POLICY (taken; NULL: none). */
+/* Like the function above, for what the flags say and for POLICY (taken; NULL: none). */
 int plan_of_flags(struct cli *cli, const char *service, json_t *policy);
 /* policies.c: what binding_open() would make of the policy. NULL and *err. */
 json_t *binding_opened(struct cli *cli, const char *resource, const json_t *condition, bool open,

@@ -11,7 +11,7 @@ static const char *dashes(const struct command *command)
     return command->arguments[0] == '\0' ? "" : " ";
 }
 
-/* Of UTF-8. */
+/* Counts the characters of a UTF-8 text. */
 static size_t columns(struct slice text)
 {
     size_t count = 0;

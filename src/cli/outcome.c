@@ -11,7 +11,8 @@ const char *ready_word(const json_t *terminal_condition)
                                                      : "…";
 }
 
-long long traffic_percent(const json_t *service, const char *revision)
+/* Percent of the traffic that REVISION (a short name) gets, of a service as the API shows it. */
+static long long traffic_percent(const json_t *service, const char *revision)
 {
     const json_t *targets = json_object_get(service, "trafficStatuses");
     long long sum = 0;

@@ -8,7 +8,7 @@
  * with the reason. Empty if the caller may not know. In the session's arena.
  */
 const char *access_line(struct cli *cli, const char *name);
-/* The same of "projects/P/locations/L/services/S". */
+/* Like the function above, for a full name: "projects/P/locations/L/services/S". */
 const char *access_line_of(struct cli *cli, const char *resource);
 /* Prints it after "access: "; loud, at a terminal, if the service is public. BEFORE: the line as it
  * was before the change, or NULL. */
@@ -16,8 +16,6 @@ void access_line_print(struct cli *cli, const char *line, const char *before);
 
 /* The word for a v2 service's or revision's terminal state: "yes", "no", or "…" (not known yet). */
 const char *ready_word(const json_t *terminal_condition);
-/* Percent of the traffic that REVISION (a short name) gets, of a service as the API shows it. */
-long long traffic_percent(const json_t *service, const char *revision);
 
 /* A service before and after a change, both as the API shows them. */
 struct outcome {

@@ -127,7 +127,8 @@ static void print_policy_plan(const json_t *plan)
     printf("Nothing was changed.\n");
 }
 
-/* Of an organization policy, as `org-policies set-policy` takes it. */
+/* Plans the organization policy in FILE, which has the form that `org-policies set-policy` takes.
+ */
 static int policy_plan(struct cli *cli, const char *file)
 {
     struct error err = {0};

@@ -184,13 +184,12 @@ static bool edit_opening(const struct policy_wish *wish, json_t *policy, struct 
 static json_t *policy_edited(struct cli *cli, const char *resource, const struct policy_wish *wish,
                              struct error *err)
 {
-    json_t *policy = NULL;
-    if (policy_get(cli, resource, &policy, err) && wish->edit(wish, policy, err)) {
-        json_object_set_new(policy, "version", json_integer(3));
-        return policy;
+    auto_json *policy = NULL;
+    if (!policy_get(cli, resource, &policy, err) || !wish->edit(wish, policy, err)) {
+        return NULL;
     }
-    json_decref(policy);
-    return NULL;
+    json_object_set_new(policy, "version", json_integer(3));
+    return json_incref(policy);
 }
 
 json_t *binding_opened(struct cli *cli, const char *resource, const json_t *condition, bool open,

@@ -251,9 +251,10 @@ static bool fail_as_told(const struct http_answer *answer, struct error *err)
     return error_set(err, status, "the API answered with HTTP status %d", answer->status);
 }
 
-bool session_call_text(struct cli *cli, const char *verb, const char *path,
-                       const char *content_type, struct slice body, struct slice *answer,
-                       struct error *err)
+/* Like session_call(), with a body and an answer of any content type. */
+static bool session_call_text(struct cli *cli, const char *verb, const char *path,
+                              const char *content_type, struct slice body, struct slice *answer,
+                              struct error *err)
 {
     if (!session_open(cli, err) || session_token(cli, err) == NULL) {
         return false;

@@ -22,7 +22,7 @@ struct cli {
 /* Prints "homerun: …" to standard error; 1, to be returned. */
 int cli_fail(const struct error *err);
 int cli_fail_with(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same of a command line that is wrong or says too little; 2. */
+/* Like cli_fail_with(), for a command line that is wrong or says too little; gives 2. */
 int cli_refuse_with(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- the instance ---- */
@@ -53,8 +53,3 @@ bool session_mint(struct cli *cli, const char *audience, struct slice *token, st
  */
 bool session_call(struct cli *cli, const char *verb, const char *path, const json_t *body,
                   json_t **answer, struct error *err);
-
-/* The same with a body and an answer of any type. */
-bool session_call_text(struct cli *cli, const char *verb, const char *path,
-                       const char *content_type, struct slice body, struct slice *answer,
-                       struct error *err);

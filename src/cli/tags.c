@@ -41,18 +41,17 @@ static json_t *tags_of_organization(struct cli *cli, struct error *err)
     if (keys == NULL) {
         return NULL;
     }
-    json_t *all = json_array();
+    auto_json *all = json_array();
     for (size_t i = 0; i < json_array_size(keys); i++) {
         const char *key = json_text_or(json_array_get(keys, i), "name", "");
         path = arena_printf(&cli->arena, "/v3/tagValues?parent=%s", encoded(cli, key));
         auto_json *values = list_all(cli, path, "tagValues", err);
         if (values == NULL) {
-            json_decref(all);
             return NULL;
         }
         json_array_extend(all, values);
     }
-    return all;
+    return json_incref(all);
 }
 
 int action_tags_list(struct cli *cli)

@@ -30,7 +30,7 @@ static inline void json_auto_decref(json_t **value)
  * column, on failure. The caller owns the value.
  */
 json_t *json_read(struct slice text, struct error *err);
-/* The same of at most VALUES_MAX values. */
+/* Like the function above, with at most VALUES_MAX values. */
 json_t *json_read_at_most(struct slice text, size_t values_max, struct error *err);
 /* Compact, in ARENA; keys in insertion order. */
 struct slice json_write(struct arena *arena, const json_t *value);

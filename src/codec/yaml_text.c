@@ -20,7 +20,8 @@ bool yaml_colon_at(const struct yaml_cursor *cursor, bool flow)
     return yaml_is_at(cursor, 0, ':') && space_ahead(cursor, 1, flow);
 }
 
-bool yaml_plain_starts(const struct yaml_cursor *cursor, bool flow)
+/* Whether a plain text may begin here. */
+static bool yaml_plain_starts(const struct yaml_cursor *cursor, bool flow)
 {
     char c = *cursor->at;
     if (c == '-' || c == '?' || c == ':') {

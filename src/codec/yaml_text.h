@@ -24,8 +24,6 @@ struct yaml_scalar {
 bool yaml_is_flow_indicator(char c);
 /* Whether ':' at the cursor ends a plain text that is a name. */
 bool yaml_colon_at(const struct yaml_cursor *cursor, bool flow);
-/* Whether a plain text may begin here. */
-bool yaml_plain_starts(const struct yaml_cursor *cursor, bool flow);
 
 /*
  * The text that begins at the cursor, which ends up behind it; OUT's text lives in ARENA or where

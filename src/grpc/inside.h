@@ -24,7 +24,7 @@ const void *proto_row_find(const void *rows, size_t count, size_t size, struct s
 /* The value in JSON of a message of TYPE, from its fields as plain names; takes PLAIN. NULL if it
  * is out of the form's range. */
 json_t *proto_form_read(const struct proto_message *type, json_t *plain);
-/* The same of a Timestamp or a Duration, which are two numbers. */
+/* Like the function above, for a Timestamp or a Duration, which are two numbers. */
 json_t *proto_time_read(const struct proto_message *type, int64_t seconds, int64_t nanos);
 /* NUMBER in decimal digits at the end of OUT. */
 enum { PROTO_DIGITS = 24 };

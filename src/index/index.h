@@ -309,8 +309,6 @@ bool index_txn_put_issuer(struct index_txn *txn, struct slice iss,
 bool index_txn_delete_issuer(struct index_txn *txn, struct slice iss, struct error *err);
 bool index_txn_put_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
                        const struct index_key *key, struct error *err);
-bool index_txn_delete_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
-                          struct error *err);
 /* All keys of an issuer: before its new set is put. */
 bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error *err);
 bool index_txn_put_session(struct index_txn *txn, const uint8_t key[INDEX_SESSION_KEY],

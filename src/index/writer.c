@@ -628,13 +628,6 @@ bool index_txn_put_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
     return put_scratch(txn, FRONT_KEY, record_key(text, true, issuer, kid), err);
 }
 
-bool index_txn_delete_key(struct index_txn *txn, uint32_t issuer, struct slice kid,
-                          struct error *err)
-{
-    char text[RECORD_KEY_MAX + 8];
-    return drop(txn, FRONT_KEY, record_key(text, true, issuer, kid), err);
-}
-
 bool index_txn_delete_keys(struct index_txn *txn, uint32_t issuer, struct error *err)
 {
     char text[RECORD_KEY_MAX + 8];

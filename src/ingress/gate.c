@@ -52,11 +52,6 @@ void gate_free(struct gate *gate)
     }
 }
 
-uint64_t gate_transaction(const struct gate *gate)
-{
-    return gate->txn;
-}
-
 bool gate_has_news(struct gate *gate)
 {
     return index_reader_renew(gate->reader) != gate->txn;

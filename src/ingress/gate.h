@@ -55,7 +55,5 @@ void gate_decide(struct gate *gate, struct arena *arena, const struct http_reque
 void gate_decide_plain(struct gate *gate, struct arena *arena, const struct http_request *request,
                        const struct source *source, int64_t now_us, struct gate_answer *out);
 
-/* The number of the transaction that the last decision was made by. */
-uint64_t gate_transaction(const struct gate *gate);
-/* Looks whether the index has news since then. */
+/* Looks whether the index has news since the last decision. */
 bool gate_has_news(struct gate *gate);

@@ -66,14 +66,6 @@ void own_hosts_open(struct worker *worker)
     worker->own = own;
 }
 
-void own_hosts_close(struct worker *worker)
-{
-    net_pool_free(worker->own->upstream.pool);
-    arena_done(&worker->own->arena);
-    free(worker->own);
-    worker->own = NULL;
-}
-
 /* "api.DOMAIN", or "REGION-api.DOMAIN", as gcloud has it: no service's host has a single name in
  * front of the domain. Which regions there are, control knows. */
 static bool is_api(const struct own_hosts *own, struct slice host)

@@ -283,7 +283,6 @@ bool dispatch_is_in_vain(const struct request *request, int64_t now_us);
  * is a page with 503.
  */
 void own_hosts_open(struct worker *worker);
-void own_hosts_close(struct worker *worker);
 
 /* Whether REQUEST is for a host that is ours. */
 bool own_host_is(struct request *request);

@@ -1,9 +1,9 @@
 /*
- * Three things keep the socket of this machine from handing tokens to whoever finds the port. The
+ * Three checks keep the socket of this machine from giving tokens to any program that finds it. The
  * header that only a client of metadata servers sends (a page in a browser cannot); the Host, which
  * must be an address or a name of this machine (a page whose name was rebound to it is of another
- * name); and the user at the other end, who must be one that could read the keys anyway. Whoever
- * can reach the socket of an instance is that instance.
+ * name); and the user at the other end, who must be one that could read the keys anyway. A program
+ * that can reach the socket of an instance runs in that instance.
  */
 #include "metadata/server.h"
 

@@ -52,5 +52,5 @@ void server_forget(struct server *server, const struct workload *workload);
 /* MSG_WORKLOAD_TOLD. */
 void server_told(struct server *server, const void *body, size_t bytes);
 
-/* What of the head alone decides, whoever asks: NULL, or why it is refused. */
+/* Judges a request by its head alone, before it is known who asks: NULL, or why it is refused. */
 const char *server_objection(struct arena *arena, const struct http_request *request);

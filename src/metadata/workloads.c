@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/memory.h"
 
 /* One instance must not keep the others waiting. */
 enum { CONNECTIONS_MAX = 32, WAITING_MAX = 8, DESCRIPTORS = 2 };
@@ -31,10 +32,7 @@ struct workloads {
 
 struct workloads *workloads_new(struct server *server, struct net *net)
 {
-    struct workloads *workloads = calloc(1, sizeof(*workloads));
-    if (workloads == NULL) {
-        abort();
-    }
+    struct workloads *workloads = mem_new(struct workloads);
     *workloads = (struct workloads){server, net, map_new(), map_new()};
     return workloads;
 }
@@ -59,10 +57,7 @@ static void told_free(struct told *told)
 static struct told *told_new(struct workloads *workloads, const struct msg_metadata_open *message,
                              const int *fds, unsigned count)
 {
-    struct told *told = calloc(1, sizeof(*told));
-    if (told == NULL) {
-        abort();
-    }
+    struct told *told = mem_new(struct told);
     told->message = *message;
     for (unsigned i = 0; i < DESCRIPTORS; i++) {
         told->fds[i] = i < count ? fds[i] : -1;

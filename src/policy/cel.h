@@ -10,8 +10,8 @@
 
 enum { CEL_SOURCE_MAX = 2048, CEL_OPERATORS_MAX = 12, CEL_LIST_MAX = 100 };
 
-/* Of a tag that cannot be read nobody knows whether it is held: neither that it is grants then, nor
- * that it is not. */
+/* A tag that cannot be read is an error in the condition: neither "has it" nor "does not have it"
+ * may then grant. */
 enum cel_tag { CEL_TAG_ABSENT, CEL_TAG_HELD, CEL_TAG_UNREADABLE };
 
 /* What a condition may ask for (docs/access.md, K1, K3, K4). data NULL: this attribute is absent,

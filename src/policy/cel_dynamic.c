@@ -40,7 +40,7 @@ static const struct cel_value *find_name(const struct cel_value *map, struct sli
 
 /* ---- comparing ---- */
 
-bool dynamic_same(struct machine *machine, const struct cel_value *a, const struct cel_value *b)
+static bool same(struct machine *machine, const struct cel_value *a, const struct cel_value *b)
 {
     if (!machine_spend(machine, 1)) {
         return false;
@@ -72,7 +72,7 @@ bool dynamic_same(struct machine *machine, const struct cel_value *a, const stru
     for (size_t i = 0; i < a->count && a->count == b->count; i++) {
         const struct cel_value *other =
             a->kind == VALUE_LIST ? &b->items[i] : find_name(b, a->names[i]);
-        if (other == NULL || !dynamic_same(machine, &a->items[i], other)) {
+        if (other == NULL || !same(machine, &a->items[i], other)) {
             return false;
         }
     }
@@ -83,7 +83,7 @@ struct cel_value dynamic_compare(struct machine *machine, enum cel_op op, struct
                                  struct cel_value right)
 {
     if (op == OP_EQUAL || op == OP_UNEQUAL) {
-        return bool_value(dynamic_same(machine, &left, &right) == (op == OP_EQUAL));
+        return bool_value(same(machine, &left, &right) == (op == OP_EQUAL));
     }
     if (!is_number(left) || !is_number(right)) {
         return error_value;
@@ -104,7 +104,7 @@ struct cel_value dynamic_in(struct machine *machine, struct cel_value element,
                                             : error_value;
     }
     for (size_t i = 0; i < list.count; i++) {
-        if (dynamic_same(machine, &element, &list.items[i])) {
+        if (same(machine, &element, &list.items[i])) {
             return bool_value(true);
         }
     }

@@ -30,7 +30,9 @@ static struct cel_value pop(struct machine *machine)
     return machine->stack[--machine->count];
 }
 
-struct cel_value machine_wrong_kind(struct machine *machine)
+/* A value of a kind that the operation does not take. No compiler makes a condition with one: there
+ * it is a fault. What is dynamic finds it out here: there it is an error, as CEL has it. */
+static struct cel_value wrong_kind(struct machine *machine)
 {
     machine->fault |= machine->wide == NULL;
     return error_value;
@@ -68,7 +70,7 @@ static struct cel_value load_attribute(struct machine *machine, enum cel_op op,
     case ATTRIBUTE_HOST:
         return attribute_value(env->host);
     case ATTRIBUTE_PATH:
-        return machine->may_read_path ? attribute_value(env->path) : machine_wrong_kind(machine);
+        return machine->may_read_path ? attribute_value(env->path) : wrong_kind(machine);
     case ATTRIBUTE_NAME:
         return attribute_value(env->resource_name);
     case ATTRIBUTE_TYPE:
@@ -80,7 +82,7 @@ static struct cel_value load_attribute(struct machine *machine, enum cel_op op,
     case ATTRIBUTE_ACCESS_LEVELS:
         return error_value;
     }
-    return machine_wrong_kind(machine); /* any byte may stand there */
+    return wrong_kind(machine); /* any byte may stand there */
 }
 
 static bool decides(struct cel_value value, bool answer)
@@ -99,7 +101,7 @@ static struct cel_value join(struct machine *machine, enum cel_op op, struct cel
 {
     bool decisive = op == OP_OR;
     if (!is_bool_or_error(left) || !is_bool_or_error(right)) {
-        machine_wrong_kind(machine);
+        wrong_kind(machine);
     }
     if (decides(left, decisive) || decides(right, decisive)) {
         return bool_value(decisive);
@@ -127,7 +129,7 @@ static struct cel_value compare(struct machine *machine, enum cel_op op, struct 
     }
     if (left.kind != right.kind || left.kind > VALUE_DURATION) {
         return machine->wide != NULL ? dynamic_compare(machine, op, left, right)
-                                     : machine_wrong_kind(machine);
+                                     : wrong_kind(machine);
     }
     int order = left.kind == VALUE_STRING
                     ? slice_compare(left.text, right.text)
@@ -153,8 +155,7 @@ static struct cel_value add(struct machine *machine, enum cel_op op, struct cel_
     bool alike = left.kind == right.kind && (left.kind == VALUE_INT || left.kind == VALUE_DURATION);
     int64_t sum;
     if (!moved && !alike) {
-        return machine->wide != NULL ? dynamic_join(machine, left, right)
-                                     : machine_wrong_kind(machine);
+        return machine->wide != NULL ? dynamic_join(machine, left, right) : wrong_kind(machine);
     }
     if (__builtin_add_overflow(left.number, right.number, &sum)) {
         return error_value;
@@ -174,7 +175,7 @@ static struct cel_value subtract(struct machine *machine, enum cel_op op, struct
     bool moved = left.kind == VALUE_TIMESTAMP && right.kind == VALUE_DURATION;
     int64_t difference;
     if (!alike && !span && !moved) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     if (__builtin_sub_overflow(left.number, right.number, &difference)) {
         return error_value;
@@ -192,7 +193,7 @@ static struct cel_value negate(struct machine *machine, enum cel_op op, struct c
         return error_value;
     }
     if (value.kind != VALUE_INT) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     return __builtin_sub_overflow((int64_t)0, value.number, &number)
                ? error_value
@@ -207,7 +208,7 @@ static struct cel_value invert(struct machine *machine, enum cel_op op, struct c
     if (value.kind == VALUE_ERROR) {
         return error_value;
     }
-    return value.kind == VALUE_BOOL ? bool_value(value.number == 0) : machine_wrong_kind(machine);
+    return value.kind == VALUE_BOOL ? bool_value(value.number == 0) : wrong_kind(machine);
 }
 
 /* ---- lists ---- */
@@ -242,7 +243,7 @@ static struct cel_value is_in(struct machine *machine, enum cel_op op, struct ce
         return bool_value(cel_ints_hold(list.text, element.number));
     }
     bool empty = element.kind == VALUE_INT && list.kind == VALUE_STRINGS && list.text.len == 0;
-    return empty ? bool_value(false) : machine_wrong_kind(machine);
+    return empty ? bool_value(false) : wrong_kind(machine);
 }
 
 /* Whether every element of the left list is in the right one. An empty list has only those. */
@@ -254,7 +255,7 @@ static struct cel_value has_only(struct machine *machine, enum cel_op op, struct
         return error_value;
     }
     if (allowed.kind != VALUE_STRINGS || (list.kind != VALUE_STRINGS && list.kind != VALUE_ROLES)) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     bool only = true;
     if (list.kind == VALUE_ROLES) {
@@ -277,7 +278,7 @@ static struct cel_value modified_roles(struct machine *machine, enum cel_op op,
     (void)op;
     (void)none;
     if (fallback.kind != VALUE_STRINGS) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     return machine->env->modified_role_count < 0 ? fallback : number_value(VALUE_ROLES, 0);
 }
@@ -291,7 +292,7 @@ static struct cel_value affix(struct machine *machine, enum cel_op op, struct ce
         return error_value;
     }
     if (text.kind != VALUE_STRING || part.kind != VALUE_STRING) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     return bool_value(op == OP_STARTS_WITH ? slice_starts(text.text, part.text)
                       : op == OP_ENDS_WITH
@@ -325,7 +326,7 @@ static struct cel_value extract(struct machine *machine, enum cel_op op, struct 
         return error_value;
     }
     if (text.kind != VALUE_STRING) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     return text_value(VALUE_STRING, extract_between(text.text, prefix, suffix));
 }
@@ -340,10 +341,10 @@ static struct cel_value field_of(struct machine *machine, enum cel_op op, struct
     size_t at = (size_t)machine_number(machine, 2);
     if (machine->fault || field >= CEL_FIELD_COUNT ||
         !cel_zone_at(slice_from(machine->zones, at), &zone)) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     if (time.kind != VALUE_TIMESTAMP) {
-        return time.kind == VALUE_ERROR ? error_value : machine_wrong_kind(machine);
+        return time.kind == VALUE_ERROR ? error_value : wrong_kind(machine);
     }
     return number_value(VALUE_INT, cel_field_of(time.number, (enum cel_field)field, &zone));
 }
@@ -360,7 +361,7 @@ static struct cel_value match_tag(struct machine *machine, enum cel_op op, struc
     struct slice value = machine_string(machine);
     bool valued = (flags & CEL_TAG_WITH_VALUE) != 0;
     if (machine->fault || key.len == 0 || valued != (value.len > 0)) {
-        return machine_wrong_kind(machine);
+        return wrong_kind(machine);
     }
     bool by_id = (flags & CEL_TAG_BY_ID) != 0;
     enum cel_tag held =

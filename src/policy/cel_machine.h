@@ -81,9 +81,6 @@ static inline struct slice machine_string(struct machine *machine)
 
 /* Runs PART of the program, which leaves one value: the branch of a choice, the body of a macro. */
 struct cel_value machine_run(struct machine *machine, struct slice part);
-/* A value of a kind that the operation does not take. No compiler makes a condition with one: there
- * it is a fault. What is dynamic finds it out here: there it is an error, as CEL has it. */
-struct cel_value machine_wrong_kind(struct machine *machine);
 /* COST more steps. False, and a fault, when they are too many. */
 bool machine_spend(struct machine *machine, size_t cost);
 
@@ -95,7 +92,6 @@ cel_run dynamic_about, dynamic_null, dynamic_variable, dynamic_list, dynamic_rec
     dynamic_macro;
 
 /* What the operations of conditions do with kinds that only the wide profile has. */
-bool dynamic_same(struct machine *machine, const struct cel_value *a, const struct cel_value *b);
 struct cel_value dynamic_compare(struct machine *machine, enum cel_op op, struct cel_value left,
                                  struct cel_value right);
 struct cel_value dynamic_in(struct machine *machine, struct cel_value element,

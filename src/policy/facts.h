@@ -107,7 +107,7 @@ struct facts_session {
 
 /* What a token says, once its signature, kind and time are believed. */
 struct facts_claims {
-    /* Of a self-signed JWT, `sub` is the unique ID of the account that owns the key. */
+    /* In a self-signed JWT, `sub` is the unique ID of the account that owns the key. */
     struct slice iss, sub, email, hd;
     struct slice user_key; /* the service account key that it was minted through; "" */
     const struct slice *audiences;
@@ -205,7 +205,7 @@ struct facts_lookups {
      * May be NULL, where nobody brings cookies.
      */
     const struct facts_session *(*session)(void *ctx, struct slice cookie, void **handle);
-    /* The same of an agent, whose tokens name the session as SID. */
+    /* Looks up the session of an agent, whose tokens name it as SID. */
     const struct facts_session *(*agent)(void *ctx, struct slice sid);
     /*
      * A memory of answers that no condition was judged for; both may be NULL. HANDLE is the

@@ -37,9 +37,9 @@ void gather_door(struct gathering *gathering);
 /* Who the caller is by CLAIMS, and what they may. Sets all of *out. */
 void gather_caller(struct gathering *gathering, const struct facts_claims *claims,
                    struct facts_answer *out);
-/* The same for a set of callers that is known by the names of the request. */
+/* Like the function above, for a set of callers that the names in the request identify. */
 void gather_names(struct gathering *gathering, struct facts_answer *out);
-/* The same for a browser that has signed in. */
+/* Like the function above, for a browser that has signed in. */
 void gather_session(struct gathering *gathering, const struct facts_session *session,
                     struct facts_answer *out);
 /* The same for the agent that goes on behind the door. */

@@ -67,14 +67,15 @@ static size_t past_place(const struct policy_past *past, struct slice role, stru
     return low;
 }
 
-bool policy_past_has_role(const struct policy_past *past, struct slice role)
+static bool policy_past_has_role(const struct policy_past *past, struct slice role)
 {
     size_t place = past_place(past, role, SLICE(""));
     return place < past->count && slice_equal(past->grants[place].role, role);
 }
 
-const struct slice *policy_past_find(const struct policy_past *past, struct slice role,
-                                     struct slice member)
+/* The member as it was stored; NULL if that grant is new. */
+static const struct slice *policy_past_find(const struct policy_past *past, struct slice role,
+                                            struct slice member)
 {
     struct past_grant wanted = {role, member};
     size_t first = past_place(past, role, member);

@@ -25,10 +25,6 @@ struct policy_past {
 };
 
 struct policy_past policy_past_of(struct arena *arena, const struct binding *before, size_t count);
-bool policy_past_has_role(const struct policy_past *past, struct slice role);
-/* The member as it was stored; NULL if that grant is new. */
-const struct slice *policy_past_find(const struct policy_past *past, struct slice role,
-                                     struct slice member);
 
 bool policy_check_role(enum policy_node node, struct slice role, const struct policy_past *past,
                        const struct policy_directory *directory, struct error *err);

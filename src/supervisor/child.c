@@ -125,7 +125,7 @@ static void become(const struct birth *birth)
     if (nothing > STDERR_FILENO) {
         close(nothing);
     }
-    /* Also what whoever started the supervisor left open. */
+    /* Descriptors that the supervisor itself inherited are closed as well. */
     close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
     for (unsigned i = 0; i < birth->count; i++) {
         if (fcntl(birth->fds[i], F_SETFD, 0) < 0) {

@@ -86,8 +86,8 @@ static unsigned role_in_state(const struct crew *crew, const struct role_rights 
     return count;
 }
 
-/* The one that is empty for the longest time: whoever knew its last process has heard of its end.
- */
+/* Takes the place that has been empty for the longest time: by then the others have been told that
+ * its last process ended. */
 static struct post *post_empty(struct crew *crew, const struct role_rights *rights)
 {
     struct post *best = NULL;

@@ -30,9 +30,6 @@ bool pkey_spki(struct arena *arena, const EVP_PKEY *key, struct slice *der, stru
 /* Reads it: nothing may follow. The caller frees. */
 EVP_PKEY *pkey_from_spki(struct slice der);
 
-/* A modulus with the fingerprint of CVE-2017-15361 (ROCA): its factors can be found. */
-bool rsa_is_roca(const BIGNUM *modulus);
-
 /* OpenSSL keeps faults in a queue that TLS reads too; each public function leaves the queue as it
  * found it. */
 void faults_begin(void);

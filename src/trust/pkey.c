@@ -59,7 +59,7 @@ bool fault_report(struct error *err, const char *what)
  * The fingerprint: such a modulus is, for each of these primes, a power of 65537 modulo the prime.
  * A random one is so for all of them with a chance of about one in 2^28.
  */
-bool rsa_is_roca(const BIGNUM *modulus)
+static bool rsa_is_roca(const BIGNUM *modulus)
 {
     static const unsigned char primes[] = {11, 13, 17,  19,  37,  53,  61,  71, 73,
                                            79, 97, 103, 107, 109, 127, 151, 157};

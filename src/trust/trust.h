@@ -116,7 +116,7 @@ bool token_looks_like_jwt(struct slice text);
 /* header.payload, base64url, ready to be signed: {"alg","kid","typ":"JWT"} and CLAIMS_JSON. */
 struct slice token_signing_input(struct arena *arena, enum trust_alg alg, struct slice kid,
                                  struct slice claims_json);
-/* The same with another "typ". */
+/* Like the function above, with another "typ". */
 struct slice token_signing_input_of(struct arena *arena, enum trust_alg alg, struct slice kid,
                                     const char *typ, struct slice claims_json);
 struct slice token_assemble(struct arena *arena, struct slice signing_input,

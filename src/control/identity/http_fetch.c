@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/memory.h"
 #include "control/identity/public_address.h"
 #include "control/publish/turn.h"
 
@@ -196,18 +197,15 @@ static char *joined(const char *first, const char *glue, const char *second)
 
 void http_fetch(struct control *control, const struct fetch_plan *plan, fetch_done done, void *ctx)
 {
-    struct fetch *fetch = calloc(1, sizeof(*fetch));
-    if (fetch == NULL) {
-        abort();
-    }
+    struct fetch *fetch = mem_new(struct fetch);
     fetch->control = control;
-    fetch->uri = strdup(plan->uri);
-    fetch->form = plan->form == NULL ? NULL : strdup(plan->form);
+    fetch->uri = mem_dup(plan->uri);
+    fetch->form = mem_dup(plan->form);
     fetch->credentials = joined(plan->user, ":", plan->secret);
     fetch->authorization = joined("Authorization: Bearer", " ", plan->bearer);
     fetch->done = done;
     fetch->ctx = ctx;
-    fetch->ca = plan->ca == NULL ? NULL : strdup(plan->ca);
+    fetch->ca = mem_dup(plan->ca);
     fetch->only_json = plan->only_json;
     fetch->only_public = plan->only_public;
     fetch->body = BUFFER_INIT(plan->bytes_max > 0 ? plan->bytes_max : FETCH_BYTES_MAX);

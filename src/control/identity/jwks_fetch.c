@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "control/identity/http_fetch.h"
 #include "control/publish/change.h"
 #include "http/url.h"
@@ -30,10 +31,7 @@ static void answered(struct control *control, void *ctx, long status, const char
 
 void jwks_fetch(struct control *control, const char *uri, jwks_done done, void *ctx)
 {
-    struct ask *ask = calloc(1, sizeof(*ask));
-    if (ask == NULL) {
-        abort();
-    }
+    struct ask *ask = mem_new(struct ask);
     *ask = (struct ask){done, ctx};
     http_fetch(control, &(struct fetch_plan){.uri = uri}, answered, ask);
 }
@@ -113,10 +111,7 @@ bool jwks_due(struct control *control, const char *key)
     int64_t now = clock_mono_us();
     int64_t *last = map_find(control->issuer_fetches, slice_of(key));
     if (last == NULL) {
-        last = calloc(1, sizeof(*last));
-        if (last == NULL) {
-            abort();
-        }
+        last = mem_new(int64_t);
         map_put(control->issuer_fetches, slice_of(key), last);
     } else if (now - *last < REFRESH_PAUSE_US) {
         return false; /* a stranger's made-up key ids must not make us hammer somebody's server */
@@ -130,6 +125,6 @@ void jwks_unknown_key(struct control *control, const char *issuer)
     struct wanted wanted = {.issuer = issuer};
     if (store_each(control->store, STORE_ISSUER, "", find_issuer, &wanted, NULL) &&
         wanted.key[0] != '\0' && jwks_due(control, wanted.key)) {
-        jwks_fetch(control, wanted.uri, refreshed, strdup(wanted.key));
+        jwks_fetch(control, wanted.uri, refreshed, mem_dup(wanted.key));
     }
 }

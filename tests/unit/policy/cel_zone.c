@@ -124,9 +124,21 @@ static void what_is_no_zone_is_not_opened(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "", "Europe", "Europe/", "/Europe/Berlin", "Europe//Berlin", "../zoneinfo/UTC", "localtime",
-        "posixrules", "right/UTC", "tzdata.zi", "Europe/../UTC", "europe/berlin", "Europe/Nowhere",
-        "Europe/Berlin.", "EUROPE/BERLIN",
+        "",
+        "Europe",
+        "Europe/",
+        "/Europe/Berlin",
+        "Europe//Berlin",
+        "../zoneinfo/UTC",
+        "localtime",
+        "posixrules",
+        "right/UTC",
+        "tzdata.zi",
+        "Europe/../UTC",
+        "europe/berlin",
+        "Europe/Nowhere",
+        "Europe/Berlin.",
+        "EUROPE/BERLIN",
     };
     auto_arena arena = {0};
     struct cel_zone zone;
@@ -177,7 +189,8 @@ static void a_zone_lies_in_a_program_once(void **state)
     auto_arena arena = {0};
     struct slice once, twice;
     struct error err;
-    assert_true(cel_compile(&arena, SLICE("request.time.getHours('Asia/Kolkata') > 8"), &once, &err));
+    assert_true(
+        cel_compile(&arena, SLICE("request.time.getHours('Asia/Kolkata') > 8"), &once, &err));
     assert_true(cel_compile(&arena,
                             SLICE("request.time.getHours('Asia/Kolkata') > 8 && "
                                   "request.time.getHours('Asia/Kolkata') < 9"),
