@@ -21,6 +21,13 @@ export class ApiError extends Error {
     return this.details.flatMap((detail) => (detail.fieldViolations as Violation[] | undefined) ?? []);
   }
 
+  /** What stands in the way, where it was set, and what to do instead: google.rpc.Help. */
+  get help(): string[] {
+    return this.details.flatMap((detail) =>
+      ((detail.links as { description?: string }[] | undefined) ?? []).map((one) => one.description ?? "").filter((one) => one !== ""),
+    );
+  }
+
   /** Organization policy refused: the constraints that are in the way. */
   get constraints(): string[] {
     const found = /constraints\/[A-Za-z.]+|customConstraints\/custom\.[A-Za-z0-9]+/g;

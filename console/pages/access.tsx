@@ -90,6 +90,7 @@ function PublicNow() {
   if (rows === undefined) {
     return list.error.value ? <ErrorNote error={list.error.value} again={list.reload} /> : <Loading what="what is public" />;
   }
+  const { shown, page, pages } = pageOf(rows);
   if (rows.length === 0) {
     return (
       <Empty title="Nothing is public">
@@ -98,6 +99,7 @@ function PublicNow() {
     );
   }
   return (
+    <>
     <div class="table-place" role="region" aria-label="Public services" tabIndex={0}>
       <table class="table">
         <thead>
@@ -112,7 +114,7 @@ function PublicNow() {
           </tr>
         </thead>
         <tbody>
-          {rows.map((one) => (
+          {shown.map((one) => (
             <tr key={one.resource}>
               <th scope="row">
                 <Link to={serviceView(one.resource, "security")}>{shortName(one.resource)}</Link>
@@ -138,6 +140,8 @@ function PublicNow() {
         </tbody>
       </table>
     </div>
+    <Pager page={page} pages={pages} total={rows.length} />
+    </>
   );
 }
 
@@ -154,7 +158,9 @@ function Refused() {
   if (rows.length === 0) {
     return <Empty title="No request was refused lately" />;
   }
+  const { shown, page, pages } = pageOf(rows);
   return (
+    <>
     <div class="table-place" role="region" aria-label="Refused requests" tabIndex={0}>
       <table class="table">
         <thead>
@@ -169,7 +175,7 @@ function Refused() {
           </tr>
         </thead>
         <tbody>
-          {rows.map((one) => (
+          {shown.map((one) => (
             <tr key={one.insertId}>
               <td>
                 <Time at={one.timestamp} />
@@ -187,6 +193,8 @@ function Refused() {
         </tbody>
       </table>
     </div>
+    <Pager page={page} pages={pages} total={rows.length} />
+    </>
   );
 }
 
@@ -207,6 +215,7 @@ function WhoMay() {
   const name = queryOf("service");
   const list = useLoad(`who ${name}`, async () => (name === "" ? null : await who(name)), name === "" ? "\n" : name);
   const found = list.data.value;
+  const { shown, page, pages } = pageOf(found?.bindings ?? []);
   return (
     <section>
       <div class="bar">
@@ -237,7 +246,7 @@ function WhoMay() {
               </tr>
             </thead>
             <tbody>
-              {(found.bindings ?? []).map((one) => (
+              {shown.map((one) => (
                 <tr key={`${one.on} ${one.role} ${one.member} ${one.condition}`}>
                   <th scope="row" class="mono wrap">
                     {one.member}
@@ -251,6 +260,7 @@ function WhoMay() {
           </table>
         </div>
       )}
+      <Pager page={page} pages={pages} total={(found?.bindings ?? []).length} />
     </section>
   );
 }

@@ -6,6 +6,7 @@ import { Button, Copy, ErrorNote, Loading, needs, say } from "../parts/basics";
 import { Dialog } from "../parts/dialog";
 import { Field } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
+import { Pager, pageOf } from "../parts/pager";
 import { quoted, SameChange } from "../parts/same_change";
 import { project, session } from "../parts/session";
 import { toTerraform } from "../parts/terraform";
@@ -43,6 +44,7 @@ export function Accounts() {
   if (rows === undefined) {
     return list.error.value ? <ErrorNote error={list.error.value} again={list.reload} /> : <Loading what="service accounts" />;
   }
+  const { shown, page, pages } = pageOf(rows);
   return (
     <section>
       <div class="bar">
@@ -61,7 +63,7 @@ export function Accounts() {
             </tr>
           </thead>
           <tbody>
-            {rows.map((one) => (
+            {shown.map((one) => (
               <tr key={one.uniqueId}>
                 <th scope="row" class="mono wrap">
                   {one.email} <Copy text={one.email} what="the address" />
@@ -78,6 +80,7 @@ export function Accounts() {
           </tbody>
         </table>
       </div>
+      <Pager page={page} pages={pages} total={rows.length} />
       {making && (
         <NewAccount
           close={() => setMaking(false)}

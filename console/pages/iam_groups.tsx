@@ -6,6 +6,7 @@ import { Button, Empty, ErrorNote, Loading, needs, say } from "../parts/basics";
 import { Dialog } from "../parts/dialog";
 import { Field } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
+import { Pager, pageOf } from "../parts/pager";
 import { quoted, SameChange } from "../parts/same_change";
 import { session } from "../parts/session";
 
@@ -30,6 +31,7 @@ export function Groups() {
   if (rows === undefined) {
     return list.error.value ? <ErrorNote error={list.error.value} again={list.reload} /> : <Loading what="groups" />;
   }
+  const { shown, page, pages } = pageOf(rows);
   return (
     <section>
       <div class="bar">
@@ -45,7 +47,7 @@ export function Groups() {
         </Empty>
       )}
       <ul class="cards">
-        {rows.map((one) => (
+        {shown.map((one) => (
           <li class="card" key={one.email}>
             <h2 class="mono wrap">{one.email}</h2>
             <ul class="plain">
@@ -67,6 +69,7 @@ export function Groups() {
           </li>
         ))}
       </ul>
+      <Pager page={page} pages={pages} total={rows.length} />
       {editing && <EditGroup group={editing} close={() => setEditing(null)} done={list.reload} />}
       {deleting && <DeleteGroup group={deleting} close={() => setDeleting(null)} done={list.reload} />}
     </section>

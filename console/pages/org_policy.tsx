@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { effective, listConstraints, ownPolicy, setOwnPolicy, shortConstraint, type Constraint, type OrgPolicy, type Rule } from "../api/org";
 import { holds, planPolicy } from "../api/access";
-import { Button, Copy, ErrorNote, Fact, Head, Loading, needs, say } from "../parts/basics";
+import { Button, Copy, ErrorNote, Fact, Head, Loading, Notice, needs, say } from "../parts/basics";
 import { Field, Radios } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import type { Params } from "../parts/location";
@@ -33,6 +33,7 @@ export function OrgPolicyPage(props: { params: Params }) {
     "",
   );
   const found = loaded.data.value;
+  const [turn, setTurn] = useState(0);
   return (
     <>
       <Head
@@ -60,7 +61,7 @@ export function OrgPolicyPage(props: { params: Params }) {
           </section>
           <ViolatedToday name={`${node}/policies/${short}`} now={found.now} />
           </div>
-          <Manage key={`${node} ${found.own?.spec?.etag ?? ""}`} node={node} short={short} constraint={found.constraint} own={found.own} reload={loaded.reload} />
+          <Manage key={`${node} ${turn}`} node={node} short={short} constraint={found.constraint} own={found.own} reload={loaded.reload} again={() => setTurn(turn + 1)} />
         </div>
       )}
     </>
@@ -95,18 +96,28 @@ function modeOf(rule: Rule | undefined, boolean: boolean): Mode {
   return rule?.denyAll ? "deny" : rule?.values ? "values" : "allow";
 }
 
-function Manage(props: { node: string; short: string; constraint?: Constraint; own: OrgPolicy | null; reload: () => void }) {
+function Manage(props: { node: string; short: string; constraint?: Constraint; own: OrgPolicy | null; reload: () => void; again: () => void }) {
   const boolean = props.constraint?.listConstraint === undefined;
-  const first = props.own?.spec?.rules?.[0];
-  const [source, setSource] = useState<Source>(props.own ? "override" : "inherit");
+  /* The form is of the policy as it was when it was opened: what others change meanwhile takes nothing that was typed. */
+  const [own] = useState(props.own);
+  const overtaken = JSON.stringify(props.own?.spec) !== JSON.stringify(own?.spec);
+  const first = own?.spec?.rules?.[0];
+  const [source, setSource] = useState<Source>(own ? "override" : "inherit");
   const [mode, setMode] = useState<Mode>(modeOf(first, boolean));
   const [values, setValues] = useState((first?.values?.allowedValues ?? []).join("\n"));
   const [condition, setCondition] = useState(first?.condition?.expression ?? "");
+  const [saved, setSaved] = useState(false);
   const { busy, error, run } = useAction();
+  /* What this form has set itself is where it goes on from. */
+  useEffect(() => {
+    if (saved && overtaken) {
+      props.again();
+    }
+  }, [saved, overtaken]);
   useEffect(() => setMode(modeOf(first, boolean)), [boolean]);
   const may = useLoad(`may ${props.node} policy`, () => holds(props.node, [SET]));
   const missing = needs(may.data.value, SET);
-  const several = (props.own?.spec?.rules ?? []).length > 1;
+  const several = (own?.spec?.rules ?? []).length > 1;
   const rule: Rule = {
     ...(boolean && { enforce: mode === "on" }),
     ...(mode === "allow" && { allowAll: true }),
@@ -186,16 +197,27 @@ function Manage(props: { node: string; short: string; constraint?: Constraint; o
           {several && <p class="fault">This policy has several rules. Setting it here replaces them by the one above.</p>}
         </>
       )}
+      {overtaken && (
+        <Notice kind="warning">
+          <p>Somebody else has changed this policy since the form was opened. What you chose is kept, and is not set.</p>
+          <Button onClick={props.again}>Load what is there now</Button>
+        </Notice>
+      )}
       <ErrorNote error={error.value} />
       <div class="form-actions">
         <Button
           kind="main"
           busy={busy.value}
-          why={missing || (source === "inherit" && props.own === null && "It inherits already.")}
+          why={
+            missing ||
+            (overtaken && "Somebody else has changed this policy: load what is there now first.") ||
+            (source === "inherit" && own === null && "It inherits already.")
+          }
           onClick={() =>
             void run(async () => {
-              await setOwnPolicy(props.node, props.short, props.own, source === "inherit" ? null : rules);
+              await setOwnPolicy(props.node, props.short, own, source === "inherit" ? null : rules);
               say(source === "inherit" ? "The policy of this resource is gone: it inherits." : "The policy is set, and in force.");
+              setSaved(true);
               props.reload();
             })
           }
@@ -212,7 +234,7 @@ function Manage(props: { node: string; short: string; constraint?: Constraint; o
             ? {
                 gcloud: `gcloud org-policies delete ${props.short} ${where}`,
                 homerun: `homerun org-policies delete ${props.short} ${where}`,
-                terraform: `# Take this out of the configuration:\n${terraform(props.own?.spec?.rules ?? [])}`,
+                terraform: `# Take this out of the configuration:\n${terraform(own?.spec?.rules ?? [])}`,
               }
             : {
                 gcloud: "gcloud org-policies set-policy policy.yaml",

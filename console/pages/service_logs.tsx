@@ -1,7 +1,7 @@
 // The log of one service: requests and what its containers print.
 import { useEffect } from "preact/hooks";
 import { entries, text } from "../api/logs";
-import { projectOf, regionOf, shortName } from "../api/run";
+import { listRevisions, projectOf, regionOf, shortName } from "../api/run";
 import type { LogEntry } from "../api/types";
 import { Empty, ErrorNote, Link, Loading, queryOf } from "../parts/basics";
 import { Select } from "../parts/fields";
@@ -58,6 +58,10 @@ export function ServiceLogs(props: { name: string }) {
     const timer = window.setInterval(list.reload, FOLLOW_MS);
     return () => window.clearInterval(timer);
   }, [follow, filter]);
+  const known = useLoad(`revision names ${props.name}`, () => listRevisions(props.name), props.name);
+  const named = (known.data.value ?? []).map((one) => shortName(one.name));
+  const chosen = queryOf("revision");
+  const revisions = chosen === "" || named.includes(chosen) ? named : [chosen, ...named];
   const words = queryOf("text").toLowerCase();
   const rows = (list.data.value ?? []).filter((one) => lineOf(one).toLowerCase().includes(words));
   const trace = queryOf("trace");
@@ -79,6 +83,13 @@ export function ServiceLogs(props: { name: string }) {
           value={queryOf("severity")}
           options={SEVERITIES}
           onChange={(value) => setQuery("severity", value)}
+        />
+        <Select
+          quiet
+          label="Revision"
+          value={queryOf("revision")}
+          options={[["", "Any revision"], ...revisions.map((one): [string, string] => [one, one])]}
+          onChange={(value) => setQuery("revision", value)}
         />
         <button type="button" class="chip" aria-pressed={follow} onClick={() => setQuery("follow", follow ? "" : "on")}>
           Follow

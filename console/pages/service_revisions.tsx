@@ -212,7 +212,8 @@ interface Line {
 }
 
 function ManageTraffic(props: { service: Service; revisions: Revision[]; close: () => void; done: () => void }) {
-  const { service } = props;
+  /* As it was when this was opened: who changed the traffic meanwhile is not overruled unseen. */
+  const [service] = useState(props.service);
   const [lines, setLines] = useState<Line[]>(
     (service.traffic ?? []).map((one) => ({
       revision: one.type === LATEST ? "" : (one.revision ?? ""),

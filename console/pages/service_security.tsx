@@ -202,6 +202,7 @@ function SaveFailed(props: { error: Error | null; service: Service; reload: () =
     return (
       <Dialog title="An organization policy forbids this" onClose={props.close} actions={<Button onClick={props.close}>Close</Button>}>
         <p>{error.message}</p>
+        {error instanceof ApiError && error.help.map((one) => <p key={one}>{one}</p>)}
         {constraints.map((one) => (
           <p key={one}>
             <Link to={view(`/console/policies/${encodeURIComponent(shortName(one))}`)}>{one}</Link>

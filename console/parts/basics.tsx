@@ -92,11 +92,14 @@ export function ErrorNote(props: { error: Error | null; again?: () => void }) {
   return (
     <div class="note error" role="alert">
       <p>{props.error.message}</p>
+      {props.error instanceof ApiError && props.error.help.map((one) => <p key={one}>{one}</p>)}
       {props.error instanceof ApiError && props.error.constraints.length > 0 && (
         <p>
           {"Decided by "}
           {props.error.constraints.map((one) => (
-            <code key={one}>{one} </code>
+            <Link key={one} to={`/console/policies/${encodeURIComponent(one.slice(one.lastIndexOf("/") + 1))}`}>
+              {one}
+            </Link>
           ))}
         </p>
       )}

@@ -317,6 +317,7 @@ test("organization_policy_refuses_the_switch_in_a_dialog_that_names_it", async (
     const dialog = page.getByRole("dialog");
     await dialog.getByText("An organization policy forbids this").waitFor();
     await dialog.getByRole("link", { name: /requireInvokerIam/ }).waitFor();
+    await dialog.getByText(/The policy is set on projects\/\d+/).waitFor();
     await picture(page, "refused-by-policy");
     equal(await strangerSees("one"), 403, "a stranger after the refusal");
   });
@@ -344,13 +345,46 @@ test("organization_policy_is_set_and_taken_back", async () => {
   await page.getByLabel("Override parent's policy").check();
   await page.getByLabel("On", { exact: true }).check();
   await page.getByRole("button", { name: "What would violate it?" }).click();
-  await said(page, "other allow policies violate it");
+  await said(page, /other allow policies violates? it/);
   await page.getByRole("button", { name: "Set policy" }).click();
   await said(page, "The policy is set");
   await page.getByText("Enforced", { exact: true }).waitFor();
   await page.getByLabel("Inherit parent's policy").check();
   await page.getByRole("button", { name: "Set policy" }).click();
   await said(page, "it inherits");
+});
+
+test("an_organization_policy_that_somebody_changes_meanwhile_loses_nothing_that_was_chosen", async () => {
+  const page = await signedIn();
+  await view(page, "policies/run.allowedIngress");
+  await page.getByLabel("Override parent's policy").check();
+  await page.getByLabel("Custom").check();
+  await page.getByLabel("Allowed values").fill("internal");
+  await withPolicy("run.allowedIngress", { denyAll: true }, async () => {
+    await page.getByText("Somebody else has changed this policy since").waitFor();
+    equal(await page.getByLabel("Allowed values").inputValue(), "internal", "what was typed");
+    equal(await page.getByRole("button", { name: "Set policy" }).isDisabled(), true, "Set policy is disabled");
+    await page.getByText("projects/demo/locations/us-central1/services/one").waitFor();
+    await page.getByRole("button", { name: "Load what is there now" }).click();
+    equal(await page.getByLabel("Deny all").isChecked(), true, "what is there now");
+  });
+});
+
+test("a_session_that_ends_under_a_dialog_asks_over_it", async () => {
+  const page = await signedIn();
+  await view(page, "services/us-central1/two/permissions");
+  await page.getByRole("button", { name: "Add principal" }).click();
+  await page.getByLabel("New principals").fill("user:typed@example.com");
+  await page.getByLabel("Select a role").fill("roles/run.viewer");
+  await page.context().clearCookies();
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  const again = page.getByRole("dialog", { name: "Your session has ended" });
+  await again.getByLabel("Link or code").fill(await homerun("console", "--print"));
+  await again.getByRole("button", { name: "Sign in" }).click();
+  await again.waitFor({ state: "detached" });
+  equal(await page.getByLabel("New principals").inputValue(), "user:typed@example.com", "what was typed");
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await said(page, "user:typed@example.com now has");
 });
 
 test("a_refusal_explains_itself", async () => {

@@ -73,7 +73,10 @@ static void tell_watchers(const struct change *change)
     for (size_t i = 0; i < change->touched_count && i < MOST; i++) {
         control->on_change(control, change->touched[i].kind, change->touched[i].name);
     }
-    if (change->touched_count > MOST || change->touched_all) {
+    /* What nothing of the index hangs on (organization policies, keys, tags, volumes, …) is touched
+     * by nobody: those who watch are told that something has changed. */
+    bool unnamed = change->touched_count == 0 && change->audited;
+    if (change->touched_count > MOST || change->touched_all || unnamed) {
         control->on_change(control, "*", "");
     }
 }
@@ -125,6 +128,7 @@ bool change_audit(struct change *change, const char *resource, const char *deed,
 {
     const struct author *author = change->author;
     auto_json *row = json_object();
+    change->audited = true;
     json_object_set_new(row, "time", json_slice(time_text(&change->arena, clock_wall_us())));
     json_object_set_new(row, "resource", json_slice(slice_of(resource)));
     json_object_set_new(row, "deed", json_string(deed));

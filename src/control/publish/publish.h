@@ -13,6 +13,7 @@ struct change {
     struct arena arena;
     bool follows;     /* it is what other nodes have changed */
     bool touched_all; /* anything may have changed */
+    bool audited;     /* something was changed on purpose */
     bool touched_run; /* the engine should look again */
     struct {
         const char *kind, *name;
