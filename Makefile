@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up may-start build test test-clients test-revocation test-cluster test-agreement test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
+.PHONY: up may-start build test test-clients test-revocation test-cluster test-agreement screenshots test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
 
 # Builds the program alone: no test, no benchmark. crun, skopeo, umoci and slirp4netns are not for --engine=process.
 up: may-start
@@ -68,6 +68,12 @@ test-cluster: test-packages build
 
 # Gate, explanation and ladder agree: 500,000 generated worlds and requests, and 10,000 of them
 # through the running product.
+screenshots: build # the pictures of docs/console.md, by the test that makes them
+	@mkdir -p $(BUILD)/shots
+	@HOMERUN_SHOTS=$(BUILD)/shots HOMERUN=$(BUILD)/homerun tests/e2e/console.py the_guide
+	@cp $(BUILD)/shots/guide-services.png docs/console.png
+	@for one in security revision denial; do cp $(BUILD)/shots/guide-$$one.png docs/console-$$one.png; done
+
 test-agreement: test-packages build
 	@AGREEMENT_PAIRS=500000 $(BUILD)/tests/unit/ingress/test-ingress-agreement
 	@PLAN_WORLDS=1500 $(BUILD)/tests/unit/control/test-control-orgpolicy_plan

@@ -23,7 +23,7 @@ export function DenialPage(props: { params: Params }) {
   return (
     <>
       <Head title="Why was this refused?" back={{ to: view("/console/access/refused"), text: "Refused" }} />
-      <p class="mono">
+      <p class="mono answer-line">
         {id} <Copy text={id} what="the denial id" />
       </p>
       <ErrorNote error={found.error.value} again={found.reload} />

@@ -218,7 +218,9 @@ function ServiceRow(props: RowProps) {
       <td>
         <Time at={service.updateTime} />
       </td>
-      <td class="wrap">{service.lastModifier ?? service.creator}</td>
+      <td class="by" title={service.lastModifier ?? service.creator}>
+        {service.lastModifier ?? service.creator}
+      </td>
     </tr>
   );
 }

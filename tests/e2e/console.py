@@ -228,6 +228,11 @@ def other_sites_in_a_browser():
 
 
 @test
+def the_guide_is_shown():
+    run_in_browser("guide.mjs")
+
+
+@test
 def what_services_did_is_plotted():
     run_in_browser("metrics.mjs")
 
