@@ -154,5 +154,8 @@ json_t *template_with_defaults(const json_t *template);
 /* Checks values and their combinations (percents, tags, probes, containers, reserved env…).
  * v1_words: name fields as v1 does. */
 bool service_validate(const char *name, const json_t *doc, bool v1_words, struct error *err);
+/* Whether the labels of DOC are made as labels are; what OLD (NULL: none) has word for word may
+ * stay: a record may be older than the rule. */
+bool service_labels_valid(const json_t *old, const json_t *doc, bool v1_words, struct error *err);
 /* Whether the templates ask for different revisions. */
 bool template_differs(const json_t *before, const json_t *after);

@@ -228,6 +228,11 @@ static const char *google_part(const char *name)
     return NULL;
 }
 
+bool note_is_google(const char *name)
+{
+    return google_part(name) != NULL;
+}
+
 static const struct note *row_find(const struct note *rows, unsigned kinds, const char *name)
 {
     for (; rows->name != NULL; rows++) {

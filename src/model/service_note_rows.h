@@ -49,6 +49,8 @@ extern const struct note label_notes[]; /* NOTE_KEPT, NOTE_OURS and NOTE_REFUSED
 
 /* The row that PLACE takes under NAME; NULL if there is none. */
 const struct note *note_find(enum note_place place, const char *name);
+/* Whether NAME is of one of Google's namespaces. */
+bool note_is_google(const char *name);
 /*
  * Whether an annotation that is no row of PLACE is the user's own. False for those of Google's
  * namespaces: INVALID_ARGUMENT, with FIELD at fault, the kinds that would take it, or the name that

@@ -136,9 +136,9 @@ static const struct field metadata_fields[] = {
     OUTPUT("deletionTimestamp"),
     OUTPUT("deletionGracePeriodSeconds"),
     OUTPUT("selfLink"),
-    OUTPUT("clusterName"),
-    OUTPUT("finalizers"),
-    OUTPUT("ownerReferences"),
+    REFUSED("clusterName", "not supported by Cloud Run"),
+    REFUSED("finalizers", "not supported by Cloud Run"),
+    REFUSED("ownerReferences", "not supported by Cloud Run"),
     REFUSED("generateName", "give a name"),
     {0},
 };

@@ -525,7 +525,8 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
     if (!may_toggle(call, service, wished, err) ||
         !door_can_be(call, service, wished, wish->v1_words, err) ||
         (service->body == NULL && !service_name_valid(slice_of(service->view.name), err)) ||
-        !service_validate(service->view.name, wish->doc, wish->v1_words, err)) {
+        !service_validate(service->view.name, wish->doc, wish->v1_words, err) ||
+        !service_labels_valid(service->body, wish->doc, wish->v1_words, err)) {
         return false;
     }
     if (service->body != NULL && !wish->new_revision &&

@@ -38,7 +38,13 @@ static const char *const refused[] = {
     "v2.multiRegionSettings",
     "v2.template.containers.sourceCode",
     "v1.metadata.generateName",
+    "v1.metadata.clusterName",
+    "v1.metadata.finalizers",
+    "v1.metadata.ownerReferences",
     "v1.spec.template.metadata.generateName",
+    "v1.spec.template.metadata.clusterName",
+    "v1.spec.template.metadata.finalizers",
+    "v1.spec.template.metadata.ownerReferences",
     "v1.spec.template.spec.imagePullSecrets",
     "v1.spec.template.spec.containers.env.valueFrom.configMapKeyRef",
     "v1.spec.template.spec.containers.env.valueFrom.secretKeyRef.localObjectReference",
@@ -54,9 +60,15 @@ static const char *const refused[] = {
 /* The server's own, which the document does not mark so: taken in and dropped, since clients send
  * back all that they have read. */
 static const char *const dropped[] = {
-    "uid",         "generation",        "resourceVersion", "creationTimestamp",
-    "selfLink",    "deletionTimestamp", "ownerReferences", "deletionGracePeriodSeconds",
-    "clusterName", "finalizers",        "status",          NULL,
+    "uid",
+    "generation",
+    "resourceVersion",
+    "creationTimestamp",
+    "selfLink",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "status",
+    NULL,
 };
 
 static const char *discovery_path;

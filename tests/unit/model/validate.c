@@ -206,12 +206,58 @@ static void less_than_one_cpu_takes_one_request_at_a_time(void **state)
     assert_string_equal(err.text, "Total cpu < 1 is not supported with concurrency > 1");
 }
 
+static void labels_are_made_as_labels_are(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value;
+        bool good;
+    } cases[] = {
+        {"team", "a", true},
+        {"a_b-9", "x_9-", true},
+        {"team", "", true},
+        {"stra\u00dfe", "\u00e9t\u00e9", true},
+        {"goog-terraform-provisioned", "true", true},
+        {"cloud.googleapis.com/location", "US", true},
+        {"Team", "a", false},
+        {"9team", "a", false},
+        {"-team", "a", false},
+        {"te am", "a", false},
+        {"te.am", "a", false},
+        {"example.com/team", "a", false},
+        {"", "a", false},
+        {"team", "A", false},
+        {"team", "a b", false},
+        {"team", "a.b", false},
+        {"a234567890123456789012345678901234567890123456789012345678901234", "a", false},
+        {"team", "a234567890123456789012345678901234567890123456789012345678901234", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int on_template = 0; on_template < 2; on_template++) {
+            struct error err = {0};
+            auto_json *doc = a_service();
+            json_t *part = on_template ? json_object_get(doc, "template") : doc;
+            json_object_set_new(part, "labels", json_pack("{ss}", cases[i].key, cases[i].value));
+            if (service_labels_valid(NULL, doc, true, &err) != cases[i].good) {
+                fail_msg("%s=%s: %s", cases[i].key, cases[i].value, err.text);
+            }
+            if (!cases[i].good) {
+                assert_string_equal(err.field, on_template ? "spec.template.metadata.labels"
+                                                           : "metadata.labels");
+            }
+            /* A record may be older than the rule. */
+            assert_true(service_labels_valid(doc, doc, true, &err));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_is_refused_by_the_name_of_its_field),
         cmocka_unit_test(v2_callers_hear_v2_words),
         cmocka_unit_test(several_containers_need_names_and_one_port),
+        cmocka_unit_test(labels_are_made_as_labels_are),
         cmocka_unit_test(less_than_one_cpu_takes_one_request_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
