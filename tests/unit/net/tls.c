@@ -526,7 +526,7 @@ static void a_handshake_behind_a_slow_answer_has_its_time(void **state)
     struct raw raw;
     struct tunnels tunnels;
     /* Long enough for the CONNECT itself to come in time on a machine that is busy. */
-    tunnel_open(&tunnels, &rig, &raw, 1500);
+    tunnel_open(&tunnels, &rig, &raw, 4000);
     raw_until(&raw, NULL);
     assert_true(slice_ends(buffer_slice(&raw.in), SLICE("established\r\n\r\n")));
     raw_close(&raw);
