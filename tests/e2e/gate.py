@@ -422,6 +422,87 @@ def a_denial_can_be_explained_by_its_id():
     assert "lacks {run.routes.invoke} permission" in answer.json["text"]
 
 
+def told(answer):
+    """All that a stranger is told: what differs from one request to the next by design is left out."""
+    names = [(name.lower(), value) for name, value in answer.headers.items()]
+    assert sum(name == "homerun-denial" for name, _ in names) == 1, names
+    return answer.status, answer.body, sorted(one for one in names if one[0] not in ("homerun-denial", "date"))
+
+
+def all_alike(answers):
+    """ANSWERS, by what was asked, are identical to the byte."""
+    first, *rest = answers
+    for what in rest:
+        assert told(answers[what]) == told(answers[first]), f"{what} is told apart from {first}: {answers}"
+
+
+@test
+def who_exists_is_not_told_to_strangers():
+    """Refusals of a kind are identical: who is known here, or was, cannot be found out."""
+    # docs/access.md: A9, A10, A12
+    s = stand()
+    key, keys = s.new_key("corp")
+    stranger, _ = s.new_key("stranger")
+    answer = s.homerun.api("POST", "/homerun/v1/issuers", {
+        "name": "corp", "issuer": "https://corp.example", "googleLike": True, "domains": ["corp.example"], "jwks": keys})
+    assert answer.status == 200, answer
+    for name in ("bygone", "asleep"):
+        s.subs[name] = s.account(name)
+    s.allow("switch", ["user:known@corp.example", s.member("p")])
+    own = {"iss": s.homerun.api_url, "aud": s.url("private")}
+    gone, asleep = s.token("bygone"), s.token("asleep")
+    account = "/v1/projects/demo/serviceAccounts/" + s.email("asleep")
+    assert s.homerun.api("POST", f"{account}:disable", {}).status == 200
+    assert s.homerun.api("DELETE", "/v1/projects/demo/serviceAccounts/" + s.email("bygone")).status == 200
+
+    def of_corp(name, domain="corp.example"):
+        return s.mint({"iss": "https://corp.example", "sub": name, "aud": s.url("private"),
+                       "email": f"{name}@{domain}", "email_verified": True}, key=key, kid="corp")
+
+    def asked(method, headers):
+        return {what: s.refused(status, "private", *([bearer(token)] if token else []), path="/a/b?c=d", method=method)
+                for what, (status, token) in headers.items()}
+
+    known, never = of_corp("known"), of_corp("never")
+    for method in ("GET", "POST", "HEAD"):
+        all_alike(asked(method, {
+            "no credential": (403, None),
+            "an account that may not": (403, s.token("q")),
+            "somebody who may call another service": (403, known),
+            "somebody of whom nothing is known": (403, never),
+            "an address of a domain that the issuer does not speak for": (403, of_corp("known", "other.example"))}))
+        all_alike(asked(method, {
+            "an account that was deleted": (401, gone),
+            "an account that is disabled": (401, asleep),
+            "an account that never was": (401, s.mint({**own, "sub": "1"})),
+            "an issuer that is not known": (401, s.mint({**own, "iss": "https://nobody.example"}, key=stranger, kid="x")),
+            "the key of another": (401, s.mint({**own, "sub": s.subs["p"]}, key=stranger)),
+            "another service's token": (401, s.token("p", "switch")),
+            "garbage": (401, "garbage")}))
+        hidden = {f"{who} to {what}": s.refused(404, "inside", *headers, path="/a/b?c=d", method=method, host=host)
+                  for what, host in (("an internal service", None),
+                                     ("no service", urllib.parse.urlsplit(s.url("inside")).netloc.replace("inside", "nothing")))
+                  for who, headers in (("nobody", []), ("p", [bearer(s.token("p", "inside"))]), ("garbage", [bearer("garbage")]))}
+        all_alike(hidden)
+    assert s.homerun.api("DELETE", "/homerun/v1/issuers/corp").status == 200
+    s.allow("switch", [])
+
+
+@test
+def what_exists_is_not_told_by_the_api():
+    """An account without any role: a service that is there and one that is not are refused in the same words."""
+    s = stand()
+    token = s.homerun.token("access", member=s.member("q"))
+    service = "/v2/projects/demo/locations/us-central1/services/{}"
+    for method, path, body in (("GET", service, None), ("DELETE", service, None), ("PATCH", service, {}),
+                               ("GET", service + ":getIamPolicy", None), ("POST", service + ":setIamPolicy", {"policy": {}}),
+                               ("GET", "/v1/projects/demo/locations/us-central1/services/{}", None),
+                               ("GET", service + "/revisions", None)):
+        there, not_there = ((answer.status, answer.text.replace(name, "NAME")) for name in ("private", "nothing")
+                            for answer in [s.homerun.api(method, path.format(name), body, token=token)])
+        assert there == not_there and there[0] == 403, (method, path, there, not_there)
+
+
 @test
 def the_log_holds_no_token_and_no_query():
     s = stand()
