@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { explain, history, publicNow, what, who } from "../api/access";
 import { entries } from "../api/logs";
+import { tree } from "../api/org";
 import { listServices, projectOf, regionOf, shortName } from "../api/run";
 import type { Denial, PublicRow, WhatRow } from "../api/types";
 import { ingressText } from "../parts/access";
@@ -10,8 +11,9 @@ import { Field, Select } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import { go, setQuery, type Params } from "../parts/location";
 import { Pager, pageOf } from "../parts/pager";
-import { project, serviceView, session, view } from "../parts/session";
+import { project, serviceView, view } from "../parts/session";
 import { Verdict } from "./denial";
+import { nodeOptions } from "./org_policies";
 import { WhatIf } from "./what_if";
 
 const TABS: [string, string][] = [
@@ -375,21 +377,21 @@ function MayThey() {
 
 function History() {
   const list = useLoad(`names ${project.value}`, () => listServices(project.value, "-"), `projects/${project.value}`);
+  const nodes = useLoad("tree", tree, "");
   const resource = queryOf("resource") || `projects/${project.value}`;
   const rows = useLoad(`history ${resource}`, () => history(resource), resource);
   const { shown, page, pages } = pageOf(rows.data.value ?? []);
-  const organization = session.value?.organization;
+  const known = [
+    ...nodeOptions(nodes.data.value ?? []),
+    ...(list.data.value ?? []).map((one): [string, string] => [one.name, `Service ${shortName(one.name)} (${regionOf(one.name)})`]),
+  ];
   return (
     <section>
       <div class="bar">
         <Select
           label="Changes of"
           value={resource}
-          options={[
-            [`projects/${project.value}`, `Project ${project.value}`],
-            ...(organization ? [[`organizations/${organization}`, "The organization"] as [string, string]] : []),
-            ...(list.data.value ?? []).map((one): [string, string] => [one.name, shortName(one.name)]),
-          ]}
+          options={known.some(([name]) => name === resource) ? known : [[resource, resource], ...known]}
           onChange={(name) => setQuery("resource", name)}
         />
       </div>

@@ -3,11 +3,12 @@ import { Head, Tabs } from "../parts/basics";
 import type { Params } from "../parts/location";
 import { memberTerraform, Permissions } from "../parts/permissions";
 import { quoted } from "../parts/same_change";
+import { NodeTree } from "../parts/node_tree";
 import { view } from "../parts/session";
 import { Accounts } from "./iam_accounts";
 import { Groups } from "./iam_groups";
 import { Issuers } from "./iam_issuers";
-import { NodePicker, nodeOfView } from "./org_policies";
+import { nodeOfView } from "./org_policies";
 
 const TABS: [string, string][] = [
   ["members", "Members"],
@@ -40,10 +41,8 @@ function Members() {
   const node = nodeOfView();
   const [kind = "projects", id = ""] = node.split("/");
   return (
-    <section>
-      <div class="bar">
-        <NodePicker />
-      </div>
+    <section class="with-tree">
+      <NodeTree name={node} />
       <div class="card">
         <Permissions
           key={node}

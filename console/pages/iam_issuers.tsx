@@ -5,6 +5,7 @@ import { Button, Empty, ErrorNote, Fact, Loading, needs, say } from "../parts/ba
 import { Dialog } from "../parts/dialog";
 import { Check, Field } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
+import { Pager, pageOf } from "../parts/pager";
 import { quoted, SameChange } from "../parts/same_change";
 import { holdsOrganization, OWNERS } from "./iam_groups";
 
@@ -28,6 +29,7 @@ export function Issuers() {
   if (rows === undefined) {
     return list.error.value ? <ErrorNote error={list.error.value} again={list.reload} /> : <Loading what="issuers" />;
   }
+  const { shown, page, pages } = pageOf(rows);
   return (
     <section>
       <div class="bar">
@@ -43,7 +45,7 @@ export function Issuers() {
         </Empty>
       )}
       <ul class="cards">
-        {rows.map((one) => (
+        {shown.map((one) => (
           <li class="card" key={one.name}>
             <h2>{one.name}</h2>
             <dl>
@@ -67,6 +69,7 @@ export function Issuers() {
           </li>
         ))}
       </ul>
+      <Pager page={page} pages={pages} total={rows.length} />
       {adding && <AddIssuer close={() => setAdding(false)} done={list.reload} />}
       {removing && <RemoveIssuer issuer={removing} close={() => setRemoving(null)} done={list.reload} />}
     </section>

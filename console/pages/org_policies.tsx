@@ -1,20 +1,23 @@
 // What an organization, a folder or a project can forbid, and what it does forbid.
-import { effective, listConstraints, listPolicies, shortConstraint, tree, type Constraint, type OrgPolicy } from "../api/org";
+import { effective, listConstraints, listPolicies, shortConstraint, tree, type Constraint, type OrgPolicy, type TreeNode } from "../api/org";
 import { Empty, ErrorNote, Head, Link, Loading, queryOf } from "../parts/basics";
 import { Select } from "../parts/fields";
 import { useLoad } from "../parts/load";
 import { setQuery } from "../parts/location";
+import { NodeTree } from "../parts/node_tree";
 import { Pager, pageOf } from "../parts/pager";
 import { project } from "../parts/session";
 
 export const nodeOfView = () => queryOf("node") || `projects/${project.value}`;
 
+/** The tree as the lines of a menu. */
+export const nodeOptions = (lines: TreeNode[]) =>
+  lines.map((one): [string, string] => [one.name, `${"\u2003".repeat(one.depth)}${one.title}`]);
+
 export function NodePicker() {
   const nodes = useLoad("tree", tree, "");
   const node = nodeOfView();
-  const known = (nodes.data.value ?? []).map(
-    (one): [string, string] => [one.name, `${"\u2003".repeat(one.depth)}${one.title}`],
-  );
+  const known = nodeOptions(nodes.data.value ?? []);
   return (
     <Select
       label="Resource"
@@ -72,8 +75,10 @@ export function OrgPoliciesPage() {
   return (
     <>
       <Head title="Organization policies" />
+      <div class="with-tree">
+      <NodeTree name={node} />
+      <div>
       <div class="bar bottom">
-        <NodePicker />
         <label class="search">
           <span class="hidden">Filter by name</span>
           <input
@@ -111,6 +116,8 @@ export function OrgPoliciesPage() {
         </div>
       )}
       <Pager page={page} pages={pages} total={rows.length} />
+      </div>
+      </div>
     </>
   );
 }
@@ -120,7 +127,7 @@ function ConstraintRow(props: { node: string; constraint: Constraint; own: boole
   const policy = useLoad(`effective ${props.node} ${short}`, () => effective(props.node, short), "");
   return (
     <tr>
-      <th scope="row">
+      <th scope="row" class="wrap">
         <Link to={`/console/policies/${encodeURIComponent(short)}?node=${encodeURIComponent(props.node)}`}>
           {props.constraint.displayName === ELSEWHERE ? short : (props.constraint.displayName ?? short)}
         </Link>

@@ -3,14 +3,16 @@ import { useEffect } from "preact/hooks";
 import { entries, text } from "../api/logs";
 import { listRevisions, projectOf, regionOf, shortName } from "../api/run";
 import type { LogEntry } from "../api/types";
-import { Empty, ErrorNote, Link, Loading, queryOf } from "../parts/basics";
+import { Button, Empty, ErrorNote, Link, Loading, queryOf } from "../parts/basics";
 import { Select } from "../parts/fields";
 import { useLoad } from "../parts/load";
 import { setQuery } from "../parts/location";
+import { Pager, pageOf } from "../parts/pager";
 import { view } from "../parts/session";
 
 const FOLLOW_MS = 2000;
 const LINE_MAX = 2000;
+const ENTRIES_MOST = 200; // asked for at once; what is older on request
 const SEVERITIES: [string, string][] = [
   ["", "Any severity"],
   ["INFO", "Info and above"],
@@ -36,6 +38,9 @@ function filterOf(name: string): string {
   if (trace !== "") {
     parts.push(`trace=${text(trace)}`);
   }
+  if (queryOf("before") !== "") {
+    parts.push(`timestamp<=${text(queryOf("before"))}`);
+  }
   return parts.join(" AND ");
 }
 
@@ -49,7 +54,7 @@ function lineOf(entry: LogEntry): string {
 
 export function ServiceLogs(props: { name: string }) {
   const filter = filterOf(props.name);
-  const list = useLoad(`logs ${filter}`, () => entries(projectOf(props.name), filter));
+  const list = useLoad(`logs ${filter}`, () => entries(projectOf(props.name), filter, ENTRIES_MOST));
   const follow = queryOf("follow") === "on";
   useEffect(() => {
     if (!follow) {
@@ -64,7 +69,10 @@ export function ServiceLogs(props: { name: string }) {
   const revisions = chosen === "" || named.includes(chosen) ? named : [chosen, ...named];
   const words = queryOf("text").toLowerCase();
   const rows = (list.data.value ?? []).filter((one) => lineOf(one).toLowerCase().includes(words));
+  const { shown, page, pages } = pageOf(rows);
   const trace = queryOf("trace");
+  const before = queryOf("before");
+  const oldest = list.data.value?.length === ENTRIES_MOST ? list.data.value.at(-1)?.timestamp : undefined;
   return (
     <section>
       <div class="bar">
@@ -99,6 +107,11 @@ export function ServiceLogs(props: { name: string }) {
             One request only ×
           </button>
         )}
+        {before !== "" && (
+          <button type="button" class="chip" aria-pressed="true" onClick={() => setQuery("before", "")}>
+            {`Up to ${before.replace("T", " ").slice(0, 19)} ×`}
+          </button>
+        )}
       </div>
       <ErrorNote error={list.error.value} again={list.reload} />
       {list.data.value === undefined && !list.error.value && <Loading what="the log" />}
@@ -118,7 +131,7 @@ export function ServiceLogs(props: { name: string }) {
             </tr>
           </thead>
           <tbody>
-            {rows.map((one) => (
+            {shown.map((one) => (
               <tr key={`${one.timestamp} ${one.insertId}`} class={(one.severity ?? "DEFAULT").toLowerCase()}>
                 <td>{one.severity ?? "DEFAULT"}</td>
                 <td class="mono">
@@ -141,6 +154,10 @@ export function ServiceLogs(props: { name: string }) {
         </table>
         </div>
       )}
+      <div class="bar">
+        <Pager page={page} pages={pages} total={rows.length} />
+        {page === pages && oldest !== undefined && oldest !== before && <Button onClick={() => setQuery("before", oldest)}>Older entries</Button>}
+      </div>
     </section>
   );
 }

@@ -28,7 +28,7 @@ export function go(href: string, replace = false): void {
   }
 }
 
-/** Sets or takes away one value of the query, and keeps the rest. A choice is a step that "back" takes again;
+/** Sets or takes away one value of the query, and keeps the rest but the page: what is chosen else has a first one. A choice is a step that "back" takes again;
  * what is TYPED is one step for all its letters. */
 export function setQuery(name: string, value: string, typed = false): void {
   const url = new URL(here.value);
@@ -36,6 +36,9 @@ export function setQuery(name: string, value: string, typed = false): void {
     url.searchParams.delete(name);
   } else {
     url.searchParams.set(name, value);
+  }
+  if (name !== "page") {
+    url.searchParams.delete("page");
   }
   move(url, typed);
 }

@@ -9,6 +9,7 @@ import { Dialog } from "./dialog";
 import { Field } from "./fields";
 import { useAction, useLoad } from "./load";
 import { here, setQuery } from "./location";
+import { Pager, usePages } from "./pager";
 import { AskPlan } from "./plan";
 import { quoted, SameChange, type Ways } from "./same_change";
 import { toTerraform } from "./terraform";
@@ -58,6 +59,9 @@ export function Permissions(props: PermissionsProps) {
   };
   const [removing, setRemoving] = useState<{ binding: Binding; member: string } | null>(null);
   const missing = needs(may.data.value, props.permission);
+  const bindings = policy.data.value?.bindings ?? [];
+  const grants = bindings.flatMap((binding) => (binding.members ?? []).map((member) => ({ binding, member })));
+  const { shown, ...pager } = usePages(grants);
   if (policy.data.value === undefined) {
     return policy.error.value ? (
       <ErrorNote error={policy.error.value} again={policy.reload} />
@@ -65,7 +69,6 @@ export function Permissions(props: PermissionsProps) {
       <Loading what="permissions" />
     );
   }
-  const bindings = policy.data.value.bindings ?? [];
   const above = (inherited.data.value ?? []).filter((row) => row.on !== props.resource);
   return (
     <div class="permissions">
@@ -79,14 +82,14 @@ export function Permissions(props: PermissionsProps) {
           <p>Add a principal to let somebody in.</p>
         </Empty>
       )}
-      {bindings.map((binding) => (
+      {[...new Set(shown.map((one) => one.binding))].map((binding) => (
         <RoleGroup
           key={binding.role + (binding.condition?.expression ?? "")}
           heading={props.heading ?? "h2"}
           title={<code>{binding.role}</code>}
           condition={binding.condition?.expression}
         >
-          {(binding.members ?? []).map((member) => (
+          {shown.filter((one) => one.binding === binding).map(({ member }) => (
             <li key={member} class={EVERYONE.includes(member) && lets(binding.role) ? "everyone" : undefined}>
               <span class="mono wrap">{member}</span>
               <Button
@@ -101,6 +104,7 @@ export function Permissions(props: PermissionsProps) {
           ))}
         </RoleGroup>
       ))}
+      <Pager {...pager} total={grants.length} label="Pages of members" />
       {above.length > 0 && <Inherited rows={above} heading={props.heading ?? "h2"} />}
       {adding && (
         <AddPrincipal
@@ -151,9 +155,11 @@ function RoleGroup(props: {
 }
 
 function Inherited(props: { rows: WhoRow[]; heading: "h2" | "h3" }) {
+  const { shown, ...pager } = usePages(props.rows);
   return (
+    <>
     <RoleGroup heading={props.heading} title="Inherited">
-      {props.rows.map((row) => (
+      {shown.map((row) => (
         <li key={`${row.on} ${row.role} ${row.member}`}>
           <span class="mono wrap">{row.member}</span>
           <small>
@@ -162,6 +168,8 @@ function Inherited(props: { rows: WhoRow[]; heading: "h2" | "h3" }) {
         </li>
       ))}
     </RoleGroup>
+    <Pager {...pager} total={props.rows.length} label="Pages of what is inherited" />
+    </>
   );
 }
 

@@ -223,11 +223,20 @@ test("the_deploy_form_puts_a_sign_in_before_the_service", async () => {
   await page.getByLabel("Container image").fill("us-docker.pkg.dev/cloudrun/container/hello");
   await page.getByLabel("Service name").fill("form-door");
   await page.getByLabel("Identity-Aware Proxy (IAP)").check();
+  const terraform = await otherWay(page, "Terraform");
+  equal(/_iam_member"[^}]*name = google_cloud_run_v2_service\.form-door\.name[^}]*run\.invoker[^}]*@gcp-sa-iap/.test(terraform), true, terraform);
+  const [command] = /gcloud run services add-iam-policy-binding .*/.exec(await otherWay(page, "YAML"));
   await page.getByRole("button", { name: "Create" }).click();
   await page.getByRole("heading", { name: "form-door", level: 1 }).waitFor();
   equal(await strangerSees("form-door"), 302, "a stranger is led to the sign-in");
   const agents = await homerun("services", "get-iam-policy", "form-door", "--format=json");
-  equal(/@gcp-sa-iap/.test(agents), true, "the agent is bound");
+  const [member] = /serviceAccount:[^"]*@gcp-sa-iap[^"]*/.exec(agents);
+  equal(command.includes(`--member=${member} --role=roles/run.invoker`) && terraform.includes(member), true, `${member} in ${command}`);
+  await page.getByRole("link", { name: "Security" }).click();
+  await page.getByLabel("Identity and Access Management (IAM)").check();
+  equal((await otherWay(page, "YAML")).includes(command.replace(" add-", " remove-")), true, "who is taken out by the file's side");
+  const taken = (await otherWay(page, "Terraform")).split("\n\n").pop();
+  equal(taken.split("\n").every((line) => line.startsWith("# ")) && taken.includes(member), true, taken);
   await api("DELETE", "/v2/projects/demo/locations/us-central1/services/form-door");
 });
 
@@ -352,6 +361,39 @@ test("organization_policy_is_set_and_taken_back", async () => {
   await page.getByLabel("Inherit parent's policy").check();
   await page.getByRole("button", { name: "Set policy" }).click();
   await said(page, "it inherits");
+});
+
+test("the_tree_is_walked_by_keyboard_and_a_folder_has_its_history", async () => {
+  const [{ name: organization }] = (await api("GET", "/v3/organizations:search")).organizations;
+  const folder = (await api("POST", "/v3/folders", { parent: organization, displayName: "Team of trees" })).response.name;
+  await api("POST", `/v3/${folder}:setIamPolicy`, { policy: { bindings: [{ role: "roles/viewer", members: ["user:climber@example.com"] }] } });
+  const page = await signedIn();
+  await view(page, "policies");
+  const tree = page.getByRole("navigation", { name: "Organization, folders and projects" });
+  const link = tree.getByRole("link", { name: "Team of trees folder" });
+  await link.waitFor();
+  const fold = tree.getByRole("button", { name: /^What is in/ }).first();
+  await fold.focus();
+  await page.keyboard.press("Enter");
+  await link.waitFor({ state: "detached" });
+  equal(await fold.getAttribute("aria-expanded"), "false", "what the button says of the organization");
+  await page.keyboard.press("Enter");
+  await link.waitFor();
+  for (let presses = 0; presses < 20 && !(await link.evaluate((one) => one === document.activeElement)); presses++) {
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("node") === folder);
+  equal(await link.getAttribute("aria-current"), "page", "the chosen one");
+  await page.getByRole("link", { name: /invoker check/ }).first().waitFor();
+  await page.goBack();
+  await page.waitForURL((url) => !url.searchParams.has("node"));
+  await view(page, "access/history");
+  await page.getByLabel("Changes of").selectOption(folder);
+  await page.locator(".history").getByText(folder).first().waitFor();
+  await page.getByText("Before and after").first().click();
+  await page.getByText("climber@example.com").first().waitFor();
+  await api("DELETE", `/v3/${folder}`);
 });
 
 test("an_organization_policy_that_somebody_changes_meanwhile_loses_nothing_that_was_chosen", async () => {

@@ -55,8 +55,10 @@ async function faults(page, name) {
 
 /* A run that keeps pictures takes each of them; one that looks for faults does not need them all. */
 const PICTURES = Boolean(process.env.HOMERUN_SHOTS);
+/* What stands on the narrowest screen stands on a telephone's, of which pictures are kept. */
+const NARROW = PICTURES ? 360 : 320;
 
-for (const [width, dark] of [[360, false], [1280, false], [1280, true], [1920, true], ...(PICTURES ? [[360, true], [1920, false]] : [])]) {
+for (const [width, dark] of [[NARROW, false], [1280, false], [1280, true], [1920, true], ...(PICTURES ? [[320, false], [360, true], [1920, false], [3840, true]] : [])]) {
   test(`pages_at_${width}_${dark ? "dark" : "light"}`, async () => {
     const page = await signedIn({ width, dark });
     const found = [];
@@ -140,7 +142,7 @@ const OPEN = {
   }],
 };
 
-for (const [width, dark] of [[360, true], ...(PICTURES ? [[1280, false], [1920, true]] : [])]) {
+for (const [width, dark] of [[NARROW, true], ...(PICTURES ? [[1280, false], [1920, true]] : [])]) {
   test(`what_is_chosen_at_${width}_${dark ? "dark" : "light"}`, async () => {
     const page = await signedIn({ width, dark });
     const found = [];
@@ -184,6 +186,53 @@ test("a_thousand_services_are_shown_a_page_at_a_time", async () => {
   await page.getByRole("searchbox").first().fill("many-0999");
   await page.getByRole("link", { name: "many-0999" }).waitFor();
   equal(await page.getByRole("row").count(), 2, "rows of the filter");
+});
+
+test("long_lists_of_every_kind_are_shown_a_page_at_a_time", async () => {
+  const page = await signedIn();
+  const many = (made, count = 1000) => Array.from({ length: count }, (_, number) => made(String(number).padStart(4, "0")));
+  await page.route(/\/v3\/projects\/demo:getIamPolicy|\/v1\/projects\/demo:getIamPolicy/, (route) =>
+    route.fulfill({ json: { etag: "AAAA", bindings: [
+      { role: "roles/viewer", members: many((one) => `user:viewer-${one}@example.com`) },
+      { role: "roles/browser", members: many((one) => `user:browser-${one}@example.com`) }] } }));
+  await page.route(/\/homerun\/v1\/issuers/, (route) =>
+    route.fulfill({ json: { issuers: many((one) => ({ name: `issuer-${one}`, issuer: `https://${one}.example` })) } }));
+  const asked = [];
+  await page.route(/\/v2\/entries:list/, (route) => {
+    asked.push(route.request().postDataJSON().filter);
+    return route.fulfill({ json: { entries: many((one) => ({ insertId: one, timestamp: `2026-01-02T03:04:05.${9999 - Number(one)}Z`, textPayload: `line ${one}` }), 200) } });
+  });
+  await page.route(/\/v3\/projects\?parent=/, (route) =>
+    route.fulfill({ json: { projects: many((one) => ({ name: `projects/${one}`, projectId: `project-${one}` })) } }));
+  const fifty = async (what, rows, last) => {
+    equal(await rows.count(), 50, `${what} at once`);
+    await page.getByRole("button", { name: "Next" }).click();
+    await page.getByText(last).waitFor();
+    equal(await rows.count(), 50, `${what} on the second page`);
+  };
+  await page.goto(`${page.base}/console/iam/members`);
+  await page.getByText("user:viewer-0000@example.com").waitFor();
+  await fifty("members", page.locator(".role-group li"), "user:viewer-0099@example.com");
+  const tree = page.getByRole("navigation", { name: "Organization, folders and projects" });
+  equal(await tree.getByRole("link").count() < 60, true, "projects at once");
+  await tree.getByRole("button", { name: /^\d+ more$/ }).click();
+  await tree.getByRole("link", { name: "project-0099" }).waitFor();
+  await tree.getByRole("searchbox").fill("project-0777");
+  await tree.getByRole("link", { name: "project-0777" }).click();
+  await page.waitForURL(/node=projects%2Fproject-0777/);
+  await page.goto(`${page.base}/console/iam/issuers`);
+  await page.getByRole("heading", { name: "issuer-0000" }).waitFor();
+  await fifty("issuers", page.locator(".cards > li"), "issuer-0099");
+  await page.goto(`${page.base}/console/${SERVICE}/logs`);
+  await page.getByText("line 0000").waitFor();
+  await fifty("entries", page.locator("table.log tbody tr"), "line 0099");
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByText("line 0149").waitFor();
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByRole("button", { name: "Older entries" }).click();
+  await page.getByRole("button", { name: /^Up to 2026-01-02 03:04:05/ }).waitFor();
+  await page.getByText("line 0000").waitFor();
+  equal(/timestamp<="2026-01-02T03:04:05\.9800Z"/.test(asked.at(-1)), true, asked.at(-1));
 });
 
 await main();
