@@ -15,7 +15,7 @@ import { emptyForm, faultsOf, serviceOf, waysOf, type Faults, type Form } from "
 import { Probe } from "./deploy_probe";
 import { Stages } from "./deploy_stages";
 import { Volumes } from "./deploy_volumes";
-import { SignIn } from "./service_door";
+import { SignIn, useAgent, withAgent } from "./service_door";
 
 /* Where a field stands that does not show on every tab. */
 const TAB_OF: Partial<Record<keyof Form, Tab>> = {
@@ -53,6 +53,8 @@ export function DeployPage() {
   const faults = faultsOf(form);
   const shown: Faults = touched ? faults : {};
   const name = `${place(project.value, form.region)}/services/${form.name}`;
+  const agent = useAgent(name);
+  const ways = waysOf(form);
   const submit = (event: Event) => {
     event.preventDefault();
     setTouched(true);
@@ -191,7 +193,7 @@ export function DeployPage() {
           </Button>
           <Button onClick={() => go(view("/console/services"))}>Cancel</Button>
         </div>
-        <SameChange ways={waysOf(form)} />
+        <SameChange ways={form.by === "iap" && agent ? withAgent(ways, `${place(project.value, form.region)}/services/${form.name || "SERVICE"}`, agent, true) : ways} />
       </form>
     </>
   );

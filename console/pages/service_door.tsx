@@ -1,10 +1,11 @@
 // The sign-in before a service: Identity-Aware Proxy, and who may come in by it.
 import { useState } from "preact/hooks";
-import { doorOf, who } from "../api/access";
-import { shortName } from "../api/run";
+import { doorAgent, doorOf, INVOKER, who } from "../api/access";
+import { projectOf, shortName } from "../api/run";
 import { Button } from "../parts/basics";
 import { Radios } from "../parts/fields";
-import { memberTerraform, Permissions } from "../parts/permissions";
+import { useLoad } from "../parts/load";
+import { memberTerraform, Permissions, serviceWays } from "../parts/permissions";
 import { quoted, type Ways } from "../parts/same_change";
 
 export type SignInBy = "iam" | "iap";
@@ -30,6 +31,26 @@ export function SignIn(props: { value: SignInBy; onChange: (value: SignInBy) => 
       ]}
     />
   );
+}
+
+/** Who calls services behind doors of the project of NAME, once it is known. */
+export const useAgent = (name: string) => useLoad(`agent ${projectOf(name)}`, () => doorAgent(projectOf(name))).data.value;
+
+/**
+ * WAYS of a change of the service NAME that puts the door before it or takes it away, with what is saved beside
+ * it: MEMBER, who calls for those who came in, may invoke while the door is there. The command lines see to that
+ * by themselves; a file says nothing of another resource, so that one is told as well.
+ */
+export function withAgent(ways: Ways, name: string, member: string, on: boolean): Ways {
+  const { terraform, yaml } = ways;
+  const beside = serviceWays(name)([member], INVOKER, on);
+  const grant = String(beside.terraform).replace(`name = "${shortName(name)}"`, `name = google_cloud_run_v2_service.${shortName(name)}.name`);
+  const told = `# The file says nothing of the policy: IAP's own account ${on ? "has to be let in, too" : "is to be taken out, too"}.\n# ${beside.gcloud}`;
+  return {
+    ...ways,
+    terraform: `${terraform}\n\n${on ? grant : grant.replace(/^(?!#)/gm, "# ")}`,
+    yaml: typeof yaml === "object" ? { key: `${yaml.key} ${told}`, make: async () => `${await yaml.make()}\n${told}` } : `${yaml}\n${told}`,
+  };
 }
 
 /** The change of a door's policy in the words of every other surface. */

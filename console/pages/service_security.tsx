@@ -2,8 +2,8 @@
 // "Require authentication" would otherwise not be what a stranger sees.
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api/http";
-import { bindAgent, doorAgent, holds, INVOKER, lets, setPolicy, withMembers, withoutMember } from "../api/access";
-import { patchService, projectOf, shortName } from "../api/run";
+import { bindAgent, holds, INVOKER, lets, setPolicy, withMembers, withoutMember } from "../api/access";
+import { patchService, shortName } from "../api/run";
 import type { Policy, Service } from "../api/types";
 import { Button, ErrorNote, Fact, Link, Notice, needs, say } from "../parts/basics";
 import { Dialog } from "../parts/dialog";
@@ -14,12 +14,12 @@ import { serviceChange } from "../parts/service_change";
 import { serviceView, view } from "../parts/session";
 import { Authentication } from "./deploy";
 import { Audiences } from "./service_audiences";
-import { DoorPolicy, SignIn, type SignInBy } from "./service_door";
+import { DoorPolicy, SignIn, useAgent, withAgent, type SignInBy } from "./service_door";
 
-function waysOf(service: Service, open: boolean, by: SignInBy): Ways {
+function waysOf(service: Service, open: boolean, by: SignInBy, agent?: string): Ways {
   const door = by === "iap";
   const turned = door !== (service.iapEnabled === true);
-  return serviceChange(service, {
+  const ways = serviceChange(service, {
     flags: [open ? "--no-invoker-iam-check" : "--invoker-iam-check", ...(turned ? [door ? "--iap" : "--no-iap"] : [])],
     beta: turned,
     fields: { invokerIamDisabled: open, iapEnabled: door },
@@ -30,6 +30,7 @@ function waysOf(service: Service, open: boolean, by: SignInBy): Ways {
       }
     },
   });
+  return turned && agent ? withAgent(ways, service.name, agent, door) : ways;
 }
 
 export function ServiceSecurity(props: { service: Service; policy?: Policy; reload: () => void }) {
@@ -40,6 +41,7 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
   const [chosenBy, chooseBy] = useState<SignInBy | null>(null);
   const may = useLoad(`may ${service.name}`, () => holds(service.name, ["run.services.update", "run.services.setIamPolicy"]));
   const { busy, error, run } = useAction();
+  const agent = useAgent(service.name);
   const value = chosen ?? now;
   const valueBy = chosenBy ?? by;
   const everyone = lets(policy, "allUsers");
@@ -118,8 +120,8 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
             </Button>
           )}
         </div>
-        {(chosen !== null || chosenBy !== null) && <AskSecurity service={service} policy={policy} open={value === "open"} by={valueBy} turned={valueBy !== by} />}
-        <SameChange ways={waysOf(service, value === "open", valueBy)} />
+        {(chosen !== null || chosenBy !== null) && <AskSecurity service={service} policy={policy} agent={agent} open={value === "open"} by={valueBy} turned={valueBy !== by} />}
+        <SameChange ways={waysOf(service, value === "open", valueBy, agent)} />
         {by === "iap" && <DoorPolicy name={service.name} changed={props.reload} />}
       </section>
       <div class="column">
@@ -142,19 +144,18 @@ export function ServiceSecurity(props: { service: Service; policy?: Policy; relo
 }
 
 /** Who would gain and lose by what is chosen. Turning the sign-in on lets its agent invoke as well, as Save does. */
-function AskSecurity(props: { service: Service; policy?: Policy; open: boolean; by: SignInBy; turned: boolean }) {
-  const { service, policy = {}, open, by, turned } = props;
-  const agent = useLoad(`agent ${service.name}`, () => doorAgent(projectOf(service.name)));
+function AskSecurity(props: { service: Service; policy?: Policy; agent?: string; open: boolean; by: SignInBy; turned: boolean }) {
+  const { service, policy = {}, agent, open, by, turned } = props;
   const door = by === "iap";
   const binding = (policy.bindings ?? []).find((one) => one.role === INVOKER && !one.condition);
-  const changed = !turned || !agent.data.value
+  const changed = !turned || !agent
     ? undefined
     : door
-      ? withMembers(policy, INVOKER, [agent.data.value])
-      : binding && withoutMember(policy, binding, agent.data.value);
+      ? withMembers(policy, INVOKER, [agent])
+      : binding && withoutMember(policy, binding, agent);
   return (
     <AskPlan
-      why={turned && agent.data.value === undefined && "The project is being looked up."}
+      why={turned && agent === undefined && "The project is being looked up."}
       question={{
         resource: service.name,
         invokerIamDisabled: open,
