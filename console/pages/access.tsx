@@ -1,5 +1,5 @@
 // The questions that Homerun is for: what is public, who was refused, who may, what changed.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { explain, history, publicNow, what, who } from "../api/access";
 import { entries } from "../api/logs";
 import { tree } from "../api/org";
@@ -272,19 +272,28 @@ function WhatMay() {
   const [answer, setAnswer] = useState<{ member: string; rows: WhatRow[] } | null>(null);
   const { busy, error, run } = useAction();
   const { shown, page, pages } = pageOf(answer?.rows ?? []);
+  const ask = (asked: string) =>
+    void run(async () => {
+      const rows = await what(asked);
+      rows.sort((one, other) => Number(other.allowed) - Number(one.allowed));
+      setAnswer({ member: asked, rows });
+      if (queryOf("member") !== asked) {
+        setQuery("member", asked, true);
+      }
+    });
+  /* A URL that names somebody has the answer, too. */
+  useEffect(() => {
+    if (member !== "") {
+      ask(member);
+    }
+  }, []);
   return (
     <section>
       <form
         class="bar ask-line"
         onSubmit={(event) => {
           event.preventDefault();
-          const asked = member.trim();
-          void run(async () => {
-            const rows = await what(asked);
-            rows.sort((one, other) => Number(other.allowed) - Number(one.allowed));
-            setAnswer({ member: asked, rows });
-            setQuery("member", asked, true);
-          });
+          ask(member.trim());
         }}
       >
         <Field

@@ -93,6 +93,8 @@ const OPEN = {
     await page.getByLabel("Who calls").fill("allUsers");
     await page.getByRole("button", { name: "Ask" }).click();
     await page.getByText(/may call \d+ of/).waitFor();
+    await page.reload();
+    await page.getByText(/allUsers may call \d+ of/).waitFor();
   }],
   "deploy-probes": ["deploy", async (page) => {
     await page.getByLabel("Type").first().selectOption("http");
