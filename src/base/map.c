@@ -58,8 +58,14 @@ static inline __attribute__((always_inline)) uint64_t sip(const uint8_t key[16],
         v[0] ^= word;
     }
     uint64_t last = (uint64_t)bytes.len << 56;
-    for (size_t i = 0; i < left; i++) {
-        last |= (uint64_t)(unsigned char)at[i] << (8 * i);
+    if (left > 0 && bytes.len > 8) { /* at once, with the bytes before them shifted out */
+        uint64_t word;
+        memcpy(&word, bytes.data + bytes.len - 8, 8);
+        last |= word >> (8 * (8 - left));
+    } else {
+        for (size_t i = 0; i < left; i++) {
+            last |= (uint64_t)(unsigned char)at[i] << (8 * i);
+        }
     }
     v[3] ^= last;
     for (int i = 0; i < rounds; i++) {

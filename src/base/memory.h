@@ -18,6 +18,21 @@ static inline void *mem_zeroed(size_t bytes)
     return memory;
 }
 
+/*
+ * As memset() to zero of so many BYTES, a number that is known when this is compiled. For structs
+ * of a few hundred bytes that each request needs: compilers fill those by an instruction whose
+ * start alone takes longer than the stores of 16 bytes that this becomes.
+ */
+__attribute__((always_inline)) static inline void mem_clear(void *at, size_t bytes)
+{
+    char *next = at;
+#pragma GCC unroll 16
+    for (; bytes > 64; bytes -= 64, next += 64) {
+        __builtin_memset(next, 0, 64);
+    }
+    __builtin_memset(next, 0, bytes);
+}
+
 /* A TYPE that is all zeroes; free() ends it. */
 #define mem_new(type) ((type *)mem_zeroed(sizeof(type)))
 

@@ -21,10 +21,22 @@ struct gate {
     struct token_cache *tokens;
     struct session_cache *sessions;
     struct verified_token *token; /* whose answers are asked for; NULL: a session's */
-    bool strict_paths;
     uint64_t txn;
+    struct facts_request asked; /* what never changes in it is set once */
+    /* of the decision that is under way */
+    const struct http_request *request;
+    const struct source *source;
     struct facts facts; /* of the last decision */
 };
+
+static void read_door_fields(const void *ctx, struct door_fields *out)
+{
+    const struct gate *gate = ctx;
+    const struct http_request *request = gate->request;
+    door_fields_read(
+        &request->headers, request->upgrade.len > 0,
+        network_scheme(gate->networks, gate->source, request->scheme, &request->headers), out);
+}
 
 struct gate *gate_new(struct index_reader *reader, const struct networks *networks,
                       bool strict_paths)
@@ -35,7 +47,9 @@ struct gate *gate_new(struct index_reader *reader, const struct networks *networ
     }
     gate->lookup.reader = gate->reader = reader;
     gate->networks = networks;
-    gate->strict_paths = strict_paths;
+    gate->asked.strict_paths = strict_paths;
+    gate->asked.door_fields = read_door_fields;
+    gate->asked.door_fields_ctx = gate;
     gate->routes = route_cache_new();
     gate->tokens = token_cache_new(TOKEN_CACHE_MAX);
     gate->sessions = session_cache_new();
@@ -78,22 +92,42 @@ static const struct facts_service *find_service(void *ctx, const struct facts_ro
     return &whole_route(route)->view;
 }
 
-static void find_token(void *ctx, struct slice text, int64_t now_s, bool at_door,
-                       struct facts_token *out)
+static void tell_token(struct gate *gate, struct verified_token *token, enum token_fault fault,
+                       bool names_somebody, struct facts_token *out)
 {
-    struct gate *gate = ctx;
-    struct verified_token *token;
-    struct lookup_belief belief;
-    enum token_fault fault =
-        token_cache_verify(gate->tokens, gate->reader, gate->txn, gate->lookup.arena, text, now_s,
-                           at_door, &token, &belief);
-    gate->lookup.unknown_key = belief.unknown;
-    *out = (struct facts_token){.fault = (int)fault, .names_somebody = belief.names_somebody};
+    *out = (struct facts_token){.fault = (int)fault, .names_somebody = names_somebody};
     if (fault == TOKEN_OK) {
         out->claims = &token->view;
         out->handle = &token->memos;
         gate->token = token;
     }
+}
+
+/* Apart, so that a token that is known does not pay for the room that this one needs. */
+__attribute__((noinline)) static void verify_token(struct gate *gate, struct slice text,
+                                                   int64_t now_s, bool at_door,
+                                                   struct facts_token *out)
+{
+    struct verified_token *token = NULL;
+    struct lookup_belief belief;
+    enum token_fault fault =
+        token_cache_verify(gate->tokens, gate->reader, gate->txn, gate->lookup.arena, text, now_s,
+                           at_door, &token, &belief);
+    gate->lookup.unknown_key = belief.unknown;
+    tell_token(gate, token, fault, belief.names_somebody, out);
+}
+
+static void find_token(void *ctx, struct slice text, int64_t now_s, bool at_door,
+                       struct facts_token *out)
+{
+    struct gate *gate = ctx;
+    struct verified_token *token = token_cache_hit(gate->tokens, gate->txn, text);
+    if (token == NULL) {
+        verify_token(gate, text, now_s, at_door, out);
+        return;
+    }
+    gate->lookup.unknown_key = (struct unknown_key){0};
+    tell_token(gate, token, token_verify_time(&token->claims, now_s), true, out);
 }
 
 static const struct facts_session *find_session(void *ctx, struct slice cookie, void **handle)
@@ -181,24 +215,8 @@ static enum token_fault fault_of(enum facts_fault fault, int token_fault)
     return TOKEN_MALFORMED;
 }
 
-/* What the door's fields are read from. */
-struct seen {
-    const struct networks *networks;
-    const struct source *source;
-    const struct http_request *request;
-};
-
-static void read_door_fields(const void *ctx, struct door_fields *out)
-{
-    const struct seen *seen = ctx;
-    const struct http_request *request = seen->request;
-    door_fields_read(
-        &request->headers, request->upgrade.len > 0,
-        network_scheme(seen->networks, seen->source, request->scheme, &request->headers), out);
-}
-
 /* Behind a door the caller of the check is the door's agent: who came stands with the door. */
-static void tell_door(const struct facts *facts, struct gate_answer *out)
+__attribute__((noinline)) static void tell_door(const struct facts *facts, struct gate_answer *out)
 {
     const struct facts_at_door *door = facts->door;
     const struct door_facts *ladder = &facts->ladder.door;
@@ -218,7 +236,7 @@ static void tell_door(const struct facts *facts, struct gate_answer *out)
     out->principal = door->identified ? door->caller.principal : SLICE_NONE;
     out->fault = fault_of(out->door.fault, facts->token_fault);
     out->strip_authorization = ladder->token == CREDENTIAL_VALID && !door->by_proxy_header;
-    out->drop_authorization = out->strip_authorization && door->agent.len > 0;
+    out->door.drop_authorization = out->strip_authorization && door->agent.len > 0;
 }
 
 static void decide(struct gate *gate, struct arena *arena, const struct http_request *request,
@@ -228,22 +246,19 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
     gate->txn = index_reader_renew(gate->reader);
     gate->lookup.arena = arena;
     gate->lookup.unknown_key = (struct unknown_key){0};
-    const struct seen seen = {gate->networks, source, request};
-    const struct facts_request asked = {
-        .method = request->method,
-        .websocket = request->upgrade.len > 0,
-        .authority = request->authority,
-        .target = request->path,
-        .plain = plain,
-        .strict_paths = gate->strict_paths,
-        .network = network_of(gate->networks, source, &request->headers, &out->client),
-        .project = source->project,
-        .now_us = now_us,
-        .credential = credential_lines_of(&request->headers),
-        .door_fields = read_door_fields,
-        .door_fields_ctx = &seen,
-    };
-    facts_gather(&lookups, gate, arena, &asked, facts);
+    gate->request = request;
+    gate->source = source;
+    struct facts_request *asked = &gate->asked;
+    asked->method = request->method;
+    asked->websocket = request->upgrade.len > 0;
+    asked->authority = request->authority;
+    asked->target = request->path;
+    asked->plain = plain;
+    asked->network = network_of(gate->networks, source, &request->headers, &out->client);
+    asked->project = source->project;
+    asked->now_us = now_us;
+    asked->credential = credential_lines_of(&request->headers);
+    facts_gather(&lookups, gate, arena, asked, facts);
     out->verdict = policy_decide(&facts->ladder);
     out->service = facts->route == NULL ? NULL : whole_route(facts->route)->service;
     out->host = facts->host;
@@ -251,12 +266,11 @@ static void decide(struct gate *gate, struct arena *arena, const struct http_req
     out->network = facts->ladder.network;
     out->binding = facts_binding(facts, &out->verdict);
     out->unknown_key = gate->lookup.unknown_key;
-    if (facts->door != NULL) {
+    if (__builtin_expect(facts->ladder.door.on, false)) {
         tell_door(facts, out);
         return;
     }
-    out->door = (struct gate_door){.facts = NULL};
-    out->drop_authorization = false;
+    out->door.facts = NULL;
     out->principal = facts->caller.principal;
     out->fault = fault_of(facts->caller.fault, facts->token_fault);
     out->strip_authorization = facts->caller.fault == FACTS_NO_FAULT &&

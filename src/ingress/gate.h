@@ -18,7 +18,8 @@ void gate_free(struct gate *gate);
 
 /* What was found at the door of the service, for who answers in its name, and for the container. */
 struct gate_door {
-    const struct facts_at_door *facts; /* NULL: the climb came to no door */
+    const struct facts_at_door
+        *facts; /* NULL: the climb came to no door, and nothing else is set */
     enum door_errand errand;
     enum facts_fault fault;   /* of a token that cannot be believed */
     bool may_be_person;       /* the caller can be shown a page */
@@ -26,6 +27,7 @@ struct gate_door {
     struct slice email;       /* bare; "" if they have none that counts */
     struct slice sub, issuer; /* issuer "" or ours: `ours` is set */
     bool ours;
+    bool drop_authorization; /* the container must see nothing of it: it is an agent's token */
 };
 
 struct gate_answer {
@@ -38,7 +40,6 @@ struct gate_answer {
     struct slice principal;   /* "" if nobody is known */
     enum token_fault fault;   /* why a credential cannot be believed */
     bool strip_authorization; /* the container must not see the signature in Authorization */
-    bool drop_authorization;  /* nor anything of it: it is an agent's token */
     struct unknown_key unknown_key;
     const struct facts_binding *binding; /* that decided; NULL if none did */
     struct gate_door door;

@@ -13,7 +13,7 @@ static struct slice kept(struct request *request, struct slice text)
 
 void person_keep(struct request *request, const struct gate_answer *answer)
 {
-    if (!answer->door.identified) {
+    if (answer->door.facts == NULL || !answer->door.identified) {
         return;
     }
     struct assertion_want *person = arena_new(request->arena, struct assertion_want);

@@ -153,8 +153,8 @@ static void request_note(struct request *request, const struct gate_answer *answ
     request->record.principal = arena_slice(arena, answer->principal);
     request->record.network = network_name(answer->network);
     request->strip_authorization = answer->strip_authorization;
-    request->drop_authorization = answer->drop_authorization;
     request->behind_door = answer->door.facts != NULL;
+    request->drop_authorization = request->behind_door && answer->door.drop_authorization;
     if (answer->fault != TOKEN_OK) {
         request->record.fault = slice_of(token_fault_name(answer->fault));
     }

@@ -1,7 +1,7 @@
 /*
  * A table of entries with chains, and a clock hand for eviction. A token is found by a keyed hash
  * of its last bytes, which are those of its signature, and then compared in full: so a hit costs a
- * hash of 24 bytes (144 bits of the signature), and nothing but the very same token is ever a hit.
+ * hash of 16 bytes (96 bits of the signature), and nothing but the very same token is ever a hit.
  *
  * Public keys are kept parsed beside it. An entry names the key that it was verified with; once
  * per transaction that key is looked up again, and an entry whose key has gone is dropped.
@@ -14,25 +14,30 @@
 #include "base/random.h"
 #include "ingress/key_cache.h"
 
-enum { TAIL_BYTES = 24, NOWHERE = -1 };
+enum { TAIL_BYTES = 16 };
+
+#define NEVER UINT64_MAX /* the number of no transaction */
 
 struct entry {
-    struct verified_token token; /* stands first: a pointer to it is one to the whole */
-    struct slice text;
+    /* What a hit reads stands together. */
     uint64_t hash;
+    struct slice text;
+    struct entry *next; /* in the chain */
+    /* The transaction in which the key was last seen; and the same again for a token that counts
+     * with and without a door, NEVER for one that only a door believes. */
+    uint64_t key_checked, good;
+    bool used; /* since the hand came by */
+    struct verified_token token;
     uint64_t key_serial;
-    uint64_t key_checked; /* the transaction in which the key was last seen */
-    int32_t next;         /* in the chain */
-    bool used;            /* since the hand came by */
-    char *bytes;          /* what the slices point to; NULL: the entry is empty */
-    size_t size;          /* of bytes, and of what its memos say */
+    char *bytes; /* what the slices point to; NULL: the entry is empty */
+    size_t size; /* of bytes, and of what its memos say */
 };
 
 struct token_cache {
     uint8_t key[16];
     struct key_cache *keys;
     struct entry **entries; /* made at first use */
-    int32_t *buckets;
+    struct entry **buckets;
     size_t max, bucket_mask;
     size_t filled; /* entries that were ever used: the first ones */
     size_t count;
@@ -48,11 +53,8 @@ struct token_cache *token_cache_new(size_t max)
         buckets *= 2;
     }
     if (cache == NULL || (cache->entries = calloc(max, sizeof(struct entry *))) == NULL ||
-        (cache->buckets = malloc(buckets * sizeof(int32_t))) == NULL) {
+        (cache->buckets = calloc(buckets, sizeof(struct entry *))) == NULL) {
         abort();
-    }
-    for (size_t i = 0; i < buckets; i++) {
-        cache->buckets[i] = NOWHERE;
     }
     cache->max = max;
     cache->bucket_mask = buckets - 1;
@@ -90,22 +92,25 @@ static uint64_t token_hash(const struct token_cache *cache, struct slice text)
 
 static struct entry *entry_find(const struct token_cache *cache, uint64_t hash, struct slice text)
 {
-    int32_t at = cache->buckets[hash & cache->bucket_mask];
-    while (at != NOWHERE) {
-        struct entry *entry = cache->entries[at];
+    struct entry *entry = cache->buckets[hash & cache->bucket_mask];
+    while (entry != NULL) {
+        /* Compared in full all the same; the lines that a hit wants next are on their way then. */
+        __builtin_prefetch(&entry->token.claims.exp);
+        __builtin_prefetch(&entry->token.memos.items[0]);
+        __builtin_prefetch(&entry->token.memos.items[0].answer.binding);
         if (entry->hash == hash && slice_equal(entry->text, text)) {
             return entry;
         }
-        at = entry->next;
+        entry = entry->next;
     }
     return NULL;
 }
 
 static void entry_drop(struct token_cache *cache, struct entry *entry)
 {
-    int32_t *at = &cache->buckets[entry->hash & cache->bucket_mask];
-    while (cache->entries[*at] != entry) {
-        at = &cache->entries[*at]->next;
+    struct entry **at = &cache->buckets[entry->hash & cache->bucket_mask];
+    while (*at != entry) {
+        at = &(*at)->next;
     }
     *at = entry->next;
     memos_forget(&entry->token.memos);
@@ -115,12 +120,11 @@ static void entry_drop(struct token_cache *cache, struct entry *entry)
     cache->count--;
 }
 
-/* Drops the first entry that was not used since the hand came by last. Where it was. */
-static int32_t evict(struct token_cache *cache)
+/* Drops the first entry that was not used since the hand came by last: it is empty then. */
+static struct entry *evict(struct token_cache *cache)
 {
     for (;;) {
-        size_t at = cache->hand;
-        struct entry *entry = cache->entries[at];
+        struct entry *entry = cache->entries[cache->hand];
         cache->hand = (cache->hand + 1) % cache->filled;
         if (entry->bytes != NULL && entry->used) {
             entry->used = false;
@@ -129,12 +133,12 @@ static int32_t evict(struct token_cache *cache)
         if (entry->bytes != NULL) {
             entry_drop(cache, entry);
         }
-        return (int32_t)at;
+        return entry;
     }
 }
 
 /* An empty entry: a new one while there are. */
-static int32_t entry_vacate(struct token_cache *cache)
+static struct entry *entry_vacate(struct token_cache *cache)
 {
     if (cache->filled == cache->max) {
         return evict(cache);
@@ -143,8 +147,8 @@ static int32_t entry_vacate(struct token_cache *cache)
     if (entry == NULL) {
         abort();
     }
-    cache->entries[cache->filled] = entry;
-    return (int32_t)cache->filled++;
+    cache->entries[cache->filled++] = entry;
+    return entry;
 }
 
 static char *move(char *at, struct slice *slice)
@@ -209,6 +213,14 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
     lookup_claims_view(claims, self_signed, &entry->token.view);
 }
 
+/* The key of ENTRY was seen in the transaction TXN. */
+static void entry_renew(struct entry *entry, uint64_t txn)
+{
+    const struct facts_claims *view = &entry->token.view;
+    entry->key_checked = txn;
+    entry->good = view->self_signed || view->sid.len > 0 ? NEVER : txn;
+}
+
 static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct slice text,
                                const struct token *token, const struct lookup_belief *belief,
                                uint64_t txn)
@@ -216,18 +228,17 @@ static struct entry *entry_put(struct token_cache *cache, uint64_t hash, struct 
     while (cache->bytes > TOKEN_CACHE_BYTES) {
         evict(cache);
     }
-    int32_t at = entry_vacate(cache);
-    struct entry *entry = cache->entries[at];
-    int32_t *bucket = &cache->buckets[hash & cache->bucket_mask];
+    struct entry *entry = entry_vacate(cache);
+    struct entry **bucket = &cache->buckets[hash & cache->bucket_mask];
     *entry = (struct entry){
         .hash = hash,
         .key_serial = belief->serial,
-        .key_checked = txn,
         .next = *bucket,
         .used = true,
     };
     entry_fill(entry, text, token, belief->self_signed);
-    *bucket = at;
+    entry_renew(entry, txn);
+    *bucket = entry;
     cache->count++;
     cache->bytes += entry->size;
     return entry;
@@ -237,6 +248,16 @@ static const struct trust_key *find_key(void *ctx, uint32_t issuer, struct slice
                                         const struct index_key *record, uint64_t *serial)
 {
     return key_cache_find(ctx, issuer, kid, record, serial);
+}
+
+struct verified_token *token_cache_hit(struct token_cache *cache, uint64_t txn, struct slice text)
+{
+    struct entry *entry = entry_find(cache, token_hash(cache, text), text);
+    if (entry == NULL || entry->good != txn) {
+        return NULL;
+    }
+    entry->used = true;
+    return &entry->token;
 }
 
 enum token_fault token_cache_verify(struct token_cache *cache, const struct index_reader *reader,
@@ -253,14 +274,13 @@ enum token_fault token_cache_verify(struct token_cache *cache, const struct inde
         const struct verified_token *known = &entry->token;
         if (lookup_key_stands(reader, &keys, &known->claims, known->view.self_signed,
                               entry->key_serial)) {
-            entry->key_checked = txn;
+            entry_renew(entry, txn);
         } else {
             entry_drop(cache, entry);
             entry = NULL;
         }
     }
-    const struct facts_claims *view = entry == NULL ? NULL : &entry->token.view;
-    if (entry != NULL && (at_door || (!view->self_signed && view->sid.len == 0))) {
+    if (entry != NULL && (at_door || entry->good == txn)) {
         entry->used = true;
         *out = &entry->token;
         return token_verify_time(&entry->token.claims, now_s);
@@ -280,7 +300,7 @@ enum token_fault token_cache_verify(struct token_cache *cache, const struct inde
 void token_cache_remember(struct token_cache *cache, struct verified_token *token,
                           uint64_t service_id, uint64_t txn, const struct facts_answer *answer)
 {
-    struct entry *entry = (struct entry *)(void *)token;
+    struct entry *entry = (struct entry *)(void *)((char *)token - offsetof(struct entry, token));
     size_t before = memos_bytes(&token->memos);
     memos_remember(&token->memos, service_id, txn, answer);
     size_t after = memos_bytes(&token->memos);

@@ -29,6 +29,13 @@ void token_cache_free(struct token_cache *cache);
 size_t token_cache_count(const struct token_cache *cache);
 
 /*
+ * TEXT if it has been verified, its key was seen in the transaction TXN already, and it counts with
+ * and without a door. Good until the next call; of its time nothing is said. NULL: that is for
+ * token_cache_verify() to find out.
+ */
+struct verified_token *token_cache_hit(struct token_cache *cache, uint64_t txn, struct slice text);
+
+/*
  * Checks form, issuer, signature, kind and time of TEXT against the transaction TXN of READER.
  * AT_DOOR: a self-signed JWT of a service account counts too. TOKEN_OK: *out is good until the next
  * call. Else *belief says whether it names somebody, and perhaps which key is missing.

@@ -27,10 +27,12 @@ static struct slice trim(struct slice text)
     return blank ? slice_trim(text) : text;
 }
 
-/*
- * The token of "Bearer TOKEN": any case of the scheme, one or more blanks, and one token. A blank
- * or a comma inside would mean several tokens, or several fields that somebody joined.
- */
+bool credential_is_single(struct slice token)
+{
+    return !has_separator(token);
+}
+
+/* The token of "Bearer TOKEN": any case of the scheme, one or more blanks, and what follows. */
 static bool bearer_token(struct slice value, struct slice *out)
 {
     static const struct slice scheme = SLICE_INIT("bearer");
@@ -41,14 +43,14 @@ static bool bearer_token(struct slice value, struct slice *out)
         return false;
     }
     struct slice token = trim(slice_from(value, scheme.len + 1));
-    if (token.len == 0 || token.len > CREDENTIAL_TOKEN_MAX || has_separator(token)) {
+    if (token.len == 0 || token.len > CREDENTIAL_TOKEN_MAX) {
         return false;
     }
     *out = token;
     return true;
 }
 
-struct credential_found credential_find(const struct credential_lines *lines)
+struct credential_found credential_locate(const struct credential_lines *lines)
 {
     bool serverless = lines->serverless_count > 0;
     unsigned count = serverless ? lines->serverless_count : lines->authorization_count;
@@ -64,6 +66,15 @@ struct credential_found credential_find(const struct credential_lines *lines)
     struct slice value = trim(serverless ? lines->serverless : lines->authorization);
     if (value.len > 0) {
         out.state = bearer_token(value, &out.token) ? CREDENTIAL_VALID : CREDENTIAL_BAD;
+    }
+    return out;
+}
+
+struct credential_found credential_find(const struct credential_lines *lines)
+{
+    struct credential_found out = credential_locate(lines);
+    if (out.state == CREDENTIAL_VALID && !credential_is_single(out.token)) {
+        out.state = CREDENTIAL_BAD;
     }
     return out;
 }

@@ -23,5 +23,14 @@ struct credential_found {
     struct slice token;    /* of VALID; points into the lines */
 };
 
-/* Nothing is verified here. */
+/* Nothing is verified here. A blank or a comma within the token would mean several tokens, or
+ * several fields that somebody joined: that is BAD. */
 struct credential_found credential_find(const struct credential_lines *lines);
+
+/*
+ * The same in two steps, for who may find out more cheaply that the token is a single one: VALID
+ * here says nothing of what is within the token, and counts only once credential_is_single(), or
+ * something that accepts less, has said yes to it.
+ */
+struct credential_found credential_locate(const struct credential_lines *lines);
+bool credential_is_single(struct slice token);

@@ -171,13 +171,18 @@ static bool answered_by_door(const struct door_facts *door, struct verdict *out)
 
 /* ---- the check ---- */
 
-/* The rungs that stand before any credential is looked at. True if one of them answers. */
-static bool answered_without_credential(const struct decide_facts *facts, struct verdict *out)
+/*
+ * The rungs that stand before any credential is looked at. True if one of them answers. BY_DOOR:
+ * the service has a door. It is told apart by those who call, once, so that a climb without a door
+ * is compiled without anything of one.
+ */
+__attribute__((always_inline)) static inline bool
+answered_without_credential(const struct decide_facts *facts, bool by_door, struct verdict *out)
 {
     if (answered_outside(facts, out)) {
         return true;
     }
-    if (facts->door.on && answered_by_door(&facts->door, out)) {
+    if (by_door && answered_by_door(&facts->door, out)) {
         return true;
     }
     /* 7. Public by switch: the Invoker IAM check is off, no token is looked at. */
@@ -210,11 +215,12 @@ static bool path_decides_but_is_unclear(const struct decide_facts *facts)
  * As documented: Cloud Run, "Authentication overview", "Allowing public access", "Troubleshoot
  * errors". As done here: the rungs below, top to bottom; the first that answers wins.
  */
-struct verdict policy_decide(const struct decide_facts *facts)
+__attribute__((always_inline)) static inline struct verdict decide(const struct decide_facts *facts,
+                                                                   bool by_door)
 {
     /* 1 to 8. What needs no credential, and the door. */
     struct verdict verdict;
-    if (answered_without_credential(facts, &verdict)) {
+    if (answered_without_credential(facts, by_door, &verdict)) {
         return verdict;
     }
     /* 9. The path would have to decide and cannot. */
@@ -237,10 +243,27 @@ struct verdict policy_decide(const struct decide_facts *facts)
     return refuse(RUNG_NO_BINDING, 403);
 }
 
+__attribute__((noinline)) static struct verdict decide_by_door(const struct decide_facts *facts)
+{
+    return decide(facts, true);
+}
+
+struct verdict policy_decide(const struct decide_facts *facts)
+{
+    return __builtin_expect(facts->door.on, false) ? decide_by_door(facts) : decide(facts, false);
+}
+
+__attribute__((noinline)) static bool needs_credential_by_door(const struct decide_facts *facts)
+{
+    struct verdict verdict;
+    return !answered_without_credential(facts, true, &verdict);
+}
+
 bool policy_needs_credential(const struct decide_facts *facts)
 {
     struct verdict verdict;
-    return !answered_without_credential(facts, &verdict);
+    return facts->door.on ? needs_credential_by_door(facts)
+                          : !answered_without_credential(facts, false, &verdict);
 }
 
 bool policy_reaches_door(const struct decide_facts *facts)

@@ -20,18 +20,18 @@ enum grant { GRANT_NO, GRANT_YES, GRANT_PATH_UNCLEAR };
 
 /* What the door of a service (Identity-Aware Proxy) goes by: docs/access.md, D1 to D9. */
 struct door_facts {
-    bool on;
+    bool on;            /* false: nothing else in here is set, or looked at */
+    bool preflight;     /* a CORS preflight, and the settings let those through */
+    bool two_cookies;   /* of the session's name: one of them is somebody else's doing */
+    bool session;       /* alive, of this host, of somebody who still is */
+    bool may_be_person; /* a browser that can be led to sign-in */
+    bool cross_site;    /* a cookie must not count */
+    bool domain_barred; /* the settings list domains, and the caller's is none of them */
+    bool sign_in_due;   /* the session's sign-in is too long ago for the settings */
     enum door_errand errand;
-    bool preflight; /* a CORS preflight, and the settings let those through */
     enum grant all_users;
     enum credential token; /* BAD also for one that names nobody we know, where no session is */
-    bool two_cookies;      /* of the session's name: one of them is somebody else's doing */
-    bool session;          /* alive, of this host, of somebody who still is */
-    bool may_be_person;    /* a browser that can be led to sign-in */
-    bool cross_site;       /* a cookie must not count */
     enum grant principal;  /* of whom the token names, else of whom the session does */
-    bool domain_barred;    /* the settings list domains, and the caller's is none of them */
-    bool sign_in_due;      /* the session's sign-in is too long ago for the settings */
 };
 
 struct decide_facts {
@@ -44,12 +44,12 @@ struct decide_facts {
     enum network network;
     bool plain_http; /* where plain HTTP only leads to HTTPS */
     bool invoker_check_off;
-    struct door_facts door;
     enum grant all_users; /* a binding for allUsers, own or inherited, whose condition holds */
     /* Behind a door the caller is the door's own agent, whose credential nobody doubts. */
     enum credential credential;
     enum grant
         principal; /* a binding for the principal, their groups, domain, allAuthenticatedUsers */
+    struct door_facts door;
 };
 
 /* In the order of the ladder. */

@@ -8,6 +8,8 @@
  */
 #include "policy/facts_inside.h"
 
+#include "base/memory.h"
+
 /* Paths that Cloud Run's edge keeps to itself (docs/access.md, A3). */
 static bool path_is_reserved(struct arena *arena, struct slice target)
 {
@@ -96,8 +98,9 @@ static enum grant node_judge(struct gathering *gathering, uint64_t node, struct 
                              enum grant so_far, struct facts_binding *out)
 {
     size_t count;
+    enum facts_permission permission = gathering->at_door ? FACTS_PASS_DOOR : FACTS_INVOKE;
     const struct facts_grant *grants =
-        gathering->lookups->grants(gathering->ctx, gathering->permission, node, member, &count);
+        gathering->lookups->grants(gathering->ctx, permission, node, member, &count);
     for (size_t i = 0; i < count; i++) {
         if (grants[i].program.len == 0) {
             *out = (struct facts_binding){node, member, grants[i]};
@@ -118,7 +121,7 @@ enum grant gather_grants(struct gathering *gathering, struct slice member, enum 
                          struct facts_binding *out)
 {
     const struct facts_service *service = gathering->facts->service;
-    bool at_door = gathering->permission == FACTS_PASS_DOOR;
+    bool at_door = gathering->at_door;
     const uint64_t *nodes = at_door ? service->door.nodes : service->nodes;
     size_t count = at_door ? service->door.node_count : service->node_count;
     for (size_t i = 0; i < count && so_far != GRANT_YES; i++) {
@@ -171,15 +174,21 @@ void gather_everyone(struct gathering *gathering, enum facts_whose whose,
     }
 }
 
+/*
+ * TEXT stands where one bearer token stands, and may still be several. Looking through it for what
+ * is between tokens is left until it is not believed: what is believed was read as a JWT, each byte
+ * of which is of base64url's alphabet or a dot, or is the same text byte for byte as one that was.
+ */
 static void gather_token(struct gathering *gathering, struct slice text)
 {
     struct facts_token token = {.claims = NULL};
     struct facts_answer *caller = &gathering->facts->caller;
     gathering->lookups->token(gathering->ctx, text, gathering->request->now_us / 1000000, false,
                               &token);
-    gathering->facts->token_fault = token.fault;
     if (token.claims == NULL) {
-        caller->fault = FACTS_TOKEN;
+        bool single = credential_is_single(text);
+        caller->fault = single ? FACTS_TOKEN : FACTS_CREDENTIAL;
+        gathering->facts->token_fault = single ? token.fault : 0;
     } else if (!gather_recall(gathering, FACTS_CALLER, token.handle, caller)) {
         gathering->conditional = false;
         gather_caller(gathering, token.claims, caller);
@@ -196,7 +205,7 @@ static void gather_credential(struct gathering *gathering)
     } else if (request->names != NULL) {
         gather_names(gathering, &facts->caller);
     } else {
-        struct credential_found found = credential_find(&request->credential);
+        struct credential_found found = credential_locate(&request->credential);
         facts->source = found.source;
         if (found.state == CREDENTIAL_NONE) {
             return;
@@ -233,18 +242,45 @@ static bool is_sibling(const struct facts_request *request, const struct facts_s
            slice_cut(&rest, '/', &project) && slice_equal(project, request->project);
 }
 
+/* The check, of the caller that GATHER_WHO finds if the ladder asks for one. */
+static inline void gather_check(struct gathering *gathering,
+                                void (*gather_who)(struct gathering *gathering))
+{
+    struct facts *facts = gathering->facts;
+    if (!policy_needs_credential(&facts->ladder)) {
+        return;
+    }
+    gather_everyone(gathering, FACTS_EVERYONE, &facts->everyone);
+    if (facts->everyone.grant != GRANT_NO) { /* otherwise nothing is new */
+        facts->ladder.all_users = facts->everyone.grant;
+        if (!policy_needs_credential(&facts->ladder)) {
+            return;
+        }
+    }
+    gather_who(gathering);
+}
+
+/* The climb of a service with a door, which it may still come to or not. */
+__attribute__((noinline)) static void gather_through_door(struct gathering *gathering)
+{
+    if (!policy_reaches_door(&gathering->facts->ladder)) {
+        return;
+    }
+    gathering->at_door = true;
+    gather_door(gathering);
+    gathering->at_door = false;
+    gather_check(gathering, gather_behind_door);
+}
+
 void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *arena,
                   const struct facts_request *request, struct facts *out)
 {
-    *out = (struct facts){
-        .ladder =
-            {
-                .method_forbidden = method_is_forbidden(request),
-                .reserved_path = request->strict_paths && path_is_reserved(arena, request->target),
-                .network = request->network,
-                .plain_http = request->plain,
-            },
-    };
+    mem_clear(out,
+              offsetof(struct facts, ladder.door.errand)); /* door.on is the last that counts */
+    out->ladder.method_forbidden = method_is_forbidden(request);
+    out->ladder.reserved_path = request->strict_paths && path_is_reserved(arena, request->target);
+    out->ladder.network = request->network;
+    out->ladder.plain_http = request->plain;
     out->route = lookups->route(ctx, request->authority, &out->host);
     out->service = out->route == NULL ? NULL : lookups->service(ctx, out->route);
     if (out->service == NULL) {
@@ -259,27 +295,17 @@ void facts_gather(const struct facts_lookups *lookups, void *ctx, struct arena *
     out->ladder.invoker_check_off =
         out->service->invoker_check_off && (out->service->check_off_until_us == 0 ||
                                             request->now_us < out->service->check_off_until_us);
-    struct gathering gathering = {
-        .lookups = lookups, .ctx = ctx, .arena = arena, .request = request, .facts = out};
-    if (out->service->door.on && policy_reaches_door(&out->ladder)) {
-        gathering.permission = FACTS_PASS_DOOR;
-        gather_door(&gathering);
-        gathering.permission = FACTS_INVOKE;
-    }
-    if (!policy_needs_credential(&out->ladder)) {
-        return;
-    }
-    gather_everyone(&gathering, FACTS_EVERYONE, &out->everyone);
-    if (out->everyone.grant != GRANT_NO) { /* otherwise nothing is new */
-        out->ladder.all_users = out->everyone.grant;
-        if (!policy_needs_credential(&out->ladder)) {
-            return;
-        }
-    }
-    if (out->door != NULL) {
-        gather_behind_door(&gathering);
+    struct gathering gathering;
+    gathering.lookups = lookups;
+    gathering.ctx = ctx;
+    gathering.arena = arena;
+    gathering.request = request;
+    gathering.facts = out;
+    gathering.at_door = gathering.env_set = gathering.path_read = gathering.conditional = false;
+    if (__builtin_expect(out->service->door.on, false)) {
+        gather_through_door(&gathering);
     } else {
-        gather_credential(&gathering);
+        gather_check(&gathering, gather_credential);
     }
 }
 

@@ -264,7 +264,6 @@ struct facts_at_door {
 };
 
 struct facts {
-    struct decide_facts ladder;
     struct slice host;               /* lower case, no port; "" if it is none */
     const struct facts_route *route; /* NULL when the host leads nowhere */
     const struct facts_service *service;
@@ -274,6 +273,8 @@ struct facts {
     const struct facts_at_door *door;     /* NULL where the ladder came to none */
     int token_fault;                      /* of FACTS_TOKEN */
     enum path_fault path_fault;           /* of a path that a condition asked for */
+    struct decide_facts ladder;           /* stands last, and its door's facts last in it: they are
+                                             not even cleared where there is no door */
 };
 
 /*

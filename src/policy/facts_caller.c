@@ -114,7 +114,7 @@ static enum facts_fault audience_fault(struct gathering *gathering,
     if (audiences_fit(service, issuer, claims, everywhere)) {
         return FACTS_NO_FAULT;
     }
-    if (gathering->permission == FACTS_PASS_DOOR && is_for_client(&service->door, claims)) {
+    if (gathering->at_door && is_for_client(&service->door, claims)) {
         return claims->email.len > 0 ? FACTS_NO_FAULT : FACTS_EMAIL;
     }
     return FACTS_AUDIENCE;

@@ -10,8 +10,9 @@ struct gathering {
     struct arena *arena;
     const struct facts_request *request;
     struct facts *facts;
-    enum facts_permission permission; /* that is being looked for, and at whose nodes */
-    struct cel_env env; /* made when the first condition is judged, its path when one asks for it */
+    struct cel_env env; /* not set before `env_set`: made when the first condition is judged, its
+                           path when one asks for it */
+    bool at_door; /* grants of passing the door are looked for, at its nodes; else of invoking */
     bool env_set, path_read;
     bool conditional; /* a condition was judged: the answer is good for this request alone */
 };

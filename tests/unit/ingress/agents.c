@@ -149,7 +149,7 @@ static void an_agent_has_what_its_person_has_and_the_container_none_of_its_token
         struct gate_answer answer = ask(token);
         assert_true(answer.verdict.allowed);
         assert_true(slice_is(answer.principal, ALICE));
-        assert_true(answer.drop_authorization);
+        assert_true(answer.door.drop_authorization);
         assert_true(slice_is(answer.door.sub, "1001"));
     }
     let_in(NULL);
@@ -157,7 +157,7 @@ static void an_agent_has_what_its_person_has_and_the_container_none_of_its_token
     let_in(ALICE);
     assert_true(ask(token).verdict.allowed);
     /* A token of another kind in Authorization is not dropped. */
-    assert_false(ask(world_alice(&world)).drop_authorization);
+    assert_false(ask(world_alice(&world)).door.drop_authorization);
 }
 
 static void every_end_is_one_at_the_next_request(void **state)
@@ -269,7 +269,7 @@ static void others_name_no_session_of_ours(void **state)
                           GOOGLE, sid_of(grant_key));
     struct gate_answer answer = ask(world_token(&world, world.google, "g1", claims));
     assert_int_equal(answer.verdict.status, 403);
-    assert_false(answer.drop_authorization);
+    assert_false(answer.door.drop_authorization);
 }
 
 /* What `gcloud auth login` has got: an ID token of ours that names the session. */

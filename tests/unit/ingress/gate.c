@@ -99,6 +99,27 @@ static void several_tokens_are_no_token(void **state)
     assert_status(world_ask(&world, HOST, "/", good, good, NULL), 401);
 }
 
+/* The gate looks for what is between tokens only after its memory: that must not widen it. */
+static void a_known_token_with_something_behind_it_is_no_token(void **state)
+{
+    (void)state;
+    static const char *const behind[] = {", Bearer x", ",", " x", "\tx", ",a.b.c", " a.b.c",
+                                         "=",          ".", ".x", "x",   "\x01",   "\x80"};
+    world_grant(&world, SERVICE_NODE, ALICE);
+    struct slice token = world_alice(&world);
+    for (int again = 0; again < 2; again++) { /* by signature, and by memory */
+        assert_status(world_ask(&world, HOST, "/", auth(token), NULL), 200);
+        for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+            const char *line = arena_printf(&world.arena, "authorization: Bearer %.*s%s",
+                                            SLICE_ARG(token), behind[i]);
+            struct gate_answer answer = world_ask(&world, HOST, "/", line, NULL);
+            assert_int_equal(answer.verdict.status, 401);
+            assert_int_not_equal(answer.fault, TOKEN_OK);
+            assert_null(answer.door.facts);
+        }
+    }
+}
+
 static void the_serverless_header_alone_decides_when_it_is_there(void **state)
 {
     (void)state;
@@ -641,6 +662,7 @@ int main(void)
         TEST(nobody_knocking_is_403_and_a_bad_knock_is_401),
         TEST(a_scheme_has_any_case_and_any_blanks),
         TEST(several_tokens_are_no_token),
+        TEST(a_known_token_with_something_behind_it_is_no_token),
         TEST(the_serverless_header_alone_decides_when_it_is_there),
         TEST(a_token_that_cannot_be_believed_is_401_whatever_the_reason),
         TEST(audiences_are_the_urls_with_or_without_port_and_path_and_the_custom_ones),
