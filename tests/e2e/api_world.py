@@ -95,6 +95,7 @@ OWN_METHODS = {
     "POST /v1/billingAccounts/{}:testIamPermissions": "own.Permissions",
     "POST /v1/permissions:queryTestablePermissions": "own.Testable",
     "POST /homerun/v1/keys:rotate": "own.Empty",
+    "POST /homerun/v1/nodes/{}:drain": "own.Empty", "POST /homerun/v1/nodes/{}:undrain": "own.Empty",
     "POST /homerun/v1/projects/{}/volumes": "own.Volume",
     "POST /homerun/v1/reflection": "own.Question", "POST /homerun/v1alpha/reflection": "own.Question",
     "POST /homerun/v1/issuers/{}:renew": "own.Empty",
