@@ -36,6 +36,9 @@ corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT INT TERM
 mkdir -p "$found"
 
+# All at once, since each has to be linked; what does not build is named below, by its own try.
+ninja -C "$build" -k 0 $(printf 'tests/fuzz/fuzz-%s ' "$@") >/dev/null 2>&1 || true
+
 status=0
 for name in "$@"; do
     if ! ninja -C "$build" "tests/fuzz/fuzz-$name" >"$found/$name.build" 2>&1; then
@@ -47,15 +50,23 @@ for name in "$@"; do
     if [ -d "$root/tests/fuzz/seeds/$name" ]; then
         cp "$root/tests/fuzz/seeds/$name"/* "$corpus/$name/"
     fi
-    if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$build/tests/fuzz/fuzz-$name" \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-        -artifact_prefix="$found/$name-" "$corpus/$name" >"$found/$name.log" 2>&1; then
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$found/$name.log")
-        cover=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$found/$name.log" | tail -n 1)
-        echo "$name: ok, $runs inputs in ${seconds} s, coverage ${cover:-0}"
-    else
-        echo "$name: CRASH, see $found/$name.log"
-        status=1
-    fi
+    echo "$name" >>"$corpus/.built"
 done
+
+# One target a processor: each is one thread, and has a corpus of its own.
+export build seconds found corpus
+if [ -f "$corpus/.built" ]; then
+    xargs -n 1 -P "$(nproc)" sh -c '
+        name=$1
+        if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$build/tests/fuzz/fuzz-$name" \
+            -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+            -artifact_prefix="$found/$name-" "$corpus/$name" >"$found/$name.log" 2>&1; then
+            runs=$(sed -n "s/^stat::number_of_executed_units: *//p" "$found/$name.log")
+            cover=$(sed -n "s/.* cov: \([0-9]*\) .*/\1/p" "$found/$name.log" | tail -n 1)
+            echo "$name: ok, $runs inputs in ${seconds} s, coverage ${cover:-0}"
+        else
+            echo "$name: CRASH, see $found/$name.log"
+            exit 1
+        fi' one <"$corpus/.built" || status=1
+fi
 exit $status
