@@ -48,10 +48,12 @@ def a_two_line_dockerfile_is_built_and_deployed_and_again():
     folder = source("site", "FROM web:1\nCOPY page /www/page\n", page="first\n")
     told = stand().cli("deploy", "built", f"--source={folder}", "--no-invoker-iam-check").stdout
     assert "Base web:1: a local image" in told and "STEP 2/2" in told and "serves 100 percent" in told, told
-    assert oci.ask("built").text == "first\n"
+    got = oci.ask("built")
+    assert got.text == "first\n", got
     source("site", "FROM web:1\nCOPY page /www/page\n", page="second\n")
     stand().cli("deploy", "built", f"--source={folder}")
-    assert oci.ask("built").text == "second\n"
+    got = oci.ask("built")
+    assert got.text == "second\n", got
     builds = os.path.join(stand().data, "images", "builds")
     assert os.listdir(builds) == [], "what a build needed has gone"
     names = [name for name in rows() if name.startswith("cloud-run-source-deploy/built:")]
