@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 enum { BLOCK_BYTES = 4096 };
 
 struct arena_block {
@@ -15,10 +17,7 @@ struct arena_block {
 
 static struct arena_block *block_new(size_t bytes)
 {
-    struct arena_block *block = malloc(sizeof(*block) + bytes);
-    if (block == NULL) {
-        abort();
-    }
+    struct arena_block *block = mem_bytes(sizeof(*block) + bytes);
     block->older = NULL;
     block->bytes = bytes;
     return block;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 void buffer_done(struct buffer *buffer)
 {
     free(buffer->data);
@@ -34,10 +36,7 @@ static void grow(struct buffer *buffer, size_t needed)
         while (capacity < needed) {
             capacity *= 2;
         }
-        char *data = malloc(capacity);
-        if (data == NULL) {
-            abort();
-        }
+        char *data = mem_bytes(capacity);
         if (length > 0) {
             memcpy(data, buffer->data + buffer->head, length);
         }

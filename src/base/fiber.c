@@ -13,6 +13,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define UNDER_ASAN 1
 #elif defined(__has_feature)
@@ -47,10 +49,7 @@ struct fiber *fiber_current(void)
 
 struct fiber *fiber_new(void)
 {
-    struct fiber *fiber = calloc(1, sizeof(*fiber));
-    if (fiber == NULL) {
-        abort();
-    }
+    struct fiber *fiber = mem_new(struct fiber);
     fiber->page = (size_t)sysconf(_SC_PAGESIZE);
     fiber->memory = mmap(NULL, fiber->page + STACK_BYTES_MAX, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);

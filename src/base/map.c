@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "base/random.h"
 
 struct entry {
@@ -91,15 +92,9 @@ uint64_t table_hash(const uint8_t key[16], struct slice bytes)
 
 struct map *map_new(void)
 {
-    struct map *map = calloc(1, sizeof(*map));
-    if (map == NULL) {
-        abort();
-    }
+    struct map *map = mem_new(struct map);
     map->capacity = 16;
-    map->entries = calloc(map->capacity, sizeof(*map->entries));
-    if (map->entries == NULL) {
-        abort();
-    }
+    map->entries = mem_array(map->capacity, struct entry);
     random_bytes(map->secret, sizeof(map->secret));
     return map;
 }
@@ -139,10 +134,7 @@ static void grow(struct map *map)
     struct entry *old = map->entries;
     size_t old_capacity = map->capacity;
     map->capacity *= 2;
-    map->entries = calloc(map->capacity, sizeof(*map->entries));
-    if (map->entries == NULL) {
-        abort();
-    }
+    map->entries = mem_array(map->capacity, struct entry);
     for (size_t i = 0; i < old_capacity; i++) {
         if (old[i].key != NULL) {
             map->entries[place_of(map, (struct slice){old[i].key, old[i].len}, old[i].hash)] =
@@ -161,10 +153,7 @@ void *map_put(struct map *map, struct slice key, void *value)
     struct entry *entry = &map->entries[place_of(map, key, hash)];
     void *before = entry->value;
     if (entry->key == NULL) {
-        char *copy = malloc(key.len + 1);
-        if (copy == NULL) {
-            abort();
-        }
+        char *copy = mem_bytes(key.len + 1);
         if (key.len > 0) {
             memcpy(copy, key.data, key.len);
         }

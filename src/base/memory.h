@@ -1,7 +1,8 @@
 /*
  * Memory on the heap for what outlives a call. As with arenas, running out of it ends the process:
- * no caller can do better. What a stranger's connection takes is asked of malloc() instead, and
- * refused when it is not there.
+ * no caller can do better, and none of these functions returns NULL. Only where a stranger's
+ * connection, request or stream begins is malloc() called by hand: there the caller refuses it when
+ * there is no memory. tests/rules.py has the list of those files.
  */
 #pragma once
 
@@ -9,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static inline void *mem_zeroed(size_t bytes)
+/* MEMORY, which is not NULL; ends the process otherwise. */
+__attribute__((returns_nonnull)) static inline void *mem_sure(void *memory)
 {
-    void *memory = calloc(1, bytes);
     if (memory == NULL) {
         abort();
     }
@@ -34,14 +35,23 @@ __attribute__((always_inline)) static inline void mem_clear(void *at, size_t byt
 }
 
 /* A TYPE that is all zeroes; free() ends it. */
-#define mem_new(type) ((type *)mem_zeroed(sizeof(type)))
+#define mem_new(type) ((type *)mem_sure(calloc(1, sizeof(type))))
+
+/* COUNT of TYPE, all zeroes; free() ends them. A product that overflows ends the process. */
+#define mem_array(count, type) ((type *)mem_sure(calloc((count), sizeof(type))))
+
+/* ARRAY with room for COUNT in all; what is new is not set. The old place is no longer valid. */
+#define mem_more(array, count)                                                                     \
+    ((__typeof__(array))mem_sure(reallocarray((array), (count), sizeof(*(array)))))
+
+/* BYTES that are not set; free() ends them. */
+static inline void *mem_bytes(size_t bytes)
+{
+    return mem_sure(malloc(bytes));
+}
 
 /* A copy of TEXT for free(); NULL of NULL. */
 static inline char *mem_dup(const char *text)
 {
-    char *copy = text == NULL ? NULL : strdup(text);
-    if (text != NULL && copy == NULL) {
-        abort();
-    }
-    return copy;
+    return text == NULL ? NULL : mem_sure(strdup(text));
 }
