@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "cli/actions.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
@@ -101,13 +102,10 @@ static int run(struct cli *cli)
 
 int cli_main(int argc, char **argv)
 {
-    struct cli *cli = calloc(1, sizeof(*cli)); /* a few pages: not for the stack */
+    struct cli *cli = mem_new(struct cli); /* a few pages: not for the stack */
     struct error err = {0};
     int count;
     char *const *words = typed(argc, argv, &count);
-    if (cli == NULL) {
-        return 1;
-    }
     cli->terminal = isatty(STDOUT_FILENO) == 1;
     cli->colour = cli->terminal && getenv("NO_COLOR") == NULL;
     int status = 2;
