@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "control/front/connect.h"
 #include "control/front/events.h"
 #include "control/front/gathering.h"
@@ -71,10 +72,7 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
     (void)channel;
     store_turn(((struct control *)ctx)->store);
     if (type == MSG_REVISION_STATE && bytes == sizeof(struct msg_revision_state)) {
-        struct heard *heard = malloc(sizeof(*heard));
-        if (heard == NULL) {
-            abort();
-        }
+        struct heard *heard = mem_new(struct heard);
         heard->control = ctx;
         memcpy(&heard->state, body, sizeof(heard->state));
         heard->state.text[sizeof(heard->state.text) - 1] = '\0';

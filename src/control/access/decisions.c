@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 enum { FILES_MAX = 10, CHUNK = 1 << 20, KEY_MAX = 8192 };
 
 enum field { PROJECT, REGION, SERVICE, URL, RUNG, PRINCIPAL, NETWORK, TIME, FIELDS };
@@ -166,10 +168,10 @@ static void read_file(const struct decisions_wanted *wanted, const char *path,
                       struct decisions *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *room = malloc(CHUNK);
+    char *room = mem_bytes(CHUNK);
     size_t held = 0;
     ssize_t got;
-    while (fd >= 0 && room != NULL && (got = read(fd, room + held, CHUNK - held)) > 0) {
+    while (fd >= 0 && (got = read(fd, room + held, CHUNK - held)) > 0) {
         struct slice rest = {room, held + (size_t)got};
         for (ptrdiff_t end; (end = slice_find(rest, '\n')) >= 0;) {
             read_line(wanted, slice_upto(rest, (size_t)end), out);

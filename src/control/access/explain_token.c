@@ -106,6 +106,7 @@ static struct explain_cause kind_cause(const struct explanation *explanation)
 /* ---- by who issued it ---- */
 
 struct issuer_near {
+    struct arena *arena; /* of SAME */
     struct slice iss;
     const char *same; /* an issuer that differs in its slash or scheme alone */
 };
@@ -122,7 +123,7 @@ static bool look_at_issuer(const struct store_doc *doc, void *ctx)
     struct issuer_near *near = ctx;
     const char *url = json_text_or(doc->body, "issuer", "");
     if (slice_equal_nocase(bare_url(slice_of(url)), bare_url(near->iss))) {
-        near->same = strdup(url);
+        near->same = arena_string(near->arena, slice_of(url));
         return false;
     }
     return true;
@@ -147,7 +148,7 @@ static struct explain_cause issuer_cause(const struct explanation *explanation)
     }
     const struct token *token = &explanation->look.token;
     struct slice iss = slice_upto(token->iss, 200);
-    struct issuer_near near = {.iss = iss};
+    struct issuer_near near = {.arena = arena, .iss = iss};
     if (is_self_signed(token)) {
         return cause("self_signed",
                      "the service account has signed the token itself: a service takes an identity "
@@ -163,14 +164,12 @@ static struct explain_cause issuer_cause(const struct explanation *explanation)
     }
     store_look(explanation->control->store, STORE_ISSUER, "", look_at_issuer, &near);
     if (near.same != NULL) {
-        const char *known = arena_string(arena, slice_of(near.same));
-        free((void *)(uintptr_t)near.same);
         return cause(
             "issuer_spelling",
             arena_printf(arena,
                          "the token's issuer is %.*s, and the one that is believed here is "
                          "%s: issuers are compared letter by letter",
-                         SLICE_ARG(iss), known));
+                         SLICE_ARG(iss), near.same));
     }
     if (slice_starts(iss, SLICE("http://localhost")) || slice_starts(iss, SLICE("http://127."))) {
         return cause("other_installation",

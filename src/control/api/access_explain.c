@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "control/access/denial.h"
 #include "control/access/explain.h"
 #include "control/record/projects.h"
@@ -153,12 +154,12 @@ static void explain_denial(struct api_call *call, const char *id)
     if (explain_found(call, id)) {
         return;
     }
-    struct waiter *waiter = waiters < WAITERS_MAX ? calloc(1, sizeof(*waiter)) : NULL;
-    if (waiter == NULL) {
+    if (waiters >= WAITERS_MAX) {
         refuse_denial(call, id);
         return;
     }
     waiters++;
+    struct waiter *waiter = mem_new(struct waiter);
     waiter->call = call;
     waiter->id = arena_string(&call->arena, slice_of(id));
     uv_timer_init(call->control->loop, &waiter->timer);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "control/access/orgpolicy.h"
 #include "control/access/plan.h"
 #include "control/record/door.h"
@@ -158,10 +159,7 @@ static void begin(struct api_call *call, const struct plan *plan, json_t *says)
 {
     struct error err;
     struct resource_name name;
-    struct reading *reading = calloc(1, sizeof(*reading));
-    if (reading == NULL) {
-        abort();
-    }
+    struct reading *reading = mem_new(struct reading);
     resource_name_read(&call->arena, slice_of(plan->resource), &name);
     *reading = (struct reading){
         .call = call,

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "control/access/orgpolicy_doc.h"
 #include "control/access/orgpolicy_plan.h"
 #include "control/api/orgpolicy_v2.h"
@@ -189,10 +190,7 @@ void access_plan_policy(struct api_call *call)
 {
     struct error err = {0};
     struct orgpolicy_plan policy = {0};
-    struct reading *reading = calloc(1, sizeof(*reading));
-    if (reading == NULL) {
-        abort();
-    }
+    struct reading *reading = mem_new(struct reading);
     if (readings >= PLANS_MAX) {
         error_set(&err, STATUS_RESOURCE_EXHAUSTED,
                   "%d plans are being made: ask again in a moment.", PLANS_MAX);

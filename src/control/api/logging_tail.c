@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "control/api/logging_entries.h"
 #include "control/identity/issuer.h"
 
@@ -166,10 +167,7 @@ static void on_look(uv_timer_t *timer)
 void log_tail(struct api_call *call)
 {
     struct error err = {0};
-    struct tail *tail = calloc(1, sizeof(*tail));
-    if (tail == NULL) {
-        abort();
-    }
+    struct tail *tail = mem_new(struct tail);
     tail->call = call;
     tail->project = log_project_asked(call, &err);
     bool good =

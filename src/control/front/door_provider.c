@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "control/front/cookies.h"
 #include "control/front/door.h"
 #include "control/front/door_inside.h"
@@ -155,10 +156,7 @@ static struct provider_look *look_of(struct control *control, const char *key)
 {
     struct provider_look *look = map_find(control->provider_looks, slice_of(key));
     if (look == NULL) {
-        look = calloc(1, sizeof(*look));
-        if (look == NULL) {
-            abort();
-        }
+        look = mem_new(struct provider_look);
         map_put(control->provider_looks, slice_of(key), look);
     }
     return look;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "control/call/answer.h"
 #include "control/identity/sessions.h"
 
@@ -42,10 +43,7 @@ static void on_beat(uv_timer_t *timer);
 
 struct events *events_new(struct control *control)
 {
-    struct events *events = calloc(1, sizeof(*events));
-    if (events == NULL) {
-        abort();
-    }
+    struct events *events = mem_new(struct events);
     events->control = control;
     uv_timer_init(control->loop, &events->beat);
     events->beat.data = events;
@@ -106,10 +104,7 @@ void events_open(struct api_call *call, const struct session_key *key)
         return;
     }
     struct exchange *exchange = api_release(call);
-    struct event_stream *stream = calloc(1, sizeof(*stream));
-    if (stream == NULL) {
-        abort();
-    }
+    struct event_stream *stream = mem_new(struct event_stream);
     *stream = (struct event_stream){
         .events = events,
         .next = events->streams,

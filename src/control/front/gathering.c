@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 /* The call, its exchange and its connection's state: nobody waits for nothing. */
 enum { CALL_BYTES = 4096 };
 
@@ -14,10 +16,7 @@ static void count(struct gathering *gathering)
 
 struct gatherings *gatherings_new(void)
 {
-    struct gatherings *gatherings = calloc(1, sizeof(*gatherings));
-    if (gatherings == NULL) {
-        abort();
-    }
+    struct gatherings *gatherings = mem_new(struct gatherings);
     gatherings->callers.max = GATHERING_ROOM_MAX;
     gatherings->strangers.max = GATHERING_STRANGERS_ROOM_MAX;
     return gatherings;
@@ -26,10 +25,7 @@ struct gatherings *gatherings_new(void)
 struct gathering *gathering_new(struct gathering_room *room, struct api_call *call,
                                 size_t head_bytes, size_t body_max)
 {
-    struct gathering *gathering = calloc(1, sizeof(*gathering));
-    if (gathering == NULL) {
-        abort();
-    }
+    struct gathering *gathering = mem_new(struct gathering);
     gathering->call = call;
     gathering->room = room;
     gathering->head_bytes = head_bytes;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "grpc/frame.h"
 #include "grpc/message.h"
 #include "grpc/rest.h"
@@ -192,10 +193,7 @@ static struct slice header_of(struct api_call *call, const char *name)
 static void start_deadline(struct api_call *call, int64_t us)
 {
     struct wire *wire = call->wire;
-    wire->deadline = calloc(1, sizeof(*wire->deadline));
-    if (wire->deadline == NULL) {
-        abort();
-    }
+    wire->deadline = mem_new(uv_timer_t);
     uv_timer_init(call->control->loop, wire->deadline);
     wire->deadline->data = call;
     uv_unref((uv_handle_t *)wire->deadline);

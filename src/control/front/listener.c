@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "control/call/answer.h"
 #include "control/front/absent.h"
 #include "control/front/connect.h"
@@ -451,10 +452,7 @@ static bool find_row(struct api_call *call)
 
 static struct api_call *call_make(struct control *control, struct exchange *exchange)
 {
-    struct api_call *call = calloc(1, sizeof(*call));
-    if (call == NULL) {
-        abort();
-    }
+    struct api_call *call = mem_new(struct api_call);
     const struct http_request *request = exchange_request(exchange);
     char peer[64];
     store_turn(control->store);

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 
 enum state { ASKED, ALLOWED, TAKEN };
 
@@ -27,10 +28,7 @@ struct agent_flows {
 
 struct agent_flows *agent_flows_new(void)
 {
-    struct agent_flows *flows = calloc(1, sizeof(*flows));
-    if (flows == NULL) {
-        abort();
-    }
+    struct agent_flows *flows = mem_new(struct agent_flows);
     TAILQ_INIT(&flows->flows);
     flows->by_id = map_new();
     flows->by_code = map_new();
@@ -104,10 +102,7 @@ struct slice agent_flow_new(struct agent_flows *flows, struct arena *arena,
                             int64_t boot_us)
 {
     make_room(flows, slice_of(address), boot_us);
-    struct flow *flow = calloc(1, sizeof(*flow));
-    if (flow == NULL) {
-        abort();
-    }
+    struct flow *flow = mem_new(struct flow);
     copy_request(&flow->arena, request, &flow->request);
     flow->id = ticket_new(&flow->arena);
     flow->address = arena_slice(&flow->arena, slice_of(address));

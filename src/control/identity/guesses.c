@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 enum { ROWS = 1024, ADDRESS_BYTES = 9 };
 
 struct guess {
@@ -18,10 +20,7 @@ struct guesses {
 
 struct guesses *guesses_new(void)
 {
-    struct guesses *guesses = calloc(1, sizeof(*guesses));
-    if (guesses == NULL) {
-        abort();
-    }
+    struct guesses *guesses = mem_new(struct guesses);
     return guesses;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 #include "http/url.h"
 
 struct record {
@@ -39,10 +40,7 @@ struct handovers {
 
 struct handovers *handovers_new(void)
 {
-    struct handovers *handovers = calloc(1, sizeof(*handovers));
-    if (handovers == NULL) {
-        abort();
-    }
+    struct handovers *handovers = mem_new(struct handovers);
     TAILQ_INIT(&handovers->records);
     handovers->by_id = map_new();
     handovers->by_code = map_new();
@@ -135,10 +133,7 @@ void login_new(struct handovers *handovers, struct arena *arena, struct slice ho
                int64_t boot_us, struct slice *id, struct slice *nonce)
 {
     make_room(handovers, slice_of(address), boot_us);
-    struct record *record = calloc(1, sizeof(*record));
-    if (record == NULL) {
-        abort();
-    }
+    struct record *record = mem_new(struct record);
     *nonce = ticket_new(arena);
     ticket_hash(*nonce, record->nonce);
     record->login = (struct login){

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "control/identity/accounts.h"
 #include "control/identity/cluster_keys.h"
 #include "control/identity/federation.h"
@@ -67,10 +68,7 @@ static bool load_keys(struct control *control, struct issuer *issuer, struct err
 
 struct issuer *issuer_new(struct control *control, struct error *err)
 {
-    struct issuer *issuer = calloc(1, sizeof(*issuer));
-    if (issuer == NULL) {
-        abort();
-    }
+    struct issuer *issuer = mem_new(struct issuer);
     if (!load_keys(control, issuer, err)) {
         issuer_free(issuer);
         return NULL;

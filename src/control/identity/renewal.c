@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "http/url.h"
 
 enum { LOOK_MS = 60 * 1000, WAITERS_MAX = 16 };
@@ -214,10 +215,7 @@ static bool look_at(const struct store_doc *doc, void *ctx)
     if (!due || !json_flag(doc->body, "renewable", false)) {
         return true;
     }
-    struct due *one = calloc(1, sizeof(*one));
-    if (one == NULL) {
-        abort();
-    }
+    struct due *one = mem_new(struct due);
     one->renewals = look->renewals;
     snprintf(one->key.text, sizeof(one->key.text), "%.*s", (int)sizeof(one->key.text) - 1,
              doc->key);
@@ -259,10 +257,7 @@ void renewals_now(struct renewals *renewals, const char *key, void (*done)(void 
 
 struct renewals *renewals_new(struct control *control)
 {
-    struct renewals *renewals = calloc(1, sizeof(*renewals));
-    if (renewals == NULL) {
-        abort();
-    }
+    struct renewals *renewals = mem_new(struct renewals);
     renewals->control = control;
     TAILQ_INIT(&renewals->queue);
     uv_timer_init(control->loop, &renewals->timer);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 enum { HASH_BYTES = 32 };
 
 struct replay {
@@ -19,10 +21,7 @@ struct replays {
 
 struct replays *replays_new(void)
 {
-    struct replays *replays = calloc(1, sizeof(*replays));
-    if (replays == NULL) {
-        abort();
-    }
+    struct replays *replays = mem_new(struct replays);
     return replays;
 }
 

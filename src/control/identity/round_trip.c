@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 
 struct trip {
     TAILQ_ENTRY(trip) by_age;
@@ -23,10 +24,7 @@ struct round_trips {
 
 struct round_trips *round_trips_new(void)
 {
-    struct round_trips *trips = calloc(1, sizeof(*trips));
-    if (trips == NULL) {
-        abort();
-    }
+    struct round_trips *trips = mem_new(struct round_trips);
     TAILQ_INIT(&trips->trips);
     trips->by_state = map_new();
     return trips;
@@ -70,10 +68,7 @@ void round_trip_begin(struct round_trips *trips, struct arena *arena, const stru
         drop(trips, first);
         first = TAILQ_FIRST(&trips->trips);
     }
-    struct trip *trip = calloc(1, sizeof(*trip));
-    if (trip == NULL) {
-        abort();
-    }
+    struct trip *trip = mem_new(struct trip);
     copy(&trip->arena, plan, &trip->plan);
     trip->state = ticket_new(&trip->arena);
     trip->end_us = boot_us + (int64_t)ROUND_TRIP_S * 1000000;

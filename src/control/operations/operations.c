@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/uuid.h"
 #include "model/resource_name.h"
 
@@ -37,9 +38,9 @@ struct waiters *operations_waiters(struct operations *operations)
 
 static void open_add(struct operations *operations, const char *key, const char *resource)
 {
-    struct open_operation *open = calloc(1, sizeof(*open));
-    open->key = strdup(key);
-    open->resource = strdup(resource);
+    struct open_operation *open = mem_new(struct open_operation);
+    open->key = mem_dup(key);
+    open->resource = mem_dup(resource);
     open->next = operations->open;
     operations->open = open;
 }
@@ -137,10 +138,10 @@ static void timer_closed(uv_handle_t *handle)
 
 struct operations *operations_new(struct control *control, struct error *err)
 {
-    struct operations *operations = calloc(1, sizeof(*operations));
+    struct operations *operations = mem_new(struct operations);
     operations->control = control;
     operations->waiters = waiters_new(control->loop);
-    operations->sweep = calloc(1, sizeof(*operations->sweep));
+    operations->sweep = mem_new(uv_timer_t);
     uv_timer_init(control->loop, operations->sweep);
     operations->sweep->data = operations;
     uv_unref((uv_handle_t *)operations->sweep);

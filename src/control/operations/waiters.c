@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 enum { WAITERS_MAX = 1000 };
 
@@ -70,8 +71,8 @@ static void timer_closed(uv_handle_t *handle)
 
 struct waiters *waiters_new(uv_loop_t *loop)
 {
-    struct waiters *waiters = calloc(1, sizeof(*waiters));
-    waiters->deadline = calloc(1, sizeof(*waiters->deadline));
+    struct waiters *waiters = mem_new(struct waiters);
+    waiters->deadline = mem_new(uv_timer_t);
     uv_timer_init(loop, waiters->deadline);
     waiters->deadline->data = waiters;
     uv_unref((uv_handle_t *)waiters->deadline);
@@ -93,9 +94,9 @@ bool waiters_add(struct waiters *waiters, struct api_call *call, const char *key
     if (waiters->count >= WAITERS_MAX) {
         return false;
     }
-    struct waiter *waiter = calloc(1, sizeof(*waiter));
+    struct waiter *waiter = mem_new(struct waiter);
     waiter->call = call;
-    waiter->key = strdup(key);
+    waiter->key = mem_dup(key);
     waiter->on_done = on_done;
     waiter->deadline_us = clock_mono_us() + for_ms * 1000;
     waiter->next = waiters->first;

@@ -14,15 +14,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 /* The record's half has begun; on failure it is rolled back. */
 static struct change *change_open(struct control *control, const struct author *author,
                                   struct error *err)
 {
-    struct change *change = calloc(1, sizeof(*change));
-    if (change == NULL) {
-        abort();
-    }
+    struct change *change = mem_new(struct change);
     change->control = control;
     change->author = author;
     change->txn = index_txn_begin(control->index, err);
@@ -192,10 +190,7 @@ static bool services_add(const struct store_doc *doc, void *ctx)
     struct services *services = ctx;
     if (services->count == services->room) {
         services->room = services->room == 0 ? 64 : 2 * services->room;
-        services->all = realloc(services->all, services->room * sizeof(services->all[0]));
-        if (services->all == NULL) {
-            abort();
-        }
+        services->all = mem_more(services->all, services->room);
     }
     services->all[services->count++] =
         (struct service_order){doc->id, arena_string(&services->arena, slice_of(doc->key))};

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "control/publish/change.h"
 #include "control/publish/publish.h"
 
@@ -175,10 +176,7 @@ static enum store_follow follow_once(struct control *control, struct own_issuer 
 
 bool publish_follow(struct control *control, struct own_issuer own, struct error *err)
 {
-    struct touched *touched = calloc(1, sizeof(*touched));
-    if (touched == NULL) {
-        abort();
-    }
+    struct touched *touched = mem_new(struct touched);
     enum store_follow followed;
     do {
         touched->count = 0;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "control/publish/loop_wait.h"
 #include "control/publish/turn.h"
 #include "ipc/lease.h"
@@ -450,10 +451,7 @@ struct nodes *nodes_start(struct control *control, const struct nodes_events *ev
     if (!control->settings.cluster) {
         return NULL;
     }
-    struct nodes *nodes = calloc(1, sizeof(*nodes));
-    if (nodes == NULL) {
-        abort();
-    }
+    struct nodes *nodes = mem_new(struct nodes);
     nodes->control = control;
     nodes->events = events;
     nodes->lease_us = (int64_t)control->settings.lease_s * 1000000;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "control/publish/loop_wait.h"
 
 enum {
@@ -151,10 +152,7 @@ bool turn_is_taken(const struct control *control)
 
 static void stand_in_line(struct turns *turns, const struct turn *wanted, bool first)
 {
-    struct turn *turn = malloc(sizeof(*turn));
-    if (turn == NULL) {
-        abort();
-    }
+    struct turn *turn = mem_new(struct turn);
     *turn = *wanted;
     turn->control = turns->control;
     turn->since_us = clock_mono_us();
@@ -223,10 +221,7 @@ struct turns *turns_new(struct control *control, void (*before)(struct control *
     if (!store_is_shared(control->store)) {
         return NULL;
     }
-    struct turns *turns = calloc(1, sizeof(*turns));
-    if (turns == NULL) {
-        abort();
-    }
+    struct turns *turns = mem_new(struct turns);
     turns->control = control;
     turns->before = before;
     turns->fiber = fiber_new();

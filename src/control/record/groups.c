@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 
 enum { GROUP_DEPTH_MAX = 20 };
 
@@ -53,7 +54,7 @@ static size_t flatten(const struct groups *groups, struct slice member, struct s
 
 struct groups *groups_load(struct store *store, struct error *err)
 {
-    struct groups *groups = calloc(1, sizeof(*groups));
+    struct groups *groups = mem_new(struct groups);
     groups->direct = map_new();
     if (!store_each(store, STORE_GROUP, "", collect_group, groups, err)) {
         groups_free(groups);

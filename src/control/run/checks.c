@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 enum { ASK_EVERY_MS = 60000, CHECK_ATTEMPT_MS = 120000 };
 
@@ -21,9 +22,9 @@ struct revision_checks {
 
 void revision_check_begin(struct control *control, uint64_t revision_id, const char *key)
 {
-    struct check *check = calloc(1, sizeof(*check));
+    struct check *check = mem_new(struct check);
     check->id = revision_id;
-    check->key = strdup(key);
+    check->key = mem_dup(key);
     check->next = control->checks->first;
     control->checks->first = check;
 }
@@ -96,8 +97,8 @@ static void timer_closed(uv_handle_t *handle)
 
 struct revision_checks *revision_checks_new(struct control *control)
 {
-    struct revision_checks *checks = calloc(1, sizeof(*checks));
-    checks->again = calloc(1, sizeof(*checks->again));
+    struct revision_checks *checks = mem_new(struct revision_checks);
+    checks->again = mem_new(uv_timer_t);
     uv_timer_init(control->loop, checks->again);
     checks->again->data = control;
     uv_unref((uv_handle_t *)checks->again);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 enum { LEVELS = 3, LOOK_S = 10 };
 
@@ -58,10 +59,7 @@ static struct known *known_of(struct metrics *metrics, uint64_t service)
         metrics->full = true;
         return NULL;
     }
-    known = calloc(1, sizeof(*known));
-    if (known == NULL) {
-        abort();
-    }
+    known = mem_new(struct known);
     known->service = service;
     map_put(metrics->known, key_of(&service), known);
     return known;
@@ -212,10 +210,7 @@ static void keep_one(struct metrics *metrics, struct known *known)
     }
     for (unsigned level = 1; level < LEVELS; level++) {
         if (known->sums[level] == NULL) {
-            known->sums[level] = calloc(1, sizeof(row));
-            if (known->sums[level] == NULL) {
-                abort();
-            }
+            known->sums[level] = mem_new(struct metrics_row);
         }
         add_row(known->sums[level], &row);
     }
@@ -284,10 +279,7 @@ static void begin_from_here(struct metrics *metrics, struct known *known)
 struct metrics *metrics_new(struct control *control, struct error *err)
 {
     auto_arena arena = {0};
-    struct metrics *metrics = calloc(1, sizeof(*metrics));
-    if (metrics == NULL) {
-        abort();
-    }
+    struct metrics *metrics = mem_new(struct metrics);
     metrics->control = control;
     metrics->known = map_new();
     int fd = ipc_inherited("meter");
@@ -308,10 +300,7 @@ struct metrics *metrics_new(struct control *control, struct error *err)
     }
     look(metrics);
     for_each(metrics, begin_from_here);
-    metrics->timer = calloc(1, sizeof(*metrics->timer));
-    if (metrics->timer == NULL) {
-        abort();
-    }
+    metrics->timer = mem_new(uv_timer_t);
     uv_timer_init(control->loop, metrics->timer);
     metrics->timer->data = metrics;
     uv_unref((uv_handle_t *)metrics->timer);

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 enum {
     MAGIC = 0x484d4554, /* "HMET" */
     LAYOUT = 1,
@@ -42,10 +44,7 @@ static bool begin_anew(struct metrics_file *file, uint32_t rows, struct error *e
 
 struct metrics_file *metrics_file_open(const char *path, uint32_t rows, struct error *err)
 {
-    struct metrics_file *file = calloc(1, sizeof(*file));
-    if (file == NULL) {
-        abort();
-    }
+    struct metrics_file *file = mem_new(struct metrics_file);
     file->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file->fd < 0) {
         error_errno(err, "open %s", path);
