@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/memory.h"
 
 struct child {
     bool group;
@@ -87,10 +88,7 @@ struct children *children_new(uv_loop_t *loop, struct error *err)
         error_errno(err, "prepare for children");
         return NULL;
     }
-    struct children *children = calloc(1, sizeof(*children));
-    if (children == NULL) {
-        abort();
-    }
+    struct children *children = mem_new(struct children);
     children->by_pid = map_new();
     uv_signal_init(loop, &children->signal);
     children->signal.data = children;
@@ -101,10 +99,7 @@ struct children *children_new(uv_loop_t *loop, struct error *err)
 
 void children_watch(struct children *children, pid_t pid, bool group, child_exit on_exit, void *ctx)
 {
-    struct child *child = calloc(1, sizeof(*child));
-    if (child == NULL) {
-        abort();
-    }
+    struct child *child = mem_new(struct child);
     *child = (struct child){.group = group, .on_exit = on_exit, .ctx = ctx};
     free(map_put(children->by_pid, pid_key(&pid), child));
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/container.h"
 #include "engine/rootfs.h"
 #include "engine/spawn.h"
@@ -301,10 +302,7 @@ struct backend_container *container_start(struct backend_home *home,
                                           const struct backend_order *order, struct error *err)
 {
     auto_arena arena = {0};
-    struct backend_container *container = calloc(1, sizeof(*container));
-    if (container == NULL) {
-        abort();
-    }
+    struct backend_container *container = mem_new(struct backend_container);
     *container = (struct backend_container){
         .home = home,
         .backend = home->backend,

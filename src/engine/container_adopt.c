@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/container.h"
 
 enum { TEMPORARY_S = 600 };
@@ -178,10 +179,7 @@ static struct backend_container *adopt_one(struct backend_home *home, const json
                                            const struct backend_order *order)
 {
     struct backend *backend = home->backend;
-    struct backend_container *container = calloc(1, sizeof(*container));
-    if (container == NULL) {
-        abort();
-    }
+    struct backend_container *container = mem_new(struct backend_container);
     *container = (struct backend_container){
         .home = home,
         .backend = backend,
@@ -237,10 +235,7 @@ struct backend_home *container_adopt(struct backend *backend, const json_t *save
         error_set(err, STATUS_DATA_LOSS, "what was noted of it cannot be read");
         return NULL;
     }
-    struct backend_home *home = calloc(1, sizeof(*home));
-    if (home == NULL) {
-        abort();
-    }
+    struct backend_home *home = mem_new(struct backend_home);
     home->backend = backend;
     home->number = (unsigned)number;
     home_list(home);

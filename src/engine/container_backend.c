@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "engine/bundle.h"
 #include "engine/container.h"
@@ -181,10 +182,7 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
         cannot_start(err);
         return NULL;
     }
-    struct backend *backend = calloc(1, sizeof(*backend));
-    if (backend == NULL) {
-        abort();
-    }
+    struct backend *backend = mem_new(struct backend);
     backend->loop = loop;
     backend->metadata = settings->metadata_url[0] != '\0';
     backend->services_port = (uint16_t)settings->https_port;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/container.h"
 #include "engine/rootfs.h"
 
@@ -84,10 +85,7 @@ struct backend_home *container_home_open(struct backend *backend, uint16_t port,
         error_set(err, STATUS_RESOURCE_EXHAUSTED, "no users are left for another instance");
         return NULL;
     }
-    struct backend_home *home = calloc(1, sizeof(*home));
-    if (home == NULL) {
-        abort();
-    }
+    struct backend_home *home = mem_new(struct backend_home);
     home->backend = backend;
     home->number = number;
     home_list(home);

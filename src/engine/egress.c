@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/output.h"
 #include "engine/process_watch.h"
 #include "engine/spawn.h"
@@ -232,10 +233,7 @@ static void on_closed(uv_handle_t *handle)
 static struct egress *make(uv_loop_t *loop, struct children *children,
                            const struct namespaces *namespaces, const char *note)
 {
-    struct egress *egress = calloc(1, sizeof(*egress));
-    if (egress == NULL) {
-        abort();
-    }
+    struct egress *egress = mem_new(struct egress);
     *egress =
         (struct egress){.loop = loop, .children = children, .namespaces = namespaces, .pid = -1};
     snprintf(egress->note, sizeof(egress->note), "%s", note);

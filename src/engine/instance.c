@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "engine/inside.h"
 
@@ -973,11 +974,8 @@ static void new_id(char out[41])
 static struct instance *instance_make(struct revision *revision, struct run_record *record,
                                       enum instance_phase phase, const char *id)
 {
-    struct instance *instance = calloc(1, sizeof(*instance));
+    struct instance *instance = mem_new(struct instance);
     struct engine *engine = revision->engine;
-    if (instance == NULL) {
-        abort();
-    }
     run_record_ref(record);
     instance->revision = revision;
     instance->record = record;

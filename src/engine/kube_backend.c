@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "engine/kube_inside.h"
 
@@ -91,10 +92,7 @@ static void make_identity(struct backend *backend)
 static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *settings,
                                        struct error *err)
 {
-    struct backend *backend = calloc(1, sizeof(*backend));
-    if (backend == NULL) {
-        abort();
-    }
+    struct backend *backend = mem_new(struct backend);
     backend->loop = loop;
     backend->egress = strcmp(settings->egress, "none") != 0;
     LIST_INIT(&backend->spaces);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "engine/kube_inside.h"
 
@@ -34,10 +35,7 @@ struct fleet *fleet_find(struct backend *backend, uint64_t id)
 
 struct fleet *fleet_add(struct space *space, uint64_t id, const char *name)
 {
-    struct fleet *fleet = calloc(1, sizeof(*fleet));
-    if (fleet == NULL) {
-        abort();
-    }
+    struct fleet *fleet = mem_new(struct fleet);
     fleet->backend = space->backend;
     fleet->space = space;
     fleet->id = id;

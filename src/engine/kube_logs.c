@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/kube_inside.h"
 #include "kubernetes/event.h"
 
@@ -194,10 +195,7 @@ void pod_log_follow(struct fleet *fleet, const char *pod, const char *container)
         }
         return;
     }
-    struct pod_log *log = calloc(1, sizeof(*log));
-    if (log == NULL) {
-        abort();
-    }
+    struct pod_log *log = mem_new(struct pod_log);
     log->fleet = fleet;
     log->lines = KUBE_LINES_INIT;
     snprintf(log->pod, sizeof(log->pod), "%s", pod);

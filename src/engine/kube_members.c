@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "engine/kube_inside.h"
 
 static void member_free(struct fleet_member *member)
@@ -93,10 +94,7 @@ struct fleet_member *fleet_member_get(struct fleet *fleet, const char *name)
             return member;
         }
     }
-    member = calloc(1, sizeof(*member));
-    if (member == NULL) {
-        abort();
-    }
+    member = mem_new(struct fleet_member);
     member->fleet = fleet;
     snprintf(member->name, sizeof(member->name), "%s", name);
     LIST_INSERT_HEAD(&fleet->members, member, entry);

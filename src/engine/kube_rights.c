@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/kube_inside.h"
 
 /* Those of packaging/kubernetes/chart/files/rights.json, ClusterRole homerun-instances. */
@@ -123,10 +124,7 @@ void kube_rights_ask(struct space *space, uint64_t fleet, const char *why)
         }
         return;
     }
-    struct rights_ask *ask = calloc(1, sizeof(*ask));
-    if (ask == NULL) {
-        abort();
-    }
+    struct rights_ask *ask = mem_new(struct rights_ask);
     ask->space = space;
     ask->left = RIGHTS;
     add_refusal(ask, fleet, why);

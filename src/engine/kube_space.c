@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/kube_inside.h"
 
 enum { BACKOFF_MS = 250, DOUBLINGS_MAX = 6, VERSION_MINOR = 30 };
@@ -492,10 +493,7 @@ struct space *space_get(struct backend *backend, const char *project)
             return space;
         }
     }
-    space = calloc(1, sizeof(*space));
-    if (space == NULL) {
-        abort();
-    }
+    space = mem_new(struct space);
     space->backend = backend;
     snprintf(space->name, sizeof(space->name), "%s", name);
     LIST_INIT(&space->fleets);

@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 enum {
     ANSWER_BYTES = 32768,
     LISTENERS_MAX = 65536,
@@ -76,11 +78,7 @@ static struct listener *add(struct listeners *out)
         return NULL;
     }
     if (out->count % 64 == 0) {
-        struct listener *more = realloc(out->list, (out->count + 64) * sizeof(*more));
-        if (more == NULL) {
-            return NULL;
-        }
-        out->list = more;
+        out->list = mem_more(out->list, out->count + 64);
     }
     return &out->list[out->count++];
 }

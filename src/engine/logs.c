@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "codec/codec.h"
 
 enum {
@@ -33,10 +34,7 @@ struct logs {
 
 struct logs *logs_new(int fd, off_t bytes_max)
 {
-    struct logs *logs = calloc(1, sizeof(*logs));
-    if (logs == NULL) {
-        abort();
-    }
+    struct logs *logs = mem_new(struct logs);
     *logs = (struct logs){.fd = fd, .bytes_max = bytes_max};
     struct stat status;
     if (fd >= 0 && fstat(fd, &status) == 0) {
@@ -101,8 +99,8 @@ static void keep_bounded(struct logs *logs)
         return;
     }
     size_t keep = (size_t)logs->bytes_max / 4;
-    char *memory = malloc(keep + 1);
-    struct slice tail = memory == NULL ? SLICE_NONE : read_tail(logs, status.st_size, memory, keep);
+    char *memory = mem_bytes(keep + 1);
+    struct slice tail = read_tail(logs, status.st_size, memory, keep);
     if (ftruncate(logs->fd, 0) == 0) {
         write_all(logs->fd, tail);
         logs->bytes = (off_t)tail.len;

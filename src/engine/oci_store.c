@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "codec/codec.h"
 #include "engine/platform.h"
@@ -489,10 +490,7 @@ static void on_begin(uv_timer_t *timer)
 struct oci_get *oci_store_get(struct oci_store *store, const char *key, const char *reference,
                               const char *digest, oci_got done, void *ctx)
 {
-    struct oci_get *get = calloc(1, sizeof(*get));
-    if (get == NULL) {
-        abort();
-    }
+    struct oci_get *get = mem_new(struct oci_get);
     *get = (struct oci_get){.store = store, .done = done, .ctx = ctx, .imported = *digest != '\0'};
     snprintf(get->key, sizeof(get->key), "%s", key);
     snprintf(get->reference, sizeof(get->reference), "%s", reference);
@@ -573,10 +571,7 @@ struct oci_store *oci_store_new(uv_loop_t *loop, struct children *children, cons
 {
     static const char *const folders[] = {"roots", "pins", "layouts"};
     char path[PATH_BYTES];
-    struct oci_store *store = calloc(1, sizeof(*store));
-    if (store == NULL) {
-        abort();
-    }
+    struct oci_store *store = mem_new(struct oci_store);
     *store = (struct oci_store){.loop = loop, .children = children, .kept = map_new()};
     snprintf(store->dir, sizeof(store->dir), "%.4096s/images", data);
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 enum {
     OUTPUT_BYTES = 64 * 1024,
     OUTPUT_READS = 8, /* in one turn of the loop */
@@ -50,10 +52,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 static struct output *output_of(uv_loop_t *loop, enum log_stream stream, int fd,
                                 output_bytes on_bytes, void *ctx)
 {
-    struct output *output = calloc(1, sizeof(*output));
-    if (output == NULL) {
-        abort();
-    }
+    struct output *output = mem_new(struct output);
     *output = (struct output){.stream = stream, .on_bytes = on_bytes, .ctx = ctx, .fd = fd};
     uv_poll_init(loop, &output->poll, fd); /* makes it non-blocking */
     output->poll.data = output;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "engine/probe_call.h"
 
 enum {
@@ -266,9 +267,9 @@ static void on_timer(uv_poll_t *poll_handle, int status, int events)
 
 struct probe *probe_new(struct net *net, const struct probe_order *order)
 {
-    struct probe *probe = calloc(1, sizeof(*probe));
+    struct probe *probe = mem_new(struct probe);
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (probe == NULL || fd < 0) {
+    if (fd < 0) {
         abort();
     }
     *probe = (struct probe){

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 enum { GRPC_ANSWER_MAX = 256, GRPC_SERVICE_MAX = 120 };
 
 struct probe_call {
@@ -165,10 +167,7 @@ struct probe_call *probe_call_new(struct net *net, const struct probe_target *ta
 {
     const struct run_probe *probe = target->probe;
     const struct sockaddr_in *address = &target->address;
-    struct probe_call *out = calloc(1, sizeof(*out));
-    if (out == NULL) {
-        abort();
-    }
+    struct probe_call *out = mem_new(struct probe_call);
     *out = (struct probe_call){.grpc = probe->kind == PROBE_GRPC, .done = done, .ctx = ctx};
     auto_arena arena = {0};
     char host[64];

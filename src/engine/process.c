@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/random.h"
 #include "engine/backend.h"
 #include "engine/children.h"
@@ -96,10 +97,7 @@ static void users_open(struct backend *backend)
         return;
     }
     backend->users = (struct users){all.first + USERS_OURS, all.count - USERS_OURS};
-    backend->user_used = calloc(backend->users.count, 1);
-    if (backend->user_used == NULL) {
-        abort();
-    }
+    backend->user_used = mem_array(backend->users.count, unsigned char);
     /* Not where a predecessor began: something of its users may still be about. */
     backend->user_next = (unsigned)(random_u64() % backend->users.count);
 }
@@ -130,10 +128,7 @@ static struct backend_home *process_home_open(struct backend *backend, uint16_t 
         error_set(err, STATUS_RESOURCE_EXHAUSTED, "no user is left for another instance");
         return NULL;
     }
-    struct backend_home *home = calloc(1, sizeof(*home));
-    if (home == NULL) {
-        abort();
-    }
+    struct backend_home *home = mem_new(struct backend_home);
     *home = (struct backend_home){.backend = backend, .user = user, .port = take_port(backend)};
     if (home->port == 0) {
         error_set(err, STATUS_RESOURCE_EXHAUSTED, "no free port was found");
@@ -320,10 +315,7 @@ static struct backend_container *process_start(struct backend_home *home,
                                                const struct backend_order *order, struct error *err)
 {
     struct backend *backend = home->backend;
-    struct backend_container *container = calloc(1, sizeof(*container));
-    if (container == NULL) {
-        abort();
-    }
+    struct backend_container *container = mem_new(struct backend_container);
     *container = (struct backend_container){
         .backend = backend,
         .home = home,
@@ -386,11 +378,8 @@ static bool process_usage(const struct backend_container *container, struct back
 static struct backend *process_open(uv_loop_t *loop, const struct settings *settings,
                                     struct error *err)
 {
-    struct backend *backend = calloc(1, sizeof(*backend));
+    struct backend *backend = mem_new(struct backend);
     (void)settings;
-    if (backend == NULL) {
-        abort();
-    }
     backend->loop = loop;
     backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     backend->children = children_new(loop, err);

@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 struct process_watch {
     uv_poll_t poll;
     int fd;
@@ -51,10 +53,7 @@ struct process_watch *process_watch_new(uv_loop_t *loop, pid_t pid, uint64_t sta
         close(fd);
         return NULL;
     }
-    struct process_watch *watch = calloc(1, sizeof(*watch));
-    if (watch == NULL) {
-        abort();
-    }
+    struct process_watch *watch = mem_new(struct process_watch);
     *watch = (struct process_watch){.fd = fd, .ended = ended, .ctx = ctx};
     uv_poll_init(loop, &watch->poll, fd);
     watch->poll.data = watch;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/inside.h"
 #include "engine/instance.h"
 
@@ -57,10 +58,7 @@ static void on_retry(uv_timer_t *timer);
 /* Takes RECORD. */
 static struct revision *revision_add(struct engine *engine, struct run_record *record)
 {
-    struct revision *revision = calloc(1, sizeof(*revision));
-    if (revision == NULL) {
-        abort();
-    }
+    struct revision *revision = mem_new(struct revision);
     revision->engine = engine;
     revision->id = record->revision_id;
     revision->record = record;
@@ -118,10 +116,7 @@ static void revision_settle(struct revision *revision)
 static void for_each(struct engine *engine, void (*visit)(struct revision *revision))
 {
     size_t count = map_count(engine->revisions), filled = 0, at = 0;
-    struct revision **all = calloc(count + 1, sizeof(struct revision *));
-    if (all == NULL) {
-        abort();
-    }
+    struct revision **all = mem_array(count + 1, struct revision *);
     struct slice key;
     for (void *value; filled < count && map_next(engine->revisions, &at, &key, &value);) {
         all[filled++] = value;

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "codec/codec.h"
 
 static int64_t number(const json_t *value, const char *name, int64_t otherwise, int64_t least,
@@ -201,10 +202,7 @@ struct run_record *run_record_read(struct slice json, struct error *err)
     if (value == NULL) {
         return NULL;
     }
-    struct run_record *record = calloc(1, sizeof(*record));
-    if (record == NULL) {
-        abort();
-    }
+    struct run_record *record = mem_new(struct run_record);
     record->refs = 1;
     record->json = arena_string(&record->arena, json);
     if (!fill(record, value, err)) {

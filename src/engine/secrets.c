@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/random.h"
 
 enum { FILE_MODES = 0777 };
@@ -59,12 +60,9 @@ bool secrets_add(struct secrets *secrets, const void *body, size_t bytes)
         head.bytes > SECRETS_BYTES_MAX - secrets->bytes) {
         return false;
     }
-    struct secret *secret = calloc(1, sizeof(*secret));
+    struct secret *secret = mem_new(struct secret);
     size_t all = (size_t)head.name_bytes + 1 + head.bytes + 1; /* each with a NUL behind it */
-    char *memory = calloc(1, all);
-    if (secret == NULL || memory == NULL) {
-        abort();
-    }
+    char *memory = mem_array(all, char);
     const char *from = (const char *)body + sizeof(head);
     memcpy(memory, from, head.name_bytes);
     memcpy(memory + head.name_bytes + 1, from + head.name_bytes, head.bytes);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "engine/output.h"
 #include "engine/spawn.h"
 
@@ -118,10 +119,7 @@ struct tool *tool_run(uv_loop_t *loop, struct children *children, const char *co
                       unsigned timeout_s, tool_done done, void *ctx, struct error *err)
 {
     int write_fd = -1;
-    struct tool *tool = calloc(1, sizeof(*tool));
-    if (tool == NULL) {
-        abort();
-    }
+    struct tool *tool = mem_new(struct tool);
     *tool = (struct tool){.children = children, .done = done, .ctx = ctx, .fresh = true};
     uv_timer_init(loop, &tool->timer);
     tool->timer.data = tool;
