@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 enum {
     STREAMS_MAX = 100,
     HEAD_MAX = 64 * 1024,
@@ -81,9 +83,9 @@ static void settings_submit(struct http2_session *session)
 static struct http2_session *session_new(const struct http2_limits *limits,
                                          const struct http2_events *events, void *ctx, bool server)
 {
-    struct http2_session *session = calloc(1, sizeof(*session));
+    struct http2_session *session = mem_new(struct http2_session);
     nghttp2_session_callbacks *callbacks;
-    if (session == NULL || nghttp2_session_callbacks_new(&callbacks) != 0) {
+    if (nghttp2_session_callbacks_new(&callbacks) != 0) {
         abort();
     }
     session->events = *events;

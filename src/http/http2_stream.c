@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 /* A stream's output buffer holds what one http2_data() brings on top of the 64 KiB mark. */
 enum {
     OUT_MAX = 64 << 20,
@@ -10,10 +12,7 @@ enum {
 
 struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id)
 {
-    struct http2_stream *stream = malloc(sizeof(*stream)); /* which is quicker than calloc */
-    if (stream == NULL) {
-        abort();
-    }
+    struct http2_stream *stream = mem_bytes(sizeof(*stream)); /* which is quicker than mem_new() */
     *stream = (struct http2_stream){.session = session, .id = id};
     if (session->spare_count > 0) {
         stream->arena = session->spares[--session->spare_count];
