@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "index/record.h"
 
 struct index_reader {
@@ -113,10 +114,7 @@ static bool open_tables(struct index_reader *reader, struct error *err)
 
 struct index_reader *index_reader_new(const char *dir, struct error *err)
 {
-    struct index_reader *reader = calloc(1, sizeof(*reader));
-    if (reader == NULL) {
-        abort();
-    }
+    struct index_reader *reader = mem_new(struct index_reader);
     reader->env = open_env(dir, "front", err);
     if (reader->env == NULL || !open_tables(reader, err)) {
         index_reader_free(reader);
@@ -127,10 +125,7 @@ struct index_reader *index_reader_new(const char *dir, struct error *err)
 
 struct index_reader *index_reader_over(MDB_env *env, struct error *err)
 {
-    struct index_reader *reader = calloc(1, sizeof(*reader));
-    if (reader == NULL) {
-        abort();
-    }
+    struct index_reader *reader = mem_new(struct index_reader);
     reader->env = env;
     reader->borrowed = true;
     if (!open_tables(reader, err)) {
@@ -392,10 +387,7 @@ bool index_reader_session(const struct index_reader *reader, const uint8_t key[I
 
 struct index_run *index_run_new(const char *dir, struct error *err)
 {
-    struct index_run *run = calloc(1, sizeof(*run));
-    if (run == NULL) {
-        abort();
-    }
+    struct index_run *run = mem_new(struct index_run);
     run->env = open_env(dir, "run", err);
     int code = run->env == NULL ? -1 : mdb_txn_begin(run->env, NULL, MDB_RDONLY, &run->txn);
     if (code == 0) {

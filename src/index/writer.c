@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "index/record.h"
 
 enum { RECORD_BYTES_MAX = 4 * 1024 * 1024 };
@@ -217,10 +218,7 @@ struct index_writer *index_writer_new_sized(const char *dir, size_t map_bytes, s
     if (!file_make_dir(dir, 0700, err) || !wipe_after_boot(dir, err)) {
         return NULL;
     }
-    struct index_writer *writer = calloc(1, sizeof(*writer));
-    if (writer == NULL) {
-        abort();
-    }
+    struct index_writer *writer = mem_new(struct index_writer);
     writer->map_least = map_bytes;
     if (!open_or_wipe(writer, dir, err) || !make_tables(writer, err)) {
         index_writer_free(writer);
@@ -314,10 +312,7 @@ struct index_txn *index_txn_begin(struct index_writer *writer, struct error *err
     grow(writer->front, writer->full);
     grow(writer->run, writer->full);
     writer->full = false;
-    struct index_txn *txn = calloc(1, sizeof(*txn));
-    if (txn == NULL) {
-        abort();
-    }
+    struct index_txn *txn = mem_new(struct index_txn);
     txn->writer = writer;
     txn->scratch = BUFFER_INIT(RECORD_BYTES_MAX);
     int code = mdb_txn_begin(writer->front, NULL, 0, &txn->front);
