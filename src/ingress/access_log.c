@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "ipc/denial_index.h"
 
 enum {
@@ -49,10 +50,7 @@ struct access_log {
 
 struct access_log *access_log_new(int fd, int denials)
 {
-    struct access_log *log = calloc(1, sizeof(*log));
-    if (log == NULL) {
-        abort();
-    }
+    struct access_log *log = mem_new(struct access_log);
     log->fd = fd;
     log->denials = denials;
     log->lines = BUFFER_INIT(GATHERED_MAX);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "ingress/door_person.h"
 
@@ -57,10 +58,7 @@ struct assertions {
 
 struct assertions *assertions_new(void)
 {
-    struct assertions *assertions = calloc(1, sizeof(*assertions));
-    if (assertions == NULL) {
-        abort();
-    }
+    struct assertions *assertions = mem_new(struct assertions);
     random_bytes(assertions->key, sizeof(assertions->key));
     assertions->counter = random_u64() >> (PLACE_BITS + 1);
     return assertions;
@@ -132,10 +130,7 @@ static void entry_fill(struct entry *entry, uint64_t hash, struct arena *arena,
         bytes += from[i].len;
     }
     entry_clear(entry);
-    char *at = entry->bytes = malloc(bytes);
-    if (at == NULL) {
-        abort();
-    }
+    char *at = entry->bytes = mem_bytes(bytes);
     for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
         at = keep(at, from[i], to[i]);
     }
@@ -151,10 +146,7 @@ static struct entry *entry_take(struct assertions *assertions, struct arena *are
     uint64_t hash = hash_of(assertions, want);
     unsigned set = (unsigned)(hash % SETS);
     if (assertions->sets[set] == NULL) {
-        assertions->sets[set] = calloc(WAYS, sizeof(struct entry));
-        if (assertions->sets[set] == NULL) {
-            abort();
-        }
+        assertions->sets[set] = mem_array(WAYS, struct entry);
     }
     for (unsigned i = 0; i < WAYS; i++) {
         if (entry_is(&assertions->sets[set][i], hash, want)) {
@@ -293,10 +285,7 @@ enum assertion_found assertions_keys(struct assertions *assertions, struct ipc_c
 static void replace(char **text, size_t *len, struct slice content)
 {
     free(*text);
-    *text = malloc(content.len + 1);
-    if (*text == NULL) {
-        abort();
-    }
+    *text = mem_bytes(content.len + 1);
     memcpy(*text, content.data, content.len);
     *len = content.len;
 }

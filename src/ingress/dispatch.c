@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/memory.h"
 #include "ingress/target.h"
 
 enum {
@@ -48,10 +49,7 @@ struct dispatch {
 
 struct dispatch *dispatch_new(struct worker *worker)
 {
-    struct dispatch *dispatch = calloc(1, sizeof(*dispatch));
-    if (dispatch == NULL) {
-        abort();
-    }
+    struct dispatch *dispatch = mem_new(struct dispatch);
     dispatch->worker = worker;
     dispatch->lists = map_new();
     TAILQ_INIT(&dispatch->dirty);
@@ -133,10 +131,7 @@ static struct waiting *list_take(struct dispatch *dispatch, uint64_t revision_id
     if (map_count(dispatch->lists) >= LISTS_MAX) {
         lists_prune(dispatch);
     }
-    waiting = calloc(1, sizeof(*waiting));
-    if (waiting == NULL) {
-        abort();
-    }
+    waiting = mem_new(struct waiting);
     waiting->revision_id = revision_id;
     TAILQ_INIT(&waiting->requests);
     map_put(dispatch->lists, list_key(&revision_id), waiting);

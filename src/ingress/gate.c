@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "ingress/route.h"
 #include "ingress/session_cache.h"
 #include "lookup/door_fields.h"
@@ -41,10 +42,7 @@ static void read_door_fields(const void *ctx, struct door_fields *out)
 struct gate *gate_new(struct index_reader *reader, const struct networks *networks,
                       bool strict_paths)
 {
-    struct gate *gate = calloc(1, sizeof(*gate));
-    if (gate == NULL) {
-        abort();
-    }
+    struct gate *gate = mem_new(struct gate);
     gate->lookup.reader = gate->reader = reader;
     gate->networks = networks;
     gate->asked.strict_paths = strict_paths;

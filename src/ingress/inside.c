@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "ingress/names.h"
 
 /* One instance must not keep the others waiting. */
@@ -35,10 +36,7 @@ struct insides {
 
 struct insides *insides_new(struct worker *worker, struct net_tls *tls)
 {
-    struct insides *insides = calloc(1, sizeof(*insides));
-    if (insides == NULL) {
-        abort();
-    }
+    struct insides *insides = mem_new(struct insides);
     insides->worker = worker;
     insides->tls = tls;
     net_limits_default(&insides->limits);
@@ -129,10 +127,7 @@ void insides_open(struct insides *insides, const struct msg_inside_open *message
                   unsigned count)
 {
     struct error err = {0};
-    struct inside *inside = calloc(1, sizeof(*inside));
-    if (inside == NULL) {
-        abort();
-    }
+    struct inside *inside = mem_new(struct inside);
     insides_close(insides, message->instance);
     inside->insides = insides;
     inside->told = *message;

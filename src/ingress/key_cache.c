@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 struct cached_key {
     struct trust_key *key; /* NULL: empty */
     uint64_t serial;
@@ -20,10 +22,7 @@ struct key_cache {
 
 struct key_cache *key_cache_new(void)
 {
-    struct key_cache *cache = calloc(1, sizeof(*cache));
-    if (cache == NULL) {
-        abort();
-    }
+    struct key_cache *cache = mem_new(struct key_cache);
     return cache;
 }
 
@@ -63,10 +62,7 @@ static bool item_fill(struct cached_key *item, uint32_t issuer, struct slice kid
     if (key == NULL) {
         return false;
     }
-    item->bytes = malloc(kid.len + record->alg.len + record->spki.len + 1);
-    if (item->bytes == NULL) {
-        abort();
-    }
+    item->bytes = mem_bytes(kid.len + record->alg.len + record->spki.len + 1);
     char *at = copy(item->bytes, kid, &item->kid);
     at = copy(at, record->alg, &item->alg);
     copy(at, record->spki, &item->spki);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 #include "base/random.h"
 
 enum { ASKS_MAX = 64, ASK_AGAIN_US = 30 * 1000000 };
@@ -22,10 +23,7 @@ struct key_ask {
 
 void keys_init(struct worker *worker)
 {
-    worker->key_asks = calloc(ASKS_MAX, sizeof(struct key_ask));
-    if (worker->key_asks == NULL) {
-        abort();
-    }
+    worker->key_asks = mem_array(ASKS_MAX, struct key_ask);
     random_bytes(worker->key_asks[0].key, sizeof(worker->key_asks[0].key));
 }
 

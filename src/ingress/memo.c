@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 const struct facts_answer *memos_recall(const struct memos *memos, uint64_t service_id,
                                         uint64_t txn)
 {
@@ -34,10 +36,7 @@ void memos_remember(struct memos *memos, uint64_t service_id, uint64_t txn,
         *names[i] = slice_upto(*names[i], MEMO_NAME_MAX);
         memo->text_bytes += names[i]->len;
     }
-    char *at = memo->text = malloc(memo->text_bytes + 1);
-    if (at == NULL) {
-        abort();
-    }
+    char *at = memo->text = mem_bytes(memo->text_bytes + 1);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         at = move(at, names[i]);
     }

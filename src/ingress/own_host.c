@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "http/url.h"
 
 enum {
@@ -52,10 +53,7 @@ static int open_pair(void *ctx)
 void own_hosts_open(struct worker *worker)
 {
     const struct sockaddr pair = {.sa_family = AF_UNIX};
-    struct own_hosts *own = calloc(1, sizeof(*own));
-    if (own == NULL) {
-        abort();
-    }
+    struct own_hosts *own = mem_new(struct own_hosts);
     own->worker = worker;
     own->auth = slice_of(settings_own_host(&worker->settings, &own->arena, "auth"));
     own->console = slice_of(settings_own_host(&worker->settings, &own->arena, "console"));

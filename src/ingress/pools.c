@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 enum { IDLE_MS = 60000, SWEEP_US = 10 * 1000000, UNUSED_US = 65 * 1000000 };
 
 struct pools {
@@ -16,10 +18,7 @@ struct pools {
 
 struct pools *pools_new(struct net *net)
 {
-    struct pools *pools = calloc(1, sizeof(*pools));
-    if (pools == NULL) {
-        abort();
-    }
+    struct pools *pools = mem_new(struct pools);
     pools->net = net;
     pools->highest = -1;
     return pools;
@@ -69,10 +68,7 @@ void pools_free(struct pools *pools)
 
 static struct upstream *upstream_new(struct net *net, const struct board_place *place)
 {
-    struct upstream *upstream = calloc(1, sizeof(*upstream));
-    if (upstream == NULL) {
-        abort();
-    }
+    struct upstream *upstream = mem_new(struct upstream);
     struct sockaddr_storage address;
     socklen_t length = board_address_socket(&place->address, &address);
     upstream->http2 = place->address.http2 != 0;

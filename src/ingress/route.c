@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "http/url.h"
 #include "lookup/lookup.h"
@@ -38,10 +39,7 @@ struct route_cache {
 
 struct route_cache *route_cache_new(void)
 {
-    struct route_cache *cache = calloc(1, sizeof(*cache));
-    if (cache == NULL) {
-        abort();
-    }
+    struct route_cache *cache = mem_new(struct route_cache);
     random_bytes(cache->key, sizeof(cache->key));
     return cache;
 }
@@ -77,12 +75,8 @@ static struct route_entry *entry_take(struct route_set *set, uint64_t hash, stru
     }
     struct route_entry **way = &set->ways[set->next++ % WAYS];
     if (*way == NULL) {
-        *way = calloc(1, sizeof(**way));
-        struct index_service *service = calloc(1, sizeof(*service));
-        if (*way == NULL || service == NULL) {
-            abort();
-        }
-        (*way)->service = service;
+        *way = mem_new(struct route_entry);
+        (*way)->service = mem_new(struct index_service);
     }
     return *way;
 }

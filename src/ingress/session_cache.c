@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "lookup/lookup.h"
 
@@ -32,10 +33,7 @@ struct session_cache {
 
 struct session_cache *session_cache_new(void)
 {
-    struct session_cache *cache = calloc(1, sizeof(*cache));
-    if (cache == NULL) {
-        abort();
-    }
+    struct session_cache *cache = mem_new(struct session_cache);
     random_bytes(cache->key, sizeof(cache->key));
     return cache;
 }
@@ -67,10 +65,7 @@ static void entry_fill(struct entry *entry, const struct index_session *record, 
     entry->groups = NULL;
     lookup_session_view(record, view);
     if (record->group_count > 0) {
-        entry->groups = malloc(record->group_count * sizeof(struct slice));
-        if (entry->groups == NULL) {
-            abort();
-        }
+        entry->groups = mem_array(record->group_count, struct slice);
         memcpy(entry->groups, record->groups, record->group_count * sizeof(struct slice));
     }
     view->groups = entry->groups;
@@ -93,10 +88,7 @@ static struct entry *entry_new(struct set *set)
 {
     struct entry **way = &set->ways[set->next++ % WAYS];
     if (*way == NULL) {
-        *way = calloc(1, sizeof(**way));
-        if (*way == NULL) {
-            abort();
-        }
+        *way = mem_new(struct entry);
     } else {
         entry_clear(*way);
     }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "ingress/key_cache.h"
 
@@ -47,15 +48,13 @@ struct token_cache {
 
 struct token_cache *token_cache_new(size_t max)
 {
-    struct token_cache *cache = calloc(1, sizeof(*cache));
+    struct token_cache *cache = mem_new(struct token_cache);
     size_t buckets = 16;
     while (buckets < max * 2) {
         buckets *= 2;
     }
-    if (cache == NULL || (cache->entries = calloc(max, sizeof(struct entry *))) == NULL ||
-        (cache->buckets = calloc(buckets, sizeof(struct entry *))) == NULL) {
-        abort();
-    }
+    cache->entries = mem_array(max, struct entry *);
+    cache->buckets = mem_array(buckets, struct entry *);
     cache->max = max;
     cache->bucket_mask = buckets - 1;
     cache->keys = key_cache_new();
@@ -143,10 +142,7 @@ static struct entry *entry_vacate(struct token_cache *cache)
     if (cache->filled == cache->max) {
         return evict(cache);
     }
-    struct entry *entry = calloc(1, sizeof(*entry));
-    if (entry == NULL) {
-        abort();
-    }
+    struct entry *entry = mem_new(struct entry);
     cache->entries[cache->filled++] = entry;
     return entry;
 }
@@ -189,10 +185,7 @@ static void entry_fill(struct entry *entry, struct slice text, const struct toke
         bytes += from->audiences[i].len;
     }
     entry->size = bytes + 1;
-    entry->bytes = malloc(entry->size);
-    if (entry->bytes == NULL) {
-        abort();
-    }
+    entry->bytes = mem_bytes(entry->size);
     struct slice *audiences = (struct slice *)(void *)entry->bytes;
     claims->audiences = audiences;
     char *at = entry->bytes + list_bytes;
