@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "ipc/board_layout.h"
 
 enum {
@@ -104,10 +105,7 @@ struct board *board_map(int fd, struct error *err)
         munmap(shared, sizeof(*shared));
         return NULL;
     }
-    struct board *board = calloc(1, sizeof(*board));
-    if (board == NULL) {
-        abort();
-    }
+    struct board *board = mem_new(struct board);
     board->shared = shared;
     return board;
 }

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 enum {
     QUEUE_BYTES_MAX = 1024 * 1024,
@@ -300,10 +301,7 @@ struct ipc_channel *ipc_open(uv_loop_t *loop, int fd, enum process_role self,
                              enum process_role peer, ipc_receive receive, void *ctx,
                              struct error *err)
 {
-    struct ipc_channel *channel = calloc(1, sizeof(*channel));
-    if (channel == NULL) {
-        abort();
-    }
+    struct ipc_channel *channel = mem_new(struct ipc_channel);
     *channel =
         (struct ipc_channel){.fd = fd, .self = self, .peer = peer, .receive = receive, .ctx = ctx};
     int status = uv_poll_init(loop, &channel->poll, fd);
@@ -345,10 +343,7 @@ static bool channel_queue(struct ipc_channel *channel, const struct message_head
     if (channel->queued_bytes + bytes > QUEUE_BYTES_MAX) {
         return false;
     }
-    struct packet *packet = malloc(sizeof(*packet) + bytes);
-    if (packet == NULL) {
-        abort();
-    }
+    struct packet *packet = mem_bytes(sizeof(*packet) + bytes);
     packet->next = NULL;
     packet->bytes = bytes;
     memcpy(packet->data, head, sizeof(*head));

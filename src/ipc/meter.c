@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 enum {
     METER_MAGIC = 0x4d455445, /* "METE" */
     METER_LAYOUT = 2,
@@ -104,10 +106,7 @@ struct meter *meter_map(int fd, bool writes, struct error *err)
         munmap(shared, sizeof(*shared));
         return NULL;
     }
-    struct meter *meter = calloc(1, sizeof(*meter));
-    if (meter == NULL) {
-        abort();
-    }
+    struct meter *meter = mem_new(struct meter);
     meter->shared = shared;
     return meter;
 }
@@ -155,10 +154,7 @@ static uint16_t *place_of(struct meter *meter, unsigned writer, uint64_t service
 
 static void table_make(struct meter *meter, unsigned writer)
 {
-    meter->tables[writer] = calloc(1, sizeof(struct table));
-    if (meter->tables[writer] == NULL) {
-        abort();
-    }
+    meter->tables[writer] = mem_new(struct table);
     for (uint32_t row = 0; row < rows_used(meter, writer); row++) {
         uint64_t service = atomic_load(row_service(meter, writer, row));
         *place_of(meter, writer, service) = (uint16_t)(row + 1);
