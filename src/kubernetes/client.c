@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "kubernetes/event.h"
 
 enum {
@@ -360,10 +361,7 @@ static void on_watched_closed(uv_handle_t *handle)
 
 static struct watched *watched_new(struct connections *connections, curl_socket_t fd)
 {
-    struct watched *watched = calloc(1, sizeof(*watched));
-    if (watched == NULL) {
-        abort();
-    }
+    struct watched *watched = mem_new(struct watched);
     watched->client = connections->client;
     watched->connections = connections;
     watched->fd = fd;
@@ -424,9 +422,9 @@ static void on_look(uv_timer_t *timer)
 
 static struct connections *connections_new(struct kube_client *client)
 {
-    struct connections *connections = calloc(1, sizeof(*connections));
+    struct connections *connections = mem_new(struct connections);
     CURLM *multi = curl.multi_init();
-    if (connections == NULL || multi == NULL) {
+    if (multi == NULL) {
         abort();
     }
     connections->client = client;
@@ -486,10 +484,10 @@ static void set_credentials(struct kube_call *call, struct kube_client *client)
 static struct kube_call *call_new(struct kube_client *client, const char *method, const char *path,
                                   bool stream, unsigned seconds)
 {
-    struct kube_call *call = calloc(1, sizeof(*call));
+    struct kube_call *call = mem_new(struct kube_call);
     CURL *easy = curl.easy_init();
     char *url = NULL;
-    if (call == NULL || easy == NULL || asprintf(&url, "%s%s", client->access->server, path) < 0) {
+    if (easy == NULL || asprintf(&url, "%s%s", client->access->server, path) < 0) {
         abort();
     }
     call->connections = connections_for(client, stream);
@@ -575,10 +573,7 @@ struct kube_client *kube_client_new(uv_loop_t *loop, const struct kube_access *a
     if (!library_load(err)) {
         return NULL;
     }
-    struct kube_client *client = calloc(1, sizeof(*client));
-    if (client == NULL) {
-        abort();
-    }
+    struct kube_client *client = mem_new(struct kube_client);
     client->loop = loop;
     client->access = access;
     LIST_INIT(&client->all);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "kubernetes/event.h"
 
@@ -247,13 +248,10 @@ struct kube_watch *kube_watch_new(struct kube_client *client, const char *path,
                                   const char *selector, const struct kube_watch_events *events,
                                   void *ctx)
 {
-    struct kube_watch *watch = calloc(1, sizeof(*watch));
-    if (watch == NULL) {
-        abort();
-    }
+    struct kube_watch *watch = mem_new(struct kube_watch);
     watch->client = client;
-    watch->path = strdup(path);
-    watch->selector = strdup(selector);
+    watch->path = mem_dup(path);
+    watch->selector = mem_dup(selector);
     watch->events = events;
     watch->ctx = ctx;
     watch->lines = KUBE_LINES_INIT;
