@@ -1,15 +1,13 @@
 /* The public face of a call: what does not depend on the version, and the way to what does. */
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "net/client.h"
 
 struct call *call_new(struct net_pool *pool, const struct http_request *request,
                       const struct call_events *events, void *user)
 {
-    struct call *call = malloc(sizeof(*call)); /* which is quicker than calloc */
-    if (call == NULL) {
-        abort();
-    }
+    struct call *call = mem_bytes(sizeof(*call)); /* which is quicker than mem_new() */
     *call = (struct call){.pool = pool};
     call->arena = net_arena_take(pool->net);
     call->events = *events;

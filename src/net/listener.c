@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "net/server.h"
 
 enum {
@@ -295,11 +296,7 @@ struct net_listener *net_listen(struct net *net, int fd, struct net_tls *tls,
                                 const struct net_limits *limits,
                                 const struct exchange_events *events, void *ctx, struct error *err)
 {
-    struct net_listener *listener = calloc(1, sizeof(*listener));
-    if (listener == NULL) {
-        error_set(err, STATUS_RESOURCE_EXHAUSTED, "no memory for a listener");
-        return NULL;
-    }
+    struct net_listener *listener = mem_new(struct net_listener);
     int failure = fd < 0 ? 0 : uv_poll_init(net->loop, &listener->poll, fd);
     if (failure != 0) {
         error_set(err, STATUS_INTERNAL, "watch a listening socket: %s", uv_strerror(failure));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/memory.h"
 #include "net/transport.h"
 
 /* ---- the wheel ---- */
@@ -107,10 +108,7 @@ void net_block_lend(struct net *net, struct buffer *buffer)
         buffer->data = net->blocks[--net->block_count];
         buffer->capacity = NET_BLOCK_BYTES;
     } else if (buffer->data == NULL) {
-        buffer->data = malloc(NET_BLOCK_BYTES);
-        if (buffer->data == NULL) {
-            abort();
-        }
+        buffer->data = mem_bytes(NET_BLOCK_BYTES);
         buffer->capacity = NET_BLOCK_BYTES;
     }
 }
@@ -209,10 +207,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 struct net *net_new(uv_loop_t *loop)
 {
-    struct net *net = malloc(sizeof(*net));
-    if (net == NULL) {
-        abort();
-    }
+    struct net *net = mem_bytes(sizeof(*net));
     memset(net, 0, offsetof(struct net, read));
     net->loop = loop;
     link_init(&net->dirty);

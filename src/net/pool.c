@@ -2,11 +2,13 @@
  * Connections to one peer. The connection that was used last is taken first, so that the others may
  * age and go; to connect and to send the request is one turn of the loop when the peer is near.
  */
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "net/client.h"
 
 enum {
@@ -17,10 +19,8 @@ enum {
 struct net_pool *net_pool_new(struct net *net, const struct sockaddr *addr, socklen_t addr_len,
                               bool http2, unsigned idle_ms)
 {
-    struct net_pool *pool = calloc(1, sizeof(*pool));
-    if (pool == NULL || addr_len > sizeof(pool->addr)) {
-        abort();
-    }
+    struct net_pool *pool = mem_new(struct net_pool);
+    assert(addr_len <= sizeof(pool->addr));
     pool->net = net;
     memcpy(&pool->addr, addr, addr_len);
     pool->addr_len = addr_len;
@@ -121,10 +121,7 @@ struct client_conn *client_conn_new(struct net_pool *pool, const struct transpor
         *why = strerror(errno);
         return NULL;
     }
-    struct client_conn *conn = calloc(1, sizeof(*conn));
-    if (conn == NULL) {
-        abort();
-    }
+    struct client_conn *conn = mem_new(struct client_conn);
     if (!transport_init(&conn->t, pool->net, fd, NULL, events)) {
         *why = "the loop cannot watch one more socket";
         free(conn);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/map.h"
+#include "base/memory.h"
 #include "net/server.h"
 
 struct net_tls {
@@ -247,10 +248,8 @@ struct net_tls *net_tls_new(const struct net_certificate *certificates, size_t c
         ssl_failed(err, "random bytes for the ticket key");
         return NULL;
     }
-    struct net_tls *tls = calloc(1, sizeof(*tls));
-    if (tls == NULL || (tls->contexts = calloc(count, sizeof(*tls->contexts))) == NULL) {
-        abort();
-    }
+    struct net_tls *tls = mem_new(struct net_tls);
+    tls->contexts = mem_array(count, SSL_CTX *);
     tls->method = method_new();
     tls->names = map_new();
     tls->http2 = http2;
