@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "store/postgres_schema.h"
 
 enum { NUMBER_TEXT = 24, ASK_US = 3 * 1000000 };
@@ -25,10 +26,7 @@ struct store_nodes {
 struct store_nodes *store_nodes_new(const struct store_nodes_self *self,
                                     const struct store_host *host, struct error *err)
 {
-    struct store_nodes *nodes = calloc(1, sizeof(*nodes));
-    if (nodes == NULL) {
-        abort();
-    }
+    struct store_nodes *nodes = mem_new(struct store_nodes);
     snprintf(nodes->name, sizeof(nodes->name), "%s", self->name);
     snprintf(nodes->url, sizeof(nodes->url), "%s", self->url);
     nodes->lease_ms = self->lease_ms;

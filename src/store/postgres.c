@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/uuid.h"
 #include "store/postgres_schema.h"
 
@@ -73,10 +74,7 @@ static bool connect_session(struct postgres *postgres, struct error *err)
 struct postgres *postgres_open(const char *url, const char *node, const struct store_host *host,
                                struct error *err)
 {
-    struct postgres *postgres = calloc(1, sizeof(*postgres));
-    if (postgres == NULL) {
-        abort();
-    }
+    struct postgres *postgres = mem_new(struct postgres);
     snprintf(postgres->node, sizeof(postgres->node), "%s", node);
     if (!postgres_session_init(&postgres->session, url, "homerun", host, err) ||
         !connect_session(postgres, err) || !postgres_schema_ensure(&postgres->session, err)) {
@@ -804,10 +802,7 @@ struct postgres_delta *postgres_since(struct postgres *postgres, const struct po
                                       struct error *err)
 {
     struct postgres_session *session = &postgres->session;
-    struct postgres_delta *delta = calloc(1, sizeof(*delta));
-    if (delta == NULL) {
-        abort();
-    }
+    struct postgres_delta *delta = mem_new(struct postgres_delta);
     delta->pq = session->pq;
     bool good = connect_session(postgres, err) &&
                 postgres_session_do(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",

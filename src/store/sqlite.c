@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/fiber.h"
+#include "base/memory.h"
 #include "store/inside.h"
 
 enum { SCHEMA = 1, BUSY_MS = 5000, SCRUB_BUSY_MS = 200, CHECK_BYTES_MAX = 64 << 20 };
@@ -220,10 +221,7 @@ static bool is_no_copy(struct store *store, struct error *err)
 
 struct store *store_open_file(const char *path, bool copy, struct error *err)
 {
-    struct store *store = calloc(1, sizeof(*store));
-    if (store == NULL) {
-        abort();
-    }
+    struct store *store = mem_new(struct store);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     bool good = sqlite3_open_v2(path, &store->main.db, flags, NULL) == SQLITE_OK ||
                 store_fail(store, "open", err);
