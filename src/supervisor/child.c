@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "ipc/users.h"
 
 extern char **environ;
@@ -51,25 +52,23 @@ static char **environment_new(struct birth *birth)
     while (environ[count] != NULL) {
         count++;
     }
-    char **out = calloc(count + 4, sizeof(*out));
+    char **out = mem_array(count + 4, char *);
     size_t at = 0;
-    for (size_t i = 0; out != NULL && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (strncmp(environ[i], "HOMERUN_FDS=", 12) != 0 &&
             strncmp(environ[i], "HOMERUN_WORKER=", 15) != 0 &&
             strncmp(environ[i], "HOMERUN_USER=", 13) != 0) {
             out[at++] = environ[i];
         }
     }
-    if (out != NULL) {
-        /* execve() takes char *, and only reads. */
-        const char *text = buffer_text(&birth->names);
-        memcpy(&out[at++], &text, sizeof(text));
-        if (birth->rights->many) {
-            out[at++] = birth->worker;
-        }
-        if (birth->user[0] != '\0') {
-            out[at++] = birth->user;
-        }
+    /* execve() takes char *, and only reads. */
+    const char *text = buffer_text(&birth->names);
+    memcpy(&out[at++], &text, sizeof(text));
+    if (birth->rights->many) {
+        out[at++] = birth->worker;
+    }
+    if (birth->user[0] != '\0') {
+        out[at++] = birth->user;
     }
     return out;
 }
@@ -157,7 +156,7 @@ pid_t child_start(const struct estate *estate, const struct role_rights *rights,
                  users.first + rights->user + worker);
     }
     birth.environment = environment_new(&birth);
-    pid_t pid = birth.environment == NULL ? -1 : fork();
+    pid_t pid = fork();
     if (pid == 0) {
         become(&birth);
     }
