@@ -9,6 +9,8 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 /* Two numbers of 33 bytes at most, and what DER puts around them. */
 enum { ES256_DER_MAX = 72 };
 
@@ -77,10 +79,7 @@ static struct trust_key *key_make(struct slice der, enum trust_alg alg, struct e
         EVP_PKEY_free(pkey);
         return NULL;
     }
-    struct trust_key *key = malloc(sizeof(*key));
-    if (key == NULL) {
-        abort();
-    }
+    struct trust_key *key = mem_new(struct trust_key);
     *key = (struct trust_key){.pkey = pkey, .ready = ready, .alg = alg};
     return key;
 }

@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "trust/key.h"
 
 enum { SECRET_PEM_MAX = 16384 };
@@ -19,10 +20,7 @@ struct trust_secret {
 
 static struct trust_secret *secret_wrap(EVP_PKEY *pkey, enum trust_alg alg)
 {
-    struct trust_secret *secret = malloc(sizeof(*secret));
-    if (secret == NULL) {
-        abort();
-    }
+    struct trust_secret *secret = mem_new(struct trust_secret);
     *secret = (struct trust_secret){.pkey = pkey, .alg = alg};
     return secret;
 }
