@@ -239,6 +239,32 @@ def check_by_hand():
             yield f"{room} has {count} json_decref() by hand, {most} are allowed: auto_json (codec/codec.h)"
 
 
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
+
+# Files that ask for memory by hand, and why; all others use base/memory.h or an arena.
+MEMORY_BY_HAND = {
+    "base/memory.h": "makes mem_new() and its like of them",
+    "metadata/server.c": "refuses a container's request when there is no memory",
+    "net/listener.c": "closes a stranger's connection when there is no memory",
+    "net/server_h2.c": "resets a stranger's stream when there is no memory",
+    "kubernetes/client.c": "asprintf() alone, for a header with a token that is wiped at once",
+    "control/identity/federation_keys.c": "not yet by mem_new()",
+    "control/identity/http_fetch.c": "asprintf() alone, for texts that libcurl copies",
+    "control/identity/provider_talk.c": "not yet by mem_new()",
+}
+ALLOCATES = re.compile(r"(?<!\w)(?:malloc|calloc|realloc|reallocarray|strn?dup|v?asprintf)\(")
+
+
+def check_memory():
+    for path in sorted(SOURCE.rglob("*.[ch]")):
+        name = str(path.relative_to(SOURCE))
+        if name not in MEMORY_BY_HAND and ALLOCATES.search(COMMENT.sub("", path.read_text(errors="replace"))):
+            yield f"{name} asks for memory by hand: use base/memory.h, or an arena"
+    for name in MEMORY_BY_HAND:
+        if not ALLOCATES.search(COMMENT.sub("", (SOURCE / name).read_text())):
+            yield f"{name} no longer asks for memory by hand: remove it from MEMORY_BY_HAND"
+
+
 def report(name, faults):
     faults = list(faults)
     print(f"not ok {name}: {'; '.join(faults)}" if faults else f"ok {name}")
@@ -257,6 +283,7 @@ def main():
     good &= report("layers/documents", check_documents())
     good &= report("layers/architecture", check_page())
     good &= report("layers/auto_json", check_by_hand())
+    good &= report("layers/memory", check_memory())
     good &= report("layers/main", faults_of(SOURCE / "main.c", None))
     return 0 if good else 1
 
