@@ -156,9 +156,12 @@ struct engine_backend {
     /* The user whom nobody else of this machine is; 0: there is none. NULL where instances have a
      * network of their own. */
     uid_t (*user)(const struct backend_home *home);
-    /* TCP sockets inside of its network, not connected: up to COUNT into OUT. How many there are;
-     * if none, errno says why. NULL: there is one network. */
-    unsigned (*sockets)(struct backend_home *home, int *out, unsigned count);
+    /* TCP sockets of the FAMILY AF_INET or AF_INET6 inside of its network, not connected: up to
+     * COUNT into OUT. How many there are; if none, errno says why. NULL: there is one network. */
+    unsigned (*sockets)(struct backend_home *home, int family, int *out, unsigned count);
+    /* Who listens there, of its containers; the caller frees them with listeners_done(), also after
+     * a failure. NULL likewise. */
+    bool (*listeners)(const struct backend_home *home, struct listeners *out, struct error *err);
     /* True if somebody else listens at its address: the instance cannot be blamed. */
     bool (*address_lost)(const struct backend_home *home);
     /*

@@ -108,7 +108,8 @@ unsigned container_services(const struct backend_home *home, int out[3]);
  */
 void container_no_places(struct backend_home *home);
 void container_open_places(struct backend_home *home, uint16_t port);
-unsigned container_sockets(struct backend_home *home, int *out, unsigned count);
+unsigned container_sockets(struct backend_home *home, int family, int *out, unsigned count);
+bool container_listeners(const struct backend_home *home, struct listeners *out, struct error *err);
 void home_list(struct backend_home *home);
 /* Where volume NUMBER of the home is mounted. */
 void home_volume_path(const struct backend_home *home, size_t number, char out[64]);

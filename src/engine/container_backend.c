@@ -235,6 +235,7 @@ const struct engine_backend container_backend = {
     .metadata = container_metadata,
     .services = container_services,
     .sockets = container_sockets,
+    .listeners = container_listeners,
     .address_lost = never_lost,
     .start = container_start,
     .freeze = container_freeze,

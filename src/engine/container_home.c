@@ -161,9 +161,26 @@ unsigned container_services(const struct backend_home *home, int out[3])
     return out[0] < 0 ? 0 : out[2] < 0 ? 2 : 3;
 }
 
-unsigned container_sockets(struct backend_home *home, int *out, unsigned count)
+unsigned container_sockets(struct backend_home *home, int family, int *out, unsigned count)
 {
-    return namespaces_sockets(&home->namespaces, SOCK_STREAM, out, count);
+    return namespaces_sockets(&home->namespaces, family, SOCK_STREAM, out, count);
+}
+
+/* Those of the containers: the places of ours are nobody's fault. */
+bool container_listeners(const struct backend_home *home, struct listeners *out, struct error *err)
+{
+    size_t kept = 0;
+    if (!namespaces_listeners(&home->namespaces, out, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < out->count; i++) {
+        const char *address = out->list[i].address;
+        if (strcmp(address, METADATA_ADDRESS) != 0 && strcmp(address, SERVICES_ADDRESS) != 0) {
+            out->list[kept++] = out->list[i];
+        }
+    }
+    out->count = kept;
+    return true;
 }
 
 /* The path of the file that says which process leads out of the home with that NUMBER. */

@@ -190,7 +190,7 @@ static int new_socket(const struct inner_place *place, const struct namespaces *
                       int type)
 {
     int fd = -1;
-    namespaces_sockets(namespaces, type, &fd, 1);
+    namespaces_sockets(namespaces, AF_INET, type, &fd, 1);
     if (fd >= 0 && !add_address(place, fd)) {
         int number = errno;
         close(fd);

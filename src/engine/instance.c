@@ -6,6 +6,7 @@
  */
 #include "engine/instance.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,12 +259,45 @@ static bool may_ask(void *ctx)
     return listens && !stranger;
 }
 
-static int socket_inside(void *ctx)
+static int socket_inside(void *ctx, int family)
 {
     const struct container *container = ctx;
     int fd = -1;
-    engine_of(container->instance)->kind->sockets(container->instance->home, &fd, 1);
+    engine_of(container->instance)->kind->sockets(container->instance->home, family, &fd, 1);
     return fd;
+}
+
+static int family_of(const struct instance *instance)
+{
+    return instance->address.is_v6 ? AF_INET6 : AF_INET;
+}
+
+/* Requests go to that loopback of its own network from now on. */
+static void set_family(struct instance *instance, int family)
+{
+    instance->address.is_v6 = family == AF_INET6;
+    if (instance->address.is_v6) {
+        memcpy(instance->address.ipv6, &in6addr_loopback, sizeof(instance->address.ipv6));
+    }
+    if (instance->slot >= 0) {
+        board_set_address(engine_of(instance)->board, instance->slot, instance->address);
+    }
+}
+
+/* Who listens, of the containers of INSTANCE alone. */
+static bool own_listeners(const struct instance *instance, struct listeners *out, struct error *err)
+{
+    const struct engine_backend *kind = engine_of(instance)->kind;
+    size_t kept = 0;
+    bool good = kind->listeners != NULL ? kind->listeners(instance->home, out, err)
+                                        : listeners_read(out, err);
+    for (size_t i = 0; i < out->count; i++) {
+        if (kind->owns == NULL || kind->owns(instance->home, &out->list[i])) {
+            out->list[kept++] = out->list[i];
+        }
+    }
+    out->count = kept;
+    return good;
 }
 
 enum probe_role { ROLE_STARTUP, ROLE_LIVENESS, ROLE_READINESS };
@@ -276,9 +310,8 @@ static struct probe *start_probe(struct container *container, const struct run_p
     container->asked_port = probe_port(container, probe);
     struct probe_order order = {
         .probe = probe,
-        .address = {.sin_family = AF_INET,
-                    .sin_port = htons(container->asked_port),
-                    .sin_addr.s_addr = instance->address.ipv4},
+        .port = container->asked_port,
+        .family = family_of(instance),
         .startup = role == ROLE_STARTUP,
         .readiness = role == ROLE_READINESS,
         .socket = engine_of(instance)->kind->sockets == NULL ? NULL : socket_inside,
@@ -405,6 +438,25 @@ static void on_readiness(void *ctx, const struct probe_result *result)
     instance_set_ready(instance, !unready);
 }
 
+static void startup_failed(struct container *container, const char *why)
+{
+    struct instance *instance = container->instance;
+    const struct run_probe *probe = &container->spec->startup;
+    struct listeners all;
+    struct error err = {0};
+    char seen[240] = "";
+    if (own_listeners(instance, &all, &err)) {
+        listeners_say(&all, container->asked_port, seen, sizeof(seen));
+    }
+    listeners_done(&all);
+    instance_fail(
+        instance, START_FAILED_PROBE,
+        "the STARTUP %s probe of container \"%.64s\" did not pass within %u s: %.100s%s%s",
+        kind_name(probe->kind), container->name,
+        probe->initial_delay_s + probe->period_s * probe->failure_threshold, why,
+        *seen == '\0' ? "" : "; ", seen);
+}
+
 static void on_startup(void *ctx, const struct probe_result *result)
 {
     struct container *container = ctx;
@@ -413,14 +465,14 @@ static void on_startup(void *ctx, const struct probe_result *result)
     probe_free(container->startup);
     container->startup = NULL;
     if (!result->passed) {
-        instance_fail(
-            instance, START_FAILED_PROBE,
-            "the STARTUP %s probe of container \"%.64s\" did not pass within %u s: %.100s",
-            kind_name(probe->kind), container->name,
-            probe->initial_delay_s + probe->period_s * probe->failure_threshold, result->why);
+        startup_failed(container, result->why);
         return;
     }
     container->passed = true;
+    if (container->asked_port == instance->address.port) {
+        set_family(instance, result->family);
+        instance->family_known = true;
+    }
     long long after_ms = (long long)(clock_mono_us() - instance->started_us) / 1000;
     instance_advance(instance); /* first: somebody may be waiting */
     logs_system(engine_of(instance)->logs, &instance->source, container->name,
@@ -588,6 +640,25 @@ static void calm(struct instance *instance)
     }
 }
 
+/* No start-up probe has asked the port that requests go to: who listens there says where it is. */
+static void find_family(struct instance *instance)
+{
+    struct listeners all;
+    struct error err = {0};
+    bool v4 = false, v6 = false;
+    if (engine_of(instance)->kind->listeners == NULL || instance->family_known) {
+        return;
+    }
+    own_listeners(instance, &all, &err);
+    for (size_t i = 0; i < all.count; i++) {
+        bool there = !all.list[i].udp && all.list[i].port == instance->address.port;
+        v4 = v4 || (there && all.list[i].v4);
+        v6 = v6 || (there && all.list[i].v6);
+    }
+    listeners_done(&all);
+    set_family(instance, v6 && !v4 ? AF_INET6 : AF_INET);
+}
+
 static void instance_ready(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
@@ -595,6 +666,7 @@ static void instance_ready(struct instance *instance)
     if (!listens_well(instance)) {
         return;
     }
+    find_family(instance);
     instance->phase = PHASE_READY;
     instance->ever_ready = true;
     instance->ready_us = clock_mono_us();
@@ -953,8 +1025,8 @@ bool instance_send_sockets(const struct instance *instance, struct ipc_channel *
 {
     const struct engine *engine = engine_of(instance);
     int fds[SOCKETS_MAX];
-    unsigned made =
-        engine->kind->sockets(instance->home, fds, count < SOCKETS_MAX ? count : SOCKETS_MAX);
+    unsigned made = engine->kind->sockets(instance->home, family_of(instance), fds,
+                                          count < SOCKETS_MAX ? count : SOCKETS_MAX);
     struct msg_sockets message = {.slot = (uint32_t)instance->slot,
                                   .generation = board_generation(engine->board, instance->slot),
                                   .count = made};
@@ -1074,10 +1146,11 @@ json_t *instance_save(const struct instance *instance)
         return NULL;
     }
     return json_pack(
-        "{ss sI sI sI sI sI so ss}", "id", instance->id, "slot", (json_int_t)instance->slot,
+        "{ss sI sI sI sb sI sI so ss}", "id", instance->id, "slot", (json_int_t)instance->slot,
         "generation", (json_int_t)board_generation(engine->board, instance->slot), "port",
-        (json_int_t)instance->address.port, "started_us", (json_int_t)instance->started_us,
-        "ready_us", (json_int_t)instance->ready_us, "home", home, "record", instance->record->json);
+        (json_int_t)instance->address.port, "v6", (int)instance->address.is_v6, "started_us",
+        (json_int_t)instance->started_us, "ready_us", (json_int_t)instance->ready_us, "home", home,
+        "record", instance->record->json);
 }
 
 /* By its containers, which must all be there. */
@@ -1141,6 +1214,7 @@ struct instance *instance_adopt(struct revision *revision, struct run_record *re
         .http2 = run_record_ingress(record)->http2,
         .own_network = 1,
     };
+    set_family(instance, json_flag(note, "v6", false) ? AF_INET6 : AF_INET);
     bool adopted = engine->kind->fleets != NULL ? adopt_member(instance, home, err)
                                                 : adopt_containers(instance, home, err);
     if (!adopted) {

@@ -47,6 +47,7 @@ struct instance {
     enum instance_phase phase;
     int slot; /* on the board; -1: none */
     struct board_address address;
+    bool family_known; /* a probe has found at which loopback of its own network it listens */
     struct backend_home *home;   /* NULL: not yet */
     struct fleet_member *member; /* of a cluster: which one it is; NULL: none yet */
     char member_name[254];

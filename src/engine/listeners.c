@@ -65,6 +65,12 @@ static bool takes_v4(int family, const unsigned char *bytes, bool v6only)
     return memcmp(last, any, 4) == 0 || memcmp(last, "\x7f\0\0\1", 4) == 0;
 }
 
+static bool takes_v6(int family, const unsigned char *bytes)
+{
+    static const unsigned char any[16] = {0}, one[16] = {[15] = 1};
+    return family == AF_INET6 && (memcmp(bytes, any, 16) == 0 || memcmp(bytes, one, 16) == 0);
+}
+
 /* Whether a socket on PORT may be one of a client, that the kernel gave its port. */
 static bool is_clients(const struct listeners *out, const struct kind *kind, unsigned port)
 {
@@ -87,6 +93,7 @@ static void place(struct listener *out, int family, const void *address, bool v6
 {
     out->loopback = is_loopback(family, address);
     out->v4 = takes_v4(family, address, v6only);
+    out->v6 = takes_v6(family, address);
     inet_ntop(family, address, out->address, sizeof(out->address));
 }
 
@@ -282,4 +289,36 @@ void listeners_done(struct listeners *listeners)
 bool listener_takes(const struct listener *listener, uint16_t port)
 {
     return !listener->udp && listener->port == port && listener->v4;
+}
+
+void listeners_say(const struct listeners *all, uint16_t port, char *out, size_t size)
+{
+    enum { NAMED = 3 };
+    char list[NAMED * 64] = "";
+    size_t named = 0, more = 0, length = 0;
+    *out = '\0';
+    for (size_t i = 0; i < all->count; i++) {
+        const struct listener *one = &all->list[i];
+        if (one->udp) {
+            continue;
+        }
+        if (one->port == port && (one->v4 || one->v6)) {
+            return;
+        }
+        if (named == NAMED) {
+            more++;
+            continue;
+        }
+        bool bare = strchr(one->address, ':') == NULL;
+        length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s%s%s:%u",
+                                   named == 0 ? "" : ", ", bare ? "" : "[", one->address,
+                                   bare ? "" : "]", one->port);
+        named++;
+    }
+    if (named == 0) {
+        snprintf(out, size, "it listens on no port");
+    } else {
+        snprintf(out, size, "it listens on %s%s, and not on port %u of its loopback", list,
+                 more > 0 ? " and others" : "", port);
+    }
 }

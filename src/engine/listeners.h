@@ -14,7 +14,7 @@
 struct listener {
     uint16_t port;
     bool loopback; /* nobody outside of this machine can reach it */
-    bool v4;       /* it takes connections to 127.0.0.1 */
+    bool v4, v6;   /* it takes connections to 127.0.0.1, to ::1 */
     bool udp;
     uid_t user;
     uint32_t inode;
@@ -38,3 +38,9 @@ void listeners_done(struct listeners *listeners);
 
 /* Whether a connection (of TCP) to 127.0.0.1:PORT may end at LISTENER. */
 bool listener_takes(const struct listener *listener, uint16_t port);
+
+/*
+ * ALL of a container, where nobody is reached on PORT, in words: "it listens on 127.0.0.1:3000 and
+ * [::]:9000, and not on port 8080 of its loopback". OUT is "" if somebody is.
+ */
+void listeners_say(const struct listeners *all, uint16_t port, char *out, size_t size);

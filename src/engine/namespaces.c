@@ -85,7 +85,8 @@ static void leave(int home)
     errno = number;
 }
 
-unsigned namespaces_sockets(const struct namespaces *namespaces, int type, int *out, unsigned count)
+unsigned namespaces_sockets(const struct namespaces *namespaces, int family, int type, int *out,
+                            unsigned count)
 {
     unsigned made = 0;
     int home = enter(namespaces);
@@ -93,11 +94,24 @@ unsigned namespaces_sockets(const struct namespaces *namespaces, int type, int *
         return 0;
     }
     while (made < count &&
-           (out[made] = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
+           (out[made] = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
         made++;
     }
     leave(home);
     return made;
+}
+
+bool namespaces_listeners(const struct namespaces *namespaces, struct listeners *out,
+                          struct error *err)
+{
+    *out = (struct listeners){0};
+    int home = enter(namespaces);
+    if (home < 0) {
+        return error_errno(err, "the instance's network cannot be entered");
+    }
+    bool good = listeners_read(out, err);
+    leave(home);
+    return good;
 }
 
 /* As on Cloud Run, a container needs no right to listen on a port below 1024: it has a network of

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "engine/listeners.h"
 
 enum { NAMESPACE_USERS = 65536 };
 
@@ -22,7 +23,12 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err);
 bool namespaces_adopt(struct namespaces *out, pid_t pid, uid_t first);
 void namespaces_close(struct namespaces *namespaces);
 
-/* Sockets of IPv4 inside, of the TYPE SOCK_STREAM or SOCK_DGRAM, not connected, that do not block:
- * up to COUNT into OUT. How many there are; if none, errno says why. */
-unsigned namespaces_sockets(const struct namespaces *namespaces, int type, int *out,
+/* Sockets inside, of the FAMILY AF_INET or AF_INET6 and the TYPE SOCK_STREAM or SOCK_DGRAM, not
+ * connected, that do not block: up to COUNT into OUT. How many there are; if none, errno says why.
+ */
+unsigned namespaces_sockets(const struct namespaces *namespaces, int family, int type, int *out,
                             unsigned count);
+
+/* Who listens inside, as listeners_read() says it of this machine. */
+bool namespaces_listeners(const struct namespaces *namespaces, struct listeners *out,
+                          struct error *err);

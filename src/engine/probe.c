@@ -5,9 +5,14 @@
  * A TCP connection over loopback is made or refused before connect() returns, in effect; if it is
  * neither (a full backlog), it is looked at again when the timer fires. HTTP and gRPC wait for such
  * a connection first, so that a program that does not listen yet costs next to nothing to ask.
+ *
+ * In a network of its own, a program may listen at either loopback, 127.0.0.1 or ::1. One that
+ * refuses is known at once, so an attempt asks both before it has failed; the one that took the
+ * connection is asked first from then on.
  */
 #include "engine/probe.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,6 +23,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "engine/probe_call.h"
+#include "ipc/board.h"
 
 enum {
     WAIT_FIRST_US = 250,
@@ -35,6 +41,8 @@ struct probe {
     uv_poll_t poll;
     int timer_fd;
     int socket_fd; /* while connecting; else -1 */
+    int family;    /* of the loopback that is asked */
+    bool turned;   /* the other one has refused, in this attempt */
     struct probe_call *call;
     enum probe_state state;
     int64_t deadline_us;         /* of a start-up probe as a whole */
@@ -85,6 +93,7 @@ static void report(struct probe *probe, bool passed)
 {
     struct probe_result result = {
         .passed = passed,
+        .family = probe->family,
         .attempts = probe->order.startup ? probe->attempts : probe->failures,
         .why = probe->why,
     };
@@ -165,6 +174,20 @@ static void on_call_done(void *ctx, const char *why)
     }
 }
 
+static socklen_t target_address(const struct probe *probe, struct sockaddr_storage *out)
+{
+    struct board_address loopback = {
+        .port = probe->order.port, .ipv4 = htonl(INADDR_LOOPBACK), .ipv6 = {[15] = 1}};
+    loopback.is_v6 = probe->family == AF_INET6;
+    return board_address_socket(&loopback, out);
+}
+
+static int socket_for_call(void *ctx)
+{
+    const struct probe *probe = ctx;
+    return probe->order.socket(probe->order.ctx, probe->family);
+}
+
 static void connected(struct probe *probe)
 {
     close_socket(probe);
@@ -174,11 +197,60 @@ static void connected(struct probe *probe)
     }
     probe->state = PROBE_CALLING;
     set_timer(probe, probe->attempt_deadline_us - clock_mono_us());
-    const struct probe_target target = {.probe = probe->order.probe,
-                                        .address = probe->order.address,
-                                        .socket = probe->order.socket,
-                                        .socket_ctx = probe->order.ctx};
+    struct sockaddr_storage address;
+    socklen_t address_bytes = target_address(probe, &address);
+    const struct probe_target target = {
+        .probe = probe->order.probe,
+        .address = (const struct sockaddr *)&address,
+        .address_bytes = address_bytes,
+        .socket = probe->order.socket == NULL ? NULL : socket_for_call,
+        .socket_ctx = probe,
+    };
     probe->call = probe_call_new(probe->net, &target, on_call_done, probe);
+}
+
+static void look_at_socket(struct probe *probe);
+
+/* Makes a connection to the loopback that is asked. False and errno if it failed at once. */
+static bool begin_connection(struct probe *probe)
+{
+    struct sockaddr_storage address;
+    socklen_t address_bytes = target_address(probe, &address);
+    int fd = probe->order.socket != NULL
+                 ? probe->order.socket(probe->order.ctx, probe->family)
+                 : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    if (connect(fd, (const struct sockaddr *)&address, address_bytes) != 0 &&
+        errno != EINPROGRESS) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return false;
+    }
+    probe->socket_fd = fd;
+    probe->state = PROBE_CONNECTING;
+    return true;
+}
+
+/* No connection could be made, for ERROR: to the other loopback then, if there is one. */
+static void refused(struct probe *probe, int error)
+{
+    /* While a program starts, within its first milliseconds, the other one is asked less often. */
+    bool soon = probe->order.startup && probe->attempts <= WAIT_STEADY && probe->attempts % 4 != 0;
+    if (probe->order.socket != NULL && !probe->turned && !soon) {
+        probe->family = probe->family == AF_INET ? AF_INET6 : AF_INET;
+        probe->turned = true;
+        if (begin_connection(probe)) {
+            look_at_socket(probe);
+            return;
+        }
+    }
+    if (probe->order.socket != NULL) { /* nobody listens at either */
+        probe->family = probe->order.family;
+    }
+    fail(probe, strerror(error), false);
 }
 
 /* Whether the connection stands, was refused, or is still being made. */
@@ -193,7 +265,7 @@ static void look_at_socket(struct probe *probe)
             return;
         }
         close_socket(probe);
-        fail(probe, strerror(error), false);
+        refused(probe, error);
         return;
     }
     if (clock_mono_us() >= probe->attempt_deadline_us) {
@@ -216,24 +288,12 @@ static void attempt(struct probe *probe)
         fail(probe, "no program of this instance listens there", false);
         return;
     }
-    int fd = probe->order.socket != NULL
-                 ? probe->order.socket(probe->order.ctx)
-                 : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        fail(probe, strerror(errno), false);
-        return;
+    probe->turned = false;
+    if (begin_connection(probe)) {
+        look_at_socket(probe);
+    } else {
+        refused(probe, errno);
     }
-    const struct sockaddr_in *address = &probe->order.address;
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
-        errno != EINPROGRESS) {
-        int error = errno;
-        close(fd);
-        fail(probe, strerror(error), false);
-        return;
-    }
-    probe->socket_fd = fd;
-    probe->state = PROBE_CONNECTING;
-    look_at_socket(probe);
 }
 
 static void call_timed_out(struct probe *probe)
@@ -272,8 +332,12 @@ struct probe *probe_new(struct net *net, const struct probe_order *order)
     if (fd < 0) {
         abort();
     }
-    *probe = (struct probe){
-        .net = net, .order = *order, .timer_fd = fd, .socket_fd = -1, .wait_us = WAIT_FIRST_US};
+    *probe = (struct probe){.net = net,
+                            .order = *order,
+                            .timer_fd = fd,
+                            .socket_fd = -1,
+                            .family = order->family,
+                            .wait_us = WAIT_FIRST_US};
     uv_poll_init(net_loop(net), &probe->poll, fd);
     probe->poll.data = probe;
     uv_poll_start(&probe->poll, UV_READABLE, on_timer);

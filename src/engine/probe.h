@@ -15,6 +15,7 @@ struct probe; /* opaque */
 
 struct probe_result {
     bool passed;
+    int family;        /* AF_INET or AF_INET6: at which loopback it was asked last */
     unsigned attempts; /* of a probe that failed, but a start-up probe: the failures in a row */
     const char *why;   /* it did not pass; good during the call */
 };
@@ -26,10 +27,13 @@ typedef void (*probe_report)(void *ctx, const struct probe_result *result);
 
 struct probe_order {
     const struct run_probe *probe; /* outlives it */
-    struct sockaddr_in address;
+    uint16_t port;                 /* of the loopback */
+    /* The loopback that is asked first; AF_INET6 only with a network of its own. There, the other
+     * one is asked where the first refuses. */
+    int family;
     bool startup, readiness; /* neither: liveness */
-    /* A socket of the network that the address is in; NULL: this one. */
-    int (*socket)(void *ctx);
+    /* A socket of the instance's own network; NULL: it is in this one. */
+    int (*socket)(void *ctx, int family);
     /* Whether what listens at the address may be asked. NULL: it may. */
     bool (*may_ask)(void *ctx);
     probe_report report;

@@ -166,12 +166,11 @@ struct probe_call *probe_call_new(struct net *net, const struct probe_target *ta
                                   probe_call_done done, void *ctx)
 {
     const struct run_probe *probe = target->probe;
-    const struct sockaddr_in *address = &target->address;
     struct probe_call *out = mem_new(struct probe_call);
     *out = (struct probe_call){.grpc = probe->kind == PROBE_GRPC, .done = done, .ctx = ctx};
     auto_arena arena = {0};
     char host[64];
-    net_address_text((const struct sockaddr *)address, host, true);
+    net_address_text(target->address, host, true);
     struct http_request request = {
         .method = out->grpc ? SLICE("POST") : SLICE("GET"),
         .scheme = SLICE("http"),
@@ -187,8 +186,7 @@ struct probe_call *probe_call_new(struct net *net, const struct probe_target *ta
         http_headers_add(&request.headers, &arena, SLICE("content-type"),
                          SLICE("application/grpc"));
     }
-    struct net_pool *pool =
-        net_pool_new(net, (const struct sockaddr *)address, sizeof(*address), out->grpc, 1);
+    struct net_pool *pool = net_pool_new(net, target->address, target->address_bytes, out->grpc, 1);
     if (target->socket != NULL) {
         net_pool_set_source(pool, target->socket, target->socket_ctx);
     }

@@ -12,8 +12,9 @@ typedef void (*probe_call_done)(void *ctx, const char *why);
 /* Whom to ask. */
 struct probe_target {
     const struct run_probe *probe;
-    struct sockaddr_in address;
-    int (*socket)(void *ctx); /* see struct probe_order */
+    const struct sockaddr *address;
+    socklen_t address_bytes;
+    int (*socket)(void *ctx); /* one of the network that the address is in; NULL: this one */
     void *socket_ctx;
 };
 

@@ -196,7 +196,7 @@ static void failure_text(const struct instance *instance, char *out, size_t size
         snprintf(out, size,
                  "Revision '%.63s' is not ready and cannot serve traffic. The user-provided "
                  "container failed the configured startup probe checks. Logs for this revision "
-                 "might contain more information. Seen: %.240s%s. Logs: gcloud run services logs "
+                 "might contain more information. Seen: %.360s%s. Logs: gcloud run services logs "
                  "read %.63s",
                  record->revision, instance->why, given, record->service);
         return;
@@ -210,7 +210,7 @@ static void failure_text(const struct instance *instance, char *out, size_t size
                  "environment variable within the allocated timeout. This can happen when the "
                  "container port is misconfigured or if the timeout is too short. The health check "
                  "timeout can be extended. Logs for this revision might contain more information. "
-                 "Seen: %.240s%s. Logs: gcloud run services logs read %.63s",
+                 "Seen: %.360s%s. Logs: gcloud run services logs read %.63s",
                  record->revision, port, instance->why, given, record->service);
         return;
     case START_FAILED_SECRETS:
@@ -784,6 +784,7 @@ static void count_instance(const struct revision *revision, const struct instanc
         .state = state_of(instance),
         .ipv4 = ntohl(instance->address.ipv4),
         .port = instance->address.port,
+        .is_v6 = instance->address.is_v6,
         .own_network = instance->address.own_network,
         .requests = on_board ? board_taken(engine->board, instance->slot) : 0,
         .places = record->concurrency,
@@ -791,6 +792,7 @@ static void count_instance(const struct revision *revision, const struct instanc
         .cpu_m = instance->cpu_used > 0 ? (uint64_t)(instance->cpu_used * 1000) : 0,
         .since_us = (uint64_t)(clock_wall_us() - (clock_mono_us() - instance->started_us)),
     };
+    memcpy(one.ipv6, instance->address.ipv6, sizeof(one.ipv6));
     snprintf(one.id, sizeof(one.id), "%s", instance->id);
     snprintf(one.project, sizeof(one.project), "%s", record->project);
     snprintf(one.region, sizeof(one.region), "%s", record->region);

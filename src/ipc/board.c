@@ -6,7 +6,7 @@
  *
  * The generation rises whenever the slot is freed, the sequence with every change, so that a word
  * is never seen twice: a swap that succeeds proves that what was read beside the word (revision,
- * address, limit: written only while the slot is free) belongs to it.
+ * address, limit: written only before its instance is ready) belongs to it.
  *
  * Which instances a revision has is a chain of slots for each bucket, changed by the engine alone
  * and read by all. A reader may be led astray when a slot moves to another bucket under it; it
@@ -324,6 +324,11 @@ int board_add(struct board *board, uint64_t revision_id, uint32_t limit,
     atomic_store(&slot->word, word_close(word));
     chain_add(board, revision_id, number);
     return number;
+}
+
+void board_set_address(struct board *board, int number, struct board_address address)
+{
+    slot_set_address(slot_at(board, number), &address);
 }
 
 void board_set_state(struct board *board, int number, enum instance_state state)

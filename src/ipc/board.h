@@ -53,6 +53,8 @@ socklen_t board_address_socket(const struct board_address *address, struct socka
 /* A slot for a starting instance of REVISION; -1 if all are taken. LIMIT: places (concurrency). */
 int board_add(struct board *board, uint64_t revision_id, uint32_t limit,
               struct board_address address);
+/* Only while it has never been READY: no worker has read it. */
+void board_set_address(struct board *board, int slot, struct board_address address);
 void board_set_state(struct board *board, int slot, enum instance_state state);
 /* Frees the slot: no worker can take a place any more (a CAS of an old view fails). */
 void board_remove(struct board *board, int slot);

@@ -16,7 +16,7 @@
 
 enum {
     METER_MAGIC = 0x4d455445, /* "METE" */
-    METER_LAYOUT = 2,
+    METER_LAYOUT = 3,
     WRITERS = BOARD_WORKERS + 1, /* the last one is the engine */
     PLACES = 4 * METER_SERVICES, /* of a writer's table */
     COUNTERS = sizeof(struct meter_counts) / sizeof(uint64_t),

@@ -54,6 +54,8 @@ struct meter_instance {
     char id[48], project[64], region[64], service[64], revision[64];
     uint64_t state;            /* enum meter_state */
     uint64_t ipv4, port;       /* host order; 0: it is not known yet */
+    uint64_t is_v6;            /* ipv6 says where it is, and not ipv4 */
+    unsigned char ipv6[16];    /* network order */
     uint64_t own_network;      /* that address is in a network of its own */
     uint64_t requests, places; /* in flight, and how many may be */
     uint64_t memory_bytes, cpu_m;

@@ -2,13 +2,14 @@
 """From service to service (--engine=oci): a program in an instance calls another service by its URL, with a
 token of its metadata server, as on Cloud Run. Without an outgoing network, and behind proxies that are
 believed: an instance is neither of them."""
+import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 
-from by_api import RUN, SCALE, SERVICES, deploy, make_account, service_body, set_policy, wait_settled
+from by_api import RUN, SCALE, SERVICES, deploy, make_account, put_service, service_body, set_policy, wait_settled
 from homerun import Homerun, Skip, finally_do, main, need, test, wait_until
 
 folder = tempfile.mkdtemp(prefix="homerun-calls-")
@@ -53,6 +54,55 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
+# Listens where $AT says: "ADDRESS" at $PORT, "ADDRESS=PORT" elsewhere; ports from 9000 on answer a gRPC health check.
+# An address of IPv6 alone is never one of IPv4 too.
+BINDS = r"""
+import http.server, os, socket, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(os.environ["AT"].encode())
+    def log_message(self, *ignored):
+        pass
+def page(connection, peer):
+    with connection:
+        Handler(connection, peer, None)
+def frame(kind, flags, stream, data=b""):
+    return len(data).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + data
+def literal(name, value):
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+def health(connection):
+    data = connection.makefile("rb")
+    data.read(24)  # the preface
+    connection.sendall(frame(4, 0, 0))
+    while head := data.read(9):
+        data.read(int.from_bytes(head[:3], "big"))
+        stream = int.from_bytes(head[5:], "big")
+        if stream > 0 and head[4] & 1:  # the request has ended
+            connection.sendall(
+                frame(1, 4, stream, b"\x88" + literal(b"content-type", b"application/grpc")) +
+                frame(0, 0, stream, b"\0\0\0\0\2\x08\1") +
+                frame(1, 5, stream, literal(b"grpc-status", b"0")))
+def serve(at):
+    address, _, port = at.partition("=")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind((address, int(port or os.environ["PORT"])))
+    listener.listen()
+    grpc = listener.getsockname()[1] >= 9000
+    while True:
+        connection, peer = listener.accept()
+        if grpc:
+            threading.Thread(target=health, args=(connection,), daemon=True).start()
+        else:
+            threading.Thread(target=page, args=(connection, peer), daemon=True).start()
+for at in os.environ["AT"].split():
+    threading.Thread(target=serve, args=(at,)).start()
+"""
+
 
 @finally_do
 def close():
@@ -72,7 +122,11 @@ def homerun():
         stand.start()
         with open(f"{folder}/site.py", "w", encoding="utf-8") as file:
             file.write(PROGRAM)
+        with open(f"{folder}/binds.py", "w", encoding="utf-8") as file:
+            file.write(BINDS)
         stand.cli("images", "add", "site:1", f"--dir={folder}", "--", "python3", "site.py")
+        stand.cli("images", "add", "binds:1", f"--dir={folder}", "--allow-env=AT", "--", "python3", "binds.py")
+        stand.cli("images", "add", "sleeps:1", "--allow-env=AT", "--", "sleep", "1000")
         account = make_account(stand, "caller")
         deploy(stand, "caller", "site:1", spec={"serviceAccountName": account},
                template_notes={SCALE + "minScale": "1"})
@@ -190,6 +244,64 @@ for name in ('{stand.url('callee').split('/')[2].rsplit(':', 1)[0]}', 'CALLEE-1.
         print('none')
 """)
     assert told.split("\n")[:-1] == ["['169.254.169.253']"] * 3 + ["none"] * 5, told
+
+
+def binds(at, **container):
+    return {"spec": {"containerConcurrency": 5}, "template_notes": {SCALE + "minScale": "1"},
+            "container": {"env": [{"name": "AT", "value": at}], **container}}
+
+
+@test
+def who_listens_at_either_loopback_is_reached_and_probed_there():
+    homerun()
+    page = {"httpGet": {"path": "/"}, "periodSeconds": 1}
+    health = {"grpc": {"port": 9000}, "periodSeconds": 1, "failureThreshold": 30}
+    cases = {
+        "v4-own": ("127.0.0.1", "127.0.0.1", {}),
+        "v6-own": ("::1", "[::1]", {"livenessProbe": page, "readinessProbe": page}),
+        "v6-all": ("::", "[::1]", {"startupProbe": {**page, "failureThreshold": 30}}),
+        # Its start-up probe says nothing of where requests go to.
+        "v6-grpc": ("::1 ::1=9000", "[::1]", {"startupProbe": health}),
+        "v4-grpc": ("0.0.0.0 ::=9000", "127.0.0.1", {"startupProbe": health}),
+    }
+    for name, (at, _, container) in cases.items():
+        deploy(stand, name, "binds:1", **binds(at, **container))
+
+    def all_answer():
+        for name, (at, _, _) in cases.items():
+            got = stand.get(stand.url(name))
+            assert got.status == 200 and got.text == at, (name, got)
+    all_answer()
+    rows = wait_until(lambda: (told := {one["service"]: one.get("address") for one in json.loads(
+        stand.cli("instances", "--format=json").stdout)}) and all(told.get(name) for name in cases) and told,
+        "all are listed")
+    assert {name: rows[name] for name in cases} == {
+        name: f"{address}:8080" for name, (_, address, _) in cases.items()}
+    before = stand.pids("engine")
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: stand.pids("engine") not in ([], before), "another engine", 30)
+    all_answer()
+    log = stand.cli("services", "logs", "v6-own").stdout
+    assert "failed" not in log, log
+    for name in cases:
+        assert stand.api("DELETE", f"{SERVICES}/{name}").status == 200
+
+
+@test
+def who_listens_elsewhere_is_told_where_that_was_seen():
+    homerun()
+    soon = {"startupProbe": {"tcpSocket": {}, "periodSeconds": 2, "timeoutSeconds": 1, "failureThreshold": 1}}
+    cases = {"elsewhere-v6": ("::1=3000 127.0.0.1=3001", "[::1]:3000, and not on port 8080"),
+             "elsewhere-v4": ("0.0.0.0=3000", "it listens on 0.0.0.0:3000, and not on port 8080"),
+             "loopback-2": ("127.0.0.2", "it listens on 127.0.0.2:8080, and not on port 8080 of its loopback"),
+             "nowhere": ("0.0.0.0", "it listens on no port")}
+    for name, (at, _) in cases.items():
+        image = "sleeps:1" if name == "nowhere" else "binds:1"
+        assert put_service(stand, name, image, **binds(at, **soon)).status == 200
+    for name, (_, seen) in cases.items():
+        told = wait_settled(stand, name)
+        assert told["status"] == "False" and seen in told["message"], (name, told)
+        assert stand.api("DELETE", f"{SERVICES}/{name}").status == 200
 
 
 @test

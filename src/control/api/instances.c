@@ -4,8 +4,11 @@
  */
 #include "control/api/instances.h"
 
+#include <arpa/inet.h>
+
 #include "control/call/call.h"
 #include "control/run/metrics.h"
+#include "ipc/board.h"
 
 #define PROJECT "projects/{project}"
 #define SERVICE PROJECT "/locations/{region}/services/{service}"
@@ -32,6 +35,18 @@ static bool is_asked(const char *asked, const char *name)
     return *asked == '\0' || strcmp(asked, name) == 0;
 }
 
+static const char *address_of(struct arena *arena, const struct meter_instance *one)
+{
+    struct board_address address = {
+        .ipv4 = htonl((uint32_t)one->ipv4), .port = (uint16_t)one->port, .is_v6 = one->is_v6 != 0};
+    memcpy(address.ipv6, one->ipv6, sizeof(address.ipv6));
+    struct sockaddr_storage socket;
+    char text[64];
+    board_address_socket(&address, &socket);
+    net_address_text((const struct sockaddr *)&socket, text, true);
+    return arena_string(arena, slice_of(text));
+}
+
 static void add_row(void *ctx, const struct meter_instance *one)
 {
     struct listing *listing = ctx;
@@ -49,11 +64,7 @@ static void add_row(void *ctx, const struct meter_instance *one)
         "memoryBytes", (json_int_t)one->memory_bytes, "cpu", (double)one->cpu_m / 1000, "startTime",
         json_slice(time_text(arena, (int64_t)one->since_us)));
     if (one->port > 0) {
-        unsigned ip = (unsigned)one->ipv4;
-        json_object_set_new(
-            row, "address",
-            json_string(arena_printf(arena, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255,
-                                     ip >> 8 & 255, ip & 255, (unsigned)one->port)));
+        json_object_set_new(row, "address", json_string(address_of(arena, one)));
         json_object_set_new(row, "ownNetwork", json_boolean(one->own_network));
     }
     json_array_append_new(listing->rows, row);

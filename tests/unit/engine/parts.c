@@ -305,15 +305,16 @@ static void those_who_listen_are_known_with_their_address_and_user(void **state)
     static const struct {
         const char *address;
         int family;
-        bool loopback, v4;
+        bool v6only, loopback, v4, v6;
     } cases[] = {
-        {"127.0.0.1", AF_INET, true, true},
-        {"127.0.0.2", AF_INET, true, false},
-        {"0.0.0.0", AF_INET, false, true},
-        {"::", AF_INET6, false, true},
-        {"::1", AF_INET6, true, false},
-        {"::ffff:127.0.0.1", AF_INET6, true, true},
-        {"::ffff:0.0.0.0", AF_INET6, false, true},
+        {"127.0.0.1", AF_INET, false, true, true, false},
+        {"127.0.0.2", AF_INET, false, true, false, false},
+        {"0.0.0.0", AF_INET, false, false, true, false},
+        {"::", AF_INET6, false, false, true, true},
+        {"::", AF_INET6, true, false, false, true},
+        {"::1", AF_INET6, false, true, false, true},
+        {"::ffff:127.0.0.1", AF_INET6, false, true, true, false},
+        {"::ffff:0.0.0.0", AF_INET6, false, false, true, false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
@@ -324,7 +325,9 @@ static void those_who_listen_are_known_with_their_address_and_user(void **state)
         struct sockaddr *address = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
         socklen_t bytes = is_v4 ? sizeof(v4) : sizeof(v6);
         int fd = socket(cases[i].family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || bind(fd, address, bytes) != 0) { /* a machine without IPv6 */
+        int v6only = cases[i].v6only;
+        bool set = is_v4 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(int)) == 0;
+        if (!set || bind(fd, address, bytes) != 0) { /* a machine without IPv6 */
             close(fd);
             continue;
         }
@@ -340,6 +343,7 @@ static void those_who_listen_are_known_with_their_address_and_user(void **state)
                 found++;
                 assert_int_equal(all.list[l].loopback, cases[i].loopback);
                 assert_int_equal(listener_takes(&all.list[l], port), cases[i].v4);
+                assert_int_equal(all.list[l].v6, cases[i].v6);
                 assert_int_equal(all.list[l].user, geteuid());
                 assert_false(listener_takes(&all.list[l], (uint16_t)(port + 1)));
             }
@@ -347,6 +351,39 @@ static void those_who_listen_are_known_with_their_address_and_user(void **state)
         assert_true(found >= 1);
         listeners_done(&all);
         close(fd);
+    }
+}
+
+static void what_listens_elsewhere_is_said_in_words(void **state)
+{
+    (void)state;
+    struct listener list[] = {
+        {.port = 53, .udp = true, .address = "0.0.0.0"},
+        {.port = 3000, .v4 = true, .address = "127.0.0.1"},
+        {.port = 3001, .v6 = true, .address = "::1"},
+        {.port = 8080, .address = "127.0.0.2"},
+        {.port = 1, .v4 = true, .address = "0.0.0.0"},
+    };
+    static const struct {
+        size_t first, count;
+        uint16_t port;
+        const char *text;
+    } cases[] = {
+        {0, 0, 8080, "it listens on no port"},
+        {0, 1, 53, "it listens on no port"},
+        {0, 2, 8080, "it listens on 127.0.0.1:3000, and not on port 8080 of its loopback"},
+        {3, 1, 8080, "it listens on 127.0.0.2:8080, and not on port 8080 of its loopback"},
+        {0, 5, 8080,
+         "it listens on 127.0.0.1:3000, [::1]:3001, 127.0.0.2:8080 and others, and not on port "
+         "8080 of its loopback"},
+        {0, 5, 3001, ""},
+        {0, 5, 1, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct listeners all = {.list = list + cases[i].first, .count = cases[i].count};
+        char text[240];
+        listeners_say(&all, cases[i].port, text, sizeof(text));
+        assert_string_equal(text, cases[i].text);
     }
 }
 
@@ -530,6 +567,7 @@ int main(void)
         cmocka_unit_test(a_deployer_chooses_what_the_registrant_allows_and_nothing_else),
         cmocka_unit_test(a_program_runs_inside_of_its_folder),
         cmocka_unit_test(those_who_listen_are_known_with_their_address_and_user),
+        cmocka_unit_test(what_listens_elsewhere_is_said_in_words),
         cmocka_unit_test(a_udp_server_is_seen_and_a_client_is_not),
         cmocka_unit_test(a_tool_is_not_late_because_a_signal_came),
         cmocka_unit_test(only_serving_is_well),

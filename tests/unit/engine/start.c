@@ -113,7 +113,7 @@ static void a_program_that_does_not_listen_fails_its_probe(void **state)
                 "user-provided container failed the configured startup probe checks. Logs for "
                 "this revision might contain more information.");
     assert_says(answer.text, "the STARTUP TCP probe of container \"main\" did not pass within 1 s: "
-                             "Connection refused");
+                             "Connection refused; it listens on no port");
     harness_close(&h);
 }
 
