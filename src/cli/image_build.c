@@ -182,18 +182,33 @@ static bool bring_bases(struct cli *cli, const struct dockerfile_bases *bases, c
 
 /* ---- the build ---- */
 
-/* $1: the Dockerfile's name; then the bases, in the order of their layouts. Each gets the name that
- * the Dockerfile knows it by. */
+/*
+ * $1: the Dockerfile's name; then the bases, in the order of their layouts. Each gets the name that
+ * the Dockerfile knows it by.
+ *
+ * What a step has changed must not be found out by comparing: buildah compares lengths, and times
+ * by the second, and so loses a file that is as long and as old as the one it replaces. An overlay
+ * file system knows what was written. Where none can be mounted, the whole tree is taken as one
+ * layer.
+ */
 static const char script[] =
-    "buildah() { command buildah --root /store/root --runroot /run/build --storage-driver vfs "
-    "\"$@\"; }\n"
+    "driver=overlay; how=--layers=false\n"
+    "buildah() {\n"
+    "    command buildah --root /store/$driver --runroot /run/$driver --storage-driver $driver "
+    "\"$@\"\n"
+    "}\n"
+    "buildah info 2>/dev/null | grep -q '\"Native Overlay Diff\": \"true\"' || {\n"
+    "    echo 'No overlay file system can be mounted below the data folder: the image will be one "
+    "layer'\n"
+    "    driver=vfs; how=--squash\n"
+    "}\n"
     "file=$1; shift; n=0\n"
     "for name; do\n"
     "    id=$(buildah pull --quiet oci:/bases/$n:base) && buildah tag \"$id\" \"$name\" || exit\n"
     "    n=$((n + 1))\n"
     "done\n"
-    "buildah bud --isolation chroot --network host --pull-never --format oci --iidfile /store/id "
-    "--file \"/context/$file\" /context || exit\n"
+    "buildah bud $how --isolation chroot --network host --pull-never --format oci "
+    "--iidfile /store/id --file \"/context/$file\" /context || exit\n"
     "buildah push --quiet \"$(cat /store/id)\" oci:/store/out:image >/dev/null";
 
 static bool build_in(struct cli *cli, const char *from, const char *dir, const char *file,

@@ -11,7 +11,7 @@ import subprocess
 import threading
 
 import oci
-from homerun import finally_do, main, need, test, wait_until
+from homerun import BINARY, finally_do, main, need, test, wait_until
 
 HOSTILE = "for f in %(data)s/owner.json %(data)s/homerun.db /etc/shadow /root /home /proc/1/root%(data)s; do " \
           "[ -e $f ] && echo OUT $f; done; nc -w 2 127.0.0.1 %(api)s </dev/null && echo OUT api; " \
@@ -43,6 +43,13 @@ def rows():
     return {row["name"]: row for row in json.loads(stand().cli("images", "list", "--format=json").stdout)}
 
 
+def as_old_as_the_base(folder):
+    """A page as long as the one of the base, "a page\\n", and of the same second: a build that compares finds none."""
+    stand()
+    time = os.stat(os.path.join(oci.folder, "base", "www", "page")).st_mtime
+    os.utime(os.path.join(folder, "page"), (round(time), round(time)))
+
+
 @test
 def a_two_line_dockerfile_is_built_and_deployed_and_again():
     folder = source("site", "FROM web:1\nCOPY page /www/page\n", page="first\n")
@@ -51,6 +58,7 @@ def a_two_line_dockerfile_is_built_and_deployed_and_again():
     got = oci.ask("built")
     assert got.text == "first\n", got
     source("site", "FROM web:1\nCOPY page /www/page\n", page="second\n")
+    as_old_as_the_base(folder)
     stand().cli("deploy", "built", f"--source={folder}")
     got = oci.ask("built")
     assert got.text == "second\n", got
@@ -58,6 +66,30 @@ def a_two_line_dockerfile_is_built_and_deployed_and_again():
     assert os.listdir(builds) == [], "what a build needed has gone"
     names = [name for name in rows() if name.startswith("cloud-run-source-deploy/built:")]
     assert len(names) == 2, "each revision has its own"
+
+
+@test
+def what_replaces_a_file_is_in_the_image_though_it_is_as_long_and_as_old():
+    folder = source("alike", "FROM web:1\nCOPY page /www/page\n"
+                    "RUN cp -p /www/page /www/other && printf 'SECOND\\n' >/www/page && touch -r /www/other /www/page\n",
+                    page="second\n")
+    as_old_as_the_base(folder)
+    lower, upper, work = under = [os.path.join(oci.folder, name) for name in ("lower", "upper", "work")]
+    for path in under:
+        os.makedirs(path)
+    builds = os.path.join(stand().data, "images", "builds")
+    os.makedirs(builds, exist_ok=True)
+    over = f"mount -t overlay none -o lowerdir={lower},upperdir={upper},workdir={work} {builds} && "
+    for wall in "", over:  # on an overlay file system no other can be mounted
+        told = subprocess.run(["unshare", "--mount", "sh", "-c", f"{wall}exec {BINARY} images build alike:1 {folder}"],
+                              env={**os.environ, "HOMERUN_DATA": stand().data}, capture_output=True, text=True)
+        assert told.returncode == 0, told
+        oci.service("alike", "alike:1")
+        got = oci.ask("alike"), oci.ask("alike", "/other")
+        assert [one.text for one in got] == ["SECOND\n", "second\n"], got
+        if "one layer" in told.stdout:
+            return
+    raise AssertionError(told.stdout)
 
 
 @test
