@@ -39,11 +39,7 @@ static bool grant(struct change *change, struct control *control, const char *re
 static bool absent(struct control *control, const char *kind, const char *key, bool *out,
                    struct error *err)
 {
-    struct store_doc doc;
-    enum store_result result = store_get(control->store, kind, key, &doc, err);
-    if (result == STORE_FOUND) {
-        json_decref(doc.body);
-    }
+    enum store_result result = store_get(control->store, kind, key, NULL, err);
     *out = result == STORE_ABSENT;
     return result != STORE_FAILED;
 }
@@ -51,7 +47,7 @@ static bool absent(struct control *control, const char *kind, const char *key, b
 static bool seed_organization(struct control *control, struct arena *arena, const char **node,
                               struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     char id[32];
     char customer[10] = "C0";
     switch (store_get(control->store, STORE_SETTING, organization_setting, &doc, err)) {
@@ -59,7 +55,6 @@ static bool seed_organization(struct control *control, struct arena *arena, cons
         return false;
     case STORE_FOUND:
         *node = arena_string(arena, slice_of(json_text_or(doc.body, "node", "")));
-        json_decref(doc.body);
         return true;
     case STORE_ABSENT:
         break;

@@ -382,6 +382,9 @@ enum store_result store_get(struct store *store, const char *kind, const char *k
                             struct store_doc *out, struct error *err)
 {
     struct error failure = {0};
+    auto_doc unwanted = {0};
+    out = out == NULL ? &unwanted : out;
+    out->body = NULL;
     read_begin(store);
     sqlite3_stmt *stmt = store_statement(store, SQL_GET, &failure);
     if (stmt == NULL) {
@@ -410,26 +413,20 @@ enum store_result store_get(struct store *store, const char *kind, const char *k
 bool store_load(struct store *store, const char *kind, const char *key, struct store_doc *out,
                 struct error *err, const char *absent, ...)
 {
-    struct store_doc doc;
     char text[sizeof(err->text)];
     va_list arguments;
-    switch (store_get(store, kind, key, &doc, err)) {
+    switch (store_get(store, kind, key, out, err)) {
     case STORE_FOUND:
-        break;
+        return true;
     case STORE_ABSENT:
         va_start(arguments, absent);
         vsnprintf(text, sizeof(text), absent, arguments);
         va_end(arguments);
         return error_set(err, STATUS_NOT_FOUND, "%s", text);
     case STORE_FAILED:
-        return false;
+        break;
     }
-    if (out != NULL) {
-        *out = doc;
-    } else {
-        json_decref(doc.body);
-    }
-    return true;
+    return false;
 }
 
 /* The next number of the sequence that versions and changes share. */

@@ -57,6 +57,15 @@ struct store_doc {
     json_t *body;    /* owned by the caller of get */
 };
 
+/* Lets go of DOC's body. */
+static inline void store_doc_done(struct store_doc *doc)
+{
+    json_decref(doc->body);
+    doc->body = NULL;
+}
+/* Lets go of its body at the end of its scope; starts as {0}. */
+#define auto_doc __attribute__((cleanup(store_doc_done))) struct store_doc
+
 enum store_result { STORE_FOUND, STORE_ABSENT, STORE_FAILED };
 
 /*
@@ -175,10 +184,11 @@ STORE_ASK bool store_begin(struct store *store, struct error *err);
 STORE_ASK bool store_commit(struct store *store, struct error *err);
 void store_rollback(struct store *store);
 
+/* OUT may be NULL: then it is only asked whether KEY is there. Without STORE_FOUND, OUT has no
+ * body. */
 STORE_ASK enum store_result store_get(struct store *store, const char *kind, const char *key,
                                       struct store_doc *out, struct error *err);
-/* The same of what has to be there: else NOT_FOUND, with the sentence that follows. OUT may be
- * NULL: then nothing is kept. */
+/* Like store_get(), of what has to be there: else NOT_FOUND, with the sentence that follows. */
 STORE_ASK bool store_load(struct store *store, const char *kind, const char *key,
                           struct store_doc *out, struct error *err, const char *absent, ...)
     __attribute__((format(printf, 6, 7)));

@@ -37,9 +37,8 @@ static struct explain_cause host_cause(const struct explanation *explanation)
     struct slice host = slice_upto(explanation->request.authority, 200);
     ptrdiff_t tag = slice_find_slice(host, SLICE("---"));
     const char *url = explain_url(explanation, explanation->resource);
-    struct store_doc doc;
     if (explanation->resource[0] == '\0' ||
-        store_get(explanation->control->store, STORE_SERVICE, explanation->resource, &doc, NULL) !=
+        store_get(explanation->control->store, STORE_SERVICE, explanation->resource, NULL, NULL) !=
             STORE_FOUND) {
         struct deletion found = {.key = explanation->resource};
         store_audit_look(explanation->control->store, explanation->resource, 100, look_for_deletion,
@@ -53,7 +52,6 @@ static struct explain_cause host_cause(const struct explanation *explanation)
                          "unknown_host", arena_printf(arena, "nothing is served at the host %.*s",
                                                       SLICE_ARG(host))};
     }
-    json_decref(doc.body);
     if (tag > 0) {
         return (struct explain_cause){
             "unknown_tag",

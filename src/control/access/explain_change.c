@@ -305,7 +305,7 @@ static bool mend(struct trial *trial)
 static bool binding_may(const struct trial *trial, const char *who, struct error *err)
 {
     struct explanation *explanation = trial->explanation;
-    struct policy_doc before;
+    auto_policy before = {0};
     struct slice member = slice_of(who);
     struct binding added = {
         .role = SLICE("roles/run.invoker"), .members = &member, .member_count = 1};
@@ -315,7 +315,6 @@ static bool binding_may(const struct trial *trial, const char *who, struct error
     }
     bool may =
         orgpolicy_would_bind(explanation->call, explanation->resource, &before, &added, 1, err);
-    json_decref(before.body);
     return may;
 }
 
@@ -325,7 +324,7 @@ static bool binding_may(const struct trial *trial, const char *who, struct error
 static bool service_may(const struct trial *trial, enum change_kind kind, struct error *err)
 {
     struct explanation *explanation = trial->explanation;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!store_load(explanation->control->store, STORE_SERVICE, explanation->resource, &doc, err,
                     "The service is gone.")) {
         return false;
@@ -334,7 +333,6 @@ static bool service_may(const struct trial *trial, enum change_kind kind, struct
     service->invoker_iam_disabled = service->invoker_iam_disabled || kind == CHANGE_GRANT;
     explain_set(service, kind);
     auto_json *wished = service_to_doc(service);
-    json_decref(doc.body);
     return orgpolicy_would_update(explanation->call, explanation->resource, wished, err);
 }
 

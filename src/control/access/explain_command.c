@@ -81,7 +81,7 @@ static void put_policy(const struct explanation *explanation, const struct resou
                        const char *member, json_t *out)
 {
     struct arena *arena = explanation->arena;
-    struct policy_doc policy;
+    auto_policy policy = {0};
     if (!policy_doc_load(explanation->control->store, arena, explanation->resource, &policy,
                          NULL)) {
         return;
@@ -106,7 +106,6 @@ static void put_policy(const struct explanation *explanation, const struct resou
                   json_slice(policy_etag(arena, policy.stored_version)), "version", 3);
     put_yaml(explanation, name, arena_printf(arena, "set-iam-policy %s", name->service), whole,
              out);
-    json_decref(policy.body);
 }
 
 static void grant(const struct explanation *explanation, const struct resource_name *name,
@@ -203,7 +202,7 @@ static void account_terraform(const struct explanation *explanation,
                               const struct explain_change *change, const char *email, json_t *out)
 {
     struct arena *arena = explanation->arena;
-    struct store_doc doc;
+    auto_doc doc = {0};
     ptrdiff_t at = slice_find(slice_of(email), '@');
     const char *project = change->value + strlen("projects/");
     int project_length = (int)strcspn(project, "/");
@@ -223,7 +222,6 @@ static void account_terraform(const struct explanation *explanation,
                      (int)at, email, project_length, project, email, (int)at, email, project_length,
                      project, (int)at, email, SLICE_ARG(hcl_text(arena, slice_of(title))),
                      SLICE_ARG(hcl_text(arena, slice_of(about)))));
-    json_decref(doc.body);
 }
 
 static void account(const struct explanation *explanation, const struct explain_change *change,

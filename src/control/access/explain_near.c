@@ -396,10 +396,9 @@ static const char *upwards(const struct explanation *explanation, const struct n
     const char *node = explanation->resource;
     const char *found = NULL;
     do {
-        struct policy_doc policy;
+        auto_policy policy = {0};
         if (policy_doc_load(store, explanation->arena, node, &policy, NULL)) {
             found = test(explanation, names, node, &policy);
-            json_decref(policy.body);
         }
     } while (found == NULL && resource_parent(store, explanation->arena, node, &node));
     return found;

@@ -18,9 +18,8 @@ static const char *node_name(const struct explanation *explanation, uint64_t nod
         return at;
     }
     while (resource_parent(store, explanation->arena, at, &at)) {
-        struct store_doc doc;
+        auto_doc doc = {0};
         if (store_get(store, STORE_NODE, at, &doc, NULL) == STORE_FOUND) {
-            json_decref(doc.body);
             if (doc.id == node) {
                 return at;
             }
@@ -33,7 +32,7 @@ static const char *node_name(const struct explanation *explanation, uint64_t nod
 static const char *condition_text(const struct explanation *explanation, const char *node,
                                   const struct facts_binding *found)
 {
-    struct policy_doc policy;
+    auto_policy policy = {0};
     const char *text = "";
     if (found->grant.program.len == 0 ||
         !policy_doc_load(explanation->control->store, explanation->arena, node, &policy, NULL)) {
@@ -45,7 +44,6 @@ static const char *condition_text(const struct explanation *explanation, const c
             text = arena_string(explanation->arena, policy.bindings[i].condition.expression);
         }
     }
-    json_decref(policy.body);
     return text;
 }
 

@@ -95,7 +95,7 @@ static bool version_asked(struct api_call *call, struct error *err)
 void iam_get_policy(struct api_call *call)
 {
     struct error err;
-    struct policy_doc policy;
+    auto_policy policy = {0};
     const char *resource = api_expand(call, call->route->on);
     if (!api_take_fields(call, get_fields, &err) || !version_asked(call, &err) ||
         !exists(call, resource, &err) ||
@@ -103,24 +103,20 @@ void iam_get_policy(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    json_t *answer = policy_answer(&call->arena, policy.body, policy.stored_version);
-    json_decref(policy.body);
-    api_reply(call, answer);
+    api_reply(call, policy_answer(&call->arena, policy.body, policy.stored_version));
 }
 
 static bool has_account(void *ctx, struct slice email)
 {
     struct api_call *call = ctx;
-    struct store_doc doc;
     const char *key = account_key_of(call->control, &call->arena, email);
     if (door_agent_project(call->control, &call->arena, email) != NULL) {
         return true;
     }
     if (key == NULL ||
-        store_get(call->control->store, STORE_ACCOUNT, key, &doc, NULL) != STORE_FOUND) {
+        store_get(call->control->store, STORE_ACCOUNT, key, NULL, NULL) != STORE_FOUND) {
         return false;
     }
-    json_decref(doc.body);
     return true;
 }
 
@@ -141,7 +137,7 @@ static bool is_above(struct api_call *call, struct slice node)
 static bool has_custom_role(void *ctx, struct slice role)
 {
     struct api_call *call = ctx;
-    struct store_doc doc;
+    auto_doc doc = {0};
     ptrdiff_t end = slice_find_slice(role, SLICE("/roles/"));
     if (end < 0 || !is_above(call, slice_upto(role, (size_t)end))) {
         return false;
@@ -150,9 +146,7 @@ static bool has_custom_role(void *ctx, struct slice role)
         STORE_FOUND) {
         return false;
     }
-    bool live = !json_flag(doc.body, "deleted", false);
-    json_decref(doc.body);
-    return live;
+    return !json_flag(doc.body, "deleted", false);
 }
 
 /* Whether the mask of a set names PART; without a mask, bindings and etag are meant, and what the
@@ -353,11 +347,10 @@ static void fail_set(struct api_call *call, const struct error *err)
 void iam_set_policy(struct api_call *call)
 {
     struct error err = {0};
-    struct policy_doc before = {0};
+    auto_policy before = {0};
     json_t *answer = NULL;
     const char *resource = api_expand(call, call->route->on);
     bool good = set_policy(call, resource, &before, &answer, &err);
-    json_decref(before.body);
     if (good) {
         api_reply(call, answer);
     } else {

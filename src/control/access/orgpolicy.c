@@ -184,7 +184,7 @@ bool orgpolicy_would_update(struct api_call *call, const char *resource, const j
 static bool ask_flag(struct orgpolicy_ask *ask, const struct orgpolicy_constraint *constraint,
                      struct error *err)
 {
-    struct orgpolicy_chain chain;
+    auto_chain chain = {0};
     const char *account = strstr(ask->resource, "/serviceAccounts/");
     if (ask->dry_run && !constraint->supports_dry_run) {
         return true;
@@ -195,7 +195,6 @@ static bool ask_flag(struct orgpolicy_ask *ask, const struct orgpolicy_constrain
     }
     struct orgpolicy_verdict verdict =
         orgpolicy_enforced(constraint, chain.levels, chain.count, &ask->env, ask->arena);
-    json_decref(chain.owner);
     if (!verdict.refused) {
         return true;
     }
@@ -247,7 +246,7 @@ bool orgpolicy_extends_lifetime(struct api_call *call, const char *resource, con
     static const char name[] = "iam.allowServiceAccountCredentialLifetimeExtension";
     const struct orgpolicy_constraint *constraint = orgpolicy_constraint_find(slice_of(name));
     struct orgpolicy_ask *ask = orgpolicy_ask_new(call->control, &call->arena, resource, NULL);
-    struct orgpolicy_chain chain;
+    auto_chain chain = {0};
     struct slice value = slice_of(email);
     if (ask == NULL || !orgpolicy_chain_load(call->control, &call->arena, resource, constraint,
                                              name, false, &chain, NULL)) {
@@ -256,7 +255,6 @@ bool orgpolicy_extends_lifetime(struct api_call *call, const char *resource, con
     struct orgpolicy_verdict verdict =
         orgpolicy_list_decide(constraint, chain.levels, chain.count, &ask->env, &call->arena,
                               orgpolicy_same_value, &value);
-    json_decref(chain.owner);
     return !verdict.refused;
 }
 
@@ -266,13 +264,12 @@ bool orgpolicy_withholds_default_roles(struct control *control, struct arena *ar
     static const char name[] = "iam.automaticIamGrantsForDefaultServiceAccounts";
     const struct orgpolicy_constraint *constraint = orgpolicy_constraint_find(slice_of(name));
     struct orgpolicy_ask *ask = orgpolicy_ask_new(control, arena, node, NULL);
-    struct orgpolicy_chain chain;
+    auto_chain chain = {0};
     if (ask == NULL ||
         !orgpolicy_chain_load(control, arena, node, constraint, name, false, &chain, NULL)) {
         return true;
     }
     struct orgpolicy_verdict verdict =
         orgpolicy_enforced(constraint, chain.levels, chain.count, &ask->env, arena);
-    json_decref(chain.owner);
     return verdict.refused;
 }

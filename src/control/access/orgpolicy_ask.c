@@ -101,7 +101,7 @@ static bool ask_list(struct orgpolicy_ask *ask, struct list_question *question, 
 {
     const struct orgpolicy_constraint *constraint =
         orgpolicy_constraint_find(slice_of(question->name));
-    struct orgpolicy_chain chain;
+    auto_chain chain = {0};
     if (ask->dry_run && !constraint->supports_dry_run) {
         return true;
     }
@@ -112,7 +112,6 @@ static bool ask_list(struct orgpolicy_ask *ask, struct list_question *question, 
     struct orgpolicy_verdict verdict =
         orgpolicy_list_decide(constraint, chain.levels, chain.count, &ask->env, ask->arena,
                               question->matches, &question->value);
-    json_decref(chain.owner);
     if (verdict.refused) {
         orgpolicy_ask_add(ask, (struct orgpolicy_violation){.constraint = constraint,
                                                             .name = question->name,
@@ -184,7 +183,7 @@ static bool ask_invoker(struct orgpolicy_ask *ask, const struct service *service
 {
     static const char name[] = "run.managed.requireInvokerIam";
     const struct orgpolicy_constraint *constraint = orgpolicy_constraint_find(slice_of(name));
-    struct orgpolicy_chain chain;
+    auto_chain chain = {0};
     if (!service->invoker_iam_disabled) {
         return true;
     }
@@ -194,7 +193,6 @@ static bool ask_invoker(struct orgpolicy_ask *ask, const struct service *service
     }
     struct orgpolicy_verdict verdict =
         orgpolicy_enforced(constraint, chain.levels, chain.count, &ask->env, ask->arena);
-    json_decref(chain.owner);
     if (verdict.refused) {
         orgpolicy_ask_add(ask, (struct orgpolicy_violation){
                                    .constraint = constraint,
@@ -242,7 +240,7 @@ static bool ask_custom(const struct store_doc *doc, void *ctx)
     struct custom_walk *walk = ctx;
     struct orgpolicy_ask *ask = walk->ask;
     const char *name = strrchr(doc->key, '/') + 1;
-    struct orgpolicy_chain chain;
+    auto_chain chain = {0};
     if (!lists(doc->body, "resourceTypes", "run.googleapis.com/Service") ||
         !lists(doc->body, "methodTypes", walk->method)) {
         return true;
@@ -254,7 +252,6 @@ static bool ask_custom(const struct store_doc *doc, void *ctx)
     }
     struct orgpolicy_verdict verdict =
         orgpolicy_enforced(&orgpolicy_custom, chain.levels, chain.count, &ask->env, ask->arena);
-    json_decref(chain.owner);
     if (verdict.refused && breaks(walk, doc->body)) {
         const char *said = json_text_or(doc->body, "description", "");
         if (said[0] == '\0') {

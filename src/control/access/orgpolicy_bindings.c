@@ -35,18 +35,13 @@ static bool stood_before(const struct policy_doc *before, const struct binding *
 
 static bool exists(struct grant_check *check, const char *kind, const char *key)
 {
-    struct store_doc doc;
-    if (store_get(check->call->control->store, kind, key, &doc, NULL) != STORE_FOUND) {
-        return false;
-    }
-    json_decref(doc.body);
-    return true;
+    return store_get(check->call->control->store, kind, key, NULL, NULL) == STORE_FOUND;
 }
 
 /* The organization's own domains, which an administrator may have listed with its document. */
 static bool owns_domain(struct grant_check *check, struct slice domain)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     bool owns = false;
     const char *node = arena_string(&check->call->arena, check->organization);
     if (store_get(check->call->control->store, STORE_NODE, node, &doc, NULL) != STORE_FOUND) {
@@ -56,7 +51,6 @@ static bool owns_domain(struct grant_check *check, struct slice domain)
     for (size_t i = 0; i < json_array_size(list); i++) {
         owns = owns || slice_is(domain, json_string_value(json_array_get(list, i)));
     }
-    json_decref(doc.body);
     return owns;
 }
 
@@ -298,13 +292,12 @@ static bool ask_bindings(struct grant_check *check, const struct policy_doc *bef
 /* Customer and organization of this installation. */
 static void find_customer(struct grant_check *check)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct arena *arena = &check->call->arena;
     if (store_get(check->call->control->store, STORE_SETTING, "organization", &doc, NULL) ==
         STORE_FOUND) {
         check->customer = arena_slice(arena, slice_of(json_text_or(doc.body, "customer", "")));
         check->organization = arena_slice(arena, slice_of(json_text_or(doc.body, "node", "")));
-        json_decref(doc.body);
     }
 }
 

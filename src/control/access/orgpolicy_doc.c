@@ -159,7 +159,6 @@ const struct orgpolicy_constraint *orgpolicy_constraint_at_node(struct control *
                                                                 struct arena *arena,
                                                                 const char *node, const char *name)
 {
-    struct store_doc doc;
     const struct orgpolicy_constraint *known = orgpolicy_constraint_find(slice_of(name));
     if (known != NULL || !orgpolicy_is_custom(slice_of(name))) {
         return known;
@@ -167,11 +166,10 @@ const struct orgpolicy_constraint *orgpolicy_constraint_at_node(struct control *
     const char *organization = orgpolicy_organization(control, arena, node);
     if (organization == NULL ||
         store_get(control->store, STORE_ORGPOLICY,
-                  arena_printf(arena, "%s/customConstraints/%s", organization, name), &doc,
+                  arena_printf(arena, "%s/customConstraints/%s", organization, name), NULL,
                   NULL) != STORE_FOUND) {
         return NULL;
     }
-    json_decref(doc.body);
     return &orgpolicy_custom;
 }
 
@@ -223,7 +221,7 @@ bool orgpolicy_chain_load(struct control *control, struct arena *arena, const ch
         if (kind != POLICY_SERVICE && kind != POLICY_ACCOUNT && kind != POLICY_TAG &&
             kind != POLICY_SECRET && kind != POLICY_DOOR &&
             !add_level(control, arena, node, constraint, name, dry_run, out, err)) {
-            json_decref(out->owner);
+            orgpolicy_chain_done(out);
             return false;
         }
         if (!resource_parent(control->store, arena, node, &node)) {
@@ -248,7 +246,7 @@ json_t *orgpolicy_effective(struct api_call *call, const char *node,
                             const struct orgpolicy_constraint *constraint, const char *name,
                             struct error *err)
 {
-    struct orgpolicy_chain chain;
+    auto_chain chain = {0};
     bool by_default;
     if (!orgpolicy_chain_load(call->control, &call->arena, node, constraint, name, false, &chain,
                               err)) {
@@ -262,7 +260,6 @@ json_t *orgpolicy_effective(struct api_call *call, const char *node,
             json_array_append_new(rules, json_deep_copy(json_array_get(own, k)));
         }
     }
-    json_decref(chain.owner);
     return json_pack("{s:o}", "rules", rules);
 }
 

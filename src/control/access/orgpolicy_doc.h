@@ -37,8 +37,16 @@ struct orgpolicy_chain {
     struct orgpolicy_level levels[ORGPOLICY_LEVELS_MAX];
     const json_t *specs[ORGPOLICY_LEVELS_MAX]; /* the same as documents, owned by .owner */
     size_t count;
-    json_t *owner; /* json_decref() it */
+    json_t *owner;
 };
+
+static inline void orgpolicy_chain_done(struct orgpolicy_chain *chain)
+{
+    json_decref(chain->owner);
+    *chain = (struct orgpolicy_chain){.count = 0};
+}
+/* Lets go of its documents at the end of its scope; starts as {0}. */
+#define auto_chain __attribute__((cleanup(orgpolicy_chain_done))) struct orgpolicy_chain
 
 /* NODE: a store key; a service starts with its project. False if the record fails. */
 bool orgpolicy_chain_load(struct control *control, struct arena *arena, const char *node,

@@ -234,7 +234,6 @@ static void take_candidate(struct search *search, struct candidate *candidate)
     const char *constraint = search->policy->constraint;
     struct policy_doc *policy = &candidate->policy;
     if (!policy_doc_load(call->control->store, &call->arena, candidate->resource, policy, NULL)) {
-        json_decref(policy->body);
         return;
     }
     for (size_t i = 0; i < policy->count; i++) {

@@ -86,7 +86,7 @@ bool plan_door_policy(struct api_call *call, const json_t *policy, struct plan *
 
 static bool policy_reads_path(struct api_call *call, const char *resource)
 {
-    struct policy_doc policy;
+    auto_policy policy = {0};
     bool reads = false;
     if (!policy_doc_load(call->control->store, &call->arena, resource, &policy, NULL)) {
         return true;
@@ -95,7 +95,6 @@ static bool policy_reads_path(struct api_call *call, const char *resource)
         struct slice program = policy.bindings[i].condition.program;
         reads = program.len > 0 && cel_reads_path(program);
     }
-    json_decref(policy.body);
     return reads;
 }
 
@@ -213,11 +212,10 @@ static const struct index_door *door_then(struct api_call *call, const struct pl
 
 static uint64_t service_id_of(struct api_call *call, const char *resource)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (store_get(call->control->store, STORE_SERVICE, resource, &doc, NULL) != STORE_FOUND) {
         return 0;
     }
-    json_decref(doc.body);
     return doc.id;
 }
 

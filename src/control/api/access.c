@@ -67,7 +67,7 @@ static bool load_served(struct api_call *call, struct store_doc *out, struct err
     if (project_is_live(call->control, &call->arena, out->key)) {
         return true;
     }
-    json_decref(out->body);
+    store_doc_done(out);
     return error_set(err, STATUS_FAILED_PRECONDITION,
                      "The project of '%s' is being deleted: its services answer nobody (404).",
                      out->key);
@@ -98,7 +98,7 @@ static bool collect_bindings(struct api_call *call, const char *key, const char 
     struct store *store = call->control->store;
     const char *node = key;
     do {
-        struct policy_doc policy;
+        auto_policy policy = {0};
         if (!policy_doc_load(store, &call->arena, node, &policy, err)) {
             return false;
         }
@@ -107,7 +107,6 @@ static bool collect_bindings(struct api_call *call, const char *key, const char 
                 add_binding(rows, node, &policy.bindings[i]);
             }
         }
-        json_decref(policy.body);
     } while (resource_parent(store, &call->arena, node, &node));
     return true;
 }
@@ -179,7 +178,7 @@ static void put_until(struct api_call *call, json_t *out, int64_t until_us, cons
 static void access_who(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!load_served(call, &doc, &err)) {
         api_fail(call, &err);
         return;
@@ -193,7 +192,6 @@ static void access_who(struct api_call *call)
     json_object_set_new(answer, "bindings", rows);
     bool good = collect_bindings(call, doc.key, invoke, rows, &err) &&
                 (!service->iap_enabled || add_door(call, &doc, off, answer, &err));
-    json_decref(doc.body);
     if (!good) {
         json_decref(answer);
         api_fail(call, &err);
@@ -488,11 +486,10 @@ static const char *history_node(struct api_call *call, struct error *err)
         resource = known == NULL ? resource : arena_printf(&call->arena, "projects/%s", known);
         return api_allowed(call, kinds[i].permission, resource, err) ? resource : NULL;
     }
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!access_service(call, &doc, err)) {
         return NULL;
     }
-    json_decref(doc.body);
     return arena_string(&call->arena, slice_of(doc.key));
 }
 

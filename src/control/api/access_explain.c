@@ -386,13 +386,12 @@ static const char *resource_asked(struct api_call *call, const struct explain_qu
 static const char *resource_for(struct api_call *call, const struct explain_question *question,
                                 struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *found = resource_asked(call, question);
     if (found == NULL) {
         if (!access_service(call, &doc, err)) {
             return NULL;
         }
-        json_decref(doc.body);
         return arena_string(&call->arena, slice_of(doc.key));
     }
     const char *project =

@@ -115,17 +115,15 @@ static bool plan_read(struct api_call *call, struct plan *plan, struct error *er
 static bool policy_allows_bindings(struct api_call *call, const char *resource, const char *field,
                                    struct error *err)
 {
-    struct policy_doc before;
+    auto_policy before = {0};
     struct binding *bindings;
     size_t count;
     if (!policy_doc_load(call->control->store, &call->arena, resource, &before, err)) {
         return false;
     }
-    bool may = policy_doc_bindings(&call->arena, json_object_get(call->body, field), field,
-                                   &bindings, &count, err) &&
-               orgpolicy_would_bind(call, resource, &before, bindings, count, err);
-    json_decref(before.body);
-    return may;
+    return policy_doc_bindings(&call->arena, json_object_get(call->body, field), field, &bindings,
+                               &count, err) &&
+           orgpolicy_would_bind(call, resource, &before, bindings, count, err);
 }
 
 /* What organization policy says to the whole change. */
@@ -187,7 +185,7 @@ static void begin(struct api_call *call, const struct plan *plan, json_t *says)
 void access_plan(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct plan plan = {0};
     if (json_object_get(call->body, "organizationPolicy") != NULL) {
         if (json_object_size(call->body) == 1) {
@@ -212,7 +210,6 @@ void access_plan(struct api_call *call)
         (json_object_get(call->body, "iapPolicy") != NULL &&
          !api_allowed(call, "iap.webServices.getIamPolicy", door, &err)) ||
         !plan_read(call, &plan, &err)) {
-        json_decref(doc.body);
         api_fail(call, &err);
         return;
     }
@@ -221,6 +218,5 @@ void access_plan(struct api_call *call)
     if (!may) {
         json_object_set_new(says, "text", json_slice(slice_of(err.text)));
     }
-    json_decref(doc.body);
     begin(call, &plan, says);
 }

@@ -157,11 +157,7 @@ static const struct field info_fields[] = {
 /* Keeps an account that is spoken of for the first time, in the running change. */
 static bool keep_account(struct api_call *call, const char *name, struct error *err)
 {
-    struct store_doc doc;
-    enum store_result found = store_get(call->control->store, STORE_SETTING, name, &doc, err);
-    if (found == STORE_FOUND) {
-        json_decref(doc.body);
-    }
+    enum store_result found = store_get(call->control->store, STORE_SETTING, name, NULL, err);
     auto_json *body = json_pack("{s:s}", "displayName", name + sizeof(accounts_prefix) - 1);
     return found == STORE_FOUND ||
            (found == STORE_ABSENT &&
@@ -219,16 +215,14 @@ static void billing_info_update(struct api_call *call)
 static void billing_info_get(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *node = api_expand(call, "projects/{project}");
     if (!store_load(call->control->store, STORE_NODE, node, &doc, &err, "%s was not found.",
                     node)) {
         api_fail(call, &err);
         return;
     }
-    json_t *out = info_json(call, api_param(call, "project"), doc.body);
-    json_decref(doc.body);
-    api_reply(call, out);
+    api_reply(call, info_json(call, api_param(call, "project"), doc.body));
 }
 
 static const struct field account_fields[] = {

@@ -59,21 +59,19 @@ static bool load(struct api_call *call, const char *permission, struct store_doc
     if (api_allowed(call, permission, json_text_or(out->body, "parent", ""), err)) {
         return true;
     }
-    json_decref(out->body);
+    store_doc_done(out);
     return false;
 }
 
 static void liens_get(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!load(call, "resourcemanager.projects.get", &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = lien_json(call, &doc);
-    json_decref(doc.body);
-    api_reply(call, answer);
+    api_reply(call, lien_json(call, &doc));
 }
 
 static bool list_one(struct api_call *call, const struct store_doc *doc, void *ctx, json_t **out,

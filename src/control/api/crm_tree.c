@@ -151,7 +151,7 @@ bool crm_load_live(struct api_call *call, const char *key, struct store_doc *out
     if (crm_is_live(out->body)) {
         return true;
     }
-    json_decref(out->body);
+    store_doc_done(out);
     return error_set(err, STATUS_FAILED_PRECONDITION, "%s is being deleted: undelete it first.",
                      key);
 }
@@ -159,15 +159,13 @@ bool crm_load_live(struct api_call *call, const char *key, struct store_doc *out
 void crm_node_get(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *key = api_expand(call, call->route->on);
     if (!crm_load(call, key, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = crm_json(call, &doc);
-    json_decref(doc.body);
-    api_reply(call, answer);
+    api_reply(call, crm_json(call, &doc));
 }
 
 struct listing {
@@ -288,7 +286,7 @@ const char *crm_type(struct api_call *call, const char *what)
 /* A node that projects and folders can be below. */
 bool crm_check_parent(struct api_call *call, const char *parent, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     int depth = 0;
     if (strncmp(parent, "organizations/", 14) != 0 && strncmp(parent, "folders/", 8) != 0) {
         return error_field(err, "parent", "The parent is organizations/N or folders/N.");
@@ -296,7 +294,6 @@ bool crm_check_parent(struct api_call *call, const char *parent, struct error *e
     if (!crm_load_live(call, parent, &doc, err)) {
         return false;
     }
-    json_decref(doc.body);
     while (resource_parent(call->control->store, &call->arena, parent, &parent)) {
         if (++depth >= DEPTH_MAX) {
             return error_set(err, STATUS_FAILED_PRECONDITION,

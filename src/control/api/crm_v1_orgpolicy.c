@@ -146,7 +146,7 @@ static json_t *stored_json(struct api_call *call, const struct orgpolicy_constra
 static void policy_get(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     const struct orgpolicy_constraint *constraint;
     const char *node = api_expand(call, call->route->on);
     auto_json *asked = fields_read(named_fields, call->body, "", &err);
@@ -166,9 +166,7 @@ static void policy_get(struct api_call *call)
     case STORE_FOUND:
         break;
     }
-    json_t *answer = stored_json(call, constraint, name, doc.body, doc.version);
-    json_decref(doc.body);
-    api_reply(call, answer);
+    api_reply(call, stored_json(call, constraint, name, doc.body, doc.version));
 }
 
 static void policy_effective(struct api_call *call)

@@ -183,19 +183,17 @@ static const char *named(struct api_call *call)
 /* "ORG/key" below an organization, "PROJECT-ID/key" below a project, "…/key/value". */
 static const char *namespaced(struct api_call *call, const char *parent, const char *short_name)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *space = strchr(parent, '/') + 1;
     if (strncmp(parent, "tagKeys/", 8) == 0 &&
         store_get(call->control->store, STORE_TAG, parent, &doc, NULL) == STORE_FOUND) {
         space = arena_string(&call->arena, slice_of(json_text_or(doc.body, "namespacedName", "")));
-        json_decref(doc.body);
     }
     return arena_printf(&call->arena, "%s/%s", space, short_name);
 }
 
 static bool check_tag_parent(struct api_call *call, const char *parent, struct error *err)
 {
-    struct store_doc doc;
     bool key = kind_of(call) == &keys;
     if (key && strncmp(parent, "organizations/", 14) != 0 && strncmp(parent, "projects/", 9) != 0) {
         return error_field(err, "parent", "A tag key is of an organization or a project.");
@@ -203,11 +201,10 @@ static bool check_tag_parent(struct api_call *call, const char *parent, struct e
     if (!key && strncmp(parent, "tagKeys/", 8) != 0) {
         return error_field(err, "parent", "A tag value is of a tag key: tagKeys/N.");
     }
-    if (store_get(call->control->store, key ? STORE_NODE : STORE_TAG, parent, &doc, err) !=
+    if (store_get(call->control->store, key ? STORE_NODE : STORE_TAG, parent, NULL, err) !=
         STORE_FOUND) {
         return error_set(err, STATUS_NOT_FOUND, "%s was not found.", parent);
     }
-    json_decref(doc.body);
     return true;
 }
 
@@ -300,15 +297,13 @@ static void tags_create(struct api_call *call)
 static void tags_get(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *name = named(call);
     if (!load(call, name, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *out = tag_json(call, &doc);
-    json_decref(doc.body);
-    api_reply(call, out);
+    api_reply(call, tag_json(call, &doc));
 }
 
 static void tags_namespaced(struct api_call *call)

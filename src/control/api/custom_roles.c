@@ -71,14 +71,12 @@ static bool load(struct api_call *call, struct store_doc *out, struct error *err
 static void roles_get(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!load(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = role_json(call, &doc, true);
-    json_decref(doc.body);
-    api_reply(call, answer);
+    api_reply(call, role_json(call, &doc, true));
 }
 
 struct listing {
@@ -225,7 +223,7 @@ static bool count_one(const struct store_doc *doc, void *ctx)
 static bool check_new(struct api_call *call, const char *id, struct error *err)
 {
     size_t count = 0;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!id_valid(id, err) ||
         !store_each(call->control->store, STORE_ROLE, role_key(call, ""), count_one, &count, err)) {
         return false;
@@ -243,7 +241,6 @@ static bool check_new(struct api_call *call, const char *id, struct error *err)
         break;
     }
     bool deleted = json_flag(doc.body, "deleted", false);
-    json_decref(doc.body);
     return error_set(err, STATUS_ALREADY_EXISTS, "A role named %s in %s already exists%s.", id,
                      api_expand(call, call->route->on),
                      deleted ? ": it is deleted, and can be brought back with undelete" : "");
@@ -274,7 +271,7 @@ static bool create(struct api_call *call, struct store_doc *doc, struct error *e
 static void answer(struct api_call *call, bool good, struct store_doc *doc, const struct error *err)
 {
     json_t *out = good ? role_json(call, doc, true) : NULL;
-    json_decref(doc->body);
+    store_doc_done(doc);
     if (good) {
         api_reply(call, out);
     } else {

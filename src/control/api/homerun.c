@@ -116,10 +116,8 @@ static bool change_group(struct api_call *call, const char *key, const char *dee
 
 static bool group_exists(struct api_call *call, const char *key, bool wanted, struct error *err)
 {
-    struct store_doc doc;
-    switch (store_get(call->control->store, STORE_GROUP, key, &doc, err)) {
+    switch (store_get(call->control->store, STORE_GROUP, key, NULL, err)) {
     case STORE_FOUND:
-        json_decref(doc.body);
         return wanted || error_set(err, STATUS_ALREADY_EXISTS, "The group %s exists already.", key);
     case STORE_ABSENT:
         return !wanted || error_set(err, STATUS_NOT_FOUND, "There is no group %s.", key);

@@ -127,7 +127,7 @@ static bool create_account(struct api_call *call, struct store_doc *out, struct 
     }
     switch (store_get(call->control->store, STORE_ACCOUNT, key, out, err)) {
     case STORE_FOUND:
-        json_decref(out->body);
+        store_doc_done(out);
         return error_set(err, STATUS_ALREADY_EXISTS,
                          "Service account %s already exists within project projects/%s.", id,
                          project);
@@ -150,27 +150,23 @@ static bool create_account(struct api_call *call, struct store_doc *out, struct 
 static void accounts_create(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!create_account(call, &doc, &err)) {
         orgpolicy_fail(call, &err);
         return;
     }
-    json_t *answer = account_json(&call->arena, &doc);
-    json_decref(doc.body);
-    api_reply(call, answer);
+    api_reply(call, account_json(&call->arena, &doc));
 }
 
 static void accounts_get(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = account_json(&call->arena, &doc);
-    json_decref(doc.body);
-    api_reply(call, answer);
+    api_reply(call, account_json(&call->arena, &doc));
 }
 
 static bool list_account(struct api_call *call, const struct store_doc *doc, void *ctx,
@@ -209,7 +205,7 @@ static bool store_account(struct api_call *call, struct store_doc *doc, const js
 static void set_disabled(struct api_call *call, bool disabled)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
@@ -218,7 +214,6 @@ static void set_disabled(struct api_call *call, bool disabled)
     json_object_set_new(doc.body, "disabled", json_boolean(disabled));
     bool good = store_account(
         call, &doc, before, disabled ? "disable-service-account" : "enable-service-account", &err);
-    json_decref(doc.body);
     if (good) {
         api_reply(call, json_object());
     } else {
@@ -258,14 +253,13 @@ static bool patch_account(struct api_call *call, struct store_doc *doc, struct e
 static void accounts_patch(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
     bool good = patch_account(call, &doc, &err);
     json_t *answer = good ? account_json(&call->arena, &doc) : NULL;
-    json_decref(doc.body);
     if (good) {
         api_reply(call, answer);
     } else {
@@ -276,7 +270,7 @@ static void accounts_patch(struct api_call *call)
 static void accounts_delete(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!iam_load_account(call, &doc, &err)) {
         api_fail(call, &err);
         return;
@@ -285,7 +279,6 @@ static void accounts_delete(struct api_call *call)
     bool good = change != NULL && account_delete(change, call->control, &call->arena, &doc, &err) &&
                 change_audit(change, doc.key, "delete-service-account", doc.body, NULL, &err) &&
                 change_commit(&change, &err);
-    json_decref(doc.body);
     if (good) {
         api_reply(call, json_object());
     } else {
@@ -310,7 +303,7 @@ static bool undelete_account(struct api_call *call, const struct store_doc *dele
     }
     if (!change_audit(change, out->key, "undelete-service-account", NULL, out->body, err) ||
         !change_commit(&change, err)) {
-        json_decref(out->body);
+        store_doc_done(out);
         return false;
     }
     return true;

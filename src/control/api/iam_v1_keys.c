@@ -151,14 +151,13 @@ static void answer_new_key(struct api_call *call,
                                         json_t **answer, struct error *err))
 {
     struct error err = {0};
-    struct store_doc account;
+    auto_doc account = {0};
     json_t *answer = NULL;
     if (!iam_load_account(call, &account, &err)) {
         api_fail(call, &err);
         return;
     }
     bool good = deed(call, &account, &answer, &err);
-    json_decref(account.body);
     if (good) {
         api_reply(call, answer);
     } else {
@@ -224,13 +223,12 @@ static bool list_key(struct api_call *call, const struct store_doc *doc, void *c
 void iam_keys_list(struct api_call *call)
 {
     struct error err;
-    struct store_doc account;
+    auto_doc account = {0};
     unsigned types;
     if (!iam_load_account(call, &account, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_decref(account.body);
     if (!types_asked(call, &types, &err)) {
         api_fail(call, &err);
         return;
@@ -247,11 +245,10 @@ void iam_keys_list(struct api_call *call)
 /* The key of the path. */
 static bool load_key(struct api_call *call, struct store_doc *out, struct error *err)
 {
-    struct store_doc account;
+    auto_doc account = {0};
     if (!iam_load_account(call, &account, err)) {
         return false;
     }
-    json_decref(account.body);
     const char *key = arena_printf(&call->arena, "%s/keys/%s", account.key, api_param(call, "key"));
     return store_load(call->control->store, STORE_KEY, key, out, err,
                       "Service account key %s does not exist.", api_param(call, "key"));
@@ -288,14 +285,13 @@ static bool add_public_key(struct api_call *call, const struct store_doc *doc, j
 void iam_keys_get(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!load_key(call, &doc, &err)) {
         api_fail(call, &err);
         return;
     }
     json_t *answer = key_json(&call->arena, &doc);
     bool good = add_public_key(call, &doc, answer, &err);
-    json_decref(doc.body);
     if (good) {
         api_reply(call, answer);
     } else {
@@ -308,7 +304,7 @@ void iam_keys_get(struct api_call *call)
 static void change_one_key(struct api_call *call, const char *deed, const json_t *disabled)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!load_key(call, &doc, &err)) {
         api_fail(call, &err);
         return;
@@ -332,7 +328,6 @@ static void change_one_key(struct api_call *call, const char *deed, const json_t
     }
     good = good && change_key(change, doc.key, &err) &&
            change_audit(change, doc.key, deed, NULL, NULL, &err) && change_commit(&change, &err);
-    json_decref(doc.body);
     if (good) {
         api_reply(call, json_object());
     } else {

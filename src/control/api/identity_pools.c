@@ -184,8 +184,7 @@ static bool load(struct api_call *call, const struct kind *kind, const char *key
 static bool is_free(struct api_call *call, const struct kind *kind, const char *key,
                     struct error *err)
 {
-    struct store_doc doc;
-    switch (store_get(call->control->store, kind->store, key, &doc, err)) {
+    switch (store_get(call->control->store, kind->store, key, NULL, err)) {
     case STORE_ABSENT:
         return true;
     case STORE_FAILED:
@@ -193,7 +192,6 @@ static bool is_free(struct api_call *call, const struct kind *kind, const char *
     case STORE_FOUND:
         break;
     }
-    json_decref(doc.body);
     return error_set(err, STATUS_ALREADY_EXISTS, "The identity %s %s exists already.", kind->noun,
                      key);
 }
@@ -519,12 +517,11 @@ static void operations_get(struct api_call *call)
 static void rules_list(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!load(call, &pool_kind, pool_key(call), &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_decref(doc.body);
     api_reply(call, json_pack("{s:[]}", "attestationRules"));
 }
 

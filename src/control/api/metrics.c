@@ -86,7 +86,7 @@ static json_t *point_of(struct arena *arena, const struct metrics_row *row)
 static void service_metrics(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     int64_t period_s;
     unsigned span_s;
     size_t count;
@@ -97,7 +97,6 @@ static void service_metrics(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    json_decref(doc.body);
     const struct metrics_row *rows =
         metrics_rows(call->control->metrics, &call->arena, doc.id, period_s, &span_s, &count);
     json_t *points = json_array();

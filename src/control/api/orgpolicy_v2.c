@@ -101,16 +101,14 @@ static bool load(struct api_call *call, const char *node, const char *constraint
 static void policies_get(struct api_call *call)
 {
     struct error err;
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *node = api_expand(call, call->route->on);
     if (!orgpolicy_node_exists(call, node, &err) ||
         !load(call, node, api_param(call, "policy"), &doc, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = policy_json(call, node, doc.body, doc.version);
-    json_decref(doc.body);
-    api_reply(call, answer);
+    api_reply(call, policy_json(call, node, doc.body, doc.version));
 }
 
 static void policies_effective(struct api_call *call)
@@ -280,7 +278,7 @@ static const char *node_named(struct api_call *call, const char *name, struct er
 bool orgpolicy_v2_read(struct api_call *call, const json_t *policy, const char **node,
                        const char **constraint, json_t **body, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     auto_json *asked = fields_read(policy_fields, policy, "organizationPolicy.", err);
     if (asked == NULL || (*node = node_named(call, json_text_or(asked, "name", ""), err)) == NULL ||
         !api_allowed(call, "orgpolicy.policy.get", *node, err) ||
@@ -295,7 +293,6 @@ bool orgpolicy_v2_read(struct api_call *call, const json_t *policy, const char *
         return false;
     case STORE_FOUND:
         *body = json_deep_copy(doc.body);
-        json_decref(doc.body);
         break;
     case STORE_ABSENT:
         *body = json_object();
@@ -305,7 +302,7 @@ bool orgpolicy_v2_read(struct api_call *call, const json_t *policy, const char *
 
 static bool create(struct api_call *call, const char *node, json_t **answer, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     int64_t version;
     auto_json *asked = fields_read(policy_fields, call->body, "", err);
     const char *name =
@@ -317,7 +314,6 @@ static bool create(struct api_call *call, const char *node, json_t **answer, str
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
-        json_decref(doc.body);
         return error_set(err, STATUS_ALREADY_EXISTS,
                          "A policy for constraints/%s is set on %s already.", name, node);
     case STORE_ABSENT:
@@ -345,7 +341,7 @@ static void policies_create(struct api_call *call)
 
 static bool patch(struct api_call *call, const char *node, json_t **answer, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     int64_t version;
     const char *name = api_param(call, "policy");
     auto_json *asked = fields_read(policy_fields, call->body, "", err);
@@ -353,7 +349,6 @@ static bool patch(struct api_call *call, const char *node, json_t **answer, stru
         return false;
     }
     auto_json *body = json_deep_copy(doc.body);
-    json_decref(doc.body);
     if (!write_policy(call, node, name, body, asked, etag_of(asked), &version, err)) {
         return false;
     }
@@ -376,7 +371,7 @@ static void policies_patch(struct api_call *call)
 static void policies_delete(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     int64_t version;
     const char *node = api_expand(call, call->route->on);
     const char *name = api_param(call, "policy");
@@ -384,7 +379,6 @@ static void policies_delete(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    json_decref(doc.body);
     if (!orgpolicy_store(call, orgpolicy_key(&call->arena, node, name), NULL,
                          api_query(call, "etag"), &version, &err)) {
         api_fail(call, &err);

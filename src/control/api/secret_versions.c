@@ -58,8 +58,8 @@ static bool load(struct api_call *call, struct store_doc *secret, struct store_d
 
 static void done(struct store_doc *secret, struct store_doc *version)
 {
-    json_decref(secret->body);
-    json_decref(version->body);
+    store_doc_done(secret);
+    store_doc_done(version);
 }
 
 /* Of "latest" and of an alias, the version that it means now; of one that is not there, its name.
@@ -123,7 +123,7 @@ static bool list_versions(struct api_call *call, const struct store_doc *secret,
         return false;
     }
     for (int64_t number = newest; number > 0; number--) {
-        struct store_doc version;
+        auto_doc version = {0};
         const char *place = arena_printf(&call->arena, "%012lld", (long long)(newest - number));
         if (!store_load(call->control->store, STORE_SECRET_VERSION,
                         secret_version_key(&call->arena, secret->key, number), &version, err,
@@ -131,7 +131,6 @@ static bool list_versions(struct api_call *call, const struct store_doc *secret,
             return false;
         }
         auto_json *one = version_json(call, secret, &version);
-        json_decref(version.body);
         if (!filter_holds(&secrets_fields, filter, one)) {
             continue;
         }
@@ -151,10 +150,9 @@ static bool list_versions(struct api_call *call, const struct store_doc *secret,
 void secrets_list_versions(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc secret = {0};
+    auto_doc secret = {0};
     json_t *answer = json_object();
     bool good = secrets_load(call, &secret, &err) && list_versions(call, &secret, answer, &err);
-    json_decref(secret.body);
     secrets_answer(call, good, answer, &err);
 }
 

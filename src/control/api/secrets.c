@@ -304,19 +304,15 @@ static bool keep(struct api_call *call, struct store_doc *doc, const json_t *bef
 /* A secret whose time is over makes room for another one of its name. */
 static bool name_is_free(struct api_call *call, const char *key, bool *over, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (secret_load(call->control, &call->arena, key, &doc, err)) {
-        json_decref(doc.body);
         return error_set(err, STATUS_ALREADY_EXISTS, "Secret [%.*s] already exists.",
                          SECRET_SHOWN_MAX, secret_public_name(call->control, &call->arena, key));
     }
     if (err->status != STATUS_NOT_FOUND) {
         return false;
     }
-    *over = store_get(call->control->store, STORE_SECRET, key, &doc, err) == STORE_FOUND;
-    if (*over) {
-        json_decref(doc.body);
-    }
+    *over = store_get(call->control->store, STORE_SECRET, key, NULL, err) == STORE_FOUND;
     return true;
 }
 
@@ -364,10 +360,9 @@ static bool create(struct api_call *call, struct store_doc *doc, struct error *e
 static void create_secret(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc = {0};
+    auto_doc doc = {0};
     bool good = create(call, &doc, &err);
     json_t *answer = good ? secret_json(call, &doc) : NULL;
-    json_decref(doc.body);
     secrets_answer(call, good, answer, &err);
 }
 
@@ -399,21 +394,19 @@ static bool patch(struct api_call *call, struct store_doc *doc, struct error *er
 static void patch_secret(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc = {0};
+    auto_doc doc = {0};
     bool good = patch(call, &doc, &err);
     json_t *answer = good ? secret_json(call, &doc) : NULL;
-    json_decref(doc.body);
     secrets_answer(call, good, answer, &err);
 }
 
 static void delete_secret(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc = {0};
+    auto_doc doc = {0};
     bool good = secrets_load(call, &doc, &err) &&
                 secrets_etag_good(call, api_query(call, "etag"), doc.version, &err) &&
                 end_secret(call, &doc, "delete-secret", &err);
-    json_decref(doc.body);
     if (good) {
         secrets_scrub(call->control);
     }
@@ -425,10 +418,9 @@ static void delete_secret(struct api_call *call)
 static void get_secret(struct api_call *call)
 {
     struct error err = {0};
-    struct store_doc doc = {0};
+    auto_doc doc = {0};
     bool good = secrets_load(call, &doc, &err);
     json_t *answer = good ? secret_json(call, &doc) : NULL;
-    json_decref(doc.body);
     secrets_answer(call, good, answer, &err);
 }
 

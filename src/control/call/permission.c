@@ -61,7 +61,7 @@ static struct cel_env env_of(struct api_call *call, const char *resource)
 static bool node_grants(struct api_call *call, const char *node, const struct cel_env *env,
                         struct slice permission)
 {
-    struct policy_doc policy;
+    auto_policy policy = {0};
     struct store *store = call->control->store;
     if (!policy_doc_load(store, &call->arena, node, &policy, NULL)) {
         return false;
@@ -69,7 +69,6 @@ static bool node_grants(struct api_call *call, const char *node, const struct ce
     const struct binding *found =
         policy_grants(policy.bindings, policy.count, &call->caller.principals, permission, env,
                       &call->arena, custom_role_holds, store);
-    json_decref(policy.body);
     return found != NULL;
 }
 

@@ -133,7 +133,7 @@ static bool rename_member(struct change *change, struct control *control, const 
 static bool move_policy(struct control *control, const char *from, const char *to,
                         struct error *err)
 {
-    struct store_doc policy;
+    auto_doc policy = {0};
     switch (store_get(control->store, STORE_POLICY, from, &policy, err)) {
     case STORE_ABSENT:
         return true;
@@ -142,10 +142,8 @@ static bool move_policy(struct control *control, const char *from, const char *t
     case STORE_FOUND:
         break;
     }
-    bool good = store_delete(control->store, STORE_POLICY, from, err) &&
-                store_put(control->store, STORE_POLICY, to, policy.body, NULL, NULL, err);
-    json_decref(policy.body);
-    return good;
+    return store_delete(control->store, STORE_POLICY, from, err) &&
+           store_put(control->store, STORE_POLICY, to, policy.body, NULL, NULL, err);
 }
 
 struct place {
@@ -183,30 +181,27 @@ bool account_delete(struct change *change, struct control *control, struct arena
 bool account_find_deleted(struct control *control, struct arena *arena, const char *sub,
                           struct store_doc *out)
 {
-    struct store_doc subject;
+    auto_doc subject = {0};
     if (store_get(control->store, STORE_SUBJECT, sub, &subject, NULL) != STORE_FOUND) {
         return false;
     }
     const char *key = arena_string(arena, slice_of(json_text_or(subject.body, "key", "")));
-    json_decref(subject.body);
     return store_get(control->store, STORE_DELETED_ACCOUNT, key, out, NULL) == STORE_FOUND;
 }
 
 bool account_undelete(struct change *change, struct control *control, struct arena *arena,
                       const struct store_doc *doc, struct store_doc *out, struct error *err)
 {
-    struct store_doc other;
     const char *email = json_text_or(doc->body, "email", "");
     const char *sub = json_text_or(doc->body, "uniqueId", "");
     const char *live = account_key_of(control, arena, slice_of(email));
     if (live == NULL) {
         return error_set(err, STATUS_FAILED_PRECONDITION, "The project of %s is gone.", email);
     }
-    switch (store_get(control->store, STORE_ACCOUNT, live, &other, err)) {
+    switch (store_get(control->store, STORE_ACCOUNT, live, NULL, err)) {
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
-        json_decref(other.body);
         return error_set(err, STATUS_FAILED_PRECONDITION,
                          "Another service account has the address %s by now.", email);
     case STORE_ABSENT:

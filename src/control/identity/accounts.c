@@ -39,7 +39,7 @@ const char *account_key_of(struct control *control, struct arena *arena, struct 
 static bool load(struct control *control, struct arena *arena, const char *kind, const char *key,
                  struct account *out)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (store_get(control->store, kind, key, &doc, NULL) != STORE_FOUND) {
         return false;
     }
@@ -50,21 +50,19 @@ static bool load(struct control *control, struct arena *arena, const char *kind,
         .user = strcmp(kind, STORE_USER) == 0,
         .disabled = json_flag(doc.body, "disabled", false),
     };
-    json_decref(doc.body);
     return true;
 }
 
 bool account_by_sub(struct control *control, struct arena *arena, struct slice sub,
                     struct account *out)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (sub.len == 0 || sub.len > 64 ||
         store_get(control->store, STORE_SUBJECT, arena_string(arena, sub), &doc, NULL) !=
             STORE_FOUND) {
         return false;
     }
     const char *key = arena_string(arena, slice_of(json_text_or(doc.body, "key", "")));
-    json_decref(doc.body);
     bool user = strncmp(key, "users/", 6) == 0;
     return load(control, arena, user ? STORE_USER : STORE_ACCOUNT, key, out) &&
            slice_is(sub, out->sub);
@@ -192,7 +190,7 @@ static bool load_key(struct control *control, struct arena *arena, const struct 
         return false;
     }
     if (json_flag(out->body, "disabled", false) || !is_in_time(out->body)) {
-        json_decref(out->body);
+        store_doc_done(out);
         return false;
     }
     return true;
@@ -201,11 +199,10 @@ static bool load_key(struct control *control, struct arena *arena, const struct 
 bool account_key_enabled(struct control *control, struct arena *arena,
                          const struct account *account, struct slice kid)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!load_key(control, arena, account, kid, &doc)) {
         return false;
     }
-    json_decref(doc.body);
     return true;
 }
 
@@ -213,13 +210,12 @@ bool account_key_enabled(struct control *control, struct arena *arena,
 static bool verify_with(struct control *control, struct arena *arena, const struct account *account,
                         const struct token *token, struct slice kid)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct slice spki;
     if (!load_key(control, arena, account, kid, &doc)) {
         return false;
     }
     bool good = base64_decode_any(arena, slice_of(json_text_or(doc.body, "spki", "")), &spki);
-    json_decref(doc.body);
     struct trust_key *key = good ? trust_key_from_spki(spki, TRUST_RS256, NULL) : NULL;
     good = key != NULL && token_verify_signature(token, key) == TOKEN_OK;
     trust_key_free(key);
@@ -387,13 +383,11 @@ bool account_know_own_key(struct control *control, struct api_call *call,
                           const struct account *account, const char *kid, struct error *err)
 {
     struct arena *arena = &call->arena;
-    struct store_doc doc;
     struct slice public;
     char own[64];
     const char *name = arena_printf(arena, "%s/keys/%s", account->key, kid);
-    switch (store_get(control->store, STORE_KEY, name, &doc, err)) {
+    switch (store_get(control->store, STORE_KEY, name, NULL, err)) {
     case STORE_FOUND:
-        json_decref(doc.body);
         return true;
     case STORE_FAILED:
         return false;

@@ -44,7 +44,7 @@ static const char *pool_key(struct control *control, struct arena *arena, struct
 /* Whether a pool, if it is in the record, may be used; *known: it is there. */
 static bool pool_stands(struct control *control, const char *key, bool *known)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     *known = false;
     if (key == NULL) {
         return true;
@@ -58,9 +58,7 @@ static bool pool_stands(struct control *control, const char *key, bool *known)
         break;
     }
     *known = true;
-    bool stands = !json_flag(doc.body, "disabled", false);
-    json_decref(doc.body);
-    return stands;
+    return !json_flag(doc.body, "disabled", false);
 }
 
 bool federation_pool_known(struct control *control, struct arena *arena, struct slice pool)

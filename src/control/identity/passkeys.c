@@ -52,14 +52,13 @@ static bool is_sub(struct slice sub)
 bool passkey_find(struct control *control, struct arena *arena, struct slice sub,
                   struct slice credential, struct passkey *out)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!is_sub(sub) || credential.len == 0 || credential.len > WEBAUTHN_ID_MAX ||
         store_get(control->store, STORE_PASSKEY, key_of(arena, sub, credential), &doc, NULL) !=
             STORE_FOUND) {
         return false;
     }
     take(arena, &doc, out);
-    json_decref(doc.body);
     return out->alg != TRUST_ALG_NONE;
 }
 

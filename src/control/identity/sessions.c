@@ -262,13 +262,11 @@ static unsigned count_agents(struct control *control, json_t *children)
     json_t *child;
     json_object_foreach_safe(children, next, name, child)
     {
-        struct store_doc doc;
         if (!slice_starts(slice_of(name), of_agents)) {
             continue;
         }
-        if (store_get(control->store, STORE_SESSION, json_string_value(child), &doc, NULL) ==
+        if (store_get(control->store, STORE_SESSION, json_string_value(child), NULL, NULL) ==
             STORE_FOUND) {
-            json_decref(doc.body);
             count++;
         } else {
             json_object_del(children, name);
@@ -396,7 +394,7 @@ static bool ended(struct error *err)
 static bool person_stands(struct control *control, struct arena *arena, const struct person *person)
 {
     struct account account;
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (person->sub.len > 0) {
         return account_by_sub(control, arena, person->sub, &account) && !account.disabled;
     }
@@ -405,10 +403,8 @@ static bool person_stands(struct control *control, struct arena *arena, const st
                   NULL) != STORE_FOUND) {
         return false;
     }
-    bool same = slice_is(person->issuer, json_text_or(doc.body, "issuer", "")) &&
-                json_object_get(doc.body, "signIn") != NULL;
-    json_decref(doc.body);
-    return same;
+    return slice_is(person->issuer, json_text_or(doc.body, "issuer", "")) &&
+           json_object_get(doc.body, "signIn") != NULL;
 }
 
 static struct slice text_of(const json_t *body, const char *name)

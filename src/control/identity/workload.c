@@ -24,7 +24,7 @@ static bool load_account(struct control *control, struct arena *arena, const cha
 static bool revision_account(struct control *control, struct arena *arena, uint64_t id,
                              struct slice name, struct account *out, struct error *err)
 {
-    struct store_doc doc = {0};
+    auto_doc doc = {0};
     const char *key = arena_string(arena, name);
     if (!store_load(control->store, STORE_REVISION, key, &doc, err,
                     "The revision of this instance has been deleted.")) {
@@ -32,7 +32,6 @@ static bool revision_account(struct control *control, struct arena *arena, uint6
     }
     const char *email =
         arena_string(arena, slice_of(revision_from_doc(arena, doc.body)->template.service_account));
-    json_decref(doc.body);
     if (doc.id != id) {
         return error_set(err, STATUS_NOT_FOUND, "The revision of this instance has been deleted.");
     }

@@ -240,13 +240,11 @@ bool operation_finish(struct control *control, const char *resource, const json_
 
 static bool is_done(struct control *control, const char *key)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (store_get(control->store, STORE_OPERATION, key, &doc, NULL) != STORE_FOUND) {
         return true;
     }
-    bool done = json_flag(doc.body, "done", false);
-    json_decref(doc.body);
-    return done;
+    return json_flag(doc.body, "done", false);
 }
 
 void operation_wake(struct control *control, const char *resource)

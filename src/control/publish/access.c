@@ -62,7 +62,7 @@ bool publish_grants_node(struct store *store, struct arena *arena, const char *r
     enum policy_node node = policy_node_of(resource);
     const char *service = node == POLICY_DOOR ? door_service(arena, resource) : NULL;
     const char *kind = service != NULL ? STORE_SERVICE : kinds[node];
-    struct store_doc doc;
+    auto_doc doc = {0};
     *out = 0;
     if (kind == NULL) {
         return true;
@@ -75,14 +75,13 @@ bool publish_grants_node(struct store *store, struct arena *arena, const char *r
     case STORE_FOUND:
         break;
     }
-    json_decref(doc.body);
     *out = doc.id;
     return true;
 }
 
 bool publish_policy(struct change *change, const char *resource, struct error *err)
 {
-    struct policy_doc policy;
+    auto_policy policy = {0};
     struct index_grant_row *invokers, *guests;
     bool door = policy_node_of(resource) == POLICY_DOOR;
     uint64_t node;
@@ -96,7 +95,6 @@ bool publish_policy(struct change *change, const char *resource, struct error *e
     if (!policy_doc_load(change->control->store, &change->arena, resource, &policy, err)) {
         return false;
     }
-    json_decref(policy.body);
     size_t invoker_count = grant_rows(change, &policy, invoke, &invokers);
     size_t guest_count = grant_rows(change, &policy, enter, &guests);
     /* A service and its door have one number: each writes its own table, and leaves the other's. */
@@ -117,7 +115,7 @@ bool change_policy(struct change *change, const char *resource, struct error *er
 
 bool change_account(struct change *change, const char *key, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     bool user = strncmp(key, "users/", 6) == 0;
     bool deleted = !user && strstr(key, "?uid=") != NULL; /* account_delete() gave it this key */
     const char *kind = user ? STORE_USER : deleted ? STORE_DELETED_ACCOUNT : STORE_ACCOUNT;
@@ -141,15 +139,13 @@ bool change_account(struct change *change, const char *key, struct error *err)
         .domain = slice_of(user && at != NULL ? at + 1 : ""),
     };
     const char *sub = json_text_or(doc.body, "uniqueId", "");
-    bool good = index_txn_put_account(change->txn, slice_of(sub), &account, err);
-    json_decref(doc.body);
-    return good;
+    return index_txn_put_account(change->txn, slice_of(sub), &account, err);
 }
 
 /* The unique ID of the account that KEY, "ACCOUNT/keys/KID", is one of; "" if it is not there. */
 static const char *sub_of_key(struct change *change, const char *key)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *end = strstr(key, "/keys/");
     const char *account =
         arena_string(&change->arena, (struct slice){key, end == NULL ? 0 : (size_t)(end - key)});
@@ -158,7 +154,6 @@ static const char *sub_of_key(struct change *change, const char *key)
     }
     const char *sub =
         arena_string(&change->arena, slice_of(json_text_or(doc.body, "uniqueId", "")));
-    json_decref(doc.body);
     return sub;
 }
 
@@ -180,7 +175,7 @@ static bool put_key(struct change *change, const char *key, const json_t *body, 
 
 bool change_key(struct change *change, const char *key, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     bool good = true;
     struct slice kid = slice_of(key);
     kid = slice_from(kid, (size_t)(slice_find_last(kid, '/') + 1));
@@ -193,7 +188,6 @@ bool change_key(struct change *change, const char *key, struct error *err)
         good = json_flag(doc.body, "disabled", false)
                    ? index_txn_put_user_key(change->txn, kid, NULL, err)
                    : put_key(change, key, doc.body, kid, err);
-        json_decref(doc.body);
         break;
     }
     return good;
@@ -254,7 +248,7 @@ static bool forget_issuer(struct change *change, struct slice note_name, struct 
 bool change_issuer(struct change *change, const char *key, struct error *err)
 {
     struct arena *arena = &change->arena;
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct slice note_name = slice_of(arena_printf(arena, "issuer %s", key));
     change_touch(change, STORE_ISSUER, key);
     if (!forget_issuer(change, note_name, err)) {
@@ -288,7 +282,6 @@ bool change_issuer(struct change *change, const char *key, struct error *err)
                 (jwks == NULL || publish_jwks(change, issuer.id, json_write(arena, jwks), err)) &&
                 index_txn_put_note(change->txn, note_name, note, err);
     buffer_done(&domains);
-    json_decref(doc.body);
     return good;
 }
 

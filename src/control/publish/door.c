@@ -9,14 +9,13 @@ static bool add_levels(struct store *store, struct arena *arena, const char *doo
 {
     for (const char *level = door_parent(arena, door); door_is(level);
          level = door_parent(arena, level)) {
-        struct store_doc policy;
+        auto_doc policy = {0};
         switch (store_get(store, STORE_POLICY, level, &policy, err)) {
         case STORE_FAILED:
             return false;
         case STORE_ABSENT:
             break;
         case STORE_FOUND:
-            json_decref(policy.body);
             out->nodes[out->node_count++] = policy.id;
             break;
         }

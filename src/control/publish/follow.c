@@ -96,18 +96,16 @@ static void note_touched(void *ctx, const char *kind, const char *key)
 
 static bool is_gone(struct change *change, const char *kind, const char *key)
 {
-    struct store_doc doc;
-    if (store_get(change->control->store, kind, key, &doc, NULL) != STORE_FOUND) {
+    if (store_get(change->control->store, kind, key, NULL, NULL) != STORE_FOUND) {
         return true;
     }
-    json_decref(doc.body);
     return false;
 }
 
 /* Whether the index has something else under the same name: it was deleted, and made again. */
 static bool is_another(struct change *change, const char *kind, const char *key)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct slice note, line;
     uint64_t id;
     if (strcmp(kind, STORE_SERVICE) != 0 && strcmp(kind, STORE_REVISION) != 0) {
@@ -118,7 +116,6 @@ static bool is_another(struct change *change, const char *kind, const char *key)
         store_get(change->control->store, kind, key, &doc, NULL) != STORE_FOUND) {
         return false;
     }
-    json_decref(doc.body);
     return !slice_cut(&note, '\n', &line) || !slice_to_u64(line, &id) || id != doc.id;
 }
 

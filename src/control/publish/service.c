@@ -15,11 +15,10 @@
 
 static void add_node(struct control *control, struct index_service *out, const char *key)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (out->node_count < INDEX_NODES_MAX &&
         store_get(control->store, STORE_NODE, key, &doc, NULL) == STORE_FOUND) {
         out->nodes[out->node_count++] = doc.id;
-        json_decref(doc.body);
     }
 }
 
@@ -65,7 +64,7 @@ static void add_target(struct control *control, struct arena *arena, const char 
                        const struct service *service, const struct traffic_target *from,
                        struct index_service *out)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *name = arena_printf(arena, "%s/revisions/%s", key, from->revision);
     if (out->target_count == INDEX_TARGETS_MAX ||
         store_get(control->store, STORE_REVISION, name, &doc, NULL) != STORE_FOUND) {
@@ -84,7 +83,6 @@ static void add_target(struct control *control, struct arena *arena, const char 
         .revision = slice_of(from->revision),
         .tag = slice_of(from->tag),
     };
-    json_decref(doc.body);
 }
 
 static enum index_ingress ingress_of(const struct service *service)
@@ -281,7 +279,7 @@ static bool publish_service(struct change *change, const char *key, const struct
 
 bool change_service(struct change *change, const char *key, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct slice note = SLICE_NONE;
     change_touch(change, STORE_SERVICE, key);
     if (index_txn_find_note(change->txn, note_key(&change->arena, key), &note)) {
@@ -296,11 +294,9 @@ bool change_service(struct change *change, const char *key, struct error *err)
         break;
     }
     /* Of a project that is being deleted nothing is served, as if the service were gone. */
-    bool good = project_is_live(change->control, &change->arena, key)
-                    ? publish_service(change, key, &doc, note, err)
-                    : forget_service(change, key, note, err);
-    json_decref(doc.body);
-    return good;
+    return project_is_live(change->control, &change->arena, key)
+               ? publish_service(change, key, &doc, note, err)
+               : forget_service(change, key, note, err);
 }
 
 /* ---- revisions ---- */
@@ -353,7 +349,7 @@ static bool publish_revision(struct change *change, const char *service_key, con
 
 bool change_revision(struct change *change, const char *key, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct slice name = slice_of(key);
     ptrdiff_t at = slice_find_slice(name, SLICE("/revisions/"));
     struct slice note_name = slice_of(arena_printf(&change->arena, "revision %s", key));
@@ -377,7 +373,5 @@ bool change_revision(struct change *change, const char *key, struct error *err)
     case STORE_FOUND:
         break;
     }
-    bool good = publish_revision(change, service, key + at + strlen("/revisions/"), &doc, err);
-    json_decref(doc.body);
-    return good;
+    return publish_revision(change, service, key + at + strlen("/revisions/"), &doc, err);
 }

@@ -45,7 +45,7 @@ static int64_t expire_boot_us(struct arena *arena, const json_t *body, int64_t e
 
 bool change_session(struct change *change, const char *key, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     uint8_t hash[INDEX_SESSION_KEY];
     size_t i;
     json_t *group;
@@ -79,6 +79,5 @@ bool change_session(struct change *change, const char *key, struct error *err)
     const char *parent = json_text_or(doc.body, "parent", "");
     bool good = parent[0] == '\0' || hash_of(parent, session->parent);
     good = good && index_txn_put_session(change->txn, hash, session, err);
-    json_decref(doc.body);
     return good;
 }

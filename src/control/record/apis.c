@@ -54,13 +54,12 @@ static const char *prefix_of(struct arena *arena, const char *project)
 struct project_api project_api(struct control *control, struct arena *arena, const char *project,
                                const char *name)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct project_api out = {.name = name, .title = title_of(name)};
     const char *key = arena_printf(arena, "%s%s", prefix_of(arena, project), name);
     out.enabled = out.title[0] != '\0';
     if (store_get(control->store, STORE_SETTING, key, &doc, NULL) == STORE_FOUND) {
         out.enabled = json_flag(doc.body, "enabled", out.enabled);
-        json_decref(doc.body);
     }
     return out;
 }

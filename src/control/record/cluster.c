@@ -5,7 +5,7 @@ static const char setting[] = "cluster";
 enum store_result cluster_load(const struct control *control, struct arena *arena,
                                struct cluster *out, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (!control->settings.cluster) {
         return STORE_ABSENT;
     }
@@ -15,7 +15,6 @@ enum store_result cluster_load(const struct control *control, struct arena *aren
         out->jwks = arena_string(arena, slice_of(json_text_or(doc.body, "jwks", "")));
         out->ca = arena_string(arena, slice_of(json_text_or(doc.body, "ca", "")));
         out->seal = arena_string(arena, slice_of(json_text_or(doc.body, "seal", "")));
-        json_decref(doc.body);
     }
     return found;
 }

@@ -173,14 +173,13 @@ bool door_settings_load(struct store *store, struct arena *arena, const char *do
     bool last = false;
     *out = (struct door_settings){.denied_page = SLICE("")};
     while (!last) {
-        struct store_doc doc;
+        auto_doc doc = {0};
         last = !door_is(level);
         switch (store_get(store, STORE_DOOR, level, &doc, err)) {
         case STORE_FAILED:
             return false;
         case STORE_FOUND:
             take_level(&walk, doc.body);
-            json_decref(doc.body);
             break;
         case STORE_ABSENT:
             break;

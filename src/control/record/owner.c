@@ -13,7 +13,7 @@ bool owner_put(struct control *control, const char *sub, struct error *err)
 
 bool owner_load(struct control *control, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     switch (store_get(control->store, STORE_SETTING, setting, &doc, err)) {
     case STORE_ABSENT:
         return true;
@@ -24,13 +24,12 @@ bool owner_load(struct control *control, struct error *err)
     }
     snprintf(control->owner_sub, sizeof(control->owner_sub), "%s",
              json_text_or(doc.body, "sub", ""));
-    json_decref(doc.body);
     return true;
 }
 
 bool owner_is(struct control *control, const char *resource)
 {
-    struct store_doc subject;
+    auto_doc subject = {0};
     if (control->owner_sub[0] == '\0') {
         return false;
     }
@@ -39,7 +38,5 @@ bool owner_is(struct control *control, const char *resource)
     if (found != STORE_FOUND) {
         return found == STORE_FAILED; /* what cannot be read may be the owner */
     }
-    bool same = strcmp(json_text_or(subject.body, "key", ""), resource) == 0;
-    json_decref(subject.body);
-    return same;
+    return strcmp(json_text_or(subject.body, "key", ""), resource) == 0;
 }

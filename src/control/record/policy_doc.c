@@ -235,7 +235,7 @@ bool resource_parent(struct store *store, struct arena *arena, const char *resou
         *parent = arena_printf(arena, "%.*s/%.*s", SLICE_ARG(kind), SLICE_ARG(id));
         return true;
     }
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *table = policy_node_of(resource) == POLICY_TAG ? STORE_TAG : STORE_NODE;
     if (store_get(store, table, resource, &doc, NULL) != STORE_FOUND) {
         return false;
@@ -245,7 +245,6 @@ bool resource_parent(struct store *store, struct arena *arena, const char *resou
     if (found) {
         *parent = arena_string(arena, slice_of(above));
     }
-    json_decref(doc.body);
     return found;
 }
 
@@ -253,7 +252,7 @@ bool custom_role_holds(void *ctx, struct slice role, struct slice permission)
 {
     struct store *store = ctx;
     auto_arena arena = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (store_get(store, STORE_ROLE, arena_string(&arena, role), &doc, NULL) != STORE_FOUND) {
         return false;
     }
@@ -267,7 +266,6 @@ bool custom_role_holds(void *ctx, struct slice role, struct slice permission)
             holds = holds || slice_is(permission, json_string_value(one));
         }
     }
-    json_decref(doc.body);
     return holds;
 }
 

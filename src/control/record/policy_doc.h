@@ -9,8 +9,16 @@ struct policy_doc {
     size_t count;
     int version;
     int64_t stored_version; /* of the document; 0 if there is none */
-    json_t *body;           /* owned by whoever loaded it; NULL if there is none */
+    json_t *body;           /* owned by the caller of policy_doc_load(); NULL if there is none */
 };
+
+static inline void policy_doc_done(struct policy_doc *doc)
+{
+    json_decref(doc->body);
+    doc->body = NULL;
+}
+/* Lets go of its body at the end of its scope; starts as {0}. */
+#define auto_policy __attribute__((cleanup(policy_doc_done))) struct policy_doc
 
 /* What a policy may have, as a client sends it. */
 extern const struct field policy_doc_fields[];

@@ -9,14 +9,13 @@ static const char *number_key(struct arena *arena, const char *number)
 
 const char *project_id(struct control *control, struct arena *arena, const char *id_or_number)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     uint64_t number;
     const char *id = NULL;
     if (slice_to_u64(slice_of(id_or_number), &number)) {
         if (store_get(control->store, STORE_SETTING, number_key(arena, id_or_number), &doc, NULL) ==
             STORE_FOUND) {
             id = arena_string(arena, slice_of(json_text_or(doc.body, "id", "")));
-            json_decref(doc.body);
         }
         return id;
     }
@@ -27,20 +26,17 @@ const char *project_id(struct control *control, struct arena *arena, const char 
                   &doc, NULL) != STORE_FOUND) {
         return NULL;
     }
-    json_decref(doc.body);
     return arena_string(arena, slice_of(id_or_number));
 }
 
 const char *project_number(struct control *control, struct arena *arena, const char *id)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (store_get(control->store, STORE_NODE, arena_printf(arena, "projects/%s", id), &doc, NULL) !=
         STORE_FOUND) {
         return NULL;
     }
-    const char *number = arena_string(arena, slice_of(json_text_or(doc.body, "projectNumber", "")));
-    json_decref(doc.body);
-    return number;
+    return arena_string(arena, slice_of(json_text_or(doc.body, "projectNumber", "")));
 }
 
 bool project_put(struct control *control, struct arena *arena, const char *id, const char *number,
@@ -60,7 +56,7 @@ bool project_put(struct control *control, struct arena *arena, const char *id, c
 static bool is_live(struct control *control, struct arena *arena, const char *wanted,
                     const char *key)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct slice left = slice_of(key), kind, id;
     if (!slice_cut(&left, '/', &kind) || !slice_is(kind, wanted) || !slice_cut(&left, '/', &id)) {
         return true;
@@ -70,9 +66,7 @@ static bool is_live(struct control *control, struct arena *arena, const char *wa
     if (found != STORE_FOUND) {
         return found == STORE_ABSENT; /* what cannot be read may be shut */
     }
-    bool live = strcmp(json_text_or(doc.body, "lifecycleState", "ACTIVE"), "ACTIVE") == 0;
-    json_decref(doc.body);
-    return live;
+    return strcmp(json_text_or(doc.body, "lifecycleState", "ACTIVE"), "ACTIVE") == 0;
 }
 
 bool project_is_live(struct control *control, struct arena *arena, const char *key)
@@ -102,11 +96,9 @@ bool project_must_live(struct control *control, struct arena *arena, const char 
 
 const char *organization_node(struct control *control, struct arena *arena)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     if (store_get(control->store, STORE_SETTING, "organization", &doc, NULL) != STORE_FOUND) {
         return "";
     }
-    const char *node = arena_string(arena, slice_of(json_text_or(doc.body, "node", "")));
-    json_decref(doc.body);
-    return node;
+    return arena_string(arena, slice_of(json_text_or(doc.body, "node", "")));
 }

@@ -52,8 +52,7 @@ bool secret_load(struct control *control, struct arena *arena, const char *key,
         return false;
     }
     if (secret_is_over(out->body)) {
-        json_decref(out->body);
-        out->body = NULL; /* the caller frees what is there, found or not */
+        store_doc_done(out);
         return error_set(err, STATUS_NOT_FOUND, "Secret [%.*s] not found.", SECRET_SHOWN_MAX,
                          shown);
     }
@@ -121,7 +120,7 @@ bool secret_value_put(struct control *control, struct arena *arena, uint64_t sec
 bool secret_value_read(struct control *control, struct arena *arena, uint64_t secret_id,
                        const struct store_doc *version, struct slice *out, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     struct slice sealed;
     const char *state = json_text_or(version->body, "state", "");
     const char *shown = secret_public_name(control, arena, version->key);
@@ -134,7 +133,6 @@ bool secret_value_read(struct control *control, struct arena *arena, uint64_t se
         return false;
     }
     bool read = base64_decode_any(arena, slice_of(json_text_or(doc.body, "sealed", "")), &sealed);
-    json_decref(doc.body);
     if (!read) {
         return error_set(err, STATUS_DATA_LOSS, "Secret Version [%.*s] is damaged in the record.",
                          SECRET_SHOWN_MAX, shown);

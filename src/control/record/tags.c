@@ -30,12 +30,11 @@ bool tag_binding_resource(struct slice key, struct slice *out)
 
 uint64_t tag_resource_id(struct control *control, const char *resource)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *kind = policy_node_of(resource) == POLICY_SERVICE ? STORE_SERVICE : STORE_NODE;
     if (store_get(control->store, kind, resource, &doc, NULL) != STORE_FOUND) {
         return 0;
     }
-    json_decref(doc.body);
     return doc.id;
 }
 

@@ -19,7 +19,7 @@ bool run_is_ready(const char *revision, void *ctx)
 {
     const struct run_ready *ready = ctx;
     auto_arena arena = {0};
-    struct store_doc doc;
+    auto_doc doc = {0};
     const char *key = arena_printf(&arena, "%s/revisions/%s", ready->service_key, revision);
     if (ready->also != NULL && strcmp(ready->also, revision) == 0) {
         return true;
@@ -27,21 +27,14 @@ bool run_is_ready(const char *revision, void *ctx)
     if (store_get(ready->control->store, STORE_REVISION, key, &doc, NULL) != STORE_FOUND) {
         return false;
     }
-    bool is = revision_from_doc(&arena, doc.body)->status.ready.state == CONDITION_SUCCEEDED;
-    json_decref(doc.body);
-    return is;
+    return revision_from_doc(&arena, doc.body)->status.ready.state == CONDITION_SUCCEEDED;
 }
 
 /* ---- making one ---- */
 
 static bool revision_exists(struct api_call *call, const char *key)
 {
-    struct store_doc doc;
-    if (store_get(call->control->store, STORE_REVISION, key, &doc, NULL) != STORE_FOUND) {
-        return false;
-    }
-    json_decref(doc.body);
-    return true;
+    return store_get(call->control->store, STORE_REVISION, key, NULL, NULL) == STORE_FOUND;
 }
 
 /* The name asked for, or SERVICE-NNNNN-xyz. */

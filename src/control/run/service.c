@@ -101,13 +101,8 @@ bool run_service_missing(const struct run_service *service, struct error *err)
 
 static bool is_in(struct api_call *call, const char *project, const char *region, const char *name)
 {
-    struct store_doc doc;
     const char *key = service_key(&call->arena, project, region, name);
-    if (store_get(call->control->store, STORE_SERVICE, key, &doc, NULL) != STORE_FOUND) {
-        return false;
-    }
-    json_decref(doc.body);
-    return true;
+    return store_get(call->control->store, STORE_SERVICE, key, NULL, NULL) == STORE_FOUND;
 }
 
 const char *run_region(struct api_call *call, const char *project, const char *name)
@@ -185,12 +180,11 @@ static bool may_act_as(struct api_call *call, const struct run_service *service,
  * condition too: and where the policy cannot be read. */
 static bool lets_everybody_in(struct api_call *call, const char *key)
 {
-    struct policy_doc policy;
+    auto_policy policy = {0};
     struct store *store = call->control->store;
     if (!policy_doc_load(store, &call->arena, key, &policy, NULL)) {
         return true;
     }
-    json_decref(policy.body);
     for (size_t i = 0; i < policy.count; i++) {
         for (size_t k = 0; k < policy.bindings[i].member_count; k++) {
             if (slice_is(policy.bindings[i].members[k], "allUsers") &&
@@ -291,7 +285,6 @@ static bool traffic_exists(struct api_call *call, const struct run_service *serv
 {
     for (size_t i = 0; i < next->traffic_count; i++) {
         const struct traffic_target *target = &next->traffic[i];
-        struct store_doc doc;
         if (!service_tag_fits(&service->view, slice_of(target->tag))) {
             return error_field(err, v1 ? "spec.traffic" : "traffic",
                                "The tag '%s' leaves no room for the service in a host name of 63 "
@@ -303,11 +296,10 @@ static bool traffic_exists(struct api_call *call, const struct run_service *serv
         }
         const char *key =
             arena_printf(&call->arena, "%s/revisions/%s", service->key, target->revision);
-        if (store_get(call->control->store, STORE_REVISION, key, &doc, NULL) != STORE_FOUND) {
+        if (store_get(call->control->store, STORE_REVISION, key, NULL, NULL) != STORE_FOUND) {
             return error_field(err, v1 ? "spec.traffic" : "traffic",
                                "Revision '%s' does not exist or is deleted", target->revision);
         }
-        json_decref(doc.body);
     }
     return true;
 }
@@ -668,7 +660,7 @@ bool run_revision_delete(struct api_call *call, const struct run_service *servic
     const char *key = arena_printf(&call->arena, "%s/revisions/%s", service->key, revision);
     const struct service *is = service->stored;
     bool wanted = service_reaches(is, revision);
-    struct store_doc doc;
+    auto_doc doc = {0};
     for (size_t i = 0; i < is->traffic_count; i++) {
         wanted = wanted || strcmp(is->traffic[i].revision, revision) == 0;
     }
@@ -681,7 +673,6 @@ bool run_revision_delete(struct api_call *call, const struct run_service *servic
     if (store_get(call->control->store, STORE_REVISION, key, &doc, err) != STORE_FOUND) {
         return error_set(err, STATUS_NOT_FOUND, "Revision '%s' does not exist.", revision);
     }
-    json_decref(doc.body);
     if (dry_run) {
         return true;
     }
