@@ -80,12 +80,14 @@ test-agreement: test-packages build
 	@AGREEMENT=full HOMERUN=$(BUILD)/homerun tests/robustness/agreement.py
 
 # Instances in a cluster, against a real API server, which is built at the first time (20 minutes of one core), with
-# Debian's etcd. Without the target the same tests run against tests/e2e/kube_fake.py.
+# Debian's etcd; then in real pods, where there are root and Debian's containerd, runc and containernetworking-plugins.
+# Without the target the tests run against tests/e2e/kube_fake.py.
 KUBERNETES ?= /tmp/kube
 test-kubernetes: test-packages build
 	@command -v etcd >/dev/null || { echo "etcd is missing: apt-get install etcd-server"; exit 1; }
 	@tests/kubernetes/build.sh "$(KUBERNETES)"
 	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" $(T)
+	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" --pods $(T)
 
 # Terraform: the provider's part replayed, and with PROVIDER=/path/to/terraform-provider-google the
 # provider itself.

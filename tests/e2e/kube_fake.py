@@ -58,8 +58,8 @@ class Refusal(Exception):
         return out
 
 
-def certificates(folder):
-    """A CA, and a certificate for 127.0.0.1; by openssl, which every machine here has."""
+def certificates(folder, addresses=("127.0.0.1",)):
+    """A CA, and a certificate for ADDRESSES; by openssl, which every machine here has."""
     def run(*arguments):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
     run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out",
@@ -67,7 +67,7 @@ def certificates(folder):
     run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "tls.key", "-out",
         "tls.csr", "-subj", "/CN=apiserver")
     with open(os.path.join(folder, "ext"), "w", encoding="ascii") as file:
-        file.write("subjectAltName=IP:127.0.0.1")
+        file.write("subjectAltName=" + ",".join(f"IP:{address}" for address in addresses))
     run("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "tls.crt",
         "-days", "2", "-extfile", "ext")
 
@@ -142,6 +142,7 @@ def unknown_field(value):
 
 class FakeCluster:
     has_logs = True
+    host = "127.0.0.1"
     numbers = itertools.count(1)  # of pods, in all clusters of a test: their addresses are of one machine
     network = f"127.{100 + os.getpid() % 100}"
     minor = "34"
@@ -186,7 +187,7 @@ class FakeCluster:
         whole = {
             "apiVersion": "v1", "kind": "Config", "current-context": "here",
             "contexts": [{"name": "here", "context": {"cluster": "fake", "user": "homerun", "namespace": "homerun"}}],
-            "clusters": [{"name": "fake", "cluster": {"server": f"https://127.0.0.1:{self.port}",
+            "clusters": [{"name": "fake", "cluster": {"server": f"https://{self.host}:{self.port}",
                                                       "certificate-authority-data": ca, **(cluster or {})}}],
             "users": [{"name": "homerun", "user": user if user is not None else {"token": TOKEN}}],
         }

@@ -39,6 +39,9 @@ def path_of(plural, space=None, name=None):
 
 class RealCluster:
     has_logs = False  # its kubelet serves none
+    controllers = CONTROLLERS
+    addresses = ("127.0.0.1",)
+    host = "127.0.0.1"
 
     def __init__(self, programs):
         """PROGRAMS: the folder of kube-apiserver and kube-controller-manager."""
@@ -48,7 +51,7 @@ class RealCluster:
         self.numbers = itertools.count(1)
         self.closing = False
         self.children = []
-        kube_fake.certificates(self.folder)
+        kube_fake.certificates(self.folder, self.addresses)
         subprocess.run(["openssl", "genrsa", "-out", "sa.key", "2048"], check=True, capture_output=True, cwd=self.folder)
         self.port, self.etcd_port, self.peer_port = free_port(), free_port(), free_port()
         self.write_files()
@@ -58,12 +61,19 @@ class RealCluster:
         self.server = None
         self.start()
         self.child(f"{self.bin}/kube-controller-manager", f"--kubeconfig={self.folder}/admin",
-                   f"--controllers={CONTROLLERS}", "--leader-elect=false", "--secure-port=0",
+                   f"--controllers={self.controllers}", "--leader-elect=false", "--secure-port=0",
                    f"--service-account-private-key-file={self.folder}/sa.key", f"--root-ca-file={self.folder}/ca.crt",
                    "--concurrent-deployment-syncs=2")
+        self.start_nodes()
+        self.kubeconfig = self.make_account()
+
+    def start_nodes(self):
         self.call("POST", path_of("nodes"), {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "node"}})
         threading.Thread(target=self.kubelet, daemon=True).start()
-        self.kubeconfig = self.make_account()
+
+    def flags(self):
+        """How the API server is reached."""
+        return ["--bind-address=127.0.0.1", "--advertise-address=10.88.255.1"]
 
     def write_files(self):
         def put(name, text):
@@ -84,7 +94,7 @@ class RealCluster:
     def start(self):
         self.server = self.child(
             f"{self.bin}/kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}", f"--secure-port={self.port}",
-            "--bind-address=127.0.0.1", "--advertise-address=10.88.255.1", "--tls-cert-file=tls.crt",
+            *self.flags(), "--tls-cert-file=tls.crt",
             "--tls-private-key-file=tls.key", "--token-auth-file=tokens.csv", "--authorization-mode=RBAC",
             "--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=sa.key",
             "--service-account-signing-key-file=sa.key", "--service-cluster-ip-range=10.96.0.0/16",
@@ -117,7 +127,7 @@ class RealCluster:
 
     def call(self, method, path, body=None, kind="application/json"):
         context = ssl.create_default_context(cafile=os.path.join(self.folder, "ca.crt"))
-        client = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=20)
+        client = http.client.HTTPSConnection(self.host, self.port, context=context, timeout=20)
         try:
             client.request(method, path, None if body is None else json.dumps(body),
                            {"Authorization": f"Bearer {ADMIN}", "Content-Type": kind})

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds kube-apiserver and kube-controller-manager, by name from the Go module proxy, into FOLDER. Takes 20 minutes of one
-# core the first time; what is there already is left.
+# Builds kube-apiserver, kube-controller-manager and kubelet, by name from the Go module proxy, into FOLDER. Takes 20 minutes
+# of one core the first time; what is there already is left.
 #
 #   tests/kubernetes/build.sh FOLDER
 set -eu
@@ -8,7 +8,7 @@ set -eu
 version=1.34.3
 folder=$1
 mkdir -p "$folder/module"
-[ -x "$folder/kube-apiserver" ] && [ -x "$folder/kube-controller-manager" ] && exit 0
+[ -x "$folder/kube-apiserver" ] && [ -x "$folder/kube-controller-manager" ] && [ -x "$folder/kubelet" ] && exit 0
 
 cd "$folder/module"
 # The main module names its parts by folders of its own repository; each is published by itself.
@@ -32,9 +32,10 @@ package kubekit
 import (
 	_ "k8s.io/kubernetes/cmd/kube-apiserver"
 	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
+	_ "k8s.io/kubernetes/cmd/kubelet"
 )
 END
 export CGO_ENABLED=0 GOFLAGS="-p=1 -mod=mod"
 go mod tidy -e 2>tidy.log
 nice -n 19 go build -trimpath -o "$folder/" k8s.io/kubernetes/cmd/kube-apiserver \
-    k8s.io/kubernetes/cmd/kube-controller-manager
+    k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes/cmd/kubelet

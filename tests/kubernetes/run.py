@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs tests/e2e/kube.py against a real API server: `make test-kubernetes`.
+"""Runs tests/e2e/kube.py against a real API server, and pods.py against a real kubelet: `make test-kubernetes`.
 
-    tests/kubernetes/run.py FOLDER [WORD…]      FOLDER: of kube-apiserver and kube-controller-manager (build.sh)
+    tests/kubernetes/run.py FOLDER [--pods] [WORD…]      FOLDER: of kube-apiserver and the others (build.sh)
 
 In a network namespace of its own, where pods may have addresses: without root it takes user namespaces.
 """
@@ -16,14 +16,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def main():
     folder, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
     if os.environ.get("KUBE_INSIDE") != "1":
-        flags = ["-n"] if os.geteuid() == 0 else ["-Urn"]
+        flags = ["-nm"] if os.geteuid() == 0 else ["-Urn"]
         os.execvpe("unshare", ["unshare", *flags, sys.executable, __file__, folder, *words],
                    {**os.environ, "KUBE_INSIDE": "1"})
     ip = lambda *arguments: subprocess.run(["ip", *arguments], check=True)
     ip("link", "set", "lo", "up")
     ip("route", "add", "local", "10.88.0.0/16", "dev", "lo")
     ip("addr", "add", "10.88.255.1/32", "dev", "lo")
-    test = str(ROOT / "tests/e2e/kube.py")
+    pods = words[:1] == ["--pods"]
+    test, words = str(ROOT / ("tests/kubernetes/pods.py" if pods else "tests/e2e/kube.py")), words[pods:]
     os.execve(test, [test, *words], {**os.environ, "HOMERUN_TEST_CLUSTER": folder})
 
 
