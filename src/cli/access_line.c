@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/client.h"
 #include "cli/outcome.h"
+#include "cli/terminal.h"
 
 /* What the bindings that let somebody invoke come to. */
 struct openness {

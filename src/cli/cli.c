@@ -6,7 +6,6 @@
 
 #include "base/memory.h"
 #include "cli/actions.h"
-#include "cli/terminal.h"
 #include "cli/version.h"
 
 enum { HELP_BYTES_MAX = 1024 * 1024 };

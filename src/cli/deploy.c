@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "cli/actions.h"
+#include "cli/client.h"
 #include "cli/image_build.h"
 #include "cli/image_store.h"
 #include "cli/outcome.h"

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/client.h"
 
 enum {
     YOUNG_S = 3600, /* a layout of another command that has not registered it yet */

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "cli/actions.h"
-#include "cli/client.h"
 #include "cli/image_store.h"
 #include "model/image_rules.h"
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/actions.h"
+#include "cli/client.h"
 #include "cli/outcome.h"
 
 /* The URL of the service, or of its tag; NULL and *err. */

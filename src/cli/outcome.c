@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/client.h"
+#include "cli/terminal.h"
+
 const char *ready_word(const json_t *terminal_condition)
 {
     const char *state = json_text_or(terminal_condition, "state", "");

@@ -1,7 +1,9 @@
 /* What is said after a change of a service: whether it serves, to whom, and what is different. */
 #pragma once
 
-#include "cli/client.h"
+#include <jansson.h>
+
+#include "cli/session.h"
 
 /*
  * Who may invoke the service NAME, in one line: "private (3 members may invoke)", or "PUBLIC: …"

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "cli/client.h"
 #include "cli/outcome.h"
+#include "cli/terminal.h"
 
 static const char *joined(struct cli *cli, const char *text, const char *more)
 {

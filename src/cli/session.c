@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "cli/http_call.h"
 #include "cli/progress.h"
-#include "http/url.h"
 #include "trust/secret.h"
 
 enum { KEY_FILE_BYTES_MAX = 65536, READY_BYTES_MAX = 65536, TOKEN_LIFE_S = 3600 };

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "cli/actions.h"
+#include "cli/client.h"
 #include "cli/outcome.h"
 #include "cli/processes.h"
+#include "cli/terminal.h"
 #include "cli/version.h"
 #include "net/net.h"
 

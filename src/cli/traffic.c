@@ -1,7 +1,6 @@
 /* `services update-traffic`: which revision gets how much, and which have a tag. */
 #include <stdlib.h>
 
-#include "cli/actions.h"
 #include "cli/client.h"
 
 static const char type_latest[] = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";

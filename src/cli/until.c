@@ -3,7 +3,6 @@
  * condition. Either is over at the time by itself.
  */
 #include "base/clock.h"
-#include "cli/actions.h"
 #include "cli/client.h"
 
 static const char until_note[] = "homerun.dev/public-until";

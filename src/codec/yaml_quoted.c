@@ -4,8 +4,6 @@
  */
 #include "codec/yaml_quoted.h"
 
-#include "codec/inside.h"
-
 struct decoder {
     struct slice rest;
     char *out;

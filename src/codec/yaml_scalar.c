@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "codec/inside.h"
-
 static bool is_in(struct slice text, const char *const *words)
 {
     for (; *words != NULL; words++) {

@@ -1,7 +1,6 @@
 /* A list, oldest first: it is short, so that finding one is walking it. */
 #include <sys/sysinfo.h>
 
-#include "base/log.h"
 #include "engine/inside.h"
 #include "engine/instance.h"
 

@@ -1,7 +1,6 @@
 /* What a container sees as its file system: mounts in the engine's own mount namespace. */
 #pragma once
 
-#include "engine/images.h"
 #include "engine/namespaces.h"
 
 /*

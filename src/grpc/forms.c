@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
+#include "codec/codec.h"
 #include "grpc/inside.h"
 
 enum { PATH_MAX_BYTES = 4096 };

@@ -1,7 +1,11 @@
 /* What both directions of the codec share. */
 #pragma once
 
-#include "grpc/message.h"
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "grpc/schema.h"
 
 /* How the wire writes a value (protobuf encoding, "Message structure"). */
 enum wire { WIRE_VARINT = 0, WIRE_8 = 1, WIRE_BYTES = 2, WIRE_GROUP = 3, WIRE_END = 4, WIRE_4 = 5 };

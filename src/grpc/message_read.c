@@ -6,7 +6,10 @@
 #include <math.h>
 
 #include "base/encode.h"
+#include "base/error.h"
+#include "codec/codec.h"
 #include "grpc/inside.h"
+#include "grpc/message.h"
 
 enum { FIELDS_MAX = 96, NUMBER_MAX = (1 << 29) - 1 };
 

@@ -5,8 +5,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/encode.h"
+#include "base/error.h"
+#include "codec/codec.h"
 #include "grpc/inside.h"
+#include "grpc/message.h"
 
 struct writing {
     struct buffer *out;

@@ -1,6 +1,5 @@
 #include "ingress/credential.h"
 
-#include "base/buffer.h"
 #include "trust/trust.h"
 
 static const struct slice authorization = SLICE_INIT("authorization");

@@ -5,7 +5,6 @@
  */
 #include <stdio.h>
 
-#include "http/url.h"
 #include "ingress/door_pages.h"
 #include "ingress/door_person.h"
 #include "ingress/refusal.h"

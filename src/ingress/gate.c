@@ -10,9 +10,12 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "ingress/credential.h"
 #include "ingress/route.h"
 #include "ingress/session_cache.h"
+#include "ingress/token_cache.h"
 #include "lookup/door_fields.h"
+#include "policy/credential.h"
 
 struct gate {
     struct lookup lookup; /* stands first: its look-ups are called with the gate itself */

@@ -4,10 +4,12 @@
  */
 #pragma once
 
+#include "base/slice.h"
 #include "index/index.h"
-#include "ingress/credential.h"
 #include "ingress/network.h"
-#include "ingress/token_cache.h"
+#include "lookup/lookup.h"
+#include "policy/facts.h"
+#include "trust/trust.h"
 
 struct gate; /* opaque */
 

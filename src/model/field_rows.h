@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "codec/codec.h"
+
 #define TEXT(n, ...)                                                                               \
     {                                                                                              \
         .name = (n), .kind = FIELD_STRING, ##__VA_ARGS__                                           \

@@ -1,7 +1,11 @@
 /* Inside of the room: how the parts of validation name what is wrong, in the caller's words. */
 #pragma once
 
-#include "model/service_tables.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "model/service_type.h"
 
 struct check {
     const char *name; /* of the service */

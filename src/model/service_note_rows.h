@@ -4,6 +4,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
+#include "base/error.h"
 #include "model/service_tables.h"
 
 enum note_kind {

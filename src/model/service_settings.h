@@ -6,7 +6,10 @@
  */
 #pragma once
 
-#include "model/service.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
 
 enum setting_effect {
     SETTING_DONE,     /* as on Cloud Run */

@@ -4,7 +4,13 @@
  */
 #pragma once
 
-#include "model/service_run.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/slice.h"
+#include "codec/codec.h"
+#include "model/service.h"
 
 /* What Cloud Run fills in where a template says nothing. */
 enum {

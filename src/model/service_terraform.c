@@ -4,6 +4,7 @@
  * the API's own shape, so the table of the API's fields is all that is needed.
  */
 #include "base/buffer.h"
+#include "model/service_tables.h"
 #include "model/service_v2.h"
 
 enum { CONFIGURATION_MAX = 1 << 20 };

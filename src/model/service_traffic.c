@@ -5,8 +5,6 @@
  */
 #include "model/service_run.h"
 
-#include "model/service_tables.h"
-
 #define LATEST "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
 
 bool service_reaches(const struct service *service, const char *revision)

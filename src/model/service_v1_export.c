@@ -2,7 +2,7 @@
  * A service as a file for `services replace`: v1's form without what the server alone writes. It
  * has no version, as `gcloud run services describe --format=export` has none.
  */
-#include "model/service_tables.h"
+#include "model/service.h"
 
 json_t *service_v1_export(struct arena *arena, const struct service_view *view)
 {

@@ -1,5 +1,5 @@
 /* Configurations and routes: views of a service that Knative's clients know as objects. */
-#include "model/service_tables.h"
+#include "model/service.h"
 
 static json_t *condition_named(const json_t *service, const char *type)
 {

@@ -9,6 +9,8 @@
  */
 #include "model/service_v2.h"
 #include "model/resource_name.h"
+#include "model/service_run.h"
+#include "model/service_tables.h"
 
 static const char *const reserved_namespaces[] = {
     "run.googleapis.com",

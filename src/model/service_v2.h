@@ -5,7 +5,13 @@
  */
 #pragma once
 
-#include "model/service_tables.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "codec/codec.h"
+#include "model/service.h"
+#include "model/service_type.h"
 
 /* Whether a label or annotation belongs to the server: shown and taken by v1 alone. */
 bool service_v2_reserved(const char *key);

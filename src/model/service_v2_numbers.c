@@ -2,7 +2,8 @@
  * Enums by number, for clients that ask for them ("enum-encoding=int", as all generated REST
  * clients do). Only on the way out: the record has names.
  */
-#include "model/service_v2.h"
+#include "model/service.h"
+#include "model/service_tables.h"
 
 #define WORD(n, w)                                                                                 \
     {                                                                                              \

@@ -3,6 +3,7 @@
  * that sent nothing expects some, and nowhere else (a client that compares what it sent with what
  * it reads takes an invented value for somebody's change).
  */
+#include "model/service_run.h"
 #include "model/service_v2.h"
 
 static void put_if_absent(json_t *object, const char *name, json_t *value)

@@ -2,7 +2,9 @@
  * Status in v2's words: a terminal condition that Terraform and the client libraries wait for, the
  * conditions that lead to it, and where the traffic goes.
  */
+#include "model/service_run.h"
 #include "model/service_settings.h"
+#include "model/service_tables.h"
 #include "model/service_v2.h"
 
 struct state {

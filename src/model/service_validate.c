@@ -3,7 +3,9 @@
  * by the field tables before; what is checked here is named in the words of the API that was
  * called.
  */
+#include "model/service.h"
 #include "model/service_check.h"
+#include "model/service_tables.h"
 
 #include <stdarg.h>
 

@@ -3,6 +3,7 @@
  */
 #include "model/quantity.h"
 #include "model/service_check.h"
+#include "model/service_tables.h"
 
 enum {
     CONTAINERS_MAX = 10,

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/fiber.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/uuid.h"

@@ -5,9 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
-#include "base/file.h"
-
 /* libpq's messages have several lines, one for each host that was tried. */
 static void one_line(char *text)
 {

@@ -6,7 +6,6 @@
 #include <openssl/ecdsa.h>
 #include <string.h>
 
-#include "base/encode.h"
 #include "trust/jws.h"
 #include "trust/key.h"
 

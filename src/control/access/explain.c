@@ -7,9 +7,7 @@
 
 #include "base/encode.h"
 #include "control/identity/accounts.h"
-#include "control/identity/issuer.h"
 #include "control/record/service_view.h"
-#include "http/url.h"
 #include "lookup/door_fields.h"
 
 enum { SEARCHED_MAX = 1000 };

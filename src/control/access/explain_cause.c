@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "control/record/service_view.h"
 #include "policy/path.h"
 
 static const char *name_of(const struct explanation *explanation)

@@ -7,9 +7,7 @@
 
 #include "control/access/orgpolicy.h"
 #include "control/identity/accounts.h"
-#include "control/record/groups.h"
 #include "control/record/policy_doc.h"
-#include "policy/path.h"
 
 enum { CHANGES_MAX = 5 };
 

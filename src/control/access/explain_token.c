@@ -10,7 +10,6 @@
 #include "control/identity/federation.h"
 #include "control/identity/issuer.h"
 #include "control/record/projects.h"
-#include "http/url.h"
 
 static struct explain_cause cause(const char *code, const char *text)
 {

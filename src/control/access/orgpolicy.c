@@ -2,7 +2,9 @@
 
 #include "base/buffer.h"
 #include "control/access/orgpolicy_ask.h"
+#include "control/access/orgpolicy_doc.h"
 #include "control/identity/issuer.h"
+#include "policy/orgpolicy.h"
 
 /* ---- refusing ---- */
 

@@ -2,12 +2,13 @@
  * whole of the v1 form. */
 #include "control/access/orgpolicy_ask.h"
 
+#include "control/access/orgpolicy_doc.h"
 #include "control/record/custom_json.h"
 #include "control/record/service_view.h"
 
 #include "base/clock.h"
-#include "model/service_run.h"
 #include "policy/locations.h"
+#include "policy/orgpolicy.h"
 
 struct orgpolicy_ask *orgpolicy_ask_new(struct control *control, struct arena *arena,
                                         const char *resource, struct error *err)

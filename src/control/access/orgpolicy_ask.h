@@ -1,7 +1,6 @@
 /* One question to organization policy about one resource: for the files that guard doors. */
 #pragma once
 
-#include "control/access/orgpolicy_doc.h"
 #include "control/record/tags.h"
 
 /* A constraint that says no. */

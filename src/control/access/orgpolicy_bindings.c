@@ -2,11 +2,14 @@
  * The door of allow policies: of the members that a policy would newly bind, which belong to whom,
  * and which of three constraints they break.
  */
+#include "base/slice.h"
 #include "control/access/orgpolicy.h"
 #include "control/access/orgpolicy_ask.h"
+#include "control/access/orgpolicy_doc.h"
 #include "control/identity/accounts.h"
 #include "control/identity/federation.h"
 #include "control/record/door.h"
+#include "policy/orgpolicy.h"
 
 struct grant_check {
     struct api_call *call;

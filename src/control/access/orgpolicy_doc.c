@@ -1,5 +1,6 @@
 #include "control/access/orgpolicy_doc.h"
 
+#include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 
 static const struct field expr_fields[] = {

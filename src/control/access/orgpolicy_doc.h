@@ -2,7 +2,6 @@
 #pragma once
 
 #include "control/call/call.h"
-#include "control/record/policy_doc.h"
 #include "policy/orgpolicy.h"
 
 /*

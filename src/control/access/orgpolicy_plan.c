@@ -7,6 +7,7 @@
 
 #include "control/access/orgpolicy.h"
 #include "control/access/orgpolicy_ask.h"
+#include "control/access/orgpolicy_doc.h"
 #include "control/publish/publish.h"
 #include "control/record/door.h"
 #include "control/record/projects.h"

@@ -1,7 +1,7 @@
 /* Our own API: who may call what, why, what is public, and since when (/homerun/v1/access:…). */
 #pragma once
 
-#include "control/call/call.h"
+#include "control/call/row.h"
 
 extern const struct api_route access_routes[];
 extern const size_t access_route_count;

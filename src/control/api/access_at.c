@@ -6,7 +6,7 @@
 #include "control/api/access_inside.h"
 
 #include "base/clock.h"
-#include "model/service.h"
+#include "control/record/policy_doc.h"
 #include "model/service_run.h"
 
 enum { ROWS_MAX = 100000 };

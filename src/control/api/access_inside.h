@@ -2,7 +2,6 @@
 #pragma once
 
 #include "control/call/call.h"
-#include "control/record/policy_doc.h"
 
 /* Where the question stands: the body of a method that has one; NULL: in the query. */
 const json_t *access_body(const struct api_call *call);

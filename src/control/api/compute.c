@@ -5,6 +5,8 @@
  */
 #include "control/api/compute.h"
 
+#include "control/call/call.h"
+
 static void network_absent(struct api_call *call)
 {
     struct error err;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "control/call/call.h"
-#include "control/record/policy_doc.h"
 
 /* ---- crm_tree.c ---- */
 

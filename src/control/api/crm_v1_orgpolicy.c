@@ -6,7 +6,9 @@
 #include "control/api/crm_v1_orgpolicy.h"
 
 #include "base/clock.h"
+#include "control/access/orgpolicy_doc.h"
 #include "control/api/orgpolicy_forms.h"
+#include "control/record/policy_doc.h"
 
 static const char *const all_values[] = {"ALL_VALUES_UNSPECIFIED", "ALLOW", "DENY", NULL};
 

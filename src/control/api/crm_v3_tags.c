@@ -12,7 +12,6 @@
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "control/record/tags.h"
-#include "http/url.h"
 #include "policy/pattern.h"
 
 enum { KEYS_MAX = 1000, VALUES_MAX = 1000 };

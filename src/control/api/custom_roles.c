@@ -4,7 +4,6 @@
  */
 #include "control/api/custom_roles.h"
 
-#include "base/clock.h"
 #include "control/call/paging.h"
 #include "control/record/policy_doc.h"
 

@@ -1,5 +1,6 @@
 #include "control/api/health.h"
 
+#include "control/call/call.h"
 #include "control/publish/nodes.h"
 #include "grpc/schema.h"
 

@@ -7,8 +7,6 @@
 
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
-#include "control/identity/jwks_fetch.h"
-#include "http/url.h"
 #include "policy/members.h"
 
 enum { GROUP_MEMBERS_MAX = 10000 };

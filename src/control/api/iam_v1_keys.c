@@ -2,7 +2,6 @@
  * Keys of service accounts. Those that we make leave us once, as a key file; those that are
  * uploaded are public halves whose other half was never here.
  */
-#include "base/clock.h"
 #include "base/encode.h"
 #include "control/access/orgpolicy.h"
 #include "control/api/iam_v1_inside.h"

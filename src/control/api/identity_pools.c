@@ -7,7 +7,7 @@
 
 #include "control/api/crm_operation.h"
 #include "control/call/paging.h"
-#include "control/identity/federation.h"
+#include "control/identity/federation_mapping.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/record/projects.h"

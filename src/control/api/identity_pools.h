@@ -2,7 +2,7 @@
  * them. */
 #pragma once
 
-#include "control/call/call.h"
+#include "control/call/row.h"
 
 extern const struct api_route identity_pools_routes[];
 extern const size_t identity_pools_route_count;

@@ -4,7 +4,6 @@
  */
 #include "control/api/issuers.h"
 
-#include "control/call/answer.h"
 #include "control/identity/http_fetch.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"

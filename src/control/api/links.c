@@ -5,7 +5,6 @@
  */
 #include "control/api/links.h"
 
-#include "control/call/answer.h"
 #include "control/identity/one_time_link.h"
 #include "control/identity/passkeys.h"
 #include "control/identity/sessions.h"

@@ -1,7 +1,7 @@
 /* logging.googleapis.com/v2: reading what instances and requests wrote. */
 #pragma once
 
-#include "control/call/call.h"
+#include "control/call/row.h"
 
 extern const struct api_route logging_routes[];
 extern const size_t logging_route_count;

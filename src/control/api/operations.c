@@ -1,7 +1,6 @@
 /* Operations as an API shows them: v1 and v2 differ in the type and in what stands there. */
 #include "control/api/operations.h"
 
-#include "base/clock.h"
 #include "control/call/call.h"
 #include "control/call/paging.h"
 #include "control/run/service.h"

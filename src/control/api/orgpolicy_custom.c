@@ -4,9 +4,11 @@
 
 #include "base/clock.h"
 #include "control/access/orgpolicy_ask.h"
+#include "control/access/orgpolicy_doc.h"
 #include "control/call/paging.h"
 #include "control/record/projects.h"
 #include "policy/cel_custom.h"
+#include "policy/orgpolicy.h"
 
 static const char *const action_names[] = {"ACTION_TYPE_UNSPECIFIED", "ALLOW", "DENY", NULL};
 static const char *const method_names[] = {

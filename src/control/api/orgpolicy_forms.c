@@ -1,5 +1,6 @@
 #include "control/api/orgpolicy_forms.h"
 
+#include "control/access/orgpolicy_doc.h"
 #include "control/call/call.h"
 #include "control/call/paging.h"
 

@@ -1,8 +1,8 @@
 /* What the two forms of organization policies share: finding, listing, and what a constraint is. */
 #pragma once
 
-#include "control/access/orgpolicy_doc.h"
 #include "control/call/call.h"
+#include "policy/orgpolicy.h"
 
 /* The constraint NAME as NODE knows it. UNKNOWN, and a sentence, if it does not. */
 bool orgpolicy_find(struct api_call *call, const char *node, const char *name, enum status unknown,

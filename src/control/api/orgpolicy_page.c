@@ -3,6 +3,7 @@
 #include "control/api/orgpolicy_page.h"
 
 #include "base/buffer.h"
+#include "control/call/call.h"
 #include "policy/orgpolicy.h"
 
 static const char head[] =

@@ -5,7 +5,9 @@
 #include "control/api/orgpolicy_v2.h"
 
 #include "base/clock.h"
+#include "control/access/orgpolicy_doc.h"
 #include "control/api/orgpolicy_forms.h"
+#include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 
 static const struct field policy_fields[] = {

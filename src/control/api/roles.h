@@ -1,7 +1,7 @@
 /* iam.googleapis.com/v1: roles. */
 #pragma once
 
-#include "control/call/call.h"
+#include "control/call/row.h"
 
 extern const struct api_route role_routes[];
 extern const size_t role_route_count;

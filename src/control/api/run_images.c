@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "control/call/call.h"
+#include "control/publish/change.h"
 #include "control/record/images.h"
 #include "model/image_rules.h"
 

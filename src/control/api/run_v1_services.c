@@ -1,6 +1,5 @@
 /* Services in Knative's form, and the configurations and routes that are only views of them. */
 #include "control/access/orgpolicy.h"
-#include "control/api/operations.h"
 #include "control/api/run_v1.h"
 #include "control/call/call.h"
 #include "control/record/projects.h"

@@ -1,7 +1,6 @@
 /* What the resources of v2 have in common: errors in its words, etags and operations. */
 #include "control/api/run_v2.h"
 
-#include "base/encode.h"
 #include "base/uuid.h"
 #include "control/access/orgpolicy.h"
 #include "control/api/operations.h"

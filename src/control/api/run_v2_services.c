@@ -5,9 +5,9 @@
 #include "base/clock.h"
 #include "control/access/new_tags.h"
 #include "control/access/orgpolicy.h"
-#include "control/api/operations.h"
 #include "control/api/run_v2.h"
 #include "control/call/paging.h"
+#include "control/operations/operations.h"
 #include "control/record/projects.h"
 #include "model/resource_name.h"
 

@@ -4,7 +4,6 @@
  */
 #include "control/api/sts.h"
 
-#include "base/clock.h"
 #include "control/identity/federation.h"
 #include "control/identity/federation_keys.h"
 #include "control/identity/issuer.h"

@@ -1,7 +1,7 @@
 /* sts.googleapis.com/v1: the exchange of another issuer's token for one of ours. */
 #pragma once
 
-#include "control/call/call.h"
+#include "control/call/row.h"
 
 extern const struct api_route sts_routes[];
 extern const size_t sts_route_count;

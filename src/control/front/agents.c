@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "control/front/agents_inside.h"
-#include "control/front/cookies.h"
 #include "control/front/door_inside.h"
 #include "control/identity/agent_documents.h"
 #include "http/url.h"

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "control/call/answer.h"
 #include "control/front/assets.h"
 #include "control/front/cookies.h"

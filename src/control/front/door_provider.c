@@ -14,7 +14,6 @@
 #include "control/front/door.h"
 #include "control/front/door_inside.h"
 #include "control/identity/http_fetch.h"
-#include "control/identity/jwks_fetch.h"
 #include "control/identity/provider_talk.h"
 #include "control/identity/renewal.h"
 #include "control/identity/replays.h"

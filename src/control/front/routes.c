@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "control/call/call.h"
 #include "control/front/router.h"
 #include "model/service_settings.h"
 

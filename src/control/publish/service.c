@@ -1,6 +1,5 @@
 /* Services and revisions: routes, the gate's record, the engine's record. */
 #include "base/buffer.h"
-#include "base/log.h"
 #include "control/publish/change.h"
 #include "control/publish/hosts.h"
 #include "control/publish/publish.h"

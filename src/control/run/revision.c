@@ -14,6 +14,7 @@
 #include "control/record/images.h"
 #include "control/run/checks.h"
 #include "control/run/secrets.h"
+#include "model/service_run.h"
 
 bool run_is_ready(const char *revision, void *ctx)
 {

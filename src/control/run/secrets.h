@@ -4,7 +4,8 @@
  */
 #pragma once
 
-#include "control/call/call.h"
+#include "control/control.h"
+#include "ipc/ipc.h"
 #include "model/service_type.h"
 
 /* Whether TEMPLATE names any. */

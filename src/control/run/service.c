@@ -8,8 +8,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/random.h"
 #include "base/uuid.h"
 #include "control/access/new_tags.h"
 #include "control/access/orgpolicy.h"
@@ -23,6 +21,7 @@
 #include "control/record/volumes.h"
 #include "control/run/checks.h"
 #include "model/resource_name.h"
+#include "model/service_run.h"
 
 enum { REVISIONS_MAX = 1000 };
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "control/call/call.h"
-#include "model/service_run.h"
+#include "model/service.h"
 
 /* A service of the record, or the place where one would be. */
 struct run_service {
