@@ -2,17 +2,24 @@
 
 A target is one way to ask: a host, and a token or none. It is open or closed; one change after
 another turns it over. The judge holds a history against a register that one writer writes and many
-read, each deed taking effect at one moment between its beginning and its end: linearizability.
+read, each deed taking effect at one moment between its beginning and its end: linearizability. With one
+writer, whose changes are in order, that is: each request shows the state after some number of changes,
+such that
 
-- A request sent after change k had been answered, and answered before change k+1 was begun, must
-  show what change k left.
-- A request that overlaps a change may show either side of it; but once some request has shown the
-  new side, no request that was sent after that one's answer may show the old.
-- A change that was not answered, because control was killed, is asked for again until it is: one
-  long change, from the first try to the last answer.
+- all changes that were answered before the request was sent are among them, and none that was begun after it
+  was answered;
+- a request that was sent after another one's answer shows no fewer of them.
+
+The judge gives each request, by the time that it was sent, the smallest number that fits; where none does, the
+request is stale. Any other choice would leave less to those that come later, so nothing is called stale that
+could be explained (revocation.py holds it against all orders that there are, for small histories).
+
+A change that was not answered, because control was killed, is asked for again until it is: one
+long change, from the first try to the last answer.
 """
 import bisect
 import collections
+import heapq
 import struct
 
 RECORD = struct.Struct("=QQHHBBH")
@@ -47,7 +54,7 @@ class Target:
         self.starts = [change.started for change in self.changes]
         self.ends = [change.ended for change in self.changes]
         self.states = [self.first_open] + [change.open for change in self.changes]
-        self.overlapping = [[] for _ in self.changes]
+        self.overlapping = []  # (request, shows, changes that were over, changes that were begun)
 
 
 class Verdict:
@@ -77,15 +84,14 @@ def judge(targets, requests):
             continue
         judge_one(verdict, targets[request.target], request)
     for target in targets:
-        for change, seen in zip(target.changes, target.overlapping):
-            find_returns(verdict, target, change, seen)
+        place_overlapping(verdict, target)
     return verdict
 
 
 def judge_one(verdict, target, request):
     verdict.requests += 1
     done = bisect.bisect_left(target.ends, request.sent)       # changes over before it was sent
-    begun = bisect.bisect_left(target.starts, request.answered)  # begun before it was answered
+    begun = bisect.bisect_right(target.starts, request.answered)  # begun before it was answered
     changing = begun > done
     if request.status == 200:
         shows = True
@@ -103,15 +109,18 @@ def judge_one(verdict, target, request):
             verdict.stale.append((target.name, request))
         return
     verdict.overlapping += 1
-    if begun == done + 1:
-        target.overlapping[done].append((request, shows))
+    target.overlapping.append((request, shows, done, begun))
 
 
-def find_returns(verdict, target, change, seen):
-    """Requests that show the old side of a change after others have seen the new one."""
-    news = [request.answered for request, shows in seen if shows == change.open]
-    if not news:
-        return
-    first = min(news)
-    verdict.stale += [(target.name, request) for request, shows in seen
-                      if shows != change.open and request.sent > first]
+def place_overlapping(verdict, target):
+    """Requests that settle at one state cannot be contradicted by others: only these have to be placed."""
+    placed = []  # a heap: when each was answered, and the changes that it shows
+    floor = 0    # what those have shown that were answered before this one was sent
+    for request, shows, done, begun in sorted(target.overlapping):
+        while placed and placed[0][0] < request.sent:
+            floor = max(floor, heapq.heappop(placed)[1])
+        fits = [at for at in range(max(done, floor), begun + 1) if target.states[at] == shows]
+        if fits:
+            heapq.heappush(placed, (request.answered, fits[0]))
+        else:
+            verdict.stale.append((target.name, request))

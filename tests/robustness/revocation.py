@@ -35,10 +35,11 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
-from homerun import BINARY, Homerun, Skip, main, test, wait_until  # noqa: E402
+from homerun import Homerun, Skip, main, test, wait_until  # noqa: E402
 
 import history  # noqa: E402
 from history import Change, Request, Target  # noqa: E402
+from load_stand import Load, need_load  # noqa: E402
 from revocation_doors import stand_up_doors  # noqa: E402
 
 FULL = os.environ.get("REVOCATION") == "full"
@@ -46,7 +47,6 @@ REQUESTS, CHANGES = (1000000, 1000) if FULL else (100000, 150)
 KILLS = ["control", "ingress", "control"] * 4 + ["reload", "control", "ingress"] * 2 \
     if FULL else ["control", "ingress", "reload"]
 INDEX_BYTES_MAX = 8 << 20  # a reader that died and was not missed would keep every old page
-LOAD = pathlib.Path(BINARY).parent / "tests/robustness/revocation-load"
 
 SERVICES = "/apis/serving.knative.dev/v1/namespaces/demo/services"
 ACCOUNTS = "/v1/projects/demo/serviceAccounts"
@@ -336,52 +336,17 @@ def token_by_key(homerun, encoded, audience):
 
 # ---- the run ----
 
-class Load:
-    """revocation-load beside us. Its input is closed to end it."""
+def start_load(homerun, stand):
+    """Two connections in the clear, one over TLS, one of HTTP/2."""
+    ports = {name: urllib.parse.urlsplit(homerun.ready[name]).port for name in ("http", "https")}
+    plain = f"plain 127.0.0.1 {ports['http']}"
+    return Load(REQUESTS, [plain, plain, f"tls 127.0.0.1 {ports['https']} {homerun.ca}",
+                           f"http2 127.0.0.1 {ports['https']} {homerun.ca}"], stand.hosts)
 
-    def __init__(self, homerun, stand):
-        self.folder = tempfile.mkdtemp(prefix="revocation-")
-        plan = os.path.join(self.folder, "plan")
-        ports = {name: urllib.parse.urlsplit(homerun.ready[name]).port
-                 for name in ("http", "https")}
-        with open(plan, "w", encoding="utf-8") as file:
-            print("requests", REQUESTS, file=file)
-            print("connection plain 127.0.0.1", ports["http"], file=file)
-            print("connection plain 127.0.0.1", ports["http"], file=file)
-            print("connection tls 127.0.0.1", ports["https"], homerun.ca, file=file)
-            print("connection http2 127.0.0.1", ports["https"], homerun.ca, file=file)
-            for host, token in stand.hosts:
-                print("target", host, token or "-", file=file)
-        self.history = os.path.join(self.folder, "history")
-        self.process = subprocess.Popen([LOAD, plan, self.history], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.enough = threading.Event()
-        threading.Thread(target=self.listen, daemon=True).start()
 
-    def listen(self):
-        if self.process.stdout.readline() == "done\n":
-            self.enough.set()
-
-    def alive(self):
-        return self.process.poll() is None
-
-    def under_way(self):
-        """Whether each target has been asked while it was open: one of them gets every 80th request or so."""
-        names = [f"{self.history}.{number}" for number in range(4)]
-        return sum(os.path.getsize(name) for name in names if os.path.exists(name)) > 2500 * history.RECORD.size
-
-    def end(self):
-        self.process.stdin.close()
-        assert self.process.wait(120) == 0, "the load gave up"
-
-    def requests(self):
-        for number in range(4):
-            yield from history.read(f"{self.history}.{number}")
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+def under_way(load):
+    """Whether each target has been asked while it was open: one of them gets every 80th request or so."""
+    return load.written() > 2500
 
 
 def turn_over(stand, number):
@@ -416,7 +381,7 @@ def change_and_kill(homerun, stand, load, chance):
     many = [number for number in range(1, len(targets)) if not targets[number].once]
     chance.shuffle(fresh)
     every = CHANGES // (len(fresh) + 2)
-    wait_until(lambda: load.under_way() or not load.alive(), "the load is under way", 60)
+    wait_until(lambda: under_way(load) or not load.alive(), "the load is under way", 60)
     while changes < CHANGES or kills or not load.enough.is_set():
         assert load.alive(), "the load gave up"
         number = fresh.pop() if fresh and changes % every == every - 1 else chance.choice(many)
@@ -438,15 +403,14 @@ def has_successors(homerun, role, gone):
 
 @test
 def no_decision_is_stale_and_nothing_fails_while_processes_are_killed():
-    if not LOAD.exists():
-        raise Skip("revocation-load is not built")
+    need_load()
     seed = int(os.environ.get("REVOCATION_SEED", time.time_ns() % 1000000))
     chance = random.Random(seed)
     with Homerun("--plain", "--workers=2") as homerun:
         stand = Stand(homerun)
         stand_up(stand)
         began = time.monotonic()
-        with contextlib.closing(Load(homerun, stand)) as load:
+        with contextlib.closing(start_load(homerun, stand)) as load:
             changes = change_and_kill(homerun, stand, load, chance)
             load.end()
             took = time.monotonic() - began
@@ -500,6 +464,36 @@ def the_judge_finds_a_decision_by_the_old_state():
 def the_judge_finds_an_old_answer_after_a_new_one_within_a_change():
     assert len(judged(seen(99, 103, 403), seen(104, 108, 200)).stale) == 1
     assert not judged(seen(99, 105, 403), seen(104, 108, 200)).stale
+
+
+def can_be_ordered(deeds, states, at=0):
+    """By trial of every order: DEEDS are (began, ended, number of the change or None, what it shows)."""
+    if not deeds:
+        return True
+    first_end = min(ended for _, ended, _, _ in deeds)
+    return any(
+        can_be_ordered(deeds[:i] + deeds[i + 1:], states, at if change is None else change)
+        for i, (began, _, change, shows) in enumerate(deeds)
+        if began <= first_end and (shows == states[at] if change is None else change == at + 1))
+
+
+@test
+def the_judge_finds_what_no_order_explains_and_nothing_else():
+    chance = random.Random(15)
+    wrong = 0
+    for _ in range(3000):
+        times = sorted(chance.sample(range(60), 6))
+        changes = [Change(times[2 * i], times[2 * i + 1], i % 2 == 1) for i in range(3)]
+        reads = []
+        for _ in range(4):
+            sent = chance.randrange(60)
+            reads.append(seen(sent, sent + chance.randrange(1, 25), chance.choice((200, 403))))
+        deeds = [(one.started, one.ended, i + 1, None) for i, one in enumerate(changes)]
+        deeds += [(one.sent, one.answered, None, one.status == 200) for one in reads]
+        stale = history.judge([Target("t", True, 403, changes)], reads).stale
+        assert bool(stale) != can_be_ordered(deeds, [True, False, True, False]), (changes, reads, stale)
+        wrong += bool(stale)
+    assert 300 < wrong < 2700, wrong
 
 
 @test
