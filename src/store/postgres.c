@@ -720,32 +720,55 @@ static int64_t number_at(const struct libpq *pq, const PGresult *result, int row
     return strtoll(pq->result_value(result, row, column), NULL, 10);
 }
 
-/* One statement within the reading transaction; NULL and the transaction is given up. */
-static PGresult *read_rows(struct postgres *postgres, const char *sql, const char *parameter,
-                           struct error *err)
+struct question {
+    const char *sql, *parameter; /* NULL: it has none */
+};
+
+/* The answers to QUESTIONS, which go out in one trip; each of OUT is the caller's. On failure there
+ * are none, and the connection is given up with its transaction. */
+static bool ask_together(struct postgres *postgres, const struct question *questions, size_t count,
+                         PGresult **out, int64_t deadline_us, struct error *err)
 {
-    const char *parameters[] = {parameter};
-    return postgres_session_ask(&postgres->session, sql, parameters, parameter == NULL ? 0 : 1,
-                                clock_mono_us() + READ_US, NULL, err);
+    struct postgres_session *session = &postgres->session;
+    const struct libpq *pq = session->pq;
+    size_t got = 0;
+    bool good = pq->pipeline_enter(session->conn) == 1, ended = false;
+    for (size_t i = 0; i < count && good; i++) {
+        good = postgres_session_queue(session, questions[i].sql, &questions[i].parameter,
+                                      questions[i].parameter == NULL ? 0 : 1);
+    }
+    good = good && pq->pipeline_sync(session->conn) == 1 &&
+           postgres_session_send(session, deadline_us);
+    error_set(err, STATUS_UNAVAILABLE, "%s does not answer", session->name);
+    while (good && !ended) {
+        PGresult *result = postgres_session_next(session, deadline_us);
+        ExecStatusType status = result == NULL ? PGRES_EMPTY_QUERY : pq->result_status(result);
+        ended = status == PGRES_PIPELINE_SYNC;
+        if (result == NULL) { /* between two answers, or the connection is gone */
+            good = session->conn != NULL;
+        } else if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && got < count) {
+            out[got++] = result;
+        } else {
+            good = ended || postgres_session_fail(session, result, NULL, err);
+            pq->result_clear(result);
+        }
+    }
+    if (good && got == count && pq->pipeline_exit(session->conn) == 1) {
+        return true;
+    }
+    while (got > 0) {
+        pq->result_clear(out[--got]);
+    }
+    postgres_session_drop(session);
+    return false;
 }
 
-/* Where the chain ends, and whether it still has FROM in it. */
-static bool read_point(struct postgres *postgres, const struct postgres_point *from,
-                       struct postgres_delta *delta, struct error *err)
+/* What the row of the chain's end says: where that is, and whether FROM is still in the chain. */
+static bool take_point(struct postgres *postgres, const PGresult *result,
+                       const struct postgres_point *from, struct postgres_delta *delta,
+                       struct error *err)
 {
     const struct libpq *pq = postgres->session.pq;
-    char number[NUMBER_TEXT];
-    number_text(number, (int64_t)from->number);
-    PGresult *result = read_rows(postgres,
-                                 "SELECT number, id, versions, last_document, last_audit,"
-                                 " (SELECT id FROM homerun.change WHERE number = $1),"
-                                 " (SELECT min(number) FROM homerun.change)"
-                                 " FROM homerun.change ORDER BY number DESC LIMIT 1",
-                                 number, err);
-    if (result == NULL) {
-        return false;
-    }
-    bool good = true;
     const char *ours = "";
     if (pq->result_rows(result) > 0) {
         delta->point.number = (uint64_t)number_at(pq, result, 0, 0);
@@ -756,62 +779,85 @@ static bool read_point(struct postgres *postgres, const struct postgres_point *f
         ours = pq->result_value(result, 0, 5);
         delta->whole = from->number == 0 || (int64_t)from->number < number_at(pq, result, 0, 6);
     }
-    if (!delta->whole && from->number > 0 && strcmp(ours, from->id) != 0) {
-        good = error_set(err, STATUS_DATA_LOSS,
-                         "%s does not know change %" PRIu64 " of this machine's copy: it was put "
-                         "back to an older state. Nothing was changed; docs/operations.md says "
-                         "what to do",
-                         postgres->session.name, from->number);
+    return delta->whole || from->number == 0 || strcmp(ours, from->id) == 0 ||
+           error_set(err, STATUS_DATA_LOSS,
+                     "%s does not know change %" PRIu64 " of this machine's copy: it was put "
+                     "back to an older state. Nothing was changed; docs/operations.md says "
+                     "what to do",
+                     postgres->session.name, from->number);
+}
+
+/* Begins a transaction that sees one moment, and finds out what there is to be read. */
+static bool begin_reading(struct postgres *postgres, const struct postgres_point *from,
+                          struct postgres_delta *delta, struct error *err)
+{
+    char number[NUMBER_TEXT];
+    number_text(number, (int64_t)from->number);
+    const struct question questions[] = {
+        {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL},
+        {"SET LOCAL statement_timeout = 60000", NULL},
+        {"SELECT number, id, versions, last_document, last_audit,"
+         " (SELECT id FROM homerun.change WHERE number = $1),"
+         " (SELECT min(number) FROM homerun.change)"
+         " FROM homerun.change ORDER BY number DESC LIMIT 1",
+         number},
+    };
+    enum { COUNT = sizeof(questions) / sizeof(questions[0]) };
+    PGresult *results[COUNT];
+    if (!ask_together(postgres, questions, COUNT, results, clock_mono_us() + ATTEMPT_US, err)) {
+        return false;
     }
-    pq->result_clear(result);
+    bool good = take_point(postgres, results[COUNT - 1], from, delta, err);
+    for (size_t i = 0; i < COUNT; i++) {
+        postgres->session.pq->result_clear(results[i]);
+    }
     return good;
 }
 
+/* Reads it, and ends the transaction. */
 static bool read_delta(struct postgres *postgres, const struct postgres_point *from,
                        struct postgres_delta *delta, struct error *err)
 {
     char number[NUMBER_TEXT], audit[NUMBER_TEXT];
-    if (!read_point(postgres, from, delta, err)) {
-        return false;
-    }
     if (delta->point.number == from->number) {
-        return true;
+        return postgres_session_do(&postgres->session, "COMMIT", clock_mono_us() + ATTEMPT_US, err);
     }
     number_text(number, (int64_t)from->number);
     number_text(audit, delta->whole ? 0 : from->last_audit);
-    delta->documents =
+    const struct question questions[] = {
         delta->whole
-            ? read_rows(postgres, "SELECT kind, key, id, version, body FROM homerun.document", NULL,
-                        err)
-            : read_rows(postgres,
-                        "SELECT t.kind, t.key, d.id, d.version, d.body FROM"
-                        " (SELECT DISTINCT kind, key FROM homerun.touched WHERE change > $1) t"
-                        " LEFT JOIN homerun.document d USING (kind, key) ORDER BY kind, key",
-                        number, err);
-    delta->audit = delta->documents == NULL
-                       ? NULL
-                       : read_rows(postgres,
-                                   "SELECT number, resource, body FROM homerun.audit"
-                                   " WHERE number > $1 ORDER BY number",
-                                   audit, err);
-    return delta->audit != NULL;
+            ? (struct question){"SELECT kind, key, id, version, body FROM homerun.document", NULL}
+            : (struct question){"SELECT t.kind, t.key, d.id, d.version, d.body FROM"
+                                " (SELECT DISTINCT kind, key FROM homerun.touched"
+                                "  WHERE change > $1) t"
+                                " LEFT JOIN homerun.document d USING (kind, key)"
+                                " ORDER BY kind, key",
+                                number},
+        {"SELECT number, resource, body FROM homerun.audit WHERE number > $1 ORDER BY number",
+         audit},
+        {"COMMIT", NULL},
+    };
+    PGresult *results[sizeof(questions) / sizeof(questions[0])];
+    if (!ask_together(postgres, questions, sizeof(questions) / sizeof(questions[0]), results,
+                      clock_mono_us() + READ_US, err)) {
+        return false;
+    }
+    delta->documents = results[0];
+    delta->audit = results[1];
+    postgres->session.pq->result_clear(results[2]);
+    return true;
 }
 
+/* Two trips: a server that does not answer is given up after the first one's time, while what it
+ * sends may be a whole record. */
 struct postgres_delta *postgres_since(struct postgres *postgres, const struct postgres_point *from,
                                       struct error *err)
 {
-    struct postgres_session *session = &postgres->session;
     struct postgres_delta *delta = mem_new(struct postgres_delta);
-    delta->pq = session->pq;
-    bool good = connect_session(postgres, err) &&
-                postgres_session_do(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                                    clock_mono_us() + ATTEMPT_US, err) &&
-                postgres_session_do(session, "SET LOCAL statement_timeout = 60000",
-                                    clock_mono_us() + ATTEMPT_US, err) &&
-                read_delta(postgres, from, delta, err) &&
-                postgres_session_do(session, "COMMIT", clock_mono_us() + ATTEMPT_US, err);
-    if (!good) {
-        postgres_session_drop(session);
+    delta->pq = postgres->session.pq;
+    if (!connect_session(postgres, err) || !begin_reading(postgres, from, delta, err) ||
+        !read_delta(postgres, from, delta, err)) {
+        postgres_session_drop(&postgres->session);
         postgres_delta_free(delta);
         return NULL;
     }
