@@ -62,7 +62,8 @@ test-clients: test-packages build
 test-revocation: test-packages build
 	@REVOCATION=full HOMERUN=$(BUILD)/homerun tests/robustness/revocation.py
 
-# Three nodes on one PostgreSQL under load: 10^6 requests, while nodes and the server are struck (10 minutes).
+# Three nodes, each in a network namespace, on one PostgreSQL with its standby, under load: 10^6 requests, while nodes,
+# links, clocks and servers are struck (10 minutes).
 test-cluster: test-packages build
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/cluster_load.py
 

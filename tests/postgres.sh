@@ -1,5 +1,6 @@
 #!/bin/sh
-# A PostgreSQL server for tests, on a socket in DIR alone, as a user without rights.
+# A PostgreSQL server for tests, on a socket in DIR alone, as a user without rights. POSTGRES_ADDRESS in the environment
+# names an address that it listens on besides.
 #
 #   tests/postgres.sh find              prints the folder of its programs; fails if there is none
 #   tests/postgres.sh make DIR [args]   initdb, and start
@@ -21,7 +22,7 @@ done
 # The server refuses to run as root.
 as_user() {
     if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+        HOME=/ setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
     else
         "$@"
     fi
@@ -29,7 +30,7 @@ as_user() {
 
 start() {
     as_user "$bin/pg_ctl" -D "$1/data" -w -t 60 -l "$1/log" \
-        -o "-c listen_addresses='' -c unix_socket_directories='$1'" start >/dev/null
+        -o "-c listen_addresses='${POSTGRES_ADDRESS:-}' -c unix_socket_directories='$1'" start >/dev/null
 }
 
 case "$1" in

@@ -1,9 +1,6 @@
 """Several nodes of one cluster on this machine: data folders and ports of their own, one PostgreSQL."""
 import os
-import select
 import shutil
-import socket
-import threading
 import urllib.parse
 
 from by_api import deploy
@@ -26,58 +23,15 @@ def node(server, database, name, first=None, *flags):
     return homerun
 
 
-class Link:
-    """A node's way to the server, which can be cut in either direction: what comes is kept, and nobody hears of it."""
-
-    def __init__(self, server, number):
-        self.server = server
-        self.folder = f"{server.folder}/link{number}"
-        os.mkdir(self.folder, 0o711)
-        self.cut = set()  # "up": to the server; "down": from it
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(f"{self.folder}/.s.PGSQL.5432")
-        os.chmod(f"{self.folder}/.s.PGSQL.5432", 0o777)
-        self.listener.listen(64)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def url(self, database):
-        return self.server.url(database).replace(self.server.folder, self.folder)
-
-    def accept(self):
-        while True:
-            near, _ = self.listener.accept()
-            threading.Thread(target=self.carry, args=(near,), daemon=True).start()
-
-    def carry(self, near):
-        far = socket.socket(socket.AF_UNIX)
-        try:
-            far.connect(f"{self.server.folder}/.s.PGSQL.5432")
-            ways = {near: (far, "up"), far: (near, "down")}
-            while True:
-                wanted = [end for end, (_, way) in ways.items() if way not in self.cut]
-                for end in select.select(wanted, [], [], 0.05)[0]:
-                    data = end.recv(65536)
-                    if not data:
-                        return
-                    ways[end][0].sendall(data)
-        except OSError:
-            pass
-        finally:
-            near.close()
-            far.close()
-
-
 class Cluster:
-    def __init__(self, count=3, flags=(), links=False):
-        """FLAGS: for each node, more flags. LINKS: nodes reach the server by a Link each."""
+    def __init__(self, count=3, flags=()):
+        """FLAGS: for each node, more flags."""
         self.server = Server()
         self.database = self.server.database()
-        self.links = [Link(self.server, i) for i in range(count if links else 0)]
         self.nodes = []
         for i in range(count):
-            way = self.links[i] if links else self.server
             more = flags[i] if flags else ()
-            one = node(way, self.database, f"n{i + 1}", self.nodes[0] if i else None, *more)
+            one = node(self.server, self.database, f"n{i + 1}", self.nodes[0] if i else None, *more)
             self.nodes.append(one.start())
 
     def __enter__(self):

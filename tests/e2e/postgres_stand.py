@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from homerun import ROOT, Homerun, Skip
+from homerun import ROOT, Homerun, Skip, need
 
 SCRIPT = ROOT / "tests" / "postgres.sh"
 
@@ -23,6 +23,24 @@ def programs():
         return run(SCRIPT, "find")
     except AssertionError as why:
         raise Skip("PostgreSQL's server is not installed (postgresql)") from why
+
+
+def make_tls(names):
+    """A folder with an authority (ca.pem), and a certificate for NAMES that the server may read (server.pem, .key)."""
+    need("openssl")
+    folder = tempfile.mkdtemp(prefix="homerun-pg-tls-", dir="/tmp")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
+    run("openssl", "req", "-x509", *new_key, "-subj", "/CN=authority", "-keyout", f"{folder}/ca.key", "-out",
+        f"{folder}/ca.pem")
+    run("openssl", "req", "-x509", *new_key, "-subj", "/CN=server", "-CA", f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key",
+        "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in names), "-addext",
+        "basicConstraints=critical,CA:FALSE", "-keyout", f"{folder}/server.key", "-out", f"{folder}/server.pem")
+    os.chmod(f"{folder}/server.key", 0o600)
+    if os.geteuid() == 0:
+        os.chown(f"{folder}/server.key", 65534, 65534)
+    return folder
 
 
 class Server:
