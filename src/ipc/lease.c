@@ -60,9 +60,14 @@ void lease_set(struct lease *lease, int64_t until_us)
     }
 }
 
+bool lease_runs_at(const struct lease *lease, int64_t now_us)
+{
+    return now_us < atomic_load(&lease->until_us);
+}
+
 bool lease_runs(const struct lease *lease)
 {
-    return lease == NULL || clock_boot_us() < atomic_load(&lease->until_us);
+    return lease == NULL || lease_runs_at(lease, clock_boot_us());
 }
 
 bool lease_has_run(const struct lease *lease)

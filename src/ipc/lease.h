@@ -24,6 +24,8 @@ void lease_set(struct lease *lease, int64_t until_us);
  * what is read then is what was in force when the lease still ran, or newer. True for NULL.
  */
 bool lease_runs(const struct lease *lease);
+/* The same at NOW_US of clock_boot_us(): at its very end it runs no longer. LEASE is not NULL. */
+bool lease_runs_at(const struct lease *lease, int64_t now_us);
 /* Whether it has ever run: a node that has just started has nothing to serve yet. */
 bool lease_has_run(const struct lease *lease);
 

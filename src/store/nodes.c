@@ -274,7 +274,7 @@ static bool read_node_word(const char *text, struct store_heard *out)
     struct slice rest = slice_of(text), epoch, number;
     uint64_t value;
     if (!slice_cut(&rest, ' ', &epoch) || !slice_cut(&rest, ' ', &number) ||
-        !slice_to_u64(epoch, &value) || rest.len >= sizeof(out->member.name)) {
+        !slice_to_u64(epoch, &value) || rest.len == 0 || rest.len >= sizeof(out->member.name)) {
         return false;
     }
     out->member.epoch = (int64_t)value;

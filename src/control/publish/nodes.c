@@ -14,30 +14,20 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "control/publish/loop_wait.h"
+#include "control/publish/members.h"
 #include "control/publish/turn.h"
 #include "ipc/lease.h"
 
 enum {
     BEAT_US = 1000000,
-    /* Of the lease, which a node does not use itself: clocks may differ in their speed by that. */
-    MARGIN_PART = 10,
     /* A node that has a lease, and does not apply a change for so many leases, is not waited for.
      */
     AWAIT_LEASES = 3,
 };
 
-struct known {
-    struct store_node row;
-    int64_t seen_us; /* when this beat of it was first seen: clock_boot_us() */
-};
-
 /* A change whose answer waits. */
 struct await {
-    uint64_t number;
-    struct store_member pending[STORE_NODES_MAX];
-    size_t count;
-    bool known;       /* PENDING is all of them */
-    uint64_t asked;   /* rows that were asked for later than this show them all */
+    struct awaited what;
     int64_t until_us; /* clock_boot_us() */
     struct fiber *fiber;
     TAILQ_ENTRY(await) next;
@@ -58,95 +48,21 @@ struct nodes {
     uint64_t needed;   /* who has not applied it may not serve */
     int64_t until_us;  /* our lease, if we have applied what is needed */
     int64_t behind_us; /* since when we have applied nothing of what others did; 0: not behind */
-    uint64_t asked;    /* times that the rows were asked for */
-    uint64_t seen;     /* the same, of the rows that are known */
     struct store_view view;
-    struct known known[STORE_NODES_MAX];
-    size_t known_count;
+    struct members members;
     TAILQ_HEAD(, await) awaits;
 };
 
-/* ---- what is known of the others ---- */
-
-static struct known *find_known(struct nodes *nodes, const char *name)
-{
-    for (size_t i = 0; i < nodes->known_count; i++) {
-        if (strcmp(nodes->known[i].row.name, name) == 0) {
-            return &nodes->known[i];
-        }
-    }
-    return NULL;
-}
-
-static bool is_own(const struct nodes *nodes, const char *name)
-{
-    return strcmp(name, nodes->control->settings.node) == 0;
-}
-
-/* The rows of now, which were asked for as question number ASKED. */
-static void take_view(struct nodes *nodes, uint64_t asked)
-{
-    struct known fresh[STORE_NODES_MAX];
-    int64_t now = clock_boot_us();
-    for (size_t i = 0; i < nodes->view.count; i++) {
-        const struct store_node *row = &nodes->view.nodes[i];
-        const struct known *had = find_known(nodes, row->name);
-        bool same = had != NULL && had->row.epoch == row->epoch && had->row.beat == row->beat;
-        fresh[i] = (struct known){.row = *row, .seen_us = same ? had->seen_us : now};
-        if (had != NULL && had->row.epoch == row->epoch && had->row.applied > row->applied) {
-            fresh[i].row.applied = had->row.applied; /* heard meanwhile */
-        }
-    }
-    nodes->known_count = nodes->view.count;
-    memcpy(nodes->known, fresh, nodes->known_count * sizeof(fresh[0]));
-    nodes->seen = asked;
-}
-
 /* ---- changes whose answers wait ---- */
 
-/* Whether nobody has to wait for MEMBER before change NUMBER is answered. */
-static bool is_settled(struct nodes *nodes, const struct await *await,
-                       const struct store_member *member)
+static const char *own_name(const struct nodes *nodes)
 {
-    const struct known *known = find_known(nodes, member->name);
-    if (known == NULL) {
-        return nodes->seen > await->asked; /* it left; or it is so new that we do not know it yet */
-    }
-    return known->row.applied >= await->number ||
-           (!known->row.serves && nodes->seen > await->asked);
+    return nodes->control->settings.node;
 }
 
-/* Where it is not known who served at the commit, all that serve now are asked. */
-static void learn_members(struct nodes *nodes, struct await *await)
+static bool settle_one(struct nodes *nodes, struct await *await)
 {
-    for (size_t i = 0; i < nodes->known_count; i++) {
-        const struct store_node *row = &nodes->known[i].row;
-        if (row->serves && !is_own(nodes, row->name)) {
-            struct store_member *member = &await->pending[await->count++];
-            *member = (struct store_member){.epoch = row->epoch};
-            snprintf(member->name, sizeof(member->name), "%s", row->name);
-        }
-    }
-    await->known = true;
-}
-
-static void settle_one(struct nodes *nodes, struct await *await)
-{
-    if (!await->known && nodes->seen > await->asked) {
-        learn_members(nodes, await);
-    }
-    for (size_t i = 0; i < await->count;) {
-        if (is_settled(nodes, await, &await->pending[i])) {
-            await->pending[i] = await->pending[--await->count];
-        } else {
-            i++;
-        }
-    }
-}
-
-static bool is_done(const struct await *await)
-{
-    return await->known && await->count == 0;
+    return members_settle(&nodes->members, &await->what, own_name(nodes));
 }
 
 static void settle(struct nodes *nodes)
@@ -155,21 +71,20 @@ static void settle(struct nodes *nodes)
     int64_t now = clock_boot_us();
     for (await = TAILQ_FIRST(&nodes->awaits); await != NULL; await = next) {
         next = TAILQ_NEXT(await, next);
-        settle_one(nodes, await);
-        if (is_done(await) || now >= await->until_us || nodes->ending) {
+        if (settle_one(nodes, await) || now >= await->until_us || nodes->ending) {
             TAILQ_REMOVE(&nodes->awaits, await, next);
             turn_return(nodes->control, await->fiber);
         }
     }
 }
 
-static bool not_known(const struct await *await, struct error *err)
+static bool not_known(const struct awaited *what, struct error *err)
 {
     return error_set(err, STATUS_ABORTED,
                      "The change is made, and in force on this node; whether it is on all others "
                      "(%s%s) is not known. Read the resource, and ask `homerun nodes list`",
-                     await->count > 0 ? await->pending[0].name : "PostgreSQL does not answer",
-                     await->count > 1 ? " and others" : "");
+                     what->count > 0 ? what->pending[0].name : "PostgreSQL does not answer",
+                     what->count > 1 ? " and others" : "");
 }
 
 bool nodes_await(struct control *control, struct error *err)
@@ -180,23 +95,22 @@ bool nodes_await(struct control *control, struct error *err)
         return true;
     }
     struct await await = {
-        .number = nodes->applied,
-        .asked = nodes->asked,
+        .what = {.number = nodes->applied, .asked = nodes->members.asked},
         .until_us = clock_boot_us() + AWAIT_LEASES * nodes->lease_us,
     };
-    await.count = store_members(control->store, &members, &await.known);
-    memcpy(await.pending, members, await.count * sizeof(members[0]));
-    settle_one(nodes, &await);
-    if (is_done(&await)) {
+    struct awaited *what = &await.what;
+    what->count = store_members(control->store, &members, &what->known);
+    memcpy(what->pending, members, what->count * sizeof(members[0]));
+    if (settle_one(nodes, &await)) {
         return true;
     }
     await.fiber = turn_leave_begin(control);
     if (await.fiber == NULL) {
-        return not_known(&await, err);
+        return not_known(what, err);
     }
     TAILQ_INSERT_TAIL(&nodes->awaits, &await, next);
     turn_leave(control);
-    return is_done(&await) || not_known(&await, err);
+    return (what->known && what->count == 0) || not_known(what, err);
 }
 
 /* ---- our own lease ---- */
@@ -313,24 +227,29 @@ static void on_take_over(void *ctx)
     control->nodes->events->take_over(control);
 }
 
+/* One that has a lease, as far as we know, and is not us. */
+static bool may_be_waited_for(const struct nodes *nodes, const struct member *member)
+{
+    return member->row.serves && strcmp(member->row.name, own_name(nodes)) != 0;
+}
+
 static void pass_over_silent(struct nodes *nodes)
 {
-    for (size_t i = 0; i < nodes->known_count && nodes->joined; i++) {
-        struct known *known = &nodes->known[i];
-        int64_t silent_us = clock_boot_us() - known->seen_us;
+    for (size_t i = 0; i < nodes->members.count && nodes->joined; i++) {
+        struct member *member = &nodes->members.all[i];
+        int64_t now_us = clock_boot_us();
         struct error err = {0};
         bool done = false;
-        if (!known->row.serves || is_own(nodes, known->row.name) ||
-            silent_us < (int64_t)known->row.lease_ms * 1000) {
+        if (!may_be_waited_for(nodes, member) || now_us < members_silent_us(member)) {
             continue;
         }
-        if (!store_nodes_pass_over(nodes->session, &known->row, &done, &err)) {
-            log_warn("nodes: %s is silent: not passed over: %s", known->row.name, err.text);
+        if (!store_nodes_pass_over(nodes->session, &member->row, &done, &err)) {
+            log_warn("nodes: %s is silent: not passed over: %s", member->row.name, err.text);
         } else if (done) {
             log_warn("nodes: %s was silent for %lld s: its lease has run out, and nobody waits for "
                      "it",
-                     known->row.name, (long long)(silent_us / 1000000));
-            known->row.serves = false;
+                     member->row.name, (long long)((now_us - member->seen_us) / 1000000));
+            member->row.serves = false;
             turn_run(nodes->control, on_take_over, nodes->control);
         }
     }
@@ -338,7 +257,7 @@ static void pass_over_silent(struct nodes *nodes)
 
 static void note_own_row(struct nodes *nodes)
 {
-    const struct known *own = find_known(nodes, nodes->control->settings.node);
+    const struct member *own = members_find(&nodes->members, own_name(nodes));
     lease_set_draining(nodes->lease, own != NULL && own->row.draining);
 }
 
@@ -347,7 +266,7 @@ static void beat(struct nodes *nodes)
     struct error err = {0};
     bool lost = false;
     int64_t began_us = clock_boot_us();
-    uint64_t asked = ++nodes->asked;
+    uint64_t asked = ++nodes->members.asked;
     if (is_stuck(nodes)) {
         error_set(&err, STATUS_UNAVAILABLE, "this node cannot take up what others change");
         say(nodes, false, "the lease is not renewed", &err);
@@ -359,12 +278,12 @@ static void beat(struct nodes *nodes)
     if (!good) {
         return;
     }
-    take_view(nodes, asked);
+    members_take(&nodes->members, &nodes->view, asked, clock_boot_us());
     if (lost) {
         lose(nodes);
         return;
     }
-    nodes->until_us = began_us + nodes->lease_us - nodes->lease_us / MARGIN_PART;
+    nodes->until_us = members_lease_end(began_us, nodes->lease_us);
     serve(nodes);
     note_own_row(nodes);
     compare(nodes, nodes->view.number);
@@ -375,23 +294,10 @@ static void hear(struct nodes *nodes)
 {
     struct store_heard heard;
     while (store_nodes_hear(nodes->session, &heard)) {
-        struct known *known =
-            heard.what == HEARD_CHANGE ? NULL : find_known(nodes, heard.member.name);
-        switch (heard.what) {
-        case HEARD_CHANGE:
+        if (heard.what == HEARD_CHANGE) {
             compare(nodes, heard.number);
-            break;
-        case HEARD_APPLIED:
-            if (known != NULL && known->row.epoch == heard.member.epoch &&
-                known->row.applied < heard.number) {
-                known->row.applied = heard.number;
-            }
-            break;
-        case HEARD_GONE:
-            break; /* the rows say it: they are read at once */
-        }
-        if (heard.what == HEARD_GONE || (heard.what == HEARD_APPLIED && known == NULL)) {
-            nodes->hurry = true;
+        } else if (!members_hear(&nodes->members, &heard)) {
+            nodes->hurry = true; /* the rows say it */
         }
     }
 }
@@ -400,11 +306,10 @@ static void hear(struct nodes *nodes)
 static int64_t next_look_us(const struct nodes *nodes)
 {
     int64_t next = clock_boot_us() + BEAT_US;
-    for (size_t i = 0; i < nodes->known_count; i++) {
-        const struct known *known = &nodes->known[i];
-        int64_t due = known->seen_us + (int64_t)known->row.lease_ms * 1000;
-        if (known->row.serves && !is_own(nodes, known->row.name) && due < next) {
-            next = due;
+    for (size_t i = 0; i < nodes->members.count; i++) {
+        const struct member *member = &nodes->members.all[i];
+        if (may_be_waited_for(nodes, member) && members_silent_us(member) < next) {
+            next = members_silent_us(member);
         }
     }
     return next;

@@ -1,0 +1,269 @@
+/* The rows of a cluster's nodes, on a real server. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../scratch.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "server.h"
+#include "store/nodes.h"
+
+static char dir[64];
+
+static bool wait_still(void *ctx, int fd, short events, int64_t deadline_us)
+{
+    (void)ctx;
+    return file_wait(fd, events, deadline_us);
+}
+
+static void run_here(void *ctx, void (*fn)(void *arg), void *arg)
+{
+    (void)ctx;
+    fn(arg);
+}
+
+static const struct store_host still = {.wait = wait_still, .away = run_here};
+
+/* The tables alone. */
+static int make(void **state)
+{
+    struct error err = {0};
+    (void)state;
+    strcpy(dir, "/tmp/homerun-nodes-XXXXXX");
+    assert_non_null(scratch_new(dir));
+    server_empty();
+    struct store *store = server_open(dir, "copy", "installation", &err);
+    assert_non_null(store);
+    store_close(store);
+    return 0;
+}
+
+static struct store_nodes *node(const char *name)
+{
+    struct error err = {0};
+    struct store_nodes *nodes = store_nodes_new(
+        &(struct store_nodes_self){
+            .store = server_url, .name = name, .url = "http://localhost", .lease_ms = 4000},
+        &still, &err);
+    assert_non_null(nodes);
+    return nodes;
+}
+
+static struct store_nodes *joined(const char *name, uint64_t applied)
+{
+    struct error err = {0};
+    int64_t epoch;
+    uint64_t number;
+    struct store_nodes *nodes = node(name);
+    if (!store_nodes_join(nodes, applied, &epoch, &number, &err)) {
+        fail_msg("%s", err.text);
+    }
+    return nodes;
+}
+
+/* Whether it still has its lease. */
+static bool beats(struct store_nodes *nodes, uint64_t applied, struct store_view *view)
+{
+    struct error err = {0};
+    bool lost;
+    if (!store_nodes_beat(nodes, applied, view, &lost, &err)) {
+        fail_msg("%s", err.text);
+    }
+    return !lost;
+}
+
+static const struct store_node *row_of(const struct store_view *view, const char *name)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        if (strcmp(view->nodes[i].name, name) == 0) {
+            return &view->nodes[i];
+        }
+    }
+    fail_msg("no row of %s", name);
+    return NULL;
+}
+
+static void a_renewal_shows_and_what_was_applied_never_goes_back(void **state)
+{
+    (void)state;
+    static struct store_view first, second;
+    struct store_nodes *a = joined("a", 5), *b = joined("b", 3);
+    assert_true(beats(a, 5, &first));
+    assert_int_equal(first.count, 2);
+    assert_int_equal(row_of(&first, "b")->applied, 3);
+    assert_int_equal(row_of(&first, "b")->lease_ms, 4000);
+    assert_true(beats(b, 7, &second));
+    assert_true(beats(b, 6, &second)); /* a renewal that was on its way for long */
+    assert_true(beats(a, 5, &second));
+    assert_int_equal(row_of(&second, "b")->applied, 7);
+    assert_int_equal(row_of(&second, "b")->beat, row_of(&first, "b")->beat + 2);
+    assert_int_equal(row_of(&second, "b")->epoch, row_of(&first, "b")->epoch);
+    store_nodes_free(a);
+    store_nodes_free(b);
+}
+
+static void who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    struct error err = {0};
+    bool done;
+    struct store_nodes *a = joined("a", 0), *b = joined("b", 0);
+    assert_true(beats(a, 0, &view));
+    struct store_node seen = *row_of(&view, "b");
+    assert_true(store_nodes_pass_over(a, &seen, &done, &err) && done);
+    assert_true(store_nodes_pass_over(a, &seen, &done, &err) && !done); /* once */
+    assert_false(beats(b, 9, &view));
+    assert_true(beats(a, 0, &view));
+    assert_false(row_of(&view, "b")->serves);
+    assert_int_equal(row_of(&view, "b")->applied, 0); /* its late renewal said nothing */
+    int64_t epoch;
+    uint64_t number;
+    assert_true(store_nodes_join(b, 2, &epoch, &number, &err));
+    assert_true(epoch > seen.epoch);
+    assert_true(beats(b, 2, &view) && row_of(&view, "b")->serves);
+    store_nodes_free(a);
+    store_nodes_free(b);
+}
+
+static void who_has_renewed_meanwhile_is_not_passed_over(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    struct error err = {0};
+    bool done;
+    struct store_nodes *a = joined("a", 0), *b = joined("b", 0);
+    assert_true(beats(a, 0, &view));
+    struct store_node seen = *row_of(&view, "b");
+    assert_true(beats(b, 0, &view));
+    assert_true(store_nodes_pass_over(a, &seen, &done, &err) && !done);
+    assert_true(beats(b, 0, &view));
+    store_nodes_free(a);
+    store_nodes_free(b);
+}
+
+static void of_two_with_one_name_the_later_has_the_lease(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    struct store_nodes *first = joined("a", 0), *second = joined("a", 0);
+    assert_false(beats(first, 0, &view));
+    assert_true(beats(second, 0, &view));
+    assert_int_equal(view.count, 1);
+    store_nodes_leave(first); /* of an epoch that is over: the row is the other's */
+    assert_true(beats(second, 0, &view));
+    store_nodes_leave(second);
+    assert_false(beats(second, 0, &view));
+    assert_int_equal(view.count, 0);
+    store_nodes_free(first);
+    store_nodes_free(second);
+}
+
+static void a_clock_that_is_set_back_gives_nobody_a_second_life(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    struct store_nodes *a = joined("a", 0);
+    assert_true(beats(a, 0, &view));
+    int64_t before = row_of(&view, "a")->epoch;
+    assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now() - interval '1 hour'"), 0);
+    assert_true(beats(a, 0, &view)); /* nobody has passed it over: what the clock says does not count */
+    assert_int_equal(row_of(&view, "a")->epoch, before);
+    store_nodes_free(a);
+}
+
+static void what_is_said_is_heard_and_what_is_nonsense_is_passed_over(void **state)
+{
+    (void)state;
+    struct store_heard heard;
+    struct store_nodes *a = joined("a", 0), *b = joined("b", 0);
+    assert_int_equal(
+        server_sql("SELECT pg_notify('homerun_node', words) FROM unnest(ARRAY['', '1', '1 2', 'x 2 b', '1 x b',"
+                   " '-1 2 b', '1 99999999999999999999 b', '1 2 ' || repeat('b', 64), '7 12 b', '7 - b']) words;"
+                   " SELECT pg_notify('homerun_change', words) FROM unnest(ARRAY['', 'x', '12x', '13']) words"),
+        0);
+    enum { WANTED = 3 };
+    struct store_heard got[WANTED];
+    int64_t deadline_us = clock_mono_us() + 30 * 1000000;
+    for (int count = 0; count < WANTED && clock_mono_us() < deadline_us;) {
+        if (store_nodes_hear(a, &heard)) {
+            got[count++] = heard;
+        } else {
+            store_nodes_wait(a, deadline_us);
+        }
+    }
+    assert_int_equal(got[0].what, HEARD_APPLIED);
+    assert_int_equal(got[0].number, 12);
+    assert_int_equal(got[0].member.epoch, 7);
+    assert_string_equal(got[0].member.name, "b");
+    assert_int_equal(got[1].what, HEARD_GONE);
+    assert_int_equal(got[2].what, HEARD_CHANGE);
+    assert_int_equal(got[2].number, 13);
+    assert_false(store_nodes_hear(a, &heard));
+    store_nodes_free(a);
+    store_nodes_free(b);
+}
+
+static void more_nodes_than_there_is_room_for_are_refused(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    int64_t epoch;
+    uint64_t number;
+    char sql[256];
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO homerun.node (name, epoch, valid_until, alone)"
+             " SELECT 'n' || i, 1, now(), false FROM generate_series(1, %d) i",
+             STORE_NODES_MAX);
+    assert_int_equal(server_sql(sql), 0);
+    struct store_nodes *one_more = node("one-more");
+    assert_false(store_nodes_join(one_more, 0, &epoch, &number, &err));
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "nodes remove"));
+    struct store_nodes *known = joined("n1", 0);
+    store_nodes_free(one_more);
+    store_nodes_free(known);
+}
+
+static void who_is_alone_keeps_others_out(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    int64_t epoch;
+    uint64_t number;
+    struct store_nodes *a = node("a");
+    assert_int_equal(server_sql("INSERT INTO homerun.node (name, epoch, valid_until)"
+                                " VALUES ('hermit', 1, now() + interval '1 hour')"),
+                     0);
+    assert_false(store_nodes_join(a, 0, &epoch, &number, &err));
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "hermit"));
+    assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now()"), 0);
+    assert_true(store_nodes_join(a, 0, &epoch, &number, &err));
+    store_nodes_free(a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_renewal_shows_and_what_was_applied_never_goes_back, make),
+        cmocka_unit_test_setup(who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch, make),
+        cmocka_unit_test_setup(who_has_renewed_meanwhile_is_not_passed_over, make),
+        cmocka_unit_test_setup(of_two_with_one_name_the_later_has_the_lease, make),
+        cmocka_unit_test_setup(a_clock_that_is_set_back_gives_nobody_a_second_life, make),
+        cmocka_unit_test_setup(what_is_said_is_heard_and_what_is_nonsense_is_passed_over, make),
+        cmocka_unit_test_setup(more_nodes_than_there_is_room_for_are_refused, make),
+        cmocka_unit_test_setup(who_is_alone_keeps_others_out, make),
+    };
+    if (!server_is_here()) {
+        print_message("[  SKIPPED ] PostgreSQL's server is not installed (postgresql)\n");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, server_make, server_stop);
+}
