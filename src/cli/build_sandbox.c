@@ -169,6 +169,7 @@ static json_t *mounts(void)
         {"/context", "bind", MOUNT "/context", {"bind", "ro", "nosuid", "nodev"}},
         {"/bases", "bind", MOUNT "/bases", {"bind", "ro", "nosuid", "nodev"}},
         {"/store", "bind", MOUNT "/store", {"bind", "rw", "nosuid", "nodev"}},
+        {"/cache", "bind", MOUNT "/cache", {"bind", "rw", "nosuid", "nodev"}},
         {"/tmp", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=1777", "size=1g"}},
         {"/var", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=256m"}},
         {"/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"}},
@@ -269,7 +270,9 @@ static void mount_own(const struct sandbox *sandbox)
 {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         (mkdir(MOUNT, 0755) != 0 && errno != EEXIST) ||
-        mount(sandbox->dir, MOUNT, NULL, MS_BIND, NULL) != 0) {
+        mount(sandbox->dir, MOUNT, NULL, MS_BIND, NULL) != 0 ||
+        (sandbox->cache != NULL &&
+         mount(sandbox->cache, MOUNT "/cache", NULL, MS_BIND, NULL) != 0)) {
         fprintf(stderr, "homerun: %s cannot be mounted at %s: %s\n", sandbox->dir, MOUNT,
                 strerror(errno));
         _exit(126);
@@ -356,7 +359,7 @@ static void end_network(const struct sandbox *sandbox)
     }
 }
 
-bool sandbox_run(const struct sandbox *sandbox, struct error *err)
+bool sandbox_run(const struct sandbox *sandbox, bool *whole, struct error *err)
 {
     struct sigaction catch = {.sa_handler = on_signal}, before[2];
     const char *why = NULL;
@@ -391,7 +394,8 @@ bool sandbox_run(const struct sandbox *sandbox, struct error *err)
     }
     sigaction(SIGINT, &before[0], NULL);
     sigaction(SIGTERM, &before[1], NULL);
-    if (why == NULL && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    *whole = why == NULL && WIFEXITED(status) && WEXITSTATUS(status) < 128; /* it was not killed */
+    if (*whole && WEXITSTATUS(status) == 0) {
         return true;
     }
     return error_set(err, STATUS_FAILED_PRECONDITION, "the build failed: %s",

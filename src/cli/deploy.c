@@ -378,7 +378,9 @@ static bool build_source(struct cli *cli, const char **name, struct error *err)
                          "--dry-run tells of access alone: leave --source out");
     }
     if (!session_open(cli, err) ||
-        !image_build(cli, option_text(&cli->in, "source", "."), &digest, err)) {
+        !image_build(cli, option_text(&cli->in, "source", "."),
+                     arena_printf(&cli->arena, SOURCE_IMAGES "%s", cli->in.arguments[0]), &digest,
+                     err)) {
         return false;
     }
     *name = arena_printf(&cli->arena, SOURCE_IMAGES "%s:%.*s", cli->in.arguments[0],

@@ -144,11 +144,13 @@ const struct flag sign_out_flags[] = {
 
 const struct flag build_flags[] = {
     {"build-network", FLAG_SWITCH, NULL, "what the Dockerfile runs has a network", NULL},
+    {"no-cache", FLAG_SWITCH, NULL, "run each step, whatever the last build has left", NULL},
     {0},
 };
 const struct flag source_flags[] = {
     {"source", FLAG_TEXT, "DIR", "build the image from this folder with a Dockerfile", NULL},
     {"build-network", FLAG_SWITCH, NULL, "what the Dockerfile runs has a network", NULL},
+    {"no-cache", FLAG_SWITCH, NULL, "run each step, whatever the last build has left", NULL},
     {0},
 };
 const struct flag service_flags[] = {

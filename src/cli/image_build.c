@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "cli/build_cache.h"
 #include "cli/build_sandbox.h"
 #include "cli/client.h"
 #include "cli/dockerfile.h"
@@ -100,7 +101,7 @@ static void sweep_dead(struct cli *cli, const char *builds)
 
 static bool make_folders(struct cli *cli, const char *dir, struct error *err)
 {
-    static const char *const names[] = {"context", "bases", "store/tmp", "crun"};
+    static const char *const names[] = {"context", "bases", "store/tmp", "cache", "crun"};
     if (!file_make_dir(dir, 0755, err)) {
         return false;
     }
@@ -192,15 +193,16 @@ static bool bring_bases(struct cli *cli, const struct dockerfile_bases *bases, c
  * layer.
  */
 static const char script[] =
-    "driver=overlay; how=--layers=false\n"
+    "store=/cache; driver=overlay; how='--layers --force-rm'\n"
+    "ln -s /store/tmp /var/tmp\n"
     "buildah() {\n"
-    "    command buildah --root /store/$driver --runroot /run/$driver --storage-driver $driver "
+    "    command buildah --root $store/$driver --runroot /run/$driver --storage-driver $driver "
     "\"$@\"\n"
     "}\n"
     "buildah info 2>/dev/null | grep -q '\"Native Overlay Diff\": \"true\"' || {\n"
-    "    echo 'No overlay file system can be mounted below the data folder: the image will be one "
-    "layer'\n"
-    "    driver=vfs; how=--squash\n"
+    "    echo 'No overlay file system can be mounted below the data folder: each step is run each "
+    "time, and the image is one layer'\n"
+    "    store=/store; driver=vfs; how=--squash\n"
     "}\n"
     "file=$1; shift; n=0\n"
     "for name; do\n"
@@ -211,20 +213,34 @@ static const char script[] =
     "--iidfile /store/id --file \"/context/$file\" /context || exit\n"
     "buildah push --quiet \"$(cat /store/id)\" oci:/store/out:image >/dev/null";
 
-static bool build_in(struct cli *cli, const char *from, const char *dir, const char *file,
-                     const struct dockerfile_bases *bases, struct error *err)
+struct build {
+    const char *from, *file; /* the folder, and its Dockerfile's name */
+    const char *dir;         /* gone after it */
+    struct dockerfile_bases bases;
+    struct build_cache cache;
+    bool whole; /* it ended by itself */
+};
+
+static bool build_in(struct cli *cli, struct build *build, struct error *err)
 {
-    const char *argv[6 + DOCKERFILE_BASES_MAX] = {"/bin/sh", "-c", script, "build", file};
+    const char *dir = build->dir;
+    const struct dockerfile_bases *bases = &build->bases;
+    unsigned number = build->cache.number;
+    if (build->cache.dir == NULL) {
+        number = BUILD_CACHES + (unsigned)(random_u64() % (BUILDS_AT_ONCE - BUILD_CACHES));
+    }
+    const char *argv[6 + DOCKERFILE_BASES_MAX] = {"/bin/sh", "-c", script, "build", build->file};
     struct sandbox sandbox = {
         .dir = dir,
         .data = session_data(cli),
         .network = option_given(&cli->in, "build-network"),
-        .users_first = USERS_FIRST + (unsigned)(random_u64() % BUILDS_AT_ONCE) * SANDBOX_USERS,
+        .cache = build->cache.store,
+        .users_first = USERS_FIRST + number * SANDBOX_USERS,
     };
     for (size_t i = 0; i < bases->count; i++) {
         argv[5 + i] = bases->names[i];
     }
-    if (!copy_context(cli, from, dir, err) || !bring_bases(cli, bases, dir, err) ||
+    if (!copy_context(cli, build->from, dir, err) || !bring_bases(cli, bases, dir, err) ||
         !sandbox_write(&sandbox, argv, err)) {
         return false;
     }
@@ -237,33 +253,37 @@ static bool build_in(struct cli *cli, const char *from, const char *dir, const c
                            arena_printf(&cli->arena, "%s/context", dir),
                            arena_printf(&cli->arena, "%s/bases", dir),
                            arena_printf(&cli->arena, "%s/store", dir),
+                           arena_printf(&cli->arena, "%s/cache", dir),
                            arena_printf(&cli->arena, "%s/rootfs", dir),
                            NULL};
     if (!tool_run_here(words)) {
         return error_set(err, STATUS_INTERNAL, "the files of the build could not be given to it");
     }
-    printf("Building %s\n", from);
-    return sandbox_run(&sandbox, err);
+    printf("Building %s\n", build->from);
+    return sandbox_run(&sandbox, &build->whole, err);
 }
 
-bool image_build(struct cli *cli, const char *dir, struct slice *digest, struct error *err)
+bool image_build(struct cli *cli, const char *dir, const char *image, struct slice *digest,
+                 struct error *err)
 {
     char from[PATH_MAX];
-    const char *file = "";
-    struct dockerfile_bases bases;
+    struct build build = {.from = from, .file = "", .whole = true};
     if (realpath(dir, from) == NULL) {
         return error_errno(err, "%s", dir);
     }
-    if (!can_build(cli, err) || !read_dockerfile(cli, from, &file, &bases, err)) {
+    if (!can_build(cli, err) || !read_dockerfile(cli, from, &build.file, &build.bases, err)) {
         return false;
     }
     const char *builds = arena_printf(&cli->arena, "%s/images/builds", session_data(cli));
-    const char *own = arena_printf(&cli->arena, "%s/build-%d", builds, (int)getpid());
+    build.dir = arena_printf(&cli->arena, "%s/build-%d", builds, (int)getpid());
     sweep_dead(cli, builds);
-    bool good =
-        file_make_dir(builds, 0700, err) && make_folders(cli, own, err) &&
-        build_in(cli, from, own, file, &bases, err) &&
-        image_copy(cli, arena_printf(&cli->arena, "oci:%s/store/out:image", own), digest, err);
-    tool_run_here((const char *[]){"rm", "-rf", "--one-file-system", own, NULL});
+    build_cache_take(cli, image, option_given(&cli->in, "no-cache"), USERS_FIRST, SANDBOX_USERS,
+                     &build.cache);
+    bool good = file_make_dir(builds, 0700, err) && make_folders(cli, build.dir, err) &&
+                build_in(cli, &build, err) &&
+                image_copy(cli, arena_printf(&cli->arena, "oci:%s/store/out:image", build.dir),
+                           digest, err);
+    build_cache_give(cli, &build.cache, build.whole);
+    tool_run_here((const char *[]){"rm", "-rf", "--one-file-system", build.dir, NULL});
     return good;
 }

@@ -8,8 +8,10 @@
 #include "cli/session.h"
 
 /*
- * Builds the folder DIR, with its Dockerfile or Containerfile, into a layout of the data folder;
- * *DIGEST is the manifest's. Progress goes to the terminal. UNIMPLEMENTED without root or a tool,
+ * Builds the folder DIR, with its Dockerfile or Containerfile, into a layout of the data folder, on
+ * the layers that the last build of IMAGE (a name; its tag does not count) has left; *DIGEST is the
+ * manifest's. Progress goes to the terminal. UNIMPLEMENTED without root or a tool,
  * by name; FAILED_PRECONDITION if the build fails, after what it said.
  */
-bool image_build(struct cli *cli, const char *dir, struct slice *digest, struct error *err);
+bool image_build(struct cli *cli, const char *dir, const char *image, struct slice *digest,
+                 struct error *err);

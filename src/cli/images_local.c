@@ -120,10 +120,11 @@ int action_images_build(struct cli *cli)
 {
     struct error err = {0};
     struct slice digest;
-    if (!session_open(cli, &err) || !image_build(cli, cli->in.arguments[1], &digest, &err)) {
+    const char *name = cli->in.arguments[0];
+    if (!session_open(cli, &err) || !image_build(cli, cli->in.arguments[1], name, &digest, &err)) {
         return cli_fail(&err);
     }
-    return register_it(cli, cli->in.arguments[0], digest);
+    return register_it(cli, name, digest);
 }
 
 /* ---- removing ---- */

@@ -2,16 +2,18 @@
 """Images on their way here: built from a Dockerfile within walls, imported from other stores, listed with who uses
 them, and each revision staying with what its tag meant."""
 import contextlib
+import fcntl
 import http.server
 import json
 import os
+import re
 import shutil
 import socketserver
 import subprocess
 import threading
 
 import oci
-from homerun import BINARY, finally_do, main, need, test, wait_until
+from homerun import BINARY, Skip, finally_do, main, need, test, wait_until
 
 HOSTILE = "for f in %(data)s/owner.json %(data)s/homerun.db /etc/shadow /root /home /proc/1/root%(data)s; do " \
           "[ -e $f ] && echo OUT $f; done; nc -w 2 127.0.0.1 %(api)s </dev/null && echo OUT api; " \
@@ -77,9 +79,9 @@ def what_replaces_a_file_is_in_the_image_though_it_is_as_long_and_as_old():
     lower, upper, work = under = [os.path.join(oci.folder, name) for name in ("lower", "upper", "work")]
     for path in under:
         os.makedirs(path)
-    builds = os.path.join(stand().data, "images", "builds")
-    os.makedirs(builds, exist_ok=True)
-    over = f"mount -t overlay none -o lowerdir={lower},upperdir={upper},workdir={work} {builds} && "
+    cache = os.path.join(stand().data, "images", "cache")
+    os.makedirs(cache, exist_ok=True)
+    over = f"mount -t overlay none -o lowerdir={lower},upperdir={upper},workdir={work} {cache} && "
     for wall in "", over:  # on an overlay file system no other can be mounted
         told = subprocess.run(["unshare", "--mount", "sh", "-c", f"{wall}exec {BINARY} images build alike:1 {folder}"],
                               env={**os.environ, "HOMERUN_DATA": stand().data}, capture_output=True, text=True)
@@ -90,6 +92,54 @@ def what_replaces_a_file_is_in_the_image_though_it_is_as_long_and_as_old():
         if "one layer" in told.stdout:
             return
     raise AssertionError(told.stdout)
+
+
+def built(name, folder, *flags):
+    """What a build says, how many of its steps it had from earlier ones, and the digest."""
+    told = stand().cli("images", "build", name, folder, *flags).stdout
+    return told, told.count("Using cache"), re.search(r"sha256:\w+", told)[0]
+
+
+def other_layers(root, mine):
+    """As if every place were taken. Those used longest ago: the first, and the second, which is too large."""
+    others = [str(number) for number in range(16) if str(number) != mine]
+    for number, name in enumerate(others):
+        place = os.path.join(root, name)
+        os.makedirs(os.path.join(place, "store", "layer"), exist_ok=True)
+        for file, text in ("for", f"demo {name}"), ("seal", f"{1 << (50 if number == 1 else 10)} 0"):
+            with open(os.path.join(place, file), "w", encoding="utf-8") as out:
+                out.write(text)
+        os.utime(os.path.join(place, "for"), (1000 + number,) * 2)
+    return others
+
+
+@test
+def a_build_runs_only_what_has_changed_since_the_last_one_of_its_image():
+    dockerfile = "FROM web:1\nRUN head -c 9 /dev/urandom >/www/drawn\nCOPY page /www/page\n"
+    folder = source("layers", dockerfile, page="one\n")
+    root = os.path.join(stand().data, "images", "cache")
+    told, cached, first = built("layers:1", folder)
+    if "one layer" in told:
+        raise Skip("no overlay file system can be mounted here, so no layers are kept")
+    assert cached == 0
+    assert built("layers:2", folder)[1:] == (2, first), "a number was drawn again"
+    source("layers", dockerfile, page="two\n")
+    mine = next(name for name in os.listdir(root) if oci.read(os.path.join(root, name, "for")) == "demo layers")
+    with open(os.path.join(root, mine, "lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told, cached, _ = built("layers:2", folder)
+        assert "Another build of this image runs" in told and cached == 0, told
+    _, cached, second = built("layers:2", folder)
+    assert cached == 1 and second != first, "what had not changed was done again"
+    os.truncate(os.path.join(root, mine, "store", "overlay", "overlay-images", "images.json"), 9)
+    told, cached, third = built("layers:2", folder)
+    assert "are damaged" in told and cached == 0 and third != second, told
+    assert built("layers:2", folder, "--no-cache")[1] == 0
+    others = other_layers(root, mine)
+    assert built("other:1", folder)[1] == 0, "layers of another image were taken"
+    assert oci.read(os.path.join(root, others[0], "for")) == "demo other"
+    kept = {name for name in os.listdir(root) if os.path.exists(os.path.join(root, name, "store"))}
+    assert kept == {mine, *others} - {others[1]}, kept
 
 
 @test
