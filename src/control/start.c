@@ -448,8 +448,9 @@ int control_main(int argc, char **argv)
         return 1;
     }
     log_init("control", (enum log_level)control.settings.log_level);
-    settings_choose(strcmp(control.settings.engine, "process") == 0 ? SETTING_OF_PROGRAMS
-                                                                    : SETTING_IN_CONTAINERS);
+    settings_choose(strcmp(control.settings.engine, "process") == 0      ? SETTING_OF_PROGRAMS
+                    : strcmp(control.settings.engine, "kubernetes") == 0 ? SETTING_IN_PODS
+                                                                         : SETTING_ON_MACHINE);
     confine_core_dumps();
     mallopt(M_ARENA_MAX, 1); /* fetches run on threads: an arena of each would stay for good */
     uv_loop_init(&loop);

@@ -20,8 +20,9 @@ struct backend;           /* one of a kind, opened */
 struct backend_home;      /* opaque: of one instance */
 struct backend_container; /* opaque: one that was started */
 
-/* How a process has ended that was no child of ours. */
-enum { BACKEND_STATUS_UNKNOWN = -1 };
+/* How a process has ended that was no child of ours; and one that the backend itself has ended,
+ * whose last output is a sentence that says why. */
+enum { BACKEND_STATUS_UNKNOWN = -1, BACKEND_STATUS_LOST = -2 };
 
 struct backend_events {
     /* It is made: it runs (perhaps for a while already), or waits for release(). May be NULL. */

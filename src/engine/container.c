@@ -30,6 +30,13 @@ void container_ended(void *ctx, int status)
     for (int i = 0; i < 2; i++) {
         output_drain(container->outputs[i]);
     }
+    if (container->lost) { /* after what crun has said of its being killed */
+        container->events->on_output(container->ctx, LOG_STDERR,
+                                     slice_of(container->home->no_way_out));
+        container->events->on_output(container->ctx, LOG_STDERR, SLICE("\n"));
+        container->events->on_exit(container->ctx, BACKEND_STATUS_LOST);
+        return;
+    }
     if ((status == BACKEND_STATUS_UNKNOWN || WIFSIGNALED(status)) &&
         container_out_of_memory(container)) {
         container->events->on_output(container->ctx, LOG_STDERR, slice_of(text));
@@ -163,16 +170,15 @@ static void unlist_early(struct backend_container *container)
     container->early = false;
 }
 
-void container_way_out(struct backend_home *home, const char *why)
+void container_way_out(struct backend_home *home)
 {
     struct backend_container *container;
     while ((container = home->early) != NULL) {
         unlist_early(container);
-        if (why == NULL) {
+        if (*home->no_way_out == '\0') {
             let_go_if_due(container);
         } else {
-            container->events->on_output(container->ctx, LOG_STDERR, slice_of(why));
-            container->events->on_output(container->ctx, LOG_STDERR, SLICE("\n"));
+            container->lost = true;
             container_signal(container, SIGKILL);
         }
     }

@@ -60,6 +60,7 @@ struct backend_home {
     const struct run_record *record;
     size_t prepared;
     bool egress_waits;               /* it is not ready yet */
+    char no_way_out[400];            /* why there will be none; "" */
     struct backend_container *early; /* made meanwhile: they run once it is */
     struct oci_get *get;
     void (*done)(void *ctx, const char *why);
@@ -86,6 +87,7 @@ struct backend_container {
     int64_t calm_cpu_m; /* its limit once it has started; 0: it has it already */
     bool released;      /* not any more, once there is a way out */
     bool early;         /* it is in its home's list of this name */
+    bool lost;          /* it was ended, since there will be no way out */
     struct backend_container *early_next;
     struct tool *starting; /* crun, that lets it go */
     struct output *outputs[2];
@@ -154,8 +156,8 @@ bool container_renew(struct backend_container *container, const struct secrets *
 void container_release(struct backend_container *container);
 void container_signal(struct backend_container *container, int number);
 void container_free(struct backend_container *container);
-/* There is a way out of HOME: what was made before may run. WHY, where there is none: it ends. */
-void container_way_out(struct backend_home *home, const char *why);
+/* There is a way out of HOME: what was made before may run. Where there will be none, it ends. */
+void container_way_out(struct backend_home *home);
 /* Its last process has ended, or it was never made. CTX is the container. */
 void container_ended(void *ctx, int status);
 /* WRITE_FDS NULL: the FIFOs are there already. */

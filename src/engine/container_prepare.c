@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "engine/container.h"
+#include "engine/private_ranges.h"
 
 static void prepare_next(struct backend_home *home);
 
@@ -64,16 +65,15 @@ static void prepare_next(struct backend_home *home)
 static void on_egress(void *ctx, const char *why)
 {
     struct backend_home *home = ctx;
-    char text[400] = "";
     home->egress_waits = false;
     if (why != NULL) {
-        snprintf(text, sizeof(text),
+        snprintf(home->no_way_out, sizeof(home->no_way_out),
                  "its outgoing network could not be set up (%.250s): `homerun up --egress none` "
                  "does without",
                  why);
-        prepare_end(home, text);
+        prepare_end(home, home->no_way_out);
     }
-    container_way_out(home, why == NULL ? NULL : text);
+    container_way_out(home);
 }
 
 static void on_prepare(uv_timer_t *timer)
@@ -81,7 +81,12 @@ static void on_prepare(uv_timer_t *timer)
     struct backend_home *home = timer->data;
     struct backend *backend = home->backend;
     struct error err = {0};
-    if (backend->egress) {
+    if (home->record->egress == RUN_EGRESS_PUBLIC &&
+        !private_ranges_close(&home->namespaces, &err)) {
+        prepare_end(home, err.text);
+        return;
+    }
+    if (backend->egress && home->record->egress != RUN_EGRESS_NONE) {
         char note[CONTAINER_PATH_BYTES];
         home_note_path(backend, home->number, note);
         home->egress = egress_new(backend->loop, backend->children, &home->namespaces, note,

@@ -69,7 +69,9 @@ static void on_words(void *ctx, enum log_stream stream, struct slice bytes)
 {
     struct egress *egress = ctx;
     (void)stream;
-    struct slice last = slice_trim(bytes);
+    struct slice rest = slice_trim(bytes), last = rest;
+    while (slice_cut(&rest, '\n', &last)) {
+    }
     if (last.len > 0) {
         snprintf(egress->said, sizeof(egress->said), "%.*s",
                  (int)(last.len < SAID_BYTES ? last.len : SAID_BYTES - 1), last.data);
@@ -133,7 +135,8 @@ static void on_exit_of_it(void *ctx, int status)
     (void)status;
     egress->pid = -1;
     output_drain(egress->words);
-    snprintf(why, sizeof(why), "slirp4netns has ended: %s", egress->said);
+    snprintf(why, sizeof(why), "slirp4netns has ended%s%s", *egress->said == '\0' ? "" : ": ",
+             egress->said);
     close_outputs(egress);
     if (egress->ready == NULL) {
         uv_timer_start(&egress->timer, on_again, AGAIN_MS, 0);

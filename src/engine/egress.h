@@ -11,6 +11,7 @@
 #include "engine/namespaces.h"
 
 #define EGRESS_RESOLVER "10.0.2.3"
+#define EGRESS_GATEWAY  "10.0.2.2" /* answers nobody */
 
 struct egress; /* opaque; one for each network */
 

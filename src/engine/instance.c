@@ -333,7 +333,11 @@ static void exit_text(const struct container *container, int status, char *out, 
     const char *name = container->name;
     const char *last = container->lines[1].last;
     int len;
-    if (status == BACKEND_STATUS_UNKNOWN) {
+    if (status == BACKEND_STATUS_LOST && *last != '\0') {
+        snprintf(out, size, "%s", last);
+        return;
+    }
+    if (status == BACKEND_STATUS_UNKNOWN || status == BACKEND_STATUS_LOST) {
         len = snprintf(out, size, "container \"%.64s\" has ended", name);
     } else if (WIFSIGNALED(status)) {
         len = snprintf(out, size, "container \"%.64s\" was ended by signal %d (%s)", name,

@@ -23,9 +23,8 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err);
 bool namespaces_adopt(struct namespaces *out, pid_t pid, uid_t first);
 void namespaces_close(struct namespaces *namespaces);
 
-/* Sockets inside, of the FAMILY AF_INET or AF_INET6 and the TYPE SOCK_STREAM or SOCK_DGRAM, not
- * connected, that do not block: up to COUNT into OUT. How many there are; if none, errno says why.
- */
+/* Sockets inside, of FAMILY and TYPE (see socket()), not connected, that do not block: up to COUNT
+ * into OUT. How many there are; if none, errno says why. */
 unsigned namespaces_sockets(const struct namespaces *namespaces, int family, int type, int *out,
                             unsigned count);
 

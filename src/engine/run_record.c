@@ -159,6 +159,14 @@ static void container(struct arena *arena, const json_t *value, struct run_conta
     }
 }
 
+/* A word that is not known closes. */
+static enum run_egress egress(const char *word)
+{
+    return strcmp(word, "all") == 0      ? RUN_EGRESS_ALL
+           : strcmp(word, "public") == 0 ? RUN_EGRESS_PUBLIC
+                                         : RUN_EGRESS_NONE;
+}
+
 static bool fill(struct run_record *record, const json_t *value, struct error *err)
 {
     struct arena *arena = &record->arena;
@@ -178,6 +186,7 @@ static bool fill(struct run_record *record, const json_t *value, struct error *e
     record->min_instances = (uint32_t)number(value, "min_instances", 0, 0, 100000);
     record->reachable = json_flag(value, "reachable", true);
     record->secrets = json_flag(value, "secrets", false);
+    record->egress = egress(json_text_or(value, "way_out", "all"));
     record->container_count = json_array_size(containers);
     if (record->revision_id == 0 || *record->revision == '\0') {
         return error_set(err, STATUS_INTERNAL, "a run record without a revision");

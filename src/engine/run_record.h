@@ -59,6 +59,9 @@ struct run_container {
     size_t mount_count;
 };
 
+/* Where its containers may connect to outside of this installation. */
+enum run_egress { RUN_EGRESS_ALL, RUN_EGRESS_PUBLIC, RUN_EGRESS_NONE };
+
 struct run_record {
     unsigned refs;
     struct arena arena;
@@ -70,6 +73,7 @@ struct run_record {
     uint32_t concurrency_target_m, cpu_target_m; /* see autoscale.h */
     bool reachable; /* by traffic or tag: only then is the minimum kept */
     bool secrets;   /* control has values for its containers (engine/secrets.h) */
+    enum run_egress egress;
     struct run_container containers[RUN_CONTAINERS_MAX];
     size_t container_count;
 };

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { INDEX_LAYOUT = 8 }; /* a reader refuses any other */
+enum { INDEX_LAYOUT = 9 }; /* a reader refuses any other */
 
 enum index_ingress {
     INDEX_INGRESS_ALL,

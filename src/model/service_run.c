@@ -285,6 +285,19 @@ static json_t *target_record(const struct template *template, const char *path)
     return json_integer(share == NULL ? 600 : (json_int_t)(json_number_value(share) * 1000 + 0.5));
 }
 
+/*
+ * What the way out leads to. Cloud Run routes all traffic, or that to private addresses (which is
+ * also the default), into the VPC that a revision is connected to. There is none here, so that
+ * traffic leads nowhere. Without such a connection the egress setting means nothing.
+ */
+static const char *way_out_record(const struct template *template)
+{
+    const json_t *vpc = template->vpc.source;
+    bool connected = *json_text_or(vpc, "connector", "") != '\0' ||
+                     json_array_size(json_object_get(vpc, "networkInterfaces")) > 0;
+    return !connected ? "all" : template->vpc.egress == EGRESS_ALL_TRAFFIC ? "none" : "public";
+}
+
 static const char *state_record(const struct revision *revision)
 {
     switch (revision->status.ready.state) {
@@ -356,6 +369,7 @@ json_t *service_run_record(const struct service_view *view, const struct service
                         json_boolean(template->health_check_disabled));
     json_object_set_new(record, "session_affinity", json_boolean(template->session_affinity));
     json_object_set_new(record, "secrets", json_boolean(has_secrets(template)));
+    json_object_set_new(record, "way_out", json_string(way_out_record(template)));
     json_object_set_new(record, "state", json_string(state_record(revision)));
     json_object_set_new(record, "containers",
                         containers_record(template, run->images, run->folders));

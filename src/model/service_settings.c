@@ -17,7 +17,10 @@ enum { WARNING_BYTES_MAX = 16384 };
 #define TNOTE(n) "spec.template.metadata.annotations[run.googleapis.com/" n "]"
 #define SCALE(n) "spec.template.metadata.annotations[autoscaling.knative.dev/" n "]"
 
-#define NO_VPC   "requests go out by this machine's own network"
+#define NO_VPC                                                                                     \
+    "there is no VPC: what is routed into it (`--vpc-egress`) reaches other services and nothing " \
+    "else"
+#define OWN_WAY  "requests go out as those of the machine or the cluster do"
 #define NO_KEY   "nothing is encrypted with keys of Cloud KMS"
 #define NO_BUILD "nothing is built here: the image runs as it is"
 #define NO_GPU   "containers get no GPU"
@@ -117,12 +120,18 @@ const struct setting settings[] = {
     {T "scaling.maxInstanceCount", SCALE("maxScale"), "--max-instances", SETTING_DONE, NULL, NULL},
     {T "scaling.concurrencyUtilization", NULL, NULL, SETTING_DONE, NULL, NULL},
     {T "scaling.cpuUtilization", NULL, NULL, SETTING_DONE, NULL, NULL},
-    {T "vpcAccess.connector", TNOTE("vpc-access-connector"), "--vpc-connector", SETTING_IGNORED,
-     NO_VPC, NULL},
-    {T "vpcAccess.egress", TNOTE("vpc-access-egress"), "--vpc-egress", SETTING_IGNORED, NO_VPC,
-     NULL},
+    {T "vpcAccess.connector", TNOTE("vpc-access-connector"), "--vpc-connector", SETTING_PARTLY,
+     NO_VPC, NULL, SETTING_ON_MACHINE},
     {T "vpcAccess.networkInterfaces", TNOTE("network-interfaces"), "--network, --subnet",
-     SETTING_IGNORED, NO_VPC, NULL},
+     SETTING_PARTLY, NO_VPC, NULL, SETTING_ON_MACHINE},
+    {T "vpcAccess.egress", TNOTE("vpc-access-egress"), "--vpc-egress", SETTING_DONE, NULL, NULL,
+     SETTING_ON_MACHINE},
+    {T "vpcAccess.connector", TNOTE("vpc-access-connector"), "--vpc-connector", SETTING_IGNORED,
+     OWN_WAY, NULL, SETTING_OF_PROGRAMS | SETTING_IN_PODS},
+    {T "vpcAccess.networkInterfaces", TNOTE("network-interfaces"), "--network, --subnet",
+     SETTING_IGNORED, OWN_WAY, NULL, SETTING_OF_PROGRAMS | SETTING_IN_PODS},
+    {T "vpcAccess.egress", TNOTE("vpc-access-egress"), "--vpc-egress", SETTING_IGNORED, OWN_WAY,
+     NULL, SETTING_OF_PROGRAMS | SETTING_IN_PODS},
     {T "timeout", SPEC "timeoutSeconds", "--timeout", SETTING_DONE, NULL, NULL},
     {T "serviceAccount", SPEC "serviceAccountName", "--service-account", SETTING_DONE, NULL, NULL},
     {T "executionEnvironment", TNOTE("execution-environment"), "--execution-environment",
@@ -250,7 +259,7 @@ const struct setting settings[] = {
 /* ---- finding ---- */
 
 /* Said once, when the process starts. */
-static enum setting_engine chosen = SETTING_IN_CONTAINERS;
+static enum setting_engine chosen = SETTING_ON_MACHINE;
 
 void settings_choose(enum setting_engine engine)
 {
@@ -259,7 +268,7 @@ void settings_choose(enum setting_engine engine)
 
 static bool counts(const struct setting *row)
 {
-    return row->engine == SETTING_ANY || row->engine == chosen;
+    return row->engine == SETTING_ANY || (row->engine & chosen) != 0;
 }
 
 static bool is_end(const struct setting *row)

@@ -20,8 +20,15 @@ enum setting_effect {
     SETTING_REFUSED,  /* an error, or a revision that does not become ready */
 };
 
-/* Of which instances a row is true: some settings do more in containers than for plain programs. */
-enum setting_engine { SETTING_ANY, SETTING_IN_CONTAINERS, SETTING_OF_PROGRAMS };
+/* Of which instances a row is true, as bits: some settings do more in containers than for plain
+ * programs, and some less in the pods of a cluster. */
+enum setting_engine {
+    SETTING_ANY = 0,
+    SETTING_OF_PROGRAMS = 1,
+    SETTING_IN_PODS = 2,
+    SETTING_ON_MACHINE = 4, /* containers that Homerun itself runs */
+    SETTING_IN_CONTAINERS = SETTING_IN_PODS | SETTING_ON_MACHINE,
+};
 
 struct setting {
     const char *v2;   /* the field, which is also its place in the document; NULL if v2 has none */
@@ -33,8 +40,8 @@ struct setting {
     enum setting_engine engine;
 };
 
-/* What instances of this server are: rows of the others do not count. Containers, until it is said.
- */
+/* What instances of this server are: rows of the others do not count. Containers of this machine,
+ * until it is said. */
 void settings_choose(enum setting_engine engine);
 
 /* Each row stands for its field and all below; the longest path wins. Ends without v2 and v1. */

@@ -144,6 +144,17 @@ static void put_name(struct buffer *out, const char *name)
     }
 }
 
+static const char *engine_text(enum setting_engine engine)
+{
+    switch ((unsigned)engine) {
+    case SETTING_OF_PROGRAMS:
+        return " (with `--engine=process`)";
+    case SETTING_OF_PROGRAMS | SETTING_IN_PODS:
+        return " (with `--engine=process` or `kubernetes`)";
+    }
+    return "";
+}
+
 static void put_settings(struct buffer *out)
 {
     buffer_add_text(out, settings_intro);
@@ -155,10 +166,7 @@ static void put_settings(struct buffer *out)
         put_name(out, row->v1);
         put_name(out, row->flag);
         buffer_printf(out, "| %s | %s%s |\n", setting_effect_text(row->effect), row->why,
-                      row->engine == SETTING_OF_PROGRAMS &&
-                              strstr(row->why, "--engine=process") == NULL
-                          ? " (with `--engine=process`)"
-                          : "");
+                      strstr(row->why, "--engine=process") != NULL ? "" : engine_text(row->engine));
     }
 }
 

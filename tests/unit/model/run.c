@@ -104,6 +104,34 @@ static void the_run_record_says_all_that_a_start_takes(void **state)
     assert_true(json_is_null(json_object_get(container, "readiness_probe")));
 }
 
+static void the_way_out_is_what_no_vpc_takes_away(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *vpc, *egress;
+    } cases[] = {
+        {"{}", "all"},
+        {"{\"egress\":\"ALL_TRAFFIC\"}", "all"},
+        {"{\"connector\":\"\",\"networkInterfaces\":[],\"egress\":\"ALL_TRAFFIC\"}", "all"},
+        {"{\"connector\":\"c\"}", "public"},
+        {"{\"connector\":\"c\",\"egress\":\"VPC_EGRESS_UNSPECIFIED\"}", "public"},
+        {"{\"connector\":\"c\",\"egress\":\"PRIVATE_RANGES_ONLY\"}", "public"},
+        {"{\"connector\":\"c\",\"egress\":\"ALL_TRAFFIC\"}", "none"},
+        {"{\"networkInterfaces\":[{\"network\":\"n\"}]}", "public"},
+        {"{\"networkInterfaces\":[{}],\"egress\":\"ALL_TRAFFIC\"}", "none"},
+    };
+    auto_json *service = json_of("{}");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char template[300];
+        snprintf(template, sizeof(template),
+                 "{\"vpcAccess\":%s,\"containers\":[{\"image\":\"i\"}]}", cases[i].vpc);
+        auto_json *record = record_of(service, template, "hello-1");
+        assert_string_equal(json_text(record, "way_out"), cases[i].egress);
+    }
+    auto_json *bare = record_of(service, "{\"containers\":[{\"image\":\"i\"}]}", "hello-1");
+    assert_string_equal(json_text(bare, "way_out"), "all");
+}
+
 static void instances_of_a_service_are_shared_out_by_percent(void **state)
 {
     (void)state;
@@ -136,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_given_probe_replaces_the_default_one),
         cmocka_unit_test(a_fraction_of_a_cpu_takes_one_request),
         cmocka_unit_test(the_run_record_says_all_that_a_start_takes),
+        cmocka_unit_test(the_way_out_is_what_no_vpc_takes_away),
         cmocka_unit_test(instances_of_a_service_are_shared_out_by_percent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,7 @@ static void the_conditions_keep_the_warning_in_the_words_of_the_api(void **state
 {
     (void)state;
     auto_arena arena = {0};
+    settings_choose(SETTING_ON_MACHINE);
     auto_json *doc = json_of("{\"template\":{\"vpcAccess\":{\"connector\":\"c\"},\"containers\":[{"
                              "\"image\":\"i\"}]}}");
     struct service_view view = view_of(doc);
@@ -219,12 +220,13 @@ static void the_conditions_keep_the_warning_in_the_words_of_the_api(void **state
     assert_string_equal(json_text(old, "severity"), "Warning");
     assert_string_equal(json_text(old, "status"), "False");
     assert_string_equal(json_text(old, "message"),
-                        "run.googleapis.com/vpc-access-connector has no effect here: requests go "
-                        "out by this machine's own network.");
+                        "run.googleapis.com/vpc-access-connector has not all of its effect here: "
+                        "there is no VPC: what is routed into it (`--vpc-egress`) reaches other "
+                        "services and nothing else.");
     auto_json *v2 = service_to_v2(&arena, &view);
     const json_t *now = condition_of(json_at(v2, "conditions"), "SettingsApplied");
     assert_string_equal(json_text(now, "severity"), "WARNING");
-    assert_non_null(strstr(json_text(now, "message"), "template.vpcAccess.connector has no"));
+    assert_non_null(strstr(json_text(now, "message"), "template.vpcAccess.connector has not"));
     json_object_del(json_at(doc, "template"), "vpcAccess");
     auto_json *quiet = service_to_v2(&arena, &view);
     assert_null(condition_of(json_at(quiet, "conditions"), "SettingsApplied"));
