@@ -6,6 +6,7 @@
 #include "cli/actions.h"
 #include "cli/client.h"
 #include "cli/node.h"
+#include "cli/terminal.h"
 
 enum { EXPLAIN_TOKEN_MAX = 32768, EXPLAIN_CURL_MAX = 65536 };
 

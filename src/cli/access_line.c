@@ -5,6 +5,7 @@
 #include "cli/client.h"
 #include "cli/outcome.h"
 #include "cli/terminal.h"
+#include "cli/until.h"
 
 /* What the bindings that let somebody invoke come to. */
 struct openness {

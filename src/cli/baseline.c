@@ -9,6 +9,8 @@
 #include "cli/actions.h"
 #include "cli/client.h"
 #include "cli/node.h"
+#include "cli/terminal.h"
+#include "cli/until.h"
 
 static const struct {
     const char *constraint;

@@ -8,7 +8,12 @@
 #include "cli/image_build.h"
 #include "cli/image_store.h"
 #include "cli/outcome.h"
+#include "cli/plan.h"
+#include "cli/policies.h"
 #include "cli/progress.h"
+#include "cli/service_edit.h"
+#include "cli/services_show.h"
+#include "cli/until.h"
 
 /* As gcloud names what it builds. */
 #define SOURCE_IMAGES "cloud-run-source-deploy/"

@@ -20,6 +20,8 @@
 #include "cli/client.h"
 #include "cli/probe.h"
 #include "cli/resolve.h"
+#include "cli/terminal.h"
+#include "cli/until.h"
 #include "net/net.h"
 #include "trust/trust.h"
 

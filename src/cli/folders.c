@@ -3,7 +3,9 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/input.h"
 #include "cli/node.h"
+#include "cli/terminal.h"
 
 int action_folders_list(struct cli *cli)
 {

@@ -1,8 +1,11 @@
+#include "cli/groups.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/terminal.h"
 
 static const char groups_path[] = "/homerun/v1/groups";
 

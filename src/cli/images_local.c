@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/image_build.h"
 #include "cli/image_store.h"
+#include "cli/terminal.h"
 
 /* ---- the list ---- */
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/terminal.h"
 
 const char *age_text(struct cli *cli, uint64_t seconds)
 {

@@ -3,6 +3,8 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/input.h"
+#include "cli/terminal.h"
 
 static const char issuers_path[] = "/homerun/v1/issuers";
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/terminal.h"
 
 enum {
     LIMIT_DEFAULT = 100,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/client.h"
+#include "cli/terminal.h"
 
 /* "folders/12" of "12" and of "folders/12". */
 static const char *node_named(struct cli *cli, const char *kind, const char *id)

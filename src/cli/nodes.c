@@ -3,6 +3,7 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/terminal.h"
 
 int action_nodes_list(struct cli *cli)
 {

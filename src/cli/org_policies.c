@@ -5,7 +5,9 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/input.h"
 #include "cli/node.h"
+#include "cli/terminal.h"
 
 /* "projects/demo", of the session if nothing else is named. */
 static const char *policy_node(struct cli *cli, struct error *err)

@@ -1,9 +1,12 @@
 /* `access plan`, and --dry-run of the commands that change access: who would gain, who would lose.
  */
+#include "cli/plan.h"
+
 #include <stdio.h>
 
 #include "cli/actions.h"
-#include "cli/client.h"
+#include "cli/input.h"
+#include "cli/terminal.h"
 
 static void print_callers(const char *head, const json_t *rows, long long requests)
 {

@@ -1,10 +1,16 @@
 /* Allow policies of services, and of their doors: read, change, write with the etag that was read.
  */
+#include "cli/policies.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/input.h"
+#include "cli/plan.h"
+#include "cli/terminal.h"
+#include "cli/until.h"
 
 enum { TRIES = 5 };
 

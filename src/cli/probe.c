@@ -9,6 +9,7 @@
 #include "cli/actions.h"
 #include "cli/client.h"
 #include "cli/https_head.h"
+#include "cli/terminal.h"
 
 /* The row of access:public for RESOURCE; NULL if it is not public. */
 static const json_t *row_of(const json_t *rows, const char *resource)

@@ -3,7 +3,9 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/input.h"
 #include "cli/outcome.h"
+#include "cli/terminal.h"
 
 static const char *revisions_path(struct cli *cli, const char *service)
 {

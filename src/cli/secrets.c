@@ -6,6 +6,9 @@
 #include "base/encode.h"
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/input.h"
+#include "cli/policies.h"
+#include "cli/terminal.h"
 
 static const char accessor[] = "roles/secretmanager.secretAccessor";
 

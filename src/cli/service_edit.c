@@ -2,11 +2,14 @@
  * The flags of `deploy` and `services update`, in gcloud's names, as changes of a v2 document. Most
  * are one row each; lists and maps have functions of their own.
  */
+#include "cli/service_edit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/random.h"
 #include "cli/client.h"
+#include "cli/until.h"
 
 static const char container[] = "template.containers[0]";
 

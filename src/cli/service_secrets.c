@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "cli/client.h"
+#include "cli/service_edit.h"
 
 /* What a flag says behind its '='. */
 struct use {

@@ -3,7 +3,11 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/input.h"
 #include "cli/outcome.h"
+#include "cli/services_show.h"
+#include "cli/terminal.h"
+#include "cli/until.h"
 
 int action_services_list(struct cli *cli)
 {

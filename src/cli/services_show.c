@@ -1,4 +1,6 @@
 /* One service, for people: what it is, who may invoke it, and how it runs. */
+#include "cli/services_show.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/outcome.h"
 #include "cli/terminal.h"
+#include "cli/until.h"
 
 static const char *joined(struct cli *cli, const char *text, const char *more)
 {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/actions.h"
-#include "cli/client.h"
+#include "cli/groups.h"
 
 /* Hands URL to the desktop. False where there is none: the link is then printed alone. */
 static bool open_in_browser(const char *url)

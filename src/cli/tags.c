@@ -5,6 +5,7 @@
 #include "cli/actions.h"
 #include "cli/client.h"
 #include "cli/node.h"
+#include "cli/terminal.h"
 
 /* "//run.googleapis.com/projects/P/locations/R/services/S". */
 static const char *full_name(struct cli *cli, const char *service)

@@ -1,7 +1,7 @@
 /* `services update-traffic`: which revision gets how much, and which have a tag. */
 #include <stdlib.h>
 
-#include "cli/client.h"
+#include "cli/service_edit.h"
 
 static const char type_latest[] = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
 static const char type_revision[] = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION";

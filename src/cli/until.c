@@ -2,8 +2,9 @@
  * --public-until TIME --reason TEXT: on the switch two annotations, on a grant of allUsers a
  * condition. Either is over at the time by itself.
  */
+#include "cli/until.h"
+
 #include "base/clock.h"
-#include "cli/client.h"
 
 static const char until_note[] = "homerun.dev/public-until";
 static const char reason_note[] = "homerun.dev/public-reason";

@@ -5,6 +5,7 @@
 
 #include "cli/actions.h"
 #include "cli/client.h"
+#include "cli/terminal.h"
 
 static const char *volumes_path(struct cli *cli)
 {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "control/identity/account_keys.h"
 #include "control/identity/accounts.h"
 #include "control/publish/publish.h"
 #include "control/record/owner.h"

@@ -20,19 +20,3 @@ struct slice url_path(struct slice target);
 
 /* What stands behind the first '?'; "" if nothing. */
 struct slice url_query(struct slice target);
-
-/* Percent-decoded; '+' is a space if PLUS. False on a broken escape or a NUL. */
-bool url_decode(struct arena *arena, struct slice text, bool plus, struct slice *out);
-
-/* Unreserved characters (RFC 3986 section 2.3) stay, all others become %XX. */
-struct slice url_encode(struct arena *arena, struct slice text);
-
-/* Whether every name and value of a query can be decoded. Ask it where a parameter that is broken
- * must not be taken for one that is absent. */
-bool url_query_whole(struct arena *arena, struct slice query);
-
-/* The value of query parameter NAME, decoded; false if it is not there (or broken). */
-bool url_query_find(struct arena *arena, struct slice query, const char *name, struct slice *out);
-
-/* For the error pages: & < > " ' become entities. */
-struct slice html_escape(struct arena *arena, struct slice text);

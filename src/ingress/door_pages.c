@@ -1,6 +1,6 @@
 #include "ingress/door_pages.h"
 
-#include "http/url.h"
+#include "http/html.h"
 
 struct text {
     enum rung rung;

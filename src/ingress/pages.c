@@ -2,7 +2,7 @@
 #include "ingress/pages.h"
 
 #include "base/random.h"
-#include "http/url.h"
+#include "http/html.h"
 
 struct page {
     int status;

@@ -16,6 +16,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/codec.h"
+#include "http/percent.h"
+#include "http/query.h"
 #include "http/url.h"
 
 enum { PENDING_MAX = 256, PENDING_MS = 5000, TICK_MS = 500 };

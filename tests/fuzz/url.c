@@ -2,6 +2,9 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "http/html.h"
+#include "http/percent.h"
+#include "http/query.h"
 #include "http/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,9 +2,10 @@
 #include "control/access/explain.h"
 
 #include "control/identity/issuer.h"
+#include "control/record/etag.h"
 #include "control/record/policy_doc.h"
 #include "control/record/service_view.h"
-#include "http/url.h"
+#include "http/percent.h"
 #include "model/resource_name.h"
 
 /* TEXT as one word of a shell. */

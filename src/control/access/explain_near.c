@@ -9,6 +9,8 @@
 
 #include "control/record/groups.h"
 #include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
+#include "control/record/roles.h"
 #include "control/record/tags.h"
 #include "model/service_run.h"
 #include "policy/path.h"

@@ -6,6 +6,7 @@
 #include "control/access/explain.h"
 
 #include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
 
 /* ---- bindings ---- */
 

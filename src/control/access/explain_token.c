@@ -9,6 +9,7 @@
 
 #include "control/identity/federation.h"
 #include "control/identity/issuer.h"
+#include "control/identity/issuer_mint.h"
 #include "control/record/projects.h"
 
 static struct explain_cause cause(const char *code, const char *text)

@@ -5,7 +5,9 @@
 #include "control/call/answer.h"
 #include "control/identity/accounts.h"
 #include "control/record/door.h"
+#include "control/record/etag.h"
 #include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
 
 enum { TEST_PERMISSIONS_MAX = 100 };
 

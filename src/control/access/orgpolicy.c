@@ -4,6 +4,7 @@
 #include "control/access/orgpolicy_ask.h"
 #include "control/access/orgpolicy_doc.h"
 #include "control/identity/issuer.h"
+#include "control/record/resource_tree.h"
 #include "policy/orgpolicy.h"
 
 /* ---- refusing ---- */

@@ -9,6 +9,7 @@
 #include "control/identity/accounts.h"
 #include "control/identity/federation.h"
 #include "control/record/door.h"
+#include "control/record/resource_tree.h"
 #include "policy/orgpolicy.h"
 
 struct grant_check {

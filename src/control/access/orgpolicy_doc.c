@@ -1,7 +1,8 @@
 #include "control/access/orgpolicy_doc.h"
 
-#include "control/record/policy_doc.h"
+#include "control/record/etag.h"
 #include "control/record/projects.h"
+#include "control/record/resource_tree.h"
 
 static const struct field expr_fields[] = {
     {.name = "title", .kind = FIELD_STRING},

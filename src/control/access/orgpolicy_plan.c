@@ -11,6 +11,7 @@
 #include "control/publish/publish.h"
 #include "control/record/door.h"
 #include "control/record/projects.h"
+#include "control/record/resource_tree.h"
 
 /* ---- one question about one service ---- */
 

@@ -5,6 +5,8 @@
 #include "control/publish/publish.h"
 #include "control/record/door.h"
 #include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
+#include "control/record/roles.h"
 #include "control/record/service_view.h"
 
 enum { ROWS_MAX = 500 };

@@ -10,6 +10,8 @@
 #include "control/record/groups.h"
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
+#include "control/record/resource_tree.h"
+#include "control/record/roles.h"
 #include "model/service_run.h"
 
 static const char invoke[] = "run.routes.invoke";

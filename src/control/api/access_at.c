@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
+#include "control/record/roles.h"
 #include "model/service_run.h"
 
 enum { ROWS_MAX = 100000 };

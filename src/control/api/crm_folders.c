@@ -7,7 +7,7 @@
 #include "control/access/iam_policy.h"
 #include "control/access/new_tags.h"
 #include "control/api/crm_operation.h"
-#include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
 
 static const struct field folder_fields[] = {
     {.name = "name", .kind = FIELD_STRING, .flags = FIELD_OUTPUT_ONLY},

@@ -10,6 +10,8 @@
 #include "control/api/crm_filter.h"
 #include "control/api/crm_operation.h"
 #include "control/call/paging.h"
+#include "control/record/etag.h"
+#include "control/record/resource_tree.h"
 
 enum { DEPTH_MAX = 10 };
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "control/access/orgpolicy_doc.h"
 #include "control/api/orgpolicy_forms.h"
-#include "control/record/policy_doc.h"
+#include "control/record/etag.h"
 
 static const char *const all_values[] = {"ALL_VALUES_UNSPECIFIED", "ALLOW", "DENY", NULL};
 

@@ -8,10 +8,10 @@
 #include "control/api/crm_operation.h"
 #include "control/api/crm_v3_bindings_inside.h"
 #include "control/call/paging.h"
-#include "control/record/policy_doc.h"
 #include "control/record/projects.h"
+#include "control/record/resource_tree.h"
 #include "control/record/tags.h"
-#include "http/url.h"
+#include "http/percent.h"
 
 static const char tree_prefix[] = "//cloudresourcemanager.googleapis.com/";
 static const char run_prefix[] = "//run.googleapis.com/";

@@ -10,7 +10,7 @@
 #include "control/api/crm_operation.h"
 #include "control/record/projects.h"
 #include "control/record/tags.h"
-#include "http/url.h"
+#include "http/percent.h"
 #include "model/resource_name.h"
 
 static const struct field collection_fields[] = {

@@ -9,7 +9,7 @@
 #include "control/access/iam_policy.h"
 #include "control/api/crm_operation.h"
 #include "control/call/paging.h"
-#include "control/record/policy_doc.h"
+#include "control/record/etag.h"
 #include "control/record/projects.h"
 #include "control/record/tags.h"
 #include "policy/pattern.h"

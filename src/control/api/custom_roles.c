@@ -5,7 +5,7 @@
 #include "control/api/custom_roles.h"
 
 #include "control/call/paging.h"
-#include "control/record/policy_doc.h"
+#include "control/record/etag.h"
 
 enum {
     ROLES_MAX = 300,

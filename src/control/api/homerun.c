@@ -7,6 +7,7 @@
 
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
+#include "control/identity/issuer_mint.h"
 #include "policy/members.h"
 
 enum { GROUP_MEMBERS_MAX = 10000 };

@@ -6,7 +6,9 @@
 #include "control/access/iam_policy.h"
 #include "control/access/orgpolicy.h"
 #include "control/call/paging.h"
+#include "control/identity/account_life.h"
 #include "control/identity/accounts.h"
+#include "control/record/etag.h"
 
 enum { PAGE_DEFAULT = 100 };
 

@@ -6,6 +6,7 @@
 #include "control/access/orgpolicy.h"
 #include "control/api/iam_v1_inside.h"
 #include "control/call/paging.h"
+#include "control/identity/account_keys.h"
 #include "control/identity/accounts.h"
 
 enum { KEYS_PER_ACCOUNT_MAX = 10, KEYS_LISTED_MAX = 1000 };

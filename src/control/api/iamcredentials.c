@@ -4,8 +4,10 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "control/access/orgpolicy.h"
+#include "control/identity/account_keys.h"
 #include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
+#include "control/identity/issuer_mint.h"
 #include "ipc/signer_client.h"
 
 enum {

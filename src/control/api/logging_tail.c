@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "control/api/logging_entries.h"
-#include "control/identity/issuer.h"
+#include "control/identity/issuer_believe.h"
 
 enum {
     TAILS_MAX = 64,

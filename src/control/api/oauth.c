@@ -5,11 +5,14 @@
 #include "control/api/oauth.h"
 
 #include "base/clock.h"
+#include "control/identity/account_keys.h"
 #include "control/identity/accounts.h"
 #include "control/identity/agent_grants.h"
 #include "control/identity/gcloud_login.h"
 #include "control/identity/issuer.h"
-#include "http/url.h"
+#include "control/identity/issuer_believe.h"
+#include "control/identity/issuer_mint.h"
+#include "http/query.h"
 #include "ipc/signer_client.h"
 
 /* Google's token endpoint: its clients name it as the audience whatever URL they send to.

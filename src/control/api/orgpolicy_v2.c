@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "control/access/orgpolicy_doc.h"
 #include "control/api/orgpolicy_forms.h"
-#include "control/record/policy_doc.h"
+#include "control/record/etag.h"
 #include "control/record/projects.h"
 
 static const struct field policy_fields[] = {

@@ -6,8 +6,9 @@
 
 #include "control/identity/federation.h"
 #include "control/identity/federation_keys.h"
-#include "control/identity/issuer.h"
-#include "http/url.h"
+#include "control/identity/issuer_believe.h"
+#include "control/identity/issuer_mint.h"
+#include "http/query.h"
 
 #define GRANT      "urn:ietf:params:oauth:grant-type:"
 #define TOKEN_TYPE "urn:ietf:params:oauth:token-type:"

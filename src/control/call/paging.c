@@ -6,7 +6,7 @@
 
 #include "base/encode.h"
 #include "base/map.h"
-#include "http/url.h"
+#include "http/percent.h"
 
 static const char *asked(struct api_call *call, const char *name)
 {

@@ -7,6 +7,8 @@
 #include "control/record/door.h"
 #include "control/record/owner.h"
 #include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
+#include "control/record/roles.h"
 #include "control/record/secrets.h"
 #include "control/record/tags.h"
 

@@ -4,7 +4,7 @@
 #include "base/buffer.h"
 #include "control/call/call.h"
 #include "control/record/projects.h"
-#include "http/url.h"
+#include "http/query.h"
 
 /* ---- path and query ---- */
 

@@ -10,7 +10,8 @@
 #include "control/front/agents_inside.h"
 #include "control/front/door_inside.h"
 #include "control/identity/agent_documents.h"
-#include "http/url.h"
+#include "http/percent.h"
+#include "http/query.h"
 
 enum { LIST_MAX = 100, US_PER_S = 1000000 };
 

@@ -8,9 +8,10 @@
 #include "control/front/agents.h"
 #include "control/front/agents_inside.h"
 #include "control/front/door_inside.h"
+#include "control/identity/accounts.h"
 #include "control/identity/gcloud_login.h"
 #include "control/identity/issuer.h"
-#include "http/url.h"
+#include "http/query.h"
 
 enum { FRESH_S = 10 * 60 };
 

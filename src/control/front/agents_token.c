@@ -8,6 +8,7 @@
 #include "control/front/door_inside.h"
 #include "control/identity/agent_documents.h"
 #include "control/identity/issuer.h"
+#include "control/identity/issuer_mint.h"
 
 /* ---- answers ---- */
 

@@ -13,6 +13,7 @@
 #include "control/front/door_pages.h"
 #include "control/identity/handover.h"
 #include "control/identity/one_time_link.h"
+#include "http/query.h"
 #include "http/url.h"
 
 /* ---- what requests are ---- */

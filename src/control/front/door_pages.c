@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 
 #include "base/encode.h"
-#include "http/url.h"
+#include "http/html.h"
 
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--line:#dfe3e8;--ink:#1c2530;"

@@ -13,10 +13,11 @@
 #include "control/front/cookies.h"
 #include "control/front/door.h"
 #include "control/front/door_inside.h"
+#include "control/identity/accounts.h"
 #include "control/identity/guesses.h"
 #include "control/identity/passkeys.h"
 #include "control/identity/round_trip.h"
-#include "http/url.h"
+#include "http/query.h"
 
 enum { FIELD_MAX = 8192 }; /* of a form, in base64url */
 

@@ -18,7 +18,8 @@
 #include "control/identity/renewal.h"
 #include "control/identity/replays.h"
 #include "control/identity/round_trip.h"
-#include "http/url.h"
+#include "http/percent.h"
+#include "http/query.h"
 
 enum {
     WITHOUT_RENEWAL_S = 60 * 60,

@@ -22,7 +22,7 @@
 #include "control/front/router.h"
 #include "control/front/scopes.h"
 #include "control/identity/accounts.h"
-#include "control/identity/issuer.h"
+#include "control/identity/issuer_believe.h"
 #include "control/identity/sessions.h"
 #include "control/publish/nodes.h"
 #include "control/publish/turn.h"

@@ -7,7 +7,7 @@
 
 #include "control/call/call.h"
 #include "control/front/query.h"
-#include "http/url.h"
+#include "http/percent.h"
 
 enum kind { TEXT, FLAG, SIZE, MANY };
 

@@ -2,7 +2,7 @@
 #include "control/front/router.h"
 
 #include "control/call/call.h"
-#include "http/url.h"
+#include "http/percent.h"
 
 /*
  * Whether a decoded segment can be the name of something. What ends or divides a name in a URL is

@@ -1,6 +1,6 @@
 /* The end of an account, and its return: the address is free again, the bindings stay with the one
  * that had them. */
-#include "control/identity/accounts.h"
+#include "control/identity/account_life.h"
 
 static bool collect_key(const struct store_doc *doc, void *ctx)
 {

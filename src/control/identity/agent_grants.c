@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "control/identity/issuer.h"
+#include "control/identity/issuer_believe.h"
+#include "control/identity/issuer_mint.h"
 
 static const char prefix[] = "sessions/";
 enum { VERIFIER_MIN = 43, VERIFIER_MAX = 128 };

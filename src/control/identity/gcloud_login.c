@@ -1,7 +1,9 @@
 #include "control/identity/gcloud_login.h"
 
 #include "base/clock.h"
+#include "control/identity/accounts.h"
 #include "control/identity/issuer.h"
+#include "control/identity/issuer_mint.h"
 
 /* Where the session counts: at no host of a service. */
 #define AT_GCLOUD ":gcloud"

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "control/identity/accounts.h"
+#include "control/identity/account_keys.h"
 
 enum { FILE_BYTES_MAX = 65536 };
 

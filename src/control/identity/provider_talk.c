@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "control/identity/http_fetch.h"
 #include "control/identity/jwks_fetch.h"
-#include "http/url.h"
+#include "http/percent.h"
 
 static void finish(struct provider_talk *talk, enum talk_end end)
 {

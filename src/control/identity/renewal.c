@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "http/url.h"
+#include "http/percent.h"
 
 enum { LOOK_MS = 60 * 1000, WAITERS_MAX = 16 };
 

@@ -4,6 +4,7 @@
  * its address: a provider's person is granted what policies grant to "user:E", and has none of what
  * belongs to an account itself.
  */
+#include "control/identity/accounts.h"
 #include "control/identity/sessions.h"
 #include "control/record/groups.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "control/identity/accounts.h"
 #include "control/record/projects.h"
 
 enum {

@@ -11,7 +11,6 @@
 #pragma once
 
 #include "control/call/call.h"
-#include "control/identity/accounts.h"
 #include "control/identity/ticket.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include "control/identity/workload.h"
 
 #include "control/identity/accounts.h"
-#include "control/identity/issuer.h"
+#include "control/identity/issuer_mint.h"
 #include "control/record/projects.h"
 #include "model/service_type.h"
 

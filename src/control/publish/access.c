@@ -10,6 +10,8 @@
 
 #include "base/buffer.h"
 #include "base/encode.h"
+#include "control/record/resource_tree.h"
+#include "control/record/roles.h"
 #include "trust/trust.h"
 
 static const char invoke[] = "run.routes.invoke";

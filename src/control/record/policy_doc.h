@@ -37,27 +37,8 @@ bool policy_doc_bindings(struct arena *arena, const json_t *policy, const char *
 /* Back to JSON: [{"role","members","condition"}]. */
 json_t *policy_doc_json(const struct binding *bindings, size_t count);
 
-/* Google's etag: padded base64 without '+' and '/', since gcloud changes the alphabet. "ACAB" for
- * version 0. */
-struct slice policy_etag(struct arena *arena, int64_t stored_version);
-/* Compares as bytes, in either alphabet. */
-bool policy_etag_matches(struct arena *arena, const char *etag, int64_t stored_version);
-
-/* Kinds of node by store key. */
-enum policy_node policy_node_of(const char *resource);
-/* The parent of a resource: the next level of a door, project of a service, account or secret, the
- * secret of a version, then folders and the organization; a
- * tag value's is its key, a key's the node that it is of.
- * False at the top. In ARENA. */
-bool resource_parent(struct store *store, struct arena *arena, const char *resource,
-                     const char **parent);
-/* Whether ROLE, a predefined one or one of the record, holds PERMISSION. */
-bool role_gives(struct store *store, struct slice role, struct slice permission);
 /*
  * Whether a condition says nothing but when a grant ends: `request.time < timestamp("T")`. *end_us
  * is T then, in microseconds since 1970.
  */
 bool condition_ends(struct slice expression, int64_t *end_us);
-
-/* Custom roles of the record: callback of policy_grants(). CTX: struct store. */
-bool custom_role_holds(void *ctx, struct slice role, struct slice permission);

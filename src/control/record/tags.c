@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "control/control.h"
-#include "control/record/policy_doc.h"
+#include "control/record/resource_tree.h"
 
 enum { DEPTH_MAX = 16 };
 

@@ -18,6 +18,7 @@
 #include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "control/record/regions.h"
+#include "control/record/roles.h"
 #include "control/record/volumes.h"
 #include "control/run/checks.h"
 #include "model/resource_name.h"

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/client.h"
+#include "cli/service_edit.h"
 #include "cli/up_plan.h"
 
 enum { WORDS_MAX = 32 };

@@ -16,7 +16,6 @@
 #include "control/record/projects.h"
 #include "control/run/checks.h"
 #include "control/run/service.h"
-#include "http/url.h"
 
 static struct answer last;
 

@@ -8,6 +8,7 @@
  *
  * PLAN_WORLDS: how many (12; `make test-agreement`: 1,500, over 10^5 pairs of policy and request).
  */
+#include "control/record/resource_tree.h"
 #include "harness.h"
 
 #include <setjmp.h>
@@ -22,7 +23,6 @@
 #include "base/encode.h"
 #include "control/access/explain.h"
 #include "control/publish/change.h"
-#include "control/record/policy_doc.h"
 #include "control/record/projects.h"
 #include "control/record/service_view.h"
 #include "lookup/lookup.h"

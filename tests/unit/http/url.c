@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#include "http/html.h"
+#include "http/percent.h"
+#include "http/query.h"
 #include "http/url.h"
 
 static void an_authority_is_a_host_and_perhaps_a_port(void **state)
