@@ -74,6 +74,8 @@ const struct flag up_flags[] = {
     {"cluster", FLAG_SWITCH, NULL, "one node of several with the same --store=postgresql://…",
      NULL},
     {"node", FLAG_TEXT, "NAME", "name of this node in the cluster (made of the host's)", NULL},
+    {"cluster-key", FLAG_TEXT, "FILE",
+     "what the keys of the cluster are encrypted with in the record; the same on each node", NULL},
     {"lease", FLAG_NUMBER, "SECONDS",
      "how long a node that cannot reach PostgreSQL goes on deciding (15)", NULL},
     {"when-cut-off", FLAG_TEXT, "WHAT",

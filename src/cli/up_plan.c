@@ -167,6 +167,7 @@ static const struct place places[] = {
     {TEXT("store", settings.store), is_store, a_store},
     {TEXT("node", settings.node), is_owner,
      "up to 40 small letters, digits and '-', with a letter first"},
+    {TEXT("cluster-key", settings.cluster_key), NULL, NULL},
     {TEXT("when-cut-off", settings.when_cut_off), NULL, NULL},
     {TEXT("internal", settings.internal), is_cidr, a_cidr},
     {TEXT("trusted-proxy", settings.trusted_proxies), is_cidr, a_cidr},
@@ -424,8 +425,16 @@ static void make_node_name(struct settings *settings)
 /* What a node of a cluster has to have. */
 static bool settle_cluster(struct settings *settings, struct error *err)
 {
+    char found[PATH_MAX];
     if (!settings->cluster) {
-        return true;
+        return settings->cluster_key[0] == '\0' ||
+               error_set(err, STATUS_INVALID_ARGUMENT, "--cluster-key is for --cluster");
+    }
+    if (settings->cluster_key[0] != '\0') {
+        if (realpath(settings->cluster_key, found) == NULL) {
+            return error_errno(err, "--cluster-key: %.300s", settings->cluster_key);
+        }
+        snprintf(settings->cluster_key, sizeof(settings->cluster_key), "%s", found);
     }
     if (strcmp(settings->store, "sqlite") == 0) {
         return error_set(err, STATUS_INVALID_ARGUMENT,

@@ -183,6 +183,7 @@ static struct store *open_shared(const struct settings *chosen, struct arena *ar
             .node = cluster ? chosen->node : arena_printf(arena, "%s:%s", name, chosen->data),
             .alone = !cluster,
             .cluster = cluster,
+            .joins = cluster && chosen->cluster_key[0] != '\0',
         },
         err);
     if (store == NULL) {
@@ -374,7 +375,8 @@ static bool start(struct control *control, struct error *err)
     control->checks = revision_checks_new(control);
     control->operations = operations_new(control, err);
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
-        !cluster_keys_settle(control, issuer_signers_keys(control), err) ||
+        !cluster_keys_settle(control, issuer_signers_keys(control), control->issuer->taken_old,
+                             err) ||
         !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
         !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) ||
         !run_secrets_expire(control, err)) {

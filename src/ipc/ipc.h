@@ -126,6 +126,10 @@ enum sign_kind {
     SIGN_DOOR_ASSERTION, /* ingress asks: bytes = claims, a JSON object; answer = the whole JWT, by
                             the doors' own key */
     SIGN_DOOR_KEYS,      /* answer = {"KID": "PEM"} of those keys, NUL, a JWK set of them */
+    SIGN_WRAP,           /* answer = the keys of this node, for the record of a cluster: see
+                            signer/wrap.h */
+    SIGN_UNWRAP,         /* bytes = what SIGN_WRAP answered at some node: they become this node's;
+                            answer = "newest", or "old": wrapped by another key than our first */
 };
 struct msg_sign {
     uint64_t id; /* chosen by the asker */

@@ -52,6 +52,7 @@ static const struct row rows[] = {
     TEXT(kubernetes_sources, ""),
     TEXT(store, "sqlite"),
     TEXT(node, ""),
+    TEXT(cluster_key, ""),
     TEXT(when_cut_off, "refuse"),
     TEXT(internal, ""),
     TEXT(trusted_proxies, ""),

@@ -29,6 +29,7 @@ struct settings {
     char kubernetes_sources[1024]; /* CIDRs that Homerun's requests come from; "" */
     char store[512];               /* "sqlite" or a postgresql:// URL */
     char node[64];                 /* our name among the nodes of a cluster; "" until it is made */
+    char cluster_key[4096];        /* absolute path of what the keys of a cluster are wrapped by */
     char when_cut_off[16];         /* of a cluster: refuse, serve-stale */
     char internal[1024];           /* CIDRs, comma-separated */
     char trusted_proxies[1024];

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/encode.h"
 #include "codec/codec.h"
+#include "signer/wrap.h"
 
 enum { LEAF_DAYS = 397, LEAF_NAMES_MAX = 256, JWKS_BYTES_MAX = 65536 };
 
@@ -277,6 +278,23 @@ static bool answer_open(const struct question *question, struct slice *out, stru
            seal_open(&question->keyring->seal, name, sealed, question->arena, out, err);
 }
 
+/* ---- all of it, for the nodes of a cluster ---- */
+
+static bool answer_wrap(const struct question *question, struct slice *out, struct error *err)
+{
+    return wrap_keyring(question->keyring, question->arena, out, err);
+}
+
+static bool answer_unwrap(const struct question *question, struct slice *out, struct error *err)
+{
+    bool old = false;
+    if (!unwrap_keyring(question->keyring, question->bytes, question->now_s, &old, err)) {
+        return false;
+    }
+    *out = old ? SLICE("old") : SLICE("newest");
+    return true;
+}
+
 /* ---- the doors ---- */
 
 static bool answer_door_assertion(const struct question *question, struct slice *out,
@@ -308,6 +326,8 @@ static bool (*const makers[])(const struct question *question, struct slice *out
     [SIGN_OPEN] = answer_open,
     [SIGN_DOOR_ASSERTION] = answer_door_assertion,
     [SIGN_DOOR_KEYS] = answer_door_keys,
+    [SIGN_WRAP] = answer_wrap,
+    [SIGN_UNWRAP] = answer_unwrap,
 };
 
 bool answer_may_ask(enum process_role who, uint32_t kind)

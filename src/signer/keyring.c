@@ -395,6 +395,7 @@ static bool seal_load(struct keyring *keyring, struct error *err)
 bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, struct error *err)
 {
     *keyring = (struct keyring){0};
+    snprintf(keyring->data, sizeof(keyring->data), "%s", data);
     snprintf(keyring->dir, sizeof(keyring->dir), "%s/signer", data);
     snprintf(keyring->ca_public, sizeof(keyring->ca_public), "%s/ca.pem", data);
     if (!file_make_dir(keyring->dir, 0700, err)) {
@@ -411,6 +412,19 @@ bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, stru
         keyring_close(keyring);
     }
     return good;
+}
+
+bool keyring_reopen(struct keyring *keyring, int64_t now_s, struct error *err)
+{
+    struct keyring fresh;
+    if (!keyring_open(&fresh, keyring->data, now_s, err)) {
+        return false;
+    }
+    fresh.wrap = keyring->wrap;
+    keyring_close(keyring);
+    *keyring = fresh;
+    OPENSSL_cleanse(&fresh, sizeof(fresh));
+    return true;
 }
 
 void keyring_close(struct keyring *keyring)

@@ -17,21 +17,34 @@ struct issuer_key {
     struct trust_secret *secret;
 };
 
+enum { WRAP_KEYS_MAX = 4 };
+
+/* What the keys of a cluster are wrapped by (signer/wrap.h): the first wraps, each unwraps. */
+struct wrap_keys {
+    struct seal_key items[WRAP_KEYS_MAX];
+    size_t count; /* 0: none was given */
+};
+
 struct keyring {
+    char data[4096];
     char dir[4096 + 16];
     struct issuer_key issuers[ISSUER_KEYS_MAX]; /* newest first; never empty once open */
     size_t issuer_count;
     struct slice ca_cert, ca_key; /* PEM, in the arena */
     struct seal_key seal;         /* of the values of secrets */
     struct door_keys doors;
+    struct wrap_keys wrap;
     char ca_public[4096 + 16]; /* DATA/ca.pem */
     bool ca_is_shown;          /* it holds ca_cert */
     struct arena arena;
 };
 
-/* Reads DATA/signer, makes what is missing, and writes DATA/ca.pem. NOW_S: for the CA. */
+/* Reads DATA/signer, makes what is missing, and writes DATA/ca.pem. NOW_S: for the CA. Without keys
+ * to wrap by: wrap_keys_read() gives those. */
 bool keyring_open(struct keyring *keyring, const char *data, int64_t now_s, struct error *err);
 void keyring_close(struct keyring *keyring);
+/* Reads the folder again, after others have written there. On failure KEYRING stays as it was. */
+bool keyring_reopen(struct keyring *keyring, int64_t now_s, struct error *err);
 
 /*
  * Renews the CA with its own key if it ends within 430 days (longer than a leaf lives), or begins

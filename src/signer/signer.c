@@ -2,6 +2,7 @@
  * enough. */
 #include "signer/signer.h"
 
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -12,6 +13,7 @@
 #include "ipc/settings.h"
 #include "signer/answer.h"
 #include "signer/sandbox.h"
+#include "signer/wrap.h"
 
 enum {
     ANSWER_BYTES_MAX = IPC_PACKET_MAX - sizeof(struct message_head) - sizeof(struct msg_signed),
@@ -163,9 +165,13 @@ static bool channels_open(struct signer *signer, struct error *err)
 
 static bool serve(struct signer *signer, const struct settings *settings, struct error *err)
 {
-    if (!keyring_open(&signer->keyring, settings->data, clock_wall_us() / 1000000, err)) {
+    struct wrap_keys wrap;
+    if (!wrap_keys_read(settings->cluster_key, &wrap, err) ||
+        !keyring_open(&signer->keyring, settings->data, clock_wall_us() / 1000000, err)) {
         return false;
     }
+    signer->keyring.wrap = wrap;
+    OPENSSL_cleanse(&wrap, sizeof(wrap));
     struct error fault;
     if (!channels_open(signer, err)) {
         return false;

@@ -462,8 +462,10 @@ static bool own_installation(const char *file, char out[STORE_INSTALLATION], boo
 
 /* One database, one installation: two of them would undo each other's changes, and neither could
  * open the other's secrets. */
-static bool check_installation(struct store *store, const char *file, struct error *err)
+static bool check_installation(struct store *store, const struct store_shared *shared,
+                               struct error *err)
 {
+    const char *file = shared->installation;
     char ours[STORE_INSTALLATION], theirs[STORE_INSTALLATION];
     bool made;
     if (!own_installation(file, ours, &made, err) ||
@@ -473,14 +475,18 @@ static bool check_installation(struct store *store, const char *file, struct err
     if (strcmp(ours, theirs) == 0) {
         return true;
     }
+    if (made && shared->joins) {
+        auto_arena arena = {0};
+        return file_write(file, slice_of(arena_printf(&arena, "%s\n", theirs)), 0600, err);
+    }
     if (made) {
         unlink(file);
     }
     return error_set(err, STATUS_FAILED_PRECONDITION,
                      "%s belongs to another installation of Homerun (%s). To go on with that one, "
                      "bring its data folder here; for another node of that one's cluster, its "
-                     "installation, signer and owner.json; for one of its own, make another "
-                     "database",
+                     "installation, signer and owner.json, or its --cluster-key; for one of its "
+                     "own, make another database",
                      postgres_name(store->server), theirs);
 }
 
@@ -496,7 +502,7 @@ static bool open_copy(struct store *store, const struct store_shared *shared, st
         return store_fail(store, shared->copy, err);
     }
     store->server = postgres_open(shared->url, shared->node, &still, err);
-    if (store->server == NULL || !check_installation(store, shared->installation, err) ||
+    if (store->server == NULL || !check_installation(store, shared, err) ||
         (shared->alone && !postgres_take_lease(store->server, err)) ||
         (shared->cluster && !postgres_refuse_alone(store->server, err))) {
         return false;

@@ -108,10 +108,12 @@ struct store_shared {
     const char *copy;         /* path of the copy: made anew if it is not there */
     const char *installation; /* path of a file with the installation's id: made at the first start.
                                  A database belongs to one installation. */
-    const char *node;         /* who we are, for those who look at the database */
-    bool cluster;             /* others may: store/nodes.h. Refused while somebody works alone. */
-    bool alone;               /* nobody else may work by this record while we do: refused while
-                                 another does, and each change is, once another has taken over */
+    bool joins;       /* a first start takes the id of the database's installation, since the
+                         keys will show whether we are of it */
+    const char *node; /* who we are, for those who look at the database */
+    bool cluster;     /* others may: store/nodes.h. Refused while somebody works alone. */
+    bool alone;       /* nobody else may work by this record while we do: refused while
+                         another does, and each change is, once another has taken over */
 };
 
 /*

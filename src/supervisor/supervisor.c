@@ -59,11 +59,12 @@ static unsigned roles_to_reload(const struct settings *now, const struct setting
 static void keep_fixed(const struct settings *now, struct settings *next)
 {
     if (strcmp(now->data, next->data) != 0 || now->workers != next->workers ||
-        now->cluster != next->cluster) {
+        now->cluster != next->cluster || strcmp(now->cluster_key, next->cluster_key) != 0) {
         log_warn("reload: another data folder or number of workers, and whether it is a node of a "
-                 "cluster, needs a new start: kept");
+                 "cluster and by which key, needs a new start: kept");
     }
     next->cluster = now->cluster;
+    memcpy(next->cluster_key, now->cluster_key, sizeof(next->cluster_key));
     memcpy(next->data, now->data, sizeof(next->data));
     memcpy(next->api_url, now->api_url, sizeof(next->api_url));
     memcpy(next->api_tls_url, now->api_tls_url, sizeof(next->api_tls_url));

@@ -227,5 +227,67 @@ def a_key_that_one_node_makes_or_forgets_counts_for_all():
     assert ask_all((one, two, three), host, old) == [401] * 3
 
 
+def key_file(homerun, *keys):
+    """In its place, as an operator puts it on each node."""
+    path = f"{homerun.data}.key"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("".join(base64.b64encode(key).decode() + "\n" for key in keys))
+    os.chmod(path, 0o600)
+    return path
+
+
+def kid_of(homerun):
+    token = homerun.cli("token", "access").stdout
+    return json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"]
+
+
+@test
+def a_node_gets_the_keys_by_the_record_and_follows_when_they_are_rotated():
+    server = cluster().server
+    database = server.database()
+    old, new = b"k" * 32, b"n" * 32
+    with contextlib.ExitStack() as stack:
+        def made(name, *keys):
+            one = node(server, database, name)
+            one.flags += (f"--cluster-key={key_file(one, *keys)}",) if keys else ()
+            stack.callback(one.close)
+            stack.callback(lambda: keys and os.unlink(f"{one.data}.key"))
+            return one
+        one = made("n1", old).start()
+        one.cli("secrets", "create", "word", input="open sesame")
+        two = made("n2", old).start()  # with an empty folder, and the key alone
+        assert two.api("GET", SERVICES, token=one.token("access")).status == 200
+        assert one.api("GET", SERVICES, token=two.token("access")).status == 200
+        assert two.cli("secrets", "access", "word").stdout.strip() == "open sesame"
+        with open(one.ca, "rb") as ours, open(two.ca, "rb") as theirs:
+            assert ours.read() == theirs.read()
+        # Rotation on a running cluster: each node signs with the new key when the call returns.
+        before = kid_of(two)
+        assert before == kid_of(one)
+        assert one.api("POST", "/homerun/v1/keys:rotate", {}).status == 200
+        after = kid_of(one)
+        assert after != before and kid_of(two) == after
+        assert two.api("DELETE", f"/homerun/v1/keys/{before}").status == 200
+        assert not os.path.exists(f"{one.data}/signer/issuer-{before}.pem")
+        # The key itself is exchanged: known everywhere first, then used.
+        assert two.stop() == 0
+        key_file(two, new, old)
+        two.start()
+        # One with another key, one with a key that is no longer used, and one with none.
+        refused = [(made("n7", b"x" * 32), "wrapped by another key"), (made("n8", old), "wrapped by another key"),
+                   (made("n9"), "belongs to another installation")]
+        for homerun, words in refused:
+            homerun.spawn()
+        for homerun, words in refused:
+            assert homerun.stop(None) != 0
+            assert words in homerun.printed(), homerun.printed()
+        assert one.stop() == 0
+        three = made("n3", new).start()
+        assert kid_of(three) == after
+        assert three.cli("secrets", "access", "word").stdout.strip() == "open sesame"
+        stored = server.sql("SELECT string_agg(body, ' ') FROM homerun.document", database)
+        assert "PRIVATE KEY" not in stored and base64.b64encode(b"PRIVATE").decode() not in stored
+
+
 if __name__ == "__main__":
     main()

@@ -3,11 +3,44 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "control/publish/change.h"
-#include "control/record/cluster.h"
 #include "ipc/signer_client.h"
 #include "trust/trust.h"
 
-enum { CA_BYTES_MAX = 65536, SEAL_ID_AT = 1, SEAL_ID_BYTES = 8 };
+enum { CA_BYTES_MAX = 65536, OWNER_BYTES_MAX = 16384, SEAL_ID_AT = 1, SEAL_ID_BYTES = 8 };
+
+static const char owner_file[] = "owner.json";
+
+static bool has_key(const struct control *control)
+{
+    return control->settings.cluster_key[0] != '\0';
+}
+
+/* For the record, where there is a key to encrypt them by; else both are "". */
+static bool encrypted_keys(struct control *control, struct arena *arena, struct cluster *out,
+                           struct error *err)
+{
+    struct slice wrapped, owner, sealed;
+    struct error absent;
+    const char *file = settings_path(&control->settings, arena, owner_file);
+    out->keys = out->owner = "";
+    if (!has_key(control)) {
+        return true;
+    }
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_WRAP, SLICE_NONE, arena,
+                     &wrapped, NULL, err)) {
+        return false;
+    }
+    out->keys = arena_string(arena, base64_encode(arena, wrapped));
+    if (!file_read(arena, file, OWNER_BYTES_MAX, &owner, &absent)) {
+        return true; /* an operator has taken it away */
+    }
+    if (!signer_call_named(control->signer_fd, &control->signer_next_id, SIGN_SEAL,
+                           slice_of(owner_file), owner, arena, &sealed, err)) {
+        return false;
+    }
+    out->owner = arena_string(arena, base64_encode(arena, sealed));
+    return true;
+}
 
 /* What this node has itself. Sealed bytes begin with the name of their key (signer/seal.h). */
 static bool own_keys(struct control *control, struct slice jwks, struct arena *arena,
@@ -19,17 +52,52 @@ static bool own_keys(struct control *control, struct slice jwks, struct arena *a
     if (!signer_call_named(control->signer_fd, &control->signer_next_id, SIGN_SEAL,
                            SLICE("cluster"), SLICE("-"), arena, &sealed, err) ||
         !file_read(arena, file, CA_BYTES_MAX, &pem, err) ||
-        !trust_public_read(arena, pem, &ca, err)) {
+        !trust_public_read(arena, pem, &ca, err) || !encrypted_keys(control, arena, out, err)) {
         return error_wrap(err, "this node's keys");
     }
     struct slice name = slice_upto(slice_from(sealed, SEAL_ID_AT), SEAL_ID_BYTES);
-    *out = (struct cluster){
-        .issuer = control->issuer_url,
-        .jwks = arena_string(arena, jwks),
-        .ca = arena_string(arena, base64_encode(arena, ca.spki)),
-        .seal = arena_string(arena, hex_encode(arena, name)),
-    };
+    out->issuer = control->issuer_url;
+    out->jwks = arena_string(arena, jwks);
+    out->ca = arena_string(arena, base64_encode(arena, ca.spki));
+    out->seal = arena_string(arena, hex_encode(arena, name));
     return true;
+}
+
+bool cluster_keys_take(struct control *control, const struct cluster *cluster, bool *old,
+                       struct error *err)
+{
+    auto_arena arena = {0};
+    struct slice wrapped, answer;
+    *old = false;
+    if (!has_key(control) || cluster->keys[0] == '\0') {
+        return true;
+    }
+    if (!base64_decode_any(&arena, slice_of(cluster->keys), &wrapped)) {
+        return error_set(err, STATUS_DATA_LOSS, "the cluster's keys in the record are damaged");
+    }
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_UNWRAP, wrapped, &arena,
+                     &answer, NULL, err)) {
+        return error_wrap(err, "the cluster's keys");
+    }
+    *old = slice_is(answer, "old");
+    return true;
+}
+
+/* For a node that came without one: `homerun token` on its machine needs it. */
+static bool take_owner(struct control *control, const struct cluster *theirs, struct arena *arena,
+                       struct error *err)
+{
+    struct slice sealed, text, known;
+    struct error absent;
+    const char *file = settings_path(&control->settings, arena, owner_file);
+    if (!has_key(control) || theirs->owner[0] == '\0' ||
+        file_read(arena, file, OWNER_BYTES_MAX, &known, &absent)) {
+        return true;
+    }
+    return base64_decode_any(arena, slice_of(theirs->owner), &sealed) &&
+           signer_call_named(control->signer_fd, &control->signer_next_id, SIGN_OPEN,
+                             slice_of(owner_file), sealed, arena, &text, err) &&
+           file_write(file, text, 0600, err);
 }
 
 static bool is_same(const char *what, const char *ours, const char *theirs, struct error *err)
@@ -37,7 +105,8 @@ static bool is_same(const char *what, const char *ours, const char *theirs, stru
     return strcmp(ours, theirs) == 0 ||
            error_set(err, STATUS_FAILED_PRECONDITION,
                      "this node has another %s than the cluster: copy DATA/signer of a node that "
-                     "serves into this data folder, and start again",
+                     "serves into this data folder (or start all nodes with the same "
+                     "--cluster-key), and start again",
                      what);
 }
 
@@ -53,15 +122,25 @@ static bool compare(struct control *control, const struct cluster *ours,
     return true;
 }
 
-static bool put_first(struct control *control, const struct cluster *ours, struct error *err)
+static bool put(struct control *control, const struct cluster *ours, const char *deed,
+                struct error *err)
 {
     auto_change *change = change_begin(control, NULL, err);
     return change != NULL && cluster_put(control, ours, err) &&
-           change_audit(change, "cluster", "first-node", NULL, NULL, err) &&
-           change_commit(&change, err);
+           change_audit(change, "cluster", deed, NULL, NULL, err) && change_commit(&change, err);
 }
 
-bool cluster_keys_settle(struct control *control, struct slice jwks, struct error *err)
+/* Into a cluster whose keys went by files until now, or by an older --cluster-key. */
+static bool encrypt_anew(struct control *control, const struct cluster *ours,
+                         const struct cluster *theirs, struct error *err)
+{
+    struct cluster next = *theirs;
+    next.keys = ours->keys;
+    next.owner = ours->owner;
+    return put(control, &next, "wrap-keys", err);
+}
+
+bool cluster_keys_settle(struct control *control, struct slice jwks, bool old, struct error *err)
 {
     auto_arena arena = {0};
     struct cluster ours, theirs;
@@ -75,11 +154,18 @@ bool cluster_keys_settle(struct control *control, struct slice jwks, struct erro
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
-        return compare(control, &ours, &theirs, err);
+        if (!has_key(control) && theirs.keys[0] != '\0') {
+            return error_set(err, STATUS_FAILED_PRECONDITION,
+                             "the nodes of this cluster share their keys by --cluster-key=FILE: "
+                             "start this one with it too");
+        }
+        return compare(control, &ours, &theirs, err) && take_owner(control, &theirs, &arena, err) &&
+               (!has_key(control) || (theirs.keys[0] != '\0' && !old) ||
+                encrypt_anew(control, &ours, &theirs, err));
     case STORE_ABSENT:
         break;
     }
-    return put_first(control, &ours, err);
+    return put(control, &ours, "first-node", err);
 }
 
 bool cluster_keys_note(struct control *control, struct slice jwks, struct error *err)

@@ -16,6 +16,8 @@ struct issuer {
     struct trust_jwk keys[ISSUER_KEYS_MAX];
     struct trust_key *public_keys[ISSUER_KEYS_MAX];
     size_t count;
+    char *taken;    /* the encrypted keys of the cluster that the signer has taken last, or NULL */
+    bool taken_old; /* they were encrypted by another key than our first */
 };
 
 /* Asks the signer for the keys. Owned by the caller. */
