@@ -75,7 +75,8 @@ static void unlock(int fd)
 static void empty(struct cli *cli, const char *dir)
 {
     unlink(below(cli, dir, "seal"));
-    tool_run_here((const char *[]){"rm", "-rf", "--one-file-system", below(cli, dir, "store"), NULL});
+    tool_run_here(
+        (const char *[]){"rm", "-rf", "--one-file-system", below(cli, dir, "store"), NULL});
 }
 
 /* ---- the seal ---- */
@@ -104,8 +105,7 @@ static const char *seal_now(struct cli *cli, const char *dir)
     bool good = true;
     FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
     for (FTSENT *entry; walk != NULL && (entry = fts_read(walk)) != NULL;) {
-        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR ||
-            entry->fts_info == FTS_NS) {
+        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS) {
             good = false;
         } else if (entry->fts_info != FTS_DP) {
             bytes += (uint64_t)entry->fts_statp->st_blocks * 512;
@@ -271,8 +271,7 @@ void build_cache_give(struct cli *cli, struct build_cache *cache, bool whole)
                "anew\n");
         seal = "";
     }
-    if (*seal == '\0' ||
-        !file_write(below(cli, cache->dir, "seal"), slice_of(seal), 0600, NULL)) {
+    if (*seal == '\0' || !file_write(below(cli, cache->dir, "seal"), slice_of(seal), 0600, NULL)) {
         empty(cli, cache->dir);
     }
     int all = lock_file(cli, root, true);

@@ -8,6 +8,7 @@
  */
 #include "engine/engine.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 enum {
     LOG_BYTES_MAX = 96 * 1024 * 1024, /* the supervisor turns it over at 64, now and then */
     TICK_MS = 1000,
+    TRIM_TICKS = 60,
     WALK_WAIT_MS = 200,   /* changes that come together are walked for once */
     WALK_RETRY_MS = 1000, /* while there is no index */
     WALK_STEP = 2000,     /* records in one turn of the loop */
@@ -91,8 +93,12 @@ static void on_tick(uv_timer_t *timer)
     engine->ticks++;
     revisions_tick(engine);
     revisions_count(engine);
-    if (map_count(engine->revisions) == 0) {
+    bool at_rest = map_count(engine->revisions) == 0;
+    if (at_rest) {
         uv_timer_stop(timer);
+    }
+    if (at_rest || engine->ticks % TRIM_TICKS == 0) {
+        malloc_trim(0); /* instances come and go, and what they leave is full of holes */
     }
 }
 

@@ -23,7 +23,9 @@ static const struct {
 
 struct known {
     uint64_t service;
-    struct meter_counts now, last;
+    /* As of the look that is being worked on, and of the last that was kept. Most services sleep,
+     * and nobody may ever have called them: NULL then. */
+    struct meter_counts *now, *last;
     struct meter_running running;
     uint64_t last_cpu_us;
     struct metrics_row *sums[LEVELS]; /* of the levels but the first; NULL: nothing yet */
@@ -77,10 +79,23 @@ static void for_each(struct metrics *metrics, void (*visit)(struct metrics *, st
 
 /* ---- a look at the meter ---- */
 
+static const struct meter_counts nothing;
+
+static const struct meter_counts *counts_of(const struct meter_counts *counts)
+{
+    return counts == NULL ? &nothing : counts;
+}
+
 static void forget_now(struct metrics *metrics, struct known *known)
 {
     (void)metrics;
-    known->now = (struct meter_counts){0};
+    free(known->now);
+    known->now = NULL;
+}
+
+static void forget_running(struct metrics *metrics, struct known *known)
+{
+    forget_now(metrics, known);
     known->running = (struct meter_running){0};
 }
 
@@ -90,18 +105,22 @@ static void add_counts(void *ctx, uint64_t service, const struct meter_counts *c
     if (known == NULL) {
         return;
     }
+    if (known->now == NULL) {
+        known->now = mem_new(struct meter_counts);
+    }
+    struct meter_counts *now = known->now;
     for (size_t i = 0; i < METER_CLASSES; i++) {
-        known->now.classes[i] += counts->classes[i];
+        now->classes[i] += counts->classes[i];
     }
     for (size_t i = 0; i < METER_REASONS; i++) {
-        known->now.refused[i] += counts->refused[i];
+        now->refused[i] += counts->refused[i];
     }
     for (size_t i = 0; i < METER_LATENCIES; i++) {
-        known->now.latencies[i] += counts->latencies[i];
+        now->latencies[i] += counts->latencies[i];
     }
-    known->now.latency_us += counts->latency_us;
-    known->now.request_bytes += counts->request_bytes;
-    known->now.response_bytes += counts->response_bytes;
+    now->latency_us += counts->latency_us;
+    now->request_bytes += counts->request_bytes;
+    now->response_bytes += counts->response_bytes;
 }
 
 static void take_running(void *ctx, uint64_t service, const struct meter_running *running)
@@ -114,7 +133,7 @@ static void take_running(void *ctx, uint64_t service, const struct meter_running
 
 static void look(struct metrics *metrics)
 {
-    for_each(metrics, forget_now);
+    for_each(metrics, forget_running);
     meter_each_count(metrics->meter, add_counts, metrics);
     meter_each_running(metrics->meter, take_running, metrics);
 }
@@ -139,18 +158,25 @@ static uint32_t small(uint64_t value)
     return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-/* What KNOWN did since the last look; false: nothing. */
+/* The next difference counts from this look. */
+static void keep_counts(struct known *known)
+{
+    free(known->last);
+    known->last = known->now;
+    known->now = NULL;
+    known->last_cpu_us = known->running.cpu_us;
+}
+
+/* What KNOWN did since the last look, which it ends; false: nothing. */
 static bool row_since(struct known *known, struct metrics_row *row)
 {
     uint64_t requests, refused, timed;
     uint64_t cpu_us =
         known->running.cpu_us > known->last_cpu_us ? known->running.cpu_us - known->last_cpu_us : 0;
-    bool any = differences(known->now.classes, known->last.classes, METER_CLASSES, row->classes,
-                           &requests);
-    any |=
-        differences(known->now.refused, known->last.refused, METER_REASONS, row->refused, &refused);
-    any |= differences(known->now.latencies, known->last.latencies, METER_LATENCIES, row->latencies,
-                       &timed);
+    const struct meter_counts *now = counts_of(known->now), *last = counts_of(known->last);
+    bool any = differences(now->classes, last->classes, METER_CLASSES, row->classes, &requests);
+    any |= differences(now->refused, last->refused, METER_REASONS, row->refused, &refused);
+    any |= differences(now->latencies, last->latencies, METER_LATENCIES, row->latencies, &timed);
     known->requests_per_s = (double)requests / LOOK_S;
     known->refused_per_s = (double)refused / LOOK_S;
     row->starting = small(known->running.starting);
@@ -159,8 +185,7 @@ static bool row_since(struct known *known, struct metrics_row *row)
     row->requests = small(known->running.requests);
     row->memory_kib = small(known->running.memory_bytes / 1024);
     row->cpu_ms = small(cpu_us / 1000);
-    known->last = known->now;
-    known->last_cpu_us = known->running.cpu_us;
+    keep_counts(known);
     return any || row->starting + row->ready + row->draining > 0 || row->cpu_ms > 0;
 }
 
@@ -272,8 +297,7 @@ static void wait_for_next(uv_timer_t *timer)
 static void begin_from_here(struct metrics *metrics, struct known *known)
 {
     (void)metrics;
-    known->last = known->now;
-    known->last_cpu_us = known->running.cpu_us;
+    keep_counts(known);
 }
 
 struct metrics *metrics_new(struct control *control, struct error *err)
@@ -319,6 +343,8 @@ static void free_one(struct metrics *metrics, struct known *known)
     for (unsigned level = 0; level < LEVELS; level++) {
         free(known->sums[level]);
     }
+    free(known->now);
+    free(known->last);
     free(known);
 }
 
@@ -379,9 +405,10 @@ void metrics_each_now(struct metrics *metrics,
     look(metrics);
     while (map_next(metrics->known, &at, &key, &value)) {
         const struct known *known = value;
-        visit(ctx, &(struct metrics_now){known->service, &known->now, &known->running,
+        visit(ctx, &(struct metrics_now){known->service, counts_of(known->now), &known->running,
                                          known->requests_per_s, known->refused_per_s});
     }
+    for_each(metrics, forget_now);
 }
 
 int64_t metrics_quantile_us(const uint32_t buckets[METER_LATENCIES], double part)

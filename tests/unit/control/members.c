@@ -13,11 +13,8 @@ enum { LEASE_MS = 4000, LEASE_US = LEASE_MS * 1000 };
 
 static struct store_node row(const char *name, int64_t epoch, int64_t beat, uint64_t applied)
 {
-    struct store_node row = {.epoch = epoch,
-                             .beat = beat,
-                             .applied = applied,
-                             .lease_ms = LEASE_MS,
-                             .serves = true};
+    struct store_node row = {
+        .epoch = epoch, .beat = beat, .applied = applied, .lease_ms = LEASE_MS, .serves = true};
     snprintf(row.name, sizeof(row.name), "%s", name);
     return row;
 }

@@ -172,8 +172,10 @@ static void a_clock_that_is_set_back_gives_nobody_a_second_life(void **state)
     struct store_nodes *a = joined("a", 0);
     assert_true(beats(a, 0, &view));
     int64_t before = row_of(&view, "a")->epoch;
-    assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now() - interval '1 hour'"), 0);
-    assert_true(beats(a, 0, &view)); /* nobody has passed it over: what the clock says does not count */
+    assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now() - interval '1 hour'"),
+                     0);
+    assert_true(
+        beats(a, 0, &view)); /* nobody has passed it over: what the clock says does not count */
     assert_int_equal(row_of(&view, "a")->epoch, before);
     store_nodes_free(a);
 }
@@ -183,11 +185,13 @@ static void what_is_said_is_heard_and_what_is_nonsense_is_passed_over(void **sta
     (void)state;
     struct store_heard heard;
     struct store_nodes *a = joined("a", 0), *b = joined("b", 0);
-    assert_int_equal(
-        server_sql("SELECT pg_notify('homerun_node', words) FROM unnest(ARRAY['', '1', '1 2', 'x 2 b', '1 x b',"
-                   " '-1 2 b', '1 99999999999999999999 b', '1 2 ' || repeat('b', 64), '7 12 b', '7 - b']) words;"
-                   " SELECT pg_notify('homerun_change', words) FROM unnest(ARRAY['', 'x', '12x', '13']) words"),
-        0);
+    assert_int_equal(server_sql("SELECT pg_notify('homerun_node', words) FROM unnest(ARRAY['', "
+                                "'1', '1 2', 'x 2 b', '1 x b',"
+                                " '-1 2 b', '1 99999999999999999999 b', '1 2 ' || repeat('b', 64), "
+                                "'7 12 b', '7 - b']) words;"
+                                " SELECT pg_notify('homerun_change', words) FROM unnest(ARRAY['', "
+                                "'x', '12x', '13']) words"),
+                     0);
     enum { WANTED = 3 };
     struct store_heard got[WANTED];
     int64_t deadline_us = clock_mono_us() + 30 * 1000000;
@@ -253,7 +257,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_renewal_shows_and_what_was_applied_never_goes_back, make),
-        cmocka_unit_test_setup(who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch, make),
+        cmocka_unit_test_setup(who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch,
+                               make),
         cmocka_unit_test_setup(who_has_renewed_meanwhile_is_not_passed_over, make),
         cmocka_unit_test_setup(of_two_with_one_name_the_later_has_the_lease, make),
         cmocka_unit_test_setup(a_clock_that_is_set_back_gives_nobody_a_second_life, make),
