@@ -227,16 +227,19 @@ def check_page():
             yield f"{name} is not in src/"
 
 
-# Documents that a function owns are let go of by auto_json. What is left passes a document on halfway, and does not grow.
-BY_HAND = {"cli": 4, "codec": 11, "grpc": 2, "metadata": 1, "policy": 0, "supervisor": 0, "trust": 1}
+# Documents that a function owns are let go of by auto_json, auto_doc and their like; json_steal() passes one on. What is
+# left by hand is a member of a struct that its done() lets go of, a value that takes the place of another, or a value
+# that an arm of a reader (YAML, JSON paths, gRPC) drops halfway. It does not grow; a room that is not named has none.
+BY_HAND = {"cli": 4, "codec": 11, "control": 44, "engine": 7, "grpc": 1, "kubernetes": 1, "metadata": 1, "model": 1, "store": 2}
 
 
 def check_by_hand():
-    for room, most in BY_HAND.items():
+    for room in MAY_USE:
+        most = BY_HAND.get(room, 0)
         count = sum(len(re.findall(r"\bjson_decref\(", path.read_text(errors="replace")))
                     for path in (SOURCE / room).rglob("*.[ch]"))
         if count > most:
-            yield f"{room} has {count} json_decref() by hand, {most} are allowed: auto_json (codec/codec.h)"
+            yield f"{room} has {count} json_decref() by hand, {most} are allowed: auto_json or json_steal() (codec/codec.h)"
 
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)

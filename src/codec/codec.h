@@ -23,6 +23,13 @@ static inline void json_auto_decref(json_t **value)
     json_decref(*value);
 }
 #define auto_json __attribute__((cleanup(json_auto_decref))) json_t
+/* *VALUE, for who owns it from now on; the auto_json VALUE has nothing to let go of any more. */
+static inline json_t *json_steal(json_t **value)
+{
+    json_t *out = *value;
+    *value = NULL;
+    return out;
+}
 
 /*
  * JSON (RFC 8259): one value, UTF-8, no repeated names in an object, at most CODEC_DEPTH_MAX deep

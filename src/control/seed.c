@@ -17,24 +17,20 @@ static const char organization_setting[] = "organization";
 static bool grant(struct change *change, struct control *control, const char *resource,
                   const char *role, const char *member, struct error *err)
 {
-    struct store_doc doc = {0};
-    json_t *policy = NULL;
+    auto_doc doc = {0};
     switch (store_get(control->store, STORE_POLICY, resource, &doc, err)) {
     case STORE_FAILED:
         return false;
     case STORE_FOUND:
-        policy = doc.body;
         break;
     case STORE_ABSENT:
-        policy = json_pack("{s:i, s:[]}", "version", 1, "bindings");
+        doc.body = json_pack("{s:i, s:[]}", "version", 1, "bindings");
         break;
     }
-    json_array_append_new(json_object_get(policy, "bindings"),
+    json_array_append_new(json_object_get(doc.body, "bindings"),
                           json_pack("{s:s, s:[s]}", "role", role, "members", member));
-    bool good = store_put(control->store, STORE_POLICY, resource, policy, NULL, NULL, err) &&
-                change_policy(change, resource, err);
-    json_decref(policy);
-    return good;
+    return store_put(control->store, STORE_POLICY, resource, doc.body, NULL, NULL, err) &&
+           change_policy(change, resource, err);
 }
 
 static bool absent(struct control *control, const char *kind, const char *key, bool *out,

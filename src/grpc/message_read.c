@@ -464,16 +464,15 @@ static json_t *read_any(struct reading *reading, json_t *taken, int depth)
                   url == NULL ? "" : url);
         return NULL;
     }
-    json_t *value = read_message(reading, type, bytes, depth + 1);
+    auto_json *value = read_message(reading, type, bytes, depth + 1);
     if (value == NULL) {
         return NULL;
     }
     json_t *out = json_pack("{ss}", "@type", url);
     if (type->form == PROTO_PLAIN) {
         json_object_update(out, value);
-        json_decref(value);
     } else {
-        json_object_set_new(out, "value", value);
+        json_object_set(out, "value", value);
     }
     return out;
 }

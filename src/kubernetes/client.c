@@ -263,7 +263,7 @@ static void call_finish(struct kube_call *call, CURLcode code)
     struct kube_client *client = call->connections->client;
     char why[512];
     struct kube_answer answer = {.reason = "", .message = "", .warning = call->warning};
-    json_t *body = NULL;
+    auto_json *body = NULL;
     struct error ignored = {0};
     curl.getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.status);
     if (code != CURLE_OK) {
@@ -289,7 +289,6 @@ static void call_finish(struct kube_call *call, CURLcode code)
         done(ctx, &answer);
     }
     client->inside--;
-    json_decref(body);
     call_free(call);
 }
 

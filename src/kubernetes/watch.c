@@ -168,9 +168,8 @@ static bool on_line(void *ctx, struct slice line)
         forget_place(watch);
         return false;
     }
-    bool good = take_event(watch, &event);
-    json_decref(event.object);
-    return good;
+    auto_json *object = event.object;
+    return take_event(watch, &event);
 }
 
 static bool on_bytes(void *ctx, struct slice bytes)

@@ -23,11 +23,10 @@ json_t *ingress_container(const json_t *template)
 
 static void put_if_absent(json_t *object, const char *path, json_t *value)
 {
-    if (json_at(object, path) != NULL) {
-        json_decref(value);
-        return;
+    auto_json *taken = value;
+    if (json_at(object, path) == NULL) {
+        json_put(object, path, json_steal(&taken));
     }
-    json_put(object, path, value);
 }
 
 static void port_fill(json_t *container)

@@ -190,13 +190,12 @@ static json_t *list_turn(const struct form *row, const json_t *value, form_walk 
 
 static json_t *object_turn(const struct form *row, const json_t *value, form_walk *walk)
 {
-    json_t *object = json_object();
+    auto_json *object = json_object();
     walk(row->rows, value, object);
     if (json_object_size(object) == 0 && json_object_size(value) > 0) {
-        json_decref(object); /* all that it holds is said elsewhere, as an annotation */
-        return NULL;
+        return NULL; /* all that it holds is said elsewhere, as an annotation */
     }
-    return object;
+    return json_steal(&object);
 }
 
 static json_t *text_turn(const json_t *value)

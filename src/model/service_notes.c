@@ -198,7 +198,7 @@ static bool by_container_read(const struct note *note, const char *text, json_t 
 
 static void cloud_sql_read(const char *text, json_t *template)
 {
-    json_t *instances = json_array();
+    auto_json *instances = json_array();
     struct slice rest = slice_of(text), part;
     while (slice_cut(&rest, ',', &part)) {
         part = slice_trim(part);
@@ -207,7 +207,6 @@ static void cloud_sql_read(const char *text, json_t *template)
         }
     }
     if (json_array_size(instances) == 0) {
-        json_decref(instances);
         return;
     }
     json_t *volumes = json_object_get(template, "volumes");
@@ -215,7 +214,7 @@ static void cloud_sql_read(const char *text, json_t *template)
         volumes = json_array();
         json_object_set_new(template, "volumes", volumes);
     }
-    json_array_append_new(volumes, json_pack("{sss{so}}", "name", CLOUD_SQL_VOLUME,
+    json_array_append_new(volumes, json_pack("{sss{sO}}", "name", CLOUD_SQL_VOLUME,
                                              "cloudSqlInstance", "instances", instances));
 }
 

@@ -26,7 +26,7 @@ static bool kind_matches(const json_t *v1, struct error *err)
 
 static json_t *template_read(const json_t *v1, const json_t *old, struct error *err)
 {
-    json_t *template = json_object();
+    auto_json *template = json_object();
     const char *name = json_text(v1, "metadata.name");
     if (name != NULL && name[0] != '\0') {
         json_object_set_new(template, "revision", json_string(name));
@@ -37,10 +37,9 @@ static json_t *template_read(const json_t *v1, const json_t *old, struct error *
                      "spec.template.metadata.labels", err) ||
         !notes_read(NOTE_ON_TEMPLATE, json_at(v1, "metadata.annotations"), old, template,
                     "spec.template.metadata.annotations", err)) {
-        json_decref(template);
         return NULL;
     }
-    return template;
+    return json_steal(&template);
 }
 
 static json_t *traffic_read(const json_t *v1)

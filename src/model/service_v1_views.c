@@ -18,9 +18,10 @@ static json_t *condition_named(const json_t *service, const char *type)
 
 /* A view of SERVICE (v1, taken): what KIND keeps of spec and status, and its own condition as
  * Ready. */
-static json_t *view_of(json_t *service, const char *kind, const char *plural, const char *condition,
+static json_t *view_of(json_t *taken, const char *kind, const char *plural, const char *condition,
                        const char *const *spec, const char *const *status)
 {
+    auto_json *service = taken;
     json_t *view = json_pack("{ss ss sO s{} s{so}}", "apiVersion", "serving.knative.dev/v1", "kind",
                              kind, "metadata", json_object_get(service, "metadata"), "spec",
                              "status", "conditions", condition_named(service, condition));
@@ -42,7 +43,6 @@ static json_t *view_of(json_t *service, const char *kind, const char *plural, co
                  at + strlen("/services/"));
         json_put(view, "metadata.selfLink", json_string(text));
     }
-    json_decref(service);
     return view;
 }
 

@@ -126,11 +126,9 @@ json_t *service_v2_copy(const struct field *table, const json_t *value, bool hid
         if (part == NULL || (row->flags & FIELD_OUTPUT_ONLY) != 0) {
             continue;
         }
-        json_t *copy = value_copy(row, part, hide);
-        if (is_empty(row, copy) && !empty_counts(row)) {
-            json_decref(copy);
-        } else {
-            json_object_set_new(out, row->name, copy);
+        auto_json *copy = value_copy(row, part, hide);
+        if (!is_empty(row, copy) || empty_counts(row)) {
+            json_object_set(out, row->name, copy);
         }
     }
     return out;

@@ -8,10 +8,9 @@
 
 static void put_if_absent(json_t *object, const char *name, json_t *value)
 {
+    auto_json *taken = value;
     if (json_object_get(object, name) == NULL) {
-        json_object_set_new(object, name, value);
-    } else {
-        json_decref(value);
+        json_object_set(object, name, taken);
     }
 }
 

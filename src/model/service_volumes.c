@@ -40,12 +40,10 @@ static json_t *bucket_from_v1(const json_t *csi)
         json_object_del(attributes, "bucketName");
     }
     if (options != NULL) {
-        json_t *list = options_of(options);
+        auto_json *list = options_of(options);
         if (strcmp(options_text(&arena, list), options) == 0) {
-            json_object_set_new(gcs, "mountOptions", list);
+            json_object_set(gcs, "mountOptions", list);
             json_object_del(attributes, "mountOptions");
-        } else {
-            json_decref(list);
         }
     }
     if (attributes != NULL && json_object_size(attributes) == 0 &&

@@ -93,19 +93,18 @@ static bool collect_document(struct store *store, const char *kind, const char *
     store_bind_text(stmt, 1, kind);
     store_bind_text(stmt, 2, key);
     int code = sqlite3_step(stmt);
-    json_t *row = json_pack("{s:s, s:s}", "kind", kind, "key", key);
+    auto_json *row = json_pack("{s:s, s:s}", "kind", kind, "key", key);
     bool good = (code == SQLITE_ROW || code == SQLITE_DONE) && row != NULL;
     if (!good) {
-        json_decref(row);
         row == NULL ? error_set(err, STATUS_INVALID_ARGUMENT, "the name %.60s is not UTF-8", key)
                     : store_fail(store, "database", err);
     } else if (code == SQLITE_ROW) {
         json_object_set_new(row, "id", json_integer(sqlite3_column_int64(stmt, 0)));
         json_object_set_new(row, "version", json_integer(sqlite3_column_int64(stmt, 1)));
         json_object_set_new(row, "body", text_of(stmt, 2));
-        json_array_append_new(documents, row);
+        json_array_append(documents, row);
     } else {
-        json_array_append_new(gone, row);
+        json_array_append(gone, row);
     }
     sqlite3_reset(stmt);
     return good;

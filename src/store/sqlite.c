@@ -370,8 +370,7 @@ static bool read_row(sqlite3_stmt *stmt, const char *kind, struct store_doc *out
     if (json_is_object(out->body)) {
         return true;
     }
-    json_decref(out->body);
-    out->body = NULL;
+    store_doc_done(out);
     return error_set(err, STATUS_DATA_LOSS,
                      "the %s %s of the record is damaged; nothing is changed while it is so; put a "
                      "backup of the record in its place",
@@ -535,15 +534,13 @@ bool store_next(struct store *store, const char *kind, const char *prefix, const
             good = code == SQLITE_DONE || store_fail(store, "database", &failure);
             break;
         }
-        struct store_doc doc;
+        auto_doc doc = {0};
         snprintf(doc.key, sizeof(doc.key), "%s", (const char *)sqlite3_column_text(stmt, 3));
         if (!read_row(stmt, kind, &doc, &failure)) {
             good = false;
             break;
         }
-        bool more = fn(&doc, ctx);
-        json_decref(doc.body);
-        if (!more) {
+        if (!fn(&doc, ctx)) {
             break;
         }
     }

@@ -29,12 +29,8 @@ static bool split(struct slice text, struct parts *out)
 
 json_t *jws_object(struct slice text)
 {
-    json_t *value = json_read(text, NULL);
-    if (!json_is_object(value)) {
-        json_decref(value);
-        return NULL;
-    }
-    return value;
+    auto_json *value = json_read(text, NULL);
+    return json_is_object(value) ? json_steal(&value) : NULL;
 }
 
 bool jws_text(struct arena *arena, const json_t *object, const char *name, struct slice *out)

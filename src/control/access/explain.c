@@ -325,11 +325,9 @@ static json_t *answer_of(struct explanation *explanation)
         json_object_set_new(answer, "code", json_string(cause.code));
         json_object_set(answer, "near", explanation->near);
     }
-    json_t *because = explain_because(explanation);
-    if (because != NULL && !past) {
-        json_object_set_new(answer, "because", because);
-    } else {
-        json_decref(because);
+    auto_json *because = past ? NULL : explain_because(explanation);
+    if (because != NULL) {
+        json_object_set(answer, "because", because);
     }
     if (facts->caller.principal.len > 0) {
         json_object_set_new(answer, "principal", json_slice(facts->caller.principal));

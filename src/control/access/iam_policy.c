@@ -371,11 +371,10 @@ void iam_test_permissions(struct api_call *call)
         return;
     }
     const json_t *asked = json_object_get(call->body, "permissions");
-    json_t *held = json_array();
+    auto_json *held = json_array();
     if (json_array_size(asked) > TEST_PERMISSIONS_MAX) {
         error_field(&err, "permissions", "At most %d permissions can be tested at once.",
                     TEST_PERMISSIONS_MAX);
-        json_decref(held);
         api_fail(call, &err);
         return;
     }
@@ -384,7 +383,6 @@ void iam_test_permissions(struct api_call *call)
         const char *permission = json_string_value(one);
         if (strchr(permission, '*') != NULL) {
             error_field(&err, "permissions", "Permissions are names without wildcards.");
-            json_decref(held);
             api_fail(call, &err);
             return;
         }
@@ -396,6 +394,5 @@ void iam_test_permissions(struct api_call *call)
     if (json_array_size(held) > 0) {
         json_object_set(answer, "permissions", held);
     }
-    json_decref(held);
     api_reply(call, answer);
 }

@@ -45,7 +45,7 @@ static const char *message_of(const struct orgpolicy_ask *ask)
 
 static void add_precondition(const struct orgpolicy_ask *ask, json_t *details)
 {
-    json_t *violations = json_array();
+    auto_json *violations = json_array();
     for (size_t i = 0; i < ask->count; i++) {
         const struct orgpolicy_violation *one = &ask->found[i];
         if (one->subject != NULL) {
@@ -57,10 +57,9 @@ static void add_precondition(const struct orgpolicy_ask *ask, json_t *details)
         }
     }
     if (json_array_size(violations) == 0) {
-        json_decref(violations);
         return;
     }
-    json_array_append_new(details, json_pack("{s:s, s:o}", "@type",
+    json_array_append_new(details, json_pack("{s:s, s:O}", "@type",
                                              "type.googleapis.com/google.rpc.PreconditionFailure",
                                              "violations", violations));
 }

@@ -287,8 +287,7 @@ static bool ask_bindings(struct grant_check *check, const struct policy_doc *bef
         if (good) {
             check_members(check, i, before, bindings, count);
         }
-        json_decref(chain_of(check, i)->owner);
-        *chain_of(check, i) = (struct orgpolicy_chain){.count = 0};
+        orgpolicy_chain_done(chain_of(check, i));
     }
     return good;
 }
@@ -365,6 +364,6 @@ size_t orgpolicy_refused_members(struct api_call *call, const char *resource,
             refused += out[at++];
         }
     }
-    json_decref(chain_of(&check, number)->owner);
+    orgpolicy_chain_done(chain_of(&check, number));
     return refused;
 }

@@ -378,7 +378,7 @@ bool orgpolicy_plan_find(struct api_call *call, struct orgpolicy_plan *policy, s
     }
     for (size_t i = 0; i < search.count; i++) {
         json_decref(search.candidates[i].doc);
-        json_decref(search.candidates[i].policy.body);
+        policy_doc_done(&search.candidates[i].policy);
     }
     return good;
 }

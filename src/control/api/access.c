@@ -194,12 +194,7 @@ static void access_who(struct api_call *call)
     json_object_set_new(answer, "bindings", rows);
     bool good = collect_bindings(call, doc.key, invoke, rows, &err) &&
                 (!service->iap_enabled || add_door(call, &doc, off, answer, &err));
-    if (!good) {
-        json_decref(answer);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, answer);
+    api_answer(call, good, answer, &err);
 }
 
 /* ---- public ---- */
@@ -435,12 +430,8 @@ static void access_public(struct api_call *call)
 {
     struct error err;
     struct public_walk walk = {.call = call, .services = json_array()};
-    if (!store_each(call->control->store, STORE_SERVICE, "", public_one, &walk, &err)) {
-        json_decref(walk.services);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", "services", walk.services));
+    bool good = store_each(call->control->store, STORE_SERVICE, "", public_one, &walk, &err);
+    api_answer(call, good, json_pack("{s:o}", "services", walk.services), &err);
 }
 
 /* ---- history ---- */
@@ -504,12 +495,9 @@ static void access_history(struct api_call *call)
         return;
     }
     struct history history = {.key = node, .rows = json_array()};
-    if (!store_audit_each(call->control->store, node, HISTORY_MAX, history_one, &history, &err)) {
-        json_decref(history.rows);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", "history", history.rows));
+    bool good =
+        store_audit_each(call->control->store, node, HISTORY_MAX, history_one, &history, &err);
+    api_answer(call, good, json_pack("{s:o}", "history", history.rows), &err);
 }
 
 #define METHOD "homerun.v1.Access."

@@ -157,12 +157,11 @@ static bool collect(struct api_call *call, const char *key, const char *time, js
     }
     do {
         struct past past = {.resource = node, .time = time};
-        json_t *policy = NULL;
+        auto_json *policy = NULL;
         bool good = policy_at(call, &past, &policy, err);
         if (good && service->state != NULL) {
             add_rows(call, node, policy, rows);
         }
-        json_decref(policy);
         json_decref(past.younger);
         if (!good) {
             return false;
@@ -216,10 +215,5 @@ void access_at(struct api_call *call)
     }
     json_decref(service.state);
     json_decref(service.younger);
-    if (!good) {
-        json_decref(answer);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, answer);
+    api_answer(call, good, answer, &err);
 }

@@ -57,11 +57,9 @@ void access_what(struct api_call *call)
         return;
     }
     walk.services = json_array();
-    if (!store_each(call->control->store, STORE_SERVICE, "", add_service, &walk, &err)) {
-        json_decref(walk.services);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o, s:o, s:I}", "member", json_slice(member.text), "services",
-                              walk.services, "servicesOmitted", walk.omitted));
+    bool good = store_each(call->control->store, STORE_SERVICE, "", add_service, &walk, &err);
+    api_answer(call, good,
+               json_pack("{s:o, s:o, s:I}", "member", json_slice(member.text), "services",
+                         walk.services, "servicesOmitted", walk.omitted),
+               &err);
 }

@@ -95,13 +95,10 @@ static bool set_live(struct api_call *call, bool live, json_t **operation, struc
 static void answer(struct api_call *call, bool live)
 {
     struct error err = {0};
-    json_t *operation = NULL;
+    auto_json *operation = NULL;
     bool good = set_live(call, live, &operation, &err);
-    if (good && api_version(call) == 1) {
-        json_decref(operation);
-        operation = json_object();
-    }
-    crm_answer(call, good, operation, &err);
+    bool v1 = good && api_version(call) == 1;
+    crm_answer(call, good, v1 ? json_object() : json_steal(&operation), &err);
 }
 
 void crm_projects_delete(struct api_call *call)

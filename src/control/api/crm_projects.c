@@ -236,7 +236,7 @@ static bool project_update(struct api_call *call, json_t **out, struct error *er
 {
     struct store_doc doc;
     bool v1 = api_version(call) == 1;
-    json_t *operation = NULL;
+    auto_json *operation = NULL;
     const char *node = api_expand(call, call->route->on);
     const char *mask = api_query(call, "updateMask");
     auto_json *asked = read_project(call, err);
@@ -271,11 +271,9 @@ static bool project_update(struct api_call *call, json_t **out, struct error *er
     if (!crm_store(call, &doc, before, moves ? "move-project" : "update-project", "Project",
                    moves ? arena_printf(&call->arena, "%s/locations/", node) : NULL, &operation,
                    err)) {
-        json_decref(operation);
         return false;
     }
-    *out = v1 ? crm_json(call, &doc) : json_incref(operation);
-    json_decref(operation);
+    *out = v1 ? crm_json(call, &doc) : json_steal(&operation);
     return true;
 }
 

@@ -296,22 +296,12 @@ static bool binding_create(struct api_call *call, json_t **operation, struct err
                          err);
 }
 
-static void answer(struct api_call *call, bool good, json_t *operation, const struct error *err)
-{
-    if (good) {
-        api_reply(call, operation);
-        return;
-    }
-    json_decref(operation);
-    api_fail(call, err);
-}
-
 static void bindings_create(struct api_call *call)
 {
     struct error err = {0};
     json_t *operation = NULL;
     bool good = binding_create(call, &operation, &err);
-    answer(call, good, operation, &err);
+    api_answer(call, good, operation, &err);
 }
 
 static bool binding_delete(struct api_call *call, json_t **operation, struct error *err)
@@ -341,7 +331,7 @@ static void bindings_delete(struct api_call *call)
     struct error err = {0};
     json_t *operation = NULL;
     bool good = binding_delete(call, &operation, &err);
-    answer(call, good, operation, &err);
+    api_answer(call, good, operation, &err);
 }
 
 #define V3          "google.cloud.resourcemanager.v3."

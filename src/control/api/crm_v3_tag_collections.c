@@ -248,10 +248,6 @@ void crm_tag_collection_patch(struct api_call *call)
 {
     struct error err = {0};
     json_t *operation = NULL;
-    if (replace(call, &operation, &err)) {
-        api_reply(call, operation);
-        return;
-    }
-    json_decref(operation);
-    api_fail(call, &err);
+    bool good = replace(call, &operation, &err);
+    api_answer(call, good, operation, &err);
 }

@@ -121,16 +121,6 @@ static bool find(struct search *search, const char *kind, struct error *err)
                       arena_printf(&search->call->arena, "%s/", kind), search_one, search, err);
 }
 
-static void answer(struct api_call *call, bool good, json_t *body, const struct error *err)
-{
-    if (good) {
-        api_reply(call, body);
-        return;
-    }
-    json_decref(body);
-    api_fail(call, err);
-}
-
 /* Puts (or deletes, AFTER NULL) a key, a value or a binding, with the operation that says so. */
 static bool store_tag(struct api_call *call, struct store_doc *doc, const json_t *before,
                       const json_t *after, const char *deed, const char *type, json_t **operation,
@@ -290,7 +280,7 @@ static void tags_create(struct api_call *call)
     struct error err = {0};
     json_t *operation = NULL;
     bool good = tag_create(call, &operation, &err);
-    answer(call, good, operation, &err);
+    api_answer(call, good, operation, &err);
 }
 
 static void tags_get(struct api_call *call)
@@ -411,7 +401,7 @@ static void tags_patch(struct api_call *call)
     struct error err = {0};
     json_t *operation = NULL;
     bool good = tag_patch(call, &operation, &err);
-    answer(call, good, operation, &err);
+    api_answer(call, good, operation, &err);
 }
 
 /* A binding that is still in force: what it is to exists, and is not being deleted. Should that be
@@ -480,7 +470,7 @@ static void tags_delete(struct api_call *call)
     struct error err = {0};
     json_t *operation = NULL;
     bool good = tag_delete(call, &operation, &err);
-    answer(call, good, operation, &err);
+    api_answer(call, good, operation, &err);
 }
 
 #define METHOD "google.cloud.resourcemanager.v3."

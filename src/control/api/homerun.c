@@ -52,10 +52,9 @@ static json_t *group_members(struct api_call *call, const json_t *asked, const j
 {
     size_t i;
     json_t *one;
-    json_t *out = json_array();
+    auto_json *out = json_array();
     if (json_array_size(asked) > GROUP_MEMBERS_MAX) {
         error_field(err, "members", "A group can have %d members at most.", GROUP_MEMBERS_MAX);
-        json_decref(out);
         return NULL;
     }
     json_array_foreach(asked, i, one)
@@ -69,12 +68,11 @@ static json_t *group_members(struct api_call *call, const json_t *asked, const j
                                json_string_value(one));
         }
         if (!good) {
-            json_decref(out);
             return NULL;
         }
         json_array_append_new(out, json_slice(member.text));
     }
-    return out;
+    return json_steal(&out);
 }
 
 static bool collect_body(const struct store_doc *doc, void *ctx)
@@ -87,12 +85,8 @@ static void list(struct api_call *call, const char *kind, const char *name)
 {
     struct error err;
     json_t *all = json_array();
-    if (!store_each(call->control->store, kind, "", collect_body, all, &err)) {
-        json_decref(all);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", name, all));
+    bool good = store_each(call->control->store, kind, "", collect_body, all, &err);
+    api_answer(call, good, json_pack("{s:o}", name, all), &err);
 }
 
 static void groups_list(struct api_call *call)

@@ -314,13 +314,13 @@ static bool undelete_account(struct api_call *call, const struct store_doc *dele
 static void accounts_undelete(struct api_call *call)
 {
     struct error err;
-    struct store_doc deleted, restored;
+    auto_doc deleted = {0};
+    auto_doc restored = {0};
     const char *sub = api_param(call, "account");
     const char *project = api_param(call, "project");
     bool found = account_find_deleted(call->control, &call->arena, sub, &deleted);
     if (found && strcmp(project, "-") != 0 &&
         strcmp(project, json_text_or(deleted.body, "projectId", "")) != 0) {
-        json_decref(deleted.body);
         found = false;
     }
     if (!found) {
@@ -332,15 +332,11 @@ static void accounts_undelete(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    bool good = undelete_account(call, &deleted, &restored, &err);
-    json_decref(deleted.body);
-    if (!good) {
+    if (!undelete_account(call, &deleted, &restored, &err)) {
         api_fail(call, &err);
         return;
     }
-    json_t *answer = json_pack("{s:o}", "restoredAccount", account_json(&call->arena, &restored));
-    json_decref(restored.body);
-    api_reply(call, answer);
+    api_reply(call, json_pack("{s:o}", "restoredAccount", account_json(&call->arena, &restored)));
 }
 
 /* The IAM methods of an account: the path's "-" is resolved first, so that the row's `on` can be

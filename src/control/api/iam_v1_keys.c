@@ -292,12 +292,7 @@ void iam_keys_get(struct api_call *call)
     }
     json_t *answer = key_json(&call->arena, &doc);
     bool good = add_public_key(call, &doc, answer, &err);
-    if (good) {
-        api_reply(call, answer);
-    } else {
-        json_decref(answer);
-        api_fail(call, &err);
-    }
+    api_answer(call, good, answer, &err);
 }
 
 /* Deletes (BODY_CHANGE NULL) or changes a key; in force when this answers. */

@@ -113,13 +113,12 @@ static json_t *admit(struct api_call *call, const struct field *table, const cha
     if (json_is_null(json_object_get(cleaned, "delegates"))) {
         json_object_del(cleaned, "delegates"); /* gcloud sends null */
     }
-    json_t *asked = fields_read(table, cleaned, "", &err);
+    auto_json *asked = fields_read(table, cleaned, "", &err);
     if (asked == NULL || !through_delegates(call, asked, permission, out, &err)) {
-        json_decref(asked);
         api_fail(call, &err);
         return NULL;
     }
-    return asked;
+    return json_steal(&asked);
 }
 
 /* A list of texts without spaces: else one could be taken for two. */

@@ -164,16 +164,6 @@ static bool keep(struct api_call *call, const struct kind *kind, const char *key
            end_change(call, &change, kind, key, body, answer, err);
 }
 
-static void reply(struct api_call *call, bool good, json_t *answer, const struct error *err)
-{
-    if (good) {
-        api_reply(call, answer);
-    } else {
-        json_decref(answer);
-        api_fail(call, err);
-    }
-}
-
 static bool load(struct api_call *call, const struct kind *kind, const char *key,
                  struct store_doc *out, struct error *err)
 {
@@ -359,7 +349,7 @@ static void pools_create(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     bool good = create_pool(call, &answer, &err);
-    reply(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 static bool create_provider(struct api_call *call, json_t **answer, struct error *err)
@@ -377,7 +367,7 @@ static void providers_create(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     bool good = create_provider(call, &answer, &err);
-    reply(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 /* Keys stay while they are the same issuer's, and were not given by hand. */
@@ -419,7 +409,7 @@ static void pools_patch(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     bool good = patch(call, &pool_kind, pool_key(call), &answer, &err);
-    reply(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 static void providers_patch(struct api_call *call)
@@ -428,7 +418,7 @@ static void providers_patch(struct api_call *call)
     json_t *answer = NULL;
     bool good =
         patch(call, &provider_kind, provider_key(call, api_param(call, "provider")), &answer, &err);
-    reply(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 static bool add_key(const struct store_doc *doc, void *ctx)
@@ -477,7 +467,7 @@ static void pools_delete(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     bool good = discard(call, &pool_kind, pool_key(call), &answer, &err);
-    reply(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 static void providers_delete(struct api_call *call)
@@ -486,7 +476,7 @@ static void providers_delete(struct api_call *call)
     json_t *answer = NULL;
     bool good = discard(call, &provider_kind, provider_key(call, api_param(call, "provider")),
                         &answer, &err);
-    reply(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 /* Done when they are answered, but gcloud asks once more. Only of what the path names. */

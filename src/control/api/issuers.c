@@ -50,12 +50,8 @@ static void issuers_list(struct api_call *call)
 {
     struct error err;
     json_t *all = json_array();
-    if (!store_each(call->control->store, STORE_ISSUER, "", collect, all, &err)) {
-        json_decref(all);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", "issuers", all));
+    bool good = store_each(call->control->store, STORE_ISSUER, "", collect, all, &err);
+    api_answer(call, good, json_pack("{s:o}", "issuers", all), &err);
 }
 
 static bool issuer_check(struct api_call *call, const json_t *asked, struct error *err)
@@ -130,13 +126,9 @@ static bool issuer_put(struct api_call *call, json_t *body, struct error *err)
 static void issuer_added(struct api_call *call, json_t *body)
 {
     struct error err;
-    if (!issuer_put(call, body, &err)) {
-        json_decref(body);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, shown(body));
-    json_decref(body);
+    auto_json *taken = body;
+    bool good = issuer_put(call, taken, &err);
+    api_answer(call, good, good ? shown(taken) : NULL, &err);
 }
 
 /* The keys have come, or not: the call goes on. */
@@ -144,18 +136,17 @@ static void issuer_fetched(struct control *control, void *ctx, const char *text,
 {
     (void)control;
     struct api_call *call = ctx;
-    json_t *body = call->user;
+    auto_json *body = call->user;
     struct error err;
     json_t *jwks = text == NULL ? NULL : json_read(slice_of(text), &err);
     if (jwks == NULL) {
         error_field(&err, "jwksUri", "No key set could be read from there: %s.",
                     why == NULL ? "it is not JSON" : why);
-        json_decref(body);
         api_fail(call, &err);
         return;
     }
     json_object_set_new(body, "jwks", jwks);
-    issuer_added(call, body);
+    issuer_added(call, json_steal(&body));
 }
 
 /* ---- one that people sign in with ---- */
@@ -214,30 +205,28 @@ static void issuer_described(struct control *control, void *ctx, long status, co
 static void issuers_create(struct api_call *call)
 {
     struct error err;
-    json_t *body = fields_read(issuer_fields, call->body, "", &err);
+    auto_json *body = fields_read(issuer_fields, call->body, "", &err);
     if (body == NULL || !issuer_check(call, body, &err)) {
-        json_decref(body);
         api_fail(call, &err);
         return;
     }
     if (json_object_get(body, "signIn") != NULL) {
         if (!sign_in_prepare(call, body, &err)) {
-            json_decref(body);
             api_fail(call, &err);
             return;
         }
-        call->user = body;
         const struct fetch_plan plan = {
             .uri = provider_description_url(&call->arena, json_text_or(body, "issuer", ""))};
+        call->user = json_steal(&body);
         http_fetch(call->control, &plan, issuer_described, call);
         return;
     }
     const char *uri = json_text(body, "jwksUri");
     if (uri == NULL || json_object_get(body, "jwks") != NULL) {
-        issuer_added(call, body);
+        issuer_added(call, json_steal(&body));
         return;
     }
-    call->user = body;
+    call->user = json_steal(&body);
     jwks_fetch(call->control, uri, issuer_fetched, call);
 }
 

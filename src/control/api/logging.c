@@ -221,14 +221,13 @@ static json_t *instance_entry(struct arena *arena, const json_t *line)
     bool ours = strcmp(stream, "system") == 0;
     json_t *entry = entry_base(arena, line, ours ? "varlog%2Fsystem" : stream);
     const char *text = json_text_or(line, "text", "");
-    json_t *payload = text[0] == '{' ? json_read(slice_of(text), NULL) : NULL;
+    auto_json *payload = text[0] == '{' ? json_read(slice_of(text), NULL) : NULL;
     if (json_is_object(payload)) {
         lift(payload, entry);
         json_object_set(entry, "jsonPayload", payload);
     } else {
         json_object_set_new(entry, "textPayload", json_string(text));
     }
-    json_decref(payload);
     json_t *labels = json_object_get(entry, "labels");
     labels = labels != NULL ? json_incref(labels) : json_object();
     json_object_set_new(labels, "instanceId", json_string(json_text_or(line, "instance", "")));
@@ -347,13 +346,9 @@ json_t *log_entry_read(struct arena *arena, int file, struct slice text, off_t o
     if (line == NULL || strcmp(json_text_or(line, "project", ""), project) != 0) {
         return NULL;
     }
-    json_t *entry = forms[file](arena, line);
+    auto_json *entry = forms[file](arena, line);
     name_entry(arena, entry, log_files[file], offset);
-    if (!matches(filter, entry)) {
-        json_decref(entry);
-        return NULL;
-    }
-    return entry;
+    return matches(filter, entry) ? json_steal(&entry) : NULL;
 }
 
 /* Lines from the last to the first, until enough have been found. */
@@ -410,7 +405,7 @@ static json_t *answer(struct search *search, bool oldest_first, bool with_text)
 {
     size_t count = json_array_size(search->found);
     json_t **sorted = arena_array(search->arena, json_t *, count);
-    json_t *entries = json_array();
+    auto_json *entries = json_array();
     for (size_t i = 0; i < count; i++) {
         sorted[i] = json_array_get(search->found, i);
     }
@@ -431,7 +426,6 @@ static json_t *answer(struct search *search, bool oldest_first, bool with_text)
     if (count > 0) {
         json_object_set(out, "entries", entries);
     }
-    json_decref(entries);
     return out;
 }
 
@@ -473,9 +467,8 @@ static void entries_list(struct api_call *call)
         search_file(call->control, &search, file);
     }
     bool oldest_first = strstr(json_text_or(call->body, "orderBy", ""), "desc") == NULL;
-    json_t *body = answer(&search, oldest_first, api_from_gcloud(call));
-    json_decref(search.found);
-    api_reply(call, body);
+    auto_json *found = search.found;
+    api_reply(call, answer(&search, oldest_first, api_from_gcloud(call)));
 }
 
 static const struct field list_fields[] = {

@@ -245,15 +245,14 @@ static void refresh(struct api_call *call)
         .user_key = arena_string(&call->arena, token.user_key),
         .audience = GCLOUD_CLIENT_ID,
     };
-    json_t *answer = access_answer(call, &grant, &err);
+    auto_json *answer = access_answer(call, &grant, &err);
     if (answer == NULL || !issuer_id_token(control, &call->arena, &grant, &id_token, &err)) {
-        json_decref(answer);
         api_fail(call, &err);
         return;
     }
     /* Without it `gcloud auth print-identity-token` is dead for users. */
     json_object_set_new(answer, "id_token", json_slice(id_token));
-    api_reply(call, answer);
+    api_reply(call, json_steal(&answer));
 }
 
 static void token_post(struct api_call *call)

@@ -34,9 +34,9 @@ static json_t *operation_service(struct api_call *call, const char *service_key)
 /* Takes PART. */
 static json_t *typed(const char *type, json_t *part)
 {
+    auto_json *taken = part;
     json_t *out = json_pack("{ss}", "@type", type);
-    json_object_update(out, part);
-    json_decref(part);
+    json_object_update(out, taken);
     return out;
 }
 
@@ -49,22 +49,19 @@ json_t *operation_form(struct api_call *call, const char *key, const json_t *ope
     json_t *out = json_pack("{ss sb}", "name", key, "done", done);
     const json_t *error = json_object_get(operation, "error");
     const json_t *kept = json_object_get(operation, "response");
-    json_t *response = kept != NULL
-                           ? json_deep_copy(kept)
-                           : operation_service(call, json_text_or(operation, "resource", ""));
+    auto_json *response = kept != NULL
+                              ? json_deep_copy(kept)
+                              : operation_service(call, json_text_or(operation, "resource", ""));
     json_t *metadata = v2 && response != NULL ? json_deep_copy(response) : json_object();
     json_object_set_new(out, "metadata", typed(type, metadata));
-    if (!done) {
-        json_decref(response);
-    } else if (response == NULL) {
+    if (done && response == NULL) {
         json_object_set_new(out, "error",
                             json_pack("{siss}", "code", STATUS_NOT_FOUND, "message",
                                       "The service has been deleted."));
-    } else if (v2 && error != NULL) { /* v1 clients read the condition of the service */
+    } else if (done && v2 && error != NULL) { /* v1 clients read the condition of the service */
         json_object_set_new(out, "error", json_deep_copy(error));
-        json_decref(response);
-    } else {
-        json_object_set_new(out, "response", typed(type, response));
+    } else if (done) {
+        json_object_set_new(out, "response", typed(type, json_steal(&response)));
     }
     if (v2 && api_numbers_asked(call)) {
         bool revision = strcmp(json_text_or(operation, "type", ""), "Revision") == 0;

@@ -247,12 +247,8 @@ static void violations_list(struct api_call *call)
 {
     struct error err;
     struct listing listing = {.call = call, .items = json_array()};
-    if (!store_each(call->control->store, STORE_SERVICE, "", list_violator, &listing, &err)) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{s:o}", "violations", listing.items));
+    bool good = store_each(call->control->store, STORE_SERVICE, "", list_violator, &listing, &err);
+    api_answer(call, good, json_pack("{s:o}", "violations", listing.items), &err);
 }
 
 #define METHOD       "google.cloud.orgpolicy.v2.OrgPolicy."

@@ -58,7 +58,7 @@ static bool find(struct api_call *call, struct found *out, struct error *err)
             name, call->region, api_param(call, "project"));
     }
     if (!service_of(call, out->doc.key, &out->service, err)) {
-        json_decref(out->doc.body);
+        store_doc_done(&out->doc);
         return false;
     }
     return true;
@@ -75,7 +75,7 @@ void v1_revision_get(struct api_call *call)
     }
     json_t *answer = revision_to_v1(&call->arena, &found.service.view, api_param(call, "revision"),
                                     found.doc.version, found.doc.body);
-    json_decref(found.doc.body);
+    store_doc_done(&found.doc);
     run_service_done(&found.service);
     api_reply(call, answer);
 }
@@ -87,7 +87,7 @@ void v1_revision_delete(struct api_call *call)
     const char *dry = api_query(call, "dryRun");
     bool good = find(call, &found, &err);
     if (good) {
-        json_decref(found.doc.body);
+        store_doc_done(&found.doc);
         good = run_revision_delete(call, &found.service, api_param(call, "revision"),
                                    dry != NULL && strcmp(dry, "all") == 0, &err);
     }
@@ -120,12 +120,11 @@ static bool list_add(const struct store_doc *doc, void *ctx)
             return true;
         }
     }
-    json_t *item = revision_to_v1(&call->arena, &listing->service.view, strrchr(doc->key, '/') + 1,
-                                  doc->version, doc->body);
+    auto_json *item = revision_to_v1(&call->arena, &listing->service.view,
+                                     strrchr(doc->key, '/') + 1, doc->version, doc->body);
     if (listing->selector == NULL || v1_selector_matches(listing->selector, item)) {
         json_array_append(listing->items, item);
     }
-    json_decref(item);
     return true;
 }
 
@@ -143,8 +142,9 @@ static int newer_first(const void *a, const void *b)
 }
 
 /* As Cloud Run lists them; takes ITEMS. */
-static json_t *newest_first(struct arena *arena, json_t *items)
+static json_t *newest_first(struct arena *arena, json_t *taken)
 {
+    auto_json *items = taken;
     size_t count = json_array_size(items);
     struct dated *dated = arena_array(arena, struct dated, count);
     json_t *sorted = json_array();
@@ -156,7 +156,6 @@ static json_t *newest_first(struct arena *arena, json_t *items)
     for (size_t i = 0; i < count; i++) {
         json_array_append(sorted, dated[i].item);
     }
-    json_decref(items);
     return sorted;
 }
 
@@ -172,10 +171,6 @@ void v1_revision_list(struct api_call *call)
     const char *prefix = run_services_prefix(call, project);
     bool good = store_each(call->control->store, STORE_REVISION, prefix, list_add, &listing, &err);
     run_service_done(&listing.service);
-    if (!good) {
-        json_decref(listing.items);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, v1_list("RevisionList", newest_first(&call->arena, listing.items)));
+    api_answer(call, good, v1_list("RevisionList", newest_first(&call->arena, listing.items)),
+               &err);
 }

@@ -118,11 +118,10 @@ static bool list_add(const struct store_doc *doc, void *ctx)
     view.name = name.service;
     view.version = service_version(doc->body);
     view.doc = doc->body;
-    json_t *item = listing->form(arena, &view);
+    auto_json *item = listing->form(arena, &view);
     if (listing->selector == NULL || v1_selector_matches(listing->selector, item)) {
         json_array_append(listing->items, item);
     }
-    json_decref(item);
     return true;
 }
 
@@ -146,12 +145,12 @@ static void list(struct api_call *call, const char *kind, service_form *form)
     }
     const char *prefix = run_services_prefix(call, project);
     listing.items = json_array();
-    if (!store_each(call->control->store, STORE_SERVICE, prefix, list_add, &listing, &err)) {
-        json_decref(listing.items);
+    auto_json *answer = v1_list(kind, listing.items);
+    if (store_each(call->control->store, STORE_SERVICE, prefix, list_add, &listing, &err)) {
+        api_reply(call, json_steal(&answer));
+    } else {
         fail(call, &err);
-        return;
     }
-    api_reply(call, v1_list(kind, listing.items));
 }
 
 void v1_service_list(struct api_call *call)
@@ -193,10 +192,8 @@ static bool apply(struct api_call *call, struct run_service *service, const char
     if (sent == NULL) {
         return false;
     }
-    wish.doc = service_v1_change(&call->arena, &service->view, sent);
-    bool good = run_service_apply(call, service, &wish, err);
-    json_decref(wish.doc);
-    return good;
+    auto_json *wanted = wish.doc = service_v1_change(&call->arena, &service->view, sent);
+    return run_service_apply(call, service, &wish, err);
 }
 
 static bool create(struct api_call *call, struct run_service *service, struct error *err)

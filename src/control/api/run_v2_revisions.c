@@ -28,7 +28,7 @@ static bool find(struct api_call *call, struct found *out, struct error *err)
 
 static void found_done(struct found *found)
 {
-    json_decref(found->doc.body);
+    store_doc_done(&found->doc);
     run_service_done(&found->service);
 }
 
@@ -64,15 +64,14 @@ void v2_revision_delete(struct api_call *call)
     bool good = find(call, &found, &err) &&
                 v2_etag_matches(api_query(call, "etag"),
                                 revision_etag(&call->arena, found.doc.body), name, &err);
-    json_t *last =
+    auto_json *last =
         good ? revision_to_v2(&call->arena, &found.service.view, name, found.doc.body) : NULL;
     if (!good || !run_revision_delete(call, &found.service, name, dry_run, &err)) {
-        json_decref(last);
         v2_fail(call, &err);
     } else if (dry_run) {
-        v2_reply_validated(call, "Revision", last);
+        v2_reply_validated(call, "Revision", json_steal(&last));
     } else {
-        v2_reply_done(call, &found.service, "delete-revision", "Revision", last);
+        v2_reply_done(call, &found.service, "delete-revision", "Revision", json_steal(&last));
     }
     found_done(&found);
 }

@@ -275,15 +275,14 @@ void v2_service_delete(struct api_call *call)
                 (service.body != NULL || run_service_missing(&service, &err)) &&
                 v2_etag_matches(api_query(call, "etag"), service_etag(&call->arena, &service.view),
                                 service.view.name, &err);
-    json_t *last = good ? service_to_v2(&call->arena, &service.view) : NULL;
+    auto_json *last = good ? service_to_v2(&call->arena, &service.view) : NULL;
     json_object_set_new(last, "deleteTime", json_slice(time_text(&call->arena, clock_wall_us())));
     if (!good || !run_service_delete(call, &service, "", dry_run, &err)) {
-        json_decref(last);
         v2_fail(call, &err);
     } else if (dry_run) {
-        v2_reply_validated(call, SERVICE, last);
+        v2_reply_validated(call, SERVICE, json_steal(&last));
     } else {
-        v2_reply_done(call, &service, "delete", SERVICE, last);
+        v2_reply_done(call, &service, "delete", SERVICE, json_steal(&last));
     }
     run_service_done(&service);
 }

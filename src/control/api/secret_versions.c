@@ -83,7 +83,7 @@ void secrets_get_version(struct api_call *call)
     bool good = load(call, &secret, &version, &err);
     json_t *answer = good ? version_json(call, &secret, &version) : NULL;
     done(&secret, &version);
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 static bool access_value(struct api_call *call, json_t **answer, struct error *err)
@@ -107,7 +107,7 @@ void secrets_access_version(struct api_call *call)
     struct error err = {0};
     json_t *answer = NULL;
     bool good = access_value(call, &answer, &err);
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 /* Newest first, by numbers: what the record has in the order of their texts. */
@@ -153,7 +153,7 @@ void secrets_list_versions(struct api_call *call)
     auto_doc secret = {0};
     json_t *answer = json_object();
     bool good = secrets_load(call, &secret, &err) && list_versions(call, &secret, answer, &err);
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 /* ---- adding ---- */
@@ -215,7 +215,7 @@ void secrets_add_version(struct api_call *call)
     bool good = add(call, &secret, &version, &err);
     json_t *answer = good ? version_json(call, &secret, &version) : NULL;
     done(&secret, &version);
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 /* ---- states ---- */
@@ -263,7 +263,7 @@ static void take_step(struct api_call *call, const struct step *step)
     if (good && strcmp(step->state, "DESTROYED") == 0) {
         secrets_scrub(call->control);
     }
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 void secrets_enable_version(struct api_call *call)

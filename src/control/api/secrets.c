@@ -98,16 +98,6 @@ bool secrets_etag_good(struct api_call *call, const char *etag, int64_t version,
                      etag);
 }
 
-void secrets_answer(struct api_call *call, bool good, json_t *body, const struct error *err)
-{
-    if (good) {
-        api_reply(call, body);
-        return;
-    }
-    json_decref(body);
-    api_fail(call, err);
-}
-
 /* ---- answers ---- */
 
 /* int64 is text in JSON. */
@@ -363,7 +353,7 @@ static void create_secret(struct api_call *call)
     auto_doc doc = {0};
     bool good = create(call, &doc, &err);
     json_t *answer = good ? secret_json(call, &doc) : NULL;
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 static bool patch(struct api_call *call, struct store_doc *doc, struct error *err)
@@ -397,7 +387,7 @@ static void patch_secret(struct api_call *call)
     auto_doc doc = {0};
     bool good = patch(call, &doc, &err);
     json_t *answer = good ? secret_json(call, &doc) : NULL;
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 static void delete_secret(struct api_call *call)
@@ -410,7 +400,7 @@ static void delete_secret(struct api_call *call)
     if (good) {
         secrets_scrub(call->control);
     }
-    secrets_answer(call, good, good ? json_object() : NULL, &err);
+    api_answer(call, good, good ? json_object() : NULL, &err);
 }
 
 /* ---- reading ---- */
@@ -421,7 +411,7 @@ static void get_secret(struct api_call *call)
     auto_doc doc = {0};
     bool good = secrets_load(call, &doc, &err);
     json_t *answer = good ? secret_json(call, &doc) : NULL;
-    secrets_answer(call, good, answer, &err);
+    api_answer(call, good, answer, &err);
 }
 
 /* ---- lists ---- */

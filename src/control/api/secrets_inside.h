@@ -15,9 +15,6 @@ const char *secrets_etag(struct api_call *call, int64_t version);
  */
 bool secrets_etag_good(struct api_call *call, const char *etag, int64_t version, struct error *err);
 
-/* Exactly one answer: BODY (taken) if GOOD, else *ERR. */
-void secrets_answer(struct api_call *call, bool good, json_t *body, const struct error *err);
-
 /* What secrets and versions can be filtered by: as answers show them. */
 extern const struct filter_fields secrets_fields;
 const char *secrets_filter(struct api_call *call); /* "" if the call has none */

@@ -40,12 +40,8 @@ static void volumes_list(struct api_call *call)
     struct error err = {0};
     json_t *list = json_array();
     const char *prefix = volume_key(&call->arena, api_param(call, "project"), "");
-    if (!store_each(call->control->store, STORE_VOLUME, prefix, list_one, list, &err)) {
-        json_decref(list);
-        api_fail(call, &err);
-        return;
-    }
-    api_reply(call, json_pack("{so}", "volumes", list));
+    bool good = store_each(call->control->store, STORE_VOLUME, prefix, list_one, list, &err);
+    api_answer(call, good, json_pack("{so}", "volumes", list), &err);
 }
 
 /* A bucket's name, or an NFS server and its path. */

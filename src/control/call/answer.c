@@ -58,13 +58,11 @@ void api_reply_text(struct api_call *call, int http_status, const char *content_
 
 void api_reply_status(struct api_call *call, int http_status, json_t *body)
 {
-    if (sent_otherwise(call, body)) {
-        json_decref(body);
-        return;
+    auto_json *taken = body;
+    if (!sent_otherwise(call, taken)) {
+        write_answer(call, http_status, "application/json; charset=UTF-8",
+                     json_write(&call->arena, taken), NULL);
     }
-    struct slice text = json_write(&call->arena, body);
-    json_decref(body);
-    write_answer(call, http_status, "application/json; charset=UTF-8", text, NULL);
 }
 
 /* An answer that was made without what cannot be read is none. */
@@ -72,11 +70,10 @@ void api_reply(struct api_call *call, json_t *body)
 {
     struct error unread;
     if (!call->changes && store_unread(call->control->store, &unread)) {
-        json_decref(body);
-        api_fail(call, &unread);
-        return;
+        api_answer(call, false, body, &unread);
+    } else {
+        api_reply_status(call, 200, body);
     }
-    api_reply_status(call, 200, body);
 }
 
 /* What machines read: why, of which API, about what. */
@@ -191,6 +188,16 @@ void api_fail_with(struct api_call *call, const struct error *err, json_t *detai
 void api_fail(struct api_call *call, const struct error *err)
 {
     api_fail_with(call, err, NULL);
+}
+
+void api_answer(struct api_call *call, bool good, json_t *body, const struct error *err)
+{
+    if (good) {
+        api_reply(call, body);
+    } else {
+        json_decref(body);
+        api_fail(call, err);
+    }
 }
 
 void api_fail_http(struct api_call *call, int http_status, const char *status, const char *allow,

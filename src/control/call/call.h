@@ -116,7 +116,10 @@ void api_reply_text(struct api_call *call, int http_status, const char *content_
 /* Google's error shape from *err: BadRequest.fieldViolations if a field is named, ErrorInfo where
  * gcloud needs it. */
 void api_fail(struct api_call *call, const struct error *err);
-/* The same with DETAILS (an array, taken) in front of what api_fail adds. */
+/* api_reply() with BODY if GOOD, else api_fail() with *err: takes BODY (may be NULL) in both cases.
+ */
+void api_answer(struct api_call *call, bool good, json_t *body, const struct error *err);
+/* Like api_fail(), with DETAILS (an array, taken) in front of what api_fail adds. */
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details);
 
 /* Frees the call without an answer: its client has left. */

@@ -138,8 +138,9 @@ void paging_put(const struct paging *paging, json_t *answer)
     }
 }
 
-json_t *paging_cut(struct paging *paging, json_t *list)
+json_t *paging_cut(struct paging *paging, json_t *taken)
 {
+    auto_json *list = taken;
     json_t *out = json_array();
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *place = arena_printf(&paging->call->arena, "%08zu", i);
@@ -147,7 +148,6 @@ json_t *paging_cut(struct paging *paging, json_t *list)
             json_array_append(out, json_array_get(list, i));
         }
     }
-    json_decref(list);
     return out;
 }
 

@@ -836,7 +836,8 @@ static void handle_until_first(struct api_call *call, struct ready_call *ready)
     struct slice bytes = ready->bytes;
     uint64_t began_ms = ready->began_ms, began_change = ready->began_change;
     bool stale = call->transport != NULL || is_stale(control, began_ms, began_change);
-    json_t *body = control->nodes == NULL || call->body == NULL ? NULL : json_deep_copy(call->body);
+    auto_json *body =
+        control->nodes == NULL || call->body == NULL ? NULL : json_deep_copy(call->body);
     for (int tries = 0;; tries++) {
         control->again = control->nodes != NULL && tries < AGAIN_MAX ? call : NULL;
         control->outrun = false;
@@ -851,7 +852,6 @@ static void handle_until_first(struct api_call *call, struct ready_call *ready)
         stale = true;
     }
     control->again = NULL;
-    json_decref(body);
 }
 
 /* The turn of a call that may change the record has come. */

@@ -46,7 +46,7 @@ static bool none(struct error *err)
 bool provider_find(struct control *control, struct arena *arena, const char *key,
                    struct provider *out, json_t **body, struct error *err)
 {
-    struct store_doc doc;
+    auto_doc doc = {0};
     switch (store_get(control->store, STORE_ISSUER, key, &doc, err)) {
     case STORE_ABSENT:
         return none(err);
@@ -56,11 +56,10 @@ bool provider_find(struct control *control, struct arena *arena, const char *key
         break;
     }
     if (json_object_get(doc.body, "signIn") == NULL) {
-        json_decref(doc.body);
         return none(err);
     }
     take(arena, &doc, out);
-    *body = doc.body;
+    *body = json_steal(&doc.body);
     return true;
 }
 
@@ -207,8 +206,8 @@ static bool fits(const json_t *about, struct error *err)
 
 json_t *provider_description(const char *issuer, const char *text, struct error *err)
 {
-    json_t *about = json_read(slice_of(text), err);
-    json_t *out = json_object();
+    auto_json *about = json_read(slice_of(text), err);
+    auto_json *out = json_object();
     const json_t *methods = json_object_get(about, "token_endpoint_auth_methods_supported");
     const json_t *algs = json_object_get(about, "id_token_signing_alg_values_supported");
     bool good = about != NULL;
@@ -237,12 +236,7 @@ json_t *provider_description(const char *issuer, const char *text, struct error 
         }
         json_object_set_new(out, "describedUs", json_integer((json_int_t)clock_wall_us()));
     }
-    json_decref(about);
-    if (!good) {
-        json_decref(out);
-        return NULL;
-    }
-    return out;
+    return good ? json_steal(&out) : NULL;
 }
 
 bool provider_describe(struct control *control, const struct provider *provider,

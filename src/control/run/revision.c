@@ -236,9 +236,8 @@ static void put_digest(struct finding *finding, const char *digest)
 static bool put(struct control *control, const char *kind, const char *key, json_t *doc,
                 struct error *err)
 {
-    bool good = store_put(control->store, kind, key, doc, NULL, NULL, err);
-    json_decref(doc);
-    return good;
+    auto_json *taken = doc;
+    return store_put(control->store, kind, key, taken, NULL, NULL, err);
 }
 
 static bool finding_record(struct finding *finding, struct error *err)

@@ -205,7 +205,8 @@ static bool read_value(struct reading *reading, const struct use *use, struct sl
 {
     struct control *control = reading->control;
     struct arena *arena = reading->arena;
-    struct store_doc secret = {0}, version = {0};
+    auto_doc secret = {0};
+    auto_doc version = {0};
     struct error fault = {0};
     const char *key = key_of(reading, use->secret);
     if (key == NULL) {
@@ -224,8 +225,6 @@ static bool read_value(struct reading *reading, const struct use *use, struct sl
     } else {
         good = secret_value_read(control, arena, secret.id, &version, value, err);
     }
-    json_decref(secret.body);
-    json_decref(version.body);
     return good;
 }
 

@@ -526,16 +526,15 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
         return version_matches(service, wish->version, err) &&
                orgpolicy_check_service(call, service->key, wish->method, wish->doc, err);
     }
-    json_t *body = NULL;
+    auto_json *body = NULL;
     bool good =
         plan_make(call, wish, &plan, err) && plan_commit(call, &plan, wish->dry_run, &body, err);
     if (good) {
         if (!wish->dry_run) {
             plan_tell(call->control, &plan);
         }
-        run_service_is(call, service, json_incref(body));
+        run_service_is(call, service, json_steal(&body));
     }
-    json_decref(body);
     json_decref(plan.revision.template);
     return good;
 }

@@ -49,6 +49,16 @@ void api_fail(struct api_call *call, const struct error *err)
                                err->text, "field", err->field));
 }
 
+void api_answer(struct api_call *call, bool good, json_t *body, const struct error *err)
+{
+    if (good) {
+        api_reply(call, body);
+    } else {
+        json_decref(body);
+        api_fail(call, err);
+    }
+}
+
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details)
 {
     json_decref(details);
