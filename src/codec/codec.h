@@ -13,7 +13,8 @@
 
 enum {
     CODEC_DEPTH_MAX = 64,
-    /* Values in one text: each takes up to 250 bytes, of two or three that stand for it. */
+    /* The most values in one text. Each takes up to 250 bytes of memory, and two or three bytes of
+       text can stand for it. */
     CODEC_VALUES_MAX = 100000,
 };
 
@@ -23,7 +24,8 @@ static inline void json_auto_decref(json_t **value)
     json_decref(*value);
 }
 #define auto_json __attribute__((cleanup(json_auto_decref))) json_t
-/* *VALUE, for who owns it from now on; the auto_json VALUE has nothing to let go of any more. */
+/* Takes *VALUE out of an auto_json variable: the caller owns it, and the variable is NULL from now
+ * on. */
 static inline json_t *json_steal(json_t **value)
 {
     json_t *out = *value;
@@ -110,7 +112,7 @@ enum field_flag {
     FIELD_REFUSED = 8, /* known to Google, not supported here: 400 with .note */
 };
 
-/* What a field is in C, where a struct has it: see fields_get(). */
+/* The C type of a field's member, where the struct has one: see fields_get(). */
 enum field_as {
     AS_NONE,    /* the struct does not have it: the document carries it */
     AS_TEXT,    /* const char * */
@@ -133,14 +135,14 @@ struct field {
     unsigned flags;
     const char *note;
     int64_t min, max; /* of numbers, and of string lengths; both 0: no limit */
-    unsigned number;  /* of the field in Google's proto; 0: it has none */
+    unsigned number;  /* number of the field in Google's proto; 0: it has none */
     /* The member of a struct that the field is (fields_get()), by the macros below. */
     enum field_as as;
     size_t at;            /* its offset */
     size_t count_at;      /* of a list or map: the offset of its size_t NAME_count */
     size_t size;          /* of the struct of one item, or of what is pointed to */
-    const char *absent;   /* what a text is where the field is absent; NULL: "" */
-    int64_t absent_whole; /* the same of a number, flag (1: true) or enum */
+    const char *absent;   /* value of a text where the field is absent; NULL: "" */
+    int64_t absent_whole; /* value of a number, flag (1: true) or enum where the field is absent */
 };
 
 /*
@@ -186,16 +188,18 @@ const char *pair_find(const struct text_pair *pairs, size_t count, const char *n
     }
 
 /*
- * Fills the struct INTO, whose first member is `const json_t *source`, from DOC (NULL: all is
- * absent) by TABLE. What is absent, or of another type, gets the row's value for that. Lists stand
- * in ARENA; texts are DOC's own, as is `source`, which must live as long as INTO does.
+ * Fills the struct INTO, whose first member is `const json_t *source`, from DOC (NULL: every field
+ * is absent) by TABLE. A field that is absent, or of another type, gets the value that its row
+ * gives for absence. Lists are allocated in ARENA; texts belong to DOC, as does `source`, so DOC
+ * must live as long as INTO.
  */
 void fields_get(struct arena *arena, const struct field *table, const json_t *doc, void *into);
 /*
- * The document of the struct FROM: its source, with each member that differs from it written over.
- * So what no member stands for is carried, and what is as it was read stays as it was written:
- * fields_put() of fields_get() is the same document. What is changed into what absence means is
- * left out, as is a text that is NULL. The caller owns it.
+ * The document of the struct FROM: its source, with each member that differs from the source
+ * written over it. So fields without a member are carried, and unchanged members keep the form in
+ * which they were read: fields_put() of fields_get() gives the same document. A member that was
+ * changed to the value of absence is left out, as is a text that is NULL. The caller owns the
+ * document.
  */
 json_t *fields_put(const struct field *table, const void *from);
 

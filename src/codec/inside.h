@@ -1,4 +1,4 @@
-/* What the files of the codec share, and nobody else sees. */
+/* Shared by the files of the codec; no other room includes it. */
 #pragma once
 
 #include "codec/codec.h"

@@ -28,7 +28,7 @@ extern const size_t proto_symbol_count;
 /* The file of that name; NULL if there is none. */
 const struct proto_file *proto_file_find(struct slice name);
 /*
- * The file that defines SYMBOL: a message, an enum, a service, or a name right inside one of them
- * (a method, a field, a value), whatever it is called. NULL if there is none.
+ * The file that defines SYMBOL: a message, an enum, a service, or the name of a method, field or
+ * value inside one of them. NULL if there is none.
  */
 const struct proto_file *proto_file_of(struct slice symbol);

@@ -17,9 +17,9 @@ enum grpc_frame {
 };
 
 /*
- * Cuts the first message off *BYTES. It is taken apart if it is compressed, for which ENCODING (the
- * header grpc-encoding; empty if there was none) must be "gzip": in ARENA, at most
- * GRPC_MESSAGE_MAX, however small it came. *BYTES and *message are changed on GRPC_MESSAGE alone.
+ * Cuts the first message off *BYTES. A compressed message is decompressed into ARENA, to at most
+ * GRPC_MESSAGE_MAX bytes; ENCODING (the header grpc-encoding; empty if there was none) must be
+ * "gzip" then. *BYTES and *message are changed on GRPC_MESSAGE alone.
  */
 enum grpc_frame grpc_frame_cut(struct arena *arena, struct slice *bytes, struct slice encoding,
                                struct slice *message, struct error *err);

@@ -10,7 +10,8 @@
 
 enum {
     PROTO_DEPTH_MAX = 64,
-    /* As of a body by REST. Two bytes can ask for an object of 200: so that none asks for many. */
+    /* The limit is that of a REST body. Two bytes of a message can ask for an object of 200 bytes,
+       so the number of values is bounded, not only the bytes. */
     PROTO_VALUES_MAX = 20000,
 };
 

@@ -12,8 +12,8 @@ struct rest_request {
 };
 
 /*
- * MESSAGE, the document of METHOD's request, as a request by REST: by the first of the method's
- * rules whose path its fields fit. INVALID_ARGUMENT, naming the field, if it fits none;
+ * Writes MESSAGE, the document of METHOD's request, as a REST request: by the first of the method's
+ * HTTP rules whose path the fields match. INVALID_ARGUMENT, naming the field, if they match none;
  * UNIMPLEMENTED if the method has no rules. In ARENA.
  */
 bool grpc_to_rest(struct arena *arena, const struct proto_method *method, const json_t *message,

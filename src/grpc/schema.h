@@ -1,5 +1,5 @@
 /*
- * What is known of Google's messages: numbers, names and kinds of fields, values of enums, and the
+ * Google's messages, as tables: numbers, names and kinds of fields, values of enums, and the
  * methods with their place in the REST form of the API. The tables are made from schema.txt
  * (tools/schema_to_c.py), which is made from Google's .proto files (tools/protos_to_schema.py).
  */
@@ -38,7 +38,8 @@ struct proto_field {
     uint32_t number;
     uint8_t kind;                    /* of the value, in a map */
     uint8_t is_list : 1, is_map : 1, /* keys of maps are strings */
-        has_presence : 1; /* "optional", or one of a oneof: a default value is told from absence */
+        has_presence : 1; /* "optional", or one of a oneof: a default value is distinguished from
+                             absence */
     uint8_t oneof;        /* 1 and up: fields of a message with one number exclude each other */
     uint16_t type;        /* index of the message or enum */
     const char *name;     /* in JSON: camelCase */
@@ -62,7 +63,7 @@ struct proto_enum {
     size_t count;
 };
 
-/* Where a method stands in REST: google.api.HttpRule. */
+/* The REST form of a method: google.api.HttpRule. */
 struct proto_rule {
     const char *verb; /* "GET" */
     const char *path; /* "/v2/{name=projects/x/locations/x/services/x}", with * in place of x */

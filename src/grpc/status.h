@@ -1,4 +1,4 @@
-/* How a call ends: trailers, and how long it may take: the header grpc-timeout. */
+/* The end of a gRPC call (its trailers), and its time limit (the header grpc-timeout). */
 #pragma once
 
 #include "codec/codec.h"

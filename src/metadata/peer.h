@@ -1,7 +1,7 @@
 /*
- * Whose program is at the other end of a connection. The kernel is asked for the one socket whose
- * two ends are those of ours the other way round (NETLINK_SOCK_DIAG): users may share a local port
- * where their remote ends differ, so one end alone names nobody.
+ * Finds the process at the other end of a connection. The kernel is asked for the one socket whose
+ * two addresses are ours the other way round (NETLINK_SOCK_DIAG): users may share a local port
+ * where their remote ends differ, so one address alone identifies nobody.
  */
 #pragma once
 
@@ -19,7 +19,8 @@ struct peer_finder {
 
 enum peer_found {
     PEER_USER,      /* exactly one established connection of this machine: *out is its user */
-    PEER_IN_DOUBT,  /* of this machine, but closing, or more than one matches: nobody's */
+    PEER_IN_DOUBT,  /* of this machine, but closing, or several sockets match: no owner can be named
+                     */
     PEER_ELSEWHERE, /* no socket of this machine has these ends */
 };
 
@@ -28,8 +29,8 @@ void peer_finder_open(struct peer_finder *finder);
 void peer_finder_close(struct peer_finder *finder);
 
 /*
- * Who has the connection from PEER to OWN, addresses as accept() and getsockname() of our socket
- * give them. Where the kernel cannot be asked all are PEER_IN_DOUBT.
+ * Finds who has the connection from PEER to OWN: addresses as accept() and getsockname() give them
+ * for our socket. Where the kernel cannot be asked, everybody is PEER_IN_DOUBT.
  */
 enum peer_found peer_find(struct peer_finder *finder, const struct sockaddr_storage *peer,
                           const struct sockaddr_storage *own, uid_t *out);
@@ -49,8 +50,9 @@ struct peer_answer {
 };
 
 /*
- * What COUNT answers say of WANTED: those with other ends do not count (the kernel answers with a
- * listener where it has nothing better), the same socket counts once.
+ * Judges the COUNT answers of the kernel to the question WANTED. Sockets with other addresses are
+ * ignored (the kernel answers with a listener where it finds no connection); the same socket is
+ * counted once.
  */
 enum peer_found peer_judge(const struct peer_answer *answers, size_t count,
                            const struct peer_ends *wanted, uid_t *out);

@@ -1,4 +1,4 @@
-/* What the metadata server gives up once its sockets are open. */
+/* Drops the rights that the metadata server no longer needs once its sockets are open. */
 #pragma once
 
 #include "base/error.h"

@@ -1,5 +1,5 @@
-/* The way of a request: who asks and how, which value, and where it must be asked for, control's
- * answer. */
+/* Handles one request: who asks, which value they ask for, and, where control has to be asked,
+ * control's answer. */
 #pragma once
 
 #include <sys/queue.h>
@@ -14,9 +14,9 @@ struct pending;
 struct server;
 
 /*
- * Who asks: the programs of this machine, at its socket; or one instance, at a socket in a network
- * of its own, whom nobody else can reach there, or at this machine's as a user that nobody else is.
- * Every instance asks for its own account alone.
+ * A caller: either the programs of this machine, at its socket; or one instance, at a socket in its
+ * own network, which no other process can reach, or at this machine's socket as a user that no
+ * other process has. Every instance asks for its own account alone.
  */
 struct workload {
     struct server *server;
@@ -46,11 +46,12 @@ void server_init(struct server *server);
 
 extern const struct exchange_events server_events; /* ctx: struct workload */
 
-/* What WORKLOAD waits for is answered now: it goes. */
+/* The requests that wait for WORKLOAD are answered now, because it goes. */
 void server_forget(struct server *server, const struct workload *workload);
 
 /* MSG_WORKLOAD_TOLD. */
 void server_told(struct server *server, const void *body, size_t bytes);
 
-/* Judges a request by its head alone, before it is known who asks: NULL, or why it is refused. */
+/* Checks a request by its head alone, before the caller is identified. NULL, or the reason why it
+ * is refused. */
 const char *server_objection(struct arena *arena, const struct http_request *request);

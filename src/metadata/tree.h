@@ -45,18 +45,18 @@ struct tree_place {
 /* PATH: decoded, from the first '/', without query. */
 struct tree_place tree_find(struct arena *arena, struct slice path);
 
-/* Whether a place can only be shown by who knows the account. */
+/* Whether a place can only be shown once the caller's account is known. */
 bool tree_needs_account(const struct tree_place *place, bool recursive);
 
 /* The text of a leaf; tokens have none. */
 struct slice tree_text(struct arena *arena, enum tree_value value, const struct tree_facts *facts);
 
-/* What a folder holds: one name a line, folders with a slash. */
+/* The listing of a folder: one name a line, folders with a slash. */
 struct slice tree_listing(struct arena *arena, const struct tree_place *place,
                           const struct tree_facts *facts);
 /* The folder, or leaf, with all that is below it, but tokens. */
 struct slice tree_json(struct arena *arena, const struct tree_place *place,
                        const struct tree_facts *facts);
 
-/* What a token may do, if it is not said. */
+/* The scopes of a token where the request names none. */
 #define TREE_SCOPE "https://www.googleapis.com/auth/cloud-platform"

@@ -1,7 +1,7 @@
 /*
- * Rows of a table of fields (codec/codec.h) by their kind: the tables read like the discovery
- * documents that they are made from. Behind the name stands what else there is to say of the field:
- * its member of a struct, its value where it is absent, its limits.
+ * Macros for the rows of a table of fields (codec/codec.h), one for each kind, so that the tables
+ * read like the discovery documents that they are made from. Further arguments follow the name: the
+ * member of the struct, the value for absence, the limits.
  */
 #pragma once
 

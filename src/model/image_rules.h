@@ -1,8 +1,8 @@
 /*
- * What whoever deploys an image of this machine may change about its program. The program runs on
- * this machine, so who registered it decides: by default a deployer chooses nothing but the values
- * of variables that the registration declares. Control asks here when a service is deployed, the
- * engine asks again when it starts an instance. Pure.
+ * What a deployer may change about the program of an image of this machine. The program runs on
+ * this machine, so the administrator who registered it decides: by default a deployer chooses
+ * nothing but the values of variables that the registration declares. Control checks this when a
+ * service is deployed; the engine checks it again when it starts an instance. Pure.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ struct image_rules {
     bool args;         /* any arguments may follow the program */
     bool safe_env;     /* all variables that no loader or interpreter reads */
     bool listens_wide; /* it may listen on more than the loopback */
-    const char *const *env; /* names that may be set, whoever reads them; ends with NULL */
+    const char *const
+        *env; /* names that may be set, whichever program reads them; ends with NULL */
 };
 
 /* What a deployment asks for. Each list ends with NULL. */
@@ -29,15 +30,15 @@ struct image_ask {
 enum image_part { IMAGE_FINE, IMAGE_COMMAND, IMAGE_ARGS, IMAGE_ENV };
 
 /*
- * IMAGE_FINE, or the first part of ASK that RULES do not let a deployer choose: then WHY is a whole
+ * IMAGE_FINE, or the first part of ASK that RULES do not let a deployer choose. WHY is then a whole
  * sentence for the user, without its full stop, that says who can allow it, and how.
  */
 enum image_part image_rules_check(const struct image_rules *rules, const struct image_ask *ask,
                                   char *why, size_t why_bytes);
 
 /*
- * Who reads the variable NAME to decide what to load or run, or what files to trust: "Python", "the
- * dynamic loader". NULL if nobody is known to.
+ * Which program reads the variable NAME to decide what to load or run, or what files to trust:
+ * "Python", "the dynamic loader". NULL if none is known to.
  */
 const char *image_env_reader(const char *name);
 

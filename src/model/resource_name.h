@@ -1,5 +1,5 @@
 /*
- * Names of resources: "projects/P/locations/L/services/S/revisions/R" and what stands above it.
+ * Names of resources: "projects/P/locations/L/services/S/revisions/R" and the resources above it.
  * They are Google's relative resource names, and keys of the record at the same time.
  */
 #pragma once

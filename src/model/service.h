@@ -39,7 +39,8 @@ struct service_view {
 
 /* ---- names and URLs ---- */
 
-/* Of a new service; KNOWN is what older ones may be called besides: "---" was allowed once. */
+/* Whether a new service may have NAME. service_name_known() also accepts names with "---", which
+ * older versions allowed. */
 bool service_name_valid(struct slice name, struct error *err);
 bool service_name_known(struct slice name, struct error *err);
 bool tag_valid(struct slice tag, struct error *err);
@@ -67,21 +68,21 @@ struct slice service_host_url(struct arena *arena, const struct service_view *vi
 struct slice version_text(struct arena *arena, int64_t version);
 bool version_read(struct slice text, int64_t *version);
 /*
- * The version of a service as clients see it: it moves with the changes that callers make, not when
- * a revision becomes ready, so that nobody's change conflicts with the server's own. Another
- * service of the same name has others.
+ * The version of a service as clients see it. It changes with the changes that callers make, not
+ * when a revision becomes ready, so that a client's change does not conflict with the server's own.
+ * Another service of the same name has other versions.
  */
 int64_t service_version(const json_t *doc);
 
 /* ---- v1 (Knative) ---- */
 
 /*
- * Reads what a client sent (POST, PUT) and gives the user's part of a document, defaults not filled
- * in. status, read-only metadata and our own annotations are ignored; resourceVersion comes out in
+ * Reads what a client sent (POST, PUT) and gives the user's part of a document, without defaults.
+ * status, read-only metadata and our own annotations are ignored; resourceVersion is returned in
  * *resource_version ("" if absent). Unknown fields, wrong types, values out of range:
- * INVALID_ARGUMENT with the v1 field named. NULL on failure. OLD is the document that it takes the
- * place of (NULL: none): an unknown annotation or label of Google's that stands there already is
- * not the sender's fault, since clients send back what they have read, and is kept.
+ * INVALID_ARGUMENT with the v1 field named. NULL on failure. OLD is the document that it replaces
+ * (NULL: none): an unknown annotation or label of Google's that OLD has already is accepted and
+ * kept, because clients send back what they have read.
  */
 json_t *service_from_v1(const json_t *in, const json_t *old, const char **resource_version,
                         struct arena *arena, struct error *err);
@@ -92,10 +93,11 @@ json_t *service_from_v1(const json_t *in, const json_t *old, const char **resour
  */
 json_t *service_v1_change(struct arena *arena, const struct service_view *old, const json_t *wish);
 json_t *service_to_v1(struct arena *arena, const struct service_view *view);
-/* Its halves, which v1 shows as objects of their own: what is deployed, and where requests go. */
+/* The two halves of a service, which v1 shows as objects of their own: what is deployed
+ * (Configuration), and where requests go (Route). */
 json_t *configuration_to_v1(struct arena *arena, const struct service_view *view);
 json_t *route_to_v1(struct arena *arena, const struct service_view *view);
-/* The same as a file for `services replace`: without what the server alone writes. */
+/* Like service_to_v1(), as a file for `services replace`: without what the server alone writes. */
 json_t *service_v1_export(struct arena *arena, const struct service_view *view);
 json_t *revision_to_v1(struct arena *arena, const struct service_view *service, const char *name,
                        int64_t version, const json_t *revision);
@@ -125,7 +127,7 @@ json_t *service_from_v2(const json_t *in, struct error *err);
  */
 json_t *service_v2_change(struct arena *arena, const struct service_view *old, const json_t *wish,
                           struct slice mask, struct error *err);
-/* Whether two documents ask for the same, whatever the server has written in them. */
+/* Whether two documents ask for the same; fields that the server writes are not compared. */
 bool service_asks_same(const json_t *a, const json_t *b);
 json_t *service_to_v2(struct arena *arena, const struct service_view *view);
 json_t *revision_to_v2(struct arena *arena, const struct service_view *service, const char *name,
@@ -141,15 +143,15 @@ void revision_v2_numbers(json_t *revision);
 
 /*
  * The service as a whole `google_cloud_run_v2_service` of the `google` provider, with the block
- * that imports the one that is there: applied in an empty folder, it changes what view->doc
+ * that imports the existing one: applied in an empty folder, it changes only what view->doc
  * changes. "" if it would be longer than 1 MiB.
  */
 struct slice service_to_terraform(struct arena *arena, const struct service_view *view);
 
 /* ---- common ---- */
 
-/* Fills in what Cloud Run fills in (ingress, traffic, port, concurrency, timeout, probes,
- * resources…): for a revision's template. */
+/* Fills in the defaults of Cloud Run (ingress, traffic, port, concurrency, timeout, probes,
+ * resources…) for a revision's template. */
 json_t *template_with_defaults(const json_t *template);
 /* Checks values and their combinations (percents, tags, probes, containers, reserved env…).
  * v1_words: name fields as v1 does. */

@@ -1,4 +1,4 @@
-/* Inside of the room: how the parts of validation name what is wrong, in the caller's words. */
+/* Inside of the room: how validation names the field that is wrong, as the caller wrote it. */
 #pragma once
 
 #include <jansson.h>
@@ -14,10 +14,10 @@ struct check {
     char at[160]; /* the container or volume under the glass: "spec.template.spec.containers[0]" */
 };
 
-/* False, with the field V1 or V2 (whichever the caller speaks) at fault. */
+/* False, and *err names the field V1 or V2, whichever form the caller uses. */
 #define refuse(check, v1_field, v2_field, ...)                                                     \
     error_field((check)->err, (check)->v1 ? (v1_field) : (v2_field), __VA_ARGS__)
-/* The same for a field of what stands at check->at. */
+/* Like the function above, for a field below check->at. */
 bool refuse_at(const struct check *check, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

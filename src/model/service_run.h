@@ -1,6 +1,6 @@
 /*
- * What the other processes need of a service: where its requests go, and how an instance of a
- * revision is run.
+ * The parts of a service that the other processes need: where its requests go, and how an instance
+ * of a revision is run.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct service_bounds service_bounds(const struct service *service, const char *
 /* Whether a request can reach REVISION by percent or tag. */
 bool service_reaches(const struct service *service, const char *revision);
 
-/* What the record says of a revision beside its document. */
+/* What the record says about a revision, besides its document. */
 struct service_run {
     uint64_t id;
     const char *name; /* short */
@@ -55,17 +55,17 @@ void service_settle(struct arena *arena, struct service *service, revision_ready
 #define SERVICE_PUBLIC_REASON "homerun.dev/public-reason"
 
 /*
- * Until when the Invoker IAM check is off by its switch: microseconds since 1970; 0: no time is
- * set, or it is on. The switch itself says nothing of a time that is over.
+ * Until when the Invoker IAM check is switched off: microseconds since 1970; 0: no time is set, or
+ * the check is on. A time in the past is returned too: the caller compares it with the clock.
  */
 int64_t service_check_off_until(const struct service *service);
 const char *service_public_reason(const struct service *service);
 /* Whether it is off at NOW_US, as the gate judges. */
 bool service_check_off_at(const struct service *service, int64_t now_us);
-/* What of a service decides access, for the audit log; NULL for one that is not there. Owned by the
- * caller. */
+/* The facts of a service that decide access, for the audit log; NULL for a service that does not
+ * exist. The caller owns them. */
 json_t *service_access_facts(const struct service *service);
-/* What such facts say; NULL is closed. */
+/* Whether those facts open the service to everybody; NULL does not. */
 bool access_facts_check_off(const json_t *facts);
 bool access_facts_door_on(const json_t *facts);
 

@@ -1,8 +1,8 @@
 /*
- * What each setting of a service does on this server. A setting that is accepted and does nothing
- * is worse than a refusal, so none stays unsaid: one table for all ways of asking (v2's fields,
- * v1's fields and annotations, gcloud's flags), from which the service's conditions, `homerun
- * doctor` and docs/api.md are made. A test holds it against Google's list of fields.
+ * What each setting of a service does on this server. A setting that is accepted and has no effect
+ * is worse than a refusal, so every setting has a row: one table for all ways of asking (v2's
+ * fields, v1's fields and annotations, gcloud's flags), from which the service's conditions,
+ * `homerun doctor` and docs/api.md are made. A test compares it with Google's list of fields.
  */
 #pragma once
 
@@ -20,8 +20,8 @@ enum setting_effect {
     SETTING_REFUSED,  /* an error, or a revision that does not become ready */
 };
 
-/* Of which instances a row is true, as bits: some settings do more in containers than for plain
- * programs, and some less in the pods of a cluster. */
+/* Which kinds of instance a row is about, as bits: some settings do more in containers than for
+ * plain programs, and some less in the pods of a cluster. */
 enum setting_engine {
     SETTING_ANY = 0,
     SETTING_OF_PROGRAMS = 1,
@@ -40,8 +40,8 @@ struct setting {
     enum setting_engine engine;
 };
 
-/* What instances of this server are: rows of the others do not count. Containers of this machine,
- * until it is said. */
+/* Sets the kind of instance of this server: rows about other kinds are ignored. The default is
+ * containers of this machine. */
 void settings_choose(enum setting_engine engine);
 
 /* Each row stands for its field and all below; the longest path wins. Ends without v2 and v1. */
@@ -52,11 +52,11 @@ extern const struct setting settings[];
 const struct setting *setting_find(const char *path, bool v1);
 /* A word for people: "done", "no effect"…. */
 const char *setting_effect_text(enum setting_effect effect);
-/* Whether a service that uses it is told so. */
+/* Whether a service that uses the setting gets a warning. */
 bool setting_warns(const struct setting *setting);
 
 /*
- * One text with what DOC asks for and does not get, in v1's or v2's words; "" if it gets all.
- * In ARENA.
+ * One text with the settings of DOC that have no effect here, as v1 or v2 writes them; "" if all
+ * have one. In ARENA.
  */
 const char *settings_warning(struct arena *arena, const json_t *doc, bool v1_words);

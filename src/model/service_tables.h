@@ -12,7 +12,7 @@
 #include "codec/codec.h"
 #include "model/service.h"
 
-/* What Cloud Run fills in where a template says nothing. */
+/* The defaults that Cloud Run fills in where a template leaves a field out. */
 enum {
     PORT_DEFAULT = 8080,
     CONCURRENCY_DEFAULT = 80,
@@ -29,7 +29,7 @@ extern const struct field network_interface_fields[], container_port_fields[];
 /* v2's words, by our enums. */
 extern const char *const condition_state_names[], *const service_ingress_names[];
 
-/* ---- forms: one object in v1's words and in ours (service_forms.c) ---- */
+/* ---- forms: one object as v1 writes it and as the document has it (service_forms.c) ---- */
 
 enum form_kind {
     FORM_SAME,     /* copied */

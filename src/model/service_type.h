@@ -3,18 +3,16 @@
  * one) is read into them and written from them by one codec, which is the table of Google's fields
  * with a member beside each that somebody reads (service_fields.c).
  *
- * What no member stands for is carried: a struct keeps the document that it was read from, which
- * must live as long as the struct, and the document that is written from it begins there. Texts
- * belong to that document, or to whoever sets them; "" where there is none. New structs are
- * (struct x){0}, or read from no document, which fills in what an absent field means.
+ * Fields without a member are carried: a struct keeps the document that it was read from, which
+ * must live as long as the struct, and writing starts from that document. Texts belong to that
+ * document, or to the code that sets them; "" where there is none. New structs are (struct x){0},
+ * or read from no document, which fills in what an absent field means.
  */
-#pragma once
+nclude "codec/codec.h"
 
-#include "codec/codec.h"
+    /* ---- containers ---- */
 
-/* ---- containers ---- */
-
-struct secret_selector {
+    struct secret_selector {
     const json_t *source;
     const char *secret, *version; /* "latest" if none is named */
 };

@@ -4,8 +4,8 @@
 
 #include "model/service_type.h"
 
-/* What a volume of a template is folders of, by number from 0 on: "BUCKET", or "SERVER:/PATH", or
- * each "PROJECT:REGION:INSTANCE"; NULL behind the last, and for other kinds. */
+/* The source of a volume that stands for a folder, by number from 0 on: "BUCKET", or
+ * "SERVER:/PATH", or each "PROJECT:REGION:INSTANCE"; NULL after the last, and for other kinds. */
 const char *volume_source(struct arena *arena, const struct volume *volume, size_t number);
 /* Where the sockets of Cloud SQL's instances are. */
 #define CLOUD_SQL_FOLDER "/cloudsql"

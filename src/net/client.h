@@ -84,7 +84,7 @@ void client_conn_set_idle(struct client_conn *conn, bool idle);
 void client_conn_gone(struct client_conn *conn);
 /* Why it was closed, for a person. */
 const char *client_conn_failure(const struct client_conn *conn);
-/* What its peer has seen of CALL, which fails with it. */
+/* What its peer has seen of CALL, which fails now. */
 enum call_loss client_conn_loss(const struct client_conn *conn, const struct call *call);
 
 void net_pool_release(struct net_pool *pool);
@@ -93,8 +93,8 @@ void net_pool_release(struct net_pool *pool);
 void call_finish(struct call *call, const char *failure, enum call_loss loss);
 /* The memory alone. */
 void call_release(struct call *call);
-/* Fails at the end of this turn, as no callback may come from within the caller's call. LOSS is
- * CALL_UNSENT where it got no connection, else CALL_ANSWERED: to try again would not help. */
+/* Fails CALL at the end of this turn, as no callback may come from within the caller's call. LOSS
+ * is CALL_UNSENT where it got no connection, else CALL_ANSWERED: trying again would not help. */
 void call_fail_later(struct call *call, const char *failure, enum call_loss loss);
 
 void h1_call_start(struct call *call, const struct http_request *request);

@@ -43,7 +43,7 @@ static inline void link_add(struct link *list, struct link *item)
     list->prev = item;
 }
 
-/* Takes ITEM out of whatever it is in; again alone. */
+/* Removes ITEM from its list, if it is in one. */
 static inline void link_remove(struct link *item)
 {
     item->prev->next = item->next;
@@ -62,8 +62,8 @@ struct deadline {
 };
 
 void deadline_init(struct deadline *deadline, void (*on_due)(struct deadline *deadline));
-/* Moving a deadline further off, the common case, is a store: its old slot moves it on when it
- * comes up. */
+/* Moving a deadline further off, the common case, is one store: its old slot moves it on when that
+ * slot is due. */
 void deadline_set(struct net *net, struct deadline *deadline, uint64_t at_ms);
 static inline void deadline_clear(struct deadline *deadline)
 {

@@ -51,10 +51,10 @@ void net_limits_default(struct net_limits *limits);
  * pieces, each only while reading is not paused; on_body_end once. on_close is always the last:
  * EXCHANGE is freed when it returns, also after it has been answered in full. ABORTED: the client
  * left, or broke the protocol, before the answer was sent in full. A head that breaks the protocol,
- * or takes too long, is answered by the server itself: there is no exchange for it, only on_fault
- * (may be NULL), with the status and a reason for a person (never the client's words). CONNECT is a
- * request like any other, with its target as authority and "" as path; its connection closes behind
- * the answer, but for exchange_start_tls().
+ * or takes too long, is answered by the server itself: there is no exchange for it, only a call of
+ * on_fault (may be NULL), with the status and a reason for a person (never text of the client).
+ * CONNECT is a request like any other, with its target as authority and "" as path; its connection
+ * closes behind the answer, but for exchange_start_tls().
  */
 struct net_fault {
     const struct sockaddr_storage *peer;
@@ -146,12 +146,14 @@ void exchange_reply(struct exchange *exchange, int status, const char *content_t
  * most 64. */
 struct net_pool;
 
-/* What the peer of a call that failed has seen of it, so that the caller may try again. */
+/* What the peer of a call that failed has seen of it. It decides whether the caller may try again.
+ */
 enum call_loss {
     CALL_ANSWERED,   /* a byte of the response has come; or it failed for a reason of its own */
     CALL_UNANSWERED, /* it may have been worked on, but nothing of a response has come */
-    CALL_STALE,      /* the same, by a connection that had served before: it may just have ended */
-    CALL_UNSENT,     /* there was no connection: nothing */
+    CALL_STALE,  /* like the one above, by a connection that had served before: the peer may just
+                    have closed it */
+    CALL_UNSENT, /* there was no connection: nothing */
 };
 
 struct call_events {
@@ -168,14 +170,15 @@ struct call_events {
 struct net_pool *net_pool_new(struct net *net, const struct sockaddr *addr, socklen_t addr_len,
                               bool http2, unsigned idle_ms);
 /*
- * Where new sockets come from, if not from this network namespace: OPEN answers with one of the
- * pool's family that is not connected, does not block and is closed on exec; -1 and errno if it
- * has none now. A pool of the family AF_UNIX always has a source: it gives one end of a pair.
+ * Where new sockets come from, if not from this network namespace: OPEN returns a socket of the
+ * pool's family that is not connected, does not block and is closed on exec; -1 and errno if it has
+ * none now. A pool of the family AF_UNIX always has a source: it gives one end of a pair.
  */
 void net_pool_set_source(struct net_pool *pool, int (*open)(void *ctx), void *ctx);
 /* Whether a call that began now would need a new socket. */
 bool net_pool_needs_socket(const struct net_pool *pool);
-/* Closes the connections that wait: where one was found to have ended, others have as well. */
+/* Closes the idle connections: one was found to be closed by the peer, so others probably are as
+ * well. */
 void net_pool_drop_idle(struct net_pool *pool);
 /* Calls under way go on; idle connections are closed; the pool goes when the last call has ended.
  */
@@ -214,8 +217,8 @@ struct net_tls *net_tls_new(const struct net_certificate *certificates, size_t c
                             const unsigned char ticket_key[80], struct error *err);
 void net_tls_free(struct net_tls *tls);
 /*
- * A new certificate, for the same names, in place of the first one: for handshakes from now on.
- * Open connections go on as they are, and tickets of before are still taken. On failure the old one
+ * Replaces the first certificate by a new one for the same names, for handshakes from now on. Open
+ * connections are not affected, and tickets from before are still accepted. On failure the old one
  * stays.
  */
 bool net_tls_renew(struct net_tls *tls, struct slice chain_pem, struct slice key_pem,

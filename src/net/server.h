@@ -10,7 +10,7 @@
 
 struct server_conn;
 
-/* What an exchange asks of its connection: one table for each version. */
+/* How an exchange reaches its connection: one table of functions for each version. */
 struct exchange_driver {
     void (*resume)(struct exchange *exchange);
     void (*pause)(struct exchange *exchange);
@@ -57,14 +57,14 @@ enum h1_state {
     H1_BODY,   /* of the request */
     H1_WAIT,   /* for the rest of the answer */
     H1_TUNNEL, /* raw bytes */
-    H1_DRAIN,  /* a small rest of a body that nobody wants */
+    H1_DRAIN,  /* the rest of a body, if small, which is read and discarded */
 };
 
 struct h1_server {
     enum h1_state state;
     bool active; /* the exchange is alive */
     bool close_after;
-    struct net_tls *next_tls; /* a CONNECT was granted: what comes behind its answer is TLS */
+    struct net_tls *next_tls; /* a CONNECT was granted: the bytes after its answer are TLS */
     size_t scanned;
     uint64_t head_due_ms; /* 0: no byte of a head is here */
     unsigned served;
@@ -120,7 +120,7 @@ struct net_listener {
 void server_conn_set_idle(struct server_conn *conn, bool idle);
 /* When the content of a request whose head has come now has to be whole (body_whole_ms). */
 uint64_t server_conn_body_due(const struct server_conn *conn);
-/* A head was answered by us: whoever wants to know is told. */
+/* The server has answered a head itself: calls on_fault, if it is set. */
 void server_conn_fault(struct server_conn *conn, int status, const char *why);
 
 void h1_server_start(struct server_conn *conn);

@@ -1,8 +1,8 @@
 /*
- * One connection's bytes, with TLS or without: what came is given up, what is queued is written
- * once per turn of the loop. Reading is level-triggered and stays registered; writing is watched
- * only while the peer takes nothing. A transport is the first member of its owner's struct, which
- * is freed with it.
+ * One connection's bytes, with TLS or without. Bytes that arrived are handed to the owner; queued
+ * bytes are written once per turn of the loop. Reading is level-triggered and stays registered;
+ * writability is watched only while the peer takes nothing. A transport is the first member of its
+ * owner's struct, which is freed with it.
  */
 #pragma once
 
@@ -74,12 +74,12 @@ void transport_touch(struct transport *transport);
 void transport_wake(struct transport *transport);
 void transport_flush(struct transport *transport);
 /*
- * From the end of what is queued now on, all bytes are TLS (SSL, ours from here): on_ready tells
- * when it is up, on_due that it is not after SHAKE_MS. Nothing is read before; a peer that has sent
- * more already is cut.
+ * Switches to TLS (SSL, owned by the transport from here on) after what is queued now: on_ready is
+ * called when the handshake is done, on_due if it is not after SHAKE_MS. Nothing is read before; a
+ * peer that has sent bytes already is disconnected.
  */
 void transport_start_tls(struct transport *transport, SSL *ssl, uint64_t shake_ms);
-/* For adding to: has a block, and is written at the end of this turn. */
+/* The buffer to append output to: it has a block, and is written at the end of this turn. */
 struct buffer *transport_out(struct transport *transport);
 /* False once more than NET_OUT_HIGH waits. */
 bool transport_has_room(struct transport *transport);

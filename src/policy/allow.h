@@ -20,7 +20,7 @@ struct binding {
     struct condition condition;
 };
 
-/* Which node a policy is attached to: what is allowed differs. */
+/* The kind of node that a policy is attached to: the rules differ. */
 enum policy_node {
     POLICY_SERVICE,
     POLICY_PROJECT,
@@ -32,7 +32,8 @@ enum policy_node {
     POLICY_DOOR,   /* of a service, a region or a project: Identity-Aware Proxy */
 };
 
-/* What the rules about existence need to ask. Any may be NULL: then everything exists. */
+/* How the rules ask whether an account, group or role exists. Any may be NULL: then everything
+ * exists. */
 struct policy_directory {
     void *ctx;
     bool (*has_account)(void *ctx, struct slice email);
@@ -56,7 +57,7 @@ bool policy_normalise(struct arena *arena, enum policy_node node, const struct b
                       int version, const struct policy_directory *directory, struct binding **out,
                       size_t *out_count, struct error *err);
 
-/* Who is asking: every member text that a binding may name them by (themselves, groups, domain,
+/* The caller: every member text by which a binding may name them (themselves, groups, domain,
  * allAuthenticatedUsers, allUsers). */
 struct principal_set {
     const struct slice *members;

@@ -14,8 +14,8 @@ enum { CEL_SOURCE_MAX = 2048, CEL_OPERATORS_MAX = 12, CEL_LIST_MAX = 100 };
  * may then grant. */
 enum cel_tag { CEL_TAG_ABSENT, CEL_TAG_HELD, CEL_TAG_UNREADABLE };
 
-/* What a condition may ask for (docs/access.md, K1, K3, K4). data NULL: this attribute is absent,
- * and absent never grants. */
+/* The attributes that a condition may read (docs/access.md, K1, K3, K4). data NULL: this attribute
+ * is absent; a condition that reads it does not grant. */
 struct cel_env {
     int64_t time_us;   /* request.time: microseconds since 1970 */
     struct slice host; /* request.host, no port; absent on admin calls */
@@ -26,7 +26,8 @@ struct cel_env {
     enum cel_tag (*has_tag)(void *ctx, bool by_id, struct slice key, struct slice value);
     void *tag_ctx;
     /* api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []): the roles that this call
-     * grants or takes away; count -1: not such a call, and the default of the expression counts. */
+     * grants or takes away. count -1: the call changes no policy, and the expression's default is
+     * used. */
     const struct slice *modified_roles;
     int modified_role_count;
 };
@@ -40,8 +41,8 @@ enum cel_result { CEL_FALSE, CEL_TRUE, CEL_ERROR }; /* ERROR counts as "does not
 bool cel_compile(struct arena *arena, struct slice source, struct slice *program,
                  struct error *err);
 
-/* PROGRAM may come from anywhere: its bytes are checked while they are read. ARENA is for strings
- * on the way. */
+/* Evaluates PROGRAM, which may come from anywhere: its bytes are checked while they are read. ARENA
+ * is for intermediate strings. */
 enum cel_result cel_eval(struct slice program, const struct cel_env *env, struct arena *arena);
 
 /* Whether the program reads request.path (then the path has to have a normal form). */

@@ -1,4 +1,4 @@
-/* What the parts of the compiler share: the parser (cel_compile.c), the functions
+/* Shared by the parts of the compiler: the parser (cel_compile.c) and the functions
  * (cel_functions.c). */
 #pragma once
 
@@ -62,7 +62,7 @@ void compile_report(struct compiler *compiler, const struct cel_token *token, co
 bool compile_advance(struct compiler *compiler);
 /* Takes a token of KIND; WHAT names it in the error. */
 bool compile_expect(struct compiler *compiler, enum cel_token_kind kind, const char *what);
-/* Notes that an operation pushes a value. False if too many stand. */
+/* Records that an operation pushes a value. False if the stack would be too deep. */
 bool compile_push(struct compiler *compiler);
 
 static inline bool is_dynamic(const struct compiler *compiler)

@@ -21,8 +21,8 @@ struct custom_program; /* in the arena it was compiled in */
 const struct custom_program *cel_custom_compile(struct arena *arena, struct slice source,
                                                 struct error *err);
 /*
- * The same about NAMES (ends with NULL) instead of `resource`: what is evaluated is then given as a
- * map of them. SOURCE has at most MOST bytes.
+ * Like the function above, about NAMES (ends with NULL) instead of `resource`: the expression is
+ * then evaluated over a map of them. SOURCE has at most MOST bytes.
  */
 const struct custom_program *cel_custom_compile_about(struct arena *arena, struct slice source,
                                                       size_t most, const char *const *names,

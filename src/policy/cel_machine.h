@@ -22,7 +22,7 @@ struct machine {
     bool fault;
     size_t count, limit;
     struct cel_value *stack;
-    /* Of the wide profile alone. */
+    /* In the wide profile (custom constraints) alone. */
     const struct custom_program *wide; /* NULL: a condition */
     const struct cel_value *about;
     struct arena *arena;
@@ -91,7 +91,7 @@ cel_run dynamic_about, dynamic_null, dynamic_variable, dynamic_list, dynamic_rec
     dynamic_index, dynamic_choice, dynamic_size, dynamic_matches, dynamic_to_int, dynamic_to_string,
     dynamic_macro;
 
-/* What the operations of conditions do with kinds that only the wide profile has. */
+/* The operations of conditions, applied to kinds of value that only the wide profile has. */
 struct cel_value dynamic_compare(struct machine *machine, enum cel_op op, struct cel_value left,
                                  struct cel_value right);
 struct cel_value dynamic_in(struct machine *machine, struct cel_value element,

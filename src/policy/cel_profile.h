@@ -1,6 +1,6 @@
 /*
- * One language, two profiles of it: what an expression may be about and how much of CEL it has. The
- * parser (cel_compile.c), its functions (cel_functions.c) and the machine (cel_eval.c) are the
+ * The two profiles of one language: what an expression may read, and how much of CEL it may use.
+ * The parser (cel_compile.c), its functions (cel_functions.c) and the machine (cel_eval.c) are the
  * same.
  */
 #pragma once

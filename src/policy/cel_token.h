@@ -31,7 +31,7 @@ enum cel_token_kind {
     TOKEN_LESS_EQUAL,
     TOKEN_GREATER,
     TOKEN_GREATER_EQUAL,
-    /* Of the wide profile alone. */
+    /* In the wide profile (custom constraints) alone. */
     TOKEN_QUESTION,
     TOKEN_COLON,
     TOKEN_OPEN_MAP,

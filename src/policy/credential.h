@@ -23,14 +23,14 @@ struct credential_found {
     struct slice token;    /* of VALID; points into the lines */
 };
 
-/* Nothing is verified here. A blank or a comma within the token would mean several tokens, or
- * several fields that somebody joined: that is BAD. */
+/* Finds the credential in the two headers. Nothing is verified here. A blank or a comma within the
+ * token would mean several tokens, or several fields that a proxy joined: that is BAD. */
 struct credential_found credential_find(const struct credential_lines *lines);
 
 /*
- * The same in two steps, for who may find out more cheaply that the token is a single one: VALID
- * here says nothing of what is within the token, and counts only once credential_is_single(), or
- * something that accepts less, has said yes to it.
+ * The same in two steps, for callers that have a cheaper way to find out that the token is a single
+ * one: VALID here says nothing about the inside of the token, and counts only once
+ * credential_is_single(), or a stricter check, has accepted it.
  */
 struct credential_found credential_locate(const struct credential_lines *lines);
 bool credential_is_single(struct slice token);

@@ -11,27 +11,29 @@ enum network { NETWORK_OUTSIDE, NETWORK_LOAD_BALANCER, NETWORK_INSIDE };
 
 enum credential {
     CREDENTIAL_NONE, /* no header, or an empty one */
-    CREDENTIAL_BAD,  /* one was presented and cannot be believed, whatever the reason */
+    CREDENTIAL_BAD,  /* one was presented and cannot be believed, for any reason */
     CREDENTIAL_VALID,
 };
 
-/* Whether bindings answer; PATH: one would, but the path has no normal form to judge by. */
+/* Whether a binding grants the call; PATH: one would, but the path has no normal form to evaluate
+ * its condition by. */
 enum grant { GRANT_NO, GRANT_YES, GRANT_PATH_UNCLEAR };
 
-/* What the door of a service (Identity-Aware Proxy) goes by: docs/access.md, D1 to D9. */
+/* The facts of a service's door (Identity-Aware Proxy): docs/access.md, D1 to D9. */
 struct door_facts {
     bool on;            /* false: nothing else in here is set, or looked at */
     bool preflight;     /* a CORS preflight, and the settings let those through */
-    bool two_cookies;   /* of the session's name: one of them is somebody else's doing */
-    bool session;       /* alive, of this host, of somebody who still is */
+    bool two_cookies;   /* two cookies have the session's name: somebody else set one of them */
+    bool session;       /* alive, for this host, and its person may still sign in */
     bool may_be_person; /* a browser that can be led to sign-in */
     bool cross_site;    /* a cookie must not count */
     bool domain_barred; /* the settings list domains, and the caller's is none of them */
     bool sign_in_due;   /* the session's sign-in is too long ago for the settings */
     enum door_errand errand;
     enum grant all_users;
-    enum credential token; /* BAD also for one that names nobody we know, where no session is */
-    enum grant principal;  /* of whom the token names, else of whom the session does */
+    enum credential token; /* BAD also for a token that identifies nobody known here, where there is
+                              no session */
+    enum grant principal;  /* about the caller of the token, or else of the session */
 };
 
 struct decide_facts {
@@ -42,10 +44,10 @@ struct decide_facts {
     bool default_url_disabled;
     enum ingress_setting ingress;
     enum network network;
-    bool plain_http; /* where plain HTTP only leads to HTTPS */
+    bool plain_http; /* plain HTTP only redirects to HTTPS here */
     bool invoker_check_off;
     enum grant all_users; /* a binding for allUsers, own or inherited, whose condition holds */
-    /* Behind a door the caller is the door's own agent, whose credential nobody doubts. */
+    /* Behind a door the caller is the door's own agent, whose credential is always valid. */
     enum credential credential;
     enum grant
         principal; /* a binding for the principal, their groups, domain, allAuthenticatedUsers */
@@ -94,12 +96,13 @@ struct verdict policy_decide(const struct decide_facts *facts);
 bool policy_needs_credential(const struct decide_facts *facts);
 /* Whether the climb comes as far as the door, or where there is none, as the check. */
 bool policy_reaches_door(const struct decide_facts *facts);
-/* Whether the door needs to know who comes, given what it knows without. */
+/* Whether the door has to identify the caller, given the facts that need no caller. */
 bool policy_door_needs_caller(const struct decide_facts *facts);
-/* One of the door's own: of no meaning for a service without one. */
+/* Whether RUNG is one of the door's own, which a service without a door skips. */
 bool rung_is_of_door(enum rung rung);
 
-/* "A7": its rule in docs/access.md. And what it asks: "Is the Invoker IAM check off?". */
+/* "A7": the rule of RUNG in docs/access.md. And the question that RUNG asks: "Is the Invoker IAM
+ * check off?". */
 const char *rung_rule(enum rung rung);
 const char *rung_question(enum rung rung);
 /* "check_off", "no_binding": in logs and explanations. And the log sentence of Cloud Run ("" if

@@ -1,7 +1,7 @@
 /*
- * What a door (Identity-Aware Proxy) reads of a request before it knows who comes: what is asked
- * of the door itself, whether the caller may be a person with a browser, and whether a cookie may
- * count (docs/access.md, D1, D2, D6, D7, S2, S4). Pure: texts in, answers out.
+ * What a door (Identity-Aware Proxy) reads of a request before the caller is identified: whether
+ * the request is for the door itself, whether the caller may be a person with a browser, and
+ * whether a cookie may count (docs/access.md, D1, D2, D6, D7, S2, S4). Pure: texts in, answers out.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 #define DOOR_COOKIE        "__Host-homerun_session"
 #define DOOR_COOKIE_PREFIX "__Host-homerun"
 
-/* What a request wants of the door itself. Those behind DOOR_IDENTITY are about who is signed in.
- */
+/* What a request asks of the door itself. From DOOR_IDENTITY on, the answer is about the person who
+ * is signed in. */
 enum door_errand {
     DOOR_NO_ERRAND,
     DOOR_SIGN_IN,   /* /_homerun/auth/…: sign-in and sign-out */
@@ -61,7 +61,7 @@ bool door_accepts_page(struct slice value);
 void door_read_cookies(struct slice value, struct door_field *out);
 
 enum door_errand door_errand(struct slice method, struct slice target);
-/* Whether ERRAND is about who is signed in. */
+/* Whether the answer to ERRAND is about the person who is signed in. */
 bool door_is_personal(enum door_errand errand);
 enum door_test door_test(struct slice target);
 

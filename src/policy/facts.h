@@ -30,8 +30,8 @@ struct facts_route {
 struct facts_door {
     bool on;
     bool allow_http_options;
-    uint32_t max_age_s;    /* of a sign-in; 0: no limit */
-    struct slice agent;    /* "serviceAccount:…": who goes on behind the door */
+    uint32_t max_age_s; /* of a sign-in; 0: no limit */
+    struct slice agent; /* "serviceAccount:…": the agent that calls the service behind the door */
     const uint64_t *nodes; /* where policies of the door stand, nearest first */
     size_t node_count;
     const struct slice *clients; /* audiences of tokens that are welcome too */
@@ -82,7 +82,7 @@ struct facts_account {
     struct slice domain; /* basis of domain:…, "" if none */
 };
 
-/* Who may sign ID tokens that are believed. */
+/* An issuer whose ID tokens are believed. */
 struct facts_issuer {
     bool ours;            /* accounts are looked up by sub; gcloud's audience is accepted */
     bool google_like;     /* its identities are in allAuthenticatedUsers */
@@ -101,11 +101,10 @@ struct facts_session {
     size_t group_count;
     int64_t signed_in_us;
     int64_t expire_us;
-    int64_t
-        expire_boot_us; /* the same by the clock of the machine's start: the look-up's to judge */
+    int64_t expire_boot_us; /* the same by the clock since boot, which the look-up compares */
 };
 
-/* What a token says, once its signature, kind and time are believed. */
+/* The claims of a token, once its signature, kind and time have been verified. */
 struct facts_claims {
     /* In a self-signed JWT, `sub` is the unique ID of the account that owns the key. */
     struct slice iss, sub, email, hd;
@@ -120,10 +119,10 @@ struct facts_claims {
     struct slice hangs_on; /* of an ID token of our own that ends with a session: its number; "" */
 };
 
-/* How the look-up of a token has ended. */
+/* The result of looking a token up. */
 struct facts_token {
     const struct facts_claims *claims; /* NULL: it cannot be believed */
-    void *handle;                      /* for the memory of answers */
+    void *handle;                      /* passed to the memory of answers */
     int fault;                         /* the look-up's own code for why not */
     bool names_somebody; /* its issuer, or the account that signed it, is one that is known here */
 };
@@ -141,7 +140,7 @@ enum facts_fault {
     FACTS_CREDENTIAL, /* no single bearer token */
     FACTS_TOKEN,      /* the look-up of the token refuses it: facts.token_fault says why */
     FACTS_ISSUER,
-    FACTS_SUBJECT, /* the token names nobody */
+    FACTS_SUBJECT, /* the token identifies nobody */
     FACTS_ACCOUNT_UNKNOWN,
     FACTS_ACCOUNT_IS_DISABLED,
     FACTS_ACCOUNT_IS_DELETED,
@@ -162,13 +161,13 @@ enum facts_whose {
     FACTS_CALLER,
 };
 
-/* What was found of a caller (or of everybody) at a service. */
+/* What is granted to a caller (or to everybody) at a service. */
 struct facts_answer {
     enum facts_fault fault;
     enum grant grant;
     bool fits_everywhere;   /* gcloud's audience: the token would open other services too */
     bool ours;              /* an account of our own issuer */
-    struct slice principal; /* the caller's own name; "" if nobody is known */
+    struct slice principal; /* the caller's own name; "" if the caller is unknown */
     struct slice email;     /* the caller's, lower case; "" if none may be used */
     struct facts_binding binding;
 };
@@ -200,18 +199,18 @@ struct facts_lookups {
     void (*token)(void *ctx, struct slice text, int64_t now_s, bool at_door,
                   struct facts_token *out);
     /*
-     * The session of a cookie's value, if it and the sign-on session that it hangs on are there,
-     * and it is not over by the clock of the machine's start. *handle is for the memory of answers.
-     * May be NULL, where nobody brings cookies.
+     * Finds the session of a cookie's value, if it and the sign-on session that it depends on
+     * exist, and it has not expired by the clock since boot. *handle is passed to the memory of
+     * answers. May be NULL, where no request brings cookies.
      */
     const struct facts_session *(*session)(void *ctx, struct slice cookie, void **handle);
     /* Looks up the session of an agent, whose tokens name it as SID. */
     const struct facts_session *(*agent)(void *ctx, struct slice sid);
     /*
-     * A memory of answers that no condition was judged for; both may be NULL. HANDLE is the
-     * token's or the session's, NULL for all but FACTS_CALLER. A memory must forget when anything
-     * changes that a look-up says. What is remembered has to be copied: its texts may lie in the
-     * request's arena.
+     * A memory of answers for which no condition was evaluated; both functions may be NULL. HANDLE
+     * is the token's or the session's, NULL for all but FACTS_CALLER. A memory must forget
+     * everything when any answer of a look-up changes. It has to copy what it remembers: texts may
+     * lie in the request's arena.
      */
     const struct facts_answer *(*recall)(void *ctx, const struct facts_route *route,
                                          enum facts_whose whose, void *handle);
@@ -221,7 +220,7 @@ struct facts_lookups {
 
 /* ---- the question ---- */
 
-/* What a request brings, be it real or imagined. */
+/* A request, real or imagined. */
 struct facts_request {
     struct slice method;
     bool websocket; /* a CONNECT that asks for a protocol (RFC 8441) */
@@ -230,14 +229,14 @@ struct facts_request {
     bool plain;          /* came by plain HTTP where that only leads to HTTPS */
     bool strict_paths;   /* paths that Cloud Run keeps to itself are not found */
     enum network network;
-    struct slice project; /* ID: whose instance sends it, from within its network. Such a caller is
-                             inside for the services of that project, whatever `network`. "": none
-                           */
+    struct slice project; /* the project ID of the instance that sends it, from within its network.
+                             Such a caller is inside for the services of that project, whatever
+                             `network` says. "": none */
     int64_t now_us;
     struct credential_lines credential;
     /*
-     * Of a caller who is imagined, instead of a credential: what their token would say, or, for a
-     * set such as a group, the names that they are known by. Both NULL otherwise.
+     * For an imagined caller, instead of a credential: the claims that their token would have, or,
+     * for a set such as a group, the names by which bindings may name them. Both NULL otherwise.
      */
     const struct facts_claims *claims;
     const struct slice *names;
@@ -250,14 +249,15 @@ struct facts_request {
 
 /* ---- the answer ---- */
 
-/* What was found at a door, beyond what its rungs judge. */
+/* The facts of a door that its rungs do not use. */
 struct facts_at_door {
     struct door_fields fields;
     const struct facts_session *session; /* alive, of this host, and what counts; NULL: none */
-    bool app_authorization; /* Authorization is the app's own: it says nothing to the door */
+    bool app_authorization; /* the header Authorization belongs to the app, and is not read by the
+                               door */
     bool by_proxy_header;   /* the token was in Proxy-Authorization */
     struct slice agent;     /* the client ID, where an agent comes for the caller; "" */
-    bool identified;        /* who comes is known: `caller`, `sub` and `issuer` say who */
+    bool identified;        /* the caller is identified: see `caller`, `sub` and `issuer` */
     struct slice sub;       /* what the token or the session calls the caller */
     struct slice issuer;    /* whose `sub` that is */
     struct facts_answer everyone, caller; /* as far as the ladder asked for them */

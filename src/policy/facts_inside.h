@@ -1,9 +1,9 @@
-/* What the files of the gatherer share. */
+/* Shared by the files of the gatherer. */
 #pragma once
 
 #include "policy/facts.h"
 
-/* One gathering under way. */
+/* The state of one gathering. */
 struct gathering {
     const struct facts_lookups *lookups;
     void *ctx;
@@ -18,7 +18,7 @@ struct gathering {
 };
 
 /* What MEMBER is granted on the service and above it. *out is written where the answer is not NO,
- * and never replaces the binding of a better answer. */
+ * and a binding with a better answer is never replaced. */
 enum grant gather_grants(struct gathering *gathering, struct slice member, enum grant so_far,
                          struct facts_binding *out);
 
@@ -28,20 +28,20 @@ bool gather_recall(const struct gathering *gathering, enum facts_whose whose, vo
 void gather_remember(const struct gathering *gathering, enum facts_whose whose, void *handle,
                      const struct facts_answer *answer);
 
-/* What everybody may, at the check or at the door. */
+/* What everybody (allUsers) is granted, at the check or at the door. */
 void gather_everyone(struct gathering *gathering, enum facts_whose whose,
                      struct facts_answer *answer);
 
-/* What the door needs to know, in the order of its rungs (facts_door.c). */
+/* Gathers the facts of the door, in the order of its rungs (facts_door.c). */
 void gather_door(struct gathering *gathering);
 
-/* Who the caller is by CLAIMS, and what they may. Sets all of *out. */
+/* Identifies the caller by CLAIMS, and looks up their grants. Sets all of *out. */
 void gather_caller(struct gathering *gathering, const struct facts_claims *claims,
                    struct facts_answer *out);
 /* Like the function above, for a set of callers that the names in the request identify. */
 void gather_names(struct gathering *gathering, struct facts_answer *out);
-/* Like the function above, for a browser that has signed in. */
+/* Like policy_caller() for a browser that has signed in. */
 void gather_session(struct gathering *gathering, const struct facts_session *session,
                     struct facts_answer *out);
-/* The same for the agent that goes on behind the door. */
+/* Like the function above, for the door's own agent, which calls the service behind the door. */
 void gather_agent(struct gathering *gathering, struct facts_answer *out);

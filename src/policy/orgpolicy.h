@@ -13,7 +13,7 @@ enum orgpolicy_kind {
     ORGPOLICY_CUSTOM,  /* on or off, by a condition that the organization wrote */
 };
 
-/* What is being done when a constraint is asked. */
+/* The action for which a constraint is asked. */
 enum orgpolicy_door {
     ORGPOLICY_ON_SERVICE,      /* a service is made or changed */
     ORGPOLICY_ON_BINDINGS,     /* an allow policy is set */
@@ -23,7 +23,7 @@ enum orgpolicy_door {
     ORGPOLICY_ON_DEFAULT_ROLE, /* a default account is made */
     ORGPOLICY_ON_TOKEN,        /* a token is to live longer than an hour */
     ORGPOLICY_ON_API,          /* an API is switched on in a project */
-    ORGPOLICY_NOWHERE,         /* known by name alone: it is about what is not here */
+    ORGPOLICY_NOWHERE,         /* known by name alone: it constrains products that are not here */
 };
 
 struct orgpolicy_constraint {
@@ -46,12 +46,12 @@ size_t orgpolicy_constraint_count(void);
 const struct orgpolicy_constraint *orgpolicy_constraint_at(size_t index); /* by name */
 /* NAME without "constraints/". NULL if it is unknown or custom. */
 const struct orgpolicy_constraint *orgpolicy_constraint_find(struct slice name);
-/* Those that are known by name alone (orgpolicy_kept.c): of the others' functions, for these. */
+/* The constraints that are known by name alone (orgpolicy_kept.c): used by the functions below. */
 extern const struct orgpolicy_constraint orgpolicy_kept[];
 extern const size_t orgpolicy_kept_count;
 /* "custom.NAME" in a valid form. */
 bool orgpolicy_is_custom(struct slice name);
-/* What the table says of every custom constraint; its name is the caller's to know. */
+/* The row of every custom constraint; its name is known to the caller. */
 extern const struct orgpolicy_constraint orgpolicy_custom;
 
 /* ---- what a policy says ---- */
@@ -114,7 +114,7 @@ struct orgpolicy_level {
 
 /*
  * How many of LEVELS, from the nearest on, have a say; the others are overruled. *by_default: none
- * has, so that the constraint's default holds.
+ * has, so the constraint's default is in force.
  */
 size_t orgpolicy_reach(const struct orgpolicy_constraint *constraint,
                        const struct orgpolicy_level *levels, size_t count, bool *by_default);
@@ -164,13 +164,13 @@ bool orgpolicy_is_default_account(struct slice email);
 
 /* "Constraint constraints/C violated for attempting METHOD with annotation "A" set to V." VALUE
  * data NULL: null. */
-/* The sentence about a value that stands in no annotation. */
+/* The sentence about a value that is set by no annotation. */
 const char *orgpolicy_text_value(struct arena *arena, const char *name, const char *resource,
                                  struct slice value);
 const char *orgpolicy_text_annotation(struct arena *arena,
                                       const struct orgpolicy_constraint *constraint,
                                       const char *method, struct slice value, bool by_default);
-/* "constraints/C": "DESCRIPTION", to stand in the brackets of the next. */
+/* "constraints/C": "DESCRIPTION", for the brackets in the text of the next function. */
 const char *orgpolicy_text_managed(struct arena *arena, const char *name, const char *description);
 const char *orgpolicy_text_denied(struct arena *arena, const char *resource, const char *list);
 /* "constraints/C" or "customConstraints/custom.C". */

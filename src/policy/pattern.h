@@ -1,6 +1,6 @@
 /*
  * Regular expressions of custom constraints: the common part of RE2's syntax, matched in time
- * proportional to text times pattern, whatever the pattern is.
+ * proportional to text times pattern, for every pattern.
  *
  * Characters, '.', [classes], \d \w \s and their opposites, groups with and without "?:",
  * '|', '*', '+', '?', {m,n} (also lazy: for a yes or no it is the same), '^', '$', \b is not there.
@@ -17,7 +17,7 @@ enum { PATTERN_BYTES_MAX = 512, PATTERN_STEPS_MAX = 2000 };
 
 /* NULL and INVALID_ARGUMENT, saying what is wrong, on failure. */
 const struct pattern *pattern_compile(struct arena *arena, struct slice source, struct error *err);
-/* How much work a character of text is, at most. */
+/* The most work that a character of text can cause. */
 size_t pattern_steps(const struct pattern *pattern);
 /* Whether a part of TEXT matches (anchors make it the whole). ARENA is for the work. */
 bool pattern_find(const struct pattern *pattern, struct slice text, struct arena *arena);

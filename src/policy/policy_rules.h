@@ -1,4 +1,4 @@
-/* What allow.c asks of the rules of one binding: for that file alone. */
+/* Shared with allow.c alone: the rules that one binding has to keep. */
 #pragma once
 
 #include "policy/allow.h"
@@ -14,7 +14,7 @@ enum {
     LOCATION_MAX = 256,
 };
 
-/* A grant that stood before: it is kept without the questions that a new one is asked. */
+/* Whether the grant was in the policy before: it is kept without the checks for a new one. */
 struct past_grant {
     struct slice role, member;
 };

@@ -24,10 +24,11 @@ int permission_number(struct slice name);
 const char *permission_name(size_t number);
 
 bool role_holds(const struct role *role, struct slice permission);
-/* May stand in the policy of a service: basic roles, and those with a permission of run. */
+/* Whether the role may be granted in the policy of a service: basic roles, and those with a
+ * permission of run. */
 bool role_fits_service(const struct role *role);
-/* May stand in the policy of a door: basic roles, and those with a permission of IAP's web
- * resources. */
+/* Whether the role may be granted in the policy of a door: basic roles, and those with a permission
+ * of IAP's web resources. */
 bool role_fits_door(const struct role *role);
 /* roles/owner, roles/editor, roles/viewer: no conditions on them. */
 bool role_is_basic(struct slice name);

@@ -1,6 +1,7 @@
 /*
- * The processes: who is up, who comes up, who goes. A post is a place for one process; ingress has
- * one post more than workers, so that a successor always comes up on a number that nobody has.
+ * The child processes of the supervisor and their states. A post is a place for one process;
+ * ingress has one post more than workers, so that a successor always has a number that no running
+ * process has.
  */
 #pragma once
 
@@ -23,7 +24,8 @@ struct post {
     unsigned worker;
     enum post_state state;
     pid_t pid;
-    int ends[2]; /* the channel with it, made anew for each process: ours, and its until it runs */
+    int ends[2]; /* the channel with it, a new pair for each process: our end, and the child's,
+                    which is closed here once it runs */
     struct ipc_channel *channel;
     uv_timer_t timer;    /* its time limit */
     unsigned generation; /* of the settings that it was started with */
@@ -58,7 +60,7 @@ struct crew {
     struct post posts[CREW_POSTS];
     unsigned role_count, post_count;
     enum crew_phase phase;
-    bool going_back; /* this reload takes back the one before, which failed */
+    bool going_back; /* this reload restores the settings from before a reload that failed */
     unsigned generation;
     int status;
     const struct crew_events *events;
@@ -78,17 +80,18 @@ void crew_step(struct crew *crew);
 /* Exchanges the processes of the roles in ROLES (bits 1 << role) one after another. */
 void crew_reload(struct crew *crew, unsigned roles);
 
-/* Drains all, in the reverse order of starting, then on_ended(STATUS). Asked again: kills. */
+/* Drains all processes, in the reverse order of starting, then calls on_ended(STATUS). A second
+ * call kills them. */
 void crew_end(struct crew *crew, int status);
 
 /*
- * Hands the descriptor of the log HOLDING to every process that holds it. False if one could not
- * take it now: it has more to read than it can, so try again later.
+ * Sends a new descriptor of the log HOLDING to every process that writes it. False if the channel
+ * of one was full: call again later.
  */
 bool crew_hand_log(struct crew *crew, enum holding holding);
 
 /* Process PID has ended with STATUS, as of waitpid(). */
 void crew_on_death(struct crew *crew, pid_t pid, int status);
 
-/* How long to wait before the next try, after FAILURES in a row. */
+/* How long to wait before the next start, after FAILURES failed starts in a row. */
 unsigned crew_backoff_ms(unsigned failures);

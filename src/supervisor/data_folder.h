@@ -14,5 +14,5 @@ bool data_folder_take(const char *data, int *lock, struct error *err);
 
 /* Opens DATA/log/NAME for appending. -1 and *err on failure. */
 int data_folder_log(const char *data, const char *name, struct error *err);
-/* The same for writing anywhere in it. */
+/* Like the function above, for writing anywhere in it. */
 int data_folder_table(const char *data, const char *name, struct error *err);

@@ -1,7 +1,7 @@
 /*
- * What the supervisor holds for the others: listening sockets, logs, the board, eventfds and both
- * ends of every channel. Opened once, so that a process may die and its successor finds everything
- * where it was.
+ * The resources that the supervisor keeps open for its children: listening sockets, logs, the
+ * board, eventfds and both ends of every channel. Each is opened once, so that the successor of a
+ * process that died uses the same ones.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 #include "supervisor/rights.h"
 #include "supervisor/supervisor.h"
 
-/* One number more than workers: a successor comes up on it while its predecessor still has one. */
+/* One number more than workers: a successor starts with it while its predecessor still has its own.
+ */
 enum { WORKERS_MAX = BOARD_WORKERS - 1 };
 
 struct estate {
@@ -41,5 +42,6 @@ bool estate_set_settings(struct estate *estate, const struct settings *settings,
 void estate_each(const struct estate *estate, const struct role_rights *rights, unsigned worker,
                  void (*each)(const char *name, int fd, void *ctx), void *ctx);
 
-/* Forgets what lies unread in the channels of a worker that has gone: nobody is meant any more. */
+/* Discards unread messages in the channels of a worker that has exited: they were not for its
+ * successor. */
 void estate_empty_worker(const struct estate *estate, unsigned worker);

@@ -1,8 +1,8 @@
 /*
  * The log of all processes: what they write to standard error goes to the supervisor's own, and to
- * DATA/log/homerun.log, which stays when the terminal is closed. Logs are bounded: one that has
- * grown too long becomes NAME.1, and starts anew; what was NAME.1 becomes NAME.2, as far as older
- * ones are kept.
+ * DATA/log/homerun.log, which stays when the terminal is closed. Logs are bounded: a log over its
+ * limit is renamed NAME.1, and a new file is begun; NAME.1 becomes NAME.2, as far as older ones are
+ * kept.
  */
 #pragma once
 
@@ -24,8 +24,8 @@ struct journal {
         unsigned older; /* files that are kept beside it; 0 is taken for 1 */
     } logs[JOURNAL_LOGS];
     /*
-     * Logs that were turned over, as bits 1 << enum journal_which: to be called until it answers 0,
-     * which says that every writer has the fresh file.
+     * Gives every writer of LOGS (bits 1 << enum journal_which), which were rotated, the new file.
+     * It is called again until it returns 0: every writer has it.
      */
     unsigned (*hand_over)(unsigned logs, void *ctx);
     void *ctx;

@@ -3,7 +3,8 @@
 
 #include "ipc/ipc.h"
 
-/* What there is to hold, but for the channels (see edges) and the workers' eventfds. */
+/* The resources a process can be given, except the channels (see edges) and the workers' eventfds.
+ */
 enum holding {
     HOLD_SETTINGS,
     HOLD_BOARD,
@@ -30,8 +31,8 @@ struct role_rights {
     unsigned needs; /* the same: without one of these it is not started */
     bool wakes;     /* the eventfds of all workers */
     bool may_gain;  /* may start set-user-ID programs, which gain rights */
-    unsigned user;  /* when started as root it becomes this one of users_find(), plus its worker
-                       number; 0: it stays who it is */
+    unsigned user;  /* when started as root it runs as this user of users_find(), plus its worker
+                       number; 0: the user is not changed */
     uint64_t capabilities; /* at most, when started as root: bits 1 << CAP_… */
 };
 
@@ -39,7 +40,8 @@ struct role_rights {
 extern const struct role_rights role_rights[];
 extern const unsigned role_rights_count;
 
-/* Who talks with whom: a socket pair each. Ingress has one for each worker number. */
+/* Which processes have a channel with each other: a socket pair each. Ingress has one for each
+ * worker number. */
 struct edge {
     enum process_role a, b;
 };

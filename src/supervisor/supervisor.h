@@ -1,7 +1,7 @@
 /*
  * The supervisor: opens the sockets, starts the other processes, restarts what dies; nothing else.
- * It parses nothing from outside: what it was told comes checked from the command line, and what
- * its children say is a handful of fixed messages.
+ * It parses nothing from outside: the command line has checked its settings, and its children send
+ * it a handful of fixed messages.
  *
  * A child is born with the descriptors that its role may have (rights.c) and no others, in a
  * session of its own, with SIGPIPE ignored, and dies with the supervisor.
