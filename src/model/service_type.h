@@ -1,18 +1,20 @@
 /*
- * A service and a revision as structs: each document of the record (model/service.h says what is in
- * one) is read into them and written from them by one codec, which is the table of Google's fields
- * with a member beside each that somebody reads (service_fields.c).
+ * A service and a revision as structs: each document of the record (described in model/service.h)
+ * is read into them and written from them by one codec: the table of Google's fields
+ * (service_fields.c), where each field that the code reads has a member.
  *
  * Fields without a member are carried: a struct keeps the document that it was read from, which
  * must live as long as the struct, and writing starts from that document. Texts belong to that
  * document, or to the code that sets them; "" where there is none. New structs are (struct x){0},
  * or read from no document, which fills in what an absent field means.
  */
-nclude "codec/codec.h"
+#pragma once
 
-    /* ---- containers ---- */
+#include "codec/codec.h"
 
-    struct secret_selector {
+/* ---- containers ---- */
+
+struct secret_selector {
     const json_t *source;
     const char *secret, *version; /* "latest" if none is named */
 };
