@@ -20,12 +20,13 @@ struct backend;           /* one of a kind, opened */
 struct backend_home;      /* opaque: of one instance */
 struct backend_container; /* opaque: one that was started */
 
-/* How a process has ended that was no child of ours; and one that the backend itself has ended,
- * whose last output is a sentence that says why. */
+/* How a process has ended that was not our child; and one that the backend itself has ended, whose
+ * last output is a sentence that says why. */
 enum { BACKEND_STATUS_UNKNOWN = -1, BACKEND_STATUS_LOST = -2 };
 
 struct backend_events {
-    /* It is made: it runs (perhaps for a while already), or waits for release(). May be NULL. */
+    /* The container is made: it runs (perhaps already for a while), or waits for release(). May be
+     * NULL. */
     void (*on_made)(void *ctx);
     void (*on_output)(void *ctx, enum log_stream stream, struct slice bytes);
     /* Always last, after all output. STATUS as waitpid() gives it. Call free() when you like. */
@@ -61,26 +62,27 @@ struct fleet;        /* opaque: of one revision */
 struct fleet_member; /* opaque: one that there is */
 
 struct fleet_events {
-    /* MEMBER, called NAME, serves at ADDRESS. The instance that it is from now on, which the events
-     * below are given; NULL: it is not wanted. */
+    /* MEMBER, called NAME, serves at ADDRESS. Returns the instance that it is from now on, which
+     * the events below get; NULL: it is not wanted. */
     void *(*on_up)(void *ctx, struct fleet_member *member, const char *name,
                    const struct board_address *address);
-    /* It may take no new requests, or may again. */
+    /* Whether the member may take new requests. */
     void (*on_readiness)(void *instance, bool ready);
     /* The cluster ends it: no new requests. */
     void (*on_leaving)(void *instance);
-    /* It has ended; WHY: a sentence without its full stop. The last event of it. */
+    /* The member has ended; WHY: a sentence without its full stop. No event follows. */
     void (*on_gone)(void *instance, const char *why);
-    /* Somebody else has asked for so many: they are to be kept for as long as any are. */
+    /* Another engine has asked for so many members: they are kept while it wants any. */
     void (*on_raised)(void *ctx, uint32_t members);
-    /* One that was asked for does not come. WHY likewise. */
+    /* A member that was asked for will not come. WHY as above. */
     void (*on_failed)(void *ctx, enum start_failure failure, const char *why);
-    /* What CONTAINER of it wrote: a line. INSTANCE is NULL while the member is no instance yet. */
+    /* A line that CONTAINER of the member wrote. INSTANCE is NULL while the member is no instance
+     * yet. */
     void (*on_line)(void *ctx, void *instance, const char *container, struct slice line);
 };
 
-/* What is found in the cluster, and nobody has attached: the revision of that number has so many
- * members there, or is to have them. */
+/* The cluster has a fleet that is not attached: the revision of that number has so many members
+ * there, or asks for them. */
 typedef void (*fleet_found)(void *ctx, uint64_t revision_id, uint32_t members);
 
 /* Whether there is such a revision, as far as can be told: true if it cannot. */
@@ -91,25 +93,26 @@ struct fleet_backend {
     void (*listen)(struct backend *backend, fleet_found found, fleet_exists exists, void *ctx);
     /* Whether there may be fleets of PROJECT is looked up. */
     void (*look_at)(struct backend *backend, struct slice project);
-    /* The fleet of RECORD's revision has somebody who cares. No event comes from within. */
+    /* Attaches to the fleet of RECORD's revision. No event comes from within the call. */
     struct fleet *(*attach)(struct backend *backend, struct run_record *record,
                             const struct fleet_events *events, void *ctx);
-    /* Nobody does any more; no event comes after. What runs there goes on. */
+    /* Detaches: no event comes after. Running members are not touched. */
     void (*detach)(struct fleet *fleet);
     /* The revision has gone: all that there is of it in the cluster goes. */
     void (*remove)(struct backend *backend, uint64_t revision_id);
     /* Values of secrets, for the members that are made once none is there. They may be taken. */
     void (*provide)(struct fleet *fleet, struct secrets *secrets);
-    /* So many are WANTED in all, of which WAITING are asked for, and not there. */
+    /* Asks for WANTED members in all; WAITING of them were asked for and have not come. */
     void (*scale)(struct fleet *fleet, uint32_t wanted, uint32_t waiting);
     /* Whether this engine is the one that scales down. */
     bool (*leads)(const struct backend *backend);
     /* The engine leaves: another may lead. */
     void (*leave)(struct backend *backend);
-    /* Once a second: so many REQUESTS are under way or wait here. And those of other engines. */
+    /* Called once a second: tells other engines how many REQUESTS are under way or wait here, and
+     * returns how many are there. */
     void (*tell_load)(struct fleet *fleet, uint32_t requests);
     uint32_t (*other_load)(const struct fleet *fleet);
-    /* The instance has ended; the member is nobody's. */
+    /* The instance has ended; its member belongs to no instance. */
     void (*release)(struct fleet_member *member);
     /* INSTANCE is the member NAME, as an engine before this one knew it: on_gone() comes if there
      * is no such member. */
@@ -138,7 +141,8 @@ struct engine_backend {
      */
     void (*prepare)(struct backend_home *home, const struct run_record *record,
                     void (*done)(void *ctx, const char *why), void *ctx);
-    /* Its containers have been freed. Also ends a preparation, whose DONE then never comes. */
+    /* Frees HOME, whose containers have been freed. Also ends a preparation, whose DONE is then
+     * never called. */
     void (*home_close)(struct backend_home *home);
     /* The digest of the image of container NUMBER, once it is prepared; "" for a program. NULL
      * where there are only those. Good until the next call. */
@@ -149,21 +153,21 @@ struct engine_backend {
      */
     unsigned (*metadata)(const struct backend_home *home, int out[2]);
     /*
-     * What leads its containers to other services: a listening socket, one for questions about
-     * names, and perhaps what else must stay open for them, all borrowed. How many there are; 0:
-     * none. NULL where instances share a network.
+     * The sockets by which its containers reach other services: a listening socket, one for DNS
+     * questions, and perhaps others that must stay open, all borrowed. Returns how many; 0: none.
+     * NULL where instances share a network.
      */
     unsigned (*services)(const struct backend_home *home, int out[3]);
-    /* The user whom nobody else of this machine is; 0: there is none. NULL where instances have a
+    /* The user that belongs to this instance alone; 0: there is none. NULL where instances have a
      * network of their own. */
     uid_t (*user)(const struct backend_home *home);
     /* TCP sockets of the FAMILY AF_INET or AF_INET6 inside of its network, not connected: up to
      * COUNT into OUT. How many there are; if none, errno says why. NULL: there is one network. */
     unsigned (*sockets)(struct backend_home *home, int family, int *out, unsigned count);
-    /* Who listens there, of its containers; the caller frees them with listeners_done(), also after
-     * a failure. NULL likewise. */
+    /* The listening sockets of its containers; the caller frees them with listeners_done(), also
+     * after a failure. NULL as above. */
     bool (*listeners)(const struct backend_home *home, struct listeners *out, struct error *err);
-    /* True if somebody else listens at its address: the instance cannot be blamed. */
+    /* True if another process listens at its address: the instance is not at fault. */
     bool (*address_lost)(const struct backend_home *home);
     /*
      * Whether LISTENER, a socket of this machine, is of the containers of HOME. NULL where
@@ -176,15 +180,15 @@ struct engine_backend {
                                        struct error *err);
     /* Lets one that is held run, now or as soon as it is made. NULL: none can be held. */
     void (*release)(struct backend_container *container);
-    /* What RECORD needs of the images on disk is kept by the next sweep, which removes what nobody
-     * has named since the last. NULL: there are none. */
+    /* Protects the images of RECORD from the next sweep, which removes those that were not named
+     * since the last. NULL: there are none. */
     void (*keep_images)(struct backend *backend, const struct run_record *record);
     void (*sweep_images)(struct backend *backend);
     /*
-     * What it takes to find COUNT running containers of HOME again, for an engine after this one;
-     * and that engine's finding: OUT is all of them, in the order of ORDERS, or NULL is the answer.
-     * What was not adopted until settle() ends there. NULL: none outlives its engine. save() itself
-     * answers NULL while one of them is not made.
+     * save() returns what a later engine needs to find the COUNT running containers of HOME again,
+     * or NULL while one of them is not made. adopt() finds them: OUT is all of them, in the order
+     * of ORDERS; NULL if not all are there. Containers that are not adopted when settle() is called
+     * are ended. NULL: no container outlives its engine.
      */
     json_t *(*save)(const struct backend_home *home, struct backend_container *const *containers,
                     size_t count);
@@ -195,11 +199,11 @@ struct engine_backend {
     /* Stops all processes of one that runs where they are, or lets them go on; false if it could
      * not. One that is signalled goes on first. NULL: none can be stopped so. */
     bool (*freeze)(struct backend_container *container, bool frozen);
-    /* Its files of secrets, as far as they are among SECRETS, have new values. NULL where it has
-     * none, or where what holds them does this itself. */
+    /* Replaces the values of its files of secrets by those of SECRETS. NULL where it has no such
+     * files, or they are refreshed by their holder. */
     bool (*renew)(struct backend_container *container, const struct secrets *secrets, size_t number,
                   struct error *err);
-    /* It has started: a boost of its CPU ends. NULL: there is none. */
+    /* The container has started: its CPU boost ends. NULL: there is none. */
     void (*calm)(struct backend_container *container);
     /* To all its processes. */
     void (*signal)(struct backend_container *container, int number);

@@ -1,4 +1,5 @@
-/* The processes that the engine started, and those that were left to it: who ends is reaped. */
+/* The child processes of the engine, and the orphans that it inherits as a subreaper: each is
+ * reaped when it ends. */
 #pragma once
 
 #include <sys/types.h>
@@ -22,5 +23,5 @@ void children_watch(struct children *children, pid_t pid, bool group, child_exit
 /* Whether PID, which was left to us after SINCE_US (clock_mono_us()), has ended already, before it
  * was watched: another process may have had the number before. */
 bool children_take_stray(struct children *children, pid_t pid, int64_t since_us, int *status);
-/* Nobody wants to hear of it any more. */
+/* Stops watching PID: its callback is not called any more. */
 void children_forget(struct children *children, pid_t pid);

@@ -143,7 +143,8 @@ bool container_out_of_memory(const struct backend_container *container);
 const char *container_group_lacks(struct arena *arena, const char *folder);
 void container_calm(struct backend_container *container);
 bool container_freeze(struct backend_container *container, bool frozen);
-/* Lets the processes of the container ID go on, if they were frozen: else no signal is heard. */
+/* Unfreezes the processes of the container ID if they were frozen: frozen ones react to no signal.
+ */
 void container_group_thaw(const char *id);
 bool container_usage(const struct backend_container *container, struct backend_usage *out);
 
@@ -156,9 +157,9 @@ bool container_renew(struct backend_container *container, const struct secrets *
 void container_release(struct backend_container *container);
 void container_signal(struct backend_container *container, int number);
 void container_free(struct backend_container *container);
-/* There is a way out of HOME: what was made before may run. Where there will be none, it ends. */
+/* HOME has a way out now: containers that were made before may run. If there is none, they end. */
 void container_way_out(struct backend_home *home);
-/* Its last process has ended, or it was never made. CTX is the container. */
+/* The container's last process has ended, or it was never made. CTX is the container. */
 void container_ended(void *ctx, int status);
 /* WRITE_FDS NULL: the FIFOs are there already. */
 void container_open_outputs(struct backend_container *container, int *write_fds);
@@ -172,5 +173,6 @@ json_t *container_save(const struct backend_home *home, struct backend_container
 struct backend_home *container_adopt(struct backend *backend, const json_t *saved,
                                      const struct backend_order *orders, size_t count,
                                      struct backend_container **out, struct error *err);
-/* Ends what an engine before us left running, and nobody has adopted. None of our own runs now. */
+/* Ends containers of an earlier engine that were not adopted. Called before any container of our
+ * own runs. */
 void container_settle(struct backend *backend);

@@ -14,10 +14,10 @@ struct image_command {
 };
 
 /*
- * The registered program, and the arguments behind it that whoever deployed gave, if the image's
- * rules let them (model/image_rules.h): control asked that already, but what an image allows may
- * have changed since. A name without a slash is looked for in the standard PATH; "homerun-hello"
- * beside our own program. NOT_FOUND, or FAILED_PRECONDITION, with a whole sentence.
+ * The registered program, and the arguments that the deployer added, if the image's rules allow
+ * them (model/image_rules.h). Control has checked them at deployment, but the rules may have
+ * changed since. A name without a slash is looked for in the standard PATH; "homerun-hello" beside
+ * our own program. NOT_FOUND, or FAILED_PRECONDITION, with a whole sentence.
  */
 bool image_resolve(struct arena *arena, const struct run_container *container,
                    struct image_command *out, struct error *err);

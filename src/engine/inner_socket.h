@@ -1,5 +1,6 @@
 /*
- * Places of our own inside of an instance's network: an address on its loopback, and a port there.
+ * Listening sockets of Homerun inside of an instance's network: an address on its loopback, and a
+ * port there.
  *
  * The port itself stays free for the containers, many of which listen on all addresses: what comes
  * to that address and port is led to a socket at another port by a program of the kernel (BPF,

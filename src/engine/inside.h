@@ -1,4 +1,4 @@
-/* What the files of the engine share: its state, and what they ask of each other. */
+/* Shared by the files of the engine: its state, and the functions they call of each other. */
 #pragma once
 
 #include <sys/queue.h>
@@ -44,7 +44,8 @@ struct engine {
     struct ipc_channel *metadata; /* NULL if there is no metadata server */
     char metadata_host[64];       /* HOST:PORT at this machine's loopback; "" likewise */
     struct ipc_channel *workers[BOARD_WORKERS];
-    uint64_t workers_run;  /* a bit for each that has said so: what others are sent nobody reads */
+    uint64_t workers_run;  /* one bit for each worker that has reported in; messages to others would
+                              be lost */
     struct map *revisions; /* by ID; only those that have something going on */
     struct instance *by_slot[BOARD_INSTANCES];
     unsigned instances; /* of all revisions, also those that wait or are ending */
@@ -75,7 +76,7 @@ void engine_instance_removed(struct engine *engine);
 /* ---- revision.c ---- */
 
 struct revision {
-    bool listed; /* in engine->revisions; else it waits for its timer to close */
+    bool listed; /* it is in engine->revisions; otherwise it only waits for its timer to close */
     struct engine *engine;
     uint64_t id;
     struct run_record *record;
@@ -95,23 +96,23 @@ struct revision {
     bool gone;           /* the index has it no more */
 };
 
-/* What a worker says: so many wait. */
+/* A worker reports how many requests wait. */
 void revision_demand(struct engine *engine, uint64_t id, unsigned worker, uint32_t waiting);
-/* WORKER runs now, and knows of no instance: it hears of all. */
+/* WORKER has started and knows no instance: all are announced to it. */
 void revisions_tell_worker(struct engine *engine, unsigned worker);
-/* What control says. */
+/* A message of control. */
 void revision_check(struct engine *engine, uint64_t id);
 void revision_gone(struct engine *engine, uint64_t id);
 /* The index has news: records of those that are known are read again, or they end. */
 void revisions_changed(struct engine *engine);
-/* JSON is a record that may ask for a minimum: it is brought up to it. */
+/* JSON is a run record that may ask for a minimum of instances: starts what is missing. */
 void revision_minimum(struct engine *engine, struct slice json);
 void revisions_worker_gone(struct engine *engine, unsigned worker);
 void revisions_tick(struct engine *engine);
 /* An instance that an engine before us has left, from what instance_save() noted. NULL and why if
  * it does not run any more, or the board has it no more. */
 struct instance *revision_adopt(struct engine *engine, const json_t *note, struct error *err);
-/* The metadata process has been restarted: it hears of every instance. */
+/* The metadata process was restarted: every instance is announced to it. */
 void revisions_tell_metadata(struct engine *engine);
 /* Tells the meter what runs. */
 void revisions_count(struct engine *engine);
@@ -120,9 +121,9 @@ void revisions_drain(struct engine *engine);
 
 /* ---- fleets.c: what is there of a revision in a cluster ---- */
 
-/* From now on the engine hears of what runs in the cluster; nothing, for a backend without. */
+/* Subscribes to what runs in the cluster; does nothing for a backend without one. */
 void fleets_listen(struct engine *engine);
-/* JSON is a run record: what there may be of its project is looked up. */
+/* JSON is a run record: looks for existing fleets of its project. */
 void fleets_look_at(struct engine *engine, struct slice json);
 /* As many members as there are instances that live, or wait for one. */
 void fleets_scale(struct revision *revision);
@@ -131,17 +132,19 @@ void fleets_start(struct instance *instance);
 /* INSTANCE, which an engine before this one has left, is the member NAME. */
 void fleets_adopt(struct instance *instance, const char *name);
 void fleets_detach(struct revision *revision);
-/* Whether this engine is the one that ends instances; true of this machine's own. */
+/* Whether this engine is the one that ends instances; always true for instances of this machine. */
 bool fleets_lead(const struct engine *engine);
 /* Another may lead from now on. */
 void fleets_leave(struct engine *engine);
-/* Requests under way or waiting here, for the other engines; and theirs. */
+/* Tells the other engines how many requests are under way or waiting here; and returns how many are
+ * there. */
 void fleets_tell_load(struct revision *revision, uint32_t requests);
 uint32_t fleets_other_load(const struct revision *revision);
 
-/* The cluster runs so many MEMBERS of it, and nobody has asked for them: they are taken over. */
+/* The cluster runs MEMBERS of a revision that no engine has asked for: this engine takes them over.
+ */
 void revision_found(struct engine *engine, uint64_t id, uint32_t members);
-/* Somebody else wants MEMBERS of it. */
+/* Another engine wants MEMBERS of a revision. */
 void revision_raise(struct revision *revision, uint32_t members);
 /* Something has changed that may take another instance. */
 void revision_look(struct revision *revision);
@@ -153,13 +156,15 @@ void revision_on_gone(struct revision *revision, struct instance *instance);
 
 /* ---- pool.c ---- */
 
-/* How many may wait of each kind, where the machine's memory allows it. */
+/* The most that may wait of each kind, where the machine's memory allows it. */
 void pools_init(struct engine *engine, unsigned prepared, unsigned frozen);
-/* REVISION has gone to sleep: one instance is prepared for it, if none waits. */
+/* REVISION has gone to sleep: prepares one instance for it, if none waits. */
 void pool_prepare(struct revision *revision);
-/* INSTANCE has nothing to do: it is frozen, if that may be and none of its revision is. */
+/* INSTANCE has nothing to do: freezes it, if that is allowed and no other of its revision is
+ * frozen. */
 bool pool_freeze(struct instance *instance);
-/* One of REVISION that waits in POOL, or is still being prepared, now the caller's; NULL: none. */
+/* Takes an instance of REVISION that waits in POOL, or is still being prepared; the caller owns it.
+ * NULL: there is none. */
 struct instance *pool_take(struct pool *pool, const struct revision *revision);
 /* INSTANCE has ended, whether it waits or not. */
 void pool_forget(struct instance *instance);
@@ -174,11 +179,11 @@ void pool_forget(struct instance *instance);
 
 /* INSTANCE is ready: writes its file. */
 void adopt_note(const struct instance *instance);
-/* It ends: nobody is to adopt it. */
+/* The instance ends, so its saved state is removed: no later engine may adopt it. */
 void adopt_forget(const struct instance *instance);
 /*
- * What the last engine has left: instances that run, and that the board has, are ours from here on;
- * all others end, and their slots are free. Once, before anybody is talked to.
+ * Adopts what the last engine has left: instances that run and are on the board are ours from here
+ * on; all others end, and their slots are free. Called once, before any message is sent.
  */
 void adopt_all(struct engine *engine);
 

@@ -21,7 +21,7 @@ enum instance_phase {
     PHASE_PREPARED, /* made as far as nothing of it runs, or on the way there; not on the board */
     PHASE_STARTING,
     PHASE_READY,
-    PHASE_FROZEN,   /* all of it stands still; it has its slot, and takes no requests */
+    PHASE_FROZEN,   /* frozen: it keeps its slot, and takes no requests */
     PHASE_DRAINING, /* off the list for new requests; those it has are finished */
     PHASE_ENDING,   /* off the board; its processes have been told */
 };
@@ -83,7 +83,7 @@ struct instance {
     char why[1024]; /* why it failed or ended */
 };
 
-/* Begins to start one; what becomes of it is told to the revision, never from within. */
+/* Starts an instance; the result is reported to the revision later, never from within this call. */
 struct instance *instance_new(struct revision *revision);
 
 /* Sockets inside of its network, at most COUNT, to the worker at the other end of CHANNEL. False if
@@ -91,40 +91,41 @@ struct instance *instance_new(struct revision *revision);
 bool instance_send_sockets(const struct instance *instance, struct ipc_channel *channel,
                            unsigned count);
 
-/* The same, but it waits when all is made, until it is woken. If that fails it ends, and nobody is
- * told. */
+/* Like the function above, but the instance waits once it is prepared, until it is woken. If
+ * preparing fails it ends without a report. */
 struct instance *instance_prepare(struct revision *revision);
 void instance_wake(struct instance *instance);
 
-/* An instance that is ready and has no request stands still from now on, and takes no memory but
- * what it has: no probe asks it. False if it cannot, or has got a request meanwhile. */
+/* Freezes an instance that is ready and has no request: it takes no CPU and is not probed. False if
+ * it cannot be frozen, or has got a request meanwhile. */
 bool instance_freeze(struct instance *instance);
-/* The other way round: it takes requests at once, or ends. */
+/* Unfreezes it: it takes requests at once, or ends. */
 void instance_thaw(struct instance *instance);
 
-/* What an engine after this one needs to take INSTANCE over; the caller owns it. NULL: it is not
- * made in full. */
+/* What a later engine needs to adopt INSTANCE; the caller owns it. NULL: not all of its containers
+ * are made. */
 json_t *instance_save(const struct instance *instance);
-/* The other way round, for REVISION; in nobody's list yet. NULL and why. */
+/* Adopts a saved instance for REVISION; it is in no list yet. NULL and why. */
 struct instance *instance_adopt(struct revision *revision, struct run_record *record,
                                 const json_t *note, struct error *err);
 
-/* Of a cluster: MEMBER, called NAME, serves at ADDRESS, and is what was waited for. */
+/* In a cluster: MEMBER, called NAME, serves at ADDRESS, and is the one that this instance waited
+ * for. */
 void instance_arrive(struct instance *instance, struct fleet_member *member, const char *name,
                      const struct board_address *address);
-/* It may take no new requests, or may again. */
+/* Whether it may take new requests. */
 void instance_set_ready(struct instance *instance, bool ready);
-/* It does not come: WHY. */
+/* The member that it waits for will not come: WHY. */
 void instance_refuse(struct instance *instance, enum start_failure failure, const char *why);
 
 /* Hands the listening socket of its metadata server over, if it has one; tried again each second
  * until the metadata process has taken it. */
 void instance_tell_metadata(struct instance *instance);
 
-/* The same with what leads it to other services, to each worker. */
+/* Announces the instance to each worker, with the sockets through which it calls other services. */
 void instance_tell_services(struct instance *instance);
 
-/* Once a second: its files of secrets of the latest version are read anew now and then. */
+/* Called once a second: reads its files of secrets of the latest version again now and then. */
 void instance_renew_secrets(struct instance *instance);
 
 /* No new requests; it ends when the last has been answered, or at the request timeout. */
@@ -132,7 +133,8 @@ void instance_drain(struct instance *instance);
 /* SIGTERM now, SIGKILL ten seconds later. WHY goes into the log. */
 void instance_end(struct instance *instance, const char *why);
 
-/* Once a second: one that has begun to listen where it may not ends. ALL: of this machine. */
+/* Called once a second: ends an instance that has begun to listen where it may not. ALL: the
+ * listening sockets of this machine. */
 void instance_look_at_listeners(struct instance *instance, const struct listeners *all);
 /* Once a second: memory limit and processor time. */
 void instance_look(struct instance *instance, bool also_idle);

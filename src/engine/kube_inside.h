@@ -1,6 +1,6 @@
 /*
- * What the files of the Kubernetes backend share. A *space* is a namespace that is ours, with the
- * watches of what is in it; a fleet is a Deployment and what belongs to it.
+ * Shared by the files of the Kubernetes backend. A *space* is a namespace of ours with its watches;
+ * a fleet is a Deployment and the objects that belong to it.
  */
 #pragma once
 
@@ -41,7 +41,7 @@ struct backend {
     int64_t leads_until_us, lease_asked_us, lease_changed_us;
     uv_timer_t renew;
     struct kube_call *lease_call;
-    json_t *lease; /* as we have it; NULL: it is not ours, or not known */
+    json_t *lease; /* the Lease as last seen; NULL: it is not ours, or not known */
     char lease_version[64];
     bool lease_told;
 };
@@ -51,12 +51,12 @@ struct backend {
 void kube_lease_start(struct backend *backend);
 /* Once, when the engine leaves: the others need not wait. */
 void kube_lease_give_up(struct backend *backend);
-/* For its answer, a moment: the loop runs within. */
+/* Runs the loop for a moment, until the answer to a call about the lease is there. */
 void kube_lease_wait(struct backend *backend);
 
 /* ---- spaces and fleets ---- */
 
-/* What other engines of the installation have under way on a revision, as they say. */
+/* How many requests other engines of the installation report for a revision. */
 struct fleet_load {
     uint64_t of;   /* which: a hash of its name */
     uint64_t said; /* likewise, of all that it says */
@@ -85,16 +85,17 @@ struct space {
 
 /* ---- kube_rights.c ---- */
 
-/* WHY, and all rights that are missing, is told to the fleet of that number (0: to all of SPACE),
- * later. */
+/* Later tells the fleet of that number (0: all of SPACE) WHY the call failed, and all rights that
+ * are missing. */
 void kube_rights_ask(struct space *space, uint64_t fleet, const char *why);
 void kube_rights_cancel(struct space *space);
 
 /* The one of PROJECT. */
 struct space *space_get(struct backend *backend, const char *project);
-/* Its Deployments are looked at, whether it is there or not. */
+/* Reads the Deployments of the namespace, whether it exists or not. */
 void space_look(struct space *space);
-/* It is made, if it is not there, and watched; then, or when that fails, its fleets hear. */
+/* Creates the namespace if it does not exist, and watches it; its fleets are told when that is
+ * done, or has failed. */
 void space_open(struct space *space);
 bool space_is_ready(const struct space *space);
 void space_free(struct space *space);
@@ -158,13 +159,13 @@ struct fleet {
 struct fleet *fleet_find(struct backend *backend, uint64_t id);
 struct fleet *fleet_add(struct space *space, uint64_t id, const char *name);
 void fleet_free(struct fleet *fleet);
-/* What has to be done for it is done in the next turn of the loop. */
+/* Schedules the work on the fleet for the next turn of the loop. */
 void fleet_touch(struct fleet *fleet);
-/* Those that no revision is there for go. */
+/* Deletes the fleets that no revision asks for. */
 void fleets_sweep(struct backend *backend);
 void fleets_touch_all(struct backend *backend);
-/* WHY: a sentence without its full stop. One that was asked for hears of it; or it is kept, for who
- * asks. */
+/* Reports a failure WHY (a sentence without its full stop): to a member that was asked for, or it
+ * is kept for the next one that is. */
 void fleet_fail(struct fleet *fleet, enum start_failure failure, const char *why);
 void fleet_trouble(struct fleet *fleet, const char *why);
 
@@ -172,9 +173,9 @@ void fleet_trouble(struct fleet *fleet, const char *why);
 
 /* The member NAME, which is made if there is none. */
 struct fleet_member *fleet_member_get(struct fleet *fleet, const char *name);
-/* Those that are an instance, and stay. */
+/* How many members are instances and stay. */
 unsigned fleet_bound_count(const struct fleet *fleet);
-/* What serves, is wanted, and is nobody's yet becomes an instance. */
+/* Makes instances of members that serve, are wanted, and have none yet. */
 void fleet_offer(struct fleet *fleet);
 void fleet_members_free(struct fleet *fleet);
 
@@ -190,7 +191,7 @@ void fleet_on_pod_gone(struct fleet *fleet, const json_t *object);
 
 /* ---- kube_logs.c ---- */
 
-/* What CONTAINER of POD writes is followed from now on. */
+/* Follows the log of CONTAINER of POD from now on. */
 void pod_log_follow(struct fleet *fleet, const char *pod, const char *container);
 /* fleet_fail(), with the last line that it wrote behind WHY. */
 void pod_log_fail(struct fleet *fleet, const char *pod, const char *container,

@@ -1,5 +1,5 @@
 /*
- * What a revision becomes in a cluster, as documents for its API server. Pure: the same record
+ * The Kubernetes objects of a revision, as documents for the API server. Pure: the same record
  * gives the same documents.
  */
 #pragma once
@@ -37,12 +37,14 @@ json_t *kube_service(const struct run_record *record, const char *name_space, co
 json_t *kube_secret(const struct run_record *record, const char *name_space, const char *owner,
                     const char *uid, const char *name, const struct secrets *secrets);
 json_t *kube_namespace(const char *name, const char *owner);
-/* Rights of our own account in NAME_SPACE, by a ClusterRole that whoever installed us has made. */
+/* The RoleBinding that gives our own account its rights in NAME_SPACE, by the ClusterRole that the
+ * installer has made. */
 json_t *kube_role_binding(const char *name_space, const char *owner, const char *account_space,
                           const char *account);
 /*
- * Only Homerun reaches the pods: the pods of NAME_SPACE's neighbour OURS that are labelled so, or
- * the networks SOURCES (with commas between). NULL: neither is known. EGRESS: they may reach out.
+ * The NetworkPolicy by which only Homerun reaches the pods: from the labelled pods of the namespace
+ * OURS, or from the networks SOURCES (comma-separated). NULL: neither is known. EGRESS: the pods
+ * may connect to other hosts.
  */
 json_t *kube_network_policy(const char *name_space, const char *owner, const char *ours,
                             const char *sources, bool egress);

@@ -1,6 +1,6 @@
 /*
- * Who listens on this machine, as the kernel tells it (sock_diag): a program that says where it
- * listens may be wrong, or lie.
+ * The listening sockets of this machine, as the kernel reports them (sock_diag): a program that
+ * says where it listens may be wrong, or lie.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 struct listener {
     uint16_t port;
-    bool loopback; /* nobody outside of this machine can reach it */
+    bool loopback; /* it cannot be reached from outside of this machine */
     bool v4, v6;   /* it takes connections to 127.0.0.1, to ::1 */
     bool udp;
     uid_t user;
@@ -28,10 +28,10 @@ struct listeners {
 };
 
 /*
- * All TCP sockets of this network namespace that listen, and all UDP sockets that take from anybody
- * on a port that the kernel does not give away by itself: a client's port comes from that range
- * (ip_local_port_range), and a socket with such a port looks as one of a server does. UNAVAILABLE
- * if the kernel does not tell. The caller frees them with listeners_done(), also after a failure.
+ * Reads all TCP sockets of this network namespace that listen, and all UDP sockets that receive
+ * from any address on a port outside of ip_local_port_range: the ports of clients come from that
+ * range, and such a socket looks like one of a server. UNAVAILABLE if the kernel does not answer.
+ * The caller frees them with listeners_done(), also after a failure.
  */
 bool listeners_read(struct listeners *out, struct error *err);
 void listeners_done(struct listeners *listeners);
@@ -40,7 +40,8 @@ void listeners_done(struct listeners *listeners);
 bool listener_takes(const struct listener *listener, uint16_t port);
 
 /*
- * ALL of a container, where nobody is reached on PORT, in words: "it listens on 127.0.0.1:3000 and
- * [::]:9000, and not on port 8080 of its loopback". OUT is "" if somebody is.
+ * Describes where a container listens, if it cannot be reached on PORT: "it listens on
+ * 127.0.0.1:3000 and [::]:9000, and not on port 8080 of its loopback". ALL are its sockets. OUT is
+ * "" if one of them can be reached.
  */
 void listeners_say(const struct listeners *all, uint16_t port, char *out, size_t size);

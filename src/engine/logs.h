@@ -1,7 +1,7 @@
 /*
  * What instances write, one JSON object on each line of the file that the supervisor opened:
  * {"time","stream","service","revision","project","region","instance","container","text"}.
- * stream is "stdout", "stderr", or "system" for what the engine has to say about the instance.
+ * stream is "stdout", "stderr", or "system" for the engine's own messages about the instance.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ void logs_free(struct logs *logs);
 /* Closes the file, and goes on in FD, a fresh one, which is the log's from now on. */
 void logs_turn(struct logs *logs, int fd);
 
-/* Who speaks, and how much it may still say now. Texts are the caller's. */
+/* The source of lines, and how much it may still write now. Texts belong to the caller. */
 struct log_source {
     const char *service, *revision, *project, *region, *instance;
     int64_t budget_bytes;

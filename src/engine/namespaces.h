@@ -1,6 +1,6 @@
 /*
- * The walls that all containers of one instance stand within: a user namespace with a range of
- * users that nobody else has, and a network that has a loopback and nothing more.
+ * The namespaces that isolate the containers of one instance: a user namespace with a range of
+ * users that nothing else has, and a network that has a loopback and nothing more.
  */
 #pragma once
 

@@ -19,17 +19,19 @@ void oci_store_free(struct oci_store *store);
 typedef void (*oci_got)(void *ctx, const char *root, const char *why);
 
 /*
- * The image with the manifest DIGEST ("sha256:…"), which was imported; or, with DIGEST "", the one
- * that REFERENCE (HOST/NAME:TAG) names in its registry now. KEY is what asks: the digest that it
- * was given once stays its own, whatever the tag says later. DONE comes from the loop, once.
+ * Gets the image with the manifest DIGEST ("sha256:…"), which was imported; or, with DIGEST "", the
+ * one that REFERENCE (HOST/NAME:TAG) names in its registry now. KEY identifies the asker: it always
+ * gets the digest that it got first, whatever the tag means later. DONE is called by the loop,
+ * once.
  */
 struct oci_get *oci_store_get(struct oci_store *store, const char *key, const char *reference,
                               const char *digest, oci_got done, void *ctx);
 void oci_get_cancel(struct oci_get *get);
 
 /*
- * What is unpacked, and who was given which digest, is kept by the next sweep if it was named since
- * the last: by the KEY of oci_store_get(), or as ROOT. Images on their way are left alone.
+ * Protects an unpacked image, and the digest noted for an asker, from the next sweep: named by the
+ * KEY of oci_store_get(), or as ROOT. What was not named since the last sweep is removed; images
+ * that are being fetched are left alone.
  */
 void oci_store_keep(struct oci_store *store, const char *key, const char *digest);
 void oci_store_keep_root(struct oci_store *store, const char *root);

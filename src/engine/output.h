@@ -14,8 +14,8 @@ typedef void (*output_bytes)(void *ctx, enum log_stream stream, struct slice byt
 struct output *output_new(uv_loop_t *loop, enum log_stream stream, output_bytes on_bytes, void *ctx,
                           int *write_fd);
 /*
- * The same by a FIFO at PATH, so that the child goes on writing while nobody reads, and another
- * process of ours can read on. With WRITE_FD NULL it is there already.
+ * Like the function above, by a FIFO at PATH: the child can write while no process reads, and a
+ * later engine can read on. With WRITE_FD NULL the FIFO exists already.
  */
 struct output *output_at(uv_loop_t *loop, enum log_stream stream, const char *path,
                          output_bytes on_bytes, void *ctx, int *write_fd);

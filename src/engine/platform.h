@@ -7,6 +7,6 @@
  * machine. One that says nothing fits. */
 bool platform_fits(const json_t *image, struct error *err);
 
-/* What is there in INDEX (an image index or a manifest list; may be NULL), for a sentence about why
- * none of it fits: "it needs linux/amd64, and there are linux/arm64, linux/s390x". */
+/* Describes the platforms in INDEX (an image index or a manifest list; may be NULL), for an error
+ * that none of them fits: "it needs linux/amd64, and there are linux/arm64, linux/s390x". */
 const char *platform_missing(struct arena *arena, const json_t *index);

@@ -34,7 +34,7 @@ struct probe_order {
     bool startup, readiness; /* neither: liveness */
     /* A socket of the instance's own network; NULL: it is in this one. */
     int (*socket)(void *ctx, int family);
-    /* Whether what listens at the address may be asked. NULL: it may. */
+    /* Whether the listener at the address may be probed. NULL: always. */
     bool (*may_ask)(void *ctx);
     probe_report report;
     void *ctx;

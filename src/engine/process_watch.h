@@ -7,8 +7,8 @@
 
 struct process_watch; /* opaque */
 
-/* When PID was started, in ticks since the machine was: with it, a number names one process only. 0
- * if there is no such process. */
+/* The start time of PID in ticks since boot, which together with the number identifies one process.
+ * 0 if there is no such process. */
 uint64_t process_started(pid_t pid);
 
 /* ENDED comes from the loop, once. NULL if PID is not there, or is not the process that was started

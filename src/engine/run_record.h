@@ -41,7 +41,7 @@ struct run_mount {
 struct run_container {
     const char *name, *image, *dir, *working_dir;
     const char *manifest;       /* digest of an imported image; "": none */
-    struct image_rules rules;   /* what whoever deployed may choose of it */
+    struct image_rules rules;   /* what a deployer may choose of it */
     const char *const *program; /* each ends with NULL */
     const char *const *command;
     const char *const *args;

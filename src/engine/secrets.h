@@ -45,13 +45,15 @@ struct secrets_asks {
     struct secrets_ask *first;
 };
 
-/* Asks for those of RECORD's revision; done() comes later, once. False if control cannot be asked
- * now. ANEW: only for files of the latest version, which an instance has that runs. */
+/* Asks control for the secrets of RECORD's revision; done() is called later, once. False if control
+ * cannot be asked now. ANEW: only the files of the latest version, for an instance that runs
+ * already. */
 bool secrets_ask(struct secrets_asks *asks, struct ipc_channel *control,
                  const struct run_record *record, bool anew, struct secrets_ask *ask);
 /* done() will not come. */
 void secrets_forget(struct secrets_asks *asks, struct secrets_ask *ask);
-/* What control says: MSG_SECRET, MSG_SECRETS_TOLD. What nobody asked for is dropped. */
+/* Takes control's messages MSG_SECRET and MSG_SECRETS_TOLD. Values that were not asked for are
+ * dropped. */
 void secrets_hear(struct secrets_asks *asks, enum message_type type, const void *body,
                   size_t bytes);
 
@@ -68,8 +70,8 @@ struct secret_mount {
 bool secret_files_write(const struct secrets *secrets, size_t number, const char *dir,
                         unsigned owner, struct arena *arena, struct secret_mount **mounts,
                         size_t *count, struct error *err);
-/* Puts the files of SECRETS in the place of those that secret_files_write() has made in DIR:
- * whoever opens one finds the old or the new, whole. Files that were not there are not made. */
+/* Replaces the files that secret_files_write() has made in DIR by those of SECRETS: a program that
+ * opens one finds the old or the new content, whole. Files that did not exist are not made. */
 bool secret_files_renew(const struct secrets *secrets, size_t number, const char *dir,
                         unsigned owner, struct error *err);
 /* Takes away what secret_files_write() made in DIR. */

@@ -23,6 +23,6 @@ struct spawn_order {
  */
 pid_t spawn(const struct spawn_order *order, struct error *err);
 
-/* Kills (SIGKILL) every process of USER, wherever it has moved to. Only for root, and for a user
- * that is an instance's alone. */
+/* Kills (SIGKILL) every process of USER, in any session or group. Only for root, and for a user
+ * that belongs to one instance alone. */
 void spawn_kill_user(uid_t user);

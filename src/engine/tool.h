@@ -18,7 +18,7 @@ struct tool *tool_run(uv_loop_t *loop, struct children *children, const char *co
 /* Kills it; DONE does not come. NULL is fine. */
 void tool_cancel(struct tool *tool);
 
-/* The same, and waits for it: for the beginning and the end, when no loop runs. */
+/* Like the function above, but waits for the end: for use when no loop runs. */
 bool tool_run_now(const char *const *argv);
 /* The same, but it is killed after TIMEOUT_S; what it said, as far as it fits and without its last
  * end of line, goes to TEXT. */

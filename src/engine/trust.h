@@ -17,9 +17,9 @@
 bool trust_make(const char *dir, const char *data, struct error *err);
 
 /*
- * Puts what is in DIR into TRUST_FOLDER of the file system at ROOTFS, which nobody uses yet; its
- * root is FIRST. *hashed: OpenSSL finds other certificates in that folder too. False: it could not
- * be done, and *err says why.
+ * Copies the content of DIR into TRUST_FOLDER of the file system at ROOTFS, which is not in use
+ * yet; its root user is FIRST. *hashed: OpenSSL looks for other certificates in that folder too.
+ * False: it could not be done, and *err says why.
  */
 bool trust_put(const char *dir, const char *rootfs, uid_t first, bool *hashed, struct error *err);
 

@@ -13,9 +13,10 @@ struct volume_order {
 };
 
 /*
- * Mounts DIR at TARGET. Who owns DIR on the disk is the container's user inside, and the other way
- * round: so the container can write what its owner can, whatever their numbers are; all others keep
- * theirs. Nothing that is mounted below DIR is seen, no device and no set-user-ID of it works, and
- * no link on the way to DIR is followed. FAILED_PRECONDITION and a sentence otherwise.
+ * Mounts DIR at TARGET. The owner of DIR on the disk is mapped to the container's user, and the
+ * other way round: so the container can write what its owner can, whatever their numbers are; all
+ * other users keep their numbers. Mounts below DIR are not visible, no device and no set-user-ID of
+ * it works, and no link on the way to DIR is followed. FAILED_PRECONDITION and a sentence
+ * otherwise.
  */
 bool volume_mount(const struct volume_order *order, struct error *err);

@@ -1,4 +1,5 @@
-/* HPACK's header blocks with their long texts in plain, which costs whoever reads them less. */
+/* Rewrites HPACK header blocks so that long texts are not Huffman-coded: the reader decodes them
+ * faster. */
 #pragma once
 
 #include "base/slice.h"

@@ -36,7 +36,8 @@ enum http1_outcome http1_read_request(char *bytes, size_t count, size_t *scanned
                                       struct http_request *out, size_t *head_bytes,
                                       struct http1_fault *fault);
 
-/* The same for a response head. METHOD is the request's: HEAD and 1xx, 204, 304 have no body. */
+/* Like the function above, for a response head. METHOD is the request's: responses to HEAD, and
+ * 1xx, 204, 304 have no body. */
 enum http1_outcome http1_read_response(char *bytes, size_t count, size_t *scanned,
                                        const struct http1_limits *limits, struct slice method,
                                        struct arena *arena, struct http_response *out,

@@ -11,7 +11,8 @@ enum {
     HTTP2_FRAME_MAX = 16 * 1024, /* SETTINGS_MAX_FRAME_SIZE, its default */
 };
 
-/* So many tokens, and so many more each second: what a peer may ask of us for nothing. */
+/* A token bucket: its size, and tokens added each second. It bounds frames that cost us work and
+ * the peer nothing. */
 struct http2_bucket {
     int64_t milli; /* thousandths of a token */
     int64_t per_s;
@@ -51,7 +52,7 @@ struct http2_stream {
     bool deferred;       /* the data source has said that it has nothing now */
     bool blocked;        /* http2_data() has said false: on_writable is owed */
     bool reset_by_us;    /* on the user's behalf, so that the peer does not pay for it */
-    int64_t wound_up_ms; /* answered before the question was complete: reset by then; 0: not so */
+    int64_t wound_up_ms; /* answered before the request was complete: the time of its reset; or 0 */
 };
 
 struct http2_session {

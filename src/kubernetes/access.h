@@ -1,7 +1,7 @@
 /*
- * Where the API server of a cluster is, and what we show it: read from a kubeconfig file, or from
- * what a pod finds around itself. Only what needs no other program and hides nothing is taken; all
- * else is refused by its name.
+ * Where the API server of a cluster is, and our credentials for it: read from a kubeconfig file, or
+ * from the environment of a pod. Only credentials that need no other program are supported; any
+ * other kind is refused by its name.
  */
 #pragma once
 
@@ -39,8 +39,8 @@ bool kube_access_of_pod(struct arena *arena, const char *host, const char *port,
                         struct kube_access *out, struct error *err);
 
 /*
- * The name and namespace of the service account that TOKEN was issued to, by its own words: they
- * are shown to the server that issued it, and to nobody else. False if it is none.
+ * The name and namespace of the service account in the claims of TOKEN. They are not verified: they
+ * are sent only to the server that issued the token. False if it is not such a token.
  */
 bool kube_token_account(struct arena *arena, struct slice token, const char **name_space,
                         const char **name);

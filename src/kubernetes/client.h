@@ -15,17 +15,17 @@ struct kube_client; /* opaque */
 struct kube_call;   /* opaque: under way */
 
 /*
- * ACCESS and its arena outlive it. UNAVAILABLE if libcurl is not installed: it is loaded here, so
- * that who has no cluster does not carry it.
+ * Opens a client. ACCESS and its arena must outlive it. UNAVAILABLE if libcurl is not installed: it
+ * is loaded here, so that installations without a cluster do not load it.
  */
 struct kube_client *kube_client_new(uv_loop_t *loop, const struct kube_access *access,
                                     struct error *err);
-/* What is under way ends without a word. */
+/* Cancels the calls under way; their callbacks are not called. */
 void kube_client_free(struct kube_client *client);
 
 uv_loop_t *kube_client_loop(const struct kube_client *client);
 
-/* As it is shown now: for who wants to read what is in it. "" without one. */
+/* The bearer token that is used now, for callers that read its claims. "" without one. */
 const char *kube_client_token(struct kube_client *client);
 
 struct kube_answer {

@@ -14,12 +14,12 @@ struct kube_watch_events {
     void (*on_object)(void *ctx, const json_t *object);
     void (*on_deleted)(void *ctx, const json_t *object);
     /*
-     * A list begins, and has come in full: what was not named between the two is not there any
-     * more. A list that breaks off begins anew.
+     * A list begins, and is complete: an object that was not named between the two no longer
+     * exists. A list that breaks off is begun again.
      */
     void (*on_list)(void *ctx);
     void (*on_listed)(void *ctx);
-    /* It does not go on just now; it is tried again by itself. WHY: a sentence. May be NULL. */
+    /* The watch has failed for now and is tried again. WHY: a sentence. May be NULL. */
     void (*on_trouble)(void *ctx, const struct kube_answer *answer);
 };
 
@@ -29,5 +29,5 @@ struct kube_watch *kube_watch_new(struct kube_client *client, const char *path,
                                   void *ctx);
 /* NULL is fine. Not from within one of its events. */
 void kube_watch_free(struct kube_watch *watch);
-/* It is known what there is. */
+/* Whether the first list is complete. */
 bool kube_watch_is_listed(const struct kube_watch *watch);

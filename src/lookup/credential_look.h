@@ -1,7 +1,7 @@
 /*
- * What a credential looks like, believed or not: for the line of a refusal in the request log, and
- * for its explanation. Nothing here is verified, and nothing of it is secret: claims of a token
- * without its signature open nothing.
+ * What a credential looks like, valid or not: for the line of a refusal in the request log, and for
+ * its explanation. Nothing here is verified, and nothing of it is secret: claims of a token without
+ * its signature grant nothing.
  */
 #pragma once
 

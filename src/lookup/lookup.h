@@ -1,6 +1,6 @@
 /*
- * The look-ups of the gatherer (policy/facts.h), answered by the index, without any memory. Control
- * gathers by them as they are; a worker's gate puts its memories in front of three of them.
+ * The look-ups of the gatherer (policy/facts.h), answered by the index, without a cache. Control
+ * uses them as they are; a worker's gate puts caches in front of three of them.
  *
  * What they give points into the index, or into struct lookup: it is good until the reader is
  * renewed or released, or the same look-up is asked again.
@@ -55,7 +55,7 @@ void lookup_service_view(const struct index_service *from, struct facts_service 
 void lookup_claims_view(const struct token *from, bool self_signed, struct facts_claims *out);
 void lookup_session_view(const struct index_session *from, struct facts_session *out);
 
-/* Whether it is over by the clock that nobody sets back. */
+/* Whether the session has expired by the clock since boot, which cannot be set back. */
 bool lookup_session_is_over(const struct facts_session *session);
 /* The key of the session whose cookie has the value COOKIE. */
 void lookup_session_key(struct slice cookie, uint8_t out[INDEX_SESSION_KEY]);
@@ -85,11 +85,10 @@ struct lookup_belief {
 };
 
 /*
- * Whether TOKEN, which has been taken apart, is an ID token in its time that one of its issuer's
- * keys has signed; cheap checks come first. AT_DOOR: or a self-signed JWT of a service account, or
- * the access token of an agent, which alone has a `client_id` after this; tokens of our own alone
- * have a `sid`.
- * Accounts and audiences are not looked at. *out is set whatever the answer.
+ * Checks that TOKEN, which has been parsed, is an ID token within its time and signed by a key of
+ * its issuer; cheap checks come first. AT_DOOR: a self-signed JWT of a service account counts too,
+ * or the access token of an agent. Only an agent's token has a `client_id` after this; only tokens
+ * of our own have a `sid`. Accounts and audiences are not checked. *out is set for every answer.
  */
 enum token_fault lookup_believe(const struct index_reader *reader, const struct lookup_keys *keys,
                                 struct token *token, int64_t now_s, bool at_door,

@@ -1,7 +1,7 @@
 /*
- * The index with one service's access changed: what would the gate say then? For explanations,
+ * The index with one service's access changed: what would the gate decide then? For explanations,
  * which try a change before they propose it, and for plans. The gatherer and the ladder are the
- * gate's own; only what they look up differs.
+ * gate's own; only the look-ups differ.
  */
 #pragma once
 
