@@ -27,6 +27,7 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import homerun as e2e  # noqa: E402
+import cluster_bench  # noqa: E402
 import container_bench  # noqa: E402
 from applies import bench_terraform  # noqa: E402
 
@@ -466,7 +467,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--scale", type=int, default=int(os.environ.get("BENCH_SCALE", "0")))
-    parser.add_argument("--only", default="load,rate,calls,wake,memory,decision,terraform,containers")
+    parser.add_argument("--only", default="load,rate,calls,wake,memory,decision,terraform,containers,cluster")
     options = parser.parse_args()
     build = str((ROOT / options.build).resolve())
     only = options.only.split(",")
@@ -477,6 +478,10 @@ def main():
     if "containers" in only:
         container_bench.bench_containers()
         if only == ["containers"]:
+            return
+    if "cluster" in only:
+        cluster_bench.bench_cluster(build)
+        if only == ["cluster"]:
             return
     folder = tempfile.mkdtemp(prefix="homerun-bench-")
     os.chmod(folder, 0o755)

@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -eq 0 ] || shift
 ninja -C "$build" --quiet bench/bench-tokens bench/bench-upstream bench/bench-idle \
-    bench/bench-rate bench/bench-codec src/ingress/bench-decision all
+    bench/bench-rate bench/bench-codec src/ingress/bench-decision src/ingress/bench-ingress all
 HOMERUN="$PWD/$build/homerun" exec python3 bench/run.py --build "$build" "$@"

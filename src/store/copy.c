@@ -494,10 +494,15 @@ static void ignore(void *ctx, const char *kind, const char *key)
     (void)ctx, (void)kind, (void)key;
 }
 
+/* The server's disk is what a change waits for. What this machine's forgets when it loses its power
+ * is followed again, and a copy that lacks its last changes is still whole. */
+static const char set_up[] = "PRAGMA synchronous = NORMAL";
+
 static bool open_copy(struct store *store, const struct store_shared *shared, struct error *err)
 {
     store->touched = json_object();
-    if (sqlite3_exec(store->main.db, schema, NULL, NULL, NULL) != SQLITE_OK) {
+    if (sqlite3_exec(store->main.db, set_up, NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(store->main.db, schema, NULL, NULL, NULL) != SQLITE_OK) {
         return store_fail(store, shared->copy, err);
     }
     store->server = postgres_open(shared->url, shared->node, &still, err);

@@ -46,6 +46,7 @@ struct nodes {
     bool hurry;        /* read the rows at once */
     uint64_t applied;  /* the index shows it */
     uint64_t needed;   /* who has not applied it may not serve */
+    uint64_t last;     /* that we have heard of */
     int64_t until_us;  /* our lease, if we have applied what is needed */
     int64_t behind_us; /* since when we have applied nothing of what others did; 0: not behind */
     struct store_view view;
@@ -140,7 +141,10 @@ static void on_follow(void *ctx)
 {
     struct nodes *nodes = ctx;
     nodes->follow_asked = false;
-    nodes->events->follow(nodes->control);
+    if (nodes->last >
+        nodes->applied) { /* else it was our own, which we heard of before it was here */
+        nodes->events->follow(nodes->control);
+    }
 }
 
 static void ask_follow(struct nodes *nodes)
@@ -151,9 +155,10 @@ static void ask_follow(struct nodes *nodes)
     }
 }
 
-/* LAST: the number of the last change that we know of. */
+/* There is a change LAST. */
 static void compare(struct nodes *nodes, uint64_t last)
 {
+    nodes->last = last > nodes->last ? last : nodes->last;
     if (last <= nodes->applied) {
         nodes->behind_us = 0;
         return;
@@ -326,13 +331,13 @@ static void keep(void *ctx)
         if (nodes->joined) {
             beat(nodes);
         }
-        settle(nodes);
         int64_t left_us = next_look_us(nodes) - clock_boot_us();
         int64_t until_us = clock_mono_us() + (left_us > BEAT_US / 100 ? left_us : BEAT_US / 100);
-        while (!nodes->ending && !nodes->hurry && clock_mono_us() < until_us) {
-            store_nodes_wait(nodes->session, until_us);
-            hear(nodes);
+        /* Words that came while something was asked are heard without waiting for more. */
+        for (hear(nodes); !nodes->ending && !nodes->hurry && clock_mono_us() < until_us;
+             hear(nodes)) {
             settle(nodes);
+            store_nodes_wait(nodes->session, until_us);
         }
     }
     if (lease_is_ending(nodes->lease)) {

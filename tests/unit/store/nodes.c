@@ -214,6 +214,19 @@ static void what_is_said_is_heard_and_what_is_nonsense_is_passed_over(void **sta
     store_nodes_free(b);
 }
 
+static void a_word_that_comes_while_something_is_asked_needs_no_further_wait(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    struct store_heard heard;
+    struct store_nodes *a = joined("a", 0);
+    assert_int_equal(server_sql("NOTIFY homerun_change, '13'"), 0);
+    assert_true(beats(a, 0, &view)); /* the answer comes behind the word */
+    assert_true(store_nodes_hear(a, &heard));
+    assert_int_equal(heard.number, 13);
+    store_nodes_free(a);
+}
+
 static void more_nodes_than_there_is_room_for_are_refused(void **state)
 {
     (void)state;
@@ -263,6 +276,8 @@ int main(void)
         cmocka_unit_test_setup(of_two_with_one_name_the_later_has_the_lease, make),
         cmocka_unit_test_setup(a_clock_that_is_set_back_gives_nobody_a_second_life, make),
         cmocka_unit_test_setup(what_is_said_is_heard_and_what_is_nonsense_is_passed_over, make),
+        cmocka_unit_test_setup(a_word_that_comes_while_something_is_asked_needs_no_further_wait,
+                               make),
         cmocka_unit_test_setup(more_nodes_than_there_is_room_for_are_refused, make),
         cmocka_unit_test_setup(who_is_alone_keeps_others_out, make),
     };
