@@ -53,8 +53,8 @@ int action_store_migrate(struct cli *cli)
         return cli_fail(&err);
     }
     printf("Moved %" PRId64 " documents and %" PRId64
-           " audit rows, and compared each with what was "
-           "sent.\nStart with: homerun up --store='%s'\n",
-           moved.documents, moved.audit, to);
+           " audit rows. What arrived has the digest of what "
+           "was sent:\nsha256:%s\nStart with: homerun up --store='%s'\n",
+           moved.documents, moved.audit, moved.digest, to);
     return 0;
 }

@@ -1,15 +1,17 @@
 /*
  * Moving a record between a file and a server. Nobody may use either meanwhile. What has arrived is
- * read back whole, as a new node would read it, and compared with what was sent, row by row, before
- * the old place is given up.
+ * read back whole, as a new node would read it, and its digest compared with that of what was sent,
+ * before the old place is given up.
  */
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/encode.h"
 #include "store/inside.h"
 
 static const char *const endings[] = {"", "-wal", "-shm"};
@@ -61,37 +63,91 @@ static bool count(struct store *store, const char *sql, int64_t *out, struct err
 
 /* ---- comparing ---- */
 
-/* Each counts what stands on one side alone. */
-static const char *const differences[] = {
-    "SELECT count(*) FROM (SELECT id, kind, key, version, body FROM main.document EXCEPT"
-    " SELECT id, kind, key, version, body FROM other.document)",
-    "SELECT count(*) FROM (SELECT id, kind, key, version, body FROM other.document EXCEPT"
-    " SELECT id, kind, key, version, body FROM main.document)",
-    "SELECT count(*) FROM (SELECT number, resource, body FROM main.audit EXCEPT"
-    " SELECT number, resource, body FROM other.audit)",
-    "SELECT count(*) FROM (SELECT number, resource, body FROM other.audit EXCEPT"
-    " SELECT number, resource, body FROM main.audit)",
-    "SELECT (SELECT value FROM main.meta WHERE name = 'change') <>"
-    " (SELECT value FROM other.meta WHERE name = 'change')",
-    "SELECT count(*) FROM (SELECT name, seq FROM other.sqlite_sequence WHERE seq > 0 EXCEPT"
-    " SELECT name, seq FROM main.sqlite_sequence)",
+/* All that a record is, in one order. Sequences: no number is given out twice. */
+static const struct {
+    const char *columns, *rows;
+} contents[] = {
+    {"id, kind, key, version, body", "document ORDER BY id"},
+    {"number, resource, body", "audit ORDER BY number"},
+    {"value", "meta WHERE name = 'change'"},
+    {"name, seq", "sqlite_sequence WHERE seq > 0 ORDER BY name"},
 };
+enum { CONTENTS = sizeof(contents) / sizeof(contents[0]) };
+
+/* Each value by its length and its bytes, so that no two contents have the same text. */
+static bool digest_row(EVP_MD_CTX *digest, sqlite3_stmt *stmt)
+{
+    bool good = true;
+    for (int i = 0; i < sqlite3_column_count(stmt) && good; i++) {
+        const void *bytes = sqlite3_column_blob(stmt, i);
+        uint64_t len = (uint64_t)sqlite3_column_bytes(stmt, i);
+        good = EVP_DigestUpdate(digest, &len, sizeof(len)) == 1 &&
+               EVP_DigestUpdate(digest, bytes, len) == 1;
+    }
+    return good;
+}
+
+/* ROWS: how many there were. */
+static bool digest_rows(struct store *store, EVP_MD_CTX *digest, const char *sql, int64_t *rows,
+                        struct error *err)
+{
+    sqlite3_stmt *stmt;
+    int code;
+    bool good = true;
+    if (sqlite3_prepare_v2(store->main.db, sql, -1, &stmt, NULL) != SQLITE_OK) {
+        return store_fail(store, "database", err);
+    }
+    for (*rows = 0; (code = sqlite3_step(stmt)) == SQLITE_ROW && good; ++*rows) {
+        good = digest_row(digest, stmt);
+    }
+    sqlite3_finalize(stmt);
+    if (!good) {
+        return error_set(err, STATUS_INTERNAL, "OpenSSL makes no digest");
+    }
+    return code == SQLITE_DONE || store_fail(store, "database", err);
+}
+
+/* Of the record in SCHEMA, "main" or "other". */
+static bool digest_record(struct store *store, const char *schema, struct store_moved *out,
+                          struct error *err)
+{
+    auto_arena arena = {0};
+    unsigned char bytes[32];
+    int64_t rows[CONTENTS];
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool good = (digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1) ||
+                error_set(err, STATUS_INTERNAL, "OpenSSL makes no digest");
+    for (size_t i = 0; i < CONTENTS && good; i++) {
+        const char *sql = arena_printf(&arena, "SELECT %s FROM %s.%s", contents[i].columns, schema,
+                                       contents[i].rows);
+        good = digest_rows(store, digest, sql, &rows[i], err) &&
+               (EVP_DigestUpdate(digest, &rows[i], sizeof(rows[i])) == 1 ||
+                error_set(err, STATUS_INTERNAL, "OpenSSL makes no digest"));
+    }
+    good = good && (EVP_DigestFinal_ex(digest, bytes, NULL) == 1 ||
+                    error_set(err, STATUS_INTERNAL, "OpenSSL makes no digest"));
+    EVP_MD_CTX_free(digest);
+    if (good) {
+        *out = (struct store_moved){.documents = rows[0], .audit = rows[1]};
+        snprintf(out->digest, sizeof(out->digest), "%.*s",
+                 SLICE_ARG(hex_encode(&arena, (struct slice){(const char *)bytes, sizeof(bytes)})));
+    }
+    return good;
+}
 
 /* STORE, attached to the other place, has the same. */
 static bool compare(struct store *store, struct store_moved *out, struct error *err)
 {
-    for (size_t i = 0; i < sizeof(differences) / sizeof(differences[0]); i++) {
-        int64_t found = 0;
-        if (!count(store, differences[i], &found, err)) {
-            return false;
-        }
-        if (found != 0) {
-            return error_set(err, STATUS_DATA_LOSS,
-                             "what arrived is not what was sent: nothing was given up");
-        }
+    struct store_moved sent;
+    if (!digest_record(store, "other", &sent, err) || !digest_record(store, "main", out, err)) {
+        return false;
     }
-    return count(store, "SELECT count(*) FROM main.document", &out->documents, err) &&
-           count(store, "SELECT count(*) FROM main.audit", &out->audit, err);
+    return strcmp(sent.digest, out->digest) == 0 ||
+           error_set(
+               err, STATUS_DATA_LOSS,
+               "what arrived (sha256:%.12s…) is not what was sent (sha256:%.12s…): nothing was "
+               "given up",
+               out->digest, sent.digest);
 }
 
 /* Whether the server has what FILE has, by a copy that is made anew in the place of the old one. */

@@ -240,13 +240,14 @@ void store_audit_look(struct store *store, const char *prefix, unsigned limit,
 
 struct store_moved {
     int64_t documents, audit;
+    char digest[65]; /* SHA-256 of all that arrived, in hexadecimal */
 };
 
 /*
  * Moves the record in FILE to a server that has none, or from a server to FILE, which is not there
- * yet. Nobody uses either meanwhile. What arrived is read back and compared with what was sent
- * (DATA_LOSS). On failure the record is where it was; on success FILE is kept as FILE.moved, and
- * the server keeps what it has.
+ * yet. Nobody uses either meanwhile. What arrived is read back, and its digest compared with that
+ * of what was sent (DATA_LOSS). On failure the record is where it was; on success FILE is kept as
+ * FILE.moved, and the server keeps what it has.
  */
 STORE_ASK bool store_move_to_server(const char *file, const struct store_shared *to,
                                     struct store_moved *out, struct error *err);

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -358,6 +359,16 @@ def move(homerun, source, target, status=0):
                        status=status)
 
 
+SPOIL = """
+CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    NEW.body := replace(NEW.body, 'allUsers', 'someUser'); RETURN NEW; END $$;
+CREATE FUNCTION lay() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF to_regclass('homerun.document') IS NOT NULL THEN
+        CREATE OR REPLACE TRIGGER spoil BEFORE INSERT ON homerun.document FOR EACH ROW EXECUTE FUNCTION public.spoil();
+    END IF; END $$;
+CREATE EVENT TRIGGER lay ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION lay()"""
+
+
 @test
 def a_record_is_moved_to_a_server_and_back_and_every_row_arrives():
     url = server().url(server().database())
@@ -367,7 +378,11 @@ def a_record_is_moved_to_a_server_and_back_and_every_row_arrives():
         listed = homerun.api("GET", f"{SERVICES}/a").json
         assert "serves the data folder" in move(homerun, "sqlite", url, status=1).stderr
         assert homerun.stop() == 0
-        assert "each with what was sent" in move(homerun, "sqlite", url).stdout
+        spoilt = server().database()
+        server().sql(SPOIL, spoilt)
+        assert "is not what was sent" in move(homerun, "sqlite", server().url(spoilt), status=1).stderr
+        there = re.search(r"sha256:[0-9a-f]{64}", move(homerun, "sqlite", url).stdout)
+        assert there, "no digest of what arrived"
         homerun.flags = tuple(f"--store={url}" if f.startswith("--store") else f for f in homerun.flags)
         homerun.start()
         assert homerun.api("GET", f"{SERVICES}/a").json["metadata"]["resourceVersion"] == listed["metadata"]["resourceVersion"]
@@ -377,7 +392,8 @@ def a_record_is_moved_to_a_server_and_back_and_every_row_arrives():
         other = server().url(server().database())
         refused = move(homerun, "sqlite", other, status=1)
         assert "homerun.db" in refused.stderr, refused.stderr
-        move(homerun, url, "sqlite")
+        back = re.search(r"sha256:[0-9a-f]{64}", move(homerun, url, "sqlite").stdout)
+        assert back and back[0] != there[0], "b is in it now"
         homerun.flags = tuple("--store=sqlite" if f.startswith("--store") else f for f in homerun.flags)
         homerun.start()
         assert homerun.api("GET", f"{SERVICES}/a").json["metadata"]["resourceVersion"] == listed["metadata"]["resourceVersion"]

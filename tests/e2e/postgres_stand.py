@@ -44,14 +44,20 @@ def make_tls(names):
 
 
 class Server:
-    def __init__(self, make=True):
+    """On a socket in its folder; at port 5432 of ADDRESS besides."""
+
+    def __init__(self, make=True, address=""):
         self.bin = programs()
+        self.address = address
         self.folder = tempfile.mkdtemp(prefix="homerun-pg-", dir="/tmp")
         os.chmod(self.folder, 0o711)  # control gives up root's power over the files of others
         self.names = 0
         atexit.register(self.close)
         if make:
-            run(SCRIPT, "make", self.folder)
+            self.script("make")
+
+    def script(self, *words):
+        run("env", f"POSTGRES_ADDRESS={self.address}", SCRIPT, words[0], self.folder, *words[1:])
 
     def url(self, database="postgres", user="postgres"):
         return f"postgresql:///{database}?host={self.folder}&user={user}"
@@ -66,11 +72,27 @@ class Server:
         self.sql(f"CREATE DATABASE {name}")
         return name
 
+    def set(self, **settings):
+        """What needs no restart."""
+        for name, value in settings.items():
+            self.sql(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.sql("SELECT pg_reload_conf()")
+
+    def allow(self, line):
+        """One more line of pg_hba.conf, behind the others."""
+        with open(f"{self.folder}/data/pg_hba.conf", "a", encoding="ascii") as file:
+            file.write(line + "\n")
+        self.sql("SELECT pg_reload_conf()")
+
+    def speak_tls(self, folder):
+        """With a certificate of make_tls()."""
+        self.set(ssl_cert_file=f"{folder}/server.pem", ssl_key_file=f"{folder}/server.key", ssl="on")
+
     def start(self):
-        run(SCRIPT, "start", self.folder)
+        self.script("start")
 
     def stop(self, mode="fast"):
-        run(SCRIPT, "stop", self.folder, mode)
+        self.script("stop", mode)
 
     def close(self):
         if os.path.exists(self.folder):

@@ -157,14 +157,11 @@ class HostedServer(Server):
 
     def __init__(self, host, make):
         self.host = host
-        super().__init__(make=False)
-        if make:
-            run(SCRIPT, "make", self.folder)
-            run(SCRIPT, "stop", self.folder)
+        super().__init__(make, host.address)
 
-    def start(self):
+    def script(self, *words):
         with self.host:
-            run("env", f"POSTGRES_ADDRESS={self.host.address}", *self.host.clock_words(), SCRIPT, "start", self.folder)
+            run("env", f"POSTGRES_ADDRESS={self.address}", *self.host.clock_words(), SCRIPT, words[0], self.folder, *words[1:])
 
     def pids(self):
         with open(f"{self.folder}/data/postmaster.pid", encoding="ascii") as file:
@@ -185,14 +182,11 @@ class Pair:
         hosts = [switch.host(), switch.host()]
         self.servers = [HostedServer(host, make=host is hosts[0]) for host in hosts]
         self.primary, self.standby = self.servers
-        with open(f"{self.primary.folder}/data/pg_hba.conf", "a", encoding="ascii") as file:
-            file.write("hostssl record homerun 10.88.0.0/24 scram-sha-256\nhostssl replication postgres 10.88.0.0/24 trust\n")
-        with open(f"{self.primary.folder}/data/postgresql.conf", "a", encoding="ascii") as file:
-            file.write(f"ssl = on\nssl_cert_file = '{self.tls}/server.pem'\nssl_key_file = '{self.tls}/server.key'\n"
-                       "wal_sender_timeout = 5s\nwal_receiver_timeout = 5s\n"
-                       # Else nothing is committed for five seconds after a restart of the primary (docs/cluster.md).
-                       "wal_retrieve_retry_interval = 500ms\n")
-        self.primary.start()
+        self.primary.allow("hostssl record homerun 10.88.0.0/24 scram-sha-256")
+        self.primary.allow("hostssl replication postgres 10.88.0.0/24 trust")
+        self.primary.speak_tls(self.tls)
+        # Else nothing is committed for five seconds after a restart of the primary (docs/cluster.md).
+        self.primary.set(wal_retrieve_retry_interval="500ms", wal_sender_timeout="5s", wal_receiver_timeout="5s")
         self.primary.sql("CREATE ROLE homerun LOGIN PASSWORD 'secret'")
         self.primary.sql("CREATE DATABASE record OWNER homerun")
         self.password = f"{self.tls}/pass"
@@ -203,7 +197,7 @@ class Pair:
 
     def url(self):
         return (f"postgresql:///record?host={','.join(self.names)}"
-                f"&hostaddr={','.join(server.host.address for server in self.servers)}"
+                f"&hostaddr={','.join(server.address for server in self.servers)}"
                 f"&user=homerun&passfile={self.password}&sslrootcert={self.tls}/ca.pem")
 
     def sql(self, text):
@@ -215,22 +209,18 @@ class Pair:
         os.chown(self.standby.folder, 65534, 65534)
         self.primary.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
         self.standby.host.run(SCRIPT, "as", f"{self.primary.bin}/pg_basebackup", "-d",
-                              f"host={self.primary.host.address} user=postgres sslmode=require", "-D",
+                              f"host={self.primary.address} user=postgres sslmode=require", "-D",
                               f"{self.standby.folder}/data", "-R", "-C", "-S", "standby", "--checkpoint=fast", "--no-sync")
         self.standby.start()
         wait_until(lambda: self.primary.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1",
                    "the standby follows")
-        self.set_synchronous("*")
-
-    def set_synchronous(self, names):
-        self.primary.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
-        self.primary.sql("SELECT pg_reload_conf()")
+        self.primary.set(synchronous_standby_names="*")
 
     def fail_over(self):
         """The primary dies with its machine; the standby takes over, and has no standby until follow()."""
         self.primary.kill()
         self.primary, self.standby = self.standby, self.primary
-        self.set_synchronous("")
+        self.primary.set(synchronous_standby_names="")
         run(SCRIPT, "as", f"{self.primary.bin}/pg_ctl", "-D", f"{self.primary.folder}/data", "-w", "promote")
 
     def close(self):
