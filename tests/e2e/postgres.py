@@ -16,7 +16,7 @@ import urllib.parse
 from by_api import SERVICES, deploy, put_service, set_policy
 from faults_stand import ask, is_up, kill, members_of, wait_successor
 from homerun import BINARY, Homerun, Skip, finally_do, free_port, main, test, wait_until
-from postgres_stand import SCRIPT, Server, homerun_on, run
+from postgres_stand import SCRIPT, Server, homerun_on, make_tls, run
 
 _server = None
 
@@ -322,7 +322,65 @@ def a_password_is_read_from_a_file_that_nobody_else_may_read():
         with Homerun("--plain", "--workers=1", f"--store={url}") as homerun:
             assert put_service(homerun, "a").status == 200
             assert "secret" not in homerun.printed()
+            # What is taken away while it runs is said by whoever wants a change, and nothing is lost.
+            for take, words, give in (
+                    ("ALTER ROLE owner PASSWORD 'another'", "password authentication failed",
+                     "ALTER ROLE owner PASSWORD 'secret'"),
+                    ("ALTER TABLE homerun.audit OWNER TO postgres", "permission denied for table audit",
+                     "ALTER TABLE homerun.audit OWNER TO owner")):
+                server().sql(take, database)
+                server().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'owner'")
+                refused = put_service(homerun, "b")
+                assert refused.status in (400, 503) and words in refused.text, refused
+                assert "nothing was changed" in refused.text and "secret" not in refused.text, refused
+                assert homerun.api("GET", f"{SERVICES}/a").status == 200
+                server().sql(give, database)
+            wait_until(lambda: put_service(homerun, "b").status == 200, "changes are taken again")
     finally:
+        shutil.rmtree(folder)
+
+
+@test
+def a_server_has_to_show_a_certificate_for_its_name():
+    """By TCP and TLS, at an address of the loopback network that is nobody else's."""
+    address = f"127.{os.getpid() % 200 + 50}.{os.getpid() // 200 % 250}.7"
+    right, wrong = make_tls(("db.test",)), make_tls(("db.test",))
+    other = Server(address=address)
+    try:
+        other.allow(f"host all all {address}/32 trust")
+
+        def url(name, authority):
+            return f"postgresql:///postgres?host={name}&hostaddr={address}&user=postgres&sslrootcert={authority}"
+        start_fails(Homerun(f"--store={url('db.test', f'{right}/ca.pem')}"), "server does not support SSL")
+        other.speak_tls(right)
+        for name, authority, words in (("db.test", f"{wrong}/ca.pem", "certificate verify failed"),
+                                       ("evil.test", f"{right}/ca.pem", 'does not match host name "evil.test"'),
+                                       ("db.test", f"{right}/none.pem", "none.pem")):
+            start_fails(Homerun(f"--store={url(name, authority)}"), words)
+        with Homerun("--plain", "--workers=1", f"--store={url('db.test', f'{right}/ca.pem')}") as homerun:
+            assert put_service(homerun, "a").status == 200
+            encrypted = other.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                                  " WHERE application_name = 'homerun'")
+            assert encrypted == "t", "the record goes over the network in the clear"
+    finally:
+        other.close()
+
+
+@test
+def a_service_file_names_the_server():
+    database = server().database()
+    folder = tempfile.mkdtemp(prefix="homerun-service-")
+    path = f"{folder}/services"
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"[record]\nhost={server().folder}\ndbname={database}\nuser=postgres\n")
+    os.environ["PGSERVICEFILE"] = path
+    try:
+        with Homerun("--plain", "--workers=1", "--store=postgresql://?service=record") as homerun:
+            assert put_service(homerun, "a").status == 200
+        assert server().sql("SELECT count(*) > 0 FROM homerun.change", database) == "t"
+        start_fails(Homerun("--store=postgresql://?service=nobody"), 'service "nobody" not found')
+    finally:
+        del os.environ["PGSERVICEFILE"]
         shutil.rmtree(folder)
 
 

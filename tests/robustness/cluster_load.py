@@ -233,6 +233,11 @@ def stop_postgresql(cluster, node):
     stand_still(cluster.pair.primary.pids(), cluster.lease * 2)
 
 
+def stop_standby(cluster, node):
+    """Nothing can be committed meanwhile, nor any lease renewed."""
+    stand_still(cluster.pair.standby.pids(), cluster.lease * 2)
+
+
 def fail_over(cluster, node):
     cluster.pair.fail_over()
     time.sleep(cluster.lease + 1)
@@ -243,7 +248,7 @@ STRIKES = [Strike(stop_control, "node"), Strike(kill_control, "none"), Strike(fa
            Strike(step_clock_of_node, "none"), Strike(kill_node, "node"), Strike(cut("out"), "node"),
            Strike(restart_postgresql, "all"), Strike(cut("in"), "node"), Strike(step_clock_of_postgresql, "none"),
            Strike(cut("in", "out"), "node"), Strike(stop_postgresql, "all"), Strike(cut("link"), "node"),
-           Strike(fail_over, "all")]
+           Strike(stop_standby, "all"), Strike(fail_over, "all")]
 
 
 def wanted_strikes():
@@ -418,6 +423,46 @@ def no_request_fails_at_a_node_that_has_a_lease():
         assert (stale, failed) == (0, 0), (stale, failed)
 
 
+@test
+def a_full_disk_of_the_server_loses_nothing():
+    """Changes are refused in words or not known while it is full, and those that were answered are there afterwards."""
+    need_all()
+    with HostedCluster(lease=LEASE, disk_mb=160) as cluster:
+        names, hosts = deploy_all(cluster, 3)
+        server, windows = cluster.pair.primary, [[] for _ in cluster.nodes]
+        with contextlib.closing(load_on(cluster, hosts, 1000)) as load:
+            with changers(cluster, names, 1) as crew:
+                load.enough.wait(60)
+                began = time.monotonic_ns()
+                empty = server.fill_disk()
+                said = wait_until(lambda: refusal_of(cluster.nodes[0], names[0]), "the full disk is noticed", 120)
+                print("said:", said)
+                time.sleep(LEASE * 2)
+                empty()
+                if not server.runs():
+                    server.start()
+                for number, node in enumerate(cluster.nodes):
+                    wait_until(lambda node=node: serves(node, hosts[0]), "the node serves again", 90)
+                    windows[number].append((began, time.monotonic_ns()))
+                made = sum(len(done) for one in crew for done in one.done.values())
+                wait_until(lambda: sum(len(done) for one in crew for done in one.done.values()) > made + 10,
+                           "changes are made again", 60)
+            load.end()
+            stale, failed, _ = judge_all(cluster, load, names, crew, windows)
+        look_at_the_end(cluster, hosts, names, crew)
+        assert (stale, failed) == (0, 0), (stale, failed)
+
+
+def refusal_of(node, name):
+    """What a change of nothing is refused with; None if it is not. Its service is nobody else's."""
+    try:
+        got = set_policy(node, name, "allUsers")
+    except WRONG as why:
+        return str(why)
+    return None if got.status == 200 else f"{got.status} {got.text}"
+
+
 if __name__ == "__main__":
-    hosts_stand.begin()
+    if FULL:
+        hosts_stand.begin()
     main()

@@ -30,10 +30,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def begin():
-    """Starts this program again in a network namespace; to be called first."""
+    """Starts this program again in a namespace of its own, of the network and of mounts; to be called first."""
     if os.geteuid() == 0 and OF_ITS_OWN not in os.environ and shutil.which("unshare"):
         os.environ[OF_ITS_OWN] = "1"
-        os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
 
 
 def set_namespace(fd):
@@ -155,9 +155,28 @@ def signal_all(pids, number):
 class HostedServer(Server):
     """One that listens at its host's address, by that host's clock."""
 
-    def __init__(self, host, make):
-        self.host = host
-        super().__init__(make, host.address)
+    def __init__(self, host, make, disk_mb=None):
+        """DISK_MB: it has a disk of its own, of that size."""
+        self.host, self.disk_mb = host, disk_mb
+        super().__init__(make and disk_mb is None, host.address)
+        if disk_mb is not None:
+            run("mount", "-t", "tmpfs", "-o", f"size={disk_mb}M,mode=711", "none", self.folder)
+            self.script("make")
+
+    def fill_disk(self):
+        """To the last block; what empties it again."""
+        path = f"{self.folder}/filler"
+        with contextlib.suppress(OSError), open(path, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        return lambda: os.unlink(path)
+
+    def runs(self):
+        """Whether its first process, which ends it when a crash cannot be mended, is there."""
+        try:
+            return bool(self.pids()) and os.path.exists(f"/proc/{self.pids()[0]}/exe")
+        except OSError:
+            return False
 
     def script(self, *words):
         with self.host:
@@ -176,11 +195,12 @@ class HostedServer(Server):
 class Pair:
     """A primary, and its synchronous standby, which takes over when it is told."""
 
-    def __init__(self, switch):
+    def __init__(self, switch, disk_mb=None):
+        """DISK_MB: of the primary."""
         self.names = ("one.db.test", "two.db.test")
         self.tls = make_tls(self.names)
         hosts = [switch.host(), switch.host()]
-        self.servers = [HostedServer(host, make=host is hosts[0]) for host in hosts]
+        self.servers = [HostedServer(hosts[0], True, disk_mb), HostedServer(hosts[1], False)]
         self.primary, self.standby = self.servers
         self.primary.allow("hostssl record homerun 10.88.0.0/24 scram-sha-256")
         self.primary.allow("hostssl replication postgres 10.88.0.0/24 trust")
@@ -226,6 +246,10 @@ class Pair:
     def close(self):
         for server in self.servers:
             server.close()
+        for server in self.servers:
+            if server.disk_mb is not None:
+                run("umount", "-l", server.folder)
+                os.rmdir(server.folder)
         shutil.rmtree(self.tls, ignore_errors=True)
 
 
@@ -273,13 +297,13 @@ class Node(Homerun):
 
 
 class HostedCluster:
-    def __init__(self, count=3, lease=4):
+    def __init__(self, count=3, lease=4, disk_mb=None):
         self.lease = lease
         self.stack = contextlib.ExitStack()
         try:
             self.switch = self.own(Switch())
             self.hosts = [self.switch.host() for _ in range(count)]
-            self.pair = self.own(Pair(self.switch))
+            self.pair = self.own(Pair(self.switch, disk_mb))
             self.nodes = []
             for i, host in enumerate(self.hosts):
                 first = self.nodes[0] if i else None
@@ -301,6 +325,5 @@ class HostedCluster:
         self.stack.close()
 
     def deploy(self, name, **how):
-        """Its host, without a port, once it serves on all nodes."""
-        host = deploy(self.nodes[0], name, **how).split(":")[0]
-        return host
+        """Its host, without a port."""
+        return deploy(self.nodes[0], name, **how).split(":")[0]
