@@ -6,7 +6,8 @@
  *
  * The generation rises whenever the slot is freed, the sequence with every change, so that a word
  * is never seen twice: a swap that succeeds proves that what was read beside the word (revision,
- * address, limit: written only before its instance is ready) belongs to it.
+ * address: written only before its instance is ready; limit and tenure: the word moves on after
+ * they were written) belongs to it.
  *
  * Which instances a revision has is a chain of slots for each bucket, changed by the engine alone
  * and read by all. A reader may be led astray when a slot moves to another bucket under it; it
@@ -318,6 +319,7 @@ int board_add(struct board *board, uint64_t revision_id, uint32_t limit,
     atomic_store(&slot->limit, limit < TAKEN_MAX ? limit : TAKEN_MAX);
     atomic_store(&slot->idle_since_us, clock_mono_us());
     atomic_store(&slot->doubt, 0);
+    atomic_store(&slot->tenure, 0);
     struct word word = word_open(atomic_load(&slot->word));
     word.state = INSTANCE_STARTING;
     word.taken = 0;
@@ -349,6 +351,24 @@ void board_set_state(struct board *board, int number, enum instance_state state)
             return;
         }
     }
+}
+
+void board_share(struct board *board, int number, uint32_t limit, uint32_t tenure)
+{
+    struct slot *slot = slot_at(board, number);
+    atomic_store(&slot->limit, limit < TAKEN_MAX ? limit : TAKEN_MAX);
+    atomic_store(&slot->tenure, tenure);
+    /* Who has read the former ones beside the former word cannot take a place by them any more. */
+    uint64_t seen = atomic_load(&slot->word);
+    while (!word_swap(slot, &seen, word_open(seen))) {
+    }
+}
+
+uint32_t board_limit(const struct board *board, int number, uint32_t *tenure)
+{
+    const struct slot *slot = slot_at(board, number);
+    *tenure = atomic_load(&slot->tenure);
+    return atomic_load(&slot->limit);
 }
 
 void board_remove(struct board *board, int number)
@@ -492,7 +512,7 @@ struct candidate {
     int number; /* -1: none */
     uint64_t word;
     struct board_address address;
-    uint32_t taken;
+    uint32_t taken, tenure;
 };
 
 /* The least loaded of the first few that have a place. THAN: not that one; NULL: any. */
@@ -515,6 +535,7 @@ static struct candidate find_candidate(struct walk *walk, const struct board_pla
                 .word = word,
                 .address = slot_address(slot),
                 .taken = open.taken,
+                .tenure = atomic_load(&slot->tenure),
             };
         }
     }
@@ -545,6 +566,7 @@ bool board_take_other(struct board *board, uint64_t revision_id, unsigned worker
             *out = (struct board_place){
                 .slot = best.number,
                 .generation = word_open(best.word).generation,
+                .tenure = best.tenure,
                 .address = best.address,
             };
             return true;
@@ -570,9 +592,12 @@ bool board_take_same(struct board *board, uint64_t revision_id, unsigned worker,
             return false;
         }
         struct board_address address = slot_address(slot);
+        uint32_t tenure = atomic_load(&slot->tenure);
         if (swap_as_worker(board, worker, (int)number, &seen, 1)) {
-            *out = (struct board_place){
-                .slot = (int)number, .generation = generation, .address = address};
+            *out = (struct board_place){.slot = (int)number,
+                                        .generation = generation,
+                                        .tenure = tenure,
+                                        .address = address};
             return true;
         }
     }

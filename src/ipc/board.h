@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-enum { BOARD_INSTANCES = 8192, BOARD_REVISIONS = 16384, BOARD_WORKERS = 64, BOARD_LAYOUT = 3 };
+enum { BOARD_INSTANCES = 8192, BOARD_REVISIONS = 16384, BOARD_WORKERS = 64, BOARD_LAYOUT = 4 };
 
 enum instance_state {
     INSTANCE_FREE, /* the slot is empty */
@@ -56,6 +56,12 @@ int board_add(struct board *board, uint64_t revision_id, uint32_t limit,
 /* Only while it has never been READY: no worker has read it. */
 void board_set_address(struct board *board, int slot, struct board_address address);
 void board_set_state(struct board *board, int slot, enum instance_state state);
+/*
+ * Nodes of a cluster share the instance: from now on this one has LIMIT places of it, in TENURE
+ * (ipc/lease.h). Once this returns, at most as many are taken as LIMIT, or as are taken now.
+ */
+void board_share(struct board *board, int slot, uint32_t limit, uint32_t tenure);
+uint32_t board_limit(const struct board *board, int slot, uint32_t *tenure);
 /* Frees the slot: no worker can take a place any more (a CAS of an old view fails). */
 void board_remove(struct board *board, int slot);
 uint32_t board_taken(const struct board *board, int slot);
@@ -70,6 +76,7 @@ void board_worker_gone(struct board *board, unsigned worker);
 struct board_place {
     int slot;
     uint32_t generation; /* of the slot: giving back into a reused slot does nothing */
+    uint32_t tenure;     /* of the limit that left room for it; 0: nodes share nothing */
     struct board_address address;
 };
 

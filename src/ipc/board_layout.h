@@ -18,8 +18,9 @@ struct slot {
     _Atomic uint64_t ipv6[2]; /* where the flags say so */
     _Atomic int64_t idle_since_us;
     _Atomic uint32_t limit;
-    _Atomic uint32_t next;  /* in the chain: slot + 1; 0 ends it */
-    _Atomic uint32_t doubt; /* a place of a dead worker is still to be counted; engine only */
+    _Atomic uint32_t next;   /* in the chain: slot + 1; 0 ends it */
+    _Atomic uint32_t doubt;  /* a place of a dead worker is still to be counted; engine only */
+    _Atomic uint32_t tenure; /* in which LIMIT holds, where nodes share the instance */
 };
 
 struct bucket {

@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 /* A packet holds the value of a secret, of up to 64 KiB, beside its names. */
-enum { IPC_VERSION = 8, IPC_PACKET_MAX = 68 * 1024 };
+enum { IPC_VERSION = 9, IPC_PACKET_MAX = 68 * 1024 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
@@ -62,6 +62,10 @@ enum message_type {
     MSG_SECRETS_ASK,  /* engine → control: an instance is about to start: what are its secrets? */
     MSG_SECRET,       /* control → engine: one of them */
     MSG_SECRETS_TOLD, /* control → engine: that was all, or why there are none */
+    MSG_PLACES, /* engine → control: what this node keeps of a revision's instances, which other
+                   nodes share, and what it lacks */
+    MSG_PLACES_TOLD, /* control → engine: what it holds of them now, and what others want */
+    MSG_TENURE,      /* control → engine: what was held before this tenure is not */
     MSG_TYPES,
 };
 
@@ -217,6 +221,25 @@ struct msg_secrets_told {
     uint64_t id;
     uint32_t ok;
     char text[1024]; /* why not: sentences for the user */
+};
+
+/* Behind both: COUNT struct shares_entry, whole (ipc/shares.h). */
+struct msg_places {
+    uint64_t revision_id;
+    uint32_t number; /* of this statement, among the engine's of this revision */
+    uint32_t places; /* of each instance, of all nodes */
+    uint32_t wanted;
+    uint32_t count;
+};
+struct msg_places_told {
+    uint64_t revision_id;
+    uint32_t number; /* of the last statement that is in it; 0: there is none */
+    uint32_t tenure;
+    uint32_t wanted, others_held, others_wanted, users, total; /* as in struct shares_told */
+    uint32_t count;
+};
+struct msg_tenure {
+    uint32_t tenure;
 };
 
 /* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and

@@ -10,6 +10,7 @@
 
 struct lease {
     _Atomic int64_t until_us;
+    _Atomic uint32_t tenure;
     _Atomic bool has_run, draining, ending;
 };
 
@@ -68,6 +69,19 @@ bool lease_runs_at(const struct lease *lease, int64_t now_us)
 bool lease_runs(const struct lease *lease)
 {
     return lease == NULL || lease_runs_at(lease, clock_boot_us());
+}
+
+void lease_set_tenure(struct lease *lease, uint32_t tenure)
+{
+    if (atomic_load(&lease->tenure) != tenure) {
+        atomic_store(&lease->until_us, 0); /* of the former one */
+        atomic_store(&lease->tenure, tenure);
+    }
+}
+
+bool lease_covers(const struct lease *lease, uint32_t tenure)
+{
+    return lease_runs(lease) && atomic_load(&lease->tenure) == tenure;
 }
 
 bool lease_has_run(const struct lease *lease)

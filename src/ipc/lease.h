@@ -29,6 +29,14 @@ bool lease_runs_at(const struct lease *lease, int64_t now_us);
 /* Whether it has ever run: a node that has just started has nothing to serve yet. */
 bool lease_has_run(const struct lease *lease);
 
+/*
+ * Whose places of shared instances the node has (ipc/shares.h): a tenure ends with a lease that
+ * ran out, and what was held in it is another node's. Set before the lease runs again.
+ */
+void lease_set_tenure(struct lease *lease, uint32_t tenure);
+/* Whether a place that is held by TENURE may be used now: ask after it was taken. */
+bool lease_covers(const struct lease *lease, uint32_t tenure);
+
 /* The node takes no new connections from a balancer that asks (nodes drain). */
 void lease_set_draining(struct lease *lease, bool draining);
 bool lease_is_draining(const struct lease *lease);

@@ -49,6 +49,9 @@ const struct message_rule message_rules[MSG_TYPES] = {
     [MSG_SECRETS_ASK] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), ONE(msg_secrets_ask)},
     [MSG_SECRET] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), FROM(msg_secret)},
     [MSG_SECRETS_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), ONE(msg_secrets_told)},
+    [MSG_PLACES] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), FROM(msg_places)},
+    [MSG_PLACES_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), FROM(msg_places_told)},
+    [MSG_TENURE] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), ONE(msg_tenure)},
 };
 
 static const char *const role_names[PROCESS_ROLES] = {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,6 +129,66 @@ static void an_address_of_either_family_is_found_as_it_was_put(void **state)
     assert_true(board_take(board, 7, 0, &place));
     assert_int_equal(board_address_socket(&place.address, &address), sizeof(struct sockaddr_in));
     assert_int_equal(address.ss_family, AF_INET);
+    board_unmap(board);
+    close(fd);
+}
+
+static void what_nodes_share_is_taken_up_to_its_part_and_in_its_tenure(void **state)
+{
+    (void)state;
+    int fd;
+    uint32_t tenure;
+    struct board *board = a_board(&fd);
+    struct board_place first, second, third;
+    int slot = a_ready_instance(board, 7, 0);
+    assert_false(board_take(board, 7, 0, &first));
+    board_share(board, slot, 2, 40);
+    assert_true(board_take(board, 7, 0, &first));
+    assert_int_equal(first.tenure, 40);
+    assert_true(board_take(board, 7, 1, &second));
+    assert_false(board_take(board, 7, 0, &third));
+    /* Fewer than are taken: what is under way ends, and nothing new begins. */
+    board_share(board, slot, 1, 41);
+    assert_int_equal(board_limit(board, slot, &tenure), 1);
+    assert_int_equal(tenure, 41);
+    board_give(board, 0, &first);
+    assert_false(board_take(board, 7, 0, &third));
+    board_give(board, 1, &second);
+    assert_true(board_take_same(board, 7, 0, (uint32_t)slot, first.generation, &third));
+    assert_int_equal(third.tenure, 41);
+    board_unmap(board);
+    close(fd);
+}
+
+/* One that takes as fast as it can, while the part gets smaller under it: what is taken once
+ * board_share() has returned is never more than the part, or than was taken then. */
+static void a_part_that_got_smaller_is_not_exceeded_by_who_read_the_former(void **state)
+{
+    (void)state;
+    int fd;
+    struct board *board = a_board(&fd);
+    int slot = a_ready_instance(board, 7, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+            struct board_place place;
+            if (board_take(board, 7, 3, &place)) {
+                board_give(board, 3, &place);
+            }
+        }
+    }
+    for (int round = 0; round < 100000; round++) {
+        board_share(board, slot, 1, 1);
+        board_share(board, slot, 0, 1);
+        if (board_taken(board, slot) == 0) { /* from here on nobody can take one */
+            for (int looks = 0; looks < 100; looks++) {
+                assert_int_equal(board_taken(board, slot), 0);
+            }
+        }
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
     board_unmap(board);
     close(fd);
 }
@@ -448,6 +509,8 @@ int main(void)
         cmocka_unit_test(what_is_kept_keeps_its_places_and_all_else_is_free),
         cmocka_unit_test(only_a_ready_instance_gives_places),
         cmocka_unit_test(an_address_of_either_family_is_found_as_it_was_put),
+        cmocka_unit_test(what_nodes_share_is_taken_up_to_its_part_and_in_its_tenure),
+        cmocka_unit_test(a_part_that_got_smaller_is_not_exceeded_by_who_read_the_former),
         cmocka_unit_test(the_limit_holds_and_the_least_loaded_is_taken),
         cmocka_unit_test(instances_behind_many_full_ones_are_found),
         cmocka_unit_test(giving_back_into_a_reused_slot_does_nothing),
