@@ -51,8 +51,10 @@ static bool connect_session(struct store_nodes *nodes, struct error *err)
     struct postgres_session *session = &nodes->session;
     int64_t deadline = clock_mono_us() + ASK_US;
     if (postgres_session_connect(session, err) &&
-        (!session->fresh || (postgres_session_do(session, "LISTEN homerun_change", deadline, err) &&
-                             postgres_session_do(session, "LISTEN homerun_node", deadline, err)))) {
+        (!session->fresh ||
+         (postgres_session_do(session, "LISTEN homerun_change", deadline, err) &&
+          postgres_session_do(session, "LISTEN homerun_node", deadline, err) &&
+          postgres_session_do(session, "LISTEN homerun_place", deadline, err)))) {
         session->fresh = false;
         return true;
     }
@@ -105,7 +107,9 @@ static bool look_round(struct store_nodes *nodes, uint64_t *number, struct error
     return good;
 }
 
-static bool make_row(struct store_nodes *nodes, uint64_t applied, int64_t *epoch, struct error *err)
+/* A tenure goes on unless the node was passed over, or has left. */
+static bool make_row(struct store_nodes *nodes, uint64_t applied, struct store_joined *out,
+                     struct error *err)
 {
     struct postgres_session *session = &nodes->session;
     char number[NUMBER_TEXT], lease[NUMBER_TEXT];
@@ -116,24 +120,27 @@ static bool make_row(struct store_nodes *nodes, uint64_t applied, int64_t *epoch
         session,
         "WITH over AS (DELETE FROM homerun.node WHERE alone)"
         " INSERT INTO homerun.node AS n"
-        " (name, epoch, valid_until, alone, serves, beat, applied, lease_ms, url)"
+        " (name, epoch, valid_until, alone, serves, beat, applied, lease_ms, url, tenure)"
         " VALUES ($1, extract(epoch FROM clock_timestamp())::bigint,"
         " clock_timestamp() + $3::integer * interval '1 ms', false, true, 1,"
-        "  $2::bigint, $3::integer, $4)"
+        "  $2::bigint, $3::integer, $4, extract(epoch FROM clock_timestamp())::bigint)"
         " ON CONFLICT (name) DO UPDATE SET epoch = n.epoch + 1, beat = n.beat + 1, alone = false,"
         " serves = true, valid_until = excluded.valid_until, applied = excluded.applied,"
-        " lease_ms = excluded.lease_ms, url = excluded.url"
-        " RETURNING epoch",
+        " lease_ms = excluded.lease_ms, url = excluded.url,"
+        " tenure = CASE WHEN n.serves AND n.tenure > 0 THEN n.tenure"
+        "  ELSE greatest(n.tenure + 1, excluded.tenure) END"
+        " RETURNING epoch, tenure",
         parameters, 4, clock_mono_us() + ASK_US, NULL, err);
     if (result == NULL) {
         return false;
     }
-    *epoch = number_at(session->pq, result, 0, 0);
+    out->epoch = number_at(session->pq, result, 0, 0);
+    out->tenure = (uint32_t)number_at(session->pq, result, 0, 1);
     session->pq->result_clear(result);
     return true;
 }
 
-bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, int64_t *epoch, uint64_t *number,
+bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, struct store_joined *out,
                       struct error *err)
 {
     struct postgres_session *session = &nodes->session;
@@ -142,12 +149,12 @@ bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, int64_t *epoc
         !postgres_session_do(session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", deadline,
                              err) ||
         !postgres_session_do(session, postgres_lock, deadline, err) ||
-        !look_round(nodes, number, err) || !make_row(nodes, applied, epoch, err) ||
+        !look_round(nodes, &out->number, err) || !make_row(nodes, applied, out, err) ||
         !postgres_session_do(session, "COMMIT", deadline, err)) {
         postgres_session_drop(session);
         return false;
     }
-    nodes->epoch = *epoch;
+    nodes->epoch = out->epoch;
     return true;
 }
 
@@ -255,6 +262,73 @@ bool store_nodes_pass_over(struct store_nodes *nodes, const struct store_node *n
     return true;
 }
 
+/* ---- places ---- */
+
+bool store_nodes_read_places(struct store_nodes *nodes, uint64_t revision, struct arena *arena,
+                             struct store_places *out, struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    const struct libpq *pq = session->pq;
+    char number[NUMBER_TEXT];
+    snprintf(number, sizeof(number), "%" PRId64, (int64_t)revision);
+    const char *parameters[] = {number};
+    PGresult *result =
+        connect_session(nodes, err)
+            ? postgres_session_ask(
+                  session,
+                  "SELECT coalesce((SELECT string_agg(tenure || ' ' || name, E'\\n')"
+                  "  FROM homerun.node WHERE serves AND NOT alone), ''),"
+                  " coalesce(p.version, 0), coalesce(p.division, '') FROM (SELECT 1) one"
+                  " LEFT JOIN homerun.place p ON p.revision = $1::bigint",
+                  parameters, 1, clock_mono_us() + ASK_US, NULL, err)
+            : NULL;
+    if (result == NULL) {
+        return false;
+    }
+    *out = (struct store_places){
+        .live = slice_of(arena_string(arena, slice_of(pq->result_value(result, 0, 0)))),
+        .version = number_at(pq, result, 0, 1),
+        .division = slice_of(arena_string(arena, slice_of(pq->result_value(result, 0, 2)))),
+    };
+    pq->result_clear(result);
+    return true;
+}
+
+/* A version is never given twice, so that a row that went and came again is another. */
+bool store_nodes_write_places(struct store_nodes *nodes, uint64_t revision, int64_t version,
+                              const char *division, bool tell, bool *done, struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    char number[NUMBER_TEXT], before[NUMBER_TEXT];
+    snprintf(number, sizeof(number), "%" PRId64, (int64_t)revision);
+    snprintf(before, sizeof(before), "%" PRId64, version);
+    const char *parameters[] = {number, before, division, nodes->name, tell ? "t" : "f"};
+    PGresult *result =
+        connect_session(nodes, err)
+            ? postgres_session_ask(
+                  session,
+                  "WITH fresh AS (INSERT INTO homerun.place (revision, version, division)"
+                  "  SELECT $1::bigint, nextval('homerun.place_version'), $3"
+                  "  WHERE $2::bigint = 0 ON CONFLICT (revision) DO NOTHING RETURNING 1),"
+                  " gone AS (DELETE FROM homerun.place WHERE revision = $1::bigint"
+                  "  AND version = $2::bigint AND $3 = '' RETURNING 1),"
+                  " next AS (UPDATE homerun.place SET version = nextval('homerun.place_version'),"
+                  "  division = $3 WHERE revision = $1::bigint AND version = $2::bigint"
+                  "  AND $3 <> '' RETURNING 1),"
+                  " made AS (SELECT 1 FROM fresh UNION ALL SELECT 1 FROM gone"
+                  "  UNION ALL SELECT 1 FROM next)"
+                  " SELECT count(*), count(CASE WHEN $5::boolean"
+                  "  THEN pg_notify('homerun_place', $1 || ' ' || $4)::text END) FROM made",
+                  parameters, 5, clock_mono_us() + ASK_US, NULL, err)
+            : NULL;
+    if (result == NULL) {
+        return false;
+    }
+    *done = number_at(session->pq, result, 0, 0) > 0;
+    session->pq->result_clear(result);
+    return true;
+}
+
 /* ---- hearing ---- */
 
 void store_nodes_wait(struct store_nodes *nodes, int64_t deadline_us)
@@ -266,6 +340,19 @@ void store_nodes_wait(struct store_nodes *nodes, int64_t deadline_us)
     if (came && connected && session->conn != NULL && session->pq->consume(session->conn) == 0) {
         postgres_session_drop(session);
     }
+}
+
+/* "REVISION NAME" */
+static bool read_place_word(const char *text, struct store_heard *out)
+{
+    struct slice rest = slice_of(text), number;
+    if (!slice_cut(&rest, ' ', &number) || !slice_to_u64(number, &out->number) ||
+        rest.len >= sizeof(out->member.name)) {
+        return false;
+    }
+    snprintf(out->member.name, sizeof(out->member.name), "%.*s", SLICE_ARG(rest));
+    out->what = HEARD_PLACES;
+    return true;
 }
 
 /* "EPOCH NUMBER NAME", or "EPOCH - NAME" of one that nobody has to wait for. */
@@ -291,6 +378,8 @@ bool store_nodes_hear(struct store_nodes *nodes, struct store_heard *out)
         *out = (struct store_heard){.what = HEARD_CHANGE};
         bool good = strcmp(notify->relname, "homerun_change") == 0
                         ? slice_to_u64(slice_of(notify->extra), &out->number)
+                    : strcmp(notify->relname, "homerun_place") == 0
+                        ? read_place_word(notify->extra, out)
                         : read_node_word(notify->extra, out);
         session->pq->free_memory(notify);
         if (good) {

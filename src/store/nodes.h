@@ -38,13 +38,16 @@ struct store_nodes *store_nodes_new(const struct store_nodes_self *self,
                                     const struct store_host *host, struct error *err);
 void store_nodes_free(struct store_nodes *nodes);
 
-/*
- * Connects if need be, and makes our row anew. *EPOCH is ours now; *NUMBER the last change before
- * it: who has not applied that may not serve. FAILED_PRECONDITION: somebody works by the record
- * alone, or there are too many nodes.
- */
-STORE_ASK bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, int64_t *epoch,
-                                uint64_t *number, struct error *err);
+struct store_joined {
+    int64_t epoch;   /* ours now */
+    uint64_t number; /* of the last change before it: who has not applied that may not serve */
+    uint32_t tenure; /* another one than before: what we had of places, others may have now */
+};
+
+/* Connects if need be, and makes our row anew. FAILED_PRECONDITION: somebody works by the record
+ * alone, or there are too many nodes. */
+STORE_ASK bool store_nodes_join(struct store_nodes *nodes, uint64_t applied,
+                                struct store_joined *out, struct error *err);
 /* Renews our lease, and reads all rows. *LOST: it was passed over, or its row is gone. */
 STORE_ASK bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied,
                                 struct store_view *view, bool *lost, struct error *err);
@@ -54,11 +57,27 @@ STORE_ASK bool store_nodes_pass_over(struct store_nodes *nodes, const struct sto
 /* Nothing is decided here any more: nobody has to wait for us. */
 void store_nodes_leave(struct store_nodes *nodes);
 
+/* ---- who has which places of a revision's instances (ipc/shares.h) ---- */
+
+struct store_places {
+    struct slice live;     /* nodes that serve, at the moment of reading: lines of "TENURE NAME" */
+    int64_t version;       /* 0: there is no row */
+    struct slice division; /* "" likewise */
+};
+STORE_ASK bool store_nodes_read_places(struct store_nodes *nodes, uint64_t revision,
+                                       struct arena *arena, struct store_places *out,
+                                       struct error *err);
+/* Only if it still is of VERSION: *DONE says whether. An empty DIVISION ends the row. On disk there
+ * when this answers. TELL: the other nodes hear of it. */
+STORE_ASK bool store_nodes_write_places(struct store_nodes *nodes, uint64_t revision,
+                                        int64_t version, const char *division, bool tell,
+                                        bool *done, struct error *err);
+
 /* What the others say. */
 struct store_heard {
-    enum { HEARD_CHANGE, HEARD_APPLIED, HEARD_GONE } what;
-    uint64_t number;            /* of a change, or applied */
-    struct store_member member; /* who applied it, or has gone; else "" */
+    enum { HEARD_CHANGE, HEARD_APPLIED, HEARD_GONE, HEARD_PLACES } what;
+    uint64_t number;            /* of a change, or applied; of a revision */
+    struct store_member member; /* who applied it, has gone, or has divided places; else "" */
 };
 
 /* Waits until something may have been said, the host is woken, or DEADLINE_US (clock_mono_us()). */

@@ -55,6 +55,14 @@ static const char *const steps[][12] = {
         " ADD COLUMN lease_ms integer NOT NULL DEFAULT 0,"
         " ADD COLUMN url text NOT NULL DEFAULT ''",
     },
+    {
+        /* Which node has which places of a revision's instances (ipc/shares.h): until its TENURE
+         * ends, which goes on when its control is restarted. */
+        "ALTER TABLE homerun.node ADD COLUMN tenure bigint NOT NULL DEFAULT 0",
+        "CREATE SEQUENCE homerun.place_version",
+        "CREATE TABLE homerun.place (revision bigint PRIMARY KEY, version bigint NOT NULL,"
+        " division text NOT NULL)",
+    },
 };
 enum { SCHEMA = sizeof(steps) / sizeof(steps[0]), WAIT_US = 30 * 1000000 };
 

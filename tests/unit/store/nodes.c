@@ -58,10 +58,9 @@ static struct store_nodes *node(const char *name)
 static struct store_nodes *joined(const char *name, uint64_t applied)
 {
     struct error err = {0};
-    int64_t epoch;
-    uint64_t number;
+    struct store_joined out;
     struct store_nodes *nodes = node(name);
-    if (!store_nodes_join(nodes, applied, &epoch, &number, &err)) {
+    if (!store_nodes_join(nodes, applied, &out, &err)) {
         fail_msg("%s", err.text);
     }
     return nodes;
@@ -123,11 +122,87 @@ static void who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch
     assert_true(beats(a, 0, &view));
     assert_false(row_of(&view, "b")->serves);
     assert_int_equal(row_of(&view, "b")->applied, 0); /* its late renewal said nothing */
-    int64_t epoch;
-    uint64_t number;
-    assert_true(store_nodes_join(b, 2, &epoch, &number, &err));
-    assert_true(epoch > seen.epoch);
+    struct store_joined out;
+    assert_true(store_nodes_join(b, 2, &out, &err));
+    assert_true(out.epoch > seen.epoch);
     assert_true(beats(b, 2, &view) && row_of(&view, "b")->serves);
+    store_nodes_free(a);
+    store_nodes_free(b);
+}
+
+/* Joins NODE anew; its tenure. */
+static uint32_t tenure_of(struct store_nodes *nodes)
+{
+    struct error err = {0};
+    struct store_joined out;
+    assert_true(store_nodes_join(nodes, 0, &out, &err));
+    return out.tenure;
+}
+
+static void a_tenure_goes_on_until_others_may_have_taken_what_was_held(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    struct error err = {0};
+    bool done;
+    struct store_nodes *a = joined("a", 0), *b = joined("b", 0);
+    uint32_t first = tenure_of(b);
+    assert_true(first > 0);
+    assert_int_equal(tenure_of(b), first); /* its control was restarted */
+    assert_true(beats(a, 0, &view));
+    assert_true(store_nodes_pass_over(a, row_of(&view, "b"), &done, &err) && done);
+    uint32_t second = tenure_of(b);
+    assert_true(second > first);
+    assert_int_equal(tenure_of(b), second);
+    store_nodes_free(a);
+    store_nodes_free(b);
+}
+
+static bool writes(struct store_nodes *nodes, int64_t version, const char *division)
+{
+    struct error err = {0};
+    bool done;
+    if (!store_nodes_write_places(nodes, 24, version, division, true, &done, &err)) {
+        fail_msg("%s", err.text);
+    }
+    return done;
+}
+
+static void places_are_divided_over_what_was_read_and_others_hear_of_it(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    struct error err = {0};
+    struct store_places first, second;
+    struct store_heard heard;
+    char live[64];
+    struct store_nodes *a = joined("a", 0), *b = joined("b", 0);
+    snprintf(live, sizeof(live), "%u a", tenure_of(a));
+    assert_true(store_nodes_read_places(a, 24, &arena, &first, &err));
+    assert_int_equal(first.version, 0);
+    assert_int_equal(first.division.len, 0);
+    assert_true(slice_find_slice(first.live, slice_of(live)) >= 0);
+    assert_true(writes(a, 0, "one"));
+    assert_false(writes(b, 0, "two")); /* it was there first */
+    assert_true(store_nodes_read_places(b, 24, &arena, &first, &err));
+    assert_true(slice_is(first.division, "one"));
+    assert_true(writes(b, first.version, "three"));
+    assert_false(writes(a, first.version, "four"));
+    assert_true(store_nodes_read_places(a, 24, &arena, &second, &err));
+    assert_true(writes(a, second.version, "")); /* the row goes */
+    assert_true(writes(a, 0, "five"));
+    assert_false(writes(b, second.version, "six")); /* and is another one */
+    assert_int_equal(server_sql("SELECT pg_notify('homerun_place', words) FROM"
+                                " unnest(ARRAY['', 'x', 'x a', '1', '24 z']) words"),
+                     0);
+    int64_t deadline_us = clock_mono_us() + 30 * 1000000;
+    do {
+        while (!store_nodes_hear(b, &heard) && clock_mono_us() < deadline_us) {
+            store_nodes_wait(b, deadline_us);
+        }
+        assert_int_equal(heard.what, HEARD_PLACES);
+        assert_true(heard.number == 24 || heard.member.name[0] == '\0');
+    } while (strcmp(heard.member.name, "z") != 0 && clock_mono_us() < deadline_us);
     store_nodes_free(a);
     store_nodes_free(b);
 }
@@ -231,8 +306,7 @@ static void more_nodes_than_there_is_room_for_are_refused(void **state)
 {
     (void)state;
     struct error err = {0};
-    int64_t epoch;
-    uint64_t number;
+    struct store_joined out;
     char sql[256];
     snprintf(sql, sizeof(sql),
              "INSERT INTO homerun.node (name, epoch, valid_until, alone)"
@@ -240,7 +314,7 @@ static void more_nodes_than_there_is_room_for_are_refused(void **state)
              STORE_NODES_MAX);
     assert_int_equal(server_sql(sql), 0);
     struct store_nodes *one_more = node("one-more");
-    assert_false(store_nodes_join(one_more, 0, &epoch, &number, &err));
+    assert_false(store_nodes_join(one_more, 0, &out, &err));
     assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
     assert_non_null(strstr(err.text, "nodes remove"));
     struct store_nodes *known = joined("n1", 0);
@@ -252,17 +326,16 @@ static void who_is_alone_keeps_others_out(void **state)
 {
     (void)state;
     struct error err = {0};
-    int64_t epoch;
-    uint64_t number;
+    struct store_joined out;
     struct store_nodes *a = node("a");
     assert_int_equal(server_sql("INSERT INTO homerun.node (name, epoch, valid_until)"
                                 " VALUES ('hermit', 1, now() + interval '1 hour')"),
                      0);
-    assert_false(store_nodes_join(a, 0, &epoch, &number, &err));
+    assert_false(store_nodes_join(a, 0, &out, &err));
     assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
     assert_non_null(strstr(err.text, "hermit"));
     assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now()"), 0);
-    assert_true(store_nodes_join(a, 0, &epoch, &number, &err));
+    assert_true(store_nodes_join(a, 0, &out, &err));
     store_nodes_free(a);
 }
 
@@ -272,6 +345,8 @@ int main(void)
         cmocka_unit_test_setup(a_renewal_shows_and_what_was_applied_never_goes_back, make),
         cmocka_unit_test_setup(who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch,
                                make),
+        cmocka_unit_test_setup(a_tenure_goes_on_until_others_may_have_taken_what_was_held, make),
+        cmocka_unit_test_setup(places_are_divided_over_what_was_read_and_others_hear_of_it, make),
         cmocka_unit_test_setup(who_has_renewed_meanwhile_is_not_passed_over, make),
         cmocka_unit_test_setup(of_two_with_one_name_the_later_has_the_lease, make),
         cmocka_unit_test_setup(a_clock_that_is_set_back_gives_nobody_a_second_life, make),
