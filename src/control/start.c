@@ -78,6 +78,9 @@ static void on_engine(struct ipc_channel *channel, enum message_type type, const
         turn_run(ctx, on_state, heard);
     } else if (type == MSG_ENGINE_STARTED) {
         revision_checks_ask_again(ctx);
+        nodes_engine_started(ctx);
+    } else if (type == MSG_PLACES) {
+        nodes_hear_engine(ctx, body, bytes);
     } else if (type == MSG_SECRETS_ASK && bytes == sizeof(struct msg_secrets_ask)) {
         struct msg_secrets_ask ask;
         memcpy(&ask, body, sizeof(ask));

@@ -168,6 +168,16 @@ static void on_control(struct ipc_channel *channel, enum message_type type, cons
         secrets_hear(&engine->secrets_asks, type, body, bytes);
         return;
     }
+    if (type == MSG_PLACES_TOLD) {
+        places_on_told(engine, body, bytes);
+        return;
+    }
+    if (type == MSG_TENURE) {
+        struct msg_tenure tenure;
+        memcpy(&tenure, body, sizeof(tenure));
+        places_on_tenure(engine, tenure.tenure);
+        return;
+    }
     if (bytes != sizeof(message)) {
         return;
     }
@@ -366,6 +376,7 @@ static bool engine_open(struct engine *engine, const struct settings *settings, 
         return false;
     }
     init_timers(engine);
+    places_start(engine, settings);
     fleets_listen(engine);
     adopt_all(engine);
     return open_channels(engine, settings, err);
@@ -397,6 +408,7 @@ static void engine_close(struct engine *engine, uv_signal_t handles[2])
     uv_close((uv_handle_t *)&engine->tick, NULL);
     uv_close((uv_handle_t *)&engine->walk, NULL);
     uv_close((uv_handle_t *)&engine->sweep, NULL);
+    uv_close((uv_handle_t *)&engine->places, NULL);
     engine->kind->close(engine->backend);
     net_free(engine->net);
     uv_run(engine->loop, UV_RUN_DEFAULT);

@@ -59,6 +59,10 @@ struct engine {
     bool walk_again;
     bool draining;
     uint64_t ticks;
+    bool shared;            /* other nodes of the cluster see the same instances: places.c */
+    uint32_t tenure;        /* of what this node holds of them; 0: not known yet */
+    uint32_t places_number; /* of the last statement to control */
+    uv_timer_t places;
     struct listeners listeners; /* of the machine, during a tick */
     struct secrets_asks secrets_asks;
 };
@@ -91,9 +95,10 @@ struct revision {
     int64_t backoff_until_us;
     uv_timer_t retry; /* at the end of the back-off */
     unsigned lost_ports;
-    struct fleet *fleet; /* of a cluster; NULL: not attached */
-    bool check_wanted;   /* control waits to hear how a start goes */
-    bool gone;           /* the index has it no more */
+    struct fleet *fleet;   /* of a cluster; NULL: not attached */
+    struct places *places; /* where nodes share its instances; NULL: nothing was looked at yet */
+    bool check_wanted;     /* control waits to hear how a start goes */
+    bool gone;             /* the index has it no more */
 };
 
 /* A worker reports how many requests wait. */
@@ -114,6 +119,9 @@ void revisions_tick(struct engine *engine);
 struct instance *revision_adopt(struct engine *engine, const json_t *note, struct error *err);
 /* The metadata process was restarted: every instance is announced to it. */
 void revisions_tell_metadata(struct engine *engine);
+void revisions_each(struct engine *engine, void (*visit)(struct revision *revision));
+/* Requests that wait, over all workers. */
+uint32_t revision_waiting(const struct revision *revision);
 /* Tells the meter what runs. */
 void revisions_count(struct engine *engine);
 /* Ends all instances; nothing is started any more. */
@@ -153,6 +161,24 @@ void revision_look(struct revision *revision);
 void revision_on_ready(struct revision *revision, const struct instance *instance);
 void revision_on_failed(struct revision *revision, struct instance *instance);
 void revision_on_gone(struct revision *revision, struct instance *instance);
+
+/* ---- places.c: what this node has of instances that other nodes send requests to as well ---- */
+
+void places_start(struct engine *engine, const struct settings *settings);
+/* INSTANCE gets its slot: so many places are its own at once. */
+uint32_t places_first(const struct instance *instance);
+/* It was adopted, with the limit that the board has. */
+void places_adopt(struct instance *instance);
+/* Something has changed: others hear what we lack, and get what they may. Nothing if no node
+ * shares. */
+void places_look(struct revision *revision);
+/* REVISION is forgotten. */
+void places_end(struct revision *revision);
+/* Requests wait here, and those that other nodes have under way will not end soon: so many. */
+uint32_t places_elsewhere(const struct revision *revision);
+/* What control says. */
+void places_on_told(struct engine *engine, const void *body, size_t bytes);
+void places_on_tenure(struct engine *engine, uint32_t tenure);
 
 /* ---- pool.c ---- */
 

@@ -843,8 +843,8 @@ static bool open_home(struct instance *instance)
 static bool take_slot(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
-    instance->slot = board_add(engine->board, instance->revision->id, instance->record->concurrency,
-                               instance->address);
+    instance->slot =
+        board_add(engine->board, instance->revision->id, places_first(instance), instance->address);
     if (instance->slot >= 0) {
         engine->by_slot[instance->slot] = instance;
     }
@@ -1231,6 +1231,7 @@ struct instance *instance_adopt(struct revision *revision, struct run_record *re
     instance->started_us = json_number(note, "started_us", instance->started_us);
     instance->ready_us = json_number(note, "ready_us", instance->started_us);
     instance->ever_ready = instance->can_start = true;
+    places_adopt(instance);
     start_probes(instance);
     if (state == INSTANCE_DRAINING) {
         instance_drain(instance);

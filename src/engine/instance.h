@@ -52,6 +52,7 @@ struct instance {
     struct fleet_member *member; /* of a cluster: which one it is; NULL: none yet */
     char member_name[254];
     bool leaving;                  /* the cluster ends it */
+    uint32_t held;                 /* places that this node has of it: places.c */
     const char *metadata;          /* host of its metadata server; NULL: it has none */
     bool metadata_told;            /* whose process knows of it */
     uint64_t services_told;        /* a bit for each worker that knows how it calls services */

@@ -28,7 +28,7 @@ static struct slice id_key(const uint64_t *id)
     return (struct slice){(const char *)id, sizeof(*id)};
 }
 
-static uint32_t waiting_of(const struct revision *revision)
+uint32_t revision_waiting(const struct revision *revision)
 {
     uint64_t sum = 0;
     for (int i = 0; i < BOARD_WORKERS; i++) {
@@ -103,17 +103,18 @@ static void revision_settle(struct revision *revision)
     bool remembered = revision->failures > 0 &&
                       clock_mono_us() - revision->failed_us < HEALTHY_US && !revision->gone &&
                       !revision->engine->draining;
-    if (!revision->listed || revision->instances != NULL || waiting_of(revision) > 0 ||
+    if (!revision->listed || revision->instances != NULL || revision_waiting(revision) > 0 ||
         revision->check_wanted || remembered) {
         return;
     }
     revision->listed = false;
+    places_end(revision);
     fleets_detach(revision);
     map_remove(revision->engine->revisions, id_key(&revision->id));
     uv_close((uv_handle_t *)&revision->retry, on_retry_closed);
 }
 
-static void for_each(struct engine *engine, void (*visit)(struct revision *revision))
+void revisions_each(struct engine *engine, void (*visit)(struct revision *revision))
 {
     size_t count = map_count(engine->revisions), filled = 0, at = 0;
     struct revision **all = mem_array(count + 1, struct revision *);
@@ -252,9 +253,10 @@ static struct tally tally_of(const struct revision *revision)
 static struct autoscale_facts facts_of(const struct revision *revision, const struct tally *tally)
 {
     const struct run_record *record = revision->record;
+    uint32_t load = fleets_other_load(revision), elsewhere = places_elsewhere(revision);
     return (struct autoscale_facts){
-        .taken = tally->taken + fleets_other_load(revision),
-        .waiting = waiting_of(revision),
+        .taken = tally->taken + (load > elsewhere ? load : elsewhere),
+        .waiting = revision_waiting(revision),
         .concurrency = record->concurrency,
         .concurrency_target_m = record->concurrency_target_m,
         .cpu_target_m = record->cpu_target_m,
@@ -334,6 +336,7 @@ void revision_demand(struct engine *engine, uint64_t id, unsigned worker, uint32
         return;
     }
     revision->waiting[worker] = waiting;
+    places_look(revision);
     if (waiting == 0) {
         revision_settle(revision);
         return;
@@ -464,7 +467,7 @@ static void reread(struct revision *revision)
 void revisions_changed(struct engine *engine)
 {
     if (engine_look(engine)) {
-        for_each(engine, reread);
+        revisions_each(engine, reread);
     }
 }
 
@@ -510,6 +513,7 @@ void revision_on_ready(struct revision *revision, const struct instance *instanc
 {
     revision->lost_ports = 0;
     revision->start_failures = 0;
+    places_look(revision);
     check_answer(revision, REVISION_STARTED, digest_of(instance));
     if (revision->gone || revision->engine->draining) {
         for (struct instance *i = revision->instances; i != NULL; i = i->next) {
@@ -557,6 +561,7 @@ void revision_on_gone(struct revision *revision, struct instance *instance)
         count_failure(revision);
     }
     const struct tally tally = tally_of(revision);
+    places_look(revision);
     fleets_scale(revision);
     if (instance->ever_ready && !instance->crashed && tally.ready + tally.starting == 0) {
         pool_prepare(revision);
@@ -674,7 +679,7 @@ static uint32_t least_kept(const struct revision *revision, const struct autosca
 static uint32_t load_here(const struct revision *revision, const struct tally *tally)
 {
     const struct engine *engine = revision->engine;
-    uint32_t requests = tally->taken + waiting_of(revision);
+    uint32_t requests = tally->taken + revision_waiting(revision);
     int64_t since_us = clock_mono_us() - engine->idle_us;
     for (const struct instance *i = revision->instances; i != NULL && requests == 0; i = i->next) {
         requests =
@@ -686,6 +691,7 @@ static uint32_t load_here(const struct revision *revision, const struct tally *t
 static void tick(struct revision *revision)
 {
     look_at_instances(revision);
+    places_look(revision);
     struct tally tally = tally_of(revision);
     struct autoscale_facts facts = facts_of(revision, &tally);
     fleets_tell_load(revision, load_here(revision, &tally));
@@ -714,7 +720,7 @@ void revisions_tick(struct engine *engine)
     if (engine->kind->owns != NULL && !listeners_read(&engine->listeners, &err)) {
         log_warn("%s", err.text);
     }
-    for_each(engine, tick);
+    revisions_each(engine, tick);
     listeners_done(&engine->listeners);
 }
 
@@ -749,7 +755,7 @@ static void tell_metadata(struct revision *revision)
 
 void revisions_tell_metadata(struct engine *engine)
 {
-    for_each(engine, tell_metadata);
+    revisions_each(engine, tell_metadata);
 }
 
 void revisions_tell_worker(struct engine *engine, unsigned worker)
@@ -825,11 +831,11 @@ static void count_revision(struct revision *revision)
 void revisions_count(struct engine *engine)
 {
     meter_running_begin(engine->meter);
-    for_each(engine, count_revision);
+    revisions_each(engine, count_revision);
     meter_running_end(engine->meter);
 }
 
 void revisions_drain(struct engine *engine)
 {
-    for_each(engine, revision_end);
+    revisions_each(engine, revision_end);
 }

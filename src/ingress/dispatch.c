@@ -185,6 +185,12 @@ static bool place_take(struct request *request)
                                               wanted->slot, wanted->generation, &place)) ||
                              board_take(worker->board, revision_id, worker->number, &place);
     }
+    if (request->has_place && worker->shares != NULL &&
+        !lease_covers(worker->shares, place.tenure)) {
+        /* Another node has it by now, or may have it soon. */
+        board_give(worker->board, worker->number, &place);
+        request->has_place = false;
+    }
     if (request->has_place) {
         request->place = place;
     }

@@ -263,6 +263,8 @@ static bool open_shared(struct worker *worker, struct error *err)
     if (lease >= 0 && (worker->lease = lease_map(lease, false, err)) == NULL) {
         return false;
     }
+    bool shared = strcmp(worker->settings.engine, "kubernetes") == 0 && !worker->serve_stale;
+    worker->shares = shared ? worker->lease : NULL;
     int meter = ipc_inherited("meter");
     worker->meter = meter < 0 ? NULL : meter_map(meter, true, err);
     if (worker->meter == NULL) {

@@ -83,8 +83,10 @@ struct worker {
     struct networks networks;
     struct gate *gate;
     struct board *board;
-    struct lease *lease; /* NULL: this is no node of a cluster */
-    bool serve_stale;    /* go on when it has run out */
+    struct lease *lease;  /* NULL: this is no node of a cluster */
+    struct lease *shares; /* the same where nodes share instances, and this one goes on by no lease
+                             that ran out; else NULL */
+    bool serve_stale;     /* go on when it has run out */
     unsigned number;
     int wakes[BOARD_WORKERS];
     struct pools *pools;

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "control/publish/loop_wait.h"
 #include "control/publish/members.h"
+#include "control/publish/places.h"
 #include "control/publish/turn.h"
 #include "ipc/lease.h"
 
@@ -39,6 +40,8 @@ struct nodes {
     struct lease *lease;
     struct fiber *fiber;
     struct loop_wait wait;
+    struct places *places;
+    bool resting; /* the fiber waits for what may come, and not for an answer */
     const struct nodes_events *events;
     int64_t lease_us;
     bool serve_stale;
@@ -208,9 +211,8 @@ static void say(struct nodes *nodes, bool good, const char *what, const struct e
 static void join(struct nodes *nodes)
 {
     struct error err = {0};
-    int64_t epoch;
-    uint64_t number;
-    if (!store_nodes_join(nodes->session, nodes->applied, &epoch, &number, &err)) {
+    struct store_joined joined;
+    if (!store_nodes_join(nodes->session, nodes->applied, &joined, &err)) {
         if (err.status == STATUS_FAILED_PRECONDITION && !nodes->told_ready) {
             log_error("%s", err.text);
             _exit(1); /* it has never served */
@@ -219,11 +221,13 @@ static void join(struct nodes *nodes)
         return;
     }
     nodes->joined = true;
-    nodes->needed = number;
-    store_join(nodes->control->store, epoch);
+    nodes->needed = joined.number;
+    lease_set_tenure(nodes->lease, joined.tenure);
+    places_set_tenure(nodes->places, joined.tenure);
+    store_join(nodes->control->store, joined.epoch);
     log_info("nodes: %s joined: epoch=%lld change=%llu", nodes->control->settings.node,
-             (long long)epoch, (unsigned long long)number);
-    compare(nodes, number);
+             (long long)joined.epoch, (unsigned long long)joined.number);
+    compare(nodes, joined.number);
 }
 
 static void on_take_over(void *ctx)
@@ -301,6 +305,10 @@ static void hear(struct nodes *nodes)
     while (store_nodes_hear(nodes->session, &heard)) {
         if (heard.what == HEARD_CHANGE) {
             compare(nodes, heard.number);
+        } else if (heard.what == HEARD_PLACES) {
+            if (strcmp(heard.member.name, nodes->control->settings.node) != 0) {
+                places_hear_node(nodes->places, heard.number);
+            }
         } else if (!members_hear(&nodes->members, &heard)) {
             nodes->hurry = true; /* the rows say it */
         }
@@ -331,13 +339,20 @@ static void keep(void *ctx)
         if (nodes->joined) {
             beat(nodes);
         }
+        places_retry(nodes->places);
         int64_t left_us = next_look_us(nodes) - clock_boot_us();
         int64_t until_us = clock_mono_us() + (left_us > BEAT_US / 100 ? left_us : BEAT_US / 100);
         /* Words that came while something was asked are heard without waiting for more. */
         for (hear(nodes); !nodes->ending && !nodes->hurry && clock_mono_us() < until_us;
              hear(nodes)) {
             settle(nodes);
+            if (nodes->joined && places_are_due(nodes->places)) {
+                places_step(nodes->places);
+                continue;
+            }
+            nodes->resting = true;
             store_nodes_wait(nodes->session, until_us);
+            nodes->resting = false;
         }
     }
     if (lease_is_ending(nodes->lease)) {
@@ -386,6 +401,7 @@ struct nodes *nodes_start(struct control *control, const struct nodes_events *ev
         log_error("nodes: %s", err.text);
         _exit(1);
     }
+    nodes->places = places_new(control, nodes->session);
     control->nodes = nodes;
     fiber_run(nodes->fiber, keep, nodes);
     return nodes;
@@ -405,11 +421,29 @@ void nodes_end(struct control *control)
     if (nodes->ended) {
         fiber_free(nodes->fiber);
         store_nodes_free(nodes->session);
+        places_free(nodes->places);
+        nodes->places = NULL;
     }
     /* The rest is read by what ends after us, until the process does. */
 }
 
 /* ---- for others ---- */
+
+void nodes_hear_engine(struct control *control, const void *body, size_t bytes)
+{
+    struct nodes *nodes = control->nodes;
+    if (nodes != NULL && nodes->places != NULL && places_hear_engine(nodes->places, body, bytes) &&
+        nodes->resting) {
+        loop_wait_wake(&nodes->wait);
+    }
+}
+
+void nodes_engine_started(const struct control *control)
+{
+    if (control->nodes != NULL && control->nodes->places != NULL) {
+        places_tell_tenure(control->nodes->places);
+    }
+}
 
 bool nodes_may_decide(const struct control *control)
 {

@@ -52,6 +52,10 @@ bool nodes_applied(struct control *control, bool followed);
  */
 bool nodes_await(struct control *control, struct error *err);
 
+/* The engine says what it keeps of shared instances, and lacks (MSG_PLACES); or was started. */
+void nodes_hear_engine(struct control *control, const void *body, size_t bytes);
+void nodes_engine_started(const struct control *control);
+
 /* For the API: the rows as they were last read. */
 const struct store_view *nodes_view(const struct control *control);
 const char *nodes_own_name(const struct control *control);
