@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Three nodes send requests to the same pods: an instance never has more under way than its concurrency."""
+import collections
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+import time
+import urllib.parse
+
+from by_api import SCALE, deploy
+from cluster_stand import LEASE, Cluster, ask_all
+from homerun import PYTHON, fetch, finally_do, main, program_folder, test, wait_until
+from kube_fake import FakeCluster
+
+_stand = None
+
+
+class Stand:
+    def __init__(self):
+        self.kube = FakeCluster()
+        finally_do(self.kube.close)
+        self.folder = tempfile.mkdtemp(prefix="homerun-places-")
+        flags = ("--engine=kubernetes", f"--kubeconfig={self.kube.kubeconfig}", "--kubernetes-owner=places",
+                 "--workers=2")
+        self.cluster = Cluster(flags=(flags, flags, flags))
+        finally_do(self.cluster.__exit__)
+        self.nodes = self.cluster.nodes
+
+    def deploy(self, name, concurrency, most):
+        """The service's host, once all nodes serve it."""
+        image = f"registry.example/{name}:1"
+        self.kube.programs[image] = [PYTHON, f"{program_folder()}/counting_container.py", "{address}", "{port}",
+                                     f"{self.folder}/{name}"]
+        host = deploy(self.nodes[0], name, image, spec={"containerConcurrency": concurrency},
+                      template_notes={SCALE + "maxScale": str(most), SCALE + "minScale": "1"})
+        host = host.split(":")[0]
+        wait_until(lambda: ask_all(self.nodes, host) == [200] * 3, "each node knows it")
+        return host
+
+    def counted(self, name):
+        """The most that an instance of it had under way at once."""
+        with open(f"{self.folder}/{name}", encoding="ascii") as file:
+            return max(int(line) for line in file)
+
+
+def stand():
+    global _stand
+    if _stand is None:
+        _stand = Stand()
+    return _stand
+
+
+class Load:
+    """So many clients at each node, until the end of the block; statuses and times by node."""
+
+    def __init__(self, nodes, host, clients, path="/", pause=0.0):
+        self.statuses = [collections.Counter() for _ in nodes]
+        self.longest = [0.0] * len(nodes)
+        self.ends = False
+        self.threads = [threading.Thread(target=self.ask, args=(i, node, host, path, pause), daemon=True)
+                        for i, node in enumerate(nodes) for _ in range(clients)]
+
+    def ask(self, number, node, host, path, pause):
+        port = urllib.parse.urlsplit(node.ready["http"]).port
+        while not self.ends:
+            began = time.monotonic()
+            try:
+                status = fetch(f"http://127.0.0.1:{port}{path}", headers={"Host": host}, seconds=60).status
+            except OSError as why:
+                status = type(why).__name__
+            self.statuses[number][status] += 1
+            self.longest[number] = max(self.longest[number], time.monotonic() - began)
+            time.sleep(pause if status == 200 else 0.05)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *ignored):
+        self.ends = True
+        for thread in self.threads:
+            thread.join(90)
+
+    def served(self, number):
+        return self.statuses[number][200]
+
+    def wait_served(self, number, more, seconds=60):
+        """MORE than now, at that node."""
+        wanted = self.served(number) + more
+        wait_until(lambda: self.served(number) >= wanted, f"node {number + 1} serves", seconds)
+
+
+def everybody(node):
+    return [node.process.pid] + [one["pid"] for one in node.read_ready()["processes"]]
+
+
+def send(pids, number):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+@test
+def one_place_goes_round_among_all_nodes():
+    host = stand().deploy("one", concurrency=1, most=1)
+    with Load(stand().nodes, host, clients=2) as load:
+        for number in range(3):
+            load.wait_served(number, 8)
+    assert stand().counted("one") == 1, (stand().counted("one"), load.statuses)
+    assert all(set(one) == {200} for one in load.statuses), load.statuses
+
+
+@test
+def many_places_are_divided():
+    host = stand().deploy("many", concurrency=7, most=1)
+    with Load(stand().nodes, host, clients=5, path="/?seconds=0.03") as load:
+        for number in range(3):
+            load.wait_served(number, 40)
+    assert 3 <= stand().counted("many") <= 7, (stand().counted("many"), load.statuses)
+    assert all(set(one) == {200} for one in load.statuses), load.statuses
+
+
+@test
+def who_finds_all_places_in_use_asks_for_another_instance():
+    host = stand().deploy("more", concurrency=1, most=3)
+    with Load(stand().nodes[:2], host, clients=1, path="/?seconds=3") as load:
+        wait_until(lambda: len([pod for pod in stand().kube.objects("pods")
+                                if pod["metadata"]["name"].startswith("more-")]) >= 2, "a second pod")
+        for number in range(2):
+            load.wait_served(number, 1)
+    assert stand().counted("more") == 1, (stand().counted("more"), load.statuses)
+
+
+def passed_over(name):
+    return lambda: name in stand().cluster.rows("name", "NOT serves")
+
+
+@test
+def a_node_that_stands_still_or_dies_leaves_its_places_to_the_others():
+    host = stand().deploy("still", concurrency=1, most=1)
+    two, three = stand().nodes[1:]
+    with Load(stand().nodes, host, clients=2) as load:
+        for number in range(3):
+            load.wait_served(number, 3)
+        stopped = everybody(two)
+        send(stopped, signal.SIGSTOP)
+        try:
+            send(everybody(three), signal.SIGKILL)
+            three.process.wait()
+            os.unlink(three.ready_file)
+            wait_until(passed_over("n2"), "the one that stands still is passed over", 30 * LEASE)
+            wait_until(passed_over("n3"), "the one that died is passed over", 30 * LEASE)
+            load.wait_served(0, 8)
+        finally:
+            send(stopped, signal.SIGCONT)
+        load.wait_served(1, 5)
+        three.start()
+        with Load([three], host, clients=2) as again:
+            again.wait_served(0, 5)
+    assert stand().counted("still") == 1, (stand().counted("still"), load.statuses)
+    assert set(load.statuses[0]) == {200}, load.statuses
+
+
+if __name__ == "__main__":
+    main()
