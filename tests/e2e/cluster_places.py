@@ -13,13 +13,15 @@ from by_api import SCALE, deploy
 from cluster_stand import LEASE, Cluster, ask_all
 from homerun import PYTHON, fetch, finally_do, main, program_folder, test, wait_until
 from kube_fake import FakeCluster
+from kube_real import RealCluster
 
 _stand = None
 
 
 class Stand:
     def __init__(self):
-        self.kube = FakeCluster()
+        programs = os.environ.get("HOMERUN_TEST_CLUSTER")  # make test-kubernetes
+        self.kube = RealCluster(programs) if programs else FakeCluster()
         finally_do(self.kube.close)
         self.folder = tempfile.mkdtemp(prefix="homerun-places-")
         flags = ("--engine=kubernetes", f"--kubeconfig={self.kube.kubeconfig}", "--kubernetes-owner=places",

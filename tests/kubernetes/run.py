@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs tests/e2e/kube.py against a real API server, and pods.py against a real kubelet: `make test-kubernetes`.
+"""Runs kube.py and cluster_places.py of tests/e2e against a real API server, and pods.py against a real kubelet:
+`make test-kubernetes`.
 
     tests/kubernetes/run.py FOLDER [--pods] [WORD…]      FOLDER: of kube-apiserver and the others (build.sh)
 
@@ -24,8 +25,10 @@ def main():
     ip("route", "add", "local", "10.88.0.0/16", "dev", "lo")
     ip("addr", "add", "10.88.255.1/32", "dev", "lo")
     pods = words[:1] == ["--pods"]
-    test, words = str(ROOT / ("tests/kubernetes/pods.py" if pods else "tests/e2e/kube.py")), words[pods:]
-    os.execve(test, [test, *words], {**os.environ, "HOMERUN_TEST_CLUSTER": folder})
+    tests = ["tests/kubernetes/pods.py"] if pods else ["tests/e2e/kube.py", "tests/e2e/cluster_places.py"]
+    done = [subprocess.run([str(ROOT / test), *words[pods:]], env={**os.environ, "HOMERUN_TEST_CLUSTER": folder},
+                           check=False) for test in tests]
+    sys.exit(max(one.returncode for one in done))
 
 
 if __name__ == "__main__":

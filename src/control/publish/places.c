@@ -27,7 +27,8 @@ struct places {
     struct shares_node self;
     struct map *said; /* by revision */
     TAILQ_HEAD(, said) due;
-    bool failed; /* until the next renewal */
+    bool failed;  /* until the next renewal */
+    bool failing; /* the last one did, which was logged */
 };
 
 struct places *places_new(struct control *control, struct store_nodes *session)
@@ -204,7 +205,9 @@ static bool step_one(struct places *places, struct said *said)
     if (good) {
         tell_engine(places, said->revision, message.number, &shares, &arena);
     } else {
-        log_warn("places: revision_id=%llu: %s", (unsigned long long)said->revision, err.text);
+        if (!places->failing) {
+            log_warn("places: revision_id=%llu: %s", (unsigned long long)said->revision, err.text);
+        }
         if (said->entries == NULL) { /* it has not said anything newer */
             said->entries = entries;
             entries = NULL;
@@ -212,6 +215,7 @@ static bool step_one(struct places *places, struct said *said)
         make_due(places, said);
     }
     free(entries);
+    places->failing = !good;
     if (good) {
         forget_if_idle(places, said);
     }
