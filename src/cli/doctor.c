@@ -14,8 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cgroups.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/subids.h"
 #include "cli/actions.h"
 #include "cli/client.h"
 #include "cli/probe.h"
@@ -278,9 +280,11 @@ static int namespaces_refused(void)
 static void check_walls(struct doctor *doctor)
 {
     int refused = doctor->serves || geteuid() != 0 ? 0 : namespaces_refused();
-    const char *walls = doctor->serves   ? session_text(doctor->cli, "walls")
-                        : geteuid() == 0 ? "containers"
-                                         : "refused";
+    const char *walls = doctor->serves ? session_text(doctor->cli, "walls") : "containers";
+    bool shared =
+        doctor->serves ? strcmp(session_text(doctor->cli, "users"), "shared") == 0 : geteuid() != 0;
+    struct subids numbers;
+    struct error err;
     if (refused != 0) {
         tell(doctor, FINDING_ODD,
              "no container can start here, since no namespaces can be made (%s): the kernel "
@@ -293,14 +297,21 @@ static void check_walls(struct doctor *doctor)
         tell(doctor, FINDING_GOOD,
              "--engine=kubernetes: each instance in a pod under the restricted Pod Security "
              "Standard, without a service account token; what else keeps it is the cluster's");
+    } else if (strcmp(walls, "containers") == 0 && !doctor->serves && shared &&
+               !subids_find(&numbers, &err)) {
+        tell(doctor, FINDING_ODD,
+             "containers without root need users of their own, and %s. Or start Homerun as root, "
+             "or with --engine=process: plain programs that can read the data folder and its keys",
+             err.text);
+    } else if (strcmp(walls, "containers") == 0 && shared) {
+        tell(doctor, FINDING_GOOD,
+             "without root: each instance in a container (processes, files and network of its own, "
+             "no capabilities, listed system calls), all with one range of users; Homerun's own "
+             "processes run as you, and not each as another user");
     } else if (strcmp(walls, "containers") == 0) {
         tell(doctor, FINDING_GOOD,
              "each instance in a container: users, processes, files and network of its own, no "
              "capabilities, listed system calls, limits");
-    } else if (strcmp(walls, "refused") == 0) {
-        tell(doctor, FINDING_ODD,
-             "you are not root, which containers need: start Homerun as root, or with "
-             "--engine=process, as plain programs that can read the data folder and its keys");
     } else if (strcmp(walls, "none") == 0) {
         tell(doctor, FINDING_ODD,
              "Homerun does not run as root, so instances run as the same user: they can read the "
@@ -310,6 +321,29 @@ static void check_walls(struct doctor *doctor)
             doctor, FINDING_GOOD,
             "each instance is a user of its own, but in no container: it sees this machine's files "
             "and loopback (without --engine=process there is more)");
+    }
+}
+
+/* Whether memory, CPU and the number of processes of containers are held. */
+static void check_limits(struct doctor *doctor)
+{
+    struct cgroups groups;
+    char manager[64];
+    cgroups_find(&groups);
+    const char *told = doctor->serves ? session_text(doctor->cli, "limits") : "";
+    const char *kind = cgroups_kind_name(groups.kind);
+    snprintf(manager, sizeof(manager), "/run/user/%u/systemd/private", geteuid());
+    if (doctor->serves && *told == '\0') {
+        tell(doctor, FINDING_GOOD, "none of control groups: no containers of this machine run");
+    } else if (strcmp(told, "held") == 0 || (*told == '\0' && groups.held)) {
+        tell(doctor, FINDING_GOOD, "memory, CPU and processes, by control groups of %s", kind);
+    } else if (*told == '\0' && groups.kind == CGROUPS_V2 && access(manager, F_OK) == 0) {
+        tell(doctor, FINDING_GOOD,
+             "memory, CPU and processes, by a scope that `homerun up` will ask your systemd for");
+    } else {
+        tell(doctor, FINDING_ODD,
+             "memory and CPU of instances are not held, only the number of processes: %s",
+             *told == '\0' ? groups.why : told);
     }
 }
 
@@ -494,23 +528,15 @@ static const struct {
     const char *name;
     void (*run)(struct doctor *doctor);
 } checks[] = {
-    {"data folder", check_data},
-    {"instance", check_instance},
-    {"ports", check_ports},
-    {"open files", check_files},
-    {"clock", check_clock},
-    {"local CA", check_ca},
-    {"names", check_names},
-    {"containers", check_runtime},
-    {"egress", check_egress},
-    {"walls", check_walls},
-    {"gcloud", check_gcloud},
-    {"terraform", check_terraform},
-    {"this shell", check_environment},
-    {"CA bundles", check_bundles},
-    {"proxies", check_proxies},
-    {"services", check_services},
-    {"stranger", check_stranger},
+    {"data folder", check_data},    {"instance", check_instance},
+    {"ports", check_ports},         {"open files", check_files},
+    {"clock", check_clock},         {"local CA", check_ca},
+    {"names", check_names},         {"containers", check_runtime},
+    {"egress", check_egress},       {"walls", check_walls},
+    {"limits", check_limits},       {"gcloud", check_gcloud},
+    {"terraform", check_terraform}, {"this shell", check_environment},
+    {"CA bundles", check_bundles},  {"proxies", check_proxies},
+    {"services", check_services},   {"stranger", check_stranger},
 };
 
 int action_doctor(struct cli *cli)

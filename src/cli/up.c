@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cgroups.h"
 #include "cli/actions.h"
 #include "cli/terminal.h"
 #include "cli/up_link.h"
@@ -47,6 +48,25 @@ static void print_console(struct cli *cli, const struct settings *settings)
     }
 }
 
+/* What does not stand without root. */
+static void print_rootless(const struct settings *settings)
+{
+    struct cgroups groups;
+    if (geteuid() == 0 || strcmp(settings->engine, "kubernetes") == 0 ||
+        strcmp(settings->engine, "process") == 0) {
+        return;
+    }
+    cgroups_find(&groups);
+    printf(
+        "  Without root      all instances share one range of users (/etc/subuid), and Homerun's "
+        "own\n                    processes are all you (docs/containers.md)\n");
+    if (!groups.held) {
+        printf(
+            "  Limits            MEMORY AND CPU ARE NOT HELD, only the number of processes: %s\n",
+            groups.why);
+    }
+}
+
 static void on_ready(const struct settings *settings, void *ctx)
 {
     struct cli *cli = ctx;
@@ -83,6 +103,7 @@ static void on_ready(const struct settings *settings, void *ctx)
            : geteuid() == 0
                ? "no containers (--engine=process): each instance is a user of its own"
                : "none (--engine=process): instances run as you do, and can read the data folder");
+    print_rootless(settings);
     printf("  Local CA          %s/ca.pem\n", settings->data);
     printf("  Data              %s\n", settings->data);
     printf("  Project, region   %s, %s\n", settings->project, settings->region);

@@ -1,5 +1,6 @@
 #include "engine/bundle.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@ enum {
     /* CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET */
     CLONE_NAMESPACES = 0x7e020000,
 };
+
+#define DATA_BYTES_MIN (INT64_C(4) << 30)
 
 static json_t *texts(const char *const *list)
 {
@@ -85,11 +88,26 @@ static json_t *namespace_at(const char *type, int fd)
     return json_pack("{ssss}", "type", type, "path", path);
 }
 
-static json_t *linux_part(const struct bundle *bundle)
+/*
+ * What can be held without control groups: the number of processes of each user in the instance's
+ * own namespace, and the data of each process by itself. What a program reserves and does not use
+ * counts as its data, so that this is far more than its limit.
+ */
+static json_t *limits_of_processes(const struct bundle *bundle)
 {
-    const struct namespaces *namespaces = bundle->namespaces;
-    json_t *map = json_pack("[{sisIsi}]", "containerID", 0, "hostID", (json_int_t)namespaces->first,
-                            "size", NAMESPACE_USERS);
+    json_t *list = json_pack("[{sssisi}]", "type", "RLIMIT_NPROC", "hard", PROCESSES_MAX, "soft",
+                             PROCESSES_MAX);
+    if (bundle->memory_bytes > 0) {
+        json_int_t bytes = 4 * bundle->memory_bytes;
+        bytes = bytes < DATA_BYTES_MIN ? DATA_BYTES_MIN : bytes;
+        json_array_append_new(
+            list, json_pack("{sssIsI}", "type", "RLIMIT_DATA", "hard", bytes, "soft", bytes));
+    }
+    return list;
+}
+
+static void add_limits(const struct bundle *bundle, json_t *part)
+{
     json_t *resources = json_pack("{s{si}}", "pids", "limit", PROCESSES_MAX);
     if (bundle->memory_bytes > 0) {
         json_object_set_new(resources, "memory",
@@ -101,16 +119,29 @@ static json_t *linux_part(const struct bundle *bundle)
                                       (json_int_t)(bundle->cpu_m * BUNDLE_CPU_PERIOD_US / 1000),
                                       "period", BUNDLE_CPU_PERIOD_US));
     }
-    char group[160];
-    snprintf(group, sizeof(group), "/homerun/%s", bundle->id);
-    return json_pack(
-        "{s[{ss}{ss}{ss}{ss}oo] sOso ssso so s[ssssssssss] s[sssss]}", "namespaces", "type", "pid",
+    char group[PATH_MAX + 80];
+    snprintf(group, sizeof(group), "%s/%s", bundle->groups->path, bundle->id);
+    auto_json *limits = json_pack("{ssso}", "cgroupsPath", group, "resources", resources);
+    json_object_update(part, limits);
+}
+
+static json_t *linux_part(const struct bundle *bundle)
+{
+    const struct namespaces *namespaces = bundle->namespaces;
+    json_t *map = json_pack("[{sisIsi}]", "containerID", 0, "hostID", (json_int_t)namespaces->first,
+                            "size", NAMESPACE_USERS);
+    json_t *part = json_pack(
+        "{s[{ss}{ss}{ss}{ss}oo] sOso so s[ssssssssss] s[sssss]}", "namespaces", "type", "pid",
         "type", "mount", "type", "uts", "type", "ipc", namespace_at("user", namespaces->user_fd),
         namespace_at("network", namespaces->net_fd), "uidMappings", map, "gidMappings", map,
-        "cgroupsPath", group, "resources", resources, "seccomp", seccomp(), "maskedPaths",
-        "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-        "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/kernel", "/sys/module",
-        "readonlyPaths", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
+        "seccomp", seccomp(), "maskedPaths", "/proc/acpi", "/proc/kcore", "/proc/keys",
+        "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi",
+        "/sys/firmware", "/sys/kernel", "/sys/module", "readonlyPaths", "/proc/bus", "/proc/fs",
+        "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
+    if (bundle->groups->held) {
+        add_limits(bundle, part);
+    }
+    return part;
 }
 
 static json_t *mount_of(const char *target, const char *type, const char *source,
@@ -168,6 +199,9 @@ json_t *bundle_config(const struct bundle *bundle)
         "gid", (json_int_t)bundle->gid, "args", texts(bundle->argv), "env", texts(bundle->env),
         "cwd", bundle->cwd, "capabilities", "noNewPrivileges", 1, "oomScoreAdj",
         500); /* how many files it may open, crun hands down as it was started */
+    if (!bundle->groups->held) {
+        json_object_set_new(process, "rlimits", limits_of_processes(bundle));
+    }
     return json_pack("{ss so s{sssb} ss so so}", "ociVersion", "1.0.2", "process", process, "root",
                      "path", "rootfs", "readonly", 0, "hostname", "localhost", "mounts",
                      mounts(bundle), "linux", linux_part(bundle));

@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include "base/cgroups.h"
 #include "codec/codec.h"
 #include "engine/namespaces.h"
 #include "engine/secrets.h"
@@ -20,6 +21,7 @@ struct bundle {
     const char *cwd;
     unsigned uid, gid; /* inside */
     const struct namespaces *namespaces;
+    const struct cgroups *groups;
     int64_t memory_bytes, cpu_m;       /* 0: no limit */
     const struct secret_mount *mounts; /* folders with secrets in them */
     size_t mount_count;

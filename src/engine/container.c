@@ -120,11 +120,10 @@ static void let_go(struct backend_container *container)
     if (gone) {
         return;
     }
-    container->starting =
-        tool_run(backend->loop, backend->children,
-                 (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                  "start", container->id, NULL},
-                 CONTAINER_DELETE_S, on_started, container, &err);
+    container->starting = tool_run(backend->loop, backend->children,
+                                   (const char *[]){"crun", "--root", backend->state,
+                                                    backend->manager, "start", container->id, NULL},
+                                   CONTAINER_DELETE_S, on_started, container, &err);
     if (container->starting == NULL) {
         kill(container->pid, SIGKILL);
     }
@@ -280,12 +279,11 @@ static bool run_crun(struct backend_container *container, struct error *err)
         container->crun = spawn(
             &(struct spawn_order){
                 .path = path,
-                .argv =
-                    (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                     container->hold ? "create" : "run", "--pid-file", pid_file,
-                                     "--bundle", container->dir,
-                                     container->hold ? container->id : "--detach",
-                                     container->hold ? NULL : container->id, NULL},
+                .argv = (const char *[]){"crun", "--root", backend->state, backend->manager,
+                                         container->hold ? "create" : "run", "--pid-file", pid_file,
+                                         "--bundle", container->dir,
+                                         container->hold ? container->id : "--detach",
+                                         container->hold ? NULL : container->id, NULL},
                 .envp = environment,
                 .dir_fd = backend->dir_fd,
                 .in_fd = backend->null_fd,
@@ -323,7 +321,7 @@ struct backend_container *container_start(struct backend_home *home,
     enlist_early(container);
     snprintf(container->id, sizeof(container->id), "%.40s-%d", order->instance,
              (int)(order->container - order->record->containers));
-    snprintf(container->dir, sizeof(container->dir), CONTAINER_RUN_DIR "/%s", container->id);
+    snprintf(container->dir, sizeof(container->dir), "%s/%s", home->backend->run, container->id);
     if (mkdir(container->dir, 0755) != 0) {
         error_errno(err, "%s", container->dir);
     } else if (container_write_bundle(container, &arena, order, err) && run_crun(container, err)) {
@@ -371,8 +369,8 @@ void container_free(struct backend_container *container)
     backend->deleting = container;
     container->delete =
         tool_run(backend->loop, backend->children,
-                 (const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                  "delete", "--force", container->id, NULL},
+                 (const char *[]){"crun", "--root", backend->state, backend->manager, "delete",
+                                  "--force", container->id, NULL},
                  CONTAINER_DELETE_S, on_deleted, container, &err);
     if (container->delete == NULL) {
         container_over(container);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/cgroups.h"
 #include "engine/backend.h"
 #include "engine/children.h"
 #include "engine/egress.h"
@@ -13,8 +14,6 @@
 #include "engine/output.h"
 #include "engine/process_watch.h"
 #include "engine/tool.h"
-
-#define CONTAINER_RUN_DIR "/run/homerun"
 
 /* From 2^31 on: no account has such a number, and containers of other tools are far below. */
 #define USERS_FIRST UINT32_C(0x80000000)
@@ -30,11 +29,15 @@ struct backend {
     uv_loop_t *loop;
     struct children *children;
     struct oci_store *store;
-    bool metadata;                    /* there is a metadata server */
-    uint16_t services_port;           /* of the URLs of services */
-    bool localhost;                   /* their names end with ".localhost" */
-    const char *trust;                /* folder: see trust.h; NULL: no certificate to trust */
-    bool egress;                      /* instances have a way out */
+    bool metadata;          /* there is a metadata server */
+    uint16_t services_port; /* of the URLs of services */
+    bool localhost;         /* their names end with ".localhost" */
+    char trust_dir[160];
+    const char *trust; /* that folder: see trust.h; NULL: no certificate to trust */
+    bool egress;       /* instances have a way out */
+    char run[128];     /* folder: of bundles, in the engine's own mounts */
+    struct cgroups groups;
+    const char *manager;              /* of crun: how it makes control groups */
     char state[CONTAINER_PATH_BYTES]; /* crun's --root */
     bool state_on_disk;               /* no folder of this machine is in memory */
     int null_fd, dir_fd;
@@ -114,7 +117,9 @@ unsigned container_sockets(struct backend_home *home, int family, int *out, unsi
 bool container_listeners(const struct backend_home *home, struct listeners *out, struct error *err);
 void home_list(struct backend_home *home);
 /* Where volume NUMBER of the home is mounted. */
-void home_volume_path(const struct backend_home *home, size_t number, char out[64]);
+void home_volume_path(const struct backend_home *home, size_t number, char out[200]);
+/* The first of the users of the home with that NUMBER. */
+uid_t home_users(unsigned number);
 /* The path of the file that says which process leads out of the home with that NUMBER. */
 void home_note_path(const struct backend *backend, unsigned number, char out[CONTAINER_PATH_BYTES]);
 
@@ -135,17 +140,11 @@ bool container_write_bundle(struct backend_container *container, struct arena *a
 
 /* Whether the kernel has killed something in it for want of memory. */
 bool container_out_of_memory(const struct backend_container *container);
-/*
- * What the control groups below FOLDER lack for the limits of a container: "memory, pids", in
- * ARENA;
- * "" if nothing, or if they are not of version 2.
- */
-const char *container_group_lacks(struct arena *arena, const char *folder);
 void container_calm(struct backend_container *container);
 bool container_freeze(struct backend_container *container, bool frozen);
 /* Unfreezes the processes of the container ID if they were frozen: frozen ones react to no signal.
  */
-void container_group_thaw(const char *id);
+void container_group_thaw(const struct backend *backend, const char *id);
 bool container_usage(const struct backend_container *container, struct backend_usage *out);
 
 /* ---- container.c: its life ---- */
@@ -173,6 +172,9 @@ json_t *container_save(const struct backend_home *home, struct backend_container
 struct backend_home *container_adopt(struct backend *backend, const json_t *saved,
                                      const struct backend_order *orders, size_t count,
                                      struct backend_container **out, struct error *err);
+/* Without root: moves into the user namespace of what an engine before us left running; false if
+ * nothing of it is there. */
+bool container_join(const struct backend *backend);
 /* Ends containers of an earlier engine that were not adopted. Called before any container of our
  * own runs. */
 void container_settle(struct backend *backend);

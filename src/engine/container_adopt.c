@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/container.h"
+#include "engine/rootless.h"
 
 enum { TEMPORARY_S = 600 };
 
@@ -47,9 +48,9 @@ static void end_container(const struct backend *backend, const char *id)
 {
     if (!is_adopted(backend, id)) {
         log_info("a container of an engine before this one ends: %s", id);
-        container_group_thaw(id);
-        tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                      "delete", "--force", id, NULL});
+        container_group_thaw(backend, id);
+        tool_run_now((const char *[]){"crun", "--root", backend->state, backend->manager, "delete",
+                                      "--force", id, NULL});
     }
 }
 
@@ -119,6 +120,55 @@ static void end_temporary(const struct backend *backend, const char *name)
     }
 }
 
+/* ---- the user namespace that an engine before us made ---- */
+
+static pid_t pid_of_container(const struct backend *backend, const char *id)
+{
+    auto_arena arena = {0};
+    struct error err;
+    struct slice text;
+    const char *path = arena_printf(&arena, "%s/%s/status", backend->state, id);
+    auto_json *status = file_read(&arena, path, 65536, &text, NULL) ? json_read(text, &err) : NULL;
+    return (pid_t)json_number(status, "pid", -1);
+}
+
+static pid_t pid_of_way_out(const struct backend *backend, const char *name)
+{
+    char note[CONTAINER_PATH_BYTES];
+    snprintf(note, sizeof(note), "%.4200s/%.200s", backend->notes, name);
+    return egress_noted(note);
+}
+
+static pid_t pid_of_crun(const struct backend *backend, const char *name)
+{
+    return name[0] >= '1' && name[0] <= '9' && is_our_crun(backend, name)
+               ? (pid_t)strtol(name, NULL, 10)
+               : -1;
+}
+
+bool container_join(const struct backend *backend)
+{
+    const struct {
+        const char *folder;
+        pid_t (*pid_of)(const struct backend *backend, const char *name);
+    } places[] = {{backend->state, pid_of_container},
+                  {backend->notes, pid_of_way_out},
+                  {"/proc", pid_of_crun}};
+    bool joined = false;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !joined; i++) {
+        DIR *folder = opendir(places[i].folder);
+        for (struct dirent *entry;
+             folder != NULL && !joined && (entry = readdir(folder)) != NULL;) {
+            pid_t pid = entry->d_name[0] == '.' ? -1 : places[i].pid_of(backend, entry->d_name);
+            joined = pid > 1 && rootless_join(pid);
+        }
+        if (folder != NULL) {
+            closedir(folder);
+        }
+    }
+    return joined;
+}
+
 /* What an engine before us left running, and nobody has adopted. None of our own runs now. */
 void container_settle(struct backend *backend)
 {
@@ -163,7 +213,7 @@ static bool adopt_home(struct backend_home *home, const json_t *saved, pid_t fir
 {
     struct backend *backend = home->backend;
     char note[CONTAINER_PATH_BYTES];
-    if (!namespaces_adopt(&home->namespaces, first, USERS_FIRST + home->number * NAMESPACE_USERS)) {
+    if (!namespaces_adopt(&home->namespaces, first, home_users(home->number))) {
         return error_set(err, STATUS_NOT_FOUND, "its first process stands in other namespaces");
     }
     container_open_places(home, port);
@@ -190,7 +240,7 @@ static struct backend_container *adopt_one(struct backend_home *home, const json
         .ctx = order->ctx,
     };
     snprintf(container->id, sizeof(container->id), "%s", json_text_or(saved, "id", ""));
-    snprintf(container->dir, sizeof(container->dir), CONTAINER_RUN_DIR "/%s", container->id);
+    snprintf(container->dir, sizeof(container->dir), "%s/%s", backend->run, container->id);
     container->watch =
         process_watch_new(backend->loop, container->pid, (uint64_t)json_number(saved, "started", 0),
                           on_end_of_adopted, container);
@@ -198,7 +248,7 @@ static struct backend_container *adopt_one(struct backend_home *home, const json
         free(container);
         return NULL;
     }
-    container_group_thaw(container->id);
+    container_group_thaw(backend, container->id);
     container_open_outputs(container, NULL);
     for (int i = 0; i < 2; i++) {
         if (container->outputs[i] == NULL) {

@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -20,14 +21,15 @@
 #include "engine/container.h"
 #include "engine/images.h"
 #include "engine/rootfs.h"
+#include "engine/rootless.h"
 #include "engine/trust.h"
 
 enum { PROBE_S = 30 };
 
 /* ---- whether a container can start here ---- */
 
-static bool write_probe(const char *dir, const char *id, const struct namespaces *namespaces,
-                        struct error *err)
+static bool write_probe(const struct backend *backend, const char *dir, const char *id,
+                        const struct namespaces *namespaces, struct error *err)
 {
     static const char *const argv[] = {"/homerun-hello", "--probe", NULL};
     static const char *const env[] = {NULL};
@@ -55,6 +57,7 @@ static bool write_probe(const char *dir, const char *id, const struct namespaces
                                   .env = env,
                                   .cwd = "/",
                                   .namespaces = namespaces,
+                                  .groups = &backend->groups,
                                   .memory_bytes = CONTAINER_LAYER_BYTES,
                                   .cpu_m = 1000};
     auto_json *config = bundle_config(&bundle);
@@ -69,27 +72,39 @@ static bool write_probe(const char *dir, const char *id, const struct namespaces
  * ourselves, let it. */
 static bool container_starts(const struct backend *backend, struct error *err)
 {
-    static const char dir[] = CONTAINER_RUN_DIR "/probe";
+    char dir[sizeof(backend->run) + 8];
     struct namespaces namespaces;
     char id[40]; /* control groups are the machine's, where another Homerun may start just now */
     char said[300] = "";
-    if (!namespaces_open(&namespaces, USERS_FIRST, err)) {
+    if (!namespaces_open(&namespaces, home_users(0), err)) {
         return false;
     }
+    snprintf(dir, sizeof(dir), "%s/probe", backend->run);
     snprintf(id, sizeof(id), "probe-%016llx", (unsigned long long)random_u64());
     bool good = mkdir(dir, 0755) == 0 || errno == EEXIST || error_errno(err, "%s", dir);
-    good = good && write_probe(dir, id, &namespaces, err);
-    if (good && !tool_ask_now((const char *[]){"crun", "--root", backend->state,
-                                               "--cgroup-manager=cgroupfs", "run", "--bundle", dir,
-                                               id, NULL},
+    good = good && write_probe(backend, dir, id, &namespaces, err);
+    if (good && !tool_ask_now((const char *[]){"crun", "--root", backend->state, backend->manager,
+                                               "run", "--bundle", dir, id, NULL},
                               PROBE_S, said, sizeof(said))) {
         good = error_set(err, STATUS_FAILED_PRECONDITION, "crun: %s", said);
-        tool_run_now((const char *[]){"crun", "--root", backend->state, "--cgroup-manager=cgroupfs",
-                                      "delete", "--force", id, NULL});
+        tool_run_now((const char *[]){"crun", "--root", backend->state, backend->manager, "delete",
+                                      "--force", id, NULL});
     }
     rootfs_remove(dir);
     namespaces_close(&namespaces);
     return good;
+}
+
+/* Whether PATH is a folder of ours, which it becomes if there is nothing; others may not write to
+ * it, nor, with OPEN false, enter it. */
+static bool own_folder(const char *path, bool open)
+{
+    struct stat found;
+    mode_t mode = open ? 0755 : 0700;
+    bool made = mkdir(path, mode) == 0;
+    return (made || errno == EEXIST) && lstat(path, &found) == 0 && S_ISDIR(found.st_mode) &&
+           found.st_uid == geteuid() && (found.st_mode & 0777 & ~mode) == 0 &&
+           (!made || chmod(path, mode) == 0);
 }
 
 /*
@@ -99,9 +114,14 @@ static bool container_starts(const struct backend *backend, struct error *err)
  */
 static bool state_make(struct backend *backend, const char *data, struct error *err)
 {
-    static const char *const places[] = {"/run", "/dev/shm"};
+    char of_user[32], user[16] = "";
+    const char *const places[] = {geteuid() == 0 ? "/run" : of_user, "/dev/shm"};
     struct statfs kind;
     struct stat found;
+    snprintf(of_user, sizeof(of_user), "/run/user/%u", geteuid());
+    if (geteuid() != 0) { /* numbers of files come again, for other users */
+        snprintf(user, sizeof(user), "-%u", geteuid());
+    }
     if (stat(data, &found) != 0) {
         return error_errno(err, "%s", data);
     }
@@ -110,15 +130,11 @@ static bool state_make(struct backend *backend, const char *data, struct error *
         if (statfs(places[i], &kind) != 0 || kind.f_type != TMPFS_MAGIC) {
             continue;
         }
-        snprintf(backend->state, sizeof(backend->state), "%s/homerun-crun-%llx-%llx", places[i],
-                 device, number);
-        if (mkdir(backend->state, 0700) != 0 && errno != EEXIST) {
-            return error_errno(err, "%s", backend->state);
-        }
-        bool ours = lstat(backend->state, &found) == 0 && S_ISDIR(found.st_mode) &&
-                    found.st_uid == geteuid() && (found.st_mode & 0077) == 0;
-        return ours || error_set(err, STATUS_FAILED_PRECONDITION,
-                                 "%s is not a folder of ours alone: remove it", backend->state);
+        snprintf(backend->state, sizeof(backend->state), "%s/homerun-crun-%llx-%llx%s", places[i],
+                 device, number, user);
+        return own_folder(backend->state, false) ||
+               error_set(err, STATUS_FAILED_PRECONDITION,
+                         "%s is not a folder of ours alone: remove it", backend->state);
     }
     backend->state_on_disk = true;
     snprintf(backend->state, sizeof(backend->state), "%.4096s/run/crun", data);
@@ -138,16 +154,50 @@ static bool tools_there(struct error *err)
                              names[i]);
         }
     }
-    return geteuid() == 0 ||
-           error_set(err, STATUS_UNIMPLEMENTED,
-                     "each service runs in a container, and containers need root: start Homerun as "
-                     "root (sudo), or choose --engine=process: plain programs, without such walls");
+    return true;
+}
+
+/*
+ * Where bundles are mounted. Each folder on the way there must let the users of containers through,
+ * which those of an account do not.
+ */
+static bool run_make(struct backend *backend, const char *data, struct error *err)
+{
+    struct stat found;
+    if (!rootless()) {
+        snprintf(backend->run, sizeof(backend->run), "/run/homerun");
+        return true;
+    }
+    if (stat(data, &found) != 0) {
+        return error_errno(err, "%s", data);
+    }
+    snprintf(backend->run, sizeof(backend->run), "%s/homerun-%u-%llx-%llx",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", rootless_owner(),
+             (unsigned long long)found.st_dev, (unsigned long long)found.st_ino);
+    return own_folder(backend->run, true) ||
+           error_set(err, STATUS_FAILED_PRECONDITION, "%s is not a folder of ours: remove it",
+                     backend->run);
+}
+
+/* Root stays where it is. */
+static bool enter_users(const struct backend *backend, struct error *err)
+{
+    if (geteuid() == 0 || container_join(backend) || rootless_enter(err)) {
+        return true;
+    }
+    rmdir(backend->state); /* if it is empty */
+    return error_wrap(err, "containers without root need users of their own; start Homerun as "
+                           "root (sudo), or choose --engine=process: plain programs, without such "
+                           "walls. Why not");
 }
 
 static void cannot_start(struct error *err)
 {
     auto_arena arena = {0};
-    const char *lacks = container_group_lacks(&arena, "/sys/fs/cgroup");
+    struct slice list;
+    const char *lacks = file_read(&arena, CGROUPS_ROOT "/cgroup.controllers", 4096, &list, NULL)
+                            ? cgroups_lack(&arena, list)
+                            : "";
     if (*lacks != '\0') {
         error_wrap(err, "its control groups (version 2) have no controller for: %s", lacks);
     }
@@ -162,6 +212,9 @@ static void container_close(struct backend *backend)
     }
     container_settle(backend);
     rmdir(backend->state); /* if it is empty */
+    if (rootless() && umount2(backend->run, MNT_DETACH) == 0) {
+        rmdir(backend->run);
+    }
     while (backend->deleting != NULL) {
         container_over(backend->deleting);
     }
@@ -178,11 +231,24 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
     if (!tools_there(err)) {
         return NULL;
     }
-    if (!rootfs_prepare(CONTAINER_RUN_DIR, err)) {
+    struct backend *backend = mem_new(struct backend);
+    cgroups_find(&backend->groups);
+    backend->manager =
+        backend->groups.held ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled";
+    snprintf(backend->notes, sizeof(backend->notes), "%.4096s/run/egress", settings->data);
+    snprintf(backend->outputs, sizeof(backend->outputs), "%.4096s/run/out", settings->data);
+    if (!state_make(backend, settings->data, err) || !enter_users(backend, err) ||
+        !run_make(backend, settings->data, err)) {
+        return NULL; /* the engine ends */
+    }
+    if (!rootfs_prepare(backend->run, err)) {
         cannot_start(err);
         return NULL;
     }
-    struct backend *backend = mem_new(struct backend);
+    if (!backend->groups.held) {
+        log_warn("limits of memory and CPU are not held, only the number of processes: %s",
+                 backend->groups.why);
+    }
     backend->loop = loop;
     backend->metadata = settings->metadata_url[0] != '\0';
     backend->services_port = (uint16_t)settings->https_port;
@@ -196,16 +262,15 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
     }
     backend->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     backend->dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    snprintf(backend->notes, sizeof(backend->notes), "%.4096s/run/egress", settings->data);
-    snprintf(backend->outputs, sizeof(backend->outputs), "%.4096s/run/out", settings->data);
     backend->children = children_new(loop, err);
-    if (backend->children == NULL || !state_make(backend, settings->data, err) ||
-        !file_make_dir(backend->notes, 0700, err) || !file_make_dir(backend->outputs, 0700, err) ||
+    if (backend->children == NULL || !file_make_dir(backend->notes, 0700, err) ||
+        !file_make_dir(backend->outputs, 0700, err) ||
         (backend->store = oci_store_new(loop, backend->children, settings->data, err)) == NULL) {
         return NULL; /* the engine ends */
     }
-    if (trust_make(CONTAINER_RUN_DIR "/trust", settings->data, &why)) {
-        backend->trust = CONTAINER_RUN_DIR "/trust";
+    snprintf(backend->trust_dir, sizeof(backend->trust_dir), "%s/trust", backend->run);
+    if (trust_make(backend->trust_dir, settings->data, &why)) {
+        backend->trust = backend->trust_dir;
     } else {
         log_warn("containers do not trust the URLs of services: %s", why.text);
     }

@@ -1,5 +1,5 @@
 /*
- * The bundle of a container: the folder below CONTAINER_RUN_DIR, in the engine's own mount
+ * The bundle of a container: the folder in the engine's own mount
  * namespace, that crun starts it from. Everything in it is gone with the last process that uses it.
  */
 #include <limits.h>
@@ -203,7 +203,7 @@ static bool mounts_suit_program(const struct bundle *bundle, struct error *err)
 static const char *shared_volume(struct backend_home *home, struct arena *arena,
                                  const struct run_mount *mount, struct error *err)
 {
-    char path[64];
+    char path[200];
     size_t at = 0;
     while (at < home->volume_count && strcmp(home->volumes[at], mount->volume) != 0) {
         at++;
@@ -290,6 +290,7 @@ bool container_write_bundle(struct backend_container *container, struct arena *a
         .dir = container->dir,
         .id = container->id,
         .namespaces = &home->namespaces,
+        .groups = &home->backend->groups,
         .memory_bytes = order->container->memory_bytes,
         .cpu_m = order->container->cpu_boost ? boosted(order->container->cpu_m)
                                              : order->container->cpu_m,

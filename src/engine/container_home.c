@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "engine/container.h"
 #include "engine/rootfs.h"
+#include "engine/rootless.h"
 
 static bool take_number(struct backend *backend, unsigned *out)
 {
@@ -90,7 +91,7 @@ struct backend_home *container_home_open(struct backend *backend, uint16_t port,
     home->number = number;
     home_list(home);
     container_no_places(home);
-    if (!namespaces_open(&home->namespaces, USERS_FIRST + number * NAMESPACE_USERS, err)) {
+    if (!namespaces_open(&home->namespaces, home_users(number), err)) {
         backend->used[number] = 0;
         unlist_home(home);
         free(home);
@@ -109,9 +110,14 @@ static void on_home_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-void home_volume_path(const struct backend_home *home, size_t number, char out[64])
+void home_volume_path(const struct backend_home *home, size_t number, char out[200])
 {
-    snprintf(out, 64, CONTAINER_RUN_DIR "/volume-%u-%zu", home->number, number);
+    snprintf(out, 200, "%s/volume-%u-%zu", home->backend->run, home->number, number);
+}
+
+uid_t home_users(unsigned number)
+{
+    return rootless() ? ROOTLESS_FIRST : USERS_FIRST + number * NAMESPACE_USERS;
 }
 
 void container_home_close(struct backend_home *home)
@@ -120,7 +126,7 @@ void container_home_close(struct backend_home *home)
     if (home->get != NULL) {
         oci_get_cancel(home->get);
     }
-    char path[64];
+    char path[200];
     for (size_t i = 0; i < home->volume_count; i++) {
         home_volume_path(home, i, path);
         rootfs_volume_remove(path);

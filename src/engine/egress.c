@@ -116,11 +116,18 @@ static bool read_note(const char *note, pid_t *pid, uint64_t *started)
     return good;
 }
 
-void egress_end_noted(const char *note)
+pid_t egress_noted(const char *note)
 {
     pid_t pid;
     uint64_t started;
-    if (read_note(note, &pid, &started) && started != 0 && process_started(pid) == started) {
+    bool runs = read_note(note, &pid, &started) && started != 0 && process_started(pid) == started;
+    return runs ? pid : -1;
+}
+
+void egress_end_noted(const char *note)
+{
+    pid_t pid = egress_noted(note);
+    if (pid > 0) {
         kill(pid, SIGKILL);
     }
     unlink(note);

@@ -32,5 +32,7 @@ struct egress *egress_adopt(uv_loop_t *loop, struct children *children,
                             struct error *err);
 /* Ends the process; READY does not come any more. NULL is fine. */
 void egress_free(struct egress *egress);
+/* The process of the file NOTE; -1 if it does not run. */
+pid_t egress_noted(const char *note);
 /* Ends the process of the file NOTE, if it runs, and takes the file away. */
 void egress_end_noted(const char *note);

@@ -42,6 +42,8 @@ static bool add_address(const struct inner_place *place, int fd)
 static bool listen_at(const struct inner_place *place, int fd, uint16_t port)
 {
     struct sockaddr_in address = at_port(place, port);
+    /* An engine before us may have made one at this port, which is closed a little later. */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int));
     return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, BACKLOG) == 0;
 }
 

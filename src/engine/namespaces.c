@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "engine/rootless.h"
 
 enum { MAKE_MS = 5000 };
 
@@ -61,57 +62,111 @@ static int open_namespace(pid_t pid, const char *name)
 
 /* ---- inside of the network ---- */
 
-/* Our own network, to go back to; -1 and errno if that of NAMESPACES could not be entered. */
-static int enter(const struct namespaces *namespaces)
+/* What is done there. ERRNO: as DEED left it. */
+struct visit {
+    int net_fd, number;
+    bool (*deed)(void *ctx);
+    void *ctx;
+    bool there, good;
+};
+
+static int visit_as_child(void *ctx)
 {
-    int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (home >= 0 && setns(namespaces->net_fd, CLONE_NEWNET) != 0) {
-        int number = errno;
-        close(home);
-        errno = number;
-        return -1;
-    }
-    return home;
+    struct visit *visit = ctx;
+    visit->there = setns(visit->net_fd, CLONE_NEWNET) == 0;
+    visit->good = visit->there && visit->deed(visit->ctx);
+    visit->number = errno;
+    return 0;
 }
 
-/* Keeps errno. */
-static void leave(int home)
+/*
+ * Without root there is no way back into the network that we came from, which is the machine's. So
+ * a child goes, with our memory and our descriptors, while we stand still: what it opens is ours.
+ */
+static bool visit_by_child(struct visit *visit)
 {
-    int number = errno;
-    if (setns(home, CLONE_NEWNET) != 0) {
+    static char stack[256 * 1024] __attribute__((aligned(16)));
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before); /* our handlers must not run in it */
+    pid_t pid = clone(visit_as_child, stack + sizeof(stack),
+                      CLONE_VM | CLONE_VFORK | CLONE_FILES /* and no signal when it ends */, visit);
+    visit->number = pid < 0 ? errno : visit->number;
+    if (pid > 0) {
+        waitpid(pid, NULL, __WCLONE);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = visit->number;
+    return visit->good;
+}
+
+static bool visit_ourselves(struct visit *visit)
+{
+    int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (home < 0) {
+        return false;
+    }
+    visit_as_child(visit);
+    if (visit->there && setns(home, CLONE_NEWNET) != 0) {
         _exit(1); /* never go on in the network of an instance */
     }
     close(home);
-    errno = number;
+    errno = visit->number;
+    return visit->good;
+}
+
+/* Calls DEED in the network of NAMESPACES; false and errno if it cannot be entered, or if DEED says
+ * so. */
+static bool visit(const struct namespaces *namespaces, bool (*deed)(void *ctx), void *ctx)
+{
+    struct visit visit = {.net_fd = namespaces->net_fd, .deed = deed, .ctx = ctx};
+    return rootless() ? visit_by_child(&visit) : visit_ourselves(&visit);
+}
+
+struct wanted_sockets {
+    int family, type, *out;
+    unsigned count, made;
+};
+
+static bool make_sockets(void *ctx)
+{
+    struct wanted_sockets *wanted = ctx;
+    while (wanted->made < wanted->count &&
+           (wanted->out[wanted->made] =
+                socket(wanted->family, wanted->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
+        wanted->made++;
+    }
+    return wanted->made == wanted->count;
 }
 
 unsigned namespaces_sockets(const struct namespaces *namespaces, int family, int type, int *out,
                             unsigned count)
 {
-    unsigned made = 0;
-    int home = enter(namespaces);
-    if (home < 0) {
-        return 0;
-    }
-    while (made < count &&
-           (out[made] = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0) {
-        made++;
-    }
-    leave(home);
-    return made;
+    struct wanted_sockets wanted = {.family = family, .type = type, .out = out, .count = count};
+    visit(namespaces, make_sockets, &wanted);
+    return wanted.made;
+}
+
+struct wanted_listeners {
+    struct listeners *out;
+    struct error *err;
+};
+
+static bool read_listeners(void *ctx)
+{
+    struct wanted_listeners *wanted = ctx;
+    return listeners_read(wanted->out, wanted->err);
 }
 
 bool namespaces_listeners(const struct namespaces *namespaces, struct listeners *out,
                           struct error *err)
 {
+    struct wanted_listeners wanted = {.out = out, .err = err};
     *out = (struct listeners){0};
-    int home = enter(namespaces);
-    if (home < 0) {
-        return error_errno(err, "the instance's network cannot be entered");
-    }
-    bool good = listeners_read(out, err);
-    leave(home);
-    return good;
+    *err = (struct error){0};
+    bool good = visit(namespaces, read_listeners, &wanted);
+    return good ||
+           (err->text[0] == '\0' && error_errno(err, "the instance's network cannot be entered"));
 }
 
 /* As on Cloud Run, a container needs no right to listen on a port below 1024: it has a network of
@@ -138,20 +193,18 @@ static bool refuse_link_local(int fd)
     return ioctl(fd, SIOCADDRT, &route) == 0;
 }
 
-static bool set_up_network(const struct namespaces *namespaces)
+static bool set_up(void *ctx)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    int home = enter(namespaces);
-    if (home < 0) {
-        return false;
-    }
+    (void)ctx;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool good =
         fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0 && free_ports() && refuse_link_local(fd);
+    int number = errno;
     if (fd >= 0) {
         close(fd);
     }
-    leave(home);
+    errno = number;
     return good;
 }
 
@@ -163,7 +216,7 @@ static bool take(struct namespaces *out, pid_t pid, uid_t first)
     *out = (struct namespaces){.first = first, .user_fd = -1, .net_fd = -1};
     return write_map(pid, "uid_map", first) && write_map(pid, "gid_map", first) &&
            (out->user_fd = open_namespace(pid, "user")) >= 0 &&
-           (out->net_fd = open_namespace(pid, "net")) >= 0 && set_up_network(out);
+           (out->net_fd = open_namespace(pid, "net")) >= 0 && visit(out, set_up, NULL);
 }
 
 bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)

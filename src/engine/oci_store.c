@@ -23,7 +23,9 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "codec/codec.h"
+#include "engine/namespaces.h"
 #include "engine/platform.h"
+#include "engine/rootless.h"
 #include "engine/tool.h"
 
 enum {
@@ -344,11 +346,19 @@ static void copy(struct oci_get *get)
 
 static void unpack(struct oci_get *get)
 {
-    char image[PATH_BYTES];
+    char image[PATH_BYTES], map[32];
     snprintf(image, sizeof(image), "%.4300s:%s", get->layout, get->digest + 7);
     snprintf(get->beside, sizeof(get->beside), "%s/roots/.%s-%016llx", get->store->dir,
              get->digest + 7, (unsigned long long)random_u64());
     get->step = GET_UNPACK;
+    if (rootless()) {
+        snprintf(map, sizeof(map), "0:%d:%d", ROOTLESS_FIRST, NAMESPACE_USERS);
+        get_run(get,
+                (const char *[]){"umoci", "unpack", "--uid-map", map, "--gid-map", map, "--image",
+                                 image, get->beside, NULL},
+                UNPACK_S);
+        return;
+    }
     get_run(get, (const char *[]){"umoci", "unpack", "--image", image, get->beside, NULL},
             UNPACK_S);
 }

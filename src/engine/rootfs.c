@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "engine/rootless.h"
 #include "engine/secrets.h"
 
 enum { PATH_BYTES = 4600 };
@@ -64,8 +65,9 @@ bool rootfs_prepare(const char *dir, struct error *err)
     open_tunnels(dir);
     /* crun refuses a machine that has both versions of control groups; where the first one does the
      * work, the second is in the way. */
-    if (access("/sys/fs/cgroup/memory", F_OK) == 0) {
-        umount2("/sys/fs/cgroup/unified", MNT_DETACH);
+    static const char second[] = "/sys/fs/cgroup/unified";
+    if (access("/sys/fs/cgroup/memory", F_OK) == 0 && umount2(second, MNT_DETACH) != 0) {
+        mount("tmpfs", second, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL); /* not root */
     }
     return true;
 }
@@ -103,8 +105,10 @@ bool rootfs_of_image(const char *dir, const char *root, const struct namespaces 
     char lower[PATH_BYTES], layer[PATH_BYTES], upper[PATH_BYTES], work[PATH_BYTES];
     char rootfs[PATH_BYTES], source[PATH_BYTES], options[3 * PATH_BYTES], size[64];
     struct mount_attr mapped = read_only;
-    mapped.attr_set |= MOUNT_ATTR_IDMAP;
-    mapped.userns_fd = (unsigned)namespaces->user_fd;
+    if (!rootless()) { /* where it was unpacked for the users of all instances */
+        mapped.attr_set |= MOUNT_ATTR_IDMAP;
+        mapped.userns_fd = (unsigned)namespaces->user_fd;
+    }
     snprintf(size, sizeof(size), "mode=0755,size=%lld", (long long)bytes);
     if (!join(source, root, "rootfs") || !folder(lower, dir, "lower", 0755) ||
         !folder(layer, dir, "layer", 0755) || !folder(rootfs, dir, "rootfs", 0755)) {
@@ -118,8 +122,8 @@ bool rootfs_of_image(const char *dir, const char *root, const struct namespaces 
         chown(upper, namespaces->first, namespaces->first) != 0) {
         return error_errno(err, "the layer of the container could not be made");
     }
-    int length = snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", lower,
-                          upper, work);
+    int length = snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s%s", lower,
+                          upper, work, rootless() ? ",userxattr" : "");
     if (length >= (int)sizeof(options) ||
         mount("overlay", rootfs, "overlay", MS_NOSUID | MS_NODEV, options) != 0) {
         return error_errno(err, "the layers of the container could not be mounted");

@@ -12,14 +12,40 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "engine/output.h"
+#include "engine/rootless.h"
 #include "engine/spawn.h"
 
 enum { TEXT_BYTES = 600 };
 
 static const char standard_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-static const char *const environment[] = {
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-    "LC_ALL=C.UTF-8", NULL};
+/* Root's files, or those of who started us without root: credentials of registries are there. */
+struct tool_environment {
+    char home[4200], runtime[4200], user[64];
+    const char *list[7];
+};
+
+static const char *const *environment_make(struct tool_environment *out)
+{
+    const char *home = rootless() ? getenv("HOME") : NULL;
+    const char *runtime = rootless() ? getenv("XDG_RUNTIME_DIR") : NULL;
+    size_t count = 0;
+    runtime = runtime == NULL && home != NULL ? home : runtime; /* else that of root is read */
+    snprintf(out->home, sizeof(out->home), "HOME=%s", home == NULL ? "/root" : home);
+    snprintf(out->runtime, sizeof(out->runtime), "XDG_RUNTIME_DIR=%s",
+             runtime == NULL ? "" : runtime);
+    out->list[count++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    out->list[count++] = out->home;
+    out->list[count++] = "LC_ALL=C.UTF-8";
+    if (rootless()) {
+        /* skopeo sees root, and would read root's files: these tell it who we are. */
+        snprintf(out->user, sizeof(out->user), "_CONTAINERS_ROOTLESS_UID=%u", rootless_owner());
+        out->list[count++] = out->user;
+        out->list[count++] = "_CONTAINERS_USERNS_CONFIGURED=done";
+        out->list[count++] = out->runtime;
+    }
+    out->list[count] = NULL;
+    return out->list;
+}
 
 struct tool {
     struct children *children;
@@ -99,12 +125,13 @@ static pid_t start(const char *const *argv, int out_fd, struct error *err)
         error_set(err, STATUS_FAILED_PRECONDITION, "%s is not installed", argv[0]);
         return -1;
     }
+    struct tool_environment environment;
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     int dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int to_fd = out_fd >= 0 ? out_fd : null_fd;
     pid_t pid = spawn(&(struct spawn_order){.path = path,
                                             .argv = argv,
-                                            .envp = environment,
+                                            .envp = environment_make(&environment),
                                             .dir_fd = dir_fd,
                                             .in_fd = null_fd,
                                             .out_fd = to_fd,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/cgroups.h"
 #include "base/file.h"
 
 static void add_string(struct buffer *out, const char *text)
@@ -70,6 +71,12 @@ void ready_file_text(struct buffer *out, const struct settings *settings,
                : strcmp(settings->engine, "process") != 0  ? "containers"
                : geteuid() == 0                            ? "users"
                                                            : "none");
+    if (strcmp(settings->engine, "kubernetes") != 0 && strcmp(settings->engine, "process") != 0) {
+        struct cgroups groups;
+        cgroups_find(&groups);
+        add_member(out, indent, "users", geteuid() == 0 ? "own" : "shared");
+        add_member(out, indent, "limits", groups.held ? "held" : groups.why);
+    }
     buffer_add_text(out, "  \"owner\": {\n");
     snprintf(path, sizeof(path), "owner@%s.iam.gserviceaccount.com", settings->project);
     add_member(out, "    ", "email", path);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "supervisor/crew.h"
+#include "supervisor/delegation.h"
 #include "supervisor/journal.h"
 #include "supervisor/ready_file.h"
 
@@ -269,6 +270,9 @@ int supervisor_run(const struct supervisor_plan *plan, const struct supervisor_e
     struct error err = {0};
     log_init("supervisor", (enum log_level)plan->settings.log_level);
     raise_file_limit();
+    if (strcmp(plan->settings.engine, "auto") == 0 || strcmp(plan->settings.engine, "oci") == 0) {
+        delegation_take();
+    }
     if (!estate_open(&supervisor.estate, plan, &supervisor.settings, &err)) {
         fprintf(stderr, "homerun: %s\n", err.text);
         return 1;

@@ -19,9 +19,10 @@
 static const char *const words[] = {"/bin/serve", "--all", NULL};
 static const char *const variables[] = {"PORT=8080", NULL};
 
-static json_t *a_config(int64_t memory_bytes, int64_t cpu_m)
+static json_t *a_config_where(bool held, int64_t memory_bytes, int64_t cpu_m)
 {
     const struct namespaces namespaces = {.user_fd = 11, .net_fd = 12, .first = 0x80010000};
+    const struct cgroups groups = {.held = held, .path = "/homerun"};
     const struct bundle bundle = {.dir = "/run/x",
                                   .id = "id-0",
                                   .argv = words,
@@ -30,9 +31,15 @@ static json_t *a_config(int64_t memory_bytes, int64_t cpu_m)
                                   .uid = 7,
                                   .gid = 8,
                                   .namespaces = &namespaces,
+                                  .groups = &groups,
                                   .memory_bytes = memory_bytes,
                                   .cpu_m = cpu_m};
     return bundle_config(&bundle);
+}
+
+static json_t *a_config(int64_t memory_bytes, int64_t cpu_m)
+{
+    return a_config_where(true, memory_bytes, cpu_m);
 }
 
 static void every_wall_is_in_the_configuration(void **state)
@@ -183,29 +190,22 @@ static void a_deployments_variables_are_over_the_images_and_under_the_contracts(
     assert_false(has(env, "PORT=8080"));
 }
 
-static void what_control_groups_lack_is_named(void **state)
+static void without_control_groups_processes_are_limited_one_by_one(void **state)
 {
-    static const struct {
-        const char *there, *lacks;
-    } rows[] = {
-        {"cpuset cpu io memory hugetlb pids rdma\n", ""},
-        {"cpuset io memory pids\n", "cpu"},
-        {"hugetlb\n", "cpu, memory, pids"},
-        {"", "cpu, memory, pids"},
-    };
-    auto_arena arena = {0};
-    struct error err;
-    char dir[] = "/tmp/homerun-groups-XXXXXX";
     (void)state;
-    assert_non_null(scratch_new(dir));
-    assert_string_equal(container_group_lacks(&arena, dir), ""); /* of version 1 */
-    const char *path = arena_printf(&arena, "%s/cgroup.controllers", dir);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_true(file_write(path, slice_of(rows[i].there), 0600, &err));
-        assert_string_equal(container_group_lacks(&arena, dir), rows[i].lacks);
-    }
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(dir), 0);
+    auto_json *config = a_config_where(false, 64 << 20, 500);
+    assert_null(json_at(config, "linux.resources"));
+    assert_null(json_at(config, "linux.cgroupsPath"));
+    const json_t *row = json_array_get(json_at(config, "process.rlimits"), 0);
+    assert_string_equal(json_text_or(row, "type", ""), "RLIMIT_NPROC");
+    assert_int_equal(json_number(row, "hard", 0), 1024);
+    assert_int_equal(json_number(row, "soft", 0), 1024);
+    row = json_array_get(json_at(config, "process.rlimits"), 1);
+    assert_string_equal(json_text_or(row, "type", ""), "RLIMIT_DATA");
+    assert_int_equal(json_number(row, "hard", 0), INT64_C(4) << 30);
+    auto_json *held = a_config(64 << 20, 500);
+    assert_null(json_at(held, "process.rlimits"));
+    assert_string_equal(json_text_or(held, "linux.cgroupsPath", ""), "/homerun/id-0");
 }
 
 static void platforms_are_named_for_who_finds_none_that_fits(void **state)
@@ -233,7 +233,7 @@ static void platforms_are_named_for_who_finds_none_that_fits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_control_groups_lack_is_named),
+        cmocka_unit_test(without_control_groups_processes_are_limited_one_by_one),
         cmocka_unit_test(platforms_are_named_for_who_finds_none_that_fits),
         cmocka_unit_test(every_wall_is_in_the_configuration),
         cmocka_unit_test(what_breaks_walls_is_on_no_list),
