@@ -69,7 +69,7 @@ static enum cgroups_kind kind_of_machine(void)
     }
     return access(CGROUPS_ROOT "/memory", F_OK) != 0    ? CGROUPS_NONE
            : access(CGROUPS_ROOT "/unified", F_OK) == 0 ? CGROUPS_HYBRID
-                                                       : CGROUPS_V1;
+                                                        : CGROUPS_V1;
 }
 
 /* The folder that our own is in, if that is a leaf, or our own. */

@@ -256,8 +256,12 @@ static void check_runtime(struct doctor *doctor)
 /* What keeps instances from the data folder. */
 static void check_egress(struct doctor *doctor)
 {
-    check_program(doctor, "slirp4netns --version 2>/dev/null | head -n 1",
-                  "slirp4netns is not installed: containers have no outgoing network");
+    bool pasta = first_line(doctor->cli, "command -v slirp4netns 2>/dev/null") == NULL;
+    check_program(doctor,
+                  pasta ? "command -v pasta 2>/dev/null"
+                        : "slirp4netns --version 2>/dev/null | head -n 1",
+                  "neither slirp4netns nor pasta (package passt) is installed: containers have no "
+                  "outgoing network");
 }
 
 /* Why the kernel makes none of the namespaces that a container has; 0 if it makes them. */

@@ -66,7 +66,7 @@ const struct flag up_flags[] = {
     {"kubernetes-source", FLAG_LIST, "CIDR",
      "where Homerun's requests to pods come from: nobody else may; may be repeated", NULL},
     {"egress", FLAG_TEXT, "KIND", "whether containers have a way out of their network (auto)",
-     "auto|none"},
+     "auto|none|slirp4netns|pasta"},
     {"client-documents", FLAG_TEXT, "KIND",
      "whether agents may be described by a URL, and of which networks (auto)", "auto|private|off"},
     {"store", FLAG_TEXT, "STORE",

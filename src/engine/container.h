@@ -33,9 +33,9 @@ struct backend {
     uint16_t services_port; /* of the URLs of services */
     bool localhost;         /* their names end with ".localhost" */
     char trust_dir[160];
-    const char *trust; /* that folder: see trust.h; NULL: no certificate to trust */
-    bool egress;       /* instances have a way out */
-    char run[128];     /* folder: of bundles, in the engine's own mounts */
+    const char *trust;               /* that folder: see trust.h; NULL: no certificate to trust */
+    const struct egress_way *egress; /* of instances; NULL: they have no way out */
+    char run[128];                   /* folder: of bundles, in the engine's own mounts */
     struct cgroups groups;
     const char *manager;              /* of crun: how it makes control groups */
     char state[CONTAINER_PATH_BYTES]; /* crun's --root */

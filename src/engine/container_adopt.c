@@ -219,7 +219,11 @@ static bool adopt_home(struct backend_home *home, const json_t *saved, pid_t fir
     container_open_places(home, port);
     home_note_path(backend, home->number, note);
     if (json_flag(saved, "egress", false)) {
-        home->egress = egress_adopt(backend->loop, backend->children, &home->namespaces, note, err);
+        if (backend->egress == NULL) {
+            return error_set(err, STATUS_FAILED_PRECONDITION, "there is no way out any more");
+        }
+        home->egress = egress_adopt(backend->loop, backend->children, backend->egress,
+                                    &home->namespaces, note, err);
         return home->egress != NULL;
     }
     return true;

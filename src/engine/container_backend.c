@@ -255,8 +255,13 @@ static struct backend *container_open(uv_loop_t *loop, const struct settings *se
     backend->localhost = slice_ends(slice_of(settings->domain), SLICE(".localhost"));
     struct error why = {0};
     if (strcmp(settings->egress, "none") != 0) {
-        backend->egress = egress_there(&why);
-        if (!backend->egress) {
+        backend->egress = egress_find(settings->egress, &why);
+        if (backend->egress == NULL && strcmp(settings->egress, "auto") != 0) {
+            error_set(err, STATUS_FAILED_PRECONDITION, "--egress=%s: %s", settings->egress,
+                      why.text);
+            return NULL;
+        }
+        if (backend->egress == NULL) {
             log_warn("containers have no outgoing network: %s", why.text);
         }
     }

@@ -86,11 +86,11 @@ static void on_prepare(uv_timer_t *timer)
         prepare_end(home, err.text);
         return;
     }
-    if (backend->egress && home->record->egress != RUN_EGRESS_NONE) {
+    if (backend->egress != NULL && home->record->egress != RUN_EGRESS_NONE) {
         char note[CONTAINER_PATH_BYTES];
         home_note_path(backend, home->number, note);
-        home->egress = egress_new(backend->loop, backend->children, &home->namespaces, note,
-                                  on_egress, home, &err);
+        home->egress = egress_new(backend->loop, backend->children, backend->egress,
+                                  &home->namespaces, note, on_egress, home, &err);
         home->egress_waits = true;
         if (home->egress == NULL) {
             on_egress(home, err.text);

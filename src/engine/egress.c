@@ -1,6 +1,5 @@
 /*
- * slirp4netns writes a byte to a pipe once the interface is up. It keeps nothing of this machine
- * but sockets: a file system of its own (empty), system calls listed, no right but to low ports.
+ * What the program writes to its descriptor 3 says that the interface is up.
  */
 #include "engine/egress.h"
 
@@ -9,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -16,14 +16,16 @@
 #include "base/memory.h"
 #include "engine/output.h"
 #include "engine/process_watch.h"
+#include "engine/rootless.h"
 #include "engine/spawn.h"
 #include "engine/tool.h"
 
-enum { READY_MS = 5000, ATTEMPTS = 4, AGAIN_MS = 1000, SAID_BYTES = 200 };
+enum { READY_MS = 5000, ATTEMPTS = 4, AGAIN_MS = 1000, SAID_BYTES = 200, WORDS_MAX = 40 };
 
 struct egress {
     uv_loop_t *loop;
     struct children *children;
+    const struct egress_way *way;
     const struct namespaces *namespaces;
     void (*ready)(void *ctx, const char *why); /* NULL once it was called */
     void *ctx;
@@ -37,14 +39,25 @@ struct egress {
     uv_timer_t timer;            /* it is late, or is to be started again */
 };
 
-bool egress_there(struct error *err)
+const struct egress_way *egress_find(const char *wanted, struct error *err)
 {
     char path[4096];
-    if (!tool_find("slirp4netns", path) || !tool_find("nsenter", path)) {
-        return error_set(err, STATUS_FAILED_PRECONDITION, "slirp4netns is not installed");
+    struct stat device;
+    const struct egress_way *way = egress_way_find(wanted, path, err);
+    if (way == NULL) {
+        return NULL;
     }
-    return access("/dev/net/tun", F_OK) == 0 ||
-           error_set(err, STATUS_FAILED_PRECONDITION, "this machine has no /dev/net/tun");
+    if (!tool_find("nsenter", path)) {
+        error_set(err, STATUS_FAILED_PRECONDITION, "nsenter is not installed");
+    } else if (stat("/dev/net/tun", &device) != 0) {
+        error_set(err, STATUS_FAILED_PRECONDITION, "this machine has no /dev/net/tun");
+    } else if (rootless() && (device.st_mode & 06) != 06) {
+        error_set(err, STATUS_FAILED_PRECONDITION,
+                  "/dev/net/tun is closed to others than root: chmod 0666 /dev/net/tun");
+    } else {
+        return way;
+    }
+    return NULL;
 }
 
 static void tell(struct egress *egress, const char *why)
@@ -142,8 +155,8 @@ static void on_exit_of_it(void *ctx, int status)
     (void)status;
     egress->pid = -1;
     output_drain(egress->words);
-    snprintf(why, sizeof(why), "slirp4netns has ended%s%s", *egress->said == '\0' ? "" : ": ",
-             egress->said);
+    snprintf(why, sizeof(why), "%s has ended%s%s", egress->way->name,
+             *egress->said == '\0' ? "" : ": ", egress->said);
     close_outputs(egress);
     if (egress->ready == NULL) {
         uv_timer_start(&egress->timer, on_again, AGAIN_MS, 0);
@@ -166,25 +179,26 @@ static void stop(struct egress *egress)
 static bool start(struct egress *egress, struct error *err)
 {
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    char nsenter[4096], slirp[4096], user[64];
+    char nsenter[4096], path[4096], user[64];
+    const char *argv[WORDS_MAX] = {"nsenter", user, "--setuid=0", "--setgid=0", path};
     int signal_fd = -1, words_fd = -1;
-    int dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (!tool_find("nsenter", nsenter) || !tool_find("slirp4netns", slirp)) {
-        close(dir_fd);
-        return error_set(err, STATUS_FAILED_PRECONDITION, "slirp4netns is not installed");
+    if (!tool_find("nsenter", nsenter) || egress_way_find(egress->way->name, path, err) == NULL) {
+        return error_wrap(err, "outgoing network");
     }
+    for (size_t i = 0; egress->way->arguments[i] != NULL && i + 6 < WORDS_MAX; i++) {
+        argv[i + 5] = egress->way->arguments[i];
+    }
+    int dir_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(user, sizeof(user), "--user=/proc/%d/fd/%d", (int)getpid(),
              egress->namespaces->user_fd);
     egress->signals = output_new(egress->loop, LOG_STDOUT, on_signal, egress, &signal_fd);
     egress->words = output_new(egress->loop, LOG_STDERR, on_words, egress, &words_fd);
     if (egress->signals != NULL && egress->words != NULL) {
+        fchmod(signal_fd, 0622); /* pasta opens it anew, as a user of the instance */
         egress->pid = spawn(
             &(struct spawn_order){
                 .path = nsenter,
-                .argv = (const char *[]){"nsenter", user, "--setuid=0", "--setgid=0", slirp,
-                                         "--configure", "--mtu=65520", "--disable-host-loopback",
-                                         "--enable-sandbox", "--enable-seccomp", "--ready-fd=3",
-                                         "--netns-type=path", "/proc/self/fd/0", "eth0", NULL},
+                .argv = argv,
                 .envp = environment,
                 .dir_fd = dir_fd,
                 .in_fd = egress->namespaces->net_fd,
@@ -218,7 +232,9 @@ static void on_late(uv_timer_t *timer)
     struct error err = {0};
     stop(egress);
     if (++egress->attempts == ATTEMPTS) {
-        tell(egress, "slirp4netns was not ready within 20 s");
+        char why[64];
+        snprintf(why, sizeof(why), "%s was not ready within 20 s", egress->way->name);
+        tell(egress, why);
     } else if (start(egress, &err)) {
         uv_timer_start(timer, on_late, READY_MS, 0);
     } else {
@@ -240,23 +256,23 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-static struct egress *make(uv_loop_t *loop, struct children *children,
+static struct egress *make(uv_loop_t *loop, struct children *children, const struct egress_way *way,
                            const struct namespaces *namespaces, const char *note)
 {
     struct egress *egress = mem_new(struct egress);
-    *egress =
-        (struct egress){.loop = loop, .children = children, .namespaces = namespaces, .pid = -1};
+    *egress = (struct egress){
+        .loop = loop, .children = children, .way = way, .namespaces = namespaces, .pid = -1};
     snprintf(egress->note, sizeof(egress->note), "%s", note);
     uv_timer_init(loop, &egress->timer);
     egress->timer.data = egress;
     return egress;
 }
 
-struct egress *egress_new(uv_loop_t *loop, struct children *children,
+struct egress *egress_new(uv_loop_t *loop, struct children *children, const struct egress_way *way,
                           const struct namespaces *namespaces, const char *note,
                           void (*ready)(void *ctx, const char *why), void *ctx, struct error *err)
 {
-    struct egress *egress = make(loop, children, namespaces, note);
+    struct egress *egress = make(loop, children, way, namespaces, note);
     egress->ready = ready;
     egress->ctx = ctx;
     if (!start(egress, err)) {
@@ -276,10 +292,10 @@ static void on_end_of_adopted(void *ctx)
 }
 
 struct egress *egress_adopt(uv_loop_t *loop, struct children *children,
-                            const struct namespaces *namespaces, const char *note,
-                            struct error *err)
+                            const struct egress_way *way, const struct namespaces *namespaces,
+                            const char *note, struct error *err)
 {
-    struct egress *egress = make(loop, children, namespaces, note);
+    struct egress *egress = make(loop, children, way, namespaces, note);
     pid_t pid;
     uint64_t started;
     if (read_note(note, &pid, &started)) {

@@ -26,14 +26,14 @@ static const struct range {
     {EGRESS_RESOLVER, AF_INET, 32, FIRST, FR_ACT_TO_TBL},
     {EGRESS_GATEWAY, AF_INET, 32, FIRST, FR_ACT_TO_TBL}, /* else no route by it can be made */
     /* Cloud Run: what counts as an internal address. */
-    {"10.0.0.0", AF_INET, 8, SECOND, FR_ACT_UNREACHABLE},     /* RFC 1918 */
-    {"172.16.0.0", AF_INET, 12, SECOND, FR_ACT_UNREACHABLE},  /* RFC 1918 */
-    {"192.168.0.0", AF_INET, 16, SECOND, FR_ACT_UNREACHABLE}, /* RFC 1918 */
-    {"100.64.0.0", AF_INET, 10, SECOND, FR_ACT_UNREACHABLE},  /* RFC 6598 */
-    {"240.0.0.0", AF_INET, 4, SECOND, FR_ACT_UNREACHABLE},    /* class E */
+    {"10.0.0.0", AF_INET, 8, SECOND, FR_ACT_UNREACHABLE},      /* RFC 1918 */
+    {"172.16.0.0", AF_INET, 12, SECOND, FR_ACT_UNREACHABLE},   /* RFC 1918 */
+    {"192.168.0.0", AF_INET, 16, SECOND, FR_ACT_UNREACHABLE},  /* RFC 1918 */
+    {"100.64.0.0", AF_INET, 10, SECOND, FR_ACT_UNREACHABLE},   /* RFC 6598 */
+    {"240.0.0.0", AF_INET, 4, SECOND, FR_ACT_UNREACHABLE},     /* class E */
     {"199.36.153.4", AF_INET, 30, SECOND, FR_ACT_UNREACHABLE}, /* restricted.googleapis.com */
     {"199.36.153.8", AF_INET, 30, SECOND, FR_ACT_UNREACHABLE}, /* private.googleapis.com */
-    {"fc00::", AF_INET6, 7, SECOND, FR_ACT_UNREACHABLE},      /* RFC 4193 */
+    {"fc00::", AF_INET6, 7, SECOND, FR_ACT_UNREACHABLE},       /* RFC 4193 */
 };
 
 struct question {
@@ -45,7 +45,8 @@ struct question {
 static void add(struct question *question, unsigned short type, const void *value, size_t bytes)
 {
     char *at = (char *)question + question->head.nlmsg_len;
-    const struct rtattr attribute = {.rta_type = type, .rta_len = (unsigned short)RTA_LENGTH(bytes)};
+    const struct rtattr attribute = {.rta_type = type,
+                                     .rta_len = (unsigned short)RTA_LENGTH(bytes)};
     memcpy(at, &attribute, sizeof(attribute));
     memcpy(at + RTA_LENGTH(0), value, bytes);
     question->head.nlmsg_len += (unsigned)RTA_SPACE(bytes);
@@ -97,7 +98,6 @@ bool private_ranges_close(const struct namespaces *namespaces, struct error *err
     }
     close(fd);
     errno = fault;
-    return fault == 0 ||
-           error_errno(err, "private addresses cannot be closed to the instance "
-                            "(--vpc-egress=private-ranges-only)");
+    return fault == 0 || error_errno(err, "private addresses cannot be closed to the instance "
+                                          "(--vpc-egress=private-ranges-only)");
 }

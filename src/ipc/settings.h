@@ -22,7 +22,7 @@ struct settings {
     char region[64];
     char organization[32];
     char engine[16];               /* auto, process, oci, kubernetes */
-    char egress[16];               /* of containers: auto, none */
+    char egress[16];               /* of containers: auto, none, slirp4netns, pasta */
     char client_documents[16];     /* of agents (CIMD): auto, private, off */
     char kubeconfig[4096];         /* absolute path; "": of the pod that we are in */
     char kubernetes_owner[64];     /* of all that is ours there; "": made once */

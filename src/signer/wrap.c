@@ -136,8 +136,8 @@ bool wrap_keyring(const struct keyring *keyring, struct arena *arena, struct sli
         good = !is_shared(name) || add_part(keyring, arena, name, parts, err);
     }
     closedir(dir);
-    return good && seal_close(&keyring->wrap.items[0], purpose, json_write(arena, parts), arena,
-                              out, err);
+    return good &&
+           seal_close(&keyring->wrap.items[0], purpose, json_write(arena, parts), arena, out, err);
 }
 
 /* ---- and comes back ---- */
@@ -171,8 +171,8 @@ static bool decode_part(struct arena *arena, const char *name, const json_t *val
                         struct slice *out, struct error *err)
 {
     struct slice text = {json_string_value(value), json_string_length(value)};
-    return (is_shared(slice_of(name)) && text.data != NULL &&
-            base64_decode_any(arena, text, out) && out->len > 0) ||
+    return (is_shared(slice_of(name)) && text.data != NULL && base64_decode_any(arena, text, out) &&
+            out->len > 0) ||
            error_set(err, STATUS_DATA_LOSS, "the wrapped keys have a part that is none: %.60s",
                      name);
 }

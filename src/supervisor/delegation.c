@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cgroups.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/cgroups.h"
 
 enum { MOVE_MS = 10000, LOOK_MS = 20 };
 
@@ -25,8 +25,8 @@ static bool is_ours(struct cgroups *out)
 {
     struct stat folder;
     cgroups_find(out);
-    return out->path[0] != '\0' && stat(out->folder, &folder) == 0 &&
-           folder.st_uid == geteuid() && access(out->folder, W_OK) == 0;
+    return out->path[0] != '\0' && stat(out->folder, &folder) == 0 && folder.st_uid == geteuid() &&
+           access(out->folder, W_OK) == 0;
 }
 
 static bool write_text(const struct cgroups *groups, const char *name, const char *text)

@@ -65,8 +65,8 @@ static struct slice jwks(struct arena *arena, struct node *node)
     struct slice out;
     struct error err;
     char kid[64] = "";
-    assert_true(answer_make(&node->keyring, SIGN_PUBLIC_KEYS, SLICE_NONE, NOW_S, arena, &out, kid,
-                            &err));
+    assert_true(
+        answer_make(&node->keyring, SIGN_PUBLIC_KEYS, SLICE_NONE, NOW_S, arena, &out, kid, &err));
     return out;
 }
 
@@ -110,8 +110,7 @@ static void a_key_that_was_forgotten_goes_with_its_file(void **state)
     node_open(&two, first_key);
     assert_true(keyring_rotate(&one.keyring, &err));
     assert_true(unwrap_keyring(&two.keyring, wrapped(&arena, &one), NOW_S, &old, &err));
-    assert_true(
-        keyring_forget(&one.keyring, slice_of(one.keyring.issuers[1].kid), &err));
+    assert_true(keyring_forget(&one.keyring, slice_of(one.keyring.issuers[1].kid), &err));
     assert_true(unwrap_keyring(&two.keyring, wrapped(&arena, &one), NOW_S, &old, &err));
     assert_int_equal(two.keyring.issuer_count, 1);
     keyring_close(&two.keyring);
@@ -189,8 +188,8 @@ static void parts_that_are_no_keys_are_refused_before_one_is_written(void **stat
     node_open(&one, first_key);
     struct slice mine = jwks(&arena, &one);
     for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
-        assert_true(seal_close(&one.keyring.wrap.items[0], SLICE("keyring"),
-                               slice_of(documents[i]), &arena, &sealed, &err));
+        assert_true(seal_close(&one.keyring.wrap.items[0], SLICE("keyring"), slice_of(documents[i]),
+                               &arena, &sealed, &err));
         assert_false(unwrap_keyring(&one.keyring, sealed, NOW_S, &old, &err));
         assert_int_equal(err.status, STATUS_DATA_LOSS);
     }
@@ -228,7 +227,10 @@ static void a_file_that_others_read_or_that_holds_no_key_is_refused(void **state
 {
     (void)state;
     static const char *const files[] = {
-        "", "\n", "short\n", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=x\n",
+        "",
+        "\n",
+        "short\n",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=x\n",
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n",
     };
     char file[128];
