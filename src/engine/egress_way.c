@@ -6,9 +6,15 @@
 
 /* A file system of its own (empty) and listed system calls; it keeps sockets and low ports. */
 static const char *const slirp4netns[] = {
-    "--configure",      "--mtu=65520",    "--disable-host-loopback",
-    "--enable-sandbox", "--enable-seccomp", "--ready-fd=3",
-    "--netns-type=path", "/proc/self/fd/0", "eth0",
+    "--configure",
+    "--mtu=65520",
+    "--disable-host-loopback",
+    "--enable-sandbox",
+    "--enable-seccomp",
+    "--ready-fd=3",
+    "--netns-type=path",
+    "/proc/self/fd/0",
+    "eth0",
     NULL,
 };
 
@@ -19,11 +25,37 @@ static const char *const slirp4netns[] = {
  * choice of an address would be this machine's, which could not be reached then.
  */
 static const char *const pasta[] = {
-    "--foreground", "--quiet", "--runas", "0", "--config-net", "--ipv4-only", "--address",
-    EGRESS_ADDRESS, "--netmask", "255.255.255.0", "--gateway", EGRESS_GATEWAY, "--dns-forward",
-    EGRESS_RESOLVER, "--no-map-gw", "--no-dhcp", "--tcp-ports", "none", "--udp-ports", "none",
-    "--tcp-ns", "none", "--udp-ns", "none", "--ns-ifname", "eth0", "--pid", "/proc/self/fd/3",
-    "--netns", "/proc/self/fd/0", NULL,
+    "--foreground",
+    "--quiet",
+    "--runas",
+    "0",
+    "--config-net",
+    "--ipv4-only",
+    "--address",
+    EGRESS_ADDRESS,
+    "--netmask",
+    "255.255.255.0",
+    "--gateway",
+    EGRESS_GATEWAY,
+    "--dns-forward",
+    EGRESS_RESOLVER,
+    "--no-map-gw",
+    "--no-dhcp",
+    "--tcp-ports",
+    "none",
+    "--udp-ports",
+    "none",
+    "--tcp-ns",
+    "none",
+    "--udp-ns",
+    "none",
+    "--ns-ifname",
+    "eth0",
+    "--pid",
+    "/proc/self/fd/3",
+    "--netns",
+    "/proc/self/fd/0",
+    NULL,
 };
 
 /* The first one is taken where both are installed. */
@@ -41,7 +73,8 @@ const struct egress_way *egress_way_find(const char *wanted, char path[4096], st
         }
     }
     error_set(err, STATUS_FAILED_PRECONDITION, "%s not installed",
-              any ? "neither slirp4netns nor pasta (package passt) is"
-                  : strcmp(wanted, "pasta") == 0 ? "pasta (package passt) is" : "slirp4netns is");
+              any                            ? "neither slirp4netns nor pasta (package passt) is"
+              : strcmp(wanted, "pasta") == 0 ? "pasta (package passt) is"
+                                             : "slirp4netns is");
     return NULL;
 }

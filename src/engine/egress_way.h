@@ -7,7 +7,8 @@
 
 #include "base/error.h"
 
-/* Of the inside: the instance, who answers names (from this machine's resolver), and the gateway. */
+/* Of the inside: the instance, who answers names (from this machine's resolver), and the gateway.
+ */
 #define EGRESS_ADDRESS  "10.0.2.100"
 #define EGRESS_RESOLVER "10.0.2.3"
 #define EGRESS_GATEWAY  "10.0.2.2" /* answers nobody */

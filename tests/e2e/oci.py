@@ -694,7 +694,7 @@ def the_files_of_homerun_and_of_others_are_out_of_reach_from_inside():
                  /proc/1/root{data}/owner.json /run/homerun /proc/{other}/root \
                  /proc/1/cwd/../../../../..{data}/owner.json /proc/self/root/../..{data}/signer \
                  /sys/fs/cgroup/memory /sys/kernel/debug /proc/kcore /proc/sys/kernel/modprobe; do
-            [ -e $f ] && head -c 1 $f >/dev/null 2>&1 && echo OUT $f
+            [ "$(head -c 1 $f 2>/dev/null | wc -c)" = 1 ] && echo OUT $f
         done
         for n in $(seq 3 40); do [ -e /proc/1/fd/$n ] && ls -l /proc/1/fd/$n; done
         grep -v ' / ' /proc/self/mountinfo | grep -E '{folder}|{data}'
