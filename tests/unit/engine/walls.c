@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -12,6 +13,7 @@
 #include "base/file.h"
 #include "engine/bundle.h"
 #include "engine/container.h"
+#include "engine/egress_way.h"
 #include "engine/environment.h"
 #include "engine/platform.h"
 #include "engine/seccomp_calls.h"
@@ -208,6 +210,53 @@ static void without_control_groups_processes_are_limited_one_by_one(void **state
     assert_string_equal(json_text_or(held, "linux.cgroupsPath", ""), "/homerun/id-0");
 }
 
+static bool has_words(const char *const *list, const char *first, const char *second)
+{
+    for (size_t i = 0; list[i] != NULL; i++) {
+        if (strcmp(list[i], first) == 0 &&
+            (second == NULL || (list[i + 1] != NULL && strcmp(list[i + 1], second) == 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is not installed here cannot be found; then its name is in the sentence. */
+static const struct egress_way *a_way(const char *name)
+{
+    char path[4096];
+    struct error err;
+    const struct egress_way *way = egress_way_find(name, path, &err);
+    assert_true(way != NULL || strstr(err.text, name) != NULL);
+    assert_true(way == NULL || strcmp(way->name, name) == 0);
+    return way;
+}
+
+static void no_way_out_leads_to_the_loopback_of_this_machine(void **state)
+{
+    static const char *const ports[] = {"--tcp-ports", "--udp-ports", "--tcp-ns", "--udp-ns"};
+    const struct egress_way *slirp4netns = a_way("slirp4netns"), *pasta = a_way("pasta");
+    char path[4096];
+    struct error err;
+    (void)state;
+    if (slirp4netns != NULL) {
+        assert_true(has_words(slirp4netns->arguments, "--disable-host-loopback", NULL));
+        assert_true(has_words(slirp4netns->arguments, "--enable-sandbox", NULL));
+        assert_true(has_words(slirp4netns->arguments, "--enable-seccomp", NULL));
+    }
+    if (pasta != NULL) {
+        assert_true(has_words(pasta->arguments, "--no-map-gw", NULL));
+        assert_true(has_words(pasta->arguments, "--ipv4-only", NULL));
+        assert_true(has_words(pasta->arguments, "--address", EGRESS_ADDRESS));
+        for (size_t i = 0; i < 4; i++) {
+            assert_true(has_words(pasta->arguments, ports[i], "none"));
+        }
+    }
+    const struct egress_way *any = egress_way_find("auto", path, &err);
+    assert_ptr_equal(any, slirp4netns != NULL ? slirp4netns : pasta);
+    assert_null(egress_way_find("something else", path, &err));
+}
+
 static void platforms_are_named_for_who_finds_none_that_fits(void **state)
 {
     auto_arena arena = {0};
@@ -234,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_control_groups_processes_are_limited_one_by_one),
+        cmocka_unit_test(no_way_out_leads_to_the_loopback_of_this_machine),
         cmocka_unit_test(platforms_are_named_for_who_finds_none_that_fits),
         cmocka_unit_test(every_wall_is_in_the_configuration),
         cmocka_unit_test(what_breaks_walls_is_on_no_list),
