@@ -129,7 +129,9 @@ static pid_t pid_of_container(const struct backend *backend, const char *id)
     struct slice text;
     const char *path = arena_printf(&arena, "%s/%s/status", backend->state, id);
     auto_json *status = file_read(&arena, path, 65536, &text, NULL) ? json_read(text, &err) : NULL;
-    return (pid_t)json_number(status, "pid", -1);
+    pid_t pid = (pid_t)json_number(status, "pid", -1);
+    uint64_t started = (uint64_t)json_number(status, "process-start-time", 0);
+    return started != 0 && process_started(pid) == started ? pid : -1;
 }
 
 static pid_t pid_of_way_out(const struct backend *backend, const char *name)
@@ -139,11 +141,17 @@ static pid_t pid_of_way_out(const struct backend *backend, const char *name)
     return egress_noted(note);
 }
 
+/* Inside of any container, of whatever tool, a process could call itself so: ours is in no
+ * namespace of processes but that of the machine. */
 static pid_t pid_of_crun(const struct backend *backend, const char *name)
 {
-    return name[0] >= '1' && name[0] <= '9' && is_our_crun(backend, name)
-               ? (pid_t)strtol(name, NULL, 10)
-               : -1;
+    char path[64];
+    struct stat own, other;
+    snprintf(path, sizeof(path), "/proc/%.20s/ns/pid", name);
+    bool ours = name[0] >= '1' && name[0] <= '9' && is_our_crun(backend, name) &&
+                stat("/proc/self/ns/pid", &own) == 0 && stat(path, &other) == 0 &&
+                own.st_ino == other.st_ino;
+    return ours ? (pid_t)strtol(name, NULL, 10) : -1;
 }
 
 bool container_join(const struct backend *backend)
