@@ -216,7 +216,9 @@ bool inner_socket_open(const struct namespaces *namespaces, const struct inner_p
     if (!place->taken) {
         out->fd = new_socket(place, namespaces, SOCK_STREAM);
     }
-    if (out->fd >= 0 && listen_at(place, out->fd, place->port)) {
+    struct inner_place all = *place;
+    all.address = place->loopback ? "0.0.0.0" : place->address;
+    if (out->fd >= 0 && listen_at(&all, out->fd, place->port)) {
         return true;
     }
     error_errno(err, "no socket at %s:%u could be made in the instance's network", place->address,
