@@ -172,6 +172,15 @@ unsigned container_sockets(struct backend_home *home, int family, int *out, unsi
     return namespaces_sockets(&home->namespaces, family, SOCK_STREAM, out, count);
 }
 
+static bool is_place(const struct backend_home *home, const struct listener *listener)
+{
+    return strcmp(listener->address, METADATA_ADDRESS) == 0 ||
+           strcmp(listener->address, SERVICES_ADDRESS) == 0 ||
+           /* without the kernel's program it is at the port itself */
+           (home->services.fd >= 0 && home->services.link_fd < 0 && !listener->udp &&
+            listener->port == home->backend->services_port);
+}
+
 /* Those of the containers: the places of ours are nobody's fault. */
 bool container_listeners(const struct backend_home *home, struct listeners *out, struct error *err)
 {
@@ -180,8 +189,7 @@ bool container_listeners(const struct backend_home *home, struct listeners *out,
         return false;
     }
     for (size_t i = 0; i < out->count; i++) {
-        const char *address = out->list[i].address;
-        if (strcmp(address, METADATA_ADDRESS) != 0 && strcmp(address, SERVICES_ADDRESS) != 0) {
+        if (!is_place(home, &out->list[i])) {
             out->list[kept++] = out->list[i];
         }
     }
