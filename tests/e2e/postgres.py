@@ -303,7 +303,7 @@ def a_password_is_read_from_a_file_that_nobody_else_may_read():
         before = file.read()
     with open(hba, "w", encoding="utf-8") as file:
         file.write(f"local {database} owner scram-sha-256\n{before}")
-    server().sql("SELECT pg_reload_conf()")
+    server().reload()
     folder = tempfile.mkdtemp(prefix="homerun-pass-")
     path = f"{folder}/pass"
 

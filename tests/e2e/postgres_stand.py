@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from homerun import ROOT, Homerun, Skip, need
+from homerun import ROOT, Homerun, Skip, need, wait_until
 
 SCRIPT = ROOT / "tests" / "postgres.sh"
 
@@ -76,13 +76,19 @@ class Server:
         """What needs no restart."""
         for name, value in settings.items():
             self.sql(f"ALTER SYSTEM SET {name} = '{value}'")
-        self.sql("SELECT pg_reload_conf()")
+        self.reload()
 
     def allow(self, line):
         """One more line of pg_hba.conf, behind the others."""
         with open(f"{self.folder}/data/pg_hba.conf", "a", encoding="ascii") as file:
             file.write(line + "\n")
+        self.reload()
+
+    def reload(self):
+        """Sessions that begin from now on go by the files as they are."""
+        before = self.sql("SELECT pg_conf_load_time()")
         self.sql("SELECT pg_reload_conf()")
+        wait_until(lambda: self.sql("SELECT pg_conf_load_time()") != before, "the server has read its files")
 
     def speak_tls(self, folder):
         """With a certificate of make_tls()."""
