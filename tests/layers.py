@@ -29,6 +29,7 @@ MAY_USE = {
     "model": "codec base",
     "store": "model codec base",
     "signer": "trust ipc codec base",
+    "fetcher": "ipc base",
     "metadata": "ipc net http codec base",
     "kubernetes": "codec base",
     "engine": "kubernetes model index ipc net http codec base",
@@ -252,7 +253,6 @@ MEMORY_BY_HAND = {
     "net/server_h2.c": "resets a stranger's stream when there is no memory",
     "kubernetes/client.c": "asprintf() alone, for a header with a token that is wiped at once",
     "control/identity/federation_keys.c": "not yet by mem_new()",
-    "control/identity/http_fetch.c": "asprintf() alone, for texts that libcurl copies",
     "control/identity/provider_talk.c": "not yet by mem_new()",
 }
 ALLOCATES = re.compile(r"(?<!\w)(?:malloc|calloc|realloc|reallocarray|strn?dup|v?asprintf)\(")

@@ -62,6 +62,7 @@ struct control {
     void (*on_change)(struct control *control, const char *kind, const char *name);
     char owner_sub[24];            /* unique ID of the installation's owner; "": not known */
     uv_timer_t secrets_timer;      /* run/secrets.c */
+    struct fetches *fetches;       /* what other servers are asked (identity/http_fetch.h) */
     struct map *provider_looks;    /* identity providers: whether they are there */
     struct map *issuer_fetches;    /* other issuers: when their keys were last asked for */
     struct key_fetch *key_fetches; /* calls that wait for such keys (federation_keys.c) */

@@ -21,6 +21,7 @@
 #include "control/identity/cluster_keys.h"
 #include "control/identity/guesses.h"
 #include "control/identity/handover.h"
+#include "control/identity/http_fetch.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/owner_file.h"
@@ -155,7 +156,8 @@ static bool open_channels(struct control *control, struct error *err)
             return false;
         }
     }
-    return control->supervisor != NULL && control->engine != NULL;
+    control->fetches = fetches_new(control, err);
+    return control->supervisor != NULL && control->engine != NULL && control->fetches != NULL;
 }
 
 static bool is_there(const char *path)
@@ -438,6 +440,7 @@ static void finish(struct control *control)
     agent_flows_free(control->agent_flows);
     store_close(control->store); /* checkpoints the write-ahead log */
     index_writer_free(control->index);
+    fetches_free(control->fetches);
 }
 
 int control_main(int argc, char **argv)
@@ -457,7 +460,7 @@ int control_main(int argc, char **argv)
                     : strcmp(control.settings.engine, "kubernetes") == 0 ? SETTING_IN_PODS
                                                                          : SETTING_ON_MACHINE);
     confine_core_dumps();
-    mallopt(M_ARENA_MAX, 1); /* fetches run on threads: an arena of each would stay for good */
+    mallopt(M_ARENA_MAX, 1); /* some work runs on threads: an arena of each would stay for good */
     uv_loop_init(&loop);
     control.loop = &loop;
     control.net = net_new(&loop);

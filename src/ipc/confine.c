@@ -73,7 +73,8 @@ enum {
     LANDLOCK_VERSION_FLAG = 1,
     LANDLOCK_FILES_ABI1 = (1 << 13) - 1, /* everything that the first version knows */
     LANDLOCK_EXECUTE = 1 << 0,
-    LANDLOCK_READ = 1 << 2 | 1 << 3, /* files and folders */
+    LANDLOCK_READ_FILE = 1 << 2,
+    LANDLOCK_READ = LANDLOCK_READ_FILE | 1 << 3, /* files and folders */
     LANDLOCK_PATH_BENEATH = 1,
     LANDLOCK_BIND_TCP = 1,
     LANDLOCK_SCOPE_BOTH = 3, /* abstract sockets and signals outside */
@@ -94,13 +95,32 @@ static uint64_t landlock_files(long version)
     return files;
 }
 
-static bool shut_files(unsigned *lacks, struct error *err)
+/* PATH, with all that is below it. What is not there needs no rule. */
+static bool allow_reading(int ruleset, const char *path, struct error *err)
+{
+    struct stat info;
+    struct landlock_below below = {.files = LANDLOCK_READ,
+                                   .dir_fd = open(path, O_PATH | O_CLOEXEC)};
+    if (below.dir_fd < 0) {
+        return true;
+    }
+    if (fstat(below.dir_fd, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        below.files = LANDLOCK_READ_FILE; /* other rights over a file are refused */
+    }
+    bool good = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_PATH_BENEATH, &below, 0) == 0 ||
+                error_errno(err, "allow reading %s", path);
+    close(below.dir_fd);
+    return good;
+}
+
+static bool shut_files(const struct confinement *what, unsigned *lacks, struct error *err)
 {
     long abi = landlock_version();
     struct landlock_rules rules = {.files = landlock_files(abi)};
     size_t bytes = sizeof(rules.files);
     if (abi < 1) {
-        *lacks |= CONFINED_WITHOUT_LANDLOCK; /* seccomp lets nothing be opened anyway */
+        /* Unless it names something that is readable, seccomp lets nothing be opened anyway. */
+        *lacks |= CONFINED_WITHOUT_LANDLOCK;
         return true;
     }
     if (abi >= 4) {
@@ -115,8 +135,12 @@ static bool shut_files(unsigned *lacks, struct error *err)
     if (fd < 0) {
         return error_errno(err, "make a Landlock ruleset");
     }
-    bool good = syscall(SYS_landlock_restrict_self, fd, 0) == 0 ||
-                error_errno(err, "enter the Landlock ruleset");
+    bool good = true;
+    for (size_t i = 0; good && what->readable != NULL && what->readable[i] != NULL; i++) {
+        good = allow_reading((int)fd, what->readable[i], err);
+    }
+    good = good && (syscall(SYS_landlock_restrict_self, fd, 0) == 0 ||
+                    error_errno(err, "enter the Landlock ruleset"));
     close((int)fd);
     return good;
 }
@@ -187,7 +211,7 @@ bool confine(const struct confinement *what, unsigned *lacks, struct error *err)
         *lacks = CONFINED_NOT;
         return true;
     }
-    return drop_privileges(err) && shut_files(lacks, err) && shut_calls(what, lacks, err);
+    return drop_privileges(err) && shut_files(what, lacks, err) && shut_calls(what, lacks, err);
 }
 
 /* ---- those who keep their user ---- */

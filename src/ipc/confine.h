@@ -1,7 +1,7 @@
 /*
  * What a process gives up for good once it has opened what it needs, in three layers from coarse to
- * fine: privileges (user, capabilities, no_new_privs), files (Landlock, without a single exception:
- * what is open stays usable), and all system calls but a short list (seccomp; the others answer
+ * fine: privileges (user, capabilities, no_new_privs), files (Landlock: what is open stays usable,
+ * and what is named may be read), and all system calls but a short list (seccomp; the others answer
  * EPERM).
  */
 #pragma once
@@ -20,6 +20,9 @@ struct confinement {
      * allowed.
      */
     bool (*allow_more)(void *filter);
+    /* Files and folders that may be read; NULL ends the list. Those that are not there are passed
+     * over. NULL: none. */
+    const char *const *readable;
 };
 
 enum { CONFINED_WITHOUT_LANDLOCK = 1, CONFINED_WITHOUT_SECCOMP = 2, CONFINED_NOT = 4 };

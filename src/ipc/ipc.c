@@ -445,6 +445,13 @@ bool ipc_send_now(int fd, enum message_type type, const void *body, size_t bytes
     return true;
 }
 
+void ipc_forget(int fd)
+{
+    char byte;
+    while (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0) {
+    }
+}
+
 bool ipc_receive_now(int fd, enum message_type *type, void *body, size_t *bytes,
                      unsigned timeout_ms, struct error *err)
 {

@@ -20,6 +20,7 @@ enum process_role {
     PROCESS_ENGINE,
     PROCESS_SIGNER,
     PROCESS_METADATA,
+    PROCESS_FETCHER,
     PROCESS_ROLES,
 };
 const char *process_role_name(enum process_role role); /* "control" */
@@ -66,6 +67,11 @@ enum message_type {
                    nodes share, and what it lacks */
     MSG_PLACES_TOLD, /* control → engine: what it holds of them now, and what others want */
     MSG_TENURE,      /* control → engine: what was held before this tenure is not */
+    MSG_FETCHER_WANTED,  /* control → supervisor: start the fetcher, or end it */
+    MSG_FETCHER_STARTED, /* fetcher → control: ask now; what a predecessor was asked stays without
+                            an answer */
+    MSG_FETCH,           /* control → fetcher: ask another server (ipc/fetch_message.h) */
+    MSG_FETCHED,         /* fetcher → control: what it answered */
     MSG_TYPES,
 };
 
@@ -242,6 +248,33 @@ struct msg_tenure {
     uint32_t tenure;
 };
 
+/* What is to become of the fetcher. BROKEN: it has said what it may not, and is killed. */
+enum fetcher_wanted { FETCHER_UNWANTED, FETCHER_WANTED, FETCHER_BROKEN };
+struct msg_fetcher_wanted {
+    uint32_t wanted; /* enum fetcher_wanted */
+};
+/* Texts that stand behind struct msg_fetch, one after the other, in this order. */
+enum fetch_text {
+    FETCH_URI,
+    FETCH_FORM,        /* body of a POST (application/x-www-form-urlencoded); empty: a GET */
+    FETCH_CREDENTIALS, /* HTTP Basic: "user:password" */
+    FETCH_BEARER,      /* access token */
+    FETCH_CA,          /* certificates in PEM that are trusted besides the system's */
+    FETCH_TEXTS,
+};
+struct msg_fetch {
+    uint64_t id;        /* chosen by control */
+    uint32_t bytes_max; /* of the answer */
+    uint32_t rules;     /* bits 1 << enum fetch_rule */
+    uint32_t text_bytes[FETCH_TEXTS];
+};
+enum { FETCH_WHY_BYTES = 256 };
+struct msg_fetched {
+    uint64_t id;
+    uint32_t status; /* of HTTP; 0: no answer came, and the bytes say why */
+    uint32_t bytes;  /* behind this struct */
+};
+
 /* Who may say what to whom, and how long: a packet that breaks its row is dropped and logged, and
  * ends the channel's use. */
 struct message_rule {
@@ -288,6 +321,8 @@ int ipc_take_fd(struct ipc_channel *channel);
 /* Before a loop runs: blocking, with a timeout. Used to talk to the signer. */
 bool ipc_send_now(int fd, enum message_type type, const void *body, size_t bytes,
                   unsigned timeout_ms, struct error *err);
+/* Discards what lies unread at the end FD: it was meant for a predecessor. */
+void ipc_forget(int fd);
 /* Receives one packet into BODY (at least IPC_PACKET_MAX). */
 bool ipc_receive_now(int fd, enum message_type *type, void *body, size_t *bytes,
                      unsigned timeout_ms, struct error *err);
@@ -297,9 +332,9 @@ bool ipc_receive_now(int fd, enum message_type *type, void *body, size_t *bytes,
 /*
  * Descriptors that the supervisor leaves open, named in the environment variable HOMERUN_FDS as
  * "name=fd name=fd…": settings, board, api, https, http (listening sockets), supervisor, control,
- * engine, signer, ingress0… (channel ends), wake0… (eventfds of the workers), log-requests,
- * log-instances. -1 if this process has none of that name. The descriptor is marked close-on-exec,
- * so that nothing this process starts finds it open.
+ * engine, signer, fetcher, ingress0… (channel ends), wake0… (eventfds of the workers),
+ * log-requests, log-instances. -1 if this process has none of that name. The descriptor is marked
+ * close-on-exec, so that nothing this process starts finds it open.
  */
 int ipc_inherited(const char *name);
 /* ingress: its own number, from HOMERUN_WORKER; -1 if it has none below BOARD_WORKERS. */

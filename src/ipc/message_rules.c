@@ -5,7 +5,7 @@
 
 enum {
     CHILDREN = BIT(PROCESS_CONTROL) | BIT(PROCESS_INGRESS) | BIT(PROCESS_ENGINE) |
-               BIT(PROCESS_SIGNER) | BIT(PROCESS_METADATA),
+               BIT(PROCESS_SIGNER) | BIT(PROCESS_METADATA) | BIT(PROCESS_FETCHER),
     BODY_MAX = IPC_PACKET_MAX - sizeof(struct message_head),
 };
 
@@ -52,12 +52,17 @@ const struct message_rule message_rules[MSG_TYPES] = {
     [MSG_PLACES] = {BIT(PROCESS_ENGINE), BIT(PROCESS_CONTROL), FROM(msg_places)},
     [MSG_PLACES_TOLD] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), FROM(msg_places_told)},
     [MSG_TENURE] = {BIT(PROCESS_CONTROL), BIT(PROCESS_ENGINE), ONE(msg_tenure)},
+    [MSG_FETCHER_WANTED] = {BIT(PROCESS_CONTROL), BIT(PROCESS_SUPERVISOR), ONE(msg_fetcher_wanted)},
+    [MSG_FETCHER_STARTED] = {BIT(PROCESS_FETCHER), BIT(PROCESS_CONTROL), EMPTY},
+    [MSG_FETCH] = {BIT(PROCESS_CONTROL), BIT(PROCESS_FETCHER), FROM(msg_fetch)},
+    [MSG_FETCHED] = {BIT(PROCESS_FETCHER), BIT(PROCESS_CONTROL), FROM(msg_fetched)},
 };
 
 static const char *const role_names[PROCESS_ROLES] = {
     [PROCESS_SUPERVISOR] = "supervisor", [PROCESS_CONTROL] = "control",
     [PROCESS_INGRESS] = "ingress",       [PROCESS_ENGINE] = "engine",
     [PROCESS_SIGNER] = "signer",         [PROCESS_METADATA] = "metadata",
+    [PROCESS_FETCHER] = "fetcher",
 };
 
 const char *process_role_name(enum process_role role)

@@ -21,6 +21,12 @@
 
 extern char **environ;
 
+/* What a process with a bare environment gets of ours: proxies, and where libraries are. */
+static const char *const ways_to_the_network[] = {
+    "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",       "ALL_PROXY",
+    "no_proxy",   "NO_PROXY",    "RES_OPTIONS", "LD_LIBRARY_PATH",
+};
+
 enum { GRANTS_MAX = 32 + 4 * BOARD_WORKERS, EXIT_NO_EXEC = 127 };
 
 struct birth {
@@ -33,6 +39,7 @@ struct birth {
     char **environment;
     int log;
     pid_t parent;
+    int program; /* -1: ours */
 };
 
 static void on_grant(const char *name, int fd, void *ctx)
@@ -45,6 +52,25 @@ static void on_grant(const char *name, int fd, void *ctx)
     birth->fds[birth->count++] = fd;
 }
 
+static bool is_variable(const char *entry, const char *name)
+{
+    size_t bytes = strlen(name);
+    return strncmp(entry, name, bytes) == 0 && entry[bytes] == '=';
+}
+
+static bool is_handed_on(const char *entry, bool bare)
+{
+    if (!bare) {
+        return !is_variable(entry, "HOMERUN_FDS") && !is_variable(entry, "HOMERUN_WORKER") &&
+               !is_variable(entry, "HOMERUN_USER");
+    }
+    size_t count = sizeof(ways_to_the_network) / sizeof(ways_to_the_network[0]), i = 0;
+    while (i < count && !is_variable(entry, ways_to_the_network[i])) {
+        i++;
+    }
+    return i < count;
+}
+
 /* Ours, less what concerned the supervisor itself, and what this child is told. */
 static char **environment_new(struct birth *birth)
 {
@@ -55,9 +81,7 @@ static char **environment_new(struct birth *birth)
     char **out = mem_array(count + 4, char *);
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(environ[i], "HOMERUN_FDS=", 12) != 0 &&
-            strncmp(environ[i], "HOMERUN_WORKER=", 15) != 0 &&
-            strncmp(environ[i], "HOMERUN_USER=", 13) != 0) {
+        if (is_handed_on(environ[i], birth->rights->bare)) {
             out[at++] = environ[i];
         }
     }
@@ -135,6 +159,10 @@ static void become(const struct birth *birth)
     if (!birth->rights->may_gain) {
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     }
+    if (birth->program >= 0) {
+        syscall(SYS_execveat, birth->program, "", arguments, birth->environment, AT_EMPTY_PATH);
+        say_and_exit("homerun: homerun-fetcher cannot be started\n");
+    }
     execve("/proc/self/exe", arguments, birth->environment);
     say_and_exit("homerun: /proc/self/exe cannot be started: is /proc mounted?\n");
 }
@@ -146,6 +174,7 @@ pid_t child_start(const struct estate *estate, const struct role_rights *rights,
 {
     struct birth birth = {
         .rights = rights, .log = log, .parent = getpid(), .names = BUFFER_INIT(16384)};
+    birth.program = rights->program == HOLD_SETTINGS ? -1 : estate->holdings[rights->program];
     buffer_add_text(&birth.names, "HOMERUN_FDS=");
     on_grant("supervisor", channel, &birth);
     estate_each(estate, rights, worker, on_grant, &birth);

@@ -119,7 +119,6 @@ static void on_message(struct ipc_channel *channel, enum message_type type, cons
 {
     struct post *post = ctx;
     (void)channel;
-    (void)body;
     (void)bytes;
     if (type == MSG_READY && post->state == POST_STARTING) {
         uv_timer_stop(&post->timer);
@@ -127,6 +126,10 @@ static void on_message(struct ipc_channel *channel, enum message_type type, cons
         log_debug("%s pid=%d ready", post_name(post), (int)post->pid);
         post->crew->events->on_changed(post->crew->ctx);
         crew_step(post->crew);
+    } else if (type == MSG_FETCHER_WANTED) {
+        struct msg_fetcher_wanted message;
+        memcpy(&message, body, sizeof(message));
+        crew_want_fetcher(post->crew, (enum fetcher_wanted)message.wanted);
     } else if (type == MSG_NONE) {
         /* Dead already, or it broke a rule; without a channel it could not be drained. */
         kill(post->pid, SIGKILL);
@@ -176,7 +179,24 @@ static void post_drain(struct post *post)
     }
 }
 
+static void post_kill(struct post *post)
+{
+    post_enter(post, POST_DRAINING);
+    uv_timer_stop(&post->timer);
+    kill(post->pid, SIGKILL);
+}
+
 /* ---- roles ---- */
+
+static bool has_needs(const struct estate *estate, const struct role_rights *rights)
+{
+    for (unsigned i = 0; i < HOLDINGS; i++) {
+        if ((rights->needs >> i & 1) != 0 && estate->holdings[i] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static void on_again(uv_timer_t *timer)
 {
@@ -211,6 +231,33 @@ static void role_fill(struct crew *crew, struct crew_role *role)
             return;
         }
     }
+}
+
+static void set_fetcher(struct crew *crew, enum fetcher_wanted wanted)
+{
+    for (unsigned i = 0; i < crew->role_count; i++) {
+        struct crew_role *role = &crew->roles[i];
+        if (role->rights->on_demand && has_needs(crew->estate, role->rights)) {
+            role->wanted = wanted == FETCHER_WANTED;
+        }
+    }
+    for (unsigned i = 0; i < crew->post_count && wanted != FETCHER_WANTED; i++) {
+        struct post *post = &crew->posts[i];
+        if (!post->rights->on_demand || !is_living(post)) {
+            continue;
+        }
+        if (wanted == FETCHER_UNWANTED) {
+            post_drain(post);
+        } else {
+            post_kill(post);
+        }
+    }
+}
+
+void crew_want_fetcher(struct crew *crew, enum fetcher_wanted wanted)
+{
+    set_fetcher(crew, wanted);
+    crew_step(crew);
 }
 
 /* ---- phases ---- */
@@ -368,14 +415,15 @@ static void judge(struct crew *crew, struct crew_role *role, const struct post *
     describe(status, how);
     bool person = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_PERSON_MUST_ACT;
     bool was_starting = before->state == POST_STARTING;
-    if (crew->phase == CREW_RELOADING && !crew->going_back && was_starting &&
+    bool needed = !before->rights->on_demand; /* all others go on without it */
+    if (needed && crew->phase == CREW_RELOADING && !crew->going_back && was_starting &&
         before->generation == crew->generation) {
         log_error("%s does not start with the new configuration (%s): the old one stays",
                   process_role_name(role->rights->role), how);
         reload_abandon(crew);
         return;
     }
-    if (person || (crew->phase == CREW_STARTING && was_starting)) {
+    if (needed && (person || (crew->phase == CREW_STARTING && was_starting))) {
         log_error("%s could not %s (%s): see its message above; everything ends",
                   process_role_name(role->rights->role), was_starting ? "start" : "go on", how);
         crew_end(crew, 1);
@@ -419,6 +467,11 @@ void crew_on_death(struct crew *crew, pid_t pid, int status)
         estate_empty_worker(crew->estate, post->worker);
         tell_worker_gone(crew, post->worker);
     }
+    if (post->rights->role == PROCESS_CONTROL) {
+        set_fetcher(crew, FETCHER_BROKEN); /* nobody waits for its answers */
+    } else if (post->rights->on_demand) {
+        crew->events->on_changed(crew->ctx);
+    }
     for (unsigned i = 0; i < crew->role_count; i++) {
         if (crew->roles[i].rights == post->rights && before.state != POST_DRAINING &&
             crew->phase != CREW_ENDING) {
@@ -430,16 +483,6 @@ void crew_on_death(struct crew *crew, pid_t pid, int status)
 
 /* ---- the whole ---- */
 
-static bool is_wanted(const struct estate *estate, const struct role_rights *rights)
-{
-    for (unsigned i = 0; i < HOLDINGS; i++) {
-        if ((rights->needs >> i & 1) != 0 && estate->holdings[i] < 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 void crew_init(struct crew *crew, uv_loop_t *loop, const struct estate *estate, int log,
                const struct crew_events *events, void *ctx)
 {
@@ -449,7 +492,9 @@ void crew_init(struct crew *crew, uv_loop_t *loop, const struct estate *estate, 
         const struct role_rights *rights = &role_rights[i];
         struct crew_role *role = &crew->roles[crew->role_count++];
         *role = (struct crew_role){.crew = crew, .rights = rights};
-        role->wanted = !is_wanted(estate, rights) ? 0 : rights->many ? estate->numbers - 1 : 1;
+        role->wanted = rights->on_demand || !has_needs(estate, rights) ? 0
+                       : rights->many                                  ? estate->numbers - 1
+                                                                       : 1;
         uv_timer_init(loop, &role->timer);
         role->timer.data = role;
         unsigned posts = rights->many ? estate->numbers : 1;

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -205,6 +206,9 @@ static bool open_channels(struct estate *estate, struct error *err)
     }
     for (size_t e = 0; e < EDGES; e++) {
         unsigned count = edge_is_many(&edges[e]) ? estate->numbers : 1;
+        if (edges[e].b == PROCESS_FETCHER && estate->holdings[HOLD_FETCHER] < 0) {
+            continue; /* by that, control knows */
+        }
         for (unsigned i = 0; i < count; i++) {
             int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
             if (socketpair(AF_UNIX, type, 0, estate->pairs[e][i]) < 0) {
@@ -231,6 +235,29 @@ static bool open_logs(struct estate *estate, const char *data, struct error *err
     }
     estate->log = data_folder_log(data, "homerun.log", err);
     return estate->log >= 0;
+}
+
+/*
+ * Where homerun-fetcher is, as seen from our own program's folder. It is opened once, so that one
+ * of another version, which is installed meanwhile, is not mixed with the processes that run.
+ */
+static void open_fetcher(struct estate *estate, const char *path)
+{
+    static const char *const places[] = {"", "fetcher/", "../libexec/homerun/"};
+    char self[PATH_MAX], beside[PATH_MAX + 64];
+    if (path != NULL) {
+        estate->holdings[HOLD_FETCHER] = open(path, O_PATH | O_CLOEXEC);
+        return;
+    }
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self));
+    ptrdiff_t slash = len > 0 ? slice_find_last((struct slice){self, (size_t)len}, '/') : -1;
+    for (size_t i = 0; slash >= 0 && i < sizeof(places) / sizeof(places[0]); i++) {
+        snprintf(beside, sizeof(beside), "%.*s/%shomerun-fetcher", (int)slash, self, places[i]);
+        int fd = estate->holdings[HOLD_FETCHER] = open(beside, O_PATH | O_CLOEXEC);
+        if (fd >= 0) {
+            return;
+        }
+    }
 }
 
 static bool open_lease(struct estate *estate, struct error *err)
@@ -266,6 +293,7 @@ bool estate_open(struct estate *estate, const struct supervisor_plan *plan,
                          (int)WORKERS_MAX);
     }
     estate_init(estate, (unsigned)settings->workers);
+    open_fetcher(estate, plan->fetcher);
     bool good = data_folder_check(settings->data, &estate->lock, err) &&
                 open_sockets(estate, plan, settings, err) &&
                 data_folder_take(settings->data, &estate->lock, err) &&
@@ -349,9 +377,9 @@ void estate_each(const struct estate *estate, const struct role_rights *rights, 
 
 static void pair_empty(const int pair[2])
 {
-    char byte;
     for (int side = 0; side < 2; side++) {
-        while (pair[side] >= 0 && recv(pair[side], &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0) {
+        if (pair[side] >= 0) {
+            ipc_forget(pair[side]);
         }
     }
 }

@@ -1,12 +1,14 @@
 /*
  * Everybody has a channel to the supervisor, and those that edges[] names. What is not in a row
  * below is closed in that process: ingress can have the doors' assertions signed and nothing else,
- * the signer has no network, control cannot accept a request to a service, and only the engine
- * starts programs.
+ * the signer has no network, control cannot accept a request to a service, the fetcher has nothing
+ * but its channels, and only the engine starts programs.
  */
 #include "supervisor/rights.h"
 
 #include <linux/capability.h>
+
+#include "ipc/board.h"
 
 #define BIT(what) (1u << (what))
 #define CAP(what) (UINT64_C(1) << (what))
@@ -25,6 +27,16 @@ const struct role_rights role_rights[] = {
         .stage = 0,
         .holds = BIT(HOLD_SETTINGS),
         .capabilities = CAPS_FILES | CAPS_SHED | CAP(CAP_IPC_LOCK),
+    },
+    {
+        .role = PROCESS_FETCHER,
+        .stage = 0, /* so that it ends after control */
+        .needs = BIT(HOLD_FETCHER),
+        .on_demand = true,
+        .bare = true,
+        .program = HOLD_FETCHER,
+        .user = 2 + BOARD_WORKERS,
+        .capabilities = CAPS_SHED,
     },
     {
         .role = PROCESS_CONTROL,
@@ -49,7 +61,7 @@ const struct role_rights role_rights[] = {
                  BIT(HOLD_TICKETS) | BIT(HOLD_LOG_REQUESTS) | BIT(HOLD_DENIALS) | BIT(HOLD_METER) |
                  BIT(HOLD_LEASE),
         .wakes = true,
-        .user = 2, /* to 2 + BOARD_WORKERS */
+        .user = 2, /* to 1 + BOARD_WORKERS */
         .capabilities = CAPS_FILES | CAPS_SHED,
     },
     {
@@ -67,7 +79,7 @@ const struct edge edges[EDGES] = {
     {PROCESS_CONTROL, PROCESS_SIGNER},   {PROCESS_CONTROL, PROCESS_ENGINE},
     {PROCESS_INGRESS, PROCESS_ENGINE},   {PROCESS_INGRESS, PROCESS_CONTROL},
     {PROCESS_METADATA, PROCESS_CONTROL}, {PROCESS_ENGINE, PROCESS_METADATA},
-    {PROCESS_INGRESS, PROCESS_SIGNER},
+    {PROCESS_INGRESS, PROCESS_SIGNER},   {PROCESS_CONTROL, PROCESS_FETCHER},
 };
 
 static const char *const holding_names[HOLDINGS] = {
@@ -84,6 +96,7 @@ static const char *const holding_names[HOLDINGS] = {
     [HOLD_LOG_REQUESTS] = "log-requests",
     [HOLD_LOG_INSTANCES] = "log-instances",
     [HOLD_DENIALS] = "denials",
+    [HOLD_FETCHER] = "program",
 };
 
 const char *holding_name(enum holding holding)

@@ -19,6 +19,7 @@ enum holding {
     HOLD_LOG_REQUESTS,
     HOLD_LOG_INSTANCES,
     HOLD_DENIALS, /* the index of refusals (ipc/denial_index.h) */
+    HOLD_FETCHER, /* the program of the fetcher; missing: it is not installed */
     HOLDINGS,
 };
 const char *holding_name(enum holding holding); /* as in HOMERUN_FDS */
@@ -29,9 +30,12 @@ struct role_rights {
     bool many;      /* one process for each worker */
     unsigned holds; /* bits 1 << holding */
     unsigned needs; /* the same: without one of these it is not started */
+    bool on_demand; /* runs while control wants it, and only then */
     bool wakes;     /* the eventfds of all workers */
     bool may_gain;  /* may start set-user-ID programs, which gain rights */
-    unsigned user;  /* when started as root it runs as this user of users_find(), plus its worker
+    bool bare;      /* of the environment it gets what leads to the network, and nothing else */
+    enum holding program; /* another one than ours; HOLD_SETTINGS, which is none: ours */
+    unsigned user; /* when started as root it runs as this user of users_find(), plus its worker
                        number; 0: the user is not changed */
     uint64_t capabilities; /* at most, when started as root: bits 1 << CAP_… */
 };
@@ -45,5 +49,5 @@ extern const unsigned role_rights_count;
 struct edge {
     enum process_role a, b;
 };
-enum { EDGES = 7 };
+enum { EDGES = 8 };
 extern const struct edge edges[EDGES];

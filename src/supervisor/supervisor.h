@@ -20,6 +20,7 @@ struct supervisor_plan {
     char metadata[128];    /* "off"; "" for the usual port, or any if that is taken */
     char ready_file[4096]; /* written beside DATA/ready.json; "" for none */
     const char *version;   /* of the program */
+    const char *fetcher;   /* program of the fetcher; NULL: homerun-fetcher beside our own */
 };
 
 struct supervisor_events {

@@ -235,7 +235,7 @@ class Homerun:
         """The program where another user can start it: the checkout may be private."""
         built = os.path.dirname(os.path.realpath(BINARY))
         for path in (os.path.realpath(BINARY), f"{built}/engine/hello/homerun-hello",
-                     f"{built}/homerun-hello"):
+                     f"{built}/homerun-hello", f"{built}/fetcher/homerun-fetcher", f"{built}/homerun-fetcher"):
             if os.path.exists(path):
                 os.chmod(shutil.copy(path, self.folder), 0o755)
         return os.path.join(self.folder, os.path.basename(os.path.realpath(BINARY)))

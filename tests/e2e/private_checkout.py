@@ -23,6 +23,10 @@ def the_built_in_image_runs_out_of_a_private_folder():
                     "--no-invoker-iam-check")
         answer = homerun.get(homerun.url("hello"), headers={"Accept": "text/plain"})
         assert answer.status == 200 and "It is running." in answer.text, answer
+        # The program that asks other servers has been left out.
+        refused = homerun.api("POST", "/homerun/v1/issuers", {
+            "name": "a", "issuer": "https://a.example", "jwksUri": "http://127.0.0.1:9/keys", "domains": ["a.example"]})
+        assert refused.status == 400 and "homerun-fetcher" in refused.json["error"]["message"], refused
 
 
 if __name__ == "__main__":

@@ -1,12 +1,20 @@
 /*
- * Asking other servers: libcurl beside the loop, with limits of time and size, never following a
- * redirect. Used for keys, descriptions and tokens of other issuers.
+ * Asking other servers, by the fetcher: a process that starts with the first question, and ends
+ * when there was none for a while. Limits of time and size; no redirect is followed. Used for keys,
+ * descriptions and tokens of other issuers, and for descriptions of agents.
  */
 #pragma once
 
 #include "control/control.h"
+#include "ipc/fetch_message.h"
 
-enum { FETCH_BYTES_MAX = 65536, FETCH_TIMEOUT_S = 5 };
+struct fetches; /* opaque: what is asked, and by which channel */
+
+/* Over the channel "fetcher", if this process was born with one; else each question is answered by
+ * what is missing. NULL and *err on failure. */
+struct fetches *fetches_new(struct control *control, struct error *err);
+/* Those who wait are not told. NULL is fine. */
+void fetches_free(struct fetches *fetches);
 
 /* What is asked. Copied. */
 struct fetch_plan {

@@ -124,6 +124,9 @@ static void no_process_holds_what_belongs_to_another(void **state)
         assert_int_equal((rights->holds >> HOLD_METADATA & 1) != 0, role == PROCESS_METADATA);
         assert_int_equal(rights->may_gain, role == PROCESS_ENGINE);
         assert_int_equal(rights->many, role == PROCESS_INGRESS);
+        bool fetcher = role == PROCESS_FETCHER;
+        assert_int_equal(rights->on_demand, fetcher);
+        assert_true(!fetcher || (rights->holds == 0 && rights->bare && !rights->wakes));
         assert_true(i == 0 || rights->stage >= role_rights[i - 1].stage);
     }
     for (unsigned e = 0; e < EDGES; e++) {
@@ -133,6 +136,8 @@ static void no_process_holds_what_belongs_to_another(void **state)
         assert_false(signer &&
                      engine); /* ingress may ask for the doors' assertions: signer/answer.c */
         assert_false(signer && metadata);
+        bool fetcher = edges[e].a == PROCESS_FETCHER || edges[e].b == PROCESS_FETCHER;
+        assert_true(!fetcher || edges[e].a == PROCESS_CONTROL);
     }
 }
 

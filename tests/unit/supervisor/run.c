@@ -71,15 +71,61 @@ static void check_descriptors(const char *data, const char *role)
     note(data, named == open_now ? "tidy" : "untidy", role);
 }
 
+/* Control wants the fetcher (SIGUSR1), or no more (SIGUSR2), or says that it broke a rule (SIGHUP).
+ */
+static volatile sig_atomic_t wish = -1;
+
+static void on_wish(int number)
+{
+    wish = number == SIGUSR1   ? FETCHER_WANTED
+           : number == SIGUSR2 ? FETCHER_UNWANTED
+                               : FETCHER_BROKEN;
+}
+
+static void say_wish(int fd)
+{
+    struct error err = {0};
+    const struct msg_fetcher_wanted message = {.wanted = (uint32_t)wish};
+    ipc_send_now(fd, MSG_FETCHER_WANTED, &message, sizeof(message), 1000, &err);
+}
+
+/* The fetcher gets no settings: it only comes and goes. */
+static int play_fetcher(void)
+{
+    alignas(8) static char body[IPC_PACKET_MAX];
+    struct error err = {0};
+    enum message_type type = MSG_NONE;
+    size_t bytes;
+    int fd = ipc_inherited("supervisor");
+    struct pollfd in = {.fd = fd, .events = POLLIN};
+    if (ipc_inherited("settings") >= 0 || ipc_inherited("control") < 0 || getenv("PATH") != NULL ||
+        !ipc_send_now(fd, MSG_READY, NULL, 0, 1000, &err)) {
+        return 9;
+    }
+    poll(&in, 1, -1);
+    return ipc_receive_now(fd, &type, body, &bytes, 1000, &err) && type == MSG_DRAIN ? 0 : 8;
+}
+
 static int play(const char *role)
 {
     alignas(8) static char body[IPC_PACKET_MAX];
     struct error err = {0};
     struct settings settings;
+    static const int wishes[] = {SIGUSR1, SIGUSR2, SIGHUP};
 
+    if (strcmp(role, "fetcher") == 0) {
+        return play_fetcher();
+    }
     if (!settings_read(&settings, ipc_inherited("settings"), &err)) {
         return 9;
     }
+    sigset_t mask, before;
+    sigemptyset(&mask);
+    for (size_t i = 0; strcmp(role, "control") == 0 && i < 3; i++) {
+        sigaction(wishes[i], &(struct sigaction){.sa_handler = on_wish}, NULL);
+        sigaddset(&mask, wishes[i]);
+    }
+    sigprocmask(SIG_BLOCK, &mask, &before); /* a wish comes while it waits, and only then */
     note(settings.data, "start", role);
     check_descriptors(settings.data, role);
     if (is_told(settings.data, role, "person")) {
@@ -97,7 +143,11 @@ static int play(const char *role)
         enum message_type type;
         size_t bytes;
         struct pollfd in = {.fd = fd, .events = POLLIN};
-        poll(&in, 1, -1);
+        bool wished = ppoll(&in, 1, NULL, &before) < 0;
+        if (wished) {
+            say_wish(fd);
+            continue;
+        }
         if (!ipc_receive_now(fd, &type, body, &bytes, 1000, &err)) {
             return 8;
         }
@@ -138,6 +188,7 @@ static struct supervisor_plan plan_of(const struct stage *stage)
 {
     struct supervisor_plan plan = {.api = "127.0.0.1:0",
                                    .https = "127.0.0.1:0",
+                                   .fetcher = "/proc/self/exe",
                                    .http = "127.0.0.1:0",
                                    .metadata = "127.0.0.1:0",
                                    .version = "test"};
@@ -303,6 +354,64 @@ static void without_a_socket_there_is_no_metadata_server(void **state)
     assert_int_equal(end_with(stage, SIGTERM), 0);
 }
 
+enum { NOBODY_YET = 0, NOBODY = -1 };
+
+/* Waits for a fetcher that is ready and another one than LAST, and gives its pid; of NOBODY: until
+ * there is none. */
+static pid_t fetcher_after(struct stage *stage, pid_t last)
+{
+    int64_t end_us = clock_mono_us() + (int64_t)DEADLINE_S * 1000000;
+    for (;; usleep(2000)) {
+        struct slice ready = read_all(stage, "ready.json");
+        bool there = slice_find_slice(ready, SLICE("\"fetcher\"")) >= 0;
+        if (ready.len > 0 && there != (last == NOBODY) &&
+            (!there || pid_of(stage, "fetcher") != last)) {
+            return there ? pid_of(stage, "fetcher") : NOBODY;
+        }
+        if (clock_mono_us() > end_us) {
+            fail_msg("%.*s", SLICE_ARG(ready));
+        }
+    }
+}
+
+static void the_fetcher_runs_while_control_wants_it(void **state)
+{
+    struct stage *stage = *state;
+    up(stage);
+    fetcher_after(stage, NOBODY);
+    kill(pid_of(stage, "control"), SIGUSR1);
+    pid_t pid = fetcher_after(stage, NOBODY_YET);
+    kill(pid, SIGKILL); /* it is still wanted */
+    fetcher_after(stage, pid);
+    kill(pid_of(stage, "control"), SIGUSR2);
+    fetcher_after(stage, NOBODY);
+    kill(pid_of(stage, "control"), SIGUSR1);
+    fetcher_after(stage, NOBODY_YET);
+    kill(pid_of(stage, "control"), SIGHUP); /* it is killed, and not started again */
+    fetcher_after(stage, NOBODY);
+    kill(pid_of(stage, "control"), SIGUSR1);
+    fetcher_after(stage, NOBODY_YET);
+    kill(pid_of(stage, "control"), SIGKILL); /* nobody waits for its answers any more */
+    wait_for(stage, "ready control", 2);
+    fetcher_after(stage, NOBODY);
+    assert_int_equal(end_with(stage, SIGTERM), 0);
+}
+
+static void without_its_program_there_is_no_fetcher(void **state)
+{
+    struct stage *stage = *state;
+    struct supervisor_plan plan = plan_of(stage);
+    plan.fetcher = "/nonexistent/homerun-fetcher";
+    stage->pid = supervisor_start(stage, &plan);
+    wait_for(stage, "up all", 1);
+    kill(pid_of(stage, "control"), SIGUSR1);
+    kill(pid_of(stage, "control"), SIGKILL); /* its successor comes after that wish */
+    wait_for(stage, "ready control", 2);
+    assert_true(slice_find_slice(read_all(stage, "ready.json"), SLICE("fetcher")) < 0);
+    assert_int_equal(count(stage, "untidy"), 0);
+    assert_int_equal(end_with(stage, SIGTERM), 0);
+}
+
 static void a_killed_process_is_followed_by_another(void **state)
 {
     static const char *const roles[] = {"signer", "control", "engine"};
@@ -447,6 +556,8 @@ int main(int argc, char **argv)
         STAGED(processes_start_by_stages_and_end_in_the_reverse_order),
         STAGED(a_process_finds_nothing_open_that_it_has_no_name_for),
         STAGED(without_a_socket_there_is_no_metadata_server),
+        STAGED(the_fetcher_runs_while_control_wants_it),
+        STAGED(without_its_program_there_is_no_fetcher),
         STAGED(a_killed_process_is_followed_by_another),
         STAGED(a_dead_worker_is_told_of_before_its_successor_starts),
         STAGED(a_crash_loop_goes_on_with_pauses_and_ends_when_told),

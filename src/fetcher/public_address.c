@@ -1,12 +1,10 @@
-#include "control/identity/public_address.h"
+#include "fetcher/public_address.h"
 
-#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A network: its first address and how many bits of that count. */
 struct range {
@@ -115,25 +113,4 @@ bool address_is_public(const struct sockaddr *address)
             : !is_within(bytes, &given_v6) ||
                   is_within_any(bytes, special_v6, sizeof(special_v6) / sizeof(special_v6[0]));
     return !special && !is_of_this_machine(bytes, count);
-}
-
-/* Connecting a datagram socket sends nothing: the kernel looks for a route. */
-static bool has_route(const void *address, socklen_t bytes, int family)
-{
-    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool found = fd >= 0 && connect(fd, address, bytes) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return found;
-}
-
-bool machine_has_a_way_out(void)
-{
-    /* Addresses of documentation: they are nobody's. */
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(443)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(443)};
-    inet_pton(AF_INET, "192.0.2.1", &v4.sin_addr);
-    inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr);
-    return has_route(&v4, sizeof(v4), AF_INET) || has_route(&v6, sizeof(v6), AF_INET6);
 }

@@ -13,6 +13,3 @@
  * machine's own.
  */
 bool address_is_public(const struct sockaddr *address);
-
-/* Whether this machine has a route to the public network. Nothing is sent. */
-bool machine_has_a_way_out(void);
