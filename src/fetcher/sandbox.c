@@ -142,7 +142,9 @@ bool fetcher_sandbox_enter(struct error *err)
     if (!confine(&what, &lacks, err)) {
         return false;
     }
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* clients' secrets pass through here */
+    if ((lacks & CONFINED_NOT) == 0) {
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* clients' secrets pass through here */
+    }
     if (lacks != 0) {
         log_info("the sandbox is not complete: %s", confinement_lacks(lacks));
     }
