@@ -78,7 +78,7 @@ bool fetch_ask_get(const void *body, size_t bytes, struct fetch_ask *out)
         ask.texts[i] = slice_upto(rest, head.text_bytes[i]);
         rest = slice_from(rest, head.text_bytes[i]);
     }
-    if (rest.len > 0 || !ask_is_good(&ask)) {
+    if (rest.len > 0 || head.zero != 0 || !ask_is_good(&ask)) {
         return false;
     }
     *out = ask;

@@ -267,6 +267,7 @@ struct msg_fetch {
     uint32_t bytes_max; /* of the answer */
     uint32_t rules;     /* bits 1 << enum fetch_rule */
     uint32_t text_bytes[FETCH_TEXTS];
+    uint32_t zero; /* where there would be padding, which is of no value that anybody chose */
 };
 enum { FETCH_WHY_BYTES = 256 };
 struct msg_fetched {
