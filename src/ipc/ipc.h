@@ -11,7 +11,7 @@
 #include "base/slice.h"
 
 /* A packet holds the value of a secret, of up to 64 KiB, beside its names. */
-enum { IPC_VERSION = 9, IPC_PACKET_MAX = 68 * 1024 };
+enum { IPC_VERSION = 10, IPC_PACKET_MAX = 68 * 1024 };
 
 enum process_role {
     PROCESS_SUPERVISOR,
