@@ -41,6 +41,9 @@ class Stand:
         wait_until(lambda: ask_all(self.nodes, host) == [200] * 3, "each node knows it")
         return host
 
+    def pods(self, name):
+        return [pod for pod in self.kube.objects("pods") if pod["metadata"]["name"].startswith(f"{name}-")]
+
     def counted(self, name):
         """The most that an instance of it had under way at once."""
         with open(f"{self.folder}/{name}", encoding="ascii") as file:
@@ -112,6 +115,7 @@ def one_place_goes_round_among_all_nodes():
         for number in range(3):
             load.wait_served(number, 8)
     assert stand().counted("one") == 1, (stand().counted("one"), load.statuses)
+    assert len(stand().pods("one")) == 1, stand().pods("one")  # the most of all nodes together
     assert all(set(one) == {200} for one in load.statuses), load.statuses
 
 
@@ -128,9 +132,8 @@ def many_places_are_divided():
 @test
 def who_finds_all_places_in_use_asks_for_another_instance():
     host = stand().deploy("more", concurrency=1, most=3)
-    with Load(stand().nodes[:2], host, clients=1, path="/?seconds=3") as load:
-        wait_until(lambda: len([pod for pod in stand().kube.objects("pods")
-                                if pod["metadata"]["name"].startswith("more-")]) >= 2, "a second pod")
+    with Load(stand().nodes[:2], host, clients=1, path="/?seconds=1") as load:
+        wait_until(lambda: len(stand().pods("more")) >= 2, "a second pod")
         for number in range(2):
             load.wait_served(number, 1)
     assert stand().counted("more") == 1, (stand().counted("more"), load.statuses)
