@@ -165,6 +165,9 @@ def a_node_that_stands_still_or_dies_leaves_its_places_to_the_others():
         three.start()
         with Load([three], host, clients=2) as again:
             again.wait_served(0, 5)
+            assert three.stop() == 0  # in the midst of it: it has said that it is gone
+            assert stand().cluster.rows() == ["n1", "n2"], stand().cluster.rows()
+            load.wait_served(0, 5)
     assert stand().counted("still") == 1, (stand().counted("still"), load.statuses)
     assert set(load.statuses[0]) == {200}, load.statuses
 

@@ -414,7 +414,10 @@ void nodes_end(struct control *control)
         return;
     }
     nodes->ending = true;
-    loop_wait_wake(&nodes->wait);
+    /* A question that is under way is answered first: by the same session the others are told. */
+    if (nodes->resting) {
+        loop_wait_wake(&nodes->wait);
+    }
     while (!nodes->ended && uv_run(control->loop, UV_RUN_ONCE) != 0) {
     }
     turn_step(control); /* answers that waited */
