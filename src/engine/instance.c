@@ -139,6 +139,7 @@ void instance_end(struct instance *instance, const char *why)
     bool was_seen = instance->phase != PHASE_PREPARED;
     instance->phase = PHASE_ENDING;
     secrets_forget(&engine->secrets_asks, &instance->secrets_ask);
+    secrets_forget(&engine->secrets_asks, &instance->renew_ask);
     pool_forget(instance);
     adopt_forget(instance);
     if (why != instance->why) {
@@ -719,7 +720,7 @@ bool instance_freeze(struct instance *instance)
     return true;
 }
 
-void instance_thaw(struct instance *instance)
+static void thaw(struct instance *instance)
 {
     struct engine *engine = engine_of(instance);
     if (!set_frozen(instance, false)) {
@@ -733,6 +734,7 @@ void instance_thaw(struct instance *instance)
     start_probes(instance);
     log_info("instance thawed: revision=%s instance=%.8s", instance->record->revision,
              instance->id);
+    revision_on_ready(instance->revision, instance);
 }
 
 /* Starts what may start now; ready when everything has started and passed. */
@@ -869,10 +871,11 @@ static void start_containers(struct instance *instance)
     instance->can_start = true;
     if (instance->phase == PHASE_PREPARED) {
         hold_containers(instance);
+        secrets_done(&instance->secrets); /* the containers have them */
         return;
     }
-    if (instance->slot < 0) {
-        return; /* it was woken just now: on_wake_timer() comes */
+    if (instance->slot < 0 || instance->renew_ask.id != 0) {
+        return; /* it was woken just now: on_wake_timer(), or on_asked_again(), comes */
     }
     instance_advance(instance);
     logs_system(engine_of(instance)->logs, &instance->source, "", "A new instance was started.");
@@ -951,6 +954,7 @@ static void on_secrets_told(void *ctx, const char *why)
     if (why != NULL) {
         instance_fail(instance, START_FAILED_SECRETS, "%.1000s", why);
     } else {
+        secrets_sum(&instance->secrets, instance->secrets_sum);
         prepare(instance);
     }
 }
@@ -961,6 +965,70 @@ static void on_secrets_late(uv_timer_t *timer)
                   "Its secrets did not come within %d seconds: the control process, which has "
                   "them, does not answer",
                   SECRETS_MS / 1000);
+}
+
+static void ask_for_secrets(struct instance *instance, struct secrets_ask *ask,
+                            struct secrets *into, void (*told)(void *ctx, const char *why))
+{
+    struct engine *engine = engine_of(instance);
+    *ask = (struct secrets_ask){.into = into, .done = told, .ctx = instance};
+    uv_timer_start(&instance->timer, on_secrets_late, SECRETS_MS, 0);
+    if (!secrets_ask(&engine->secrets_asks, engine->control, instance->record, false, ask)) {
+        instance_fail(instance, START_FAILED_SECRETS,
+                      "Its secrets could not be asked for: there is no control process");
+    }
+}
+
+static void go_on(struct instance *instance)
+{
+    if (instance->ever_ready) {
+        thaw(instance);
+    } else if (instance->can_start) {
+        start_containers(instance);
+    }
+}
+
+/* It goes on if it would be given now what it was given then; else another one starts. */
+static void on_asked_again(void *ctx, const char *why)
+{
+    struct instance *instance = ctx;
+    unsigned char sum[SECRETS_SUM_BYTES];
+    uv_timer_stop(&instance->timer);
+    secrets_sum(&instance->renewed, sum);
+    secrets_done(&instance->renewed);
+    if (why != NULL) {
+        instance_fail(instance, START_FAILED_SECRETS, "%.1000s", why);
+    } else if (memcmp(sum, instance->secrets_sum, sizeof(sum)) == 0) {
+        go_on(instance);
+    } else {
+        instance_end(instance, "its secrets have changed while it waited");
+        revision_look(instance->revision);
+    }
+}
+
+/* What reads secrets has waited with those of then: whether it may read them, and which they are,
+ * is asked when it starts to serve. */
+static void ask_again(struct instance *instance)
+{
+    struct engine *engine = engine_of(instance);
+    secrets_forget(&engine->secrets_asks, &instance->renew_ask);
+    secrets_done(&instance->renewed);
+    ask_for_secrets(instance, &instance->renew_ask, &instance->renewed, on_asked_again);
+}
+
+static void on_thaw_timer(uv_timer_t *timer)
+{
+    ask_again(timer->data);
+}
+
+void instance_thaw(struct instance *instance)
+{
+    if (instance->record->secrets) {
+        instance->phase = PHASE_STARTING;
+        uv_timer_start(&instance->timer, on_thaw_timer, 0, 0);
+    } else {
+        thaw(instance);
+    }
 }
 
 /* Who may read a secret no more keeps what they have read, and gets nothing new. */
@@ -1014,14 +1082,7 @@ static void on_start_timer(uv_timer_t *timer)
         prepare(instance);
         return;
     }
-    instance->secrets_ask =
-        (struct secrets_ask){.into = &instance->secrets, .done = on_secrets_told, .ctx = instance};
-    uv_timer_start(timer, on_secrets_late, SECRETS_MS, 0);
-    if (!secrets_ask(&engine->secrets_asks, engine->control, instance->record, false,
-                     &instance->secrets_ask)) {
-        instance_fail(instance, START_FAILED_SECRETS,
-                      "Its secrets could not be asked for: there is no control process");
-    }
+    ask_for_secrets(instance, &instance->secrets_ask, &instance->secrets, on_secrets_told);
 }
 
 bool instance_send_sockets(const struct instance *instance, struct ipc_channel *channel,
@@ -1107,8 +1168,15 @@ struct instance *instance_prepare(struct revision *revision)
 static void on_wake_timer(uv_timer_t *timer)
 {
     struct instance *instance = timer->data;
-    if (instance->phase == PHASE_STARTING && take_slot(instance) && instance->can_start) {
-        start_containers(instance);
+    if (instance->phase != PHASE_STARTING || !take_slot(instance)) {
+        return;
+    }
+    if (!instance->record->secrets) {
+        go_on(instance);
+    } else if (instance->secrets_ask.id != 0) { /* asked just now, for the first time */
+        uv_timer_start(timer, on_secrets_late, SECRETS_MS, 0);
+    } else {
+        ask_again(instance);
     }
 }
 

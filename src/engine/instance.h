@@ -68,7 +68,8 @@ struct instance {
     double cpu_used;           /* vCPUs */
     struct secrets secrets;    /* until its containers have been started */
     struct secrets_ask secrets_ask;
-    struct secrets renewed; /* what is there anew, until its files have it */
+    unsigned char secrets_sum[SECRETS_SUM_BYTES]; /* of those that it was made with */
+    struct secrets renewed; /* what is there anew, until its files have it, or it goes on */
     struct secrets_ask renew_ask;
     int64_t renew_us; /* when it was asked for */
     bool renew_failed;
@@ -100,7 +101,8 @@ void instance_wake(struct instance *instance);
 /* Freezes an instance that is ready and has no request: it takes no CPU and is not probed. False if
  * it cannot be frozen, or has got a request meanwhile. */
 bool instance_freeze(struct instance *instance);
-/* Unfreezes it: it takes requests at once, or ends. */
+/* Unfreezes it: it takes requests at once, or ends. One that reads secrets asks first whether they
+ * are still what it has. */
 void instance_thaw(struct instance *instance);
 
 /* What a later engine needs to adopt INSTANCE; the caller owns it. NULL: not all of its containers

@@ -60,14 +60,12 @@ struct instance *pool_take(struct pool *pool, const struct revision *revision)
     return instance;
 }
 
-/* One that reads secrets would have them as they were when it began to wait, and not as they are
- * when it wakes. */
+/* One that reads secrets asks for them again when it wakes (instance.c). */
 static bool may_wait(const struct revision *revision)
 {
     const struct run_record *record = revision->record;
     return !revision->engine->draining && !revision->gone && record->reachable &&
-           !record->secrets && record->max_instances > 0 &&
-           find(&revision->engine->frozen, revision) == NULL;
+           record->max_instances > 0 && find(&revision->engine->frozen, revision) == NULL;
 }
 
 static void end_oldest(struct pool *pool)

@@ -273,9 +273,6 @@ static void start_instances(struct revision *revision, uint32_t count)
         struct instance *instance = pool_take(&revision->engine->frozen, revision);
         if (instance != NULL) {
             instance_thaw(instance);
-            if (instance->phase == PHASE_READY) {
-                check_answer(revision, REVISION_STARTED, "");
-            }
             continue;
         }
         instance = pool_take(&revision->engine->prepared, revision);

@@ -1,5 +1,6 @@
 #include "engine/secrets.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -92,6 +93,22 @@ bool secrets_have(const struct secrets *secrets, size_t number, struct slice nam
         }
     }
     return false;
+}
+
+void secrets_sum(const struct secrets *secrets, unsigned char out[SECRETS_SUM_BYTES])
+{
+    EVP_MD_CTX *sum = mem_sure(EVP_MD_CTX_new());
+    bool good = EVP_DigestInit_ex(sum, EVP_sha256(), NULL) == 1;
+    for (const struct secret *secret = secrets->first; secret != NULL; secret = secret->next) {
+        const uint64_t head[] = {secret->container, secret->mode, secret->memory_bytes,
+                                 secret->value.len};
+        good = good && EVP_DigestUpdate(sum, head, sizeof(head)) == 1 &&
+               EVP_DigestUpdate(sum, secret->memory, secret->memory_bytes) == 1;
+    }
+    if (!good || EVP_DigestFinal_ex(sum, out, NULL) != 1) {
+        random_bytes(out, SECRETS_SUM_BYTES); /* the same as nothing: another instance starts */
+    }
+    EVP_MD_CTX_free(sum);
 }
 
 /* ---- asking ---- */

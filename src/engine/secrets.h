@@ -18,6 +18,8 @@ struct secret {
     size_t memory_bytes;
 };
 
+enum { SECRETS_SUM_BYTES = 32 };
+
 /* Those of one instance. Zeros: none. */
 struct secrets {
     struct secret *first;
@@ -30,6 +32,9 @@ void secrets_done(struct secrets *secrets);
 bool secrets_add(struct secrets *secrets, const void *body, size_t bytes);
 /* Whether container NUMBER has the variable NAME. */
 bool secrets_have(const struct secrets *secrets, size_t number, struct slice name);
+
+/* A sum (SHA-256) over all that a container could tell them apart by. It stays in memory. */
+void secrets_sum(const struct secrets *secrets, unsigned char out[SECRETS_SUM_BYTES]);
 
 /* ---- asking ---- */
 

@@ -4,28 +4,32 @@ import base64
 import os
 import subprocess
 
-from by_api import SCALE, SERVICES, put_service, wait_settled
-from homerun import main, need, test, wait_until
-from oci import homerun, inside, instances, make_image, service
+from by_api import SCALE, SERVICES, deploy, put_service, wait_settled
+from homerun import Homerun, main, need, test, wait_until
+from oci import LAYOUT, ask, homerun, inside, instances, make_image, read, service, waits_prepared
 
 SECRETS = "/v1/projects/demo/secrets"
 
 
-def api(method, path, body=None, status=200):
-    answer = homerun().api(method, path, body)
+def api(method, path, body=None, status=200, of=None):
+    answer = (of or homerun()).api(method, path, body)
     assert answer.status == status, f"{method} {path}: {answer}"
     return answer.json
 
 
-def secret(name, *values):
+def add_version(name, value, of=None):
+    data = base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()
+    api("POST", f"{SECRETS}/{name}:addVersion", {"payload": {"data": data}}, of=of)
+
+
+def secret(name, *values, of=None):
     """Of which the default runtime account may read every version."""
-    api("POST", f"{SECRETS}?secretId={name}", {"replication": {"automatic": {}}})
+    api("POST", f"{SECRETS}?secretId={name}", {"replication": {"automatic": {}}}, of=of)
     for value in values:
-        data = base64.b64encode(value if isinstance(value, bytes) else value.encode()).decode()
-        api("POST", f"{SECRETS}/{name}:addVersion", {"payload": {"data": data}})
-    member = f"serviceAccount:{homerun().ready['projectNumber']}-compute@developer.gserviceaccount.com"
+        add_version(name, value, of)
+    member = f"serviceAccount:{(of or homerun()).ready['projectNumber']}-compute@developer.gserviceaccount.com"
     api("POST", f"{SECRETS}/{name}:setIamPolicy", {"policy": {"bindings": [
-        {"role": "roles/secretmanager.secretAccessor", "members": [member]}]}})
+        {"role": "roles/secretmanager.secretAccessor", "members": [member]}]}}, of=of)
 
 
 def mounted(volume, folder, **how):
@@ -90,20 +94,73 @@ def a_new_version_of_latest_comes_into_the_files_of_an_instance_that_runs_and_in
     how["container"]["env"] = [from_secret("MOVES", "moves")]
     service("moves", template_notes={SCALE + "minScale": "1", SCALE + "maxScale": "1"}, **how)
     running = wait_until(lambda: instances("moves"), "it runs")
-
-    def add(value):
-        api("POST", f"{SECRETS}/moves:addVersion", {"payload": {"data": base64.b64encode(value).decode()}})
-    add(b"version two, longer")
+    add_version("moves", "version two, longer")
     wait_until(lambda: inside("moves", "cat /secrets/now") == "version two, longer", "the file has it")
     assert inside("moves", "cat /secrets/kept; echo; echo $MOVES; ls /secrets") == "version one\nversion one\nkept\nnow\n"
     api("POST", f"{SECRETS}/moves:setIamPolicy", {"policy": {"bindings": []}})
-    add(b"version three")
+    add_version("moves", "version three")
     wait_until(lambda: "stay as they are: Permission denied on secret" in
                homerun().cli("services", "logs", "moves").stdout, "the log says that it may not any more")
     assert inside("moves", "cat /secrets/now") == "version two, longer"
     assert instances("moves") == running
     assert on_disk(b"version two, longer") == []
     assert homerun().api("DELETE", f"{SERVICES}/moves").status == 200
+
+
+def reads(name):
+    """What deploy() takes for a service that has the secret NAME as a variable and as a file."""
+    how = mounted({"secretName": name}, "/secrets")
+    how["container"]["env"] = [from_secret("VALUE", name)]
+    return how
+
+
+@test
+def what_waits_prepared_serves_only_with_the_secrets_of_when_it_wakes():
+    secret("wakes", "first")
+    service("wakes", **reads("wakes"))
+    used = set()
+
+    def prepared():
+        return {one.rsplit("-", 1)[0] for one in waits_prepared(homerun(), "wakes")} - used
+
+    def woken():
+        """Which one waited, and then the values that a request finds, and in which instance."""
+        waited = wait_until(prepared, "one is prepared", 30)
+        used.update(waited)
+        return waited, lambda: inside("wakes", "echo $VALUE; cat /secrets/wakes; echo; wget -q -O - --header "
+                                      "'Metadata-Flavor: Google' http://169.254.169.254/computeMetadata/v1/instance/id").split()
+    waited, ask_it = woken()
+    assert ask_it() == ["first", "first", *waited], "it was not the one that waited"
+    waited, ask_it = woken()
+    add_version("wakes", "second")
+    told = ask_it()
+    assert told[:2] == ["second", "second"] and told[2] not in waited, told
+    woken()
+    api("POST", f"{SECRETS}/wakes:setIamPolicy", {"policy": {"bindings": []}})
+    assert ask("wakes").status == 500
+    wait_until(lambda: "Permission denied on secret" in homerun().cli("services", "logs", "wakes").stdout, "it says why")
+    assert homerun().api("DELETE", f"{SERVICES}/wakes").status == 200
+
+
+@test
+def a_frozen_instance_goes_on_only_if_its_secrets_are_what_they_were():
+    homerun()
+    with Homerun("--engine=oci", "--idle=1", "--plain", "--frozen=1") as other:
+        other.cli("images", "import", "web:1", f"oci:{LAYOUT}:web")
+        secret("rigid", "first", of=other)
+        deploy(other, "rigid", "web:1", **reads("rigid"))
+
+        def value(number):
+            """What a request finds, once the instance was frozen so many times."""
+            log = os.path.join(other.data, "log", "homerun.log")
+            wait_until(lambda: read(log).count("instance frozen: revision=rigid-") == number, "frozen", 30)
+            script = b"echo $VALUE $(cat /secrets/rigid)"
+            return other.get(other.url("rigid") + "/cgi-bin/run", method="POST", body=script).text, instances("rigid")
+        first = instances("rigid")
+        assert value(1) == ("first first\n", first)
+        add_version("rigid", "second", other)
+        told, second = value(2)
+        assert told == "second second\n" and second != first, (told, first, second)
 
 
 @test
