@@ -1,7 +1,8 @@
-"""Containers: what a wake costs, prepared and not, beside `podman run` of the same image; many sleeping
-services called at once; what Homerun adds to a warm request; one request at a time in each instance; what sleeping
-services take of memory; a step of the load from nothing; roll-outs under load.
+"""Containers, row by row with what is to be reached: what a wake costs, prepared, not prepared and frozen, beside
+`podman run` of the same image; many sleeping services called at once; what Homerun adds to a warm request; one request
+at a time in each instance; what sleeping services take of memory; a step of the load from nothing; roll-outs under load.
 
+    make bench ARGS="--only containers"          all of it: some seven minutes on two cores at rest
     bench/container_bench.py [--build DIR] [--wakes N] [--many N] [--requests N] [--sleepers N] [--step RATE]
                              [--rolls SECONDS] [--only wakes|many|warm|single|sleepers|step|rolls]
 
@@ -12,6 +13,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -55,6 +57,12 @@ for number in range(count + 200):
 times.sort()
 print(times[len(times) // 2], times[len(times) * 99 // 100])
 """
+
+
+def row(what, measured, aim=None, reached=None):
+    """A line of the table: AIM is what is to be reached, REACHED whether it is."""
+    word = "" if aim is None else f"   (to reach: {aim}: {'yes' if reached else 'NO'})"
+    print(f"  {what:<38} {measured}{word}", flush=True)
 
 
 def percentile(values, part):
@@ -150,10 +158,12 @@ def podman(image_folder, count):
     return times
 
 
-def show(what, times, beside=None):
+def show(what, times, beside=None, aim=None):
+    """AIM: p50 and p95 in ms."""
     p50, p95 = percentile(times, 50), percentile(times, 95)
-    ratio = f"; 1/{percentile(beside, 50) / p50:.0f} of podman run" if beside else ""
-    print(f"  {what:<38} p50 {p50:7.1f} ms   p95 {p95:7.1f} ms{ratio}")
+    ratio = f", 1/{percentile(beside, 50) / p50:.0f} of podman run" if beside else ""
+    row(what, f"p50 {p50:.1f} ms, p95 {p95:.1f} ms{ratio}", aim and f"{aim[0]} / {aim[1]} ms",
+        aim and p50 <= aim[0] and p95 <= aim[1])
 
 
 def many_at_once(stand, count):
@@ -163,12 +173,12 @@ def many_at_once(stand, count):
     started = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         list(pool.map(lambda host: first_byte(stand, host), hosts))
-    print(f"  {count} sleeping services called at once: all answered in "
-          f"{time.perf_counter() - started:.2f} s, no error")
+    took = time.perf_counter() - started
+    row(f"{count} sleeping services called at once", f"all answered in {took:.2f} s, no error", "within 2 s", took <= 2)
 
 
-def warm_share(stand, name, image, way, count, what):
-    """What Homerun adds to a request to IMAGE, beside the same caller in the container's own network."""
+def warm_share(stand, name, image, way, count, what, aim):
+    """What Homerun adds to a request to IMAGE, beside the same caller in the container's own network. AIM: p50 and p99 in µs."""
     host = deploy(stand, name, image, template_notes={SCALE + "minScale": "1"})
     pid = oci.instances(name)[0]
     def measure(prefix, address, port):
@@ -178,17 +188,19 @@ def warm_share(stand, name, image, way, count, what):
     rounds = [(measure([], *plain(stand)), measure(["nsenter", "-t", str(pid), "-n"], "127.0.0.1", 8080))
               for _ in range(3)]
     through, direct = ([min(one[side][part] for one in rounds) for part in (0, 1)] for side in (0, 1))
-    print(f"  {what}: p50 {through[0]:.0f} µs, p99 {through[1]:.0f} µs; the container called directly "
-          f"{direct[0]:.0f}, {direct[1]:.0f}; Homerun's share {through[0] - direct[0]:.0f}, {through[1] - direct[1]:.0f}")
+    share = [through[part] - direct[part] for part in (0, 1)]
+    row(what, f"p50 {through[0]:.0f} µs, p99 {through[1]:.0f}; directly {direct[0]:.0f}, {direct[1]:.0f}; "
+        f"Homerun's share {share[0]:.0f}, {share[1]:.0f}", aim and f"{aim[0]} / {aim[1]} µs",
+        aim and share[0] <= aim[0] and share[1] <= aim[1])
 
 
 def warm(stand, count):
     """All in the clear (TLS would be on one side alone), one caller; the best of three rounds, taken in turns."""
-    for name, image, way, what in (
-            ("kept", "kept:1", "kept", "a warm request, connections kept"),
-            ("each", "kept:1", "each", "the same, each on a connection of its own"),
-            ("closed", "web:1", "each", "the same, and the container closes each as well (busybox forks for it)")):
-        warm_share(stand, name, image, way, count, what)
+    for name, image, way, what, aim in (
+            ("kept", "kept:1", "kept", "a warm request, connections kept", (60, 150)),
+            ("each", "kept:1", "each", "the same, a connection for each", None),
+            ("closed", "web:1", "each", "the same, busybox forks for each", None)):
+        warm_share(stand, name, image, way, count, what, aim)
 
 
 def import_images(stand, source, build):
@@ -212,20 +224,20 @@ def one_at_a_time(stand, callers, requests):
         answers = list(pool.map(call, range(requests)))
     failed = sum(status != 200 for status, _ in answers)
     twice = sum("TWICE" in text for _, text in answers)
-    print(f"  concurrency 1, {callers} callers, {requests} requests: {twice} times two at once, "
-          f"{failed} failed")
+    row(f"concurrency 1, {callers} callers", f"{requests} requests: {twice} times two at once in one instance, {failed} failed",
+        "never two, none failed", twice + failed == 0)
 
 
 def own_memory_kib(stand):
-    """What Homerun's own processes have of memory: shared pages by their share (PSS); and what of it are cached pages of
-    files, such as the index, which the kernel takes back at will."""
-    found = {"Pss:": 0, "Pss_File:": 0}
+    """By process, what Homerun has of memory: shared pages by their share (PSS); and what of it are cached pages of files,
+    such as the index, which the kernel takes back at will."""
+    found = {}
     for process in stand.read_ready()["processes"]:
-        for line in (oci.read(f"/proc/{process['pid']}/smaps_rollup") or "").splitlines():
-            name, *rest = line.split()
-            if name in found:
-                found[name] += int(rest[0])
-    return found["Pss:"], found["Pss_File:"]
+        lines = (line.split() for line in (oci.read(f"/proc/{process['pid']}/smaps_rollup") or "").splitlines())
+        own = {line[0]: int(line[1]) for line in lines if line[0] in ("Pss:", "Pss_File:")}
+        before = found.get(process["role"], (0, 0))
+        found[process["role"]] = before[0] + own.get("Pss:", 0), before[1] + own.get("Pss_File:", 0)
+    return found
 
 
 def sleepers(stand, count):
@@ -240,11 +252,16 @@ def sleepers(stand, count):
     times = [deploy_one(number + 1) for number in range(count)]
     wait_until(lambda: not any(oci.instances(f"sleeper{n}") for n in range(max(0, count - 20), count + 1)),
                "asleep", 300)
+    time.sleep(2)  # until the engine's next look finds nothing more to do
+    now = own_memory_kib(stand)
+    more = {role: [(of[i] - before.get(role, (0, 0))[i]) * 1.024e-3 for i in (0, 1)] for role, of in now.items()}
+    whole, files = (sum(of[i] for of in more.values()) for i in (0, 1))
+    row(f"{count} sleeping services", f"{whole:.1f} MB more of Homerun's own memory, {files:.1f} of it cached pages of files",
+        "under 10 MB", whole < 10)
+    row("  by process", ", ".join(f"{role} {of[0]:.1f}" for role, of in sorted(more.items())) + " MB")
     part = max(1, count // 10)
     first, last = percentile(times[:part], 95), percentile(times[-part:], 95)
-    more, files = ((now - then) / 1024 for now, then in zip(own_memory_kib(stand), before))
-    print(f"  {count} sleeping services: {more:.1f} MiB more memory of Homerun's own processes, {files:.1f} of it cached pages "
-          f"of files (without what waits prepared); deploy p95 of the first {part} {first:.0f} ms, of the last {last:.0f} ms")
+    row("deploy, p95", f"the first {part} {first:.0f} ms, the last {last:.0f} ms", "unchanged, by a fifth", last <= first * 1.2)
 
 
 def at_rate(stand, build, host, rate, seconds):
@@ -257,10 +274,11 @@ def step(stand, build, rate):
     """From no instance to RATE requests a second at once, and 3 s later."""
     host = deploy(stand, "steps", "homerun.test/hello", spec={"containerConcurrency": 80})
     wait_until(lambda: not oci.instances("steps"), "asleep", 120)
-    for what, seconds in (("from nothing, the first 3 s", 3), ("then", 5)):
-        run = at_rate(stand, build, host, rate, seconds)
-        print(f"  {rate} requests a second, {what}: {run.communicate()[0].strip()} "
-              f"({len(oci.instances('steps'))} instances)")
+    for what, seconds, most in (("the first 3 s", 3, None), ("then", 5, 20000)):
+        told = at_rate(stand, build, host, rate, seconds).communicate()[0].strip()
+        good = ", 0 not," in told and (most is None or int(re.search(r"p95 (\d+)", told)[1]) < most)
+        row(f"from nothing to {rate}/s, {what}", f"{told} ({len(oci.instances('steps'))} instances)",
+            "no error" + (f", p95 under {most // 1000} ms" if most else ""), good)
 
 
 def roll_outs(stand, build, seconds, rate=1000):
@@ -274,7 +292,8 @@ def roll_outs(stand, build, seconds, rate=1000):
         count += 1
         roll_out(count)
         time.sleep(max(0.0, 2 - (time.perf_counter() - started)))
-    print(f"  {count} roll-outs in {seconds} s at {rate} requests a second: {run.communicate()[0].strip()}")
+    told = run.communicate()[0].strip()
+    row(f"{count} roll-outs in {seconds} s at {rate}/s", told, "none failed", ", 0 not," in told)
 
 
 def compare_podman():
@@ -282,19 +301,20 @@ def compare_podman():
     if beside is None:
         print("  podman run: not measured (it is not installed, or cannot run here)")
     else:
-        show("podman run, start to first byte", beside)
+        show("podman run, to the first byte", beside)
     return beside
 
 
 def part_wakes(start, options):
     beside = compare_podman()
-    for what, prepared, more in (("wake, not prepared", False, ("--prepared=0",)), ("wake, prepared", True, ())):
+    for what, prepared, more, aim in (("wake, not prepared", False, ("--prepared=0",), (30, 50)),
+                                      ("wake, prepared", True, (), (8, 12))):
         with start(*more) as stand:
             import_images(stand, options.source, options.build)
-            show(what, wakes(stand, prepared, options.wakes), beside)
+            show(what, wakes(stand, prepared, options.wakes), beside, aim)
     with start("--frozen=64") as stand:
         import_images(stand, options.source, options.build)
-        show("wake, frozen", frozen_wakes(stand, options.wakes), beside)
+        show("wake, frozen", frozen_wakes(stand, options.wakes), beside, (1, 2))
 
 
 def part_of(measure, *more):
