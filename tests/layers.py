@@ -2,13 +2,15 @@
 """Holds the arrows between the rooms: what a room includes stands below it, and in its row.
 
 Within `control/` the sub-rooms have an order too, and in the rooms of the processes no modules form a circle.
-Documents of services are read in `model/` alone.
+Documents of services are read in `model/` alone. A header that many use is a door; what a header offers, somebody uses.
 
 Prints "ok NAME" or "not ok NAME: why" for each room.
 """
 import pathlib
 import re
 import sys
+
+import headers
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
 
@@ -268,6 +270,91 @@ def check_memory():
             yield f"{name} no longer asks for memory by hand: remove it from MEMORY_BY_HAND"
 
 
+# The most files that may use a header which is no door.
+FEW = 12
+
+# Headers that more files use: each the door of one idea which many need by its nature, and which that is.
+DOORS_OF_MANY = {
+    "base/arena.h": "memory of a call",
+    "base/buffer.h": "bytes that grow up to a maximum",
+    "base/clock.h": "what time it is",
+    "base/encode.h": "base64 and hexadecimal digits",
+    "base/error.h": "how a function fails",
+    "base/file.h": "a file, whole",
+    "base/log.h": "a line of the log",
+    "base/map.h": "a hash table",
+    "base/memory.h": "memory that outlives a call",
+    "base/random.h": "randomness",
+    "base/slice.h": "text with a length",
+    "cli/actions.h": "what the rows of commands run: each file of the command line has some of these",
+    "cli/client.h": "a client of the API: names and paths, lists, operations",
+    "cli/session.h": "the command line as it was given, and its calls of the API",
+    "cli/terminal.h": "tables and colours for people, --format for programs",
+    "codec/codec.h": "the door of its room: documents, tables of their fields, times",
+    "control/access/orgpolicy.h": "what each change of access must ask",
+    "control/call/call.h": "a call: what was asked, who asks, the answer",
+    "control/call/paging.h": "pages of any list",
+    "control/call/row.h": "a method of an API: each file of api/ has some",
+    "control/control.h": "the process, of which all of control is a part",
+    "control/identity/accounts.h": "an account, and how it is found",
+    "control/identity/sessions.h": "a session of somebody who signed in",
+    "control/publish/change.h": "a change of the record and the index: all that write have one",
+    "control/publish/publish.h": "what becomes of a document in the index",
+    "control/record/projects.h": "projects: most resources are in one",
+    "control/record/resource_tree.h": "what a resource stands below: policies are inherited",
+    "http/url.h": "hosts and paths: one parser for route, gate and relay",
+    "ipc/ipc.h": "the door of its room: messages and who may send them",
+    "model/resource_name.h": "projects/P/locations/L/services/S, read and written in one place",
+    "model/service_run.h": "what services and revisions mean beyond their fields",
+    "model/service_tables.h": "what the files of model/ share to read and write services",
+    "net/net.h": "the door of its room: servers, clients, the loop",
+    "trust/trust.h": "the door of its room: tokens and their keys",
+}
+
+
+def check_doors():
+    users = headers.users()
+    for header, files in sorted(users.items()):
+        if len(files) > FEW and header not in DOORS_OF_MANY and (SOURCE / header).exists():
+            yield (f"{len(files)} files use {header}: cut it by idea, or say in DOORS_OF_MANY what it is the door of "
+                   f"({', '.join(sorted(files))})")
+    for header in DOORS_OF_MANY:
+        if len(users.get(header, ())) <= FEW:
+            yield f"{len(users.get(header, ()))} files use {header}: remove it from DOORS_OF_MANY"
+
+
+# Functions that only tests use beside the file that has them, and why they are no static ones.
+TESTED_ALONE = {
+    "ends what a process keeps until its own end; a test makes many": """access_log_free assertions_free dispatch_free
+        gate_free keys_done peer_finder_close pools_free""",
+    "tells a test how much is there": "access_log_lost board_waiting http2_streams token_cache_count",
+    "brings a test to a state that takes long": "board_reset index_writer_new_sized secrets_add",
+    "one step, which a test asks without what is around it": """address_parse cidr_list_holds crew_backoff_ms
+        journal_rotate kube_access_read lease_runs_at login_target_clean meter_latency_bucket page_body peer_judge
+        probe_grpc_serving routes_json routes_markdown server_objection setting_find setting_warns users_in""",
+}
+
+
+def check_unused():
+    known = set(" ".join(TESTED_ALONE.values()).split())
+    found = dict((name, header) for header, name in headers.known_to_one_file())
+    for name, header in found.items():
+        if name not in known:
+            yield f"{header} declares {name}, which no other file uses: make it static, or delete it"
+    for name in sorted(known - found.keys()):
+        yield f"{name} has other users, or is gone: remove it from TESTED_ALONE"
+
+
+def check_includes():
+    for name, header in headers.needless_includes():
+        yield f"{name} includes {header} and uses nothing of it"
+
+
+def check_fields():
+    for name, struct, field in headers.fields_unused():
+        yield f"nothing uses {field} of struct {struct} in {name}"
+
+
 def report(name, faults):
     faults = list(faults)
     print(f"not ok {name}: {'; '.join(faults)}" if faults else f"ok {name}")
@@ -287,6 +374,10 @@ def main():
     good &= report("layers/architecture", check_page())
     good &= report("layers/auto_json", check_by_hand())
     good &= report("layers/memory", check_memory())
+    good &= report("layers/doors", check_doors())
+    good &= report("layers/includes", check_includes())
+    good &= report("layers/unused", check_unused())
+    good &= report("layers/fields", check_fields())
     good &= report("layers/main", faults_of(SOURCE / "main.c", None))
     return 0 if good else 1
 

@@ -90,7 +90,7 @@ def main():
     for name in sorted(blocks["method"]):
         (taken, given, *flags), lines = blocks["method"][name]
         messages = ", ".join(f'&proto_messages[{index["message"][one]}]' for one in (taken, given))
-        streams = f'{int("client-stream" in flags)}, {int("server-stream" in flags)}'
+        streams = f'{int("client-stream" in flags)}'
         out.append(f'    {{"{name}", {messages}, {streams}, rules + {first[name]}, {len(lines)}}},')
     out += ["};", f'const size_t proto_method_count = {len(blocks["method"])};', ""]
     with open(sys.argv[2], "w", encoding="ascii") as file:

@@ -10,7 +10,6 @@
 #include "cli/client.h"
 #include "cli/node.h"
 #include "cli/terminal.h"
-#include "cli/until.h"
 
 static const struct {
     const char *constraint;

@@ -23,7 +23,6 @@
 #include "cli/probe.h"
 #include "cli/resolve.h"
 #include "cli/terminal.h"
-#include "cli/until.h"
 #include "net/net.h"
 #include "trust/trust.h"
 

@@ -73,7 +73,7 @@ struct proto_rule {
 struct proto_method {
     const char *name; /* "google.cloud.run.v2.Services/GetService" */
     const struct proto_message *in, *out;
-    bool client_streams, server_streams;
+    bool client_streams;
     const struct proto_rule *rules;
     size_t rule_count;
 };

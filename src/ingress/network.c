@@ -196,7 +196,8 @@ static bool forwarded_client(const struct networks *networks, const struct http_
     return false;
 }
 
-bool network_is_proxy(const struct networks *networks, const struct source *source)
+/* Whether the peer itself is a trusted proxy: then what it says of the scheme counts. */
+static bool network_is_proxy(const struct networks *networks, const struct source *source)
 {
     struct address address;
     if (networks->trusted_proxies.count == 0 || source->project.len > 0) {

@@ -52,8 +52,6 @@ struct slice address_text(const struct address *address, char out[ADDRESS_TEXT_M
 /* The network, and in *CLIENT who the caller is. */
 enum network network_of(const struct networks *networks, const struct source *source,
                         const struct http_headers *headers, struct address *client);
-/* Whether the peer itself is a trusted proxy: then what it says of the scheme counts. */
-bool network_is_proxy(const struct networks *networks, const struct source *source);
 /* "https" or "http", as the client sees us: OWN, unless a trusted proxy says otherwise. */
 struct slice network_scheme(const struct networks *networks, const struct source *source,
                             struct slice own, const struct http_headers *headers);

@@ -43,43 +43,6 @@ static const struct {
 
 enum { CLIENT_LEFT = 499, H2_INTERNAL_ERROR = 2 };
 
-/* ---- birth ---- */
-
-static struct request *request_new(struct worker *worker, struct exchange *exchange,
-                                   struct slice project)
-{
-    struct arena *arena = exchange_arena(exchange);
-    struct request *request = arena_new(arena, struct request);
-    const struct http_request *head = exchange_request(exchange);
-    const struct http_header *agent = http_headers_find(&head->headers, SLICE("user-agent"));
-    request->worker = worker;
-    request->exchange = exchange;
-    request->arena = arena;
-    request->head = head;
-    request->source = (struct source){exchange_peer(exchange), project};
-    request->arrived_us = clock_mono_us();
-    request->refused = -1;
-    request->record = (struct access_record){
-        .method = head->method,
-        .scheme = network_scheme(&worker->networks, &request->source,
-                                 exchange_is_tls(exchange) ? SLICE("https") : SLICE("http"),
-                                 &head->headers),
-        .host = head->authority,
-        .path = url_path(head->path),
-        .user_agent = agent == NULL ? SLICE_NONE : agent->value,
-        .version = head->version,
-        .received_us = clock_wall_us(),
-        .trace = &request->trace,
-    };
-    trace_read(&worker->random, &head->headers, &request->trace);
-    exchange_set_user(exchange, request);
-    TAILQ_INSERT_TAIL(&worker->requests, request, all);
-    if (worker->request_count++ == 0 && !uv_is_active((uv_handle_t *)&worker->tick)) {
-        uv_timer_start(&worker->tick, request_tick, TICK_MS, TICK_MS);
-    }
-    return request;
-}
-
 /* ---- answers of our own ---- */
 
 static void request_refuse(struct request *request, const struct gate_answer *answer)
@@ -248,7 +211,8 @@ static bool is_cut_off(const struct worker *worker)
     return !lease_runs(worker->lease) && !(worker->serve_stale && lease_has_run(worker->lease));
 }
 
-void request_judge(struct request *request)
+/* The gate's answer has to be asked for again: the index has news, or time is up. */
+static void request_judge(struct request *request)
 {
     struct worker *worker = request->worker;
     struct gate_answer answer;
@@ -273,6 +237,95 @@ void request_judge(struct request *request)
     } else {
         request_refuse(request, &answer);
     }
+}
+
+/* ---- time ---- */
+
+static void request_due(struct request *request, int64_t now)
+{
+    switch (request->state) {
+    case REQUEST_WAITS_FOR_KEY:
+        if (now >= request->deadline_us || gate_has_news(request->worker->gate)) {
+            request_judge(request);
+        }
+        return;
+    case REQUEST_WAITS_FOR_SIGNER:
+        person_due(request, now);
+        return;
+    case REQUEST_WAITS_FOR_PLACE:
+        if (now >= request->deadline_us) {
+            request_fail(request, FAILURE_TIMEOUT);
+        } else if (dispatch_is_in_vain(request, now)) {
+            request_fail(request, FAILURE_INSTANCE);
+        } else if (now >= request->queue_deadline_us && !dispatch_may_wait_on(request)) {
+            request_fail(request, dispatch_failure(request));
+        }
+        return;
+    case REQUEST_RELAYED:
+        if (now >= request->deadline_us) {
+            request_fail(request, FAILURE_TIMEOUT);
+        }
+        return;
+    case REQUEST_NEW:
+    case REQUEST_ANSWERED:
+        return;
+    }
+}
+
+static void request_tick(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    int64_t now = clock_mono_us();
+    struct request *next;
+    for (struct request *at = TAILQ_FIRST(&worker->requests); at != NULL; at = next) {
+        next = TAILQ_NEXT(at, all);
+        request_due(at, now);
+    }
+    dispatch_tick(worker->dispatch, now);
+    sockets_tick(worker);
+    pools_sweep(worker->pools, (int64_t)uv_now(worker->loop) * 1000);
+    insides_sweep(worker->insides);
+    access_log_flush(worker->log);
+    if (worker->request_count == 0) {
+        uv_timer_stop(timer);
+    }
+}
+
+/* ---- birth ---- */
+
+static struct request *request_new(struct worker *worker, struct exchange *exchange,
+                                   struct slice project)
+{
+    struct arena *arena = exchange_arena(exchange);
+    struct request *request = arena_new(arena, struct request);
+    const struct http_request *head = exchange_request(exchange);
+    const struct http_header *agent = http_headers_find(&head->headers, SLICE("user-agent"));
+    request->worker = worker;
+    request->exchange = exchange;
+    request->arena = arena;
+    request->head = head;
+    request->source = (struct source){exchange_peer(exchange), project};
+    request->arrived_us = clock_mono_us();
+    request->refused = -1;
+    request->record = (struct access_record){
+        .method = head->method,
+        .scheme = network_scheme(&worker->networks, &request->source,
+                                 exchange_is_tls(exchange) ? SLICE("https") : SLICE("http"),
+                                 &head->headers),
+        .host = head->authority,
+        .path = url_path(head->path),
+        .user_agent = agent == NULL ? SLICE_NONE : agent->value,
+        .version = head->version,
+        .received_us = clock_wall_us(),
+        .trace = &request->trace,
+    };
+    trace_read(&worker->random, &head->headers, &request->trace);
+    exchange_set_user(exchange, request);
+    TAILQ_INSERT_TAIL(&worker->requests, request, all);
+    if (worker->request_count++ == 0 && !uv_is_active((uv_handle_t *)&worker->tick)) {
+        uv_timer_start(&worker->tick, request_tick, TICK_MS, TICK_MS);
+    }
+    return request;
 }
 
 static void begin(struct request *request)
@@ -331,58 +384,6 @@ static void on_close(struct exchange *exchange, bool aborted)
     TAILQ_REMOVE(&worker->requests, request, all);
     worker->request_count--;
     exchange_set_user(exchange, NULL);
-}
-
-/* ---- time ---- */
-
-static void request_due(struct request *request, int64_t now)
-{
-    switch (request->state) {
-    case REQUEST_WAITS_FOR_KEY:
-        if (now >= request->deadline_us || gate_has_news(request->worker->gate)) {
-            request_judge(request);
-        }
-        return;
-    case REQUEST_WAITS_FOR_SIGNER:
-        person_due(request, now);
-        return;
-    case REQUEST_WAITS_FOR_PLACE:
-        if (now >= request->deadline_us) {
-            request_fail(request, FAILURE_TIMEOUT);
-        } else if (dispatch_is_in_vain(request, now)) {
-            request_fail(request, FAILURE_INSTANCE);
-        } else if (now >= request->queue_deadline_us && !dispatch_may_wait_on(request)) {
-            request_fail(request, dispatch_failure(request));
-        }
-        return;
-    case REQUEST_RELAYED:
-        if (now >= request->deadline_us) {
-            request_fail(request, FAILURE_TIMEOUT);
-        }
-        return;
-    case REQUEST_NEW:
-    case REQUEST_ANSWERED:
-        return;
-    }
-}
-
-void request_tick(uv_timer_t *timer)
-{
-    struct worker *worker = timer->data;
-    int64_t now = clock_mono_us();
-    struct request *next;
-    for (struct request *at = TAILQ_FIRST(&worker->requests); at != NULL; at = next) {
-        next = TAILQ_NEXT(at, all);
-        request_due(at, now);
-    }
-    dispatch_tick(worker->dispatch, now);
-    sockets_tick(worker);
-    pools_sweep(worker->pools, (int64_t)uv_now(worker->loop) * 1000);
-    insides_sweep(worker->insides);
-    access_log_flush(worker->log);
-    if (worker->request_count == 0) {
-        uv_timer_stop(timer);
-    }
 }
 
 /* ---- plain HTTP: the way to HTTPS ---- */

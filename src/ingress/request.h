@@ -162,7 +162,6 @@ struct request {
     bool head_sent;
     bool upgrade; /* an upgrade was asked for, and the container may get it */
     bool tunnel;
-    bool timed_out;
 };
 
 /* request.c */
@@ -172,9 +171,6 @@ extern const struct exchange_events request_events_redirect;
 extern const struct exchange_events request_events_inside;
 /* Answers for the container, if nothing was sent yet; else cuts the exchange. */
 void request_fail(struct request *request, enum failure failure);
-/* The gate's answer has to be asked for again: the index has news, or time is up. */
-void request_judge(struct request *request);
-void request_tick(uv_timer_t *timer);
 
 /* door.c */
 /* Answers REQUEST, which a rung of the service's door has ended (docs/access.md, D1 to D8). */

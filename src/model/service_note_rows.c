@@ -162,7 +162,8 @@ const struct note notes[] = {
     {0},
 };
 
-const struct note label_notes[] = {
+/* NOTE_KEPT, NOTE_OURS and NOTE_REFUSED only. */
+static const struct note label_notes[] = {
     {CLOUD "location", ALL, NOTE_OURS, NULL, NULL},
     {CLIENT "nonce", ALL, NOTE_KEPT, NULL, NULL},
     {RUN "startupProbeType", BOTH, NOTE_KEPT, NULL, NULL},

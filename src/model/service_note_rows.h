@@ -48,7 +48,6 @@ struct note {
 };
 
 extern const struct note notes[];
-extern const struct note label_notes[]; /* NOTE_KEPT, NOTE_OURS and NOTE_REFUSED only */
 
 /* The row that PLACE takes under NAME; NULL if there is none. */
 const struct note *note_find(enum note_place place, const char *name);

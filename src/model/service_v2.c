@@ -19,7 +19,8 @@ static const char *const reserved_namespaces[] = {
     "autoscaling.knative.dev",
 };
 
-bool service_v2_reserved(const char *key)
+/* Whether a label or annotation belongs to the server: shown and taken by v1 alone. */
+static bool service_v2_reserved(const char *key)
 {
     const char *slash = strchr(key, '/');
     size_t len = slash == NULL ? 0 : (size_t)(slash - key);

@@ -13,9 +13,6 @@
 #include "model/service.h"
 #include "model/service_type.h"
 
-/* Whether a label or annotation belongs to the server: shown and taken by v1 alone. */
-bool service_v2_reserved(const char *key);
-
 /*
  * A copy of what TABLE knows of VALUE, without what is zero or empty: such a field is the same as
  * none. HIDE: also without labels and annotations of the server's namespaces.

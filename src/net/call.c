@@ -93,17 +93,8 @@ void call_resume(struct call *call)
     }
 }
 
-void call_cancel(struct call *call)
-{
-    if (call->pool->http2) {
-        h2_call_cancel(call);
-    } else if (call->conn != NULL) {
-        h1_call_cancel(call);
-    }
-    call_release(call);
-}
-
-void call_release(struct call *call)
+/* The memory alone. */
+static void call_release(struct call *call)
 {
     struct net_pool *pool = call->pool;
     link_remove(&call->link);
@@ -113,6 +104,16 @@ void call_release(struct call *call)
     free(call);
     pool->users--;
     net_pool_release(pool);
+}
+
+void call_cancel(struct call *call)
+{
+    if (call->pool->http2) {
+        h2_call_cancel(call);
+    } else if (call->conn != NULL) {
+        h1_call_cancel(call);
+    }
+    call_release(call);
 }
 
 void call_finish(struct call *call, const char *failure, enum call_loss loss)

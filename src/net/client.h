@@ -91,8 +91,6 @@ void net_pool_release(struct net_pool *pool);
 
 /* The last of a call: on_close, and its memory. */
 void call_finish(struct call *call, const char *failure, enum call_loss loss);
-/* The memory alone. */
-void call_release(struct call *call);
 /* Fails CALL at the end of this turn, as no callback may come from within the caller's call. LOSS
  * is CALL_UNSENT where it got no connection, else CALL_ANSWERED: trying again would not help. */
 void call_fail_later(struct call *call, const char *failure, enum call_loss loss);

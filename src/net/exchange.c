@@ -27,11 +27,6 @@ bool exchange_is_tls(const struct exchange *exchange)
     return exchange->conn->t.ssl != NULL;
 }
 
-struct net *exchange_net(const struct exchange *exchange)
-{
-    return exchange->conn->t.net;
-}
-
 void exchange_set_user(struct exchange *exchange, void *user)
 {
     exchange->user = user;
@@ -58,7 +53,8 @@ void exchange_resume(struct exchange *exchange)
     }
 }
 
-bool answer_has_no_body(const struct http_request *request, int status)
+/* HEAD, and statuses that never have a body. */
+static bool answer_has_no_body(const struct http_request *request, int status)
 {
     return slice_is(request->method, "HEAD") || status == 204 || status == 304;
 }

@@ -95,7 +95,6 @@ const struct sockaddr_storage *exchange_peer(const struct exchange *exchange);
 /* Our own end of its connection; false if the kernel does not say. */
 bool exchange_own_end(const struct exchange *exchange, struct sockaddr_storage *out);
 bool exchange_is_tls(const struct exchange *exchange);
-struct net *exchange_net(const struct exchange *exchange);
 void exchange_set_user(struct exchange *exchange, void *user);
 void *exchange_user(const struct exchange *exchange);
 

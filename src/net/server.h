@@ -140,9 +140,6 @@ void h2_server_due(struct server_conn *conn);
 void h2_server_drain(struct server_conn *conn);
 void h2_server_closed(struct server_conn *conn);
 
-/* HEAD, and statuses that never have a body. */
-bool answer_has_no_body(const struct http_request *request, int status);
-
 /* TLS, for one accepted connection; NULL if memory is short. */
 SSL *net_tls_accept(struct net_tls *tls, int fd);
 /* True if the handshake chose HTTP/2. */

@@ -7,7 +7,6 @@
 #include "control/access/explain.h"
 
 #include "control/identity/accounts.h"
-#include "control/identity/issuer.h"
 
 enum { NAMES_MAX = 3 };
 

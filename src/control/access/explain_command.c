@@ -1,7 +1,6 @@
 /* One change in the languages that people make changes in: typed as they stand, they make it. */
 #include "control/access/explain.h"
 
-#include "control/identity/issuer.h"
 #include "control/record/etag.h"
 #include "control/record/policy_doc.h"
 #include "control/record/service_view.h"
@@ -57,9 +56,8 @@ static void put_console(const struct explanation *explanation, const struct reso
 {
     struct arena *arena = explanation->arena;
     put(arena, out, "console",
-        arena_printf(arena, "%s/console/services/%s/%s/%s?project=%s%s",
-                     issuer_url(explanation->control), name->location, name->service, tab,
-                     name->project, query));
+        arena_printf(arena, "%s/console/services/%s/%s/%s?project=%s%s", explanation->control->url,
+                     name->location, name->service, tab, name->project, query));
 }
 
 static const char *encoded(struct arena *arena, const char *text)
@@ -231,20 +229,19 @@ static void account(const struct explanation *explanation, const struct explain_
     struct arena *arena = explanation->arena;
     put(arena, out, "what", arena_printf(arena, "%s the account %s", verb, change->member));
     put(arena, out, "homerun",
-        arena_printf(
-            arena,
-            "curl -sS -X POST -H \"Authorization: Bearer $(homerun token access)\" "
-            "-H 'Content-Type: application/json' -d '{}' %s",
-            quoted(arena, arena_printf(arena, "%s/v1/%s:%s", issuer_url(explanation->control),
-                                       change->value, verb))));
+        arena_printf(arena,
+                     "curl -sS -X POST -H \"Authorization: Bearer $(homerun token access)\" "
+                     "-H 'Content-Type: application/json' -d '{}' %s",
+                     quoted(arena, arena_printf(arena, "%s/v1/%s:%s", explanation->control->url,
+                                                change->value, verb))));
     put(arena, out, "gcloud", gcloud);
     if (change->kind == CHANGE_ENABLE_ACCOUNT) { /* Terraform brings no account back */
         const char *email = strchr(change->member, ':') + 1;
         const char *project = change->value + strlen("projects/");
         account_terraform(explanation, change, email, out);
         put(arena, out, "console",
-            arena_printf(arena, "%s/console/iam/accounts?project=%.*s",
-                         issuer_url(explanation->control), (int)strcspn(project, "/"), project));
+            arena_printf(arena, "%s/console/iam/accounts?project=%.*s", explanation->control->url,
+                         (int)strcspn(project, "/"), project));
     }
 }
 

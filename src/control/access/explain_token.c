@@ -8,8 +8,6 @@
 #include <stdlib.h>
 
 #include "control/identity/federation.h"
-#include "control/identity/issuer.h"
-#include "control/identity/issuer_mint.h"
 #include "control/record/projects.h"
 
 static struct explain_cause cause(const char *code, const char *text)
@@ -175,7 +173,7 @@ static struct explain_cause issuer_cause(const struct explanation *explanation)
         return cause("other_installation",
                      arena_printf(arena,
                                   "another installation issued the token (%.*s); this one is %s",
-                                  SLICE_ARG(iss), issuer_url(explanation->control)));
+                                  SLICE_ARG(iss), explanation->control->url));
     }
     return cause("unknown_issuer",
                  arena_printf(arena, "the token's issuer, %.*s, is not one that is believed here",

@@ -3,7 +3,6 @@
 #include "base/buffer.h"
 #include "control/access/orgpolicy_ask.h"
 #include "control/access/orgpolicy_doc.h"
-#include "control/identity/issuer.h"
 #include "control/record/resource_tree.h"
 #include "policy/orgpolicy.h"
 
@@ -101,14 +100,14 @@ static void add_help(const struct orgpolicy_ask *ask, json_t *details)
                                orgpolicy_public_node(ask->control, ask->arena, one->node));
         json_array_append_new(
             links,
-            json_pack(
-                "{s:s, s:s}", "description",
-                arena_printf(ask->arena, "%s: %s %s", orgpolicy_text_name(ask->arena, one->name),
-                             set, one->constraint->advice),
-                "url",
-                arena_printf(ask->arena, "%s/docs/organization-policy#%s", issuer_url(ask->control),
-                             one->constraint->kind == ORGPOLICY_CUSTOM ? "custom-constraints"
-                                                                       : one->name)));
+            json_pack("{s:s, s:s}", "description",
+                      arena_printf(ask->arena, "%s: %s %s",
+                                   orgpolicy_text_name(ask->arena, one->name), set,
+                                   one->constraint->advice),
+                      "url",
+                      arena_printf(ask->arena, "%s/docs/organization-policy#%s", ask->control->url,
+                                   one->constraint->kind == ORGPOLICY_CUSTOM ? "custom-constraints"
+                                                                             : one->name)));
     }
     json_array_append_new(
         details,

@@ -102,7 +102,8 @@ static void read_rule(struct arena *arena, const json_t *in, struct orgpolicy_ru
     read_parameters(arena, json_object_get(in, "parameters"), out);
 }
 
-void orgpolicy_spec_read(struct arena *arena, const json_t *spec, struct orgpolicy_spec *out)
+/* SPEC (checked against the fields) as a struct; conditions are not yet compiled. */
+static void orgpolicy_spec_read(struct arena *arena, const json_t *spec, struct orgpolicy_spec *out)
 {
     const json_t *rules = json_object_get(spec, "rules");
     *out = (struct orgpolicy_spec){

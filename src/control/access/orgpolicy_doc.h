@@ -14,9 +14,6 @@ const char *orgpolicy_key(struct arena *arena, const char *node, const char *con
 /* PolicySpec, as field tables have it. */
 extern const struct field orgpolicy_spec_fields[];
 
-/* SPEC (checked against the fields) as a struct; conditions are not yet compiled. */
-void orgpolicy_spec_read(struct arena *arena, const json_t *spec, struct orgpolicy_spec *out);
-
 /* "organizations/N" that RESOURCE belongs to; NULL if it belongs to none. */
 const char *orgpolicy_organization(struct control *control, struct arena *arena,
                                    const char *resource);

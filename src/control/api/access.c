@@ -19,6 +19,21 @@ static const char enter[] = "iap.webServiceVersions.accessViaIAP";
 
 enum { HISTORY_MAX = 500 };
 
+bool condition_ends(struct slice expression, int64_t *end_us)
+{
+    static const struct slice head = SLICE_INIT("request.time < timestamp(");
+    struct slice rest = slice_trim(expression);
+    if (!slice_starts(rest, head) || !slice_ends(rest, SLICE(")")) || rest.len < head.len + 4) {
+        return false;
+    }
+    rest = slice_upto(slice_from(rest, head.len), rest.len - head.len - 1);
+    char quote = rest.data[0];
+    if ((quote != '"' && quote != '\'') || rest.data[rest.len - 1] != quote) {
+        return false;
+    }
+    return time_read(slice_upto(slice_from(rest, 1), rest.len - 2), end_us);
+}
+
 /* Where the question stands: the body of a method that has one; NULL: in the query. */
 const json_t *access_body(const struct api_call *call)
 {

@@ -6,7 +6,6 @@
 #include "control/api/access_inside.h"
 
 #include "base/clock.h"
-#include "control/record/policy_doc.h"
 #include "control/record/resource_tree.h"
 #include "control/record/roles.h"
 #include "model/service_run.h"

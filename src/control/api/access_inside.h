@@ -12,6 +12,12 @@ const char *access_asked(struct api_call *call, const char *name);
  * default place. It needs run.services.getIamPolicy. */
 bool access_service(struct api_call *call, struct store_doc *out, struct error *err);
 
+/*
+ * Whether a condition says nothing but when a grant ends: `request.time < timestamp("T")`. *end_us
+ * is T then, in microseconds since 1970.
+ */
+bool condition_ends(struct slice expression, int64_t *end_us);
+
 /* access:explain (access_explain.c), and the fields of its body. */
 void access_explain(struct api_call *call);
 extern const struct field explain_fields[];

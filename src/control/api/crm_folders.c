@@ -37,8 +37,9 @@ static bool is_sibling(const struct store_doc *doc, void *ctx)
     return !sibling->found;
 }
 
-bool crm_folder_name_free(struct api_call *call, const char *parent, const char *name,
-                          const char * not, struct error *err)
+/* Whether PARENT has no other live folder than NOT of that name (crm_folders.c). */
+static bool crm_folder_name_free(struct api_call *call, const char *parent, const char *name,
+                                 const char * not, struct error *err)
 {
     struct sibling sibling = {.parent = parent, .name = name, .not = not };
     if (!store_each(call->control->store, STORE_NODE, "folders/", is_sibling, &sibling, err)) {

@@ -65,10 +65,6 @@ void crm_folders_move(struct api_call *call);
 void crm_folders_delete(struct api_call *call);
 void crm_folders_undelete(struct api_call *call);
 
-/* Whether PARENT has no other live folder than NOT of that name (crm_folders.c). */
-bool crm_folder_name_free(struct api_call *call, const char *parent, const char *name,
-                          const char * not, struct error *err);
-
 /* ---- the organization ---- */
 
 void crm_organization_set_policy(struct api_call *call);

@@ -52,7 +52,9 @@ const char *crm_tags_full_name(struct api_call *call, const char *resource)
                         with_project(call, resource, true));
 }
 
-bool crm_tags_find(struct api_call *call, const char *full, const char **out, struct error *err)
+/* The store key of the full name FULL; NULL: none was given. */
+static bool crm_tags_find(struct api_call *call, const char *full, const char **out,
+                          struct error *err)
 {
     *out = full == NULL ? NULL : resource_of(call, full);
     return *out != NULL ||
@@ -61,6 +63,17 @@ bool crm_tags_find(struct api_call *call, const char *full, const char **out, st
                "The parent is a full name: //cloudresourcemanager.googleapis.com/projects/N, "
                "…/folders/N, …/organizations/N or "
                "//run.googleapis.com/projects/N/locations/L/services/S.");
+}
+
+bool crm_tags_find_named(struct api_call *call, const char *what, const char **out,
+                         struct error *err)
+{
+    struct slice full = slice_of(api_param(call, "resource"));
+    /* Some clients encode the name, which has encoded parts, once more. */
+    if (slice_find(full, '%') >= 0 && !url_decode(&call->arena, full, false, &full)) {
+        return error_field(err, "name", "The name of %s is malformed.", what);
+    }
+    return crm_tags_find(call, arena_string(&call->arena, full), out, err);
 }
 
 /* VERB ("createTagBinding") on the resource. */
@@ -307,13 +320,8 @@ static void bindings_create(struct api_call *call)
 static bool binding_delete(struct api_call *call, json_t **operation, struct error *err)
 {
     const char *resource;
-    struct slice full = slice_of(api_param(call, "resource"));
     const char *value = arena_printf(&call->arena, "tagValues/%s", api_param(call, "value"));
-    /* Some clients encode the name, which has encoded parts, once more. */
-    if (slice_find(full, '%') >= 0 && !url_decode(&call->arena, full, false, &full)) {
-        return error_field(err, "name", "The name of the binding is malformed.");
-    }
-    if (!crm_tags_find(call, arena_string(&call->arena, full), &resource, err) ||
+    if (!crm_tags_find_named(call, "the binding", &resource, err) ||
         !crm_tags_may(call, "deleteTagBinding", resource, err) ||
         !api_allowed(call, "resourcemanager.tagValueBindings.delete", value, err) ||
         !project_must_live(call->control, &call->arena, resource, err)) {

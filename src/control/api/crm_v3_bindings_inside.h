@@ -3,9 +3,10 @@
 
 #include "control/call/call.h"
 
-/* The store key of the full name FULL ("//run.googleapis.com/projects/N/…"; NULL: none was given).
- */
-bool crm_tags_find(struct api_call *call, const char *full, const char **out, struct error *err);
+/* The store key of the full name ("//run.googleapis.com/projects/N/…") in the path of WHAT ("the
+ * binding"). */
+bool crm_tags_find_named(struct api_call *call, const char *what, const char **out,
+                         struct error *err);
 /* "//run.googleapis.com/projects/N/…" of a store key, with the project's number. */
 const char *crm_tags_full_name(struct api_call *call, const char *resource);
 /* Whether the caller may VERB ("createTagBinding") on RESOURCE. */

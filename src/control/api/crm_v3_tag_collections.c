@@ -10,7 +10,6 @@
 #include "control/api/crm_operation.h"
 #include "control/record/projects.h"
 #include "control/record/tags.h"
-#include "http/percent.h"
 #include "model/resource_name.h"
 
 static const struct field collection_fields[] = {
@@ -33,12 +32,8 @@ static const char *location_of(struct api_call *call, const char *resource)
 /* The resource that the path names. */
 static bool find(struct api_call *call, const char **out, struct error *err)
 {
-    struct slice full = slice_of(api_param(call, "resource"));
     const char *location = api_param(call, "location");
-    if (slice_find(full, '%') >= 0 && !url_decode(&call->arena, full, false, &full)) {
-        return error_field(err, "name", "The name of the collection is malformed.");
-    }
-    if (!crm_tags_find(call, arena_string(&call->arena, full), out, err)) {
+    if (!crm_tags_find_named(call, "the collection", out, err)) {
         return false;
     }
     const char *right = location_of(call, *out);

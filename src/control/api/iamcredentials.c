@@ -6,7 +6,6 @@
 #include "control/access/orgpolicy.h"
 #include "control/identity/account_keys.h"
 #include "control/identity/accounts.h"
-#include "control/identity/issuer.h"
 #include "control/identity/issuer_mint.h"
 #include "ipc/signer_client.h"
 
@@ -240,8 +239,7 @@ static void sign_jwt(struct api_call *call)
     }
     /* A JWT that claims to come from our issuer would be an ID token of anybody's: never. */
     const char *iss = json_text_or(claims, "iss", "");
-    if (strcmp(iss, issuer_url(call->control)) == 0 ||
-        strcmp(iss, call->control->settings.api_url) == 0) {
+    if (strcmp(iss, call->control->url) == 0 || strcmp(iss, call->control->settings.api_url) == 0) {
         error_field(&err, "payload", "The issuer of a self-signed JWT must be the account.");
         api_fail(call, &err);
         return;

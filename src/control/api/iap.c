@@ -10,7 +10,9 @@
 #define METHOD  "google.cloud.iap.v1.IdentityAwareProxyAdminService."
 #define OAUTH   "google.cloud.iap.v1.IdentityAwareProxyOAuthService."
 
-bool iap_type_known(struct api_call *call, struct error *err)
+/* Whether the call's web type is one of Cloud Run ("cloud_run-REGION"), or there is none in its
+ * path. NOT_FOUND, with what there is, otherwise. */
+static bool iap_type_known(struct api_call *call, struct error *err)
 {
     const char *type = api_param(call, "type");
     struct slice prefix = SLICE("cloud_run-");

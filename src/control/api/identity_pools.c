@@ -8,7 +8,6 @@
 #include "control/api/crm_operation.h"
 #include "control/call/paging.h"
 #include "control/identity/federation_mapping.h"
-#include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/record/projects.h"
 #include "trust/trust.h"
@@ -236,7 +235,7 @@ static bool provider_valid(struct api_call *call, json_t *body, struct error *er
                            "An issuer is named by an https URL without query and fragment, or is a "
                            "port of this machine.");
     }
-    if (strcmp(issuer, issuer_url(call->control)) == 0 ||
+    if (strcmp(issuer, call->control->url) == 0 ||
         strcmp(issuer, call->control->settings.api_url) == 0) {
         return error_field(err, "oidc.issuerUri", "That is this Homerun's own issuer.");
     }

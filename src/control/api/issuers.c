@@ -5,7 +5,6 @@
 #include "control/api/issuers.h"
 
 #include "control/identity/http_fetch.h"
-#include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/provider.h"
 #include "control/identity/renewal.h"
@@ -67,8 +66,7 @@ static bool issuer_check(struct api_call *call, const json_t *asked, struct erro
     if (name[0] == '\0' || url[0] == '\0') {
         return error_field(err, "issuer", "Both a name and an issuer are needed.");
     }
-    if (strcmp(url, issuer_url(call->control)) == 0 ||
-        strcmp(url, call->control->settings.api_url) == 0) {
+    if (strcmp(url, call->control->url) == 0 || strcmp(url, call->control->settings.api_url) == 0) {
         return error_field(err, "issuer", "That is this Homerun's own issuer.");
     }
     bool signs_in = json_object_get(asked, "signIn") != NULL;

@@ -181,7 +181,8 @@ static bool take_one(const struct store_doc *doc, void *ctx)
     return step != PAGING_STOP || walk->page->counted;
 }
 
-json_t *api_page_read(struct api_call *call, const struct page *page, struct error *err)
+/* The answer: the list and nextPageToken. NULL and *err on failure. */
+static json_t *api_page_read(struct api_call *call, const struct page *page, struct error *err)
 {
     auto_json *items = json_array();
     struct walk walk = {.page = page, .items = items, .err = err};

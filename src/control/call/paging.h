@@ -26,8 +26,6 @@ struct page {
     bool bare;    /* an empty list is left out of the answer */
 };
 
-/* The answer: the list and nextPageToken. NULL and *err on failure. */
-json_t *api_page_read(struct api_call *call, const struct page *page, struct error *err);
 /* Answers the call with it. */
 void api_reply_page(struct api_call *call, const struct page *page);
 

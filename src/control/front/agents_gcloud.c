@@ -10,7 +10,6 @@
 #include "control/front/door_inside.h"
 #include "control/identity/accounts.h"
 #include "control/identity/gcloud_login.h"
-#include "control/identity/issuer.h"
 #include "http/query.h"
 
 enum { FRESH_S = 10 * 60 };
@@ -121,7 +120,7 @@ static void ask(struct api_call *call, struct slice id, const struct agent_reque
     if (!found || agent_sign_in_is_due(&session, FRESH_S)) {
         agent_sign_in_first(call,
                             arena_printf(&call->arena, "/o/oauth2/auth?r=%.*s", SLICE_ARG(id)),
-                            slice_of(issuer_url(call->control)), found);
+                            slice_of(call->control->url), found);
         return;
     }
     if (!has_account(call, &session)) {

@@ -19,7 +19,6 @@ enum {
 struct wire {
     const struct proto_method *method; /* NULL until the head was read */
     struct slice encoding;             /* of the request */
-    bool has_deadline;
     int64_t timeout_us;
     bool head_sent;
     struct buffer more;   /* what came behind the messages that were given on */

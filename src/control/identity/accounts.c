@@ -89,8 +89,9 @@ static bool put_subject(struct control *control, const char *sub, const char *ke
     return store_put(control->store, STORE_SUBJECT, sub, subject, NULL, NULL, err);
 }
 
-bool account_user(struct control *control, struct arena *arena, const char *email,
-                  struct account *out, struct error *err)
+/* A user of that address: made on first use. */
+static bool account_user(struct control *control, struct arena *arena, const char *email,
+                         struct account *out, struct error *err)
 {
     struct member member;
     if (!member_parse(arena, slice_of(arena_printf(arena, "user:%s", email)), &member, err)) {

@@ -21,9 +21,6 @@ bool account_by_sub(struct control *control, struct arena *arena, struct slice s
                     struct account *out);
 bool account_by_email(struct control *control, struct arena *arena, struct slice email,
                       struct account *out);
-/* A user of that address: made on first use. */
-bool account_user(struct control *control, struct arena *arena, const char *email,
-                  struct account *out, struct error *err);
 
 /*
  * The account behind "user:E" (made on first use) or "serviceAccount:E". INVALID_ARGUMENT for any

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "control/identity/issuer.h"
 #include "control/identity/issuer_believe.h"
 #include "control/identity/issuer_mint.h"
 

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "control/identity/accounts.h"
-#include "control/identity/issuer.h"
 #include "control/identity/issuer_mint.h"
 
 /* Where the session counts: at no host of a service. */
@@ -11,8 +10,8 @@
 static json_t *agent_json(const struct api_call *call, int64_t made_us)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "client", GCLOUD_LOGIN_CLIENT, "name",
-                     "gcloud", "place", "localhost", "resource", issuer_url(call->control),
-                     "madeUs", (json_int_t)made_us, "usedUs", (json_int_t)clock_wall_us());
+                     "gcloud", "place", "localhost", "resource", call->control->url, "madeUs",
+                     (json_int_t)made_us, "usedUs", (json_int_t)clock_wall_us());
 }
 
 static bool mint(struct api_call *call, const struct person *person, const struct session_key *key,

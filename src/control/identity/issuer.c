@@ -102,29 +102,17 @@ struct issuer *issuer_new(struct control *control, struct error *err)
 {
     struct issuer *issuer = mem_new(struct issuer);
     if (!load_keys(control, issuer, true, err)) {
-        issuer_free(issuer);
+        forget_keys(issuer);
+        free(issuer->taken);
+        free(issuer);
         return NULL;
     }
     return issuer;
 }
 
-void issuer_free(struct issuer *issuer)
-{
-    if (issuer != NULL) {
-        forget_keys(issuer);
-        free(issuer->taken);
-        free(issuer);
-    }
-}
-
 bool issuer_reload(struct control *control, struct error *err)
 {
     return load_keys(control, control->issuer, false, err);
-}
-
-const char *issuer_url(const struct control *control)
-{
-    return control->url;
 }
 
 struct slice issuer_signers_keys(const struct control *control)

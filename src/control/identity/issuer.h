@@ -22,7 +22,6 @@ struct issuer {
 
 /* Asks the signer for the keys. Owned by the caller. */
 struct issuer *issuer_new(struct control *control, struct error *err);
-void issuer_free(struct issuer *issuer);
 /* What the index shows of it. Valid until the keys are read again. */
 struct own_issuer issuer_own(const struct control *control);
 /* The public keys that the signer has. */
@@ -34,5 +33,3 @@ bool issuer_reload(struct control *control, struct error *err);
  * refused from the answer on. */
 bool issuer_rotate(struct api_call *call, struct error *err);
 bool issuer_forget(struct api_call *call, const char *kid, struct error *err);
-
-const char *issuer_url(const struct control *control); /* the API's base URL, without slash */

@@ -20,8 +20,9 @@ static bool sign(struct control *control, struct arena *arena, const char *typ, 
     return true;
 }
 
-bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, struct slice *token,
-                 struct error *err)
+/* Signs CLAIMS (JSON; iat, exp, iss are filled in if absent) with the issuer's newest key. */
+static bool issuer_mint(struct control *control, struct arena *arena, json_t *claims,
+                        struct slice *token, struct error *err)
 {
     int64_t now = clock_wall_us() / 1000000;
     if (json_object_get(claims, "iss") == NULL) {

@@ -49,9 +49,5 @@ bool issuer_federated_token(struct control *control, struct arena *arena,
                             const struct token_grant *grant, const json_t *sets,
                             struct slice *token, struct error *err);
 
-/* Signs CLAIMS (JSON; iat, exp, iss are filled in if absent) with the issuer's newest key. */
-bool issuer_mint(struct control *control, struct arena *arena, json_t *claims, struct slice *token,
-                 struct error *err);
-
 /* gcloud's own client, whose ID every token of ours may carry as audience (docs/access.md, C5). */
 #define GCLOUD_CLIENT_ID "32555940559.apps.googleusercontent.com"

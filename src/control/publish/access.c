@@ -215,7 +215,9 @@ bool change_groups(struct change *change, struct error *err)
 
 /* ---- issuers ---- */
 
-bool publish_jwks(struct change *change, uint32_t issuer, struct slice jwks, struct error *err)
+/* The keys of an issuer, from the text of its JWKS. */
+static bool publish_jwks(struct change *change, uint32_t issuer, struct slice jwks,
+                         struct error *err)
 {
     struct trust_jwk keys[JWKS_KEYS_MAX];
     size_t count;

@@ -69,6 +69,3 @@ bool publish_tags(struct change *change, const char *resource, uint64_t id, stru
 /* Those of the resource that KEY, the key of a binding in the record, is to. True for other tags.
  */
 bool publish_tag_binding(struct change *change, const char *key, struct error *err);
-
-/* The keys of an issuer, from the text of its JWKS. */
-bool publish_jwks(struct change *change, uint32_t issuer, struct slice jwks, struct error *err);

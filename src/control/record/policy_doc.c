@@ -154,18 +154,3 @@ json_t *policy_doc_json(const struct binding *bindings, size_t count)
     }
     return list;
 }
-
-bool condition_ends(struct slice expression, int64_t *end_us)
-{
-    static const struct slice head = SLICE_INIT("request.time < timestamp(");
-    struct slice rest = slice_trim(expression);
-    if (!slice_starts(rest, head) || !slice_ends(rest, SLICE(")")) || rest.len < head.len + 4) {
-        return false;
-    }
-    rest = slice_upto(slice_from(rest, head.len), rest.len - head.len - 1);
-    char quote = rest.data[0];
-    if ((quote != '"' && quote != '\'') || rest.data[rest.len - 1] != quote) {
-        return false;
-    }
-    return time_read(slice_upto(slice_from(rest, 1), rest.len - 2), end_us);
-}

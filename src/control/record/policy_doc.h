@@ -36,9 +36,3 @@ bool policy_doc_bindings(struct arena *arena, const json_t *policy, const char *
 
 /* Back to JSON: [{"role","members","condition"}]. */
 json_t *policy_doc_json(const struct binding *bindings, size_t count);
-
-/*
- * Whether a condition says nothing but when a grant ends: `request.time < timestamp("T")`. *end_us
- * is T then, in microseconds since 1970.
- */
-bool condition_ends(struct slice expression, int64_t *end_us);

@@ -61,7 +61,8 @@ bool secret_load(struct control *control, struct arena *arena, const char *key,
 
 /* ---- versions ---- */
 
-int64_t secret_version_number(const json_t *secret, const char *which)
+/* Number of the version that WHICH says of SECRET: a number, "latest" or an alias. 0: none. */
+static int64_t secret_version_number(const json_t *secret, const char *which)
 {
     uint64_t number = 0;
     int64_t next = json_number(secret, "nextVersion", 1);

@@ -28,8 +28,6 @@ bool secret_is_over(const json_t *secret);
 bool secret_load(struct control *control, struct arena *arena, const char *key,
                  struct store_doc *out, struct error *err);
 
-/* Number of the version that WHICH says of SECRET: a number, "latest" or an alias. 0: none. */
-int64_t secret_version_number(const json_t *secret, const char *which);
 const char *secret_version_key(struct arena *arena, const char *secret, int64_t number);
 /* The version that WHICH says of SECRET. NOT_FOUND. */
 bool secret_version_load(struct control *control, struct arena *arena,

@@ -126,7 +126,8 @@ static bool found_one(const struct use *use, void *ctx, struct error *err)
     return false;
 }
 
-bool run_has_secrets(const struct template *template)
+/* Whether TEMPLATE names any. */
+static bool run_has_secrets(const struct template *template)
 {
     bool found = false;
     struct error ignored;

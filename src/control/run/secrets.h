@@ -8,9 +8,6 @@
 #include "ipc/ipc.h"
 #include "model/service_type.h"
 
-/* Whether TEMPLATE names any. */
-bool run_has_secrets(const struct template *template);
-
 /*
  * Whether every secret that TEMPLATE of a service in PROJECT names is there, enabled, and may be
  * read by its account; and whether this engine can give it to a container at all. Else false and

@@ -549,7 +549,7 @@ static json_t *record(struct control *control, const char *kind, const char *key
 
 /* A service whose newest revision failed earlier does not fail a later change that makes no
  * revision. */
-json_t *run_service_failure(struct control *control, const char *service_key)
+static json_t *run_service_failure(struct control *control, const char *service_key)
 {
     auto_arena arena = {0};
     auto_json *body = record(control, STORE_SERVICE, service_key);

@@ -55,9 +55,6 @@ bool run_service_apply(struct api_call *call, struct run_service *service,
 bool run_service_delete(struct api_call *call, struct run_service *service, const char *version,
                         bool dry_run, struct error *err);
 
-/* Why what was asked of the service failed, as google.rpc.Status; NULL if it has not failed. The
- * caller owns it. */
-json_t *run_service_failure(struct control *control, const char *service_key);
 /* The service has come to rest: its operations are done, in the running change. */
 bool run_service_finish(struct control *control, const char *service_key, struct error *err);
 
