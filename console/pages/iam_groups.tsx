@@ -9,6 +9,7 @@ import { useAction, useLoad } from "../parts/load";
 import { Pager, pageOf } from "../parts/pager";
 import { quoted, SameChange } from "../parts/same_change";
 import { session } from "../parts/session";
+import { TakeAway } from "../parts/take_away";
 
 interface Group {
   email: string;
@@ -139,37 +140,19 @@ function EditGroup(props: { group: Group; close: () => void; done: () => void })
 }
 
 function DeleteGroup(props: { group: Group; close: () => void; done: () => void }) {
-  const { busy, error, run } = useAction();
   const { email } = props.group;
   return (
-    <Dialog
+    <TakeAway
       title="Delete group?"
-      onClose={props.close}
-      actions={
-        <>
-          <Button onClick={props.close}>Cancel</Button>
-          <Button
-            kind="danger"
-            busy={busy.value}
-            onClick={() =>
-              void run(async () => {
-                await call("DELETE", `/homerun/v1/groups/${encodeURIComponent(email)}`);
-                say(`${email} is deleted.`);
-                props.close();
-                props.done();
-              })
-            }
-          >
-            Delete
-          </Button>
-        </>
-      }
+      close={props.close}
+      act={() => call("DELETE", `/homerun/v1/groups/${encodeURIComponent(email)}`)}
+      said={`${email} is deleted.`}
+      done={props.done}
+      ways={{ homerun: `homerun groups delete ${quoted(email)}` }}
     >
       <p>
         Whoever could do something only as a member of <code class="wrap">{email}</code> cannot any more, from the next request on.
       </p>
-      <ErrorNote error={error.value} />
-      <SameChange ways={{ homerun: `homerun groups delete ${quoted(email)}` }} />
-    </Dialog>
+    </TakeAway>
   );
 }

@@ -7,6 +7,7 @@ import { Check, Field } from "../parts/fields";
 import { useAction, useLoad } from "../parts/load";
 import { Pager, pageOf } from "../parts/pager";
 import { quoted, SameChange } from "../parts/same_change";
+import { TakeAway } from "../parts/take_away";
 import { holdsOrganization, OWNERS } from "./iam_groups";
 
 interface Issuer {
@@ -158,37 +159,20 @@ function AddIssuer(props: { close: () => void; done: () => void }) {
 }
 
 function RemoveIssuer(props: { issuer: Issuer; close: () => void; done: () => void }) {
-  const { busy, error, run } = useAction();
   const { name } = props.issuer;
   return (
-    <Dialog
+    <TakeAway
       title="Remove issuer?"
-      onClose={props.close}
-      actions={
-        <>
-          <Button onClick={props.close}>Cancel</Button>
-          <Button
-            kind="danger"
-            busy={busy.value}
-            onClick={() =>
-              void run(async () => {
-                await call("DELETE", `/homerun/v1/issuers/${encodeURIComponent(name)}`);
-                say(`Tokens of ${name} are believed no more.`);
-                props.close();
-                props.done();
-              })
-            }
-          >
-            Remove
-          </Button>
-        </>
-      }
+      word="Remove"
+      close={props.close}
+      act={() => call("DELETE", `/homerun/v1/issuers/${encodeURIComponent(name)}`)}
+      said={`Tokens of ${name} are believed no more.`}
+      done={props.done}
+      ways={{ homerun: `homerun issuers remove ${quoted(name)}` }}
     >
       <p>
         No token of <code class="wrap">{props.issuer.issuer}</code> is believed from the next request on, and who signed in with it is signed out.
       </p>
-      <ErrorNote error={error.value} />
-      <SameChange ways={{ homerun: `homerun issuers remove ${quoted(name)}` }} />
-    </Dialog>
+    </TakeAway>
   );
 }

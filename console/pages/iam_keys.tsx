@@ -2,10 +2,10 @@
 import { useState } from "preact/hooks";
 import { call } from "../api/http";
 import { Button, ErrorNote, Loading, needs, say, Time } from "../parts/basics";
-import { Dialog } from "../parts/dialog";
 import { useAction, useLoad } from "../parts/load";
 import { quoted, SameChange } from "../parts/same_change";
 import { project } from "../parts/session";
+import { TakeAway } from "../parts/take_away";
 import type { Account } from "./iam_accounts";
 
 interface Key {
@@ -90,41 +90,21 @@ export function Keys(props: { account: Account; held?: Set<string> }) {
 }
 
 function DeleteKey(props: { account: Account; id: Key; close: () => void; done: () => void }) {
-  const { busy, error, run } = useAction();
   const id = idOf(props.id);
   return (
-    <Dialog
+    <TakeAway
       title="Delete key?"
-      onClose={props.close}
-      actions={
-        <>
-          <Button onClick={props.close}>Cancel</Button>
-          <Button
-            kind="danger"
-            busy={busy.value}
-            onClick={() =>
-              void run(async () => {
-                await call("DELETE", `/v1/${props.id.name}`);
-                say("The key is deleted.");
-                props.close();
-                props.done();
-              })
-            }
-          >
-            Delete
-          </Button>
-        </>
-      }
+      close={props.close}
+      act={() => call("DELETE", `/v1/${props.id.name}`)}
+      said="The key is deleted."
+      done={props.done}
+      ways={{
+        gcloud: `gcloud iam service-accounts keys delete ${id} --iam-account=${quoted(props.account.email)} --project=${project.value}`,
+      }}
     >
       <p>
         What <code class="wrap">{id}</code> signed is refused from the next request on. This cannot be undone.
       </p>
-      <ErrorNote error={error.value} />
-      <SameChange
-        ways={{
-          gcloud: `gcloud iam service-accounts keys delete ${id} --iam-account=${quoted(props.account.email)} --project=${project.value}`,
-        }}
-      />
-    </Dialog>
+    </TakeAway>
   );
 }

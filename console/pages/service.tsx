@@ -3,12 +3,12 @@ import { holds, policyWithDoor } from "../api/access";
 import { deleteService, getService, place, ready } from "../api/run";
 import { useState } from "preact/hooks";
 import { AccessCell } from "../parts/access";
-import { Button, Copy, ErrorNote, Head, Loading, Notice, Tabs, needs, say } from "../parts/basics";
-import { Dialog } from "../parts/dialog";
-import { useAction, useLoad } from "../parts/load";
+import { Button, Copy, ErrorNote, Head, Loading, Notice, Tabs, needs } from "../parts/basics";
+import { useLoad } from "../parts/load";
 import { go, type Params } from "../parts/location";
-import { quoted, SameChange } from "../parts/same_change";
+import { quoted } from "../parts/same_change";
 import { project, serviceView, view } from "../parts/session";
+import { TakeAway } from "../parts/take_away";
 import { Health } from "./services";
 import { ServiceLogs } from "./service_logs";
 import { ServiceMetrics } from "./service_metrics";
@@ -93,36 +93,19 @@ export function ServicePage(props: { params: Params }) {
 }
 
 function DeleteDialog(props: { name: string; close: () => void }) {
-  const { busy, error, run } = useAction();
   const short = props.name.slice(props.name.lastIndexOf("/") + 1);
   const [, project = "", , region = ""] = props.name.split("/");
   const line = (tool: string) => `${tool} services delete ${quoted(short)} --region=${region} --project=${project}`;
   return (
-    <Dialog
+    <TakeAway
       title={`Delete ${short}?`}
-      onClose={props.close}
-      actions={
-        <>
-          <Button onClick={props.close}>Cancel</Button>
-          <Button
-            kind="danger"
-            busy={busy.value}
-            onClick={() =>
-              void run(async () => {
-                await deleteService(props.name);
-                say(`${short} is deleted.`);
-                go(view("/console/services"));
-              })
-            }
-          >
-            Delete
-          </Button>
-        </>
-      }
+      close={props.close}
+      act={() => deleteService(props.name)}
+      said={`${short} is deleted.`}
+      done={() => go(view("/console/services"))}
+      ways={{ gcloud: line("gcloud run"), homerun: line("homerun") }}
     >
       <p>Its revisions and its policy go with it. Callers get 404 from the next request on. This cannot be undone.</p>
-      <ErrorNote error={error.value} />
-      <SameChange ways={{ gcloud: line("gcloud run"), homerun: line("homerun") }} />
-    </Dialog>
+    </TakeAway>
   );
 }
