@@ -381,16 +381,6 @@ int action_access_explain(struct cli *cli)
 
 /* ---- public, history ---- */
 
-static const char *joined(struct cli *cli, const json_t *texts)
-{
-    const char *out = "";
-    for (size_t i = 0; i < json_array_size(texts); i++) {
-        const char *text = json_string_value(json_array_get(texts, i));
-        out = arena_printf(&cli->arena, "%s%s%s", out, i > 0 ? " " : "", text == NULL ? "" : text);
-    }
-    return out;
-}
-
 int action_access_public(struct cli *cli)
 {
     static const char *const heads[] = {"RESOURCE", "INGRESS", "WHY",    "SINCE",
@@ -410,7 +400,7 @@ int action_access_public(struct cli *cli)
         const json_t *row = json_array_get(rows, i);
         table_add(&table, json_text(row, "resource"));
         table_add(&table, json_text(row, "ingress"));
-        table_add(&table, joined(cli, json_object_get(row, "reasons")));
+        table_add(&table, texts_joined(cli, json_object_get(row, "reasons"), " "));
         table_add(&table, json_text(row, "since"));
         table_add(&table, json_text(row, "by"));
         table_add(&table, json_text(row, "publicUntil"));

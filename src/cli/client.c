@@ -96,3 +96,14 @@ json_t *list_all(struct cli *cli, const char *path, const char *name, struct err
     }
     return json_incref(all);
 }
+
+const char *texts_joined(struct cli *cli, const json_t *list, const char *between)
+{
+    const char *text = "";
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *one = json_string_value(json_array_get(list, i));
+        text =
+            arena_printf(&cli->arena, "%s%s%s", text, i > 0 ? between : "", one == NULL ? "" : one);
+    }
+    return text;
+}

@@ -19,3 +19,6 @@ bool client_wait(struct cli *cli, const char *what, json_t **operation, struct e
 
 /* GET PATH, all pages; the members of the list NAME in one array. NULL and *err. */
 json_t *list_all(struct cli *cli, const char *path, const char *name, struct error *err);
+
+/* The texts of LIST in one, with BETWEEN between them; "" of none. In the session's arena. */
+const char *texts_joined(struct cli *cli, const json_t *list, const char *between);

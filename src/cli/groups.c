@@ -29,14 +29,8 @@ int action_groups_list(struct cli *cli)
     table_init(&table, cli, heads);
     for (size_t i = 0; i < json_array_size(groups); i++) {
         const json_t *group = json_array_get(groups, i);
-        const json_t *members = json_object_get(group, "members");
-        const char *text = "";
-        for (size_t m = 0; m < json_array_size(members); m++) {
-            text = arena_printf(&cli->arena, "%s%s%s", text, m > 0 ? ", " : "",
-                                json_string_value(json_array_get(members, m)));
-        }
         table_add(&table, json_text(group, "email"));
-        table_add(&table, text);
+        table_add(&table, texts_joined(cli, json_object_get(group, "members"), ", "));
     }
     table_print(&table);
     return 0;

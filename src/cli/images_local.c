@@ -30,14 +30,10 @@ static const char *what_text(struct cli *cli, const json_t *image)
 {
     const json_t *program = json_object_get(image, "program");
     const char *dir = json_text_or(image, "dir", "");
-    const char *text = "";
     if (json_array_size(program) == 0) {
         return "container";
     }
-    for (size_t p = 0; p < json_array_size(program); p++) {
-        text = arena_printf(&cli->arena, "%s%s%s", text, p > 0 ? " " : "",
-                            json_string_value(json_array_get(program, p)));
-    }
+    const char *text = texts_joined(cli, program, " ");
     if (json_flag(image, "builtIn", false)) {
         return arena_printf(&cli->arena, "%s (built in)", text);
     }

@@ -24,15 +24,9 @@ int action_issuers_list(struct cli *cli)
     table_init(&table, cli, heads);
     for (size_t i = 0; i < json_array_size(issuers); i++) {
         const json_t *issuer = json_array_get(issuers, i);
-        const json_t *domains = json_object_get(issuer, "domains");
-        const char *text = "";
-        for (size_t d = 0; d < json_array_size(domains); d++) {
-            text = arena_printf(&cli->arena, "%s%s%s", text, d > 0 ? ", " : "",
-                                json_string_value(json_array_get(domains, d)));
-        }
         table_add(&table, json_text(issuer, "name"));
         table_add(&table, json_text(issuer, "issuer"));
-        table_add(&table, text);
+        table_add(&table, texts_joined(cli, json_object_get(issuer, "domains"), ", "));
         table_add(&table, json_text(issuer, "pool"));
         table_add(&table, json_text_or(issuer, "jwksUri", "(given)"));
     }

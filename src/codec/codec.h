@@ -191,9 +191,9 @@ const char *pair_find(const struct text_pair *pairs, size_t count, const char *n
  * Fills the struct INTO, whose first member is `const json_t *source`, from DOC (NULL: every field
  * is absent) by TABLE. A field that is absent, or of another type, gets the value that its row
  * gives for absence. Lists are allocated in ARENA; texts belong to DOC, as does `source`, so DOC
- * must live as long as INTO.
+ * must live as long as INTO. Returns INTO.
  */
-void fields_get(struct arena *arena, const struct field *table, const json_t *doc, void *into);
+void *fields_get(struct arena *arena, const struct field *table, const json_t *doc, void *into);
 /*
  * The document of the struct FROM: its source, with each member that differs from the source
  * written over it. So fields without a member are carried, and unchanged members keep the form in

@@ -172,12 +172,13 @@ static void member_get(struct arena *arena, const struct field *row, const json_
     }
 }
 
-void fields_get(struct arena *arena, const struct field *table, const json_t *doc, void *into)
+void *fields_get(struct arena *arena, const struct field *table, const json_t *doc, void *into)
 {
     *(const json_t **)into = doc;
     for (const struct field *row = table; !ends(row); row = row_next(row)) {
         member_get(arena, row, json_object_get(doc, row->name), into);
     }
+    return into;
 }
 
 /* ---- out ---- */

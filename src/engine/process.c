@@ -25,6 +25,7 @@
 #include "engine/environment.h"
 #include "engine/images.h"
 #include "engine/output.h"
+#include "engine/process_watch.h"
 #include "engine/spawn.h"
 #include "ipc/users.h"
 
@@ -163,20 +164,10 @@ static bool process_address_lost(const struct backend_home *home)
 /* Whether the process PID, as it stands in /proc, belongs to the session SESSION. */
 static bool in_session(const char *pid, pid_t session)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (got <= 0) {
-        return false;
-    }
-    text[got] = '\0';
-    const char *rest = strrchr(text, ')');
+    char text[512];
+    const char *rest = process_stat((pid_t)strtol(pid, NULL, 10), text, sizeof(text));
     int found = 0;
-    return rest != NULL && sscanf(rest + 1, " %*c %*d %*d %d", &found) == 1 && found == session;
+    return rest != NULL && sscanf(rest, " %*c %*d %*d %d", &found) == 1 && found == session;
 }
 
 static bool holds_socket(const char *pid, uint32_t inode)
@@ -343,26 +334,15 @@ static void process_signal(struct backend_container *container, int number)
 /* Of the first process alone. */
 static bool process_usage(const struct backend_container *container, struct backend_usage *out)
 {
-    char path[64];
     char text[1024];
     if (container->exited) {
         return false;
     }
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)container->pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (got <= 0) {
-        return false;
-    }
-    text[got] = '\0';
-    /* Behind the name, which may hold anything: state is field 3, utime 14, stime 15, rss 24. */
-    const char *rest = strrchr(text, ')');
+    /* state is field 3, utime 14, stime 15, rss 24. */
+    const char *rest = process_stat(container->pid, text, sizeof(text));
     unsigned long user = 0, system = 0;
     long pages = 0;
-    if (rest == NULL || sscanf(rest + 1,
+    if (rest == NULL || sscanf(rest,
                                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d "
                                "%*d %*d %*d %*u %*u %ld",
                                &user, &system, &pages) != 3) {

@@ -16,19 +16,26 @@ struct process_watch {
     void *ctx;
 };
 
-uint64_t process_started(pid_t pid)
+const char *process_stat(pid_t pid, char *text, size_t size)
 {
-    enum { FIELD = 22 }; /* of /proc/PID/stat; the second is a name, which may hold anything */
-    char path[64], text[1024];
+    char path[64];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     int fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t got = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    ssize_t got = fd >= 0 ? read(fd, text, size - 1) : -1;
     if (fd >= 0) {
         close(fd);
     }
     text[got > 0 ? got : 0] = '\0';
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at != NULL && field < FIELD; field++) {
+    const char *behind = strrchr(text, ')');
+    return behind == NULL ? NULL : behind + 1;
+}
+
+uint64_t process_started(pid_t pid)
+{
+    enum { FIELD = 22 };
+    char text[1024];
+    const char *at = process_stat(pid, text, sizeof(text));
+    for (int field = 3; at != NULL && field < FIELD; field++) {
         at = strchr(at + 1, ' ');
     }
     return at == NULL ? 0 : strtoull(at + 1, NULL, 10);

@@ -7,6 +7,10 @@
 
 struct process_watch; /* opaque */
 
+/* What /proc/PID/stat has behind its second field, which is a name and may hold anything: " S 1
+ * 2…". In TEXT, of SIZE bytes; NULL if there is no such process. */
+const char *process_stat(pid_t pid, char *text, size_t size);
+
 /* The start time of PID in ticks since boot, which together with the number identifies one process.
  * 0 if there is no such process. */
 uint64_t process_started(pid_t pid);

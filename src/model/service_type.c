@@ -5,9 +5,7 @@
 
 struct service *service_from_doc(struct arena *arena, const json_t *doc)
 {
-    struct service *service = arena_new(arena, struct service);
-    fields_get(arena, service_fields, doc, service);
-    return service;
+    return fields_get(arena, service_fields, doc, arena_new(arena, struct service));
 }
 
 json_t *service_to_doc(const struct service *service)
@@ -17,9 +15,7 @@ json_t *service_to_doc(const struct service *service)
 
 struct revision *revision_from_doc(struct arena *arena, const json_t *doc)
 {
-    struct revision *revision = arena_new(arena, struct revision);
-    fields_get(arena, revision_fields, doc, revision);
-    return revision;
+    return fields_get(arena, revision_fields, doc, arena_new(arena, struct revision));
 }
 
 json_t *revision_to_doc(const struct revision *revision)
@@ -29,9 +25,7 @@ json_t *revision_to_doc(const struct revision *revision)
 
 struct template *template_from_doc(struct arena *arena, const json_t *doc)
 {
-    struct template *template = arena_new(arena, struct template);
-    fields_get(arena, revision_template_fields, doc, template);
-    return template;
+    return fields_get(arena, revision_template_fields, doc, arena_new(arena, struct template));
 }
 
 const char *service_ingress_word(const struct service *service, const char *otherwise)

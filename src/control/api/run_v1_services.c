@@ -80,7 +80,9 @@ static bool find(struct api_call *call, struct run_service *out, struct error *e
 
 /* ---- get, list ---- */
 
-void v1_service_get(struct api_call *call)
+typedef json_t *service_form(struct arena *arena, const struct service_view *view);
+
+static void get_view(struct api_call *call, service_form *form)
 {
     struct error err = {0};
     struct run_service service;
@@ -89,12 +91,15 @@ void v1_service_get(struct api_call *call)
         fail(call, &err);
         return;
     }
-    json_t *answer = service_to_v1(&call->arena, &service.view);
+    json_t *answer = form(&call->arena, &service.view);
     run_service_done(&service);
     api_reply(call, answer);
 }
 
-typedef json_t *service_form(struct arena *arena, const struct service_view *view);
+void v1_service_get(struct api_call *call)
+{
+    get_view(call, service_to_v1);
+}
 
 struct listing {
     struct api_call *call;
@@ -260,20 +265,6 @@ void v1_service_delete(struct api_call *call)
 }
 
 /* ---- configurations and routes ---- */
-
-static void get_view(struct api_call *call, service_form *form)
-{
-    struct error err = {0};
-    struct run_service service;
-    if (!find(call, &service, &err)) {
-        run_service_done(&service);
-        fail(call, &err);
-        return;
-    }
-    json_t *answer = form(&call->arena, &service.view);
-    run_service_done(&service);
-    api_reply(call, answer);
-}
 
 void v1_configuration_get(struct api_call *call)
 {
