@@ -20,8 +20,7 @@ struct arena {
 /* An empty arena is all zeroes: (struct arena){0}. It takes no memory until it is used. */
 void arena_done(struct arena *arena);
 
-/* Gives everything back but the first block: for a connection that serves one request after
- * another. */
+/* Frees everything but the first block: for a connection that serves one request after another. */
 void arena_reset(struct arena *arena);
 
 /* Aligned for any type, zeroed. Never NULL, also for 0 bytes. */

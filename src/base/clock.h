@@ -11,9 +11,9 @@ int64_t clock_wall_us(void);
 /* Microseconds since some moment. Never steps back. */
 int64_t clock_mono_us(void);
 
-/* Microseconds since the machine started, the same for all processes, time asleep included. Never
- * steps back: what ends by the wall clock and by this one cannot be prolonged by setting a clock.
+/* Microseconds since boot, the same for all processes, time asleep included. Never steps back: a
+ * limit that is checked by the wall clock and by this one cannot be prolonged by setting a clock.
  */
 int64_t clock_boot_us(void);
-/* What names this start of the machine, in ARENA; "" if the kernel does not say. */
+/* The kernel's ID of this boot, in ARENA; "" if the kernel gives none. */
 const char *clock_boot_id(struct arena *arena);

@@ -1,6 +1,7 @@
 /*
- * What went wrong: one of Google's status codes, and a sentence that grows as it rises.
- * Filled by whoever fails, read by whoever handles; nobody logs on the way.
+ * What went wrong: one of Google's status codes, and a sentence that each caller on the way up can
+ * extend. The function that fails fills it, the caller that handles it reads it; nothing is logged
+ * on the way.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
  * A fiber: a function with a stack of its own that can stop in the middle, give the thread back to
- * whoever ran it, and be resumed later from where it stopped. Control uses them where a call has to
+ * its caller, and be resumed later from where it stopped. Control uses them where a call has to
  * wait for another machine while its loop goes on.
  *
  * One thread runs all fibers of a process; there is nothing to lock. A fiber may not run another.
@@ -19,7 +19,7 @@ void fiber_free(struct fiber *fiber);
 
 /* Runs FN until it ends (true) or suspends itself (false). FIBER is idle; no fiber runs. */
 bool fiber_run(struct fiber *fiber, void (*fn)(void *ctx), void *ctx);
-/* Goes on with a suspended FIBER: the same answer. */
+/* Resumes a suspended FIBER; returns the same as fiber_run(). */
 bool fiber_resume(struct fiber *fiber);
 /* Inside of a fiber: back to fiber_run() or fiber_resume(). Returns when it is resumed. */
 void fiber_suspend(void);

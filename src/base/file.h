@@ -13,7 +13,8 @@
 bool file_read(struct arena *arena, const char *path, size_t max, struct slice *out,
                struct error *err);
 
-/* Writes beside PATH, syncs, and renames over it. MODE is the file's, whatever the umask. */
+/* Writes a new file beside PATH, syncs it, and renames it over PATH. MODE is the file's exact mode:
+ * the umask is not applied. */
 bool file_write(const char *path, struct slice content, mode_t mode, struct error *err);
 
 /*

@@ -28,9 +28,9 @@ size_t map_count(const struct map *map);
 /* Walks all entries, in no order; *AT starts at 0. The map must not be changed meanwhile. */
 bool map_next(const struct map *map, size_t *at, struct slice *key, void **value);
 
-/* SipHash-2-4 of BYTES under a 16-byte KEY: where what is hashed shall not be forged. */
+/* SipHash-2-4 of BYTES under a 16-byte KEY: for hashes that must not be forged. */
 uint64_t siphash(const uint8_t key[16], struct slice bytes);
 
-/* SipHash-1-3, at half the cost: for tables in memory, whose hashes nobody outside ever sees, and
- * which compare in full what a hash has found. */
+/* SipHash-1-3, at half the cost: for tables in memory, whose hashes are never visible outside, and
+ * which compare the whole key when a hash matches. */
 uint64_t table_hash(const uint8_t key[16], struct slice bytes);

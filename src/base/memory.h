@@ -20,9 +20,9 @@ __attribute__((returns_nonnull)) static inline void *mem_sure(void *memory)
 }
 
 /*
- * As memset() to zero of so many BYTES, a number that is known when this is compiled. For structs
- * of a few hundred bytes that each request needs: compilers fill those by an instruction whose
- * start alone takes longer than the stores of 16 bytes that this becomes.
+ * Like memset() to zero of BYTES, which must be a constant. For structs of a few hundred bytes that
+ * each request needs: compilers clear those by an instruction whose start-up alone takes longer
+ * than the 16-byte stores that this becomes.
  */
 __attribute__((always_inline)) static inline void mem_clear(void *at, size_t bytes)
 {

@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 /*
- * The file of the zone NAME ("Europe/Berlin"), as bytes. NOT_FOUND when there is no such zone;
- * FAILED_PRECONDITION when this machine has no zones at all. No file of another kind is read,
- * whatever NAME is.
+ * The content of the time-zone file NAME ("Europe/Berlin"). NOT_FOUND when there is no such zone;
+ * FAILED_PRECONDITION when this machine has no time zones at all. No other file is ever read, for
+ * any NAME.
  */
 bool zone_file_read(struct arena *arena, struct slice name, struct slice *out, struct error *err);

@@ -23,7 +23,7 @@ enum index_ingress {
     INDEX_INGRESS_NONE,
 };
 
-/* One revision that a service may send requests to. */
+/* One revision to which a service may send requests. */
 struct index_target {
     uint64_t revision_id;
     uint32_t percent;     /* of requests without a tag; the sum is 100, or 0 when nothing serves */
@@ -42,8 +42,8 @@ enum { INDEX_DOOR_NODES_MAX = INDEX_NODES_MAX + 2, INDEX_DOOR_LIST_MAX = 64 };
 
 /*
  * The door of a service: Identity-Aware Proxy, which asks for iap.webServiceVersions.accessViaIAP
- * before the invoker check. Its settings are the effective ones: what a level does not set comes
- * from the next above. With `on` false nothing else of it is meant, nor stored.
+ * before the invoker check. Its settings are the effective ones: a setting that a level leaves out
+ * comes from the next level above. With `on` false nothing else is set or stored.
  */
 struct index_door {
     bool on;
@@ -59,7 +59,7 @@ struct index_door {
     size_t node_count;
     struct slice clients[INDEX_DOOR_LIST_MAX]; /* audiences of programs besides the URLs */
     size_t client_count;
-    bool domains_limited; /* only people of `domains` come in; with none of those, nobody does */
+    bool domains_limited; /* only people of `domains` come in; if that list is empty, nobody */
     struct slice domains[INDEX_DOOR_LIST_MAX]; /* lower case */
     size_t domain_count;
     struct slice denied_page; /* URL to send to who is refused; "" for our own page */
@@ -119,7 +119,7 @@ struct index_account {
     struct slice domain; /* basis of domain:…, "" if none */
 };
 
-/* Who may sign ID tokens that the gate believes. */
+/* An issuer whose ID tokens the gate believes. */
 struct index_issuer {
     uint32_t id;          /* names its keys */
     bool ours;            /* accounts are looked up by sub; gcloud's audience is accepted */
@@ -127,8 +127,7 @@ struct index_issuer {
     struct slice pool;    /* "iam.googleapis.com/locations/global/workforcePools/P": members are
                              principal://POOL/subject/SUB */
     struct slice domains; /* comma-separated: domains that it is authoritative for (hd, email) */
-    bool agents;          /* it signs access tokens of agents, and nothing else: our authorization
-                             server */
+    bool agents; /* our authorization server: it signs access tokens of agents, and nothing else */
 };
 
 /* A public key of an issuer. */
@@ -141,16 +140,17 @@ struct index_key {
 struct index_user_key {
     struct slice sub;        /* of the account */
     struct slice spki;       /* DER SubjectPublicKeyInfo; "" if only its being there is known */
-    int64_t from_s, until_s; /* of what it signs itself: before, or from then on, it counts not */
+    int64_t from_s, until_s; /* when it began, and ceased, to be valid for what it signs itself:
+                                JWTs outside of that time are refused */
 };
 
 enum { INDEX_SESSION_KEY = 32, INDEX_SESSION_GROUPS_MAX = 200 };
 
 /*
- * A signed-in browser, or an agent that its person has let in. The key of a browser's is the
- * SHA-256 of the cookie's value; an agent's tokens name the key (sid), and nobody knows what it
- * would be the hash of. The sign-on session is the one of the auth host; a session of any other
- * host hangs on it, and ends with it.
+ * A signed-in browser, or an agent to which a person has given consent. The key of a browser's
+ * session is the SHA-256 of the cookie's value; an agent's tokens contain the key (sid), whose
+ * preimage nobody knows. The sign-on session is the one of the auth host; a session of any other
+ * host depends on it, and ends with it.
  */
 struct index_session {
     struct slice host;    /* the one host where it counts; "" for the auth host */
@@ -163,8 +163,8 @@ struct index_session {
     size_t group_count;
     int64_t signed_in_us;   /* wall clock of the sign-in itself, not of its handover to this host */
     int64_t expire_us;      /* wall clock; never later than the parent's */
-    int64_t expire_boot_us; /* the same moment by clock_boot_us(): over when either has come, so
-                               that a wall clock that is set back prolongs nothing */
+    int64_t expire_boot_us; /* the same moment by clock_boot_us(): the session is over when either
+                               has come, so that setting the wall clock back prolongs nothing */
     uint8_t parent[INDEX_SESSION_KEY]; /* key of the sign-on session; zeroes for that one itself */
 };
 
@@ -180,7 +180,7 @@ void index_reader_free(struct index_reader *reader);
 /* Starts to look at the newest committed transaction. Its number is the answer; equal numbers mean
  * equal content. */
 uint64_t index_reader_renew(struct index_reader *reader);
-/* Lets go of the transaction, so that an idle reader holds no old pages. renew() starts again. */
+/* Ends the transaction, so that an idle reader holds no old pages. renew() starts again. */
 void index_reader_release(struct index_reader *reader);
 
 /* HOST: lower case, no port. False when nothing leads anywhere; *out is written only on true. */
@@ -193,7 +193,8 @@ bool index_reader_service(const struct index_reader *reader, uint64_t id,
  */
 size_t index_reader_grants(const struct index_reader *reader, uint64_t node, struct slice member,
                            struct index_grant *out, size_t max);
-/* The same of the door: who may come in by it on NODE, one of index_door's. */
+/* Like the function above, for the door: members that may come in by it on NODE, one of
+ * index_door's. */
 size_t index_reader_door_grants(const struct index_reader *reader, uint64_t node,
                                 struct slice member, struct index_grant *out, size_t max);
 
@@ -245,13 +246,13 @@ struct index_writer; /* opaque */
 struct index_txn;    /* opaque: one write over both environments */
 
 struct index_writer *index_writer_new(const char *dir, struct error *err);
-/* The same with a map of MAP_BYTES at first, for tests: it grows by itself. */
+/* Like the function above, with a map of MAP_BYTES at first, for tests: it grows by itself. */
 struct index_writer *index_writer_new_sized(const char *dir, size_t map_bytes, struct error *err);
 void index_writer_free(struct index_writer *writer);
 /*
- * A reader of the front index in the writer's own process, which must not open it twice: to be
- * freed before the writer. It sees what is committed. Renew before use and release after, so that
- * it holds no old pages.
+ * A reader of the front index in the writer's own process, which must not open the environment
+ * twice. Free it before the writer. It sees what is committed. Renew before use and release after,
+ * so that it holds no old pages.
  */
 struct index_reader *index_writer_reader(struct index_writer *writer, struct error *err);
 /* Frees the slots of readers that died: after a worker's restart. */
@@ -272,7 +273,7 @@ bool index_txn_commit(struct index_txn **txn, struct error *err);
 void index_txn_abort(struct index_txn **txn);
 
 bool index_txn_clear(struct index_txn *txn, struct error *err); /* everything: before a rebuild */
-/* False where HOST leads to another service: its route has to be deleted first. */
+/* False where HOST is the route of another service: that route has to be deleted first. */
 bool index_txn_put_route(struct index_txn *txn, struct slice host, const struct index_route *route,
                          struct error *err);
 bool index_txn_delete_route(struct index_txn *txn, struct slice host, struct error *err);
@@ -287,7 +288,7 @@ struct index_grant_row {
 /* Replaces all grants on NODE. */
 bool index_txn_put_grants(struct index_txn *txn, uint64_t node, const struct index_grant_row *rows,
                           size_t count, struct error *err);
-/* The same of the door. */
+/* Like the function above, for the door. */
 bool index_txn_put_door_grants(struct index_txn *txn, uint64_t node,
                                const struct index_grant_row *rows, size_t count, struct error *err);
 
@@ -297,7 +298,7 @@ bool index_txn_put_tags(struct index_txn *txn, uint64_t node, const struct index
 
 bool index_txn_put_account(struct index_txn *txn, struct slice sub,
                            const struct index_account *account, struct error *err);
-/* KEY NULL: it is disabled, or gone. */
+/* KEY NULL: the key is disabled, or deleted. */
 bool index_txn_put_user_key(struct index_txn *txn, struct slice kid,
                             const struct index_user_key *key, struct error *err);
 /* Replaces the groups of MEMBER. */
@@ -319,9 +320,9 @@ bool index_txn_put_revision(struct index_txn *txn, uint64_t revision_id, struct 
                             struct error *err);
 bool index_txn_delete_revision(struct index_txn *txn, uint64_t revision_id, struct error *err);
 /*
- * What control wants to remember of a resource beside its record, to take back what it published
- * before: under KEY, in the front environment, read by nobody else. Empty deletes; find is false if
- * there is none.
+ * A note of control about a resource, to take back later what it has published: under KEY, in the
+ * front environment; no other process reads it. An empty note deletes; find is false if there is
+ * none.
  */
 bool index_txn_put_note(struct index_txn *txn, struct slice key, struct slice note,
                         struct error *err);

@@ -1,6 +1,6 @@
 /*
- * How records lie in the index: little packed fields, read with every length checked, since a
- * reader of another version must fail and never run away. Private to index/.
+ * How records are laid out in the index: small packed fields, read with every length checked,
+ * because a reader of another version must fail and never read out of bounds. Private to index/.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
- * Session affinity: a signed cookie that names the instance a client has been given to, and its
- * revision. Best effort: it holds while that revision is in the traffic of the service, and that
- * instance is there and has a place; then another one is chosen, and named.
+ * Session affinity: a signed cookie that names the instance that a client was sent to, and its
+ * revision. Best effort: it is followed while that revision is in the traffic of the service, and
+ * the instance exists and has a place; otherwise another instance is chosen, and named.
  */
 #pragma once
 

@@ -1,8 +1,7 @@
 /*
- * What a container is told of who came through its door: two fields, and an assertion that the
- * signer has signed. One assertion serves a person at a service for a minute, so that no signature
- * stands in the way of most requests. The signer is asked over a channel, and answers later;
- * control has no part in it.
+ * Tells a container who came through its door: two fields, and an assertion that the signer has
+ * signed. One assertion is used for a person at a service for a minute, so that most requests wait
+ * for no signature. The signer is asked over a channel, and answers later; control is not involved.
  *
  * Bounded: 4,096 assertions, the oldest of a set leaves first.
  */
@@ -17,7 +16,7 @@ struct assertions; /* opaque */
 struct assertions *assertions_new(void);
 void assertions_free(struct assertions *assertions);
 
-/* Who came, and to which service. */
+/* The person, and the service they came to. */
 struct assertion_want {
     struct slice audience; /* "/projects/N/locations/L/services/S" */
     struct gate_door who;  /* identified */
@@ -49,7 +48,7 @@ enum assertion_found assertions_keys(struct assertions *assertions, struct ipc_c
 /* The place of the answers that are the keys. */
 enum { ASSERTIONS_KEYS_PLACE = (1 << 13) - 1 };
 
-/* The signer has answered. *place: whose answer that is. False if it is none to a question of ours.
- */
+/* The signer has answered. *place: the entry that the answer belongs to. False if it belongs to no
+ * question of ours. */
 bool assertions_come(struct assertions *assertions, const struct msg_signed *answer,
                      struct slice content, int64_t now_us, unsigned *place);

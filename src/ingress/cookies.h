@@ -1,15 +1,15 @@
-/* Cookies of ours never reach a container, nor come from one (docs/access.md, S3); and what a
- * container sets, it sets for its own host. */
+/* Homerun's own cookies never reach a container, and a container can neither set them nor set
+ * cookies for other hosts (docs/access.md, S3). */
 #pragma once
 
 #include "base/arena.h"
 #include "base/slice.h"
 
-/* VALUE, a line of Cookie, without ours: VALUE itself where there is none, "" if nothing is left.
- */
+/* VALUE, a line of Cookie, without Homerun's own cookies: VALUE itself where there is none, "" if
+ * nothing is left. */
 struct slice cookies_without_ours(struct arena *arena, struct slice value);
 
-/* Whether VALUE, a line of Set-Cookie, would set one of ours. */
+/* Whether VALUE, a line of Set-Cookie, would set a cookie with one of Homerun's names. */
 bool cookie_is_ours(struct slice value);
 
 /*

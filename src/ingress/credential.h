@@ -1,4 +1,5 @@
-/* Where the credential lies in a request, and what is removed from it (docs/access.md, C1, C8). */
+/* Which headers carry the credential of a request, and what is removed from them (docs/access.md,
+ * C1, C8). */
 #pragma once
 
 #include "http/message.h"

@@ -10,7 +10,7 @@
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"
 #define DOOR_FRAME_CSP "default-src 'none'; style-src 'self'; frame-ancestors 'self'"
 
-/* What a refusal says. All of it is escaped here. */
+/* The content of a refusal. All of it is escaped here. */
 struct door_page_words {
     enum rung rung;
     struct slice who; /* who is signed in; "" if nobody is */
@@ -19,11 +19,11 @@ struct door_page_words {
 };
 
 struct slice door_page_html(struct arena *arena, const struct door_page_words *words);
-/* The same in a line, for programs. */
+/* The same as one line, for programs. */
 struct slice door_page_plain(struct arena *arena, const struct door_page_words *words);
 
-/* To a person whose form came without a living session, at ORIGIN: it has reached nobody, and is
- * still there. REFUSAL: the line that programs get. */
+/* To a person whose form was sent without a valid session, at ORIGIN: the form was not passed on,
+ * and is still in their browser. REFUSAL: the line that programs get. */
 struct slice door_page_form_kept(struct arena *arena, struct slice origin, struct slice refusal,
                                  struct slice denial);
 

@@ -1,4 +1,5 @@
-/* Who came through the door, in the words that its container and its own answers use. */
+/* How a person who came through the door is named in headers for the container and in the door's
+ * own answers. */
 #pragma once
 
 #include "ingress/gate.h"
@@ -10,8 +11,8 @@ struct door_person {
 };
 
 /*
- * Accounts of our own read as Google's do; somebody whom an identity provider has named has the
- * host of that provider in front, so that nobody reads as somebody else. Visible ASCII alone.
+ * Accounts of our own are written as Google's are; a person of an identity provider has the
+ * provider's host in front, so that two people never have the same name. Visible ASCII alone.
  */
 void door_person_of(struct arena *arena, const struct gate_door *door, struct door_person *out);
 

@@ -18,18 +18,18 @@ struct gate *gate_new(struct index_reader *reader, const struct networks *networ
                       bool strict_paths);
 void gate_free(struct gate *gate);
 
-/* What was found at the door of the service, for who answers in its name, and for the container. */
+/* The facts found at the service's door, for the door's own answers, and for the container. */
 struct gate_door {
     const struct facts_at_door
         *facts; /* NULL: the climb came to no door, and nothing else is set */
     enum door_errand errand;
     enum facts_fault fault;   /* of a token that cannot be believed */
     bool may_be_person;       /* the caller can be shown a page */
-    bool identified;          /* who comes is known: */
+    bool identified;          /* if the caller is identified: */
     struct slice email;       /* bare; "" if they have none that counts */
     struct slice sub, issuer; /* issuer "" or ours: `ours` is set */
     bool ours;
-    bool drop_authorization; /* the container must see nothing of it: it is an agent's token */
+    bool drop_authorization; /* an agent's token, which the container must not see */
 };
 
 struct gate_answer {
@@ -39,7 +39,7 @@ struct gate_answer {
     struct slice tag;
     struct address client;    /* who the caller is, behind trusted proxies */
     enum network network;     /* that the caller is in */
-    struct slice principal;   /* "" if nobody is known */
+    struct slice principal;   /* "" if the caller is unknown */
     enum token_fault fault;   /* why a credential cannot be believed */
     bool strip_authorization; /* the container must not see the signature in Authorization */
     struct unknown_key unknown_key;
@@ -54,7 +54,8 @@ struct gate_answer {
 void gate_decide(struct gate *gate, struct arena *arena, const struct http_request *request,
                  const struct source *source, int64_t now_us, struct gate_answer *out);
 
-/* The same where plain HTTP only leads to HTTPS: what would be asked on is RUNG_PLAIN_HTTP. */
+/* Like the function above, for a listener where plain HTTP only redirects to HTTPS: requests that
+ * would go on get RUNG_PLAIN_HTTP. */
 void gate_decide_plain(struct gate *gate, struct arena *arena, const struct http_request *request,
                        const struct source *source, int64_t now_us, struct gate_answer *out);
 

@@ -13,8 +13,9 @@ struct forwarding {
     struct slice scheme;                /* "https" */
     const struct trace *trace;
     bool strip_authorization, drop_authorization;
-    bool behind_door; /* what a door claims, and what it was shown, comes from nobody else */
-    /* Of who came through the door: "" leaves the field out. */
+    bool behind_door; /* set by the door alone: the identity that it claims, and the credential that
+                         it was shown */
+    /* The person who came through the door: "" leaves the field out. */
     struct slice assertion, user_email, user_id;
     bool websocket; /* the handshake's own fields go along */
 };
@@ -24,15 +25,15 @@ struct forwarding {
 bool headers_to_container(struct arena *arena, const struct forwarding *forwarding,
                           struct http_headers *out);
 
-/* Of trailers only what means nothing to us goes on: none may pose as a header of ours, nor, behind
- * a door, as one of the door's. */
+/* The trailers that are passed on: fields that Homerun gives no meaning, so that none can look like
+ * a header of ours, nor, behind a door, like one of the door's. */
 void trailers_to_container(struct arena *arena, const struct http_headers *from, bool behind_door,
                            struct http_headers *out);
 
-/* The same for the answer to a request for HOST (an authority): hop-by-hop fields and cookies for
- * other hosts go, Set-Cookie makes it private, the trace comes. */
+/* Like the function above, for the answer to a request for HOST (an authority): removes hop-by-hop
+ * fields and cookies for other hosts, makes an answer with Set-Cookie private, adds the trace. */
 bool headers_to_client(struct arena *arena, const struct http_headers *from, struct slice host,
                        const struct trace *trace, struct http_headers *out);
-/* Of the answer's trailers, all but cookies, which have no place there. */
+/* The trailers of the answer, without cookies, which are not allowed there. */
 void trailers_to_client(struct arena *arena, const struct http_headers *from,
                         struct http_headers *out);

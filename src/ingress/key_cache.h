@@ -1,5 +1,5 @@
 /*
- * Public keys of issuers, parsed once. A key is what the index says it is: the same issuer and kid
+ * A cache of issuers' public keys, parsed. The index decides what a key is: the same issuer and kid
  * with other bytes is another key, with another serial number.
  */
 #pragma once

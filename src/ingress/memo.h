@@ -1,6 +1,6 @@
 /*
- * What was found of one caller at a few services: answers that no condition was judged for, each
- * good for one transaction of the index.
+ * A cache of the answers about one caller at a few services: answers for which no condition was
+ * evaluated, each valid for one transaction of the index.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct memo {
     uint64_t txn; /* 0: empty */
     uint64_t service_id;
     struct facts_answer answer;
-    char *text; /* what the answer says that does not lie in the index */
+    char *text; /* the parts of the answer that do not lie in the index */
     size_t text_bytes;
 };
 
@@ -25,7 +25,7 @@ struct memos {
     unsigned next;
 };
 
-/* What is remembered of that service in that transaction; NULL if nothing is. */
+/* The answer for that service in that transaction; NULL if it is not in the cache. */
 const struct facts_answer *memos_recall(const struct memos *memos, uint64_t service_id,
                                         uint64_t txn);
 /* Copies ANSWER, whose role and condition lie in the index of TXN. */

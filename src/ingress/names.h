@@ -10,10 +10,10 @@
 enum { NAMES_MESSAGE_MAX = 512 };
 
 /*
- * The answer to QUESTION, whose host ADDRESS (in network byte order) is where services are called.
- * Names of services are two labels below DOMAIN (model/service_names.h). What is no such name is
- * REFUSED, so that a client goes on to its next resolver (all that we know of do). How many bytes;
- * 0: it gets none. BYTES may be more than NAMES_MESSAGE_MAX: the question was cut.
+ * The answer to the DNS question QUESTION: services are reached at ADDRESS (in network byte order).
+ * Names of services are two labels below DOMAIN (model/service_names.h). Any other name is REFUSED,
+ * so that a client asks its next resolver (all known ones do). Returns how many bytes; 0: no
+ * answer. BYTES may be more than NAMES_MESSAGE_MAX: the question was cut.
  */
 size_t names_answer(const unsigned char *question, size_t bytes, const char *domain,
                     uint32_t address, unsigned char out[NAMES_MESSAGE_MAX]);

@@ -35,8 +35,8 @@ struct networks {
 /* Where a connection comes from. */
 struct source {
     const struct sockaddr_storage *peer;
-    /* The ID of the project whose instance it is, as the engine says: then its address is one of a
-     * network of its own, and stands in none of our lists. "": it came from outside. */
+    /* The project ID of the instance, as the engine reports it: then its address is in a network of
+     * its own, and the lists of networks do not apply. "": the connection came from outside. */
     struct slice project;
 };
 

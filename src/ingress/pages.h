@@ -1,4 +1,4 @@
-/* What a client sees when the gate, or what stands behind it, says no. */
+/* The error pages of the gate, and of failures behind it. */
 #pragma once
 
 #include "net/net.h"

@@ -1,6 +1,6 @@
 /*
  * Connections to instances: one pool for each slot of the board and generation, made at first use,
- * given up when another instance has the slot or nobody used it for a while.
+ * closed when another instance has the slot or when it was not used for a while.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 struct pools; /* opaque */
 
-/* One instance's pool. Counted: whoever has taken it may use it until given back. */
+/* One instance's pool. Counted: a holder may use it until it gives it back. */
 struct upstream {
     struct net_pool *pool;
     uint32_t generation;
@@ -34,8 +34,8 @@ struct pools *pools_new(struct net *net);
 void pools_free(struct pools *pools);
 
 struct upstream *pools_take(struct pools *pools, const struct board_place *place);
-/* The one that is current; NULL if there is none of this generation. */
+/* The pool that is current; NULL if there is none of this generation. */
 struct upstream *pools_find(struct pools *pools, uint32_t slot, uint32_t generation);
 void pools_give(struct pools *pools, struct upstream *upstream, int64_t now_us);
-/* Lets go of what nobody has used for a minute. Cheap when called often. */
+/* Frees pools that were not used for a minute. Cheap when called often. */
 void pools_sweep(struct pools *pools, int64_t now_us);

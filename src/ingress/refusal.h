@@ -1,4 +1,5 @@
-/* What the log keeps of a refused credential, so that it can be explained later. */
+/* The facts about a refused credential that go into the log, so that the refusal can be explained
+ * later. */
 #pragma once
 
 #include "http/message.h"

@@ -44,7 +44,8 @@ enum request_state {
     REQUEST_ANSWERED, /* by the container in full, or by us */
 };
 
-/* What control is asked for with a request. Travels as a field that no client can send. */
+/* What control is asked for with a request. It is sent in a field that is removed from requests of
+ * clients. */
 enum own_errand {
     OWN_NONE,       /* the request goes to a container */
     OWN_HOST,       /* to a host of ours: as it is */
@@ -54,7 +55,7 @@ enum own_errand {
     OWN_CLEAR,      /* gcp-iap-mode=CLEAR_LOGIN_COOKIE: end the session, lead back */
 };
 
-/* Why a request that passed the gate gets an answer of ours. */
+/* Why a request that passed the gate is answered by the worker itself. */
 enum failure {
     FAILURE_NO_REVISION,
     FAILURE_START,
@@ -178,10 +179,10 @@ void door_answer(struct request *request, const struct gate_answer *answer);
 /* The answer that DOCUMENT, public keys of the assertions, is. */
 void door_keys(struct request *request, struct slice document);
 
-/* person.c: who came through the door, for the container. */
+/* person.c: the headers for the container about the person who came through the door. */
 /* Keeps what the gate has found of who came; the transaction ends before the request does. */
 void person_keep(struct request *request, const struct gate_answer *answer);
-/* Goes on to dispatch once there is an assertion, or nobody to tell of. */
+/* Goes on to dispatch once there is an assertion, or none is needed. */
 void person_tell(struct request *request);
 /* Answers with the public keys of the assertions, once they are there. */
 void person_keys(struct request *request, enum door_errand errand);
@@ -191,7 +192,7 @@ void person_leave(struct request *request);
 void person_come(struct worker *worker, const void *body, size_t bytes);
 void person_due(struct request *request, int64_t now_us);
 
-/* keys.c: what to do about a token that names a key which the index lacks. */
+/* keys.c: handles a token that names a key which the index lacks. */
 void keys_init(struct worker *worker);
 void keys_done(struct worker *worker);
 /* Asks control for it, at most once in 30 s for each. False if it makes no sense to wait. */
@@ -199,17 +200,17 @@ bool keys_ask(struct worker *worker, const struct unknown_key *key, int64_t now_
 
 /* relay.c */
 void relay_start(struct request *request);
-/* The same to UPSTREAM, which has been taken, and not to a place of the board. */
+/* Like relay_start(), to UPSTREAM, which has been taken, and not to a place of the board. */
 void relay_start_over(struct request *request, struct upstream *upstream);
 /* The second half: the way to the instance is open. */
 void relay_begin(struct request *request);
-/* The exchange has closed, or the request is over: lets go of the call. */
+/* The exchange has closed, or the request is over: cancels the call. */
 void relay_stop(struct request *request);
 void relay_body(struct exchange *exchange, struct slice data);
 void relay_body_end(struct exchange *exchange, const struct http_headers *trailers);
 void relay_writable(struct exchange *exchange);
 
-/* No connection to the instance can be made: to another one, or a failure. */
+/* No connection to the instance can be made: tries another one, or fails. */
 void relay_unreachable(struct request *request);
 
 /* sockets.c */
@@ -225,9 +226,9 @@ void sockets_tick(struct worker *worker);
 /*
  * inside.c: instances that call services. Each in a container has sockets of ours in its own
  * network, which the engine opens and hands to every worker. A request that comes there goes the
- * same way through the gate as any other; what is known of it besides is whose instance sent it.
- * A hostile instance has no more there than any client: TLS, HTTP, the gate, and names of services.
- * Hosts that are ours (console, sign-in) are not found from there.
+ * same way through the gate as any other; in addition the worker knows which project's instance
+ * sent it. A hostile instance can reach no more there than any client: TLS, HTTP, the gate, and
+ * names of services. Hosts that are ours (console, sign-in) are not found from there.
  */
 /* WORKER and TLS outlive it. */
 struct insides *insides_new(struct worker *worker, struct net_tls *tls);
@@ -255,9 +256,9 @@ bool dispatch_choose(struct request *request, const struct index_service *servic
 /* Takes a place and relays, or waits for one. */
 void dispatch_start(struct request *request);
 /*
- * The same for a request whose place did not answer and has been given back: on another instance.
- * If there is none it waits, first in the queue, for as long as it takes to see that its instance
- * has ended, and another one starts.
+ * Like the function above, for a request whose place did not answer and has been given back: on
+ * another instance. If there is none it waits, first in the queue, until the engine has seen that
+ * its instance ended, and another one starts.
  */
 void dispatch_elsewhere(struct request *request);
 /* Out of the queue; gives its place back if it has one. */
@@ -282,7 +283,7 @@ bool dispatch_is_in_vain(const struct request *request, int64_t now_us);
  */
 void own_hosts_open(struct worker *worker);
 
-/* Whether REQUEST is for a host that is ours. */
+/* Whether REQUEST is for a host of Homerun itself. */
 bool own_host_is(struct request *request);
 
 /*

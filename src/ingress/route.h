@@ -14,8 +14,8 @@ struct route {
     struct facts_route facts; /* stands first: a pointer to it is one to the whole */
     struct facts_service view;
     const struct index_service *service; /* good until the next renew */
-    /* What everybody may, at the check and at the door, and what the door's agent may: once found
-     * for this transaction, if no condition was involved. */
+    /* Whether everybody is granted, at the check and at the door, and what the door's agent is
+     * granted: found once for this transaction, if no condition was involved. */
     struct {
         bool settled;
         struct facts_answer answer;

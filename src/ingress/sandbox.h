@@ -1,7 +1,6 @@
 /*
- * What a worker gives up once everything it needs is open: users, capabilities, files, programs,
- * other processes. From then on a fault in a parser has nothing to reach but the requests of this
- * worker.
+ * Drops a worker's rights once everything it needs is open: users, capabilities, files, programs,
+ * other processes. From then on a fault in a parser can only reach the requests of this worker.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Sessions of browsers that came lately. The memory spares the hash of the cookie and the reading
- * of the record, never a look at whether the session still stands: a record is of one transaction
+ * A cache of browsers' sessions that were used lately. It saves hashing the cookie and reading the
+ * record, but never the check that the session still exists: an entry is valid for one transaction
  * of the index, and is read again in the next.
  *
  * Bounded: at most 4,096 sessions, the oldest of a set leaves first. Only cookies of sessions that

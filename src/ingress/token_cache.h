@@ -29,9 +29,9 @@ void token_cache_free(struct token_cache *cache);
 size_t token_cache_count(const struct token_cache *cache);
 
 /*
- * TEXT if it has been verified, its key was seen in the transaction TXN already, and it counts with
- * and without a door. Good until the next call; of its time nothing is said. NULL: that is for
- * token_cache_verify() to find out.
+ * The entry of TEXT if it has been verified, its key was seen in the transaction TXN already, and
+ * it counts with and without a door. Valid until the next call; its time is not checked. NULL: call
+ * token_cache_verify().
  */
 struct verified_token *token_cache_hit(struct token_cache *cache, uint64_t txn, struct slice text);
 

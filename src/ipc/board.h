@@ -34,7 +34,8 @@ void board_reset(struct board *board);
 /* The same, but for the slots of which KEEP is true: instances that the last engine has left. Their
  * places stay taken. */
 void board_keep(struct board *board, const bool keep[BOARD_INSTANCES]);
-/* Whether slot NUMBER has this instance of the last engine, and may be kept. *OUT: its state. */
+/* Whether slot NUMBER belongs to this instance of the last engine, and may be kept. *OUT: its
+ * state. */
 bool board_holds(const struct board *board, int number, uint32_t generation, uint64_t revision_id,
                  enum instance_state *out);
 
@@ -47,7 +48,7 @@ struct board_address {
     unsigned char ipv6[16]; /* network order */
 };
 
-/* The same as the kernel takes it; how long it is. */
+/* The address as a socket address; returns its length. */
 socklen_t board_address_socket(const struct board_address *address, struct sockaddr_storage *out);
 
 /* A slot for a starting instance of REVISION; -1 if all are taken. LIMIT: places (concurrency). */
@@ -95,8 +96,8 @@ bool board_is_ready(const struct board *board, const struct board_place *place);
 /* Gives it back; true if some worker waits (see board_waiters). */
 bool board_give(struct board *board, unsigned worker, const struct board_place *place);
 
-/* How many requests wait in WORKER: who frees a place, or readies an instance, wakes each worker
- * that has some. */
+/* How many requests wait in WORKER: the process that frees a place, or makes an instance ready,
+ * wakes each worker that has some. */
 void board_set_waiting(struct board *board, unsigned worker, uint32_t waiting);
 uint32_t board_waiting(const struct board *board, unsigned worker);
 /* Writes to the eventfds of all workers with waiters. WAKE_FDS[worker] may be -1. */

@@ -1,6 +1,6 @@
 /*
- * How the board lies in memory, and how its words and cells are packed. Private to board.c, whose
- * head says what they mean.
+ * The layout of the board in memory, and how its words and cells are packed. Private to board.c,
+ * whose head comment explains them.
  */
 #pragma once
 
@@ -68,7 +68,7 @@ static inline struct word word_open(uint64_t word)
     };
 }
 
-/* The word that follows: the same fields, one step further in sequence. */
+/* The next value of the word: the same fields with the sequence increased. */
 static inline uint64_t word_close(struct word word)
 {
     return (uint64_t)low_bits(word.sequence + 1, SEQUENCE_BITS) |
@@ -90,7 +90,7 @@ static inline uint64_t cell_close(uint32_t generation, uint32_t count)
     return (uint64_t)generation << 32 | count;
 }
 
-/* What CELL counts in this generation of its slot: an older count means nothing. */
+/* The count in CELL if it is of this generation of its slot; an older count means nothing. */
 static inline uint32_t cell_count(uint64_t cell, uint32_t generation)
 {
     return (uint32_t)(cell >> 32) == generation ? low_bits(cell, 31) : 0;

@@ -35,10 +35,10 @@ enum { CONFINED_WITHOUT_LANDLOCK = 1, CONFINED_WITHOUT_SECCOMP = 2, CONFINED_NOT
 bool confine(const struct confinement *what, unsigned *lacks, struct error *err);
 
 /*
- * For processes that keep their user, since the data folder is theirs: after this they write
+ * For processes that keep their user because the data folder belongs to it: after this they write
  * nothing outside of DIR, start no program, reach into no other process and change nothing of the
- * kernel. Of root's power only that over files stays, and that only where DIR belongs to somebody
- * else. What they may read stays as it is.
+ * kernel. Of root's capabilities only those over files stay, and only where DIR belongs to another
+ * user. What they may read is not changed.
  */
 struct confinement_to_folder {
     const char *dir;
@@ -48,7 +48,8 @@ struct confinement_to_folder {
 bool confine_to_folder(const struct confinement_to_folder *what, unsigned *lacks,
                        struct error *err);
 
-/* What *LACKS means, for a log: "this kernel has no Landlock"; NULL if nothing is lacking. */
+/* The name of the missing layer in *LACKS, for a log: "this kernel has no Landlock"; NULL if
+ * nothing is missing. */
 const char *confinement_lacks(unsigned lacks);
 
 /*

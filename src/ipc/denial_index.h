@@ -4,8 +4,8 @@
  * random, and chooses its place in the file by a hash: finding one costs one read, however many
  * there are. The oldest entries of a place are written over.
  *
- * An entry is a hint: whoever follows it compares the id in the log. So a torn or lost entry, or
- * one whose log is gone, leads to no wrong answer.
+ * An entry is a hint: the reader compares the id with the one in the log. So a torn or lost entry,
+ * or one whose log is gone, leads to no wrong answer.
  */
 #pragma once
 
@@ -30,9 +30,9 @@ struct denial_entry {
     uint32_t spare;
 };
 
-/* Notes that the line of the denial ID stands where ENTRY says; sets its tag. False if the file
- * cannot be written: then the denial can be explained from its line alone. */
+/* Records that the line of the denial ID is at ENTRY; sets the entry's tag. False if the file
+ * cannot be written: then the denial can only be explained from its log line. */
 bool denial_index_put(int fd, struct slice id, struct denial_entry entry);
 
-/* Where ID may stand, newest first; how many. */
+/* Finds the entries that may be of ID, newest first; returns how many. */
 unsigned denial_index_find(int fd, struct slice id, struct denial_entry out[DENIAL_FOUND_MAX]);

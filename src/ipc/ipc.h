@@ -45,12 +45,13 @@ enum message_type {
                            account, or a token of it */
     MSG_WORKLOAD_TOLD,  /* control → metadata: the answer */
     MSG_SOCKETS_ASK, /* ingress → engine: sockets inside the network of an instance are wanted */
-    MSG_SOCKETS,     /* engine → ingress: here they are, as descriptors; none: it has gone */
-    MSG_LOG,         /* supervisor → ingress, engine: its log was turned over; the descriptor is
-                        the fresh file's, for appending */
+    MSG_SOCKETS, /* engine → ingress: the connections that were asked for, as descriptors; none: the
+                    instance has gone */
+    MSG_LOG, /* supervisor → ingress, engine: its log was rotated; the descriptor is the new file's,
+                for appending */
     MSG_DOOR, /* ingress → control: one end of a pair, for requests to hosts that are ours */
-    MSG_ENGINE_STARTED, /* engine → control, metadata, ingress: whatever a predecessor was asked,
-                           or has told, is forgotten */
+    MSG_ENGINE_STARTED,   /* engine → control, metadata, ingress: the engine was restarted: send
+                             pending checks again, and forget the instances it announced */
     MSG_METADATA_STARTED, /* metadata → engine: tell me of every instance */
     MSG_METADATA_OPEN,    /* engine → metadata: a listening socket inside the network of an
                              instance, and what holds its address; or which user it is */
@@ -115,7 +116,7 @@ struct msg_unknown_key {
     char issuer[512];
     char kid[128];
 };
-/* What may be signed for whom: see signer/. */
+/* Which kinds of content the signer signs for which process: see signer/. */
 enum sign_kind {
     SIGN_ISSUER_JWT,   /* bytes = header.payload of an ID or access token; its header's kid is the
                           issuer's */
@@ -172,9 +173,9 @@ struct msg_workload_ask {
     uint64_t id;          /* chosen by the asker */
     uint64_t revision_id; /* whose account; 0: the default runtime account of the project */
     uint32_t kind;
-    /* Behind this struct: the account as the caller named it ("" or "default": whichever it is;
-     * anything but its address is STATUS_NOT_FOUND), the content, and the name of the revision
-     * ("projects/P/locations/L/services/S/revisions/R"; none without a number). */
+    /* Followed by: the account as the caller named it ("" or "default" for the instance's own
+     * account; any name but its address is STATUS_NOT_FOUND), the content, and the name of the
+     * revision ("projects/P/locations/L/services/S/revisions/R"; none without a number). */
     uint32_t account_bytes, bytes, revision_bytes;
 };
 struct msg_workload_told {
@@ -189,13 +190,14 @@ struct msg_metadata_open {
     char instance[41];
     char revision[REVISION_NAME_MAX]; /* its name, from "projects/" on */
     char project[64], project_number[32], region[64];
-    uint32_t user; /* without a socket: what this user asks at the socket of this machine is its */
+    uint32_t user; /* without a socket: requests of this user at this machine's socket are the
+                      instance's */
 };
 struct msg_metadata_close {
     char instance[41];
 };
-/* With it come a listening socket, one for questions about names (UDP), and what else must stay
- * open for them. */
+/* It comes with a listening socket, a UDP socket for DNS questions, and other descriptors that must
+ * stay open for them. */
 struct msg_inside_open {
     char instance[41];
     char project[64]; /* its ID */
@@ -212,7 +214,8 @@ enum { SECRETS_BYTES_MAX = 512 * 1024 }; /* of all values of one instance */
 struct msg_secrets_ask {
     uint64_t id; /* chosen by the asker */
     uint64_t revision_id;
-    uint32_t anew; /* not 0: the instance runs, and wants its files of the latest version alone */
+    uint32_t anew; /* not 0: the instance runs already, and only its files of the latest version are
+                      wanted */
     char revision[REVISION_NAME_MAX]; /* its name, from "projects/" on */
 };
 struct msg_secret {
@@ -310,8 +313,8 @@ void ipc_close(struct ipc_channel *channel);
 bool ipc_send(struct ipc_channel *channel, enum message_type type, const void *body, size_t bytes);
 
 /*
- * The same with COUNT descriptors, copies of which the peer gets. Never queues: false if the peer
- * is slow or away, and nothing was sent.
+ * Like ipc_send() with COUNT descriptors, of which the peer gets copies. Never queues: false if the
+ * peer is slow or away, and nothing was sent.
  */
 bool ipc_send_fds(struct ipc_channel *channel, enum message_type type, const void *body,
                   size_t bytes, const int *fds, unsigned count);

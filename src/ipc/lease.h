@@ -1,7 +1,7 @@
 /*
- * Until when this node of a cluster may decide by its index: a word of memory that control writes
- * and every worker reads before each decision (docs/cluster.md). Only a cluster has it; for who has
- * none it is a pointer that is NULL.
+ * Until when this node of a cluster may decide by its index: a word of shared memory that control
+ * writes and every worker reads before each decision (docs/cluster.md). Without a cluster the
+ * pointer is NULL.
  */
 #pragma once
 
@@ -20,8 +20,8 @@ void lease_unmap(struct lease *lease);
 /* UNTIL_US: of clock_boot_us(); 0: no longer. */
 void lease_set(struct lease *lease, int64_t until_us);
 /*
- * Whether a request that has come may be decided now. Ask before the index is read, never after:
- * what is read then is what was in force when the lease still ran, or newer. True for NULL.
+ * Whether a request may be decided now. Call it before the index is read, never after: then what is
+ * read was in force while the lease still ran, or is newer. True for NULL.
  */
 bool lease_runs(const struct lease *lease);
 /* The same at NOW_US of clock_boot_us(): at its very end it runs no longer. LEASE is not NULL. */

@@ -16,7 +16,8 @@ enum {
     METER_CLASSES = 5,    /* statuses 1xx to 5xx */
     METER_REASONS = 32,   /* why the gate refused: numbers of rungs (policy/decide.h) */
     METER_LATENCIES = 48, /* see meter_latency_bound_us() */
-    METER_SERVICES = 1024 /* that one worker counts apart; further ones are one row */
+    METER_SERVICES =
+        1024 /* hosts that one worker counts separately; all further ones share one row */
 };
 
 /* Sums since the start of Homerun. */
@@ -28,8 +29,8 @@ struct meter_counts {
     uint64_t request_bytes, response_bytes;
 };
 
-/* What the engine runs of a service now. cpu_us alone is a sum since the start: to the engine, what
- * was used since it looked last. */
+/* What the engine runs of a service now. cpu_us is the only sum over time: for the engine, the use
+ * since its last look; for a reader, since the start. */
 struct meter_running {
     uint64_t starting, ready, draining; /* instances */
     uint64_t requests;                  /* in flight */
@@ -49,7 +50,7 @@ enum meter_state {
     METER_ENDING,
 };
 
-/* One instance, as the engine saw it last: once a second. */
+/* One instance as of the engine's last look, which it takes once a second. */
 struct meter_instance {
     char id[48], project[64], region[64], service[64], revision[64];
     uint64_t state;            /* enum meter_state */
@@ -85,11 +86,11 @@ void meter_count(struct meter *meter, unsigned worker, uint64_t service,
 
 /* ---- the engine's side ---- */
 
-/* Begins a look at all that runs: what is added until meter_running_end() of one service is one
- * sum. */
+/* Begins one look at all instances: all that is added for one service until meter_running_end() is
+ * summed up. */
 void meter_running_begin(struct meter *meter);
 void meter_running_add(struct meter *meter, uint64_t service, const struct meter_running *running);
-/* In the same look: one more instance. Those beyond METER_INSTANCES are not told of. */
+/* Adds one instance to the look. Those beyond METER_INSTANCES are left out. */
 void meter_instance_add(struct meter *meter, const struct meter_instance *instance);
 /* Services to which nothing was added have nothing that runs; their cpu_us stays. Instances that
  * were not added have gone. */
@@ -105,9 +106,7 @@ void meter_each_running(const struct meter *meter,
                         void (*visit)(void *ctx, uint64_t service,
                                       const struct meter_running *running),
                         void *ctx);
-/* Once for each instance of the engine's last look; the one that is told of is good during the
- * call.
- */
+/* Calls FN for each instance of the engine's last look; its argument is valid during the call. */
 void meter_each_instance(const struct meter *meter,
                          void (*visit)(void *ctx, const struct meter_instance *instance),
                          void *ctx);

@@ -1,7 +1,7 @@
 /*
- * What `homerun up` was told, after checking: made by the command line, handed by the supervisor to
- * every process as lines of "name=value" on a descriptor of its own. One list of rows says names
- * and meanings.
+ * The settings of `homerun up`, after checking: read by the command line, and passed by the
+ * supervisor to every process as lines of "name=value" on a descriptor of its own. One list of rows
+ * has names and meanings.
  */
 #pragma once
 
@@ -61,9 +61,9 @@ bool settings_write(const struct settings *settings, int fd, struct error *err);
 bool settings_read(struct settings *out, int fd, struct error *err);
 
 /*
- * A host that is ours, on the services' listener: "auth.DOMAIN" of "auth", "console.DOMAIN" of
- * "console" and "api.DOMAIN" of "api" (by settings.api_host alone), and its URL, without a slash at
- * the end. No container ever answers there.
+ * The host of a service of Homerun itself on the services' listener: "auth.DOMAIN" for "auth",
+ * "console.DOMAIN" for "console" and "api.DOMAIN" for "api" (only with settings.api_host), and its
+ * URL, without a slash at the end. No container ever answers there.
  */
 const char *settings_own_host(const struct settings *settings, struct arena *arena,
                               const char *name);

@@ -1,15 +1,15 @@
 /*
  * Asking the signer: one question, one answer, over the channel "signer" that the supervisor made.
- * Blocking, because a signature takes well under a millisecond and who asks can do nothing without
- * it; a silent signer costs two seconds at most (ten where a key pair has to be made), never the
- * process.
+ * Blocking, because a signature takes well under a millisecond and the caller cannot go on without
+ * it; the caller waits two seconds at most for a signer that does not answer (ten where a key pair
+ * has to be made).
  */
 #pragma once
 
 #include "base/arena.h"
 #include "ipc/ipc.h"
 
-/* What a question may carry: a packet is its head, struct msg_sign, and these. */
+/* The limits of a question: a packet is its head, struct msg_sign, and these. */
 enum { SIGNER_BYTES_MAX = IPC_PACKET_MAX - sizeof(struct message_head) - sizeof(struct msg_sign) };
 
 /*
@@ -23,10 +23,10 @@ bool signer_call(int fd, uint64_t *next_id, enum sign_kind kind, struct slice by
                  struct arena *arena, struct slice *out, char kid[64], struct error *err);
 
 /*
- * The same for what an account signs with its platform-managed key. SUB: its unique ID, digits.
- * SIGN_ACCOUNT_JWT: BYTES are the claims, a JSON object; OUT is the whole JWT (RS256).
- * SIGN_ACCOUNT_KEY: no bytes; OUT as in ipc.h.
- * SIGN_ACCOUNT_BLOB: any bytes; OUT is the RSA PKCS #1 v1.5 signature over their SHA-256.
+ * Like the function above, for signatures with the platform-managed key of an account. SUB: its
+ * unique ID, digits. SIGN_ACCOUNT_JWT: BYTES are the claims, a JSON object; OUT is the whole JWT
+ * (RS256). SIGN_ACCOUNT_KEY: no bytes; OUT as in ipc.h. SIGN_ACCOUNT_BLOB: any bytes; OUT is the
+ * RSA PKCS #1 v1.5 signature over their SHA-256.
  */
 bool signer_call_account(int fd, uint64_t *next_id, enum sign_kind kind, struct slice sub,
                          struct slice bytes, struct arena *arena, struct slice *out, char kid[64],

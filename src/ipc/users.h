@@ -1,7 +1,7 @@
 /*
- * Users without a name, for what root starts: each process of ours that gives up being root becomes
- * one of its own, and so does each instance. No account of the machine has these numbers, so none
- * of them can touch what belongs to another, or be touched.
+ * User numbers without a name, used when Homerun is started as root: each process of ours that
+ * gives up root runs as one of its own, and so does each instance. No account of the machine has
+ * these numbers, so these users cannot touch files or processes of others, nor be touched.
  */
 #pragma once
 
@@ -18,14 +18,14 @@ enum {
 };
 
 /*
- * The numbers that this machine has free: far above those that distributions give out, or, where
- * a user namespace does not reach that far, between their ranges. A count of 0 if there are none:
- * then nobody's number (65534) is all that is left.
+ * The numbers that are free on this machine: far above those that distributions assign, or, where a
+ * user namespace does not reach that far, between their ranges. Count 0 if there are none: then
+ * only nobody (65534) can be used.
  */
 struct users users_find(void);
 
 /* The same, from the text of /proc/self/uid_map and gid_map: pure. */
 struct users users_in(const char *uid_map, const char *gid_map);
 
-/* The user that the supervisor chose for this process (HOMERUN_USER); nobody's if it said none. */
+/* The user that the supervisor chose for this process (HOMERUN_USER), or nobody (65534). */
 uid_t users_inherited(void);

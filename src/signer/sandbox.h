@@ -1,4 +1,4 @@
-/* What the signer gives up once its keys are read. */
+/* Drops the signer's rights once its keys are read. */
 #pragma once
 
 #include "base/error.h"

@@ -4,8 +4,8 @@
  *
  * Sealed bytes are: the layout (1), the first eight bytes of the key's digest, a random nonce of
  * twelve, the encrypted value, the tag of sixteen. The name, and all that stands before the nonce,
- * are authenticated: what was sealed under one name is opened under no other, so that whoever can
- * write the record cannot pass one secret off as another.
+ * are authenticated: a value that was sealed under one name cannot be opened under another, so an
+ * attacker who can write the record cannot exchange two secrets.
  */
 #pragma once
 

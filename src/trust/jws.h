@@ -1,5 +1,5 @@
-/* The envelope of a token (RFC 7515, compact form), whatever is in it; what the files of this room
- * share. */
+/* The envelope of a token (RFC 7515, compact form), for any payload; shared by the files of this
+ * room. */
 #pragma once
 
 #include "codec/codec.h"

@@ -16,12 +16,13 @@ enum {
     ED_SPKI_BYTES = ED_SPKI_HEAD + 32,
 };
 
-/* What stands before the point: RFC 5480 with the named curve P-256, and RFC 8410. */
+/* The DER bytes before the point of a public key: RFC 5480 with the named curve P-256, and RFC
+ * 8410. */
 extern const unsigned char ec_spki_head[EC_SPKI_HEAD];
 extern const unsigned char ed_spki_head[ED_SPKI_HEAD];
 
-/* The one algorithm that KEY may be used with here; TRUST_ALG_NONE and *err if it is too weak or of
- * no kind of ours. */
+/* The only algorithm for which KEY may be used here; TRUST_ALG_NONE and *err if it is too weak or
+ * of another kind. */
 enum trust_alg pkey_alg(const EVP_PKEY *key, struct error *err);
 
 /* SubjectPublicKeyInfo, DER. */

@@ -25,13 +25,13 @@ bool trust_sign(struct arena *arena, const struct trust_secret *secret, struct s
 /* A self-signed CA (ECDSA P-256, ten years), PEM. */
 bool trust_ca_make(struct arena *arena, const char *common_name, int64_t now_s,
                    struct slice *cert_pem, struct slice *key_pem, struct error *err);
-/* The same CA, of the same name and key, for ten years from NOW_S: whoever trusts the old
- * certificate believes what is signed from now on until the old one ends, and has that long to take
- * the new. */
+/* A new certificate of the same CA (same name and key), for ten years from NOW_S. Clients that
+ * trust the old certificate accept signatures of the CA until the old one ends, and have that long
+ * to install the new one. */
 bool trust_ca_renew(struct arena *arena, struct slice old_pem, struct slice key_pem, int64_t now_s,
                     struct slice *cert_pem, struct error *err);
-/* What stands for a public key where a certificate is asked for: named COMMON_NAME, signed by the
- * key itself, without an end. */
+/* A self-signed certificate for a public key, where an API asks for a certificate: named
+ * COMMON_NAME, without an end. */
 bool trust_self_signed(struct arena *arena, struct slice key_pem, const char *common_name,
                        int64_t now_s, struct slice *cert_pem, struct error *err);
 /* A leaf for NAMES (DNS names, or IP addresses), signed by the CA, with a fresh P-256 key; chain

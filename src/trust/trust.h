@@ -64,7 +64,8 @@ struct token {
                               minted through */
     struct slice token_use; /* our private claim "homerun_use": "access", "refresh", …; ID tokens
                                have none */
-    struct slice sid, client_id; /* of an agent's token: what it hangs on, and whose it is */
+    struct slice sid,
+        client_id; /* of an agent's token: the session that it depends on, and its person */
     const struct slice *audiences;
     size_t audience_count;
     bool email_verified;
@@ -94,7 +95,7 @@ const char *token_fault_name(enum token_fault fault);
  * names at the top, numbers that are times, "crit" refused, "b64" refused. Slices lie in ARENA.
  */
 enum token_fault token_parse(struct arena *arena, struct slice text, struct token *out);
-/* The same of a logout token (typ "logout+jwt", or none of its own), which token_parse() refuses.
+/* Like token_parse(), for a logout token (typ "logout+jwt", or none), which token_parse() refuses.
  */
 enum token_fault token_parse_logout(struct arena *arena, struct slice text, struct token *out);
 
@@ -133,7 +134,7 @@ struct trust_public {
         not_after; /* seconds since 1970, of the certificate; else 0 and INT64_MAX */
 };
 /* From PEM: one X.509 certificate, or one public key (SubjectPublicKeyInfo), of a kind that
- * trust_key_from_spki() takes. INVALID_ARGUMENT else. Whoever signed the certificate means nothing.
+ * trust_key_from_spki() takes; else INVALID_ARGUMENT. The issuer of the certificate is not checked.
  */
 bool trust_public_read(struct arena *arena, struct slice pem, struct trust_public *out,
                        struct error *err);
@@ -143,6 +144,6 @@ bool trust_public_pem(struct arena *arena, struct slice spki, struct slice *pem,
 /* Seconds since 1970 at which the first certificate in PEM ends; 0 if unreadable. */
 int64_t trust_cert_not_after(struct slice pem);
 
-/* Whether that certificate is good now, and for LEFT_S seconds more. A clock that was set back
- * makes one of the future: it is not good either. */
+/* Whether that certificate is valid now, and for LEFT_S seconds more. One that is not valid yet,
+ * because the clock was set back, is not. */
 bool trust_cert_is_good(struct slice pem, int64_t now_s, int64_t left_s);

@@ -1,6 +1,6 @@
 /*
- * Passkeys: what a browser and an authenticator say when a person registers one, and when they sign
- * in by it (W3C Web Authentication, Level 2). Pure, like the rest of the room.
+ * Passkeys: checks the answers of browser and authenticator when a person registers one, and when
+ * they sign in with it (W3C Web Authentication, Level 2). Pure, like the rest of the room.
  *
  * Attestation is not asked for, so nothing of a registration is signed and there is nothing in CBOR
  * to be believed: the key comes as SubjectPublicKeyInfo, as browsers hand it out (section 5.2.1.1),
@@ -18,7 +18,7 @@ enum {
     WEBAUTHN_SIGNATURE_MAX = 1024,
 };
 
-/* What must have been said. */
+/* What the answer must contain. */
 struct webauthn_expected {
     bool registration;      /* "webauthn.create", with a credential; else "webauthn.get", without */
     struct slice challenge; /* base64url, as it was given out */
@@ -26,9 +26,9 @@ struct webauthn_expected {
     struct slice rp_id;     /* "auth.example.com" */
 };
 
-/* What was said. Slices point into what was read. */
+/* The content of the answer. Slices point into the bytes that were read. */
 struct webauthn_seen {
-    uint32_t counter; /* of signatures; an authenticator that keeps none says 0 */
+    uint32_t counter; /* counter of signatures; an authenticator without one says 0 */
     bool backed_up;   /* the passkey is on other devices of the person too */
     struct slice id;  /* of the credential; of a registration alone */
     struct slice key; /* its key in COSE's form, and what extensions say */
