@@ -151,7 +151,7 @@ function DeleteGroup(props: { group: Group; close: () => void; done: () => void 
       ways={{ homerun: `homerun groups delete ${quoted(email)}` }}
     >
       <p>
-        Whoever could do something only as a member of <code class="wrap">{email}</code> cannot any more, from the next request on.
+        A person who had a right only as a member of <code class="wrap">{email}</code> loses it from the next request on.
       </p>
     </TakeAway>
   );

@@ -41,7 +41,7 @@ export function Audiences(props: { service: Service; missing: string | false; re
   return (
     <section class="card">
       <h2>Custom audiences</h2>
-      <p class="hint">A token is made for one audience: the service's URL, or one of these. Whoever sends it needs a role all the same.</p>
+      <p class="hint">A token is made for one audience: the service's URL, or one of these. Its sender needs a role as well.</p>
       <ul class="plain">
         {there.map((one) => (
           <li key={one}>

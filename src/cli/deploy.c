@@ -185,8 +185,8 @@ static bool names_template(const struct cli *cli)
 }
 
 /*
- * Whoever deploys the same image again means a new revision: the image may have changed behind its
- * name, or the last try may have failed. A label that nobody else sets makes the template another,
+ * A second deployment of the same image has to make a new revision: the image may have changed
+ * under its name, or the last try may have failed. A label of our own makes the template different,
  * as gcloud does it.
  */
 static void revision_anew(struct cli *cli, const json_t *before, json_t *doc, bool deploys)

@@ -91,7 +91,7 @@ const struct flag up_flags[] = {
     {"connect", FLAG_SWITCH, NULL,
      "let HTTPS_PROXY lead *.googleapis.com to the API (see homerun env --connect)", NULL},
     {"api-host", FLAG_SWITCH, NULL,
-     "let api.DOMAIN, beside the services, lead to the API, for whoever has a token", NULL},
+     "let api.DOMAIN, beside the services, lead to the API, for callers with a token", NULL},
     {"idle", FLAG_NUMBER, "SECONDS", "how long an instance may be idle (900)", NULL},
     {"prepared", FLAG_NUMBER, "N", "how many sleeping containers may wait prepared (64)", NULL},
     {"frozen", FLAG_NUMBER, "N", "how many idle ones may be frozen in place of ended (0)", NULL},

@@ -112,7 +112,7 @@ static bool is_needed(const json_t *answer, const char *hex)
 }
 
 /* The server lists what has a name and what revisions still run: another layout has no use, unless
- * it is so young that whoever brought it has not named it yet. */
+ * it is so young that the command that brought it has not named it yet. */
 static void remove_unneeded(struct cli *cli)
 {
     struct error err = {0};

@@ -63,7 +63,7 @@ static void warn_of_variable(const char *name)
     if (who != NULL) {
         fprintf(
             stderr,
-            "warning: %s is read by %s: whoever may deploy this image can change what it runs\n",
+            "warning: %s is read by %s: anyone who may deploy this image can change what it runs\n",
             name, who);
     }
 }
@@ -98,7 +98,7 @@ static void warn_of_rules(struct cli *cli, const json_t *body)
     if (option_given(&cli->in, "allow-args") && cli->in.rest_count == 1 &&
         is_interpreter(cli->in.rest[0])) {
         fprintf(stderr,
-                "warning: %s runs whatever its arguments say: with --allow-args, whoever may "
+                "warning: %s runs whatever its arguments say: with --allow-args, anyone who may "
                 "deploy this image can run any program here\n",
                 cli->in.rest[0]);
     }

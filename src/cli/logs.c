@@ -19,7 +19,7 @@ enum {
     FOLLOW_PAGE = 200,
     FOLLOW_STEP_MS = 500,
     FOLLOW_BACK_S = 300,
-    SILENCE_S = 120, /* no answer for so long: whoever was followed is gone for good */
+    SILENCE_S = 120, /* no answer for so long: the instance that was followed is gone for good */
     SEEN_MAX = 20000,
     TOKEN_BYTES_MAX = 8192,
 };

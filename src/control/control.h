@@ -23,7 +23,7 @@ struct control {
     struct net_tls *api_tls;            /* of that listener */
     struct net_listener *door_listener; /* of what ingress relays */
     struct handovers *handovers;        /* sign-ins that are under way */
-    struct guesses *guesses;            /* who has tried wrong links */
+    struct guesses *guesses;            /* tries of wrong links, by address */
     struct guesses *registrations;      /* of agents, by address */
     unsigned documents_running;         /* of agents, that are being fetched */
     struct agent_flows *agent_flows;    /* agents that ask for consent, and their codes */

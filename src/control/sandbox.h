@@ -1,4 +1,4 @@
-/* What control gives up once everything is open. */
+/* Drops control's rights once everything is open. */
 #pragma once
 
 #include "control/control.h"

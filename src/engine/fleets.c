@@ -1,8 +1,8 @@
 /*
  * Instances of a cluster. An instance here is a place for a member: it is made when one is wanted,
  * is on the board once a member serves, and ends with it, or when it is not needed. How many there
- * are to be is the number of places. Which member goes when there are fewer is the cluster's own
- * choice: it may be another than the one whose place has ended, and then the one that is left over
+ * are to be is the number of places. When there are fewer, the cluster itself chooses which member
+ * goes: it may be another than the one whose place has ended, and then the member that is left over
  * is offered again.
  */
 #include "base/log.h"

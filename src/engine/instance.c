@@ -240,7 +240,7 @@ static uint16_t probe_port(const struct container *container, const struct run_p
 
 /*
  * A probe may name any port, and where instances share the machine's network most ports are not
- * theirs: whoever deploys could make us ask a program that only this machine can reach.
+ * theirs: a deployer could make us probe a program that only this machine can reach.
  */
 static bool may_ask(void *ctx)
 {

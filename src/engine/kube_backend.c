@@ -76,7 +76,7 @@ static void on_sweep(uv_timer_t *timer)
     fleets_sweep(timer->data);
 }
 
-/* Of this engine, not of its predecessor: what that one had under way is none of ours. */
+/* Of this engine, not of its predecessor: its work in progress is not ours. */
 static void make_identity(struct backend *backend)
 {
     char host[41] = "", tail[7];

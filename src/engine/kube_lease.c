@@ -1,8 +1,8 @@
 /*
- * Who scales down: the one that holds a Lease of the cluster's, renewed every few seconds. The
- * others see the same pods and send requests to them, and may ask for more; should the holder fall
- * silent, one of them takes over. Times of other machines are not believed: a holder is silent once
- * its Lease has not changed for so long by our own clock.
+ * Which engine scales down: the holder of a Lease in the cluster, which renews it every few
+ * seconds. The others see the same pods and send requests to them, and may ask for more; if the
+ * holder stops renewing, one of them takes over. Clocks of other machines are not trusted: a holder
+ * has stopped once its Lease has not changed for so long by our own clock.
  */
 #include <stdio.h>
 
@@ -92,7 +92,7 @@ static void on_held(void *ctx, const struct kube_answer *answer)
     }
 }
 
-/* Somebody else's is left alone for as long as it changes. */
+/* A Lease of another engine is left alone for as long as it changes. */
 static void judge(struct backend *backend, const json_t *found)
 {
     const json_t *labels = json_at(found, "metadata.labels");

@@ -1,7 +1,7 @@
 /*
- * What we may not do. A server that refuses a call names one right; whoever has to give us rights
- * wants to hear of all that are missing, so each is asked about (SelfSubjectAccessReview) before
- * the refusal is told.
+ * Which rights we lack. A server that refuses a call names one right; an administrator who has to
+ * grant them needs all that are missing, so each is asked about (SelfSubjectAccessReview) before
+ * the refusal is reported.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -255,7 +255,7 @@ bool namespaces_open(struct namespaces *out, uid_t first, struct error *err)
         namespaces_close(out);
     }
     close(told[0]);
-    close(go[1]); /* it may go; whoever reaps our children reaps it */
+    close(go[1]); /* the child may go on; the reaper of our children reaps it */
     return good;
 }
 

@@ -1,10 +1,11 @@
 /*
  * The steps of an image: its digest (from a pin, or by asking the registry), a copy into a layout
  * of its own, the unpacking into a folder beside, and one rename: what has a name is whole. A step
- * that was cut off is begun anew by the next who asks; what it left is thrown away at the start.
+ * that was interrupted is begun again by the next request for the image; what it left is removed at
+ * the start.
  *
- * Two copies into one layout lose each other's entries, so each has its own; and whoever asks for
- * an image that is on its way waits for it. An image comes from outside, so its copy and its
+ * Two copies into one layout lose each other's entries, so each has its own; and a caller that asks
+ * for an image that is being fetched waits for it. An image comes from outside, so its copy and its
  * unpacking are bounded in time, in bytes and in files: what would fill the disk ends.
  */
 #include "engine/oci_store.h"
@@ -164,7 +165,7 @@ static void get_done(struct oci_get *get)
 
 static void get_advance(struct oci_get *get);
 
-/* From now on this is what the tag means to whoever asked. */
+/* From now on this is what the tag means for the key that asked. */
 static bool write_pin(const struct oci_get *get)
 {
     char pin[PATH_BYTES];

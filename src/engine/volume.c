@@ -108,7 +108,7 @@ static int users_open(const struct map *users, const struct map *groups)
     int number = errno;
     close(told[0]);
     if (pid > 0) {
-        kill(pid, SIGKILL); /* whoever reaps our children reaps it */
+        kill(pid, SIGKILL); /* the reaper of our children reaps it */
     }
     errno = number;
     return fd;

@@ -313,7 +313,7 @@ static void wind(struct http2_stream *stream)
     if (tell) {
         session->events.on_close(session->ctx, stream->id, NGHTTP2_NO_ERROR);
     }
-    arena_done(&stream->arena); /* nobody reads the head any more, and such streams may be many */
+    arena_done(&stream->arena); /* the head is not read any more, and such streams may be many */
 }
 
 void http2_wind_up(struct http2_session *session)

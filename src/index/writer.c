@@ -339,8 +339,9 @@ static bool refuse(struct index_txn *txn, struct error *err, const char *what, i
                      "It gets more room with the next change: try again.");
 }
 
-/* Grows both at once, and has the files say so: whoever opens them next may be our successor, who
- * would meet the same end. The size is written with any change, so one is made and taken back. */
+/* Grows both at once, and has the files say so: the next to open them may be our successor, which
+ * would run into the same limit. The size is written with any change, so one is made and taken
+ * back. */
 static void grow_for_successor(struct index_writer *writer)
 {
     MDB_env *const envs[] = {writer->front, writer->run};

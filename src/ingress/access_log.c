@@ -22,8 +22,8 @@ enum {
     TEXT_MAX = 2048,
     ESCAPED_MAX = 6,
     FIXED_MAX = 1024,
-    /* The supervisor turns the file over at half of it, a few times a minute: whoever writes faster
-     * than that, or is not handed a new one, loses lines and not the disk. */
+    /* The supervisor turns the file over at half of it, a few times a minute: a worker that writes
+       faster than that, or is not given a new file, loses lines, but the disk does not fill. */
     FILE_MAX = 128 << 20,
     UNINDEXED_MAX = 256, /* refusals whose lines wait to be written */
 };

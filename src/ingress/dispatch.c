@@ -2,9 +2,9 @@
  * From a revision to a place on one of its instances.
  *
  * The usual way is one compare-and-swap on the board. When no place is free the request waits in a
- * list of its revision, first come first served, and three things can end that: a place (whoever
- * frees one, or readies an instance, writes to our eventfd), the engine's word that no instance can
- * start, or time.
+ * list of its revision, first come first served, and three things can end that: a free place (the
+ * worker that frees one, and the engine when an instance is ready, write to our eventfd), the
+ * engine's message that no instance can start, or the time limit.
  *
  * The engine hears how many wait, once per turn of the loop and again each second, in case that it
  * was not there to listen.
@@ -206,8 +206,8 @@ static void learn_start(struct waiting *waiting, const struct request *request)
 }
 
 /*
- * Gives places to those that wait, in their order, while there are any. One that had to move stands
- * in nobody's way: the place that is free may be the one that it comes from.
+ * Gives places to those that wait, in their order, while there are any. A request that had to leave
+ * an instance does not block others: the free place may be on that instance.
  */
 static void list_serve(struct dispatch *dispatch, struct waiting *waiting)
 {

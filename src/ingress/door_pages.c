@@ -13,7 +13,7 @@ struct text {
 static const struct text texts[] = {
     {RUNG_DOOR_NO_GRANT, "You don't have access",
      "You are signed in, but this account may not open this service.",
-     "Ask whoever runs the service for access, or use another account.", true},
+     "Ask the owner of the service for access, or use another account.", true},
     {RUNG_DOOR_CROSS_SITE, "This request came from another site",
      "Another site made your browser send this request, so your sign-in does not count for it.",
      "Open the service itself, and do there what you wanted to do.", false},

@@ -13,8 +13,7 @@ struct forwarding {
     struct slice scheme;                /* "https" */
     const struct trace *trace;
     bool strip_authorization, drop_authorization;
-    bool behind_door; /* set by the door alone: the identity that it claims, and the credential that
-                         it was shown */
+    bool behind_door; /* header fields that only a door sets, and credentials shown to it, go */
     /* The person who came through the door: "" leaves the field out. */
     struct slice assertion, user_email, user_id;
     bool websocket; /* the handshake's own fields go along */

@@ -196,8 +196,8 @@ size_t own_host_unavailable(struct request *request)
         "<title>Sign-in is not available</title></head>\n"
         "<body><h1>Sign-in is not available right now</h1>\n"
         "<p>The part of Homerun that signs people in does not answer. It may be restarting.</p>\n"
-        "<p>Nothing is lost: load this page again in a few seconds. Whoever is signed in already "
-        "can go on.</p></body></html>\n");
+        "<p>Nothing is lost: load this page again in a few seconds. If you are signed in already, "
+        "you stay signed in.</p></body></html>\n");
     struct http_headers headers = {0};
     http_headers_add(&headers, request->arena, SLICE("x-goog-iap-generated-response"),
                      SLICE("true"));

@@ -1,6 +1,6 @@
 /*
  * A request on one side, a call on the other, and bytes in both directions as they come: nothing is
- * gathered, and whoever cannot take more stops the other side from reading.
+ * buffered, and a side that cannot take more stops the other from being read.
  *
  * Neither side may be touched once it is gone: the call is gone when its on_close comes, or when we
  * cancel it; the exchange after request_closed().

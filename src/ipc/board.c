@@ -627,8 +627,8 @@ bool board_give(struct board *board, unsigned worker, const struct board_place *
             break;
         }
     }
-    /* Sequentially consistent, as is board_set_waiting(): who begins to wait, and then finds no
-     * place, is seen here by whoever frees one afterwards. */
+    /* Sequentially consistent, as is board_set_waiting(): a worker that begins to wait, and then
+     * finds no place, is seen here by the one that frees a place afterwards. */
     return atomic_load(&board->shared->waiting_mask) != 0;
 }
 

@@ -20,7 +20,7 @@ int ipc_inherited(const char *name)
         if (!slice_to_u64(slice_from(part, (size_t)equals + 1), &number) || number > INT_MAX) {
             return -1;
         }
-        /* Ours alone: an instance or a tool that we start must not find it open. */
+        /* For this process alone: an instance or a tool that we start must not find it open. */
         return fcntl((int)number, F_SETFD, FD_CLOEXEC) == 0 ? (int)number : -1;
     }
     return -1;

@@ -279,11 +279,11 @@ static void call_finish(struct kube_call *call, CURLcode code)
         answer.message = json_text_or(body, "message", why);
     }
     if (answer.status == 401) {
-        client->token_us = 0; /* whoever asks again does so with a fresh one */
+        client->token_us = 0; /* the next call is made with a fresh token */
     }
     kube_done done = call->cancelled ? NULL : call->done;
     void *ctx = call->ctx;
-    call->cancelled = true; /* whoever cancels it now finds it going */
+    call->cancelled = true; /* a cancel from now on finds the call finished */
     client->inside++;
     if (done != NULL) {
         done(ctx, &answer);

@@ -324,7 +324,7 @@ enum token_fault lookup_believe(const struct index_reader *reader, const struct 
         .names_somebody = known || may_be_self_signed(token),
     };
     if (!known || !issuer.ours) {
-        token->sid = SLICE_NONE; /* whoever else signs names no session of ours */
+        token->sid = SLICE_NONE; /* other signers cannot name a session of ours */
     }
     if (!known || !issuer.agents) {
         token->client_id = SLICE_NONE;

@@ -46,7 +46,7 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
         workloads_drain(process->workloads);
         uv_timer_start(&process->drain, on_drained, 50, 0);
     } else if (type == MSG_NONE) {
-        uv_stop(&process->loop); /* nobody would end us */
+        uv_stop(&process->loop); /* no process would end us */
     }
 }
 

@@ -235,7 +235,8 @@ static bool env_allowed(const struct image_rules *rules, const char *name)
     if (list_has(rules->env, name) || list_has(contract, name)) {
         return true;
     }
-    /* Ours are static programs: nothing is interpreted, and only the loader could be misled. */
+    /* The built-in images are static programs: nothing is interpreted, and only the loader could be
+     * misled. */
     return who == NULL ? rules->safe_env || rules->built_in : rules->built_in && who != loader;
 }
 
@@ -248,12 +249,12 @@ static void explain_env(const struct image_rules *rules, const char *name, char 
     } else if (who != NULL) {
         snprintf(why, bytes,
                  "the variable %.100s cannot be set: %s reads it, so it could change what the "
-                 "program loads or runs. Whoever registers the image can allow it by name: homerun "
+                 "program loads or runs. The person who registers the image can allow it by name: homerun "
                  "images add … --allow-env=%.100s",
                  name, who, name);
     } else {
         snprintf(why, bytes,
-                 "the variable %.100s cannot be set: the image was registered without it. Whoever "
+                 "the variable %.100s cannot be set: the image was registered without it. The person who "
                  "registers the image can allow it (homerun images add … --allow-env=%.100s), or "
                  "all that no loader or interpreter reads (--allow-env=safe)",
                  name, name);
@@ -273,7 +274,7 @@ enum image_part image_rules_check(const struct image_rules *rules, const struct 
     if (ask->args[0] != NULL && !rules->args && !rules->built_in) {
         snprintf(why, why_bytes,
                  "the argument \"%.200s\" cannot be given: the image was registered with its "
-                 "arguments. Whoever registers the image can allow others: homerun images add … "
+                 "arguments. The person who registers the image can allow others: homerun images add … "
                  "--allow-args",
                  ask->args[0]);
         return IMAGE_ARGS;

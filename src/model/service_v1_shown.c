@@ -1,7 +1,7 @@
 /*
  * What v1 shows in a specification that says little: Cloud Run's defaults, where a client that sent
- * nothing expects some. Annotations and labels get none: whoever wrote some of them takes another
- * for somebody's change.
+ * nothing expects some. Annotations and labels get none: a client that wrote some of them would
+ * take another one for a change.
  */
 #include "model/service_tables.h"
 

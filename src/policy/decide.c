@@ -1,6 +1,6 @@
 /*
- * The ladder. Facts are gathered before (index, token) and judged here, purely: whoever has the
- * same facts gets the same verdict, so that the gate, explanations and what-if cannot disagree.
+ * The ladder. Facts are gathered before (index, token) and judged here, purely: the same facts give
+ * the same verdict, so that the gate, explanations and what-if cannot disagree.
  */
 #include "policy/decide.h"
 
@@ -75,7 +75,8 @@ static bool is_errand_for_anybody(const struct door_facts *door)
     return door->errand != DOOR_NO_ERRAND && !door_is_personal(door->errand);
 }
 
-/* D2 and D3: nobody has to be known. Whoever asks the door who is signed in does have to be. */
+/* D2 and D3: for these the caller need not be identified. For a question about who is signed in
+ * they must be. */
 static bool door_stands_open(const struct door_facts *door)
 {
     return !door_is_personal(door->errand) && (door->preflight || door->all_users == GRANT_YES);

@@ -38,7 +38,7 @@ enum statement {
 struct link {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_STATEMENTS];
-    bool unread; /* since store_turn(), by whoever reads here: see WHY */
+    bool unread; /* since store_turn(), by the owner of this link: see WHY */
     struct error why;
 };
 
@@ -46,7 +46,7 @@ struct store {
     struct link main;
     bool changing;         /* inside a transaction */
     bool held;             /* reads share a transaction, which the first of them begins */
-    struct fiber *changer; /* who has begun it; NULL: code outside of any fiber */
+    struct fiber *changer; /* the fiber that has begun it; NULL: code outside of any fiber */
 
     /* ---- of a copy ---- */
     struct postgres *server;    /* NULL: the file is the record */
@@ -60,7 +60,7 @@ struct store {
 
 /* As store_open(); COPY: the file is one of a record on a server. */
 struct store *store_open_file(const char *path, bool copy, struct error *err);
-/* The statement, reset, on the connection of whoever asks; NULL: *err. */
+/* The statement, reset, on the connection of the caller; NULL: *err. */
 sqlite3_stmt *store_statement(struct store *store, enum statement which, struct error *err);
 /* Runs a statement that gives at most one number. STMT may be NULL: false. */
 bool store_run(struct store *store, sqlite3_stmt *stmt, int64_t *number, struct error *err);

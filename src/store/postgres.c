@@ -224,7 +224,7 @@ bool postgres_renew_lease(struct postgres *postgres, bool *lost, struct error *e
     return true;
 }
 
-/* So that whoever is next need not wait. */
+/* So that the next holder need not wait. */
 static void give_lease(struct postgres *postgres)
 {
     if (postgres->cluster) {

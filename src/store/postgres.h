@@ -42,8 +42,8 @@ bool postgres_installation(struct postgres *postgres, const char *ours,
                            char out[STORE_INSTALLATION], struct error *err);
 
 /*
- * The lease: one node at a time works by a record. Takes it when nobody else has it, or the time of
- * whoever had it has run out; from then on each change is refused once another has taken it.
+ * The lease: one node at a time works by a record. Takes it when no other node has it, or the
+ * holder's time has run out; from then on each change is refused once another node has taken it.
  * FAILED_PRECONDITION, naming the holder, if it is not free within postgres.c's LEASE_WAIT_US.
  */
 bool postgres_take_lease(struct postgres *postgres, struct error *err);

@@ -284,7 +284,7 @@ bool postgres_session_is_broken(const struct postgres_session *session)
 
 /* ---- asking ---- */
 
-/* What SQLSTATEs mean to whoever wanted a change (PostgreSQL, appendix A). */
+/* What SQLSTATEs mean for a caller that wanted a change (PostgreSQL, appendix A). */
 static const struct {
     const char *prefix;
     enum status status;

@@ -15,7 +15,7 @@ struct postgres_session {
     const char **keywords, **values; /* of the connection, NULL at their ends */
     const char *name;                /* "PostgreSQL at HOST/DATABASE" */
     PGconn *conn;                    /* NULL: not connected */
-    bool fresh;                      /* connected, and not yet set up by whoever uses it */
+    bool fresh;                      /* connected, and not yet set up by its user */
     bool warned; /* the server has said a warning since this was last set to false */
 };
 

@@ -5,7 +5,7 @@
  *
  * A copy of a record on PostgreSQL is the same file with a table more, which says how far it has
  * come. The transaction that a change is made in stays open while the server commits the change; a
- * second connection answers whoever reads meanwhile.
+ * second connection answers reads meanwhile.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -67,7 +67,7 @@ static const char schema[] =
     "UPDATE document SET kind = 'deleted-account'"
     "  WHERE kind = 'account' AND instr(key, '?uid=') > 0;";
 
-/* The connection for whoever asks now. */
+/* The connection for the fiber that asks now. */
 static struct link *link_of(const struct store *const_store)
 {
     struct store *store = (struct store *)(uintptr_t)const_store;

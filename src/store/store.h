@@ -12,7 +12,7 @@
 
 struct store; /* opaque */
 
-/* Nobody passes over what the record could not say. */
+/* The result may not be ignored: it says whether the record could be read. */
 #define STORE_ASK __attribute__((warn_unused_result))
 
 /* Kinds. Keys are the resource names of Google's APIs, so that a prefix is a subtree. */
@@ -69,9 +69,10 @@ static inline void store_doc_done(struct store_doc *doc)
 enum store_result { STORE_FOUND, STORE_ABSENT, STORE_FAILED };
 
 /*
- * Something that is there and cannot be read is not absent. Where nobody asks which of the two it
- * was (ERR is NULL), the store remembers: until the next store_turn(), nothing is committed, and
- * store_unread() says what was wrong, in place of an answer that was made without it.
+ * A record that exists and cannot be read is not absent. Where the caller does not ask which of the
+ * two it was (ERR is NULL), the store remembers: until the next store_turn(), nothing is committed,
+ * and store_unread() gives the error, to be sent in place of an answer that was made without the
+ * record.
  */
 bool store_unread(const struct store *store, struct error *err);
 /* A piece of work begins: a call, a message, a turn of the loop. */
@@ -212,7 +213,8 @@ STORE_ASK bool store_scrub(struct store *store, struct error *err);
 STORE_ASK bool store_each(struct store *store, const char *kind, const char *prefix,
                           bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx,
                           struct error *err);
-/* Like store_each(), for whoever goes on without what cannot be read: see store_unread(). */
+/* Like store_each(), for callers that go on without records that cannot be read: see
+ * store_unread(). */
 void store_look(struct store *store, const char *kind, const char *prefix,
                 bool (*fn)(const struct store_doc *doc, void *ctx), void *ctx);
 /*

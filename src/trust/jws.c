@@ -1,6 +1,6 @@
 /*
- * Strict in everything: whoever makes tokens that we should take has a proper library, and each
- * liberty would be a second reading of the same bytes for someone to exploit.
+ * Strict in everything: issuers use proper libraries, and each tolerance would be a second way to
+ * read the same bytes, which an attacker could exploit.
  */
 #include "trust/jws.h"
 

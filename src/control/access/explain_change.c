@@ -175,7 +175,7 @@ static bool mend_binding(struct trial *trial)
     struct explanation *explanation = trial->explanation;
     struct member member;
     const char *who = trial->sends_token ? trial->who : explanation->caller;
-    if (trial->facts.door != NULL) { /* the check judges the door's agent, whoever came */
+    if (trial->facts.door != NULL) { /* the check judges the door's agent, not the caller */
         who = arena_string(explanation->arena, trial->facts.caller.principal);
     }
     if (who == NULL || explanation->world->grant_count > 0 ||

@@ -452,7 +452,7 @@ json_t *explain_rungs(const struct explanation *explanation)
         if (rung_is_of_door(rung) && explanation->facts.door == NULL) {
             continue;
         }
-        /* D2, D3: whoever stands before an open door is not asked who they are. */
+        /* D2, D3: at an open door the caller is not identified. */
         bool unasked = rung > RUNG_DOOR_ALL_USERS && rung < RUNG_DOOR_PASSED &&
                        !policy_door_needs_caller(&explanation->facts.ladder);
         if (unasked && explanation->facts.door != NULL) {

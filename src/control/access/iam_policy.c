@@ -290,7 +290,7 @@ static bool may_alter_roles(struct api_call *call, const char *resource,
                      call->route->permission, resource);
 }
 
-/* The door of a service is in the service's history: whoever asks for that wants both. */
+/* The door of a service is in the service's history, so that one query shows both. */
 static bool audit_policy(struct change *change, struct arena *arena, const char *resource,
                          const json_t *before, const json_t *after, struct error *err)
 {

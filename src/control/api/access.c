@@ -75,7 +75,7 @@ static const char *project_of(struct api_call *call, const char *key)
     return arena_string(&call->arena, id);
 }
 
-/* The same for questions about what is served now. */
+/* Like access_service(), for questions about what is served now. */
 static bool load_served(struct api_call *call, struct store_doc *out, struct error *err)
 {
     if (!access_service(call, out, err)) {

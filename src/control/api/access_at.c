@@ -84,7 +84,7 @@ static bool policy_at(struct api_call *call, struct past *past, json_t **out, st
     if (past->found) {
         return true;
     }
-    /* Nobody has changed it since the audit log began: it is as it was. */
+    /* No change of it is in the audit log: it is as it was. */
     switch (store_get(call->control->store, STORE_POLICY, past->resource, &doc, err)) {
     case STORE_FOUND:
         *out = doc.body;

@@ -13,7 +13,7 @@ enum { ID_BYTES = 20, PAGE_MAX = 100 };
 
 static const char accounts_prefix[] = "billingAccounts/";
 
-/* Who may do something with the accounts: whoever may make projects in the organization. */
+/* Who may use billing accounts: callers who may make projects in the organization. */
 #define MAY_BILL "resourcemanager.projects.create"
 
 static const char *organization_of(struct api_call *call)

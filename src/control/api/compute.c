@@ -1,7 +1,7 @@
 /*
  * compute.googleapis.com/v1, as far as a project's default network is concerned: Terraform asks for
- * it, to delete it. No project here has one, and whoever may see the project is told so. All else
- * of that API is absent (front/absent.c).
+ * it, to delete it. No project here has one, and a caller who may see the project is told so. All
+ * else of that API is absent (front/absent.c).
  */
 #include "control/api/compute.h"
 

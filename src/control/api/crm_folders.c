@@ -49,7 +49,7 @@ static bool crm_folder_name_free(struct api_call *call, const char *parent, cons
                                        "%s has a folder named \"%s\" already.", parent, name);
 }
 
-/* Whoever made it may do everything with it. */
+/* Its creator gets all rights on it. */
 static bool first_policy(struct api_call *call, struct change *change, const char *node,
                          struct error *err)
 {

@@ -42,7 +42,7 @@ static void operations_get(struct api_call *call)
                               json_object_get(body, "response")));
 }
 
-/* Whoever was told the name of an operation may ask for it. */
+/* A caller who was given the name of an operation may ask for it. */
 const struct api_route crm_operation_routes[] = {
     {"GET", "/v1/operations/{operation}", NULL, NULL, API_SELF_CHECKED, operations_get,
      "google.longrunning.Operations.GetOperation", .why = API_WHY_NAME},

@@ -118,7 +118,7 @@ static bool project_id_valid(const char *id, struct error *err)
                                id, PROJECT_ID_MIN, PROJECT_ID_MAX);
 }
 
-/* Owner for whoever made it; Editor for its default account, unless a policy forbids that. */
+/* Owner for its creator; Editor for its default account, unless a policy forbids that. */
 static bool first_policy(struct api_call *call, struct change *change, const char *node,
                          const char *compute, const char *parent, struct error *err)
 {

@@ -51,7 +51,7 @@ static json_t *tags_json(const struct tag_set *set)
     return out;
 }
 
-/* Of what is bound, whoever bound it. */
+/* Every binding, whoever made it. */
 static const char *etag_of(struct api_call *call, const json_t *tags)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];

@@ -17,8 +17,9 @@ static bool is_service(struct slice name)
     return false;
 }
 
-/* Control listens only when it can answer, so whoever gets an answer knows. A node of a cluster
- * that is cut off, or is to be left alone, says so: for balancers, which look at the status. */
+/* Control listens only when it can answer, so every answer means that it is healthy. A node of a
+ * cluster that is cut off, or is to be left alone, says so: for balancers, which look at the
+ * status. */
 static void health_check(struct api_call *call)
 {
     struct error err;

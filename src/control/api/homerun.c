@@ -260,10 +260,10 @@ static void keys_forget(struct api_call *call)
 }
 
 /*
- * Who may: the directory, the issuers and tokens for anybody make their holder anybody, in every
- * project. So they take what nothing is above: the policy of the organization, which only its owner
- * holds at first. Whoever may set the policy of one project must not become, by a token or a group,
- * somebody who holds more.
+ * Who may call these methods: the directory, the issuers and the tokens for others can make their
+ * caller any person, in every project. So they ask for the permission that nothing is above: to set
+ * the policy of the organization, which only its owner holds at first. A caller who may set the
+ * policy of one project must not gain more by a token or a group.
  */
 #define ROOT   "resourcemanager.organizations.setIamPolicy", "organization"
 #define READ   "resourcemanager.projects.getIamPolicy", "installation"

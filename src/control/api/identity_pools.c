@@ -1,7 +1,7 @@
 /*
- * A pool belongs to its project; so whoever administers the project's pools decides who is
- * "principal://…" of them, and nobody else (control/identity/federation.h). What is deleted is gone
- * at once: there is no undelete, and the name is free again for another one.
+ * A pool belongs to its project; so only the administrators of the project's pools decide who is
+ * "principal://…" of them (control/identity/federation.h). What is deleted is gone at once: there
+ * is no undelete, and the name is free again for another one.
  */
 #include "control/api/identity_pools.h"
 

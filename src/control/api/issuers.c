@@ -233,7 +233,7 @@ static bool is_of_provider(const json_t *body, void *ctx)
     return strcmp(json_text_or(body, "provider", ""), ctx) == 0;
 }
 
-/* Whoever is signed in with it is signed out: a later issuer of the same name is another one. */
+/* Signs out everybody who signed in with it: a later issuer of the same name is another one. */
 static void issuers_delete(struct api_call *call)
 {
     struct error err;

@@ -66,7 +66,7 @@ struct listing {
     struct api_call *call;
     json_t *rows;      /* what is shown */
     json_t *by_key;    /* rows by key, and by "KEY@MANIFEST" of those that have one */
-    json_t *manifests; /* all that revisions run, whoever asks */
+    json_t *manifests; /* the manifests that revisions run, for every caller */
     char *project;     /* "projects/P", of the last revision, */
     bool is_shown;     /* and whether the caller may list its revisions */
 };

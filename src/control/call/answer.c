@@ -141,8 +141,8 @@ static json_t *message_of(struct api_call *call, const struct error *err)
                : json_string(arena_printf(&call->arena, "%s: %s", err->field, err->text));
 }
 
-/* The change of the call came too late, and whoever has called the handler calls it again: there is
- * no answer yet. */
+/* The change of the call came too late, and the caller of the handler calls it again: there is no
+ * answer yet. */
 static bool is_outrun(const struct api_call *call)
 {
     struct control *control = call->control;

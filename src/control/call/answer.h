@@ -18,8 +18,8 @@ void api_reply_with(struct api_call *call, int http_status, const char *content_
                     struct slice text, const struct api_header *headers, size_t count);
 
 /*
- * Gives up the call and keeps its exchange, for answers that go on: whoever takes it sets the
- * exchange's user to api_stream_user() of what is to hear when the client leaves.
+ * Gives up the call and keeps its exchange, for answers that go on: the new owner sets the
+ * exchange's user to api_stream_user() of the object that has to hear when the client leaves.
  */
 struct exchange *api_release(struct api_call *call);
 struct event_stream;

@@ -103,8 +103,8 @@ const char *api_expand(struct api_call *call, const char *pattern);
 bool api_take_fields(struct api_call *call, const struct field *table, struct error *err);
 /* For requests that have no fields, and for those that wait for an operation. */
 extern const struct field api_no_fields[], api_wait_fields[];
-/* The query's updateMask, if there is one, names fields of TABLE: one that names nothing would
- * change nothing, and say that all went well. */
+/* The query's updateMask, if there is one, must name fields of TABLE: a mask that names none would
+ * change nothing and report success. */
 bool api_check_mask(struct api_call *call, const struct field *table, struct error *err);
 
 /* ---- how handlers answer (answer.c): exactly one of these, once; the call is gone after ---- */

@@ -23,7 +23,7 @@ enum api_flag {
     API_ON_DOOR = API_ON_AUTH | API_ON_SERVICE | API_ON_ERRAND,
 };
 
-/* Where a call came in. */
+/* The listener or host by which a call came in. */
 enum api_door {
     API_AT_API,     /* the API's own listener */
     API_AT_CONSOLE, /* console.DOMAIN, by ingress */
@@ -58,7 +58,8 @@ struct api_route {
     const char *why;           /* of API_SELF_CHECKED: API_WHY_… */
 };
 
-/* Why no rule says before the handler who may. Each is a sentence of docs/api.md. */
+/* Why no rule decides before the handler who may call a method. Each is a sentence of docs/api.md.
+ */
 #define API_WHY_TEST   "tells which permissions the caller has"
 #define API_WHY_LIST   "leaves out what the caller may not see"
 #define API_WHY_SELF   "is about the caller alone"

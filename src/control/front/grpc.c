@@ -154,7 +154,7 @@ static void on_part(struct api_call *call, const json_t *body)
 {
     if (call->exchange != NULL && !write_message(call, body)) {
         exchange_set_user(call->exchange, NULL);
-        call->exchange = NULL; /* whoever goes on sees that there is nobody left */
+        call->exchange = NULL; /* later steps see that the client has left */
     }
 }
 

@@ -1,8 +1,8 @@
 /*
- * The life of an admin call. At its head the row is found, the caller is known, and the permission
- * is there: nobody else is asked for a body. Then the body is gathered, within what all bodies
- * together may take (gathering.h); whoever kept us waiting for it is judged once more, and the
- * handler has the call. A call outlives its client: a change that has begun ends.
+ * The life of an admin call. When its head has come, the row is found, the caller is identified and
+ * the permission is checked: only then the body is read. The body is gathered within what all
+ * bodies together may take (gathering.h); a caller who kept control waiting for it is checked once
+ * more, and the handler gets the call. A call outlives its client: a change that has begun ends.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -136,7 +136,7 @@ static bool authenticate(struct api_call *call, struct error *err)
     }
     if (call->door == API_AT_CONSOLE) {
         return error_set(err, STATUS_UNAUTHENTICATED,
-                         "At this host there is only the console, for whoever is signed in. "
+                         "At this host there is only the console, for people who are signed in. "
                          "Programs call the API at its own address.");
     }
     if (token.len == 0) {
@@ -284,7 +284,7 @@ static bool project_takes(struct api_call *call, struct error *err)
 static const struct optional_api {
     const char *methods, *name, *title;
     const char *shows; /* the permission that tells whom its being switched off is no news to */
-    bool always;       /* also what checks by itself is refused, whoever asks */
+    bool always;       /* also rows whose handler checks by itself are refused, for every caller */
 } optional_apis[] = {
     {"google.cloud.run.", "run.googleapis.com", "Cloud Run Admin", "run.services.list", false},
     {"google.cloud.secretmanager.", "secretmanager.googleapis.com", "Secret Manager",

@@ -127,9 +127,8 @@ static const char intro[] =
 
 static const char settings_intro[] =
     "\n## Settings of a service\n\n"
-    "All other settings do what they do on Cloud Run. Whoever asks for one without its whole "
-    "effect "
-    "is told by the\n"
+    "All other settings do what they do on Cloud Run. A client that asks for one without its whole "
+    "effect is told by the\n"
     "condition `SettingsApplied` of the service, by gcloud and `homerun deploy`, and by "
     "`homerun doctor`.\n\n"
     "| Field of v2 | Field or annotation of v1 | gcloud | Here | |\n"

@@ -1,5 +1,5 @@
-/* The end of an account, and its return: the address is free again, the bindings stay with the one
- * that had them. */
+/* Deleting an account and restoring it: after a deletion its address can be used again, and the
+ * bindings stay with the deleted account. */
 #include "control/identity/account_life.h"
 
 static bool collect_key(const struct store_doc *doc, void *ctx)

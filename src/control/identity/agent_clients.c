@@ -74,8 +74,9 @@ static bool sweep_one(const struct store_doc *doc, void *ctx)
 }
 
 /*
- * In the running change. Where there are too many, the oldest that nobody has let in makes room, if
- * it had its time: else whoever registers in a loop would shut everybody out for a day.
+ * In the running change. Where there are too many, the oldest client to which nobody has consented
+ * is removed, if it is old enough: otherwise a program that registers in a loop would lock all
+ * others out for a day.
  */
 static bool make_room(struct api_call *call, struct error *err)
 {

@@ -1,7 +1,7 @@
 /*
  * Federation of workload identities: tokens of somebody else's OpenID issuer, which a provider of
- * an identity pool vouches for, are exchanged for short access tokens of ours. Whoever holds one is
- * "principal://POOL/subject/SUB", has no account here, and may do what bindings give to that name
+ * an identity pool vouches for, are exchanged for short access tokens of ours. The holder of one is
+ * "principal://POOL/subject/SUB", has no account here, and may do what bindings grant to that name
  * or to the pool's.
  */
 #pragma once

@@ -1,6 +1,6 @@
 /*
- * Links that sign a browser in, once. The secret stands in the fragment, which browsers send to
- * nobody, and is posted by a click: whoever only fetches the link cannot use it up. The record has
+ * Links that sign a browser in, once. The secret is in the fragment, which browsers do not send,
+ * and is posted by a click: a program that only fetches the link does not use it up. The record has
  * only its hash.
  */
 #pragma once

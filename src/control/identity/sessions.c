@@ -39,7 +39,8 @@ static struct session_key key_of(struct slice id)
     return key;
 }
 
-/* Of another kind of text than a cookie's value: none of those is ever the key of an agent. */
+/* Another kind of text than a cookie's value, so that no cookie's value has the key of an agent's
+ * session. */
 struct session_key session_agent_key(struct slice id)
 {
     auto_arena arena = {0};
@@ -78,8 +79,8 @@ static int64_t number_of(const json_t *body, const char *name)
 
 /* ---- time ---- */
 
-/* Of the wall clock and of the time since the machine's start, whichever comes first. The second
- * counts only until the machine starts again. */
+/* The end by the wall clock or by the time since boot, whichever comes first. The second counts
+ * only until the next boot. */
 static bool is_over(const json_t *body)
 {
     auto_arena arena = {0};
@@ -182,7 +183,7 @@ static bool is_over_now(const json_t *body, void *ctx)
     return is_over(body);
 }
 
-/* Of those that are over: whose person may still be asked of at their provider. */
+/* A session that is over, about whose person the provider may still be asked. */
 static bool is_resumable(const json_t *body)
 {
     int64_t now_us = clock_wall_us();
@@ -276,7 +277,7 @@ static unsigned count_agents(struct control *control, json_t *children)
     return count;
 }
 
-/* Notes the session KEY with its parent as NAME; the one that was there of that name goes. */
+/* Stores the session KEY under NAME with its parent; the earlier one of that name is ended. */
 static bool hang_on(struct control *control, struct change *change, const char *parent,
                     const char *name, const char *key, struct error *err)
 {

@@ -1,6 +1,6 @@
 /*
  * Long-running operations of any resource. They live in the record until an hour after they are
- * done; this process knows besides which of them are open, and who waits for them (waiters.h).
+ * done; this process also knows which of them are open, and which calls wait for them (waiters.h).
  */
 #pragma once
 

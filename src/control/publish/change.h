@@ -31,7 +31,8 @@ static inline void change_auto_abort(struct change **change)
     }
 }
 #define auto_change __attribute__((cleanup(change_auto_abort))) struct change
-/* What has been written and must be compiled anew: keys of the store. Deleted ones too. */
+/* The keys of records that were written, deleted ones too, and must be compiled into the index
+ * again. */
 bool change_service(struct change *change, const char *key, struct error *err);
 bool change_revision(struct change *change, const char *key, struct error *err);
 bool change_policy(struct change *change, const char *resource, struct error *err);

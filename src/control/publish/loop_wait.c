@@ -38,7 +38,7 @@ static void stop_waiting(struct waiting *waiting)
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct waiting *waiting = poll->data;
-    (void)status, (void)events; /* an error is for whoever reads */
+    (void)status, (void)events; /* an error is seen by the code that reads the file */
     waiting->came = true;
     stop_waiting(waiting);
 }

@@ -34,7 +34,7 @@ void nodes_end(struct control *control);
 
 /* Whether this node may decide now. */
 bool nodes_may_decide(const struct control *control);
-/* As an error for whoever has asked, if it may not; with `--when-cut-off=serve-stale`, true. */
+/* The same for a call: if not, *err says why. With `--when-cut-off=serve-stale`, always true. */
 bool nodes_check(const struct control *control, struct error *err);
 /* What every answer says while this node decides by what it may not know to be true any more; NULL:
  * it does not. */

@@ -34,7 +34,7 @@ void turns_free(struct turns *turns);
  */
 void turn_run(struct control *control, void (*fn)(void *ctx), void *ctx);
 bool turn_try(struct control *control, void (*fn)(void *ctx, enum turn_end end), void *ctx);
-/* Like turn_run(), before all others that stand in line; never inside of a turn. */
+/* Like turn_run(), before all others in the queue; never inside of a turn. */
 void turn_run_next(struct control *control, void (*fn)(void *ctx), void *ctx);
 /* Goes on with the line: for who has put something into it from a fiber of another kind. */
 void turn_step(struct control *control);
@@ -56,5 +56,5 @@ bool turn_catch_up(struct control *control);
 
 /* Whether a change may be begun here. */
 bool turn_is_ours(const struct control *control);
-/* Whether somebody waits in the middle of a turn now. */
+/* Whether a turn waits for the server now. */
 bool turn_is_taken(const struct control *control);

@@ -24,9 +24,10 @@ json_t *images_of_revision(struct control *control, struct arena *arena,
                            const struct revision *revision);
 
 /*
- * Whether whoever registered the images lets a deployer ask for what the containers of TEMPLATE ask
- * for (model/image_rules.h), and for no folder outside of the image's. INVALID_ARGUMENT if not,
- * naming the field in v1's words or v2's. Images that are not there have no say.
+ * Whether the person who registered the images lets a deployer ask for what the containers of
+ * TEMPLATE ask for (model/image_rules.h), and for no folder outside of the image's.
+ * INVALID_ARGUMENT if not, naming the field as v1 or v2 writes it. Images that do not exist are not
+ * checked.
  */
 bool images_allow(struct control *control, struct arena *arena, const struct template *template,
                   bool v1, struct error *err);

@@ -1,7 +1,8 @@
 /*
  * The owner of this installation: the account that the first start makes, whose key file lies in
- * the data folder. It holds the organization, so whoever became it would hold everything; grants on
- * a project, a folder or the organization therefore do not reach it (call/permission.c).
+ * the data folder. It holds all rights on the organization, so an attacker who became it would hold
+ * everything; grants on a project, a folder or the organization therefore do not reach it
+ * (call/permission.c).
  */
 #pragma once
 

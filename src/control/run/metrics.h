@@ -2,7 +2,7 @@
  * What services did, over time: control looks at the meter every ten seconds and keeps what has
  * changed since, in three bounded files under DATA/metrics: an hour or more by ten seconds, a day
  * by minutes, a week by ten minutes. With many busy services the files reach less far back. A
- * restart of control loses what was counted since its last look.
+ * restart of control loses the counts since its last look.
  */
 #pragma once
 

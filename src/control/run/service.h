@@ -79,7 +79,7 @@ bool run_revision_new(struct api_call *call, const struct run_service *of,
                       const struct service *next, const char *now, struct run_revision *out,
                       struct error *err);
 
-/* What the engine found out about a revision. */
+/* The engine's result for a revision. */
 void run_revision_state(struct control *control, const struct msg_revision_state *state);
 /* At the start: asks again about every revision that is still being made. */
 bool run_resume(struct control *control, struct error *err);
