@@ -249,12 +249,14 @@ static void explain_env(const struct image_rules *rules, const char *name, char 
     } else if (who != NULL) {
         snprintf(why, bytes,
                  "the variable %.100s cannot be set: %s reads it, so it could change what the "
-                 "program loads or runs. The person who registers the image can allow it by name: homerun "
+                 "program loads or runs. The person who registers the image can allow it by name: "
+                 "homerun "
                  "images add … --allow-env=%.100s",
                  name, who, name);
     } else {
         snprintf(why, bytes,
-                 "the variable %.100s cannot be set: the image was registered without it. The person who "
+                 "the variable %.100s cannot be set: the image was registered without it. The "
+                 "person who "
                  "registers the image can allow it (homerun images add … --allow-env=%.100s), or "
                  "all that no loader or interpreter reads (--allow-env=safe)",
                  name, name);
@@ -272,11 +274,12 @@ enum image_part image_rules_check(const struct image_rules *rules, const struct 
         return IMAGE_COMMAND;
     }
     if (ask->args[0] != NULL && !rules->args && !rules->built_in) {
-        snprintf(why, why_bytes,
-                 "the argument \"%.200s\" cannot be given: the image was registered with its "
-                 "arguments. The person who registers the image can allow others: homerun images add … "
-                 "--allow-args",
-                 ask->args[0]);
+        snprintf(
+            why, why_bytes,
+            "the argument \"%.200s\" cannot be given: the image was registered with its "
+            "arguments. The person who registers the image can allow others: homerun images add … "
+            "--allow-args",
+            ask->args[0]);
         return IMAGE_ARGS;
     }
     for (size_t i = 0; ask->env[i] != NULL; i++) {

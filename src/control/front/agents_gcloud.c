@@ -84,8 +84,9 @@ static void consent_page(struct api_call *call, struct slice id,
 {
     struct door_page page = door_page(200, "Let gcloud manage this installation?");
     bool far = slice_is(request->redirect, elsewhere);
-    door_page_add(&page, "<p>Anyone who runs it can do everything here that you may: deploy, open and "
-                         "close services, and give roles.</p>");
+    door_page_add(&page,
+                  "<p>Anyone who runs it can do everything here that you may: deploy, open and "
+                  "close services, and give roles.</p>");
     agent_add_line(call, &page, "In the name of:", session->person.shown);
     door_page_add(&page, far ? "<p>gcloud waits for a code, which you will see here. Type it "
                                "nowhere but where you have started <code>gcloud auth login</code> "
