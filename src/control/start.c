@@ -329,7 +329,7 @@ static void on_change(struct control *control, const char *kind, const char *nam
 {
     struct error err;
     events_tell(control->events, kind, name);
-    /* Of a cluster, whose keys another node may have changed. */
+    /* In a cluster, another node may have changed the keys. */
     if (control->nodes != NULL && strcmp(kind, "*") == 0 && !issuer_reload(control, &err)) {
         log_error("issuer: %s", err.text);
     }

@@ -593,7 +593,8 @@ static bool listens_wide(const struct instance *instance, const struct listeners
     return false;
 }
 
-/* Nobody is sent to an instance before it is known to be the one who listens, and there alone. */
+/* Requests are sent to an instance only once it is known that it is the one that listens at its
+ * address, and listens nowhere else. */
 static bool listens_well(struct instance *instance)
 {
     const struct engine_backend *kind = engine_of(instance)->kind;

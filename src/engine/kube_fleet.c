@@ -388,7 +388,7 @@ static void on_scaled(void *ctx, const struct kube_answer *answer)
 {
     struct fleet *fleet = ctx;
     fleet->call = NULL;
-    if (answer->status == 404) { /* somebody has deleted it */
+    if (answer->status == 404) { /* another client has deleted it */
         fleet->known = fleet->whole = false;
         try_later(fleet);
         return;

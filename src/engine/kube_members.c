@@ -123,7 +123,7 @@ static bool same_address(const struct board_address *a, const struct board_addre
            (a->is_v6 ? memcmp(a->ipv6, b->ipv6, sizeof(a->ipv6)) == 0 : a->ipv4 == b->ipv4);
 }
 
-/* Of a cluster with both families a pod stands in two slices: the first that is seen counts. */
+/* In a cluster with both families a pod is in two slices: the first that is seen counts. */
 static void take_endpoint(struct fleet *fleet, const char *slice, const json_t *endpoint,
                           uint16_t port)
 {

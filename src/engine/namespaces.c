@@ -210,7 +210,7 @@ static bool set_up(void *ctx)
 
 /* ---- making them ---- */
 
-/* Of the child PID, which has made them. */
+/* Takes over the namespaces that the child PID has made. */
 static bool take(struct namespaces *out, pid_t pid, uid_t first)
 {
     *out = (struct namespaces){.first = first, .user_fd = -1, .net_fd = -1};

@@ -495,7 +495,7 @@ void revisions_worker_gone(struct engine *engine, unsigned worker)
 
 /* ---- what instances report ---- */
 
-/* Of the image that takes the requests; "" if it is not known. */
+/* The digest of the image of the ingress container; "" if it is not known. */
 static const char *digest_of(const struct instance *instance)
 {
     const struct engine_backend *kind = instance->revision->engine->kind;
@@ -529,7 +529,7 @@ static void count_failure(struct revision *revision)
 void revision_on_failed(struct revision *revision, struct instance *instance)
 {
     if (instance->lost_port && revision->lost_ports < LOST_PORTS_MAX) {
-        revision->lost_ports++; /* somebody else took the port: not the program's fault */
+        revision->lost_ports++; /* another process took the port: not the program's fault */
         revision_scale(revision);
         return;
     }

@@ -200,7 +200,8 @@ static bool show_system(const char *rootfs)
            write_fixed(rootfs, "nsswitch.conf", fixed_switch);
 }
 
-/* Of root inside, who puts the rest there: mounts, and what the program writes. */
+/* Makes the folders, owned by the root user inside: mounts and the files that the program writes go
+ * there. */
 static bool make_folders(const char *rootfs, uid_t first)
 {
     static const struct {

@@ -342,7 +342,7 @@ static bool put_entry(struct target *target, const struct proto_field *field, st
         if (known && number == 1) {
             key = part;
         } else if (known) {
-            value = part; /* of a map of messages, the last: nobody sends two */
+            value = part; /* only the last part of a map of messages counts: no client sends two */
         }
     }
     auto_json *name = read_sized(reading, &key_field, key, target->depth);

@@ -104,7 +104,7 @@ static void on_supervisor(struct ipc_channel *channel, enum message_type type, c
     } else if (type == MSG_LOG && (fd = ipc_take_fd(channel)) >= 0) {
         access_log_turn(process->worker.log, fd);
     } else if (type == MSG_NONE) {
-        uv_stop(&process->loop); /* nobody would restart us, or end us */
+        uv_stop(&process->loop); /* no process would restart us, or end us */
     }
 }
 

@@ -54,7 +54,8 @@ struct slice inside_project(const struct inside *inside)
     return slice_of(inside->told.project);
 }
 
-/* The address that we have there is the one that answers: it is the socket's own. */
+/* Names of services resolve to the address at which the question came in: it is the socket's own.
+ */
 static void on_question(uv_poll_t *poll, int status, int events)
 {
     struct inside *inside = poll->data;

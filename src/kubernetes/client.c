@@ -150,7 +150,7 @@ static void token_read(struct kube_client *client)
     client->token_us = clock_mono_us();
     if (!file_read(&arena, client->access->token_file, KUBE_TOKEN_BYTES_MAX, &text, &ignored)) {
         arena_done(&arena);
-        return; /* the one that we had may still be good */
+        return; /* the token that we had may still be valid */
     }
     arena_done(&client->token_arena);
     client->token_arena = arena;

@@ -287,7 +287,7 @@ static size_t distance(const char *a, const char *b)
     return cost[columns];
 }
 
-/* Among equals, the one that PLACE takes, and of the namespace that was written. */
+/* Among rows with equal paths, the one that applies to PLACE, and whose namespace was written. */
 static const struct note *nearest(const struct note *rows, enum note_place place, const char *name,
                                   const char *part)
 {

@@ -454,7 +454,7 @@ static void spelling_keep(const struct note *note, json_t *text, json_t *part)
     json_object_set_new(part, SPELLINGS, all);
 }
 
-/* OURS (taken, may be NULL), or what the client had written for it. */
+/* OURS (taken, may be NULL), or the spelling in which the client had sent the same. */
 static json_t *spelling_of(const struct note *note, const json_t *part, json_t *ours)
 {
     const json_t *kept = json_object_get(json_object_get(part, SPELLINGS), note->name);

@@ -81,8 +81,8 @@ static bool drop_prefix(struct slice *whole, struct slice prefix)
     return there;
 }
 
-/* Of a self-signed JWT: the URL that is called, without query, or "https://HOST/" and an asterisk.
- */
+/* The audience of a self-signed JWT: the URL that is called, without query, or "https://HOST/" and
+ * an asterisk. */
 static bool is_for_url(const struct gathering *gathering, struct slice audience)
 {
     const struct facts_request *request = gathering->request;
@@ -206,7 +206,7 @@ static enum facts_fault names_of_account(const struct gathering *gathering,
     }
     out->email = slice_from(account.member, (size_t)(slice_find(account.member, ':') + 1));
     if (claims->self_signed && !slice_equal(out->email, claims->email)) {
-        return FACTS_SUBJECT; /* the account that has the key is not the one that is named */
+        return FACTS_SUBJECT; /* the account that has the key is not the one that the token names */
     }
     add(out, account.member);
     add_text(out, gathering->arena, "domain:", account.domain);

@@ -37,8 +37,8 @@ static const char *const sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    /* Of a copy. The counters are the next ids' and the versions': they are the same on all nodes,
-     * since all take the same changes in the same order. */
+    /* In a copy of a server's record, the counters are the next ids' and the versions': they are
+     * the same on all nodes, since all take the same changes in the same order. */
     [SQL_POINT] = "SELECT number, change, (SELECT value FROM meta WHERE name = 'change'),"
                   " ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'document'), 0),"
                   " ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0) FROM copy",

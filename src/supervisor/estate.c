@@ -84,7 +84,7 @@ static void url_of(char *out, size_t room, const char *scheme, int fd)
              bare_v6 ? "]" : "", net_bound_port(fd));
 }
 
-/* Nobody knows its port by heart, so that a second Homerun may have another. */
+/* Users do not type its port, so that a second Homerun may have another. */
 static bool open_metadata(struct estate *estate, const char *asked, struct settings *settings,
                           struct error *err)
 {

@@ -49,7 +49,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     (void)events;
     for (int i = 0; i < CHUNKS_PER_TURN && journal_move(journal); i++) {
     }
-    /* Nobody else writes there, so it need not wait for the timer, however much is said. */
+    /* No other process writes there, so output need not wait for the timer, however much there is.
+     */
     journal_rotate(&journal->logs[JOURNAL_OWN], log_bytes_max);
 }
 

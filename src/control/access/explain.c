@@ -286,7 +286,7 @@ static json_t *token_shown(const struct explanation *explanation)
     return out;
 }
 
-/* Of a refusal of the past whose cause is gone. */
+/* Adds a note where the cause of a past refusal is gone. */
 static void note_now(const struct explanation *explanation, json_t *answer)
 {
     if (explanation->question->denial == NULL) {

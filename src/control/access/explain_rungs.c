@@ -407,7 +407,7 @@ static const char *(*const sentences[RUNG_COUNT])(const struct explanation *) = 
 };
 
 /*
- * Of a refusal of the past, where the log has not all that decided (no cookie, no field of a
+ * A refusal of the past whose log line does not have all that decided (no cookie, no field of a
  * browser, no token that could not be read): the facts that were gathered again do not show it.
  */
 static const char *refused_then(enum rung rung)

@@ -333,7 +333,7 @@ static bool set_policy(struct api_call *call, const char *resource, struct polic
 }
 
 /*
- * Of a stale etag v1 says 412: its clients take any 409 for a deletion that is under way, and
+ * A stale etag is 412 in v1: clients of v1 take any 409 for a deletion that is under way, and
  * repeat the same call, which cannot succeed, for twenty minutes (Terraform does).
  */
 static void fail_set(struct api_call *call, const struct error *err)

@@ -62,8 +62,8 @@ static void done(struct store_doc *secret, struct store_doc *version)
     store_doc_done(version);
 }
 
-/* Of "latest" and of an alias, the version that it means now; of one that is not there, its name.
- */
+/* The key of the version that "latest" or an alias means now; of a version that does not exist, its
+ * own name. */
 const char *secrets_version_key(struct api_call *call, struct error *err)
 {
     struct store_doc secret = {0}, version = {0};

@@ -121,7 +121,7 @@ static bool has_door(struct api_call *call, struct slice host, int64_t *max_age_
     return served;
 }
 
-/* Of the scopes that are asked for, those that there are. */
+/* The scopes that exist among those that are asked for. */
 static struct slice known_scopes(struct arena *arena, struct slice asked)
 {
     struct slice word;

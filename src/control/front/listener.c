@@ -32,8 +32,8 @@
 #include "http/url.h"
 #include "model/google_apis.h"
 
-/* Of one body: a group of GROUP_MEMBERS_MAX, and all others, fit. The most costly body of so many
- * values keeps the next call waiting for less than a tenth of a second. */
+/* The limit of one body: a group of GROUP_MEMBERS_MAX, and every other body, fits. The most costly
+ * body of so many values keeps the next call waiting for less than a tenth of a second. */
 enum { BODY_VALUES_MAX = 20000 };
 
 static struct error fault(enum status status, const char *text)
@@ -256,7 +256,8 @@ static bool is_read(const struct api_route *route)
     return strcmp(route->verb, "GET") == 0;
 }
 
-/* Of an account, which may be named with any project in front of it ("-"), its own. */
+/* The resource of an account, which may be named with any project in front of it ("-"), is its own
+ * name. */
 static const char *place_of(struct api_call *call)
 {
     const char *named = api_param(call, "account");

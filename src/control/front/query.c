@@ -69,7 +69,7 @@ static const struct {
     {"period", TEXT},
     {"resource", TEXT},
     {"time", TEXT},
-    /* Of all Google's APIs, with and without '$' in front, and sometimes both. */
+    /* Query parameters of all Google's APIs, with and without '$' in front, and sometimes both. */
     {".xgafv", MANY},
     {"accessToken", MANY},
     {"alt", MANY},

@@ -113,7 +113,7 @@ static bool stands_at(const struct api_route *row, enum api_door door)
     case API_AT_API:
         return (row->flags & API_ON_DOOR) == 0;
     case API_AT_CONSOLE:
-        /* Of what strangers may ask, only what the console is made of. */
+        /* Of the console, a caller who is not signed in may ask only for its files. */
         return (row->flags & API_ON_SERVICE) != 0 ||
                ((row->flags & API_ON_DOOR) == 0 &&
                 ((row->flags & API_ANONYMOUS) == 0 || is_of_console(row)));

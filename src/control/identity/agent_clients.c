@@ -138,7 +138,8 @@ static bool redirects_are_good(struct api_call *call, const json_t *redirects,
     return true;
 }
 
-/* Of the grants that this server knows, those that METADATA asks for; both, if it says nothing. */
+/* The grant types that METADATA asks for, of those that this server knows; both, if it names none.
+ */
 static bool asks_for_grant(const json_t *metadata, const char *name)
 {
     const json_t *grants = json_object_get(metadata, "grant_types");

@@ -37,8 +37,8 @@ static void finish(struct control *control, struct key_fetch *fetch)
     free(fetch);
 }
 
-/* Whether the record is still the one that was asked for, with the same issuer: else its keys would
- * become those of another. */
+/* Whether the record is still the one that was asked for, with the same issuer: otherwise its keys
+ * would become those of another issuer. */
 static bool is_same(struct control *control, const struct key_fetch *fetch)
 {
     struct store_doc doc;

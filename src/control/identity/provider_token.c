@@ -47,7 +47,7 @@ static enum token_fault verify(struct arena *arena, const struct provider *provi
     return fault;
 }
 
-/* Of the algorithms that it says it signs with; RS256 where it says none (Discovery 3). */
+/* The algorithms that the provider says it signs with; RS256 where it names none (Discovery 3). */
 static bool alg_is_offered(const struct provider *provider, enum trust_alg alg)
 {
     size_t i;

@@ -292,7 +292,7 @@ bool change_service(struct change *change, const char *key, struct error *err)
     case STORE_FOUND:
         break;
     }
-    /* Of a project that is being deleted nothing is served, as if the service were gone. */
+    /* Services of a project that is being deleted are not served, as if they were gone. */
     return project_is_live(change->control, &change->arena, key)
                ? publish_service(change, key, &doc, note, err)
                : forget_service(change, key, note, err);

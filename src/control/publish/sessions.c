@@ -34,8 +34,8 @@ static struct slice text_of(const json_t *body, const char *name)
     return slice_of(json_text_or(body, name, ""));
 }
 
-/* The end by the time since the machine's start, if this start is still the one that it was written
- * in; else what is left by the wall clock. */
+/* The end by the time since boot, if the machine has not been restarted since it was written;
+ * otherwise what is left by the wall clock. */
 static int64_t expire_boot_us(struct arena *arena, const json_t *body, int64_t expire_us)
 {
     return strcmp(json_text_or(body, "boot", ""), clock_boot_id(arena)) == 0
