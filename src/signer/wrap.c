@@ -49,9 +49,12 @@ bool wrap_keys_read(const char *file, struct wrap_keys *out, struct error *err)
     if (stat(file, &found) != 0) {
         return error_errno(err, "--cluster-key: %s", file);
     }
-    if ((found.st_mode & 077) != 0) {
+    /* A pod's secret belongs to root, and its group is let in. */
+    mode_t others = found.st_uid == 0 ? 027 : 077;
+    if ((found.st_mode & others) != 0) {
         return error_set(err, STATUS_FAILED_PRECONDITION,
-                         "--cluster-key: others than its owner may read or write %s: chmod 600 it",
+                         "--cluster-key: others than its owner may read or write %s: chmod 600 it "
+                         "(root's may be 640)",
                          file);
     }
     if (!file_read(&arena, file, KEY_FILE_MAX, &text, err)) {

@@ -14,7 +14,7 @@
 
 /*
  * Reads FILE into OUT. "" is no file: OUT is empty. FAILED_PRECONDITION, in words: others than its
- * owner may read it, or a line is no key.
+ * owner (and the group of root's) may read it, or a line is no key.
  */
 bool wrap_keys_read(const char *file, struct wrap_keys *out, struct error *err);
 

@@ -245,6 +245,8 @@ static void a_file_that_others_read_or_that_holds_no_key_is_refused(void **state
     }
     key_file(&one, first_key, file);
     assert_int_equal(chmod(file, 0640), 0);
+    assert_int_equal(wrap_keys_read(file, &keys, &err), geteuid() == 0);
+    assert_int_equal(chmod(file, 0604), 0);
     assert_false(wrap_keys_read(file, &keys, &err));
     assert_non_null(strstr(err.text, "chmod 600"));
     assert_int_equal(unlink(file), 0);
