@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "control/call/answer.h"
 #include "control/front/absent.h"
@@ -825,7 +826,9 @@ static bool handle(struct api_call *call, struct slice bytes, bool stale,
     return good;
 }
 
-enum { AGAIN_MAX = 20 };
+/* By time, not by number: with several nodes that change without a pause, one may lose many times
+ * in a row. Under the eight seconds that calls wait for their turn. */
+enum { AGAIN_US = 5 * 1000 * 1000 };
 
 /*
  * In a cluster another node may be faster: then nothing was changed, and the call is done anew on
@@ -839,8 +842,9 @@ static void handle_until_first(struct api_call *call, struct ready_call *ready)
     bool stale = call->transport != NULL || is_stale(control, began_ms, began_change);
     auto_json *body =
         control->nodes == NULL || call->body == NULL ? NULL : json_deep_copy(call->body);
-    for (int tries = 0;; tries++) {
-        control->again = control->nodes != NULL && tries < AGAIN_MAX ? call : NULL;
+    int64_t until_us = clock_mono_us() + AGAIN_US;
+    for (;;) {
+        control->again = control->nodes != NULL && clock_mono_us() < until_us ? call : NULL;
         control->outrun = false;
         handle(call, bytes, stale, NULL);
         if (control->again != call || !control->outrun) {

@@ -3,6 +3,7 @@
  * index has of a kind of document; where one document may change what is compiled of many others,
  * everything is made anew. The index is made of the record alone, so both ways lead to the same.
  */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -180,7 +181,11 @@ bool publish_follow(struct control *control, struct own_issuer own, struct error
         touched->all = false;
         followed = follow_once(control, own, touched, err);
     } while (followed == STORE_FOLLOW_FAILED && index_writer_grows(control->index));
+    bool all = touched->all;
     arena_done(&touched->arena);
     free(touched);
+    if (all) {
+        malloc_trim(0); /* all documents were here at once, as when a node is new */
+    }
     return followed == STORE_FOLLOW_NOTHING;
 }
