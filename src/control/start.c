@@ -241,7 +241,15 @@ static bool bring_index_up(struct control *control, struct error *err)
     }
     log_info("publish: index shows change %llu, the record is at %llu: making it anew",
              (unsigned long long)shown, (unsigned long long)wanted);
-    return publish_all(control, issuer_own(control), err);
+    if (!publish_all(control, issuer_own(control), err)) {
+        return false;
+    }
+    /* LMDB keeps the pages of its largest transaction for the next one: this was the whole index. */
+    auto_arena arena = {0};
+    index_writer_free(control->index);
+    control->index = index_writer_new(settings_path(&control->settings, &arena, "index"), err);
+    malloc_trim(0);
+    return control->index != NULL;
 }
 
 /* Changes that were lost on their way to the server, and those of others. */

@@ -185,7 +185,7 @@ bool publish_follow(struct control *control, struct own_issuer own, struct error
     arena_done(&touched->arena);
     free(touched);
     if (all) {
-        malloc_trim(0); /* all documents were here at once, as when a node is new */
+        malloc_trim(0); /* all documents were here at once */
     }
     return followed == STORE_FOLLOW_NOTHING;
 }
