@@ -244,7 +244,8 @@ static bool bring_index_up(struct control *control, struct error *err)
     if (!publish_all(control, issuer_own(control), err)) {
         return false;
     }
-    /* LMDB keeps the pages of its largest transaction for the next one: this was the whole index. */
+    /* LMDB keeps the pages of its largest transaction for the next one: this was the whole index.
+     */
     auto_arena arena = {0};
     index_writer_free(control->index);
     control->index = index_writer_new(settings_path(&control->settings, &arena, "index"), err);
