@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/egress.h"
+#include "engine/egress_way.h"
 
 enum { FIRST = 10, SECOND = 20 }; /* priorities: the smaller one is looked at first */
 

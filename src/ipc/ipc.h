@@ -66,8 +66,8 @@ enum message_type {
     MSG_SECRETS_TOLD, /* control → engine: that was all, or why there are none */
     MSG_PLACES, /* engine → control: what this node keeps of a revision's instances, which other
                    nodes share, and what it lacks */
-    MSG_PLACES_TOLD, /* control → engine: what it holds of them now, and what others want */
-    MSG_TENURE,      /* control → engine: what was held before this tenure is not */
+    MSG_PLACES_TOLD,     /* control → engine: what it holds of them now, and what others want */
+    MSG_TENURE,          /* control → engine: what was held before this tenure is not */
     MSG_FETCHER_WANTED,  /* control → supervisor: start the fetcher, or end it */
     MSG_FETCHER_STARTED, /* fetcher → control: ask now; what a predecessor was asked stays without
                             an answer */

@@ -44,7 +44,7 @@ struct shares {
 struct shares_entry {
     uint64_t id;
     uint32_t places; /* that it keeps, at most: what it said before was more, or the same */
-    uint32_t unused;
+    uint32_t padding;
 };
 struct shares_statement {
     uint32_t places; /* of each instance */

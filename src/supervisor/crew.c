@@ -114,6 +114,8 @@ static void on_limit(uv_timer_t *timer)
     kill(post->pid, SIGKILL);
 }
 
+static void set_fetcher(struct crew *crew, enum fetcher_wanted wanted);
+
 static void on_message(struct ipc_channel *channel, enum message_type type, const void *body,
                        size_t bytes, void *ctx)
 {
@@ -129,7 +131,8 @@ static void on_message(struct ipc_channel *channel, enum message_type type, cons
     } else if (type == MSG_FETCHER_WANTED) {
         struct msg_fetcher_wanted message;
         memcpy(&message, body, sizeof(message));
-        crew_want_fetcher(post->crew, (enum fetcher_wanted)message.wanted);
+        set_fetcher(post->crew, (enum fetcher_wanted)message.wanted);
+        crew_step(post->crew);
     } else if (type == MSG_NONE) {
         /* Dead already, or it broke a rule; without a channel it could not be drained. */
         kill(post->pid, SIGKILL);
@@ -252,12 +255,6 @@ static void set_fetcher(struct crew *crew, enum fetcher_wanted wanted)
             post_kill(post);
         }
     }
-}
-
-void crew_want_fetcher(struct crew *crew, enum fetcher_wanted wanted)
-{
-    set_fetcher(crew, wanted);
-    crew_step(crew);
 }
 
 /* ---- phases ---- */

@@ -77,9 +77,6 @@ void crew_done(struct crew *crew);
  */
 void crew_step(struct crew *crew);
 
-/* What control says about the fetcher: from now on it is wanted, or not, or is to be killed. */
-void crew_want_fetcher(struct crew *crew, enum fetcher_wanted wanted);
-
 /* Exchanges the processes of the roles in ROLES (bits 1 << role) one after another. */
 void crew_reload(struct crew *crew, unsigned roles);
 
