@@ -21,8 +21,10 @@ up: may-start
 
 # Who cannot start what they ask for hears it before anything is built.
 may-start:
-	@case "$(ARGS)" in *--engine*|*--config*) ;; *) [ "$$(id -u)" = 0 ] || { \
-	    echo "Homerun runs each service in a container, which takes root. As root (sudo -s): make up"; \
+	@case "$(ARGS)" in *--engine*|*--config*) ;; *) [ "$$(id -u)" = 0 ] || \
+	    grep -qsE "^($$(id -un)|$$(id -u)):" /etc/subuid || { \
+	    echo "Homerun runs each service in a container, which takes root, or users of your own in /etc/subuid"; \
+	    echo "(docs/containers.md#without-root). As root (sudo -s): make up"; \
 	    echo "As yourself: make up ARGS=--engine=process  (plain programs, without walls)"; exit 1; };; esac
 
 packages:
