@@ -26,7 +26,7 @@ PROGRAM_SECONDS = 1200
 # is tried once more, alone, and is named at the end as UNSTABLE if it passes then: a fault of the test or of
 # ours, to be mended. None of them judges who may enter, and what fails too often is no bad luck.
 SECOND_TRY = {f"e2e/{name}.py" for name in ("console", "containers", "images", "instances", "kube", "metrics", "oci",
-                                            "oci_calls", "oci_faults", "rootless", "secrets_oci",
+                                            "oci_calls", "oci_egress", "oci_faults", "rootless", "secrets_oci",
                                             "start")}
 MOST_UNSTABLE = 3
 AGAIN_SECONDS = 120

@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "codec/codec.h"
+#include "net/net.h"
 
 #define MOUNT "/mnt"
 #define NAME  "homerun-build"
@@ -319,6 +320,17 @@ static const char *why_end(const struct sandbox *sandbox, int64_t deadline_us)
                : NULL;
 }
 
+/* Its network leads to no metadata server, from which a build would have this machine's rights. */
+static bool close_metadata(const char *first)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%.20s/ns/net", first);
+    int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    int network = open(path, O_RDONLY | O_CLOEXEC);
+    return own >= 0 && network >= 0 && setns(network, CLONE_NEWNET) == 0 && net_close_metadata() &&
+           setns(own, CLONE_NEWNET) == 0;
+}
+
 /* What leads out of its network, once crun has said of which process; 0: not yet. */
 static pid_t start_network(const struct sandbox *sandbox)
 {
@@ -333,6 +345,11 @@ static pid_t start_network(const struct sandbox *sandbox)
         setsid();
         mount_own(sandbox);
         open_tunnels();
+        if (!close_metadata(first)) {
+            file_write(MOUNT "/said", SLICE("its network cannot be closed to metadata servers\n"),
+                       0644, NULL);
+            _exit(126);
+        }
         execl("/bin/sh", "sh", "-c", network_script, "sh", first, MOUNT, (char *)NULL);
         _exit(127);
     }

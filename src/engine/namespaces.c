@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <net/route.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +24,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "engine/rootless.h"
+#include "net/net.h"
 
 enum { MAKE_MS = 5000 };
 
@@ -181,25 +181,13 @@ static bool free_ports(void)
     return good;
 }
 
-/* Whatever way out there is, it leads to no neighbour by link: the machine's own metadata server,
- * if it is one of a cloud, is among them. */
-static bool refuse_link_local(int fd)
-{
-    struct rtentry route = {.rt_flags = RTF_UP | RTF_REJECT};
-    *(struct sockaddr_in *)&route.rt_dst =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xa9fe0000)};
-    *(struct sockaddr_in *)&route.rt_genmask =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xffff0000)};
-    return ioctl(fd, SIOCADDRT, &route) == 0;
-}
-
 static bool set_up(void *ctx)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
     (void)ctx;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool good =
-        fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0 && free_ports() && refuse_link_local(fd);
+        fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0 && free_ports() && net_close_metadata();
     int number = errno;
     if (fd >= 0) {
         close(fd);

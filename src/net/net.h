@@ -239,3 +239,9 @@ int net_bind(const struct sockaddr *addr, socklen_t addr_len, struct error *err)
 /* "127.0.0.1:8080" of a bound socket, or of an address. */
 void net_address_text(const struct sockaddr *addr, char out[64], bool with_port);
 uint16_t net_bound_port(int fd);
+/*
+ * In the network namespace that the caller is in, and for its life: nothing connects to where
+ * clouds have their metadata servers, but at addresses of that network itself. False and errno if
+ * the kernel does not do so.
+ */
+bool net_close_metadata(void);

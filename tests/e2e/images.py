@@ -185,7 +185,10 @@ def a_build_reaches_the_network_when_it_is_told_to_and_no_loopback_of_this_machi
         address = oci.own_address()
         folder = source("net", f"FROM web:1\nRUN nc -w 3 {address} {port} </dev/null >/heard; "
                                f"nc -w 3 127.0.0.1 {port} </dev/null >/own; nc -w 3 10.0.2.2 {port} </dev/null >>/own; "
-                               "test \"$(cat /heard)\" = HELLO && test ! -s /own\n")
+                               "nc -w 2 169.254.170.2 80 </dev/null 2>&1 | tee /metadata; "
+                               "nc -w 2 100.100.100.200 80 </dev/null 2>&1 | tee -a /metadata; "
+                               "test \"$(cat /heard)\" = HELLO && test ! -s /own && "
+                               "test \"$(grep -c 'No route' /metadata)\" = 2\n")
         told = stand().cli("images", "build", "net:1", folder, status=1).stderr
         assert "--build-network" in told, told
         stand().cli("images", "build", "net:1", folder, "--build-network")

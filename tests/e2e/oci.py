@@ -682,6 +682,85 @@ def a_program_that_tries_the_kernels_doors_finds_them_closed():
     assert "tried" in told and "OUT" not in told, told
 
 
+# What public check lists for escapes look for, in words of our own: prints what is found. It runs as root of a container.
+LIST = r"""
+import glob, os, re, socket, stat
+def out(name, found):
+    if found:
+        print("OUT", name, found)
+def text(path):
+    try:
+        with open(path, errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+def opens(path, flags):
+    try:
+        os.close(os.open(path, flags))
+        return path
+    except OSError:
+        return None
+def every(top, wanted):
+    for folder, names, files in os.walk(top):
+        names[:] = [one for one in names if os.path.join(folder, one) not in ("/proc", "/usr")]
+        for name in files + names:
+            path = os.path.join(folder, name)
+            try:
+                if wanted(path, os.lstat(path)):
+                    yield path
+            except OSError:
+                pass
+status = text("/proc/self/status")
+out("capabilities", [line for line in status.splitlines() if line.startswith("Cap") and int(line.split()[1], 16)])
+out("privileges to be had", "NoNewPrivs:\t1" not in status)
+out("no filter of calls", "Seccomp:\t2" not in status)
+for kind in ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts"):
+    out("namespace of the machine", os.readlink("/proc/self/ns/" + kind) == MACHINE[kind] and kind)
+out("groups of the machine", [line for line in text("/proc/1/cgroup").splitlines() if not line.endswith(":/") and "/.." not in line])
+out("device", [path for path in every("/dev", lambda path, info: stat.S_ISBLK(info.st_mode))])
+out("memory", [path for path in ("/dev/mem", "/dev/kmem", "/dev/port", "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/proc/kcore")
+               if opens(path, os.O_RDONLY) and os.path.getsize(path)])
+out("socket of a daemon", [path for path in every("/", lambda path, info: stat.S_ISSOCK(info.st_mode))])
+out("abstract socket", text("/proc/net/unix").splitlines()[1:])
+out("control group", [path for path in every("/", lambda path, info: os.path.basename(path) in (
+    "release_agent", "notify_on_release", "devices.allow", "cgroup.procs"))])
+out("mount that can be written", [line for line in text("/proc/self/mounts").splitlines() if line.split()[2] not in (
+    "tmpfs", "overlay", "proc", "devpts", "devtmpfs") and "ro" not in line.split()[3].split(",")])
+out("mount of set-user-ID", [line for line in text("/proc/self/mounts").splitlines()
+                             if line.split()[2] not in ("tmpfs", "devtmpfs") and "nosuid" not in line.split()[3].split(",")
+                             and line.split()[1].split("/")[1] not in ("proc", "sys")])
+writable = [path for top in ("/proc/sys", "/sys", "/proc/irq", "/proc/bus", "/proc/fs") for path in every(
+    top, lambda path, info: stat.S_ISREG(info.st_mode) and os.access(path, os.W_OK))]
+out("switch of the kernel", writable)
+out("switch of the kernel", [path for path in ("/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern",
+    "/proc/sys/kernel/modprobe", "/proc/sys/fs/binfmt_misc/register", "/sys/kernel/uevent_helper",
+    "/sys/power/state", "/proc/sys/vm/drop_caches", "/proc/acpi/wakeup") if opens(path, os.O_WRONLY)])
+out("route to loopbacks", text("/proc/sys/net/ipv4/conf/all/route_localnet").strip() not in ("0", ""))
+out("kernel log", [path for path in ("/proc/kmsg", "/dev/kmsg") if opens(path, os.O_RDONLY | os.O_NONBLOCK)])
+out("addresses of the kernel", re.findall(r"(?m)^0*[1-9a-f][0-9a-f]* ", text("/proc/kallsyms"))[:3])
+out("keys", text("/proc/keys").strip())
+out("program from outside", [path for path in glob.glob("/proc/[0-9]*/exe") if "crun" in os.path.realpath(path)])
+out("program can be replaced", opens("/proc/1/exe", os.O_WRONLY))
+out("files from outside", [path for path in glob.glob("/proc/[0-9]*/fd/*") if os.path.exists(path) and not stat.S_ISFIFO(
+    os.stat(path).st_mode) and re.search("^/run/homerun|crun|cgroup|^" + DATA, os.path.realpath(path))])
+out("account of a cluster", os.path.exists("/var/run/secrets/kubernetes.io"))
+out("secrets of the environment", re.findall("(?:HOMERUN|DOCKER|KUBE|AWS)[A-Z_]*=", text("/proc/1/environ").replace("\0", "\n")))
+for host in ("127.0.0.1", "10.0.2.2", "10.0.2.3", "169.254.169.253", "169.254.169.254"):
+    for port in (22, 2375, 2376, 2379, 4243, 5000, 6443, 8001, 9323, 10250, 10255, 10256):
+        with socket.socket() as other:
+            other.settimeout(0.5)
+            out("port of a daemon", other.connect_ex((host, port)) == 0 and (host, port))
+print("looked")
+"""
+
+
+@test
+def what_public_check_lists_look_for_is_not_there():
+    own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")}
+    told = inside_program(f"python3 - <<'END'\nMACHINE = {own!r}\nDATA = {stand.data!r}\n{LIST}\nEND")
+    assert told.strip().endswith("looked") and "OUT" not in told, told
+
+
 @test
 def the_files_of_homerun_and_of_others_are_out_of_reach_from_inside():
     service("walls")

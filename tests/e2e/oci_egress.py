@@ -8,6 +8,7 @@ import subprocess
 
 CLONE_NEWNET = 0x40000000
 PUBLIC = ["198.51.100.7"]
+METADATA = ["169.254.170.2", "168.63.129.16", "100.100.100.200", "100.96.0.96", "192.0.0.192"]
 PRIVATE = ["10.77.0.7", "172.20.0.7", "192.168.77.7", "100.64.0.7", "199.36.153.9"]
 
 
@@ -15,7 +16,7 @@ def own_network():
     """Whether this process has one now."""
     if os.geteuid() != 0 or shutil.which("ip") is None or ctypes.CDLL(None).unshare(CLONE_NEWNET) != 0:
         return False
-    commands = ["link set lo up"] + [f"addr add {address}/32 dev lo" for address in PUBLIC + PRIVATE]
+    commands = ["link set lo up"] + [f"addr add {address}/32 dev lo" for address in PUBLIC + PRIVATE + METADATA]
     return all(subprocess.run(["ip", *words.split()], check=False).returncode == 0 for words in commands)
 
 
@@ -62,6 +63,8 @@ def what_is_routed_into_a_vpc_reaches_nobody():
     with oci.greeter() as port:
         for name, (_, reach) in cases.items():
             assert reached(name, port) == reach, name
+        told = oci.inside("no-vpc", f"for h in {' '.join(METADATA)}; do nc -w 2 $h {port} </dev/null; done")
+        assert told.count("No route") == len(METADATA), "metadata servers of clouds: " + told
         told = oci.inside("ranges", f"nc -w 2 10.77.0.7 {port} </dev/null; nc -w 2 10.0.2.2 {port} </dev/null")
         assert told.count("unreachable") == 2, told
         assert "10.0.2.3" in oci.inside("ranges", "cat /etc/resolv.conf; nslookup name.invalid 10.0.2.3")

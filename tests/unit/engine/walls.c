@@ -47,7 +47,7 @@ static json_t *a_config(int64_t memory_bytes, int64_t cpu_m)
 static void every_wall_is_in_the_configuration(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"pid", "mount", "uts", "ipc", "user", "network"};
+    static const char *const kinds[] = {"pid", "mount", "uts", "ipc", "cgroup", "user", "network"};
     auto_json *config = a_config(64 << 20, 500);
     assert_non_null(config);
     assert_true(json_flag(config, "process.noNewPrivileges", false));
@@ -56,8 +56,8 @@ static void every_wall_is_in_the_configuration(void **state)
     assert_true(json_is_object(json_at(config, "process.capabilities")));
     assert_int_equal(json_number(config, "process.user.uid", 0), 7);
     const json_t *namespaces = json_at(config, "linux.namespaces");
-    assert_int_equal(json_array_size(namespaces), 6);
-    for (size_t i = 0; i < 6; i++) {
+    assert_int_equal(json_array_size(namespaces), 7);
+    for (size_t i = 0; i < 7; i++) {
         assert_string_equal(json_text_or(json_array_get(namespaces, i), "type", ""), kinds[i]);
     }
     const char *maps[] = {"linux.uidMappings", "linux.gidMappings"};
