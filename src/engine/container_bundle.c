@@ -224,12 +224,37 @@ static const char *shared_volume(struct backend_home *home, struct arena *arena,
     return arena_string(arena, slice_of(path));
 }
 
-/* A folder of this machine, mounted for this container alone: its user is whom the folder is of. */
+/* ORDER is mounted for this container alone. */
+static const char *mount_own(const struct backend_container *container, struct arena *arena,
+                             size_t number, struct volume_order order, struct error *err)
+{
+    const char *path = arena_printf(arena, "%s/" ROOTFS_VOLUME "%zu", container->dir, number);
+    order.target = path;
+    if (mkdir(path, 0755) != 0) {
+        error_errno(err, "%s", path);
+        return NULL;
+    }
+    return volume_mount(&order, err) ? path : NULL;
+}
+
+/* A volume in memory, or a folder of it. */
+static const char *memory_volume(const struct backend_container *container, struct arena *arena,
+                                 const struct run_mount *mount, size_t number, struct error *err)
+{
+    const char *whole = shared_volume(container->home, arena, mount, err);
+    if (whole == NULL || *mount->sub == '\0') {
+        return whole;
+    }
+    return mount_own(
+        container, arena, number,
+        (struct volume_order){.dir = whole, .sub = mount->sub, .read_only = mount->read_only}, err);
+}
+
+/* A folder of this machine: the container's user is whom the folder is of. */
 static const char *folder_volume(const struct backend_container *container, struct arena *arena,
                                  const struct run_mount *mount, size_t number,
                                  const struct bundle *bundle, struct error *err)
 {
-    const char *path = arena_printf(arena, "%s/" ROOTFS_VOLUME "%zu", container->dir, number);
     if (*mount->dir == '\0') {
         error_set(err, STATUS_FAILED_PRECONDITION,
                   "volume \"%.80s\": %.200s is mapped to no folder any more: `homerun volumes map "
@@ -237,19 +262,15 @@ static const char *folder_volume(const struct backend_container *container, stru
                   mount->volume, mount->source, mount->source);
         return NULL;
     }
-    if (mkdir(path, 0755) != 0) {
-        error_errno(err, "%s", path);
-        return NULL;
-    }
     const struct volume_order order = {
         .dir = mount->dir,
-        .target = path,
+        .sub = mount->sub,
         .read_only = mount->read_only,
         .uid = bundle->uid,
         .gid = bundle->gid,
         .namespaces = bundle->namespaces,
     };
-    return volume_mount(&order, err) ? path : NULL;
+    return mount_own(container, arena, number, order, err);
 }
 
 static bool add_volumes(struct backend_container *container, struct arena *arena,
@@ -260,7 +281,7 @@ static bool add_volumes(struct backend_container *container, struct arena *arena
         const struct run_mount *mount = &spec->mounts[i];
         list[i] = (struct bundle_volume){
             .source = *mount->source == '\0'
-                          ? shared_volume(container->home, arena, mount, err)
+                          ? memory_volume(container, arena, mount, i, err)
                           : folder_volume(container, arena, mount, i, bundle, err),
             .target = mount->path,
             .read_only = mount->read_only,

@@ -281,8 +281,9 @@ static json_t *mounts_of(const struct run_record *record, size_t number, json_t 
                                   json_pack("{ss s{ss ss}}", "name", mount->volume, "emptyDir",
                                             "medium", "Memory", "sizeLimit", bytes));
         }
-        json_array_append_new(
-            mounts, json_pack("{ss ss}", "name", mount->volume, "mountPath", mount->path));
+        json_array_append_new(mounts, json_pack("{ss ss ss*}", "name", mount->volume, "mountPath",
+                                                mount->path, "subPath",
+                                                *mount->sub == '\0' ? NULL : mount->sub));
     }
     put_secret_files(volumes, mounts, number, secret, secrets);
     return mounts;

@@ -80,6 +80,7 @@ static const struct run_mount *mounts(struct arena *arena, const json_t *list, s
         out[i] = (struct run_mount){
             .volume = text(arena, mount, "volume"),
             .path = text(arena, mount, "path"),
+            .sub = text(arena, mount, "sub"),
             .bytes = number(mount, "bytes", 0, 0, INT64_MAX),
             .source = text(arena, mount, "source"),
             .dir = text(arena, mount, "dir"),

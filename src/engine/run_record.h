@@ -31,7 +31,8 @@ struct run_probe {
 struct run_mount {
     const char *volume; /* its name: containers of an instance share it */
     const char *path;
-    int64_t bytes; /* at most, of one in memory */
+    const char *sub; /* of the volume, what is seen: a relative path; "": all of it */
+    int64_t bytes;   /* at most, of one in memory */
     const char
         *source;     /* what a folder of this machine stands for: "BUCKET"; "": it is in memory */
     const char *dir; /* that folder; "": none does any more */

@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -116,11 +117,62 @@ static int users_open(const struct map *users, const struct map *groups)
 
 /* ---- the mount ---- */
 
-static int open_folder(const char *dir)
+static int open_folder(int at_fd, const char *dir, unsigned long long resolve)
 {
     const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                                 .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
+                                 .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | resolve};
+    return (int)syscall(SYS_openat2, at_fd, dir, &how, sizeof(how));
+}
+
+/* In the folder PARENT, made as OF is, whose volume it is. */
+static bool make_folder(int parent_fd, const char *name, const struct stat *of)
+{
+    if (mkdirat(parent_fd, name, 0700) != 0) {
+        return errno == EEXIST;
+    }
+    int fd = open_folder(parent_fd, name, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    /* By its descriptor: in its place there may be another by now, which is then let be. */
+    bool good =
+        fd >= 0 && chown(path, of->st_uid, of->st_gid) == 0 && chmod(path, of->st_mode & 0777) == 0;
+    int number = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = number;
+    return good;
+}
+
+/*
+ * One name after the other, each from the descriptor of the folder before: whoever moves folders or
+ * puts links in their place meanwhile changes which folder below DIR it is, and no more. Nothing
+ * that is mounted there is entered. Takes FD; -1 and errno.
+ */
+static int open_below(int fd, const struct volume_order *order, const struct stat *of)
+{
+    auto_arena arena = {0};
+    struct slice rest = slice_of(order->sub), part;
+    while (fd >= 0 && slice_cut(&rest, '/', &part)) {
+        const char *name = arena_string(&arena, part);
+        if (part.len == 0 || strcmp(name, ".") == 0) {
+            continue;
+        }
+        int next = -1;
+        if (strcmp(name, "..") == 0) {
+            errno = EXDEV;
+        } else {
+            next = open_folder(fd, name, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+            if (next < 0 && errno == ENOENT && !order->read_only && make_folder(fd, name, of)) {
+                next = open_folder(fd, name, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+            }
+        }
+        int number = errno;
+        close(fd);
+        errno = number;
+        fd = next;
+    }
+    return fd;
 }
 
 /* Some file systems, such as NFS, know no mapping of users: their own rights then decide, and the
@@ -158,18 +210,27 @@ bool volume_mount(const struct volume_order *order, struct error *err)
             MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (order->read_only ? MOUNT_ATTR_RDONLY : 0),
         .propagation = MS_PRIVATE,
     };
-    int folder_fd = open_folder(order->dir);
+    int folder_fd = open_folder(AT_FDCWD, order->dir, 0);
+    if (folder_fd < 0 || fstat(folder_fd, &folder) != 0) {
+        error_errno(err,
+                    "the folder %s of a volume cannot be opened (a link on the way to it is not "
+                    "followed)",
+                    order->dir);
+        if (folder_fd >= 0) {
+            close(folder_fd);
+        }
+        return false;
+    }
+    folder_fd = open_below(folder_fd, order, &folder);
     if (folder_fd < 0) {
         return error_errno(err,
-                           "the folder %s of a volume cannot be opened (a link on the way to "
-                           "it is not followed)",
-                           order->dir);
+                           "the folder %.200s of a volume cannot be opened below %s (a link, or "
+                           "what is mounted there, is not followed%s)",
+                           order->sub, order->dir,
+                           order->read_only ? "; where it is read-only none is made" : "");
     }
-    int fd = -1;
-    if (fstat(folder_fd, &folder) == 0) {
-        fd = open_tree(folder_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-    }
-    bool good = fd >= 0 && map_users(fd, order, &folder) &&
+    int fd = open_tree(folder_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    bool good = fd >= 0 && (order->namespaces == NULL || map_users(fd, order, &folder)) &&
                 mount_setattr(fd, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) == 0 &&
                 move_mount(fd, "", AT_FDCWD, order->target, MOVE_MOUNT_F_EMPTY_PATH) == 0;
     if (!good) {

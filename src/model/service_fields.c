@@ -118,7 +118,7 @@ static const struct field mount_record_fields[] = {
 static const struct field mount_fields[] = {
     REQUIRED("name", FIELD_IN(volume_mount, name, 1)),
     REQUIRED("mountPath", FIELD_IN(volume_mount, path, 3)),
-    TEXT("subPath", .number = 4),
+    TEXT("subPath", FIELD_IN(volume_mount, sub_path, 4)),
     FIELDS_OF_RECORD(mount_record_fields),
 };
 static const struct field container_fields[] = {

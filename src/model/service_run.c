@@ -169,14 +169,25 @@ static int64_t volume_bytes(const struct template *template, const struct empty_
     return bytes;
 }
 
+/* What of the folder is mounted: of the part that a bucket's options name, what the mount names. */
+static const char *sub_of(struct arena *arena, const struct volume *volume,
+                          const struct volume_mount *mount)
+{
+    const char *only = volume->gcs == NULL ? "" : volume_only_dir(arena, volume->gcs->source);
+    const char *sub = mount->sub_path == NULL ? "" : mount->sub_path;
+    return *only == '\0' ? sub : *sub == '\0' ? only : arena_printf(arena, "%s/%s", only, sub);
+}
+
 /* A folder that was mapped: "dir" is "" if it is mapped no more. */
 static json_t *folder_mount(const struct volume *volume, const struct volume_mount *mount,
                             const char *source, const json_t *folder)
 {
     bool read_only =
         volume_is_read_only(volume) || mount->read_only || json_flag(folder, "readOnly", false);
-    return json_pack("{ss ss ss ss sb}", "volume", volume->name, "path", mount->path, "source",
-                     source, "dir", json_text_or(folder, "dir", ""), "read_only", read_only);
+    auto_arena arena = {0};
+    return json_pack("{ss ss ss ss ss sb}", "volume", volume->name, "path", mount->path, "source",
+                     source, "dir", json_text_or(folder, "dir", ""), "sub",
+                     sub_of(&arena, volume, mount), "read_only", read_only);
 }
 
 /* The sockets of those instances of VOLUME that are mapped: each has a folder below PATH. */
@@ -230,9 +241,9 @@ static json_t *mounts_record(const struct template *template, const struct conta
                     list, folder_mount(volume, mount, source, json_object_get(folders, source)));
             } else if (volume->empty_dir != NULL) {
                 json_array_append_new(
-                    list,
-                    json_pack("{ss ss sI}", "volume", mount->name, "path", mount->path, "bytes",
-                              (json_int_t)volume_bytes(template, volume->empty_dir)));
+                    list, json_pack("{ss ss ss sI}", "volume", mount->name, "path", mount->path,
+                                    "sub", mount->sub_path, "bytes",
+                                    (json_int_t)volume_bytes(template, volume->empty_dir)));
             }
         }
     }

@@ -59,7 +59,8 @@ struct resources {
 struct volume_mount {
     const json_t *source;
     const char *name, *path;
-    bool read_only; /* of v1 alone */
+    const char *sub_path; /* of the volume, what is mounted; "": all of it */
+    bool read_only;       /* of v1 alone */
 };
 struct container {
     const json_t *source;

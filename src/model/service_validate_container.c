@@ -4,6 +4,7 @@
 #include "model/quantity.h"
 #include "model/service_check.h"
 #include "model/service_tables.h"
+#include "model/service_volumes.h"
 
 enum {
     CONTAINERS_MAX = 10,
@@ -307,6 +308,11 @@ static bool volume_valid(struct check *check, const json_t *template, const json
         return refuse_at(check, check->v1 ? "csi.volumeAttributes.bucketName" : "gcs.bucket",
                          "must name a bucket");
     }
+    auto_arena arena = {0};
+    if (!volume_path_is_below(volume_only_dir(&arena, json_object_get(volume, "gcs")))) {
+        return refuse_at(check, "gcs.mountOptions",
+                         "only-dir must be a relative path without '..'");
+    }
     if (json_object_get(volume, "nfs") != NULL && json_text_or(volume, "nfs.path", "")[0] != '/') {
         return refuse_at(check, "nfs.path", "must be an absolute path");
     }
@@ -360,11 +366,13 @@ static bool mounts_valid(struct check *check, const json_t *template, const json
             return refuse_at(check, "volumeMounts", "subPath is not supported for secrets");
         }
         if (json_text(mount, "subPath") != NULL &&
-            (json_object_get(volume, "gcs") != NULL || json_object_get(volume, "nfs") != NULL)) {
-            return refuse_at(
-                check, "volumeMounts",
-                "subPath is not supported for Cloud Storage and NFS volumes: the whole "
-                "volume would be seen");
+            json_object_get(volume, "cloudSqlInstance") != NULL) {
+            return refuse_at(check, "volumeMounts", "subPath is not supported for Cloud SQL");
+        }
+        const char *sub_path = json_text_or(mount, "subPath", "");
+        if (!volume_path_is_below(sub_path)) {
+            return refuse_at(check, "volumeMounts",
+                             "subPath '%.80s' must be a relative path without '..'", sub_path);
         }
         for (size_t j = 0; j < i; j++) {
             if (strcmp(json_text_or(json_array_get(mounts, j), "mountPath", ""), path) == 0) {

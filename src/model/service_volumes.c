@@ -116,3 +116,33 @@ bool volume_is_read_only(const struct volume *volume)
     return (volume->gcs != NULL && volume->gcs->read_only) ||
            (volume->nfs != NULL && volume->nfs->read_only);
 }
+
+bool volume_path_is_below(const char *path)
+{
+    struct slice rest = slice_of(path), name;
+    if (path[0] == '/' || rest.len > VOLUME_PATH_BYTES) {
+        return false;
+    }
+    while (slice_cut(&rest, '/', &name)) {
+        if (slice_is(name, "..") || name.len > VOLUME_NAME_BYTES) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *volume_only_dir(struct arena *arena, const json_t *bucket)
+{
+    const struct slice name = SLICE("only-dir=");
+    const json_t *options = json_object_get(bucket, "mountOptions");
+    for (size_t i = 0; i < json_array_size(options); i++) {
+        struct slice option = slice_trim(slice_of(json_string_value(json_array_get(options, i))));
+        if (slice_starts(option, SLICE("--"))) {
+            option = slice_from(option, 2);
+        }
+        if (slice_starts(option, name)) {
+            return arena_string(arena, slice_from(option, name.len));
+        }
+    }
+    return "";
+}

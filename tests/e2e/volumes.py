@@ -238,5 +238,73 @@ def programs_without_walls_have_no_such_volumes():
         assert got.status == 400 and "--engine=process" in got.text, got
 
 
+@test
+def a_part_of_a_volume_is_mounted_by_its_path_and_made_where_it_is_missing():
+    path = shared("parts")
+    for name in ("there", "bucket/part"):
+        os.makedirs(os.path.join(path, name))
+    for folder, names, _ in os.walk(path):
+        for one in names:
+            os.chown(os.path.join(folder, one), 1234, 1234)
+    os.symlink("/etc", os.path.join(path, "out"))
+    os.symlink("there", os.path.join(path, "near"))
+    mapped("bucket-p", path)
+    mapped("bucket-r", path, "--read-only")
+
+    def mounts(*parts, volume=0):
+        return {"volumeMounts": [{"name": f"v{volume}", "mountPath": f"/mnt/{n}", "subPath": part}
+                                 for n, part in enumerate(parts)]}
+    serves("parts", {"gcs": {"bucket": "bucket-p"}}, **mounts("there", "new/deep", "./there//"))
+    told = oci.inside("parts", "echo one > /mnt/0/file; cat /mnt/2/file; echo two > /mnt/1/file; ls -a /mnt/0 /mnt/0/..; "
+                      "ls -ldn /mnt/1")
+    assert told.startswith("one\n") and "note" not in told and told.split()[-7:-5] == ["0", "0"], told
+    made = os.stat(os.path.join(path, "new", "deep"))
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (1234, 1234, 0o750), made
+    # As the options of a bucket say it, and below that.
+    serves("only", {"gcs": {"bucket": "bucket-p", "mountOptions": ["only-dir=bucket"]}}, **mounts("", "part"))
+    assert oci.inside("only", "ls /mnt/0; touch /mnt/1/here") == "part\n"
+    assert os.path.exists(os.path.join(path, "bucket", "part", "here"))
+    # In memory, shared.
+    serves("memory", {"emptyDir": {}}, **mounts("", "a", "a/b"))
+    assert oci.inside("memory", "echo x > /mnt/2/file; cat /mnt/0/a/b/file /mnt/1/b/file") == "x\nx\n"
+
+    def fails(name, bucket, part):
+        got = service(name, {"gcs": {"bucket": bucket}}, **mounts(part))
+        assert got.status == 200, got
+        settled = oci.wait_settled(oci.stand, name)
+        assert settled["status"] == "False", settled
+        return settled["message"]
+    for part in ("out", "near", "near/deep", "note"):
+        assert "cannot be opened below" in fails("links", "bucket-p", part), part
+    assert "where it is read-only none is made" in fails("reads-none", "bucket-r", "absent")
+    for part in ("/etc", "..", "a/../b", "a/.."):
+        got = service("refused", {"gcs": {"bucket": "bucket-p"}}, **mounts(part))
+        assert got.status == 400 and "must be a relative path" in got.text, got
+    got = service("refused", {"gcs": {"bucket": "bucket-p", "mountOptions": ["only-dir=../x"]}}, **mounts(""))
+    assert got.status == 400 and "only-dir" in got.text, got
+
+
+@test
+def who_swaps_folders_and_links_while_others_start_gains_nothing():
+    """One container writes the whole folder, and puts a link in the place of what others mount, over and over."""
+    path = shared("swaps")
+    mapped("bucket-s", path)
+    serves("swapper", {"gcs": {"bucket": "bucket-s"}})
+    deep = [{"name": "v0", "mountPath": "/mnt/0", "subPath": "a/b"}]
+    oci.inside("swapper", "cd /mnt/0; mkdir -p a/b ok; echo ours > a/b/mark; cp a/b/mark ok; ln -s /etc l; ln -s / r; "
+               "(while [ ! -e stop ]; do for d in a a/b; do mv $d save; mv l $d; mv $d l; mv r $d; mv $d r; mv save $d; done; done) "
+               ">/dev/null 2>&1 &")
+    try:
+        for number in range(8):
+            name = f"started{number}"
+            assert service(name, {"gcs": {"bucket": "bucket-s"}}, volumeMounts=deep).status == 200
+            if oci.wait_settled(oci.stand, name)["status"] == "True":
+                told = oci.inside(name, "ls -a /mnt/0; grep ' /mnt/0 ' /proc/self/mountinfo")
+                assert "passwd" not in told and "shadow" not in told and "proc" not in told.split(), told
+                assert "/swaps" in told, "what is mounted lies below the folder: " + told
+    finally:
+        open(os.path.join(path, "stop"), "w", encoding="utf-8").close()
+
+
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 #include "stage.h"
 
 #include "model/service_run.h"
+#include "model/service_volumes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,6 +133,47 @@ static void the_way_out_is_what_no_vpc_takes_away(void **state)
     assert_string_equal(json_text(bare, "way_out"), "all");
 }
 
+static void what_of_a_volume_is_mounted_is_a_path_below_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *sub, *both;
+    } cases[] = {
+        {"[]", "", ""},
+        {"[]", "a/b", "a/b"},
+        {"[\"only-dir=d/e\"]", "", "d/e"},
+        {"[\"implicit-dirs\",\" only-dir=d \",\"only-dir=e\"]", "a", "d/a"},
+        {"[\"--only-dir=d\"]", "a", "d/a"},
+        {"[\"not-only-dir=d\",\"only-dir\"]", "a", "a"},
+    };
+    auto_json *service = json_of("{}");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char template[400];
+        snprintf(template, sizeof(template),
+                 "{\"volumes\":[{\"name\":\"v\",\"gcs\":{\"bucket\":\"b\",\"mountOptions\":%s}},{"
+                 "\"name\":\"m\",\"emptyDir\":{}}],\"containers\":[{\"image\":\"i\","
+                 "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\",\"subPath\":\"%s\"},{"
+                 "\"name\":\"m\",\"mountPath\":\"/m\"}]}]}",
+                 cases[i].options, cases[i].sub);
+        auto_json *record = record_of(service, template, "hello-1");
+        assert_string_equal(json_text(record, "containers[0].mounts[0].sub"), cases[i].both);
+        assert_string_equal(json_text(record, "containers[0].mounts[1].sub"), "");
+    }
+    static const char *const below[] = {"", "a", "a/b", "./a", "a//b", "..a/b..", "a/./b/"};
+    static const char *const not_below[] = {"/", "/a", "..", "../a", "a/..", "a/../b"};
+    for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+        assert_true(volume_path_is_below(below[i]));
+    }
+    for (size_t i = 0; i < sizeof(not_below) / sizeof(not_below[0]); i++) {
+        assert_false(volume_path_is_below(not_below[i]));
+    }
+    char name[300] = "";
+    memset(name, 'n', 256);
+    assert_false(volume_path_is_below(name));
+    name[255] = '\0';
+    assert_true(volume_path_is_below(name));
+}
+
 static void instances_of_a_service_are_shared_out_by_percent(void **state)
 {
     (void)state;
@@ -165,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_fraction_of_a_cpu_takes_one_request),
         cmocka_unit_test(the_run_record_says_all_that_a_start_takes),
         cmocka_unit_test(the_way_out_is_what_no_vpc_takes_away),
+        cmocka_unit_test(what_of_a_volume_is_mounted_is_a_path_below_it),
         cmocka_unit_test(instances_of_a_service_are_shared_out_by_percent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
