@@ -48,7 +48,7 @@ def ready():
 def reached(name, port):
     """Which of the addresses a container of the service reaches: kinds of them, or what is left of a kind."""
     hosts = " ".join(PUBLIC + PRIVATE)
-    told = oci.inside(name, f"for h in {hosts}; do timeout 4 nc -w 2 $h {port} </dev/null 2>/dev/null | grep -q HELLO && echo $h; done")
+    told = oci.inside(name, f"for h in {hosts}; do timeout 12 nc -w 10 $h {port} </dev/null 2>/dev/null | grep -q HELLO && echo $h; done")
     return told.split()
 
 
@@ -106,7 +106,7 @@ def each_revision_has_its_own_way_out():
             {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": first, "tag": "old"}])
         assert (got := reached("moves", port)) == [], got
         url = next(one["uri"] for one in oci.stand.api("GET", v2).json["trafficStatuses"] if one.get("tag") == "old")
-        script = f"nc -w 2 {PUBLIC[0]} {port} </dev/null".encode()
+        script = f"nc -w 10 {PUBLIC[0]} {port} </dev/null".encode()
         assert oci.stand.get(url + "/cgi-bin/run", method="POST", body=script).text == "HELLO"
         roll_out({"networkInterfaces": interfaces, "egress": "PRIVATE_RANGES_ONLY"})
         assert reached("moves", port) == PUBLIC
@@ -168,7 +168,7 @@ def a_way_out_that_fails_is_told_of_and_leaves_nothing_behind():
         deploy(other, "unlucky", "web:1", container={"env": [{"name": "TRY", "value": "2"}]})
         for name in ("later", "unlucky"):
             got = other.get(other.url(name) + "/cgi-bin/run", method="POST",
-                            body=f"nc -w 2 {PUBLIC[0]} {port} </dev/null".encode())
+                            body=f"nc -w 10 {PUBLIC[0]} {port} </dev/null".encode())
             assert got.text == "HELLO", (name, got)
         for name in ("later", "unlucky", "alone"):
             assert other.api("DELETE", f"{oci.SERVICES}/{name}").status == 200
