@@ -123,6 +123,8 @@ static void add_limits(const struct bundle *bundle, json_t *part)
     snprintf(group, sizeof(group), "%s/%s", bundle->groups->path, bundle->id);
     auto_json *limits = json_pack("{ssso}", "cgroupsPath", group, "resources", resources);
     json_object_update(part, limits);
+    /* Where that is among the machine's is nothing to be seen from inside. */
+    json_array_append_new(json_object_get(part, "namespaces"), json_pack("{ss}", "type", "cgroup"));
 }
 
 static json_t *linux_part(const struct bundle *bundle)
@@ -131,13 +133,13 @@ static json_t *linux_part(const struct bundle *bundle)
     json_t *map = json_pack("[{sisIsi}]", "containerID", 0, "hostID", (json_int_t)namespaces->first,
                             "size", NAMESPACE_USERS);
     json_t *part = json_pack(
-        "{s[{ss}{ss}{ss}{ss}{ss}oo] sOso so s[ssssssssss] s[sssss]}", "namespaces", "type", "pid",
-        "type", "mount", "type", "uts", "type", "ipc", "type", "cgroup",
-        namespace_at("user", namespaces->user_fd), namespace_at("network", namespaces->net_fd),
-        "uidMappings", map, "gidMappings", map, "seccomp", seccomp(), "maskedPaths", "/proc/acpi",
-        "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug",
-        "/proc/scsi", "/sys/firmware", "/sys/kernel", "/sys/module", "readonlyPaths", "/proc/bus",
-        "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
+        "{s[{ss}{ss}{ss}{ss}oo] sOso so s[ssssssssss] s[sssss]}", "namespaces", "type", "pid",
+        "type", "mount", "type", "uts", "type", "ipc", namespace_at("user", namespaces->user_fd),
+        namespace_at("network", namespaces->net_fd), "uidMappings", map, "gidMappings", map,
+        "seccomp", seccomp(), "maskedPaths", "/proc/acpi", "/proc/kcore", "/proc/keys",
+        "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi",
+        "/sys/firmware", "/sys/kernel", "/sys/module", "readonlyPaths", "/proc/bus", "/proc/fs",
+        "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
     if (bundle->groups->held) {
         add_limits(bundle, part);
     }

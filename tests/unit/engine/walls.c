@@ -47,7 +47,7 @@ static json_t *a_config(int64_t memory_bytes, int64_t cpu_m)
 static void every_wall_is_in_the_configuration(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"pid", "mount", "uts", "ipc", "cgroup", "user", "network"};
+    static const char *const kinds[] = {"pid", "mount", "uts", "ipc", "user", "network", "cgroup"};
     auto_json *config = a_config(64 << 20, 500);
     assert_non_null(config);
     assert_true(json_flag(config, "process.noNewPrivileges", false));
