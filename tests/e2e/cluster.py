@@ -267,7 +267,8 @@ def a_node_gets_the_keys_by_the_record_and_follows_when_they_are_rotated():
         assert one.api("POST", "/homerun/v1/keys:rotate", {}).status == 200
         after = kid_of(one)
         assert after != before and kid_of(two) == after
-        assert two.api("DELETE", f"/homerun/v1/keys/{before}").status == 200
+        gone = two.api("DELETE", f"/homerun/v1/keys/{before}")
+        assert gone.status == 200, gone
         assert not os.path.exists(f"{one.data}/signer/issuer-{before}.pem")
         # The key itself is exchanged: known everywhere first, then used.
         assert two.stop() == 0
