@@ -25,9 +25,9 @@ PROGRAM_SECONDS = 1200
 # Programs that wait for what a busy machine does late: containers, a browser, a whole start. What fails there
 # is tried once more, alone, and is named at the end as UNSTABLE if it passes then: a fault of the test or of
 # ours, to be mended. None of them judges who may enter, and what fails too often is no bad luck.
-SECOND_TRY = {f"e2e/{name}.py" for name in ("console", "containers", "images", "instances", "kube", "metrics", "oci",
-                                            "oci_calls", "oci_egress", "oci_faults", "rootless", "secrets_oci",
-                                            "start")}
+SECOND_TRY = {f"e2e/{name}.py" for name in ("cluster_places", "console", "containers", "images", "instances", "kube", "metrics",
+                                            "oci", "oci_calls", "oci_egress", "oci_faults", "rootless", "secrets_oci",
+                                            "start", "volumes")}
 MOST_UNSTABLE = 3
 AGAIN_SECONDS = 120
 

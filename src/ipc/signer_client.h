@@ -2,7 +2,7 @@
  * Asking the signer: one question, one answer, over the channel "signer" that the supervisor made.
  * Blocking, because a signature takes well under a millisecond and the caller cannot go on without
  * it; the caller waits two seconds at most for a signer that does not answer (ten where a key pair
- * has to be made).
+ * has to be made, or files of keys are written).
  */
 #pragma once
 
