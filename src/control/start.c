@@ -49,7 +49,7 @@ static void on_turn(uv_check_t *check)
     store_turn(control->store);
 }
 
-enum { FOLLOW_MS = 1000, AGAIN_US = 5 * 1000 * 1000 };
+enum { FOLLOW_MS = 1000 };
 
 /* What the engine says of a revision, until its turn has come. */
 struct heard {
@@ -60,7 +60,7 @@ struct heard {
 static void on_state(void *ctx)
 {
     struct heard *heard = ctx;
-    int64_t until_us = clock_mono_us() + AGAIN_US;
+    int64_t until_us = clock_mono_us() + TURN_AGAIN_US;
     do {
         run_revision_state(heard->control, &heard->state);
     } while (turn_catch_up(heard->control) && clock_mono_us() < until_us);

@@ -93,12 +93,15 @@ static bool is_issuer_file(struct slice name)
     return true;
 }
 
+/* Beside the issuer's keys. The first NEEDED are on every node. */
+static const char *const shared_names[] = {"issuers",     "ca.crt",   "ca.key",
+                                           "secrets.key", "door.pem", "door-before.pem"};
+enum { NEEDED = 5 };
+
 static bool is_shared(struct slice name)
 {
-    static const char *const names[] = {"issuers",     "ca.crt",   "ca.key",
-                                        "secrets.key", "door.pem", "door-before.pem"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (slice_is(name, names[i])) {
+    for (size_t i = 0; i < sizeof(shared_names) / sizeof(shared_names[0]); i++) {
+        if (slice_is(name, shared_names[i])) {
             return true;
         }
     }
@@ -192,11 +195,12 @@ static bool check_parts(const json_t *parts, struct arena *arena, struct error *
             return false;
         }
     }
-    return (json_object_get(parts, "issuers") != NULL && json_object_get(parts, "ca.crt") != NULL &&
-            json_object_get(parts, "ca.key") != NULL &&
-            json_object_get(parts, "secrets.key") != NULL &&
-            json_object_get(parts, "door.pem") != NULL) ||
-           error_set(err, STATUS_DATA_LOSS, "the wrapped keys are not whole");
+    for (size_t i = 0; i < NEEDED; i++) {
+        if (json_object_get(parts, shared_names[i]) == NULL) {
+            return error_set(err, STATUS_DATA_LOSS, "the wrapped keys lack %s", shared_names[i]);
+        }
+    }
+    return true;
 }
 
 /* Keys first, then the list that names them: as in keyring.c. */

@@ -826,10 +826,6 @@ static bool handle(struct api_call *call, struct slice bytes, bool stale,
     return good;
 }
 
-/* By time, not by number: with several nodes that change without a pause, one may lose many times
- * in a row. Under the eight seconds that calls wait for their turn. */
-enum { AGAIN_US = 5 * 1000 * 1000 };
-
 /*
  * In a cluster another node may be faster: then nothing was changed, and the call is done anew on
  * what that node has left, from its caller's permission on. The last try is answered as it ends.
@@ -842,7 +838,7 @@ static void handle_until_first(struct api_call *call, struct ready_call *ready)
     bool stale = call->transport != NULL || is_stale(control, began_ms, began_change);
     auto_json *body =
         control->nodes == NULL || call->body == NULL ? NULL : json_deep_copy(call->body);
-    int64_t until_us = clock_mono_us() + AGAIN_US;
+    int64_t until_us = clock_mono_us() + TURN_AGAIN_US;
     for (;;) {
         control->again = control->nodes != NULL && clock_mono_us() < until_us ? call : NULL;
         control->outrun = false;

@@ -88,14 +88,20 @@ static bool take_owner(struct control *control, const struct cluster *theirs, st
                        struct error *err)
 {
     struct slice sealed, text, known;
-    struct error absent;
+    struct error fault;
     const char *file = settings_path(&control->settings, arena, owner_file);
     if (!has_key(control) || theirs->owner[0] == '\0' ||
-        file_read(arena, file, OWNER_BYTES_MAX, &known, &absent)) {
+        file_read(arena, file, OWNER_BYTES_MAX, &known, &fault)) {
         return true;
     }
-    return base64_decode_any(arena, slice_of(theirs->owner), &sealed) &&
-           signer_call_named(control->signer_fd, &control->signer_next_id, SIGN_OPEN,
+    if (fault.status != STATUS_NOT_FOUND) {
+        *err = fault; /* one that is there is not written over */
+        return false;
+    }
+    if (!base64_decode_any(arena, slice_of(theirs->owner), &sealed)) {
+        return error_set(err, STATUS_DATA_LOSS, "the cluster's owner key in the record is damaged");
+    }
+    return signer_call_named(control->signer_fd, &control->signer_next_id, SIGN_OPEN,
                              slice_of(owner_file), sealed, arena, &text, err) &&
            file_write(file, text, 0600, err);
 }

@@ -47,7 +47,8 @@ static void choose_signing(struct issuer *issuer, const struct trust_jwk *own, s
     }
 }
 
-/* FIRST: at the start, when keys that cannot be taken are no reason to go on without. */
+/* FIRST: at the start, which fails if the cluster's keys cannot be taken. Later that is logged, and
+ * the node goes on signing with the keys that it has. */
 static bool load_keys(struct control *control, struct issuer *issuer, bool first, struct error *err)
 {
     auto_arena scratch = {0};

@@ -50,6 +50,13 @@ void turn_leave(struct control *control);
 /* FIBER is next. */
 void turn_return(struct control *control, struct fiber *fiber);
 
+/*
+ * For how long work that other nodes outrun is done anew. By time, not by number: where several
+ * nodes change without a pause, one may lose many times in a row. Less than the eight seconds that
+ * calls wait for their turn.
+ */
+enum { TURN_AGAIN_US = 5 * 1000 * 1000 };
+
 /* Inside of a turn whose change was outrun by another node: takes up what that has changed, so that
  * the work can be done anew. False: it was not outrun. */
 bool turn_catch_up(struct control *control);
