@@ -581,12 +581,16 @@ static enum postgres_end resolve(struct postgres *postgres, const struct postgre
         postgres_session_drop(session);
         return POSTGRES_UNKNOWN;
     }
+    /* A row without a number is our own earlier question, whose answer was lost. Writing to a row
+     * that is there makes this commit wait for the standbys that the change itself has waited for.
+     */
     PGresult *result = postgres_session_ask(session,
-                                            "INSERT INTO homerun.attempt (id) VALUES ($1)"
-                                            " ON CONFLICT (id) DO NOTHING RETURNING id",
+                                            "INSERT INTO homerun.attempt AS a (id) VALUES ($1)"
+                                            " ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+                                            " RETURNING a.number IS NOT NULL",
                                             parameters, 1, deadline_us, NULL, err);
-    bool made = result != NULL && session->pq->result_rows(result) > 0;
-    bool asked = result != NULL;
+    bool asked = result != NULL && session->pq->result_rows(result) == 1;
+    bool made = asked && session->pq->result_value(result, 0, 0)[0] == 't';
     if (result != NULL) {
         session->pq->result_clear(result);
     }
@@ -595,7 +599,7 @@ static enum postgres_end resolve(struct postgres *postgres, const struct postgre
         postgres_session_drop(session);
         return POSTGRES_UNKNOWN;
     }
-    return made ? POSTGRES_NOTHING : POSTGRES_COMMITTED;
+    return made ? POSTGRES_COMMITTED : POSTGRES_NOTHING;
 }
 
 static enum postgres_end unknown(struct postgres *postgres, struct error *err)

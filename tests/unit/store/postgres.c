@@ -1,4 +1,5 @@
 /* What only a record on PostgreSQL can meet: several nodes, lost connections, other databases. */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -7,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,6 +235,112 @@ static void a_change_that_a_killed_node_left_behind_keeps_its_place(void **state
     store_close(a);
 }
 
+/*
+ * A link that loses what it is told to: a relay in a process of its own, at a socket below DIR.
+ * Each COMMIT that passes takes one letter of LOSES: 'b', the link is cut before the server has it;
+ * 'a', after the server has answered, and before the client knows; '-', it passes. "": all pass.
+ */
+static char *loses;
+static pid_t relay;
+
+static int unix_socket(const char *folder, struct sockaddr_un *out)
+{
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(out->sun_path, sizeof(out->sun_path), "%s/.s.PGSQL.5432", folder);
+    return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+/* One connection, until it ends or is cut. */
+static void relay_one(int client, int server)
+{
+    char bytes[65536];
+    bool cut_next = false;
+    for (;;) {
+        struct pollfd fds[] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+        poll(fds, 2, -1);
+        for (int i = 0; i < 2; i++) {
+            if (fds[i].revents == 0) {
+                continue;
+            }
+            ssize_t got = read(fds[i].fd, bytes, sizeof(bytes));
+            char lost = '-';
+            if (i == 0 && got > 0 &&
+                memmem(bytes, (size_t)got, "\0COMMIT", sizeof("\0COMMIT")) != NULL &&
+                loses[0] != '\0') {
+                lost = loses[0];
+                memmove(loses, loses + 1, strlen(loses));
+            }
+            if (got <= 0 || lost == 'b' || (i == 1 && cut_next) ||
+                write(fds[1 - i].fd, bytes, (size_t)got) != got) {
+                return;
+            }
+            cut_next = cut_next || lost == 'a';
+        }
+    }
+}
+
+static void begin_relay(void)
+{
+    struct sockaddr_un here, there;
+    int listener = unix_socket(dir, &here);
+    loses = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&here, sizeof(here)), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    relay = fork();
+    while (relay == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0) {
+        int client = accept(listener, NULL, NULL), server = unix_socket(server_dir, &there);
+        if (connect(server, (struct sockaddr *)&there, sizeof(there)) != 0) {
+            _exit(1);
+        }
+        relay_one(client, server);
+        close(client);
+        close(server);
+    }
+    close(listener);
+}
+
+static struct store *node_by_relay(const char *name)
+{
+    char url[160];
+    snprintf(url, sizeof(url), "%s", server_url);
+    snprintf(server_url, sizeof(server_url), "postgresql:///postgres?host=%s&user=postgres", dir);
+    struct store *store = node(name);
+    snprintf(server_url, sizeof(server_url), "%s", url);
+    return store;
+}
+
+/* Wherever the link is cut, on the way of a change and of the questions after it. */
+static void a_change_is_answered_as_it_ended_however_often_the_link_is_cut(void **state)
+{
+    (void)state;
+    static const char *const losses[] = {"b", "a", "ba", "bb", "aa", "ab", "baa", "bab", "aba"};
+    struct error err = {0};
+    begin_relay();
+    struct store *a = node_by_relay("a");
+    for (int i = 0; i < (int)(sizeof(losses) / sizeof(losses[0])); i++) {
+        char check[256];
+        assert_true(put(a, "s", 0, &err));
+        strcpy(loses, losses[i]);
+        if (!put(a, "s", i + 1, &err)) {
+            fail_msg("%s: %s", losses[i], err.text);
+        }
+        assert_int_equal(loses[0], '\0');
+        assert_int_equal(number_of(a, "s"), i + 1);
+        snprintf(check, sizeof(check),
+                 "DO \\$\\$ BEGIN ASSERT (SELECT body::json->>'n' = '%d' FROM homerun.document"
+                 " WHERE key = 's'); ASSERT (SELECT count(*) = max(number) AND count(*) = %d"
+                 " FROM homerun.change); END \\$\\$",
+                 i + 1, 2 * i + 2);
+        if (server_sql(check) != 0) {
+            fail_msg("after \"%s\" the server has something else", losses[i]);
+        }
+    }
+    store_close(a);
+    kill(relay, SIGKILL);
+    waitpid(relay, NULL, 0);
+    munmap(loses, 4096);
+}
+
 /* The server is started again while the change waits for it. */
 static void a_server_that_is_started_anew_loses_nothing(void **state)
 {
@@ -444,6 +554,8 @@ int main(void)
         cmocka_unit_test_setup(numbers_have_no_gaps_whatever_was_refused, make),
         cmocka_unit_test_setup(a_change_whose_session_is_ended_on_the_way_is_made_once, make),
         cmocka_unit_test_setup(a_change_that_a_killed_node_left_behind_keeps_its_place, make),
+        cmocka_unit_test_setup(a_change_is_answered_as_it_ended_however_often_the_link_is_cut,
+                               make),
         cmocka_unit_test_setup(a_server_that_is_started_anew_loses_nothing, make),
         cmocka_unit_test_setup(a_server_that_is_away_is_said_in_words_and_changes_nothing, make),
         cmocka_unit_test_setup(a_database_takes_one_installation, make),
