@@ -1,5 +1,6 @@
 #include "store/postgres_session.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,19 @@ static void one_line(char *text)
         out--;
     }
     *out = '\0';
+}
+
+/* What libpq cannot read it quotes, and there may be a password in it: only a keyword's name, which
+ * is short and of letters, stays. */
+static void hide_quoted(char *text)
+{
+    static const char hidden[] = "…";
+    char *begin = strchr(text, '"'), *end = strrchr(text, '"');
+    size_t len = begin == NULL || end == begin ? 0 : (size_t)(end - begin) - 1;
+    if (len >= sizeof(hidden) && strspn(begin + 1, "abcdefghijklmnopqrstuvwxyz_") != len) {
+        memcpy(begin + 1, hidden, sizeof(hidden) - 1);
+        memmove(begin + sizeof(hidden), end, strlen(end) + 1);
+    }
 }
 
 /* ---- where ---- */
@@ -58,13 +72,24 @@ static const struct {
     {"client_encoding", "UTF8"},
     {"options", "-c lock_timeout=4000 -c statement_timeout=5000"
                 " -c idle_in_transaction_session_timeout=10000"
-                " -c client_connection_check_interval=500"},
+                " -c client_connection_check_interval=500"
+                /* What was set for the role or the database means other sessions than this: our
+                 * statements are written for these. A warning tells of a commit that no standby has
+                 * (postgres.c), so it has to come. */
+                " -c default_transaction_isolation=read\\ committed"
+                " -c default_transaction_deferrable=off -c search_path=pg_catalog"
+                " -c client_min_messages=warning"},
 };
 
+/* A socket's folder, or a loopback address: "127.evil.example" is a name like any other. */
 static bool is_local(struct slice host)
 {
-    return host.len > 0 && (host.data[0] == '/' || slice_is(host, "localhost") ||
-                            slice_is(host, "::1") || slice_starts(host, SLICE("127.")));
+    char text[INET_ADDRSTRLEN];
+    struct in_addr address;
+    return slice_starts(host, SLICE("/")) || slice_is(host, "localhost") || slice_is(host, "::1") ||
+           (slice_starts(host, SLICE("127.")) && host.len < sizeof(text) &&
+            snprintf(text, sizeof(text), "%.*s", SLICE_ARG(host)) > 0 &&
+            inet_pton(AF_INET, text, &address) == 1);
 }
 
 /* Whether all hosts of a list are on this machine. */
@@ -108,10 +133,24 @@ static bool check_password_file(const char *path, struct error *err)
     return true;
 }
 
-/* How TLS has to be: NULL, or why not. */
-static const char *tls_fault(const char *hosts, const char *mode)
+/*
+ * Whether a connection certainly stays on this machine. libpq goes to the address where there is
+ * one, whatever the name is; a service may bring either.
+ */
+static bool stays_here(const PQconninfoOption *options)
 {
-    if (mode == NULL || strcmp(mode, "verify-full") == 0 || (hosts != NULL && are_local(hosts))) {
+    const char *host = option(options, "host"), *address = option(options, "hostaddr");
+    address = address == NULL ? getenv("PGHOSTADDR") : address;
+    return option(options, "service") == NULL && getenv("PGSERVICE") == NULL &&
+           (host != NULL || address != NULL) && (host == NULL || are_local(host)) &&
+           (address == NULL || address[0] == '\0' || are_local(address));
+}
+
+/* How TLS has to be: NULL, or why not. */
+static const char *tls_fault(const PQconninfoOption *options)
+{
+    const char *mode = option(options, "sslmode");
+    if (mode == NULL || strcmp(mode, "verify-full") == 0 || stays_here(options)) {
         return NULL;
     }
     return "to another machine only sslmode=verify-full is taken (it is the default; "
@@ -135,7 +174,7 @@ static bool check_options(const PQconninfoOption *options, struct error *err)
                          "it names no host: postgresql://HOST/DATABASE, or "
                          "postgresql:///DATABASE?host=/run/postgresql for a socket");
     }
-    const char *fault = tls_fault(hosts, option(options, "sslmode"));
+    const char *fault = tls_fault(options);
     return fault == NULL ? check_password_file(option(options, "passfile"), err)
                          : error_set(err, STATUS_INVALID_ARGUMENT, "%s", fault);
 }
@@ -166,7 +205,7 @@ static void keep_options(struct postgres_session *session, const PQconninfoOptio
         }
     }
     const char *hosts = option(options, "host");
-    if (option(options, "sslmode") == NULL && (hosts == NULL || !are_local(hosts))) {
+    if (option(options, "sslmode") == NULL && !stays_here(options)) {
         set(session, &count, "sslmode", "verify-full");
     }
     set(session, &count, "application_name", application);
@@ -179,6 +218,17 @@ static void keep_options(struct postgres_session *session, const PQconninfoOptio
                         ? arena_printf(&session->arena, "PostgreSQL by the service %s", service)
                         : arena_printf(&session->arena, "PostgreSQL at %s/%s", hosts,
                                        database == NULL ? "" : database);
+}
+
+/* A password that is not percent-encoded may be read as a port and a database, and be quoted as
+ * such: whatever stands between a colon and an at sign is taken for one. */
+static bool may_have_password(const char *url)
+{
+    struct slice rest = slice_of(url), path;
+    slice_cut(&rest, '?', &path);
+    const char *at = path.len == 0 ? NULL : memrchr(path.data, '@', path.len);
+    const char *begin = strstr(url, "//") + 2;
+    return at != NULL && at > begin && memchr(begin, ':', (size_t)(at - begin)) != NULL;
 }
 
 bool postgres_session_init(struct postgres_session *session, const char *url,
@@ -194,12 +244,17 @@ bool postgres_session_init(struct postgres_session *session, const char *url,
         return error_set(err, STATUS_INVALID_ARGUMENT,
                          "the store is a URL such as postgresql://HOST/DATABASE");
     }
+    if (may_have_password(url)) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "the store's URL: password: %s",
+                         refused[0].why);
+    }
     char *why = NULL;
     PQconninfoOption *options = session->pq->parse(url, &why);
     if (options == NULL) {
         char text[200];
         snprintf(text, sizeof(text), "%s", why == NULL ? "no memory" : why);
         one_line(text);
+        hide_quoted(text);
         error_set(err, STATUS_INVALID_ARGUMENT, "the store's URL: %s", text);
         session->pq->free_memory(why);
         return false;

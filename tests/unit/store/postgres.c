@@ -508,6 +508,38 @@ static void a_role_without_rights_is_told_which(void **state)
     assert_non_null(strstr(err.text, "schema homerun"));
 }
 
+/* Statements are written for these settings, whatever was set for the database or the role. */
+static void what_was_set_for_the_database_means_other_sessions(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    static const char *const settings[] = {
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_deferrable = on",
+        "client_min_messages = 'error'",
+        "search_path = evil, pg_catalog",
+    };
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        char sql[200];
+        snprintf(sql, sizeof(sql), "ALTER DATABASE postgres SET %s", settings[i]);
+        assert_int_equal(server_sql(sql), 0);
+    }
+    assert_int_equal(server_sql("SET search_path = pg_catalog; SET client_min_messages = error;"
+                                " CREATE SCHEMA evil;"
+                                " CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE"
+                                " sql AS 'SELECT 1 / 0'"),
+                     0);
+    struct store *a = node("a");
+    bool put_it = put(a, "s", 1, &err);
+    assert_int_equal(
+        server_sql("SET search_path = pg_catalog;"
+                   " DROP SCHEMA evil CASCADE; ALTER DATABASE postgres RESET ALL;"
+                   " DO \\$\\$ BEGIN ASSERT 'postgres' = current_database(); END \\$\\$"),
+        0);
+    store_close(a);
+    assert_true(put_it);
+}
+
 static void urls_that_give_something_away_are_refused(void **state)
 {
     (void)state;
@@ -519,6 +551,10 @@ static void urls_that_give_something_away_are_refused(void **state)
         {"postgresql://u@localhost/db?p%61ssword=secret", "passfile"},
         {"postgresql://u@localhost/db?sslpassword=secret", "0600"},
         {"postgresql://u@localhost/db?options=-cfsync%3Doff", "options"},
+        {"postgresql://u:secret/secret@localhost/db", "passfile"},
+        {"postgresql://u:%secret@localhost/db", "passfile"},
+        {"postgresql://localhost/db?password=%secret", "percent-encoded"},
+        {"postgresql://[::1/db?password=secret", "matching"},
         {"postgresql:///db", "names no host"},
         {"postgresql://db.example.com/db?sslmode=require", "verify-full"},
         {"postgresql://db.example.com/db?sslmode=disable", "verify-full"},
@@ -526,6 +562,11 @@ static void urls_that_give_something_away_are_refused(void **state)
         {"postgresql://db.example.com/db?sslmode=verify-ca", "verify-full"},
         {"postgresql:///db?host=db.example.com&hostaddr=127.0.0.1&sslmode=require", "verify-full"},
         {"postgresql:///db?hostaddr=192.0.2.1&sslmode=prefer", "verify-full"},
+        {"postgresql://localhost/db?hostaddr=192.0.2.1&sslmode=prefer", "verify-full"},
+        {"postgresql:///db?host=/run/postgresql&hostaddr=192.0.2.1&sslmode=disable", "verify-full"},
+        {"postgresql://127.evil.example/db?sslmode=prefer", "verify-full"},
+        {"postgresql://127.0.0.1.evil.example/db?sslmode=prefer", "verify-full"},
+        {"postgresql://localhost/db?service=record&sslmode=disable", "verify-full"},
         {"postgresql://?service=record&sslmode=disable", "verify-full"},
         {"postgresql://localhost,db.example.com/db?sslmode=prefer", "verify-full"},
         {"postgresql://localhost/db?sslmod=disable", "sslmod"},
@@ -565,6 +606,7 @@ int main(void)
         cmocka_unit_test_setup(a_database_that_was_put_back_is_noticed, make),
         cmocka_unit_test_setup(a_copy_is_not_taken_for_a_record, make),
         cmocka_unit_test_setup(a_role_without_rights_is_told_which, make),
+        cmocka_unit_test_setup(what_was_set_for_the_database_means_other_sessions, make),
         cmocka_unit_test_setup(urls_that_give_something_away_are_refused, make),
     };
     if (!server_is_here()) {
