@@ -6,6 +6,9 @@
 
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "ipc/lease.h"
+
 static void a_request_waits_for_an_instance_that_the_engine_is_asked_for(void **state)
 {
     struct client client = {0};
@@ -23,6 +26,71 @@ static void a_request_waits_for_an_instance_that_the_engine_is_asked_for(void **
     run_until(&demands, 2);
     assert_int_equal(demand.waiting, 0);
     client_done(&client);
+}
+
+/* A lease that runs, in TENURE, as control writes it; the worker's own view of it. */
+static struct lease *lease_make(uint32_t tenure)
+{
+    struct error err;
+    int fd = lease_create(&err);
+    struct lease *lease = lease_map(fd, true, &err);
+    assert_non_null(lease);
+    worker.shares = lease_map(fd, false, &err);
+    assert_non_null(worker.shares);
+    close(fd);
+    lease_set_tenure(lease, tenure);
+    lease_set(lease, INT64_MAX);
+    return lease;
+}
+
+static void lease_done(struct lease *lease)
+{
+    lease_unmap(worker.shares);
+    worker.shares = NULL;
+    lease_unmap(lease);
+}
+
+/*
+ * The check of the lease before each request is left out (worker.lease is NULL): a request that was
+ * let in a moment before the node lost its tenure comes to dispatch like this.
+ */
+static void no_place_of_a_former_tenure_is_used(void **state)
+{
+    struct client client = {0};
+    (void)state;
+    struct lease *lease = lease_make(7);
+    add_instance(9, 80, INSTANCE_READY, false);
+    board_share(worker.board, slot, 1, 6);
+    client_get(&client, "/hello");
+    run_until(&demands, 1); /* it waits, though the board has a place */
+    assert_int_equal(container.served, 0);
+    assert_int_equal(board_taken(worker.board, slot), 0);
+    board_share(worker.board, slot, 1, 7);
+    board_wake(worker.board, worker.wakes);
+    run_until_answered();
+    assert_int_equal(client.status, 200);
+    client_done(&client);
+    lease_done(lease);
+}
+
+static void no_place_is_used_once_the_lease_has_run_out(void **state)
+{
+    struct client client = {0};
+    (void)state;
+    struct lease *lease = lease_make(7);
+    add_instance(9, 80, INSTANCE_READY, false);
+    board_share(worker.board, slot, 1, 7);
+    lease_set(lease, clock_boot_us());
+    client_get(&client, "/hello");
+    run_until(&demands, 1);
+    assert_int_equal(container.served, 0);
+    assert_int_equal(board_taken(worker.board, slot), 0);
+    lease_set(lease, INT64_MAX);
+    board_wake(worker.board, worker.wakes);
+    run_until_answered();
+    assert_int_equal(client.status, 200);
+    client_done(&client);
+    lease_done(lease);
 }
 
 static void a_start_that_fails_is_500_for_all_that_wait(void **state)
@@ -256,6 +324,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAND_TEST(a_request_waits_for_an_instance_that_the_engine_is_asked_for),
+        STAND_TEST(no_place_of_a_former_tenure_is_used),
+        STAND_TEST(no_place_is_used_once_the_lease_has_run_out),
         STAND_TEST(a_start_that_fails_is_500_for_all_that_wait),
         STAND_TEST(concurrency_is_never_exceeded),
         STAND_TEST(a_container_that_breaks_is_503_or_a_cut),
