@@ -392,8 +392,9 @@ static bool start(struct control *control, struct error *err)
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
         !cluster_keys_settle(control, issuer_signers_keys(control), control->issuer->taken_old,
                              err) ||
-        !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
-        !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) ||
+        !store_settle(control->store, err) || !bring_index_up(control, err) ||
+        !tls_leaf_services(control, err) || !connect_open(control, err) ||
+        !open_channels(control, err) || !run_resume(control, err) ||
         !run_secrets_expire(control, err)) {
         return false;
     }

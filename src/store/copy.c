@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/uuid.h"
 #include "store/inside.h"
 
@@ -434,16 +435,16 @@ void copy_close(struct store *store)
 {
     store_set_host(store, &still); /* the loop that it waited by may be gone */
     postgres_close(store->server);
+    free(store->joined_file);
 }
 
-/* The id in FILE; a new one is written there first, so that it is ours when the server knows it. */
-static bool own_installation(const char *file, char out[STORE_INSTALLATION], bool *made,
-                             struct error *err)
+/* The id in FILE; "" if there is none yet. */
+static bool read_installation(const char *file, char out[STORE_INSTALLATION], struct error *err)
 {
     auto_arena arena = {0};
     struct slice text;
     struct error absent;
-    *made = false;
+    out[0] = '\0';
     if (file_read(&arena, file, STORE_INSTALLATION, &text, &absent)) {
         snprintf(out, STORE_INSTALLATION, "%.*s", SLICE_ARG(slice_trim(text)));
         out[strcspn(out, "\n")] = '\0';
@@ -454,9 +455,36 @@ static bool own_installation(const char *file, char out[STORE_INSTALLATION], boo
         *err = absent;
         return false;
     }
-    *made = true;
-    snprintf(out, STORE_INSTALLATION, "%s", uuid_new(&arena));
-    return file_write(file, slice_of(arena_printf(&arena, "%s\n", out)), 0600, err);
+    return true;
+}
+
+static bool write_installation(const char *file, const char *id, struct error *err)
+{
+    auto_arena arena = {0};
+    return file_write(file, slice_of(arena_printf(&arena, "%s\n", id)), 0600, err);
+}
+
+/* The database is nobody's: from now on it is of OURS, in the file before the server knows it. If
+ * another one was faster, THEIRS is not OURS, and the file is as it was. */
+static bool claim_database(struct store *store, const char *file, char ours[STORE_INSTALLATION],
+                           char theirs[STORE_INSTALLATION], struct error *err)
+{
+    auto_arena arena = {0};
+    bool fresh = ours[0] == '\0';
+    if (fresh) {
+        snprintf(ours, STORE_INSTALLATION, "%s", uuid_new(&arena));
+        if (!write_installation(file, ours, err)) {
+            return false;
+        }
+    }
+    if (!postgres_claim(store->server, ours, theirs, err)) {
+        return false; /* it may be ours now: the file says so */
+    }
+    if (fresh && strcmp(ours, theirs) != 0) {
+        unlink(file);
+        ours[0] = '\0';
+    }
+    return true;
 }
 
 /* One database, one installation: two of them would undo each other's changes, and neither could
@@ -466,20 +494,17 @@ static bool check_installation(struct store *store, const struct store_shared *s
 {
     const char *file = shared->installation;
     char ours[STORE_INSTALLATION], theirs[STORE_INSTALLATION];
-    bool made;
-    if (!own_installation(file, ours, &made, err) ||
-        !postgres_installation(store->server, ours, theirs, err)) {
+    if (!read_installation(file, ours, err) || !postgres_installation(store->server, theirs, err) ||
+        (theirs[0] == '\0' && !claim_database(store, file, ours, theirs, err))) {
         return false;
     }
     if (strcmp(ours, theirs) == 0) {
         return true;
     }
-    if (made && shared->joins) {
-        auto_arena arena = {0};
-        return file_write(file, slice_of(arena_printf(&arena, "%s\n", theirs)), 0600, err);
-    }
-    if (made) {
-        unlink(file);
+    if (ours[0] == '\0' && shared->joins) {
+        store->joined_file = mem_dup(file);
+        memcpy(store->joined, theirs, sizeof(store->joined));
+        return true;
     }
     return error_set(err, STATUS_FAILED_PRECONDITION,
                      "%s belongs to another installation of Homerun (%s). To go on with that one, "
@@ -487,6 +512,19 @@ static bool check_installation(struct store *store, const struct store_shared *s
                      "installation, signer and owner.json, or its --cluster-key; for one of its "
                      "own, make another database",
                      postgres_name(store->server), theirs);
+}
+
+bool store_settle(struct store *store, struct error *err)
+{
+    if (store->joined_file == NULL) {
+        return true;
+    }
+    if (!write_installation(store->joined_file, store->joined, err)) {
+        return false;
+    }
+    free(store->joined_file);
+    store->joined_file = NULL;
+    return true;
 }
 
 static void ignore(void *ctx, const char *kind, const char *key)

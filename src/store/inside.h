@@ -55,7 +55,9 @@ struct store {
     struct postgres_point from; /* where the transaction has begun */
     bool following;             /* the transaction is the server's, not ours */
     bool behind;
-    bool outrun; /* another node was faster than the last change */
+    bool outrun;                     /* another node was faster than the last change */
+    char *joined_file;               /* where the id of whom this folder joins is to be written */
+    char joined[STORE_INSTALLATION]; /* by store_settle(); joined_file NULL: nowhere */
 };
 
 /* As store_open(); COPY: the file is one of a record on a server. */

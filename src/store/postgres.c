@@ -99,26 +99,44 @@ const char *postgres_name(const struct postgres *postgres)
     return postgres->session.name;
 }
 
-bool postgres_installation(struct postgres *postgres, const char *ours,
-                           char out[STORE_INSTALLATION], struct error *err)
+/* SQL gives one id, or no row. */
+static bool ask_installation(struct postgres *postgres, const char *sql, const char *ours,
+                             char out[STORE_INSTALLATION], struct error *err)
 {
     struct postgres_session *session = &postgres->session;
-    const char *parameters[] = {ours};
-    PGresult *result =
-        postgres_session_ask(session,
-                             "WITH made AS (INSERT INTO homerun.meta VALUES ('installation', $1)"
-                             " ON CONFLICT (name) DO NOTHING RETURNING value)"
-                             " SELECT value FROM made UNION ALL"
-                             " SELECT value FROM homerun.meta WHERE name = 'installation'",
-                             parameters, 1, clock_mono_us() + ATTEMPT_US, NULL, err);
+    PGresult *result = postgres_session_ask(session, sql, &ours, ours != NULL,
+                                            clock_mono_us() + ATTEMPT_US, NULL, err);
     if (result == NULL) {
         return false;
     }
-    bool good = session->pq->result_rows(result) > 0;
-    snprintf(out, STORE_INSTALLATION, "%s", good ? session->pq->result_value(result, 0, 0) : "");
+    bool there = session->pq->result_rows(result) > 0;
+    snprintf(out, STORE_INSTALLATION, "%s", there ? session->pq->result_value(result, 0, 0) : "");
     session->pq->result_clear(result);
-    return good || error_set(err, STATUS_ABORTED, "%s: another installation was just made there",
-                             session->name);
+    return true;
+}
+
+bool postgres_installation(struct postgres *postgres, char out[STORE_INSTALLATION],
+                           struct error *err)
+{
+    return ask_installation(postgres, "SELECT value FROM homerun.meta WHERE name = 'installation'",
+                            NULL, out, err);
+}
+
+bool postgres_claim(struct postgres *postgres, const char *ours, char out[STORE_INSTALLATION],
+                    struct error *err)
+{
+    return ask_installation(postgres,
+                            "WITH made AS (INSERT INTO homerun.meta VALUES ('installation', $1)"
+                            " ON CONFLICT (name) DO NOTHING RETURNING value)"
+                            " SELECT value FROM made UNION ALL"
+                            " SELECT value FROM homerun.meta WHERE name = 'installation'",
+                            ours, out, err) &&
+           /* Who was faster at this very moment is not seen by the same statement. */
+           (out[0] != '\0' || postgres_installation(postgres, out, err)) &&
+           (out[0] != '\0' || error_set(err, STATUS_ABORTED,
+                                        "%s: its installation was just "
+                                        "taken away: start again",
+                                        postgres->session.name));
 }
 
 enum { NUMBER_TEXT = 24 };

@@ -35,11 +35,13 @@ void postgres_set_host(struct postgres *postgres, const struct store_host *host)
 /* "PostgreSQL at HOST/DATABASE", for messages. */
 const char *postgres_name(const struct postgres *postgres);
 
-/* Which installation the database belongs to: OURS is noted if it belongs to none. Room for
- * STORE_INSTALLATION bytes. */
+/* Which installation the database belongs to; "": none yet. */
 enum { STORE_INSTALLATION = 40 };
-bool postgres_installation(struct postgres *postgres, const char *ours,
-                           char out[STORE_INSTALLATION], struct error *err);
+bool postgres_installation(struct postgres *postgres, char out[STORE_INSTALLATION],
+                           struct error *err);
+/* The same, but if it was none's it is of OURS now. */
+bool postgres_claim(struct postgres *postgres, const char *ours, char out[STORE_INSTALLATION],
+                    struct error *err);
 
 /*
  * The lease: one node at a time works by a record. Takes it when no other node has it, or the

@@ -109,8 +109,8 @@ struct store_shared {
     const char *copy;         /* path of the copy: made anew if it is not there */
     const char *installation; /* path of a file with the installation's id: made at the first start.
                                  A database belongs to one installation. */
-    bool joins;       /* a first start takes the id of the database's installation, since the
-                         keys will show whether we are of it */
+    bool joins;       /* a first start takes the id of the database's installation, once the keys
+                         have shown that we are of it: store_settle() */
     const char *node; /* who we are, for those who look at the database */
     bool cluster;     /* others may: store/nodes.h. Refused while somebody works alone. */
     bool alone;       /* nobody else may work by this record while we do: refused while
@@ -124,6 +124,8 @@ struct store_shared {
  * what the copy has.
  */
 struct store *store_open_shared(const struct store_shared *shared, struct error *err);
+/* This data folder is of the database's installation from now on: who JOINS it has its keys. */
+bool store_settle(struct store *store, struct error *err);
 /* HOST is copied. While one fiber (base/fiber.h) waits in store_commit(), others, and code outside
  * of any, may read: what was committed before. */
 void store_set_host(struct store *store, const struct store_host *host);

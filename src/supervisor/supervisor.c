@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "supervisor/crew.h"
 #include "supervisor/delegation.h"
+#include "supervisor/first_start.h"
 #include "supervisor/journal.h"
 #include "supervisor/ready_file.h"
 
@@ -278,6 +279,7 @@ int supervisor_run(const struct supervisor_plan *plan, const struct supervisor_e
         return 1;
     }
     struct estate *estate = &supervisor.estate;
+    struct first_start first = first_start_look(supervisor.settings.data);
     uv_loop_init(&supervisor.loop);
     if (journal_init(&supervisor.journal, &supervisor.loop, supervisor.settings.data,
                      estate->holdings[HOLD_LOG_REQUESTS], estate->holdings[HOLD_LOG_INSTANCES],
@@ -290,6 +292,9 @@ int supervisor_run(const struct supervisor_plan *plan, const struct supervisor_e
     }
     uv_run(&supervisor.loop, UV_RUN_DEFAULT); /* handles that are closing */
     uv_loop_close(&supervisor.loop);
+    if (!supervisor.is_up) {
+        first_start_undo(&first, supervisor.settings.data);
+    }
     estate_close(estate);
     return supervisor.status;
 }

@@ -14,6 +14,7 @@ from homerun import finally_do, main, test, wait_until
 from postgres_stand import homerun_on
 
 ACCOUNTS = "/v1/projects/demo/serviceAccounts"
+NODE_FLAGS = ("--store", "--cluster", "--node", "--lease")
 _cluster = None
 
 
@@ -129,6 +130,31 @@ def who_is_not_of_the_cluster_is_refused():
         for homerun, words in refused:
             assert homerun.stop(None) != 0
             assert words in homerun.printed(), homerun.printed()
+
+
+@test
+def a_fresh_folder_that_was_refused_starts_elsewhere_as_if_nothing_had_been():
+    server, database = cluster().server, cluster().database
+    newer = server.database()
+    server.sql("CREATE SCHEMA homerun; CREATE TABLE homerun.meta (name text PRIMARY KEY, value text);"
+               " INSERT INTO homerun.meta VALUES ('schema', '99')", newer)
+    with contextlib.ExitStack() as stack:
+        nowhere = node(server, "record", "n1")
+        nowhere.flags = tuple(flag.replace(server.folder, "/nowhere/at/all") for flag in nowhere.flags)
+        refused = [(node(server, newer, "n1"), "newer Homerun"),
+                   (node(server, database, "n9"), "belongs to another installation"),
+                   (homerun_on(server, database), "belongs to another installation"),
+                   (nowhere, "/nowhere/at/all")]
+        for homerun, _ in refused:
+            stack.callback(homerun.close)
+            homerun.spawn()
+        for homerun, words in refused:
+            assert homerun.stop(None) != 0
+            assert words in homerun.printed(), homerun.printed()
+            left = set(os.listdir(homerun.data))
+            assert left <= {"lock", "log"}, (words, left)
+        nowhere.flags = tuple(flag for flag in nowhere.flags if flag.split("=")[0] not in NODE_FLAGS)
+        assert nowhere.start().api("GET", SERVICES).status == 200
 
 
 @test
@@ -282,6 +308,10 @@ def a_node_gets_the_keys_by_the_record_and_follows_when_they_are_rotated():
         for homerun, words in refused:
             assert homerun.stop(None) != 0
             assert words in homerun.printed(), homerun.printed()
+        seven = refused[0][0]
+        key_file(seven, new)
+        assert kid_of(seven.start()) == after  # as if it had never had the wrong one
+        assert seven.stop() == 0
         assert one.stop() == 0
         three = made("n3", new).start()
         assert kid_of(three) == after

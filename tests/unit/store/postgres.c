@@ -400,6 +400,39 @@ static void a_database_takes_one_installation(void **state)
     store_close(a);
 }
 
+/* Refused before anything is known, or let in by keys that are not opened yet: no file says whose
+ * the folder is, so that it can be started elsewhere. */
+static void a_folder_is_of_an_installation_once_that_is_settled(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char copy[128], file[128];
+    snprintf(copy, sizeof(copy), "%s/joining", dir);
+    snprintf(file, sizeof(file), "%s/installation-joining", dir);
+    struct store_shared joining = {.url = "postgresql:///postgres?host=/nowhere/at/all",
+                                   .copy = copy,
+                                   .installation = file,
+                                   .node = "joining",
+                                   .joins = true};
+    store_close(node("a"));
+    assert_null(store_open_shared(&joining, &err));
+    assert_int_equal(access(file, F_OK), -1);
+    joining.url = server_url;
+    struct store *store = store_open_shared(&joining, &err);
+    assert_non_null(store);
+    assert_int_equal(access(file, F_OK), -1);
+    store_close(store);
+    assert_int_equal(server_sql("UPDATE homerun.meta SET value = '99' WHERE name = 'schema'"), 0);
+    assert_null(store_open_shared(&joining, &err));
+    assert_int_equal(access(file, F_OK), -1);
+    assert_int_equal(server_sql("UPDATE homerun.meta SET value = '4' WHERE name = 'schema'"), 0);
+    store = store_open_shared(&joining, &err);
+    assert_true(store_settle(store, &err));
+    assert_int_equal(server_run("cmp -s %s %s/installation", file, dir), 0);
+    assert_true(store_settle(store, &err)); /* nothing more to do */
+    store_close(store);
+}
+
 static struct store *alone(const char *name, struct error *err)
 {
     char copy[128], installation[128];
@@ -600,6 +633,7 @@ int main(void)
         cmocka_unit_test_setup(a_server_that_is_started_anew_loses_nothing, make),
         cmocka_unit_test_setup(a_server_that_is_away_is_said_in_words_and_changes_nothing, make),
         cmocka_unit_test_setup(a_database_takes_one_installation, make),
+        cmocka_unit_test_setup(a_folder_is_of_an_installation_once_that_is_settled, make),
         cmocka_unit_test_setup(who_is_alone_is_refused_while_another_is_and_ends_it_by_taking_over,
                                make),
         cmocka_unit_test_setup(a_newer_schema_is_refused_in_one_sentence_and_left_alone, make),

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "supervisor/crew.h"
 #include "supervisor/data_folder.h"
+#include "supervisor/first_start.h"
 #include "supervisor/journal.h"
 #include "supervisor/ready_file.h"
 
@@ -111,6 +112,48 @@ static void older_logs_move_up_until_the_last_falls_off(void **state)
 }
 
 /* The rows that keep the processes apart: a change here is a change of the threat model. */
+static void make_file(const char *dir, const char *name)
+{
+    char path[160];
+    struct error err;
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    assert_true(file_write(path, SLICE("x"), 0600, &err));
+}
+
+static bool has_file(const char *dir, const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* LATE: a file that this start has made, besides its keys. */
+static void refuse_first_start(const char *dir, const char *late)
+{
+    char signer[128];
+    struct first_start first = first_start_look(dir);
+    snprintf(signer, sizeof(signer), "%s/signer", dir);
+    mkdir(signer, 0700);
+    make_file(signer, "issuers");
+    make_file(dir, late);
+    first_start_undo(&first, dir);
+}
+
+static void a_first_start_that_is_refused_takes_its_keys_along_but_no_others(void **state)
+{
+    char dir[] = "/tmp/homerun-test-XXXXXX";
+    (void)state;
+    assert_non_null(scratch_new(dir));
+    make_file(dir, "owner.json"); /* of an operator */
+    refuse_first_start(dir, "copy.db");
+    assert_true(has_file(dir, "owner.json"));
+    assert_false(has_file(dir, "copy.db") || has_file(dir, "signer"));
+    refuse_first_start(dir, "installation"); /* a record has been begun by these keys */
+    assert_true(has_file(dir, "signer/issuers") && has_file(dir, "installation"));
+    refuse_first_start(dir, "copy.db"); /* it is no first start any more */
+    assert_true(has_file(dir, "copy.db"));
+}
+
 static void no_process_holds_what_belongs_to_another(void **state)
 {
     (void)state;
@@ -148,6 +191,7 @@ int main(void)
         cmocka_unit_test(the_ready_file_escapes_what_json_must),
         cmocka_unit_test(a_log_that_is_too_long_becomes_the_old_one_and_its_writers_go_on),
         cmocka_unit_test(older_logs_move_up_until_the_last_falls_off),
+        cmocka_unit_test(a_first_start_that_is_refused_takes_its_keys_along_but_no_others),
         cmocka_unit_test(no_process_holds_what_belongs_to_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
