@@ -32,10 +32,44 @@ static ssize_t read_all(int fd, char *out, size_t max)
     return (ssize_t)used;
 }
 
-bool file_read(struct arena *arena, const char *path, size_t max, struct slice *out,
-               struct error *err)
+/* What is read of FD, which is PATH. */
+static bool read_whole(struct arena *arena, int fd, const char *path, size_t max, struct slice *out,
+                       struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    size_t room = fstat(fd, &info) == 0 && info.st_size > 0 && (size_t)info.st_size < max
+                      ? (size_t)info.st_size + 1
+                      : max + 1;
+    char *content = arena_alloc(arena, room + 1);
+    ssize_t got = read_all(fd, content, room);
+    if (got < 0) {
+        return error_errno(err, "%s", path);
+    }
+    if ((size_t)got > max) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "%s: larger than %zu bytes", path, max);
+    }
+    *out = (struct slice){content, (size_t)got};
+    return true;
+}
+
+static bool check_private(int fd, const char *path, struct error *err)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        return error_errno(err, "%s", path);
+    }
+    mode_t others = info.st_uid == 0 ? 027 : 077;
+    return (S_ISREG(info.st_mode) && (info.st_mode & others) == 0) ||
+           error_set(err, STATUS_FAILED_PRECONDITION,
+                     "%s: it must be a file that only its owner may read or write: chmod 600 it "
+                     "(root's may be 640)",
+                     path);
+}
+
+static bool open_and_read(struct arena *arena, const char *path, bool private, size_t max,
+                          struct slice *out, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | (private ? O_NONBLOCK : 0));
     if (fd < 0) {
         int number = errno;
         error_errno(err, "%s", path);
@@ -44,23 +78,22 @@ bool file_read(struct arena *arena, const char *path, size_t max, struct slice *
         }
         return false;
     }
-    struct stat info;
-    size_t room = fstat(fd, &info) == 0 && info.st_size > 0 && (size_t)info.st_size < max
-                      ? (size_t)info.st_size + 1
-                      : max + 1;
-    char *content = arena_alloc(arena, room + 1);
-    ssize_t got = read_all(fd, content, room);
-    if (got < 0) {
-        error_errno(err, "%s", path);
-        close(fd);
-        return false;
-    }
+    bool good =
+        (!private || check_private(fd, path, err)) && read_whole(arena, fd, path, max, out, err);
     close(fd);
-    if ((size_t)got > max) {
-        return error_set(err, STATUS_INVALID_ARGUMENT, "%s: larger than %zu bytes", path, max);
-    }
-    *out = (struct slice){content, (size_t)got};
-    return true;
+    return good;
+}
+
+bool file_read(struct arena *arena, const char *path, size_t max, struct slice *out,
+               struct error *err)
+{
+    return open_and_read(arena, path, false, max, out, err);
+}
+
+bool file_read_private(struct arena *arena, const char *path, size_t max, struct slice *out,
+                       struct error *err)
+{
+    return open_and_read(arena, path, true, max, out, err);
 }
 
 static bool write_all(int fd, struct slice content)

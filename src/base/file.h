@@ -13,6 +13,14 @@
 bool file_read(struct arena *arena, const char *path, size_t max, struct slice *out,
                struct error *err);
 
+/*
+ * The same of a file with a key or a password in it: FAILED_PRECONDITION when others than its owner
+ * may read or write it. Of root's file, its group may read it: so are a cluster's Secrets given to
+ * a pod that does not run as root.
+ */
+bool file_read_private(struct arena *arena, const char *path, size_t max, struct slice *out,
+                       struct error *err);
+
 /* Writes a new file beside PATH, syncs it, and renames it over PATH. MODE is the file's exact mode:
  * the umask is not applied. */
 bool file_write(const char *path, struct slice content, mode_t mode, struct error *err);

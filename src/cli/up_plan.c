@@ -7,10 +7,12 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -373,12 +375,27 @@ static void plan_default(struct supervisor_plan *plan)
     }
 }
 
-/* Where kubectl would look; a pod of a cluster has its own. An absolute path: the engine may stand
- * elsewhere. */
+/* Another process may stand elsewhere. Links stay in it: the file of a mounted Secret is one, which
+ * leads elsewhere once the Secret has changed. False, with errno, if there is nothing. */
+static bool keep_absolute(const char *path, char *out, size_t room)
+{
+    char here[PATH_MAX] = "", full[PATH_MAX];
+    if (access(path, F_OK) != 0 || (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)) {
+        return false;
+    }
+    int length = snprintf(full, sizeof(full), "%s%s%s", here, path[0] == '/' ? "" : "/", path);
+    if (length < 0 || (size_t)length >= sizeof(full) || (size_t)length >= room) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(out, full, (size_t)length + 1);
+    return true;
+}
+
+/* Where kubectl would look; a pod of a cluster has its own. */
 static bool find_kubeconfig(struct cli *cli, struct settings *settings, struct error *err)
 {
     const char *path = settings->kubeconfig, *home = getenv("HOME");
-    char found[PATH_MAX];
     if (strcmp(settings->engine, "kubernetes") != 0) {
         return true;
     }
@@ -390,13 +407,12 @@ static bool find_kubeconfig(struct cli *cli, struct settings *settings, struct e
                    ? getenv("KUBECONFIG")
                    : arena_printf(&cli->arena, "%s/.kube/config", home == NULL ? "" : home);
     }
-    if (realpath(path, found) == NULL) {
+    if (!keep_absolute(path, settings->kubeconfig, sizeof(settings->kubeconfig))) {
         return error_set(err, STATUS_NOT_FOUND,
                          "--engine=kubernetes: there is no kubeconfig at %.300s (--kubeconfig "
                          "FILE says where it is)",
                          path);
     }
-    snprintf(settings->kubeconfig, sizeof(settings->kubeconfig), "%s", found);
     return true;
 }
 
@@ -425,16 +441,14 @@ static void make_node_name(struct settings *settings)
 /* What a node of a cluster has to have. */
 static bool settle_cluster(struct settings *settings, struct error *err)
 {
-    char found[PATH_MAX];
     if (!settings->cluster) {
         return settings->cluster_key[0] == '\0' ||
                error_set(err, STATUS_INVALID_ARGUMENT, "--cluster-key is for --cluster");
     }
-    if (settings->cluster_key[0] != '\0') {
-        if (realpath(settings->cluster_key, found) == NULL) {
-            return error_errno(err, "--cluster-key: %.300s", settings->cluster_key);
-        }
-        snprintf(settings->cluster_key, sizeof(settings->cluster_key), "%s", found);
+    if (settings->cluster_key[0] != '\0' &&
+        !keep_absolute(settings->cluster_key, settings->cluster_key,
+                       sizeof(settings->cluster_key))) {
+        return error_errno(err, "--cluster-key: %.300s", settings->cluster_key);
     }
     if (strcmp(settings->store, "sqlite") == 0) {
         return error_set(err, STATUS_INVALID_ARGUMENT,

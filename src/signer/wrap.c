@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -40,24 +39,12 @@ static bool take_line(struct slice line, struct wrap_keys *out)
 bool wrap_keys_read(const char *file, struct wrap_keys *out, struct error *err)
 {
     auto_arena arena = {0};
-    struct stat found;
     struct slice text, rest, line;
     *out = (struct wrap_keys){.count = 0};
     if (file[0] == '\0') {
         return true;
     }
-    if (stat(file, &found) != 0) {
-        return error_errno(err, "--cluster-key: %s", file);
-    }
-    /* A pod's secret belongs to root, and its group is let in. */
-    mode_t others = found.st_uid == 0 ? 027 : 077;
-    if ((found.st_mode & others) != 0) {
-        return error_set(err, STATUS_FAILED_PRECONDITION,
-                         "--cluster-key: others than its owner may read or write %s: chmod 600 it "
-                         "(root's may be 640)",
-                         file);
-    }
-    if (!file_read(&arena, file, KEY_FILE_MAX, &text, err)) {
+    if (!file_read_private(&arena, file, KEY_FILE_MAX, &text, err)) {
         return error_wrap(err, "--cluster-key");
     }
     bool good = true;

@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/postgres_password.h"
 
 /* libpq's messages have several lines, one for each host that was tried. */
 static void one_line(char *text)
@@ -113,26 +115,6 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
     return NULL;
 }
 
-/* libpq passes over a password file that others may read, and says so on a stream that nobody
- * looks at. */
-static bool check_password_file(const char *path, struct error *err)
-{
-    struct stat info;
-    if (path == NULL) {
-        return true;
-    }
-    if (stat(path, &info) != 0) {
-        return error_errno(err, "passfile %s", path);
-    }
-    if (!S_ISREG(info.st_mode) || (info.st_mode & 077) != 0) {
-        return error_set(err, STATUS_FAILED_PRECONDITION,
-                         "passfile %s: it must be a file that only its owner may read: chmod 600 "
-                         "%s",
-                         path, path);
-    }
-    return true;
-}
-
 /*
  * Whether a connection certainly stays on this machine. libpq goes to the address where there is
  * one, whatever the name is; a service may bring either.
@@ -175,8 +157,9 @@ static bool check_options(const PQconninfoOption *options, struct error *err)
                          "postgresql:///DATABASE?host=/run/postgresql for a socket");
     }
     const char *fault = tls_fault(options);
-    return fault == NULL ? check_password_file(option(options, "passfile"), err)
-                         : error_set(err, STATUS_INVALID_ARGUMENT, "%s", fault);
+    const char *passfile = option(options, "passfile");
+    return fault != NULL ? error_set(err, STATUS_INVALID_ARGUMENT, "%s", fault)
+                         : passfile == NULL || password_file_check(passfile, err);
 }
 
 static void set(struct postgres_session *session, size_t *count, const char *keyword,
@@ -209,6 +192,9 @@ static void keep_options(struct postgres_session *session, const PQconninfoOptio
         set(session, &count, "sslmode", "verify-full");
     }
     set(session, &count, "application_name", application);
+    session->passfile = option(options, "passfile") == NULL
+                            ? NULL
+                            : arena_string(&session->arena, slice_of(option(options, "passfile")));
     session->keywords[count] = NULL;
     session->values[count] = NULL;
     const char *database = option(options, "dbname");
@@ -291,11 +277,58 @@ static void on_notice(void *ctx, const PGresult *result)
     session->warned = session->warned || (severity != NULL && strcmp(severity, "WARNING") == 0);
 }
 
+static void set_passfile(struct postgres_session *session, const char *path)
+{
+    for (size_t i = 0; session->keywords[i] != NULL; i++) {
+        if (strcmp(session->keywords[i], "passfile") == 0) {
+            session->values[i] = path;
+        }
+    }
+}
+
+struct attempt {
+    struct postgres_session *session;
+    char copy[40]; /* where libpq finds the passwords; "": no file is named */
+    bool good;     /* else ERR says what hindered it */
+    struct error err;
+};
+
 /* Names are looked up, files are read and TLS shakes hands in here: not on the loop's thread. */
 static void connect_away(void *arg)
 {
-    struct postgres_session *session = arg;
+    struct attempt *attempt = arg;
+    struct postgres_session *session = attempt->session;
+    int passwords = -1;
+    if (session->passfile != NULL) {
+        passwords = password_file_copy(session->passfile, &attempt->err);
+        if (passwords < 0) {
+            return;
+        }
+        snprintf(attempt->copy, sizeof(attempt->copy), "/proc/self/fd/%d", passwords);
+        set_passfile(session, attempt->copy);
+    }
     session->conn = session->pq->connect(session->keywords, session->values, 0);
+    attempt->good = true;
+    if (passwords >= 0) {
+        set_passfile(session, session->passfile);
+        close(passwords);
+    }
+}
+
+/* What libpq says of why it is not connected. It names the file that the password came from. */
+static bool fail_to_connect(const struct attempt *attempt, struct error *err)
+{
+    struct postgres_session *session = attempt->session;
+    const char *said = session->pq->message(session->conn);
+    const char *named = attempt->copy[0] == '\0' ? NULL : strstr(said, attempt->copy);
+    if (named == NULL) {
+        return fail_by_message(session, STATUS_UNAVAILABLE, said, err);
+    }
+    auto_arena arena = {0};
+    return fail_by_message(session, STATUS_UNAVAILABLE,
+                           arena_printf(&arena, "%.*s%s%s", (int)(named - said), said,
+                                        session->passfile, named + strlen(attempt->copy)),
+                           err);
 }
 
 /* Whether the server has ended the session while nobody looked. What is sent now would be lost, and
@@ -312,9 +345,13 @@ bool postgres_session_connect(struct postgres_session *session, struct error *er
         return true;
     }
     postgres_session_drop(session);
-    session->host.away(session->host.ctx, connect_away, session);
+    struct attempt attempt = {.session = session};
+    session->host.away(session->host.ctx, connect_away, &attempt);
+    if (!attempt.good) {
+        return error_set(err, STATUS_UNAVAILABLE, "%s: %s", session->name, attempt.err.text);
+    }
     if (session->pq->status(session->conn) != CONNECTION_OK) {
-        fail_by_message(session, STATUS_UNAVAILABLE, session->pq->message(session->conn), err);
+        fail_to_connect(&attempt, err);
         postgres_session_drop(session);
         return false;
     }

@@ -14,6 +14,7 @@ struct postgres_session {
     struct arena arena;              /* of what follows, for as long as the session is there */
     const char **keywords, **values; /* of the connection, NULL at their ends */
     const char *name;                /* "PostgreSQL at HOST/DATABASE" */
+    const char *passfile;            /* of the URL; NULL: none */
     PGconn *conn;                    /* NULL: not connected */
     bool fresh;                      /* connected, and not yet set up by its user */
     bool warned; /* the server has said a warning since this was last set to false */

@@ -231,10 +231,47 @@ static void traffic_is_split_and_tags_stay(void **state)
     assert_non_null(strstr(err.text, "30 together"));
 }
 
+/* What a mounted Secret looks like: the link is exchanged when the Secret changes. */
+static void files_that_are_links_keep_their_names(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/homerun-plan-XXXXXX", file[64], name[64], here[256], line[512];
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof(file), "%s/now", dir);
+    snprintf(name, sizeof(name), "%s/name", dir);
+    assert_true(file_write(file, SLICE("x"), 0600, &err));
+    assert_int_equal(symlink("now", name), 0);
+    snprintf(line, sizeof(line),
+             "up --cluster --store=postgresql://db/r --engine=kubernetes --kubeconfig=%s "
+             "--cluster-key=%s",
+             name, name);
+    typed(line);
+    assert_true(up_plan_make(&cli, &plan, &err));
+    assert_string_equal(plan.settings.cluster_key, name);
+    assert_string_equal(plan.settings.kubeconfig, name);
+    arena_done(&cli.arena);
+    fresh(NULL);
+    assert_non_null(getcwd(here, sizeof(here)));
+    assert_int_equal(chdir(dir), 0);
+    typed("up --cluster --store=postgresql://db/r --cluster-key=name");
+    assert_true(up_plan_make(&cli, &plan, &err));
+    assert_string_equal(plan.settings.cluster_key, name);
+    arena_done(&cli.arena);
+    fresh(NULL);
+    typed("up --cluster --store=postgresql://db/r --cluster-key=none");
+    assert_false(up_plan_make(&cli, &plan, &err));
+    assert_non_null(strstr(err.text, "--cluster-key: none"));
+    assert_int_equal(chdir(here), 0);
+    unlink(name);
+    unlink(file);
+    rmdir(dir);
+}
+
 int main(void)
 {
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, fresh, finish)
     const struct CMUnitTest tests[] = {
+        FRESH(files_that_are_links_keep_their_names),
         FRESH(without_flags_the_defaults_of_the_manual_hold),
         FRESH(lists_are_joined_and_checked_one_by_one),
         FRESH(values_that_cannot_be_are_refused),
