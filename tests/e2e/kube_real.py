@@ -30,6 +30,7 @@ GROUPS = {"deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1", "endp
           "networkpolicies": "/apis/networking.k8s.io/v1", "leases": "/apis/coordination.k8s.io/v1",
           "rolebindings": "/apis/rbac.authorization.k8s.io/v1", "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
           "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1", "roles": "/apis/rbac.authorization.k8s.io/v1",
+          "poddisruptionbudgets": "/apis/policy/v1",
           "serviceaccounts": "/api/v1"}
 
 
@@ -144,7 +145,7 @@ class RealCluster:
 
     def would_make(self, value):
         """All that a server does with VALUE but keeping it; an unknown field is refused."""
-        plurals = {"NetworkPolicy": "networkpolicies"}
+        plurals = {"NetworkPolicy": "networkpolicies", "PodDisruptionBudget": "poddisruptionbudgets"}
         plural = plurals.get(value["kind"], value["kind"].lower() + "s")
         status, answer = self.call("POST", path_of(plural, value["metadata"].get("namespace"))
                                    + "?dryRun=All&fieldValidation=Strict", value)
