@@ -5,6 +5,7 @@
  * others: read whole, at one moment of the server, and then put into the file at once.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -146,6 +147,48 @@ static bool collect_audit(struct store *store, json_t *audit, struct error *err)
     return good;
 }
 
+/* ---- a change in parts ---- */
+
+/* What one statement may take: the server ends one that works for too long. */
+enum { PART_BYTES = 4 << 20, ROW_BYTES = 256 };
+
+/* The rows from *AT on that make one part, as a text for free(). */
+static char *part_of(const json_t *rows, size_t *at)
+{
+    auto_json *part = json_array();
+    for (size_t bytes = 0; *at < json_array_size(rows) && bytes < PART_BYTES; ++*at) {
+        json_t *row = json_array_get(rows, *at);
+        bytes += ROW_BYTES + json_string_length(json_object_get(row, "body"));
+        json_array_append(part, row);
+    }
+    return mem_sure(json_dumps(part, JSON_COMPACT));
+}
+
+/* CHANGE gets its parts; nearly always one. */
+static void cut_into_parts(const json_t *documents, const json_t *gone, const json_t *audit,
+                           struct postgres_change *change)
+{
+    size_t document = 0, absent = 0, row = 0;
+    while (document < json_array_size(documents) || absent < json_array_size(gone) ||
+           row < json_array_size(audit)) {
+        struct postgres_part part = {part_of(documents, &document), part_of(gone, &absent),
+                                     part_of(audit, &row)};
+        change->bytes += strlen(part.documents) + strlen(part.gone) + strlen(part.audit);
+        change->parts = mem_more(change->parts, change->part_count + 1);
+        change->parts[change->part_count++] = part;
+    }
+}
+
+static void free_parts(struct postgres_change *change)
+{
+    for (size_t i = 0; i < change->part_count; i++) {
+        free(change->parts[i].documents);
+        free(change->parts[i].gone);
+        free(change->parts[i].audit);
+    }
+    free(change->parts);
+}
+
 /* *END is set on success: how it went on the server. */
 static bool send_change(struct store *store, struct postgres_point *to, enum postgres_end *end,
                         struct error *err)
@@ -155,26 +198,17 @@ static bool send_change(struct store *store, struct postgres_point *to, enum pos
         !read_point(store, to, err)) {
         return false;
     }
-    if (json_array_size(documents) + json_array_size(gone) + json_array_size(audit) == 0) {
+    struct postgres_change change = {.from = store->from, .to = *to};
+    cut_into_parts(documents, gone, audit, &change);
+    if (change.part_count == 0) {
         *end = POSTGRES_COMMITTED; /* of the index alone: the record is as it was */
         *to = store->from;
         return true;
     }
-    to->number = store->from.number + 1;
-    char *texts[] = {json_dumps(documents, JSON_COMPACT), json_dumps(gone, JSON_COMPACT),
-                     json_dumps(audit, JSON_COMPACT)};
-    struct postgres_change change = {
-        .from = store->from,
-        .to = *to,
-        .documents = texts[0],
-        .gone = texts[1],
-        .audit = texts[2],
-    };
+    change.to.number = store->from.number + 1;
     *end = postgres_commit(store->server, &change, err);
     *to = change.to;
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        free(texts[i]);
-    }
+    free_parts(&change);
     return true;
 }
 

@@ -195,12 +195,18 @@ static bool send_all(struct store *store, struct error *err)
         "DELETE FROM main.sqlite_sequence;"
         "INSERT INTO main.sqlite_sequence SELECT name, seq FROM other.sqlite_sequence;";
     int64_t changes = 0;
+    struct store_moved there;
+    struct error other;
     if (!count(store, "SELECT number FROM copy", &changes, err)) {
         return false;
     }
+    /* An earlier attempt may have been killed when it had sent all: then it is what we would send.
+     */
     if (changes != 0) {
-        return error_set(err, STATUS_FAILED_PRECONDITION,
-                         "%s has a record already, of %" PRId64 " changes: give another database",
+        return (changes == 1 && compare(store, &there, &other)) ||
+               error_set(err, STATUS_FAILED_PRECONDITION,
+                         "%s has a record already, of %" PRId64
+                         " changes, and not the one that is to be moved: give another database",
                          postgres_name(store->server), changes);
     }
     if (!store_begin(store, err)) {
@@ -247,7 +253,9 @@ bool store_move_to_file(const struct store_shared *from, const char *file, struc
 {
     if (access(file, F_OK) == 0) {
         return error_set(err, STATUS_FAILED_PRECONDITION,
-                         "%s is a record already: put it elsewhere first", file);
+                         "%s is a record already: put it elsewhere first, or start with --store="
+                         "sqlite if an earlier move has made it",
+                         file);
     }
     auto_arena arena = {0};
     const char *made = arena_printf(&arena, "%s.new", file);

@@ -18,6 +18,7 @@
 enum {
     COMMIT_US = 8 * 1000000,  /* that a change may take in all, however often it is tried */
     ATTEMPT_US = 6 * 1000000, /* one trip: longer than the server's own limits */
+    BYTE_US = 1,              /* for each byte that a change has besides */
     PAUSE_US = 200 * 1000,
     READ_US = 60 * 1000000,
     KEPT = 100000,     /* changes that a node may be behind without starting from nothing */
@@ -422,23 +423,31 @@ static void number_text(char out[NUMBER_TEXT], int64_t number)
     snprintf(out, NUMBER_TEXT, "%" PRId64, number);
 }
 
-/* Sends all of CHANGE. The answers come in this order. */
-static bool send_change(struct postgres *postgres, const struct postgres_change *change,
-                        struct numbers *numbers)
+/* One statement of a change. */
+struct step {
+    const char *sql;
+    const char *parameters[7];
+    int count;
+    bool wanted;
+};
+
+static bool queue_steps(struct postgres_session *session, const struct step *steps, size_t count)
 {
-    number_text(numbers->number, (int64_t)change->to.number);
-    number_text(numbers->epoch, postgres->epoch);
-    number_text(numbers->versions, change->to.versions);
-    number_text(numbers->last_document, change->to.last_document);
-    number_text(numbers->last_audit, change->to.last_audit);
-    number_text(numbers->oldest, (int64_t)change->to.number - KEPT);
+    for (size_t i = 0; i < count; i++) {
+        if (steps[i].wanted &&
+            !postgres_session_queue(session, steps[i].sql, steps[i].parameters, steps[i].count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* That the transaction begins, and may. */
+static bool queue_begin(struct postgres *postgres, const struct postgres_change *change,
+                        const struct numbers *numbers)
+{
     const char *previous = change->from.number == 0 ? NULL : change->from.id;
-    const struct {
-        const char *sql;
-        const char *parameters[7];
-        int count;
-        bool wanted;
-    } statements[] = {
+    const struct step steps[] = {
         {"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", {NULL}, 0, true},
         {postgres_lock, {NULL}, 0, true},
         /* Fails (22012) if the lease is another's, or the node was passed over. */
@@ -457,37 +466,54 @@ static bool send_change(struct postgres *postgres, const struct postgres_change 
          {change->to.id, numbers->number},
          2,
          true},
+    };
+    return queue_steps(&postgres->session, steps, sizeof(steps) / sizeof(steps[0]));
+}
+
+static bool queue_part(struct postgres *postgres, const struct postgres_part *part,
+                       const struct numbers *numbers)
+{
+    bool has_documents = strcmp(part->documents, "[]") != 0;
+    const struct step steps[] = {
         {"INSERT INTO homerun.touched (change, kind, key)"
          " SELECT $1::bigint, kind, key FROM json_to_recordset($2) AS d (kind text, key text) UNION"
          " SELECT $1::bigint, kind, key FROM json_to_recordset($3) AS d (kind text, key text)",
-         {numbers->number, change->documents, change->gone},
+         {numbers->number, part->documents, part->gone},
          3,
          true},
         {"DELETE FROM homerun.document d USING json_to_recordset($1) AS g (kind text, key text)"
          " WHERE d.kind = g.kind AND d.key = g.key",
-         {change->gone},
+         {part->gone},
          1,
-         strcmp(change->gone, "[]") != 0},
+         strcmp(part->gone, "[]") != 0},
         /* A name that was deleted and made again within one change has a new id. */
         {"DELETE FROM homerun.document d USING json_to_recordset($1)"
          " AS n (kind text, key text, id bigint)"
          " WHERE d.kind = n.kind AND d.key = n.key AND d.id <> n.id",
-         {change->documents},
+         {part->documents},
          1,
-         strcmp(change->documents, "[]") != 0},
+         has_documents},
         {"INSERT INTO homerun.document (kind, key, id, version, body)"
          " SELECT kind, key, id, version, body FROM json_to_recordset($1)"
          " AS n (kind text, key text, id bigint, version bigint, body text)"
          " ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, body = excluded.body",
-         {change->documents},
+         {part->documents},
          1,
-         strcmp(change->documents, "[]") != 0},
+         has_documents},
         {"INSERT INTO homerun.audit (number, resource, body)"
          " SELECT number, resource, body FROM json_to_recordset($1)"
          " AS a (number bigint, resource text, body text)",
-         {change->audit},
+         {part->audit},
          1,
-         strcmp(change->audit, "[]") != 0},
+         strcmp(part->audit, "[]") != 0},
+    };
+    return queue_steps(&postgres->session, steps, sizeof(steps) / sizeof(steps[0]));
+}
+
+static bool queue_end(struct postgres *postgres, const struct postgres_change *change,
+                      const struct numbers *numbers)
+{
+    const struct step steps[] = {
         {"DELETE FROM homerun.change WHERE number < $1",
          {numbers->oldest},
          1,
@@ -505,18 +531,27 @@ static bool send_change(struct postgres *postgres, const struct postgres_change 
         {"SELECT pg_notify('homerun_change', $1)", {numbers->number}, 1, true},
         {"COMMIT", {NULL}, 0, true},
     };
+    return queue_steps(&postgres->session, steps, sizeof(steps) / sizeof(steps[0]));
+}
+
+/* Sends all of CHANGE. The answers come in this order. */
+static bool send_change(struct postgres *postgres, const struct postgres_change *change,
+                        struct numbers *numbers)
+{
+    number_text(numbers->number, (int64_t)change->to.number);
+    number_text(numbers->epoch, postgres->epoch);
+    number_text(numbers->versions, change->to.versions);
+    number_text(numbers->last_document, change->to.last_document);
+    number_text(numbers->last_audit, change->to.last_audit);
+    number_text(numbers->oldest, (int64_t)change->to.number - KEPT);
     struct postgres_session *session = &postgres->session;
-    if (session->pq->pipeline_enter(session->conn) != 1) {
-        return false;
+    bool good =
+        session->pq->pipeline_enter(session->conn) == 1 && queue_begin(postgres, change, numbers);
+    for (size_t i = 0; i < change->part_count && good; i++) {
+        good = queue_part(postgres, &change->parts[i], numbers);
     }
-    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
-        if (statements[i].wanted &&
-            !postgres_session_queue(session, statements[i].sql, statements[i].parameters,
-                                    statements[i].count)) {
-            return false;
-        }
-    }
-    return session->pq->pipeline_sync(session->conn) == 1;
+    return good && queue_end(postgres, change, numbers) &&
+           session->pq->pipeline_sync(session->conn) == 1;
 }
 
 enum trip {
@@ -686,7 +721,8 @@ enum postgres_end postgres_commit(struct postgres *postgres, struct postgres_cha
     /* A server that has been away for longer than one change may wait keeps no further one. */
     int64_t now = clock_mono_us();
     bool patient = postgres->lost_us == 0 || now - postgres->lost_us < COMMIT_US;
-    int64_t deadline = now + COMMIT_US;
+    int64_t more = (int64_t)change->bytes * BYTE_US;
+    int64_t deadline = now + COMMIT_US + more;
     postgres->member_count = 0;
     postgres->members_known = !postgres->cluster;
     do {
@@ -697,7 +733,7 @@ enum postgres_end postgres_commit(struct postgres *postgres, struct postgres_cha
             pause_for(postgres, patient ? PAUSE_US : 0);
             continue;
         }
-        switch (one_trip(postgres, change, clock_mono_us() + ATTEMPT_US, sqlstate, err)) {
+        switch (one_trip(postgres, change, clock_mono_us() + ATTEMPT_US + more, sqlstate, err)) {
         case TRIP_COMMITTED:
             return POSTGRES_COMMITTED;
         case TRIP_REFUSED:

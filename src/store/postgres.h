@@ -76,15 +76,21 @@ enum postgres_end {
     POSTGRES_UNKNOWN, /* it may be there, or come: follow before anything else */
 };
 
-/* JSON texts of what one change is. */
-struct postgres_change {
-    struct postgres_point from, to; /* to.id: new, unique; to.number is from.number + 1 */
-    const char *documents;          /* [{kind, key, id, version, body}], body as text */
-    const char *gone;               /* [{kind, key}] */
-    const char *audit;              /* [{number, resource, body}] */
+/* JSON texts of as much of a change as one statement takes. */
+struct postgres_part {
+    char *documents; /* [{kind, key, id, version, body}], body as text */
+    char *gone;      /* [{kind, key}] */
+    char *audit;     /* [{number, resource, body}] */
 };
 
-/* Answers within COMMIT_MS of postgres.c. A change that has to be tried again gets a new to.id. */
+struct postgres_change {
+    struct postgres_point from, to; /* to.id: new, unique; to.number is from.number + 1 */
+    struct postgres_part *parts;    /* in one transaction; no document is in two of them */
+    size_t part_count, bytes;       /* BYTES: of all texts */
+};
+
+/* Answers within COMMIT_US of postgres.c, and a second for each megabyte. A change that has to be
+ * tried again gets a new to.id. */
 enum postgres_end postgres_commit(struct postgres *postgres, struct postgres_change *change,
                                   struct error *err);
 

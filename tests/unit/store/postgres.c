@@ -541,6 +541,47 @@ static void a_role_without_rights_is_told_which(void **state)
     assert_non_null(strstr(err.text, "schema homerun"));
 }
 
+/* The server ends a statement that takes longer than five seconds: none may grow with the change.
+ */
+static void a_large_change_is_sent_in_parts_and_is_one_change(void **state)
+{
+    (void)state;
+    enum { DOCUMENTS = 12, BYTES = 1000000 };
+    struct error err = {0};
+    struct store *a = node("a");
+    assert_int_equal(
+        server_sql("SET client_min_messages = error; DROP SCHEMA IF EXISTS counts CASCADE;"
+                   " CREATE SCHEMA counts; CREATE TABLE counts.statements (one integer);"
+                   " CREATE FUNCTION counts.one() RETURNS trigger LANGUAGE plpgsql AS \\$\\$ BEGIN"
+                   " INSERT INTO counts.statements VALUES (1); RETURN NULL; END \\$\\$;"
+                   " CREATE TRIGGER one AFTER INSERT ON homerun.document"
+                   " EXECUTE FUNCTION counts.one()"),
+        0);
+    char *text = malloc(BYTES + 1);
+    memset(text, 'x', BYTES);
+    text[BYTES] = '\0';
+    auto_json *body = json_pack("{s:s}", "text", text);
+    assert_true(store_begin(a, &err));
+    for (int i = 0; i < DOCUMENTS; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "s%d", i);
+        assert_true(store_put(a, STORE_SERVICE, key, body, NULL, NULL, &err));
+    }
+    if (!store_commit(a, &err)) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(
+        server_sql(
+            "DO \\$\\$ BEGIN ASSERT (SELECT count(*) BETWEEN 2 AND 6 FROM counts.statements);"
+            " ASSERT (SELECT count(*) = 1 FROM homerun.change);"
+            " ASSERT (SELECT count(*) = 12 FROM homerun.touched);"
+            " ASSERT (SELECT sum(length(body)) > 12000000 FROM homerun.document);"
+            " END \\$\\$; DROP SCHEMA counts CASCADE"),
+        0);
+    free(text);
+    store_close(a);
+}
+
 /* Statements are written for these settings, whatever was set for the database or the role. */
 static void what_was_set_for_the_database_means_other_sessions(void **state)
 {
@@ -640,6 +681,7 @@ int main(void)
         cmocka_unit_test_setup(a_database_that_was_put_back_is_noticed, make),
         cmocka_unit_test_setup(a_copy_is_not_taken_for_a_record, make),
         cmocka_unit_test_setup(a_role_without_rights_is_told_which, make),
+        cmocka_unit_test_setup(a_large_change_is_sent_in_parts_and_is_one_change, make),
         cmocka_unit_test_setup(what_was_set_for_the_database_means_other_sessions, make),
         cmocka_unit_test_setup(urls_that_give_something_away_are_refused, make),
     };
