@@ -47,6 +47,16 @@ void arena_reset(struct arena *arena)
     arena->left = arena->blocks->bytes;
 }
 
+void arena_cut(struct arena *arena, const struct arena *before)
+{
+    while (arena->blocks != before->blocks) {
+        struct arena_block *older = arena->blocks->older;
+        free(arena->blocks);
+        arena->blocks = older;
+    }
+    *arena = *before;
+}
+
 static void *take(struct arena *arena, size_t bytes)
 {
     size_t align = alignof(max_align_t);

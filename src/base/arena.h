@@ -23,6 +23,9 @@ void arena_done(struct arena *arena);
 /* Frees everything but the first block: for a connection that serves one request after another. */
 void arena_reset(struct arena *arena);
 
+/* Frees what was allocated since ARENA was as BEFORE, a copy of it, says. */
+void arena_cut(struct arena *arena, const struct arena *before);
+
 /* Aligned for any type, zeroed. Never NULL, also for 0 bytes. */
 void *arena_alloc(struct arena *arena, size_t bytes);
 #define arena_new(arena, type)          ((type *)arena_alloc((arena), sizeof(type)))

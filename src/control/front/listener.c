@@ -827,6 +827,21 @@ static bool handle(struct api_call *call, struct slice bytes, bool stale,
 }
 
 /*
+ * CALL is what it was BEFORE its handler began, and so is its memory: many tries take no more than
+ * one. Only its client may have left meanwhile.
+ */
+static void begin_anew(struct api_call *call, const struct api_call *before, const json_t *body)
+{
+    struct exchange *exchange = call->exchange;
+    auto_json *used = json_steal(&call->body);
+    auto_json *details = json_steal(&call->policy_details);
+    arena_cut(&call->arena, &before->arena);
+    *call = *before;
+    call->exchange = exchange;
+    call->body = body == NULL ? NULL : json_deep_copy(body);
+}
+
+/*
  * In a cluster another node may be faster: then nothing was changed, and the call is done anew on
  * what that node has left, from its caller's permission on. The last try is answered as it ends.
  */
@@ -838,6 +853,7 @@ static void handle_until_first(struct api_call *call, struct ready_call *ready)
     bool stale = call->transport != NULL || is_stale(control, began_ms, began_change);
     auto_json *body =
         control->nodes == NULL || call->body == NULL ? NULL : json_deep_copy(call->body);
+    const struct api_call before = *call;
     int64_t until_us = clock_mono_us() + TURN_AGAIN_US;
     for (;;) {
         control->again = control->nodes != NULL && clock_mono_us() < until_us ? call : NULL;
@@ -847,9 +863,7 @@ static void handle_until_first(struct api_call *call, struct ready_call *ready)
             break; /* CALL may be gone */
         }
         turn_catch_up(control);
-        json_decref(call->body);
-        call->body = body == NULL ? NULL : json_deep_copy(body);
-        call->changes = false;
+        begin_anew(call, &before, body);
         stale = true;
     }
     control->again = NULL;

@@ -118,6 +118,41 @@ static void a_file_is_written_whole_or_not_at_all(void **state)
     unlink(path);
 }
 
+static size_t blocks_of(const struct arena *arena)
+{
+    size_t count = 0;
+    struct arena_block *const *at = &arena->blocks; /* a block begins with the older one */
+    for (; *at != NULL; at = (struct arena_block *const *)*at) {
+        count++;
+    }
+    return count;
+}
+
+static void an_arena_that_is_cut_has_what_it_had_and_takes_no_more(void **state)
+{
+    (void)state;
+    auto_arena arena = {0}, none = {0};
+    arena_cut(&none, &(struct arena){0});
+    assert_null(none.blocks);
+    const char *kept = arena_string(&arena, SLICE("kept"));
+    const struct arena before = arena;
+    size_t blocks = blocks_of(&arena);
+    for (int try = 0; try < 3; try++) {
+        for (int i = 0; i < 100; i++) {
+            arena_alloc(&arena, 1000);
+        }
+        arena_alloc(&arena, 100000);
+        assert_true(blocks_of(&arena) > blocks);
+        arena_cut(&arena, &before);
+        assert_int_equal(blocks_of(&arena), blocks);
+        assert_string_equal(kept, "kept");
+        assert_string_equal(arena_printf(&arena, "%d", 7), "7");
+    }
+    arena_cut(&arena, &before);
+    arena_cut(&arena, &(struct arena){0});
+    assert_null(arena.blocks);
+}
+
 static void numbers_are_decimal_and_nothing_else(void **state)
 {
     (void)state;
@@ -150,6 +185,7 @@ int main(void)
         cmocka_unit_test(siphash_agrees_with_its_authors),
         cmocka_unit_test(an_error_grows_as_it_rises),
         cmocka_unit_test(a_file_is_written_whole_or_not_at_all),
+        cmocka_unit_test(an_arena_that_is_cut_has_what_it_had_and_takes_no_more),
         cmocka_unit_test(numbers_are_decimal_and_nothing_else),
         cmocka_unit_test(crc32c_agrees_with_rfc_3720),
     };
