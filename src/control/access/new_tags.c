@@ -56,13 +56,14 @@ static bool read_one(struct api_call *call, const char *key_name, const char *va
             return error_field(err, "tags", "The tag key %s is there twice.", key);
         }
     }
-    out->items[out->count++] = (struct tag){
+    struct tag tag = {
         .key = arena_string(&call->arena, slice_of(key)),
         .value = arena_string(&call->arena, slice_of(value)),
         .key_name = kept(call, key_doc, "namespacedName"),
         .value_name = kept(call, value_doc, "shortName"),
         .key_parent = kept(call, key_doc, "parent"),
     };
+    tag_set_add(out, &call->arena, &tag);
     return api_allowed(call, "resourcemanager.tagValueBindings.create", value, err);
 }
 

@@ -162,7 +162,7 @@ bool orgpolicy_check_service(struct api_call *call, const char *resource, const 
 {
     struct orgpolicy_ask *ask = orgpolicy_ask_new(call->control, &call->arena, resource, err);
     if (ask != NULL && call->new_tags != NULL) {
-        tags_overlay(&ask->tags, call->new_tags);
+        tags_overlay(&ask->tags, &call->arena, call->new_tags);
     }
     if (ask == NULL || !orgpolicy_ask_service(ask, method, doc, err) ||
         !orgpolicy_conclude(call, ask, err)) {

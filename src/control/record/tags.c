@@ -38,6 +38,22 @@ uint64_t tag_resource_id(struct control *control, const char *resource)
     return doc.id;
 }
 
+void tag_set_add(struct tag_set *set, struct arena *arena, const struct tag *tag)
+{
+    if (set->count == TAGS_MAX) {
+        return;
+    }
+    if (set->count == set->room) {
+        set->room = set->room == 0 ? 4 : 2 * set->room;
+        struct tag *more = arena_array(arena, struct tag, set->room);
+        for (size_t i = 0; i < set->count; i++) {
+            more[i] = set->items[i];
+        }
+        set->items = more;
+    }
+    set->items[set->count++] = *tag;
+}
+
 struct collecting {
     struct control *control;
     struct arena *arena;
@@ -84,7 +100,7 @@ static bool collect(const struct store_doc *doc, void *ctx)
         knows_key(out, json_text_or(value, "parent", ""))) {
         return true;
     }
-    out->items[out->count++] = (struct tag){
+    struct tag tag = {
         .key = kept(collecting, value, "parent"),
         .value = arena_string(collecting->arena, slice_of(value_id)),
         .key_name = kept(collecting, key, "namespacedName"),
@@ -92,6 +108,7 @@ static bool collect(const struct store_doc *doc, void *ctx)
         .key_parent = kept(collecting, key, "parent"),
         .inherited = collecting->inherited,
     };
+    tag_set_add(out, collecting->arena, &tag);
     return out->count < TAGS_MAX;
 }
 
@@ -130,15 +147,18 @@ bool tags_effective(struct control *control, struct arena *arena, const char *re
     return true;
 }
 
-void tags_overlay(struct tag_set *set, const struct tag_set *nearer)
+void tags_overlay(struct tag_set *set, struct arena *arena, const struct tag_set *nearer)
 {
-    struct tag_set below = *set;
-    *set = *nearer;
-    for (size_t i = 0; i < below.count && set->count < TAGS_MAX; i++) {
-        if (!knows_key(set, below.items[i].key)) {
-            set->items[set->count++] = below.items[i];
+    struct tag_set both = {0};
+    for (size_t i = 0; i < nearer->count; i++) {
+        tag_set_add(&both, arena, &nearer->items[i]);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        if (!knows_key(&both, set->items[i].key)) {
+            tag_set_add(&both, arena, &set->items[i]);
         }
     }
+    *set = both;
 }
 
 struct named {

@@ -15,10 +15,14 @@ struct tag {
     bool inherited;
 };
 
+/* Starts as {0}. Most have none or a few, so it grows with what it gets. */
 struct tag_set {
-    struct tag items[TAGS_MAX];
-    size_t count;
+    struct tag *items; /* in the arena of who fills it */
+    size_t count, room;
 };
+
+/* TAG is copied, its texts are not. More than TAGS_MAX are not taken. */
+void tag_set_add(struct tag_set *set, struct arena *arena, const struct tag *tag);
 
 /*
  * The tags that hold for RESOURCE (a store key), its own and inherited; the nearest value of a key
@@ -30,7 +34,7 @@ bool tags_effective(struct control *control, struct arena *arena, const char *re
 bool tags_own(struct control *control, struct arena *arena, const char *resource, uint64_t id,
               struct tag_set *out, struct error *err);
 /* Puts NEARER in front of what SET has: its values of a key win. */
-void tags_overlay(struct tag_set *set, const struct tag_set *nearer);
+void tags_overlay(struct tag_set *set, struct arena *arena, const struct tag_set *nearer);
 /* "tagKeys/N" or "tagValues/N" (KIND: "tagKeys/" or "tagValues/") of what has that namespaced name;
  * NULL if nothing has. In ARENA. */
 const char *tag_named(struct control *control, struct arena *arena, const char *kind,
