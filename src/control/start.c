@@ -245,11 +245,11 @@ static bool bring_index_up(struct control *control, struct error *err)
         return false;
     }
     /* LMDB keeps the pages of its largest transaction for the next one: this was the whole index.
-     */
+     * Of its tables (6 MB) it touches next to nothing, so they must not be made of used pages. */
     auto_arena arena = {0};
     index_writer_free(control->index);
-    control->index = index_writer_new(settings_path(&control->settings, &arena, "index"), err);
     malloc_trim(0);
+    control->index = index_writer_new(settings_path(&control->settings, &arena, "index"), err);
     return control->index != NULL;
 }
 
