@@ -258,7 +258,7 @@ static void follow(struct control *control)
 {
     static bool failing; /* said once, not with each try */
     struct error err = {0};
-    bool good = publish_follow(control, issuer_own(control), &err);
+    bool good = publish_follow(control, issuer_own(control), operations_seen, &err);
     if (!good && !failing) {
         log_warn("store: not brought up to date: %s", err.text);
     } else if (good && failing) {

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from by_api import SERVICES, make_account, put_service, set_policy
+from by_api import SERVICES, add_odd_image, make_account, put_service, set_policy
 from cluster_stand import LEASE, Cluster, ask, ask_all, node
 from homerun import finally_do, main, test, wait_until
 from postgres_stand import homerun_on
@@ -208,6 +208,21 @@ def what_two_nodes_change_at_once_is_done_one_after_the_other():
     lists = [one.api("GET", f"{ACCOUNTS}?pageSize=100").json["accounts"] for one in nodes]
     assert lists[0] == lists[1] == lists[2]
     assert sum("at-once" in account["email"] for account in lists[0]) == 24
+
+
+@test
+def an_operation_is_waited_for_and_ended_at_other_nodes_than_the_one_that_began_it():
+    one, two, three = cluster().nodes
+    operations = f"/v2/projects/demo/locations/{one.ready['region']}/operations"
+    assert put_service(one, "waited", add_odd_image(one, "deaf")).status == 200
+    open_ones = [each["name"] for each in two.api("GET", operations).json["operations"] if not each.get("done")]
+    assert len(open_ones) == 1, open_ones
+    waits = threading.Thread(target=two.api, args=("POST", f"/v2/{open_ones[0]}:wait", {"timeout": "30s"}))
+    waits.start()
+    assert three.api("DELETE", f"{SERVICES}/waited").status == 200
+    wait_until(lambda: two.api("GET", f"/v2/{open_ones[0]}").json.get("done"), "it has ended")
+    waits.join(20)
+    assert not waits.is_alive(), "it was waited for until the end"
 
 
 @test

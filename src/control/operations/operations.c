@@ -247,16 +247,63 @@ static bool is_done(struct control *control, const char *key)
     return json_flag(doc.body, "done", false);
 }
 
-void operation_wake(struct control *control, const char *resource)
+/* Lets go of those of RESOURCE (NULL: of any) that are done, and answers who waits for them. */
+static void wake_done(struct control *control, const char *resource)
 {
     struct operations *operations = control->operations;
     struct open_operation **at = &operations->open;
     while (*at != NULL) {
-        if (strcmp((*at)->resource, resource) != 0 || !is_done(control, (*at)->key)) {
+        if ((resource != NULL && strcmp((*at)->resource, resource) != 0) ||
+            !is_done(control, (*at)->key)) {
             at = &(*at)->next;
             continue;
         }
         waiters_wake(operations->waiters, (*at)->key);
         open_remove(at);
     }
+}
+
+void operation_wake(struct control *control, const char *resource)
+{
+    wake_done(control, resource);
+}
+
+/* ---- of other nodes ---- */
+
+static struct open_operation **open_find(struct operations *operations, const char *key)
+{
+    struct open_operation **at = &operations->open;
+    while (*at != NULL && strcmp((*at)->key, key) != 0) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+static bool open_load_new(const struct store_doc *doc, void *ctx)
+{
+    return *open_find(ctx, doc->key) != NULL || open_load(doc, ctx);
+}
+
+void operations_seen(struct control *control, const char *kind, const char *key)
+{
+    struct operations *operations = control->operations;
+    if (kind[0] == '\0') {
+        store_look(control->store, STORE_OPERATION, "", open_load_new, operations);
+        wake_done(control, NULL);
+        return;
+    }
+    if (strcmp(kind, STORE_OPERATION) != 0) {
+        return;
+    }
+    auto_doc doc = {0};
+    struct open_operation **at = open_find(operations, key);
+    bool found = store_get(control->store, STORE_OPERATION, key, &doc, NULL) == STORE_FOUND;
+    if (found && !json_flag(doc.body, "done", false)) {
+        open_load_new(&doc, operations);
+        return;
+    }
+    if (*at != NULL) {
+        open_remove(at);
+    }
+    waiters_wake(operations->waiters, key);
 }

@@ -35,6 +35,10 @@ bool operation_finish(struct control *control, const char *resource, const json_
 /* Answers the calls that wait for operations of RESOURCE which are done: after the commit. */
 void operation_wake(struct control *control, const char *resource);
 
+/* What another node has made of a document (publish_seen): an operation that it has begun is known
+ * here, and the calls that wait here for one that is done are answered. */
+void operations_seen(struct control *control, const char *kind, const char *key);
+
 /* The document of the operation KEY, which the caller owns; NOT_FOUND if there is none. */
 enum store_result operation_load(struct control *control, const char *key, json_t **out,
                                  struct error *err);

@@ -172,7 +172,18 @@ static enum store_follow follow_once(struct control *control, struct own_issuer 
                                                                          : STORE_FOLLOW_FAILED;
 }
 
-bool publish_follow(struct control *control, struct own_issuer own, struct error *err)
+static void tell_seen(struct control *control, const struct touched *touched, publish_seen seen)
+{
+    for (size_t i = 0; i < touched->count && !touched->all; i++) {
+        seen(control, touched->items[i].kind, touched->items[i].key);
+    }
+    if (touched->all) {
+        seen(control, "", "");
+    }
+}
+
+bool publish_follow(struct control *control, struct own_issuer own, publish_seen seen,
+                    struct error *err)
 {
     struct touched *touched = mem_new(struct touched);
     enum store_follow followed;
@@ -182,6 +193,9 @@ bool publish_follow(struct control *control, struct own_issuer own, struct error
         followed = follow_once(control, own, touched, err);
     } while (followed == STORE_FOLLOW_FAILED && index_writer_grows(control->index));
     bool all = touched->all;
+    if (followed == STORE_FOLLOW_NOTHING) {
+        tell_seen(control, touched, seen);
+    }
     arena_done(&touched->arena);
     free(touched);
     if (all) {

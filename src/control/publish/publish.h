@@ -40,9 +40,14 @@ bool publish_record(struct change **change, struct own_issuer own, struct error 
 /* A change for what store_follow() has put into the record; on failure that is rolled back. */
 struct change *change_begin_following(struct control *control, struct error *err);
 
+/* Called for each document that others have changed, when the index has it; with kind and key ""
+ * if it may be any. */
+typedef void (*publish_seen)(struct control *control, const char *kind, const char *key);
+
 /* Takes up what other nodes have changed, and puts it into the index. True if there is nothing.
  * Inside of a turn. */
-bool publish_follow(struct control *control, struct own_issuer own, struct error *err);
+bool publish_follow(struct control *control, struct own_issuer own, publish_seen seen,
+                    struct error *err);
 
 /* Our own issuer, under each of its names, with its keys: after a rotation. */
 bool publish_own_issuer(struct change *change, struct own_issuer own, struct error *err);
