@@ -27,9 +27,8 @@ struct control {
     struct guesses *registrations;      /* of agents, by address */
     unsigned documents_running;         /* of agents, that are being fetched */
     struct agent_flows *agent_flows;    /* agents that ask for consent, and their codes */
-    struct round_trips *round_trips;    /* sign-ins that are at a provider */
-    struct round_trips *passkey_trips;  /* questions that passkeys are to answer */
-    struct replays *replays;            /* logout tokens that were used */
+    struct burnt *burnt;                /* states of sign-ins that were shown wrongly here */
+    struct sealer *sealer;              /* of flows that go on at any node (identity/sealed.h) */
     int64_t sessions_swept_us;     /* clock_mono_us() of the last look for those that are over */
     size_t sessions_count;         /* then, and begun since */
     struct renewals *renewals;     /* of people who are signed in by a provider */

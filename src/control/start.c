@@ -19,6 +19,7 @@
 #include "control/front/listener.h"
 #include "control/front/tls_leaf.h"
 #include "control/identity/agent_flows.h"
+#include "control/identity/burnt.h"
 #include "control/identity/cluster_keys.h"
 #include "control/identity/guesses.h"
 #include "control/identity/handover.h"
@@ -27,8 +28,7 @@
 #include "control/identity/jwks_fetch.h"
 #include "control/identity/owner_file.h"
 #include "control/identity/renewal.h"
-#include "control/identity/replays.h"
-#include "control/identity/round_trip.h"
+#include "control/identity/sealed.h"
 #include "control/identity/workload.h"
 #include "control/operations/operations.h"
 #include "control/publish/nodes.h"
@@ -41,6 +41,7 @@
 #include "control/sandbox.h"
 #include "control/seed.h"
 #include "ipc/confine.h"
+#include "ipc/signer_client.h"
 
 /* What could not be read is held against the work that asked for it, and no other. */
 static void on_turn(uv_check_t *check)
@@ -364,6 +365,22 @@ static bool listen_tls(struct control *control, const struct net_limits *limits,
     return control->tls_listener != NULL;
 }
 
+/* After the keys have been settled: on all nodes of a cluster they are the same by now. */
+static bool derive_keys(struct control *control, struct error *err)
+{
+    auto_arena arena = {0};
+    struct slice key;
+    if (!signer_call(control->signer_fd, &control->signer_next_id, SIGN_DERIVE,
+                     SLICE("control: flows of sign-in"), &arena, &key, NULL, err)) {
+        return error_wrap(err, "the key of sign-ins");
+    }
+    if (key.len != SEALER_KEY_BYTES) {
+        return error_set(err, STATUS_INTERNAL, "the signer's key of sign-ins is not whole");
+    }
+    control->sealer = sealer_new((const unsigned char *)key.data, clock_boot_id(&arena));
+    return true;
+}
+
 static bool start(struct control *control, struct error *err)
 {
     struct net_limits limits;
@@ -376,9 +393,7 @@ static bool start(struct control *control, struct error *err)
     control->guesses = guesses_new();
     control->registrations = guesses_new();
     control->agent_flows = agent_flows_new();
-    control->round_trips = round_trips_new();
-    control->passkey_trips = round_trips_new();
-    control->replays = replays_new();
+    control->burnt = burnt_new();
     if (!open_record(control, err)) {
         return false;
     }
@@ -392,9 +407,9 @@ static bool start(struct control *control, struct error *err)
     if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
         !cluster_keys_settle(control, issuer_signers_keys(control), control->issuer->taken_old,
                              err) ||
-        !store_settle(control->store, err) || !bring_index_up(control, err) ||
-        !tls_leaf_services(control, err) || !connect_open(control, err) ||
-        !open_channels(control, err) || !run_resume(control, err) ||
+        !derive_keys(control, err) || !store_settle(control->store, err) ||
+        !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
+        !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) ||
         !run_secrets_expire(control, err)) {
         return false;
     }
@@ -443,9 +458,8 @@ static void finish(struct control *control)
     net_free(control->net);
     index_reader_free(control->published);
     handovers_free(control->handovers);
-    round_trips_free(control->round_trips);
-    round_trips_free(control->passkey_trips);
-    replays_free(control->replays);
+    sealer_free(control->sealer);
+    burnt_free(control->burnt);
     guesses_free(control->guesses);
     guesses_free(control->registrations);
     agent_flows_free(control->agent_flows);

@@ -141,6 +141,8 @@ enum sign_kind {
                             signer/wrap.h */
     SIGN_UNWRAP,         /* bytes = what SIGN_WRAP answered at some node: they become this node's;
                             answer = "newest", or "old": wrapped by another key than our first */
+    SIGN_DERIVE, /* bytes = what for; answer = 32 bytes that follow from that and from the key
+                    of secrets: the same on all nodes of a cluster */
 };
 struct msg_sign {
     uint64_t id; /* chosen by the asker */

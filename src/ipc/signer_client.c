@@ -13,7 +13,7 @@ static const unsigned timeout_ms[] = {
     [SIGN_ACCOUNT_KEY] = 10000,   [SIGN_SEAL] = 2000,
     [SIGN_OPEN] = 2000,           [SIGN_DOOR_KEYS] = 2000,
     [SIGN_DOOR_ASSERTION] = 2000, [SIGN_WRAP] = 2000,
-    [SIGN_UNWRAP] = 10000,
+    [SIGN_UNWRAP] = 10000,        [SIGN_DERIVE] = 2000,
 };
 
 static bool ask(int fd, uint64_t id, enum sign_kind kind, struct slice bytes, struct arena *arena,

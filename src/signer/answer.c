@@ -5,7 +5,9 @@
  */
 #include "signer/answer.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buffer.h"
 #include "base/encode.h"
@@ -295,6 +297,28 @@ static bool answer_unwrap(const struct question *question, struct slice *out, st
     return true;
 }
 
+/* ---- keys of other processes ---- */
+
+/* HMAC-SHA256 under the key of secrets, which is used for nothing else but AES-GCM: what is derived
+ * tells nothing of it, nor of what is derived for another purpose. */
+static bool answer_derive(const struct question *question, struct slice *out, struct error *err)
+{
+    static const char label[] = "homerun derived key";
+    const struct seal_key *seal = &question->keyring->seal;
+    size_t bytes = sizeof(label) + question->bytes.len, length = 0;
+    unsigned char *text = arena_alloc(question->arena, bytes);
+    unsigned char *key = arena_alloc(question->arena, SEAL_KEY_BYTES);
+    if (question->bytes.len == 0) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "no purpose is named");
+    }
+    memcpy(text, label, sizeof(label)); /* with its NUL */
+    memcpy(text + sizeof(label), question->bytes.data, question->bytes.len);
+    *out = (struct slice){(const char *)key, SEAL_KEY_BYTES};
+    return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, seal->key, SEAL_KEY_BYTES, text, bytes,
+                     key, SEAL_KEY_BYTES, &length) != NULL ||
+           error_set(err, STATUS_INTERNAL, "the key could not be derived");
+}
+
 /* ---- the doors ---- */
 
 static bool answer_door_assertion(const struct question *question, struct slice *out,
@@ -328,6 +352,7 @@ static bool (*const makers[])(const struct question *question, struct slice *out
     [SIGN_DOOR_KEYS] = answer_door_keys,
     [SIGN_WRAP] = answer_wrap,
     [SIGN_UNWRAP] = answer_unwrap,
+    [SIGN_DERIVE] = answer_derive,
 };
 
 bool answer_may_ask(enum process_role who, uint32_t kind)

@@ -244,8 +244,8 @@ static void issuers_delete(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    if (!session_end_all(call, key, "sign-out-by-removal", is_of_provider, (void *)(uintptr_t)key,
-                         &count, &err)) {
+    if (!session_end_all(call, key, "sign-out-by-removal", NULL, is_of_provider,
+                         (void *)(uintptr_t)key, &count, &err)) {
         api_fail(call, &err);
         return;
     }

@@ -129,7 +129,8 @@ static void sessions_sign_out(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    if (!session_end_all(call, resource, "sign-out-everywhere", is_wanted, &wanted, &count, &err)) {
+    if (!session_end_all(call, resource, "sign-out-everywhere", NULL, is_wanted, &wanted, &count,
+                         &err)) {
         api_fail(call, &err);
         return;
     }

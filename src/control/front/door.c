@@ -297,7 +297,13 @@ static void lead_on(struct api_call *call, const struct session *session, const 
     door_page_reply(call, &page);
 }
 
-void door_signed_in(struct api_call *call, struct slice id, const char *note)
+const char *door_trip_cookie(struct api_call *call, struct slice state)
+{
+    return arena_printf(&call->arena, COOKIE_STATE "%.*s", SLICE_ARG(slice_upto(state, 8)));
+}
+
+void door_signed_in(struct api_call *call, struct slice id, const char *note,
+                    const struct round_trip *trip)
 {
     auto_session session = {0};
     struct error err;
@@ -305,8 +311,11 @@ void door_signed_in(struct api_call *call, struct slice id, const char *note)
         door_fail(call, &err);
         return;
     }
-    const struct api_header cookie = cookie_set(call, COOKIE_SSO, id, SESSION_ABSOLUTE_S);
-    lead_on(call, &session, note, &cookie, 1);
+    struct api_header cookies[2] = {cookie_set(call, COOKIE_SSO, id, SESSION_ABSOLUTE_S)};
+    if (trip != NULL) {
+        cookies[1] = cookie_set(call, door_trip_cookie(call, trip->state), SLICE("-"), 0);
+    }
+    lead_on(call, &session, note, cookies, trip == NULL ? 1 : 2);
 }
 
 bool door_replace_session(struct api_call *call, struct change *change, struct slice id,
@@ -523,7 +532,7 @@ static void link_post(struct api_call *call)
         door_fail(call, &err);
         return;
     }
-    door_signed_in(call, id, NULL);
+    door_signed_in(call, id, NULL, NULL);
 }
 
 void door_no_page(struct api_call *call)

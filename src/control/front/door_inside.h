@@ -3,6 +3,7 @@
 
 #include "control/front/door_pages.h"
 #include "control/identity/handover.h"
+#include "control/identity/round_trip.h"
 
 /* "https://auth.DOMAIN:PORT", in the call's arena. */
 const char *door_auth_url(struct api_call *call);
@@ -28,8 +29,12 @@ void door_sign_in_after_all(struct api_call *call);
 void door_add_name(struct api_call *call, struct door_page *page, struct slice name);
 
 /* The end of a sign-in whose session has the cookie ID: sets it, and leads the person on. NOTE:
- * what they should know first; NULL for nothing. */
-void door_signed_in(struct api_call *call, struct slice id, const char *note);
+ * what they should know first; NULL for nothing. TRIP: it was a round trip; NULL if none. */
+void door_signed_in(struct api_call *call, struct slice id, const char *note,
+                    const struct round_trip *trip);
+enum { TRIPS_IN_BROWSER_MAX = 24 }; /* that are under way */
+/* The name of the cookie of the round trip with STATE. */
+const char *door_trip_cookie(struct api_call *call, struct slice state);
 /* The User-Agent of the request. */
 struct slice door_browser(const struct api_call *call);
 /* The value of a cookie of ours, "" if there is none. False if there are two: the call has been

@@ -16,7 +16,6 @@
 #include "control/identity/accounts.h"
 #include "control/identity/guesses.h"
 #include "control/identity/passkeys.h"
-#include "control/identity/round_trip.h"
 #include "http/query.h"
 
 enum { FIELD_MAX = 8192 }; /* of a form, in base64url */
@@ -72,21 +71,21 @@ static void add_hidden(struct api_call *call, struct door_page *page, const char
     door_page_add(page, "\">");
 }
 
-static const char *cookie_of(struct api_call *call, struct slice challenge)
-{
-    return arena_printf(&call->arena, COOKIE_STATE "%.*s", SLICE_ARG(slice_upto(challenge, 8)));
-}
-
 /* A challenge for what OWNER (a session's key; "" for who signs in) asks, in the page. */
 static void add_challenge(struct api_call *call, struct door_page *page, const char *owner)
 {
-    const struct round_trip plan = {.provider = slice_of(owner)};
-    struct slice challenge, cookie;
-    round_trip_begin(call->control->passkey_trips, &call->arena, &plan, clock_boot_us(), &challenge,
-                     &cookie);
-    add_hidden(call, page, "challenge", challenge);
+    struct round_trip trip = {.purpose = TRIP_TO_PASSKEY, .provider = slice_of(owner)};
+    struct slice cookie;
+    struct api_header dropped[COOKIES_DROPPED_MAX];
+    round_trip_begin(call->control->sealer, &call->arena, &trip, moment_now(), &cookie);
+    add_hidden(call, page, "challenge", trip.state);
     add_hidden(call, page, "rp", slice_of(rp_id(call)));
-    door_page_header(page, cookie_set(call, cookie_of(call, challenge), cookie, ROUND_TRIP_S));
+    unsigned count = cookies_drop_oldest(call, COOKIE_STATE, TRIPS_IN_BROWSER_MAX, dropped);
+    for (unsigned i = 0; i < count; i++) {
+        door_page_header(page, dropped[i]);
+    }
+    door_page_header(page,
+                     cookie_set(call, door_trip_cookie(call, trip.state), cookie, ROUND_TRIP_S));
 }
 
 static void add_fields(struct api_call *call, struct door_page *page, const char *const *names)
@@ -121,24 +120,24 @@ static bool decoded(struct api_call *call, const char *name, size_t max, struct 
            error_set(err, STATUS_INVALID_ARGUMENT, "The browser's answer is not whole.");
 }
 
-/* Takes the challenge that the form answers, whatever follows. OWNER as in add_challenge(). */
-static bool take_challenge(struct api_call *call, const char *owner, struct slice *challenge,
+/* The challenge that the form answers. OWNER as in add_challenge(). */
+static bool find_challenge(struct api_call *call, const char *owner, struct round_trip *out,
                            struct error *err)
 {
-    struct round_trip trip;
     bool several;
-    *challenge = field(call, "challenge");
+    struct slice challenge = field(call, "challenge");
     struct slice cookie =
-        cookie_find(exchange_request(call->exchange), cookie_of(call, *challenge), &several);
-    return (round_trip_take(call->control->passkey_trips, &call->arena, *challenge, cookie,
-                            clock_boot_us(), &trip) &&
-            slice_is(trip.provider, owner)) ||
+        cookie_find(exchange_request(call->exchange), door_trip_cookie(call, challenge), &several);
+    return (round_trip_find(call->control, &call->arena, TRIP_TO_PASSKEY, challenge, cookie,
+                            moment_now(), out) &&
+            slice_is(out->provider, owner)) ||
            error_set(err, STATUS_INVALID_ARGUMENT,
                      "This was answered already, took longer than ten minutes, or began in another "
                      "browser. Begin again.");
 }
 
 struct answer {
+    struct round_trip trip; /* used up by the change that it leads to */
     struct slice client, auth;
     struct webauthn_seen seen;
 };
@@ -151,8 +150,11 @@ static bool read_answer(struct api_call *call, const char *owner, bool registrat
         .origin = slice_of(door_auth_url(call)),
         .rp_id = slice_of(rp_id(call)),
     };
-    return take_challenge(call, owner, &expected.challenge, err) &&
-           decoded(call, "client", WEBAUTHN_CLIENT_MAX, &out->client, err) &&
+    if (!find_challenge(call, owner, &out->trip, err)) {
+        return false;
+    }
+    expected.challenge = out->trip.state;
+    return decoded(call, "client", WEBAUTHN_CLIENT_MAX, &out->client, err) &&
            decoded(call, "auth", WEBAUTHN_AUTH_MAX, &out->auth, err) &&
            webauthn_read(out->client, out->auth, &expected, &out->seen, err);
 }
@@ -221,7 +223,8 @@ static bool sign_in(struct api_call *call, const struct answer *answer,
         return false;
     }
     auto_change *change = api_change(call, err);
-    return change != NULL && passkey_use(call->control, passkey, &answer->seen, err) &&
+    return change != NULL && once_use(call->control, &answer->trip.once, err) &&
+           passkey_use(call->control, passkey, &answer->seen, err) &&
            session_begin(call, change, &plan, id, err) &&
            door_replace_session(call, change, *id, err) && change_commit(&change, err);
 }
@@ -243,7 +246,7 @@ static void use_post(struct api_call *call)
         door_fail(call, &err);
         return;
     }
-    door_signed_in(call, id, NULL);
+    door_signed_in(call, id, NULL, &answer.trip);
 }
 
 /* ---- adding and removing ---- */
@@ -328,8 +331,8 @@ static bool add(struct api_call *call, const struct session *session, struct err
     bool negative = slice_starts(number, SLICE("-")) && number.len <= 8 &&
                     slice_to_u64(slice_from(number, 1), &value);
     enum trust_alg alg = webauthn_key(&answer.seen, spki, negative ? -(int64_t)value : 0, err);
-    return alg != TRUST_ALG_NONE &&
-           passkey_add(call, session, &answer.seen, spki, alg, field(call, "name"), err);
+    return alg != TRUST_ALG_NONE && passkey_add(call, session, &answer.trip.once, &answer.seen,
+                                                spki, alg, field(call, "name"), err);
 }
 
 static void go_home(struct api_call *call)

@@ -16,8 +16,7 @@
 #include "control/identity/http_fetch.h"
 #include "control/identity/provider_talk.h"
 #include "control/identity/renewal.h"
-#include "control/identity/replays.h"
-#include "control/identity/round_trip.h"
+#include "control/publish/turn.h"
 #include "http/percent.h"
 #include "http/query.h"
 
@@ -26,7 +25,8 @@ enum {
     ERROR_CODE_MAX = 40,
     LOOK_S = 60,
     LOOK_DOWN_S = 3,
-    HINT_MAX = 4096
+    HINT_MAX = 4096,
+    LOGOUT_TOKEN_S = 10 * 60 /* longer than one is taken */
 };
 
 static struct slice encoded(struct api_call *call, const char *text)
@@ -99,34 +99,31 @@ static const char *challenge_of(struct api_call *call, struct slice verifier)
 static void lead_out(struct api_call *call, const struct provider *provider, struct round_trip plan,
                      const char *const *more, const struct login *login)
 {
-    struct slice state, cookie;
+    struct slice cookie;
     struct buffer url = BUFFER_INIT(16384);
+    struct api_header headers[2 + COOKIES_DROPPED_MAX];
+    plan.purpose = TRIP_TO_PROVIDER;
     plan.provider = slice_of(provider->key);
     plan.provider_id = provider->id;
-    plan.nonce = ticket_new(&call->arena);
-    plan.verifier = ticket_new(&call->arena);
-    round_trip_begin(call->control->round_trips, &call->arena, &plan, clock_boot_us(), &state,
-                     &cookie);
+    round_trip_begin(call->control->sealer, &call->arena, &plan, moment_now(), &cookie);
     buffer_add_text(&url, provider->authorize_url);
     add_parameter(call, &url, "response_type", "code");
     add_parameter(call, &url, "client_id", provider->client_id);
     add_parameter(call, &url, "redirect_uri", callback_url(call));
     add_parameter(call, &url, "scope", provider->scopes);
-    add_parameter(call, &url, "state", arena_string(&call->arena, state));
+    add_parameter(call, &url, "state", arena_string(&call->arena, plan.state));
     add_parameter(call, &url, "nonce", arena_string(&call->arena, plan.nonce));
     add_parameter(call, &url, "code_challenge", challenge_of(call, plan.verifier));
     add_parameter(call, &url, "code_challenge_method", "S256");
     for (; *more != NULL; more += 2) {
         add_parameter(call, &url, more[0], more[1]);
     }
-    const struct api_header headers[] = {
-        cookie_set(call,
-                   arena_printf(&call->arena, COOKIE_STATE "%.*s", SLICE_ARG(slice_upto(state, 8))),
-                   cookie, ROUND_TRIP_S),
-        cookie_set(call, COOKIE_LOGIN, login == NULL ? SLICE("-") : login->id, LOGIN_S),
-    };
-    door_redirect(call, 302, arena_string(&call->arena, buffer_slice(&url)), headers,
-                  login == NULL ? 1 : 2);
+    unsigned count = cookies_drop_oldest(call, COOKIE_STATE, TRIPS_IN_BROWSER_MAX, headers);
+    headers[count++] = cookie_set(call, door_trip_cookie(call, plan.state), cookie, ROUND_TRIP_S);
+    if (login != NULL) {
+        headers[count++] = cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S);
+    }
+    door_redirect(call, 302, arena_string(&call->arena, buffer_slice(&url)), headers, count);
     buffer_done(&url);
 }
 
@@ -310,8 +307,23 @@ static bool keep_session(struct api_call *call, struct provider_talk *talk, stru
         return false;
     }
     auto_change *change = api_change(call, err);
-    return change != NULL && session_begin(call, change, &plan, id, err) &&
+    return change != NULL && once_use(call->control, &trip_of(call)->once, err) &&
+           session_begin(call, change, &plan, id, err) &&
            door_replace_session(call, change, *id, err) && change_commit(&change, err);
+}
+
+/* What the provider has said cannot be asked again: where another node was faster with a change,
+ * the session is begun once more, on what that node left. */
+static bool keep_session_at_last(struct api_call *call, struct provider_talk *talk,
+                                 struct slice *id, struct error *err)
+{
+    int64_t until_us = clock_mono_us() + TURN_AGAIN_US;
+    while (!keep_session(call, talk, id, err)) {
+        if (clock_mono_us() >= until_us || !turn_catch_up(call->control)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void on_talk(struct provider_talk *talk)
@@ -319,7 +331,7 @@ static void on_talk(struct provider_talk *talk)
     struct api_call *call = talk->ctx;
     struct error err = talk->err;
     struct slice id;
-    if (talk->end != TALK_GOOD || !keep_session(call, talk, &id, &err)) {
+    if (talk->end != TALK_GOOD || !keep_session_at_last(call, talk, &id, &err)) {
         bool refused = talk->end == TALK_REFUSED || talk->end == TALK_OVER;
         provider_talk_free(talk);
         if (refused && trip_of(call)->silent) {
@@ -331,7 +343,7 @@ static void on_talk(struct provider_talk *talk)
     }
     const char *note = talk->note == NULL ? NULL : arena_string(&call->arena, slice_of(talk->note));
     provider_talk_free(talk);
-    door_signed_in(call, id, note);
+    door_signed_in(call, id, note, trip_of(call));
 }
 
 /* RFC 6749 section 4.1.2.1; nothing of it is shown but a code of letters. */
@@ -407,12 +419,10 @@ static void callback_get(struct api_call *call)
     struct error err;
     url_query_find(&call->arena, call->query, "state", &state);
     call->user = trip;
-    const char *name =
-        arena_printf(&call->arena, COOKIE_STATE "%.*s", SLICE_ARG(slice_upto(state, 8)));
-    if (!door_cookie(call, name, &cookie)) {
+    if (!door_cookie(call, door_trip_cookie(call, state), &cookie)) {
         return;
     }
-    if (!round_trip_take(call->control->round_trips, &call->arena, state, cookie, clock_boot_us(),
+    if (!round_trip_find(call->control, &call->arena, TRIP_TO_PROVIDER, state, cookie, moment_now(),
                          trip)) {
         error_set(&err, STATUS_INVALID_ARGUMENT,
                   "This answer of an identity provider belongs to no sign-in of this browser: it "
@@ -480,13 +490,15 @@ static bool end_by_logout_token(struct api_call *call, struct slice text, struct
             TOKEN_OK) {
         return false;
     }
-    if (!replays_note(call->control->replays, provider.key, jti, clock_boot_us())) {
-        return error_set(err, STATUS_INVALID_ARGUMENT, "The logout token was used before.");
-    }
     struct ending ending = {slice_of(provider.key), token.sub, sid};
+    const struct once order = {
+        .purpose = "logout token",
+        .name = slice_of(arena_printf(&call->arena, "%s %.*s", provider.key, SLICE_ARG(jti))),
+        .end_us = (token.iat + LOGOUT_TOKEN_S) * 1000000,
+    };
     call->caller.member = slice_of(provider.issuer);
-    return session_end_all(call, provider.key, "sign-out-by-provider", is_ending, &ending, &count,
-                           err);
+    return session_end_all(call, provider.key, "sign-out-by-provider", &order, is_ending, &ending,
+                           &count, err);
 }
 
 /* OpenID Connect Back-Channel Logout 1.0, sections 2.5 to 2.8. */

@@ -117,7 +117,7 @@ static json_t *told(const char *name, const char *id)
     return json_pack("{s:s, s:s}", "passkey", name, "id", id);
 }
 
-bool passkey_add(struct api_call *call, const struct session *session,
+bool passkey_add(struct api_call *call, const struct session *session, const struct once *once,
                  const struct webauthn_seen *seen, struct slice spki, enum trust_alg alg,
                  struct slice name, struct error *err)
 {
@@ -150,7 +150,8 @@ bool passkey_add(struct api_call *call, const struct session *session,
                   (json_int_t)clock_wall_us());
     auto_json *after = told(arena_string(arena, name), strrchr(key, '/') + 1);
     auto_change *change = api_change(call, err);
-    return change != NULL && store_put(control->store, STORE_PASSKEY, key, body, NULL, NULL, err) &&
+    return change != NULL && once_use(control, once, err) &&
+           store_put(control->store, STORE_PASSKEY, key, body, NULL, NULL, err) &&
            change_audit(change, person_resource(control, arena, session->person.shown),
                         "add-passkey", NULL, after, err) &&
            change_commit(&change, err);

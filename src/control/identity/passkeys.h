@@ -30,10 +30,10 @@ struct passkey {
 
 /*
  * Keeps what SEEN registers for the person of SESSION under NAME, in a change of its own with an
- * audit row. ALREADY_EXISTS for one that is there, RESOURCE_EXHAUSTED beyond PASSKEYS_MAX,
- * INVALID_ARGUMENT for a name of control characters.
+ * audit row, which uses ONCE up. ALREADY_EXISTS for one that is there, RESOURCE_EXHAUSTED beyond
+ * PASSKEYS_MAX, INVALID_ARGUMENT for a name of control characters.
  */
-bool passkey_add(struct api_call *call, const struct session *session,
+bool passkey_add(struct api_call *call, const struct session *session, const struct once *once,
                  const struct webauthn_seen *seen, struct slice spki, enum trust_alg alg,
                  struct slice name, struct error *err);
 

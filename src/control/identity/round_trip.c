@@ -1,98 +1,62 @@
 #include "control/identity/round_trip.h"
 
-#include <openssl/crypto.h>
-#include <stdlib.h>
-#include <sys/queue.h>
+#include "control/identity/burnt.h"
+#include "control/identity/ticket.h"
 
-#include "base/map.h"
-#include "base/memory.h"
-
-struct trip {
-    TAILQ_ENTRY(trip) by_age;
-    struct arena arena;
-    struct round_trip plan;
-    struct slice state;
-    unsigned char cookie[TICKET_HASH];
-    int64_t end_us;
-};
-
-struct round_trips {
-    TAILQ_HEAD(, trip) trips; /* oldest first */
-    struct map *by_state;
-    unsigned count;
-};
-
-struct round_trips *round_trips_new(void)
+static struct sealed_terms terms_of(const struct round_trip *trip)
 {
-    struct round_trips *trips = mem_new(struct round_trips);
-    TAILQ_INIT(&trips->trips);
-    trips->by_state = map_new();
-    return trips;
+    return (struct sealed_terms){trip->purpose, trip->state, ROUND_TRIP_S};
 }
 
-static void drop(struct round_trips *trips, struct trip *trip)
+/* They follow from the state, which is shown to others, by a key that is not. */
+static void fill_in(const struct sealer *sealer, struct arena *arena, struct round_trip *trip,
+                    struct moment made)
 {
-    map_remove(trips->by_state, trip->state);
-    TAILQ_REMOVE(&trips->trips, trip, by_age);
-    trips->count--;
-    arena_done(&trip->arena);
-    free(trip);
+    trip->nonce = sealer_derive(sealer, arena, "nonce", trip->state);
+    trip->verifier = sealer_derive(sealer, arena, "code verifier", trip->state);
+    trip->once =
+        (struct once){trip->purpose, trip->state, made.wall_us + (int64_t)ROUND_TRIP_S * 1000000};
 }
 
-void round_trips_free(struct round_trips *trips)
+void round_trip_begin(const struct sealer *sealer, struct arena *arena, struct round_trip *trip,
+                      struct moment now, struct slice *cookie)
 {
-    if (trips == NULL) {
-        return;
-    }
-    while (!TAILQ_EMPTY(&trips->trips)) {
-        drop(trips, TAILQ_FIRST(&trips->trips));
-    }
-    map_free(trips->by_state);
-    free(trips);
+    trip->state = ticket_new(arena);
+    fill_in(sealer, arena, trip, now);
+    auto_json *body = json_pack("{s:o, s:I, s:I, s:b, s:o, s:I}", "p", json_slice(trip->provider),
+                                "i", (json_int_t)trip->provider_id, "a",
+                                (json_int_t)trip->auth_after_s, "q", trip->silent ? 1 : 0, "s",
+                                json_slice(trip->subject), "t", (json_int_t)trip->signed_in_us);
+    const struct sealed_terms terms = terms_of(trip);
+    *cookie = sealed_new(sealer, arena, &terms, body, now);
 }
 
-static void copy(struct arena *arena, const struct round_trip *from, struct round_trip *out)
+static void read_body(struct arena *arena, const json_t *body, struct round_trip *out)
 {
-    *out = *from;
-    out->provider = arena_slice(arena, from->provider);
-    out->nonce = arena_slice(arena, from->nonce);
-    out->verifier = arena_slice(arena, from->verifier);
-    out->subject = arena_slice(arena, from->subject);
+    out->provider = arena_slice(arena, slice_of(json_text_or(body, "p", "")));
+    out->provider_id = (uint64_t)json_number(body, "i", 0);
+    out->auth_after_s = json_number(body, "a", 0);
+    out->silent = json_flag(body, "q", false);
+    out->subject = arena_slice(arena, slice_of(json_text_or(body, "s", "")));
+    out->signed_in_us = json_number(body, "t", 0);
 }
 
-void round_trip_begin(struct round_trips *trips, struct arena *arena, const struct round_trip *plan,
-                      int64_t boot_us, struct slice *state, struct slice *cookie)
+bool round_trip_find(struct control *control, struct arena *arena, const char *purpose,
+                     struct slice state, struct slice cookie, struct moment now,
+                     struct round_trip *out)
 {
-    struct trip *first = TAILQ_FIRST(&trips->trips);
-    while (first != NULL && (first->end_us <= boot_us || trips->count >= ROUND_TRIPS_MAX)) {
-        drop(trips, first);
-        first = TAILQ_FIRST(&trips->trips);
-    }
-    struct trip *trip = mem_new(struct trip);
-    copy(&trip->arena, plan, &trip->plan);
-    trip->state = ticket_new(&trip->arena);
-    trip->end_us = boot_us + (int64_t)ROUND_TRIP_S * 1000000;
-    *state = arena_slice(arena, trip->state);
-    *cookie = ticket_new(arena);
-    ticket_hash(*cookie, trip->cookie);
-    TAILQ_INSERT_TAIL(&trips->trips, trip, by_age);
-    map_put(trips->by_state, trip->state, trip);
-    trips->count++;
-}
-
-bool round_trip_take(struct round_trips *trips, struct arena *arena, struct slice state,
-                     struct slice cookie, int64_t boot_us, struct round_trip *out)
-{
-    unsigned char hash[TICKET_HASH];
-    struct trip *trip = state.len == TICKET_CHARS ? map_find(trips->by_state, state) : NULL;
-    if (trip == NULL) {
+    struct moment made;
+    *out = (struct round_trip){.purpose = purpose, .state = arena_slice(arena, state)};
+    const struct sealed_terms terms = terms_of(out);
+    if (!ticket_is_whole(state) || burnt_knows(control->burnt, state, now.boot_us)) {
         return false;
     }
-    ticket_hash(cookie, hash);
-    bool good = trip->end_us > boot_us && CRYPTO_memcmp(hash, trip->cookie, sizeof(hash)) == 0;
-    if (good) {
-        copy(arena, &trip->plan, out);
+    auto_json *body = sealed_open(control->sealer, arena, &terms, cookie, now, &made);
+    if (body == NULL) {
+        burnt_note(control->burnt, state, now.boot_us);
+        return false;
     }
-    drop(trips, trip);
-    return good;
+    read_body(arena, body, out);
+    fill_in(control->sealer, arena, out, made);
+    return !once_is_used(control, &out->once);
 }

@@ -647,13 +647,13 @@ bool session_end(struct api_call *call, const struct session *session, struct er
 }
 
 bool session_end_all(struct api_call *call, const char *resource, const char *deed,
-                     bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
-                     struct error *err)
+                     const struct once *order, bool (*matches)(const json_t *body, void *ctx),
+                     void *ctx, unsigned *count, struct error *err)
 {
     /* A session that hangs on another has the same person: it matches by itself. */
     *count = 0;
     auto_change *change = api_change(call, err);
-    return change != NULL &&
+    return change != NULL && (order == NULL || once_use(call->control, order, err)) &&
            sweep_all(change, call->control, &call->arena, matches, ctx, count, err) &&
            change_audit(change, resource, deed, NULL, NULL, err) && change_commit(&change, err);
 }

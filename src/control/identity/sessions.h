@@ -11,6 +11,7 @@
 #pragma once
 
 #include "control/call/call.h"
+#include "control/identity/once.h"
 #include "control/identity/ticket.h"
 
 enum {
@@ -137,11 +138,12 @@ bool session_end(struct api_call *call, const struct session *session, struct er
 
 /*
  * Ends all sessions that MATCHES says yes to (and what hangs on them), in a change of its own with
- * one audit row of RESOURCE. *count says how many there were.
+ * one audit row of RESOURCE. *count says how many there were. ORDER (may be NULL): what ordered it,
+ * which is used up.
  */
 bool session_end_all(struct api_call *call, const char *resource, const char *deed,
-                     bool (*matches)(const json_t *body, void *ctx), void *ctx, unsigned *count,
-                     struct error *err);
+                     const struct once *order, bool (*matches)(const json_t *body, void *ctx),
+                     void *ctx, unsigned *count, struct error *err);
 
 /* ---- by the system itself ---- */
 
