@@ -20,7 +20,7 @@ struct store_nodes {
     struct postgres_session session;
     char name[64], url[256];
     int lease_ms;
-    int64_t epoch; /* 0: not joined */
+    int64_t epoch; /* of the last row that was ours; 0: none */
 };
 
 struct store_nodes *store_nodes_new(const struct store_nodes_self *self,
@@ -30,6 +30,7 @@ struct store_nodes *store_nodes_new(const struct store_nodes_self *self,
     snprintf(nodes->name, sizeof(nodes->name), "%s", self->name);
     snprintf(nodes->url, sizeof(nodes->url), "%s", self->url);
     nodes->lease_ms = self->lease_ms;
+    nodes->epoch = self->epoch;
     if (!postgres_session_init(&nodes->session, self->store, "homerun node", host, err)) {
         store_nodes_free(nodes);
         return NULL;
@@ -107,6 +108,45 @@ static bool look_round(struct store_nodes *nodes, uint64_t *number, struct error
     return good;
 }
 
+static void read_row(const struct libpq *pq, const PGresult *result, int row,
+                     struct store_node *out)
+{
+    *out = (struct store_node){
+        .epoch = number_at(pq, result, row, 1),
+        .beat = number_at(pq, result, row, 2),
+        .applied = (uint64_t)number_at(pq, result, row, 3),
+        .lease_ms = (int)number_at(pq, result, row, 4),
+        .serves = flag_at(pq, result, row, 5),
+        .draining = flag_at(pq, result, row, 6),
+        .left_ms = number_at(pq, result, row, 7),
+    };
+    snprintf(out->name, sizeof(out->name), "%s", pq->result_value(result, row, 0));
+    snprintf(out->url, sizeof(out->url), "%s", pq->result_value(result, row, 8));
+}
+
+/* Whether a row of our name serves that we have not made: OUT->IS_HELD. */
+static bool look_for_holder(struct store_nodes *nodes, struct store_joined *out, struct error *err)
+{
+    struct postgres_session *session = &nodes->session;
+    char epoch[NUMBER_TEXT];
+    snprintf(epoch, sizeof(epoch), "%" PRId64, nodes->epoch);
+    const char *parameters[] = {nodes->name, epoch};
+    PGresult *result = postgres_session_ask(
+        session,
+        "SELECT name, epoch, beat, applied, lease_ms, serves, draining, 0, url FROM homerun.node"
+        " WHERE name = $1 AND epoch <> $2::bigint AND serves AND NOT alone",
+        parameters, 2, clock_mono_us() + ASK_US, NULL, err);
+    if (result == NULL) {
+        return false;
+    }
+    out->is_held = session->pq->result_rows(result) > 0;
+    if (out->is_held) {
+        read_row(session->pq, result, 0, &out->holder);
+    }
+    session->pq->result_clear(result);
+    return true;
+}
+
 /* A tenure goes on unless the node was passed over, or has left. */
 static bool make_row(struct store_nodes *nodes, uint64_t applied, struct store_joined *out,
                      struct error *err)
@@ -149,29 +189,14 @@ bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, struct store_
         !postgres_session_do(session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", deadline,
                              err) ||
         !postgres_session_do(session, postgres_lock, deadline, err) ||
-        !look_round(nodes, &out->number, err) || !make_row(nodes, applied, out, err) ||
+        !look_round(nodes, &out->number, err) || !look_for_holder(nodes, out, err) ||
+        (!out->is_held && !make_row(nodes, applied, out, err)) ||
         !postgres_session_do(session, "COMMIT", deadline, err)) {
         postgres_session_drop(session);
         return false;
     }
-    nodes->epoch = out->epoch;
+    nodes->epoch = out->is_held ? nodes->epoch : out->epoch;
     return true;
-}
-
-static void read_row(const struct libpq *pq, const PGresult *result, int row,
-                     struct store_node *out)
-{
-    *out = (struct store_node){
-        .epoch = number_at(pq, result, row, 1),
-        .beat = number_at(pq, result, row, 2),
-        .applied = (uint64_t)number_at(pq, result, row, 3),
-        .lease_ms = (int)number_at(pq, result, row, 4),
-        .serves = flag_at(pq, result, row, 5),
-        .draining = flag_at(pq, result, row, 6),
-        .left_ms = number_at(pq, result, row, 7),
-    };
-    snprintf(out->name, sizeof(out->name), "%s", pq->result_value(result, row, 0));
-    snprintf(out->url, sizeof(out->url), "%s", pq->result_value(result, row, 8));
 }
 
 bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied, struct store_view *view,
@@ -225,9 +250,13 @@ void store_nodes_leave(struct store_nodes *nodes)
     }
     PGresult *result = postgres_session_ask(
         session,
-        "WITH gone AS (DELETE FROM homerun.node WHERE name = $1 AND epoch = $2::bigint"
-        " RETURNING name)"
-        " SELECT pg_notify('homerun_node', $2 || ' - ' || name) FROM gone",
+        /* One that is drained is exchanged, perhaps: its successor is drained, too. */
+        "WITH kept AS (UPDATE homerun.node SET serves = false, epoch = epoch + 1"
+        "  WHERE name = $1 AND epoch = $2::bigint AND draining RETURNING name),"
+        " gone AS (DELETE FROM homerun.node WHERE name = $1 AND epoch = $2::bigint AND NOT draining"
+        "  RETURNING name)"
+        " SELECT pg_notify('homerun_node', $2 || ' - ' || name)"
+        " FROM (SELECT name FROM kept UNION ALL SELECT name FROM gone) one",
         parameters, 2, clock_mono_us() + ASK_US, NULL, NULL);
     if (result != NULL) {
         session->pq->result_clear(result);

@@ -31,6 +31,7 @@ struct store_nodes_self {
     const char *store; /* its URL */
     const char *name, *url;
     int lease_ms;
+    int64_t epoch; /* of the last row that was made for this data folder; 0: none */
 };
 
 /* Does not connect. HOST as in store_set_host(). NULL: the URL is wrong. */
@@ -39,13 +40,15 @@ struct store_nodes *store_nodes_new(const struct store_nodes_self *self,
 void store_nodes_free(struct store_nodes *nodes);
 
 struct store_joined {
-    int64_t epoch;   /* ours now */
+    bool is_held;             /* not joined: a row of our name serves which is not ours */
+    struct store_node holder; /* that row; the rest is of who has joined */
+    int64_t epoch;            /* ours now */
     uint64_t number; /* of the last change before it: who has not applied that may not serve */
     uint32_t tenure; /* another one than before: what we had of places, others may have now */
 };
 
-/* Connects if need be, and makes our row anew. FAILED_PRECONDITION: somebody works by the record
- * alone, or there are too many nodes. */
+/* Connects if need be, and makes our row anew, unless another Homerun may still decide by it.
+ * FAILED_PRECONDITION: somebody works by the record alone, or there are too many nodes. */
 STORE_ASK bool store_nodes_join(struct store_nodes *nodes, uint64_t applied,
                                 struct store_joined *out, struct error *err);
 /* Renews our lease, and reads all rows. *LOST: it was passed over, or its row is gone. */

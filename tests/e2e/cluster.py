@@ -10,6 +10,7 @@ import time
 
 from by_api import SERVICES, add_odd_image, make_account, put_service, set_policy
 from cluster_stand import LEASE, Cluster, ask, ask_all, node
+from faults_stand import kill, wait_successor
 from homerun import finally_do, main, test, wait_until
 from postgres_stand import homerun_on
 
@@ -101,6 +102,7 @@ def without_postgresql_no_node_decides_but_who_was_told_to_go_on():
     cluster().server.stop()
     try:
         wait_until(lambda: ask_all((one, two), host) == [503] * 2, "the leases have run out")
+        assert "is cut off from the record" in one.cli("nodes", "list", status=1).stderr
         got = two.api("GET", SERVICES)
         assert got.status == 503 and "cut off" in got.text, got
         assert two.api("GET", "/homerun/v1/health", token="").json == {"status": "NOT_SERVING"}
@@ -122,6 +124,7 @@ def who_is_not_of_the_cluster_is_refused():
     refused = [(homerun_on(server, database), "belongs to another installation"),
                (node(server, database, "stranger"), "belongs to another installation"),
                (other_keys, "has another key of secrets than the cluster"),
+               (node(server, database, "n2", first), "another node of this cluster has the name n2"),
                (alone, "as a node of a cluster")]
     with contextlib.ExitStack() as stack:
         for homerun, _ in refused:
@@ -226,6 +229,17 @@ def an_operation_is_waited_for_and_ended_at_other_nodes_than_the_one_that_began_
 
 
 @test
+def who_takes_up_the_work_of_a_dead_process_of_its_node_waits_for_no_lease():
+    _, two, _ = cluster().nodes
+    wait_successor(two, "control", kill(two, "control"))
+    wait_until(lambda: two.printed().count("n2 joined") >= 2, "the successor has joined")
+    kill_all(two)
+    two.start()
+    assert ask(two, cluster().host) in (200, 403)
+    assert "another data folder" not in two.printed()
+
+
+@test
 def nodes_are_listed_and_drained():
     one, two, _ = cluster().nodes
     listed = json.loads(one.cli("nodes", "list", "--format=json").stdout)
@@ -234,6 +248,8 @@ def nodes_are_listed_and_drained():
     one.cli("nodes", "drain", "n2")
     wait_until(lambda: two.api("GET", "/homerun/v1/health", token="").status == 503, "it says so")
     assert ask(two, cluster().host) != 503
+    two.restart()
+    wait_until(lambda: two.api("GET", "/homerun/v1/health", token="").status == 503, "it still says so")
     one.cli("nodes", "drain", "n2", "--undo")
     wait_until(lambda: two.api("GET", "/homerun/v1/health", token="").status == 200, "it is healthy")
     assert "has a lease" in one.cli("nodes", "remove", "n2", status=1).stderr

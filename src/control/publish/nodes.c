@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fiber.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "control/publish/loop_wait.h"
@@ -52,6 +53,8 @@ struct nodes {
     uint64_t last;     /* that we have heard of */
     int64_t until_us;  /* our lease, if we have applied what is needed */
     int64_t behind_us; /* since when we have applied nothing of what others did; 0: not behind */
+    struct store_node holder; /* of our name, as it was first seen; its epoch is 0: nobody */
+    int64_t holder_us;        /* when that was (clock_boot_us()) */
     struct store_view view;
     struct members members;
     TAILQ_HEAD(, await) awaits;
@@ -208,18 +211,94 @@ static void say(struct nodes *nodes, bool good, const char *what, const struct e
     nodes->failing = !good;
 }
 
+/* ---- which row is ours ---- */
+
+/* In the data folder, which one Homerun at a time works in: the row is that of a predecessor here,
+ * and not of another node that was given the same name. */
+static const char *row_file(const struct nodes *nodes, struct arena *arena)
+{
+    return settings_path(&nodes->control->settings, arena, "node");
+}
+
+/* The epoch of the row that was made last for this data folder; 0: none of this name. */
+static int64_t read_epoch(const struct nodes *nodes)
+{
+    auto_arena arena = {0};
+    struct slice text, line, name;
+    struct error absent;
+    uint64_t epoch;
+    if (!file_read(&arena, row_file(nodes, &arena), 256, &text, &absent) ||
+        !slice_cut(&text, '\n', &line) || !slice_cut(&line, ' ', &name) ||
+        !slice_is(name, own_name(nodes)) || !slice_to_u64(line, &epoch)) {
+        return 0;
+    }
+    return (int64_t)epoch;
+}
+
+static void write_epoch(const struct nodes *nodes, int64_t epoch)
+{
+    auto_arena arena = {0};
+    struct error err;
+    const char *text = arena_printf(&arena, "%s %lld\n", own_name(nodes), (long long)epoch);
+    if (!file_write(row_file(nodes, &arena), slice_of(text), 0600, &err)) {
+        log_warn("nodes: after a crash this node will wait until its lease has run out: %s",
+                 err.text);
+    }
+}
+
+/* ---- joining ---- */
+
+static void not_joined(struct nodes *nodes, const struct error *err)
+{
+    if (err->status == STATUS_FAILED_PRECONDITION && !nodes->told_ready) {
+        log_error("%s", err->text);
+        _exit(1); /* it has never served */
+    }
+    say(nodes, false, "not joined", err);
+}
+
+/*
+ * The row of our name was made elsewhere, and who made it may still decide by its index. If it goes
+ * on renewing its lease, two nodes were given one name; if it is silent for a lease, it is no more.
+ */
+static void wait_for_name(struct nodes *nodes, const struct store_node *row)
+{
+    const struct store_node *first = &nodes->holder;
+    struct error err = {0};
+    bool done;
+    if (first->epoch != 0 && (row->epoch != first->epoch || row->beat != first->beat)) {
+        error_set(&err, STATUS_FAILED_PRECONDITION,
+                  "another node of this cluster has the name %s (its API is %s): give each node a "
+                  "name of its own by --node",
+                  row->name, row->url);
+        nodes->holder.epoch = 0;
+        not_joined(nodes, &err);
+    } else if (first->epoch == 0) {
+        nodes->holder = *row;
+        nodes->holder_us = clock_boot_us();
+        log_warn("nodes: a node with the name %s has served by another data folder (its API was "
+                 "%s): this one waits until that one's lease has run out",
+                 row->name, row->url);
+    } else if (clock_boot_us() - nodes->holder_us >= (int64_t)row->lease_ms * 1000 &&
+               !store_nodes_pass_over(nodes->session, row, &done, &err)) {
+        say(nodes, false, "not joined", &err);
+    }
+}
+
 static void join(struct nodes *nodes)
 {
     struct error err = {0};
     struct store_joined joined;
     if (!store_nodes_join(nodes->session, nodes->applied, &joined, &err)) {
-        if (err.status == STATUS_FAILED_PRECONDITION && !nodes->told_ready) {
-            log_error("%s", err.text);
-            _exit(1); /* it has never served */
-        }
-        say(nodes, false, "not joined", &err);
+        not_joined(nodes, &err);
         return;
     }
+    if (joined.is_held) {
+        wait_for_name(nodes, &joined.holder);
+        return;
+    }
+    nodes->holder.epoch = 0;
+    write_epoch(nodes, joined.epoch);
     nodes->joined = true;
     nodes->needed = joined.number;
     lease_set_tenure(nodes->lease, joined.tenure);
@@ -392,6 +471,7 @@ struct nodes *nodes_start(struct control *control, const struct nodes_events *ev
                                                     .name = control->settings.node,
                                                     .url = control->settings.api_url,
                                                     .lease_ms = (int)(nodes->lease_us / 1000),
+                                                    .epoch = read_epoch(nodes),
                                                 },
                                                 &(struct store_host){.wait = loop_wait_file,
                                                                      .away = loop_wait_away,

@@ -223,21 +223,51 @@ static void who_has_renewed_meanwhile_is_not_passed_over(void **state)
     store_nodes_free(b);
 }
 
-static void of_two_with_one_name_the_later_has_the_lease(void **state)
+static void of_two_with_one_name_the_later_does_not_join_while_the_first_may_decide(void **state)
 {
     (void)state;
     static struct store_view view;
-    struct store_nodes *first = joined("a", 0), *second = joined("a", 0);
+    struct error err = {0};
+    struct store_joined out;
+    bool done;
+    struct store_nodes *first = joined("a", 0), *second = node("a");
+    assert_true(store_nodes_join(second, 0, &out, &err));
+    assert_true(out.is_held);
+    assert_string_equal(out.holder.url, "http://localhost");
+    assert_true(beats(first, 0, &view));
+    /* It was not silent: what the second has seen of it counts no longer. */
+    assert_true(store_nodes_pass_over(second, &out.holder, &done, &err) && !done);
+    assert_true(store_nodes_join(second, 0, &out, &err) && out.is_held);
+    assert_true(store_nodes_pass_over(second, &out.holder, &done, &err) && done);
+    assert_true(store_nodes_join(second, 0, &out, &err) && !out.is_held);
     assert_false(beats(first, 0, &view));
-    assert_true(beats(second, 0, &view));
-    assert_int_equal(view.count, 1);
+    assert_true(store_nodes_join(first, 0, &out, &err) && out.is_held);
     store_nodes_leave(first); /* of an epoch that is over: the row is the other's */
     assert_true(beats(second, 0, &view));
+    assert_int_equal(view.count, 1);
     store_nodes_leave(second);
     assert_false(beats(second, 0, &view));
     assert_int_equal(view.count, 0);
     store_nodes_free(first);
     store_nodes_free(second);
+}
+
+static void who_leaves_drained_comes_back_drained(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    struct store_nodes *a = joined("a", 0), *b = joined("b", 0);
+    assert_int_equal(server_sql("UPDATE homerun.node SET draining = true WHERE name = 'a'"), 0);
+    store_nodes_leave(a);
+    store_nodes_free(a);
+    assert_true(beats(b, 0, &view));
+    assert_int_equal(view.count, 2);
+    assert_false(row_of(&view, "a")->serves);
+    a = joined("a", 0);
+    assert_true(beats(b, 0, &view));
+    assert_true(row_of(&view, "a")->serves && row_of(&view, "a")->draining);
+    store_nodes_free(a);
+    store_nodes_free(b);
 }
 
 static void a_clock_that_is_set_back_gives_nobody_a_second_life(void **state)
@@ -348,7 +378,9 @@ int main(void)
         cmocka_unit_test_setup(a_tenure_goes_on_until_others_may_have_taken_what_was_held, make),
         cmocka_unit_test_setup(places_are_divided_over_what_was_read_and_others_hear_of_it, make),
         cmocka_unit_test_setup(who_has_renewed_meanwhile_is_not_passed_over, make),
-        cmocka_unit_test_setup(of_two_with_one_name_the_later_has_the_lease, make),
+        cmocka_unit_test_setup(
+            of_two_with_one_name_the_later_does_not_join_while_the_first_may_decide, make),
+        cmocka_unit_test_setup(who_leaves_drained_comes_back_drained, make),
         cmocka_unit_test_setup(a_clock_that_is_set_back_gives_nobody_a_second_life, make),
         cmocka_unit_test_setup(what_is_said_is_heard_and_what_is_nonsense_is_passed_over, make),
         cmocka_unit_test_setup(a_word_that_comes_while_something_is_asked_needs_no_further_wait,
