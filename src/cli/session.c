@@ -208,7 +208,9 @@ bool session_mint(struct cli *cli, const char *audience, struct slice *token, st
     if (answer.status != 200 || text == NULL) {
         return error_set(err, STATUS_UNAUTHENTICATED, "%s: the owner's key gave no token: %s",
                          session_text(cli, "owner.keyFile"),
-                         json_text_or(body, "error_description", "an answer without a reason"));
+                         json_text_or(body, "error_description",
+                                      json_text_or(json_object_get(body, "error"), "message",
+                                                   "an answer without a reason")));
     }
     *token = arena_slice(&cli->arena, slice_of(text));
     return true;
