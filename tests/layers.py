@@ -330,7 +330,7 @@ TESTED_ALONE = {
     "tells a test how much is there": "access_log_lost board_waiting http2_streams token_cache_count",
     "brings a test to a state that takes long": "board_reset index_writer_new_sized secrets_add",
     "one step, which a test asks without what is around it": """address_parse cgroups_own cidr_list_holds crew_backoff_ms
-        journal_rotate kube_access_read lease_runs_at login_target_clean meter_latency_bucket page_body peer_judge
+        journal_rotate kube_access_read lease_runs_at meter_latency_bucket page_body peer_judge
         probe_grpc_serving routes_json routes_markdown server_objection setting_find setting_warns subids_in
         users_in""",
 }

@@ -22,11 +22,9 @@ struct control {
     struct net_listener *tls_listener;  /* NULL: the API is not served over TLS */
     struct net_tls *api_tls;            /* of that listener */
     struct net_listener *door_listener; /* of what ingress relays */
-    struct handovers *handovers;        /* sign-ins that are under way */
     struct guesses *guesses;            /* tries of wrong links, by address */
     struct guesses *registrations;      /* of agents, by address */
     unsigned documents_running;         /* of agents, that are being fetched */
-    struct agent_flows *agent_flows;    /* agents that ask for consent, and their codes */
     struct burnt *burnt;                /* states of sign-ins that were shown wrongly here */
     struct sealer *sealer;              /* of flows that go on at any node (identity/sealed.h) */
     int64_t sessions_swept_us;     /* clock_mono_us() of the last look for those that are over */

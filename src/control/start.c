@@ -18,11 +18,9 @@
 #include "control/front/gathering.h"
 #include "control/front/listener.h"
 #include "control/front/tls_leaf.h"
-#include "control/identity/agent_flows.h"
 #include "control/identity/burnt.h"
 #include "control/identity/cluster_keys.h"
 #include "control/identity/guesses.h"
-#include "control/identity/handover.h"
 #include "control/identity/http_fetch.h"
 #include "control/identity/issuer.h"
 #include "control/identity/jwks_fetch.h"
@@ -389,10 +387,8 @@ static bool start(struct control *control, struct error *err)
     limits.head_max = 32 * 1024;
     limits.body_whole_ms = 60000;
     control->gatherings = gatherings_new();
-    control->handovers = handovers_new();
     control->guesses = guesses_new();
     control->registrations = guesses_new();
-    control->agent_flows = agent_flows_new();
     control->burnt = burnt_new();
     if (!open_record(control, err)) {
         return false;
@@ -457,12 +453,10 @@ static void finish(struct control *control)
     connect_close(control);
     net_free(control->net);
     index_reader_free(control->published);
-    handovers_free(control->handovers);
     sealer_free(control->sealer);
     burnt_free(control->burnt);
     guesses_free(control->guesses);
     guesses_free(control->registrations);
-    agent_flows_free(control->agent_flows);
     store_close(control->store); /* checkpoints the write-ahead log */
     index_writer_free(control->index);
     fetches_free(control->fetches);

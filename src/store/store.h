@@ -48,6 +48,7 @@ struct store; /* opaque */
 #define STORE_SESSION         "session" /* sessions/SHA256: who is signed in */
 #define STORE_PASSKEY         "passkey" /* passkeys/SUB/SHA256: of people of this installation */
 #define STORE_AGENT_CLIENT    "agent-client" /* clients/ID: programs that have registered */
+#define STORE_AGENT_CODE      "agent-code"   /* codes/SHA256: control/identity/agent_flows.h */
 #define STORE_ONCE            "once" /* once/END/SHA256: what was used up: control/identity/once.h */
 
 struct store_doc {

@@ -208,14 +208,15 @@ def only_the_person_who_is_asked_answers():
                     {"Sec_Fetch_Site": None, "Origin": None}):
         answer = agent.answer(ann, page, **lacking)
         assert answer.status == 403 and "location" not in answer.headers, (lacking, answer)
-    # Another person's browser, nobody's, and one where another person was asked last.
+    # Another person's browser, and nobody's. Of those who were asked, the first answer counts.
     for browser in (quin, Browser(h.homerun)):
         answer = agent.answer(browser, page)
         assert answer.status == 400 and "location" not in answer.headers, answer
     shown = quin.ask(h.auth + "/authorize?r=" + page.text.split('name="r" value="')[1].split('"')[0])
     assert "quin@" in shown.text
-    assert agent.answer(ann, page).status == 400
     assert agent.answer(quin, page).status == 303
+    assert agent.answer(ann, page).status == 400
+    assert ann.ask(h.auth + "/authorize?r=" + page.text.split('name="r" value="')[1].split('"')[0]).status == 400
 
 
 # ---- codes ----

@@ -30,7 +30,11 @@ class Desk:
 
     def ask(self, url, method="GET", body=None, **headers):
         send = {name.replace("_", "-"): value for name, value in headers.items()}
-        return fetch(url, method, send, body, ca=self.homerun.ca)
+        return fetch(url, method, send, body, ca=self.homerun.ca, connect=self.place())
+
+    def place(self):
+        """Where the next request goes, whatever its host."""
+        return "127.0.0.1"
 
     def form(self, path, fields, **headers):
         return self.ask(self.auth + path, "POST", urllib.parse.urlencode(fields), Content_Type=FORM, **headers)

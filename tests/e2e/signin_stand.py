@@ -13,6 +13,10 @@ FORM = "application/x-www-form-urlencoded"
 class Browser:
     """One browser: what it keeps, it sends again, to the host that set it."""
 
+    def place(self):
+        """Where the next request goes, whatever its host: a balancer may choose."""
+        return "127.0.0.1"
+
     def __init__(self, homerun=None):
         self.homerun = homerun or stand()
         self.jar = {}
@@ -34,7 +38,7 @@ class Browser:
                          "Sec-Fetch-Site": "same-origin"})
         send.update({name.replace("_", "-"): value for name, value in headers.items()})
         send = {name: value for name, value in send.items() if value is not None}
-        answer = fetch(url, method if form is None else "POST", send, body, ca=self.homerun.ca)
+        answer = fetch(url, method if form is None else "POST", send, body, ca=self.homerun.ca, connect=self.place())
         for line in answer.headers.get_all("set-cookie") or []:
             self.keep(kept, line)
         return answer

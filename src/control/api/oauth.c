@@ -197,11 +197,10 @@ static void by_code(struct api_call *call)
         refuse(call, "invalid_grant", err.text);
         return;
     }
-    if (!gcloud_login_begin(call, &parent, &tokens, &key, &err)) {
+    if (!gcloud_login_begin(call, &parent, &request, &tokens, &key, &err)) {
         api_fail(call, &err);
         return;
     }
-    agent_code_gave(call->control->agent_flows, given.code, &key);
     reply_gcloud(call, &tokens);
 }
 

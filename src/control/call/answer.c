@@ -59,7 +59,7 @@ void api_reply_text(struct api_call *call, int http_status, const char *content_
 void api_reply_status(struct api_call *call, int http_status, json_t *body)
 {
     auto_json *taken = body;
-    if (!sent_otherwise(call, taken)) {
+    if (!api_is_outrun(call) && !sent_otherwise(call, taken)) {
         write_answer(call, http_status, "application/json; charset=UTF-8",
                      json_write(&call->arena, taken), NULL);
     }
@@ -141,20 +141,10 @@ static json_t *message_of(struct api_call *call, const struct error *err)
                : json_string(arena_printf(&call->arena, "%s: %s", err->field, err->text));
 }
 
-/* The change of the call came too late, and the caller of the handler calls it again: there is no
- * answer yet. */
-static bool is_outrun(const struct api_call *call)
-{
-    struct control *control = call->control;
-    control->outrun =
-        control->outrun || (control->again == call && store_was_outrun(control->store));
-    return control->again == call && control->outrun;
-}
-
 void api_fail_with(struct api_call *call, const struct error *err, json_t *details)
 {
     struct error unread;
-    if (is_outrun(call)) {
+    if (api_is_outrun(call)) {
         json_decref(details);
         return;
     }
@@ -203,7 +193,7 @@ void api_answer(struct api_call *call, bool good, json_t *body, const struct err
 void api_fail_http(struct api_call *call, int http_status, const char *status, const char *allow,
                    const char *message)
 {
-    if (is_outrun(call)) {
+    if (api_is_outrun(call)) {
         return;
     }
     auto_json *body = json_pack("{s:{s:i, s:o, s:s}}", "error", "code", http_status, "message",

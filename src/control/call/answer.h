@@ -12,6 +12,10 @@ struct api_header {
     const char *name, *value;
 };
 
+/* Whether the call's change came too late, and its handler is called again: there is no answer yet,
+ * and what answers does nothing. */
+bool api_is_outrun(const struct api_call *call);
+
 /* A whole answer that is no JSON of an API, with COUNT headers of its own (at most 16). TEXT and
  * the headers are copied. */
 void api_reply_with(struct api_call *call, int http_status, const char *content_type,

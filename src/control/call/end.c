@@ -17,9 +17,20 @@ void api_end(struct api_call *call)
     free(call);
 }
 
+bool api_is_outrun(const struct api_call *call)
+{
+    struct control *control = call->control;
+    control->outrun =
+        control->outrun || (control->again == call && store_was_outrun(control->store));
+    return control->again == call && control->outrun;
+}
+
 void api_reply_with(struct api_call *call, int http_status, const char *content_type,
                     struct slice text, const struct api_header *headers, size_t count)
 {
+    if (api_is_outrun(call)) {
+        return;
+    }
     if (call->exchange != NULL) {
         struct arena *arena = exchange_arena(call->exchange);
         struct http_headers extra = {0};

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "control/front/agents_inside.h"
+#include "control/front/cookies.h"
 #include "control/front/door_inside.h"
 #include "control/identity/agent_documents.h"
 #include "http/percent.h"
@@ -244,6 +245,33 @@ static void add_who_says_so(struct api_call *call, struct door_page *page,
     }
 }
 
+static const char *cookie_of(struct api_call *call, struct slice id)
+{
+    return arena_printf(&call->arena, COOKIE_ASKED "%.*s", SLICE_ARG(slice_upto(id, 8)));
+}
+
+void agent_show(struct api_call *call, struct door_page *page, struct slice id,
+                const struct session_key *session)
+{
+    struct api_header dropped[COOKIES_DROPPED_MAX];
+    struct slice shown =
+        agent_flow_show(call->control->sealer, &call->arena, id, session, moment_now());
+    unsigned count = cookies_drop_oldest(call, COOKIE_ASKED, TRIPS_IN_BROWSER_MAX, dropped);
+    for (unsigned i = 0; i < count; i++) {
+        door_page_header(page, dropped[i]);
+    }
+    door_page_header(page, cookie_set(call, cookie_of(call, id), shown, AGENT_FLOW_S));
+}
+
+bool agent_is_shown(struct api_call *call, struct slice id, const struct session_key *session)
+{
+    bool several;
+    struct slice shown =
+        cookie_find(exchange_request(call->exchange), cookie_of(call, id), &several);
+    return agent_flow_is_shown(call->control->sealer, &call->arena, id, session, shown,
+                               moment_now());
+}
+
 static void consent_page(struct api_call *call, struct slice id,
                          const struct agent_request *request, const struct agent_client *client,
                          const struct session *session)
@@ -274,26 +302,33 @@ static void consent_page(struct api_call *call, struct slice id,
     door_page_add(&page, "</form><p class=\"soft\">If you did not just start this "
                          "yourself, cancel.</p>");
     page.form_to = policy_source(call, &place);
+    agent_show(call, &page, id, &session->key);
     door_page_reply(call, &page);
+}
+
+void agent_too_long(struct api_call *call)
+{
+    door_refuse(call, 400, "This program asks for too much",
+                "What it asks with (its state, addresses and scopes) is over 4000 bytes together.");
 }
 
 void agent_over(struct api_call *call)
 {
     door_refuse(call, 400, "This request is over",
-                "It was answered already, took longer than ten minutes, or Homerun was restarted "
-                "meanwhile. Begin again in the program that asked.");
+                "It was answered already, or took longer than ten minutes. Begin again in the "
+                "program that asked.");
 }
 
 void agent_sign_in_first(struct api_call *call, const char *target, struct slice host, bool again)
 {
     struct slice login_id, nonce;
     struct login login;
-    struct handovers *handovers = call->control->handovers;
-    login_new(handovers, &call->arena,
+    const struct sealer *sealer = call->control->sealer;
+    struct moment now = moment_now();
+    login_new(sealer, &call->arena,
               slice_of(settings_own_host(&call->control->settings, &call->arena, "auth")),
-              slice_of(target), again, call->peer, clock_wall_us(), clock_boot_us(), &login_id,
-              &nonce);
-    if (!login_find(handovers, &call->arena, login_id, clock_boot_us(), &login)) {
+              slice_of(target), again, now, &login_id, &nonce);
+    if (!login_find(sealer, &call->arena, login_id, now, &login)) {
         agent_over(call);
         return;
     }
@@ -336,7 +371,7 @@ static void ask(struct api_call *call, struct slice id, const struct agent_reque
         return;
     }
     if (!has_door(call, request->host, &max_age_s)) {
-        agent_flow_deny(call->control->agent_flows, id);
+        agent_flow_deny(call->control, id, moment_now());
         send_fault(call, request, &no_such_target);
         return;
     }
@@ -348,7 +383,6 @@ static void ask(struct api_call *call, struct slice id, const struct agent_reque
         door_fail(call, &err);
         return;
     }
-    agent_flow_show(call->control->agent_flows, id, &session->key);
     consent_page(call, id, request, client, session);
 }
 
@@ -385,7 +419,7 @@ static void on_described(struct api_call *call, void *ctx, const struct agent_re
     if (call->exchange == NULL) {
         api_end(call);
     } else if (refusal != NULL) {
-        agent_flow_deny(call->control->agent_flows, asked->id);
+        agent_flow_deny(call->control, asked->id, moment_now());
         cannot_be_described(call, asked->request.client, refusal->status, refusal->text);
     } else if (!agent_client_find(call->control, asked->request.client, &client)) {
         agent_over(call);
@@ -467,8 +501,7 @@ static void authorize_get(struct api_call *call)
     struct agent_request request = {0};
     struct slice id;
     if (url_query_find(&call->arena, call->query, "r", &id)) {
-        if (agent_flow_find(call->control->agent_flows, &call->arena, id, clock_boot_us(),
-                            &request)) {
+        if (agent_flow_find(call->control, &call->arena, id, moment_now(), &request)) {
             go_on(call, id, &request);
         } else {
             agent_over(call);
@@ -489,16 +522,19 @@ static void authorize_get(struct api_call *call)
         send_fault(call, &request, &fault);
         return;
     }
-    id = agent_flow_new(call->control->agent_flows, &call->arena, &request, call->peer,
-                        clock_boot_us());
+    id = agent_flow_new(call->control->sealer, &call->arena, &request, moment_now());
+    if (id.len == 0) {
+        agent_too_long(call);
+        return;
+    }
     go_on(call, id, &request);
 }
 
 static void authorize_post(struct api_call *call)
 {
-    struct agent_flows *flows = call->control->agent_flows;
     struct agent_request request;
-    struct slice id = SLICE_NONE, answer = SLICE_NONE;
+    struct slice id = SLICE_NONE, answer = SLICE_NONE, code;
+    struct error err;
     auto_session session = {0};
     bool found;
     if (!door_from_own_page(call)) {
@@ -510,19 +546,22 @@ static void authorize_post(struct api_call *call)
     if (!door_session(call, &session, &found)) {
         return;
     }
-    if (!found || !agent_flow_is_shown(flows, id, &session.key) ||
-        !agent_flow_find(flows, &call->arena, id, clock_boot_us(), &request) ||
+    if (!found || !agent_is_shown(call, id, &session.key) ||
+        !agent_flow_find(call->control, &call->arena, id, moment_now(), &request) ||
         request.host.len == 0) { /* gcloud's (agents_gcloud.c) */
         agent_over(call);
         return;
     }
     if (!slice_is(answer, "allow")) {
-        agent_flow_deny(flows, id);
+        agent_flow_deny(call->control, id, moment_now());
         door_redirect(call, 303, agent_way_back(call, &request, "error", SLICE("access_denied")),
                       NULL, 0);
         return;
     }
-    struct slice code = agent_flow_allow(flows, &call->arena, id, clock_boot_us());
+    if (!agent_flow_allow(call, id, &request, &session.key, &code, &err)) {
+        door_fail(call, &err);
+        return;
+    }
     door_redirect(call, 303, agent_way_back(call, &request, "code", code), NULL, 0);
 }
 

@@ -4,7 +4,6 @@
  * an account of this installation, and a yes to these words. The client is one that gcloud has
  * built in; where it may be answered at is fixed.
  */
-#include "base/clock.h"
 #include "control/front/agents.h"
 #include "control/front/agents_inside.h"
 #include "control/front/door_inside.h"
@@ -101,6 +100,7 @@ static void consent_page(struct api_call *call, struct slice id,
     door_page_add(&page, "</form><p class=\"soft\">It ends when you sign out, or end it on the "
                          "start page here. If you did not just start this yourself, cancel.</p>");
     page.form_to = "http://localhost:*";
+    agent_show(call, &page, id, &session->key);
     door_page_reply(call, &page);
 }
 
@@ -130,7 +130,6 @@ static void ask(struct api_call *call, struct slice id, const struct agent_reque
                      "(homerun invite).");
         return;
     }
-    agent_flow_show(call->control->agent_flows, id, &session.key);
     consent_page(call, id, request, &session);
 }
 
@@ -141,15 +140,18 @@ static bool is_gclouds(const struct agent_request *request)
 
 static void auth_get(struct api_call *call)
 {
-    struct agent_flows *flows = call->control->agent_flows;
     struct agent_request request;
     struct slice id;
     if (!url_query_find(&call->arena, call->query, "r", &id)) {
         if (!read_request(call, &request)) {
             return;
         }
-        id = agent_flow_new(flows, &call->arena, &request, call->peer, clock_boot_us());
-    } else if (!agent_flow_find(flows, &call->arena, id, clock_boot_us(), &request) ||
+        id = agent_flow_new(call->control->sealer, &call->arena, &request, moment_now());
+        if (id.len == 0) {
+            agent_too_long(call);
+            return;
+        }
+    } else if (!agent_flow_find(call->control, &call->arena, id, moment_now(), &request) ||
                !is_gclouds(&request)) {
         agent_over(call);
         return;
@@ -170,9 +172,9 @@ static void show_code(struct api_call *call, struct slice code)
 
 static void auth_post(struct api_call *call)
 {
-    struct agent_flows *flows = call->control->agent_flows;
-    struct slice form = call->raw_body, id = form_or_none(call, form, "r");
+    struct slice form = call->raw_body, id = form_or_none(call, form, "r"), code;
     struct agent_request request;
+    struct error err;
     auto_session session = {0};
     bool found;
     if (!door_from_own_page(call)) {
@@ -182,15 +184,15 @@ static void auth_post(struct api_call *call)
     if (!door_session(call, &session, &found)) {
         return;
     }
-    if (!found || !agent_flow_is_shown(flows, id, &session.key) ||
-        !agent_flow_find(flows, &call->arena, id, clock_boot_us(), &request) ||
+    if (!found || !agent_is_shown(call, id, &session.key) ||
+        !agent_flow_find(call->control, &call->arena, id, moment_now(), &request) ||
         !is_gclouds(&request)) {
         agent_over(call);
         return;
     }
     bool far = slice_is(request.redirect, elsewhere);
     if (!slice_is(form_or_none(call, form, "answer"), "allow")) {
-        agent_flow_deny(flows, id);
+        agent_flow_deny(call->control, id, moment_now());
         if (far) {
             door_refuse(call, 200, "gcloud was not let in", "You have cancelled it.");
             return;
@@ -199,7 +201,10 @@ static void auth_post(struct api_call *call)
                       NULL, 0);
         return;
     }
-    struct slice code = agent_flow_allow(flows, &call->arena, id, clock_boot_us());
+    if (!agent_flow_allow(call, id, &request, &session.key, &code, &err)) {
+        door_fail(call, &err);
+        return;
+    }
     if (far) {
         show_code(call, code);
         return;

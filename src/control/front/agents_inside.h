@@ -19,6 +19,13 @@ bool agent_sign_in_is_due(const struct session *session, int64_t max_age_s);
 
 /* ---- pages ---- */
 
+/* PAGE shows the request ID to the person of SESSION; and whether it was shown to them, in this
+ * browser. */
+void agent_show(struct api_call *call, struct door_page *page, struct slice id,
+                const struct session_key *session);
+bool agent_is_shown(struct api_call *call, struct slice id, const struct session_key *session);
+/* The page of a request that is too long. */
+void agent_too_long(struct api_call *call);
 /* The page of a request that is not there any more. */
 void agent_over(struct api_call *call);
 /* LABEL, and VALUE by itself. */

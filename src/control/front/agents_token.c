@@ -149,6 +149,7 @@ static void by_code(struct api_call *call, const struct agent_client *client)
         return;
     }
     if (resource.len > 0 && !slice_equal(resource, request.resource)) {
+        agent_code_burn(call, request.code);
         refuse(call, 400, "invalid_target", "The person has said yes for another resource.");
         return;
     }
@@ -156,7 +157,6 @@ static void by_code(struct api_call *call, const struct agent_client *client)
         fail(call, &err);
         return;
     }
-    agent_code_gave(call->control->agent_flows, form.code, &key);
     reply_tokens(call, &tokens);
 }
 

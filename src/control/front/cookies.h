@@ -8,10 +8,14 @@
 #define COOKIE_SSO     "__Host-homerun_sso"     /* of the auth host: the sign-on session */
 #define COOKIE_SESSION "__Host-homerun_session" /* of any other host */
 #define COOKIE_LOGIN   "__Host-homerun_login"   /* of the auth host: where a person is going */
+#define COOKIE_LOGIN_2 "__Host-homerun_login2"  /* its second half, where one is not enough */
 #define COOKIE_NONCE                                                                               \
     "__Host-homerun_nonce_" /* of any other host, with 8 characters of the record */
 #define COOKIE_STATE                                                                               \
     "__Host-homerun_state_" /* of the auth host, with 8 characters of a round trip's state */
+
+#define COOKIE_ASKED                                                                               \
+    "__Host-homerun_asked_" /* of the auth host: an agent's request that was shown */
 
 enum { COOKIE_VALUE_MAX = 4096, COOKIES_DROPPED_MAX = 4 };
 

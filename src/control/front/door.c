@@ -155,17 +155,54 @@ static const char *done_url(struct api_call *call, const struct login *login,
     if (is_auth_host(call, login->host)) { /* it has the sign-on session itself */
         return arena_printf(&call->arena, "%s%.*s", door_auth_url(call), SLICE_ARG(login->target));
     }
-    struct slice code = handover_code_new(call->control->handovers, &call->arena, login,
-                                          &session->key, clock_boot_us());
+    struct slice code =
+        handover_code_new(call->control->sealer, &call->arena, login, &session->key, moment_now());
     return arena_printf(&call->arena, "%s/_homerun/auth/done?c=%.*s&l=%.*s",
                         url_of_host(call, login->host), SLICE_ARG(code), SLICE_ARG(login->id));
 }
 
-/* The login record of the query's "l", or of the cookie. */
+/* A login record that has not been used. */
 static bool login_of(struct api_call *call, struct slice id, struct login *out)
 {
-    return login_find(call->control->handovers, &call->arena, id, clock_boot_us(), out) &&
-           host_is_live(call, out->host);
+    return login_find(call->control->sealer, &call->arena, id, moment_now(), out) &&
+           !once_is_used(call->control, &out->once) && host_is_live(call, out->host);
+}
+
+bool door_login_kept(struct api_call *call, struct login *out)
+{
+    bool several;
+    struct slice first = cookie_find(request_of(call), COOKIE_LOGIN, &several);
+    struct slice second = cookie_find(request_of(call), COOKIE_LOGIN_2, &several);
+    const char *both = arena_printf(&call->arena, "%.*s%.*s", SLICE_ARG(first), SLICE_ARG(second));
+    /* A second half may be left of another one: only what belongs together can be opened. */
+    return first.len > 0 && (login_of(call, first, out) || login_of(call, slice_of(both), out));
+}
+
+unsigned door_login_cookies(struct api_call *call, const struct login *login,
+                            struct api_header out[LOGIN_COOKIES_MAX])
+{
+    enum { HALF_MAX = 3800 }; /* browsers keep 4096 bytes with the name (RFC 6265 section 6.1) */
+    bool several;
+    if (login == NULL) {
+        out[0] = cookie_set(call, COOKIE_LOGIN, SLICE("-"), 0);
+        out[1] = cookie_set(call, COOKIE_LOGIN_2, SLICE("-"), 0);
+        return cookie_find(request_of(call), COOKIE_LOGIN_2, &several).len > 0 ? 2 : 1;
+    }
+    struct slice first = slice_upto(login->id, HALF_MAX);
+    struct slice second = slice_from(login->id, first.len);
+    out[0] = cookie_set(call, COOKIE_LOGIN, first, LOGIN_S);
+    out[1] = cookie_set(call, COOKIE_LOGIN_2, second, LOGIN_S);
+    return second.len > 0 ? 2 : 1;
+}
+
+static void add_login_cookies(struct api_call *call, struct door_page *page,
+                              const struct login *login)
+{
+    struct api_header headers[LOGIN_COOKIES_MAX];
+    unsigned count = door_login_cookies(call, login, headers);
+    for (unsigned i = 0; i < count; i++) {
+        door_page_header(page, headers[i]);
+    }
 }
 
 void door_add_name(struct api_call *call, struct door_page *page, struct slice host)
@@ -196,7 +233,7 @@ void door_sign_in_page(struct api_call *call, const struct login *login, bool ag
         door_page_add(&page, again ? "<p>You are signed in. It was too long ago for</p>"
                                    : "<p>to go on to</p>");
         door_add_name(call, &page, login->host);
-        door_page_header(&page, cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S));
+        add_login_cookies(call, &page, login);
     }
     bool passkeys = door_passkey_button_add(call, &page);
     if (door_providers_add(call, &page, login) || passkeys) {
@@ -209,8 +246,7 @@ void door_sign_in_page(struct api_call *call, const struct login *login, bool ag
 void door_sign_in_after_all(struct api_call *call)
 {
     struct login login;
-    bool several;
-    bool going = login_of(call, cookie_find(request_of(call), COOKIE_LOGIN, &several), &login);
+    bool going = door_login_kept(call, &login);
     door_sign_in_page(call, going ? &login : NULL, false);
 }
 
@@ -230,6 +266,15 @@ static void circle_page(struct api_call *call, const struct login *login)
     door_page_reply(call, &page);
 }
 
+/* What stands in the record of the last handing over to the same host. */
+static unsigned circles_of(struct api_call *call, const struct login *login,
+                           const struct session *sign_on)
+{
+    auto_json *before =
+        session_of_host(call->control, sign_on, arena_string(&call->arena, login->host));
+    return handover_circles(login, before);
+}
+
 static void start_get(struct api_call *call)
 {
     auto_session session = {0};
@@ -243,7 +288,7 @@ static void start_get(struct api_call *call)
     url_query_find(&call->arena, call->query, "l", &id);
     if (!login_of(call, id, &login)) {
         door_refuse(call, 400, "This sign-in is over",
-                    "It took longer than ten minutes, or Homerun was restarted meanwhile.");
+                    "It took longer than ten minutes, or has led you in already.");
         return;
     }
     if (!found && !login.anew && door_provider_resume(call, &login)) {
@@ -253,7 +298,7 @@ static void start_get(struct api_call *call)
         door_sign_in_page(call, &login, found);
         return;
     }
-    if (handover_is_circle(call->control->handovers, &login, &session.key)) {
+    if (circles_of(call, &login, &session) >= CIRCLES_MAX) {
         circle_page(call, &login);
         return;
     }
@@ -269,9 +314,7 @@ static void lead_on(struct api_call *call, const struct session *session, const 
                     const struct api_header *headers, size_t count)
 {
     struct login login;
-    bool several;
-    struct slice id = cookie_find(request_of(call), COOKIE_LOGIN, &several);
-    bool going = login_of(call, id, &login);
+    bool going = door_login_kept(call, &login);
     struct door_page page = door_page(200, "You are signed in");
     door_add_name(call, &page, session->person.shown);
     const char *next = going ? done_url(call, &login, session)
@@ -293,7 +336,7 @@ static void lead_on(struct api_call *call, const struct session *session, const 
     for (size_t i = 0; i < count; i++) {
         door_page_header(&page, headers[i]);
     }
-    door_page_header(&page, cookie_set(call, COOKIE_LOGIN, SLICE("-"), 0));
+    add_login_cookies(call, &page, NULL);
     door_page_reply(call, &page);
 }
 
@@ -329,12 +372,26 @@ bool door_replace_session(struct api_call *call, struct change *change, struct s
     return !found || session_replace(call, change, &before, id, err);
 }
 
+/* Codes are made for people who are signed in, so nobody else can cause such changes. */
+static void burn(struct api_call *call, const struct once *once)
+{
+    struct error err;
+    if (once_is_used(call->control, once)) {
+        return;
+    }
+    auto_change *change = api_change(call, &err);
+    if (change != NULL && once_use(call->control, once, &err)) {
+        change_commit(&change, &err); /* where it fails, the code ends within its minute */
+    }
+}
+
 static void done_get(struct api_call *call)
 {
     struct slice code = SLICE_NONE, id = SLICE_NONE, nonce = SLICE_NONE, cookie;
     struct slice host = host_of(call);
     struct login login;
     struct session_key key;
+    struct once once;
     struct error err;
     auto_session parent = {0};
     url_query_find(&call->arena, call->query, "c", &code);
@@ -344,10 +401,12 @@ static void done_get(struct api_call *call)
     if (!door_cookie(call, nonce_name, &nonce)) {
         return;
     }
-    /* Taken whatever follows: a code that was shown once is worth nothing any more. */
-    if (!handover_code_take(call->control->handovers, &call->arena, code, id, host, nonce,
-                            clock_boot_us(), &login, &key) ||
-        !host_is_live(call, host)) {
+    enum handover found = handover_find(call->control->sealer, &call->arena, code, id, host, nonce,
+                                        moment_now(), &login, &key, &once);
+    if (found == HANDOVER_WRONG) {
+        burn(call, &once); /* a code that was shown once is worth nothing any more */
+    }
+    if (found != HANDOVER_GOOD || once_is_used(call->control, &once) || !host_is_live(call, host)) {
         door_refuse(
             call, 400, "This sign-in cannot be used",
             "It was used already, took longer than a minute, or began in another browser. If it "
@@ -359,11 +418,15 @@ static void done_get(struct api_call *call)
         return;
     }
     call->caller.member = parent.person.shown;
-    struct session_plan plan = {
-        .host = host, .parent = &parent, .browser = door_browser(call), .deed = "enter"};
+    auto_json *more = handover_more(circles_of(call, &login, &parent), clock_wall_us());
+    struct session_plan plan = {.host = host,
+                                .parent = &parent,
+                                .browser = door_browser(call),
+                                .deed = "enter",
+                                .more = more};
     auto_change *change = api_change(call, &err);
-    if (change == NULL || !session_begin(call, change, &plan, &cookie, &err) ||
-        !change_commit(&change, &err)) {
+    if (change == NULL || !once_use(call->control, &once, &err) ||
+        !session_begin(call, change, &plan, &cookie, &err) || !change_commit(&change, &err)) {
         door_fail(call, &err);
         return;
     }
@@ -386,8 +449,9 @@ void door_login(struct api_call *call, bool anew)
         door_refuse(call, 404, "There is nothing here", "This host leads to no service.");
         return;
     }
-    login_new(call->control->handovers, &call->arena, host, request_of(call)->path, anew,
-              call->peer, clock_wall_us(), clock_boot_us(), &id, &nonce);
+    login_new(call->control->sealer, &call->arena, host,
+              login_target_clean(&call->arena, request_of(call)->path), anew, moment_now(), &id,
+              &nonce);
     const char *url = arena_printf(&call->arena, "%s/_homerun/auth/start?l=%.*s",
                                    door_auth_url(call), SLICE_ARG(id));
     const struct api_header headers[] = {

@@ -25,6 +25,12 @@ bool door_session(struct api_call *call, struct session *out, bool *found);
 void door_sign_in_page(struct api_call *call, const struct login *login, bool again);
 /* The same for where the browser was going when a renewal without a word was tried. */
 void door_sign_in_after_all(struct api_call *call);
+/* The login record that the browser keeps. False if there is none. */
+bool door_login_kept(struct api_call *call, struct login *out);
+/* Fields that have the browser keep LOGIN, or nothing (NULL). Their number. */
+enum { LOGIN_COOKIES_MAX = 2 };
+unsigned door_login_cookies(struct api_call *call, const struct login *login,
+                            struct api_header out[LOGIN_COOKIES_MAX]);
 /* A name that people look at, by itself. */
 void door_add_name(struct api_call *call, struct door_page *page, struct slice name);
 

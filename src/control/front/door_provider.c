@@ -26,6 +26,7 @@ enum {
     LOOK_S = 60,
     LOOK_DOWN_S = 3,
     HINT_MAX = 4096,
+    LOGIN_SHOWN_MAX = 512,
     LOGOUT_TOKEN_S = 10 * 60 /* longer than one is taken */
 };
 
@@ -66,7 +67,11 @@ static bool add_button(const char *name, const char *shown, void *ctx)
 
 bool door_providers_add(struct api_call *call, struct door_page *page, const struct login *login)
 {
-    struct buttons buttons = {call, page, login == NULL ? SLICE_NONE : login->id, 0};
+    /* A long one would be there for each button: the browser keeps it anyway. */
+    struct slice id = login == NULL                     ? SLICE_NONE
+                      : login->id.len > LOGIN_SHOWN_MAX ? SLICE("-")
+                                                        : login->id;
+    struct buttons buttons = {call, page, id, 0};
     providers_each(call->control, add_button, &buttons);
     return buttons.count > 0;
 }
@@ -101,7 +106,7 @@ static void lead_out(struct api_call *call, const struct provider *provider, str
 {
     struct slice cookie;
     struct buffer url = BUFFER_INIT(16384);
-    struct api_header headers[2 + COOKIES_DROPPED_MAX];
+    struct api_header headers[1 + COOKIES_DROPPED_MAX + LOGIN_COOKIES_MAX];
     plan.purpose = TRIP_TO_PROVIDER;
     plan.provider = slice_of(provider->key);
     plan.provider_id = provider->id;
@@ -121,7 +126,7 @@ static void lead_out(struct api_call *call, const struct provider *provider, str
     unsigned count = cookies_drop_oldest(call, COOKIE_STATE, TRIPS_IN_BROWSER_MAX, headers);
     headers[count++] = cookie_set(call, door_trip_cookie(call, plan.state), cookie, ROUND_TRIP_S);
     if (login != NULL) {
-        headers[count++] = cookie_set(call, COOKIE_LOGIN, login->id, LOGIN_S);
+        count += door_login_cookies(call, login, headers + count);
     }
     door_redirect(call, 302, arena_string(&call->arena, buffer_slice(&url)), headers, count);
     buffer_done(&url);
@@ -134,8 +139,10 @@ static void lead_to_provider(struct api_call *call, const struct provider *provi
     struct slice id = SLICE_NONE;
     struct login login;
     url_query_find(&call->arena, call->query, "l", &id);
-    bool anew = login_find(call->control->handovers, &call->arena, id, clock_boot_us(), &login) &&
-                login.anew;
+    bool found = slice_is(id, "-")
+                     ? door_login_kept(call, &login)
+                     : login_find(call->control->sealer, &call->arena, id, moment_now(), &login);
+    bool anew = found && login.anew;
     const struct round_trip plan = {.auth_after_s = anew ? login.made_us / 1000000 : 0};
     lead_out(call, provider, plan, anew ? again : nothing, NULL);
 }

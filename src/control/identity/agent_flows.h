@@ -1,20 +1,21 @@
 /*
  * Requests of agents for a person's consent, and the codes that consent gives (RFC 6749 section
- * 4.1). Strangers can begin them, so they live in memory alone, bounded in number, by address and
- * in time. A restart of control forgets them: the program begins again.
+ * 4.1). Strangers can begin requests, so a request is a text that only we can read (sealed.h), and
+ * any node goes on with it. A code is of a person who has said yes: it is a document of the record,
+ * so that of two nodes one gives tokens for it.
  */
 #pragma once
 
+#include "control/identity/sealed.h"
 #include "control/identity/sessions.h"
-
-struct agent_flows; /* opaque */
 
 enum {
     AGENT_FLOW_S = 10 * 60, /* from the request to the consent */
     AGENT_CODE_S = 60,
-    AGENT_FLOWS_MAX = 4096,
-    AGENT_FLOWS_OF_ADDRESS_MAX = 64,
+    AGENT_CODES_MAX = 4096, /* that are known, used ones too */
+    AGENT_CODES_OF_SESSION_MAX = 64,
     AGENT_STATE_MAX = 2048,
+    AGENT_REQUEST_MAX = 4000, /* bytes of all that is asked for together */
 };
 
 /* What an agent asks for. */
@@ -26,40 +27,44 @@ struct agent_request {
     struct slice resource;  /* as asked for */
     struct slice host;      /* of the resource: lower case, no port */
     struct slice scope;
+    struct slice code; /* the one that it gives; of agent_code_find() */
 };
 
-struct agent_flows *agent_flows_new(void);
-void agent_flows_free(struct agent_flows *flows);
+/* REQUEST as a text, in ARENA; "" if it is over AGENT_REQUEST_MAX. */
+struct slice agent_flow_new(const struct sealer *sealer, struct arena *arena,
+                            const struct agent_request *request, struct moment now);
+/* False if ID is none, too old, or has been answered (a no: as far as this node knows). *out is in
+ * ARENA. */
+bool agent_flow_find(struct control *control, struct arena *arena, struct slice id,
+                     struct moment now, struct agent_request *out);
+/* It is shown to the person of SESSION: a text for a cookie of their browser, in ARENA. */
+struct slice agent_flow_show(const struct sealer *sealer, struct arena *arena, struct slice id,
+                             const struct session_key *session, struct moment now);
+/* Whether SHOWN, the cookie, says so. */
+bool agent_flow_is_shown(const struct sealer *sealer, struct arena *arena, struct slice id,
+                         const struct session_key *session, struct slice shown, struct moment now);
 
-/* Begins REQUEST on behalf of ADDRESS: its ID, in ARENA. BOOT_US is clock_boot_us(), here and
- * below. */
-struct slice agent_flow_new(struct agent_flows *flows, struct arena *arena,
-                            const struct agent_request *request, const char *address,
-                            int64_t boot_us);
-/* False if it is unknown, too old, or has been answered. *out is in ARENA. */
-bool agent_flow_find(struct agent_flows *flows, struct arena *arena, struct slice id,
-                     int64_t boot_us, struct agent_request *out);
-/* It is shown to the person of SESSION, who alone can answer it from now on. */
-void agent_flow_show(struct agent_flows *flows, struct slice id, const struct session_key *session);
-bool agent_flow_is_shown(const struct agent_flows *flows, struct slice id,
-                         const struct session_key *session);
-
-/* The person's yes: a code. The request cannot be answered any more. */
-struct slice agent_flow_allow(struct agent_flows *flows, struct arena *arena, struct slice id,
-                              int64_t boot_us);
+/*
+ * The yes of SESSION's person: a code, in a change of its own. The request cannot be answered any
+ * more: INVALID_ARGUMENT if it has been meanwhile. RESOURCE_EXHAUSTED beyond the limits above.
+ */
+bool agent_flow_allow(struct api_call *call, struct slice id, const struct agent_request *request,
+                      const struct session_key *session, struct slice *code, struct error *err);
 /* Their no. */
-void agent_flow_deny(struct agent_flows *flows, struct slice id);
+void agent_flow_deny(struct control *control, struct slice id, struct moment now);
 
 enum agent_code { AGENT_CODE_UNKNOWN, AGENT_CODE_GOOD, AGENT_CODE_USED };
 
 /*
- * Takes CODE, which is burnt whatever follows. GOOD: *out says what it was for, *session whose
- * consent. USED: it was taken before, *session is what it gave ("" if nothing), which has to end
- * (RFC 9700 section 4.5).
+ * What CODE is. GOOD: *out says what it was for, *session whose consent; whatever follows has to
+ * use or to burn it. USED: it was before, *session is what it gave ("" if nothing), which has to
+ * end (RFC 9700 section 4.5).
  */
-enum agent_code agent_code_take(struct agent_flows *flows, struct arena *arena, struct slice code,
-                                int64_t boot_us, struct agent_request *out,
-                                struct session_key *session);
-/* Notes what CODE, just taken, has given. */
-void agent_code_gave(struct agent_flows *flows, struct slice code,
-                     const struct session_key *session);
+enum agent_code agent_code_find(struct control *control, struct arena *arena, struct slice code,
+                                struct agent_request *out, struct session_key *session);
+/* In the running change: CODE has given GAVE (NULL: nothing), and is used. UNAUTHENTICATED if it
+ * was before. */
+bool agent_code_use(struct control *control, struct slice code, const struct session_key *gave,
+                    struct error *err);
+/* Uses it up for nothing, in a change of its own. */
+void agent_code_burn(struct api_call *call, struct slice code);

@@ -81,7 +81,8 @@ bool agent_grant_begin(struct api_call *call, const struct session *parent,
     }
     *key = session_agent_key(family);
     out->refresh = ticket.len > 0 ? refresh_text(&call->arena, family, ticket) : SLICE_NONE;
-    return mint(call, &parent->person, agent, key, out, err) &&
+    return agent_code_use(call->control, request->code, key, err) &&
+           mint(call, &parent->person, agent, key, out, err) &&
            agent_client_used(call->control, client, err) && change_commit(&change, err);
 }
 
@@ -238,11 +239,10 @@ static bool verifier_fits(struct arena *arena, struct slice verifier, struct sli
     return made.len == challenge.len && CRYPTO_memcmp(made.data, challenge.data, made.len) == 0;
 }
 
-static bool take_code(struct api_call *call, struct slice code, struct agent_request *request,
+static bool find_code(struct api_call *call, struct slice code, struct agent_request *request,
                       struct session_key *session, struct error *err)
 {
-    switch (agent_code_take(call->control->agent_flows, &call->arena, code, clock_boot_us(),
-                            request, session)) {
+    switch (agent_code_find(call->control, &call->arena, code, request, session)) {
     case AGENT_CODE_GOOD:
         return true;
     case AGENT_CODE_USED:
@@ -277,7 +277,11 @@ bool agent_code_redeem(struct api_call *call, const struct agent_code_form *form
                        struct agent_request *request, struct session *parent, struct error *err)
 {
     struct session_key key;
-    if (!take_code(call, form->code, request, &key, err) || !form_fits(call, form, request, err)) {
+    if (!find_code(call, form->code, request, &key, err)) {
+        return false;
+    }
+    if (!form_fits(call, form, request, err)) {
+        agent_code_burn(call, form->code);
         return false;
     }
     if (!session_find_by_key(call->control, &call->arena, &key, "", parent, err)) {

@@ -16,10 +16,10 @@ struct agent_code_form {
     struct slice client, code, redirect, verifier;
 };
 /*
- * Takes the form's code, which is burnt whatever follows: what was asked for, and the sign-on
- * session of the person who said yes, who is the call's caller from then on. UNAUTHENTICATED if the
- * form is not of who asked for it, or the person has signed out; a second use ends what the first
- * one gave.
+ * What the form's code was asked for, and the sign-on session of the person who said yes, who is
+ * the call's caller from then on. UNAUTHENTICATED if the form is not of who asked for it, which
+ * burns the code, or the person has signed out; a second use ends what the first one gave. The
+ * grant uses the code up.
  */
 bool agent_code_redeem(struct api_call *call, const struct agent_code_form *form,
                        struct agent_request *request, struct session *parent, struct error *err);

@@ -34,7 +34,8 @@ static bool mint(struct api_call *call, const struct person *person, const struc
 }
 
 bool gcloud_login_begin(struct api_call *call, const struct session *parent,
-                        struct gcloud_tokens *out, struct session_key *key, struct error *err)
+                        const struct agent_request *request, struct gcloud_tokens *out,
+                        struct session_key *key, struct error *err)
 {
     auto_json *agent = agent_json(call, clock_wall_us());
     const struct session_plan plan = {
@@ -44,7 +45,8 @@ bool gcloud_login_begin(struct api_call *call, const struct session *parent,
         return false;
     }
     *key = session_agent_key(out->refresh);
-    return mint(call, &parent->person, key, out, err) && change_commit(&change, err);
+    return agent_code_use(call->control, request->code, key, err) &&
+           mint(call, &parent->person, key, out, err) && change_commit(&change, err);
 }
 
 bool gcloud_login_renew(struct api_call *call, struct slice refresh, struct gcloud_tokens *out,

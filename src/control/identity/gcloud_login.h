@@ -18,10 +18,12 @@ struct gcloud_tokens {
     struct slice refresh; /* "" if the old one stays good */
 };
 
-/* Begins it for the person of PARENT, a sign-on session, in a change of its own. *key is the
- * session's. PERMISSION_DENIED for a person of a provider: they have no account here. */
+/* Begins it for the person of PARENT, a sign-on session, by the code of REQUEST, in a change of its
+ * own. *key is the session's. PERMISSION_DENIED for a person of a provider: they have no account
+ * here. */
 bool gcloud_login_begin(struct api_call *call, const struct session *parent,
-                        struct gcloud_tokens *out, struct session_key *key, struct error *err);
+                        const struct agent_request *request, struct gcloud_tokens *out,
+                        struct session_key *key, struct error *err);
 /* New tokens for a refresh token. UNAUTHENTICATED if what it names has ended. */
 bool gcloud_login_renew(struct api_call *call, struct slice refresh, struct gcloud_tokens *out,
                         struct error *err);

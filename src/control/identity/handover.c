@@ -1,105 +1,24 @@
-/* A list in the order of age, which is the order of ending: what is over is at its front. */
 #include "control/identity/handover.h"
 
 #include <openssl/crypto.h>
-#include <stdlib.h>
-#include <sys/queue.h>
+#include <stdio.h>
 
-#include "base/map.h"
-#include "base/memory.h"
+#include "base/encode.h"
+#include "control/identity/ticket.h"
 #include "http/url.h"
 
-struct record {
-    TAILQ_ENTRY(record) by_age;
-    struct arena arena;
-    struct login login;
-    struct slice address;
-    unsigned char nonce[TICKET_HASH];
-    int64_t end_us;
-    struct slice code; /* the one that is out, in code_text; "" if none */
-    char code_text[TICKET_CHARS];
-    int64_t code_end_us;
-    struct session_key session;
-};
+static const struct sealed_terms of_login = {.purpose = "login", .lasts_s = LOGIN_S};
+static const struct sealed_terms of_code = {.purpose = "handover", .lasts_s = HANDOVER_CODE_S};
 
-/* The last handing over of a session to a host. */
-struct visit {
-    unsigned char of[TICKET_HASH]; /* session and host */
-    int64_t done_us;               /* clock_boot_us() */
-    unsigned circles;              /* in a row that came back at once */
-};
-enum { VISITS = 64 };
-
-struct handovers {
-    TAILQ_HEAD(, record) records; /* oldest first */
-    struct visit visits[VISITS];  /* of which the oldest is replaced */
-    struct map *by_id;
-    struct map *by_code;
-    unsigned count;
-};
-
-struct handovers *handovers_new(void)
+/* A SHA-256, base64url. */
+static struct slice hash_of(struct arena *arena, struct slice secret)
 {
-    struct handovers *handovers = mem_new(struct handovers);
-    TAILQ_INIT(&handovers->records);
-    handovers->by_id = map_new();
-    handovers->by_code = map_new();
-    return handovers;
+    unsigned char digest[TICKET_HASH];
+    ticket_hash(secret, digest);
+    return base64url_encode(arena, (struct slice){(const char *)digest, sizeof(digest)});
 }
 
-static void forget_code(struct handovers *handovers, struct record *record)
-{
-    if (record->code.len > 0) {
-        map_remove(handovers->by_code, record->code);
-        record->code = SLICE_NONE;
-    }
-}
-
-static void drop(struct handovers *handovers, struct record *record)
-{
-    forget_code(handovers, record);
-    map_remove(handovers->by_id, record->login.id);
-    TAILQ_REMOVE(&handovers->records, record, by_age);
-    handovers->count--;
-    arena_done(&record->arena);
-    free(record);
-}
-
-void handovers_free(struct handovers *handovers)
-{
-    if (handovers == NULL) {
-        return;
-    }
-    while (!TAILQ_EMPTY(&handovers->records)) {
-        drop(handovers, TAILQ_FIRST(&handovers->records));
-    }
-    map_free(handovers->by_id);
-    map_free(handovers->by_code);
-    free(handovers);
-}
-
-/* Drops what is over, and makes room for one more: of the same address first. */
-static void make_room(struct handovers *handovers, struct slice address, int64_t boot_us)
-{
-    struct record *first = TAILQ_FIRST(&handovers->records), *oldest = NULL, *at;
-    unsigned of_address = 0;
-    while (first != NULL && first->end_us <= boot_us) {
-        drop(handovers, first);
-        first = TAILQ_FIRST(&handovers->records);
-    }
-    TAILQ_FOREACH(at, &handovers->records, by_age)
-    {
-        if (slice_equal(at->address, address)) {
-            oldest = oldest == NULL ? at : oldest;
-            of_address++;
-        }
-    }
-    if (of_address >= LOGINS_OF_ADDRESS_MAX) {
-        drop(handovers, oldest);
-    } else if (handovers->count >= LOGINS_MAX) {
-        drop(handovers, first);
-    }
-}
+/* ---- login records ---- */
 
 struct slice login_target_clean(struct arena *arena, struct slice target)
 {
@@ -128,151 +47,87 @@ struct slice login_target_clean(struct arena *arena, struct slice target)
     return (struct slice){out, used};
 }
 
-void login_new(struct handovers *handovers, struct arena *arena, struct slice host,
-               struct slice target, bool anew, const char *address, int64_t wall_us,
-               int64_t boot_us, struct slice *id, struct slice *nonce)
+void login_new(const struct sealer *sealer, struct arena *arena, struct slice host,
+               struct slice target, bool anew, struct moment now, struct slice *id,
+               struct slice *nonce)
 {
-    make_room(handovers, slice_of(address), boot_us);
-    struct record *record = mem_new(struct record);
     *nonce = ticket_new(arena);
-    ticket_hash(*nonce, record->nonce);
-    record->login = (struct login){
-        .id = ticket_new(&record->arena),
-        .host = arena_slice(&record->arena, host),
-        .target = login_target_clean(&record->arena, target),
-        .anew = anew,
-        .made_us = wall_us,
-    };
-    record->login.target = arena_slice(&record->arena, record->login.target);
-    record->address = arena_slice(&record->arena, slice_of(address));
-    record->end_us = boot_us + (int64_t)LOGIN_S * 1000000;
-    TAILQ_INSERT_TAIL(&handovers->records, record, by_age);
-    map_put(handovers->by_id, record->login.id, record);
-    handovers->count++;
-    *id = arena_slice(arena, record->login.id);
+    auto_json *body =
+        json_pack("{s:o, s:o, s:b, s:o}", "h", json_slice(host), "t", json_slice(target), "a",
+                  anew ? 1 : 0, "n", json_slice(hash_of(arena, *nonce)));
+    *id = sealed_new(sealer, arena, &of_login, body, now);
 }
 
-static void copy_login(struct arena *arena, const struct login *from, struct login *out)
+/* Of the record whose ID has the hash NAME. */
+static struct once once_of(struct slice name, int64_t end_us)
 {
-    *out = *from;
-    out->id = arena_slice(arena, from->id);
-    out->host = arena_slice(arena, from->host);
-    out->target = arena_slice(arena, from->target);
+    return (struct once){of_login.purpose, name, end_us};
 }
 
-bool login_find(struct handovers *handovers, struct arena *arena, struct slice id, int64_t boot_us,
-                struct login *out)
+bool login_find(const struct sealer *sealer, struct arena *arena, struct slice id,
+                struct moment now, struct login *out)
 {
-    struct record *record = id.len == TICKET_CHARS ? map_find(handovers->by_id, id) : NULL;
-    if (record == NULL || record->end_us <= boot_us) {
+    struct moment made;
+    auto_json *body = sealed_open(sealer, arena, &of_login, id, now, &made);
+    if (body == NULL) {
         return false;
     }
-    copy_login(arena, &record->login, out);
+    *out = (struct login){
+        .id = arena_slice(arena, id),
+        .host = arena_slice(arena, slice_of(json_text_or(body, "h", ""))),
+        .target = arena_slice(arena, slice_of(json_text_or(body, "t", "/"))),
+        .anew = json_flag(body, "a", false),
+        .made_us = made.wall_us,
+        .nonce = arena_slice(arena, slice_of(json_text_or(body, "n", ""))),
+        .once = once_of(hash_of(arena, id), made.wall_us + (int64_t)LOGIN_S * 1000000),
+    };
     return true;
 }
 
-struct slice handover_code_new(struct handovers *handovers, struct arena *arena,
+/* ---- codes ---- */
+
+struct slice handover_code_new(const struct sealer *sealer, struct arena *arena,
                                const struct login *login, const struct session_key *session,
-                               int64_t boot_us)
+                               struct moment now)
 {
-    struct record *record = map_find(handovers->by_id, login->id);
-    if (record == NULL) {
-        return SLICE_NONE;
+    auto_json *body = json_pack("{s:o, s:I, s:s}", "l", json_slice(login->once.name), "e",
+                                (json_int_t)login->once.end_us, "s", session->text);
+    return sealed_new(sealer, arena, &of_code, body, now);
+}
+
+static bool is_same(struct slice one, struct slice other)
+{
+    return one.len == other.len && CRYPTO_memcmp(one.data, other.data, one.len) == 0;
+}
+
+enum handover handover_find(const struct sealer *sealer, struct arena *arena, struct slice code,
+                            struct slice id, struct slice host, struct slice nonce,
+                            struct moment now, struct login *login, struct session_key *session,
+                            struct once *once)
+{
+    auto_json *body = sealed_open(sealer, arena, &of_code, code, now, NULL);
+    if (body == NULL) {
+        return HANDOVER_NONE;
     }
-    forget_code(handovers, record);
-    /* Not in the record's arena, which would grow with each code that is asked for. */
-    struct slice code = ticket_new(arena);
-    memcpy(record->code_text, code.data, sizeof(record->code_text));
-    record->code = (struct slice){record->code_text, sizeof(record->code_text)};
-    record->code_end_us = boot_us + (int64_t)HANDOVER_CODE_S * 1000000;
-    record->session = *session;
-    map_put(handovers->by_code, record->code, record);
-    return code;
+    *once = once_of(arena_slice(arena, slice_of(json_text_or(body, "l", ""))),
+                    json_number(body, "e", 0));
+    snprintf(session->text, sizeof(session->text), "%s", json_text_or(body, "s", ""));
+    return login_find(sealer, arena, id, now, login) && slice_equal(login->once.name, once->name) &&
+                   slice_equal(login->host, host) && is_same(hash_of(arena, nonce), login->nonce)
+               ? HANDOVER_GOOD
+               : HANDOVER_WRONG;
 }
 
 /* ---- circles ---- */
 
-static void visit_name(const struct session_key *session, struct slice host,
-                       unsigned char out[TICKET_HASH])
+unsigned handover_circles(const struct login *login, const json_t *before)
 {
-    auto_arena arena = {0};
-    ticket_hash(slice_of(arena_printf(&arena, "%s %.*s", session->text, SLICE_ARG(host))), out);
+    int64_t since_us = login->made_us - json_number(before, "enteredUs", 0);
+    bool again = before != NULL && since_us >= 0 && since_us < (int64_t)CIRCLE_S * 1000000;
+    return again ? (unsigned)json_number(before, "circles", 0) + 1 : 0;
 }
 
-static const struct visit *visit_find(const struct handovers *handovers,
-                                      const unsigned char of[TICKET_HASH])
+json_t *handover_more(unsigned circles, int64_t now_us)
 {
-    for (size_t i = 0; i < VISITS; i++) {
-        const struct visit *visit = &handovers->visits[i];
-        if (visit->done_us != 0 && memcmp(visit->of, of, TICKET_HASH) == 0) {
-            return visit;
-        }
-    }
-    return NULL;
-}
-
-/* How many circles there have been, with the one that a login of BEGAN_US would close. Several
- * pages that are opened at once begin before any of them is done, and are none. */
-static unsigned circles_with(const struct visit *visit, int64_t began_us)
-{
-    bool again = visit != NULL && began_us >= visit->done_us &&
-                 began_us - visit->done_us < (int64_t)CIRCLE_S * 1000000;
-    return again ? visit->circles + 1 : 0;
-}
-
-static int64_t began_us(const struct record *record)
-{
-    return record->end_us - (int64_t)LOGIN_S * 1000000;
-}
-
-static void note_visit(struct handovers *handovers, const struct record *record, int64_t boot_us)
-{
-    unsigned char of[TICKET_HASH];
-    struct visit *oldest = &handovers->visits[0];
-    visit_name(&record->session, record->login.host, of);
-    const struct visit *known = visit_find(handovers, of);
-    unsigned circles = circles_with(known, began_us(record));
-    for (size_t i = 1; i < VISITS; i++) {
-        struct visit *visit = &handovers->visits[i];
-        oldest = visit == known || (oldest != known && visit->done_us < oldest->done_us) ? visit
-                                                                                         : oldest;
-    }
-    *oldest = (struct visit){.done_us = boot_us, .circles = circles};
-    memcpy(oldest->of, of, sizeof(of));
-}
-
-bool handover_is_circle(const struct handovers *handovers, const struct login *login,
-                        const struct session_key *session)
-{
-    unsigned char of[TICKET_HASH];
-    const struct record *record = map_find(handovers->by_id, login->id);
-    visit_name(session, login->host, of);
-    return record != NULL &&
-           circles_with(visit_find(handovers, of), began_us(record)) >= CIRCLES_MAX;
-}
-
-/* ---- taking ---- */
-
-bool handover_code_take(struct handovers *handovers, struct arena *arena, struct slice code,
-                        struct slice id, struct slice host, struct slice nonce, int64_t boot_us,
-                        struct login *login, struct session_key *session)
-{
-    unsigned char hash[TICKET_HASH];
-    struct record *record = code.len == TICKET_CHARS ? map_find(handovers->by_code, code) : NULL;
-    if (record == NULL) {
-        return false;
-    }
-    ticket_hash(nonce, hash);
-    bool good = record->code_end_us > boot_us && record->end_us > boot_us &&
-                slice_equal(record->login.id, id) && slice_equal(record->login.host, host) &&
-                CRYPTO_memcmp(hash, record->nonce, sizeof(hash)) == 0;
-    if (!good) {
-        forget_code(handovers, record);
-        return false;
-    }
-    copy_login(arena, &record->login, login);
-    *session = record->session;
-    note_visit(handovers, record, boot_us);
-    drop(handovers, record);
-    return true;
+    return json_pack("{s:I, s:i}", "enteredUs", (json_int_t)now_us, "circles", (int)circles);
 }

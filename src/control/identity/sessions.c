@@ -658,6 +658,15 @@ bool session_end_all(struct api_call *call, const char *resource, const char *de
            change_audit(change, resource, deed, NULL, NULL, err) && change_commit(&change, err);
 }
 
+json_t *session_of_host(struct control *control, const struct session *parent, const char *host)
+{
+    auto_doc doc = {0};
+    const char *key = json_string_value(json_object_get(children_of(parent->body), host));
+    return key != NULL && store_get(control->store, STORE_SESSION, key, &doc, NULL) == STORE_FOUND
+               ? json_steal(&doc.body)
+               : NULL;
+}
+
 /* ---- by the system itself ---- */
 
 /* In the running change. */

@@ -89,6 +89,10 @@ bool session_find_by_key(struct control *control, struct arena *arena,
                          const struct session_key *key, const char *host, struct session *out,
                          struct error *err);
 
+/* The document of the session for HOST that hangs on PARENT; owned by the caller. NULL if there is
+ * none. */
+json_t *session_of_host(struct control *control, const struct session *parent, const char *host);
+
 /* ---- agents ---- */
 
 /* The key of the agent's session that session_begin() gave ID for. */

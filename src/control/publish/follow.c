@@ -71,7 +71,7 @@ static const struct {
     {STORE_LINK, change_nothing},          {STORE_PASSKEY, change_nothing},
     {STORE_SECRET, change_nothing},        {STORE_SECRET_VERSION, change_nothing},
     {STORE_SECRET_VALUE, change_nothing},  {STORE_ONCE, change_nothing},
-    {STORE_AGENT_CLIENT, change_nothing},
+    {STORE_AGENT_CLIENT, change_nothing},  {STORE_AGENT_CODE, change_nothing},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 

@@ -204,73 +204,38 @@ static const struct agent_request asked = {
     .host = SLICE_INIT("one.example"),
 };
 
-static void a_code_counts_once_and_is_known_again(void **state)
+static const unsigned char key[SEALER_KEY_BYTES] = "the key that all nodes derive";
+
+static void what_is_asked_for_is_read_at_any_node_and_shown_to_one_session(void **state)
 {
     auto_arena arena = {0};
-    struct agent_request got;
-    struct session_key session;
-    struct agent_flows *flows = agent_flows_new();
+    struct sealer *here = sealer_new(key, "aaaaaaaa-1"), *there = sealer_new(key, "bbbbbbbb-2");
+    const struct moment now = {SECOND, SECOND};
     (void)state;
-    struct slice id = agent_flow_new(flows, &arena, &asked, "192.0.2.1", SECOND);
-    assert_false(agent_flow_is_shown(flows, id, &ann));
-    agent_flow_show(flows, id, &quin);
-    agent_flow_show(flows, id, &ann);
-    assert_true(agent_flow_is_shown(flows, id, &ann));
-    assert_false(agent_flow_is_shown(flows, id, &quin)); /* whom it was shown to last */
-    struct slice code = agent_flow_allow(flows, &arena, id, SECOND);
-    assert_false(agent_flow_find(flows, &arena, id, SECOND, &got));
-    assert_int_equal(agent_flow_allow(flows, &arena, id, SECOND).len, 0);
-    assert_int_equal(agent_code_take(flows, &arena, SLICE("none"), SECOND, &got, &session),
-                     AGENT_CODE_UNKNOWN);
-    assert_int_equal(agent_code_take(flows, &arena, code, 2 * SECOND, &got, &session),
-                     AGENT_CODE_GOOD);
-    assert_true(slice_equal(got.resource, asked.resource));
-    assert_string_equal(session.text, ann.text);
-    assert_int_equal(agent_code_take(flows, &arena, code, 2 * SECOND, &got, &session),
-                     AGENT_CODE_USED);
-    assert_string_equal(session.text, ""); /* it gave nothing */
-    agent_code_gave(flows, code, &quin);
-    assert_int_equal(agent_code_take(flows, &arena, code, 999 * SECOND, &got, &session),
-                     AGENT_CODE_USED);
-    assert_string_equal(session.text, quin.text);
-    agent_flows_free(flows);
+    struct slice id = agent_flow_new(here, &arena, &asked, now);
+    struct slice shown = agent_flow_show(there, &arena, id, &ann, now);
+    assert_true(agent_flow_is_shown(here, &arena, id, &ann, shown, now));
+    assert_false(agent_flow_is_shown(here, &arena, id, &quin, shown, now));
+    struct slice other = agent_flow_new(here, &arena, &asked, now);
+    assert_false(agent_flow_is_shown(here, &arena, other, &ann, shown, now));
+    assert_false(agent_flow_is_shown(here, &arena, id, &ann, SLICE(""), now));
+    assert_false(agent_flow_is_shown(here, &arena, id, &ann, id, now));
+    sealer_free(here);
+    sealer_free(there);
 }
 
-static void requests_and_codes_end_in_time(void **state)
+static void who_asks_with_too_much_is_not_kept(void **state)
 {
     auto_arena arena = {0};
-    struct agent_request got;
-    struct session_key session;
-    struct agent_flows *flows = agent_flows_new();
+    struct sealer *sealer = sealer_new(key, "");
+    struct agent_request request = asked;
     (void)state;
-    struct slice id = agent_flow_new(flows, &arena, &asked, "192.0.2.1", 0);
-    int64_t end_us = (int64_t)AGENT_FLOW_S * SECOND;
-    assert_true(agent_flow_find(flows, &arena, id, end_us - 1, &got));
-    assert_false(agent_flow_find(flows, &arena, id, end_us, &got));
-    struct slice code = agent_flow_allow(flows, &arena, id, 0);
-    assert_int_equal(
-        agent_code_take(flows, &arena, code, (int64_t)AGENT_CODE_S * SECOND, &got, &session),
-        AGENT_CODE_UNKNOWN);
-    id = agent_flow_new(flows, &arena, &asked, "192.0.2.1", 0);
-    agent_flow_deny(flows, id);
-    assert_false(agent_flow_find(flows, &arena, id, 0, &got));
-    agent_flows_free(flows);
-}
-
-static void who_asks_in_a_loop_pushes_out_only_themselves(void **state)
-{
-    auto_arena arena = {0};
-    struct agent_request got;
-    struct agent_flows *flows = agent_flows_new();
-    (void)state;
-    struct slice mine = agent_flow_new(flows, &arena, &asked, "192.0.2.1", 0);
-    struct slice first = agent_flow_new(flows, &arena, &asked, "192.0.2.9", 0);
-    for (unsigned i = 0; i < AGENT_FLOWS_OF_ADDRESS_MAX; i++) {
-        agent_flow_new(flows, &arena, &asked, "192.0.2.9", 0);
-    }
-    assert_true(agent_flow_find(flows, &arena, mine, 0, &got));
-    assert_false(agent_flow_find(flows, &arena, first, 0, &got));
-    agent_flows_free(flows);
+    request.state = slice_of(arena_printf(&arena, "%0*d", AGENT_STATE_MAX, 0));
+    request.scope = SLICE("openid email");
+    assert_true(agent_flow_new(sealer, &arena, &request, (struct moment){0}).len > 0);
+    request.redirect = slice_of(arena_printf(&arena, "%0*d", 2000, 0));
+    assert_int_equal(agent_flow_new(sealer, &arena, &request, (struct moment){0}).len, 0);
+    sealer_free(sealer);
 }
 
 /* ---- documents ---- */
@@ -320,9 +285,8 @@ int main(void)
         cmocka_unit_test(a_resource_is_an_origin_or_below_one),
         cmocka_unit_test(a_name_is_one_line_that_can_be_seen),
         cmocka_unit_test(a_document_has_one_address_that_is_read_in_one_way),
-        cmocka_unit_test(a_code_counts_once_and_is_known_again),
-        cmocka_unit_test(requests_and_codes_end_in_time),
-        cmocka_unit_test(who_asks_in_a_loop_pushes_out_only_themselves),
+        cmocka_unit_test(what_is_asked_for_is_read_at_any_node_and_shown_to_one_session),
+        cmocka_unit_test(who_asks_with_too_much_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
