@@ -521,6 +521,28 @@ static bool claim_database(struct store *store, const char *file, char ours[STOR
     return true;
 }
 
+/* Whose the database is, and THEIRS "" if nobody's. A node without an installation of its own waits
+ * until the first node of a new cluster has all that others start with in the record, or is that
+ * node itself. */
+static bool find_installation(struct store *store, const struct store_shared *shared,
+                              const char *ours, char theirs[STORE_INSTALLATION], struct error *err)
+{
+    if (ours[0] == '\0' && shared->joins) {
+        if (!postgres_begin_founding(store->server, err)) {
+            return false;
+        }
+        store->founding = true;
+    }
+    if (!postgres_installation(store->server, theirs, err)) {
+        return false;
+    }
+    if (store->founding && theirs[0] != '\0') {
+        postgres_end_founding(store->server);
+        store->founding = false;
+    }
+    return true;
+}
+
 /* One database, one installation: two of them would undo each other's changes, and neither could
  * open the other's secrets. */
 static bool check_installation(struct store *store, const struct store_shared *shared,
@@ -528,7 +550,8 @@ static bool check_installation(struct store *store, const struct store_shared *s
 {
     const char *file = shared->installation;
     char ours[STORE_INSTALLATION], theirs[STORE_INSTALLATION];
-    if (!read_installation(file, ours, err) || !postgres_installation(store->server, theirs, err) ||
+    if (!read_installation(file, ours, err) ||
+        !find_installation(store, shared, ours, theirs, err) ||
         (theirs[0] == '\0' && !claim_database(store, file, ours, theirs, err))) {
         return false;
     }
@@ -550,6 +573,10 @@ static bool check_installation(struct store *store, const struct store_shared *s
 
 bool store_settle(struct store *store, struct error *err)
 {
+    if (store->founding) {
+        postgres_end_founding(store->server);
+        store->founding = false;
+    }
     if (store->joined_file == NULL) {
         return true;
     }

@@ -58,6 +58,7 @@ struct store {
     bool outrun;                     /* another node was faster than the last change */
     char *joined_file;               /* where the id of whom this folder joins is to be written */
     char joined[STORE_INSTALLATION]; /* by store_settle(); joined_file NULL: nowhere */
+    bool founding;                   /* until then, other nodes of a new cluster wait for us */
 };
 
 /* As store_open(); COPY: the file is one of a record on a server. */

@@ -140,6 +140,47 @@ bool postgres_claim(struct postgres *postgres, const char *ours, char out[STORE_
                                         postgres->session.name));
 }
 
+/* ---- the first node ---- */
+
+/* Beside the lock of changes (postgres_lock), which the founder takes for each of its own. */
+#define FOUNDING "7810779105126348"
+enum { FOUNDING_WAIT_US = 30 * 1000000 };
+
+bool postgres_begin_founding(struct postgres *postgres, struct error *err)
+{
+    struct postgres_session *session = &postgres->session;
+    int64_t end = clock_mono_us() + FOUNDING_WAIT_US;
+    for (;;) {
+        PGresult *result =
+            postgres_session_ask(session, "SELECT pg_catalog.pg_try_advisory_lock(" FOUNDING ")",
+                                 NULL, 0, clock_mono_us() + ATTEMPT_US, NULL, err);
+        if (result == NULL) {
+            return false;
+        }
+        bool ours = session->pq->result_value(result, 0, 0)[0] == 't';
+        session->pq->result_clear(result);
+        if (ours) {
+            return true;
+        }
+        if (clock_mono_us() >= end) {
+            return error_set(err, STATUS_UNAVAILABLE,
+                             "%s: the first node of the cluster has not finished its first start "
+                             "within 30 seconds: end it, or start this one again later",
+                             session->name);
+        }
+        session->host.wait(session->host.ctx, -1, 0, clock_mono_us() + PAUSE_US);
+    }
+}
+
+void postgres_end_founding(struct postgres *postgres)
+{
+    if (!postgres_session_is_broken(&postgres->session)) {
+        postgres_session_do(&postgres->session,
+                            "SELECT pg_catalog.pg_advisory_unlock(" FOUNDING ")",
+                            clock_mono_us() + ATTEMPT_US, NULL);
+    }
+}
+
 enum { NUMBER_TEXT = 24 };
 
 /* ---- the lease ---- */

@@ -44,6 +44,14 @@ bool postgres_claim(struct postgres *postgres, const char *ours, char out[STORE_
                     struct error *err);
 
 /*
+ * Nodes of a new cluster start at once: the first one puts its keys and the first documents into
+ * the record, alone, from postgres_begin_founding() to postgres_end_founding(); the others wait in
+ * the former. Ends with the session, too. UNAVAILABLE when somebody takes longer than 30 s.
+ */
+bool postgres_begin_founding(struct postgres *postgres, struct error *err);
+void postgres_end_founding(struct postgres *postgres);
+
+/*
  * The lease: one node at a time works by a record. Takes it when no other node has it, or the
  * holder's time has run out; from then on each change is refused once another node has taken it.
  * FAILED_PRECONDITION, naming the holder, if it is not free within postgres.c's LEASE_WAIT_US.

@@ -103,13 +103,18 @@ static bool step_up(struct postgres_session *session, int from, struct error *er
         err);
 }
 
-/* Which version is there; 0: none. */
+/*
+ * Which version is there; 0: none. The catalogue is read as a table: a session that asked by
+ * to_regclass() once answers "none" from its cache, also when another node has made it meanwhile.
+ */
 static bool version_of(struct postgres_session *session, struct arena *arena, int *out,
                        struct error *err)
 {
     const char *text;
-    if (!value_of(session, arena, "SELECT 1 WHERE to_regclass('homerun.meta') IS NOT NULL", &text,
-                  err)) {
+    if (!value_of(session, arena,
+                  "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+                  " ON n.oid = c.relnamespace WHERE n.nspname = 'homerun' AND c.relname = 'meta'",
+                  &text, err)) {
         return false;
     }
     *out = 0;

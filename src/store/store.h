@@ -126,7 +126,8 @@ struct store_shared {
  * what the copy has.
  */
 struct store *store_open_shared(const struct store_shared *shared, struct error *err);
-/* This data folder is of the database's installation from now on: who JOINS it has its keys. */
+/* This data folder is of the database's installation from now on: who JOINS it has its keys. Other
+ * nodes, which wait for the first start of the first one, may go on. */
 bool store_settle(struct store *store, struct error *err);
 /* HOST is copied. While one fiber (base/fiber.h) waits in store_commit(), others, and code outside
  * of any, may read: what was committed before. */

@@ -22,7 +22,8 @@
 #include "store/store.h"
 
 /* As postgres_schema.c has it. */
-#define LOCK "7810779105126347"
+#define LOCK     "7810779105126347"
+#define FOUNDING "7810779105126348"
 
 static char dir[64];
 
@@ -383,6 +384,17 @@ static void a_server_that_is_away_is_said_in_words_and_changes_nothing(void **st
     store_close(a);
 }
 
+/* Nodes of a new cluster start at once. */
+static void a_schema_that_another_node_makes_meanwhile_is_seen(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    hold_lock_then("CREATE SCHEMA homerun; CREATE TABLE homerun.meta (name text, value text);"
+                   " INSERT INTO homerun.meta VALUES ('schema', '99');");
+    assert_null(server_open(dir, "a", "installation", &err));
+    assert_non_null(strstr(err.text, "written by a newer Homerun (schema 99"));
+}
+
 static void a_database_takes_one_installation(void **state)
 {
     (void)state;
@@ -430,6 +442,50 @@ static void a_folder_is_of_an_installation_once_that_is_settled(void **state)
     assert_true(store_settle(store, &err));
     assert_int_equal(server_run("cmp -s %s %s/installation", file, dir), 0);
     assert_true(store_settle(store, &err)); /* nothing more to do */
+    store_close(store);
+}
+
+/* It is the first one's keys that all have, and its documents that all begin with. */
+static void nodes_of_a_new_cluster_wait_for_the_first_one(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char copy[128], file[128];
+    snprintf(copy, sizeof(copy), "%s/joining", dir);
+    snprintf(file, sizeof(file), "%s/installation-joining", dir);
+    struct store_shared joining = {
+        .url = server_url, .copy = copy, .installation = file, .node = "joining", .joins = true};
+    store_close(node("a"));
+    assert_int_equal(server_sql("DELETE FROM homerun.meta WHERE name = 'installation'"), 0);
+    /* The first node, until somebody waits for it. */
+    assert_int_equal(
+        server_run("{ $(%s find)/psql -qAtX '%s' -c 'SELECT pg_advisory_lock(" FOUNDING ")' -c \""
+                   "DO \\$\\$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid <>"
+                   " pg_backend_pid() AND query LIKE '%%try_advisory_lock(" FOUNDING ")') LOOP"
+                   " PERFORM pg_stat_clear_snapshot(); PERFORM pg_sleep(0.01); END LOOP;"
+                   " INSERT INTO homerun.meta VALUES ('installation', 'the-first-one');"
+                   " END \\$\\$\" >/dev/null; } & until [ \"$($(%s find)/psql -qAtX '%s' -c \""
+                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'\")\" -ge 1 ]; do"
+                   " sleep 0.05; done",
+                   SERVER_SCRIPT, server_url, SERVER_SCRIPT, server_url),
+        0);
+    struct store *store = store_open_shared(&joining, &err);
+    if (store == NULL) {
+        fail_msg("%s", err.text);
+    }
+    assert_true(store_settle(store, &err));
+    assert_int_equal(server_run("grep -qx the-first-one %s", file), 0);
+    store_close(store);
+    /* Who is the first one itself keeps the others waiting until its start is done. */
+    assert_int_equal(server_sql("DELETE FROM homerun.meta WHERE name = 'installation'"), 0);
+    assert_int_equal(unlink(file), 0);
+    store = store_open_shared(&joining, &err);
+    assert_non_null(store);
+    static const char is_free[] =
+        "DO \\$\\$ BEGIN ASSERT pg_try_advisory_lock(" FOUNDING "); END \\$\\$";
+    assert_int_not_equal(server_sql(is_free), 0);
+    assert_true(store_settle(store, &err));
+    assert_int_equal(server_sql(is_free), 0);
     store_close(store);
 }
 
@@ -673,7 +729,9 @@ int main(void)
                                make),
         cmocka_unit_test_setup(a_server_that_is_started_anew_loses_nothing, make),
         cmocka_unit_test_setup(a_server_that_is_away_is_said_in_words_and_changes_nothing, make),
+        cmocka_unit_test_setup(a_schema_that_another_node_makes_meanwhile_is_seen, make),
         cmocka_unit_test_setup(a_database_takes_one_installation, make),
+        cmocka_unit_test_setup(nodes_of_a_new_cluster_wait_for_the_first_one, make),
         cmocka_unit_test_setup(a_folder_is_of_an_installation_once_that_is_settled, make),
         cmocka_unit_test_setup(who_is_alone_is_refused_while_another_is_and_ends_it_by_taking_over,
                                make),
