@@ -91,6 +91,7 @@ test-kubernetes: test-packages build
 	@tests/kubernetes/build.sh "$(KUBERNETES)"
 	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" $(T)
 	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" --pods $(T)
+	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" --nodes $(T)
 
 # Terraform: the provider's part replayed, and with PROVIDER=/path/to/terraform-provider-google the
 # provider itself.

@@ -65,6 +65,13 @@ def blocks(text):
     return found
 
 
+def section(text, title):
+    """What stands below the heading TITLE of a page, up to the next heading of any rank."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^##|\Z)", text, re.M | re.S)
+    assert found, f"the page has no heading {title}"
+    return found.group(1)
+
+
 def is_whole(command):
     """Whether a shell would run COMMAND, and not wait for more of it."""
     done = subprocess.run(["bash", "-n"], input=command + "\n", capture_output=True, text=True)

@@ -5,6 +5,7 @@
 
 It takes root, since a kubelet does, and a network namespace of its own (run.py). All that it starts ends with it.
 """
+import contextlib
 import http.client
 import json
 import os
@@ -25,6 +26,7 @@ import kube_real  # noqa: E402
 from homerun import BINARY, Homerun, Skip, fetch, finally_do, main, test, wait_until  # noqa: E402
 
 ADDRESS = "10.88.255.1"  # of this machine in the namespace
+GROUPS = pathlib.Path("/sys/fs/cgroup")
 SERVICES = "10.96.0.1"  # where pods find the API server
 BRIDGE = "10.77.0"  # the pods' network
 APP, PAUSE, SELF = "registry.example/app:1", "registry.example/pause:1", "registry.example/homerun:0.1.0"
@@ -57,7 +59,7 @@ KUBELET = {
 
 class PodCluster(kube_real.RealCluster):
     has_logs = True
-    controllers = kube_real.CONTROLLERS + ",statefulset-controller,persistentvolume-binder-controller"
+    controllers = kube_real.CONTROLLERS + ",statefulset-controller,persistentvolume-binder-controller,disruption-controller"
     addresses = ("127.0.0.1", ADDRESS, SERVICES)
 
     def flags(self):
@@ -85,7 +87,8 @@ class PodCluster(kube_real.RealCluster):
         self.socket = f"{self.folder}/containerd.sock"
         wait_until(lambda: os.path.exists(self.socket) and self.ctr("version").returncode == 0, "containerd answers", 60)
         self.add_images()
-        settings = {**KUBELET, "authentication": {**KUBELET["authentication"], "x509": {"clientCAFile": f"{self.folder}/ca.crt"}},
+        self.make_groups()
+        settings = {**KUBELET, "cgroupRoot": self.group, "podLogsDir": f"{self.folder}/logs", "authentication": {**KUBELET["authentication"], "x509": {"clientCAFile": f"{self.folder}/ca.crt"}},
                     "containerRuntimeEndpoint": f"unix://{self.socket}", "staticPodPath": ""}
         with open(f"{self.folder}/kubelet.yaml", "w", encoding="ascii") as file:
             json.dump(settings, file)
@@ -94,6 +97,13 @@ class PodCluster(kube_real.RealCluster):
                    f"--node-ip={ADDRESS}")
         threading.Thread(target=self.bind, daemon=True).start()
         wait_until(lambda: self.condition("Ready") == "True", "the node is ready", 90)
+
+    def make_groups(self):
+        """Control groups of our own, so that another stand on this machine keeps its pods when this one ends."""
+        self.group = f"/homerun-test-{os.getpid()}"
+        for controller in GROUPS.iterdir():
+            if controller.is_dir() and not controller.is_symlink():
+                (controller / self.group[1:]).mkdir(exist_ok=True)
 
     def ctr(self, *words):
         return subprocess.run(["ctr", "-a", self.socket, "-n", "k8s.io", *words], capture_output=True, text=True, check=False)
@@ -107,9 +117,12 @@ class PodCluster(kube_real.RealCluster):
         subprocess.run(["go", "build", "-o", f"{self.folder}/app", str(ROOT / "tests/kubernetes/app/main.go")], check=True,
                        env={**os.environ, "CGO_ENABLED": "0"})
         image.write(f"{self.folder}/app.tar", APP, ["/app"], {f"{self.folder}/app": "/app"})
-        curl = "/usr/lib/x86_64-linux-gnu/libcurl.so.4"
-        image.of_program(f"{self.folder}/self.tar", SELF, PROGRAM, [],
-                         [HELLO, curl, *image.libraries(curl), "/etc/ssl/certs/ca-certificates.crt"])
+        opened = [f"/usr/lib/x86_64-linux-gnu/{name}" for name in ("libcurl.so.4", "libpq.so.5")]
+        if os.environ.get("HOMERUN_TEST_IMAGE"):
+            os.symlink(os.path.abspath(os.environ["HOMERUN_TEST_IMAGE"]), f"{self.folder}/self.tar")
+        else:
+            image.of_program(f"{self.folder}/self.tar", SELF, PROGRAM, [], [
+                HELLO, *opened, *sorted({each for one in opened for each in image.libraries(one)}), "/etc/ssl/certs/ca-certificates.crt"])
         for name in ("pause", "app", "self"):
             got = self.ctr("image", "import", f"{self.folder}/{name}.tar")
             assert got.returncode == 0, got.stderr
@@ -141,9 +154,10 @@ class PodCluster(kube_real.RealCluster):
         for process in reversed(self.children):
             process.kill()
             process.wait()
-        groups = sorted(pathlib.Path("/sys/fs/cgroup").glob("*/kubepods/**/"), key=lambda group: -len(group.parts))
+        groups = sorted(GROUPS.glob(f"*{self.group}/**/"), key=lambda group: -len(group.parts))
         for process in {line for group in groups for line in (group / "cgroup.procs").read_text(encoding="ascii").split()}:
-            os.kill(int(process), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
         subprocess.run(["pkill", "-9", "-f", f"containerd-shim.*{self.folder}"], check=False)
         for group in groups:
             wait_until(lambda group=group: not group.exists() or removed(group), f"{group} is gone")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs kube.py and cluster_places.py of tests/e2e against a real API server, and pods.py against a real kubelet:
+"""Runs kube.py and cluster_places.py of tests/e2e against a real API server, and pods.py or nodes.py against a real kubelet:
 `make test-kubernetes`.
 
-    tests/kubernetes/run.py FOLDER [--pods] [WORD…]      FOLDER: of kube-apiserver and the others (build.sh)
+    tests/kubernetes/run.py FOLDER [--pods|--nodes] [WORD…]      FOLDER: of kube-apiserver and the others (build.sh)
 
 In a network namespace of its own, where pods may have addresses: without root it takes user namespaces.
 """
@@ -24,9 +24,9 @@ def main():
     ip("link", "set", "lo", "up")
     ip("route", "add", "local", "10.88.0.0/16", "dev", "lo")
     ip("addr", "add", "10.88.255.1/32", "dev", "lo")
-    pods = words[:1] == ["--pods"]
-    tests = ["tests/kubernetes/pods.py"] if pods else ["tests/e2e/kube.py", "tests/e2e/cluster_places.py"]
-    done = [subprocess.run([str(ROOT / test), *words[pods:]], env={**os.environ, "HOMERUN_TEST_CLUSTER": folder},
+    stand = words[0] if words[:1] in (["--pods"], ["--nodes"]) else None
+    tests = [f"tests/kubernetes/{stand[2:]}.py"] if stand else ["tests/e2e/kube.py", "tests/e2e/cluster_places.py"]
+    done = [subprocess.run([str(ROOT / test), *words[stand is not None:]], env={**os.environ, "HOMERUN_TEST_CLUSTER": folder},
                            check=False) for test in tests]
     sys.exit(max(one.returncode for one in done))
 
