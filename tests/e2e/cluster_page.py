@@ -92,8 +92,9 @@ def three_nodes_come_from_nothing():
     page.config.write_text(page.here(configuration), encoding="utf-8")
     page.start()
     page.type(nothing, "homerun deploy")
-    listed = page.nodes[1].cli("nodes", "list").stdout
-    assert all(re.search(rf"^web{number}\s.*SERVING", listed, re.M) for number in (1, 2, 3)), listed
+    # A node lists what it has last read, a second ago or so.
+    wait_until(lambda: len(re.findall(r"^web[123]\s.*SERVING", page.nodes[1].cli("nodes", "list").stdout, re.M)) == 3,
+               "the second node knows all three")
     serve(page.nodes, "hello")
 
 

@@ -245,8 +245,8 @@ class Watched:
 @test
 def three_nodes_come_from_nothing_by_the_manifest_and_serve():
     all_nodes = nodes()
-    listed = in_pod(all_nodes.pods, "homerun-2", "nodes", "list")
-    assert all(re.search(rf"^{name}\s.*SERVING", listed, re.M) for name in NAMES), listed
+    wait_until(lambda: len(re.findall(r"^homerun-[012]\s.*SERVING", in_pod(all_nodes.pods, "homerun-2", "nodes", "list"), re.M)) == 3,
+               "the third node knows all three")
     addresses = ready_addresses(all_nodes.pods)
     assert len(addresses) == 3, addresses
     for address in addresses:
