@@ -2,7 +2,8 @@
  * How a copy is kept in step with the record on a server. Our own changes: the rows that the
  * transaction has made are read back and sent, with the point of the chain that it stands on; the
  * server takes them only if that is still its end, and only then the file commits. Changes of
- * others: read whole, at one moment of the server, and then put into the file at once.
+ * others: those of one moment of the server, row by row as they come, in one transaction of the
+ * file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -310,36 +311,42 @@ static bool put_counters(struct store *store, const struct postgres_point *point
            put_sequence(store, "audit", point->last_audit, err) && write_point(store, point, err);
 }
 
-static bool take_up(struct store *store, const struct postgres_delta *delta, struct error *err)
+/* Who wants to know what was touched. */
+struct telling {
+    void (*touched)(void *ctx, const char *kind, const char *key);
+    void *ctx;
+};
+
+/* Rows of one kind, to the last one. */
+static bool take_rows(struct store *store, struct postgres_delta *delta,
+                      bool (*put)(struct store *store, const struct postgres_row *row,
+                                  struct error *err),
+                      const struct telling *telling, struct error *err)
 {
     struct postgres_row row;
-    if (postgres_delta_is_whole(delta) && !forget_all(store, err)) {
-        return false;
-    }
-    for (size_t i = 0; postgres_delta_document(delta, i, &row); i++) {
-        if (!put_document(store, &row, err)) {
+    enum postgres_next next;
+    while ((next = postgres_delta_next(delta, &row, err)) == POSTGRES_ROW) {
+        if (!put(store, &row, err)) {
             return false;
         }
-    }
-    for (size_t i = 0; postgres_delta_audit(delta, i, &row); i++) {
-        if (!put_audit(store, &row, err)) {
-            return false;
+        if (telling != NULL) {
+            telling->touched(telling->ctx, row.kind, row.key);
         }
     }
-    return put_counters(store, postgres_delta_point(delta), err);
+    return next == POSTGRES_END;
 }
 
-static void tell(const struct postgres_delta *delta,
-                 void (*touched)(void *ctx, const char *kind, const char *key), void *ctx)
+static bool take_up(struct store *store, struct postgres_delta *delta,
+                    const struct telling *telling, struct error *err)
 {
-    struct postgres_row row;
-    if (postgres_delta_is_whole(delta)) {
-        touched(ctx, "", "");
-        return;
+    bool whole = postgres_delta_is_whole(delta);
+    if (whole) {
+        telling->touched(telling->ctx, "", "");
     }
-    for (size_t i = 0; postgres_delta_document(delta, i, &row); i++) {
-        touched(ctx, row.kind, row.key);
-    }
+    return (!whole || forget_all(store, err)) &&
+           take_rows(store, delta, put_document, whole ? NULL : telling, err) &&
+           take_rows(store, delta, put_audit, NULL, err) &&
+           put_counters(store, postgres_delta_point(delta), err);
 }
 
 enum store_follow store_follow(struct store *store,
@@ -370,9 +377,8 @@ enum store_follow store_follow(struct store *store,
     } else {
         store->behind = store->outrun = false;
         bool begun = store_begin(store, err);
-        if (begun && take_up(store, delta, err)) {
+        if (begun && take_up(store, delta, &(struct telling){touched, ctx}, err)) {
             store->following = true;
-            tell(delta, touched, ctx);
             result = STORE_FOLLOW_CHANGED;
         } else {
             store_rollback(store);

@@ -26,6 +26,7 @@
     X(consume, PQconsumeInput)                                                                     \
     X(is_busy, PQisBusy)                                                                           \
     X(get_result, PQgetResult)                                                                     \
+    X(one_by_one, PQsetSingleRowMode)                                                              \
     X(pipeline_enter, PQenterPipelineMode)                                                         \
     X(pipeline_exit, PQexitPipelineMode)                                                           \
     X(pipeline_sync, PQpipelineSync)                                                               \

@@ -41,10 +41,14 @@ struct postgres {
 };
 
 struct postgres_delta {
-    const struct libpq *pq;
+    struct postgres *postgres;
     struct postgres_point point;
     bool whole;
-    PGresult *documents, *audit; /* NULL: nothing has happened */
+    PGresult *row;       /* of now */
+    unsigned questions;  /* whose rows have all come */
+    int64_t deadline_us; /* for all of them */
+    bool asked, ended;   /* the rows were asked for; nothing more is to be read */
+    bool fresh;          /* the next answer is of another question */
 };
 
 /* ---- opening ---- */
@@ -823,6 +827,19 @@ struct question {
     const char *sql, *parameter; /* NULL: it has none */
 };
 
+/* QUESTIONS go out in one trip. */
+static bool send_together(struct postgres_session *session, const struct question *questions,
+                          size_t count, int64_t deadline_us)
+{
+    bool good = session->pq->pipeline_enter(session->conn) == 1;
+    for (size_t i = 0; i < count && good; i++) {
+        good = postgres_session_queue(session, questions[i].sql, &questions[i].parameter,
+                                      questions[i].parameter == NULL ? 0 : 1);
+    }
+    return good && session->pq->pipeline_sync(session->conn) == 1 &&
+           postgres_session_send(session, deadline_us);
+}
+
 /* The answers to QUESTIONS, which go out in one trip; each of OUT is the caller's. On failure there
  * are none, and the connection is given up with its transaction. */
 static bool ask_together(struct postgres *postgres, const struct question *questions, size_t count,
@@ -831,13 +848,7 @@ static bool ask_together(struct postgres *postgres, const struct question *quest
     struct postgres_session *session = &postgres->session;
     const struct libpq *pq = session->pq;
     size_t got = 0;
-    bool good = pq->pipeline_enter(session->conn) == 1, ended = false;
-    for (size_t i = 0; i < count && good; i++) {
-        good = postgres_session_queue(session, questions[i].sql, &questions[i].parameter,
-                                      questions[i].parameter == NULL ? 0 : 1);
-    }
-    good = good && pq->pipeline_sync(session->conn) == 1 &&
-           postgres_session_send(session, deadline_us);
+    bool good = send_together(session, questions, count, deadline_us), ended = false;
     error_set(err, STATUS_UNAVAILABLE, "%s does not answer", session->name);
     while (good && !ended) {
         PGresult *result = postgres_session_next(session, deadline_us);
@@ -913,14 +924,12 @@ static bool begin_reading(struct postgres *postgres, const struct postgres_point
     return good;
 }
 
-/* Reads it, and ends the transaction. */
-static bool read_delta(struct postgres *postgres, const struct postgres_point *from,
-                       struct postgres_delta *delta, struct error *err)
+/* Asks for the rows, and ends the transaction behind them. */
+static bool ask_for_rows(struct postgres *postgres, const struct postgres_point *from,
+                         struct postgres_delta *delta, struct error *err)
 {
+    struct postgres_session *session = &postgres->session;
     char number[NUMBER_TEXT], audit[NUMBER_TEXT];
-    if (delta->point.number == from->number) {
-        return postgres_session_do(&postgres->session, "COMMIT", clock_mono_us() + ATTEMPT_US, err);
-    }
     number_text(number, (int64_t)from->number);
     number_text(audit, delta->whole ? 0 : from->last_audit);
     const struct question questions[] = {
@@ -936,15 +945,11 @@ static bool read_delta(struct postgres *postgres, const struct postgres_point *f
          audit},
         {"COMMIT", NULL},
     };
-    PGresult *results[sizeof(questions) / sizeof(questions[0])];
-    if (!ask_together(postgres, questions, sizeof(questions) / sizeof(questions[0]), results,
-                      clock_mono_us() + READ_US, err)) {
-        return false;
-    }
-    delta->documents = results[0];
-    delta->audit = results[1];
-    postgres->session.pq->result_clear(results[2]);
-    return true;
+    delta->deadline_us = clock_mono_us() + READ_US;
+    delta->asked = delta->fresh = true;
+    return send_together(session, questions, sizeof(questions) / sizeof(questions[0]),
+                         delta->deadline_us) ||
+           error_set(err, STATUS_UNAVAILABLE, "%s does not answer", session->name);
 }
 
 /* Two trips: a server that does not answer is given up after the first one's time, while what it
@@ -953,21 +958,30 @@ struct postgres_delta *postgres_since(struct postgres *postgres, const struct po
                                       struct error *err)
 {
     struct postgres_delta *delta = mem_new(struct postgres_delta);
-    delta->pq = postgres->session.pq;
-    if (!connect_session(postgres, err) || !begin_reading(postgres, from, delta, err) ||
-        !read_delta(postgres, from, delta, err)) {
+    delta->postgres = postgres;
+    bool good = connect_session(postgres, err) && begin_reading(postgres, from, delta, err);
+    if (good && delta->point.number == from->number) {
+        good = postgres_session_do(&postgres->session, "COMMIT", clock_mono_us() + ATTEMPT_US, err);
+    } else if (good) {
+        good = ask_for_rows(postgres, from, delta, err);
+    }
+    if (!good) {
         postgres_session_drop(&postgres->session);
-        postgres_delta_free(delta);
+        free(delta);
         return NULL;
     }
     return delta;
 }
 
+/* A connection on which something is still to be read is of no use for anything else. */
 void postgres_delta_free(struct postgres_delta *delta)
 {
     if (delta != NULL) {
-        delta->pq->result_clear(delta->documents);
-        delta->pq->result_clear(delta->audit);
+        struct postgres_session *session = &delta->postgres->session;
+        session->pq->result_clear(delta->row);
+        if (delta->asked && !delta->ended) {
+            postgres_session_drop(session);
+        }
         free(delta);
     }
 }
@@ -982,35 +996,95 @@ bool postgres_delta_is_whole(const struct postgres_delta *delta)
     return delta->whole;
 }
 
-bool postgres_delta_document(const struct postgres_delta *delta, size_t at,
-                             struct postgres_row *out)
+static void read_document(const struct libpq *pq, const PGresult *row, struct postgres_row *out)
 {
-    const struct libpq *pq = delta->pq;
-    int row = (int)at;
-    if (delta->documents == NULL || at >= (size_t)pq->result_rows(delta->documents)) {
-        return false;
-    }
-    bool gone = pq->result_is_null(delta->documents, row, 4) != 0;
+    bool gone = pq->result_is_null(row, 0, 4) != 0;
     *out = (struct postgres_row){
-        .kind = pq->result_value(delta->documents, row, 0),
-        .key = pq->result_value(delta->documents, row, 1),
-        .id = gone ? 0 : number_at(pq, delta->documents, row, 2),
-        .version = gone ? 0 : number_at(pq, delta->documents, row, 3),
-        .body = gone ? NULL : pq->result_value(delta->documents, row, 4),
+        .kind = pq->result_value(row, 0, 0),
+        .key = pq->result_value(row, 0, 1),
+        .id = gone ? 0 : number_at(pq, row, 0, 2),
+        .version = gone ? 0 : number_at(pq, row, 0, 3),
+        .body = gone ? NULL : pq->result_value(row, 0, 4),
     };
-    return true;
 }
 
-bool postgres_delta_audit(const struct postgres_delta *delta, size_t at, struct postgres_row *out)
+static void read_audit(const struct libpq *pq, const PGresult *row, struct postgres_row *out)
 {
-    const struct libpq *pq = delta->pq;
-    if (delta->audit == NULL || at >= (size_t)pq->result_rows(delta->audit)) {
-        return false;
-    }
     *out = (struct postgres_row){
-        .id = number_at(pq, delta->audit, (int)at, 0),
-        .key = pq->result_value(delta->audit, (int)at, 1),
-        .body = pq->result_value(delta->audit, (int)at, 2),
+        .id = number_at(pq, row, 0, 0),
+        .key = pq->result_value(row, 0, 1),
+        .body = pq->result_value(row, 0, 2),
     };
-    return true;
+}
+
+/* The next answer that says something. NULL: the connection is gone, or they have all come. */
+static PGresult *next_answer(struct postgres_delta *delta, struct error *err)
+{
+    struct postgres_session *session = &delta->postgres->session;
+    const struct libpq *pq = session->pq;
+    error_set(err, STATUS_UNAVAILABLE, "%s does not answer", session->name);
+    for (;;) {
+        if (delta->fresh && session->conn != NULL) {
+            pq->one_by_one(session->conn); /* it has to be said for each question anew */
+            delta->fresh = false;
+        }
+        PGresult *result = postgres_session_next(session, delta->deadline_us);
+        if (session->conn == NULL) {
+            pq->result_clear(result);
+            return NULL;
+        }
+        if (result != NULL) {
+            return result;
+        }
+        delta->fresh = true; /* between two answers */
+    }
+}
+
+/* What ends the pipeline, behind the last row. */
+static bool end_reading(struct postgres_delta *delta, struct error *err)
+{
+    struct postgres_session *session = &delta->postgres->session;
+    const struct libpq *pq = session->pq;
+    PGresult *result;
+    while (!delta->ended && (result = next_answer(delta, err)) != NULL) {
+        ExecStatusType status = pq->result_status(result);
+        bool good = status == PGRES_COMMAND_OK || status == PGRES_PIPELINE_SYNC ||
+                    postgres_session_fail(session, result, NULL, err);
+        pq->result_clear(result);
+        if (!good) {
+            return false;
+        }
+        delta->ended = status == PGRES_PIPELINE_SYNC && pq->pipeline_exit(session->conn) == 1;
+    }
+    return delta->ended;
+}
+
+enum postgres_next postgres_delta_next(struct postgres_delta *delta, struct postgres_row *out,
+                                       struct error *err)
+{
+    static void (*const readers[])(const struct libpq *pq, const PGresult *row,
+                                   struct postgres_row *out) = {read_document, read_audit};
+    enum { READERS = sizeof(readers) / sizeof(readers[0]) };
+    struct postgres_session *session = &delta->postgres->session;
+    const struct libpq *pq = session->pq;
+    pq->result_clear(delta->row);
+    delta->row = next_answer(delta, err);
+    if (delta->row == NULL || delta->questions == READERS) {
+        return POSTGRES_FAILED;
+    }
+    ExecStatusType status = pq->result_status(delta->row);
+    if (status == PGRES_SINGLE_TUPLE) {
+        readers[delta->questions](pq, delta->row, out);
+        return POSTGRES_ROW;
+    }
+    if (status != PGRES_TUPLES_OK) {
+        postgres_session_fail(session, delta->row, NULL, err);
+        return POSTGRES_FAILED;
+    }
+    if (pq->result_rows(delta->row) > 0) {
+        error_set(err, STATUS_INTERNAL, "libpq has not read row by row");
+        return POSTGRES_FAILED;
+    }
+    delta->questions++;
+    return delta->questions < READERS || end_reading(delta, err) ? POSTGRES_END : POSTGRES_FAILED;
 }

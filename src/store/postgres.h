@@ -102,10 +102,14 @@ struct postgres_change {
 enum postgres_end postgres_commit(struct postgres *postgres, struct postgres_change *change,
                                   struct error *err);
 
-/* What has happened since a point: one moment of the database. */
+/*
+ * What has happened since a point: one moment of the database. It may be a whole record, so it is
+ * never here as a whole: rows come one by one, and the server waits until they are taken.
+ */
 struct postgres_delta; /* opaque */
 
-/* NULL: *err. UNAVAILABLE; DATA_LOSS: FROM was never there. */
+/* NULL: *err. UNAVAILABLE; DATA_LOSS: FROM was never there. To be freed before anything else is
+ * asked of POSTGRES. */
 struct postgres_delta *postgres_since(struct postgres *postgres, const struct postgres_point *from,
                                       struct error *err);
 void postgres_delta_free(struct postgres_delta *delta);
@@ -119,8 +123,10 @@ struct postgres_row {
     const char *body;
     int64_t id, version;
 };
-/* Row AT of the documents; false behind the last one. What it points to lives as long as DELTA. */
-bool postgres_delta_document(const struct postgres_delta *delta, size_t at,
-                             struct postgres_row *out);
-/* The same of audit rows: key is the resource, id the number. */
-bool postgres_delta_audit(const struct postgres_delta *delta, size_t at, struct postgres_row *out);
+enum postgres_next { POSTGRES_ROW, POSTGRES_END, POSTGRES_FAILED };
+/*
+ * The next row: all documents, to POSTGRES_END, and then all audit rows (key is the resource, id
+ * the number), to another one. What it points to lives until the next one is asked for.
+ */
+enum postgres_next postgres_delta_next(struct postgres_delta *delta, struct postgres_row *out,
+                                       struct error *err);

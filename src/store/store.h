@@ -141,7 +141,7 @@ STORE_ASK bool store_rejoin(struct store *store, struct error *err);
  * Brings a copy up to what the server has. Not inside a transaction. When something has changed, a
  * transaction is open afterwards that holds it, TOUCHED has been called for each document that
  * came, changed or went (once with kind "" instead, if it may be any of them), and store_commit()
- * puts it into the copy alone.
+ * puts it into the copy alone. TOUCHED may have been called on failure too.
  */
 enum store_follow { STORE_FOLLOW_NOTHING, STORE_FOLLOW_CHANGED, STORE_FOLLOW_FAILED };
 enum store_follow store_follow(struct store *store,

@@ -1,4 +1,5 @@
 /* What only a record on PostgreSQL can meet: several nodes, lost connections, other databases. */
+#include <malloc.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -133,6 +134,91 @@ static void a_node_that_is_behind_changes_nothing_until_it_has_followed(void **s
     assert_true(store_audit_each(b, "", 1, first_row, &newest[1], &err));
     assert_int_equal(newest[0], 4);
     assert_int_equal(newest[1], 4);
+    store_close(a);
+    store_close(b);
+}
+
+/* 24 documents of a mebibyte each, and as much of the audit log. */
+#define LARGE_RECORD(change)                                                                       \
+    "INSERT INTO homerun.document SELECT 'service', 'large' || n, 1000 + n, " change ","           \
+    " json_build_object('n', " change ", 'x', repeat('x', 1048576))"                               \
+    " FROM generate_series(1, 24) n"                                                               \
+    " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body;"                                 \
+    " INSERT INTO homerun.touched SELECT " change ", 'service', 'large' || n"                      \
+    " FROM generate_series(1, 24) n;"                                                              \
+    " INSERT INTO homerun.audit SELECT " change " * 1000 + n, 'large',"                            \
+    " json_build_object('x', repeat('x', 1048576)) FROM generate_series(1, 24) n"
+
+static size_t bytes_most;
+
+static void note_bytes(void *ctx, const char *kind, const char *key)
+{
+    (void)ctx, (void)kind, (void)key;
+    struct mallinfo2 info = mallinfo2();
+    size_t bytes = info.uordblks + info.hblkhd;
+    bytes_most = bytes > bytes_most ? bytes : bytes_most;
+}
+
+static void a_record_is_taken_up_without_being_held_as_a_whole(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    enum { BYTES_MAX = 8 << 20 };
+    struct store *a = node("a"), *b = node("b");
+    assert_true(put(a, "s", 1, &err));
+    assert_int_equal(server_sql(LARGE_RECORD("1")), 0);
+    bytes_most = 0;
+    note_bytes(NULL, NULL, NULL);
+    size_t before = bytes_most;
+    assert_int_equal(store_follow(b, note_bytes, NULL, &err), STORE_FOLLOW_CHANGED);
+    note_bytes(NULL, NULL, NULL);
+    assert_true(store_commit(b, &err));
+    assert_true(bytes_most - before < BYTES_MAX);
+    assert_int_equal(number_of(b, "large24"), 1);
+    assert_true(put(a, "s", 2, &err));
+    assert_int_equal(server_sql(LARGE_RECORD("2")), 0);
+    assert_int_equal(store_follow(b, note_bytes, NULL, &err), STORE_FOLLOW_CHANGED);
+    assert_true(store_commit(b, &err));
+    assert_true(bytes_most - before < BYTES_MAX);
+    assert_int_equal(number_of(b, "large1"), 2);
+    assert_int_equal(number_of(b, "large24"), 2);
+    assert_int_equal(number_of(b, "s"), 2);
+    assert_int_equal(store_follow(b, note_bytes, NULL, &err), STORE_FOLLOW_NOTHING);
+    store_close(a);
+    store_close(b);
+}
+
+static void end_sessions_once(void *ctx, const char *kind, const char *key)
+{
+    bool *ended = ctx;
+    (void)kind, (void)key;
+    if (!*ended) {
+        *ended = true;
+        assert_int_equal(server_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                    " WHERE application_name = 'homerun'"),
+                         0);
+    }
+}
+
+static void a_link_that_breaks_between_two_rows_leaves_the_copy_as_it_was(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    bool ended = false;
+    struct store *a = node("a"), *b = node("b");
+    assert_true(put(a, "s", 1, &err));
+    follow(b);
+    assert_true(put(a, "s", 2, &err));
+    assert_int_equal(server_sql(LARGE_RECORD("2")), 0);
+    assert_int_equal(store_follow(b, end_sessions_once, &ended, &err), STORE_FOLLOW_FAILED);
+    assert_true(ended);
+    assert_true(store_must_follow(b));
+    assert_int_equal(number_of(b, "s"), 1);
+    assert_int_equal(number_of(b, "large1"), -1);
+    follow(b);
+    assert_int_equal(number_of(b, "s"), 2);
+    assert_int_equal(number_of(b, "large24"), 2);
+    assert_false(store_must_follow(b));
     store_close(a);
     store_close(b);
 }
@@ -722,6 +808,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_node_that_is_behind_changes_nothing_until_it_has_followed, make),
+        cmocka_unit_test_setup(a_record_is_taken_up_without_being_held_as_a_whole, make),
+        cmocka_unit_test_setup(a_link_that_breaks_between_two_rows_leaves_the_copy_as_it_was, make),
         cmocka_unit_test_setup(numbers_have_no_gaps_whatever_was_refused, make),
         cmocka_unit_test_setup(a_change_whose_session_is_ended_on_the_way_is_made_once, make),
         cmocka_unit_test_setup(a_change_that_a_killed_node_left_behind_keeps_its_place, make),
