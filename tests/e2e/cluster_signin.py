@@ -130,6 +130,21 @@ def a_person_signs_in_by_a_provider_and_comes_to_the_service_and_the_console():
 
 
 @test
+def a_provider_that_takes_each_refresh_token_once_is_asked_by_any_node():
+    provider = house().provider
+    provider.token_answer = {"refresh_token": "r0"}
+    browser = Roaming()
+    browser.ask(to_provider(browser))
+    for i in range(COUNT):
+        provider.token_answer = {"refresh_token": f"r{i + 1}"}
+        house().nodes[i].cli("issuers", "renew", "corp")
+        asked = [form["refresh_token"] for path, _, form in provider.asked if path == "/token" and "refresh_token" in form]
+        assert asked[-1] == f"r{i}", asked
+    assert "ann@" in browser.ask(auth("/")).text
+    provider.reset()
+
+
+@test
 def an_answer_counts_once_in_one_browser_at_whichever_node():
     browser, thief = Roaming(), Roaming()
     back = to_provider(browser)
@@ -197,9 +212,16 @@ def an_agent_is_let_in_and_comes_back_at_whichever_node():
     desk = RoamingDesk()
     desk.url = lambda name="one", path="": service(path)
     agent = Agent(new=True, at=desk)
+    agent.state = "s" * 2048  # the longest: where the browser is going takes two cookies then
     browser = Roaming()
-    # Who is not signed in signs in first, and is led back to the question.
-    assert "Sign in" in browser.ask(agent.authorize_url()).text
+    # Who is not signed in signs in first, and is led back to the question: by a link, or at the provider.
+    page = browser.ask(agent.authorize_url())
+    assert "Sign in" in page.text and len(browser.cookies(auth())) == 2, page
+    button = re.search(r'href="(/_homerun/auth/provider/corp[^"]*)"', page.text).group(1)
+    other = Roaming()
+    other.jar[urllib.parse.urlsplit(auth()).hostname] = dict(browser.cookies(auth()))
+    led = other.ask(house().provider.authorize(other.ask(auth(button)).headers["location"]))
+    assert "Let this program in?" in other.go_on(led).text
     page = browser.sign_in(house().nodes[0].cli("invite", "ann@corp.example").stdout.strip())
     question = browser.go_on(page)
     tokens = agent.redeem(parts_of(agent.answer(browser, question).headers["location"])["code"]).json

@@ -1,5 +1,6 @@
 /* A queue of sessions that are due, and a few talks at once. */
 #include "control/identity/renewal.h"
+#include "control/publish/nodes.h"
 #include "control/publish/turn.h"
 
 #include <stdlib.h>
@@ -10,12 +11,13 @@
 #include "base/memory.h"
 #include "http/percent.h"
 
-enum { LOOK_MS = 60 * 1000, WAITERS_MAX = 16 };
+enum { LOOK_MS = 60 * 1000, WAITERS_MAX = 16, RENEWAL_LATE_S = RENEWAL_EVERY_S + 5 * 60 };
 
 struct due {
     TAILQ_ENTRY(due) next;
     struct session_key key;
     struct renewals *renewals;
+    int64_t renewed_us; /* when it was renewed last, as it was asked for */
 };
 
 struct renewals {
@@ -110,17 +112,28 @@ static void keep(struct control *control, const struct session *session, struct 
     const char *sealed;
     struct slice refresh = talk->refresh_token.len > 0 ? talk->refresh_token : old_refresh;
     struct slice newest = talk->id_token.len > 0 ? talk->id_token : id_token;
-    if (!seal(control, &arena, talk, refresh, newest, &sealed, &err) ||
-        !session_renew(control, &session->key, &talk->person, sealed, &err)) {
+    /* A provider may take each refresh token once: where another node was faster with a change, the
+     * new one must not be lost. */
+    int64_t until_us = clock_mono_us() + TURN_AGAIN_US;
+    bool good = seal(control, &arena, talk, refresh, newest, &sealed, &err);
+    while (good && !session_renew(control, &session->key, &talk->person, sealed, &err)) {
+        good = clock_mono_us() < until_us && turn_catch_up(control);
+    }
+    if (!good) {
         log_warn("renewal: provider=%s: %s", talk->provider.name, err.text);
     }
+}
+
+static int64_t renewed_us(const struct session *session)
+{
+    return json_number(session->body, "renewedUs", 0);
 }
 
 /* The provider could not be asked: what it said last is good for half an hour. */
 static void bear(struct control *control, const struct session *session, const char *why)
 {
     struct error err = {0};
-    int64_t age_us = clock_wall_us() - json_number(session->body, "renewedUs", 0);
+    int64_t age_us = clock_wall_us() - renewed_us(session);
     if (age_us < (int64_t)RENEWAL_GRACE_S * 1000000 && age_us >= 0) {
         return;
     }
@@ -141,6 +154,8 @@ static void on_talk(struct provider_talk *talk)
         if (talk->end == TALK_GOOD) {
             keep(control, &session, talk, slice_of(json_text_or(kept, "id", "")),
                  slice_of(json_text_or(kept, "refresh", "")));
+        } else if (renewed_us(&session) != due->renewed_us) {
+            /* Another node has renewed it meanwhile, by the same refresh token. */
         } else if (talk->end == TALK_OVER) {
             session_end_now(control, &session.key, "sign-out-by-provider", &err);
         } else {
@@ -162,6 +177,7 @@ static bool ask(struct due *due)
         return false;
     }
     auto_json *kept = opened(control, &arena, &session);
+    due->renewed_us = renewed_us(&session);
     const char *refresh = json_text_or(kept, "refresh", "");
     struct provider_talk *talk =
         refresh[0] == '\0'
@@ -205,13 +221,22 @@ struct look {
     int64_t now_us;
 };
 
+/* In a cluster each node has its share, so that no two use one refresh token at the same moment; of
+ * what its node has not renewed, any. */
+static bool is_due_here(const struct look *look, const struct store_doc *doc)
+{
+    const struct control *control = look->renewals->control;
+    int64_t age_s = (look->now_us - json_number(doc->body, "renewedUs", 0)) / 1000000;
+    return age_s >= RENEWAL_EVERY_S && (nodes_has_share(control, doc->id) ||
+                                        (age_s >= RENEWAL_LATE_S && nodes_may_decide(control)));
+}
+
 static bool look_at(const struct store_doc *doc, void *ctx)
 {
     const struct look *look = ctx;
     bool due = look->provider != NULL
                    ? strcmp(json_text_or(doc->body, "provider", ""), look->provider) == 0
-                   : look->now_us - json_number(doc->body, "renewedUs", 0) >=
-                         (int64_t)RENEWAL_EVERY_S * 1000000;
+                   : is_due_here(look, doc);
     if (!due || !json_flag(doc->body, "renewable", false)) {
         return true;
     }

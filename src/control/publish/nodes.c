@@ -561,6 +561,22 @@ bool nodes_is_healthy(const struct control *control)
            (control->nodes == NULL || !lease_is_draining(control->nodes->lease));
 }
 
+bool nodes_has_share(const struct control *control, uint64_t number)
+{
+    uint64_t count = 0, before = 0;
+    if (control->nodes == NULL) {
+        return true;
+    }
+    const struct store_view *view = &control->nodes->view;
+    for (size_t i = 0; i < view->count; i++) {
+        if (view->nodes[i].serves) {
+            count++;
+            before += strcmp(view->nodes[i].name, control->settings.node) < 0 ? 1 : 0;
+        }
+    }
+    return nodes_may_decide(control) && count > 0 && number % count == before;
+}
+
 const struct store_view *nodes_view(const struct control *control)
 {
     return &control->nodes->view;

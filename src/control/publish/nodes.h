@@ -43,6 +43,13 @@ const char *nodes_warning(const struct control *control);
 /* For balancers: it decides, and is not being drained. */
 bool nodes_is_healthy(const struct control *control);
 
+/*
+ * Whether regular work that one node is enough for, of NUMBER, is this one's now: each of those
+ * that serve has its share. They may disagree for a moment while one comes or goes. True without a
+ * cluster; false while this node may not decide.
+ */
+bool nodes_has_share(const struct control *control, uint64_t number);
+
 /* The index shows all of the record's copy. FOLLOWED: others made the last change. Whether that is
  * more than before. */
 bool nodes_applied(struct control *control, bool followed);
