@@ -169,6 +169,7 @@ OTHER_DOCUMENTS = {
     "control/api/access_plan.c": (3, "what a plan asks for"),
     "control/api/access_plan_policy.c": (3, "the answer to a plan"),
     "control/api/iam_v1.c": (3, "a service account"),
+    "control/api/metrics.c": (2, "what services do now, as a node tells it"),
     "control/api/orgpolicy_v2.c": (1, "an organization policy"),
     "engine/container_adopt.c": (2, "what an engine leaves to the next"),
     "engine/run_record.c": (1, "a run record"),
@@ -330,9 +331,9 @@ TESTED_ALONE = {
     "tells a test how much is there": "access_log_lost board_waiting http2_streams token_cache_count",
     "brings a test to a state that takes long": "board_reset index_writer_new_sized secrets_add",
     "one step, which a test asks without what is around it": """address_parse cgroups_own cidr_list_holds crew_backoff_ms
-        journal_rotate kube_access_read lease_runs_at meter_latency_bucket page_body peer_judge
-        probe_grpc_serving routes_json routes_markdown server_objection setting_find setting_warns subids_in
-        users_in""",
+        instances_merge journal_rotate kube_access_read lease_runs_at logs_merge meter_latency_bucket
+        overview_merge page_body peer_judge probe_grpc_serving routes_json routes_markdown server_objection
+        setting_find setting_warns subids_in users_in""",
 }
 
 

@@ -38,6 +38,7 @@ struct control {
         *again;          /* is done anew if another node outruns it (front/listener.c); or NULL */
     bool outrun;         /* that call was, and has not been answered */
     struct nodes *nodes; /* NULL: this is no node of a cluster (publish/nodes.h) */
+    struct peers *peers; /* the other nodes, to be asked (publish/peers.h); or NULL */
     uv_timer_t follow_timer; /* of a copy that has to follow its server (start.c) */
     struct index_writer *index;
     struct index_reader *published; /* the index as the gate reads it; released between calls */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "control/api/peer_questions.h"
 #include "control/front/connect.h"
 #include "control/front/events.h"
 #include "control/front/gathering.h"
@@ -303,7 +304,7 @@ static void take_over(struct control *control)
 }
 
 static const struct nodes_events nodes_events = {
-    .follow = follow, .ready = say_ready, .take_over = take_over};
+    .follow = follow, .ready = say_ready, .take_over = take_over, .questions = peer_questions};
 
 /* A node of a cluster is ready once it may decide. */
 static void take_turns(struct control *control)

@@ -55,7 +55,8 @@ static bool connect_session(struct store_nodes *nodes, struct error *err)
         (!session->fresh ||
          (postgres_session_do(session, "LISTEN homerun_change", deadline, err) &&
           postgres_session_do(session, "LISTEN homerun_node", deadline, err) &&
-          postgres_session_do(session, "LISTEN homerun_place", deadline, err)))) {
+          postgres_session_do(session, "LISTEN homerun_place", deadline, err) &&
+          postgres_session_do(session, "LISTEN homerun_question", deadline, err)))) {
         session->fresh = false;
         return true;
     }
@@ -384,6 +385,17 @@ static bool read_place_word(const char *text, struct store_heard *out)
     return true;
 }
 
+static bool read_question_word(const char *text, struct store_heard *out)
+{
+    struct slice name;
+    out->what = HEARD_QUESTION;
+    if (!store_question_read(text, out->question, &name) || name.len >= sizeof(out->member.name)) {
+        return false;
+    }
+    snprintf(out->member.name, sizeof(out->member.name), "%.*s", SLICE_ARG(name));
+    return true;
+}
+
 /* "EPOCH NUMBER NAME", or "EPOCH - NAME" of one that nobody has to wait for. */
 static bool read_node_word(const char *text, struct store_heard *out)
 {
@@ -399,17 +411,39 @@ static bool read_node_word(const char *text, struct store_heard *out)
     return out->what == HEARD_GONE || slice_to_u64(number, &out->number);
 }
 
+static bool read_change_word(const char *text, struct store_heard *out)
+{
+    out->what = HEARD_CHANGE;
+    return slice_to_u64(slice_of(text), &out->number);
+}
+
+static const struct {
+    const char *channel;
+    bool (*read)(const char *text, struct store_heard *out);
+} channels[] = {
+    {"homerun_change", read_change_word},
+    {"homerun_node", read_node_word},
+    {"homerun_place", read_place_word},
+    {"homerun_question", read_question_word},
+};
+
+static bool read_word(const char *channel, const char *text, struct store_heard *out)
+{
+    *out = (struct store_heard){0};
+    for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+        if (strcmp(channels[i].channel, channel) == 0) {
+            return channels[i].read(text, out);
+        }
+    }
+    return false;
+}
+
 bool store_nodes_hear(struct store_nodes *nodes, struct store_heard *out)
 {
     struct postgres_session *session = &nodes->session;
     PGnotify *notify;
     while (session->conn != NULL && (notify = session->pq->notifies(session->conn)) != NULL) {
-        *out = (struct store_heard){.what = HEARD_CHANGE};
-        bool good = strcmp(notify->relname, "homerun_change") == 0
-                        ? slice_to_u64(slice_of(notify->extra), &out->number)
-                    : strcmp(notify->relname, "homerun_place") == 0
-                        ? read_place_word(notify->extra, out)
-                        : read_node_word(notify->extra, out);
+        bool good = read_word(notify->relname, notify->extra, out);
         session->pq->free_memory(notify);
         if (good) {
             return true;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "store/questions.h"
 #include "store/store.h"
 
 struct store_nodes; /* opaque */
@@ -78,9 +79,10 @@ STORE_ASK bool store_nodes_write_places(struct store_nodes *nodes, uint64_t revi
 
 /* What the others say. */
 struct store_heard {
-    enum { HEARD_CHANGE, HEARD_APPLIED, HEARD_GONE, HEARD_PLACES } what;
+    enum { HEARD_CHANGE, HEARD_APPLIED, HEARD_GONE, HEARD_PLACES, HEARD_QUESTION } what;
     uint64_t number;            /* of a change, or applied; of a revision */
-    struct store_member member; /* who applied it, has gone, or has divided places; else "" */
+    struct store_member member; /* who applied it, has gone, has divided places, or asks; else "" */
+    char question[STORE_QUESTION_ID];
 };
 
 /* Waits until something may have been said, the host is woken, or DEADLINE_US (clock_mono_us()). */

@@ -63,6 +63,15 @@ static const char *const steps[][12] = {
         "CREATE TABLE homerun.place (revision bigint PRIMARY KEY, version bigint NOT NULL,"
         " division text NOT NULL)",
     },
+    {
+        /* What nodes ask each other (questions.h): of the moment, and so not logged. */
+        "CREATE UNLOGGED TABLE homerun.question (id text COLLATE \"C\" PRIMARY KEY,"
+        " node text NOT NULL, what text NOT NULL, body text NOT NULL,"
+        " at timestamptz NOT NULL DEFAULT clock_timestamp())",
+        "CREATE UNLOGGED TABLE homerun.answer (question text COLLATE \"C\" NOT NULL"
+        " REFERENCES homerun.question (id) ON DELETE CASCADE, node text COLLATE \"C\" NOT NULL,"
+        " body text, why text NOT NULL, PRIMARY KEY (question, node))",
+    },
 };
 enum { SCHEMA = sizeof(steps) / sizeof(steps[0]), WAIT_US = 30 * 1000000 };
 

@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 import time
+import urllib.parse
 
 from by_api import SERVICES, add_odd_image, make_account, put_service, set_policy
 from cluster_stand import LEASE, Cluster, ask, ask_all, node
 from faults_stand import kill, wait_successor
-from homerun import finally_do, main, test, wait_until
+from homerun import fetch, finally_do, main, test, wait_until
 from postgres_stand import homerun_on
 
 ACCOUNTS = "/v1/projects/demo/serviceAccounts"
@@ -211,6 +212,90 @@ def what_two_nodes_change_at_once_is_done_one_after_the_other():
     lists = [one.api("GET", f"{ACCOUNTS}?pageSize=100").json["accounts"] for one in nodes]
     assert lists[0] == lists[1] == lists[2]
     assert sum("at-once" in account["email"] for account in lists[0]) == 24
+
+
+def refused_at(homerun, host):
+    """The id of a refusal at that node."""
+    got = fetch(f"http://127.0.0.1:{urllib.parse.urlsplit(homerun.ready['http']).port}/", headers={"Host": host})
+    assert got.status == 403, got
+    return got.headers["homerun-denial"]
+
+
+def entries(homerun, size=50):
+    return homerun.api("POST", "/v2/entries:list", {
+        "resourceNames": ["projects/demo"], "pageSize": size, "orderBy": "timestamp desc",
+        "filter": "resource.labels.service_name = asked AND logName = projects/demo/logs/run.googleapis.com%2Frequests"})
+
+
+@test
+def what_one_node_knows_is_asked_for_at_any():
+    one, two, three = cluster().nodes
+    host = cluster().deploy("asked", public=False)
+    denials = [refused_at(at, host) for at in (one, two, three, two)]
+    for at in (one, three):
+        for denial in denials:
+            told = json.loads(at.cli("access", "explain", denial, "--format=json").stdout)
+            assert told["denial"] == denial and told["rung"] == "no_credential", told
+    assert "No denial d-" in one.cli("access", "explain", "d-" + "a" * 20, status=1).stderr
+
+    def labels(at, size):
+        return [entry["labels"]["denial"] for entry in entries(at, size).json.get("entries", [])]
+    for at in (one, two, three):
+        wait_until(lambda: labels(at, 50) == denials[::-1], "all requests are in the log, the last first")
+        assert labels(at, 2) == denials[:1:-1]
+    ids = [entry["insertId"] for entry in entries(two).json["entries"]]
+    assert len(set(ids)) == 4, ids
+    # Instances are of the node that started them.
+    assert set_policy(one, "asked", "allUsers").status == 200
+    assert ask(two, host) == ask(three, host) == 200
+    wait_until(lambda: {row["node"] for row in one.api("GET", "/homerun/v1/projects/demo/instances").json["instances"]
+                        if row["service"] == "asked"} >= {"n2", "n3"}, "instances of all nodes", 30)
+
+
+def metric(text, **labels):
+    """The numbers of homerun_requests_total by node, of the lines with LABELS."""
+    lines = [line for line in text.splitlines() if line.startswith("homerun_requests_total{")
+             and all(f'{name}="{value}"' in line for name, value in labels.items())]
+    return {line.split('node="')[1].split('"')[0]: int(line.split()[-1]) for line in lines}
+
+
+@test
+def what_services_did_is_counted_over_all_nodes():
+    one, two, three = cluster().nodes
+    host = cluster().deploy("counted", public=False)
+    assert ask_all([one, two, two, three, three, three], host) == [403] * 6
+    labels = {"service": "counted", "class": "4xx"}
+    for at in (one, three):
+        wait_until(lambda: metric(at.api("GET", "/metrics").body.decode(), **labels) == {"n1": 1, "n2": 2, "n3": 3},
+                   "each node's requests")
+    own = two.api("GET", "/metrics?node=self")
+    assert metric(own.body.decode(), **labels) == {"n2": 2}, own
+    assert two.api("GET", "/metrics?node=n1").status == 400
+
+    def points(at):
+        path = f"/homerun/v1/projects/demo/locations/{at.ready['region']}/services/counted:metrics"
+        return at.api("GET", path).json["points"]
+    for at in (one, three):
+        wait_until(lambda: sum(point["requests"].get("4xx", 0) for point in points(at)) == 6, "all are in the history", 60)
+        times = [point["time"] for point in points(at)]
+        assert times == sorted(set(times)), times
+    rows = [row for row in two.api("GET", "/homerun/v1/projects/demo:metrics").json["services"]
+            if row["service"].endswith("/counted")]
+    assert len(rows) == 1 and rows[0]["instances"]["ready"] >= 1, rows
+
+
+@test
+def a_node_that_does_not_answer_is_named():
+    one, two, three = cluster().nodes
+    denial = refused_at(three, cluster().deploy("silent", public=False))
+    with stopped(two, "control"):
+        got = entries(one)
+        assert got.headers["homerun-unreachable"] == "n2" and got.json["unreachable"][0].startswith("n2: "), got
+        assert json.loads(one.cli("access", "explain", denial, "--format=json").stdout)["denial"] == denial
+        missing = one.cli("access", "explain", "d-" + "a" * 20, status=1).stderr
+        assert "not asked: n2" in missing, missing
+    wait_until(lambda: "unreachable" not in entries(one).json, "it answers again", 30)
+    assert cluster().server.sql("SELECT count(*) FROM homerun.answer", cluster().database).strip() == "0"
 
 
 @test

@@ -84,7 +84,7 @@ json_t *denial_find(const struct control *control, struct arena *arena, const ch
     struct slice needle = slice_of(arena_printf(arena, "\"denial\":\"%s\"", id));
     int index = open(path, O_RDONLY | O_CLOEXEC);
     unsigned count = index < 0 ? 0 : denial_index_find(index, slice_of(id), entries);
-    json_t *found = NULL;
+    auto_json *found = NULL;
     for (unsigned i = 0; i < count && found == NULL; i++) {
         int fd = open_log_of(control, arena, &entries[i]);
         if (fd >= 0) {
@@ -95,9 +95,6 @@ json_t *denial_find(const struct control *control, struct arena *arena, const ch
     if (index >= 0) {
         close(index);
     }
-    if (found != NULL && strcmp(json_text_or(found, "denial", ""), id) != 0) {
-        json_decref(found);
-        return NULL;
-    }
-    return found;
+    bool is_it = found != NULL && strcmp(json_text_or(found, "denial", ""), id) == 0;
+    return is_it ? json_steal(&found) : NULL;
 }

@@ -8,6 +8,8 @@
 #include "base/memory.h"
 #include "control/access/denial.h"
 #include "control/access/explain.h"
+#include "control/api/peer_questions.h"
+#include "control/call/peers.h"
 #include "control/record/projects.h"
 #include "http/curl_line.h"
 
@@ -75,10 +77,9 @@ static json_t *explain_line(struct api_call *call, const json_t *line)
     return explain(call, resource, &question, &ignored);
 }
 
-/* False where no log has it. */
-static bool explain_found(struct api_call *call, const char *id)
+/* False where there is no LINE, or it is not for this caller. */
+static bool explain_found(struct api_call *call, const json_t *line)
 {
-    auto_json *line = denial_find(call->control, &call->arena, id);
     const char *of = json_text_or(line, "project", "");
     if (line == NULL ||
         (of[0] != '\0' && !api_holds(call, "logging.logEntries.list",
@@ -101,13 +102,19 @@ static void refuse_denial(struct api_call *call, const char *id)
 {
     struct error err;
     error_set(&err, STATUS_NOT_FOUND,
-              "No denial %.40s is in the request log. It may be older than the log reaches.", id);
+              "No denial %.40s is in the request log%s%s. It may be older than the log reaches.",
+              id, call->unreachable == NULL ? "" : ", as far as it was reached; not asked: ",
+              call->unreachable == NULL ? "" : call->unreachable);
     api_fail(call, &err);
 }
 
-/* ---- a refusal whose line is on its way ---- */
+/* ---- a refusal whose line is on its way, or at another node ---- */
 
-/* A worker answers before it writes: who asks at once may be there before the line is. */
+/*
+ * A worker answers before it writes: who asks at once may be there before the line is. This node
+ * looks at once, then asks the others, and goes on looking while it does; then all are asked once
+ * more.
+ */
 enum { WAIT_MS = 50, WAITS = 10, WAITERS_MAX = 64 };
 
 struct waiter {
@@ -119,6 +126,48 @@ struct waiter {
 
 /* Control is one thread: no locks. */
 static unsigned waiters;
+
+json_t *denial_of_node(struct control *control, const json_t *asked, struct error *err)
+{
+    auto_arena arena = {0};
+    const char *id = json_text_or(asked, "denial", "");
+    json_t *line = denial_id_check(id, err) ? denial_find(control, &arena, id) : NULL;
+    return line != NULL ? json_pack("{so}", "line", line) : json_object();
+}
+
+static bool explain_own(struct api_call *call, const char *id)
+{
+    auto_json *line = denial_find(call->control, &call->arena, id);
+    return explain_found(call, line);
+}
+
+static bool explain_others(struct api_call *call, const struct peer_answers *others)
+{
+    for (size_t i = 0; i < others->count; i++) {
+        const json_t *line = json_object_get(others->all[i].body, "line");
+        if (line != NULL && explain_found(call, line)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last look: nobody has it. */
+static void explain_or_refuse(struct api_call *call, const struct peer_answers *others)
+{
+    const char *id = call->user;
+    if (!explain_others(call, others) && !explain_own(call, id)) {
+        refuse_denial(call, id);
+    }
+}
+
+static void ask_others(struct api_call *call, const char *id,
+                       void (*finish)(struct api_call *call, const struct peer_answers *others))
+{
+    auto_json *asked = json_pack("{ss}", "denial", id);
+    call->user = arena_string(&call->arena, slice_of(id));
+    api_ask_peers(call, "denial", asked, finish);
+}
 
 static void on_waiter_closed(uv_handle_t *handle)
 {
@@ -132,13 +181,32 @@ static void on_look(uv_timer_t *timer)
     bool left = waiter->call->exchange == NULL;
     if (left) {
         api_end(waiter->call);
-    } else if (!explain_found(waiter->call, waiter->id)) {
+    } else if (!explain_own(waiter->call, waiter->id)) {
         if (++waiter->looks < WAITS) {
             return;
         }
-        refuse_denial(waiter->call, waiter->id);
+        ask_others(waiter->call, waiter->id, explain_or_refuse);
     }
     uv_close((uv_handle_t *)timer, on_waiter_closed);
+}
+
+static void explain_or_wait(struct api_call *call, const struct peer_answers *others)
+{
+    const char *id = call->user;
+    if (explain_others(call, others)) {
+        return;
+    }
+    if (waiters >= WAITERS_MAX) {
+        refuse_denial(call, id);
+        return;
+    }
+    waiters++;
+    struct waiter *waiter = mem_new(struct waiter);
+    waiter->call = call;
+    waiter->id = id;
+    uv_timer_init(call->control->loop, &waiter->timer);
+    waiter->timer.data = waiter;
+    uv_timer_start(&waiter->timer, on_look, WAIT_MS, WAIT_MS);
 }
 
 static void explain_denial(struct api_call *call, const char *id)
@@ -149,22 +217,9 @@ static void explain_denial(struct api_call *call, const char *id)
     if (!denial_id_check(id, &err) ||
         !api_allowed(call, "logging.logEntries.list", project, &err)) {
         api_fail(call, &err);
-        return;
+    } else if (!explain_own(call, id)) {
+        ask_others(call, id, explain_or_wait);
     }
-    if (explain_found(call, id)) {
-        return;
-    }
-    if (waiters >= WAITERS_MAX) {
-        refuse_denial(call, id);
-        return;
-    }
-    waiters++;
-    struct waiter *waiter = mem_new(struct waiter);
-    waiter->call = call;
-    waiter->id = arena_string(&call->arena, slice_of(id));
-    uv_timer_init(call->control->loop, &waiter->timer);
-    waiter->timer.data = waiter;
-    uv_timer_start(&waiter->timer, on_look, WAIT_MS, WAIT_MS);
 }
 
 /* What the gate would be asked, as a body. The query has the same names, but no credentials: they

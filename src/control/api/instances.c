@@ -1,12 +1,14 @@
 /*
- * The instances of a project, as the engine told the meter within the last second or so. Who may
- * list the project's revisions may see what runs of them.
+ * The instances of a project, as the engine of each node told the meter within the last second or
+ * so. Who may list the project's revisions may see what runs of them.
  */
 #include "control/api/instances.h"
 
 #include <arpa/inet.h>
 
-#include "control/call/call.h"
+#include "control/api/peer_questions.h"
+#include "control/call/peers.h"
+#include "control/publish/nodes.h"
 #include "control/run/metrics.h"
 #include "ipc/board.h"
 
@@ -14,8 +16,9 @@
 #define SERVICE PROJECT "/locations/{region}/services/{service}"
 
 struct listing {
-    struct api_call *call;
     const char *project, *region, *service; /* "": all */
+    const char *node;                       /* NULL: there is no cluster */
+    struct arena *arena;
     json_t *rows;
 };
 
@@ -50,7 +53,7 @@ static const char *address_of(struct arena *arena, const struct meter_instance *
 static void add_row(void *ctx, const struct meter_instance *one)
 {
     struct listing *listing = ctx;
-    struct arena *arena = &listing->call->arena;
+    struct arena *arena = listing->arena;
     if (!is_asked(listing->project, one->project) || !is_asked(listing->region, one->region) ||
         !is_asked(listing->service, one->service)) {
         return;
@@ -67,20 +70,89 @@ static void add_row(void *ctx, const struct meter_instance *one)
         json_object_set_new(row, "address", json_string(address_of(arena, one)));
         json_object_set_new(row, "ownNetwork", json_boolean(one->own_network));
     }
+    if (listing->node != NULL) {
+        json_object_set_new(row, "node", json_string(listing->node));
+    }
     json_array_append_new(listing->rows, row);
+}
+
+/* Pods are of no node: all of them see them. */
+static const char *node_shown(const struct control *control)
+{
+    bool shown = control->nodes != NULL && strcmp(control->settings.engine, "kubernetes") != 0;
+    return shown ? nodes_own_name(control) : NULL;
+}
+
+/* What this node's engine runs of what ASKED names. */
+static json_t *own_rows(struct control *control, struct arena *arena, const json_t *asked)
+{
+    struct listing listing = {
+        .project = json_text_or(asked, "project", ""),
+        .region = json_text_or(asked, "region", ""),
+        .service = json_text_or(asked, "service", ""),
+        .node = node_shown(control),
+        .arena = arena,
+        .rows = json_array(),
+    };
+    metrics_each_instance(control->metrics, add_row, &listing);
+    return listing.rows;
+}
+
+json_t *instances_of_node(struct control *control, const json_t *asked, struct error *err)
+{
+    auto_arena arena = {0};
+    (void)err;
+    return own_rows(control, &arena, asked);
+}
+
+/*
+ * With --engine=kubernetes all nodes see the same pods: each is one row, of no node, and has what
+ * all of them have under way. Other engines' instances are of one node each.
+ */
+json_t *instances_merge(json_t *rows, const struct peer_answers *others)
+{
+    auto_json *known = json_object();
+    json_t *out = json_array();
+    for (size_t i = 0; i <= others->count; i++) {
+        const json_t *more = i == 0 ? rows : others->all[i - 1].body;
+        size_t at;
+        json_t *row;
+        json_array_foreach(more, at, row)
+        {
+            const char *id = json_text_or(row, "id", "");
+            json_t *same = json_object_get(known, id);
+            if (same != NULL) {
+                int64_t requests = json_number(same, "requestsInFlight", 0) +
+                                   json_number(row, "requestsInFlight", 0);
+                json_object_set_new(same, "requestsInFlight", json_integer(requests));
+            } else if (json_is_object(row)) {
+                json_object_set(known, id, row);
+                json_array_append(out, row);
+            }
+        }
+    }
+    return out;
+}
+
+static json_t *asked_of(const struct api_call *call)
+{
+    return json_pack("{ss ss ss}", "project", api_param(call, "project"), "region",
+                     api_param(call, "region"), "service", api_param(call, "service"));
+}
+
+static void list_all(struct api_call *call, const struct peer_answers *others)
+{
+    auto_json *asked = asked_of(call);
+    auto_json *rows = own_rows(call->control, &call->arena, asked);
+    json_t *body = json_pack("{so}", "instances", instances_merge(rows, others));
+    api_add_unreachable(body, others);
+    api_reply(call, body);
 }
 
 static void instances_list(struct api_call *call)
 {
-    struct listing listing = {
-        .call = call,
-        .project = api_param(call, "project"),
-        .region = api_param(call, "region"),
-        .service = api_param(call, "service"),
-        .rows = json_array(),
-    };
-    metrics_each_instance(call->control->metrics, add_row, &listing);
-    api_reply(call, json_pack("{so}", "instances", listing.rows));
+    auto_json *asked = asked_of(call);
+    api_ask_peers(call, "instances", asked, list_all);
 }
 
 const struct api_route instances_routes[] = {

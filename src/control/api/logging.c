@@ -1,11 +1,11 @@
 /*
  * logging.googleapis.com/v2 entries:list, as far as `gcloud run services logs read` uses it: what
- * instances wrote and what requests did, read back from the end of the log
- * files.
+ * instances wrote and what requests did, read back from the end of the log files of each node.
  */
 #include "control/api/logging.h"
 
 #include "control/api/logging_entries.h"
+#include "control/api/peer_questions.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,8 @@
 
 #include "base/buffer.h"
 #include "control/call/answer.h"
-#include "control/call/call.h"
+#include "control/call/peers.h"
+#include "control/publish/nodes.h"
 #include "control/record/projects.h"
 
 enum { TAIL_BYTES = 8 << 20, PAGE_DEFAULT = 50, PAGE_MAX = 1000 };
@@ -317,58 +318,53 @@ static bool read_tail(const struct control *control, const char *name, struct bu
     return true;
 }
 
-struct search {
-    struct arena *arena;
-    const struct log_filter *filter;
-    const char *project;
-    size_t max;
-    json_t *found; /* newest first */
-};
-
 /* Where the line stands names it for good: clients drop entries of a name that they have seen. */
-static void name_entry(struct arena *arena, json_t *entry, const char *file, off_t offset)
+static void name_entry(struct arena *arena, json_t *entry, const char *file, off_t offset,
+                       const char *node)
 {
     if (json_object_get(entry, "insertId") == NULL) {
         json_object_set_new(
             entry, "insertId",
-            json_string(arena_printf(arena, "%c%012jx", file[0], (uintmax_t)offset)));
+            json_string(arena_printf(arena, "%c%012jx%s%s", file[0], (uintmax_t)offset,
+                                     node == NULL ? "" : "-", node == NULL ? "" : node)));
     }
 }
 
 const char *const log_files[LOG_FILES] = {"instances.jsonl", "requests.jsonl"};
 
 json_t *log_entry_read(struct arena *arena, int file, struct slice text, off_t offset,
-                       const char *project, const struct log_filter *filter)
+                       const struct log_search *search)
 {
     static json_t *(*const forms[LOG_FILES])(struct arena *, const json_t *) = {instance_entry,
                                                                                 request_entry};
     auto_json *line = json_read(text, NULL);
-    if (line == NULL || strcmp(json_text_or(line, "project", ""), project) != 0) {
+    if (line == NULL || strcmp(json_text_or(line, "project", ""), search->project) != 0) {
         return NULL;
     }
     auto_json *entry = forms[file](arena, line);
-    name_entry(arena, entry, log_files[file], offset);
-    return matches(filter, entry) ? json_steal(&entry) : NULL;
+    name_entry(arena, entry, log_files[file], offset, search->node);
+    return matches(&search->filter, entry) ? json_steal(&entry) : NULL;
 }
 
-/* Lines from the last to the first, until enough have been found. */
-static void search_file(const struct control *control, struct search *search, int file)
+/* Adds to FOUND the last MAX of a file. */
+static void search_file(const struct control *control, struct arena *arena,
+                        const struct log_search *search, int file, size_t max, json_t *found)
 {
     struct buffer content = BUFFER_INIT(TAIL_BYTES);
-    size_t before = json_array_size(search->found);
+    size_t before = json_array_size(found);
     off_t offset = 0;
     if (read_tail(control, log_files[file], &content, &offset)) {
         struct slice left = buffer_slice(&content);
-        while (left.len > 0 && json_array_size(search->found) - before < search->max) {
+        while (left.len > 0 && json_array_size(found) - before < max) {
             if (left.data[left.len - 1] == '\n') {
                 left.len--;
             }
             ptrdiff_t start = slice_find_last(left, '\n') + 1;
-            json_t *entry = log_entry_read(search->arena, file, slice_from(left, (size_t)start),
-                                           offset + start, search->project, search->filter);
+            json_t *entry = log_entry_read(arena, file, slice_from(left, (size_t)start),
+                                           offset + start, search);
             left.len = (size_t)start;
             if (entry != NULL) {
-                json_array_append_new(search->found, entry);
+                json_array_append_new(found, entry);
             }
         }
     }
@@ -401,32 +397,33 @@ static void add_text(struct arena *arena, json_t *entry)
                                         : json_slice(json_write(arena, payload)));
 }
 
-static json_t *answer(struct search *search, bool oldest_first, bool with_text)
+/* The newest MAX of FOUND, newest first. */
+static json_t *newest_of(struct arena *arena, const json_t *found, size_t max)
 {
-    size_t count = json_array_size(search->found);
-    json_t **sorted = arena_array(search->arena, json_t *, count);
-    auto_json *entries = json_array();
+    size_t count = json_array_size(found);
+    json_t **sorted = arena_array(arena, json_t *, count);
+    json_t *out = json_array();
     for (size_t i = 0; i < count; i++) {
-        sorted[i] = json_array_get(search->found, i);
+        sorted[i] = json_array_get(found, i);
     }
     if (count > 1) {
         qsort(sorted, count, sizeof(sorted[0]), newest_first);
     }
-    if (count > search->max) {
-        count = search->max;
-    }
-    for (size_t i = 0; i < count; i++) {
-        json_t *entry = sorted[oldest_first ? count - 1 - i : i];
-        if (with_text) {
-            add_text(search->arena, entry);
-        }
-        json_array_append(entries, entry);
-    }
-    json_t *out = json_object();
-    if (count > 0) {
-        json_object_set(out, "entries", entries);
+    for (size_t i = 0; i < count && i < max; i++) {
+        json_array_append(out, sorted[i]);
     }
     return out;
+}
+
+/* What this node's logs have, newest first. */
+static json_t *search_own(struct control *control, struct arena *arena,
+                          const struct log_search *search, size_t max)
+{
+    auto_json *found = json_array();
+    for (int file = 0; file < LOG_FILES; file++) {
+        search_file(control, arena, search, file, max, found);
+    }
+    return newest_of(arena, found, max);
 }
 
 /* "projects/P" of the first resource name. */
@@ -441,6 +438,124 @@ const char *log_project_asked(struct api_call *call, struct error *err)
     return id != NULL ? id : arena_string(&call->arena, slice_of(name + 9));
 }
 
+/* ---- of all nodes ---- */
+
+/* ASKED, {"project", "filter", "size"}, as it came from a node that has checked it. */
+static bool search_read(const struct control *control, const json_t *asked, struct log_search *out,
+                        struct error *err)
+{
+    out->node = control->nodes == NULL ? NULL : nodes_own_name(control);
+    out->project = json_text_or(asked, "project", "");
+    return log_filter_read(slice_of(json_text_or(asked, "filter", "")), &out->filter, err);
+}
+
+static size_t size_of(const json_t *asked)
+{
+    int64_t size = json_number(asked, "size", PAGE_DEFAULT);
+    return size <= 0 ? PAGE_DEFAULT : size > PAGE_MAX ? PAGE_MAX : (size_t)size;
+}
+
+json_t *logs_of_node(struct control *control, const json_t *asked, struct error *err)
+{
+    auto_arena arena = {0};
+    struct log_search search = {0};
+    if (!search_read(control, asked, &search, err)) {
+        return NULL;
+    }
+    auto_json *entries = search_own(control, &arena, &search, size_of(asked));
+    json_t *kept = json_array();
+    size_t bytes = 0, count = json_array_size(entries);
+    for (size_t i = 0; i < count; i++) {
+        json_t *entry = json_array_get(entries, i);
+        bytes += json_write(&arena, entry).len + 1;
+        if (bytes > STORE_ANSWER_MAX - 64) {
+            break;
+        }
+        json_array_append(kept, entry);
+    }
+    return json_pack("{so sb}", "entries", kept, "cut", json_array_size(kept) < count);
+}
+
+/* Of a node that could not say all, nothing is known before its last entry: what others have of
+ * that time would be a log with holes. */
+static const char *known_since(const struct peer_answers *others)
+{
+    const char *since = "";
+    for (size_t i = 0; i < others->count; i++) {
+        const json_t *body = others->all[i].body;
+        const json_t *entries = json_object_get(body, "entries");
+        size_t count = json_array_size(entries);
+        if (json_is_true(json_object_get(body, "cut")) && count > 0) {
+            const char *last = json_text_or(json_array_get(entries, count - 1), "timestamp", "");
+            since = strcmp(last, since) > 0 ? last : since;
+        }
+    }
+    return since;
+}
+
+json_t *logs_merge(struct arena *arena, const json_t *own, const struct peer_answers *others,
+                   size_t max)
+{
+    auto_json *all = json_array();
+    const char *since = known_since(others);
+    for (size_t i = 0; i <= others->count; i++) {
+        const json_t *more = i == 0 ? own : json_object_get(others->all[i - 1].body, "entries");
+        size_t at;
+        json_t *entry;
+        json_array_foreach(more, at, entry)
+        {
+            if (strcmp(json_text_or(entry, "timestamp", ""), since) >= 0) {
+                json_array_append(all, entry);
+            }
+        }
+    }
+    return newest_of(arena, all, max);
+}
+
+static json_t *listing(struct api_call *call, const json_t *newest)
+{
+    bool oldest_first = strstr(json_text_or(call->body, "orderBy", ""), "desc") == NULL;
+    size_t count = json_array_size(newest);
+    json_t *out = json_object();
+    auto_json *entries = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *entry = json_array_get(newest, oldest_first ? count - 1 - i : i);
+        if (api_from_gcloud(call)) {
+            add_text(&call->arena, entry);
+        }
+        json_array_append(entries, entry);
+    }
+    if (count > 0) {
+        json_object_set(out, "entries", entries);
+    }
+    return out;
+}
+
+static json_t *asked_of(struct api_call *call, const char *project)
+{
+    return json_pack("{ss ss sI}", "project", project, "filter",
+                     json_text_or(call->body, "filter", ""), "size",
+                     (json_int_t)json_number(call->body, "pageSize", PAGE_DEFAULT));
+}
+
+static void list_all(struct api_call *call, const struct peer_answers *others)
+{
+    struct error err = {0};
+    struct log_search search = {0};
+    auto_json *asked = asked_of(call, call->user);
+    if (!search_read(call->control, asked, &search, &err)) {
+        api_fail(call, &err);
+        return;
+    }
+    auto_json *own = search_own(call->control, &call->arena, &search, size_of(asked));
+    auto_json *newest = logs_merge(&call->arena, own, others, size_of(asked));
+    json_t *body = listing(call, newest);
+    if (call->transport == NULL && !api_from_gcloud(call)) {
+        api_add_unreachable(body, others); /* of Google's form there is no such field */
+    }
+    api_reply(call, body);
+}
+
 static void entries_list(struct api_call *call)
 {
     struct error err;
@@ -453,22 +568,9 @@ static void entries_list(struct api_call *call)
         api_fail(call, &err);
         return;
     }
-    int64_t size = json_number(call->body, "pageSize", PAGE_DEFAULT);
-    struct search search = {
-        .arena = &call->arena,
-        .filter = &filter,
-        .project = project,
-        .max = size <= 0         ? PAGE_DEFAULT
-               : size > PAGE_MAX ? PAGE_MAX
-                                 : (size_t)size,
-        .found = json_array(),
-    };
-    for (int file = 0; file < LOG_FILES; file++) {
-        search_file(call->control, &search, file);
-    }
-    bool oldest_first = strstr(json_text_or(call->body, "orderBy", ""), "desc") == NULL;
-    auto_json *found = search.found;
-    api_reply(call, answer(&search, oldest_first, api_from_gcloud(call)));
+    auto_json *asked = asked_of(call, project);
+    call->user = arena_string(&call->arena, slice_of(project));
+    api_ask_peers(call, "logs", asked, list_all);
 }
 
 static const struct field list_fields[] = {

@@ -28,12 +28,19 @@ bool log_filter_read(struct slice text, struct log_filter *out, struct error *er
 /* "projects/P" of the call's first resource name; NULL and *err if there is none. */
 const char *log_project_asked(struct api_call *call, struct error *err);
 
+/* What is looked for. */
+struct log_search {
+    const char *node; /* whose log it is; NULL: there is no cluster */
+    const char *project;
+    struct log_filter filter;
+};
+
 /*
- * The LogEntry of a line, without its end, of log_files[FILE] at OFFSET; NULL if it is of another
- * project, or not what FILTER asks for. The caller owns it.
+ * The LogEntry of a line, without its end, of log_files[FILE] at OFFSET; NULL if it is not what
+ * SEARCH is for. The caller owns it.
  */
 json_t *log_entry_read(struct arena *arena, int file, struct slice text, off_t offset,
-                       const char *project, const struct log_filter *filter);
+                       const struct log_search *search);
 
 /* TailLogEntries (logging_tail.c). */
 void log_tail(struct api_call *call);

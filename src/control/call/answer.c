@@ -34,6 +34,10 @@ static void write_answer(struct api_call *call, int http_status, const char *con
             http_headers_add(&extra, arena, SLICE("warning"), slice_of(warning));
             http_headers_add(&extra, arena, SLICE("homerun-cut-off"), SLICE("true"));
         }
+        if (call->unreachable != NULL) {
+            http_headers_add(&extra, arena, SLICE("homerun-unreachable"),
+                             arena_slice(arena, slice_of(call->unreachable)));
+        }
         if (allow != NULL) {
             http_headers_add(&extra, arena, SLICE("allow"), arena_slice(arena, slice_of(allow)));
         }

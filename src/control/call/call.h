@@ -75,8 +75,9 @@ struct api_call {
      * EXCHANGE itself. */
     void (*on_left)(struct api_call *call);
     const struct tag_set *new_tags; /* that the resource of the call is being made with; or NULL */
-    json_t *policy_details;         /* what organization policy has to say of a refusal: for
-                                       orgpolicy_fail() */
+    const char *unreachable; /* nodes that should have been asked, and did not answer; or NULL */
+    json_t *policy_details;  /* what organization policy has to say of a refusal: for
+                                orgpolicy_fail() */
 };
 
 /* ---- what was asked (request.c) ---- */

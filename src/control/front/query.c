@@ -65,6 +65,7 @@ static const struct {
     {"member", TEXT},
     {"method", TEXT},
     {"network", TEXT},
+    {"node", TEXT},
     {"path", TEXT},
     {"period", TEXT},
     {"resource", TEXT},

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "control/publish/loop_wait.h"
 #include "control/publish/members.h"
+#include "control/publish/peers.h"
 #include "control/publish/places.h"
 #include "control/publish/turn.h"
 #include "ipc/lease.h"
@@ -388,6 +389,10 @@ static void hear(struct nodes *nodes)
             if (strcmp(heard.member.name, nodes->control->settings.node) != 0) {
                 places_hear_node(nodes->places, heard.number);
             }
+        } else if (heard.what == HEARD_QUESTION) {
+            if (strcmp(heard.member.name, own_name(nodes)) != 0) {
+                peers_hear(nodes->control->peers, heard.question);
+            }
         } else if (!members_hear(&nodes->members, &heard)) {
             nodes->hurry = true; /* the rows say it */
         }
@@ -482,6 +487,7 @@ struct nodes *nodes_start(struct control *control, const struct nodes_events *ev
         _exit(1);
     }
     nodes->places = places_new(control, nodes->session);
+    control->peers = peers_new(control, events->questions, &nodes->view);
     control->nodes = nodes;
     fiber_run(nodes->fiber, keep, nodes);
     return nodes;
@@ -493,6 +499,8 @@ void nodes_end(struct control *control)
     if (nodes == NULL) {
         return;
     }
+    peers_end(control->peers);
+    control->peers = NULL;
     nodes->ending = true;
     /* A question that is under way is answered first: by the same session the others are told. */
     if (nodes->resting) {

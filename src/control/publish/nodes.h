@@ -15,6 +15,8 @@
 #include "control/control.h"
 #include "store/nodes.h"
 
+struct peer_question;
+
 struct nodes; /* opaque */
 
 /*
@@ -27,6 +29,7 @@ struct nodes_events {
     void (*follow)(struct control *control);
     void (*ready)(struct control *control);
     void (*take_over)(struct control *control);
+    const struct peer_question *questions; /* what other nodes may ask (peers.h) */
 };
 struct nodes *nodes_start(struct control *control, const struct nodes_events *events);
 /* If all of the node ends, the others are told, and need not wait for its lease to run out. */

@@ -369,6 +369,97 @@ static void who_is_alone_keeps_others_out(void **state)
     store_nodes_free(a);
 }
 
+/* ---- questions ---- */
+
+#define ID "0123456789abcdef0123456789abcdef"
+
+static struct store_questions *asker(const char *name)
+{
+    struct error err = {0};
+    struct store_questions *questions = store_questions_new(server_url, name, &still, &err);
+    assert_non_null(questions);
+    return questions;
+}
+
+struct said {
+    char text[256];
+};
+
+static void note_said(void *ctx, const char *node, const char *text, const char *why)
+{
+    struct said *said = ctx;
+    size_t at = strlen(said->text);
+    snprintf(said->text + at, sizeof(said->text) - at, "%s=%s(%s) ", node,
+             text == NULL ? "-" : text, why);
+}
+
+static const char *said_of(struct store_questions *questions, const char *seen, struct said *said)
+{
+    struct error err = {0};
+    *said = (struct said){0};
+    assert_true(store_questions_answers(questions, ID, seen, note_said, said, &err));
+    return said->text;
+}
+
+static void a_question_reaches_the_others_and_their_answers_come_back(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct said said;
+    auto_arena arena = {0};
+    const char *what, *body;
+    char id[STORE_QUESTION_ID];
+    struct store_nodes *b = joined("b", 0);
+    struct store_questions *mine = asker("a"), *of_b = asker("b"), *of_c = asker("c");
+    assert_true(store_questions_put(mine, ID, "logs", "{}", &err));
+    struct store_heard heard = {0};
+    int64_t until = clock_mono_us() + 20 * 1000000;
+    while (heard.what != HEARD_QUESTION && clock_mono_us() < until) {
+        store_nodes_wait(b, until);
+        while (heard.what != HEARD_QUESTION && store_nodes_hear(b, &heard)) {
+        }
+    }
+    assert_string_equal(heard.question, ID);
+    assert_string_equal(heard.member.name, "a");
+    assert_true(store_questions_take(of_b, ID, &arena, &what, &body, &err));
+    assert_string_equal(what, "logs");
+    assert_string_equal(body, "{}");
+    assert_true(store_questions_answer(of_b, ID, "[1]", NULL, &err));
+    assert_true(store_questions_answer(of_b, ID, "[2]", NULL, &err)); /* the first stays */
+    assert_true(store_questions_answer(of_c, ID, NULL, "it is too long", &err));
+    while (!store_questions_hear(mine, id) && clock_mono_us() < until) {
+        store_questions_wait(mine, until);
+    }
+    assert_string_equal(id, ID);
+    assert_string_equal(said_of(mine, "c\n", &said), "b=[1]() ");
+    assert_string_equal(said_of(mine, "b\n", &said), "c=-(it is too long) ");
+    assert_string_equal(said_of(mine, "b\nc\n", &said), "");
+    /* Over: nothing is left, and who answers late leaves nothing. */
+    assert_true(store_questions_end(mine, ID, &err));
+    assert_true(store_questions_answer(of_b, ID, "[3]", NULL, &err));
+    assert_string_equal(said_of(mine, "", &said), "");
+    assert_true(store_questions_take(of_b, ID, &arena, &what, &body, &err));
+    assert_null(what);
+    store_questions_free(mine);
+    store_questions_free(of_b);
+    store_questions_free(of_c);
+    store_nodes_free(b);
+}
+
+static void a_word_that_is_no_question_is_passed_over(void **state)
+{
+    (void)state;
+    char id[STORE_QUESTION_ID];
+    struct slice name;
+    assert_true(store_question_read(ID " a", id, &name));
+    assert_string_equal(id, ID);
+    assert_true(slice_is(name, "a"));
+    static const char *const bad[] = {"", "a", ID, ID " ", "0" ID " a", "abc a", " " ID " a"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(store_question_read(bad[i], id, &name));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +478,8 @@ int main(void)
                                make),
         cmocka_unit_test_setup(more_nodes_than_there_is_room_for_are_refused, make),
         cmocka_unit_test_setup(who_is_alone_keeps_others_out, make),
+        cmocka_unit_test_setup(a_question_reaches_the_others_and_their_answers_come_back, make),
+        cmocka_unit_test(a_word_that_is_no_question_is_passed_over),
     };
     if (!server_is_here()) {
         print_message("[  SKIPPED ] PostgreSQL's server is not installed (postgresql)\n");
