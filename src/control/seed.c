@@ -1,6 +1,7 @@
 #include "control/seed.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -12,6 +13,7 @@
 #include "control/record/projects.h"
 
 static const char organization_setting[] = "organization";
+static const char owner_file[] = "owner.json";
 
 /* Grants ROLE to MEMBER on RESOURCE, in the running change, beside what is there. */
 static bool grant(struct change *change, struct control *control, const char *resource,
@@ -107,7 +109,7 @@ static bool seed_owner(struct change *change, struct control *control, struct ar
             return false;
         }
     }
-    return file_write(settings_path(&control->settings, arena, "owner.json"), file, 0600, err);
+    return file_write(settings_path(&control->settings, arena, owner_file), file, 0600, err);
 }
 
 /* The default runtime account; Editor, as on Cloud Run. */
@@ -170,9 +172,16 @@ bool seed(struct control *control, struct error *err)
     if (!missing) {
         return note_owner(control, &arena, err);
     }
+    const char *file = settings_path(&control->settings, &arena, owner_file);
+    bool had_file = access(file, F_OK) == 0;
     auto_change *change = change_begin(control, NULL, err);
-    return change != NULL && seed_organization(control, &arena, &organization, err) &&
-           seed_project(change, control, &arena, organization, err) &&
-           change_audit(change, node, "first-start", NULL, NULL, err) &&
-           change_commit(&change, err);
+    if (change != NULL && seed_organization(control, &arena, &organization, err) &&
+        seed_project(change, control, &arena, organization, err) &&
+        change_audit(change, node, "first-start", NULL, NULL, err) && change_commit(&change, err)) {
+        return true;
+    }
+    if (!had_file && store_was_outrun(control->store)) {
+        unlink(file); /* a key of an account that there is not */
+    }
+    return false;
 }

@@ -49,7 +49,7 @@ static void on_turn(uv_check_t *check)
     store_turn(control->store);
 }
 
-enum { FOLLOW_MS = 1000 };
+enum { FOLLOW_MS = 1000, SETTLE_TRIES = 20 };
 
 /* What the engine says of a revision, until its turn has come. */
 struct heard {
@@ -228,6 +228,25 @@ static bool open_record(struct control *control, struct error *err)
     return control->index != NULL;
 }
 
+/* Nodes that start at once, in an empty record, make the same things: who was slower takes what is
+ * there by then. */
+static bool settle_record(struct control *control, struct error *err)
+{
+    for (int tries = 1;; tries++) {
+        if (cluster_flags_check(control, err) && seed(control, err) &&
+            cluster_keys_settle(control, issuer_signers_keys(control), control->issuer->taken_old,
+                                err)) {
+            return true;
+        }
+        if (!store_was_outrun(control->store) || tries == SETTLE_TRIES) {
+            return false;
+        }
+        if (!store_catch_up(control->store, err) || !issuer_reload(control, err)) {
+            return false;
+        }
+    }
+}
+
 /* The index shows exactly the record before anybody is answered. */
 static bool bring_index_up(struct control *control, struct error *err)
 {
@@ -401,9 +420,7 @@ static bool start(struct control *control, struct error *err)
     control->provider_looks = map_new();
     control->checks = revision_checks_new(control);
     control->operations = operations_new(control, err);
-    if (control->issuer == NULL || control->operations == NULL || !seed(control, err) ||
-        !cluster_keys_settle(control, issuer_signers_keys(control), control->issuer->taken_old,
-                             err) ||
+    if (control->issuer == NULL || control->operations == NULL || !settle_record(control, err) ||
         !derive_keys(control, err) || !store_settle(control->store, err) ||
         !bring_index_up(control, err) || !tls_leaf_services(control, err) ||
         !connect_open(control, err) || !open_channels(control, err) || !run_resume(control, err) ||

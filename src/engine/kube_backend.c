@@ -14,7 +14,7 @@
 
 #define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 
-enum { OWNER_RANDOM = 10, SWEEP_MS = 10000 };
+enum { OWNER_RANDOM = 10, OWNER_OF_ID = 8, SWEEP_MS = 10000 };
 
 struct kube_call *kube_ask(struct backend *backend, const char *method, const char *path,
                            enum kube_content content, json_t *body, kube_done done, void *ctx)
@@ -61,6 +61,12 @@ static bool read_owner(struct backend *backend, const struct settings *settings,
         snprintf(backend->owner, sizeof(backend->owner), "%s", settings->kubernetes_owner);
     } else if (file_read(&arena, path, KUBE_NAME_MAX - 1, &text, &ignored) && text.len > 0) {
         snprintf(backend->owner, sizeof(backend->owner), "%.*s", SLICE_ARG(slice_trim(text)));
+    } else if (settings->cluster &&
+               file_read(&arena, settings_path(settings, &arena, "installation"), KUBE_NAME_MAX - 1,
+                         &text, &ignored) &&
+               text.len > OWNER_OF_ID) {
+        /* Each node of the cluster has that file, and so the same pods. */
+        snprintf(backend->owner, sizeof(backend->owner), "c%.*s", OWNER_OF_ID, text.data);
     } else {
         random_text(backend->owner, OWNER_RANDOM, "bcdfghjklmnpqrstvwxz0123456789");
         if (!file_write(path, slice_of(backend->owner), 0600, err)) {

@@ -599,6 +599,19 @@ static void ignore(void *ctx, const char *kind, const char *key)
     (void)ctx, (void)kind, (void)key;
 }
 
+bool store_catch_up(struct store *store, struct error *err)
+{
+    switch (store_follow(store, ignore, NULL, err)) {
+    case STORE_FOLLOW_NOTHING:
+        return true;
+    case STORE_FOLLOW_CHANGED:
+        return store_commit(store, err);
+    case STORE_FOLLOW_FAILED:
+        break;
+    }
+    return false;
+}
+
 /* The server's disk is what a change waits for. What this machine's forgets when it loses its power
  * is followed again, and a copy that lacks its last changes is still whole. */
 static const char set_up[] = "PRAGMA synchronous = NORMAL";
@@ -622,15 +635,7 @@ static bool open_copy(struct store *store, const struct store_shared *shared, st
                          sqlite3_errmsg(store->aside.db));
     }
     sqlite3_busy_timeout(store->aside.db, 1000);
-    switch (store_follow(store, ignore, NULL, err)) {
-    case STORE_FOLLOW_NOTHING:
-        return true;
-    case STORE_FOLLOW_CHANGED:
-        return store_commit(store, err);
-    case STORE_FOLLOW_FAILED:
-        return false;
-    }
-    return false;
+    return store_catch_up(store, err);
 }
 
 struct store *store_open_shared(const struct store_shared *shared, struct error *err)

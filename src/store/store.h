@@ -147,6 +147,8 @@ enum store_follow { STORE_FOLLOW_NOTHING, STORE_FOLLOW_CHANGED, STORE_FOLLOW_FAI
 enum store_follow store_follow(struct store *store,
                                void (*touched)(void *ctx, const char *kind, const char *key),
                                void *ctx, struct error *err);
+/* The same where nobody has to hear what has changed; nothing is open afterwards. */
+bool store_catch_up(struct store *store, struct error *err);
 /* Of one that is alone: to be called every second or two. *LOST: another has taken over, and
  * nothing that is changed here will be taken any more. False: the server could not be asked. */
 STORE_ASK bool store_renew(struct store *store, bool *lost, struct error *err);

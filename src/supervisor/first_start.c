@@ -12,7 +12,7 @@ static const char *const records[] = {"homerun.db", "installation"};
 /* Keys, and copies of a record. */
 static const char *const made[] = {
     "signer",      "ca.pem",      "tls",   "owner.json", "copy.db",
-    "copy.db-wal", "copy.db-shm", "index", "metrics",
+    "copy.db-wal", "copy.db-shm", "index", "metrics",    "kubernetes-owner",
 };
 
 enum { RECORDS = sizeof(records) / sizeof(records[0]), MADE = sizeof(made) / sizeof(made[0]) };

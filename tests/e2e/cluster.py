@@ -123,6 +123,8 @@ def who_is_not_of_the_cluster_is_refused():
     alone = node(server, database, "n9", first)
     alone.flags = tuple(flag for flag in alone.flags if flag != "--cluster")
     refused = [(homerun_on(server, database), "belongs to another installation"),
+               (node(server, database, "n7", first, "--project=other"),
+                "the nodes of this cluster have --project=demo, and this one has --project=other"),
                (node(server, database, "stranger"), "belongs to another installation"),
                (other_keys, "has another key of secrets than the cluster"),
                (node(server, database, "n2", first), "another node of this cluster has the name n2"),
@@ -134,6 +136,18 @@ def who_is_not_of_the_cluster_is_refused():
         for homerun, words in refused:
             assert homerun.stop(None) != 0
             assert words in homerun.printed(), homerun.printed()
+
+
+@test
+def a_node_whose_flags_are_others_says_which_and_how_they_differ():
+    server, database, first = cluster().server, cluster().database, cluster().nodes[0]
+    with contextlib.ExitStack() as stack:
+        for name, ours, theirs in (("n6", "other.test", "run.localhost"), ("n5", "run.localhost", "other.test")):
+            other = node(server, database, name, first, f"--domain={ours}")
+            stack.callback(other.close)
+            other.start()
+            assert f"--domain={ours}, and the one that started before it --domain={theirs}" in other.printed()
+            assert "--region" not in other.printed() and other.stop() == 0
 
 
 @test
@@ -395,9 +409,12 @@ def a_node_gets_the_keys_by_the_record_and_follows_when_they_are_rotated():
             stack.callback(one.close)
             stack.callback(lambda: keys and os.unlink(f"{one.data}.key"))
             return one
-        one = made("n1", old).start()
+        one, two = made("n1", old), made("n2", old)  # with an empty folder, and the key alone, at once
+        for homerun in (one, two):
+            homerun.spawn()
+        for homerun in (one, two):
+            homerun.ready = wait_until(homerun._look, "ready", 60)
         one.cli("secrets", "create", "word", input="open sesame")
-        two = made("n2", old).start()  # with an empty folder, and the key alone
         assert two.api("GET", SERVICES, token=one.token("access")).status == 200
         assert one.api("GET", SERVICES, token=two.token("access")).status == 200
         assert two.cli("secrets", "access", "word").stdout.strip() == "open sesame"

@@ -2,6 +2,7 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "control/publish/change.h"
 #include "ipc/signer_client.h"
 #include "trust/trust.h"
@@ -128,6 +129,46 @@ static bool compare(struct control *control, const struct cluster *ours,
     return true;
 }
 
+/* Another project would be made, with an owner of its own, beside that of the others. */
+static bool refuse_project(const char *ours, const char *theirs, struct error *err)
+{
+    return error_set(err, STATUS_FAILED_PRECONDITION,
+                     "the nodes of this cluster have --project=%s, and this one has --project=%s: "
+                     "start it with theirs",
+                     theirs, ours);
+}
+
+bool cluster_flags_check(struct control *control, struct error *err)
+{
+    auto_arena arena = {0};
+    struct cluster theirs;
+    enum store_result found = cluster_load(control, &arena, &theirs, err);
+    for (size_t i = 0; i < CLUSTER_FLAGS && found == STORE_FOUND; i++) {
+        const char *flag = cluster_flag_names[i], *own = cluster_own_flag(control, i);
+        if (theirs.flags[i] == NULL || strcmp(own, theirs.flags[i]) == 0) {
+            continue;
+        }
+        if (strcmp(flag, "project") == 0) {
+            return refuse_project(own, theirs.flags[i], err);
+        }
+        log_warn("nodes: this node has --%s=%s, and the one that started before it --%s=%s: unless "
+                 "all nodes are being changed, give this one the flags of the others",
+                 flag, own, flag, theirs.flags[i]);
+    }
+    return found != STORE_FAILED;
+}
+
+static bool has_own_flags(const struct control *control, const struct cluster *cluster)
+{
+    for (size_t i = 0; i < CLUSTER_FLAGS; i++) {
+        if (cluster->flags[i] == NULL ||
+            strcmp(cluster->flags[i], cluster_own_flag(control, i)) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool put(struct control *control, const struct cluster *ours, const char *deed,
                 struct error *err)
 {
@@ -136,14 +177,18 @@ static bool put(struct control *control, const struct cluster *ours, const char 
            change_audit(change, "cluster", deed, NULL, NULL, err) && change_commit(&change, err);
 }
 
-/* Into a cluster whose keys went by files until now, or by an older --cluster-key. */
-static bool encrypt_anew(struct control *control, const struct cluster *ours,
-                         const struct cluster *theirs, struct error *err)
+/* The keys of a cluster that went by files until now, or by an older --cluster-key, and our flags.
+ */
+static bool bring_up_to_date(struct control *control, const struct cluster *ours,
+                             const struct cluster *theirs, bool old, struct error *err)
 {
     struct cluster next = *theirs;
-    next.keys = ours->keys;
-    next.owner = ours->owner;
-    return put(control, &next, "wrap-keys", err);
+    if (has_key(control) && (theirs->keys[0] == '\0' || old)) {
+        next.keys = ours->keys;
+        next.owner = ours->owner;
+        return put(control, &next, "wrap-keys", err);
+    }
+    return has_own_flags(control, theirs) || put(control, &next, "note-flags", err);
 }
 
 bool cluster_keys_settle(struct control *control, struct slice jwks, bool old, struct error *err)
@@ -166,8 +211,7 @@ bool cluster_keys_settle(struct control *control, struct slice jwks, bool old, s
                              "start this one with it too");
         }
         return compare(control, &ours, &theirs, err) && take_owner(control, &theirs, &arena, err) &&
-               (!has_key(control) || (theirs.keys[0] != '\0' && !old) ||
-                encrypt_anew(control, &ours, &theirs, err));
+               bring_up_to_date(control, &ours, &theirs, old, err);
     case STORE_ABSENT:
         break;
     }

@@ -16,6 +16,10 @@
 bool cluster_keys_take(struct control *control, const struct cluster *cluster, bool *old,
                        struct error *err);
 
+/* At the start, before anything is put into the record: says in the log which flags the node that
+ * started last had otherwise. FAILED_PRECONDITION: the project is another. */
+bool cluster_flags_check(struct control *control, struct error *err);
+
 /* At the start, before the index is made: takes the issuer's name from the record, or gives it
  * there. OLD: as cluster_keys_take() said. FAILED_PRECONDITION: this node's keys are others. True
  * without a cluster. */
