@@ -25,6 +25,7 @@ enum {
     QUEUE_MIN_US = 10 * 1000000,
     MOVE_US = 1000000, /* within which the engine sees that an instance has ended */
     REPEAT_US = 1000000,
+    HANDOVER_US = 5 * 1000000, /* beyond a lease, within which other nodes have given a place */
 };
 
 struct waiting {
@@ -226,14 +227,24 @@ static void list_serve(struct dispatch *dispatch, struct waiting *waiting)
     }
 }
 
+/*
+ * How long a request waits at least. Where nodes share instances, all places may be those of a node
+ * that is no more, or on their way between two while PostgreSQL is away: for a lease at most.
+ */
+static int64_t queue_min_us(const struct worker *worker)
+{
+    int64_t shared_us = (int64_t)worker->settings.lease_s * 1000000 + HANDOVER_US;
+    return worker->shares != NULL && shared_us > QUEUE_MIN_US ? shared_us : QUEUE_MIN_US;
+}
+
 static void enqueue(struct dispatch *dispatch, struct waiting *waiting, struct request *request)
 {
     int64_t now = clock_mono_us();
-    int64_t patience = waiting->start_us * 7 / 2;
+    int64_t patience = waiting->start_us * 7 / 2, least = queue_min_us(dispatch->worker);
     const struct board *board = dispatch->worker->board;
     request->cold = board_count(board, waiting->revision_id, INSTANCE_READY) == 0;
     request->queued_us = now;
-    request->queue_deadline_us = now + (patience > QUEUE_MIN_US ? patience : QUEUE_MIN_US);
+    request->queue_deadline_us = now + (patience > least ? patience : least);
     request->state = REQUEST_WAITS_FOR_PLACE;
     request->waiting = waiting;
     if (request->moved) {

@@ -93,6 +93,34 @@ static void no_place_is_used_once_the_lease_has_run_out(void **state)
     lease_done(lease);
 }
 
+static int64_t patience_us(int lease_s)
+{
+    struct client client = {0};
+    unsigned before = demands;
+    worker.settings.lease_s = lease_s;
+    client_get(&client, "/hello");
+    run_until(&demands, before + 1);
+    const struct request *request = TAILQ_FIRST(&worker.requests);
+    int64_t patience = request->queue_deadline_us - request->queued_us;
+    call_cancel(client.call);
+    clients_open--;
+    while (board_waiting(worker.board, 0) > 0 || demand.waiting > 0) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    client_done(&client);
+    return patience;
+}
+
+static void who_may_wait_for_the_place_of_another_node_waits_for_its_lease(void **state)
+{
+    (void)state;
+    assert_int_equal(patience_us(15), 10000000);
+    struct lease *lease = lease_make(7);
+    assert_int_equal(patience_us(15), 20000000);
+    assert_int_equal(patience_us(3), 10000000);
+    lease_done(lease);
+}
+
 static void a_start_that_fails_is_500_for_all_that_wait(void **state)
 {
     struct client clients[3] = {0};
@@ -326,6 +354,7 @@ int main(void)
         STAND_TEST(a_request_waits_for_an_instance_that_the_engine_is_asked_for),
         STAND_TEST(no_place_of_a_former_tenure_is_used),
         STAND_TEST(no_place_is_used_once_the_lease_has_run_out),
+        STAND_TEST(who_may_wait_for_the_place_of_another_node_waits_for_its_lease),
         STAND_TEST(a_start_that_fails_is_500_for_all_that_wait),
         STAND_TEST(concurrency_is_never_exceeded),
         STAND_TEST(a_container_that_breaks_is_503_or_a_cut),
