@@ -65,9 +65,10 @@ test-revocation: test-packages build
 	@REVOCATION=full HOMERUN=$(BUILD)/homerun tests/robustness/revocation.py
 
 # Three nodes, each in a network namespace, on one PostgreSQL with its standby, under load: 10^6 requests, while nodes,
-# links, clocks and servers are struck (10 minutes).
+# links, clocks and servers are struck (10 minutes). Then the same with pods that the nodes share (6 minutes).
 test-cluster: test-packages build
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/cluster_load.py
+	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/places_load.py
 
 # Gate, explanation and ladder agree: 500,000 generated worlds and requests, and 10,000 of them
 # through the running product.

@@ -149,7 +149,7 @@ class FakeCluster:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="kube-fake-")
-        certificates(self.folder)
+        certificates(self.folder, (self.host,))
         self.store = Store()
         self.calls = []       # (method, path with its query) of each request that was answered
         self.programs = {}    # image: argv, "{address}" and "{port}" filled in
@@ -234,7 +234,7 @@ class FakeCluster:
                 pass
 
         self.up = object()
-        self.server = Server(("127.0.0.1", self.port), Handler)
+        self.server = Server((self.host, self.port), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -258,11 +258,11 @@ class Pair:
 class Node(Homerun):
     """A node on a host of its own: whoever asks it does so there, but for ask(), which goes by the network."""
 
-    def __init__(self, host, url, name, lease, first=None):
+    def __init__(self, host, url, name, lease, first=None, flags=()):
         self.host = host
         super().__init__("--plain", "--workers=1", f"--store={url}", "--cluster", f"--node={name}", f"--lease={lease}",
                          f"--http=0.0.0.0:{HTTP}", f"--api=127.0.0.1:{API}", f"--metadata=127.0.0.1:{METADATA}",
-                         f"--https=127.0.0.1:{HTTPS}")
+                         f"--https=127.0.0.1:{HTTPS}", *flags)
         self.wrap = host.clock_words()
         if first is not None:
             os.mkdir(self.data, 0o700)
@@ -297,17 +297,18 @@ class Node(Homerun):
 
 
 class HostedCluster:
-    def __init__(self, count=3, lease=4, disk_mb=None):
+    def __init__(self, count=3, lease=4, disk_mb=None, flags=tuple):
+        """FLAGS: called once there is a network; more flags of each node."""
         self.lease = lease
         self.stack = contextlib.ExitStack()
         try:
             self.switch = self.own(Switch())
             self.hosts = [self.switch.host() for _ in range(count)]
             self.pair = self.own(Pair(self.switch, disk_mb))
-            self.nodes = []
+            self.nodes, more = [], flags()
             for i, host in enumerate(self.hosts):
                 first = self.nodes[0] if i else None
-                self.nodes.append(self.own(Node(host, self.pair.url(), f"n{i + 1}", lease, first)))
+                self.nodes.append(self.own(Node(host, self.pair.url(), f"n{i + 1}", lease, first, more)))
                 self.nodes[-1].start()
                 self.nodes[-1].token()
         except BaseException:
@@ -321,8 +322,11 @@ class HostedCluster:
     def __enter__(self):
         return self
 
-    def __exit__(self, *ignored):
+    def close(self):
         self.stack.close()
+
+    def __exit__(self, *ignored):
+        self.close()
 
     def deploy(self, name, **how):
         """Its host, without a port."""
