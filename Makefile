@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up may-start build test test-clients test-revocation test-cluster test-agreement screenshots test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
+.PHONY: up may-start build test test-clients test-revocation test-cluster test-upgrade test-agreement screenshots test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
 
 # Builds the program alone: no test, no benchmark. crun, skopeo, umoci and slirp4netns are not for --engine=process.
 up: may-start
@@ -69,6 +69,11 @@ test-revocation: test-packages build
 test-cluster: test-packages build
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/cluster_load.py
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/places_load.py
+
+# Three nodes are exchanged for the next release, over a step of the schema, under load; OLD=FILE: for this one, from the
+# program of an older release.
+test-upgrade: test-packages build
+	@UPGRADE=1 UPGRADE_OLD=$(OLD) HOMERUN=$(BUILD)/homerun tests/robustness/upgrade.py
 
 # Gate, explanation and ladder agree: 500,000 generated worlds and requests, and 10,000 of them
 # through the running product.

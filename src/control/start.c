@@ -241,7 +241,10 @@ static bool settle_record(struct control *control, struct error *err)
         if (!store_was_outrun(control->store) || tries == SETTLE_TRIES) {
             return false;
         }
-        if (!store_catch_up(control->store, err) || !issuer_reload(control, err)) {
+        operations_free(control->operations);
+        control->operations = NULL;
+        if (!store_catch_up(control->store, err) || !issuer_reload(control, err) ||
+            (control->operations = operations_new(control, err)) == NULL) {
             return false;
         }
     }

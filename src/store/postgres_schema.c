@@ -75,6 +75,14 @@ static const char *const steps[][12] = {
 };
 enum { SCHEMA = sizeof(steps) / sizeof(steps[0]), WAIT_US = 30 * 1000000 };
 
+/*
+ * The oldest version whose releases can work by these tables as well: the last one whose step did
+ * more than add tables, columns with a default, or rows that nobody needs. A release of that
+ * version or a later one, which knows nothing of the steps since, may go on and start again, so
+ * that an upgrade can stop halfway. Whoever adds another kind of step makes this its number.
+ */
+enum { READABLE_FROM = 4 };
+
 /* One value, as text in ARENA; NULL if there is no row. False on failure. */
 static bool value_of(struct postgres_session *session, struct arena *arena, const char *sql,
                      const char **out, struct error *err)
@@ -106,10 +114,26 @@ static bool step_up(struct postgres_session *session, int from, struct error *er
             }
         }
     }
-    return run(
-        session,
-        arena_printf(&arena, "UPDATE homerun.meta SET value = '%d' WHERE name = 'schema'", SCHEMA),
-        err);
+    return run(session,
+               arena_printf(&arena,
+                            "INSERT INTO homerun.meta VALUES ('schema', '%d'),"
+                            " ('readable_from', '%d')"
+                            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                            SCHEMA, READABLE_FROM),
+               err);
+}
+
+/* Whether tables of a newer version are such that ours can work by them. */
+static bool is_readable(struct postgres_session *session, struct arena *arena, bool *out,
+                        struct error *err)
+{
+    const char *text;
+    if (!value_of(session, arena, "SELECT value FROM homerun.meta WHERE name = 'readable_from'",
+                  &text, err)) {
+        return false;
+    }
+    *out = text != NULL && atoi(text) > 0 && atoi(text) <= SCHEMA;
+    return true;
 }
 
 /*
@@ -133,7 +157,11 @@ static bool version_of(struct postgres_session *session, struct arena *arena, in
         return false;
     }
     *out = text == NULL ? 0 : atoi(text);
-    return *out <= SCHEMA ||
+    bool readable = *out <= SCHEMA;
+    if (!readable && !is_readable(session, arena, &readable, err)) {
+        return false;
+    }
+    return readable ||
            error_set(err, STATUS_FAILED_PRECONDITION,
                      "%s was written by a newer Homerun (schema %d, ours is %d): start that "
                      "version, or a newer one; nothing was changed",
@@ -152,8 +180,11 @@ static bool make_schema(struct postgres_session *session, struct arena *arena, s
 static bool ensure(struct postgres_session *session, struct arena *arena, struct error *err)
 {
     int version;
-    if (!version_of(session, arena, &version, err) || version == SCHEMA) {
-        return version == SCHEMA;
+    if (!version_of(session, arena, &version, err)) {
+        return false;
+    }
+    if (version >= SCHEMA) {
+        return true;
     }
     if (!run(session, "BEGIN", err)) {
         return false;
