@@ -49,7 +49,7 @@ static void on_turn(uv_check_t *check)
     store_turn(control->store);
 }
 
-enum { FOLLOW_MS = 1000, SETTLE_TRIES = 20 };
+enum { FOLLOW_MS = 1000, SETTLE_TRIES = 20, LMDB_TABLE_BYTES = 1 << 20 };
 
 /* What the engine says of a revision, until its turn has come. */
 struct heard {
@@ -250,6 +250,52 @@ static bool settle_record(struct control *control, struct error *err)
     }
 }
 
+/* Takes what is free in the heap and could be given out as one block of BYTES, and touches but a
+ * word of each; to be given back by free_holes(). */
+static void **take_holes(size_t bytes)
+{
+    void **holes = NULL;
+    size_t free_before = mallinfo2().fordblks;
+    while (free_before >= bytes) {
+        void **hole = (void **)mem_bytes(bytes);
+        size_t free_now = mallinfo2().fordblks;
+        *hole = holes;
+        holes = hole;
+        if (free_now >= free_before) {
+            break; /* it has pages of its own: no hole was large enough */
+        }
+        free_before = free_now;
+    }
+    return holes;
+}
+
+static void free_holes(void **holes)
+{
+    while (holes != NULL) {
+        void **next = *holes;
+        free(holes);
+        holes = next;
+    }
+}
+
+/*
+ * LMDB keeps the pages of its largest transaction for the next one: this was the whole index. It
+ * also has tables of 6 MB in all, and touches next to nothing of them. calloc() would clear them,
+ * and so touch all, if it took them out of what has just become free; pages of the kernel are
+ * clear.
+ */
+static bool open_index_anew(struct control *control, struct error *err)
+{
+    auto_arena arena = {0};
+    index_writer_free(control->index);
+    malloc_trim(0);
+    void **holes = take_holes(LMDB_TABLE_BYTES);
+    control->index = index_writer_new(settings_path(&control->settings, &arena, "index"), err);
+    free_holes(holes);
+    malloc_trim(0);
+    return control->index != NULL;
+}
+
 /* The index shows exactly the record before anybody is answered. */
 static bool bring_index_up(struct control *control, struct error *err)
 {
@@ -266,13 +312,7 @@ static bool bring_index_up(struct control *control, struct error *err)
     if (!publish_all(control, issuer_own(control), err)) {
         return false;
     }
-    /* LMDB keeps the pages of its largest transaction for the next one: this was the whole index.
-     * Of its tables (6 MB) it touches next to nothing, so they must not be made of used pages. */
-    auto_arena arena = {0};
-    index_writer_free(control->index);
-    malloc_trim(0);
-    control->index = index_writer_new(settings_path(&control->settings, &arena, "index"), err);
-    return control->index != NULL;
+    return open_index_anew(control, err);
 }
 
 /* Changes that were lost on their way to the server, and those of others. */
