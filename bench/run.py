@@ -28,6 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import homerun as e2e  # noqa: E402
 import cluster_bench  # noqa: E402
+import memory_bench  # noqa: E402
 import container_bench  # noqa: E402
 from applies import bench_terraform  # noqa: E402
 
@@ -481,7 +482,9 @@ def main():
             return
     if "cluster" in only:
         cluster_bench.bench_cluster(build)
-        if only == ["cluster"]:
+    if "cluster" in only or "node-memory" in only:
+        memory_bench.bench_node_memory(options.scale or 2000)
+        if only in (["cluster"], ["node-memory"]):
             return
     folder = tempfile.mkdtemp(prefix="homerun-bench-")
     os.chmod(folder, 0o755)
