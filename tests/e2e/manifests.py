@@ -60,8 +60,6 @@ def the_chart_refuses_nodes_without_a_record_that_they_share():
 def nodes_differ_from_one_pod_in_what_nodes_need_and_in_nothing_else():
     one, several = by_name(plain("homerun.yaml")), by_name(plain("homerun-nodes.yaml"))
     assert several.keys() - one.keys() == {("PodDisruptionBudget", "homerun")} and not one.keys() - several.keys()
-    for name in (("Service", "homerun"), ("Service", "homerun-api")):
-        assert several[name]["spec"].pop("sessionAffinity") == "ClientIP"
     sets = one.pop(("StatefulSet", "homerun"))["spec"], several.pop(("StatefulSet", "homerun"))["spec"]
     assert one.items() <= several.items()
     assert (sets[0].pop("replicas"), sets[1].pop("replicas")) == (1, 3)
