@@ -5,9 +5,7 @@
  */
 #include "signer/answer.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/buffer.h"
 #include "base/encode.h"
@@ -299,24 +297,9 @@ static bool answer_unwrap(const struct question *question, struct slice *out, st
 
 /* ---- keys of other processes ---- */
 
-/* HMAC-SHA256 under the key of secrets, which is used for nothing else but AES-GCM: what is derived
- * tells nothing of it, nor of what is derived for another purpose. */
 static bool answer_derive(const struct question *question, struct slice *out, struct error *err)
 {
-    static const char label[] = "homerun derived key";
-    const struct seal_key *seal = &question->keyring->seal;
-    size_t bytes = sizeof(label) + question->bytes.len, length = 0;
-    unsigned char *text = arena_alloc(question->arena, bytes);
-    unsigned char *key = arena_alloc(question->arena, SEAL_KEY_BYTES);
-    if (question->bytes.len == 0) {
-        return error_set(err, STATUS_INVALID_ARGUMENT, "no purpose is named");
-    }
-    memcpy(text, label, sizeof(label)); /* with its NUL */
-    memcpy(text + sizeof(label), question->bytes.data, question->bytes.len);
-    *out = (struct slice){(const char *)key, SEAL_KEY_BYTES};
-    return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, seal->key, SEAL_KEY_BYTES, text, bytes,
-                     key, SEAL_KEY_BYTES, &length) != NULL ||
-           error_set(err, STATUS_INTERNAL, "the key could not be derived");
+    return seal_derive(&question->keyring->seal, question->bytes, question->arena, out, err);
 }
 
 /* ---- the doors ---- */

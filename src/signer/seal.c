@@ -99,3 +99,21 @@ bool seal_open(const struct seal_key *key, struct slice name, struct slice seale
     *out = (struct slice){(const char *)value, length};
     return true;
 }
+
+bool seal_derive(const struct seal_key *key, struct slice purpose, struct arena *arena,
+                 struct slice *out, struct error *err)
+{
+    static const char label[] = "homerun derived key"; /* with its NUL */
+    size_t bytes = sizeof(label) + purpose.len, length = 0;
+    if (purpose.len == 0) {
+        return error_set(err, STATUS_INVALID_ARGUMENT, "no purpose is named");
+    }
+    unsigned char *text = arena_alloc(arena, bytes);
+    unsigned char *derived = arena_alloc(arena, SEAL_KEY_BYTES);
+    memcpy(text, label, sizeof(label));
+    memcpy(text + sizeof(label), purpose.data, purpose.len);
+    *out = (struct slice){(const char *)derived, SEAL_KEY_BYTES};
+    return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key->key, SEAL_KEY_BYTES, text, bytes,
+                     derived, SEAL_KEY_BYTES, &length) != NULL ||
+           error_set(err, STATUS_INTERNAL, "the key could not be derived");
+}

@@ -27,3 +27,11 @@ bool seal_close(const struct seal_key *key, struct slice name, struct slice valu
 /* DATA_LOSS if SEALED is not what seal_close() gave for KEY and NAME. */
 bool seal_open(const struct seal_key *key, struct slice name, struct slice sealed,
                struct arena *arena, struct slice *out, struct error *err);
+
+/*
+ * A key of SEAL_KEY_BYTES for PURPOSE, the same for the same KEY: HMAC-SHA256. It tells nothing of
+ * KEY, which is used otherwise by AES-GCM alone, nor of what another purpose has.
+ * INVALID_ARGUMENT without a purpose.
+ */
+bool seal_derive(const struct seal_key *key, struct slice purpose, struct arena *arena,
+                 struct slice *out, struct error *err);

@@ -3,6 +3,7 @@
 import concurrent.futures
 import hashlib
 import itertools
+import json
 import os
 import re
 import urllib.parse
@@ -12,6 +13,7 @@ from by_api import deploy
 from cluster_stand import node
 from homerun import fetch, finally_do, main, test
 from idp_stand import LyingProvider
+from passkey_stand import Device
 from postgres_stand import Server
 from signin_stand import Browser, parts_of
 
@@ -69,24 +71,32 @@ def auth(path=""):
     return house().nodes[0].ready["auth"] + path
 
 
-class Roaming(Browser):
+class Roams:
     """Each request of it comes to another node."""
 
-    def __init__(self):
+    def __init__(self, start=0):
         super().__init__(house().nodes[0])
-        self.turns = itertools.count()
+        self.turns = itertools.count(start)
 
     def place(self):
         return place(next(self.turns))
 
 
-class RoamingDesk(Desk):
-    def __init__(self):
-        super().__init__(house().nodes[0])
-        self.turns = itertools.count()
+class Roaming(Roams, Browser):
+    pass
 
-    def place(self):
-        return place(next(self.turns))
+
+class RoamingDesk(Roams, Desk):
+    pass
+
+
+def browser_at(i, url=None, cookies=()):
+    """A browser that comes to one node alone, with COOKIES for URL."""
+    browser = Browser(house().nodes[0])
+    browser.place = lambda: place(i)
+    if url is not None:
+        browser.cookies(url).update(cookies)
+    return browser
 
 
 def at_once(*asks):
@@ -119,8 +129,7 @@ def signed_in_by_link(name="ann@corp.example"):
 @test
 def a_person_signs_in_by_a_provider_and_comes_to_the_service_and_the_console():
     for start in range(COUNT):
-        browser = Roaming()
-        browser.turns = itertools.count(start)
+        browser = Roaming(start)
         done = browser.go_on(browser.ask(to_provider(browser)))
         assert done.status == 303 and done.headers["location"].endswith("/wanted?a=b"), done
         assert browser.go_on(done).status == 200
@@ -165,13 +174,41 @@ def an_answer_counts_once_in_one_browser_at_whichever_node():
     kept = dict(browser.cookies(auth()))
 
     def answer(i):
-        one = Browser(house().nodes[0])
-        one.place = lambda: place(i)
-        one.jar[urllib.parse.urlsplit(auth()).hostname] = dict(kept)
-        return one.ask(back).status
+        return browser_at(i, auth(), kept).ask(back).status
 
     assert sorted(at_once(*[lambda i=i: answer(i) for i in range(COUNT)])) == [200, 400, 400]
     assert answer(0) == answer(1) == answer(2) == 400
+
+
+@test
+def a_passkey_signs_in_at_any_node_and_its_answer_counts_once():
+    device = Device("roams", lambda: urllib.parse.urlsplit(auth()).hostname)
+    owner, browser = signed_in_by_link(), Roaming()
+
+    def begin(one, path):
+        page = one.ask(auth(path)).text
+        return dict(re.findall(r'name="(challenge|user)" value="([^"]*)"', page))
+
+    def said(kind, challenge):
+        return json.dumps({"type": f"webauthn.{kind}", "challenge": challenge, "origin": auth(), "crossOrigin": False}).encode()
+
+    asked = begin(owner, "/_homerun/auth/passkeys/new")
+    form = {"challenge": asked["challenge"], "name": "Key", "client": b64(said("create", asked["challenge"])),
+            "auth": b64(device.auth(True)), "key": b64(device.spki), "alg": "-7"}
+    assert owner.ask(auth("/_homerun/auth/passkeys"), form=form).status == 303
+    challenge = begin(browser, "/_homerun/auth/passkey")["challenge"]
+    kept = dict(browser.cookies(auth()))
+    device.counter += 1
+    data, client = device.auth(False), said("get", challenge)
+    form = {"challenge": challenge, "id": b64(device.id), "client": b64(client), "auth": b64(data), "user": asked["user"],
+            "sig": b64(device.sign(data + hashlib.sha256(client).digest()))}
+
+    def answer(i, cookies):
+        return browser_at(i, auth(), cookies).ask(auth("/_homerun/auth/passkey"), form=form).status
+
+    assert sorted(at_once(*[lambda i=i: answer(i, kept) for i in range(COUNT)])) == [200, 400, 400]
+    assert [answer(i, kept) for i in range(COUNT)] == [400] * COUNT
+    assert answer(0, {}) == 400, "another browser's"
 
 
 @test
@@ -181,10 +218,7 @@ def a_code_of_the_handing_over_counts_once():
     kept = dict(browser.cookies(service()))
 
     def follow(i):
-        one = Browser(house().nodes[0])
-        one.place = lambda: place(i)
-        one.jar[urllib.parse.urlsplit(service()).hostname] = dict(kept)
-        return one.ask(back).status
+        return browser_at(i, service(), kept).ask(back).status
 
     assert sorted(at_once(*[lambda i=i: follow(i) for i in range(COUNT)])) == [303, 400, 400]
     # Shown to a node without its nonce it is burnt at all.
@@ -200,9 +234,7 @@ def a_one_time_link_counts_once():
         address, secret = house().nodes[0].cli("invite", "ann@corp.example").stdout.strip().split("#")
 
         def click(i):
-            one = Browser(house().nodes[0])
-            one.place = lambda: place(i)
-            return one.ask(address, form={"t": secret, "go": "1"}).status
+            return browser_at(i).ask(address, form={"t": secret, "go": "1"}).status
 
         assert sorted(at_once(*[lambda i=i: click(i) for i in range(COUNT)])) == [200, 400, 400]
 
@@ -219,7 +251,7 @@ def an_agent_is_let_in_and_comes_back_at_whichever_node():
     assert "Sign in" in page.text and len(browser.cookies(auth())) == 2, page
     button = re.search(r'href="(/_homerun/auth/provider/corp[^"]*)"', page.text).group(1)
     other = Roaming()
-    other.jar[urllib.parse.urlsplit(auth()).hostname] = dict(browser.cookies(auth()))
+    other.cookies(auth()).update(browser.cookies(auth()))
     led = other.ask(house().provider.authorize(other.ask(auth(button)).headers["location"]))
     assert "Let this program in?" in other.go_on(led).text
     page = browser.sign_in(house().nodes[0].cli("invite", "ann@corp.example").stdout.strip())

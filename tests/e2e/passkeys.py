@@ -5,17 +5,13 @@ import hashlib
 import json
 import re
 import subprocess
-import tempfile
 import urllib.parse
 
+import passkey_stand
 from door_stand import door
-from homerun import finally_do, main, need, stand, test
+from homerun import main, need, stand, test
 from idp_stand import LyingProvider, b64
 from signin_stand import Browser, run_in_browser
-
-folder = tempfile.TemporaryDirectory(prefix="homerun-passkeys-")
-finally_do(folder.cleanup)
-
 
 def auth(path=""):
     return stand().ready["auth"] + path
@@ -25,32 +21,9 @@ def rp():
     return urllib.parse.urlsplit(auth()).hostname
 
 
-class Device:
-    """An authenticator of a few lines, with one credential: a key on P-256."""
-
+class Device(passkey_stand.Device):
     def __init__(self, name):
-        self.id = hashlib.sha256(name.encode()).digest()
-        self.path = f"{folder.name}/{name}.pem"
-        self.counter = 0
-        subprocess.run([need("openssl"), "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.path],
-                       check=True, capture_output=True)
-        self.spki = subprocess.run(["openssl", "pkey", "-in", self.path, "-pubout", "-outform", "DER"], check=True,
-                                   capture_output=True).stdout
-        self.user = b""
-
-    def cose(self):
-        x, y = self.spki[-64:-32], self.spki[-32:]
-        return b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20" + x + b"\x22\x58\x20" + y
-
-    def auth(self, registration, rp_id=None, flags=0x05, rest=None):
-        data = hashlib.sha256((rp_id or rp()).encode()).digest() + bytes([flags | (0x40 if registration else 0)])
-        data += self.counter.to_bytes(4, "big")
-        if rest is not None:
-            return data + rest
-        return data + (bytes(16) + len(self.id).to_bytes(2, "big") + self.id + self.cose() if registration else b"")
-
-    def sign(self, data):
-        return subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.path], input=data, check=True, capture_output=True).stdout
+        super().__init__(name, rp)
 
 
 def client(kind, asked, **changed):

@@ -95,9 +95,29 @@ static void nothing_is_opened_under_another_name_or_with_another_key(void **stat
     assert_non_null(strstr(err.text, "another key"));
 }
 
+static void a_derived_key_is_of_one_key_and_one_purpose(void **state)
+{
+    auto_arena arena = {0};
+    struct error err;
+    struct slice out[4];
+    struct seal_key one = key_of(1), other = key_of(2);
+    (void)state;
+    assert_true(seal_derive(&one, SLICE("a"), &arena, &out[0], &err));
+    assert_true(seal_derive(&one, SLICE("a"), &arena, &out[1], &err));
+    assert_true(seal_derive(&one, SLICE("b"), &arena, &out[2], &err));
+    assert_true(seal_derive(&other, SLICE("a"), &arena, &out[3], &err));
+    assert_int_equal(out[0].len, SEAL_KEY_BYTES);
+    assert_true(slice_equal(out[0], out[1]));
+    assert_false(slice_equal(out[0], out[2]));
+    assert_false(slice_equal(out[0], out[3]));
+    assert_memory_not_equal(out[0].data, one.key, SEAL_KEY_BYTES);
+    assert_false(seal_derive(&one, SLICE(""), &arena, &out[0], &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_derived_key_is_of_one_key_and_one_purpose),
         cmocka_unit_test(what_was_sealed_is_opened_whatever_bytes_it_has),
         cmocka_unit_test(the_same_value_never_looks_the_same),
         cmocka_unit_test(one_changed_bit_anywhere_and_nothing_is_opened),
