@@ -12,7 +12,7 @@ import urllib.parse
 from by_api import SERVICES, add_odd_image, make_account, put_service, set_policy
 from cluster_stand import LEASE, Cluster, ask, ask_all, node
 from faults_stand import kill, wait_successor
-from homerun import fetch, finally_do, main, test, wait_until
+from homerun import PYTHON, fetch, finally_do, main, program_folder, test, wait_until
 from postgres_stand import homerun_on
 
 ACCOUNTS = "/v1/projects/demo/serviceAccounts"
@@ -336,6 +336,26 @@ def who_takes_up_the_work_of_a_dead_process_of_its_node_waits_for_no_lease():
     two.start()
     assert ask(two, cluster().host) in (200, 403)
     assert "another data folder" not in two.printed()
+
+
+@test
+def who_hears_that_a_revision_is_ready_finds_it_on_every_node():
+    one, two, _ = cluster().nodes
+    one.cli("images", "add", "registry.example/slow", f"--dir={program_folder()}", "--", "/bin/sh", "-c",
+            f"sleep 1; exec {PYTHON} {program_folder()}/odd_container.py good")
+    assert put_service(one, "slow", "registry.example/slow").status == 200
+
+    def status():
+        return one.api("GET", f"{SERVICES}/slow").json["status"]
+
+    def ready(seen):
+        return next(condition["status"] for condition in seen["conditions"] if condition["type"] == "Ready")
+    with stopped(two, "control"):
+        seen = wait_until(lambda: status().get("traffic") and status(), "the revision serves at the first node", 30)
+        told = ready(seen) == "True"
+        assert not told or "n2" not in cluster().rows(where="serves"), seen
+    wait_until(lambda: ready(status()) == "True", "it is ready", 60)
+    assert ask(two, urllib.parse.urlsplit(two.url("slow")).netloc.split(":")[0]) == 200
 
 
 @test

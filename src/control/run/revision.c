@@ -168,6 +168,7 @@ static void finding_done(struct finding *finding)
     json_decref(finding->service_doc);
     json_decref(finding->revision_doc);
     arena_done(&finding->arena);
+    *finding = (struct finding){.control = finding->control};
 }
 
 static json_t *load(struct control *control, const char *kind, const char *key, struct error *err)
@@ -208,6 +209,33 @@ static bool is_newest_ready(const struct finding *finding)
     const char *key = arena_printf(&arena, "%s/revisions/%s", finding->service_key, current);
     auto_json *other = load(finding->control, STORE_REVISION, key, NULL);
     return finding->revision->generation >= revision_from_doc(&arena, other)->generation;
+}
+
+/*
+ * In a cluster every node serves a revision before anybody hears that it is ready: which requests
+ * it gets is a change of its own, which is in force on all nodes when it returns. Others may have
+ * changed the service meanwhile.
+ */
+static bool finding_serve(struct finding *finding, struct error *err)
+{
+    struct control *control = finding->control;
+    struct run_ready ready = {
+        .control = control, .service_key = finding->service_key, .also = finding->name};
+    struct service_status *status = &finding->service->status;
+    struct readiness is = status->ready;
+    if (is_newest_ready(finding)) {
+        status->latest_ready = finding->name;
+    }
+    service_settle(&finding->arena, finding->service, run_is_ready, &ready, &is);
+    auto_json *doc = service_to_doc(finding->service);
+    if (json_equal(doc, finding->service_doc)) {
+        return true;
+    }
+    auto_change *change = change_begin(control, NULL, err);
+    return change != NULL &&
+           store_put(control->store, STORE_SERVICE, finding->service_key, doc, NULL, NULL, err) &&
+           change_revision(change, finding->revision_key, err) &&
+           change_service(change, finding->service_key, err) && change_commit(&change, err);
 }
 
 static void finding_apply(struct finding *finding)
@@ -272,7 +300,17 @@ void run_revision_state(struct control *control, const struct msg_revision_state
     bool ready = state->state == REVISION_STARTED;
     char text[sizeof(state->text)];
     snprintf(text, sizeof(text), "%.*s", (int)sizeof(state->text) - 1, state->text);
-    if (!finding_load(&finding, state->revision_id)) {
+    bool there = finding_load(&finding, state->revision_id);
+    if (there && ready && control->nodes != NULL) {
+        bool serves = finding_serve(&finding, &err);
+        bool outrun = !serves && store_was_outrun(control->store);
+        finding_done(&finding);
+        if (outrun) {
+            return; /* on_state() comes again */
+        }
+        there = finding_load(&finding, state->revision_id);
+    }
+    if (!there) {
         revision_check_end(control, state->revision_id);
         finding_done(&finding);
         return;
