@@ -280,7 +280,7 @@ def what_cannot_be_used_is_refused_at_the_start_in_one_line():
     with homerun_on(server(), database) as homerun:
         pass
     start_fails(homerun_on(server(), database), "belongs to another installation")
-    server().sql("UPDATE homerun.meta SET value = '99' WHERE name = 'schema'", database)
+    server().sql("UPDATE homerun.meta SET value = '99' WHERE name IN ('schema', 'readable_from')", database)
     start_fails(homerun_on(server(), database), "newer Homerun", "schema 99")
     start_fails(homerun_on(server(), "nowhere"), 'database "nowhere" does not exist')
     start_fails(Homerun(f"--store=postgresql://u@127.0.0.1:{free_port()}/db"), "refused")
