@@ -300,6 +300,7 @@ DOORS_OF_MANY = {
     "control/identity/accounts.h": "an account, and how it is found",
     "control/identity/sessions.h": "a session of somebody who signed in",
     "control/publish/change.h": "a change of the record and the index: all that write have one",
+    "control/publish/nodes.h": "this node in its cluster: whether it may decide, what it is called",
     "control/publish/publish.h": "what becomes of a document in the index",
     "control/record/projects.h": "projects: most resources are in one",
     "control/record/resource_tree.h": "what a resource stands below: policies are inherited",

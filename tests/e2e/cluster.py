@@ -5,6 +5,8 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -16,6 +18,7 @@ from homerun import PYTHON, fetch, finally_do, main, program_folder, test, wait_
 from postgres_stand import homerun_on
 
 ACCOUNTS = "/v1/projects/demo/serviceAccounts"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 NODE_FLAGS = ("--store", "--cluster", "--node", "--lease")
 _cluster = None
 
@@ -401,6 +404,43 @@ def a_key_that_one_node_makes_or_forgets_counts_for_all():
     assert one.api("DELETE", f"/homerun/v1/keys/{kid}").status == 200
     assert ask_all((one, two, three), host, new) == [200] * 3
     assert ask_all((one, two, three), host, old) == [401] * 3
+
+
+def assertion(key, **claims):
+    """Signed by a key file of a service account."""
+    def b64(data):
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+    now = int(time.time())
+    head = {"alg": "RS256", "typ": "JWT", "kid": key["private_key_id"]}
+    claims = {"iss": key["client_email"], "sub": key["client_email"], "iat": now, "exp": now + 3600, **claims}
+    text = ".".join(b64(json.dumps(part).encode()) for part in (head, claims))
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(key["private_key"])
+        file.flush()
+        signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", file.name], input=text.encode(), check=True,
+                                capture_output=True).stdout
+    return f"{text}.{b64(signed)}"
+
+
+@test
+def a_key_file_of_one_node_is_good_at_the_others():
+    _, two, three = cluster().nodes
+    email = make_account(three, "keyholder")
+    made = three.api("POST", f"{ACCOUNTS}/{email}/keys", {})
+    key = json.loads(base64.b64decode(made.json["privateKeyData"]))
+
+    def bought(audience):
+        form = urllib.parse.urlencode({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                                       "assertion": assertion(key, aud=audience, scope=SCOPE)})
+        return fetch(f"{two.ready['api']}/token", "POST", {"Content-Type": "application/x-www-form-urlencoded"}, form)
+    assert three.ready["api"] != two.ready["api"]
+    assert bought(key["token_uri"]).status == 200
+    elsewhere = key["token_uri"].replace("/token", "/other")
+    for wrong in (elsewhere, key["token_uri"] + "x", "http://node.example/token"):
+        assert bought(wrong).status == 400, wrong
+    # The assertion as the token itself, for the API that it was made for.
+    assert two.api("GET", "/homerun/v1/nodes", token=assertion(key, aud=three.ready["api"] + "/")).status == 403
+    assert two.api("GET", "/homerun/v1/nodes", token=assertion(key, aud="http://node.example/")).status == 401
 
 
 def key_file(homerun, *keys):

@@ -7,6 +7,7 @@
 #include "control/identity/issuer.h"
 #include "control/identity/issuer_mint.h"
 #include "control/identity/sessions.h"
+#include "control/publish/nodes.h"
 #include "http/url.h"
 
 static const struct trust_key *find_key(const struct issuer *issuer, struct slice kid)
@@ -112,6 +113,21 @@ static bool is_loopback(struct slice host)
            slice_ends(host, SLICE(".localhost")) || slice_ends(host, SLICE("-localhost"));
 }
 
+struct place {
+    struct arena *arena;
+    struct slice host;
+    uint16_t port;
+};
+
+static bool is_place(void *ctx, const char *url)
+{
+    const struct place *place = ctx;
+    struct slice host;
+    uint16_t port;
+    return url_place(place->arena, slice_of(url), &host, &port) && port == place->port &&
+           slice_equal(host, place->host);
+}
+
 /*
  * A token signed for someone else's server must not be good here, or that server could use it.
  * Google's clients name the API that they believe to call, or, with a scope, nothing.
@@ -130,8 +146,9 @@ static bool meant_for_us(struct control *control, struct arena *arena, const str
             continue;
         }
         if (slice_ends(host, SLICE(".googleapis.com")) ||
-            (port == our_port && (slice_equal(host, ours) || is_loopback(host)))) {
-            return true;
+            (port == our_port && (slice_equal(host, ours) || is_loopback(host))) ||
+            nodes_any_url(control, is_place, &(struct place){arena, host, port})) {
+            return true; /* of a cluster, any node's */
         }
     }
     return named == 0 && token->scope.len > 0;

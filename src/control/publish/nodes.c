@@ -594,3 +594,14 @@ const char *nodes_own_name(const struct control *control)
 {
     return control->settings.node;
 }
+
+bool nodes_any_url(const struct control *control, bool (*fn)(void *ctx, const char *url), void *ctx)
+{
+    const struct store_view *view = control->nodes == NULL ? NULL : nodes_view(control);
+    for (size_t i = 0; view != NULL && i < view->count; i++) {
+        if (fn(ctx, view->nodes[i].url)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -69,3 +69,7 @@ void nodes_engine_started(const struct control *control);
 /* For the API: the rows as they were last read. */
 const struct store_view *nodes_view(const struct control *control);
 const char *nodes_own_name(const struct control *control);
+/* Calls FN for the address of each node's API ("http://10.0.0.2:8080"), until it says true; whether
+ * it did. None without a cluster. */
+bool nodes_any_url(const struct control *control, bool (*fn)(void *ctx, const char *url),
+                   void *ctx);
