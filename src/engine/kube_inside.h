@@ -77,6 +77,7 @@ struct space {
     struct kube_call *call;
     uv_timer_t again;
     unsigned failures;
+    int64_t bound_us; /* when our rights in it were made (clock_mono_us()) */
     struct kube_watch *deployments, *slices, *pods, *events;
     LIST_HEAD(, fleet) fleets;
     struct rights_ask *rights; /* NULL: nothing is asked */

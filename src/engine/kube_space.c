@@ -6,11 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/kube_inside.h"
 
-enum { BACKOFF_MS = 250, DOUBLINGS_MAX = 6, VERSION_MINOR = 30 };
+enum {
+    BACKOFF_MS = 250,
+    DOUBLINGS_MAX = 6,
+    VERSION_MINOR = 30,
+    BOUND_US = 5000000, /* a server that has made a RoleBinding judges by it a moment later */
+};
 
 static void step(struct space *space);
 
@@ -67,7 +73,9 @@ static void refused(struct space *space, const struct kube_answer *answer, const
 {
     char why[KUBE_WHY];
     snprintf(why, sizeof(why), "%s: %.500s", what, answer->message);
-    if (kube_may_pass(answer)) {
+    bool early = answer->status == 403 && space->bound_us != 0 &&
+                 clock_mono_us() - space->bound_us < BOUND_US;
+    if (kube_may_pass(answer) || early) {
         try_again(space, why);
     } else if (answer->status == 403 && space->checked) {
         space->state = SPACE_NEW;
@@ -363,6 +371,7 @@ static void on_binding(void *ctx, const struct kube_answer *answer)
     struct space *space = ctx;
     space->call = NULL;
     if (kube_good(answer)) {
+        space->bound_us = answer->status == 201 ? clock_mono_us() : space->bound_us;
         apply_policy(space);
     } else {
         refused(space, answer, "Our own rights in it cannot be bound");

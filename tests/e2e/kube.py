@@ -436,5 +436,18 @@ def a_strangers_namespace_is_refused():
         assert cluster.objects("deployments") == []
 
 
+@test
+def rights_that_count_a_moment_after_they_were_bound_are_waited_for():
+    cluster = FakeCluster()  # a real one is late when it likes
+    finally_do(cluster.close)
+    cluster.programs[IMAGE] = program()
+    cluster.late = 2
+    config = cluster.write_kubeconfig({"token": kube_fake.ACCOUNT_TOKEN}, name="account")
+    with Homerun("--engine=kubernetes", f"--kubeconfig={config}", "--kubernetes-source=10.88.0.0/16") as homerun:
+        deploy(homerun, "late")
+        assert homerun.get(homerun.url("late")).status == 200
+        assert cluster.late_left == 0 and len(cluster.objects("rolebindings")) == 1
+
+
 if __name__ == "__main__":
     main()
