@@ -301,10 +301,12 @@ uint32_t places_first(const struct instance *instance)
     return instance->revision->engine->shared ? 0 : instance->record->concurrency;
 }
 
+/* The engine before us may have ended while it gave places away: those that are still taken are
+ * ours until they are not. */
 void places_adopt(struct instance *instance)
 {
     if (instance->revision->engine->shared) {
-        instance->held = limit_of(instance);
+        instance->held = kept_of(instance);
     }
 }
 
