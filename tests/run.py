@@ -6,6 +6,8 @@ target, and the programs of tests/e2e and tests/robustness. Such a program print
 "ok NAME", "not ok NAME: why" or "skip NAME: why" for each test.
 """
 import argparse
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -31,6 +33,10 @@ SECOND_TRY = {f"e2e/{name}.py" for name in ("cluster_places", "console", "contai
 MOST_UNSTABLE = 3
 AGAIN_SECONDS = 120
 
+# Programs that run beside each other, two at a time: nearly all of their time goes into starting gcloud, and each has
+# a Homerun, ports and a configuration of its own.
+BESIDE = "e2e/gcloud_"
+
 LINE = re.compile(r"^(ok|not ok|skip) (.+)$")
 CMOCKA_GOOD = re.compile(r"^\[ +OK \] (\S+)", re.M)
 CMOCKA_BAD = re.compile(r"^\[ +FAILED +\] (\w+)\s*$", re.M)
@@ -42,6 +48,12 @@ class Count:
         self.failures = []
         self.unstable = []
         self.skips = []
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failures += other.failures
+        self.unstable += other.unstable
+        self.skips += other.skips
 
     def good(self, number=1):
         self.passed += number
@@ -167,6 +179,18 @@ def passes_alone(count, path, text, environment):
     return ran.returncode == 0 and f"ok {test}" in ran.stdout.splitlines()
 
 
+def run_beside(count, paths, environment, started):
+    """Each with a count of its own, which is added when it is done."""
+    def run_one(path):
+        own = Count()
+        run_program(own, path, environment)
+        return path, own
+    with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for path, own in pool.map(run_one, paths):
+            count.add(own)
+            heading(str(path.relative_to(TESTS)), started, count)
+
+
 def programs(only):
     for folder in ("e2e", "robustness"):
         for path in sorted((TESTS / folder).glob("*.py")):
@@ -198,9 +222,15 @@ def main():
     if not choice.only or choice.only == "fuzz":
         run_fuzz(count, [], FUZZ_SECONDS)
         heading("fuzz", started, count)
-    for path in programs(choice.only):
-        run_program(count, path, {"HOMERUN": f"{build}/homerun"})
-        heading(str(path.relative_to(TESTS)), started, count)
+    environment = {"HOMERUN": f"{build}/homerun"}
+    for beside, group in itertools.groupby(programs(choice.only),
+                                           lambda path: str(path.relative_to(TESTS)).startswith(BESIDE)):
+        if beside:
+            run_beside(count, list(group), environment, started)
+            continue
+        for path in group:
+            run_program(count, path, environment)
+            heading(str(path.relative_to(TESTS)), started, count)
 
     if count.failures:
         print("\nFailed:")
