@@ -26,6 +26,9 @@ enum {
     LOAD_APART_US = 2000000,
     LOAD_AGAIN_US = 20000000, /* what is still so is said again */
     LOAD_GOOD_US = 60000000,  /* what was not said again is not so any more */
+    SERVICE_US = 30000000,    /* by then a Service has a slice */
+    CONTEST_US = 60000000,    /* after that others have left it alone */
+    CONTESTS_TOLD = 3,
 };
 
 struct fleet *fleet_find(struct backend *backend, uint64_t id)
@@ -89,7 +92,16 @@ static void refused(struct fleet *fleet, const struct kube_answer *answer, const
     snprintf(why, sizeof(why), "%s: %.500s%s%s", what, answer->message,
              answer->warning[0] == '\0' ? "" : ". ", answer->warning);
     fleet_trouble(fleet, why);
-    if (kube_may_pass(answer)) {
+    /* Nothing of it can be missing in a namespace that is there. */
+    bool passes = kube_may_pass(answer);
+    if (answer->status == 404 || (answer->status == 403 && passes)) {
+        space_forget(fleet->space); /* it is gone, or about to go */
+        passes = true;
+    } else if (kube_lacks_right(answer)) {
+        passes = space_right_may_come(fleet->space);
+    }
+    bool distrusted = kube_is_distrust(answer) && fleet->failures + 1 >= KUBE_DISTRUST_MAX;
+    if (passes && !distrusted) {
         if (fleet->failures == 0) {
             log_warn("kubernetes: %s: %s: trying again", fleet->name, why);
         }
@@ -97,7 +109,8 @@ static void refused(struct fleet *fleet, const struct kube_answer *answer, const
         return;
     }
     fleet->wanted = fleet->replicas;
-    if (answer->status == 403) {
+    fleet->failures = 0;
+    if (kube_lacks_right(answer)) {
         kube_rights_ask(fleet->space, fleet->id, why);
         return;
     }
@@ -227,9 +240,11 @@ void fleet_on_deployment_gone(struct fleet *fleet)
 
 void fleet_on_deployment_deleted(struct fleet *fleet)
 {
-    if (fleet->call == NULL && fleet->known) {
+    if (fleet->known) {
         fleet->known = fleet->whole = fleet->secret_made = false;
-        fleet->secrets_hash = 0; /* its Secret goes with it */
+        fleet->secrets_hash = 0; /* its Secret goes with it, and its Service */
+        fleet->sliced = false;
+        fleet->service_us = 0;
         fleet->replicas = 0;
         fleet->version[0] = '\0';
     }
@@ -367,7 +382,7 @@ static void on_service(void *ctx, const struct kube_answer *answer)
     struct fleet *fleet = ctx;
     fleet->call = NULL;
     if (kube_good(answer)) {
-        fleet->whole = true;
+        fleet->whole = fleet->known; /* it may have been deleted meanwhile */
         went_well(fleet);
     } else {
         refused(fleet, answer, "Its Service cannot be applied");
@@ -377,6 +392,7 @@ static void on_service(void *ctx, const struct kube_answer *answer)
 static void step_service(struct fleet *fleet)
 {
     char path[320];
+    fleet->service_us = clock_mono_us();
     snprintf(path, sizeof(path), "/api/v1/namespaces/%s/services/%s?fieldManager=%s&force=true",
              fleet->space->name, fleet->name, fleet->backend->manager);
     call(fleet, "PATCH", path, KUBE_APPLY,
@@ -389,7 +405,7 @@ static void on_scaled(void *ctx, const struct kube_answer *answer)
     struct fleet *fleet = ctx;
     fleet->call = NULL;
     if (answer->status == 404) { /* another client has deleted it */
-        fleet->known = fleet->whole = false;
+        fleet_on_deployment_deleted(fleet);
         try_later(fleet);
         return;
     }
@@ -403,9 +419,37 @@ static void on_scaled(void *ctx, const struct kube_answer *answer)
     went_well(fleet);
 }
 
+/* Somebody else scales it as well (a person, an autoscaler, a webhook that alters what we ask for):
+ * what was asked for a moment ago is asked for again ever more rarely. False: it has to wait. */
+static bool may_scale(struct fleet *fleet)
+{
+    int64_t now_us = clock_mono_us();
+    unsigned doublings = fleet->contests < DOUBLINGS_MAX ? fleet->contests : DOUBLINGS_MAX;
+    int64_t due_us = fleet->scaled_us + ((int64_t)BACKOFF_US << doublings);
+    bool again = fleet->wanted == fleet->scaled_to && fleet->scaled_us != 0 &&
+                 now_us - fleet->scaled_us < CONTEST_US;
+    if (again && due_us > now_us) {
+        fleet->retry_us = due_us;
+        fleet_touch(fleet);
+        return false;
+    }
+    fleet->contests = again ? fleet->contests + 1 : 0;
+    fleet->scaled_to = fleet->wanted;
+    fleet->scaled_us = now_us;
+    if (fleet->contests == CONTESTS_TOLD) {
+        log_warn("kubernetes: %s: something else in the cluster scales it: %u were asked for again "
+                 "and again, and it is %u; it is asked for more rarely now",
+                 fleet->name, fleet->wanted, fleet->replicas);
+    }
+    return true;
+}
+
 static void step_scale(struct fleet *fleet)
 {
     char path[320];
+    if (!may_scale(fleet)) {
+        return;
+    }
     snprintf(path, sizeof(path),
              "/apis/apps/v1/namespaces/%s/deployments/%s/scale?fieldManager=homerun-scale",
              fleet->space->name, fleet->name);
@@ -460,9 +504,29 @@ static bool is_as_wanted(const struct fleet *fleet)
     if (!fleet->known) {
         return fleet->wanted == 0;
     }
+    if (!fleet->whole && fleet->wanted > 0) {
+        return false;
+    }
     bool more = fleet->wanted > fleet->replicas;
     return fleet->wanted == fleet->replicas ||
            (!fleet->backend->leads && (!more || fleet->waiting == 0));
+}
+
+/* Somebody has deleted its Service: without it no slice says where its pods are. */
+static bool lacks_service(const struct fleet *fleet)
+{
+    return fleet->known && fleet->whole && !fleet->sliced && fleet->wanted > 0 &&
+           clock_mono_us() - fleet->service_us > SERVICE_US;
+}
+
+/* Its Secret went with its Deployment: the next instance that starts brings the values. */
+static void wait_for_values(struct fleet *fleet)
+{
+    if (fleet->waiting > 0) {
+        fleet_fail(fleet, START_FAILED_LIMIT,
+                   "Its Deployment was deleted in the cluster, and its Secret with it: the next "
+                   "start makes both anew");
+    }
 }
 
 static void step(struct fleet *fleet)
@@ -490,12 +554,17 @@ static void step(struct fleet *fleet)
     }
     if (fleet->attached && load_is_news(fleet)) {
         step_load(fleet);
+    } else if (lacks_service(fleet)) {
+        step_service(fleet);
     } else if (is_as_wanted(fleet)) {
         if (fleet->secret_drop && fleet->secret_made) {
             step_drop_secret(fleet);
             return;
         }
         fleet_offer(fleet);
+        fleet_tell_fault(fleet);
+    } else if (!fleet->known && fleet->record->secrets && fleet->secrets.first == NULL) {
+        wait_for_values(fleet);
     } else if (!fleet->known || needs_secret(fleet)) {
         step_apply(fleet);
     } else if (fleet->record->secrets && fleet->secret[0] != '\0' && !fleet->secret_made) {
@@ -581,10 +650,12 @@ void fleets_sweep(struct backend *backend)
     {
         LIST_FOREACH(fleet, &space->fleets, entry)
         {
-            if (is_orphan(fleet) && !fleet->removing) {
-                log_info("kubernetes: %s: its revision is not there any more", fleet->name);
+            if (is_orphan(fleet)) {
+                if (!fleet->removing) {
+                    log_info("kubernetes: %s: its revision is not there any more", fleet->name);
+                }
                 fleet->removing = true;
-                fleet_touch(fleet);
+                fleet_touch(fleet); /* also where it was refused before */
             }
         }
     }
@@ -678,6 +749,7 @@ static void fleets_provide(struct fleet *fleet, struct secrets *secrets)
     *secrets = (struct secrets){0};
     fleet->secrets_hash = hash;
     fleet->secret_stale = true;
+    fleet_touch(fleet);
 }
 
 static void fleets_scale_to(struct fleet *fleet, uint32_t wanted, uint32_t waiting)
@@ -685,6 +757,7 @@ static void fleets_scale_to(struct fleet *fleet, uint32_t wanted, uint32_t waiti
     bool changed = fleet->wanted != wanted || fleet->waiting != waiting;
     if (!fleet->asked || changed) {
         fleet->asked = true;
+        fleet->retry_us = fleet->contests > 0 ? 0 : fleet->retry_us;
         fleet->wanted = wanted;
         fleet->waiting = waiting;
         fleet_touch(fleet);

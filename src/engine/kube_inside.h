@@ -81,11 +81,15 @@ struct space {
     struct kube_watch *deployments, *slices, *pods, *events;
     LIST_HEAD(, fleet) fleets;
     struct rights_ask *rights; /* NULL: nothing is asked */
+    int64_t doubted_us;        /* when it was opened again for want of a right */
+    bool deaf;                 /* it was said that nobody hears of its pods */
     char trouble[KUBE_WHY];
 };
 
 /* ---- kube_rights.c ---- */
 
+/* A fleet's number for none of them: what was refused is only written into the log. */
+#define KUBE_NOBODY UINT64_MAX
 /* Later tells the fleet of that number (0: all of SPACE) WHY the call failed, and all rights that
  * are missing. */
 void kube_rights_ask(struct space *space, uint64_t fleet, const char *why);
@@ -99,6 +103,11 @@ void space_look(struct space *space);
  * done, or has failed. */
 void space_open(struct space *space);
 bool space_is_ready(const struct space *space);
+/* It has been deleted: whoever needs it next opens it afresh. */
+void space_forget(struct space *space);
+/* Whether a right that is missing may still come: ours were bound a moment ago, or somebody may
+ * have deleted that binding, and then the space is opened afresh (once a minute, else false). */
+bool space_right_may_come(struct space *space);
 void space_free(struct space *space);
 
 struct pod_log; /* opaque: kube_logs.c */
@@ -127,15 +136,20 @@ struct fleet {
     LIST_HEAD(, fleet_member) members;
     LIST_HEAD(, pod_log) logs;
 
-    bool known; /* the Deployment is there */
-    bool whole; /* it has been scaled once, so its Service is there too */
-    bool seen;  /* since the list began */
+    bool known;         /* the Deployment is there */
+    bool whole;         /* it has been scaled once, so its Service is there too */
+    bool sliced;        /* a slice of its Service is there */
+    int64_t service_us; /* when its Service was last asked for */
+    bool seen;          /* since the list began */
     bool removing;
     unsigned orphaned; /* sweeps in a row that found no revision for it */
     bool found_told;
     char uid[64], version[32];
     uint32_t wanted, waiting, replicas;
-    bool asked; /* wanted is somebody's */
+    bool asked;         /* wanted is somebody's */
+    uint32_t scaled_to; /* what was asked for last, */
+    int64_t scaled_us;  /* when, */
+    unsigned contests;  /* and so often again, since others had altered it */
 
     struct secrets secrets; /* values, until the Secret has been made */
     uint64_t secrets_hash;  /* of those that it has; 0: of none that we know */
@@ -153,6 +167,8 @@ struct fleet {
     uint32_t load, load_told; /* our own requests; what the others know of it */
     int64_t load_told_us;
     char failed_pod[254]; /* the last one that was told of */
+    char fault[KUBE_WHY]; /* of a pod that nobody was waiting for yet; "": none */
+    char faulty_pod[64];  /* which: its uid */
     char digest[80];
 };
 
@@ -179,15 +195,16 @@ unsigned fleet_bound_count(const struct fleet *fleet);
 /* Makes instances of members that serve, are wanted, and have none yet. */
 void fleet_offer(struct fleet *fleet);
 void fleet_members_free(struct fleet *fleet);
+/* Tells of a pod that could not be when nobody waited for it, once somebody does. */
+void fleet_tell_fault(struct fleet *fleet);
 
 /* What the watches say. */
 void fleet_on_deployment(struct fleet *fleet, const json_t *object);
 void fleet_on_deployment_gone(struct fleet *fleet);    /* a list does not have it */
-void fleet_on_deployment_deleted(struct fleet *fleet); /* the watch says so */
+void fleet_on_deployment_deleted(struct fleet *fleet); /* the watch says so of the one we know */
 void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted);
 void fleet_on_slices_listed(struct fleet *fleet);
 void fleet_on_pod(struct fleet *fleet, const json_t *object);
-
 void fleet_on_pod_gone(struct fleet *fleet, const json_t *object);
 
 /* ---- kube_logs.c ---- */
@@ -205,5 +222,11 @@ struct kube_call *kube_ask(struct backend *backend, const char *method, const ch
                            enum kube_content content, json_t *body, kube_done done, void *ctx);
 /* Whether it is worth trying again, and not a refusal. */
 bool kube_may_pass(const struct kube_answer *answer);
+/* Whether it was refused for who we are, or the server is not who it should be: that passes when a
+ * token is exchanged, or never. */
+bool kube_is_distrust(const struct kube_answer *answer);
+/* Whether it was refused for a right that we lack, and not by an admission webhook or a quota. */
+bool kube_lacks_right(const struct kube_answer *answer);
+enum { KUBE_DISTRUST_MAX = 3 }; /* such answers in a row, before it is told */
 
 extern const struct fleet_backend kube_fleets;

@@ -85,7 +85,8 @@ static void member_gone(struct fleet_member *member)
     fleet_touch(fleet);
 }
 
-struct fleet_member *fleet_member_get(struct fleet *fleet, const char *name)
+/* The one that is the pod NAME; NULL. */
+static struct fleet_member *find_member(struct fleet *fleet, const char *name)
 {
     struct fleet_member *member;
     LIST_FOREACH(member, &fleet->members, entry)
@@ -93,6 +94,15 @@ struct fleet_member *fleet_member_get(struct fleet *fleet, const char *name)
         if (strcmp(member->name, name) == 0) {
             return member;
         }
+    }
+    return NULL;
+}
+
+struct fleet_member *fleet_member_get(struct fleet *fleet, const char *name)
+{
+    struct fleet_member *member = find_member(fleet, name);
+    if (member != NULL) {
+        return member;
     }
     member = mem_new(struct fleet_member);
     member->fleet = fleet;
@@ -168,6 +178,27 @@ static void drop_unseen(struct fleet *fleet, const char *slice)
     }
 }
 
+/* A slice goes with its Service, which somebody has deleted: the pods serve on. What becomes of
+ * them is said by the slice of the next Service, or by the pods themselves. */
+static void keep_without_slice(struct fleet *fleet, const char *slice)
+{
+    struct fleet_member *member;
+    fleet->sliced = false;
+    LIST_FOREACH(member, &fleet->members, entry)
+    {
+        if (strcmp(member->slice, slice) == 0) {
+            member->slice[0] = '\0';
+        }
+        fleet->sliced = fleet->sliced || member->slice[0] != '\0';
+    }
+    fleet_touch(fleet);
+}
+
+static bool is_sliceless(const struct fleet_member *member)
+{
+    return member->slice[0] == '\0' && member->has_address;
+}
+
 void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted)
 {
     const char *slice = json_text_or(object, "metadata.name", "");
@@ -176,8 +207,17 @@ void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted)
     if (*slice == '\0' || strlen(slice) >= sizeof(member->slice)) {
         return;
     }
+    fleet->service_us = deleted ? 0 : fleet->service_us;
+    if (deleted && fleet->known && fleet->wanted > 0) {
+        keep_without_slice(fleet, slice);
+        return;
+    }
+    fleet->sliced = !deleted;
     LIST_FOREACH(member, &fleet->members, entry)
     {
+        if (is_sliceless(member)) {
+            snprintf(member->slice, sizeof(member->slice), "%s", slice);
+        }
         if (strcmp(member->slice, slice) == 0) {
             member->seen = false;
         }
@@ -243,8 +283,10 @@ static enum start_failure container_fault(const json_t *status, char *why, size_
 /* Only where it is certain which container it is of. */
 static void take_digest(struct fleet *fleet, const json_t *object)
 {
-    const char *image = json_text_or(object, "status.containerStatuses[0].imageID", "");
-    if (fleet->record == NULL || fleet->record->container_count > 1) {
+    const json_t *statuses = json_at(object, "status.containerStatuses");
+    const char *image = json_text_or(json_array_get(statuses, 0), "imageID", "");
+    if (fleet->record == NULL || fleet->record->container_count > 1 ||
+        json_array_size(statuses) > 1) { /* the cluster has added one */
         return;
     }
     const char *digest = strstr(image, "sha256:");
@@ -263,6 +305,23 @@ static bool is_to_fail(struct fleet *fleet, const char *uid)
     return true;
 }
 
+static void forget_fault(struct fleet *fleet, const json_t *pod)
+{
+    if (strcmp(fleet->faulty_pod, json_text_or(pod, "metadata.uid", "")) == 0) {
+        fleet->fault[0] = fleet->faulty_pod[0] = '\0';
+    }
+}
+
+void fleet_tell_fault(struct fleet *fleet)
+{
+    char why[KUBE_WHY];
+    if (fleet->fault[0] != '\0' && is_to_fail(fleet, fleet->faulty_pod)) {
+        snprintf(why, sizeof(why), "%s", fleet->fault);
+        fleet->fault[0] = fleet->faulty_pod[0] = '\0';
+        fleet_fail(fleet, START_FAILED_IMAGE, why);
+    }
+}
+
 static void take_container(struct fleet *fleet, const json_t *pod, const json_t *status)
 {
     const char *name = json_text_or(pod, "metadata.name", "");
@@ -274,7 +333,18 @@ static void take_container(struct fleet *fleet, const json_t *pod, const json_t 
         pod_log_follow(fleet, name, container);
     }
     enum start_failure failure = container_fault(status, why, sizeof(why));
-    if (why[0] == '\0' || !is_to_fail(fleet, uid)) {
+    if (why[0] == '\0') {
+        return;
+    }
+    if (strcmp(json_text_or(status, "state.waiting.reason", ""), "CreateContainerConfigError") ==
+        0) {
+        fleet->secrets_hash = 0; /* somebody has deleted its Secret: the next start makes another */
+    }
+    if (failure == START_FAILED_IMAGE && fleet_bound_count(fleet) >= fleet->wanted) {
+        snprintf(fleet->fault, sizeof(fleet->fault), "%s", why);
+        snprintf(fleet->faulty_pod, sizeof(fleet->faulty_pod), "%.63s", uid);
+    }
+    if (!is_to_fail(fleet, uid)) {
         return;
     }
     if (failure == START_FAILED_EXIT) {
@@ -289,8 +359,15 @@ void fleet_on_pod(struct fleet *fleet, const json_t *object)
     static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
     char why[KUBE_WHY];
     take_digest(fleet, object);
-    if (!fleet->attached ||
-        json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL) {
+    struct fleet_member *member = find_member(fleet, json_text_or(object, "metadata.name", ""));
+    forget_fault(fleet, object); /* it is as it is now said */
+    if (json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL) {
+        if (member != NULL && is_sliceless(member)) {
+            member_leaves(member);
+        }
+        return;
+    }
+    if (!fleet->attached) {
         return;
     }
     if (strcmp(json_text_or(object, "status.phase", ""), "Failed") == 0) {
@@ -314,5 +391,11 @@ void fleet_on_pod(struct fleet *fleet, const json_t *object)
 
 void fleet_on_pod_gone(struct fleet *fleet, const json_t *object)
 {
-    pod_logs_end(fleet, json_text_or(object, "metadata.name", ""));
+    const char *name = json_text_or(object, "metadata.name", "");
+    struct fleet_member *member = find_member(fleet, name);
+    forget_fault(fleet, object);
+    pod_logs_end(fleet, name);
+    if (member != NULL && is_sliceless(member)) {
+        member_gone(member);
+    }
 }

@@ -15,7 +15,6 @@ static const struct right {
     const char *verb, *group, *resource, *sub;
 } rights[] = {
     {"create", "apps", "deployments", ""},
-    {"get", "apps", "deployments", ""},
     {"list", "apps", "deployments", ""},
     {"watch", "apps", "deployments", ""},
     {"patch", "apps", "deployments", ""},
@@ -59,7 +58,7 @@ static void tell(struct space *space, uint64_t id, const char *why)
     log_error("kubernetes: namespace %s: %s", space->name, why);
     LIST_FOREACH(fleet, &space->fleets, entry)
     {
-        if (id == 0 || fleet->id == id) {
+        if (id != KUBE_NOBODY && (id == 0 || fleet->id == id)) {
             fleet_fail(fleet, START_FAILED_LIMIT, why);
         }
     }

@@ -16,6 +16,7 @@ enum {
     DOUBLINGS_MAX = 6,
     VERSION_MINOR = 30,
     BOUND_US = 5000000, /* a server that has made a RoleBinding judges by it a moment later */
+    DOUBT_US = 60000000,
 };
 
 static void step(struct space *space);
@@ -40,6 +41,17 @@ bool kube_may_pass(const struct kube_answer *answer)
            answer->status == 429 || (answer->status >= 500 && !schema);
 }
 
+bool kube_is_distrust(const struct kube_answer *answer)
+{
+    return answer->status == 401 || strcmp(answer->reason, KUBE_UNTRUSTED) == 0;
+}
+
+/* Quotas and policies are answered with 403 too, in other words. */
+bool kube_lacks_right(const struct kube_answer *answer)
+{
+    return answer->status == 403 && strstr(answer->message, "is forbidden: User \"") != NULL;
+}
+
 static void on_again(uv_timer_t *timer)
 {
     step(timer->data);
@@ -62,6 +74,7 @@ static void refuse(struct space *space, const char *why)
     struct fleet *fleet;
     log_error("kubernetes: namespace %s: %s", space->name, why);
     space->state = SPACE_NEW;
+    space->failures = 0;
     snprintf(space->trouble, sizeof(space->trouble), "%s", why);
     LIST_FOREACH(fleet, &space->fleets, entry)
     {
@@ -69,15 +82,20 @@ static void refuse(struct space *space, const char *why)
     }
 }
 
+static bool was_just_bound(const struct space *space)
+{
+    return space->bound_us != 0 && clock_mono_us() - space->bound_us < BOUND_US;
+}
+
 static void refused(struct space *space, const struct kube_answer *answer, const char *what)
 {
     char why[KUBE_WHY];
+    bool distrusted = kube_is_distrust(answer) && space->failures + 1 >= KUBE_DISTRUST_MAX;
     snprintf(why, sizeof(why), "%s: %.500s", what, answer->message);
-    bool early = answer->status == 403 && space->bound_us != 0 &&
-                 clock_mono_us() - space->bound_us < BOUND_US;
-    if (kube_may_pass(answer) || early) {
+    bool early = kube_lacks_right(answer) && was_just_bound(space);
+    if ((kube_may_pass(answer) && !distrusted) || early) {
         try_again(space, why);
-    } else if (answer->status == 403 && space->checked) {
+    } else if (kube_lacks_right(answer) && space->checked) {
         space->state = SPACE_NEW;
         snprintf(space->trouble, sizeof(space->trouble), "%s", why);
         kube_rights_ask(space, 0, why);
@@ -122,7 +140,8 @@ static void on_deployment(void *ctx, const json_t *object)
 static void on_deployment_deleted(void *ctx, const json_t *object)
 {
     struct fleet *fleet = fleet_of(ctx, object);
-    if (fleet != NULL) {
+    /* Another of that name may have been made since. */
+    if (fleet != NULL && strcmp(json_text_or(object, "metadata.uid", ""), fleet->uid) == 0) {
         fleet_on_deployment_deleted(fleet);
     }
 }
@@ -183,6 +202,7 @@ static void on_slices(void *ctx)
     struct fleet_member *member;
     LIST_FOREACH(fleet, &space->fleets, entry)
     {
+        fleet->sliced = false;
         LIST_FOREACH(member, &fleet->members, entry)
         {
             member->seen = false;
@@ -217,7 +237,23 @@ static void on_pod_deleted(void *ctx, const json_t *object)
     }
 }
 
-/* Of a pod of ours, by its name: "DEPLOYMENT-…". Not a failure: the cluster goes on trying. */
+/* Not a failure: the cluster goes on trying. A Secret that somebody has deleted does not come back,
+ * so that the next start makes another. */
+static void take_warning(struct fleet *fleet, const char *why)
+{
+    char secret[KUBE_NAME_MAX + 16];
+    snprintf(secret, sizeof(secret), "secret \"%.50s", fleet->name);
+    if (strstr(why, secret) != NULL && strstr(why, "not found") != NULL) {
+        fleet->secrets_hash = 0;
+        if (fleet_bound_count(fleet) < fleet->wanted) {
+            fleet_fail(fleet, START_FAILED_LIMIT, why);
+        }
+        return;
+    }
+    fleet_trouble(fleet, why);
+}
+
+/* Of a pod of ours, by its name: "DEPLOYMENT-…". */
 static void on_event(void *ctx, const json_t *object)
 {
     struct space *space = ctx;
@@ -236,7 +272,7 @@ static void on_event(void *ctx, const json_t *object)
         struct slice start = slice_of(fleet->name);
         if (fleet->attached && slice_starts(name, start) && name.len > start.len &&
             name.data[start.len] == '-') {
-            fleet_trouble(fleet, why);
+            take_warning(fleet, why);
         }
     }
 }
@@ -262,8 +298,26 @@ static void on_trouble(void *ctx, const struct kube_answer *answer)
                  space->name, answer->message);
     }
     snprintf(space->trouble, sizeof(space->trouble), "%.600s", answer->message);
-    if (answer->status == 403 && space->state == SPACE_OPEN && space->rights == NULL) {
+    if (answer->status != 403 || space->state != SPACE_OPEN) {
+        return;
+    }
+    if (space_right_may_come(space)) {
+        space_open(space);
+    } else {
         kube_rights_ask(space, 0, space->trouble);
+    }
+}
+
+/* Without pods and events all runs, but nobody hears why a pod does not come. */
+static void on_deaf(void *ctx, const struct kube_answer *answer)
+{
+    struct space *space = ctx;
+    char why[KUBE_WHY];
+    if (kube_lacks_right(answer) && !was_just_bound(space) && !space->deaf) {
+        space->deaf = true;
+        snprintf(why, sizeof(why), "Nobody hears why a pod does not start: %.400s",
+                 answer->message);
+        kube_rights_ask(space, KUBE_NOBODY, why);
     }
 }
 
@@ -286,12 +340,14 @@ static const struct kube_watch_events of_pods = {
     .on_deleted = on_pod_deleted,
     .on_list = ignore_list,
     .on_listed = ignore_list,
+    .on_trouble = on_deaf,
 };
 static const struct kube_watch_events of_events = {
     .on_object = on_event,
     .on_deleted = ignore,
     .on_list = ignore_list,
     .on_listed = ignore_list,
+    .on_trouble = on_deaf,
 };
 
 static void watch(struct space *space, struct kube_watch **place, const char *group,
@@ -321,8 +377,14 @@ bool space_is_ready(const struct space *space)
 
 static void opened(struct space *space)
 {
+    struct fleet *fleet;
     space->state = SPACE_OPEN;
     space->failures = 0;
+    space->deaf = false;
+    LIST_FOREACH(fleet, &space->fleets, entry)
+    {
+        fleet->retry_us = 0; /* what it was waiting for is there */
+    }
     space_look(space);
     watch(space, &space->slices, "/apis/discovery.k8s.io/v1", "endpointslices", false, &of_slices);
     watch(space, &space->pods, "/api/v1", "pods", false, &of_pods);
@@ -403,7 +465,13 @@ static void on_looked_at(void *ctx, const struct kube_answer *answer)
     const json_t *labels = json_at(answer->body, "metadata.labels");
     const char *owner = json_string_value(json_object_get(labels, KUBE_OWNER));
     space->call = NULL;
-    if (!kube_good(answer)) {
+    if (answer->status == 404 && strstr(space->trouble, "already exists") != NULL) {
+        try_again(space, "It has just been deleted");
+    } else if (answer->status == 404) {
+        char why[KUBE_WHY]; /* what was said when it was to be made */
+        snprintf(why, sizeof(why), "It cannot be made: %.600s", space->trouble);
+        refuse(space, why);
+    } else if (!kube_good(answer)) {
         refused(space, answer, "It is there, and whose it is cannot be seen");
     } else if (owner == NULL || strcmp(owner, space->backend->owner) != 0) {
         char why[KUBE_WHY];
@@ -427,9 +495,10 @@ static void on_made(void *ctx, const struct kube_answer *answer)
     space->call = NULL;
     if (kube_good(answer)) {
         space->checked = true;
+        space->doubted_us = 0; /* what was refused was refused in another */
         bind_rights(space);
     } else if (answer->status == 409 || answer->status == 403) {
-        char path[128]; /* there already, or for somebody else to make */
+        char path[128]; /* there already, or not for us to make */
         snprintf(path, sizeof(path), "/api/v1/namespaces/%s", space->name);
         snprintf(space->trouble, sizeof(space->trouble), "%.600s", answer->message);
         call(space, "GET", path, KUBE_JSON, NULL, on_looked_at);
@@ -450,7 +519,7 @@ static void on_version(void *ctx, const struct kube_answer *answer)
         digits.len--; /* "34+" */
     }
     if (answer->status == 0 || kube_may_pass(answer)) {
-        try_again(space, answer->message);
+        refused(space, answer, "Its API server cannot be asked");
     } else if (kube_good(answer) && minor > 0 && minor < VERSION_MINOR &&
                strcmp(json_text_or(answer->body, "major", ""), "1") == 0) {
         snprintf(
@@ -479,6 +548,28 @@ static void step(struct space *space)
     snprintf(path, sizeof(path), "/api/v1/namespaces?fieldManager=%s", space->backend->manager);
     call(space, "POST", path, KUBE_JSON, kube_namespace(space->name, space->backend->owner),
          on_made);
+}
+
+void space_forget(struct space *space)
+{
+    if (space->state == SPACE_OPEN) {
+        space->state = SPACE_NEW;
+        space->checked = false;
+    }
+}
+
+bool space_right_may_come(struct space *space)
+{
+    int64_t now_us = clock_mono_us();
+    if (was_just_bound(space)) {
+        return true;
+    }
+    if (space->doubted_us != 0 && now_us - space->doubted_us < DOUBT_US) {
+        return false;
+    }
+    space->doubted_us = now_us;
+    space_forget(space);
+    return true;
 }
 
 void space_open(struct space *space)

@@ -248,6 +248,11 @@ static const char *why_not(const struct kube_call *call, CURLcode code, char *ro
 {
     if (call->silent) {
         snprintf(room, size, "the API server was silent for %u seconds", call->idle_s);
+    } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        snprintf(room, size,
+                 "the API server at %.200s is not believed: its certificate is not by the "
+                 "certificate-authority of the kubeconfig, names another host, or has run out",
+                 call->connections->client->access->server);
     } else if (call->taken.overflow) {
         snprintf(room, size, "the API server's answer is larger than %zu bytes", call->taken.max);
     } else {
@@ -268,6 +273,7 @@ static void call_finish(struct kube_call *call, CURLcode code)
     curl.getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.status);
     if (code != CURLE_OK) {
         answer.status = 0;
+        answer.reason = code == CURLE_PEER_FAILED_VERIFICATION ? KUBE_UNTRUSTED : "";
         answer.message = why_not(call, code, why, sizeof(why));
     } else if (buffer_len(&call->taken) > 0) {
         body = json_read_at_most(buffer_slice(&call->taken), KUBE_VALUES_MAX * 10, &ignored);

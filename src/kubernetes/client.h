@@ -28,6 +28,9 @@ uv_loop_t *kube_client_loop(const struct kube_client *client);
 /* The bearer token that is used now, for callers that read its claims. "" without one. */
 const char *kube_client_token(struct kube_client *client);
 
+/* The reason, if the server is not who it has to be. */
+#define KUBE_UNTRUSTED "Untrusted"
+
 struct kube_answer {
     long status;         /* of HTTP; 0: none came, and message says why */
     const json_t *body;  /* NULL: none, or no JSON */

@@ -102,8 +102,9 @@ class Store:
         if value is not None:
             self.note("DELETED", plural, space, value)
             uid = value["metadata"]["uid"]
+            # Pods take their time to end: see deployments().
             owned = [key for key, other in self.objects.items()
-                     if any(o["uid"] == uid for o in other["metadata"].get("ownerReferences", []))]
+                     if key[0] != "pods" and any(o["uid"] == uid for o in other["metadata"].get("ownerReferences", []))]
             for key in owned:
                 self.remove(*key)
         return value
@@ -157,11 +158,12 @@ class FakeCluster:
         self.calls = []       # (method, path with its query) of each request that was answered
         self.programs = {}    # image: argv, "{address}" and "{port}" filled in
         self.refused = set()  # (verb, resource): rights that are missing
+        self.token = TOKEN
         self.late = self.late_left = 0  # so many refusals, before a new RoleBinding counts
         self.quota = None     # pods in all
         self.addresses = {}   # image: where its pods are, if not at an address of their own
         self.pull_errors = {}  # image: (reason, message)
-        self.webhook = None   # its refusal of pods, in words
+        self.admission = {}   # see set_admission()
         self.processes = {}
         self.closing = False
         self.server = None
@@ -330,10 +332,9 @@ class FakeCluster:
                 return self.get(plural, space, name, sub, query)
             value = json.loads(body) if body else {}
             if method == "DELETE":
-                if self.store.remove(plural, space, name) is None:
-                    raise self.not_found(plural, name)
-                return 200, {"kind": "Status", "status": "Success"}, None
+                return self.delete(plural, space, name)
             self.space_lives(plural, space)
+            self.admit(plural + (f"/{sub}" if sub else ""), value)
             if method == "POST":
                 return self.create(plural, space, value)
             if method == "PUT":
@@ -366,6 +367,33 @@ class FakeCluster:
         if found.get("status", {}).get("phase") == "Terminating":
             raise Refusal(403, "Forbidden", f"unable to create new content in namespace {space} because it is being "
                           "terminated", [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}])
+
+    def delete(self, plural, space, name):
+        """A namespace goes when it is empty, and until then nothing new comes into it."""
+        found = self.store.objects.get((plural, space, name))
+        if found is None:
+            raise self.not_found(plural, name)
+        if plural != "namespaces":
+            self.store.remove(plural, space, name)
+            return 200, {"kind": "Status", "status": "Success"}, None
+        after = copy.deepcopy(found)
+        after["status"]["phase"] = "Terminating"
+        self.store.put(plural, None, after)
+        for key in [key for key in self.store.objects if key[1] == name and key[0] not in ("pods", "endpointslices")]:
+            self.store.remove(*key)
+        return 200, after, None
+
+    def admit(self, resource, value):
+        """What an admission webhook does with a change."""
+        what = self.admission.get(resource)
+        if what is None:
+            return
+        if what == "hang":
+            raise Refusal(500, "InternalError", 'Internal error occurred: failed calling webhook "policy.example.com": failed to '
+                          'call webhook: Post "https://127.0.0.1:1/?timeout=1s": context deadline exceeded')
+        if isinstance(what, str):
+            raise Refusal(400, "", f'admission webhook "policy.example.com" denied the request: {what}')
+        what(value)
 
     def get(self, plural, space, name, sub, query):
         if name is None:
@@ -599,8 +627,17 @@ class FakeCluster:
             # The newest go first.
             for pod in sorted(alive, key=lambda p: -p["x-number"])[:max(0, len(alive) - wanted)]:
                 self.end_pod(pod)
+        owners = {d["metadata"]["uid"] for d in self.store.list("deployments", None)}
         for pod in self.store.list("pods", None):
-            self.step_pod(pod)
+            if pod["metadata"]["ownerReferences"][0]["uid"] not in owners and "deletionTimestamp" not in pod["metadata"]:
+                self.end_pod(pod)
+            else:
+                self.step_pod(pod)
+        for space in self.store.list("namespaces", None):
+            if space["status"]["phase"] == "Terminating":
+                name = space["metadata"]["name"]
+                if not self.store.list("pods", name):
+                    self.store.remove("namespaces", None, name)
 
     def fail(self, deployment, message):
         conditions = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]
@@ -615,8 +652,10 @@ class FakeCluster:
         wrong = self.restricted(space, deployment)
         if wrong:
             return self.fail(deployment, f'pods "{name}-x" is forbidden: {wrong.replace("would violate", "violates")}')
-        if self.webhook:
-            return self.fail(deployment, f"admission webhook \"policy.example.com\" denied the request: {self.webhook}")
+        try:
+            self.admit("pods", {})
+        except Refusal as refusal:
+            return self.fail(deployment, refusal.message)
         if self.quota is not None and len(self.store.list("pods", space)) >= self.quota:
             return self.fail(deployment, f'pods "{name}-x" is forbidden: exceeded quota: pods, requested: pods=1, used: '
                              f"pods={self.quota}, limited: pods={self.quota}")
@@ -689,6 +728,14 @@ class FakeCluster:
                 after["status"]["phase"] = "Pending"
                 self.store.put("pods", pod["metadata"]["namespace"], after)
             return
+        missing = self.missing_secret(pod, spec)
+        if missing:
+            if not pod["status"].get("containerStatuses"):
+                self.set_status(after, ready=False, state={"waiting": {
+                    "reason": "CreateContainerConfigError", "message": f'secret "{missing}" not found'}})
+                after["status"]["phase"] = "Pending"
+                self.store.put("pods", pod["metadata"]["namespace"], after)
+            return
         port = str(spec["ports"][0]["containerPort"])
         address = self.addresses.get(image) or self.address(pod["x-number"])
         environment = {**os.environ, **self.environment(pod, spec)}
@@ -705,6 +752,13 @@ class FakeCluster:
 
     def address(self, number):
         return f"{self.network}.{number // 250}.{number % 250 + 1}"
+
+    def missing_secret(self, pod, spec):
+        for entry in spec.get("env", []):
+            source = entry.get("valueFrom", {}).get("secretKeyRef")
+            if source and ("secrets", pod["metadata"]["namespace"], source["name"]) not in self.store.objects:
+                return source["name"]
+        return None
 
     def environment(self, pod, spec):
         out = {}
@@ -771,9 +825,22 @@ class FakeCluster:
     def set_quota(self, pods):
         self.quota = pods
 
-    def set_webhook(self, words):
-        self.webhook = words
-        return True
+    def set_admission(self, rules):
+        """{resource: what a webhook does with its changes}: refuses them in these words, is silent ("hang"), or is a
+        function that changes the object."""
+        with self.store.lock:
+            self.admission = rules
+
+    def remove(self, plural, space, name):
+        """By hand."""
+        with self.store.lock:
+            if (plural, space, name) in self.store.objects:
+                self.delete(plural, space, name)
+
+    def scale(self, space, name, replicas):
+        """By hand."""
+        with self.store.lock:
+            self.merge("deployments", space, name, "scale", {"spec": {"replicas": replicas}}, {"fieldManager": "kubectl"})
 
     def refuse(self, verb, resource):
         self.refused.add((verb, resource))

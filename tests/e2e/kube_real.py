@@ -6,7 +6,9 @@ It takes a network namespace of its own, with addresses 10.88.0.N on its loopbac
 (tests/kubernetes/run.py makes it).
 """
 import base64
+import copy
 import http.client
+import http.server
 import itertools
 import json
 import os
@@ -17,6 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from urllib.parse import quote, unquote
 
 import kube_fake
 from homerun import free_port, wait_until
@@ -30,15 +33,59 @@ GROUPS = {"deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1", "endp
           "networkpolicies": "/apis/networking.k8s.io/v1", "leases": "/apis/coordination.k8s.io/v1",
           "rolebindings": "/apis/rbac.authorization.k8s.io/v1", "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
           "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1", "roles": "/apis/rbac.authorization.k8s.io/v1",
-          "poddisruptionbudgets": "/apis/policy/v1",
-          "serviceaccounts": "/api/v1"}
+          "poddisruptionbudgets": "/apis/policy/v1", "serviceaccounts": "/api/v1",
+          "mutatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1"}
 
 
 def path_of(plural, space=None, name=None):
     return GROUPS.get(plural, "/api/v1") + (f"/namespaces/{space}" if space else "") + f"/{plural}" + (f"/{name}" if name else "")
 
 
+def webhook(cluster):
+    """Serves the admission of CLUSTER; the port."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *ignored):
+            pass
+
+        def do_POST(self):
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["request"]
+            resource = asked["resource"]["resource"] + (f"/{asked['subResource']}" if asked.get("subResource") else "")
+            what = cluster.admission.get(resource)
+            answer = {"uid": asked["uid"], "allowed": True}
+            if resource == "configmaps":
+                answer.update(allowed=False, status={"message": unquote(self.path)})
+            elif what == "hang":
+                time.sleep(3)
+            elif isinstance(what, str):
+                answer.update(allowed=False, status={"message": what})
+            elif what is not None:
+                value = copy.deepcopy(asked["object"])
+                what(value)
+                patch = [{"op": "replace", "path": f"/{name}", "value": part} for name, part in value.items()]
+                answer.update(patchType="JSONPatch", patch=base64.b64encode(json.dumps(patch).encode()).decode())
+            text = json.dumps({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "response": answer}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *ignored: None  # the API server has stopped waiting
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(cluster.folder, "tls.crt"), os.path.join(cluster.folder, "tls.key"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+INSTANCES = ("clusterroles", None, "homerun-instances")
+
+
 class RealCluster:
+    webhook_port = None
+    admission = {}
     has_logs = False  # its kubelet serves none
     controllers = CONTROLLERS
     addresses = ("127.0.0.1",)
@@ -161,7 +208,8 @@ class RealCluster:
                                    {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
                                     "spec": {"expirationSeconds": 7200}})
         assert status == 201, answer
-        return self.write_kubeconfig({"token": answer["status"]["token"]})
+        self.token = answer["status"]["token"]
+        return self.write_kubeconfig({"token": self.token})
 
     # -- for tests --
 
@@ -193,6 +241,17 @@ class RealCluster:
                  "spec": {**deployment["spec"], "replicas": 0}}
         self.make("deployments", meta["namespace"], value)
 
+    def remove(self, plural, space, name):
+        """By hand."""
+        status, answer = self.call("DELETE", path_of(plural, space, name))
+        assert status in (200, 202, 404), answer
+
+    def scale(self, space, name, replicas):
+        """By hand."""
+        status, answer = self.call("PATCH", path_of("deployments", space, name) + "/scale", {"spec": {"replicas": replicas}},
+                                   "application/merge-patch+json")
+        assert status == 200, answer
+
     def evict(self, name):
         pod, = [p for p in self.objects("pods") if p["metadata"]["name"] == name]
         assert self.call("DELETE", path_of("pods", pod["metadata"]["namespace"], name))[0] in (200, 202)
@@ -206,23 +265,62 @@ class RealCluster:
                                                      "spec": {"hard": {"pods": str(pods)}}})
         wait_until(lambda: self.call("GET", f"{path}/pods")[1].get("status", {}).get("hard"), "the quota counts")
 
-    def set_webhook(self, _):
-        return False
+    def set_admission(self, rules):
+        """As the fake's: a webhook of this process, at an https URL."""
+        self.admission = rules
+        configurations = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+        if self.webhook_port is None:
+            self.webhook_port = webhook(self)
+        if not rules:
+            self.call("DELETE", f"{configurations}/policy")
+            wait_until(lambda: self.probe() == "", "no webhook is in force")
+            return
+        number = f"probe {next(self.numbers)}"
+        groups = {"deployments": "apps", "deployments/scale": "apps"}
+        with open(os.path.join(self.folder, "ca.crt"), "rb") as file:
+            ca = base64.b64encode(file.read()).decode()
+        value = {"kind": "MutatingWebhookConfiguration", "apiVersion": "admissionregistration.k8s.io/v1",
+                 "metadata": {"name": "policy"},
+                 "webhooks": [{"name": "policy.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+                               "failurePolicy": "Fail", "timeoutSeconds": 1,
+                               "clientConfig": {"url": f"https://127.0.0.1:{self.webhook_port}/{quote(number)}", "caBundle": ca},
+                               "rules": [{"apiGroups": [groups.get(resource, "")], "apiVersions": ["v1"], "resources": [resource],
+                                          "operations": ["CREATE", "UPDATE"]} for resource in [*rules, "configmaps"]]}]}
+        self.call("DELETE", f"{configurations}/policy")
+        self.make("mutatingwebhookconfigurations", None, value)
+        wait_until(lambda: number in self.probe(), "the webhook is in force")
 
-    def refuse(self, verb, resource):
-        path = path_of("clusterroles", None, "homerun-instances")
-        role = self.call("GET", path)[1]
-        self.kept_role = json.loads(json.dumps(role))
-        for rule in role["rules"]:
+    def probe(self):
+        """What the webhook says to a change that is for it alone; "" without one."""
+        return self.call("POST", path_of("configmaps", "default") + "?dryRun=All",
+                         {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "probe"}})[1].get("message", "")
+
+    def refuse(self, verb, resource, role=INSTANCES):
+        found = self.call("GET", path_of(*role))[1]
+        self.kept = role, copy.deepcopy(found["rules"]), verb, resource
+        for rule in list(found["rules"]):
             if resource in rule["resources"]:
-                rule["verbs"] = [v for v in rule["verbs"] if v != verb] or ["none"]
-        assert self.call("PUT", path, role)[0] == 200
+                rule["resources"] = [r for r in rule["resources"] if r != resource] or ["none"]
+                found["rules"].append({**rule, "resources": [resource], "verbs": [v for v in rule["verbs"] if v != verb] or ["none"]})
+        assert self.call("PUT", path_of(*role), found)[0] == 200
+        wait_until(lambda: not self.may(verb, resource, role), "the right is missing")
 
     def allow_all(self):
-        path = path_of("clusterroles", None, "homerun-instances")
-        role = self.call("GET", path)[1]
-        role["rules"] = self.kept_role["rules"]
-        assert self.call("PUT", path, role)[0] == 200
+        role, rules, verb, resource = self.kept
+        found = self.call("GET", path_of(*role))[1]
+        assert self.call("PUT", path_of(*role), {**found, "rules": rules})[0] == 200
+        wait_until(lambda: self.may(verb, resource, role), "the right is there again")
+
+    def may(self, verb, resource, role):
+        """What ROLE gives to Homerun's account, where it is bound."""
+        plural, _, sub = resource.partition("/")
+        group = GROUPS.get(plural, "/api/v1").split("/")[2:-1]
+        asked = {"verb": verb, "resource": plural, "subresource": sub, "group": "".join(group),
+                 "name": {"clusterroles": "homerun-instances", "leases": "homerun-autoscaler"}.get(plural, ""),
+                 "namespace": "homerun-demo" if role == INSTANCES else role[1] or ""}
+        return self.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+            "kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+            "spec": {"user": "system:serviceaccount:homerun:homerun", "resourceAttributes": asked}})[1]["status"]["allowed"]
 
     # -- the kubelet --
 
@@ -272,10 +370,16 @@ class RealCluster:
             if not pod["status"].get("containerStatuses"):
                 self.report(pod, path, None, False, {"waiting": {"reason": reason, "message": message}})
             return
+        try:
+            environment = {**os.environ, **self.environment(pod, spec)}
+        except KeyError as missing:
+            if not pod["status"].get("containerStatuses"):
+                self.report(pod, path, None, False, {"waiting": {
+                    "reason": "CreateContainerConfigError", "message": f'secret "{missing.args[0]}" not found'}})
+            return
         port = str(spec["ports"][0]["containerPort"])
         number = next(self.numbers)
         address = f"10.88.{number // 250}.{number % 250 + 1}"
-        environment = {**os.environ, **self.environment(pod, spec)}
         log = os.path.join(self.folder, pod["metadata"]["name"] + ".log")
         words = [word.replace("{address}", address).replace("{port}", port) for word in self.programs[image]]
         with open(log, "wb") as file:
@@ -292,7 +396,9 @@ class RealCluster:
             if source is None:
                 out[entry["name"]] = kube_fake.unescaped(entry.get("value", ""))
             else:
-                secret = self.call("GET", path_of("secrets", pod["metadata"]["namespace"], source["name"]))[1]
+                status, secret = self.call("GET", path_of("secrets", pod["metadata"]["namespace"], source["name"]))
+                if status == 404:
+                    raise KeyError(source["name"])
                 out[entry["name"]] = base64.b64decode(secret["data"][source["key"]]).decode()
         return out
 
