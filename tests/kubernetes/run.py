@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs kube.py and cluster_places.py of tests/e2e against a real API server, and pods.py or nodes.py against a real kubelet:
-`make test-kubernetes`.
+"""Runs kube.py, kube_faults.py and cluster_places.py of tests/e2e, or rights.py, against a real API server, and pods.py or
+nodes.py against a real kubelet: `make test-kubernetes`.
 
-    tests/kubernetes/run.py FOLDER [--pods|--nodes] [WORD…]      FOLDER: of kube-apiserver and the others (build.sh)
+    tests/kubernetes/run.py FOLDER [--rights|--pods|--nodes] [WORD…]      FOLDER: of kube-apiserver and the others (build.sh)
 
 In a network namespace of its own, where pods may have addresses: without root it takes user namespaces.
 """
@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+STANDS = {"--pods": "tests/kubernetes/pods.py", "--nodes": "tests/kubernetes/nodes.py", "--rights": "tests/kubernetes/rights.py"}
 
 
 def main():
@@ -24,8 +25,8 @@ def main():
     ip("link", "set", "lo", "up")
     ip("route", "add", "local", "10.88.0.0/16", "dev", "lo")
     ip("addr", "add", "10.88.255.1/32", "dev", "lo")
-    stand = words[0] if words[:1] in (["--pods"], ["--nodes"]) else None
-    tests = [f"tests/kubernetes/{stand[2:]}.py"] if stand else ["tests/e2e/kube.py", "tests/e2e/cluster_places.py"]
+    stand = words[0] if words and words[0] in STANDS else None
+    tests = [STANDS[stand]] if stand else [f"tests/e2e/{name}.py" for name in ("kube", "kube_faults", "cluster_places")]
     done = [subprocess.run([str(ROOT / test), *words[stand is not None:]], env={**os.environ, "HOMERUN_TEST_CLUSTER": folder},
                            check=False) for test in tests]
     sys.exit(max(one.returncode for one in done))
