@@ -17,6 +17,7 @@
     X(finish, PQfinish)                                                                            \
     X(status, PQstatus)                                                                            \
     X(transaction, PQtransactionStatus)                                                            \
+    X(backend_pid, PQbackendPID)                                                                   \
     X(message, PQerrorMessage)                                                                     \
     X(socket, PQsocket)                                                                            \
     X(set_nonblocking, PQsetnonblocking)                                                           \

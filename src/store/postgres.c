@@ -53,22 +53,12 @@ struct postgres_delta {
 
 /* ---- opening ---- */
 
-/* Once for each connection. An operator who has switched off waiting for the disk means other
- * tables than this one. */
-static const char set_up[] = "SELECT set_config('synchronous_commit', 'on', false)"
-                             " WHERE current_setting('synchronous_commit') IN ('off', 'local')";
-
 static bool connect_session(struct postgres *postgres, struct error *err)
 {
-    struct postgres_session *session = &postgres->session;
-    if (postgres_session_connect(session, err) &&
-        (!session->fresh ||
-         postgres_session_do(session, set_up, clock_mono_us() + ATTEMPT_US, err))) {
-        session->fresh = false;
+    if (postgres_session_connect(&postgres->session, err)) {
         postgres->lost_us = 0;
         return true;
     }
-    postgres_session_drop(session);
     if (postgres->lost_us == 0) {
         postgres->lost_us = clock_mono_us();
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/postgres_greeting.h"
 #include "store/postgres_password.h"
 
 /* libpq's messages have several lines, one for each host that was tried. */
@@ -73,7 +74,7 @@ static const struct {
     {"gssencmode", "disable"},
     {"client_encoding", "UTF8"},
     {"options", "-c lock_timeout=4000 -c statement_timeout=5000"
-                " -c idle_in_transaction_session_timeout=10000"
+                " -c idle_in_transaction_session_timeout=10000 -c idle_session_timeout=0"
                 " -c client_connection_check_interval=500"
                 /* What was set for the role or the database means other sessions than this: our
                  * statements are written for these. A warning tells of a commit that no standby has
@@ -321,14 +322,18 @@ static bool fail_to_connect(const struct attempt *attempt, struct error *err)
     struct postgres_session *session = attempt->session;
     const char *said = session->pq->message(session->conn);
     const char *named = attempt->copy[0] == '\0' ? NULL : strstr(said, attempt->copy);
-    if (named == NULL) {
-        return fail_by_message(session, STATUS_UNAVAILABLE, said, err);
-    }
     auto_arena arena = {0};
-    return fail_by_message(session, STATUS_UNAVAILABLE,
-                           arena_printf(&arena, "%.*s%s%s", (int)(named - said), said,
-                                        session->passfile, named + strlen(attempt->copy)),
-                           err);
+    const char *text = named == NULL
+                           ? said
+                           : arena_printf(&arena, "%.*s%s%s", (int)(named - said), said,
+                                          session->passfile, named + strlen(attempt->copy));
+    struct slice trimmed = slice_of(text);
+    while (trimmed.len > 0 && trimmed.data[trimmed.len - 1] == '\n') {
+        trimmed.len--;
+    }
+    return fail_by_message(
+        session, STATUS_UNAVAILABLE,
+        arena_printf(&arena, "%.*s%s", SLICE_ARG(trimmed), postgres_advice(said)), err);
 }
 
 /* Whether the server has ended the session while nobody looked. What is sent now would be lost, and
@@ -358,6 +363,10 @@ bool postgres_session_connect(struct postgres_session *session, struct error *er
     session->fresh = true;
     session->pq->set_notices(session->conn, on_notice, session);
     session->pq->set_nonblocking(session->conn, 1);
+    if (!postgres_greet(session, err)) {
+        postgres_session_drop(session);
+        return false;
+    }
     return true;
 }
 

@@ -17,6 +17,7 @@ struct postgres_session {
     const char *passfile;            /* of the URL; NULL: none */
     PGconn *conn;                    /* NULL: not connected */
     bool fresh;                      /* connected, and not yet set up by its user */
+    unsigned long timeline;          /* the newest of a server that was met; 0: none was */
     bool warned; /* the server has said a warning since this was last set to false */
 };
 
@@ -31,7 +32,7 @@ bool postgres_session_init(struct postgres_session *session, const char *url,
 void postgres_session_done(struct postgres_session *session);
 
 /* Connects if it is not connected: each host of the URL is tried for at most three seconds.
- * UNAVAILABLE, with what the server or libpq said. */
+ * UNAVAILABLE, with what the server or libpq said; or what postgres_greeting.h says. */
 bool postgres_session_connect(struct postgres_session *session, struct error *err);
 /* Drops the connection: the next one is new. */
 void postgres_session_drop(struct postgres_session *session);

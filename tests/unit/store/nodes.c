@@ -107,6 +107,24 @@ static void a_renewal_shows_and_what_was_applied_never_goes_back(void **state)
     store_nodes_free(b);
 }
 
+/* A renewal counts here, so a crash of the server must not forget it. */
+static void a_renewal_waits_for_the_disk_whatever_was_set(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    assert_int_equal(
+        server_sql("ALTER DATABASE postgres SET synchronous_commit = 'off';"
+                   " CREATE FUNCTION homerun.look() RETURNS trigger LANGUAGE plpgsql"
+                   " AS \\$\\$ BEGIN ASSERT current_setting('synchronous_commit') = 'on';"
+                   " RETURN NEW; END \\$\\$; CREATE TRIGGER look BEFORE INSERT OR UPDATE"
+                   " ON homerun.node EXECUTE FUNCTION homerun.look()"),
+        0);
+    struct store_nodes *a = joined("a", 0);
+    assert_int_equal(server_sql("ALTER DATABASE postgres RESET ALL"), 0);
+    assert_true(beats(a, 0, &view));
+    store_nodes_free(a);
+}
+
 static void who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch(void **state)
 {
     (void)state;
@@ -463,6 +481,7 @@ static void a_word_that_is_no_question_is_passed_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_renewal_waits_for_the_disk_whatever_was_set, make),
         cmocka_unit_test_setup(a_renewal_shows_and_what_was_applied_never_goes_back, make),
         cmocka_unit_test_setup(who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch,
                                make),

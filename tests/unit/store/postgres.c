@@ -243,6 +243,17 @@ static void a_change_that_a_killed_node_left_behind_keeps_its_place(void **state
  */
 static char *loses;
 static pid_t relay;
+static bool pools; /* set before it begins: it tells a process of its own making, as poolers do */
+
+/* The server's word of which process of it serves the session. */
+static void hide_process(char *bytes, size_t count)
+{
+    static const char head[] = {'K', 0, 0, 0, 12};
+    char *at = memmem(bytes, count, head, sizeof(head));
+    if (pools && at != NULL && at + sizeof(head) < bytes + count) {
+        at[sizeof(head)] ^= 0x40;
+    }
+}
 
 static int unix_socket(const char *folder, struct sockaddr_un *out)
 {
@@ -265,6 +276,9 @@ static void relay_one(int client, int server)
             }
             ssize_t got = read(fds[i].fd, bytes, sizeof(bytes));
             char lost = '-';
+            if (i == 1 && got > 0) {
+                hide_process(bytes, (size_t)got);
+            }
             if (i == 0 && got > 0 &&
                 memmem(bytes, (size_t)got, "\0COMMIT", sizeof("\0COMMIT")) != NULL &&
                 loses[0] != '\0') {
@@ -300,12 +314,20 @@ static void begin_relay(void)
     close(listener);
 }
 
-static struct store *node_by_relay(const char *name)
+static void end_relay(void)
+{
+    kill(relay, SIGKILL);
+    waitpid(relay, NULL, 0);
+    munmap(loses, 4096);
+}
+
+/* NULL: *err. */
+static struct store *open_by_relay(const char *name, struct error *err)
 {
     char url[160];
     snprintf(url, sizeof(url), "%s", server_url);
     snprintf(server_url, sizeof(server_url), "postgresql:///postgres?host=%s&user=postgres", dir);
-    struct store *store = node(name);
+    struct store *store = server_open(dir, name, "installation", err);
     snprintf(server_url, sizeof(server_url), "%s", url);
     return store;
 }
@@ -317,7 +339,8 @@ static void a_change_is_answered_as_it_ended_however_often_the_link_is_cut(void 
     static const char *const losses[] = {"b", "a", "ba", "bb", "aa", "ab", "baa", "bab", "aba"};
     struct error err = {0};
     begin_relay();
-    struct store *a = node_by_relay("a");
+    struct store *a = open_by_relay("a", &err);
+    assert_non_null(a);
     for (int i = 0; i < (int)(sizeof(losses) / sizeof(losses[0])); i++) {
         char check[256];
         assert_true(put(a, "s", 0, &err));
@@ -337,9 +360,22 @@ static void a_change_is_answered_as_it_ended_however_often_the_link_is_cut(void 
         }
     }
     store_close(a);
-    kill(relay, SIGKILL);
-    waitpid(relay, NULL, 0);
-    munmap(loses, 4096);
+    end_relay();
+}
+
+/* Locks, settings and LISTEN would be those of whoever has the pooler's session at the moment. */
+static void a_pooler_between_is_refused(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    pools = true;
+    begin_relay();
+    pools = false;
+    assert_null(open_by_relay("a", &err));
+    end_relay();
+    assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.text, "pooler"));
+    assert_non_null(strstr(err.text, "name the server itself"));
 }
 
 /* Of the tables, and of the oldest version that can work by them. */
@@ -619,20 +655,27 @@ static void a_copy_is_not_taken_for_a_record(void **state)
     assert_non_null(strstr(err.text, "copy"));
 }
 
+/* By another role; NULL: *err. */
+static struct store *open_as(const char *role, struct error *err)
+{
+    char url[160];
+    snprintf(url, sizeof(url), "%s", server_url);
+    snprintf(server_url, sizeof(server_url), "postgresql:///postgres?host=%s&user=%s", server_dir,
+             role);
+    struct store *store = server_open(dir, "a", "installation", err);
+    snprintf(server_url, sizeof(server_url), "%s", url);
+    return store;
+}
+
 static void a_role_without_rights_is_told_which(void **state)
 {
     (void)state;
     struct error err = {0};
-    char url[160];
     assert_int_equal(
         server_sql(
             "SET client_min_messages = error; DROP ROLE IF EXISTS poor; CREATE ROLE poor LOGIN;"),
         0);
-    snprintf(url, sizeof(url), "%s", server_url);
-    snprintf(server_url, sizeof(server_url), "postgresql:///postgres?host=%s&user=poor",
-             server_dir);
-    assert_null(server_open(dir, "a", "installation", &err));
-    snprintf(server_url, sizeof(server_url), "%s", url);
+    assert_null(open_as("poor", &err));
     assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
     assert_non_null(strstr(err.text, "permission denied"));
     assert_non_null(strstr(err.text, "schema homerun"));
@@ -679,8 +722,24 @@ static void a_large_change_is_sent_in_parts_and_is_one_change(void **state)
     store_close(a);
 }
 
+/* What the role that the next ones connect by is set to. */
+static void set_for_role(const char *setting)
+{
+    char sql[200];
+    snprintf(sql, sizeof(sql), "ALTER ROLE odd SET %s", setting);
+    assert_int_equal(server_sql(sql), 0);
+}
+
+static void make_role(void)
+{
+    assert_int_equal(
+        server_sql("SET client_min_messages = error; DROP SCHEMA IF EXISTS evil CASCADE;"
+                   " DROP ROLE IF EXISTS odd; CREATE ROLE odd LOGIN SUPERUSER"),
+        0);
+}
+
 /* Statements are written for these settings, whatever was set for the database or the role. */
-static void what_was_set_for_the_database_means_other_sessions(void **state)
+static void what_was_set_for_the_role_means_other_sessions(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -689,26 +748,60 @@ static void what_was_set_for_the_database_means_other_sessions(void **state)
         "default_transaction_deferrable = on",
         "client_min_messages = 'error'",
         "search_path = evil, pg_catalog",
+        "synchronous_commit = 'off'",
+        "standard_conforming_strings = off",
+        "statement_timeout = 1",
+        "idle_in_transaction_session_timeout = 1",
+        "idle_session_timeout = 1",
+        "lock_timeout = 1",
+        "transform_null_equals = on",
+        "row_security = off",
+        "DateStyle = 'German, DMY'",
+        "IntervalStyle = 'sql_standard'",
     };
+    make_role();
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-        char sql[200];
-        snprintf(sql, sizeof(sql), "ALTER DATABASE postgres SET %s", settings[i]);
-        assert_int_equal(server_sql(sql), 0);
+        set_for_role(settings[i]);
     }
-    assert_int_equal(server_sql("SET search_path = pg_catalog; SET client_min_messages = error;"
-                                " CREATE SCHEMA evil;"
-                                " CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE"
-                                " sql AS 'SELECT 1 / 0'"),
-                     0);
-    struct store *a = node("a");
-    bool put_it = put(a, "s", 1, &err);
     assert_int_equal(
-        server_sql("SET search_path = pg_catalog;"
-                   " DROP SCHEMA evil CASCADE; ALTER DATABASE postgres RESET ALL;"
-                   " DO \\$\\$ BEGIN ASSERT 'postgres' = current_database(); END \\$\\$"),
+        server_sql("CREATE SCHEMA evil; CREATE FUNCTION evil.pg_notify(text, text) RETURNS void"
+                   " LANGUAGE sql AS 'SELECT 1 / 0'"),
         0);
+    struct store *a = open_as("odd", &err);
+    if (a == NULL) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(
+        server_sql("CREATE FUNCTION evil.look() RETURNS trigger LANGUAGE plpgsql AS \\$\\$ BEGIN"
+                   " ASSERT current_setting('synchronous_commit') = 'on'; RETURN NEW; END \\$\\$;"
+                   " CREATE TRIGGER look BEFORE INSERT ON homerun.change"
+                   " EXECUTE FUNCTION evil.look()"),
+        0);
+    if (!put(a, "s", 1, &err)) {
+        fail_msg("%s", err.text);
+    }
     store_close(a);
-    assert_true(put_it);
+}
+
+/* What Homerun must not take back by itself: somebody wants no changes, or no checks. */
+static void settings_that_forbid_the_work_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *setting, *said;
+    } cases[] = {
+        {"default_transaction_read_only = on", "default_transaction_read_only"},
+        {"session_replication_role = replica", "RESET session_replication_role"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct error err = {0};
+        make_role();
+        set_for_role(cases[i].setting);
+        assert_null(open_as("odd", &err));
+        if (strstr(err.text, cases[i].said) == NULL || strchr(err.text, '\n') != NULL) {
+            fail_msg("%s: %s", cases[i].setting, err.text);
+        }
+    }
 }
 
 static void urls_that_give_something_away_are_refused(void **state)
@@ -768,6 +861,7 @@ int main(void)
         cmocka_unit_test_setup(a_change_that_a_killed_node_left_behind_keeps_its_place, make),
         cmocka_unit_test_setup(a_change_is_answered_as_it_ended_however_often_the_link_is_cut,
                                make),
+        cmocka_unit_test_setup(a_pooler_between_is_refused, make),
         cmocka_unit_test_setup(a_server_that_is_started_anew_loses_nothing, make),
         cmocka_unit_test_setup(a_server_that_is_away_is_said_in_words_and_changes_nothing, make),
         cmocka_unit_test_setup(a_schema_that_another_node_makes_meanwhile_is_seen, make),
@@ -782,7 +876,8 @@ int main(void)
         cmocka_unit_test_setup(a_copy_is_not_taken_for_a_record, make),
         cmocka_unit_test_setup(a_role_without_rights_is_told_which, make),
         cmocka_unit_test_setup(a_large_change_is_sent_in_parts_and_is_one_change, make),
-        cmocka_unit_test_setup(what_was_set_for_the_database_means_other_sessions, make),
+        cmocka_unit_test_setup(what_was_set_for_the_role_means_other_sessions, make),
+        cmocka_unit_test_setup(settings_that_forbid_the_work_are_refused_by_name, make),
         cmocka_unit_test_setup(urls_that_give_something_away_are_refused, make),
     };
     if (!server_is_here()) {
