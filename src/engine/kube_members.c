@@ -374,7 +374,9 @@ void fleet_on_pod(struct fleet *fleet, const json_t *object)
         snprintf(why, sizeof(why), "its pod has failed: %.40s: %.450s",
                  json_text_or(object, "status.reason", "Failed"),
                  json_text_or(object, "status.message", "no message was given"));
-        if (is_to_fail(fleet, json_text_or(object, "metadata.uid", ""))) {
+        if (json_text_or(object, "status.podIP", "")[0] != '\0') {
+            fleet_trouble(fleet, why); /* it has run until now: another follows it */
+        } else if (is_to_fail(fleet, json_text_or(object, "metadata.uid", ""))) {
             fleet_fail(fleet, START_FAILED_EXIT, why);
         }
         return;

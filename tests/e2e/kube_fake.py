@@ -41,6 +41,8 @@ KINDS = {  # plural: (group, kind, namespaced)
 PATH = re.compile(r"^/(?:api/v1|apis/(?P<group>[^/]+)/v1)(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[a-z]+)"
                   r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?$")
 TOKEN = "a-token-of-the-test"
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory.",
+           "conditions": [{"type": "Ready", "status": "False"}]}
 # Of a service account, so that rights are bound to it.
 ACCOUNT_TOKEN = "e30." + base64.urlsafe_b64encode(
     b'{"sub":"system:serviceaccount:homerun:homerun"}').decode().rstrip("=") + ".x"
@@ -619,7 +621,8 @@ class FakeCluster:
 
     def deployments(self):
         for deployment in self.store.list("deployments", None):
-            alive = [pod for pod in self.pods_of(deployment) if "deletionTimestamp" not in pod["metadata"]]
+            alive = [pod for pod in self.pods_of(deployment)
+                     if "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") != "Failed"]
             wanted = deployment["spec"]["replicas"]
             for _ in range(wanted - len(alive)):
                 if not self.make_pod(deployment):
@@ -693,6 +696,8 @@ class FakeCluster:
                     end(process)
                     self.processes.pop(name)
                 self.store.remove("pods", space, name)
+            return
+        if pod["status"].get("phase") == "Failed":
             return
         if process is None:
             self.run_pod(pod)
@@ -778,7 +783,7 @@ class FakeCluster:
             for pod in self.store.list("pods", meta["namespace"]):
                 if not all(pod["metadata"]["labels"].get(k) == v for k, v in service["spec"]["selector"].items()):
                     continue
-                if not pod["status"].get("podIP"):
+                if not pod["status"].get("podIP") or pod["status"].get("phase") == "Failed":
                     continue
                 ending = "deletionTimestamp" in pod["metadata"]
                 ready = bool(pod["status"]["containerStatuses"][0]["ready"])
@@ -821,6 +826,15 @@ class FakeCluster:
         with self.store.lock:
             pod, = [p for p in self.store.list("pods", None) if p["metadata"]["name"] == name]
             self.end_pod(pod)
+
+    def throw_out(self, name):
+        """As a kubelet does whose node has no memory left: the pod stays, and says so."""
+        with self.store.lock:
+            pod, = [p for p in self.store.list("pods", None) if p["metadata"]["name"] == name]
+            end(self.processes[name])
+            after = copy.deepcopy(pod)
+            after["status"].update(EVICTED)
+            self.store.put("pods", pod["metadata"]["namespace"], after)
 
     def set_quota(self, pods):
         self.quota = pods

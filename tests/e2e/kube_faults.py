@@ -98,6 +98,22 @@ def what_is_deleted_by_hand_comes_again():
 
 
 @test
+def a_pod_that_a_node_throws_out_is_followed_by_another():
+    """It stays, as one that has failed: that is nothing that the next one could be refused for."""
+    cluster, homerun = stand()
+    deploy(homerun, "thrown")
+    keep(homerun, "thrown", 1)
+    for _ in range(3):
+        before = pods_of(cluster, "thrown")
+        living = homerun.get(homerun.url("thrown")).json["address"]
+        pod, = [p["metadata"]["name"] for p in cluster.objects("pods") if p["status"].get("podIP") == living]
+        cluster.throw_out(pod)
+        wait_until(lambda b=before: set(pods_of(cluster, "thrown")) - set(b), "another pod", 60)
+        answers(homerun, "thrown")
+    assert "Evicted" not in homerun.printed(), homerun.printed()[-3000:]
+
+
+@test
 def who_alters_what_we_ask_for_is_not_fought_without_end():
     cluster, homerun = stand()
 

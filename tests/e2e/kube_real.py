@@ -256,6 +256,15 @@ class RealCluster:
         pod, = [p for p in self.objects("pods") if p["metadata"]["name"] == name]
         assert self.call("DELETE", path_of("pods", pod["metadata"]["namespace"], name))[0] in (200, 202)
 
+    def throw_out(self, name):
+        """As a kubelet does whose node has no memory left: the pod stays, and says so."""
+        pod, = [p for p in self.objects("pods") if p["metadata"]["name"] == name]
+        self.processes[name].told = True
+        kube_fake.end(self.processes[name])
+        status, answer = self.call("PATCH", path_of("pods", pod["metadata"]["namespace"], name) + "/status",
+                                   {"status": kube_fake.EVICTED}, "application/merge-patch+json")
+        assert status == 200, answer
+
     def set_quota(self, pods):
         path = path_of("resourcequotas", "homerun-demo")
         if pods is None:
@@ -350,6 +359,8 @@ class RealCluster:
         if not pod["spec"].get("nodeName"):
             self.call("POST", path + "/binding", {"kind": "Binding", "apiVersion": "v1", "metadata": {"name": meta["name"]},
                                                   "target": {"kind": "Node", "name": "node"}})
+            return
+        if pod["status"].get("phase") == "Failed":
             return
         if process is None:
             self.run(pod, path)

@@ -287,6 +287,15 @@ def what_fails_in_a_pod_is_told_by_name():
 
 
 @test
+def a_pod_that_a_node_has_no_room_for_is_told_of():
+    _, homerun = stand()
+    if os.cpu_count() >= 8:
+        raise Skip("a pod may have eight processors, and this node has them")
+    said = deploy(homerun, "large", "--cpu=8", "--memory=4Gi", status=None)
+    assert said.returncode != 0 and "OutOfcpu" in said.stderr, said.stderr
+
+
+@test
 def a_rollout_fails_no_request():
     pods, homerun = stand()
     deploy(homerun, "rolls", "--min-instances=1", "--set-env-vars=N=0")
