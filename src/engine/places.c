@@ -360,6 +360,11 @@ void places_on_told(struct engine *engine, const void *body, size_t bytes)
         (const struct shares_entry *)((const char *)body + sizeof(told));
     struct slice key = {(const char *)&told.revision_id, sizeof(told.revision_id)};
     struct revision *revision = map_find(engine->revisions, key);
+    /* What was sent to the engine before us comes first, when no tenure is known here yet, nor has
+     * been said what we took over from it. */
+    if (told.tenure != engine->tenure) {
+        return; /* that of now comes, or has come */
+    }
     if (revision == NULL || revision->places == NULL) {
         if (told.count > 0) {
             say_nothing(engine, told.revision_id);
@@ -367,9 +372,6 @@ void places_on_told(struct engine *engine, const void *body, size_t bytes)
         return;
     }
     struct places *places = revision->places;
-    if (told.tenure != engine->tenure) {
-        return; /* that of now comes, or has come */
-    }
     if (told.number != places->number) {
         places->news = places->news || !places->asked;
         places_look(revision);

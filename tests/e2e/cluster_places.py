@@ -57,6 +57,11 @@ def stand():
     return _stand
 
 
+def ask(node, host, path):
+    port = urllib.parse.urlsplit(node.ready["http"]).port
+    return fetch(f"http://127.0.0.1:{port}{path}", headers={"Host": host}, seconds=60).status
+
+
 class Load:
     """So many clients at each node, until the end of the block; statuses and times by node."""
 
@@ -68,11 +73,10 @@ class Load:
                         for i, node in enumerate(nodes) for _ in range(clients)]
 
     def ask(self, number, node, host, path, pause):
-        port = urllib.parse.urlsplit(node.ready["http"]).port
         while not self.ends:
             began = time.monotonic()
             try:
-                status = fetch(f"http://127.0.0.1:{port}{path}", headers={"Host": host}, seconds=60).status
+                status = ask(node, host, path)
             except OSError as why:
                 status = type(why).__name__
             self.statuses[number][status] += 1
@@ -137,6 +141,42 @@ def who_finds_all_places_in_use_asks_for_another_instance():
         for number in range(2):
             load.wait_served(number, 1)
     assert stand().counted("more") == 1, (stand().counted("more"), load.statuses)
+
+
+def ask_places(what):
+    cluster = stand().cluster
+    return cluster.server.sql(f"SELECT {what} FROM homerun.place", cluster.database).strip()
+
+
+def lacks(name):
+    """Others have all places, and a request waits at this node."""
+    return ask_places(rf"count(*) FILTER (WHERE division ~ '\nn \d+ [1-9]\d* \d+ {name}\n')") != "0"
+
+
+def say_again(times):
+    """Who lacks a place says so each second, and the others hear it."""
+    wanted = int(ask_places("max(version)")) + times
+    wait_until(lambda: int(ask_places("max(version)")) >= wanted, "it was said again")
+
+
+@test
+def who_takes_over_an_engine_keeps_what_is_under_way():
+    """What others said while it stood still was for the engine before: the next one hears it first."""
+    host = stand().deploy("kept", concurrency=1, most=1)
+    one, two = stand().nodes[:2]
+    answers = []
+    long = threading.Thread(target=lambda: answers.append(ask(one, host, "/?seconds=6")), daemon=True)
+    long.start()
+    with Load([two], host, clients=1) as other:
+        wait_until(lambda: lacks("n2"), "the request at the first node has the place")
+        engine = one.pids("engine")
+        send(engine, signal.SIGSTOP)
+        say_again(2)
+        send(engine, signal.SIGKILL)
+        long.join(60)
+        other.wait_served(0, 2)
+    assert stand().counted("kept") == 1, (stand().counted("kept"), answers, other.statuses)
+    assert answers == [200] and set(other.statuses[0]) == {200}, (answers, other.statuses)
 
 
 def passed_over(name):

@@ -279,6 +279,18 @@ def no_pod_has_more_requests_than_its_concurrency_whatever_is_struck():
 
 
 @test
+def an_engine_that_takes_over_gives_nothing_away_that_is_under_way():
+    need_all()
+    with contextlib.closing(Stand(LEASE)) as stand:
+        windows = [[] for _ in stand.nodes]
+        with Load(stand) as load:
+            for turn in range(15):
+                strike(stand, load, Strike(kill_engine, "all"), turn % 3, windows)
+        wrong, _, _ = hold(stand, load, windows, 0)
+        assert not wrong, f"{len(wrong)} times too many at once"
+
+
+@test
 def nothing_fails_while_postgresql_is_away_for_less_than_a_lease():
     need_all()
     lease = 15
