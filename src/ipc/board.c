@@ -353,15 +353,25 @@ void board_set_state(struct board *board, int number, enum instance_state state)
     }
 }
 
-void board_share(struct board *board, int number, uint32_t limit, uint32_t tenure)
+/* Who has read what is beside the former word cannot take a place by it any more. */
+static void word_move(struct slot *slot)
 {
-    struct slot *slot = slot_at(board, number);
-    atomic_store(&slot->limit, limit < TAKEN_MAX ? limit : TAKEN_MAX);
-    atomic_store(&slot->tenure, tenure);
-    /* Who has read the former ones beside the former word cannot take a place by them any more. */
     uint64_t seen = atomic_load(&slot->word);
     while (!word_swap(slot, &seen, word_open(seen))) {
     }
+}
+
+void board_share(struct board *board, int number, uint32_t limit, uint32_t tenure)
+{
+    struct slot *slot = slot_at(board, number);
+    if (atomic_load(&slot->tenure) != tenure) {
+        /* Nobody may read the former limit and then the new tenure. */
+        atomic_store(&slot->limit, 0);
+        word_move(slot);
+        atomic_store(&slot->tenure, tenure);
+    }
+    atomic_store(&slot->limit, limit < TAKEN_MAX ? limit : TAKEN_MAX);
+    word_move(slot);
 }
 
 uint32_t board_limit(const struct board *board, int number, uint32_t *tenure)

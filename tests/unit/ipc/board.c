@@ -193,6 +193,37 @@ static void a_part_that_got_smaller_is_not_exceeded_by_who_read_the_former(void 
     close(fd);
 }
 
+/* One that takes as fast as it can, while tenures change, of which every other one has no part. */
+static void a_part_of_the_former_tenure_is_not_taken_in_the_next(void **state)
+{
+    (void)state;
+    int fd, status;
+    struct board *board = a_board(&fd);
+    int slot = a_ready_instance(board, 7, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (struct board_place place; board_waiting(board, 3) == 0;) {
+            if (board_take(board, 7, 3, &place)) {
+                board_give(board, 3, &place);
+                if (place.tenure % 2 == 0) {
+                    _exit(1);
+                }
+            }
+        }
+        _exit(0);
+    }
+    for (uint32_t round = 1; round < 1000000; round += 2) {
+        board_share(board, slot, 5, round);
+        board_share(board, slot, 0, round + 1);
+    }
+    board_set_waiting(board, 3, 1);
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    board_unmap(board);
+    close(fd);
+}
+
 static void the_limit_holds_and_the_least_loaded_is_taken(void **state)
 {
     (void)state;
@@ -510,6 +541,7 @@ int main(void)
         cmocka_unit_test(only_a_ready_instance_gives_places),
         cmocka_unit_test(an_address_of_either_family_is_found_as_it_was_put),
         cmocka_unit_test(what_nodes_share_is_taken_up_to_its_part_and_in_its_tenure),
+        cmocka_unit_test(a_part_of_the_former_tenure_is_not_taken_in_the_next),
         cmocka_unit_test(a_part_that_got_smaller_is_not_exceeded_by_who_read_the_former),
         cmocka_unit_test(the_limit_holds_and_the_least_loaded_is_taken),
         cmocka_unit_test(instances_behind_many_full_ones_are_found),
