@@ -438,11 +438,12 @@ bool store_renew(struct store *store, bool *lost, struct error *err)
     return store->server == NULL || postgres_renew_lease(store->server, lost, err);
 }
 
-bool store_shared_number(struct store *store, uint64_t *out, struct error *err)
+bool store_shared_point(struct store *store, struct store_point *out, struct error *err)
 {
     struct postgres_point point = {0};
     bool good = store->server == NULL || read_point(store, &point, err);
-    *out = point.number;
+    out->number = point.number;
+    memcpy(out->id, point.id, sizeof(out->id));
     return good;
 }
 

@@ -76,18 +76,39 @@ static bool flag_at(const struct libpq *pq, const PGresult *result, int row, int
 
 /* ---- our own row ---- */
 
+/* Whether the change that we decide by ($2, $3) is one of the record's; those from long ago are
+ * forgotten there (postgres.c). */
+#define KNOWS                                                                                      \
+    "($2::bigint = 0 OR $3 = '' OR EXISTS (SELECT 1 FROM homerun.change"                           \
+    "  WHERE number = $2::bigint AND id = $3)"                                                     \
+    " OR $2::bigint < coalesce((SELECT min(number) FROM homerun.change), 0))"
+
+static bool fail_by_history(const struct store_nodes *nodes, const struct store_point *applied,
+                            struct error *err)
+{
+    return error_set(err, STATUS_DATA_LOSS,
+                     "%s does not know change %" PRIu64 ", by which this node decides: it was put "
+                     "back to an older state, or is an old primary. Nothing is decided here any "
+                     "more; docs/cluster.md (Backup) says what to do",
+                     nodes->session.name, applied->number);
+}
+
 /* Inside of the transaction that has the lock: whether we may join, and which change is last. */
-static bool look_round(struct store_nodes *nodes, uint64_t *number, struct error *err)
+static bool look_round(struct store_nodes *nodes, const struct store_point *applied,
+                       uint64_t *number, struct error *err)
 {
     struct postgres_session *session = &nodes->session;
-    const char *parameters[] = {nodes->name};
+    char ours[NUMBER_TEXT];
+    snprintf(ours, sizeof(ours), "%" PRIu64, applied->number);
+    const char *parameters[] = {nodes->name, ours, applied->id};
     PGresult *result =
         postgres_session_ask(session,
                              "SELECT coalesce((SELECT max(number) FROM homerun.change), 0),"
                              " coalesce((SELECT min(name) FROM homerun.node"
                              "  WHERE alone AND valid_until > clock_timestamp()), ''),"
-                             " (SELECT count(*) FROM homerun.node WHERE name <> $1 AND NOT alone)",
-                             parameters, 1, clock_mono_us() + ASK_US, NULL, err);
+                             " (SELECT count(*) FROM homerun.node WHERE name <> $1 AND NOT alone),"
+                             " " KNOWS,
+                             parameters, 3, clock_mono_us() + ASK_US, NULL, err);
     if (result == NULL) {
         return false;
     }
@@ -104,6 +125,8 @@ static bool look_round(struct store_nodes *nodes, uint64_t *number, struct error
                          "%s has %d nodes already: `homerun nodes remove` forgets those that are "
                          "no more",
                          session->name, STORE_NODES_MAX);
+    } else if (!flag_at(session->pq, result, 0, 3)) {
+        good = fail_by_history(nodes, applied, err);
     }
     session->pq->result_clear(result);
     return good;
@@ -181,8 +204,8 @@ static bool make_row(struct store_nodes *nodes, uint64_t applied, struct store_j
     return true;
 }
 
-bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, struct store_joined *out,
-                      struct error *err)
+bool store_nodes_join(struct store_nodes *nodes, const struct store_point *applied,
+                      struct store_joined *out, struct error *err)
 {
     struct postgres_session *session = &nodes->session;
     int64_t deadline = clock_mono_us() + 2 * ASK_US;
@@ -190,8 +213,8 @@ bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, struct store_
         !postgres_session_do(session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", deadline,
                              err) ||
         !postgres_session_do(session, postgres_lock, deadline, err) ||
-        !look_round(nodes, &out->number, err) || !look_for_holder(nodes, out, err) ||
-        (!out->is_held && !make_row(nodes, applied, out, err)) ||
+        !look_round(nodes, applied, &out->number, err) || !look_for_holder(nodes, out, err) ||
+        (!out->is_held && !make_row(nodes, applied->number, out, err)) ||
         !postgres_session_do(session, "COMMIT", deadline, err)) {
         postgres_session_drop(session);
         return false;
@@ -200,15 +223,15 @@ bool store_nodes_join(struct store_nodes *nodes, uint64_t applied, struct store_
     return true;
 }
 
-bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied, struct store_view *view,
-                      bool *lost, struct error *err)
+bool store_nodes_beat(struct store_nodes *nodes, const struct store_point *applied,
+                      struct store_view *view, bool *lost, struct error *err)
 {
     struct postgres_session *session = &nodes->session;
     const struct libpq *pq = session->pq;
     char epoch[NUMBER_TEXT], number[NUMBER_TEXT];
     snprintf(epoch, sizeof(epoch), "%" PRId64, nodes->epoch);
-    snprintf(number, sizeof(number), "%" PRIu64, applied);
-    const char *parameters[] = {nodes->name, epoch, number};
+    snprintf(number, sizeof(number), "%" PRIu64, applied->number);
+    const char *parameters[] = {nodes->name, number, applied->id, epoch};
     if (!connect_session(nodes, err)) {
         return false;
     }
@@ -217,15 +240,15 @@ bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied, struct store_
     PGresult *result = postgres_session_ask(
         session,
         "WITH ours AS (UPDATE homerun.node SET beat = beat + 1,"
-        "  applied = greatest(applied, $3::bigint),"
+        "  applied = greatest(applied, $2::bigint),"
         "  valid_until = clock_timestamp() + lease_ms * interval '1 ms'"
-        "  WHERE name = $1 AND epoch = $2::bigint AND serves RETURNING 1)"
+        "  WHERE name = $1 AND epoch = $4::bigint AND serves AND " KNOWS " RETURNING 1)"
         " SELECT n.name, n.epoch, n.beat, n.applied, n.lease_ms, n.serves, n.draining,"
         " (extract(epoch FROM n.valid_until - clock_timestamp()) * 1000)::bigint, n.url,"
         " (SELECT count(*) FROM ours),"
-        " coalesce((SELECT max(number) FROM homerun.change), 0) FROM homerun.node n"
+        " coalesce((SELECT max(number) FROM homerun.change), 0), " KNOWS " FROM homerun.node n"
         " WHERE NOT n.alone ORDER BY n.name",
-        parameters, 3, clock_mono_us() + ASK_US, NULL, err);
+        parameters, 4, clock_mono_us() + ASK_US, NULL, err);
     if (result == NULL) {
         return false;
     }
@@ -236,8 +259,9 @@ bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied, struct store_
     }
     *lost = rows == 0 || number_at(pq, result, 0, 9) == 0;
     view->number = rows == 0 ? 0 : (uint64_t)number_at(pq, result, 0, 10);
+    bool known = rows == 0 || flag_at(pq, result, 0, 11);
     pq->result_clear(result);
-    return true;
+    return known || fail_by_history(nodes, applied, err);
 }
 
 void store_nodes_leave(struct store_nodes *nodes)

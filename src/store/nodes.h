@@ -49,11 +49,13 @@ struct store_joined {
 };
 
 /* Connects if need be, and makes our row anew, unless another Homerun may still decide by it.
- * FAILED_PRECONDITION: somebody works by the record alone, or there are too many nodes. */
-STORE_ASK bool store_nodes_join(struct store_nodes *nodes, uint64_t applied,
+ * FAILED_PRECONDITION: somebody works by the record alone, or there are too many nodes. DATA_LOSS:
+ * the record does not know APPLIED, by which this node decides. */
+STORE_ASK bool store_nodes_join(struct store_nodes *nodes, const struct store_point *applied,
                                 struct store_joined *out, struct error *err);
-/* Renews our lease, and reads all rows. *LOST: it was passed over, or its row is gone. */
-STORE_ASK bool store_nodes_beat(struct store_nodes *nodes, uint64_t applied,
+/* Renews our lease, and reads all rows. *LOST: it was passed over, or its row is gone. DATA_LOSS,
+ * and not renewed: as above. */
+STORE_ASK bool store_nodes_beat(struct store_nodes *nodes, const struct store_point *applied,
                                 struct store_view *view, bool *lost, struct error *err);
 /* Passes NODE over if its row still is as it was seen. *DONE: whether it was. On disk there. */
 STORE_ASK bool store_nodes_pass_over(struct store_nodes *nodes, const struct store_node *node,

@@ -85,8 +85,8 @@ static bool check(struct postgres_session *session, const PGresult *result, stru
 
 bool postgres_greet(struct postgres_session *session, struct error *err)
 {
-    PGresult *result = postgres_session_ask(session, question, NULL, 0,
-                                            clock_mono_us() + GREETING_US, NULL, err);
+    PGresult *result =
+        postgres_session_ask(session, question, NULL, 0, clock_mono_us() + GREETING_US, NULL, err);
     bool good = result != NULL && check(session, result, err);
     if (result != NULL) {
         session->pq->result_clear(result);

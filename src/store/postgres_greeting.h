@@ -8,8 +8,8 @@
 
 /*
  * One question. From then on the session's commits wait for the server's disk. UNAVAILABLE: it does
- * not answer, takes no changes, or is a primary that another one has succeeded. FAILED_PRECONDITION:
- * a pooler answers in its place, or its tables' keys are not checked.
+ * not answer, takes no changes, or is a primary that another one has succeeded.
+ * FAILED_PRECONDITION: a pooler answers in its place, or its tables' keys are not checked.
  */
 bool postgres_greet(struct postgres_session *session, struct error *err);
 

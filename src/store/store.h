@@ -163,8 +163,15 @@ struct store_member {
     int64_t epoch;
 };
 
-/* The number of the last change in the copy: without gaps, and the same on all nodes. */
-STORE_ASK bool store_shared_number(struct store *store, uint64_t *out, struct error *err);
+/* A place in the chain of changes, whose numbers are without gaps and the same on all nodes. An ID
+ * is never given twice, so that of two histories one number has two of them. */
+struct store_point {
+    uint64_t number; /* 0: nothing has been changed yet */
+    char id[40];     /* "" for 0 */
+};
+
+/* The last change in the copy. */
+STORE_ASK bool store_shared_point(struct store *store, struct store_point *out, struct error *err);
 /* From now on a change is refused once this node, with EPOCH, was passed over. */
 void store_join(struct store *store, int64_t epoch);
 /* Tells the other nodes that this one decides by change NUMBER. */

@@ -15,7 +15,7 @@ from by_api import SERVICES, add_odd_image, make_account, put_service, set_polic
 from cluster_stand import LEASE, Cluster, ask, ask_all, node
 from faults_stand import kill, wait_successor
 from homerun import PYTHON, fetch, finally_do, main, program_folder, test, wait_until
-from postgres_stand import homerun_on
+from postgres_stand import homerun_on, run
 
 ACCOUNTS = "/v1/projects/demo/serviceAccounts"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -116,6 +116,36 @@ def without_postgresql_no_node_decides_but_who_was_told_to_go_on():
         cluster().server.start()
     wait_until(lambda: ask_all((one, two, three), host) == [200] * 3, "all serve again")
     wait_until(lambda: three.api("GET", SERVICES).headers.get("homerun-cut-off") is None, "it has caught up")
+
+
+def exchange(server, name, other):
+    """The database gets another name, without anybody in it meanwhile."""
+    server.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    server.sql(f"SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = '{name}'")
+    server.sql(f"ALTER DATABASE {name} RENAME TO {other}")
+
+
+@test
+def a_backup_that_is_put_back_under_running_nodes_ends_their_decisions():
+    server, database, host = cluster().server, cluster().database, cluster().host
+    nodes = cluster().nodes[:2]  # the third was told to go on
+    assert set_policy(nodes[0], "a", "allUsers").status == 200
+    dump = f"{server.folder}/dump"
+    run(f"{server.bin}/pg_dump", "--format=custom", f"--file={dump}", server.url(database))
+    assert set_policy(nodes[0], "a").status == 200
+    assert ask_all(nodes, host) == [403, 403]
+    exchange(server, database, "kept")
+    server.sql(f"CREATE DATABASE {database}")
+    run(f"{server.bin}/pg_restore", f"--dbname={server.url(database)}", dump)
+    wait_until(lambda: ask_all(nodes, host) == [503, 503], "nobody decides by a record that is no more")
+    refused = set_policy(nodes[0], "a", "allUsers")
+    assert refused.status == 503 and "older state" in refused.text, refused
+    assert "does not know change" in nodes[0].printed()
+    exchange(server, database, "older")
+    exchange(server, "kept", database)
+    server.sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+    wait_until(lambda: ask_all(nodes, host) == [403, 403], "the nodes go on by the record that they know")
+    wait_until(lambda: set_policy(nodes[1], "a").status == 200, "changes are taken again")
 
 
 @test

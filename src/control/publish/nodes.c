@@ -48,11 +48,12 @@ struct nodes {
     int64_t lease_us;
     bool serve_stale;
     bool joined, ending, ended, told_ready, follow_asked, failing;
-    bool hurry;        /* read the rows at once */
-    uint64_t applied;  /* the index shows it */
-    uint64_t needed;   /* who has not applied it may not serve */
-    uint64_t last;     /* that we have heard of */
-    int64_t until_us;  /* our lease, if we have applied what is needed */
+    bool put_back;              /* the record does not know what is decided by here */
+    bool hurry;                 /* read the rows at once */
+    struct store_point applied; /* the index shows it */
+    uint64_t needed;            /* who has not applied it may not serve */
+    uint64_t last;              /* that we have heard of */
+    int64_t until_us;           /* our lease, if we have applied what is needed */
     int64_t behind_us; /* since when we have applied nothing of what others did; 0: not behind */
     struct store_node holder; /* of our name, as it was first seen; its epoch is 0: nobody */
     int64_t holder_us;        /* when that was (clock_boot_us()) */
@@ -103,7 +104,7 @@ bool nodes_await(struct control *control, struct error *err)
         return true;
     }
     struct await await = {
-        .what = {.number = nodes->applied, .asked = nodes->members.asked},
+        .what = {.number = nodes->applied.number, .asked = nodes->members.asked},
         .until_us = clock_boot_us() + AWAIT_LEASES * nodes->lease_us,
     };
     struct awaited *what = &await.what;
@@ -125,7 +126,7 @@ bool nodes_await(struct control *control, struct error *err)
 
 static void serve(struct nodes *nodes)
 {
-    if (!nodes->joined || nodes->applied < nodes->needed) {
+    if (!nodes->joined || nodes->applied.number < nodes->needed) {
         return;
     }
     lease_set(nodes->lease, nodes->until_us);
@@ -144,12 +145,23 @@ static void lose(struct nodes *nodes)
     nodes->hurry = true;
 }
 
+/* The record does not know what is decided by here. */
+static void lose_record(struct nodes *nodes, const struct error *err)
+{
+    if (!nodes->put_back) {
+        log_error("nodes: %s", err->text);
+    }
+    lease_set(nodes->lease, 0);
+    nodes->joined = false;
+    nodes->put_back = true;
+}
+
 static void on_follow(void *ctx)
 {
     struct nodes *nodes = ctx;
     nodes->follow_asked = false;
     if (nodes->last >
-        nodes->applied) { /* else it was our own, which we heard of before it was here */
+        nodes->applied.number) { /* else it was our own, which we heard of before it was here */
         nodes->events->follow(nodes->control);
     }
 }
@@ -166,7 +178,7 @@ static void ask_follow(struct nodes *nodes)
 static void compare(struct nodes *nodes, uint64_t last)
 {
     nodes->last = last > nodes->last ? last : nodes->last;
-    if (last <= nodes->applied) {
+    if (last <= nodes->applied.number) {
         nodes->behind_us = 0;
         return;
     }
@@ -186,14 +198,14 @@ bool nodes_applied(struct control *control, bool followed)
 {
     struct nodes *nodes = control->nodes;
     struct error err = {0};
-    uint64_t number;
-    if (nodes == NULL || !store_shared_number(control->store, &number, &err) ||
-        number <= nodes->applied) {
+    struct store_point point;
+    if (nodes == NULL || !store_shared_point(control->store, &point, &err) ||
+        point.number <= nodes->applied.number) {
         return false;
     }
-    nodes->applied = number;
+    nodes->applied = point;
     nodes->behind_us = 0;
-    if (followed && nodes->joined && !store_tell_applied(control->store, number, &err)) {
+    if (followed && nodes->joined && !store_tell_applied(control->store, point.number, &err)) {
         log_debug("nodes: not told: %s", err.text); /* the next renewal says it */
     }
     serve(nodes);
@@ -255,6 +267,9 @@ static void not_joined(struct nodes *nodes, const struct error *err)
         log_error("%s", err->text);
         _exit(1); /* it has never served */
     }
+    if (err->status == STATUS_DATA_LOSS) {
+        lose_record(nodes, err);
+    }
     say(nodes, false, "not joined", err);
 }
 
@@ -290,7 +305,8 @@ static void join(struct nodes *nodes)
 {
     struct error err = {0};
     struct store_joined joined;
-    if (!store_nodes_join(nodes->session, nodes->applied, &joined, &err)) {
+    const struct store_point applied = nodes->applied; /* it may go on while the server is asked */
+    if (!store_nodes_join(nodes->session, &applied, &joined, &err)) {
         not_joined(nodes, &err);
         return;
     }
@@ -301,6 +317,7 @@ static void join(struct nodes *nodes)
     nodes->holder.epoch = 0;
     write_epoch(nodes, joined.epoch);
     nodes->joined = true;
+    nodes->put_back = false;
     nodes->needed = joined.number;
     lease_set_tenure(nodes->lease, joined.tenure);
     places_set_tenure(nodes->places, joined.tenure);
@@ -362,8 +379,12 @@ static void beat(struct nodes *nodes)
         ask_follow(nodes);
         return;
     }
-    bool good = store_nodes_beat(nodes->session, nodes->applied, &nodes->view, &lost, &err);
+    const struct store_point applied = nodes->applied; /* it may go on while the server is asked */
+    bool good = store_nodes_beat(nodes->session, &applied, &nodes->view, &lost, &err);
     say(nodes, good, "the lease is not renewed", &err);
+    if (!good && err.status == STATUS_DATA_LOSS) {
+        lose_record(nodes, &err);
+    }
     if (!good) {
         return;
     }
@@ -482,7 +503,7 @@ struct nodes *nodes_start(struct control *control, const struct nodes_events *ev
                                                                      .away = loop_wait_away,
                                                                      .ctx = &nodes->wait},
                                                 &err);
-    if (nodes->session == NULL || !store_shared_number(control->store, &nodes->applied, &err)) {
+    if (nodes->session == NULL || !store_shared_point(control->store, &nodes->applied, &err)) {
         log_error("nodes: %s", err.text);
         _exit(1);
     }
@@ -546,6 +567,14 @@ bool nodes_check(const struct control *control, struct error *err)
     if (nodes_may_decide(control) ||
         (control->nodes->serve_stale && lease_has_run(control->nodes->lease))) {
         return true;
+    }
+    if (control->nodes->put_back) {
+        return error_set(
+            err, STATUS_UNAVAILABLE,
+            "This node (%s) is cut off from the record, which was put back to an older "
+            "state than the one that it decided by. Ask another node; "
+            "docs/cluster.md (Backup) says what to do here.",
+            control->settings.node);
     }
     return error_set(err, STATUS_UNAVAILABLE,
                      "This node (%s) is cut off from the record: it has not reached PostgreSQL for "

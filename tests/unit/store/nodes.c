@@ -55,12 +55,20 @@ static struct store_nodes *node(const char *name)
     return nodes;
 }
 
+/* A change of which only the number counts. */
+static const struct store_point *at(uint64_t number)
+{
+    static struct store_point point;
+    point = (struct store_point){.number = number};
+    return &point;
+}
+
 static struct store_nodes *joined(const char *name, uint64_t applied)
 {
     struct error err = {0};
     struct store_joined out;
     struct store_nodes *nodes = node(name);
-    if (!store_nodes_join(nodes, applied, &out, &err)) {
+    if (!store_nodes_join(nodes, at(applied), &out, &err)) {
         fail_msg("%s", err.text);
     }
     return nodes;
@@ -71,7 +79,7 @@ static bool beats(struct store_nodes *nodes, uint64_t applied, struct store_view
 {
     struct error err = {0};
     bool lost;
-    if (!store_nodes_beat(nodes, applied, view, &lost, &err)) {
+    if (!store_nodes_beat(nodes, at(applied), view, &lost, &err)) {
         fail_msg("%s", err.text);
     }
     return !lost;
@@ -125,6 +133,63 @@ static void a_renewal_waits_for_the_disk_whatever_was_set(void **state)
     store_nodes_free(a);
 }
 
+static void changes_are(const char *sql)
+{
+    char text[400];
+    snprintf(text, sizeof(text), "DELETE FROM homerun.change; %s", sql);
+    assert_int_equal(server_sql(text), 0);
+}
+
+#define CHANGE(number, id)                                                                         \
+    "INSERT INTO homerun.change (number, id, versions, last_document, last_audit, node)"           \
+    " VALUES (" #number ", '" id "', 0, 0, 0, 'n'); "
+
+/* A backup that was put in place under it, with fewer changes, as many, or more. */
+static void a_node_that_the_record_does_not_know_is_not_of_the_cluster(void **state)
+{
+    (void)state;
+    static struct store_view view;
+    static const char *const other[] = {
+        "",
+        CHANGE(1, "one"),
+        CHANGE(2, "another"),
+        CHANGE(2, "another") CHANGE(3, "two"),
+        CHANGE(1, "two"),
+    };
+    static const char *const ours[] = {CHANGE(2, "two"), CHANGE(2, "two") CHANGE(3, "x"),
+                                       /* so many more that ours are forgotten there */
+                                       CHANGE(100003, "y")};
+    const struct store_point two = {2, "two"};
+    struct store_nodes *a = node("a");
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        struct error err = {0};
+        struct store_joined out;
+        bool lost;
+        changes_are(CHANGE(2, "two"));
+        assert_true(store_nodes_join(a, &two, &out, &err));
+        assert_true(store_nodes_beat(a, &two, &view, &lost, &err) && !lost);
+        int64_t beat = row_of(&view, "a")->beat;
+        changes_are(other[i]);
+        assert_false(store_nodes_beat(a, &two, &view, &lost, &err));
+        assert_int_equal(err.status, STATUS_DATA_LOSS);
+        assert_non_null(strstr(err.text, "put back"));
+        assert_false(store_nodes_join(a, &two, &out, &err));
+        assert_int_equal(err.status, STATUS_DATA_LOSS);
+        assert_int_equal(row_of(&view, "a")->beat, beat + 1); /* of before, and no further */
+    }
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        struct error err = {0};
+        struct store_joined out;
+        bool lost;
+        changes_are(ours[i]);
+        if (!store_nodes_join(a, &two, &out, &err) ||
+            !store_nodes_beat(a, &two, &view, &lost, &err) || lost) {
+            fail_msg("%s: %s", ours[i], err.text);
+        }
+    }
+    store_nodes_free(a);
+}
+
 static void who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch(void **state)
 {
     (void)state;
@@ -141,7 +206,7 @@ static void who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch
     assert_false(row_of(&view, "b")->serves);
     assert_int_equal(row_of(&view, "b")->applied, 0); /* its late renewal said nothing */
     struct store_joined out;
-    assert_true(store_nodes_join(b, 2, &out, &err));
+    assert_true(store_nodes_join(b, at(2), &out, &err));
     assert_true(out.epoch > seen.epoch);
     assert_true(beats(b, 2, &view) && row_of(&view, "b")->serves);
     store_nodes_free(a);
@@ -153,7 +218,7 @@ static uint32_t tenure_of(struct store_nodes *nodes)
 {
     struct error err = {0};
     struct store_joined out;
-    assert_true(store_nodes_join(nodes, 0, &out, &err));
+    assert_true(store_nodes_join(nodes, at(0), &out, &err));
     return out.tenure;
 }
 
@@ -249,17 +314,17 @@ static void of_two_with_one_name_the_later_does_not_join_while_the_first_may_dec
     struct store_joined out;
     bool done;
     struct store_nodes *first = joined("a", 0), *second = node("a");
-    assert_true(store_nodes_join(second, 0, &out, &err));
+    assert_true(store_nodes_join(second, at(0), &out, &err));
     assert_true(out.is_held);
     assert_string_equal(out.holder.url, "http://localhost");
     assert_true(beats(first, 0, &view));
     /* It was not silent: what the second has seen of it counts no longer. */
     assert_true(store_nodes_pass_over(second, &out.holder, &done, &err) && !done);
-    assert_true(store_nodes_join(second, 0, &out, &err) && out.is_held);
+    assert_true(store_nodes_join(second, at(0), &out, &err) && out.is_held);
     assert_true(store_nodes_pass_over(second, &out.holder, &done, &err) && done);
-    assert_true(store_nodes_join(second, 0, &out, &err) && !out.is_held);
+    assert_true(store_nodes_join(second, at(0), &out, &err) && !out.is_held);
     assert_false(beats(first, 0, &view));
-    assert_true(store_nodes_join(first, 0, &out, &err) && out.is_held);
+    assert_true(store_nodes_join(first, at(0), &out, &err) && out.is_held);
     store_nodes_leave(first); /* of an epoch that is over: the row is the other's */
     assert_true(beats(second, 0, &view));
     assert_int_equal(view.count, 1);
@@ -362,7 +427,7 @@ static void more_nodes_than_there_is_room_for_are_refused(void **state)
              STORE_NODES_MAX);
     assert_int_equal(server_sql(sql), 0);
     struct store_nodes *one_more = node("one-more");
-    assert_false(store_nodes_join(one_more, 0, &out, &err));
+    assert_false(store_nodes_join(one_more, at(0), &out, &err));
     assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
     assert_non_null(strstr(err.text, "nodes remove"));
     struct store_nodes *known = joined("n1", 0);
@@ -379,11 +444,11 @@ static void who_is_alone_keeps_others_out(void **state)
     assert_int_equal(server_sql("INSERT INTO homerun.node (name, epoch, valid_until)"
                                 " VALUES ('hermit', 1, now() + interval '1 hour')"),
                      0);
-    assert_false(store_nodes_join(a, 0, &out, &err));
+    assert_false(store_nodes_join(a, at(0), &out, &err));
     assert_int_equal(err.status, STATUS_FAILED_PRECONDITION);
     assert_non_null(strstr(err.text, "hermit"));
     assert_int_equal(server_sql("UPDATE homerun.node SET valid_until = now()"), 0);
-    assert_true(store_nodes_join(a, 0, &out, &err));
+    assert_true(store_nodes_join(a, at(0), &out, &err));
     store_nodes_free(a);
 }
 
@@ -483,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_renewal_waits_for_the_disk_whatever_was_set, make),
         cmocka_unit_test_setup(a_renewal_shows_and_what_was_applied_never_goes_back, make),
+        cmocka_unit_test_setup(a_node_that_the_record_does_not_know_is_not_of_the_cluster, make),
         cmocka_unit_test_setup(who_was_passed_over_renews_no_more_and_comes_back_with_another_epoch,
                                make),
         cmocka_unit_test_setup(a_tenure_goes_on_until_others_may_have_taken_what_was_held, make),
