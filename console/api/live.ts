@@ -1,6 +1,7 @@
 // What changed, as it changes: kinds and names only. A page loads what it shows again.
 import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { call, signedOut } from "./http";
 
 export interface Change {
   kind: string;
@@ -11,7 +12,9 @@ export interface Change {
 export const online = signal(true);
 export const lastChange = signal<Change | null>(null);
 
+const AGAIN_MS = 2000;
 let source: EventSource | null = null;
+let again = 0;
 
 export function listen(): void {
   if (source !== null) {
@@ -27,13 +30,29 @@ export function listen(): void {
   };
   source.onerror = () => {
     online.value = false;
+    /* A browser comes back by itself after a break, and never after a refusal: a 503 while nobody serves. */
+    if (source?.readyState === EventSource.CLOSED) {
+      silence();
+      again = window.setTimeout(() => void ask(), AGAIN_MS);
+    }
   };
   source.addEventListener("change", (event) => {
     lastChange.value = JSON.parse((event as MessageEvent<string>).data) as Change;
   });
 }
 
+/** Listens again once the session is answered for; 401 shows the sign-in, which listens then. */
+async function ask(): Promise<void> {
+  try {
+    await call("GET", "/console/session");
+    listen();
+  } catch {
+    again = signedOut.value ? 0 : window.setTimeout(() => void ask(), AGAIN_MS);
+  }
+}
+
 export function silence(): void {
+  window.clearTimeout(again);
   source?.close();
   source = null;
 }

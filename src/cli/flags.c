@@ -42,6 +42,8 @@ const struct flag quiet_flags[] = {
 const struct flag up_flags[] = {
     {"data", FLAG_TEXT, "DIR", "data folder: record, keys, logs (./data)", NULL},
     {"api", FLAG_TEXT, "ADDR:PORT", "API and identity provider (127.0.0.1:8080)", NULL},
+    {"api-url", FLAG_TEXT, "URL",
+     "where clients reach the API, if not at --api: a balancer in front (none)", NULL},
     {"api-tls", FLAG_TEXT, "ADDR:PORT", "the API over TLS as well, for gRPC (off)", NULL},
     {"https", FLAG_TEXT, "ADDR:PORT", "services over TLS (127.0.0.1:8443)", NULL},
     {"http", FLAG_TEXT, "ADDR:PORT", "services in the clear: redirects (127.0.0.1:8081)", NULL},

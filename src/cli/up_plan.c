@@ -80,6 +80,33 @@ static bool is_domain(struct slice text)
            slice_find_slice(text, SLICE("..")) < 0;
 }
 
+static bool is_v4(struct slice text)
+{
+    char copy[16];
+    struct in_addr out;
+    snprintf(copy, sizeof(copy), "%.*s", SLICE_ARG(text));
+    return text.len < sizeof(copy) && inet_pton(AF_INET, copy, &out) == 1;
+}
+
+/* A URL without path and slash. */
+static bool is_origin(struct slice text)
+{
+    static const char *const schemes[] = {"https://", "http://"};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (slice_starts(text, slice_of(schemes[i]))) {
+            struct slice host = slice_from(text, strlen(schemes[i]));
+            ptrdiff_t colon = slice_find(host, ':');
+            uint64_t port = 1;
+            if (colon >= 0 && !slice_to_u64(slice_from(host, (size_t)colon + 1), &port)) {
+                return false;
+            }
+            host = colon < 0 ? host : slice_upto(host, (size_t)colon);
+            return port > 0 && port < 65536 && (is_domain(host) || is_v4(host));
+        }
+    }
+    return false;
+}
+
 static bool is_number(struct slice text)
 {
     uint64_t number;
@@ -150,6 +177,8 @@ static const char a_cidr[] = "a network such as 10.0.0.0/8 or fd00::/8";
 
 static const struct place places[] = {
     {TEXT("api", api), is_address, an_address},
+    {TEXT("api-url", settings.public_url), is_origin,
+     "a scheme and a host in small letters, such as https://homerun.example.com:8444"},
     {TEXT("api-tls", api_tls), is_address, an_address},
     {TEXT("https", https), is_address, an_address},
     {TEXT("http", http), is_address, an_address},

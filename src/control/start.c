@@ -387,7 +387,8 @@ static void take_turns(struct control *control)
 static void choose_url(struct control *control)
 {
     /* A loopback address goes by its name: OpenID clients compare the issuer as text. */
-    const char *url = control->settings.api_url;
+    const char *url = control->settings.public_url[0] != '\0' ? control->settings.public_url
+                                                              : control->settings.api_url;
     static const char loopback[] = "http://127.0.0.1:";
     if (strncmp(url, loopback, strlen(loopback)) == 0) {
         snprintf(control->url, sizeof(control->url), "http://localhost:%s", url + strlen(loopback));

@@ -35,6 +35,7 @@ struct row {
 static const struct row rows[] = {
     TEXT(data, ""), /* the command line always says it */
     TEXT(api_url, "http://localhost:8080"),
+    TEXT(public_url, ""),
     TEXT(api_tls_url, ""),
     TEXT(https_url, "https://localhost:8443"),
     TEXT(http_url, "http://localhost:8081"),

@@ -10,8 +10,10 @@
 #include "base/slice.h"
 
 struct settings {
-    char data[4096];       /* absolute path of the data folder */
-    char api_url[256];     /* "http://127.0.0.1:8080": as bound, once the sockets are open */
+    char data[4096];   /* absolute path of the data folder */
+    char api_url[256]; /* "http://127.0.0.1:8080": as bound, once the sockets are open */
+    char
+        public_url[256]; /* of the API, where clients reach it by another address: a balancer; "" */
     char api_tls_url[256]; /* "" if the API is not served over TLS */
     char https_url[256];
     char http_url[256];

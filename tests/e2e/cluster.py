@@ -14,6 +14,7 @@ import urllib.parse
 from by_api import SERVICES, add_odd_image, make_account, put_service, set_policy
 from cluster_stand import LEASE, Cluster, ask, ask_all, node
 from faults_stand import kill, wait_successor
+from grpc_stand import begin, end, frame, text
 from homerun import PYTHON, fetch, finally_do, main, program_folder, test, wait_until
 from postgres_stand import homerun_on, run
 
@@ -98,11 +99,49 @@ def a_node_that_cannot_renew_decides_nothing_and_is_not_waited_for_twice():
     assert ask(three, host) == 200
 
 
+def by_grpc(homerun):
+    """(grpc-status, its words, the head of the answer in small letters) of a list of services."""
+    client = begin("ListServices", frame(text(1, f"projects/demo/locations/{homerun.ready['region']}")), homerun=homerun)
+    answer = b""
+    while chunk := client.recv(65536):
+        answer += chunk
+    status, words, _, _ = end(client, answer)
+    return status, words, answer.partition(b"\r\n\r\n")[0].decode().lower()
+
+
+class Stream:
+    """A call by gRPC whose answer goes on."""
+
+    def __init__(self, homerun, service, method, message=b"", **more):
+        self.client = begin(method, frame(message), homerun=homerun, service=service, **more)
+        self.seen = b""
+
+    def read_until(self, wanted):
+        """WANTED has come, behind what was waited for before."""
+        while wanted not in self.seen:
+            chunk = self.client.recv(65536)
+            assert chunk, f"{wanted} never came: {self.seen}"
+            self.seen += chunk
+        self.seen = self.seen.partition(wanted)[2]
+
+
+def grpc_of_service(homerun, host):
+    """The answer to a call by gRPC of a service, at this node."""
+    port = urllib.parse.urlsplit(homerun.ready["http"]).port
+    return fetch(f"http://127.0.0.1:{port}/a.B/C", "POST", {"Host": host, "Content-Type": "application/grpc", "TE": "trailers"}, frame(b""))
+
+
 @test
 def without_postgresql_no_node_decides_but_who_was_told_to_go_on():
     one, two, three = cluster().nodes
     host = cluster().host
+    private = cluster().deploy("private", public=False)
     assert set_policy(one, "a", "allUsers").status == 200
+    serving, not_serving = b"2\r\n\x08\x01\r\n", b"2\r\n\x08\x02\r\n"
+    health = Stream(two, "grpc.health.v1.Health", "Watch", token="")
+    health.read_until(serving)
+    logs = Stream(two, "google.logging.v2.LoggingServiceV2", "TailLogEntries", text(1, "projects/demo"))
+    logs.read_until(frame(b""))
     cluster().server.stop()
     try:
         wait_until(lambda: ask_all((one, two), host) == [503] * 2, "the leases have run out")
@@ -112,9 +151,22 @@ def without_postgresql_no_node_decides_but_who_was_told_to_go_on():
         assert two.api("GET", "/homerun/v1/health", token="").json == {"status": "NOT_SERVING"}
         wait_until(lambda: three.api("GET", SERVICES).headers.get("homerun-cut-off") == "true", "it says so")
         assert ask(three, host) == 200
+        status, words, head = by_grpc(two)
+        assert status == 14 and "cut off" in words and "homerun-cut-off" not in head, (status, words, head)
+        status, words, head = by_grpc(three)
+        assert status == 0 and "homerun-cut-off: true" in head and "warning: 110 " in head, (status, words, head)
+        health.read_until(not_serving)
+        logs.read_until(b"grpc-status: 14\r\n")
+        for path in ("/token", "/console/session", "/v1/projects/none"):  # whatever it is, and by whichever way it is said
+            assert three.api("GET", path).headers.get("homerun-cut-off") == "true", path
+        for service in (host, private):
+            got = grpc_of_service(one, service)
+            assert got.status == 503 and got.headers["retry-after"], (service, got)
     finally:
         cluster().server.start()
     wait_until(lambda: ask_all((one, two, three), host) == [200] * 3, "all serve again")
+    health.read_until(serving)
+    health.client.close()
     wait_until(lambda: three.api("GET", SERVICES).headers.get("homerun-cut-off") is None, "it has caught up")
 
 

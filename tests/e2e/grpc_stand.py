@@ -24,13 +24,14 @@ def varint(number):
     return out + bytes([number])
 
 
-def begin(method, body, headers=(), token=None, length=None, service=SERVICES):
+def begin(method, body, headers=(), token=None, length=None, service=SERVICES, homerun=None):
     """The socket of a call that has been sent."""
-    url = urllib.parse.urlsplit(stand().api_url)
+    homerun = homerun or stand()
+    url = urllib.parse.urlsplit(homerun.api_url)
     lines = [f"POST /{service}/{method} HTTP/1.1", "Host: localhost", "Connection: close", "TE: trailers"]
     lines += [f"{name}: {value}" for name, value in dict([("Content-Type", "application/grpc"), *headers]).items()]
     if token != "":
-        lines.append(f"Authorization: Bearer {token or stand().token()}")
+        lines.append(f"Authorization: Bearer {token or homerun.token()}")
     lines.append(f"Content-Length: {len(body) if length is None else length}")
     client = socket.create_connection(("127.0.0.1", url.port), timeout=30)
     client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")

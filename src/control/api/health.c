@@ -1,5 +1,6 @@
 #include "control/api/health.h"
 
+#include "base/memory.h"
 #include "control/call/call.h"
 #include "control/publish/nodes.h"
 #include "grpc/schema.h"
@@ -34,18 +35,56 @@ static void health_check(struct api_call *call)
                      json_pack("{ss}", "status", serves ? "SERVING" : "NOT_SERVING"));
 }
 
-enum { WATCHES_MAX = 64 };
+enum { WATCHES_MAX = 64, WATCH_LOOK_MS = 500 };
+
+struct watch {
+    struct api_call *call;
+    uv_timer_t timer;
+    bool serves; /* what was said last */
+};
 
 /* Control is one thread: no locks. */
 static unsigned watches;
 
+static void free_watch(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
 static void watch_left(struct api_call *call)
 {
+    struct watch *watch = call->user;
     watches--;
+    uv_close((uv_handle_t *)&watch->timer, free_watch);
     api_end(call);
 }
 
-/* Says it once, and nothing more until the client leaves: when control ends, its connections do. */
+/* True while the client is there. */
+static bool watch_say(struct watch *watch, const char *status)
+{
+    auto_json *said = json_pack("{ss}", "status", status);
+    watch->call->transport->part(watch->call, said);
+    if (watch->call->exchange == NULL) {
+        watch_left(watch->call);
+        return false;
+    }
+    return true;
+}
+
+static void watch_look(uv_timer_t *timer)
+{
+    struct watch *watch = timer->data;
+    bool serves = nodes_is_healthy(watch->call->control);
+    if (watch->call->exchange == NULL) {
+        watch_left(watch->call);
+    } else if (serves != watch->serves && !watch->call->congested) {
+        watch->serves = serves;
+        watch_say(watch, serves ? "SERVING" : "NOT_SERVING");
+    }
+}
+
+/* Says it at once, and again whenever it changes, until the client leaves. A service that is not
+ * known will not come: of it nothing more is said. */
 static void health_watch(struct api_call *call)
 {
     struct error err = {0};
@@ -63,12 +102,18 @@ static void health_watch(struct api_call *call)
         api_fail(call, &err);
         return;
     }
+    struct watch *watch = mem_new(struct watch);
+    watch->call = call;
+    watch->serves = nodes_is_healthy(call->control);
     watches++;
+    call->user = watch;
     call->on_left = watch_left;
-    auto_json *status = json_pack("{ss}", "status", known ? "SERVING" : "SERVICE_UNKNOWN");
-    call->transport->part(call, status);
-    if (call->exchange == NULL) {
-        watch_left(call);
+    uv_timer_init(call->control->loop, &watch->timer);
+    watch->timer.data = watch;
+    uv_unref((uv_handle_t *)&watch->timer);
+    const char *status = watch->serves ? "SERVING" : "NOT_SERVING";
+    if (watch_say(watch, known ? status : "SERVICE_UNKNOWN") && known) {
+        uv_timer_start(&watch->timer, watch_look, WATCH_LOOK_MS, WATCH_LOOK_MS);
     }
 }
 

@@ -212,14 +212,15 @@ static bool may_read(struct tail *tail, struct error *err)
                        arena_printf(&call->arena, "projects/%s", tail->search.project), err);
 }
 
-/* Each time it is asked anew who the caller is. */
+/* Each time it is asked anew who the caller is; a node that is cut off does not know. */
 static void deliver(struct tail *tail, json_t *entries)
 {
     struct error err = {0};
-    if (json_array_size(entries) == 0) {
+    bool knows = nodes_check(tail->call->control, &err);
+    if (knows && json_array_size(entries) == 0) {
         return;
     }
-    if (!issuer_caller_lives(tail->call, &err) || !may_read(tail, &err)) {
+    if (!knows || !issuer_caller_lives(tail->call, &err) || !may_read(tail, &err)) {
         tail_end(tail, &err);
         return;
     }

@@ -1,6 +1,5 @@
 /* How a call is answered: JSON, and errors in the one shape that all of Google's clients read. */
 #include "control/call/answer.h"
-#include "control/publish/nodes.h"
 
 #include <stdlib.h>
 
@@ -29,15 +28,7 @@ static void write_answer(struct api_call *call, int http_status, const char *con
         if (http_status == 503) {
             http_headers_add(&extra, arena, SLICE("retry-after"), SLICE("1"));
         }
-        const char *warning = nodes_warning(call->control);
-        if (warning != NULL) { /* RFC 7234 section 5.5.1 */
-            http_headers_add(&extra, arena, SLICE("warning"), slice_of(warning));
-            http_headers_add(&extra, arena, SLICE("homerun-cut-off"), SLICE("true"));
-        }
-        if (call->unreachable != NULL) {
-            http_headers_add(&extra, arena, SLICE("homerun-unreachable"),
-                             arena_slice(arena, slice_of(call->unreachable)));
-        }
+        api_add_remarks(call, &extra);
         if (allow != NULL) {
             http_headers_add(&extra, arena, SLICE("allow"), arena_slice(arena, slice_of(allow)));
         }

@@ -21,6 +21,10 @@ bool api_is_outrun(const struct api_call *call);
 void api_reply_with(struct api_call *call, int http_status, const char *content_type,
                     struct slice text, const struct api_header *headers, size_t count);
 
+/* Adds to OUT, the headers of an answer by whichever transport, what is to be said beside it: that
+ * this node is cut off and answers by what it knew, and which nodes could not be asked. */
+void api_add_remarks(const struct api_call *call, struct http_headers *out);
+
 /*
  * Gives up the call and keeps its exchange, for answers that go on: the new owner sets the
  * exchange's user to api_stream_user() of the object that has to hear when the client leaves.

@@ -70,6 +70,11 @@ static bool origin_is_ours(const struct api_call *call)
         return false;
     }
     struct slice rest = origin->value, scheme = slice_of(call->scheme);
+    const char *public_url = call->control->settings.public_url;
+    if (slice_is(rest, public_url)) { /* a balancer may speak TLS for us */
+        ptrdiff_t start = slice_find_slice(rest, SLICE("://"));
+        scheme = slice_upto(rest, start < 0 ? 0 : (size_t)start);
+    }
     return slice_starts(rest, scheme) && slice_starts(slice_from(rest, scheme.len), SLICE("://")) &&
            slice_equal_nocase(slice_from(rest, scheme.len + 3), request->authority);
 }

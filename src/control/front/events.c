@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "control/call/answer.h"
 #include "control/identity/sessions.h"
+#include "control/publish/nodes.h"
 
 enum { STREAMS_MAX = 256, BEAT_MS = 15000 };
 
@@ -103,6 +104,8 @@ void events_open(struct api_call *call, const struct session_key *key)
         api_fail(call, &err);
         return;
     }
+    struct http_response head = {.status = 200, .framing = HTTP_CHUNKED};
+    api_add_remarks(call, &head.headers);
     struct exchange *exchange = api_release(call);
     struct event_stream *stream = mem_new(struct event_stream);
     *stream = (struct event_stream){
@@ -114,7 +117,6 @@ void events_open(struct api_call *call, const struct session_key *key)
     events->streams = stream;
     events->count++;
     struct arena *arena = exchange_arena(exchange);
-    struct http_response head = {.status = 200, .framing = HTTP_CHUNKED};
     http_headers_add(&head.headers, arena, SLICE("content-type"), SLICE("text/event-stream"));
     http_headers_add(&head.headers, arena, SLICE("cache-control"), SLICE("no-store"));
     http_headers_add(&head.headers, arena, SLICE("x-content-type-options"), SLICE("nosniff"));
@@ -123,12 +125,15 @@ void events_open(struct api_call *call, const struct session_key *key)
     exchange_write(exchange, SLICE("retry: 1000\n\n"));
 }
 
-/* Who watches, if the session still stands. */
+/* Who watches, if the session still stands. A node that is cut off has no news: the browser is sent
+ * away, to come back by another node. */
 static bool watcher(struct event_stream *stream, struct api_call *probe)
 {
+    struct error ignored;
     probe->control = stream->events->control;
     auto_session session = {0};
-    return session_find_by_key(probe->control, &probe->arena, &stream->session, NULL, &session,
+    return nodes_check(probe->control, &ignored) &&
+           session_find_by_key(probe->control, &probe->arena, &stream->session, NULL, &session,
                                NULL) &&
            session_caller(probe->control, &probe->arena, &session, &probe->caller, NULL);
 }

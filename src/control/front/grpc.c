@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "control/call/answer.h"
 #include "grpc/frame.h"
 #include "grpc/message.h"
 #include "grpc/rest.h"
@@ -73,6 +74,7 @@ static void write_head(struct api_call *call)
     struct http_response head = {.status = 200, .framing = HTTP_CHUNKED};
     http_headers_add(&head.headers, exchange_arena(exchange), SLICE("content-type"),
                      SLICE("application/grpc"));
+    api_add_remarks(call, &head.headers);
     exchange_respond(exchange, &head);
 }
 

@@ -100,6 +100,17 @@ static void region_of_header(struct api_call *call, const struct http_request *r
  * targets must never look like a proxy, and a page of some other name must not reach the API
  * through a browser.
  */
+/* The host of "http://HOST[:PORT]"; empty if there is none. */
+static struct slice host_of_url(struct arena *arena, const char *url)
+{
+    struct slice rest = slice_of(url), host = SLICE_NONE;
+    uint16_t port;
+    ptrdiff_t start = slice_find_slice(rest, SLICE("://"));
+    return start >= 0 && url_authority(arena, slice_from(rest, (size_t)start + 3), &host, &port)
+               ? host
+               : SLICE_NONE;
+}
+
 static bool host_is_ours(const struct control *control, struct slice host)
 {
     if (slice_is(host, "localhost") || slice_ends(host, SLICE(".localhost")) ||
@@ -107,21 +118,48 @@ static bool host_is_ours(const struct control *control, struct slice host)
         slice_ends(host, SLICE(".googleapis.com")) || connect_host(host)) {
         return true;
     }
-    struct slice api = slice_of(control->settings.api_url);
-    struct slice bound = SLICE_NONE;
-    uint16_t port;
     auto_arena arena = {0};
     char text[64];
-    if (slice_starts(api, SLICE("http://"))) {
-        url_authority(&arena, slice_from(api, 7), &bound, &port);
-    }
-    if (slice_equal(host, bound)) {
-        return true;
+    if (slice_equal(host, host_of_url(&arena, control->settings.api_url)) ||
+        slice_equal(host, host_of_url(&arena, control->settings.public_url))) {
+        return host.len > 0;
     }
     /* Addresses of this machine cannot be someone else's name. */
     snprintf(text, sizeof(text), "%.*s", (int)(host.len < 63 ? host.len : 63), host.data);
     struct in_addr v4;
     return inet_pton(AF_INET, text, &v4) == 1 || slice_find(host, ':') >= 0;
+}
+
+/* Balancers ask each node by its address, some by no name at all (HTTP/1.0). What they hear is no
+ * secret, so whatever a browser is tricked into, it learns nothing. */
+static bool is_for_any_host(const struct api_call *call)
+{
+    return slice_is(call->path, "/homerun/v1/health") && slice_is(call->verb, "GET");
+}
+
+/* The name by which the API was called; false: it is none of ours, and the call has been answered.
+ */
+static bool take_host(struct api_call *call, struct slice authority, struct slice *host)
+{
+    uint16_t port;
+    *host = SLICE_NONE;
+    bool named = url_authority(&call->arena, authority, host, &port);
+    if (is_for_any_host(call)) {
+        return true;
+    }
+    if (!named) {
+        api_fail_http(call, 400, "INVALID_ARGUMENT", NULL, "The request names no host.");
+        return false;
+    }
+    if (!host_is_ours(call->control, *host)) {
+        api_fail_http(call, 421, "INVALID_ARGUMENT", NULL,
+                      arena_printf(&call->arena,
+                                   "%.100s is not a name of this Homerun: it is no proxy. "
+                                   "`homerun env` shows how to point clients at it.",
+                                   arena_string(&call->arena, *host)));
+        return false;
+    }
+    return true;
 }
 
 static bool authenticate(struct api_call *call, struct error *err)
@@ -654,17 +692,7 @@ static void on_request(struct exchange *exchange, void *ctx)
         grpc_begin(call, on_late);
     }
     struct slice host;
-    uint16_t port;
-    if (!url_authority(&call->arena, request->authority, &host, &port)) {
-        api_fail_http(call, 400, "INVALID_ARGUMENT", NULL, "The request names no host.");
-        return;
-    }
-    if (!host_is_ours(control, host)) {
-        api_fail_http(call, 421, "INVALID_ARGUMENT", NULL,
-                      arena_printf(&call->arena,
-                                   "%.100s is not a name of this Homerun: it is no proxy. "
-                                   "`homerun env` shows how to point clients at it.",
-                                   arena_string(&call->arena, host)));
+    if (!take_host(call, request->authority, &host)) {
         return;
     }
     const char *absent = google_api_absent(&call->arena, host);

@@ -145,9 +145,10 @@ static bool meant_for_us(struct control *control, struct arena *arena, const str
         if (!url_place(arena, token->audiences[i], &host, &port)) {
             continue;
         }
-        if (slice_ends(host, SLICE(".googleapis.com")) ||
+        struct place place = {arena, host, port};
+        if (slice_ends(host, SLICE(".googleapis.com")) || is_place(&place, control->url) ||
             (port == our_port && (slice_equal(host, ours) || is_loopback(host))) ||
-            nodes_any_url(control, is_place, &(struct place){arena, host, port})) {
+            nodes_any_url(control, is_place, &place)) {
             return true; /* of a cluster, any node's */
         }
     }

@@ -4,12 +4,12 @@
 
 static const char setting[] = "cluster";
 
-const char *const cluster_flag_names[CLUSTER_FLAGS] = {"project", "region", "domain", "engine",
-                                                       "kubernetes-owner"};
+const char *const cluster_flag_names[CLUSTER_FLAGS] = {"project", "region",           "domain",
+                                                       "engine",  "kubernetes-owner", "api-url"};
 static const size_t flag_places[CLUSTER_FLAGS] = {
-    offsetof(struct settings, project), offsetof(struct settings, region),
-    offsetof(struct settings, domain), offsetof(struct settings, engine),
-    offsetof(struct settings, kubernetes_owner)};
+    offsetof(struct settings, project),          offsetof(struct settings, region),
+    offsetof(struct settings, domain),           offsetof(struct settings, engine),
+    offsetof(struct settings, kubernetes_owner), offsetof(struct settings, public_url)};
 
 const char *cluster_own_flag(const struct control *control, size_t which)
 {

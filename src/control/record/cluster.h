@@ -8,8 +8,8 @@
 #include "control/control.h"
 
 /* Flags of `homerun up` by which nodes would have other services, hosts or instances under the same
- * names. */
-enum { CLUSTER_FLAGS = 5 };
+ * names, or tell clients another way to them. */
+enum { CLUSTER_FLAGS = 6 };
 extern const char *const cluster_flag_names[CLUSTER_FLAGS];
 
 struct cluster {

@@ -91,6 +91,15 @@ static void values_that_cannot_be_are_refused(void **state)
         "up --idle=99999999999",
         "up --domain=-x",
         "up --tls-certificate=a.pem",
+        "up --api-url=homerun.example.com",
+        "up --api-url=ftp://homerun.example.com",
+        "up --api-url=https://homerun.example.com/",
+        "up --api-url=https://",
+        "up --api-url=https://homerun.example.com:0",
+        "up --api-url=https://homerun.example.com:65536",
+        "up --api-url=https://homerun.example.com:443:443",
+        "up --api-url=https://user@homerun.example.com",
+        "up --api-url=https://Homerun.example.com",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -98,6 +107,24 @@ static void values_that_cannot_be_are_refused(void **state)
         if (up_plan_make(&cli, &plan, &err)) {
             fail_msg("taken: %s", lines[i]);
         }
+    }
+}
+
+static void the_api_may_have_another_url_for_clients(void **state)
+{
+    static const char *const urls[] = {"https://homerun.example.com", "http://10.0.0.5:8080",
+                                       "https://homerun.example.com:65535", "http://localhost:1"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        char line[128];
+        snprintf(line, sizeof(line), "up --api-url=%s", urls[i]);
+        typed(line);
+        if (!up_plan_make(&cli, &plan, &err)) {
+            fail_msg("%s: %s", urls[i], err.text);
+        }
+        assert_string_equal(plan.settings.public_url, urls[i]);
+        arena_done(&cli.arena);
+        fresh(NULL);
     }
 }
 
@@ -272,6 +299,7 @@ int main(void)
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, fresh, finish)
     const struct CMUnitTest tests[] = {
         FRESH(files_that_are_links_keep_their_names),
+        FRESH(the_api_may_have_another_url_for_clients),
         FRESH(without_flags_the_defaults_of_the_manual_hold),
         FRESH(lists_are_joined_and_checked_one_by_one),
         FRESH(values_that_cannot_be_are_refused),
