@@ -99,6 +99,7 @@ test-kubernetes: test-packages build
 	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" --rights $(T)
 	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" --pods $(T)
 	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" --nodes $(T)
+	@HOMERUN=$(abspath $(BUILD))/homerun tests/kubernetes/run.py "$(KUBERNETES)" --chart $(T)
 
 # Terraform: the provider's part replayed, and with PROVIDER=/path/to/terraform-provider-google the
 # provider itself.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds kube-apiserver, kube-controller-manager and kubelet, by name from the Go module proxy, into FOLDER. Takes 20 minutes
-# of one core the first time; what is there already is left.
+# Builds kube-apiserver, kube-controller-manager, kubelet and helm, by name from the Go module proxy, into FOLDER. Takes 20
+# minutes of one core the first time; what is there already is left.
 #
 #   tests/kubernetes/build.sh FOLDER
 set -eu
@@ -8,6 +8,8 @@ set -eu
 version=1.34.3
 folder=$1
 mkdir -p "$folder/module"
+command -v helm >/dev/null || [ -x "$folder/helm" ] ||
+    GOBIN=$folder CGO_ENABLED=0 GOFLAGS=-p=1 nice -n 19 go install helm.sh/helm/v3/cmd/helm@v3.19.0
 [ -x "$folder/kube-apiserver" ] && [ -x "$folder/kube-controller-manager" ] && [ -x "$folder/kubelet" ] && exit 0
 
 cd "$folder/module"
@@ -37,5 +39,8 @@ import (
 END
 export CGO_ENABLED=0 GOFLAGS="-p=1 -mod=mod"
 go mod tidy -e 2>tidy.log
-nice -n 19 go build -trimpath -o "$folder/" k8s.io/kubernetes/cmd/kube-apiserver \
+# Who asks a server that was built without a version hears 0.0.0, and Helm takes that for too old.
+it=k8s.io/component-base/version
+named="-X $it.gitVersion=v$version -X $it.gitMajor=1 -X $it.gitMinor=34"
+nice -n 19 go build -trimpath -ldflags "$named" -o "$folder/" k8s.io/kubernetes/cmd/kube-apiserver \
     k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes/cmd/kubelet

@@ -41,16 +41,18 @@ class Typed:
         os.makedirs(folder)
         shutil.copy(authority, f"{folder}/ca.pem")
         os.symlink(ROOT / "packaging", f"{folder}/packaging")
-        self.shell = Shell(folder, {**os.environ, "PATH": f"{server.bin}:{os.environ['PATH']}", "PGHOST": server.folder,
+        self.shell = Shell(folder, {**os.environ, "PATH": f"{server.bin}:{pods.bin}:{os.environ['PATH']}", "PGHOST": server.folder,
                                     "PGUSER": "postgres", "KUBECONFIG": f"{pods.folder}/admin"})
         finally_do(self.shell.close)
 
-    def type(self, title, only=""):
+    def type(self, title, only="", since="", until=None):
+        """Of each block that has ONLY in it: from the command that begins with SINCE up to the one that begins with UNTIL."""
         count = 0
         for block in blocks(section(self.text, title)):
-            if only not in block.text:
-                continue
-            for command, _ in steps(block):
+            commands = [command for command, _ in steps(block)] if only in block.text else []
+            first = next((i for i, command in enumerate(commands) if command.startswith(since)), len(commands))
+            last = next((i for i, command in enumerate(commands) if until and command.startswith(until)), len(commands))
+            for command in commands[first:last]:
                 for word, real in (("PASSWORD'", f"{PASSWORD}'"), ("db.example.com", ADDRESS), ("--image=" + HELLO, " ".join((f"--image={APP}", *LITTLE)))):
                     command = command.replace(word, real)
                 status, printed = self.shell.type(command)
@@ -88,9 +90,9 @@ def ready_addresses(pods):
 
 
 class Nodes:
-    """The cluster's pods, database, and what a client knows."""
+    """The cluster's pods, database, and what a client knows. They come by what docs/cluster.md has below the heading TITLE."""
 
-    def __init__(self):
+    def __init__(self, title="Three nodes in pods", only=""):
         self.pods = pods = stand.cluster()
         self.server = server = Server(address=ADDRESS)
         finally_do(server.close)
@@ -100,7 +102,7 @@ class Nodes:
         self.page = Typed(pods, server, f"{tls}/ca.pem")
         self.page.type("From nothing to three nodes", "createdb")
         begun = time.monotonic()
-        self.page.type("Three nodes in pods")
+        self.page.type(title, only)
         print(f"# from nothing to the first service: {time.monotonic() - begun:.1f} s", flush=True)
         in_pod(pods, "homerun-0", "deploy", "gated", f"--image={APP}", *LITTLE)
         self.url = json.loads(in_pod(pods, "homerun-0", "services", "describe", "hello", "--format=json"))["uri"]
