@@ -277,7 +277,7 @@ static void read_end(struct store *store)
 
 void store_hold(struct store *store)
 {
-    store->held = store->server == NULL;
+    store->held = true;
 }
 
 void store_release(struct store *store)

@@ -81,10 +81,11 @@ bool store_unread(const struct store *store, struct error *err);
 void store_turn(struct store *store);
 
 /*
- * Until store_release(), what is read of a file that is the record is read under one lock, in place
- * of a lock for each question; a change begins and ends as ever. Not across a wait: a lock that is
- * held keeps SQLite's log of writes from being written back. Does nothing to a copy of a server's
- * record.
+ * Until store_release(), what is read is read under one lock, in place of a lock for each question;
+ * a change begins and ends as ever, and so does what is followed. Not across a wait where the file
+ * is the record: a lock that is held keeps SQLite's log of writes from being written back. A copy
+ * has one writer, this store, which gives the lock up before it writes; who reads while the server
+ * is asked to commit has a lock for each question.
  */
 void store_hold(struct store *store);
 void store_release(struct store *store);

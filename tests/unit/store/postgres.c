@@ -1,4 +1,5 @@
 /* What only a record on PostgreSQL can meet: several nodes, lost connections, other databases. */
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -234,6 +235,52 @@ static void a_change_that_a_killed_node_left_behind_keeps_its_place(void **state
                                 " END \\$\\$"),
                      0);
     store_close(a);
+}
+
+/* Whether somebody reads by a lock: one of the five for readers (sqlite.org/walformat.html, 2.3.1).
+ * Asked by another process, since one does not see its own. */
+static bool is_read(const char *copy)
+{
+    enum { READERS = 123, COUNT = 5 };
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        char path[160];
+        struct flock lock = {
+            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = READERS, .l_len = COUNT};
+        snprintf(path, sizeof(path), "%s/%s-shm", dir, copy);
+        int fd = open(path, O_RDWR);
+        _exit(fd < 0 || fcntl(fd, F_GETLK, &lock) != 0 ? 2 : lock.l_type != F_UNLCK);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    return WEXITSTATUS(status) == 1;
+}
+
+static void a_copy_is_read_under_one_lock_which_gives_way_to_what_others_change(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *a = node("a"), *b = node("b");
+    assert_true(put(a, "s", 1, &err));
+    follow(b);
+    assert_int_equal(number_of(a, "s"), 1);
+    assert_false(is_read("a")); /* each question had its own */
+    store_hold(a);
+    assert_int_equal(number_of(a, "s"), 1);
+    assert_true(is_read("a"));
+    assert_true(put(b, "s", 2, &err));
+    follow(a);
+    assert_int_equal(number_of(a, "s"), 2);
+    assert_true(put(a, "s", 3, &err));
+    assert_false(is_read("a"));
+    assert_int_equal(number_of(a, "s"), 3);
+    assert_true(is_read("a"));
+    store_release(a);
+    assert_false(is_read("a"));
+    assert_int_equal(number_of(a, "s"), 3);
+    store_close(a);
+    store_close(b);
 }
 
 /*
@@ -856,6 +903,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_node_that_is_behind_changes_nothing_until_it_has_followed, make),
+        cmocka_unit_test_setup(a_copy_is_read_under_one_lock_which_gives_way_to_what_others_change,
+                               make),
         cmocka_unit_test_setup(numbers_have_no_gaps_whatever_was_refused, make),
         cmocka_unit_test_setup(a_change_whose_session_is_ended_on_the_way_is_made_once, make),
         cmocka_unit_test_setup(a_change_that_a_killed_node_left_behind_keeps_its_place, make),
