@@ -212,6 +212,9 @@ void fleet_on_deployment(struct fleet *fleet, const json_t *object)
         return;
     }
     take_loads(fleet, object);
+    /* It is about to be scaled down by us: what still runs is not found. */
+    bool lowered =
+        fleet->asked && fleet->wanted < fleet->replicas && (fleet->call != NULL || fleet->dirty);
     if (fleet->call == NULL && (!fleet->known || is_newer(version, fleet->version))) {
         bool raised =
             fleet->known && (uint32_t)json_number(object, "spec.replicas", 0) >
@@ -221,7 +224,7 @@ void fleet_on_deployment(struct fleet *fleet, const json_t *object)
             fleet->events->on_raised(fleet->ctx, fleet->replicas);
         }
     }
-    if (!fleet->attached && fleet->replicas > 0 && !fleet->found_told &&
+    if (!fleet->attached && fleet->replicas > 0 && !lowered && !fleet->found_told &&
         fleet->backend->found != NULL) {
         fleet->found_told = true;
         fleet->backend->found(fleet->backend->found_ctx, fleet->id, fleet->replicas);

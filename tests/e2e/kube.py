@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Instances in a cluster (--engine=kubernetes), against an API server that answers as the real one was seen to."""
 import base64
+import concurrent.futures
 import json
 import os
 import shutil
@@ -127,6 +128,20 @@ def a_deploy_takes_few_calls_and_a_wake_takes_one():
     for _ in range(20):
         assert homerun.get(homerun.url("few")).status == 200
     assert of_service(cluster, "few")[before + 1:] == []
+
+
+@test
+def what_has_gone_to_sleep_stays_asleep():
+    """Also while its pod is still told of."""
+    cluster, homerun = stand()
+    names = [f"sleeps{number}" for number in range(8)]
+    for name in names:
+        make_service(homerun, name, {"containers": [{"image": IMAGE}], "healthCheckDisabled": True})
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        assert [answer.status for answer in pool.map(lambda name: homerun.get(homerun.url(name)), names)] == [200] * len(names)
+    wait_until(lambda: not [p for p in cluster.objects("pods") if "sleeps" in p["metadata"]["name"]], "no pod")
+    made = {name: [call for call in of_service(cluster, name) if "/scale?" in call[1]] for name in names}
+    assert all(len(calls) == 2 for calls in made.values()), made  # up and down
 
 
 @test
