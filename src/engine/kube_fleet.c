@@ -55,6 +55,7 @@ void fleet_free(struct fleet *fleet)
     fleet_members_free(fleet);
     pod_logs_end(fleet, NULL);
     kube_call_cancel(fleet->call);
+    free(fleet->fault);
     secrets_done(&fleet->secrets);
     run_record_unref(fleet->record);
     LIST_REMOVE(fleet, entry);

@@ -167,7 +167,7 @@ struct fleet {
     uint32_t load, load_told; /* our own requests; what the others know of it */
     int64_t load_told_us;
     char failed_pod[254]; /* the last one that was told of */
-    char fault[KUBE_WHY]; /* of a pod that nobody was waiting for yet; "": none */
+    char *fault;          /* of a pod that nobody was waiting for yet; NULL: none */
     char faulty_pod[64];  /* which: its uid */
     char digest[80];
 };

@@ -305,19 +305,26 @@ static bool is_to_fail(struct fleet *fleet, const char *uid)
     return true;
 }
 
+static void set_fault(struct fleet *fleet, const char *uid, const char *why)
+{
+    free(fleet->fault);
+    fleet->fault = mem_dup(why);
+    snprintf(fleet->faulty_pod, sizeof(fleet->faulty_pod), "%.63s", uid);
+}
+
 static void forget_fault(struct fleet *fleet, const json_t *pod)
 {
     if (strcmp(fleet->faulty_pod, json_text_or(pod, "metadata.uid", "")) == 0) {
-        fleet->fault[0] = fleet->faulty_pod[0] = '\0';
+        set_fault(fleet, "", NULL);
     }
 }
 
 void fleet_tell_fault(struct fleet *fleet)
 {
     char why[KUBE_WHY];
-    if (fleet->fault[0] != '\0' && is_to_fail(fleet, fleet->faulty_pod)) {
+    if (fleet->fault != NULL && is_to_fail(fleet, fleet->faulty_pod)) {
         snprintf(why, sizeof(why), "%s", fleet->fault);
-        fleet->fault[0] = fleet->faulty_pod[0] = '\0';
+        set_fault(fleet, "", NULL);
         fleet_fail(fleet, START_FAILED_IMAGE, why);
     }
 }
@@ -341,8 +348,7 @@ static void take_container(struct fleet *fleet, const json_t *pod, const json_t 
         fleet->secrets_hash = 0; /* somebody has deleted its Secret: the next start makes another */
     }
     if (failure == START_FAILED_IMAGE && fleet_bound_count(fleet) >= fleet->wanted) {
-        snprintf(fleet->fault, sizeof(fleet->fault), "%s", why);
-        snprintf(fleet->faulty_pod, sizeof(fleet->faulty_pod), "%.63s", uid);
+        set_fault(fleet, uid, why);
     }
     if (!is_to_fail(fleet, uid)) {
         return;
