@@ -33,7 +33,7 @@ GROUPS = {"deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1", "endp
           "networkpolicies": "/apis/networking.k8s.io/v1", "leases": "/apis/coordination.k8s.io/v1",
           "rolebindings": "/apis/rbac.authorization.k8s.io/v1", "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
           "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1", "roles": "/apis/rbac.authorization.k8s.io/v1",
-          "poddisruptionbudgets": "/apis/policy/v1", "serviceaccounts": "/api/v1",
+          "replicasets": "/apis/apps/v1", "poddisruptionbudgets": "/apis/policy/v1", "serviceaccounts": "/api/v1",
           "mutatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1"}
 
 

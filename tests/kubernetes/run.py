@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Runs kube.py, kube_faults.py and cluster_places.py of tests/e2e, or rights.py, against a real API server, and pods.py or
-nodes.py or chart.py against a real kubelet: `make test-kubernetes`.
+"""Runs kube.py, kube_faults.py and cluster_places.py of tests/e2e, or rights.py, against a real API server, and pods.py,
+nodes.py or chart.py against a real kubelet: `make test-kubernetes`; scale.py is for who wants its figures.
 
-    tests/kubernetes/run.py FOLDER [--rights|--pods|--nodes|--chart] [WORD…]      FOLDER: of kube-apiserver and the others (build.sh)
+    tests/kubernetes/run.py FOLDER [--rights|--pods|--nodes|--chart|--scale] [WORD…]
+
+FOLDER: of kube-apiserver and the others (build.sh)
 
 In a network namespace of its own, where pods may have addresses: without root it takes user namespaces.
 """
@@ -13,7 +15,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STANDS = {"--pods": "tests/kubernetes/pods.py", "--nodes": "tests/kubernetes/nodes.py", "--rights": "tests/kubernetes/rights.py",
-          "--chart": "tests/kubernetes/chart.py"}
+          "--chart": "tests/kubernetes/chart.py", "--scale": "tests/kubernetes/scale.py"}
 
 
 def main():
