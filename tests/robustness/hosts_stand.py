@@ -123,6 +123,7 @@ class Host:
         run("ip", "link", "set", self.link, "up")
 
     def close(self):
+        run("ip", "link", "delete", self.link)  # now: the kernel ends a namespace when it has time, and the next host has this name
         os.close(self.namespace)
         self.holder.kill()
         self.holder.wait()
