@@ -365,8 +365,11 @@ static void take_over(struct control *control)
     }
 }
 
-static const struct nodes_events nodes_events = {
-    .follow = follow, .ready = say_ready, .take_over = take_over, .questions = peer_questions};
+static const struct nodes_events nodes_events = {.follow = follow,
+                                                 .ready = say_ready,
+                                                 .take_over = take_over,
+                                                 .let_go = operation_let_go,
+                                                 .questions = peer_questions};
 
 /* A node of a cluster is ready once it may decide. */
 static void take_turns(struct control *control)

@@ -399,6 +399,11 @@ bool store_was_outrun(const struct store *store)
     return store->outrun;
 }
 
+void store_not_outrun(struct store *store)
+{
+    store->outrun = false;
+}
+
 /* ---- opening ---- */
 
 static bool wait_still(void *ctx, int fd, short events, int64_t deadline_us)

@@ -191,6 +191,8 @@ bool store_must_follow(const struct store *store);
 /* Whether the last change was refused because another node was faster: nothing was changed, and
  * after store_follow() the same work can be done anew. */
 bool store_was_outrun(const struct store *store);
+/* Whoever goes on now has made a change before that one: it was not outrun. */
+void store_not_outrun(struct store *store);
 
 /* A write transaction. UNAVAILABLE if someone else holds the database for more than 5 s;
  * RESOURCE_EXHAUSTED if the disk is full. */

@@ -394,7 +394,7 @@ def a_node_that_does_not_answer_is_named():
         missing = one.cli("access", "explain", "d-" + "a" * 20, status=1).stderr
         assert "not asked: n2" in missing, missing
     wait_until(lambda: "unreachable" not in entries(one).json, "it answers again", 30)
-    assert cluster().server.sql("SELECT count(*) FROM homerun.answer", cluster().database).strip() == "0"
+    wait_until(lambda: cluster().server.sql("SELECT count(*) FROM homerun.answer", cluster().database).strip() == "0", "nothing is left")
 
 
 @test
@@ -410,6 +410,49 @@ def an_operation_is_waited_for_and_ended_at_other_nodes_than_the_one_that_began_
     wait_until(lambda: two.api("GET", f"/v2/{open_ones[0]}").json.get("done"), "it has ended")
     waits.join(20)
     assert not waits.is_alive(), "it was waited for until the end"
+
+
+@test
+def an_operation_is_done_once_every_node_says_so():
+    one, two, three = cluster().nodes
+    operations = f"/v2/projects/demo/locations/{one.ready['region']}/operations"
+    assert put_service(one, "unfinished", add_odd_image(one, "deaf")).status == 200
+    begun, = [each["name"] for each in two.api("GET", operations).json["operations"] if not each.get("done")]
+
+    def done(at):
+        return bool(at.api("GET", f"/v2/{begun}").json.get("done"))
+    with stopped(two, "control"):
+        end = threading.Thread(target=one.api, args=("DELETE", f"{SERVICES}/unfinished"))
+        end.start()
+        wait_until(lambda: three.api("GET", f"{SERVICES}/unfinished").status == 404, "it is gone at another node")
+        early = [done(at) for at in (one, three)]
+        assert not any(early) or "n2" not in cluster().rows(where="serves"), early
+    end.join(30)
+    assert not end.is_alive()
+    assert two.api("GET", f"{SERVICES}/unfinished").status == 404
+    wait_until(lambda: done(one) and done(three), "it is done everywhere")
+
+
+@test
+def what_is_deleted_at_three_nodes_at_once_is_deleted_once():
+    nodes = cluster().nodes
+    place = f"/v2/projects/demo/locations/{nodes[0].ready['region']}/services"
+    answers = []
+
+    def come_and_go(number):
+        for turn in range(2):
+            at = [nodes[(number + turn + step) % 3] for step in range(2)]
+            name = f"brief-{number}-{turn}"
+            answers.append(at[0].api("POST", f"{place}?serviceId={name}", {"template": {"containers": [{"image": "homerun.test/hello"}]}}))
+            answers.append(at[1].api("DELETE", f"{place}/{name}"))
+            answers.append(at[0].api("GET", f"/v2/{answers[-1].json['name']}"))
+    threads = [threading.Thread(target=come_and_go, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 36
+    assert [answer for answer in answers if answer.status != 200] == []
 
 
 @test

@@ -3,11 +3,17 @@
 
 #include "control/call/call.h"
 #include "control/call/paging.h"
+#include "control/publish/nodes.h"
 #include "control/run/service.h"
 #include "model/resource_name.h"
 #include "model/service.h"
 
-enum { WAIT_MS_DEFAULT = 30000, WAIT_MS_MAX = 30000, LIST_MAX = 1000 };
+enum {
+    WAIT_MS_DEFAULT = 30000,
+    WAIT_MS_MAX = 30000,
+    HELD_MS_MAX = 1000, /* for other nodes to say that they know it */
+    LIST_MAX = 1000,
+};
 
 /* ---- the form ---- */
 
@@ -82,6 +88,9 @@ static void answer(struct api_call *call, const char *key)
         api_fail(call, &err);
         return;
     }
+    if (!operation_is_done(call->control, key, operation)) {
+        json_object_set_new(operation, "done", json_false()); /* not on every node */
+    }
     api_reply(call, operation_form(call, key, operation));
 }
 
@@ -103,9 +112,15 @@ static int64_t wait_ms(const json_t *body)
     return us / 1000 < WAIT_MS_MAX ? us / 1000 : WAIT_MS_MAX;
 }
 
+/* Whoever hears that it is done may ask another node about what it has done. */
 void operation_get(struct api_call *call)
 {
-    answer(call, operation_key(call));
+    const char *key = operation_key(call);
+    if (!nodes_holds(call->control, key) ||
+        !waiters_add(operations_waiters(call->control->operations), call, key, HELD_MS_MAX,
+                     answer)) {
+        answer(call, key);
+    }
 }
 
 void operation_wait(struct api_call *call)
@@ -119,7 +134,7 @@ void operation_wait(struct api_call *call)
         return;
     }
     int64_t for_ms = wait_ms(call->body);
-    if (json_flag(operation, "done", false) || for_ms == 0) {
+    if (operation_is_done(call->control, key, operation) || for_ms == 0) {
         api_reply(call, operation_form(call, key, operation));
     } else if (!waiters_add(waiters, call, key, for_ms, answer)) {
         error_set(&err, STATUS_RESOURCE_EXHAUSTED,
@@ -135,7 +150,7 @@ void operation_reply(struct api_call *call, const char *key, int64_t for_ms)
     auto_json *operation = NULL;
     if (operation_load(call->control, key, &operation, &err) != STORE_FOUND) {
         api_fail(call, &err);
-    } else if (json_flag(operation, "done", false) || call->control->engine == NULL ||
+    } else if (operation_is_done(call->control, key, operation) || call->control->engine == NULL ||
                !waiters_add(waiters, call, key, for_ms, answer)) {
         api_reply(call, operation_form(call, key, operation));
     }

@@ -89,7 +89,7 @@ void v1_revision_delete(struct api_call *call)
     if (good) {
         store_doc_done(&found.doc);
         good = run_revision_delete(call, &found.service, api_param(call, "revision"),
-                                   dry != NULL && strcmp(dry, "all") == 0, &err);
+                                   dry != NULL && strcmp(dry, "all") == 0, NULL, &err);
     }
     run_service_done(&found.service);
     if (!good) {

@@ -255,7 +255,7 @@ void v1_service_delete(struct api_call *call)
     struct run_service service;
     bool dry;
     bool good = find(call, &service, &err) && dry_run(call, &dry, &err) &&
-                run_service_delete(call, &service, "", dry, &err);
+                run_service_delete(call, &service, "", dry, NULL, &err);
     run_service_done(&service);
     if (!good) {
         fail(call, &err);

@@ -32,6 +32,6 @@ bool v2_etag_matches(const char *text, const char *current, const char *name, st
 void v2_reply_operation(struct api_call *call, const char *key);
 /* Answers with a done operation that the record does not know: for validateOnly. Takes RESPONSE. */
 void v2_reply_validated(struct api_call *call, const char *type, json_t *response);
-/* Records a done operation on the service and answers with it. RESPONSE (taken) may be NULL. */
+/* Records a done operation on the service, which nothing was changed for, and answers with it. */
 void v2_reply_done(struct api_call *call, const struct run_service *service, const char *kind,
-                   const char *type, json_t *response);
+                   const char *type);

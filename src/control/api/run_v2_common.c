@@ -71,16 +71,15 @@ void v2_reply_validated(struct api_call *call, const char *type, json_t *respons
 }
 
 void v2_reply_done(struct api_call *call, const struct run_service *service, const char *kind,
-                   const char *type, json_t *response)
+                   const char *type)
 {
     struct error err = {0};
-    auto_json *own = response;
     auto_change *change = api_change(call, &err);
     const char *key =
         change == NULL
             ? NULL
             : operation_new_done(call->control, &call->arena, service->view.project,
-                                 service->view.region, service->key, kind, type, own, &err);
+                                 service->view.region, service->key, kind, type, NULL, &err);
     if (key == NULL || !change_commit(&change, &err)) {
         v2_fail(call, &err);
         return;

@@ -66,12 +66,13 @@ void v2_revision_delete(struct api_call *call)
                                 revision_etag(&call->arena, found.doc.body), name, &err);
     auto_json *last =
         good ? revision_to_v2(&call->arena, &found.service.view, name, found.doc.body) : NULL;
-    if (!good || !run_revision_delete(call, &found.service, name, dry_run, &err)) {
+    struct run_trace trace = {.kind = "delete-revision", .type = "Revision", .response = last};
+    if (!good || !run_revision_delete(call, &found.service, name, dry_run, &trace, &err)) {
         v2_fail(call, &err);
     } else if (dry_run) {
         v2_reply_validated(call, "Revision", json_steal(&last));
     } else {
-        v2_reply_done(call, &found.service, "delete-revision", "Revision", json_steal(&last));
+        v2_reply_operation(call, trace.operation);
     }
     found_done(&found);
 }

@@ -185,7 +185,7 @@ static void reply_unchanged(struct api_call *call, struct run_service *service, 
         return;
     }
     if (service->stored->status.ready.state != CONDITION_PENDING) {
-        v2_reply_done(call, service, "update", SERVICE, NULL);
+        v2_reply_done(call, service, "update", SERVICE);
         return;
     }
     auto_change *change = api_change(call, &err);
@@ -277,12 +277,13 @@ void v2_service_delete(struct api_call *call)
                                 service.view.name, &err);
     auto_json *last = good ? service_to_v2(&call->arena, &service.view) : NULL;
     json_object_set_new(last, "deleteTime", json_slice(time_text(&call->arena, clock_wall_us())));
-    if (!good || !run_service_delete(call, &service, "", dry_run, &err)) {
+    struct run_trace trace = {.kind = "delete", .type = SERVICE, .response = last};
+    if (!good || !run_service_delete(call, &service, "", dry_run, &trace, &err)) {
         v2_fail(call, &err);
     } else if (dry_run) {
         v2_reply_validated(call, SERVICE, json_steal(&last));
     } else {
-        v2_reply_done(call, &service, "delete", SERVICE, json_steal(&last));
+        v2_reply_operation(call, trace.operation);
     }
     run_service_done(&service);
 }

@@ -3,6 +3,7 @@
  * come to rest.
  */
 #include "control/operations/operations.h"
+#include "control/publish/nodes.h"
 #include "control/publish/turn.h"
 
 #include <stdlib.h>
@@ -73,6 +74,11 @@ enum store_result operation_load(struct control *control, const char *key, json_
         error_set(err, STATUS_NOT_FOUND, "Operation '%s' was not found.", key);
     }
     return result;
+}
+
+bool operation_is_done(const struct control *control, const char *key, const json_t *doc)
+{
+    return json_flag(doc, "done", false) && !nodes_holds(control, key);
 }
 
 /* ---- sweeping ---- */
@@ -231,7 +237,11 @@ bool operation_finish(struct control *control, const char *resource, const json_
 {
     struct open_operation *open = control->operations->open;
     for (; open != NULL; open = open->next) {
-        if (strcmp(open->resource, resource) == 0 && !mark_done(control, open->key, failure, err)) {
+        if (strcmp(open->resource, resource) != 0) {
+            continue;
+        }
+        nodes_hold(control, open->key);
+        if (!mark_done(control, open->key, failure, err)) {
             return false;
         }
     }
@@ -247,6 +257,13 @@ static bool is_done(struct control *control, const char *key)
     return json_flag(doc.body, "done", false);
 }
 
+void operation_let_go(struct control *control, const char *key)
+{
+    if (!nodes_holds(control, key)) {
+        waiters_wake(control->operations->waiters, key);
+    }
+}
+
 /* Lets go of those of RESOURCE (NULL: of any) that are done, and answers who waits for them. */
 static void wake_done(struct control *control, const char *resource)
 {
@@ -258,7 +275,7 @@ static void wake_done(struct control *control, const char *resource)
             at = &(*at)->next;
             continue;
         }
-        waiters_wake(operations->waiters, (*at)->key);
+        operation_let_go(control, (*at)->key);
         open_remove(at);
     }
 }
@@ -305,5 +322,5 @@ void operations_seen(struct control *control, const char *kind, const char *key)
     if (*at != NULL) {
         open_remove(at);
     }
-    waiters_wake(operations->waiters, key);
+    operation_let_go(control, key);
 }

@@ -39,6 +39,12 @@ void operation_wake(struct control *control, const char *resource);
  * here, and the calls that wait here for one that is done are answered. */
 void operations_seen(struct control *control, const char *kind, const char *key);
 
+/* Answers the calls that wait for KEY, which is done, unless it is held until all nodes know it
+ * (nodes_hold()). */
+void operation_let_go(struct control *control, const char *key);
+/* Whether the operation DOC under KEY is done, and every node knows it. */
+bool operation_is_done(const struct control *control, const char *key, const json_t *doc);
+
 /* The document of the operation KEY, which the caller owns; NOT_FOUND if there is none. */
 enum store_result operation_load(struct control *control, const char *key, json_t **out,
                                  struct error *err);

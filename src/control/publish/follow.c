@@ -8,11 +8,13 @@
 
 #include "base/memory.h"
 #include "control/publish/change.h"
+#include "control/publish/nodes.h"
 #include "control/publish/publish.h"
 
 enum { TOUCHED_MAX = 1000 }; /* more than that: everything */
 
 struct touched {
+    struct control *control;
     struct arena arena;
     struct {
         const char *kind, *key;
@@ -87,6 +89,9 @@ static size_t row_of(const char *kind)
 static void note_touched(void *ctx, const char *kind, const char *key)
 {
     struct touched *touched = ctx;
+    if (strcmp(kind, STORE_OPERATION) == 0) {
+        nodes_hold(touched->control, key);
+    }
     if (touched->count == TOUCHED_MAX || row_of(kind) == KINDS) {
         touched->all = true;
         return;
@@ -187,6 +192,7 @@ bool publish_follow(struct control *control, struct own_issuer own, publish_seen
                     struct error *err)
 {
     struct touched *touched = mem_new(struct touched);
+    touched->control = control;
     enum store_follow followed;
     do {
         touched->count = 0;

@@ -54,6 +54,18 @@ int64_t members_silent_us(const struct member *member)
     return member->seen_us + (int64_t)member->row.lease_ms * 1000;
 }
 
+uint64_t members_everywhere(const struct members *members, const char *own)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < members->count; i++) {
+        const struct store_node *row = &members->all[i].row;
+        if (row->serves && strcmp(row->name, own) != 0 && row->applied < least) {
+            least = row->applied;
+        }
+    }
+    return least;
+}
+
 /* ---- changes whose answers wait ---- */
 
 static bool is_settled(struct members *members, const struct awaited *awaited, const char *name)

@@ -41,6 +41,9 @@ bool members_hear(struct members *members, const struct store_heard *heard);
  * was first seen so. */
 int64_t members_silent_us(const struct member *member);
 
+/* The change that all have applied that serve, but OWN; UINT64_MAX if nobody else does. */
+uint64_t members_everywhere(const struct members *members, const char *own);
+
 /* A change whose answer waits. */
 struct awaited {
     uint64_t number;

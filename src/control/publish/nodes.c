@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "control/publish/held.h"
 #include "control/publish/loop_wait.h"
 #include "control/publish/members.h"
 #include "control/publish/peers.h"
@@ -59,6 +60,7 @@ struct nodes {
     int64_t holder_us;        /* when that was (clock_boot_us()) */
     struct store_view view;
     struct members members;
+    struct held held;
     TAILQ_HEAD(, await) awaits;
 };
 
@@ -74,9 +76,36 @@ static bool settle_one(struct nodes *nodes, struct await *await)
     return members_settle(&nodes->members, &await->what, own_name(nodes));
 }
 
+/* ---- what is not told before all have it ---- */
+
+void nodes_hold(struct control *control, const char *key)
+{
+    if (control->nodes != NULL) {
+        held_add(&control->nodes->held, key);
+    }
+}
+
+bool nodes_holds(const struct control *control, const char *key)
+{
+    const struct nodes *nodes = control->nodes;
+    return nodes != NULL &&
+           held_has(&nodes->held, key, members_everywhere(&nodes->members, own_name(nodes)));
+}
+
+static void let_go(struct nodes *nodes)
+{
+    char *key;
+    while ((key = held_take(&nodes->held, members_everywhere(&nodes->members, own_name(nodes)))) !=
+           NULL) {
+        nodes->events->let_go(nodes->control, key);
+        free(key);
+    }
+}
+
 static void settle(struct nodes *nodes)
 {
     struct await *await, *next;
+    let_go(nodes);
     int64_t now = clock_boot_us();
     for (await = TAILQ_FIRST(&nodes->awaits); await != NULL; await = next) {
         next = TAILQ_NEXT(await, next);
@@ -205,6 +234,7 @@ bool nodes_applied(struct control *control, bool followed)
     }
     nodes->applied = point;
     nodes->behind_us = 0;
+    held_applied(&nodes->held, point.number);
     if (followed && nodes->joined && !store_tell_applied(control->store, point.number, &err)) {
         log_debug("nodes: not told: %s", err.text); /* the next renewal says it */
     }
@@ -535,6 +565,7 @@ void nodes_end(struct control *control)
         store_nodes_free(nodes->session);
         places_free(nodes->places);
         nodes->places = NULL;
+        held_done(&nodes->held);
     }
     /* The rest is read by what ends after us, until the process does. */
 }

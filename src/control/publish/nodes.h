@@ -23,12 +23,14 @@ struct nodes; /* opaque */
  * Joins, and keeps the lease, on a fiber of its own. FOLLOW takes up what others have changed,
  * inside of a turn. READY is called once, when this node may decide for the first time;
  * TAKE_OVER, inside of a turn, when a node was passed over: what that has begun is ours to end.
+ * LET_GO: all nodes have what was held.
  * NULL without a cluster. Control ends if it is refused.
  */
 struct nodes_events {
     void (*follow)(struct control *control);
     void (*ready)(struct control *control);
     void (*take_over)(struct control *control);
+    void (*let_go)(struct control *control, const char *key); /* nodes_hold() */
     const struct peer_question *questions; /* what other nodes may ask (peers.h) */
 };
 struct nodes *nodes_start(struct control *control, const struct nodes_events *events);
@@ -61,6 +63,14 @@ bool nodes_applied(struct control *control, bool followed);
  * ABORTED: it is made, but whether it is in force on all nodes is not known.
  */
 bool nodes_await(struct control *control, struct error *err);
+
+/*
+ * What KEY names comes to its end by the change that is under way: until all nodes that serve have
+ * applied that, nobody is told, since who is might ask another node next. Nothing without a
+ * cluster.
+ */
+void nodes_hold(struct control *control, const char *key);
+bool nodes_holds(const struct control *control, const char *key);
 
 /* The engine says what it keeps of shared instances, and lacks (MSG_PLACES); or was started. */
 void nodes_hear_engine(struct control *control, const void *body, size_t bytes);

@@ -135,8 +135,13 @@ struct fiber *turn_leave_begin(struct control *control)
 
 void turn_leave(struct control *control)
 {
+    struct api_call *again = control->again; /* others are done anew meanwhile */
+    bool outrun = control->outrun;
     control->turns->leaves = true;
     fiber_suspend();
+    control->again = again;
+    control->outrun = outrun;
+    store_not_outrun(control->store);
     store_turn(control->store);
 }
 

@@ -623,8 +623,20 @@ static void tell_gone(struct control *control, const json_t *revisions)
     }
 }
 
+static bool leave_trace(struct api_call *call, const struct run_service *service,
+                        struct run_trace *trace, struct error *err)
+{
+    const struct service_view *view = &service->view;
+    if (trace != NULL) {
+        trace->operation =
+            operation_new_done(call->control, &call->arena, view->project, view->region,
+                               service->key, trace->kind, trace->type, trace->response, err);
+    }
+    return trace == NULL || trace->operation != NULL;
+}
+
 bool run_service_delete(struct api_call *call, struct run_service *service, const char *version,
-                        bool dry_run, struct error *err)
+                        bool dry_run, struct run_trace *trace, struct error *err)
 {
     auto_json *revisions = json_array();
     struct collecting collecting = {revisions};
@@ -645,7 +657,7 @@ bool run_service_delete(struct api_call *call, struct run_service *service, cons
                     err) ||
         !delete_all(call, change, service->key, revisions, err) ||
         !change_audit(change, service->key, "delete", before, NULL, err) ||
-        !change_commit(&change, err)) {
+        !leave_trace(call, service, trace, err) || !change_commit(&change, err)) {
         return false;
     }
     tell_gone(call->control, revisions);
@@ -654,7 +666,8 @@ bool run_service_delete(struct api_call *call, struct run_service *service, cons
 }
 
 bool run_revision_delete(struct api_call *call, const struct run_service *service,
-                         const char *revision, bool dry_run, struct error *err)
+                         const char *revision, bool dry_run, struct run_trace *trace,
+                         struct error *err)
 {
     const char *key = arena_printf(&call->arena, "%s/revisions/%s", service->key, revision);
     const struct service *is = service->stored;
@@ -678,7 +691,8 @@ bool run_revision_delete(struct api_call *call, const struct run_service *servic
     auto_change *change = api_change(call, err);
     if (change == NULL || !store_delete(call->control->store, STORE_REVISION, key, err) ||
         !change_revision(change, key, err) ||
-        !change_audit(change, key, "delete", NULL, NULL, err) || !change_commit(&change, err)) {
+        !change_audit(change, key, "delete", NULL, NULL, err) ||
+        !leave_trace(call, service, trace, err) || !change_commit(&change, err)) {
         return false;
     }
     auto_json *gone = json_pack("[{sI}]", "id", (json_int_t)doc.id);

@@ -51,16 +51,26 @@ struct run_wish {
 bool run_service_apply(struct api_call *call, struct run_service *service,
                        const struct run_wish *wish, struct error *err);
 
-/* The service, its revisions and its policy are gone when this returns true. */
+/* The operation, done, that a deletion leaves in the same change: a second one might not come to
+ * be.
+ */
+struct run_trace {
+    const char *kind, *type; /* "delete", "Service" */
+    const json_t *response;  /* what was deleted */
+    const char *operation;   /* its key, once it is there; in the call's arena */
+};
+
+/* The service, its revisions and its policy are gone when this returns true. TRACE may be NULL. */
 bool run_service_delete(struct api_call *call, struct run_service *service, const char *version,
-                        bool dry_run, struct error *err);
+                        bool dry_run, struct run_trace *trace, struct error *err);
 
 /* The service has come to rest: its operations are done, in the running change. */
 bool run_service_finish(struct control *control, const char *service_key, struct error *err);
 
-/* Deletes one revision that no traffic or tag uses. KEY of the store. */
+/* Deletes one revision that no traffic or tag uses. TRACE may be NULL. */
 bool run_revision_delete(struct api_call *call, const struct run_service *service,
-                         const char *revision, bool dry_run, struct error *err);
+                         const char *revision, bool dry_run, struct run_trace *trace,
+                         struct error *err);
 
 /* ---- revisions that are being made (run_revision.c) ---- */
 
