@@ -83,6 +83,7 @@ struct space {
     struct rights_ask *rights; /* NULL: nothing is asked */
     int64_t doubted_us;        /* when it was opened again for want of a right */
     bool deaf;                 /* it was said that nobody hears of its pods */
+    bool blind;                /* we may not see its pods */
     char trouble[KUBE_WHY];
 };
 
@@ -112,13 +113,21 @@ void space_free(struct space *space);
 
 struct pod_log; /* opaque: kube_logs.c */
 
+enum { MEMBER_SLICES_MAX = 8, MEMBER_ADDRESSES_MAX = 4 };
+
 struct fleet_member {
     LIST_ENTRY(fleet_member) entry;
     struct fleet *fleet;
-    char name[254], slice[254];
-    struct board_address address;
+    char name[254];
+    uint64_t slices[MEMBER_SLICES_MAX]; /* that name it: hashes of their names; 0: none */
+    struct board_address address;       /* as a slice says, without a port */
+    struct board_address pod_addresses[MEMBER_ADDRESSES_MAX]; /* as the pod says */
+    size_t pod_address_count;
     bool has_address, ready, leaving;
-    bool seen;      /* since the list began */
+    bool is_pod;    /* the pod is there, and has not ended */
+    bool pod_seen;  /* since the list of pods began */
+    bool seen;      /* since that of slices began */
+    bool named;     /* by the slice that is being read */
     bool told;      /* its instance knows that it is leaving */
     void *instance; /* NULL: nobody's */
 };
@@ -204,6 +213,8 @@ void fleet_on_deployment_gone(struct fleet *fleet);    /* a list does not have i
 void fleet_on_deployment_deleted(struct fleet *fleet); /* the watch says so of the one we know */
 void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted);
 void fleet_on_slices_listed(struct fleet *fleet);
+void fleet_on_pods_listed(struct fleet *fleet);
+void fleet_on_pods_unseen(struct fleet *fleet); /* nobody says any more whether they are there */
 void fleet_on_pod(struct fleet *fleet, const json_t *object);
 void fleet_on_pod_gone(struct fleet *fleet, const json_t *object);
 

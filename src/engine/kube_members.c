@@ -1,6 +1,9 @@
 /*
- * The pods of a fleet: those that slices name are its members, with an address and whether they
- * serve; what the pods themselves say is read for why one does not come.
+ * The pods of a fleet. Slices say which of them serve; a pod may be in several, and moves from one
+ * to another: it has left when none names it, and then stays while the pod itself is there. Who may
+ * write a slice may write any address and port into it: requests go only to an address that the pod
+ * of that name has, and to the port of its revision. What the pods say is read for why one does not
+ * come, too.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -43,6 +46,51 @@ static uint32_t offered_most(const struct fleet *fleet)
     return all ? fleet->replicas : fleet->wanted;
 }
 
+/* ---- addresses ---- */
+
+/* Of a pod: the port is the revision's. */
+static bool read_address(const char *text, struct board_address *out)
+{
+    struct in_addr v4;
+    struct board_address address = {0};
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        address.ipv4 = v4.s_addr;
+    } else if (inet_pton(AF_INET6, text, address.ipv6) == 1) {
+        address.is_v6 = 1;
+    } else {
+        return false;
+    }
+    *out = address;
+    return true;
+}
+
+static bool same_address(const struct board_address *a, const struct board_address *b)
+{
+    return a->is_v6 == b->is_v6 &&
+           (a->is_v6 ? memcmp(a->ipv6, b->ipv6, sizeof(a->ipv6)) == 0 : a->ipv4 == b->ipv4);
+}
+
+/* ---- who serves ---- */
+
+/* Without the right to see pods nobody can say whose an address is, but for who writes slices. */
+static bool is_of_pod(const struct fleet_member *member, const struct board_address *address)
+{
+    for (size_t i = 0; i < member->pod_address_count; i++) {
+        if (same_address(&member->pod_addresses[i], address)) {
+            return true;
+        }
+    }
+    return member->fleet->space->blind;
+}
+
+static void offer_member(struct fleet *fleet, struct fleet_member *member)
+{
+    struct board_address address = member->address;
+    address.port = run_record_ingress(fleet->record)->port;
+    fleet->failures = 0;
+    member->instance = fleet->events->on_up(fleet->ctx, member, member->name, &address);
+}
+
 /* What serves, is wanted, and is nobody's yet. */
 void fleet_offer(struct fleet *fleet)
 {
@@ -52,10 +100,9 @@ void fleet_offer(struct fleet *fleet)
         if (!fleet->attached || fleet_bound_count(fleet) >= offered_most(fleet)) {
             return;
         }
-        if (member->instance == NULL && member->ready && !member->leaving) {
-            fleet->failures = 0;
-            member->instance =
-                fleet->events->on_up(fleet->ctx, member, member->name, &member->address);
+        if (member->instance == NULL && member->ready && !member->leaving &&
+            is_of_pod(member, &member->address)) {
+            offer_member(fleet, member);
             if (member->instance == NULL) {
                 return;
             }
@@ -111,51 +158,80 @@ struct fleet_member *fleet_member_get(struct fleet *fleet, const char *name)
     return member;
 }
 
-static bool read_address(const json_t *endpoint, uint16_t port, struct board_address *out)
+/* ---- slices ---- */
+
+static uint64_t slice_number(const char *name)
 {
-    const char *text = json_text_or(endpoint, "addresses[0]", "");
-    struct in_addr v4;
-    struct board_address address = {.port = port};
-    if (inet_pton(AF_INET, text, &v4) == 1) {
-        address.ipv4 = v4.s_addr;
-    } else if (inet_pton(AF_INET6, text, address.ipv6) == 1) {
-        address.is_v6 = 1;
-    } else {
-        return false;
+    static const uint8_t key[16];
+    return siphash(key, slice_of(name)) | 1;
+}
+
+/* Which place of MEMBER has SLICE (0: which is free); NULL. */
+static uint64_t *find_slice(struct fleet_member *member, uint64_t slice)
+{
+    for (size_t i = 0; i < MEMBER_SLICES_MAX; i++) {
+        if (member->slices[i] == slice) {
+            return &member->slices[i];
+        }
     }
-    *out = address;
+    return NULL;
+}
+
+static bool is_sliceless(const struct fleet_member *member)
+{
+    for (size_t i = 0; i < MEMBER_SLICES_MAX; i++) {
+        if (member->slices[i] != 0) {
+            return false;
+        }
+    }
     return true;
 }
 
-static bool same_address(const struct board_address *a, const struct board_address *b)
+static void put_slice(struct fleet_member *member, uint64_t slice)
 {
-    return a->port == b->port && a->is_v6 == b->is_v6 &&
-           (a->is_v6 ? memcmp(a->ipv6, b->ipv6, sizeof(a->ipv6)) == 0 : a->ipv4 == b->ipv4);
+    uint64_t *place = find_slice(member, slice);
+    place = place != NULL ? place : find_slice(member, 0);
+    if (place != NULL) {
+        *place = slice;
+    }
 }
 
-/* In a cluster with both families a pod is in two slices: the first that is seen counts. */
-static void take_endpoint(struct fleet *fleet, const char *slice, const json_t *endpoint,
-                          uint16_t port)
+/* The address of MEMBER, which it keeps: a pod never has another. In a cluster with both families
+ * it is in two slices, and the first that is seen counts. False: ADDRESS is not its. */
+static bool take_address(struct fleet_member *member, const struct board_address *address)
+{
+    if (!member->has_address ||
+        (member->instance == NULL && !is_of_pod(member, &member->address))) {
+        member->address = *address;
+        member->has_address = true;
+    }
+    if (same_address(&member->address, address)) {
+        return true;
+    }
+    if (member->address.is_v6 == address->is_v6 && !is_of_pod(member, &member->address)) {
+        member_leaves(member); /* it was restarted as another: its requests go nowhere */
+    }
+    return false;
+}
+
+static void take_endpoint(struct fleet *fleet, uint64_t slice, const json_t *endpoint)
 {
     const json_t *conditions = json_object_get(endpoint, "conditions");
     const char *name = json_text_or(endpoint, "targetRef.name", "");
     struct board_address address;
     if (*name == '\0' || strlen(name) >= sizeof(((struct fleet_member *)NULL)->name) ||
-        !read_address(endpoint, port, &address)) {
+        !read_address(json_text_or(endpoint, "addresses[0]", ""), &address)) {
         return;
     }
     struct fleet_member *member = fleet_member_get(fleet, name);
-    if (member->slice[0] != '\0' && strcmp(member->slice, slice) != 0) {
+    if (!member->seen) { /* since the list began: what it was in before may be gone */
+        memset(member->slices, 0, sizeof(member->slices));
+    }
+    put_slice(member, slice);
+    member->seen = member->named = true;
+    if (!take_address(member, &address)) {
         return;
     }
-    snprintf(member->slice, sizeof(member->slice), "%s", slice);
-    member->seen = true;
-    if (member->has_address && !same_address(&member->address, &address)) {
-        member_leaves(member); /* it was restarted as another: its requests go nowhere */
-        return;
-    }
-    member->address = address;
-    member->has_address = true;
     bool was_ready = member->ready;
     bool terminating = json_flag(conditions, "terminating", false);
     member->ready = json_flag(conditions, "ready", true) && !terminating;
@@ -166,45 +242,53 @@ static void take_endpoint(struct fleet *fleet, const char *slice, const json_t *
     }
 }
 
-/* Those of SLICE ("": of any) that have not been seen. */
-static void drop_unseen(struct fleet *fleet, const char *slice)
+/* No slice names it any more. A pod that is there is on its way from one to another. */
+static void lose_slices(struct fleet_member *member)
+{
+    if (!member->is_pod) {
+        member_gone(member);
+    }
+}
+
+/* Those of SLICE that it does not name any more. */
+static void drop_unnamed(struct fleet *fleet, uint64_t slice)
 {
     struct fleet_member *member = LIST_FIRST(&fleet->members), *next;
     for (; member != NULL; member = next) {
         next = LIST_NEXT(member, entry);
-        if (!member->seen && (*slice == '\0' || strcmp(member->slice, slice) == 0)) {
-            member_gone(member);
+        uint64_t *place = member->named ? NULL : find_slice(member, slice);
+        if (place != NULL) {
+            *place = 0;
+            if (is_sliceless(member)) {
+                lose_slices(member);
+            }
         }
     }
 }
 
 /* A slice goes with its Service, which somebody has deleted: the pods serve on. What becomes of
  * them is said by the slice of the next Service, or by the pods themselves. */
-static void keep_without_slice(struct fleet *fleet, const char *slice)
+static void keep_without_slice(struct fleet *fleet, uint64_t slice)
 {
     struct fleet_member *member;
     fleet->sliced = false;
     LIST_FOREACH(member, &fleet->members, entry)
     {
-        if (strcmp(member->slice, slice) == 0) {
-            member->slice[0] = '\0';
+        uint64_t *place = find_slice(member, slice);
+        if (place != NULL) {
+            *place = 0;
         }
-        fleet->sliced = fleet->sliced || member->slice[0] != '\0';
+        fleet->sliced = fleet->sliced || !is_sliceless(member);
     }
     fleet_touch(fleet);
 }
 
-static bool is_sliceless(const struct fleet_member *member)
-{
-    return member->slice[0] == '\0' && member->has_address;
-}
-
 void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted)
 {
-    const char *slice = json_text_or(object, "metadata.name", "");
-    uint16_t port = (uint16_t)json_number(object, "ports[0].port", 0);
+    const char *name = json_text_or(object, "metadata.name", "");
+    uint64_t slice = slice_number(name);
     struct fleet_member *member;
-    if (*slice == '\0' || strlen(slice) >= sizeof(member->slice)) {
+    if (*name == '\0') {
         return;
     }
     fleet->service_us = deleted ? 0 : fleet->service_us;
@@ -215,26 +299,107 @@ void fleet_on_slice(struct fleet *fleet, const json_t *object, bool deleted)
     fleet->sliced = !deleted;
     LIST_FOREACH(member, &fleet->members, entry)
     {
-        if (is_sliceless(member)) {
-            snprintf(member->slice, sizeof(member->slice), "%s", slice);
+        if (is_sliceless(member) && member->has_address && !member->is_pod) {
+            put_slice(member, slice);
         }
-        if (strcmp(member->slice, slice) == 0) {
-            member->seen = false;
-        }
+        member->named = false;
     }
     size_t i;
     const json_t *endpoint;
     json_array_foreach(deleted ? NULL : json_object_get(object, "endpoints"), i, endpoint)
     {
-        take_endpoint(fleet, slice, endpoint, port);
+        take_endpoint(fleet, slice, endpoint);
     }
-    drop_unseen(fleet, slice);
+    drop_unnamed(fleet, slice);
     fleet_offer(fleet);
 }
 
 void fleet_on_slices_listed(struct fleet *fleet)
 {
-    drop_unseen(fleet, "");
+    struct fleet_member *member = LIST_FIRST(&fleet->members), *next;
+    for (; member != NULL; member = next) {
+        next = LIST_NEXT(member, entry);
+        if (!member->seen) {
+            memset(member->slices, 0, sizeof(member->slices));
+            lose_slices(member);
+        }
+    }
+    fleet_offer(fleet);
+}
+
+/* ---- pods: whose an address is ---- */
+
+static bool has_ended(const json_t *pod)
+{
+    const char *phase = json_text_or(pod, "status.phase", "");
+    return strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0;
+}
+
+/* One on the network of its machine is none of ours: its address is everybody's there. */
+static void read_addresses(struct fleet_member *member, const json_t *pod)
+{
+    size_t i;
+    const json_t *one;
+    member->pod_address_count = 0;
+    if (json_flag(json_object_get(pod, "spec"), "hostNetwork", false)) {
+        return;
+    }
+    if (read_address(json_text_or(pod, "status.podIP", ""), &member->pod_addresses[0])) {
+        member->pod_address_count = 1;
+    }
+    json_array_foreach(json_at(pod, "status.podIPs"), i, one)
+    {
+        struct board_address address;
+        if (member->pod_address_count < MEMBER_ADDRESSES_MAX &&
+            read_address(json_text_or(one, "ip", ""), &address)) {
+            member->pod_addresses[member->pod_address_count++] = address;
+        }
+    }
+}
+
+/* The member that POD is; NULL: it has ended, and has none. */
+static struct fleet_member *take_pod(struct fleet *fleet, const json_t *pod)
+{
+    const char *name = json_text_or(pod, "metadata.name", "");
+    bool ended = has_ended(pod);
+    if (*name == '\0' || strlen(name) >= sizeof(((struct fleet_member *)NULL)->name)) {
+        return NULL;
+    }
+    struct fleet_member *member = ended ? find_member(fleet, name) : fleet_member_get(fleet, name);
+    if (member == NULL) {
+        return NULL;
+    }
+    member->is_pod = member->pod_seen = !ended;
+    if (ended && is_sliceless(member)) {
+        member_gone(member);
+        return NULL;
+    }
+    if (!ended) {
+        read_addresses(member, pod);
+    }
+    return member;
+}
+
+void fleet_on_pods_listed(struct fleet *fleet)
+{
+    struct fleet_member *member = LIST_FIRST(&fleet->members), *next;
+    for (; member != NULL; member = next) {
+        next = LIST_NEXT(member, entry);
+        if (member->is_pod && !member->pod_seen) {
+            pod_logs_end(fleet, member->name);
+            member_gone(member);
+        }
+    }
+    fleet_offer(fleet);
+}
+
+void fleet_on_pods_unseen(struct fleet *fleet)
+{
+    struct fleet_member *member;
+    LIST_FOREACH(member, &fleet->members, entry)
+    {
+        member->is_pod = false;
+    }
     fleet_offer(fleet);
 }
 
@@ -365,7 +530,7 @@ void fleet_on_pod(struct fleet *fleet, const json_t *object)
     static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
     char why[KUBE_WHY];
     take_digest(fleet, object);
-    struct fleet_member *member = find_member(fleet, json_text_or(object, "metadata.name", ""));
+    struct fleet_member *member = take_pod(fleet, object);
     forget_fault(fleet, object); /* it is as it is now said */
     if (json_object_get(json_object_get(object, "metadata"), "deletionTimestamp") != NULL) {
         if (member != NULL && is_sliceless(member)) {
@@ -376,6 +541,7 @@ void fleet_on_pod(struct fleet *fleet, const json_t *object)
     if (!fleet->attached) {
         return;
     }
+    fleet_offer(fleet);
     if (strcmp(json_text_or(object, "status.phase", ""), "Failed") == 0) {
         snprintf(why, sizeof(why), "its pod has failed: %.40s: %.450s",
                  json_text_or(object, "status.reason", "Failed"),
@@ -403,7 +569,7 @@ void fleet_on_pod_gone(struct fleet *fleet, const json_t *object)
     struct fleet_member *member = find_member(fleet, name);
     forget_fault(fleet, object);
     pod_logs_end(fleet, name);
-    if (member != NULL && is_sliceless(member)) {
+    if (member != NULL) {
         member_gone(member);
     }
 }

@@ -229,6 +229,31 @@ static void on_pod(void *ctx, const json_t *object)
     }
 }
 
+static void on_pods(void *ctx)
+{
+    struct space *space = ctx;
+    struct fleet *fleet;
+    struct fleet_member *member;
+    LIST_FOREACH(fleet, &space->fleets, entry)
+    {
+        LIST_FOREACH(member, &fleet->members, entry)
+        {
+            member->pod_seen = false;
+        }
+    }
+}
+
+static void on_pods_listed(void *ctx)
+{
+    struct space *space = ctx;
+    struct fleet *fleet;
+    space->blind = false;
+    LIST_FOREACH(fleet, &space->fleets, entry)
+    {
+        fleet_on_pods_listed(fleet);
+    }
+}
+
 static void on_pod_deleted(void *ctx, const json_t *object)
 {
     struct fleet *fleet = fleet_of(ctx, object);
@@ -321,6 +346,21 @@ static void on_deaf(void *ctx, const struct kube_answer *answer)
     }
 }
 
+/* Then slices are believed: see kube_members.c. */
+static void on_blind(void *ctx, const struct kube_answer *answer)
+{
+    struct space *space = ctx;
+    struct fleet *fleet;
+    if (kube_lacks_right(answer) && !was_just_bound(space) && !space->blind) {
+        space->blind = true;
+        LIST_FOREACH(fleet, &space->fleets, entry)
+        {
+            fleet_on_pods_unseen(fleet);
+        }
+    }
+    on_deaf(ctx, answer);
+}
+
 static const struct kube_watch_events of_deployments = {
     .on_object = on_deployment,
     .on_deleted = on_deployment_deleted,
@@ -338,9 +378,9 @@ static const struct kube_watch_events of_slices = {
 static const struct kube_watch_events of_pods = {
     .on_object = on_pod,
     .on_deleted = on_pod_deleted,
-    .on_list = ignore_list,
-    .on_listed = ignore_list,
-    .on_trouble = on_deaf,
+    .on_list = on_pods,
+    .on_listed = on_pods_listed,
+    .on_trouble = on_blind,
 };
 static const struct kube_watch_events of_events = {
     .on_object = on_event,
