@@ -12,7 +12,7 @@
 #include "base/buffer.h"
 #include "base/encode.h"
 
-enum { USER = 1000, REFUSED_BYTES = 200 };
+enum { USER = 1000, REFUSED_BYTES = 200, SOON_S = 10 };
 
 void kube_namespace_name(const char *project, char out[KUBE_NAME_MAX])
 {
@@ -23,7 +23,8 @@ void kube_revision_name(const struct run_record *record, char out[KUBE_NAME_MAX]
 {
     char number[20];
     int digits = snprintf(number, sizeof(number), "%llx", (unsigned long long)record->revision_id);
-    snprintf(out, KUBE_NAME_MAX, "%.*s-%s", KUBE_NAME_MAX - 2 - digits, record->revision, number);
+    snprintf(out, KUBE_NAME_MAX, "%.*s-%s", KUBE_DEPLOYMENT_MAX - 1 - digits, record->revision,
+             number);
 }
 
 /* ---- small parts ---- */
@@ -129,14 +130,17 @@ static json_t *probe_of(const struct run_container *container, const struct run_
     uint16_t port = probe->port != 0 ? probe->port : container->port;
     json_t *out = probe_action(probe, port);
     unsigned period_s = probe->period_s, failures = probe->failure_threshold;
-    if (startup) { /* for as long, once a second */
+    unsigned timeout_s = probe->timeout_s;
+    if (startup && probe->kind == PROBE_TCP) {
+        timeout_s = least(timeout_s, SOON_S); /* of a connection, not of an answer */
+    }
+    if (startup && timeout_s <= SOON_S) { /* for as long, once a second */
         failures = period_s * failures;
         period_s = 1;
     }
     set(out, "initialDelaySeconds", json_integer(probe->initial_delay_s));
     set(out, "periodSeconds", json_integer(period_s));
-    set(out, "timeoutSeconds",
-        json_integer(startup ? least(probe->timeout_s, 10) : probe->timeout_s));
+    set(out, "timeoutSeconds", json_integer(timeout_s));
     set(out, "failureThreshold", json_integer(failures));
     return out;
 }
@@ -158,19 +162,23 @@ static void put_probes(json_t *out, const struct run_container *container)
 
 /* ---- variables ---- */
 
-static bool has_env(const struct run_container *container, const char *name)
+/* Variables: a server refuses a name that comes twice, where the first counts elsewhere. */
+struct variables {
+    json_t *list, *names;
+};
+
+static void add_variable(struct variables *variables, const char *name, json_t *variable)
 {
-    for (size_t i = 0; i < container->env_count; i++) {
-        if (strcmp(container->env[i].name, name) == 0) {
-            return true;
-        }
+    auto_json *owned = variable;
+    if (json_object_get(variables->names, name) == NULL) {
+        json_object_set_new(variables->names, name, json_true());
+        json_array_append(variables->list, owned);
     }
-    return false;
 }
 
-static void add_env(json_t *list, const char *name, const char *value)
+static void add_env(struct variables *variables, const char *name, const char *value)
 {
-    json_array_append_new(list, json_pack("{ss so}", "name", name, "value", literal(value)));
+    add_variable(variables, name, json_pack("{ss so}", "name", name, "value", literal(value)));
 }
 
 /* The key of the value NUMBER in the Secret. */
@@ -180,16 +188,16 @@ static const char *secret_key(size_t number, char room[32])
     return room;
 }
 
-static void put_secret_env(json_t *list, size_t container, const char *secret,
+static void put_secret_env(struct variables *variables, size_t container, const char *secret,
                            const struct secrets *secrets)
 {
     size_t number = 0;
     char key[32];
     for (const struct secret *one = secrets->first; one != NULL; one = one->next, number++) {
         if (one->container == container && one->name != NULL) {
-            json_array_append_new(list, json_pack("{ss s{s{ss ss}}}", "name", one->name,
-                                                  "valueFrom", "secretKeyRef", "name", secret,
-                                                  "key", secret_key(number, key)));
+            add_variable(variables, one->name,
+                         json_pack("{ss s{s{ss ss}}}", "name", one->name, "valueFrom",
+                                   "secretKeyRef", "name", secret, "key", secret_key(number, key)));
         }
     }
 }
@@ -197,31 +205,23 @@ static void put_secret_env(json_t *list, size_t container, const char *secret,
 static json_t *env_of(const struct run_record *record, size_t number, const char *secret,
                       const struct secrets *secrets)
 {
-    static const char *const ours[] = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"};
     const struct run_container *container = &record->containers[number];
-    json_t *list = json_array();
+    auto_json *names = json_object();
+    struct variables variables = {.list = json_array(), .names = names};
     char port[8];
     snprintf(port, sizeof(port), "%u", container->port);
     if (container->port != 0) {
-        add_env(list, "PORT", port);
+        add_env(&variables, "PORT", port);
     }
-    add_env(list, "K_SERVICE", record->service);
-    add_env(list, "K_REVISION", record->revision);
-    add_env(list, "K_CONFIGURATION", record->service);
-    if (!has_env(container, "HOME")) { /* our user has none in the image's passwd */
-        add_env(list, "HOME", "/tmp");
-    }
+    add_env(&variables, "K_SERVICE", record->service);
+    add_env(&variables, "K_REVISION", record->revision);
+    add_env(&variables, "K_CONFIGURATION", record->service);
     for (size_t i = 0; i < container->env_count; i++) {
-        bool kept = false;
-        for (size_t k = container->port != 0 ? 0 : 1; k < sizeof(ours) / sizeof(ours[0]); k++) {
-            kept = kept || strcmp(container->env[i].name, ours[k]) == 0;
-        }
-        if (!kept) {
-            add_env(list, container->env[i].name, container->env[i].value);
-        }
+        add_env(&variables, container->env[i].name, container->env[i].value);
     }
-    put_secret_env(list, number, secret, secrets);
-    return list;
+    put_secret_env(&variables, number, secret, secrets);
+    add_env(&variables, "HOME", "/tmp"); /* our user has none in the image's passwd */
+    return variables.list;
 }
 
 /* ---- volumes ---- */
@@ -254,6 +254,23 @@ static void put_secret_files(json_t *volumes, json_t *mounts, size_t container, 
     json_decref(of_folders);
 }
 
+/* The name that the volume of that name has in a pod, where those of secrets must not have it:
+ * that of the first mount of it. */
+static const char *volume_name(const struct run_record *record, const char *volume, char room[32])
+{
+    size_t number = 0;
+    for (size_t i = 0; i < record->container_count; i++) {
+        const struct run_container *container = &record->containers[i];
+        for (size_t k = 0; k < container->mount_count; k++, number++) {
+            if (strcmp(container->mounts[k].volume, volume) == 0) {
+                snprintf(room, 32, "memory-%zu", number);
+                return room;
+            }
+        }
+    }
+    return "";
+}
+
 static bool has_volume(const json_t *volumes, const char *name)
 {
     size_t i;
@@ -272,18 +289,18 @@ static json_t *mounts_of(const struct run_record *record, size_t number, json_t 
 {
     const struct run_container *container = &record->containers[number];
     json_t *mounts = json_array();
-    char bytes[32];
+    char bytes[32], room[32];
     for (size_t i = 0; i < container->mount_count; i++) {
         const struct run_mount *mount = &container->mounts[i];
-        if (!has_volume(volumes, mount->volume)) {
+        const char *volume = volume_name(record, mount->volume, room);
+        if (!has_volume(volumes, volume)) {
             snprintf(bytes, sizeof(bytes), "%lld", (long long)mount->bytes);
-            json_array_append_new(volumes,
-                                  json_pack("{ss s{ss ss}}", "name", mount->volume, "emptyDir",
-                                            "medium", "Memory", "sizeLimit", bytes));
+            json_array_append_new(volumes, json_pack("{ss s{ss ss}}", "name", volume, "emptyDir",
+                                                     "medium", "Memory", "sizeLimit", bytes));
         }
-        json_array_append_new(mounts, json_pack("{ss ss ss*}", "name", mount->volume, "mountPath",
-                                                mount->path, "subPath",
-                                                *mount->sub == '\0' ? NULL : mount->sub));
+        json_array_append_new(mounts,
+                              json_pack("{ss ss ss*}", "name", volume, "mountPath", mount->path,
+                                        "subPath", *mount->sub == '\0' ? NULL : mount->sub));
     }
     put_secret_files(volumes, mounts, number, secret, secrets);
     return mounts;

@@ -14,8 +14,10 @@
 
 enum {
     KUBE_NAME_MAX = 64, /* with its NUL: what fits into a label */
-    KUBE_DRAIN_S = 30,  /* at most: for requests of a pod that the cluster ends, before SIGTERM */
-    KUBE_TERM_S = 10,   /* from SIGTERM to SIGKILL */
+    /* Of a Deployment: a cluster puts "-HASH-RANDOM" behind it for its pods, and cuts it at 63. */
+    KUBE_DEPLOYMENT_MAX = 46,
+    KUBE_DRAIN_S = 30, /* at most: for requests of a pod that the cluster ends, before SIGTERM */
+    KUBE_TERM_S = 10,  /* from SIGTERM to SIGKILL */
 };
 
 /* "homerun-PROJECT", and the name of all that a revision has: its own, and its number. */

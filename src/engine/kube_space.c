@@ -278,25 +278,36 @@ static void take_warning(struct fleet *fleet, const char *why)
     fleet_trouble(fleet, why);
 }
 
-/* Of a pod of ours, by its name: "DEPLOYMENT-…". */
+/* Whether NAME is that of a pod of the Deployment ("DEPLOYMENT-HASH-RANDOM"), or of a ReplicaSet of
+ * it: another's name may begin in the same way. */
+static bool is_of_deployment(const char *name, const char *deployment, bool pod)
+{
+    struct slice rest = slice_of(name), start = slice_of(deployment);
+    if (!slice_starts(rest, start) || rest.len <= start.len || rest.data[start.len] != '-') {
+        return false;
+    }
+    rest = slice_from(rest, start.len + 1);
+    ptrdiff_t dash = slice_find(rest, '-');
+    return pod ? dash >= 0 && dash == slice_find_last(rest, '-') : dash < 0;
+}
+
 static void on_event(void *ctx, const json_t *object)
 {
     struct space *space = ctx;
     const char *kind = json_text_or(object, "involvedObject.kind", "");
-    struct slice name = slice_of(json_text_or(object, "involvedObject.name", ""));
+    const char *name = json_text_or(object, "involvedObject.name", "");
+    bool pod = strcmp(kind, "Pod") == 0;
     struct fleet *fleet;
     char why[KUBE_WHY];
     if (strcmp(json_text_or(object, "type", ""), "Warning") != 0 ||
-        (strcmp(kind, "Pod") != 0 && strcmp(kind, "ReplicaSet") != 0)) {
+        (!pod && strcmp(kind, "ReplicaSet") != 0)) {
         return;
     }
     snprintf(why, sizeof(why), "%s: %.500s", json_text_or(object, "reason", ""),
              json_text_or(object, "message", ""));
     LIST_FOREACH(fleet, &space->fleets, entry)
     {
-        struct slice start = slice_of(fleet->name);
-        if (fleet->attached && slice_starts(name, start) && name.len > start.len &&
-            name.data[start.len] == '-') {
+        if (fleet->attached && is_of_deployment(name, fleet->name, pod)) {
             take_warning(fleet, why);
         }
     }
