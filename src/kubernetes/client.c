@@ -273,13 +273,20 @@ static void call_finish(struct kube_call *call, CURLcode code)
     curl.getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.status);
     if (code != CURLE_OK) {
         answer.status = 0;
-        answer.reason = code == CURLE_PEER_FAILED_VERIFICATION ? KUBE_UNTRUSTED : "";
+        answer.reason = code == CURLE_PEER_FAILED_VERIFICATION ? KUBE_UNTRUSTED
+                        : call->taken.overflow                 ? KUBE_UNREADABLE
+                                                               : "";
         answer.message = why_not(call, code, why, sizeof(why));
     } else if (buffer_len(&call->taken) > 0) {
         body = json_read_at_most(buffer_slice(&call->taken), KUBE_VALUES_MAX * 10, &ignored);
         answer.body = body;
     }
-    if (code == CURLE_OK && !kube_good(&answer)) {
+    if (code == CURLE_OK && kube_good(&answer) && body == NULL && buffer_len(&call->taken) > 0) {
+        answer.status = 0;
+        answer.reason = KUBE_UNREADABLE;
+        snprintf(why, sizeof(why), "the API server's answer cannot be read: %.400s", ignored.text);
+        answer.message = why;
+    } else if (code == CURLE_OK && !kube_good(&answer)) {
         snprintf(why, sizeof(why), "the API server answered with status %ld", answer.status);
         answer.reason = json_text_or(body, "reason", "");
         answer.message = json_text_or(body, "message", why);

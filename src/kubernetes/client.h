@@ -30,6 +30,8 @@ const char *kube_client_token(struct kube_client *client);
 
 /* The reason, if the server is not who it has to be. */
 #define KUBE_UNTRUSTED "Untrusted"
+/* The reason, if the answer cannot be read: it has too many bytes or values, or is no JSON. */
+#define KUBE_UNREADABLE "Unreadable"
 
 struct kube_answer {
     long status;         /* of HTTP; 0: none came, and message says why */

@@ -15,7 +15,8 @@
 #include "kubernetes/event.h"
 
 enum {
-    PAGE = 250,        /* objects */
+    PAGE = 250,        /* objects, */
+    PAGE_SMALLER = 8,  /* and so many times fewer if they are too large */
     WATCH_S = 240,     /* and up to half as much again, so that not all end at once */
     IDLE_S = 90,       /* bookmarks come each minute */
     BACKOFF_MS = 200,  /* the first */
@@ -35,6 +36,7 @@ struct kube_watch {
     struct kube_lines lines;
     char version[VERSION_BYTES]; /* "": to be listed */
     char more[CONTINUE_BYTES];   /* of the next page; "": none */
+    unsigned page;               /* objects that are asked for at a time */
     bool listed;
     bool heard;       /* an object has come since the watch began */
     int64_t begun_us; /* when that was */
@@ -90,6 +92,11 @@ static void on_page(void *ctx, const struct kube_answer *answer)
     const char *version = json_text_or(answer->body, "metadata.resourceVersion", "");
     const char *more = json_text_or(answer->body, "metadata.continue", "");
     watch->call = NULL;
+    if (strcmp(answer->reason, KUBE_UNREADABLE) == 0 && watch->page > 1) {
+        watch->page = watch->page < PAGE_SMALLER ? 1 : watch->page / PAGE_SMALLER;
+        begin(watch);
+        return;
+    }
     if (!kube_good(answer) || version[0] == '\0' || strlen(version) >= VERSION_BYTES ||
         strlen(more) >= CONTINUE_BYTES) {
         forget_place(watch);
@@ -121,7 +128,7 @@ static void list(struct kube_watch *watch)
 {
     struct buffer path = BUFFER_INIT(16384);
     bool first = watch->more[0] == '\0';
-    buffer_printf(&path, "%s?limit=%d", watch->path, PAGE);
+    buffer_printf(&path, "%s?limit=%u", watch->path, watch->page);
     if (watch->selector[0] != '\0') {
         buffer_add_text(&path, "&labelSelector=");
         add_encoded(&path, watch->selector);
@@ -254,6 +261,7 @@ struct kube_watch *kube_watch_new(struct kube_client *client, const char *path,
     watch->events = events;
     watch->ctx = ctx;
     watch->lines = KUBE_LINES_INIT;
+    watch->page = PAGE;
     uv_timer_init(kube_client_loop(client), &watch->timer);
     watch->timer.data = watch;
     uv_timer_start(&watch->timer, on_again, 0, 0);

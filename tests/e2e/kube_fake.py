@@ -171,6 +171,7 @@ class FakeCluster:
         self.server = None
         self.port = 0
         self.bookmark_s = 5
+        self.page_most = 0    # a list of more objects at a time is cut in its midst; 0: none is
         self.add_namespace("homerun", {})
         self.start()
         threading.Thread(target=self.control, daemon=True).start()
@@ -401,6 +402,8 @@ class FakeCluster:
         if name is None:
             items = self.store.list(plural, space, query.get("labelSelector", ""))
             start, limit = int(query.get("continue") or 0), int(query.get("limit") or 0)
+            if 0 < self.page_most < limit:
+                return 200, b'{"kind":"List","items":[{', None
             meta = {"resourceVersion": str(self.store.version)}
             if limit and len(items) > start + limit:
                 meta["continue"] = str(start + limit)
@@ -669,7 +672,7 @@ class FakeCluster:
         number = next(self.numbers)
         template = deployment["spec"]["template"]
         pod = born({"apiVersion": "v1", "kind": "Pod", "x-number": number,
-                    "metadata": {"name": f"{name}-{number:05d}", "labels": dict(template["metadata"]["labels"]),
+                    "metadata": {"name": f"{name}-7d9c5bf6b4-{number:05d}", "labels": dict(template["metadata"]["labels"]),
                                  "ownerReferences": [{"kind": "ReplicaSet", "uid": deployment["metadata"]["uid"],
                                                       "name": name}]},
                     "spec": copy.deepcopy(template["spec"]), "status": {"phase": "Pending"}}, space)

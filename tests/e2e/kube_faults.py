@@ -5,7 +5,7 @@ import os
 import pathlib
 import threading
 
-from homerun import Homerun, finally_do, main, test, wait_until
+from homerun import Homerun, Skip, finally_do, main, test, wait_until
 from kube import IMAGE, deploy, keep, new_cluster, one_deployment, pods_of, program, replicas, secrets_of
 
 SPACE = "homerun-demo"
@@ -129,6 +129,24 @@ def who_alters_what_we_ask_for_is_not_fought_without_end():
     assert len(calls_for(cluster, "/fights-", before)) < 20, calls_for(cluster, "/fights-", before)
     cluster.set_admission({})
     wait_until(lambda: replicas(cluster, "fights") == 0, "it sleeps after all", 90)
+
+
+@test
+def lists_that_are_too_large_are_asked_for_in_smaller_parts():
+    """Of objects as large as a deployer may make them, a page of 250 cannot be read."""
+    cluster, homerun = stand()
+    if REAL:
+        raise Skip("a real API server cuts no list")
+    deploy(homerun, "parts")
+    keep(homerun, "parts", 1)
+    before = len(cluster.calls)
+    cluster.page_most = 3
+    cluster.forget()
+    for plural in ("deployments", "endpointslices", "pods"):
+        wait_until(lambda p=plural: any(f"/{p}?limit=3&" in path for _, path in cluster.calls[before:]), f"few {plural}")
+    deploy(homerun, "pieces")
+    answers(homerun, "pieces")
+    cluster.page_most = 0
 
 
 @test
