@@ -8,7 +8,9 @@ A pod runs the program that its image names in `cluster.programs`, at an address
 for the pod's: the real server refuses loopback addresses in slices.
 """
 import base64
+import contextlib
 import copy
+import functools
 import http.server
 import itertools
 import json
@@ -75,6 +77,18 @@ def certificates(folder, addresses=("127.0.0.1",)):
         file.write("subjectAltName=" + ",".join(f"IP:{address}" for address in addresses))
     run("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "tls.crt",
         "-days", "2", "-extfile", "ext")
+
+
+@functools.cache
+def own_network():
+    """The first half of the addresses of this process's pods: no other process that runs has the same."""
+    for i in range(100):
+        number = 100 + (os.getpid() + i) % 100
+        with contextlib.suppress(OSError):
+            own_network.mark = socket.socket(socket.AF_UNIX)
+            own_network.mark.bind(f"\0kube-fake-{number}")
+            return f"127.{number}"
+    raise AssertionError("a hundred tests with clusters run already")
 
 
 class Store:
@@ -150,11 +164,11 @@ class FakeCluster:
     has_logs = True
     host = "127.0.0.1"
     numbers = itertools.count(1)  # of pods, in all clusters of a test: their addresses are of one machine
-    network = f"127.{100 + os.getpid() % 100}"
     minor = "34"
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="kube-fake-")
+        self.network = own_network()
         certificates(self.folder, (self.host,))
         self.store = Store()
         self.calls = []       # (method, path with its query) of each request that was answered
@@ -361,6 +375,10 @@ class FakeCluster:
     def not_found(self, plural, name):
         return Refusal(404, "NotFound", f'{qualified(plural)} "{name}" not found')
 
+    def modified(self, plural, name):
+        return Refusal(409, "Conflict", f'Operation cannot be fulfilled on {qualified(plural)} "{name}": the object has '
+                       "been modified; please apply your changes to the latest version and try again")
+
     def space_lives(self, plural, space):
         if plural == "namespaces" or space is None:
             return
@@ -438,8 +456,7 @@ class FakeCluster:
             raise Refusal(422, "Invalid", f'{plural} "{name}" is invalid: metadata.resourceVersion: Invalid value: 0: '
                           "must be specified for an update")
         if version != found["metadata"]["resourceVersion"]:
-            raise Refusal(409, "Conflict", f'Operation cannot be fulfilled on {plural} "{name}": the object has been '
-                          "modified; please apply your changes to the latest version and try again")
+            raise self.modified(plural, name)
         value["metadata"] = {**found["metadata"], **value["metadata"]}
         self.store.put(plural, space, value)
         return 200, value, None
@@ -500,6 +517,9 @@ class FakeCluster:
         found = self.store.objects.get((plural, space, name))
         if found is None:
             raise self.not_found(plural, name)
+        version = value.get("metadata", {}).get("resourceVersion")
+        if version and version != found["metadata"]["resourceVersion"]:
+            raise self.modified(plural, name)
         if sub == "scale":
             replicas = value["spec"]["replicas"]
             if found["spec"]["replicas"] != replicas:
