@@ -69,6 +69,7 @@ test-revocation: test-packages build
 test-cluster: test-packages build
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/cluster_load.py
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/places_load.py
+	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/instance_numbers.py
 
 # Three nodes are exchanged for the next release, over a step of the schema, under load; OLD=FILE: for this one, from the
 # program of an older release.

@@ -102,8 +102,9 @@ struct fleet_backend {
     void (*remove)(struct backend *backend, uint64_t revision_id);
     /* Values of secrets, for the members that are made once none is there. They may be taken. */
     void (*provide)(struct fleet *fleet, struct secrets *secrets);
-    /* Asks for WANTED members in all; WAITING of them were asked for and have not come. */
-    void (*scale)(struct fleet *fleet, uint32_t wanted, uint32_t waiting);
+    /* Asks for WANTED members in all; WAITING of them were asked for and have not come. COMING more
+     * will be asked for in a moment: for them none are made, but those that there are stay. */
+    void (*scale)(struct fleet *fleet, uint32_t wanted, uint32_t waiting, uint32_t coming);
     /* Whether this engine is the one that scales down. */
     bool (*leads)(const struct backend *backend);
     /* The engine leaves: another may lead. */

@@ -154,17 +154,24 @@ void fleets_look_at(struct engine *engine, struct slice json)
 
 void fleets_scale(struct revision *revision)
 {
-    uint32_t count = 0, waiting = 0;
+    uint32_t there = 0, waiting = 0, coming = 0, most = revision_most(revision);
     if (revision->fleet == NULL || revision->engine->draining) {
         return; /* who leaves ends nothing: the next engine takes over what runs */
     }
     for (const struct instance *i = revision->instances; i != NULL; i = i->next) {
-        bool waits = i->phase == PHASE_STARTING && i->can_start;
-        bool lives = waits || i->phase == PHASE_READY || i->phase == PHASE_DRAINING;
-        count += lives && !i->leaving ? 1 : 0;
-        waiting += waits ? 1 : 0;
+        bool starts = i->phase == PHASE_STARTING;
+        bool lives = i->phase == PHASE_READY || i->phase == PHASE_DRAINING;
+        there += lives && !i->leaving ? 1 : 0;
+        waiting += starts && i->can_start ? 1 : 0;
+        coming += starts && !i->can_start ? 1 : 0;
     }
-    fleets_of(revision->engine)->scale(revision->fleet, count, waiting);
+    /* Only who leads asks for a minimum: others may not have heard yet that it was lowered. */
+    uint32_t asked = fleets_lead(revision->engine) ? most : revision_asked(revision);
+    uint32_t upto = asked < most ? asked : most;
+    uint32_t room = upto > there ? upto - there : 0;
+    waiting = waiting < room ? waiting : room;
+    coming = coming < room - waiting ? coming : room - waiting;
+    fleets_of(revision->engine)->scale(revision->fleet, there + waiting, waiting, coming);
 }
 
 void fleets_start(struct instance *instance)

@@ -156,6 +156,10 @@ void revision_found(struct engine *engine, uint64_t id, uint32_t members);
 void revision_raise(struct revision *revision, uint32_t members);
 /* Something has changed that may take another instance. */
 void revision_look(struct revision *revision);
+/* How many instances there may be: the maximum, or one if that is 0 and control checks it. */
+uint32_t revision_most(const struct revision *revision);
+/* How many are needed for requests, or for control's check, without the minimum. */
+uint32_t revision_asked(const struct revision *revision);
 
 /* What instances report. */
 void revision_on_ready(struct revision *revision, const struct instance *instance);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "engine/kube_inside.h"
+#include "ipc/ipc.h"
 
 #define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -95,6 +96,15 @@ static void make_identity(struct backend *backend)
     snprintf(backend->identity, sizeof(backend->identity), "n%s-%s", host, tail);
 }
 
+/* The lease of this node of a cluster, if it is one. */
+static bool open_lease(struct backend *backend, const struct settings *settings, struct error *err)
+{
+    int fd = ipc_inherited("lease");
+    backend->serve_stale = strcmp(settings->when_cut_off, "serve-stale") == 0;
+    backend->lease_of_node = fd < 0 ? NULL : lease_map(fd, false, err);
+    return fd < 0 || backend->lease_of_node != NULL;
+}
+
 static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *settings,
                                        struct error *err)
 {
@@ -103,7 +113,8 @@ static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *s
     backend->egress = strcmp(settings->egress, "none") != 0;
     LIST_INIT(&backend->spaces);
     snprintf(backend->sources, sizeof(backend->sources), "%s", settings->kubernetes_sources);
-    if (!read_access(backend, settings, err) || !read_owner(backend, settings, err)) {
+    if (!read_access(backend, settings, err) || !read_owner(backend, settings, err) ||
+        !open_lease(backend, settings, err)) {
         arena_done(&backend->arena);
         free(backend);
         return NULL;
@@ -124,7 +135,8 @@ static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *s
     uv_unref((uv_handle_t *)&backend->sweep);
     make_identity(backend);
     kube_lease_start(backend);
-    log_info("kubernetes: API server %s, owner %s", backend->access.server, backend->owner);
+    log_info("kubernetes: API server %s, owner %s, this engine is %s", backend->access.server,
+             backend->owner, backend->identity);
     if (backend->ours[0] == '\0' && backend->sources[0] == '\0') {
         log_warn("kubernetes: no NetworkPolicy is made, since nobody said where Homerun's requests "
                  "come from (--kubernetes-source): other pods of the cluster can reach the "
@@ -149,6 +161,7 @@ static void on_closed(uv_handle_t *handle)
         return;
     }
     json_decref(backend->lease);
+    lease_unmap(backend->lease_of_node);
     arena_done(&backend->arena);
     free(backend);
 }

@@ -29,6 +29,7 @@ enum {
     SERVICE_US = 30000000,    /* by then a Service has a slice */
     CONTEST_US = 60000000,    /* after that others have left it alone */
     CONTESTS_TOLD = 3,
+    OUTRUNS_AT_ONCE = 8,
 };
 
 struct fleet *fleet_find(struct backend *backend, uint64_t id)
@@ -221,7 +222,7 @@ void fleet_on_deployment(struct fleet *fleet, const json_t *object)
             fleet->known && (uint32_t)json_number(object, "spec.replicas", 0) >
                                 (fleet->wanted > fleet->replicas ? fleet->wanted : fleet->replicas);
         take_state(fleet, object);
-        if (raised && fleet->attached && fleet->backend->leads) {
+        if (raised && fleet->attached && kube_leads(fleet->backend)) {
             fleet->events->on_raised(fleet->ctx, fleet->replicas);
         }
     }
@@ -293,10 +294,29 @@ static void step_remove(struct fleet *fleet)
     call(fleet, "DELETE", path, KUBE_JSON, NULL, on_removed);
 }
 
+/* Somebody else has changed it since it was seen: it is read before anything else is asked for. */
+static bool was_outrun(struct fleet *fleet, const struct kube_answer *answer)
+{
+    if (answer->status != 409) {
+        fleet->outruns = 0;
+        return false;
+    }
+    fleet->stale = true;
+    fleet->version[0] = '\0';
+    if (++fleet->outruns > OUTRUNS_AT_ONCE) { /* perhaps it is refused for another reason */
+        try_later(fleet);
+    }
+    fleet_touch(fleet);
+    return true;
+}
+
 static void on_applied(void *ctx, const struct kube_answer *answer)
 {
     struct fleet *fleet = ctx;
     fleet->call = NULL;
+    if (was_outrun(fleet, answer)) {
+        return;
+    }
     if (!kube_good(answer)) {
         refused(fleet, answer, "Its Deployment cannot be applied");
         return;
@@ -331,9 +351,11 @@ static void step_apply(struct fleet *fleet)
     if (!fleet->whole) {
         json_object_set_new(json_object_get(body, "spec"), "replicas", json_integer(0));
     }
-    snprintf(path, sizeof(path),
-             "/apis/apps/v1/namespaces/%s/deployments/%s?fieldManager=%s&force=true",
-             fleet->space->name, fleet->name, fleet->backend->manager);
+    /* Without force: one that another engine has made and scaled meanwhile is not scaled to zero.
+     */
+    snprintf(
+        path, sizeof(path), "/apis/apps/v1/namespaces/%s/deployments/%s?fieldManager=%s&force=%s",
+        fleet->space->name, fleet->name, fleet->backend->manager, fleet->whole ? "true" : "false");
     call(fleet, "PATCH", path, KUBE_APPLY, body, on_applied);
 }
 
@@ -413,6 +435,9 @@ static void on_scaled(void *ctx, const struct kube_answer *answer)
         try_later(fleet);
         return;
     }
+    if (was_outrun(fleet, answer)) {
+        return;
+    }
     if (!kube_good(answer)) {
         refused(fleet, answer, "Its Deployment cannot be scaled");
         return;
@@ -427,6 +452,9 @@ static void on_scaled(void *ctx, const struct kube_answer *answer)
  * what was asked for a moment ago is asked for again ever more rarely. False: it has to wait. */
 static bool may_scale(struct fleet *fleet)
 {
+    if (fleet->outruns > 0) {
+        return true; /* it was not taken the last time */
+    }
     int64_t now_us = clock_mono_us();
     unsigned doublings = fleet->contests < DOUBLINGS_MAX ? fleet->contests : DOUBLINGS_MAX;
     int64_t due_us = fleet->scaled_us + ((int64_t)BACKOFF_US << doublings);
@@ -448,6 +476,8 @@ static bool may_scale(struct fleet *fleet)
     return true;
 }
 
+/* Bound to the Deployment as it was seen: another engine may lead by now, and what it has asked for
+ * is not undone by an older number. */
 static void step_scale(struct fleet *fleet)
 {
     char path[320];
@@ -457,14 +487,44 @@ static void step_scale(struct fleet *fleet)
     snprintf(path, sizeof(path),
              "/apis/apps/v1/namespaces/%s/deployments/%s/scale?fieldManager=homerun-scale",
              fleet->space->name, fleet->name);
-    call(fleet, "PATCH", path, KUBE_MERGE, kube_scale(fleet->wanted), on_scaled);
+    call(fleet, "PATCH", path, KUBE_MERGE, kube_scale(fleet->wanted, fleet->version), on_scaled);
+}
+
+static void on_seen(void *ctx, const struct kube_answer *answer)
+{
+    struct fleet *fleet = ctx;
+    fleet->call = NULL;
+    if (kube_good(answer)) {
+        fleet->stale = false;
+        went_well(fleet);
+        fleet_on_deployment(fleet, answer->body);
+        if (!fleet->known) { /* it is being deleted */
+            try_later(fleet);
+        }
+    } else if (answer->status == 404) {
+        fleet->stale = false;
+        fleet_on_deployment_deleted(fleet);
+        try_later(fleet);
+    } else {
+        refused(fleet, answer, "Its Deployment cannot be seen");
+    }
+}
+
+static void step_see(struct fleet *fleet)
+{
+    char path[320];
+    snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/deployments/%s", fleet->space->name,
+             fleet->name);
+    call(fleet, "GET", path, KUBE_JSON, NULL, on_seen);
 }
 
 static void on_load_told(void *ctx, const struct kube_answer *answer)
 {
     struct fleet *fleet = ctx;
-    (void)answer; /* it is told again, at the latest when it has changed */
     fleet->call = NULL;
+    if (kube_good(answer)) { /* else it is told again, at the latest when it has changed */
+        fleet_on_deployment(fleet, answer->body);
+    }
     fleet_touch(fleet);
 }
 
@@ -475,7 +535,7 @@ static bool load_is_news(const struct fleet *fleet)
     int64_t ago_us = clock_mono_us() - fleet->load_told_us;
     uint32_t load = fleet->load, told = fleet->load_told;
     bool much = (load == 0) != (told == 0) || load > 2 * told || 2 * load < told;
-    return !fleet->backend->leads && fleet->known && !fleet->removing &&
+    return !kube_leads(fleet->backend) && fleet->known && !fleet->removing &&
            ((much && ago_us > LOAD_APART_US) || (load > 0 && ago_us > LOAD_AGAIN_US));
 }
 
@@ -502,7 +562,10 @@ static bool needs_secret(const struct fleet *fleet)
            fleet->secret_stale;
 }
 
-/* Who does not lead may only ask for more, and only while it waits for one. */
+/*
+ * Who does not lead may only ask for more, and only while it waits for one. Who has just begun to
+ * lead goes by what it is asked for from then on: the number from before leaves out the minimum.
+ */
 static bool is_as_wanted(const struct fleet *fleet)
 {
     if (!fleet->known) {
@@ -511,9 +574,9 @@ static bool is_as_wanted(const struct fleet *fleet)
     if (!fleet->whole && fleet->wanted > 0) {
         return false;
     }
-    bool more = fleet->wanted > fleet->replicas;
-    return fleet->wanted == fleet->replicas ||
-           (!fleet->backend->leads && (!more || fleet->waiting == 0));
+    bool more = fleet->wanted > fleet->replicas, leads = fleet->led && kube_leads(fleet->backend);
+    return fleet->wanted == fleet->replicas || !kube_may_scale(fleet->backend) ||
+           (!leads && (!more || fleet->waiting == 0));
 }
 
 /* Somebody has deleted its Service: without it no slice says where its pods are. */
@@ -556,7 +619,9 @@ static void step(struct fleet *fleet)
         }
         return;
     }
-    if (fleet->attached && load_is_news(fleet)) {
+    if (fleet->stale) {
+        step_see(fleet);
+    } else if (fleet->attached && load_is_news(fleet)) {
         step_load(fleet);
     } else if (lacks_service(fleet)) {
         step_service(fleet);
@@ -637,11 +702,13 @@ void fleets_touch_all(struct backend *backend)
 }
 
 /* A revision may have been deleted while nobody could tell the cluster. Twice in a row: an index
- * that is being made anew may lack one for a moment. */
+ * that is being made anew may lack one for a moment. A node that is cut off from the record has not
+ * heard of what others have deployed since. */
 static bool is_orphan(struct fleet *fleet)
 {
     const struct backend *backend = fleet->backend;
-    bool gone = fleet->known && !fleet->attached && !backend->exists(backend->found_ctx, fleet->id);
+    bool gone = lease_runs(backend->lease_of_node) && fleet->known && !fleet->attached &&
+                !backend->exists(backend->found_ctx, fleet->id);
     fleet->orphaned = gone ? fleet->orphaned + 1 : 0;
     return fleet->orphaned >= 2;
 }
@@ -756,12 +823,17 @@ static void fleets_provide(struct fleet *fleet, struct secrets *secrets)
     fleet_touch(fleet);
 }
 
-static void fleets_scale_to(struct fleet *fleet, uint32_t wanted, uint32_t waiting)
+static void fleets_scale_to(struct fleet *fleet, uint32_t wanted, uint32_t waiting, uint32_t coming)
 {
-    bool changed = fleet->wanted != wanted || fleet->waiting != waiting;
+    bool leads = kube_leads(fleet->backend);
+    if (wanted < fleet->replicas) {
+        wanted = wanted + coming < fleet->replicas ? wanted + coming : fleet->replicas;
+    }
+    bool changed = fleet->wanted != wanted || fleet->waiting != waiting || fleet->led != leads;
     if (!fleet->asked || changed) {
         fleet->asked = true;
         fleet->retry_us = fleet->contests > 0 ? 0 : fleet->retry_us;
+        fleet->led = leads;
         fleet->wanted = wanted;
         fleet->waiting = waiting;
         fleet_touch(fleet);
@@ -770,7 +842,7 @@ static void fleets_scale_to(struct fleet *fleet, uint32_t wanted, uint32_t waiti
 
 static bool fleets_leads(const struct backend *backend)
 {
-    return backend->leads;
+    return kube_leads(backend);
 }
 
 static void fleets_tell(struct fleet *fleet, uint32_t requests)
@@ -789,7 +861,7 @@ static uint32_t fleets_others(const struct fleet *fleet)
         const struct fleet_load *load = &fleet->loads[i];
         sum += load->of != 0 && now_us - load->heard_us < LOAD_GOOD_US ? load->requests : 0;
     }
-    return fleet->backend->leads ? sum : 0;
+    return kube_leads(fleet->backend) ? sum : 0;
 }
 
 static void fleets_release(struct fleet_member *member)

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "engine/backend.h"
 #include "engine/kube_objects.h"
+#include "ipc/lease.h"
 #include "kubernetes/watch.h"
 
 enum { KUBE_WHY = 640 };
@@ -37,7 +38,10 @@ struct backend {
     bool logs_told;
 
     char identity[KUBE_NAME_MAX]; /* this engine's, among those of the installation */
-    bool leads;                   /* we scale down */
+    bool leads;                   /* we scale down: ask kube_leads() */
+    struct lease *lease_of_node;  /* NULL: we are no node of a cluster */
+    bool serve_stale;             /* a node that is cut off goes on, by its operator's choice */
+    bool cut_off;                 /* the node's lease had run out at the last look */
     int64_t leads_until_us, lease_asked_us, lease_changed_us;
     uv_timer_t renew;
     struct kube_call *lease_call;
@@ -49,6 +53,11 @@ struct backend {
 /* ---- kube_lease.c ---- */
 
 void kube_lease_start(struct backend *backend);
+/* Whether we scale down now: the Lease is ours, by a clock that goes on while the machine sleeps,
+ * and the node's own lease runs, so that what it knows of revisions is what counts. */
+bool kube_leads(const struct backend *backend);
+/* Whether we may scale at all: a node that is cut off from the record knows old numbers. */
+bool kube_may_scale(const struct backend *backend);
 /* Once, when the engine leaves: the others need not wait. */
 void kube_lease_give_up(struct backend *backend);
 /* Runs the loop for a moment, until the answer to a call about the lease is there. */
@@ -149,6 +158,8 @@ struct fleet {
     bool whole;         /* it has been scaled once, so its Service is there too */
     bool sliced;        /* a slice of its Service is there */
     int64_t service_us; /* when its Service was last asked for */
+    bool stale;         /* somebody else has changed it: it is read before anything is done */
+    unsigned outruns;   /* and so often in a row */
     bool seen;          /* since the list began */
     bool removing;
     unsigned orphaned; /* sweeps in a row that found no revision for it */
@@ -156,6 +167,7 @@ struct fleet {
     char uid[64], version[32];
     uint32_t wanted, waiting, replicas;
     bool asked;         /* wanted is somebody's */
+    bool led;           /* we led when it was asked for */
     uint32_t scaled_to; /* what was asked for last, */
     int64_t scaled_us;  /* when, */
     unsigned contests;  /* and so often again, since others had altered it */

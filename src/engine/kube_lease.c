@@ -26,8 +26,8 @@ static void set_leads(struct backend *backend, bool leads)
         backend->leads = leads;
         log_info("kubernetes: %s", leads ? "this node scales now (it holds the Lease " LEASE_NAME
                                            ")"
-                                         : "this node does not scale: another holds the Lease, or "
-                                           "it could not be renewed");
+                                         : "this node does not scale: another holds the Lease, it "
+                                           "could not be renewed, or the node is cut off");
         fleets_touch_all(backend);
     }
 }
@@ -60,7 +60,7 @@ static void ask(struct backend *backend, const char *method, json_t *body, kube_
     char path[320];
     snprintf(path, sizeof(path), "/apis/coordination.k8s.io/v1/namespaces/%s/leases%s",
              backend->access.name_space, strcmp(method, "POST") == 0 ? "" : "/" LEASE_NAME);
-    backend->lease_asked_us = clock_mono_us();
+    backend->lease_asked_us = clock_boot_us();
     backend->lease_call = kube_ask(backend, method, path, KUBE_JSON, body, done, backend);
 }
 
@@ -76,12 +76,17 @@ static void say(struct backend *backend, const struct kube_answer *answer)
     }
 }
 
+static void forget(struct backend *backend)
+{
+    json_decref(backend->lease);
+    backend->lease = NULL;
+}
+
 static void on_held(void *ctx, const struct kube_answer *answer)
 {
     struct backend *backend = ctx;
     backend->lease_call = NULL;
-    json_decref(backend->lease);
-    backend->lease = NULL;
+    forget(backend);
     if (kube_good(answer)) {
         backend->lease = json_deep_copy(answer->body);
         backend->leads_until_us = backend->lease_asked_us + GOOD_US; /* from before it was asked */
@@ -111,10 +116,10 @@ static void judge(struct backend *backend, const json_t *found)
     }
     if (strcmp(version, backend->lease_version) != 0) {
         snprintf(backend->lease_version, sizeof(backend->lease_version), "%s", version);
-        backend->lease_changed_us = clock_mono_us();
+        backend->lease_changed_us = clock_boot_us();
     }
     if (*holder == '\0' || strcmp(holder, backend->identity) == 0 ||
-        clock_mono_us() - backend->lease_changed_us > SILENT_US) {
+        clock_boot_us() - backend->lease_changed_us > SILENT_US) {
         ask(backend, "PUT", lease(backend, found), on_held);
     }
 }
@@ -132,10 +137,49 @@ static void on_looked_at(void *ctx, const struct kube_answer *answer)
     }
 }
 
+static void on_given_up(void *ctx, const struct kube_answer *answer)
+{
+    struct backend *backend = ctx;
+    (void)answer;
+    backend->lease_call = NULL;
+}
+
+/* The next one need not wait until we are silent for long. */
+static void give_up(struct backend *backend)
+{
+    if (backend->leads && backend->lease != NULL && backend->lease_call == NULL) {
+        json_t *body = lease(backend, backend->lease);
+        json_object_set_new(json_object_get(body, "spec"), "holderIdentity", json_string(""));
+        ask(backend, "PUT", body, on_given_up);
+    }
+    forget(backend);
+}
+
+bool kube_may_scale(const struct backend *backend)
+{
+    return backend->serve_stale || lease_runs(backend->lease_of_node);
+}
+
+bool kube_leads(const struct backend *backend)
+{
+    return backend->leads && clock_boot_us() < backend->leads_until_us &&
+           lease_runs(backend->lease_of_node);
+}
+
 static void on_renew(uv_timer_t *timer)
 {
     struct backend *backend = timer->data;
-    if (backend->leads && clock_mono_us() > backend->leads_until_us) {
+    bool was_cut_off = backend->cut_off;
+    backend->cut_off = !lease_runs(backend->lease_of_node);
+    if (backend->cut_off != was_cut_off) {
+        fleets_touch_all(backend);
+    }
+    if (backend->cut_off) {
+        give_up(backend);
+        set_leads(backend, false);
+        return;
+    }
+    if (backend->leads && !kube_leads(backend)) {
         set_leads(backend, false);
     }
     if (backend->lease_call != NULL) {
@@ -146,13 +190,6 @@ static void on_renew(uv_timer_t *timer)
     } else {
         ask(backend, "GET", NULL, on_looked_at);
     }
-}
-
-static void on_given_up(void *ctx, const struct kube_answer *answer)
-{
-    struct backend *backend = ctx;
-    (void)answer;
-    backend->lease_call = NULL;
 }
 
 void kube_lease_start(struct backend *backend)
@@ -176,14 +213,9 @@ void kube_lease_wait(struct backend *backend)
     uv_timer_stop(&backend->renew);
 }
 
-/* The next one need not wait until we are silent for long. */
 void kube_lease_give_up(struct backend *backend)
 {
-    if (backend->leads && backend->lease != NULL && backend->lease_call == NULL) {
-        json_t *body = lease(backend, backend->lease);
-        json_object_set_new(json_object_get(body, "spec"), "holderIdentity", json_string(""));
-        ask(backend, "PUT", body, on_given_up);
-    }
+    give_up(backend);
     backend->leads = false;
     uv_timer_stop(&backend->renew);
 }

@@ -42,7 +42,7 @@ unsigned fleet_bound_count(const struct fleet *fleet)
 /* Who does not lead sends requests to all that there are. */
 static uint32_t offered_most(const struct fleet *fleet)
 {
-    bool all = !fleet->backend->leads && fleet->replicas > fleet->wanted;
+    bool all = !kube_leads(fleet->backend) && fleet->replicas > fleet->wanted;
     return all ? fleet->replicas : fleet->wanted;
 }
 

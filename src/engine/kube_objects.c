@@ -578,7 +578,8 @@ json_t *kube_network_policy(const char *name_space, const char *owner, const cha
                      "podSelector", "policyTypes", types, "ingress", "from", peers(ours, sources));
 }
 
-json_t *kube_scale(uint32_t replicas)
+json_t *kube_scale(uint32_t replicas, const char *version)
 {
-    return json_pack("{s{sI}}", "spec", "replicas", (json_int_t)replicas);
+    return json_pack("{s{ss} s{sI}}", "metadata", "resourceVersion", version, "spec", "replicas",
+                     (json_int_t)replicas);
 }

@@ -50,4 +50,5 @@ json_t *kube_role_binding(const char *name_space, const char *owner, const char 
  */
 json_t *kube_network_policy(const char *name_space, const char *owner, const char *ours,
                             const char *sources, bool egress);
-json_t *kube_scale(uint32_t replicas);
+/* VERSION: of the Deployment as it was seen. The server refuses if it has another by then. */
+json_t *kube_scale(uint32_t replicas, const char *version);

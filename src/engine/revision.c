@@ -304,6 +304,21 @@ static void scale_to(struct revision *revision, uint32_t wanted)
     start_instances(revision, wanted - have);
 }
 
+uint32_t revision_most(const struct revision *revision)
+{
+    uint32_t most = revision->record->max_instances;
+    return most == 0 && revision->check_wanted ? 1 : most;
+}
+
+uint32_t revision_asked(const struct revision *revision)
+{
+    struct tally tally = tally_of(revision);
+    struct autoscale_facts facts = facts_of(revision, &tally);
+    facts.min = 0;
+    uint32_t asked = autoscale_wanted(&facts);
+    return asked == 0 && revision->check_wanted ? 1 : asked;
+}
+
 static void revision_scale(struct revision *revision)
 {
     struct tally tally = tally_of(revision);
@@ -586,6 +601,28 @@ static struct instance *least_loaded(const struct revision *revision)
     return least;
 }
 
+/* The maximum may have been lowered below what is on its way or does not serve just now, and some
+ * of these may never serve. */
+static void end_unserving(struct revision *revision, const struct tally *tally)
+{
+    uint32_t have = tally->ready + tally->starting, most = revision_most(revision);
+    struct instance *next;
+    for (struct instance *i = revision->instances; i != NULL && have > most; i = next) {
+        next = i->next;
+        if (i->phase == PHASE_STARTING) {
+            instance_end(i, "fewer instances are allowed now");
+            have--;
+        }
+    }
+    for (struct instance *i = revision->instances; i != NULL && have > most; i = next) {
+        next = i->next;
+        if (i->phase == PHASE_READY && i->unready) {
+            instance_drain(i);
+            have--;
+        }
+    }
+}
+
 static void drain_some(struct revision *revision, uint32_t count)
 {
     struct instance *instance;
@@ -698,6 +735,7 @@ static void tick(struct revision *revision)
     uint32_t wanted = autoscale_wanted(&facts);
     uint32_t keep = autoscale_window_add(&revision->window, wanted);
     scale_to(revision, wanted);
+    end_unserving(revision, &tally);
     if (!fleets_lead(revision->engine)) {
         revision->surplus_since_us = 0; /* who leads ends what is too much */
     } else if (tally.ready > facts.max) {

@@ -48,7 +48,8 @@ const struct role_rights role_rights[] = {
     {
         .role = PROCESS_ENGINE,
         .stage = 2,
-        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_METER) | BIT(HOLD_LOG_INSTANCES),
+        .holds = BIT(HOLD_SETTINGS) | BIT(HOLD_BOARD) | BIT(HOLD_METER) | BIT(HOLD_LOG_INSTANCES) |
+                 BIT(HOLD_LEASE),
         .wakes = true,
         .may_gain = true,
         .capabilities = CAPS_ALL,

@@ -9,9 +9,9 @@ import threading
 import time
 import urllib.parse
 
-from by_api import SCALE, deploy
+from by_api import RUN, SCALE, deploy
 from cluster_stand import LEASE, Cluster, ask_all
-from homerun import PYTHON, fetch, finally_do, main, program_folder, test, wait_until
+from homerun import PYTHON, Skip, fetch, finally_do, main, program_folder, test, wait_until
 from kube_fake import FakeCluster
 from kube_real import RealCluster
 
@@ -43,6 +43,10 @@ class Stand:
 
     def pods(self, name):
         return [pod for pod in self.kube.objects("pods") if pod["metadata"]["name"].startswith(f"{name}-")]
+
+    def replicas(self, name):
+        return next((one["spec"]["replicas"] for one in self.kube.objects("deployments")
+                     if one["metadata"]["name"].startswith(f"{name}-")), 0)
 
     def counted(self, name):
         """The most that an instance of it had under way at once."""
@@ -177,6 +181,59 @@ def who_takes_over_an_engine_keeps_what_is_under_way():
         other.wait_served(0, 2)
     assert stand().counted("kept") == 1, (stand().counted("kept"), answers, other.statuses)
     assert answers == [200] and set(other.statuses[0]) == {200}, (answers, other.statuses)
+
+
+def asked_for(kube, name):
+    """The replicas that the Deployment of the service has had, one number after the other."""
+    seen = []
+    with kube.store.lock:
+        for _, kind, plural, _, value in kube.store.history:
+            if plural == "deployments" and value["metadata"]["name"].startswith(f"{name}-"):
+                number = None if kind == "DELETED" else value["spec"]["replicas"]
+                seen += [number] if seen[-1:] != [number] else []
+    return seen
+
+
+def turning_points(numbers):
+    """Without those on the way from one to another: what is ended is ended one after the other."""
+    return [one for i, one in enumerate(numbers)
+            if i in (0, len(numbers) - 1) or not min(numbers[i - 1], numbers[i + 1]) < one < max(numbers[i - 1], numbers[i + 1])]
+
+
+def set_manual(node, name, number):
+    answer = node.api("PATCH", f"/v2/projects/demo/locations/us-central1/services/{name}?updateMask=scaling",
+                      {"scaling": {"scalingMode": "MANUAL", "manualInstanceCount": number}})
+    assert answer.status == 200, answer
+
+
+@test
+def a_manual_number_is_what_was_asked_for_last_at_any_node():
+    kube, nodes = stand().kube, stand().nodes
+    if not hasattr(kube, "store"):
+        raise Skip("the history of a real server is not kept")
+    slow = f"{stand().folder}/slow"
+    image = "registry.example/manual:1"
+    kube.programs[image] = ["sh", "-c", f"test ! -e {slow} || exec sleep 600; exec {PYTHON} {program_folder()}/counting_container.py"
+                            f" {{address}} {{port}} {stand().folder}/manual"]
+    deploy(nodes[0], "manual", image, notes={RUN + "scalingMode": "manual", RUN + "manualInstanceCount": "1"})
+    wait_until(lambda: stand().replicas("manual") == 1, "one is asked for")
+    numbers = [1]
+    for node, number in zip(nodes * 2, (4, 1, 3, 2)):
+        set_manual(node, "manual", number)
+        wait_until(lambda number=number: stand().replicas("manual") == number, f"{number} are asked for")
+        wait_until(lambda number=number: len(stand().pods("manual")) == number, f"{number} are there")
+        numbers.append(number)
+    # Those that serve no more, and those that have not come and never will, count as well.
+    open(slow, "w", encoding="ascii").close()
+    for pod in stand().pods("manual"):
+        kube.processes[pod["metadata"]["name"]].kill()
+    wait_until(lambda: not any(pod["status"]["containerStatuses"][0]["ready"] for pod in stand().pods("manual")), "none serves")
+    for node, number in zip(nodes, (1, 5, 3)):
+        set_manual(node, "manual", number)
+        wait_until(lambda number=number: stand().replicas("manual") == number, f"{number} are asked for")
+        numbers.append(number)
+    seen = asked_for(kube, "manual")
+    assert turning_points(seen) == turning_points([0, *numbers]), (seen, numbers)
 
 
 def passed_over(name):
