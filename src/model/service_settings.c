@@ -27,6 +27,7 @@ enum { WARNING_BYTES_MAX = 16384 };
 #define NO_PROOF "no attestation is asked for: every image is admitted"
 #define NO_MESH  "there is no service mesh"
 #define NO_CPU   "CPU is limited neither at the start, nor later, nor when idle"
+#define BY_NODE  "it counts for each node of the cluster by itself"
 #define NO_BOX   "containers are given nothing to launch sandboxes with"
 
 const struct setting settings[] = {
@@ -67,6 +68,12 @@ const struct setting settings[] = {
     {"scaling.scalingMode", NOTE("scalingMode"), "--scaling", SETTING_DONE, NULL, NULL},
     {"scaling.manualInstanceCount", NOTE("manualInstanceCount"), "--scaling", SETTING_DONE, NULL,
      NULL},
+    {"scaling.minInstanceCount", NOTE("minScale"), "--min", SETTING_PARTLY, BY_NODE, NULL,
+     SETTING_OF_EACH_NODE},
+    {"scaling.maxInstanceCount", NOTE("maxScale"), "--max", SETTING_PARTLY, BY_NODE, NULL,
+     SETTING_OF_EACH_NODE},
+    {"scaling.manualInstanceCount", NOTE("manualInstanceCount"), "--scaling", SETTING_PARTLY,
+     BY_NODE, NULL, SETTING_OF_EACH_NODE},
     {"traffic", "spec.traffic", "--no-traffic", SETTING_DONE, NULL, NULL},
     {NULL, "spec.traffic.configurationName", NULL, SETTING_REFUSED, "not supported by Cloud Run",
      NULL},
@@ -118,6 +125,10 @@ const struct setting settings[] = {
     {T "clientVersion", TNOTE("client-version"), NULL, SETTING_RECORDED, NULL, NULL},
     {T "scaling.minInstanceCount", SCALE("minScale"), "--min-instances", SETTING_DONE, NULL, NULL},
     {T "scaling.maxInstanceCount", SCALE("maxScale"), "--max-instances", SETTING_DONE, NULL, NULL},
+    {T "scaling.minInstanceCount", SCALE("minScale"), "--min-instances", SETTING_PARTLY, BY_NODE,
+     NULL, SETTING_OF_EACH_NODE},
+    {T "scaling.maxInstanceCount", SCALE("maxScale"), "--max-instances", SETTING_PARTLY, BY_NODE,
+     NULL, SETTING_OF_EACH_NODE},
     {T "scaling.concurrencyUtilization", NULL, NULL, SETTING_DONE, NULL, NULL},
     {T "scaling.cpuUtilization", NULL, NULL, SETTING_DONE, NULL, NULL},
     {T "vpcAccess.connector", TNOTE("vpc-access-connector"), "--vpc-connector", SETTING_PARTLY,
@@ -259,16 +270,25 @@ const struct setting settings[] = {
 
 /* ---- finding ---- */
 
-/* Said once, when the process starts. */
+/* Said once, when the process starts; of nodes, whenever one comes or goes. */
 static enum setting_engine chosen = SETTING_ON_MACHINE;
+static bool many_nodes;
 
 void settings_choose(enum setting_engine engine)
 {
     chosen = engine;
 }
 
+void settings_count_nodes(size_t nodes)
+{
+    many_nodes = nodes > 1;
+}
+
 static bool counts(const struct setting *row)
 {
+    if (row->engine == SETTING_OF_EACH_NODE) {
+        return many_nodes && (chosen & SETTING_IN_PODS) == 0;
+    }
     return row->engine == SETTING_ANY || (row->engine & chosen) != 0;
 }
 
@@ -331,8 +351,9 @@ static bool asks(const json_t *value, const char *only)
     case JSON_FALSE:
     case JSON_NULL:
         return false;
-    case JSON_OBJECT: /* "emptyDir": {} is one */
     case JSON_INTEGER:
+        return json_integer_value(value) != 0;
+    case JSON_OBJECT: /* "emptyDir": {} is one */
     case JSON_REAL:
     case JSON_TRUE:
         return true;

@@ -27,6 +27,8 @@ enum setting_engine {
     SETTING_OF_PROGRAMS = 1,
     SETTING_IN_PODS = 2,
     SETTING_ON_MACHINE = 4, /* containers that Homerun itself runs */
+    /* Of this machine, whether programs or containers, where the cluster has other nodes, too. */
+    SETTING_OF_EACH_NODE = 8,
     SETTING_IN_CONTAINERS = SETTING_IN_PODS | SETTING_ON_MACHINE,
 };
 
@@ -43,6 +45,9 @@ struct setting {
 /* Sets the kind of instance of this server: rows about other kinds are ignored. The default is
  * containers of this machine. */
 void settings_choose(enum setting_engine engine);
+
+/* How many nodes the cluster has; 0 and 1 are the same, and the default. */
+void settings_count_nodes(size_t nodes);
 
 /* Each row stands for its field and all below; the longest path wins. Ends without v2 and v1. */
 extern const struct setting settings[];

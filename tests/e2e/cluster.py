@@ -569,6 +569,25 @@ def a_key_that_one_node_makes_or_forgets_counts_for_all():
     assert ask_all((one, two, three), host, old) == [401] * 3
 
 
+def warning_of(node, name):
+    """The same in v1 and in v2; None."""
+    old = node.api("GET", f"{SERVICES}/{name}").json["status"]["conditions"]
+    new = node.api("GET", f"/v2/projects/demo/locations/us-central1/services/{name}").json["conditions"]
+    found = [next((c for c in conditions if c["type"] == "SettingsApplied"), None) for conditions in (old, new)]
+    assert [c and c["severity"] for c in found] in ([None, None], ["Warning", "WARNING"]), found
+    return found[1] and found[1]["message"]
+
+
+@test
+def numbers_that_count_for_each_node_are_said_to():
+    one, two, _ = cluster().nodes
+    cluster().deploy("plain")
+    assert warning_of(two, "plain") is None
+    told = two.cli("deploy", "plain", "--image=homerun.test/hello", "--min-instances=1").stderr
+    assert "warning: template.scaling.minInstanceCount has not all of its effect here: it counts for each node" in told, told
+    assert wait_until(lambda: warning_of(one, "plain"), "the first node has seen the others") in told, told
+
+
 def key_file(homerun, *keys):
     """In its place, as an operator puts it on each node."""
     path = f"{homerun.data}.key"

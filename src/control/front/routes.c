@@ -150,6 +150,8 @@ static const char *engine_text(enum setting_engine engine)
         return " (with `--engine=process`)";
     case SETTING_OF_PROGRAMS | SETTING_IN_PODS:
         return " (with `--engine=process` or `kubernetes`)";
+    case SETTING_OF_EACH_NODE:
+        return " (with `--engine=process` or `oci`, once there are several)";
     }
     return "";
 }

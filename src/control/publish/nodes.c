@@ -21,6 +21,7 @@
 #include "control/publish/places.h"
 #include "control/publish/turn.h"
 #include "ipc/lease.h"
+#include "model/service_settings.h"
 
 enum {
     BEAT_US = 1000000,
@@ -419,6 +420,7 @@ static void beat(struct nodes *nodes)
         return;
     }
     members_take(&nodes->members, &nodes->view, asked, clock_boot_us());
+    settings_count_nodes(nodes->view.count);
     if (lost) {
         lose(nodes);
         return;

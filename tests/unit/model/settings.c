@@ -166,6 +166,7 @@ static void whatever_has_no_effect_is_told(void **state)
         auto_arena arena = {0};
         auto_json *doc = asking(row);
         settings_choose(row->engine == SETTING_ANY ? SETTING_IN_CONTAINERS : row->engine);
+        settings_count_nodes(row->engine == SETTING_OF_EACH_NODE ? 2 : 1);
         const char *text = settings_warning(&arena, doc, false);
         if (setting_warns(row) ? strstr(text, row->why) == NULL : text[0] != '\0') {
             fail_msg("%s: '%s'", row->v2 != NULL ? row->v2 : row->v1, text);
@@ -173,6 +174,33 @@ static void whatever_has_no_effect_is_told(void **state)
         seen += setting_warns(row);
     }
     assert_true(seen > 30);
+}
+
+static void numbers_count_for_each_node_where_instances_are_of_one_machine(void **state)
+{
+    (void)state;
+    auto_arena arena = {0};
+    auto_json *doc = json_of("{\"scaling\":{\"minInstanceCount\":2},\"template\":{\"scaling\":{"
+                             "\"minInstanceCount\":0,\"maxInstanceCount\":3}}}");
+    static const struct {
+        enum setting_engine engine;
+        size_t nodes;
+        bool warns;
+    } cases[] = {
+        {SETTING_OF_PROGRAMS, 2, true}, {SETTING_ON_MACHINE, 3, true},  {SETTING_IN_PODS, 3, false},
+        {SETTING_ON_MACHINE, 1, false}, {SETTING_ON_MACHINE, 0, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        settings_choose(cases[i].engine);
+        settings_count_nodes(cases[i].nodes);
+        const char *text = settings_warning(&arena, doc, false);
+        assert_int_equal(strncmp(text, "scaling.minInstanceCount has not", 32) == 0,
+                         cases[i].warns);
+        assert_int_equal(strstr(text, "template.scaling.maxInstanceCount has not") != NULL,
+                         cases[i].warns);
+        assert_null(strstr(text, "template.scaling.minInstanceCount"));
+    }
+    settings_choose(SETTING_ON_MACHINE);
 }
 
 static void a_value_may_have_no_effect_where_another_has(void **state)
@@ -240,6 +268,7 @@ int main(void)
         cmocka_unit_test(every_annotation_says_what_it_does),
         cmocka_unit_test(every_row_is_of_something_that_is_there),
         cmocka_unit_test(whatever_has_no_effect_is_told),
+        cmocka_unit_test(numbers_count_for_each_node_where_instances_are_of_one_machine),
         cmocka_unit_test(a_value_may_have_no_effect_where_another_has),
         cmocka_unit_test(what_says_nothing_warns_of_nothing),
         cmocka_unit_test(the_conditions_keep_the_warning_in_the_words_of_the_api),
