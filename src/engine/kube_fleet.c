@@ -243,9 +243,11 @@ void fleet_on_deployment_gone(struct fleet *fleet)
     }
 }
 
+/* Its namespace may have gone with it, and be another's by now. */
 void fleet_on_deployment_deleted(struct fleet *fleet)
 {
     if (fleet->known) {
+        space_forget(fleet->space);
         fleet->known = fleet->whole = fleet->secret_made = false;
         fleet->secrets_hash = 0; /* its Secret goes with it, and its Service */
         fleet->sliced = false;

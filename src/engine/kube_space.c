@@ -61,7 +61,7 @@ static void try_again(struct space *space, const char *why)
 {
     unsigned doublings = space->failures < DOUBLINGS_MAX ? space->failures : DOUBLINGS_MAX;
     if (space->failures == 0) {
-        log_warn("kubernetes: namespace %s: %s: trying again", space->name, why);
+        log_warn("kubernetes: %s: %s: trying again", space->name, why);
     }
     space->failures++;
     snprintf(space->trouble, sizeof(space->trouble), "%s", why);
@@ -72,7 +72,7 @@ static void try_again(struct space *space, const char *why)
 static void refuse(struct space *space, const char *why)
 {
     struct fleet *fleet;
-    log_error("kubernetes: namespace %s: %s", space->name, why);
+    log_error("kubernetes: %s: %s", space->name, why);
     space->state = SPACE_NEW;
     space->failures = 0;
     snprintf(space->trouble, sizeof(space->trouble), "%s", why);
@@ -87,11 +87,12 @@ static bool was_just_bound(const struct space *space)
     return space->bound_us != 0 && clock_mono_us() - space->bound_us < BOUND_US;
 }
 
+/* WHAT follows its name, in a sentence that is read where nothing else says so. */
 static void refused(struct space *space, const struct kube_answer *answer, const char *what)
 {
     char why[KUBE_WHY];
     bool distrusted = kube_is_distrust(answer) && space->failures + 1 >= KUBE_DISTRUST_MAX;
-    snprintf(why, sizeof(why), "%s: %.500s", what, answer->message);
+    snprintf(why, sizeof(why), "The namespace %s %s: %.480s", space->name, what, answer->message);
     bool early = kube_lacks_right(answer) && was_just_bound(space);
     if ((kube_may_pass(answer) && !distrusted) || early) {
         try_again(space, why);
@@ -166,10 +167,13 @@ static void touch_all(struct space *space)
     }
 }
 
+static void watch_pods(struct space *space);
+
 static void on_deployments_listed(void *ctx)
 {
     struct space *space = ctx;
     struct fleet *fleet;
+    watch_pods(space);
     LIST_FOREACH(fleet, &space->fleets, entry)
     {
         if (!fleet->seen) {
@@ -420,9 +424,20 @@ void space_look(struct space *space)
     watch(space, &space->deployments, "/apis/apps/v1", "deployments", false, &of_deployments);
 }
 
+/* Once all Deployments are known: what is said of the pods of another is lost. */
+static void watch_pods(struct space *space)
+{
+    if (space->state == SPACE_OPEN && kube_watch_is_listed(space->deployments)) {
+        watch(space, &space->slices, "/apis/discovery.k8s.io/v1", "endpointslices", false,
+              &of_slices);
+        watch(space, &space->pods, "/api/v1", "pods", false, &of_pods);
+        watch(space, &space->events, "/api/v1", "events", true, &of_events);
+    }
+}
+
 bool space_is_ready(const struct space *space)
 {
-    return space->state == SPACE_OPEN && kube_watch_is_listed(space->deployments) &&
+    return space->state == SPACE_OPEN && space->slices != NULL &&
            kube_watch_is_listed(space->slices);
 }
 
@@ -437,9 +452,7 @@ static void opened(struct space *space)
         fleet->retry_us = 0; /* what it was waiting for is there */
     }
     space_look(space);
-    watch(space, &space->slices, "/apis/discovery.k8s.io/v1", "endpointslices", false, &of_slices);
-    watch(space, &space->pods, "/api/v1", "pods", false, &of_pods);
-    watch(space, &space->events, "/api/v1", "events", true, &of_events);
+    watch_pods(space);
     touch_all(space);
 }
 
@@ -458,7 +471,7 @@ static void on_policy(void *ctx, const struct kube_answer *answer)
     if (kube_good(answer)) {
         opened(space);
     } else {
-        refused(space, answer, "Its NetworkPolicy cannot be applied");
+        refused(space, answer, "cannot be given its NetworkPolicy");
     }
 }
 
@@ -487,7 +500,7 @@ static void on_binding(void *ctx, const struct kube_answer *answer)
         space->bound_us = answer->status == 201 ? clock_mono_us() : space->bound_us;
         apply_policy(space);
     } else {
-        refused(space, answer, "Our own rights in it cannot be bound");
+        refused(space, answer, "cannot be given the RoleBinding of our own rights");
     }
 }
 
@@ -517,13 +530,14 @@ static void on_looked_at(void *ctx, const struct kube_answer *answer)
     const char *owner = json_string_value(json_object_get(labels, KUBE_OWNER));
     space->call = NULL;
     if (answer->status == 404 && strstr(space->trouble, "already exists") != NULL) {
-        try_again(space, "It has just been deleted");
+        try_again(space, "The namespace has just been deleted");
     } else if (answer->status == 404) {
         char why[KUBE_WHY]; /* what was said when it was to be made */
-        snprintf(why, sizeof(why), "It cannot be made: %.600s", space->trouble);
+        snprintf(why, sizeof(why), "The namespace %s cannot be made: %.520s", space->name,
+                 space->trouble);
         refuse(space, why);
     } else if (!kube_good(answer)) {
-        refused(space, answer, "It is there, and whose it is cannot be seen");
+        refused(space, answer, "is there, and whose it is cannot be seen");
     } else if (owner == NULL || strcmp(owner, space->backend->owner) != 0) {
         char why[KUBE_WHY];
         snprintf(why, sizeof(why),
@@ -533,7 +547,7 @@ static void on_looked_at(void *ctx, const struct kube_answer *answer)
                  owner == NULL ? "" : owner, owner == NULL ? "" : "\"", space->backend->owner);
         refuse(space, why);
     } else if (strcmp(json_text_or(answer->body, "status.phase", ""), "Terminating") == 0) {
-        try_again(space, "It is being deleted");
+        try_again(space, "The namespace is being deleted");
     } else {
         space->checked = true;
         bind_rights(space);
@@ -554,7 +568,7 @@ static void on_made(void *ctx, const struct kube_answer *answer)
         snprintf(space->trouble, sizeof(space->trouble), "%.600s", answer->message);
         call(space, "GET", path, KUBE_JSON, NULL, on_looked_at);
     } else {
-        refused(space, answer, "It cannot be made");
+        refused(space, answer, "cannot be made");
     }
 }
 
@@ -570,7 +584,7 @@ static void on_version(void *ctx, const struct kube_answer *answer)
         digits.len--; /* "34+" */
     }
     if (answer->status == 0 || kube_may_pass(answer)) {
-        refused(space, answer, "Its API server cannot be asked");
+        refused(space, answer, "cannot be opened, since the API server does not say its version");
     } else if (kube_good(answer) && minor > 0 && minor < VERSION_MINOR &&
                strcmp(json_text_or(answer->body, "major", ""), "1") == 0) {
         snprintf(

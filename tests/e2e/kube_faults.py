@@ -50,6 +50,7 @@ def what_a_webhook_refuses_is_told_in_its_words_and_passes():
         made = [call for call in cluster.calls[before:] if service in call[1] or "accessreviews" in call[1]]
         cluster.set_admission({})
         assert said.returncode != 0 and f"denied the request: no {resource} of yours" in said.stderr, said.stderr
+        assert resource != "namespaces" or f"The namespace {SPACE} cannot be made: " in said.stderr, said.stderr
         assert len(made) <= 8, made
         deploy(homerun, service, SECRETS)
         answers(homerun, service)
@@ -95,6 +96,28 @@ def what_is_deleted_by_hand_comes_again():
     assert homerun.get(homerun.url("hand")).json["env"]["WORD"] == "open sesame"
     cluster.scale(SPACE, name(), 3)
     wait_until(lambda: replicas(cluster, "hand") == 1, "as many as are wanted", 60)
+
+
+@test
+def a_namespace_that_has_become_anothers_is_left_alone():
+    """Whoever deletes one may make it again, without our label and what is meant to hold there."""
+    cluster, homerun = stand()
+    if REAL:
+        raise Skip("it takes a moment in which nothing else happens")
+    deploy(homerun, "lent")
+    keep(homerun, "lent", 1)
+    space = cluster.store.objects["namespaces", None, SPACE]
+    with cluster.store.lock:
+        before = len(cluster.calls)
+        labels, space["metadata"]["labels"] = space["metadata"]["labels"], {}
+        cluster.store.remove("deployments", SPACE, one_deployment(cluster, "lent")["metadata"]["name"])
+    wait_until(lambda: "exists and is not ours" in homerun.printed(), "it is refused", 60)
+    said = deploy(homerun, "lent", status=None)
+    assert said.returncode != 0 and "exists and is not ours" in said.stderr, said.stderr
+    assert not [call for call in calls_for(cluster, "/lent-", before) if call[0] != "GET"], cluster.calls[before:]
+    space["metadata"]["labels"] = labels
+    deploy(homerun, "lent")
+    answers(homerun, "lent")
 
 
 @test

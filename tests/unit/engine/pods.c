@@ -102,11 +102,10 @@ static void stand_close(struct stand *stand)
 static void say_slice(struct stand *stand, const char *name, const char *pod, const char *address,
                       bool terminating)
 {
-    auto_json *endpoints =
-        pod == NULL ? json_array()
-                    : json_pack("[{s[s] s{sb sb} s{ss}}]", "addresses", address, "conditions",
-                                "ready", 1, "terminating", (int)terminating, "targetRef", "name",
-                                pod);
+    auto_json *endpoints = pod == NULL ? json_array()
+                                       : json_pack("[{s[s] s{sb sb} s{ss}}]", "addresses", address,
+                                                   "conditions", "ready", 1, "terminating",
+                                                   (int)terminating, "targetRef", "name", pod);
     auto_json *slice = json_pack("{s{ss} sO s[{si}]}", "metadata", "name", name, "endpoints",
                                  endpoints, "ports", "port", 70000);
     fleet_on_slice(&stand->fleet, slice, false);
@@ -114,10 +113,9 @@ static void say_slice(struct stand *stand, const char *name, const char *pod, co
 
 static void say_pod(struct stand *stand, const char *name, const char *address, const char *more)
 {
-    auto_json *pod =
-        json_pack("{s{ss} s{ss s[{ss} {ss}] ss}}", "metadata", "name", name, "status", "podIP",
-                  address, "podIPs", "ip", address, "ip", "fd00::7", "phase",
-                  strcmp(more, "Failed") == 0 ? more : "Running");
+    auto_json *pod = json_pack("{s{ss} s{ss s[{ss} {ss}] ss}}", "metadata", "name", name, "status",
+                               "podIP", address, "podIPs", "ip", address, "ip", "fd00::7", "phase",
+                               strcmp(more, "Failed") == 0 ? more : "Running");
     if (strcmp(more, "hostNetwork") == 0) {
         json_object_set_new(pod, "spec", json_pack("{sb}", more, 1));
     }
@@ -130,8 +128,8 @@ static void say_pod(struct stand *stand, const char *name, const char *address, 
 
 static void an_address_counts_once_the_pod_has_it(void **state)
 {
-    static const char *const wrong[] = {"127.0.0.1", "169.254.169.254", "10.0.0.2", "::1",
-                                        "db.example", ""};
+    static const char *const wrong[] = {"127.0.0.1", "169.254.169.254", "10.0.0.2",
+                                        "::1",       "db.example",      ""};
     struct stand stand;
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
