@@ -9,7 +9,7 @@ PREFIX ?= /usr
 PROVIDER ?=
 NINJA = ninja -C $(BUILD)
 
-.PHONY: up may-start build test test-clients test-revocation test-cluster test-upgrade test-agreement screenshots test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
+.PHONY: up may-start build test test-clients test-revocation test-cluster test-balanced test-upgrade test-agreement screenshots test-terraform test-kubernetes asan fuzz bench format clean install packages test-packages containers
 
 # Builds the program alone: no test, no benchmark. crun, skopeo, umoci and slirp4netns are not for --engine=process.
 up: may-start
@@ -70,6 +70,14 @@ test-cluster: test-packages build
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/cluster_load.py
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/places_load.py
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/instance_numbers.py
+
+# What clients do, with three nodes behind HAProxy in the place of each Homerun: each request comes to the next node (10
+# minutes). With PROVIDER=/path/to/terraform-provider-google that too.
+BALANCED = api_v1 run_v2 client_libraries clients_grpc clients_python clients_node gcloud_services gcloud_iam gcloud_logs \
+    gcloud_deploy terraform
+test-balanced: build
+	@for one in $(BALANCED); do echo "$$one"; HOMERUN_TEST_BALANCED=1 HOMERUN_TERRAFORM_PROVIDER="$(PROVIDER)" \
+	    HOMERUN=$(abspath $(BUILD))/homerun tests/e2e/$$one.py; done
 
 # Three nodes are exchanged for the next release, over a step of the schema, under load; OLD=FILE: for this one, from the
 # program of an older release.
