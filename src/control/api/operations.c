@@ -115,8 +115,12 @@ static int64_t wait_ms(const json_t *body)
 /* Whoever hears that it is done may ask another node about what it has done. */
 void operation_get(struct api_call *call)
 {
+    struct error err = {0};
+    auto_json *operation = NULL;
     const char *key = operation_key(call);
-    if (!nodes_holds(call->control, key) ||
+    bool done = operation_load(call->control, key, &operation, &err) == STORE_FOUND &&
+                json_flag(operation, "done", false);
+    if (!done || !nodes_holds(call->control, key) ||
         !waiters_add(operations_waiters(call->control->operations), call, key, HELD_MS_MAX,
                      answer)) {
         answer(call, key);

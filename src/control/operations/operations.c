@@ -207,6 +207,7 @@ const char *operation_new_done(struct control *control, struct arena *arena, con
     if (response != NULL) {
         json_object_set_new(body, "response", json_deep_copy(response));
     }
+    nodes_hold(control, key);
     return store_put(control->store, STORE_OPERATION, key, body, NULL, NULL, err) ? key : NULL;
 }
 

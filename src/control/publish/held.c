@@ -13,13 +13,16 @@ void held_add(struct held *held, const char *key)
     held->all[at].number = HELD_UNKNOWN;
 }
 
-void held_applied(struct held *held, uint64_t number)
+bool held_applied(struct held *held, uint64_t number)
 {
+    bool any = false;
     for (size_t i = 0; i < HELD_MAX; i++) {
-        if (held->all[i].number == HELD_UNKNOWN) {
+        if (held->all[i].key != NULL && held->all[i].number == HELD_UNKNOWN) {
             held->all[i].number = number;
+            any = true;
         }
     }
+    return any;
 }
 
 bool held_has(const struct held *held, const char *key, uint64_t everywhere)

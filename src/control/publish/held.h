@@ -22,8 +22,8 @@ struct held {
 
 /* KEY comes to its end by the change that is under way. */
 void held_add(struct held *held, const char *key);
-/* What was under way is change NUMBER, or was none. */
-void held_applied(struct held *held, uint64_t number);
+/* What was under way is change NUMBER, or was none. Whether anything is held by it. */
+bool held_applied(struct held *held, uint64_t number);
 /* Whether KEY is held while all nodes have applied EVERYWHERE. */
 bool held_has(const struct held *held, const char *key, uint64_t everywhere);
 /* One that all nodes have, which is let go: owned by the caller; NULL: there is none. */

@@ -235,8 +235,10 @@ bool nodes_applied(struct control *control, bool followed)
     }
     nodes->applied = point;
     nodes->behind_us = 0;
-    held_applied(&nodes->held, point.number);
-    if (followed && nodes->joined && !store_tell_applied(control->store, point.number, &err)) {
+    /* Others know of no change whose it is: what they hold waits for its author's word as well. */
+    bool held = held_applied(&nodes->held, point.number);
+    if ((followed || held) && nodes->joined &&
+        !store_tell_applied(control->store, point.number, &err)) {
         log_debug("nodes: not told: %s", err.text); /* the next renewal says it */
     }
     serve(nodes);

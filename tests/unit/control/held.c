@@ -18,7 +18,8 @@ static void what_all_have_is_let_go(void **state)
     held_add(&held, "a");
     assert_true(held_has(&held, "a", 7)); /* its change has no number yet */
     assert_null(held_take(&held, 7));
-    held_applied(&held, 8);
+    assert_true(held_applied(&held, 8));
+    assert_false(held_applied(&held, 9));
     held_add(&held, "b");
     assert_true(held_has(&held, "a", 7));
     assert_false(held_has(&held, "a", 8));
