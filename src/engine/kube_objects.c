@@ -421,20 +421,16 @@ static bool container_mappable(const struct run_container *container, struct err
     return true;
 }
 
-static bool volumes_mappable(const struct run_record *record, struct error *err)
+/* The record of a revision may be from a time when there was another engine. */
+static bool mounts_mappable(const struct run_container *container, struct error *err)
 {
-    struct error ignored = {0};
-    auto_json *whole = json_read(slice_of(record->json), &ignored);
-    size_t i;
-    json_t *volume;
-    json_array_foreach(json_object_get(whole, "volumes"), i, volume)
-    {
-        if (json_object_get(volume, "emptyDir") == NULL &&
-            json_object_get(volume, "secret") == NULL) {
+    for (size_t i = 0; i < container->mount_count; i++) {
+        const struct run_mount *mount = &container->mounts[i];
+        if (*mount->source != '\0') {
             return error_set(err, STATUS_UNIMPLEMENTED,
-                             "The volume \"%.63s\" is neither emptyDir nor of a secret: with "
-                             "--engine=kubernetes there are only those",
-                             json_text_or(volume, "name", ""));
+                             "The volume \"%.63s\" is %.*s, which a cluster does not have: with "
+                             "--engine=kubernetes there are volumes in memory and of secrets alone",
+                             mount->volume, REFUSED_BYTES, mount->source);
         }
     }
     return true;
@@ -443,11 +439,12 @@ static bool volumes_mappable(const struct run_record *record, struct error *err)
 static bool mappable(const struct run_record *record, struct error *err)
 {
     for (size_t i = 0; i < record->container_count; i++) {
-        if (!container_mappable(&record->containers[i], err)) {
+        if (!container_mappable(&record->containers[i], err) ||
+            !mounts_mappable(&record->containers[i], err)) {
             return false;
         }
     }
-    return volumes_mappable(record, err);
+    return true;
 }
 
 /* ---- the documents ---- */

@@ -14,7 +14,7 @@
 #define LONG "a23456789-123456789-123456789-123456789-123456789-12345678901-3"
 
 /* The pods of a revision whose only container has MORE. */
-static json_t *pod_of(const char *more, const struct secrets *secrets)
+static json_t *pod_with(const char *more, const struct secrets *secrets, struct error *out)
 {
     auto_arena arena = {0};
     struct error err = {0};
@@ -27,9 +27,17 @@ static json_t *pod_of(const char *more, const struct secrets *secrets)
                               more)),
         &err);
     assert_non_null(record);
-    auto_json *deployment = kube_deployment(record, "homerun-demo", "me", "its", secrets, &err);
+    auto_json *deployment = kube_deployment(record, "homerun-demo", "me", "its", secrets, out);
     run_record_unref(record);
     return json_incref((json_t *)json_at(deployment, "spec.template.spec"));
+}
+
+static json_t *pod_of(const char *more, const struct secrets *secrets)
+{
+    struct error err = {0};
+    json_t *pod = pod_with(more, secrets, &err);
+    assert_non_null(pod);
+    return pod;
 }
 
 /* "PORT=8080 K_SERVICE=… ", and "NAME@KEY " for a value of the Secret. */
@@ -86,6 +94,20 @@ static void volumes_of_secrets_are_nobody_elses(void **state)
     assert_non_null(json_at(pod, "volumes[1].secret"));
 }
 
+/* As a revision has them that was made with another engine, or with a database that is mapped: an
+ * empty folder would stand where its data are meant to be. */
+static void a_folder_of_this_machine_is_refused_by_name(void **state)
+{
+    struct secrets none = {0};
+    struct error err = {0};
+    (void)state;
+    auto_json *pod = pod_with(",\"mounts\":[{\"volume\":\"data\",\"path\":\"/data\",\"source\":"
+                              "\"my-bucket\",\"dir\":\"/srv/my-bucket\"}]",
+                              &none, &err);
+    assert_null(pod);
+    assert_non_null(strstr(err.text, "The volume \"data\" is my-bucket, which"));
+}
+
 /* An answer may take as long as was said: then a question a second would take too many times as
  * long as is allowed in all. */
 static void a_slow_startup_probe_keeps_its_time(void **state)
@@ -130,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_variable_comes_once),
         cmocka_unit_test(volumes_of_secrets_are_nobody_elses),
+        cmocka_unit_test(a_folder_of_this_machine_is_refused_by_name),
         cmocka_unit_test(a_slow_startup_probe_keeps_its_time),
         cmocka_unit_test(a_name_leaves_room_for_those_of_pods),
     };
