@@ -70,6 +70,7 @@ test-cluster: test-packages build
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/cluster_load.py
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/places_load.py
 	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/instance_numbers.py
+	@CLUSTER=full HOMERUN=$(BUILD)/homerun tests/robustness/record_faults.py
 
 # What clients do, with three nodes behind HAProxy in the place of each Homerun: each request comes to the next node (10
 # minutes). With PROVIDER=/path/to/terraform-provider-google that too.

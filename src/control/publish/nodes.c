@@ -49,7 +49,8 @@ struct nodes {
     const struct nodes_events *events;
     int64_t lease_us;
     bool serve_stale;
-    bool joined, ending, ended, told_ready, follow_asked, failing;
+    bool joined, ending, ended, told_ready, follow_asked;
+    enum status failing;        /* why the last renewal was none; STATUS_OK: it was one */
     bool put_back;              /* the record does not know what is decided by here */
     bool hurry;                 /* read the rows at once */
     struct store_point applied; /* the index shows it */
@@ -249,12 +250,13 @@ bool nodes_applied(struct control *control, bool followed)
 
 static void say(struct nodes *nodes, bool good, const char *what, const struct error *err)
 {
-    if (!good && !nodes->failing) {
+    enum status failing = good ? STATUS_OK : err->status;
+    if (!good && nodes->failing != failing) {
         log_warn("nodes: %s: %s", what, err->text);
-    } else if (good && nodes->failing) {
+    } else if (good && nodes->failing != STATUS_OK) {
         log_info("nodes: the lease is renewed again");
     }
-    nodes->failing = !good;
+    nodes->failing = failing;
 }
 
 /* ---- which row is ours ---- */
@@ -612,9 +614,9 @@ bool nodes_check(const struct control *control, struct error *err)
             control->settings.node);
     }
     return error_set(err, STATUS_UNAVAILABLE,
-                     "This node (%s) is cut off from the record: it has not reached PostgreSQL for "
-                     "%d s, so it does not know what others have changed. Ask another node, or try "
-                     "again.",
+                     "This node (%s) is cut off from the record: it has not renewed its lease at "
+                     "PostgreSQL for %d s (its log says why), so it does not know what others have "
+                     "changed. Ask another node, or try again.",
                      control->settings.node, control->settings.lease_s);
 }
 
