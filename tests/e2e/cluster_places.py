@@ -19,13 +19,13 @@ _stand = None
 
 
 class Stand:
-    def __init__(self):
+    def __init__(self, *flags):
         programs = os.environ.get("HOMERUN_TEST_CLUSTER")  # make test-kubernetes
         self.kube = RealCluster(programs) if programs else FakeCluster()
         finally_do(self.kube.close)
         self.folder = tempfile.mkdtemp(prefix="homerun-places-")
         flags = ("--engine=kubernetes", f"--kubeconfig={self.kube.kubeconfig}", "--kubernetes-owner=places",
-                 "--workers=2")
+                 "--workers=2", *flags)
         self.cluster = Cluster(flags=(flags, flags, flags))
         finally_do(self.cluster.__exit__)
         self.nodes = self.cluster.nodes

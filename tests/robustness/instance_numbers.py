@@ -9,9 +9,9 @@ server: which numbers a Deployment had, one after the other, and how many pods.
 - A manual number is what was asked for last, and nothing else but what lies on the way: two engines never pull in two directions.
 - Never more pods than the maximum, and never fewer asked for than the minimum.
 - A node that is cut off deletes nothing that was deployed since.
-- No request fails but at a node that was struck.
+- No request fails but at a node that was struck, and none at all while one revision follows the other.
 
-`make test-cluster` runs it; CLUSTER_SEED draws otherwise.
+`make test-cluster` runs it; CLUSTER_SEED draws otherwise, NUMBERS_STRIKES (their names) and CLUSTER_ROLL_OUTS (how many) say which.
 """
 import contextlib
 import os
@@ -24,13 +24,15 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
-from by_api import SCALE, put_service  # noqa: E402
+from by_api import SCALE, deploy, put_service  # noqa: E402
 from cluster_places import Load, Stand, asked_for, everybody, send, set_manual, turning_points  # noqa: E402
 from cluster_stand import LEASE  # noqa: E402
 from homerun import PYTHON, Skip, main, program_folder, test, wait_until  # noqa: E402
 
 SILENT = 12  # seconds, after which the Lease of who says nothing is taken
 MOST = 4
+IMAGE = "registry.example/rolled:1"
+ROLL_OUTS = int(os.environ.get("CLUSTER_ROLL_OUTS", "30"))
 
 
 def numbers(kube, name):
@@ -175,6 +177,31 @@ def numbers_of_instances_hold_whatever_befalls_the_node_that_scales():
     assert min(seen[seen.index(2):]) >= 2, seen
     scales = [call for call in scene.kube.calls_of("PATCH") if "/manual-" in call[1] and "/scale?" in call[1]]
     print(f"   {len(scene.asked)} manual numbers, {len(scales)} calls to scale; {sum(one.served(0) for one in loads)} requests")
+
+
+@test
+def no_request_fails_while_revisions_follow_each_other_at_any_node():
+    """Each is deployed at a node drawn at random, and the one before it sleeps two seconds later."""
+    if not os.environ.get("CLUSTER"):
+        raise Skip("make test-cluster")
+    stand, chance = Stand("--idle=2"), random.Random(os.environ.get("CLUSTER_SEED", "1"))
+    stand.kube.programs[IMAGE] = [PYTHON, f"{program_folder()}/counting_container.py", "{address}", "{port}", f"{stand.folder}/rolled"]
+
+    def roll(number):
+        deploy(chance.choice(stand.nodes), "rolled", IMAGE, container={"env": [{"name": "NUMBER", "value": str(number)}]},
+               spec={"containerConcurrency": 4}, template_notes={SCALE + "minScale": "1", SCALE + "maxScale": str(MOST)})
+
+    roll(0)
+    host = urllib.parse.urlsplit(stand.nodes[0].url("rolled")).hostname
+    with Load(stand.nodes, host, clients=3, path="/?seconds=0.03", pause=0.01) as load:
+        for number in range(ROLL_OUTS):
+            roll(number + 1)
+            for node in range(3):
+                load.wait_served(node, 20)
+        wait_until(lambda: len({pod["metadata"]["name"].rsplit("-", 2)[0] for pod in stand.pods("rolled")}) == 1,
+                   "those before it sleep", 60)
+    print(f"   {ROLL_OUTS} roll-outs, {sum(map(load.served, range(3)))} requests, the longest {max(load.longest):.1f} s")
+    assert all(set(one) == {200} for one in load.statuses), load.statuses
 
 
 if __name__ == "__main__":
