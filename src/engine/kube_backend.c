@@ -15,7 +15,7 @@
 
 #define POD_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 
-enum { OWNER_RANDOM = 10, OWNER_OF_ID = 8, SWEEP_MS = 10000 };
+enum { CONTEST_S = 60, OWNER_RANDOM = 10, OWNER_OF_ID = 8, SWEEP_MS = 10000 };
 
 struct kube_call *kube_ask(struct backend *backend, const char *method, const char *path,
                            enum kube_content content, json_t *body, kube_done done, void *ctx)
@@ -111,6 +111,8 @@ static struct backend *kubernetes_open(uv_loop_t *loop, const struct settings *s
     struct backend *backend = mem_new(struct backend);
     backend->loop = loop;
     backend->egress = strcmp(settings->egress, "none") != 0;
+    backend->contest_us =
+        (int64_t)(settings->idle_s < CONTEST_S ? settings->idle_s : CONTEST_S) * 1000000;
     LIST_INIT(&backend->spaces);
     snprintf(backend->sources, sizeof(backend->sources), "%s", settings->kubernetes_sources);
     if (!read_access(backend, settings, err) || !read_owner(backend, settings, err) ||

@@ -27,7 +27,6 @@ enum {
     LOAD_AGAIN_US = 20000000, /* what is still so is said again */
     LOAD_GOOD_US = 60000000,  /* what was not said again is not so any more */
     SERVICE_US = 30000000,    /* by then a Service has a slice */
-    CONTEST_US = 60000000,    /* after that others have left it alone */
     CONTESTS_TOLD = 3,
     OUTRUNS_AT_ONCE = 8,
 };
@@ -450,8 +449,11 @@ static void on_scaled(void *ctx, const struct kube_answer *answer)
     went_well(fleet);
 }
 
-/* Somebody else scales it as well (a person, an autoscaler, a webhook that alters what we ask for):
- * what was asked for a moment ago is asked for again ever more rarely. False: it has to wait. */
+/*
+ * Somebody else scales it as well (a person, an autoscaler, a webhook that alters what we ask for):
+ * what was asked for a moment ago is asked for again ever more rarely. False: it has to wait. What
+ * one node wakes and another lets sleep is as old as an idle instance gets, and no contest.
+ */
 static bool may_scale(struct fleet *fleet)
 {
     if (fleet->outruns > 0) {
@@ -459,11 +461,11 @@ static bool may_scale(struct fleet *fleet)
     }
     int64_t now_us = clock_mono_us();
     unsigned doublings = fleet->contests < DOUBLINGS_MAX ? fleet->contests : DOUBLINGS_MAX;
-    int64_t due_us = fleet->scaled_us + ((int64_t)BACKOFF_US << doublings);
+    int64_t since_us = now_us - fleet->scaled_us, apart_us = (int64_t)BACKOFF_US << doublings;
     bool again = fleet->wanted == fleet->scaled_to && fleet->scaled_us != 0 &&
-                 now_us - fleet->scaled_us < CONTEST_US;
-    if (again && due_us > now_us) {
-        fleet->retry_us = due_us;
+                 (since_us < fleet->backend->contest_us || since_us < 2 * apart_us);
+    if (again && since_us < apart_us) {
+        fleet->retry_us = fleet->scaled_us + apart_us;
         fleet_touch(fleet);
         return false;
     }

@@ -24,6 +24,7 @@ struct backend {
     char sources[1024];               /* networks that Homerun's requests come from; "" */
     char ours[KUBE_NAME_MAX];         /* namespace that we run in; "": in none */
     bool egress;
+    int64_t contest_us; /* who alters what was asked for so lately is none of our nodes */
     LIST_HEAD(, space) spaces;
     struct map *fleets; /* all that are known, by revision */
     uv_timer_t kick;    /* steps of the fleets that are dirty */
