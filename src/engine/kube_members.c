@@ -280,6 +280,9 @@ static void keep_without_slice(struct fleet *fleet, uint64_t slice)
         }
         fleet->sliced = fleet->sliced || !is_sliceless(member);
     }
+    if (!fleet->sliced) {
+        space_forget(fleet->space); /* it may have gone with its namespace, another's by now */
+    }
     fleet_touch(fleet);
 }
 
