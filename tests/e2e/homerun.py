@@ -378,10 +378,6 @@ class Homerun:
             self._tokens[key] = self.cli("token", kind, *flags).stdout.strip()
         return self._tokens[key]
 
-    def forget_tokens(self):
-        """After their key has gone: what comes then asks for new ones."""
-        self._tokens.clear()
-
     def api(self, method, path, body=None, token=None, headers=None):
         """One API call as the owner (or with TOKEN; "" for none). BODY: an object or bytes."""
         send = dict(headers or {})
