@@ -480,7 +480,7 @@ static void fill_sockets(struct rig *rig, struct exchange *exchange)
 {
     static const char some[4096];
     const struct buffer *out = &exchange->conn->t.out;
-    for (int still = 0; still < 20;) {
+    for (int still = 0; still < 80;) {
         size_t before = buffer_len(out);
         exchange_write(exchange, (struct slice){some, before == 0 ? sizeof(some) : 1});
         rig_turn(rig, 1);
