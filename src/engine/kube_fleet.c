@@ -7,6 +7,7 @@
  * One call of a fleet is under way at a time, and what has to be done next is found out afresh when
  * it has ended: fleet_step() compares what there is with what is wanted.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -494,31 +495,49 @@ static void step_scale(struct fleet *fleet)
     call(fleet, "PATCH", path, KUBE_MERGE, kube_scale(fleet->wanted, fleet->version), on_scaled);
 }
 
+/* The fleet's Deployment in a list; NULL. */
+static const json_t *find_own(const struct fleet *fleet, const json_t *list)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(json_object_get(list, "items"), i, one)
+    {
+        if (strcmp(json_text_or(one, "metadata.name", ""), fleet->name) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
 static void on_seen(void *ctx, const struct kube_answer *answer)
 {
     struct fleet *fleet = ctx;
     fleet->call = NULL;
-    if (kube_good(answer)) {
-        fleet->stale = false;
-        went_well(fleet);
-        fleet_on_deployment(fleet, answer->body);
-        if (!fleet->known) { /* it is being deleted */
-            try_later(fleet);
-        }
-    } else if (answer->status == 404) {
-        fleet->stale = false;
-        fleet_on_deployment_deleted(fleet);
-        try_later(fleet);
-    } else {
+    if (!kube_good(answer)) {
         refused(fleet, answer, "Its Deployment cannot be seen");
+        return;
+    }
+    const json_t *own = find_own(fleet, answer->body);
+    fleet->stale = false;
+    if (own != NULL) {
+        went_well(fleet);
+        fleet_on_deployment(fleet, own);
+    } else {
+        fleet_on_deployment_deleted(fleet);
+    }
+    if (!fleet->known) { /* or it is being deleted */
+        try_later(fleet);
     }
 }
 
+/* By the right to list, which the watch needs anyway. */
 static void step_see(struct fleet *fleet)
 {
     char path[320];
-    snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/deployments/%s", fleet->space->name,
-             fleet->name);
+    snprintf(path, sizeof(path),
+             "/apis/apps/v1/namespaces/%s/deployments?labelSelector=homerun.internal%%2Frevision-id"
+             "%%3D%" PRIu64,
+             fleet->space->name, fleet->id);
     call(fleet, "GET", path, KUBE_JSON, NULL, on_seen);
 }
 
