@@ -206,6 +206,13 @@ static void take_state(struct fleet *fleet, const json_t *object)
              json_text_or(object, "metadata.resourceVersion", ""));
 }
 
+/* It is about to be scaled down by us, or was just refused: what still runs is not found. */
+static bool is_lowering(const struct fleet *fleet)
+{
+    bool is_due = fleet->call != NULL || fleet->dirty || fleet->outruns > 0 || fleet->failures > 0;
+    return fleet->asked && fleet->wanted < fleet->replicas && is_due;
+}
+
 void fleet_on_deployment(struct fleet *fleet, const json_t *object)
 {
     const char *version = json_text_or(object, "metadata.resourceVersion", "");
@@ -214,9 +221,7 @@ void fleet_on_deployment(struct fleet *fleet, const json_t *object)
         return;
     }
     take_loads(fleet, object);
-    /* It is about to be scaled down by us: what still runs is not found. */
-    bool lowered =
-        fleet->asked && fleet->wanted < fleet->replicas && (fleet->call != NULL || fleet->dirty);
+    bool lowered = is_lowering(fleet);
     if (fleet->call == NULL && (!fleet->known || is_newer(version, fleet->version))) {
         bool raised =
             fleet->known && (uint32_t)json_number(object, "spec.replicas", 0) >

@@ -141,7 +141,8 @@ def what_has_gone_to_sleep_stays_asleep():
         assert [answer.status for answer in pool.map(lambda name: homerun.get(homerun.url(name)), names)] == [200] * len(names)
     wait_until(lambda: not [p for p in cluster.objects("pods") if "sleeps" in p["metadata"]["name"]], "no pod")
     made = {name: [call for call in of_service(cluster, name) if "/scale?" in call[1]] for name in names}
-    assert all(len(calls) == 2 for calls in made.values()), made  # up and down
+    # Up and down, and once more where the server had changed it in between; a start that nobody asked for takes two.
+    assert all(2 <= len(calls) <= 3 for calls in made.values()), made
 
 
 @test
