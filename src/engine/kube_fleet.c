@@ -30,6 +30,7 @@ enum {
     SERVICE_US = 30000000,    /* by then a Service has a slice */
     CONTESTS_TOLD = 3,
     OUTRUNS_AT_ONCE = 8,
+    FRESH_US = 1000000,
 };
 
 struct fleet *fleet_find(struct backend *backend, uint64_t id)
@@ -497,7 +498,11 @@ static void step_scale(struct fleet *fleet)
     snprintf(path, sizeof(path),
              "/apis/apps/v1/namespaces/%s/deployments/%s/scale?fieldManager=homerun-scale",
              fleet->space->name, fleet->name);
-    call(fleet, "PATCH", path, KUBE_MERGE, kube_scale(fleet->wanted, fleet->version), on_scaled);
+    /* Of one that was made a moment ago only the cluster's own controllers have changed anything.
+     */
+    bool fresh = !fleet->whole && clock_mono_us() - fleet->changed_us < FRESH_US;
+    call(fleet, "PATCH", path, KUBE_MERGE, kube_scale(fleet->wanted, fresh ? "" : fleet->version),
+         on_scaled);
 }
 
 /* The fleet's Deployment in a list; NULL. */
