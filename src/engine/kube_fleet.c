@@ -530,7 +530,9 @@ static void on_seen(void *ctx, const struct kube_answer *answer)
     const json_t *own = find_own(fleet, answer->body);
     fleet->stale = false;
     if (own != NULL) {
-        went_well(fleet);
+        if (fleet->outruns <= OUTRUNS_AT_ONCE) { /* else it waits ever longer from try to try */
+            went_well(fleet);
+        }
         fleet_on_deployment(fleet, own);
     } else {
         fleet_on_deployment_deleted(fleet);
@@ -663,6 +665,7 @@ static void step(struct fleet *fleet)
             step_drop_secret(fleet);
             return;
         }
+        fleet->outruns = fleet->failures = 0; /* nothing is asked for any more */
         fleet_offer(fleet);
         fleet_tell_fault(fleet);
     } else if (!fleet->known && fleet->record->secrets && fleet->secrets.first == NULL) {
